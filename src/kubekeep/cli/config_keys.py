@@ -23,6 +23,7 @@ NAMED_ONLY: Final = frozenset(
         *("output", "enable-helm", "custom-rules", "use-from", "use-artifacts-from", "dry-run"),
         *("kubeconfig", "kube-context", "as", "as-group", "as-uid", "host-scan", "insecure-skip-tls-verify"),
         *("cloud", "cloud-cluster"),
+        *("images", "plain-http", "registry-ca", "mirror", "registry-config", "containerd-root"),
     }
 )
 """Keys that write files, load code, use credentials or disable gates.

@@ -107,8 +107,8 @@ def _list_tested_paths(layers: Iterable[LayerContent]) -> set[str]:
     """Return the paths of all entries that may be hidden."""
     records = {_file_path(record.path) for layer in layers for record in layer.records}
     modes = {mode.path for layer in layers for mode in layer.modes}
-    others = {_file_path(entry.path) for layer in layers for entry in (*layer.problems, *layer.secrets)}
-    return records | modes | others
+    secrets = {_file_path(secret.path) for layer in layers for secret in layer.secrets}
+    return records | modes | secrets | {_file_path(problem.path) for layer in layers for problem in layer.problems}
 
 
 def _list_visible(

@@ -65,7 +65,7 @@ licence_allowed(licence) if {
 
 matches(patterns, licence) if {
 	some pattern in patterns
-	glob.match(lower(pattern), [], lower(licence))
+	glob.match(lower(pattern), null, lower(licence))
 }
 
 # Nested brackets are rare; an expression with more than eight levels is not usable.

@@ -1,0 +1,142 @@
+"""`kubekeep image` and images in scans, with the real program and a real registry."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.images.example import LAYERS, REFERENCE, write_layer, write_layout
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "catalog-image"
+KUBEKEEP = Path(sys.executable).parent / "kubekeep"
+
+
+def kubekeep(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the program in a folder, with the cache in it. Fails for another exit code."""
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "NO_COLOR": "1"}
+    done = subprocess.run(
+        [KUBEKEEP, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def list_findings(report: Path) -> dict[str, list[str]]:
+    """Return the places of the findings of a SARIF report by control."""
+    findings: dict[str, list[str]] = {}
+    for result in json.loads(report.read_text())["runs"][0]["results"]:
+        place = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        findings.setdefault(result["ruleId"], []).append(place)
+    return findings
+
+
+def test_example_is_current(tmp_path: Path) -> None:
+    write_layout(tmp_path)
+    manifests = [
+        json.loads((folder / "index.json").read_text())["manifests"][0]["annotations"] for folder in (tmp_path, EXAMPLE)
+    ]
+    assert manifests[0] == manifests[1] == {"org.opencontainers.image.ref.name": REFERENCE}
+    blobs = [path.read_bytes() for path in (EXAMPLE / "blobs" / "sha256").iterdir()]
+    archives = {gzip.decompress(blob) for blob in blobs if blob.startswith(b"\x1f\x8b")}
+    assert archives == {write_layer(files) for _, files in LAYERS}
+
+
+def test_packages_of_an_image(tmp_path: Path) -> None:
+    kubekeep("image", "sbom", f"oci:{EXAMPLE}", "-o", "a.cdx.json", folder=tmp_path)
+    document = json.loads((tmp_path / "a.cdx.json").read_text())
+    purls = {component["purl"] for component in document["components"] if "purl" in component}
+    assert {purl.partition("?")[0] for purl in purls} == {
+        "pkg:deb/debian/bash@5.1-2%2Bdeb11u1",
+        "pkg:deb/debian/libc6@2.31-13%2Bdeb11u11",
+        "pkg:deb/debian/libssl1.1@1.1.1w-0%2Bdeb11u1",
+        "pkg:deb/debian/passwd@1:4.8.1-1",
+        "pkg:pypi/flask@2.3.3",
+        "pkg:pypi/psycopg2@2.9.9",
+    }
+    assert document["specVersion"] == "1.6"
+
+
+def test_same_image_gives_the_same_bytes(tmp_path: Path) -> None:
+    for layout in ("cyclonedx", "spdx"):
+        for name in ("a", "b"):
+            kubekeep("image", "sbom", f"oci:{EXAMPLE}", "-f", layout, "-o", name, folder=tmp_path)
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+        # The second run read the cache; without it, the bytes are the same.
+        shutil.rmtree(tmp_path / "cache")
+
+
+def test_format_by_the_name_of_the_file(tmp_path: Path) -> None:
+    kubekeep("image", "sbom", f"oci:{EXAMPLE}", "-o", "a.spdx.json", folder=tmp_path)
+    assert json.loads((tmp_path / "a.spdx.json").read_text())["spdxVersion"] == "SPDX-2.3"
+
+
+def test_summary_for_people(tmp_path: Path) -> None:
+    text = kubekeep("image", "sbom", f"oci:{EXAMPLE}", folder=tmp_path).stdout
+    assert "Debian GNU/Linux 11 (bullseye)" in text
+    assert "6 packages" in text
+
+
+def test_scan_of_an_image(tmp_path: Path) -> None:
+    done = kubekeep("image", "scan", f"oci:{EXAMPLE}", "--format", "sarif", "--output", "a.sarif", folder=tmp_path)
+    findings = list_findings(tmp_path / "a.sarif")
+    assert findings.keys() == {"image-secret-files", "image-root-user", "end-of-life-distribution"}
+    assert findings["image-secret-files"][0].endswith("/srv/catalog/.env")
+    everything = (tmp_path / "a.sarif").read_text() + done.stdout + done.stderr
+    assert "kd93hTq2LxpM" not in everything
+    cached = b"".join(path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file())
+    assert b"kd93hTq2LxpM" not in cached
+
+
+def test_limits_of_an_image_scan(tmp_path: Path) -> None:
+    done = kubekeep("image", "scan", f"oci:{EXAMPLE}", "--severity-threshold", "high", folder=tmp_path, code=1)
+    assert "gate FAILED" in done.stderr
+
+
+def test_licence_policy(tmp_path: Path) -> None:
+    (tmp_path / "licences.yaml").write_text('deniedLicences: ["LGPL-*"]\n')
+    arguments = ("--controls-config", "licences.yaml", "--format", "sarif", "--output", "a.sarif")
+    kubekeep("image", "scan", f"oci:{EXAMPLE}", *arguments, folder=tmp_path)
+    (place,) = list_findings(tmp_path / "a.sarif")["image-licences"]
+    assert place.endswith("/psycopg2-2.9.9.dist-info/METADATA")
+
+
+def test_address_of_an_image_in_a_scan(tmp_path: Path) -> None:
+    (tmp_path / "pod.yaml").write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: b}]}\n"
+    )
+    kubekeep("scan", "pod.yaml", f"oci:{EXAMPLE}", "--format", "sarif", "--output", "a.sarif", folder=tmp_path)
+    findings = list_findings(tmp_path / "a.sarif")
+    assert {"image-secret-files", "C-0013"} <= findings.keys()
+
+
+@pytest.mark.parametrize(
+    "image", ["oci:{example}", "dir:/etc", "{example}", "docker-daemon:nginx", "containerd://nginx", "./a.tar"]
+)
+def test_images_of_workloads_are_in_registries_only(image: str, tmp_path: Path) -> None:
+    text = image.format(example=EXAMPLE)
+    (tmp_path / "pod.yaml").write_text(
+        f"apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: [{{name: a, image: '{text}'}}]}}\n"
+    )
+    done = kubekeep("scan", "pod.yaml", "--images", "--format", "json", "--output", "a.json", folder=tmp_path, code=3)
+    assert "not read" in done.stderr
+    resources = json.loads((tmp_path / "a.json").read_text())["resources"]
+    assert [resource["object"]["kind"] for resource in resources] == ["Pod"]
+
+
+def test_image_that_cannot_be_opened(tmp_path: Path) -> None:
+    done = kubekeep("image", "sbom", "oci:missing", folder=tmp_path, code=3)
+    assert done.stderr.startswith("failed: oci:missing: ")
+    done = kubekeep("image", "scan", "oci:missing", folder=tmp_path, code=3)
+    assert "oci:missing" in done.stderr
+
+
+def test_configuration_in_a_scanned_folder_cannot_redirect_registries(tmp_path: Path) -> None:
+    (tmp_path / "kubekeep.yaml").write_text("mirror: docker.io=mirror.example.com\n")
+    done = kubekeep("image", "scan", f"oci:{EXAMPLE}", folder=tmp_path, code=2)
+    assert "mirror" in done.stderr
