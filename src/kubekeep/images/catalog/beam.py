@@ -16,7 +16,7 @@ from kubekeep.images.package_url import normalise_name
 
 PATTERNS: Final = ("**/mix.lock", "**/rebar.lock", "**/ebin/*.app", "**/releases/*/OTP_VERSION")
 MAXIMUM_DEPTH: Final = 100
-MAXIMUM_TOKENS: Final = 2_000_000
+MAXIMUM_TOKENS: Final = 500_000
 LEXEME: Final = (
     r"\s+|[%#](?!\{)[^\n]*"  # white space, comments
     r'|"((?:[^"\\]++|\\.)*+)"'  # 1: a string or binary

@@ -5,7 +5,6 @@ All functions raise ValueError with the reason for a document that is damaged or
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -53,6 +52,8 @@ def decode_json(decoder: msgspec.json.Decoder[Any], content: bytes) -> Any:
 
 def read_toml(content: bytes) -> dict[str, Any]:
     """Return the tables of a TOML document."""
+    import tomllib  # noqa: PLC0415 - only lock files need it
+
     text = read_text(content, MAXIMUM_SLOW_BYTES)
     if max(map(_count_dots, text.splitlines()), default=0) > MAXIMUM_DOTS:
         raise ValueError(f"a line has more than {MAXIMUM_DOTS} dots")

@@ -36,6 +36,7 @@ PATTERNS: Final = (
 TEST_FOLDERS: Final = frozenset(
     ("__tests__", "test", "tests", "fixture", "fixtures", "example", "examples", "spec", "specs", "mock", "mocks")
 )
+NAME: Final = r"(?:@[\w.~-]+/)?[\w.~!'()*-]+"
 PNP_STATE: Final = "RAW_RUNTIME_STATE ="
 PATCH: Final = r"patch:.*?@npm%3A([^#]+)#"
 
@@ -86,9 +87,9 @@ def build_package(
     name: str, version: str, evidence: str, *, declared: bool = False, qualifiers: tuple[tuple[str, str], ...] = ()
 ) -> Package | None:
     """Return a package, or None if the name or the version is missing or not valid."""
-    scope, _, plain_name = name.rpartition("/")
-    if not is_name(name) or not is_plain(version) or (scope and not scope.startswith("@")) or "/" in scope:
+    if not is_name(name) or not is_plain(version) or not re.fullmatch(NAME, name):
         return None
+    scope, _, plain_name = name.rpartition("/")
     namespace, plain_name = normalise_name("npm", scope, plain_name)
     return Package(
         type="npm",

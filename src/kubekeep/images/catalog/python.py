@@ -58,7 +58,7 @@ def _read_metadata(file: LayerFile) -> Package | None:
             fields.setdefault(key, value.decode("utf-8", "replace").strip())
         else:
             classifiers.append(classifier.decode("utf-8", "replace").rpartition(" :: ")[2].strip())
-    name, version = fields.get(b"Name", ""), fields.get(b"Version", "")
+    name, version = fields.get(b"Name", ""), re.sub(r"^[vV](?=\d)", "", fields.get(b"Version", ""))  # PEP 440
     if not name and not version:
         return None
     if not is_name(name) or not re.fullmatch(r"[A-Za-z0-9._-]+", name):
