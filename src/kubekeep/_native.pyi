@@ -1,6 +1,6 @@
 from array import array
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, Self, TypeAlias
 
 _Duplicate: TypeAlias = tuple[str, int, int]
 _Document: TypeAlias = tuple[Any, bytes, list[_Duplicate]]
@@ -42,6 +42,47 @@ class IgnorePatterns:
     @staticmethod
     def parse(lines: Sequence[str]) -> tuple[IgnorePatterns, list[tuple[int, str]]]: ...
     def verdict(self, path: str, is_folder: bool) -> bool | None: ...
+
+class NativeLayerError(Exception): ...
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+class LayerReader:
+    def __new__(
+        cls,
+        patterns: Sequence[tuple[str, int]],
+        version_patterns: Sequence[tuple[str, str, str]],
+        limits: Mapping[str, int] = ...,
+    ) -> Self: ...
+    def read(
+        self,
+        source: tuple[str, int, int | None] | _Readable,
+        folder: str,
+        *,
+        marks: SecretMarks | None = None,
+        progress: Callable[[int], None] | None = None,
+        links: Sequence[tuple[bytes, bytes]] = ...,
+    ) -> NativeLayer: ...
+    def read_folder(self, path: str, folder: str, *, marks: SecretMarks | None = None) -> NativeLayer: ...
+
+class SecretMarks:
+    def __new__(cls, marks: Sequence[bytes]) -> Self: ...
+
+class NativeLayer:
+    digests: tuple[str, int, str, int] | None
+    paths: str
+    removed: list[str]
+    opaque: list[str]
+    problems: list[tuple[str, str]]
+    modes: list[tuple[str, int, int, int]]
+    links: list[tuple[bytes, bytes]]
+    file_count: int
+
+    def file(self, index: int) -> tuple[str, list[int], bytes, str]: ...
+    def candidates(self) -> list[tuple[str, bytes]]: ...
+    def archives(self) -> list[tuple[str, str, bytes, list[tuple[str, bytes]], list[tuple[str, int]]]]: ...
+    def executables(self) -> list[tuple[str, str, str, bytes, list[tuple[str, str]]]]: ...
 
 class FieldCheck:
     def __new__(cls, text: bytes) -> Self: ...

@@ -152,13 +152,19 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Count an entry. Facts of an earlier entry with its path are no longer valid.
-    pub fn begin(&mut self, path: &[u8]) -> Result<()> {
-        let limits = self.request.limits;
+    /// Count an entry.
+    pub fn count(&mut self) -> Result<()> {
+        let limit = self.request.limits.entries;
         self.entry += 1;
-        if u64::from(self.entry) > limits.entries {
-            return exceeds("the layer", limits.entries, "entries");
+        if u64::from(self.entry) > limit {
+            return exceeds("the layer", limit, "entries");
         }
+        Ok(())
+    }
+
+    /// Count an entry that replaces earlier ones with its path: their facts are no longer valid.
+    pub fn begin(&mut self, path: &[u8]) -> Result<()> {
+        self.count()?;
         if let Some(latest) = self.latest.get_mut(path) {
             *latest = Latest {
                 entry: self.entry,

@@ -100,8 +100,10 @@ fn inspect_object<'data, R: ReadRef<'data>>(
                     *problem = Some("the list of Rust packages (.dep-v0) is damaged".to_owned())
                 }
             },
-            _ if writable.is_none() && section.kind() == SectionKind::Data => {
-                writable = Some((section.address(), section.size()));
+            _ if writable.is_none() && is_writable(&section) => {
+                writable = section
+                    .file_range()
+                    .map(|(_, size)| (section.address(), size));
             }
             _ => {}
         }
@@ -126,11 +128,23 @@ fn inspect_object<'data, R: ReadRef<'data>>(
     }
 }
 
+/// Return True for a data section of a Windows executable.
+fn is_writable<'data, R: ReadRef<'data>>(section: &Section<'data, '_, R>) -> bool {
+    const INITIALIZED: u32 = 0x40;
+    const WRITE: u32 = 0x8000_0000;
+    match section.flags() {
+        SectionFlags::Coff { characteristics } => {
+            characteristics.0 & (INITIALIZED | WRITE) == INITIALIZED | WRITE
+        }
+        _ => false,
+    }
+}
+
 fn find_writable_segment<'data, R: ReadRef<'data>>(file: &File<'data, R>) -> Option<(u64, u64)> {
     const WRITE: u32 = 2;
     file.segments().find_map(|segment| match segment.flags() {
-        object::SegmentFlags::Elf { p_flags, .. } if p_flags.0 & WRITE == 0 => None,
-        object::SegmentFlags::MachO { initprot, .. } if initprot.0 & WRITE == 0 => None,
+        SegmentFlags::Elf { p_flags, .. } if p_flags.0 & WRITE == 0 => None,
+        SegmentFlags::MachO { initprot, .. } if initprot.0 & WRITE == 0 => None,
         _ => Some((segment.address(), segment.file_range().1)),
     })
 }

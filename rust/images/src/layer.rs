@@ -40,11 +40,20 @@ fn read_entry<R: Read>(
     let path = match clean(&entry.path) {
         Ok(path) => path,
         Err(reason) => {
-            collector.begin(b"")?;
+            collector.count()?;
             collector.add_problem(&entry.path[..entry.path.len().min(256)], reason);
             return Ok(entry.stored_size);
         }
     };
+    if let Some(only) = request.only {
+        collector.count()?;
+        return match only.get(&path) {
+            Some(links) if entry.kind == Kind::File => {
+                read_file(stream, collector, spool, request, entry, links)
+            }
+            _ => Ok(entry.stored_size),
+        };
+    }
     collector.begin(&path)?;
     if path.is_empty() || entry.kind == Kind::Folder || !collector.add_path(&path)? {
         return Ok(entry.stored_size);
@@ -58,13 +67,7 @@ fn read_entry<R: Read>(
     if entry.kind != Kind::File {
         return Ok(entry.stored_size);
     }
-    match request.only {
-        None => read_file(stream, collector, spool, request, entry, &[path]),
-        Some(only) => match only.get(&path) {
-            Some(links) => read_file(stream, collector, spool, request, entry, links),
-            None => Ok(entry.stored_size),
-        },
-    }
+    read_file(stream, collector, spool, request, entry, &[path])
 }
 
 /// Read a file under one or more paths; return the number of bytes of its content that were not consumed.

@@ -283,12 +283,13 @@ fn read_gzip<R: Read>(
 /// Read the header of a gzip member (RFC 1952, section 2.3).
 fn read_gzip_header<R: Read>(blob: &mut Blob<R>) -> Result<()> {
     const PART: &str = "a gzip header";
+    blob.fill(GZIP.len())?;
+    if !blob.available().starts_with(GZIP) {
+        return damaged("the layer has other bytes after its gzip data");
+    }
     let mut head = [0; 10];
     for byte in &mut head {
         *byte = blob.next_byte(PART)?;
-    }
-    if !head.starts_with(GZIP) {
-        return damaged("the layer has other bytes after its gzip data");
     }
     let flags = head[3];
     if head[2] != 8 || flags & 0xe0 != 0 {

@@ -10,7 +10,8 @@
   expression is searched in the bytes of executables whose path matches the glob, and its first group is the version.
   Syntax of the Rust crate `regex`, without look-around; use `(?-u:...)` for single bytes.
 - `read(file: LayerFile) -> CatalogRecord | None` for files that match a pattern,
-- `read_archive(archive: Archive) -> CatalogRecord | None` for Java archives, nested ones too,
+- `read_archives(archives: Sequence[Archive]) -> Iterable[CatalogRecord]` for all Java archives of a layer, nested ones
+  too, of which it leaves out those that it cannot read,
 - `read_executable(executable: Executable) -> CatalogRecord | None` for executables with embedded facts.
 
 The functions return None if the file proves no package, and raise ValueError with the reason if they cannot read the

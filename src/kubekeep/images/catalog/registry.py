@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 
 import msgspec
@@ -22,7 +22,7 @@ class Catalog(msgspec.Struct, frozen=True):
     folder_patterns: tuple[str, ...] = ()
     version_patterns: tuple[tuple[str, str, str], ...] = ()
     read: Callable[[LayerFile], CatalogRecord | None] | None = None
-    read_archive: Callable[[Archive], CatalogRecord | None] | None = None
+    read_archives: Callable[[Sequence[Archive]], Iterable[CatalogRecord]] | None = None
     read_executable: Callable[[Executable], CatalogRecord | None] | None = None
 
 
@@ -41,7 +41,7 @@ def _build_catalog(module: ModuleType) -> Catalog:
         getattr(module, "FOLDER_PATTERNS", ()),
         getattr(module, "VERSION_PATTERNS", ()),
         getattr(module, "read", None),
-        getattr(module, "read_archive", None),
+        getattr(module, "read_archives", None),
         getattr(module, "read_executable", None),
     )
     if catalog.read is None and (catalog.patterns or catalog.folder_patterns):

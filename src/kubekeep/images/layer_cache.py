@@ -1,0 +1,135 @@
+"""Cache of the content of layers: one file per layer, so that images with a common base read it once.
+
+An entry is named after the digest of the layer's uncompressed archive and is valid for one version of the program. It
+contains names of files and packages and kinds and lines of secrets, never file content. Entries may be deleted at any
+time; damaged ones, those of other users and those that others may write are ignored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from kubekeep import _native
+from kubekeep.images.content import LayerContent
+
+_FORMAT: Final = b"kubekeep layer 1\n"
+_DIGEST: Final = 32
+_LIMIT: Final = 512 << 20
+_MAX_ENTRY: Final = 256 << 20
+"""Bytes of an entry after decompression."""
+_SIZE: Final = 4
+_DIFF_ID: Final = re.compile(r"sha256:([0-9a-f]{64})")
+_SUFFIX: Final = ".layer"
+_TEMPORARY: Final = ".new-"
+_ABANDONED_SECONDS: Final = 86_400
+_NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+
+class LayerCache:
+    """Cached layers in a folder, which is created with the first entry.
+
+    `program` identifies the version of the program, `limit` is the number of bytes of all entries: the least recently
+    used ones are deleted.
+    """
+
+    def __init__(self, folder: Path, program: bytes, limit: int = _LIMIT) -> None:
+        """Open the cache without reading it."""
+        self._folder = folder
+        self._head = _FORMAT + hashlib.blake2b(program, digest_size=_DIGEST).digest()
+        self._limit = limit
+
+    def get(self, diff_id: str, *, secrets: bool) -> LayerContent | None:
+        """Return the content of a layer, searched for secrets if requested, or None if there is no valid entry."""
+        for has_secrets in (True,) if secrets else (True, False):
+            path = self._find_path(diff_id, secrets=has_secrets)
+            if path is None:
+                return None
+            try:
+                content = self._read(path)
+            except (OSError, ValueError, MemoryError, RecursionError):
+                continue
+            if content is not None and content.diff_id == diff_id:
+                with contextlib.suppress(OSError):
+                    os.utime(path)
+                return content
+        return None
+
+    def put(self, content: LayerContent, *, secrets: bool) -> None:
+        """Write an entry, then delete the least recently used ones beyond the limit. Raises OSError.
+
+        `secrets` is True if the layer was searched for secrets.
+        """
+        path = self._find_path(content.diff_id, secrets=secrets)
+        if path is None:
+            return
+        text = msgspec.msgpack.encode(content)
+        body = _native.pack(text)
+        if len(text) > _MAX_ENTRY or len(body) > self._limit:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not _is_private(self._folder.lstat()):
+            raise PermissionError(f"{self._folder} belongs to another user or others may write it")
+        descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=self._folder)
+        try:
+            with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
+                stream.write(self._head + hashlib.blake2b(body, digest_size=_DIGEST).digest() + body)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
+        self._prune()
+
+    def _find_path(self, diff_id: str, *, secrets: bool) -> Path | None:
+        match = _DIFF_ID.fullmatch(diff_id)
+        return self._folder / f"{match[1]}{'-secrets' if secrets else ''}{_SUFFIX}" if match else None
+
+    def _read(self, path: Path) -> LayerContent | None:
+        if not _is_private(self._folder.lstat()):
+            return None
+        descriptor = os.open(path, os.O_RDONLY | _NO_LINKS | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, "rb") as stream:  # noqa: PTH123 - a descriptor has no path
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or not _is_private(status) or status.st_size > self._limit:
+                return None
+            if stream.read(len(self._head)) != self._head:
+                return None
+            digest, body = stream.read(_DIGEST), stream.read()
+        if hashlib.blake2b(body, digest_size=_DIGEST).digest() != digest:
+            return None
+        if int.from_bytes(body[:_SIZE], "little") > _MAX_ENTRY:
+            return None
+        return msgspec.msgpack.decode(_native.unpack(body), type=LayerContent)
+
+    def _prune(self) -> None:
+        """Delete the least recently used entries beyond the limit, and files that an interrupted run left."""
+        entries: list[tuple[float, int, Path]] = []
+        for path in self._folder.iterdir():
+            with contextlib.suppress(OSError):
+                status = path.lstat()
+                if path.suffix == _SUFFIX:
+                    entries.append((status.st_mtime, status.st_size, path))
+                elif path.name.startswith(_TEMPORARY) and status.st_mtime < time.time() - _ABANDONED_SECONDS:
+                    path.unlink()
+        remaining = self._limit
+        for _, size, path in sorted(entries, reverse=True):
+            remaining -= size
+            if remaining < 0:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
+def _is_private(status: os.stat_result) -> bool:
+    """Return True if only this user may write a file or folder."""
+    if os.name != "posix":
+        return True
+    return status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & _WRITABLE

@@ -1,0 +1,220 @@
+"""Reading of layers: one pass over each, two at a time, and a cache for layers that were read before.
+
+The digests of a layer are verified before a catalogue sees any of its content. Never unpacks a layer to disk and never
+follows a link. A layer is read twice only if hard links in it lead to files that only the name of the link selects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from kubekeep import _native
+from kubekeep.images.access.opened import FileRange, LayerReference, OpenedImage
+from kubekeep.images.catalog.registry import load_catalogs
+from kubekeep.images.cataloguing import FileSelection
+from kubekeep.images.content import ContentProblem, LayerContent
+from kubekeep.images.errors import ImageAccessError, ImageContentError
+from kubekeep.images.layer_cache import LayerCache
+
+_THREADS: Final = 2
+_SHA256: Final = "sha256:"
+
+OnBytes = Callable[[int], None]
+"""Receives the number of bytes of layers that were read since the last call, in any thread."""
+
+
+class LayerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of reading layers.
+
+    secrets: search for secrets. limits: of the native reader, by name, where they differ from its defaults.
+    """
+
+    secrets: bool = False
+    limits: dict[str, int] = {}
+
+
+_DEFAULTS: Final = LayerSettings()
+
+
+def read_layers(
+    image: OpenedImage,
+    settings: LayerSettings = _DEFAULTS,
+    *,
+    cache: LayerCache | None = None,
+    on_bytes: OnBytes | None = None,
+) -> tuple[LayerContent, ...]:
+    """Return the content of all layers, lowest first. Layers in the cache are not opened.
+
+    Raises ImageContentError for a layer with another digest, a damaged one and one that exceeds a limit, and
+    ImageAccessError for one that cannot be opened. A layer that cannot be cached is read again by the next scan.
+    """
+    contents: dict[str, LayerContent] = {}
+    missing: dict[str, LayerReference] = {}
+    for layer in image.layers:
+        content = cache.get(layer.diff_id, secrets=settings.secrets) if cache else None
+        if content is not None:
+            contents[layer.diff_id] = content
+        else:
+            missing[layer.diff_id] = layer
+    if missing:
+        reader = _ImageReader(image, settings, on_bytes)
+        for diff_id, content in zip(missing, reader.read(tuple(missing.values())), strict=True):
+            contents[diff_id] = content
+            if cache is not None:
+                with contextlib.suppress(OSError):
+                    cache.put(content, secrets=settings.secrets)
+    return tuple(_describe_as(layer, contents[layer.diff_id]) for layer in image.layers)
+
+
+def read_folder(path: Path, settings: LayerSettings = _DEFAULTS) -> LayerContent:
+    """Return the content of a folder as that of a layer without digests. Lock files are read too.
+
+    Raises ImageAccessError if the folder cannot be listed.
+    """
+    selection = FileSelection(load_catalogs(), is_folder=True, secrets=settings.secrets, limits=settings.limits)
+    with _temporary_folder() as folder:
+        try:
+            native = selection.reader.read_folder(str(path), folder, marks=selection.marks)
+        except OSError as error:
+            raise ImageAccessError(f"cannot read the folder {path}: {error.strerror or error}") from error
+        except _native.NativeLayerError as error:
+            raise ImageContentError(f"cannot read the folder {path}: {error}") from error
+        return selection.build_content(native)
+
+
+def compute_version() -> bytes:
+    """Return bytes that change with the catalogues, the values of layers and the native reader, for `LayerCache`."""
+    folder = Path(__file__).parent
+    digest = hashlib.blake2b(_native.VERSION.encode())
+    for path in sorted((*folder.glob("*.py"), *folder.glob("catalog/*.py"))):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    status = Path(_native.__file__).stat()
+    digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+    return digest.digest()
+
+
+class _StoppedError(Exception):
+    """Another layer could not be read, or the user stopped the program."""
+
+
+class _ImageReader:
+    """Reads layers of one image with two threads."""
+
+    def __init__(self, image: OpenedImage, settings: LayerSettings, on_bytes: OnBytes | None) -> None:
+        self._image = image
+        self._selection = FileSelection(
+            load_catalogs(), is_folder=False, secrets=settings.secrets, limits=settings.limits
+        )
+        self._on_bytes = on_bytes
+        self._stopped = threading.Event()
+
+    def read(self, layers: Sequence[LayerReference]) -> list[LayerContent]:
+        if len(layers) == 1:
+            return [self._read_layer(layers[0])]
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="layer") as executor:
+            futures = [executor.submit(self._read_layer, layer) for layer in layers]
+            try:
+                return [future.result() for future in futures]
+            except _StoppedError:
+                # The layer with the reason comes later in the list.
+                errors = [error for future in futures if (error := future.exception())]
+                raise next(error for error in errors if not isinstance(error, _StoppedError)) from None
+            finally:
+                self._stopped.set()
+                executor.shutdown(cancel_futures=True)
+
+    def _read_layer(self, layer: LayerReference) -> LayerContent:
+        try:
+            with _temporary_folder() as folder:
+                native = self._read_native(layer, folder, ())
+                links = native.links
+                if not links:
+                    return self._selection.build_content(native)
+                linked = self._read_native(layer, folder, links)
+                return _add_missing_targets(self._selection.build_content(native, linked), links)
+        except BaseException:
+            self._stopped.set()
+            raise
+
+    def _read_native(
+        self, layer: LayerReference, folder: str, links: Sequence[tuple[bytes, bytes]]
+    ) -> _native.NativeLayer:
+        name = f"layer {layer.digest or layer.diff_id} of {self._image.reference}"
+        source = self._image.open_layer(layer)
+        read = self._selection.reader.read
+        try:
+            if isinstance(source, FileRange):
+                origin = (source.path, source.offset, source.size)
+                native = read(origin, folder, marks=self._selection.marks, progress=self._report, links=links)
+            else:
+                with contextlib.closing(source):
+                    native = read(source, folder, marks=self._selection.marks, progress=self._report, links=links)
+        except _native.NativeLayerError as error:
+            raise ImageContentError(f"{name} cannot be read: {error}") from error
+        except OSError as error:
+            raise ImageAccessError(f"{name} cannot be read: {error.strerror or error}") from error
+        _verify(name, layer, native)
+        return native
+
+    def _report(self, count: int) -> None:
+        if self._stopped.is_set():
+            raise _StoppedError
+        if self._on_bytes is not None:
+            self._on_bytes(count)
+
+
+def _verify(name: str, layer: LayerReference, native: _native.NativeLayer) -> None:
+    """Compare the digests of a layer with those of the manifest and the configuration. Raises ImageContentError."""
+    digest, _, diff_id, _ = native.digests or ("", 0, "", 0)
+    for expected, computed, document in (
+        (layer.digest, digest, "the manifest"),
+        (layer.diff_id, diff_id, "the image configuration"),
+    ):
+        if expected and not expected.startswith(_SHA256):
+            raise ImageContentError(f"{name}: the digest {expected} in {document} is not supported; use sha256")
+        if expected and expected != f"{_SHA256}{computed}":
+            raise ImageContentError(
+                f"{name}: its content has the digest {_SHA256}{computed}, but {document} requires {expected}; "
+                "the layer is damaged or was replaced: pull or build the image again"
+            )
+
+
+def _describe_as(layer: LayerReference, content: LayerContent) -> LayerContent:
+    """Return the content with the digest of the blob in this image, which may be compressed in another way."""
+    if layer.digest in ("", content.digest):
+        return content
+    size = content.size if layer.size is None else layer.size
+    return msgspec.structs.replace(content, digest=layer.digest, size=size)
+
+
+def _add_missing_targets(content: LayerContent, links: Sequence[tuple[bytes, bytes]]) -> LayerContent:
+    """Add a problem for each hard link whose target is not in the layer."""
+    paths = set(content.paths.split("\n"))
+    problems = [
+        ContentProblem(link.decode(errors="backslashreplace"), "the target of the hard link is not in the layer")
+        for target, link in links
+        if target.decode(errors="backslashreplace") not in paths
+    ]
+    return msgspec.structs.replace(content, problems=(*content.problems, *problems))
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[str]:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="kubekeep-", ignore_cleanup_errors=True)
+    except OSError as error:
+        cause = error.strerror or str(error)
+        raise ImageAccessError(
+            f"cannot create a temporary folder: {cause}; set TMPDIR to a folder that can be written"
+        ) from error
+    with folder as name:
+        yield name
