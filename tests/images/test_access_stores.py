@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -177,6 +178,10 @@ def check_daemon(socket: Path, built_layout: Path, tmp_path: Path, monkeypatch: 
     assert [layer.diff_id for layer in image.layers] == expected
     assert len(list(tmp_path.iterdir())) == 1
     assert_complete(image)
+    identifier = hashlib.sha256(image.config).hexdigest()
+    for name in (identifier, identifier[:12], f"sha256:{identifier}", "team/app"):
+        # The tag `latest` of the same repository, beside the tag 1.
+        assert_complete(open_image(f"docker-daemon:{name}", options))
     with pytest.raises(ImageAccessError, match="has no such image; pull it with `docker pull team/app:2`"):
         open_image("docker-daemon:team/app:2", options)
     assert not list(tmp_path.iterdir())
@@ -191,6 +196,7 @@ def test_docker(short_path: Path, built_layout: Path, tmp_path: Path, monkeypatc
     network = ["--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"]
     with run_daemon(["dockerd", *state, *network, "-H", f"unix://{socket}"], socket):
         run("docker", "-H", f"unix://{socket}", "load", "-i", short_path / "app.tar")
+        run("docker", "-H", f"unix://{socket}", "tag", "team/app:1", "team/app:latest")
         check_daemon(socket, built_layout, tmp_path, monkeypatch)
 
 
@@ -199,6 +205,7 @@ def test_podman(short_path: Path, built_layout: Path, tmp_path: Path, monkeypatc
     copy_image(f"oci:{built_layout}:1", f"docker-archive:{short_path}/app.tar:docker.io/team/app:1")
     podman = ["podman", f"--root={short_path}/root", f"--runroot={short_path}/run", "--storage-driver=vfs"]
     run(*podman, "load", "-q", "-i", short_path / "app.tar")
+    run(*podman, "tag", "docker.io/team/app:1", "docker.io/team/app:latest")
     socket = short_path / "podman.sock"
     with run_daemon([*podman, "system", "service", "--time=0", f"unix://{socket}"], socket):
         check_daemon(socket, built_layout, tmp_path, monkeypatch)

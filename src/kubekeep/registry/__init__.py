@@ -1,4 +1,4 @@
 """Artifacts in OCI registries, and their signatures. Independent of the content of artifacts.
 
-Requires the packages of the extra `oci`, except `errors` and `reference`.
+Signatures require the packages of the extra `oci`: the modules `artifacts`, `keys` and `signature`.
 """

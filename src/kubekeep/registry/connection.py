@@ -263,11 +263,11 @@ class RegistryConnection:
             return self._client.send(request, stream=True)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             kind = UntrustedRegistryError if _has_tls_cause(error) else UnreachableRegistryError
-            raise kind(f"{request.url.host} cannot be reached: {visible(str(error))}") from error
+            raise kind(f"{_name(request.url)} cannot be reached: {visible(str(error))}") from error
 
     def _read(self, response: httpx2.Response, limit: int) -> RegistryReply:
         """Read a body. Error responses have their own limit."""
-        host = response.request.url.host
+        host = _name(response.request.url)
         maximum = limit if response.is_success else MOST_TEXT
         deadline = time.monotonic() + self.settings.duration
         body = bytearray()
@@ -343,6 +343,11 @@ class RegistryConnection:
 
     def _is_registry(self, url: httpx2.URL) -> bool:
         return (url.scheme, url.host, url.port) == (self.root.scheme, self.root.host, self.root.port)
+
+
+def _name(url: httpx2.URL) -> str:
+    """Return the host with its port, as in messages."""
+    return url.netloc.decode("ascii", "replace")
 
 
 def _has_tls_cause(error: BaseException | None) -> bool:

@@ -21,6 +21,7 @@ from kubekeep.images.access.spill import SpillFile
 from kubekeep.images.access.tar_index import TarIndex
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import visible
+from kubekeep.registry.reference import DEFAULT_TAG
 
 _SCHEME: Final = "unix://"
 _CHUNK: Final = 1 << 20
@@ -46,7 +47,7 @@ def open_from_daemon(text: str, reference: ImageReference, options: AccessOption
             with httpx2.Client(
                 transport=transport, timeout=timeout, trust_env=False, base_url="http://docker"
             ) as client:
-                _save(client, reference.text, spill)
+                _save(client, reference, spill)
         except httpx2.HTTPError as error:
             raise ImageAccessError(f"{socket}: the Docker daemon does not respond: {_explain(error)}") from error
         image = ArchiveImage(text, TarIndex(spill.path), "", options.platform, spill)
@@ -71,14 +72,22 @@ def _find_socket(hosts: tuple[str, ...]) -> str:
     )
 
 
-def _save(client: httpx2.Client, name: str, spill: SpillFile) -> None:
+def _save(client: httpx2.Client, reference: ImageReference, spill: SpillFile) -> None:
     """Write the archive of one image to `spill`. Raises ImageAccessError and HTTPError."""
-    with client.stream("GET", f"/images/{quote(name, safe='/:@')}/get") as response:
-        if response.status_code != httpx2.codes.OK:
-            raise ImageAccessError(_describe(response, name))
-        for chunk in response.iter_raw(_CHUNK):
-            spill.write(chunk)
-    spill.finish()
+    names = [reference.text]
+    if reference.name is not None and not (reference.name.tag or reference.name.digest):
+        # Without a tag, the daemon would save all tags; but the text may also be the ID of an image.
+        names.insert(0, f"{reference.text}:{DEFAULT_TAG}")
+    message = ""
+    for name in names:
+        with client.stream("GET", f"/images/{quote(name, safe='/:@')}/get") as response:
+            if response.status_code == httpx2.codes.OK:
+                for chunk in response.iter_raw(_CHUNK):
+                    spill.write(chunk)
+                spill.finish()
+                return
+            message = message or _describe(response, name)
+    raise ImageAccessError(message)
 
 
 def _describe(response: httpx2.Response, name: str) -> str:
