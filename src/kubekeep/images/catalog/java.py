@@ -24,16 +24,10 @@ RELEASE_LINE: Final = r'(?m)^([A-Z_]+)="?([^"\r\n]*)"?[ \t\r]*$'
 MAXIMUM_RELEASE: Final = 256 * 1024
 
 
-def read_archive(archive: Archive) -> CatalogRecord | None:
-    """Return the library of one archive, without the libraries that are shaded into it."""
-    records = read_archives([archive])
-    return next((record for record in records if record.path == archive.path), None)
-
-
 def read_archives(archives: Sequence[Archive]) -> list[CatalogRecord]:
     """Return a record for each archive of a layer that is a library, and for each library that is shaded into one.
 
-    An archive that cannot be read is left out, so that the others are still read; `read_archive` gives the reason.
+    An archive that cannot be read is left out, so that the others are still read.
     """
     facts: list[ArchiveFacts] = []
     for archive in archives:
