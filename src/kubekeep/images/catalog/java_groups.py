@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from kubekeep.images.catalog.java_archive import ArchiveFacts
@@ -71,6 +71,7 @@ GENERIC: Final = frozenset(
     )
 )
 """Prefixes that many organisations or projects share, so that they are no group alone."""
+MAXIMUM_ORGANISATIONS: Final = 5
 MAXIMUM_MEMBERS: Final = 200
 """Libraries of one version in one folder that are compared with each other."""
 
@@ -177,10 +178,10 @@ def _score(
 ) -> Iterator[tuple[int, int, str]]:
     """Yield common parts of class folders, common parts of names and the group for each similar archive."""
     words = _split_words(archives[index].name)
-    root = _read_root(archives[index])
+    root = _read_root(archives[index].folders)
     for other in known:
         common_words = _count_common(words, _split_words(archives[other].name))
-        common_parts = _count_common(root, _read_root(archives[other]))
+        common_parts = _count_common(root, _read_root(archives[other].folders))
         is_inside = root[: len(parts := groups[other].split("."))] == parts
         if common_words and (common_parts or not root):
             yield common_parts, common_words, groups[other]
@@ -192,11 +193,11 @@ def _split_words(name: str) -> list[str]:
     return re.split(r"[-_.]", name.lower())
 
 
-def _read_root(archive: ArchiveFacts) -> list[str]:
+def _read_root(folders: Iterable[tuple[str, int]]) -> list[str]:
     """Return the parts of the longest folder that holds at least nine tenths of the classes."""
     counts: Counter[str] = Counter()
     total = 0
-    for folder, count in archive.folders:
+    for folder, count in folders:
         if folder and not folder.startswith("META-INF"):
             total += count
             parts = folder.split("/")[:8]
@@ -204,6 +205,22 @@ def _read_root(archive: ArchiveFacts) -> list[str]:
                 counts["/".join(parts[:length])] += count
     roots = [folder for folder, count in counts.items() if count * 10 >= total * 9]
     return max(roots, key=lambda folder: folder.count("/")).split("/") if roots else []
+
+
+def _list_roots(archive: ArchiveFacts) -> Iterator[list[str]]:
+    """Yield the root of all classes, and those of the largest organisations, beside which there is generated code."""
+    yield _read_root(archive.folders)
+    organisations: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for folder, count in archive.folders:
+        organisations["/".join(folder.split("/")[:2])].append((folder, count))
+    sizes = {name: sum(count for _, count in folders) for name, folders in organisations.items()}
+    for name in sorted(sizes, key=lambda name: (-sizes[name], name))[:MAXIMUM_ORGANISATIONS]:
+        if _is_reversed_domain(name.split("/")):
+            yield _read_root(organisations[name])
+
+
+def _is_reversed_domain(parts: list[str]) -> bool:
+    return len(parts) > 1 and (parts[0] in GENERIC or len(parts[0]) == 2)
 
 
 def _count_common(left: list[str], right: list[str]) -> int:
@@ -227,18 +244,18 @@ def _read_module_group(archive: ArchiveFacts) -> str:
 
 def _read_folder_group(archive: ArchiveFacts) -> str:
     """Return the class folder up to the part that is the first word of the artifact, or its organisation."""
-    parts = _read_root(archive)
     words = _split_words(archive.name)
-    for position, part in enumerate(parts[1:4], start=1):
-        group = ".".join(parts[: position + 1])
-        if group not in GENERIC and _is_same_word(part, words[0]):
-            return group
+    for parts in _list_roots(archive):
+        for position, part in enumerate(parts[1:4], start=1):
+            group = ".".join(parts[: position + 1])
+            if group not in GENERIC and _is_same_word(part, words[0]):
+                return group
     symbolic = _read_symbolic_name(archive)
     if re.fullmatch(GROUP, symbolic) and symbolic not in GENERIC and _has_folder(archive, symbolic):
         return symbolic
+    parts = _read_root(archive.folders)
     length = next((length for length in (2, 3) if len(parts) >= length and ".".join(parts[:length]) not in GENERIC), 0)
-    is_reversed_domain = bool(parts) and (parts[0] in GENERIC or len(parts[0]) == 2)
-    return ".".join(parts[:length]) if length and is_reversed_domain else ""
+    return ".".join(parts[:length]) if length and _is_reversed_domain(parts) else ""
 
 
 def _is_same_word(part: str, word: str) -> bool:
