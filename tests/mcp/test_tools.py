@@ -101,6 +101,23 @@ def test_scan_of_text(session: Session, convert: type[str]) -> None:
         assert entry["untrusted"]["file"] == "input.yaml"
 
 
+def test_scan_of_an_image_in_a_root(session: Session) -> None:
+    answer = session.call("scan", image="oci:catalog-image")
+    controls = {entry["control"]: entry["untrusted"]["file"] for entry in answer["entries"]}
+    assert controls.keys() == {"image-secret-files", "image-root-user", "end-of-life-distribution"}
+    assert controls["image-secret-files"] == "oci:catalog-image!/srv/catalog/.env"
+    assert "kd93hTq2LxpM" not in str(answer)
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["nginx:1.29", "oci:../src", "oci:/etc", "docker-archive:/etc/passwd", "containerd://nginx", "docker-daemon:nginx", "dir:/etc", "./catalog-image"],
+)  # fmt: skip
+def test_image_outside_of_the_permissions_is_refused(session: Session, image: str) -> None:
+    message = session.error("scan", image=image)
+    assert "root" in message or "--allow-network" in message
+
+
 def test_unread_text_is_reported(session: Session) -> None:
     answer = session.call("scan", text=f"{POD}---\nkind: *missing\n")
     assert answer["totals"]["unread"] == 1

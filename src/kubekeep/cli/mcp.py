@@ -23,7 +23,11 @@ _DEFAULT_TIMEOUT = 120
 )
 @click.option("--allow-writes", is_flag=True, help="Let clients write fixes to files in the roots.")
 @click.option("--allow-cluster", is_flag=True, help="Let clients scan the cluster of the kubeconfig.")
-@click.option("--allow-network", is_flag=True, help="Let clients scan http and https addresses and repositories.")
+@click.option(
+    "--allow-network",
+    is_flag=True,
+    help="Let clients scan http and https addresses, repositories, and images in registries.",
+)
 @click.option("--kubeconfig", default="", type=click.Path(), help="Use this kubeconfig with --allow-cluster.")
 @click.option("--context", default="", help="Use this context of the kubeconfig with --allow-cluster.")
 @click.option(

@@ -37,12 +37,10 @@ from kubekeep.reports import Extra
 from kubekeep.reports.shared.wording import count_noun
 from kubekeep.sources.images.address import is_image_address
 from kubekeep.usecases.request import ReportNeeds, ScanRequest
-from kubekeep.usecases.rule_selection import DEFAULT_FRAMEWORKS
+from kubekeep.usecases.rule_selection import DEFAULT_FRAMEWORKS, IMAGE_FRAMEWORK
 
 _GATE_FAILED: Final = 1
 _MAX_RULE_ERRORS: Final = 10
-IMAGE_FRAMEWORK: Final = "images"
-"""The framework for images, used without names of rules."""
 _IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})")
 """A reference of an image with a tag or a digest."""
 

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult
+from msgspec.structs import replace
 from pydantic import Field
 
 from kubekeep.exceptions.load import ExceptionsError
@@ -37,11 +38,14 @@ from kubekeep.mcp.workers import Workers
 from kubekeep.model.attack import AttackQuery
 from kubekeep.usecases.exceptions import build_entry, check_entry, format_entry
 from kubekeep.usecases.request import RuleOptions
+from kubekeep.usecases.rule_selection import IMAGE_FRAMEWORK
 
 MAX_TEXT: Final = 512_000
 """Maximum characters of inline text."""
 _HTTP: Final = re.compile(r"https?://", re.IGNORECASE)
 _SHOWN: Final = 300
+_LOCAL_IMAGES: Final = ("oci:", "oci-archive:", "docker-archive:")
+_REGISTRY: Final = "docker://"
 
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 PathArgument = Annotated[
@@ -52,6 +56,14 @@ TextArgument = Annotated[
 ]
 ClusterArgument = Annotated[
     bool, Field(description="Read the cluster that the server was started for, in place of a path.")
+]
+ImageArgument = Annotated[
+    str,
+    Field(
+        max_length=1_000,
+        description="Image in place of a path: `nginx:1.29` (with --allow-network), or `oci:FOLDER`, "
+        "`oci-archive:FILE`, `docker-archive:FILE` in a root.",
+    ),
 ]
 FrameworksArgument = Annotated[
     tuple[_Name, ...], Field(max_length=20, description="Frameworks, for example `nsa`; default: the recommended one.")
@@ -86,18 +98,22 @@ class ToolSet:
         frameworks: FrameworksArgument = (),
         controls: ControlsArgument = (),
         min_severity: SeverityArgument = "low",
+        image: ImageArgument = "",
         cursor: CursorArgument = "",
         *,
         cluster: ClusterArgument = False,
     ) -> Annotated[CallToolResult, ScanAnswer]:
-        """Evaluate security controls on Kubernetes manifests, charts, overlays, inline text or a cluster.
+        """Evaluate security controls on Kubernetes manifests, charts, overlays, inline text, a cluster or an image.
 
         Returns totals, then one entry per piece of evidence with file, line, field and remediation, highest priority
         first. Controls that could not be evaluated are counted apart: they did not pass.
         """
         if cursor:
             return self._pages.next(cursor, ScanAnswer)
-        make_input = self._select_input(path, text, cluster=cluster)
+        if image and (path or text or cluster):
+            raise ToolError("name only one of `image`, `path`, `text` and `cluster`")
+        make_input = self._select_image(image) if image else self._select_input(path, text, cluster=cluster)
+        frameworks = frameworks or ((IMAGE_FRAMEWORK,) if image and not controls else ())
         task = ScanTask(frameworks=frameworks, controls=controls, min_severity=min_severity)
         answer = await self._workers.run(lambda scratch: functools.partial(run_scan, make_input(scratch), task))
         return self._pages.first(answer)
@@ -267,6 +283,21 @@ class ToolSet:
             raise ToolError(clean(str(error), 2 * _SHOWN)) from error
         allowed = tuple(self.roots.folders.values())
         return lambda scratch: TaskInput(scratch=scratch, folder=root_path.folder, path=root_path.name, allowed=allowed)
+
+    def _select_image(self, image: str) -> Callable[[str], TaskInput]:
+        """Return the same for an image in a registry, or for a layout or an archive in a root."""
+        scheme, colon, path = image.partition(":")
+        if f"{scheme}{colon}" in _LOCAL_IMAGES and not path.startswith("//"):
+            make_input = self._select_input(path, "")
+            return lambda scratch: replace(make_input(scratch), scheme=f"{scheme}:")
+        if not self._settings.allow_network:
+            raise ToolError(
+                f"{clean(image, _SHOWN)}: registries are not allowed; name `oci:FOLDER` or an archive in a root, or ask the "
+                "user to start the server with --allow-network"
+            )
+        # A name never leads to a file or to the store of this machine.
+        name = image.removeprefix(_REGISTRY)
+        return lambda scratch: TaskInput(scratch=scratch, folder=scratch, path=f"{_REGISTRY}{name}")
 
     def _select_cluster(self) -> Callable[[str], TaskInput]:
         settings = self._settings

@@ -23,6 +23,8 @@ from kubekeep.sources.inputs import read
 from kubekeep.usecases.request import RuleOptions
 
 DEFAULT_FRAMEWORKS: Final = ("recommended",)
+IMAGE_FRAMEWORK: Final = "images"
+"""The framework that scans of images use without names."""
 
 
 class RuleSelector:

@@ -24,6 +24,7 @@ from kubekeep.images.access.options import AccessOptions
 from kubekeep.posture.gate import Gates
 from kubekeep.sources.images.address import to_address
 from kubekeep.usecases.request import ScanRequest
+from kubekeep.usecases.rule_selection import IMAGE_FRAMEWORK
 
 _NO_IMAGE_OPTIONS: Final = (
     *("kubernetes_version", "snapshot", "cloud_provider", "policies", "cluster_policies", "incremental"),
@@ -66,7 +67,7 @@ def command(
         raise click.UsageError("no REFERENCE: name an image, such as nginx:1.29")
     rules = request.rules
     if not (rules.frameworks or rules.controls):
-        rules = msgspec.structs.replace(rules, frameworks=(scan.IMAGE_FRAMEWORK,))
+        rules = msgspec.structs.replace(rules, frameworks=(IMAGE_FRAMEWORK,))
     read = msgspec.structs.replace(request.input.read, images=create_image_options(access))
     source = msgspec.structs.replace(request.input, paths=tuple(map(to_address, request.input.paths)), read=read)
     request = msgspec.structs.replace(request, input=source, rules=rules)

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.images.options import ImageOptions
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.settings import read_cluster_settings, resolve_access
 from kubekeep.mcp.roots import is_below
@@ -20,6 +21,8 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
+from kubekeep.sources.images.address import is_image_address
+from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.request import ScanInput
 
 INLINE_NAME: Final = "input.yaml"
@@ -33,13 +36,15 @@ class TaskError(Exception):
 class TaskInput(msgspec.Struct, frozen=True, kw_only=True):
     """Input of a task.
 
-    `path` is relative to `folder`, or a URL. `allowed` are the folders that files may be in. `scratch` is a folder for
+    `path` is relative to `folder`, or a URL or the name of an image (`docker://...`). `scheme` is the kind of image at a
+    path in a root, as `oci:`. `allowed` are the folders that files may be in. `scratch` is a folder for
     temporary files, which the server removes even if the task is ended.
     """
 
     scratch: str
     folder: str = ""
     path: str = ""
+    scheme: str = ""
     allowed: tuple[str, ...] = ()
     cluster: bool = False
     kubeconfig: str = ""
@@ -58,9 +63,18 @@ def open_input(task_input: TaskInput) -> Iterator[ScanInput]:
             yield ScanInput(cluster=_request_cluster(task_input))
         else:
             with contextlib.chdir(task_input.folder):
-                yield ScanInput(paths=(task_input.path,))
+                address = f"{task_input.scheme}{task_input.path}"
+                yield ScanInput(paths=(address,), read=_select_options(address))
     except (KubekeepError, ValueError, OSError) as error:
         raise TaskError(visible(str(error).strip("'\""))) from error
+
+
+def _select_options(address: str) -> ReadOptions:
+    if not is_image_address(address):
+        return ReadOptions()
+    from kubekeep.images.access.settings import read_access_options  # noqa: PLC0415 - only for images
+
+    return ReadOptions(images=ImageOptions(access=read_access_options()))
 
 
 def _request_cluster(task_input: TaskInput) -> ClusterRequest:
