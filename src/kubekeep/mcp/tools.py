@@ -61,8 +61,8 @@ ImageArgument = Annotated[
     str,
     Field(
         max_length=1_000,
-        description="Image in place of a path: `nginx:1.29` (with --allow-network), or `oci:FOLDER`, "
-        "`oci-archive:FILE`, `docker-archive:FILE` in a root.",
+        description="Image in place of a path: `nginx:1.29` with --allow-network, `oci:FOLDER` or "
+        "`docker-archive:FILE` in a root.",
     ),
 ]
 FrameworksArgument = Annotated[
