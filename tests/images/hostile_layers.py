@@ -117,7 +117,7 @@ def endless_skippable_frames() -> Iterator[bytes]:
 @layer
 def endless_random_bytes_after_the_end() -> Iterator[bytes]:
     yield build_tar({"a": b"b"})
-    yield from endless(random.Random(1).randbytes(MIB))  # noqa: S311
+    yield from endless(random.Random(1).randbytes(MIB))
 
 
 @layer

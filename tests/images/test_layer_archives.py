@@ -42,7 +42,7 @@ def read_with_tarfile(archive: bytes) -> tuple[dict[str, bytes], list[str]]:
 
 
 def build_random(seed: int) -> bytes:
-    numbers = random.Random(seed)  # noqa: S311 - reproducible
+    numbers = random.Random(seed)
     format_ = numbers.choice(FORMATS)
     # ustar splits paths at a slash; names of up to 100 bytes fit everywhere.
     longest = 90 if format_ == tarfile.USTAR_FORMAT else 400
@@ -111,11 +111,10 @@ def test_changed_archives_never_fail_otherwise(change: bytes, position: int, dat
         del archive[data.draw(st.integers(0, len(archive))) :]
     try:
         native = _native.LayerReader([(ALL, 0)], []).read(io.BytesIO(bytes(archive)), "/nonexistent")
-    except NativeLayerError as error:
-        assert str(error)
-    else:
-        assert native.digests
-        assert native.digests[0] == hashlib.sha256(archive).hexdigest()
+    except NativeLayerError:
+        return
+    assert native.digests
+    assert native.digests[0] == hashlib.sha256(archive).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -140,7 +139,7 @@ def test_sparse_files_of_gnu_tar(options: list[str], tmp_path: Path) -> None:
         stream.truncate(1_000_000)
     (source / "plain").write_bytes(b"plain")
     archive = tmp_path / "layer.tar"
-    subprocess.run(["tar", "--sparse", *options, "-C", source, "-cf", archive, "."], check=True, timeout=30)
+    subprocess.run(["tar", "--sparse", *options, "-C", str(source), "-cf", str(archive), "."], check=True, timeout=30)
     assert archive.stat().st_size < 1_000_000
     expected = {path.name: path.read_bytes() for path in source.iterdir()}
     assert select(archive.read_bytes(), tmp_path, ALL) == expected
@@ -155,7 +154,7 @@ def test_formats_of_gnu_tar(format_: str, tmp_path: Path) -> None:
     if format_ != "ustar":  # its links have at most 100 bytes
         (source / "link").hardlink_to(folder / "file")
     archive = tmp_path / "layer.tar"
-    command = ["tar", f"--format={format_}", "--sort=name", "-C", source, "-cf", archive, "."]
+    command = ["tar", f"--format={format_}", "--sort=name", "-C", str(source), "-cf", str(archive), "."]
     subprocess.run(command, check=True, timeout=30)
     files, paths = read_with_tarfile(archive.read_bytes())
     assert select(archive.read_bytes(), tmp_path, ALL) == files

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kubekeep import _native
 from kubekeep.images.access.opened import ByteStream, FileRange, LayerReference
 from kubekeep.images.catalog.registry import Catalog, load_catalogs
 from kubekeep.images.cataloguing import FileSelection
@@ -365,7 +366,7 @@ def test_large_content_is_in_temporary_files(tmp_path: Path) -> None:
     assert spills == 2
 
 
-def _reader(*patterns: str, limits: dict[str, int]) -> object:
+def _reader(*patterns: str, limits: dict[str, int]) -> _native.LayerReader:
     return FileSelection(
         (Catalog("all", patterns, read=read_name),), is_folder=False, secrets=False, limits=limits
     ).reader
@@ -391,7 +392,7 @@ def test_folder_is_read_without_following_links(tmp_path: Path) -> None:
     assert [mode.path for mode in content.modes] == ["su"]
     assert (content.digest, content.diff_id) == ("", "")
     assert read_folder(folder).paths == content.paths
-    with pytest.raises(ImageAccessError, match="cannot read the folder .*/missing: No such file"):
+    with pytest.raises(ImageAccessError, match=r"cannot read the folder .*/missing: No such file"):
         read_folder(tmp_path / "missing")
 
 
