@@ -240,8 +240,12 @@ def test_registry_is_used_without_mirror(mirror: str, image_registry: Service, r
     address = image_registry.address
     mirrors = {address: mirror.replace("RELAY", relay.address)}
     assert_complete(open_quickly(f"{address}/team/app:1", mirrors=mirrors))
-    with pytest.raises(ImageAccessError, match=r"mirror \[::1 of 127"):
-        open_quickly(f"{address}/team/app:1", mirrors={address: "[::1"})
+
+
+@pytest.mark.parametrize("mirror", ["[::1", "mirror", "mirror/hub", "a b.example"])
+def test_invalid_mirror(mirror: str) -> None:
+    with pytest.raises(ImageAccessError, match=r"nginx: mirror .* of docker\.io: "):
+        open_quickly("nginx", mirrors={"docker.io": mirror})
 
 
 def test_interrupted_layers_are_resumed(relay: Relay) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 
@@ -189,14 +190,20 @@ def check_daemon(socket: Path, built_layout: Path, tmp_path: Path, monkeypatch: 
 
 def test_docker(short_path: Path, built_layout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require_root()
-    require("dockerd", "docker")
+    require("dockerd")
     copy_image(f"oci:{built_layout}:1", f"docker-archive:{short_path}/app.tar:team/app:1")
     socket = short_path / "docker.sock"
     state = [f"--data-root={short_path}/root", f"--exec-root={short_path}/exec", f"--pidfile={short_path}/pid"]
     network = ["--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver=vfs"]
     with run_daemon(["dockerd", *state, *network, "-H", f"unix://{socket}"], socket):
-        run("docker", "-H", f"unix://{socket}", "load", "-i", short_path / "app.tar")
-        run("docker", "-H", f"unix://{socket}", "tag", "team/app:1", "team/app:latest")
+        with httpx2.Client(
+            transport=httpx2.HTTPTransport(uds=str(socket)), base_url="http://docker", timeout=60
+        ) as client:
+            for target, content in (
+                ("/images/load?quiet=1", (short_path / "app.tar").read_bytes()),
+                ("/images/team/app:1/tag?repo=team/app&tag=latest", b""),
+            ):
+                client.post(target, content=content).raise_for_status()
         check_daemon(socket, built_layout, tmp_path, monkeypatch)
 
 

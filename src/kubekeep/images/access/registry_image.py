@@ -166,9 +166,20 @@ class RegistryImage(OpenedImage):
                     causes.pop()
                 causes.append(_explain(failure, origin))
             else:
-                self._preferred = self._repositories.index((origin, repository))
+                self._prefer(origin, repository)
                 return result
         raise ImageAccessError("; ".join(dict.fromkeys(causes))) from error
+
+    def _prefer(self, origin: ImageOrigin, repository: OciRepository) -> None:
+        """Use this repository first from now on."""
+        self._preferred = self._repositories.index((origin, repository))
+        if origin.needs_failure and self._preferred:
+            # The same registry with TLS has failed; trying it again would only add its error to others.
+            skipped = self._preferred - 1
+            if self._repositories[skipped][0].reference == origin.reference:
+                self._repositories[skipped][1].close()
+                self._repositories = (*self._repositories[:skipped], *self._repositories[self._preferred :])
+                self._preferred = skipped
 
 
 class LayerStream:
@@ -226,6 +237,8 @@ def list_origins(name: ArtifactReference, options: AccessOptions) -> list[ImageO
         host = mirror.removeprefix(_PLAIN).removeprefix("https://").rstrip("/")
         try:
             reference = parse_image_name(f"{host}/{name.repository}")
+            if reference.registry != host.partition("/")[0]:
+                raise ValueError("the host needs a dot or a port")  # noqa: TRY301 - reported as the other errors
         except ValueError as error:
             raise ImageAccessError(f"mirror {mirror} of {name.registry}: {error}") from error
         origins += _list_schemes(
