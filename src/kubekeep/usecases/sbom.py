@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -13,6 +13,7 @@ from kubekeep.images.errors import SbomError
 from kubekeep.images.package import Package
 from kubekeep.images.sbom.compare import SbomComparison, compare
 from kubekeep.images.sbom.document import Sbom
+from kubekeep.images.sbom.image import TOOL
 from kubekeep.images.sbom.merge import merge
 from kubekeep.images.sbom.read import MAX_BYTES, read_sbom
 from kubekeep.images.sbom.write import write_sbom
@@ -20,8 +21,7 @@ from kubekeep.model.paths import display_path, error_reason
 from kubekeep.reports.sboms.words import name_type, qualify_name
 from kubekeep.sources.manifests.read import open_file
 
-TOOL = "Kubekeep"
-STDIN = "-"
+STDIN: Final = "-"
 
 
 def read_document(path: str, stdin: BinaryIO) -> Sbom:
@@ -68,7 +68,9 @@ def merge_documents(paths: Sequence[str], name: str, stdin: BinaryIO) -> tuple[S
         for path, sbom in zip(paths, sboms, strict=True)
         if sbom.omitted
     )
-    return msgspec.structs.replace(merge(sboms, name), tool=TOOL, tool_version=VERSION), messages
+    merged = merge(sboms, name)
+    origins = tuple(origin for origin in merged.origins if origin[0] != TOOL)
+    return msgspec.structs.replace(merged, tool=TOOL, tool_version=VERSION, origins=origins), messages
 
 
 def format_document(sbom: Sbom, name: str) -> bytes:

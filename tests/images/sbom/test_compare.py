@@ -160,7 +160,9 @@ def test_merge_of_several_subjects_keeps_the_origin_of_packages() -> None:
 
 def test_merge_of_one_document_keeps_its_content() -> None:
     image = create_image()
-    assert merge([image], "x") == msgspec.structs.replace(image, tool="", tool_version="")
+    assert merge([image], "x") == msgspec.structs.replace(
+        image, tool="", tool_version="", origins=(("Kubekeep", "0.1.0"),)
+    )
 
 
 def test_references_of_packages_without_type() -> None:

@@ -170,6 +170,11 @@ def _write(sbom: Sbom, version: str) -> bytes:
     parts = sbom.parts or (SbomPart(sbom.subject, sbom.distribution, tuple(map(identify, sbom.packages))),)
     systems = {_refer_to_system(part.distribution): part.distribution for part in parts if part.distribution.id}
     subjects = [_convert_subject(part.subject) for part in sbom.parts]
+    tools = tuple(
+        CycloneComponent("application", name, version=tool_version)
+        for name, tool_version in ((sbom.tool, sbom.tool_version), *sbom.origins)
+        if name
+    )
     document = CycloneDocument(
         schema=f"http://cyclonedx.org/schema/bom-{version}.schema.json",
         spec_version=version,
@@ -178,9 +183,7 @@ def _write(sbom: Sbom, version: str) -> bytes:
             component=root,
             timestamp=format_time(sbom.created),
             lifecycles=(CycloneLifecycle("post-build"),) if sbom.subject.kind is SubjectKind.IMAGE else (),
-            tools=CycloneTools((CycloneComponent("application", sbom.tool, version=sbom.tool_version),))
-            if sbom.tool
-            else None,
+            tools=CycloneTools(tools) if tools else None,
             properties=tuple(_list_problems(sbom)),
         ),
         components=(

@@ -53,7 +53,7 @@ def read_cyclonedx(document: dict[str, Any]) -> Sbom:
         if component.get("type") == "operating-system"
     }
     system = next(iter(systems.values()), None) or Distribution(*find_distribution(packages))
-    tool, tool_version = _read_tool(metadata)
+    (tool, tool_version), *origins = list(_list_tools(metadata)) or [("", "")]
     return Sbom(
         subject=_read_subject(root),
         created=read_text(metadata.get("timestamp")),
@@ -63,6 +63,7 @@ def read_cyclonedx(document: dict[str, Any]) -> Sbom:
         parts=tuple(_read_parts(part_ids, components, targets, systems, references)),
         tool=tool,
         tool_version=tool_version,
+        origins=tuple(origins),
         format=f"CycloneDX {read_text(document.get('specVersion'))}".strip(),
         omitted=tuple(name for name in _OMITTED if document.get(name)),
     )
@@ -113,12 +114,12 @@ def _read_subject(component: dict[str, Any]) -> SbomSubject:
     )
 
 
-def _read_tool(metadata: dict[str, Any]) -> tuple[str, str]:
-    """Return name and version of the first tool: a list up to version 1.4, later a mapping with components."""
+def _list_tools(metadata: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield names and versions of the tools: a list up to version 1.4, later a mapping with components."""
     tools = metadata.get("tools")
     for tool in list_mappings(as_mapping(tools).get("components") if isinstance(tools, dict) else tools):
-        return read_text(tool.get("name")), read_text(tool.get("version"))
-    return "", ""
+        if name := read_text(tool.get("name")):
+            yield name, read_text(tool.get("version"))
 
 
 def _list_problems(

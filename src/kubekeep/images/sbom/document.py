@@ -44,7 +44,7 @@ class SbomSubject(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def identity(self) -> str:
         """Identity of the subject: documents with the same one describe the same software."""
-        return self.digest or f"{self.name}@{self.version}"
+        return self.digest or (f"{self.name}@{self.version}" if self.version else self.name)
 
 
 class SbomPart(msgspec.Struct, frozen=True):
@@ -60,7 +60,8 @@ class Sbom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     created: time of the subject in RFC 3339, not of the run; empty if unknown. problems: parts of the subject that were
     not read, so that the packages are incomplete. parts: the subjects of a merged document. tool and tool_version: the
-    program that listed the packages. format: of the document that was read, as "CycloneDX 1.6". omitted: sections of
+    program that wrote the document. origins: names and versions of the programs that wrote the documents of which it is made.
+    format: of the document that was read, as "CycloneDX 1.6". omitted: sections of
     that document that Kubekeep does not keep, as "vulnerabilities".
     """
 
@@ -72,6 +73,7 @@ class Sbom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parts: tuple[SbomPart, ...] = ()
     tool: str = ""
     tool_version: str = ""
+    origins: tuple[tuple[str, str], ...] = ()
     format: str = ""
     omitted: tuple[str, ...] = ()
 

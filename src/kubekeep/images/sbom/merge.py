@@ -17,7 +17,9 @@ def merge(sboms: Sequence[Sbom], name: str) -> Sbom:
     Documents with the same subject are joined. The result has no tool: the caller is the tool.
     """
     if len(sboms) == 1:
-        return msgspec.structs.replace(sboms[0], tool="", tool_version="", format="", omitted=())
+        return msgspec.structs.replace(
+            sboms[0], tool="", tool_version="", origins=_list_origins(sboms), format="", omitted=()
+        )
     packages, references = unite_packages(package for sbom in sboms for package in sbom.packages)
     parts = _join_parts((part for sbom in sboms for part in _list_parts(sbom)), references)
     problems = (problem for sbom in sboms for problem in _list_problems(sbom, has_one_subject=len(parts) == 1))
@@ -26,10 +28,17 @@ def merge(sboms: Sequence[Sbom], name: str) -> Sbom:
         created=max(sbom.created for sbom in sboms),
         packages=packages,
         problems=tuple(dict.fromkeys(problems)),
+        origins=_list_origins(sboms),
     )
     if len(parts) > 1:
         return msgspec.structs.replace(whole, parts=parts)
     return msgspec.structs.replace(whole, subject=parts[0].subject, distribution=parts[0].distribution)
+
+
+def _list_origins(sboms: Iterable[Sbom]) -> tuple[tuple[str, str], ...]:
+    """Return the programs that wrote the documents, each once."""
+    tools = ((sbom.tool, sbom.tool_version) for sbom in sboms if sbom.tool)
+    return tuple(dict.fromkeys((*tools, *(origin for sbom in sboms for origin in sbom.origins))))
 
 
 def _list_parts(sbom: Sbom) -> tuple[SbomPart, ...]:

@@ -132,9 +132,7 @@ class _SpdxConversion:
     def __init__(self, sbom: Sbom) -> None:
         self._sbom = sbom
         self._created = format_time(sbom.created) or _NO_TIME
-        # The grammar of creators has no line ends.
-        name, version = _one_line(sbom.tool) or "unknown", _one_line(sbom.tool_version)
-        self._tool = f"Tool: {name}-{version}" if version else f"Tool: {name}"
+        self._tool = _name_tool(sbom.tool, sbom.tool_version)
         self._licences: dict[str, SpdxLicence] = {}
 
     def convert(self) -> SpdxDocument:
@@ -150,7 +148,7 @@ class _SpdxConversion:
         return SpdxDocument(
             name=name,
             document_namespace=f"https://kubekeep.io/spdx/{create_uuid(sbom, 'spdx-2.3')}",
-            creation_info=SpdxCreation(self._created, (self._tool,)),
+            creation_info=SpdxCreation(self._created, (*(_name_tool(*origin) for origin in sbom.origins), self._tool)),
             packages=(
                 *subjects,
                 *(self._convert_distribution(identifier, system) for identifier, system in systems.items()),
@@ -238,6 +236,12 @@ class _SpdxConversion:
         if identifier not in self._licences:
             self._licences[identifier] = SpdxLicence(identifier, text, text)
         return identifier
+
+
+def _name_tool(name: str, version: str) -> str:
+    """Return the creator for a program; the grammar of creators has no line ends."""
+    tool = _one_line(name) or "unknown"
+    return f"Tool: {tool}-{_one_line(version)}" if version.strip() else f"Tool: {tool}"
 
 
 def _convert_subject(subject: SbomSubject, identifier: str) -> SpdxPackage:

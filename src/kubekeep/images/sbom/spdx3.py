@@ -54,17 +54,18 @@ class _Graph:
     def list_elements(self) -> Iterator[_Element]:
         """Yield all elements of the graph."""
         document = self._document
-        tool = document.creation_info.creators[0].removeprefix("Tool: ")
+        tools = [creator.removeprefix("Tool: ") for creator in document.creation_info.creators]
         yield {
             "@id": _CREATION,
             "type": "CreationInfo",
             "specVersion": "3.0.1",
             "created": document.creation_info.created,
             "createdBy": [f"{self._namespace}Agent"],
-            "createdUsing": [f"{self._namespace}Tool"],
+            "createdUsing": [f"{self._namespace}Tool-{number}" for number, _ in enumerate(tools, start=1)],
         }
-        yield self._create("SoftwareAgent", "Agent", name=tool)
-        yield self._create("Tool", "Tool", name=tool)
+        yield self._create("SoftwareAgent", "Agent", name=tools[-1])
+        for number, tool in enumerate(tools, start=1):
+            yield self._create("Tool", f"Tool-{number}", name=tool)
         roots = [
             self._refer(relationship.related_spdx_element)
             for relationship in document.relationships

@@ -101,11 +101,10 @@ class _GraphReader:
                 yield read_text(root)
 
     def _list_tools(self, creation: _Element) -> Iterator[str]:
-        for key in ("createdUsing", "createdBy"):
-            for identifier in as_list(creation.get(key)):
-                element = self._find(identifier)
-                if read_text(element.get("type")) in {"Tool", "SoftwareAgent"}:
-                    yield f"Tool: {read_text(element.get('name'))}"
+        for identifier in as_list(creation.get("createdUsing")) or as_list(creation.get("createdBy")):
+            element = self._find(identifier)
+            if read_text(element.get("type")) in {"Tool", "SoftwareAgent"}:
+                yield f"Tool: {read_text(element.get('name'))}"
 
     def _join_licences(self, relationship: _Element) -> str:
         texts = []

@@ -60,7 +60,7 @@ def read_spdx(document: dict[str, Any]) -> Sbom:
     }
     packages, references = _unite(entries, relationships)
     creation = as_mapping(document.get("creationInfo"))
-    tool, tool_version = _read_tool(creation)
+    *origins, (tool, tool_version) = list(_list_tools(creation)) or [("", "")]
     system = next(iter(systems.values()), None) or Distribution(*find_distribution(packages))
     return Sbom(
         subject=_read_subject(elements[root]) if root else SbomSubject(read_text(document.get("name"))),
@@ -71,6 +71,7 @@ def read_spdx(document: dict[str, Any]) -> Sbom:
         parts=tuple(_read_parts(part_ids, elements, relationships["CONTAINS"], systems, references)),
         tool=tool,
         tool_version=tool_version,
+        origins=tuple(origins),
         format=read_text(document.get("spdxVersion")).replace("-", " ", 1) or "SPDX",
         omitted=tuple(name for name in _OMITTED if document.get(name)),
     )
@@ -120,15 +121,13 @@ def _read_licence_names(document: dict[str, Any]) -> dict[str, str]:
     return names
 
 
-def _read_tool(creation: dict[str, Any]) -> tuple[str, str]:
-    """Return name and version of the last tool, which GitHub names behind the library that it uses."""
-    name, version = "", ""
+def _list_tools(creation: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield names and versions of the tools; GitHub names itself behind the library that it uses."""
     for creator in as_list(creation.get("creators")):
         kind, _, text = read_text(creator).partition(": ")
-        if kind == "Tool":
+        if kind == "Tool" and text.strip():
             match = _TOOL.fullmatch(text.strip())
-            name, version = (match[1], match[2]) if match else (text.strip(), "")
-    return name, version
+            yield (match[1], match[2]) if match else (text.strip(), "")
 
 
 def _read_subject(entry: dict[str, Any]) -> SbomSubject:

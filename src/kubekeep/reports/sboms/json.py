@@ -20,6 +20,7 @@ def write_sbom(sbom: Sbom, packages: Sequence[Package], stream: TextIO) -> None:
         "subject": _describe_subject(sbom.subject),
         "format": sbom.format,
         "tool": {"name": sbom.tool, "version": sbom.tool_version},
+        "origins": [{"name": name, "version": version} for name, version in sbom.origins],
         "created": sbom.created,
         "distribution": _describe_distribution(sbom.distribution),
         "types": dict(count_types(sbom.packages)),

@@ -55,8 +55,9 @@ def _write_heading(terminal: Terminal, sbom: Sbom) -> None:
         terminal.line(" · ".join(filter(None, (subject.kind.value, subject.platform, subject.digest))))
     if system := describe_distribution(sbom.distribution):
         terminal.line(system)
-    tool = " ".join(filter(None, (sbom.tool, sbom.tool_version)))
-    origin = [f"{sbom.format} by {tool}" if tool else sbom.format, sbom.created]
+    tools = [" ".join(filter(None, tool)) for tool in ((sbom.tool, sbom.tool_version), *sbom.origins)]
+    made_of = f" from {', '.join(tools[1:])}" if sbom.origins else ""
+    origin = [f"{sbom.format} by {tools[0]}{made_of}" if sbom.tool else sbom.format, sbom.created]
     terminal.line(Span(" · ".join(filter(None, origin)), "dim"))
     if sbom.parts:
         terminal.line()

@@ -64,7 +64,7 @@ def describe_versions(change: PackageChange) -> str:
 def describe_licences(change: PackageChange) -> str:
     """Return the licences of an added or removed package, and the differences of a changed one: `+ MIT - ISC`."""
     if change.old is None or change.new is None:
-        return join_names(change.package.licences)
+        return _abbreviate(change.package.licences)
     if not change.has_other_licences:
         return ""
     old, new = dict.fromkeys(change.old.licences), dict.fromkeys(change.new.licences)

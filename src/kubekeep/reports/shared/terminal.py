@@ -27,7 +27,20 @@ _CODES: Final = {
     "white": 37,
     "bright_red": 91,
 }
-_ASCII: Final = {"✔": "ok", "✖": "x", "…": "...", "·": "-", "─": "-", "█": "#", "░": ".", "→": "->", "•": "*", "◌": "o"}
+_ASCII: Final = {
+    "✔": "ok",
+    "✖": "x",
+    "…": "...",
+    "·": "-",
+    "─": "-",
+    "█": "#",
+    "░": ".",
+    "→": "->",
+    "↑": "^",
+    "↓": "v",
+    "•": "*",
+    "◌": "o",
+}
 """ASCII replacements for the symbols of reports on streams that cannot encode them."""
 
 
