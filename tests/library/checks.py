@@ -74,8 +74,9 @@ def check_consistency(control: Control, library: Library) -> None:
         assert f"input.cluster.{index}" not in rule.source or kind in control.relates, f"{index} needs {kind}"
     assert {*control.within, *control.only_for} <= {*control.relates}
     assert {target for targets in control.only_for.values() for target in targets} <= {*control.targets}
+    sources = "\n".join((rule.source, *(library.shared_modules[name] for name in rule.libraries)))
     for name in control.params:
-        assert f"input.params.{name}" in rule.source
+        assert f"input.params.{name}" in sources
     assert bool(control.targets)
     assert set(control.satisfies) <= set(library.frameworks)
     assert control.slug == control.slug.lower()

@@ -17,4 +17,7 @@ declined contains sprintf("the value of USER is known only when the image is bui
 
 users[sprintf("stages[%d].user", [dockerfile.final])] := input.object.stages[dockerfile.final].user
 
-users["config.User"] := input.object.config.User
+users[path] := user if {
+	some path in ["config.User"]
+	user := input.object.config.User
+}

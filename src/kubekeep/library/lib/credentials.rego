@@ -1,0 +1,209 @@
+# Credentials in names, values and command lines. `input.params` has the lists of the control.
+package kubekeep.lib.credentials
+
+credential_in(word, before) := "a password or token" if {
+	count(input.params.sensitiveKeyNames) > 0
+	some value in assigned(word, before)
+	not lower(value) in {"true", "false", "null", "none"}
+	not regex.match(`^(?:env|file|vault|op|arn|https?):`, value)
+} else := "a credential" if {
+	regex.match(credential, word)
+} else := "a URL with a password" if {
+	regex.match(`://[^/\s:@]*:[^/\s@$<{*%][^/\s@]*@`, word)
+}
+
+# Values of flags for secrets, in one word (`--password=x`) or after the flag. A path is no secret, nor is the name of a
+# Secret with its namespace. Only passwords may be short: other flags for keys and tokens also take names.
+assigned(word, before) := {value |
+	some pattern in [password_flag, token_flag]
+	some found in regex.find_all_string_submatch_n(pattern, word, -1)
+	value := found[2]
+	not allowed_name(found[1])
+	not regex.match(`^[.~]?/|^[\w.-]+/[\w./-]+\.[a-z]+$|^[a-z0-9-]+/[a-z0-9.-]+$`, value)
+} | {value |
+	regex.match(`\s`, word)
+	some pattern in scripts
+	value := regex.find_all_string_submatch_n(pattern, word, -1)[_][1]
+} | {word |
+	regex.match(`^[^\s"'$<>{}%*#@_/\x60-][^$<>{}%*\x60]*$`, word)
+	flag := before[count(before) - 1]
+	regex.match(separate_flag, flag)
+	not allowed_name(flag)
+} | {value |
+	some [program, option] in short_flags
+	some spelling in [word, sprintf("%s %s", [before[count(before) - 1], word])]
+	value := regex.find_all_string_submatch_n(option, spelling, 1)[0][1]
+	some index
+	regex.match(program, before[index])
+	not is_server(before, index)
+}
+
+# In other places than those of a program, `mysql` and `mariadb` are names of servers, as in `wait-for mysql -p3306`.
+is_server(words, index) if {
+	words[index] in {"mysql", "mariadb"}
+	not starts(words, index)
+}
+
+starts(_, 0)
+
+starts(words, index) if regex.match(
+	concat("", [
+		`^(?:--|-c|\w+=.*|[0-9]+[smh]?)$`,
+		`|(?:^|/)(?:env|exec|time|timeout|nohup|xargs|sudo|tini|dumb-init|[\w.-]*entrypoint[\w.-]*)$`,
+	]),
+	words[index - 1],
+)
+
+password_flag := concat("", [
+	`(?:^|[\s"'(;&|])(--?(?:[\w.-]*[_.-])?(?i:password|passwd|passphrase|pass|pwd))`,
+	`=["']?([^\s"'$<>{}%*#@_/\x60-][^\s"'\x60]*)`,
+])
+
+token_flag := concat("", [
+	`(?:^|[\s"'(;&|])(--?(?:[\w.-]*[_.-])?`,
+	`(?i:token|api[_-]?key|access[_-]?key|secret[_-]?key|client[_-]?secret|private[_-]?key|encryption[_-]?key))`,
+	`=["']?([0-9A-Za-z+][^\s"'$<>{}%*\x60]{5,})`,
+])
+
+separate_flag := concat("", [
+	`^--?(?:[\w.-]*[_.-])?`,
+	`(?i:password|passwd|passphrase|pass|pwd|token|api[_-]?key|secret[_-]?key|client[_-]?secret)$`,
+])
+
+# In a script: variables of commands, and flags that are followed by something other than a word of a sentence.
+scripts := [
+	`(?:^|[\s"'(;&|])(?:[A-Z0-9_]*PASSWORD|[A-Z0-9_]*PASSWD|MYSQL_PWD)=["']?([^\s"'$<>{}%*#@_/\x60;&|)-][^\s"'\x60;&|)]*)`,
+	`(?:^|[\s"'(;&|])--(?:[a-z0-9-]*-)?(?:password|pass|token)\s+["']?([A-Za-z!+.,~^]*[0-9][^\s"'$<>{}%*\x60/]*)(?:["']?(?:\s|$))`,
+	concat("", [
+		`(?:(?:^|[;&|(!"'\x60/\n]|\b(?:do|then|else|if|while|until|env|exec|time|timeout [0-9]+|nohup|xargs|sudo|\w+=\S*)\s)\s*`,
+		`(?:mysql|mariadb)|(?:^|[\s;&|("'/])(?:mysqladmin|mysqldump|mariadb-[a-z]+))\s(?:[^|;&\n]*\s)?-p["']?([^\s"'$<>{}%*\x60;&|)-][^\s"'\x60;&|)]*)`,
+	]),
+	`(?:^|[\s;&|("'/])(?:redis-cli|valkey-cli)\s(?:[^|;&\n]*\s)?-a\s+["']?([^\s"'$<>{}%*\x60;&|)-][^\s"'\x60;&|)]*)`,
+	`(?:^|[\s;&|("'/])sshpass\s+-p\s*["']?([^\s"'$<>{}%*\x60;&|)-][^\s"'\x60;&|)]*)`,
+	`(?:^|[\s;&|("'/])curl\s(?:[^|;&\n]*\s)?(?:-u\s*|--user[= ])["']?[\w.@-]+:([^\s"'$<>{}%*\x60;&|)-][^\s"'\x60;&|)]*)`,
+]
+
+# Programs with short flags for passwords.
+short_flags := [
+	[`(^|/)(mysql|mysqladmin|mysqldump|mariadb|mariadb-[a-z]+)$`, `^-p([^\s$<{%*][^\s$]*)$`],
+	[`(^|/)(redis-cli|valkey-cli)$`, `^-a ([^\s$<{%*-][^\s$]*)$`],
+	[`(^|/)sshpass$`, `^-p ?([^\s$<{%*-][^\s$]*)$`],
+	[`(^|/)curl$`, `^(?:-u|--user) ?[\w.@-]+:([^\s$<{%*][^\s$]*)$`],
+]
+
+# The problem of a variable, undefined if there is none. words: sensitive words that may be in the name. hinted: true
+# unless a filter has found that no value looks like a credential.
+problem(name, value, words, hinted) := sprintf("%s is set in plain text, and the name indicates a credential", [name]) if {
+	telling(name, value, words)
+	not harmless(value)
+} else := sprintf("%s: the value looks like a credential", [name]) if {
+	hinted == true
+	speaking(name, value)
+	not harmless(value)
+}
+
+telling(name, value, words) if {
+	some word in words
+	contains(lower(name), word)
+	not allowed_name(name)
+	not about(name)
+	not lower(trim_space(value)) in {"true", "false"}
+}
+
+allowed_name(name) if {
+	some pattern in input.params.sensitiveKeyNamesAllowed
+	regex.match(sprintf("(?i)%s", [pattern]), name)
+}
+
+# True if the name describes the location or a property of a credential: TOKEN_PATH, SECRET_NAME, keyFile.
+about(name) if regex.match(
+	concat("", [
+		`(?i:path|file|filename|dir|directory|folder|url|uri|endpoint)$|(?:[_.-](?i:name|type|ttl|timeout|expiry|`,
+		`expiration|lifetime|length|size|algorithm|enabled)|[a-z](?:Name|Type|Ttl|TTL|Timeout|Length|Size|Algorithm))$`,
+	]),
+	name,
+)
+
+speaking(_, value) if with_password(value)
+
+speaking(_, value) if regex.match(credential, value)
+
+speaking(name, value) if {
+	regex.match(looks, value)
+	not location(name, value)
+}
+
+# Tokens of HTTP headers, passwords and keys of connection strings, and URLs of chat services that contain a token.
+# Placeholders such as `$(NAME)`, `<password>` and `****` are no credentials.
+credential := concat("|", [
+	`(?i:(?:^|[\s"':=])bearer\s+(?:[a-z._~+/=-]*[0-9][0-9a-z._~+/=-]{5,}|[0-9a-z._~+/=-]{24,}))`,
+	`(?i:\A\s*bearer\s+[0-9a-z._~+/=-]{8,}\s*\z)`,
+	`(?i:=[^;\n]*;\s*(?:password|passwd|pwd)\s*=\s*["']?[^\s;"'$<>{}%*#@_\[(])`,
+	`(?i:\b(?:password|passwd|pwd)\s*=\s*["']?[^\s;"'$<>{}%*#@_\[(][^;\n]*;\s*[a-z][a-z ]*=)`,
+	`(?i:\b(?:host|server|user|dbname)=\S+\s+(?:[a-z_]+=\S+\s+)*password=["']?[^\s"'$<>{}%*#@_])`,
+	`(?i:\bpassword=[^\s"'$<>{}%*#@_]\S*\s+(?:[a-z_]+=\S+\s+)*(?:host|user|dbname)=)`,
+	`(?i:://\S*[?&](?:password|passwd|pwd)=[^\s&"'$<>{}%*#@_])`,
+	`(?i:(?:accountkey|sharedaccesskey)\s*=\s*[0-9a-z+/]{20,})`,
+	`hooks\.slack\.com/(?:services|workflows|triggers)/[A-Z0-9]{6,}/[0-9A-Za-z/]{16,}`,
+	`discord(?:app)?\.com/api/(?:v[0-9]+/)?webhooks/[0-9]{6,}/[0-9A-Za-z_-]{16,}`,
+	`(?:outlook\.office\.com|outlook\.office365\.com|\.webhook\.office\.com)/webhook[0-9a-z]*/[0-9A-Za-z@-]{16,}`,
+	`chat\.googleapis\.com/v1/spaces/[0-9A-Za-z_-]+/messages\?\S*token=[0-9A-Za-z_%-]{8,}`,
+	`api\.telegram\.org/bot[0-9]{6,}:[0-9A-Za-z_-]{20,}`,
+	`(?:feishu\.cn|larksuite\.com)/open-apis/bot/(?:v2/)?hook/[0-9A-Za-z-]{16,}`,
+	`oapi\.dingtalk\.com/robot/send\?\S*access_token=[0-9A-Za-z]{16,}`,
+	`qyapi\.weixin\.qq\.com/cgi-bin/webhook/send\?\S*key=[0-9A-Za-z-]{16,}`,
+	`https?://[^/\s]+/hooks/(?:[a-z0-9]{26}\b|[0-9A-Za-z]{17}/[0-9A-Za-z]{30,})`,
+])
+
+# The value may be base64-encoded.
+speaking(_, value) if {
+	count(value) >= 20
+	not contains(value, " ")
+	base64.is_valid(value)
+	regex.match(looks, base64.decode(value))
+}
+
+# All patterns combined; without patterns, one that matches nothing.
+looks := joined if {
+	regex.is_valid(joined)
+} else := any_of([pattern | some pattern in input.params.sensitiveValues; regex.is_valid(pattern)])
+
+joined := any_of(input.params.sensitiveValues)
+
+any_of(patterns) := sprintf("(?:%s)", [concat(")|(?:", patterns)]) if {
+	count(patterns) > 0
+} else := `[^\s\S]`
+
+# A URL that contains a literal password, not a variable.
+with_password(value) if {
+	contains(value, "://")
+	regex.match(`^[A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*:[^/\s@$<{*][^/\s@]*@[^\s]+$`, value)
+}
+
+location(name, value) if {
+	about(name)
+	contains(value, "/")
+}
+
+harmless(value) if {
+	some pattern in input.params.sensitiveValuesAllowed
+	regex.match(pattern, value)
+}
+
+# A reference to a variable, a template placeholder, or a reference to a secret store.
+harmless(value) if regex.match(`^\s*(?:\$\([A-Za-z_]\w*\)|\$\{[^}]*\}|\{\{.*\}\}|(?:vault:|op://|arn:aws)\S+)\s*$`, value)
+
+# Words after the name of the scheme.
+harmless(value) if regex.match(`(?i)^\s*bearer\s+(?:auth|authentication|authorization|tokens?|schemes?)\s*$`, value)
+
+# A file path in a usual directory of containers.
+harmless(value) if regex.match(
+	`^\s*(?:file://)?/(?:etc|var|run|mnt|opt|usr|home|tmp|root|srv|secrets?|vault|app|certs?|ssl|tls|config)/\S*$`,
+	value,
+)
+
+# Certificates and public keys are not secret.
+harmless(value) if {
+	regex.match(`^\s*(?:-----BEGIN (?:TRUSTED )?CERTIFICATE-----|-----BEGIN (?:RSA )?PUBLIC KEY-----|ssh-(?:rsa|ed25519) )`, value)
+	not contains(value, "PRIVATE KEY")
+}
