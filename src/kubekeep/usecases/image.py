@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Final
 
-from kubekeep._native import VERSION
 from kubekeep.images.access.open_image import open_image
 from kubekeep.images.errors import ImageAccessError
-from kubekeep.images.inspection import InspectedImage, OnBytes, inspect_image
+from kubekeep.images.inspection import OnBytes, inspect_image
 from kubekeep.images.options import ImageOptions
-from kubekeep.images.sbom.document import Sbom, SbomSubject, SubjectKind
+from kubekeep.images.sbom.document import Sbom
+from kubekeep.images.sbom.image import create_image_sbom
 from kubekeep.images.sbom.merge import merge
 from kubekeep.images.sbom.read import read_sbom
-
-_TOOL: Final = "Kubekeep"
 
 
 def create_sbom(reference: str, options: ImageOptions, on_bytes: OnBytes) -> Sbom:
     """Return the packages of an image or a folder as an SBOM. Raises ImageAccessError and ImageContentError."""
-    return build_sbom(inspect_image(reference, options, on_bytes))
+    return create_image_sbom(inspect_image(reference, options, on_bytes))
 
 
 def read_attached_sbom(reference: str, options: ImageOptions) -> Sbom:
@@ -32,18 +29,3 @@ def read_attached_sbom(reference: str, options: ImageOptions) -> Sbom:
     if not attached:
         raise ImageAccessError(f"{reference}: no SBOM is attached; leave out --attached to read the layers")
     return merge([read_sbom(entry.document, f"{reference}: {entry.digest}") for entry in attached], reference)
-
-
-def build_sbom(image: InspectedImage) -> Sbom:
-    """Return the SBOM of an inspected image; the same image gives the same document."""
-    configuration, content = image.configuration, image.content
-    kind = SubjectKind.FOLDER if configuration is None else SubjectKind.IMAGE
-    return Sbom(
-        subject=SbomSubject(image.reference, kind, digest=image.digest, platform=image.platform),
-        created=(configuration.created if configuration else "") or "",
-        distribution=content.distribution,
-        packages=content.packages,
-        problems=content.problems,
-        tool=_TOOL,
-        tool_version=VERSION,
-    )

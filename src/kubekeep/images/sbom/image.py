@@ -1,14 +1,11 @@
-"""The SBOM of an image whose layers have been read. No I/O."""
+"""The SBOM of an inspected image or folder. No I/O."""
 
 from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from kubekeep._native import VERSION
-from kubekeep.images.access.opened import OpenedImage
-from kubekeep.images.content import ImageContent
+from kubekeep.images.inspection import InspectedImage
 from kubekeep.images.sbom.document import Sbom, SbomSubject, SubjectKind
 
 TOOL: Final = "Kubekeep"
@@ -16,28 +13,17 @@ _ZERO_TIME: Final = "0001-"
 """Year of images that their builder gave no time."""
 
 
-class CreationTime(msgspec.Struct, frozen=True):
-    """The time in the configuration of an image."""
-
-    created: str = ""
-
-
-def create_image_sbom(image: OpenedImage, content: ImageContent) -> Sbom:
+def create_image_sbom(image: InspectedImage) -> Sbom:
     """Return the SBOM of an image: its packages, and the time of its configuration instead of that of the run."""
+    configuration, content = image.configuration, image.content
+    created = (configuration.created if configuration else "") or ""
+    kind = SubjectKind.FOLDER if configuration is None else SubjectKind.IMAGE
     return Sbom(
-        subject=SbomSubject(image.reference, SubjectKind.IMAGE, digest=image.digest, platform=image.platform),
-        created=_read_time(image.config),
+        subject=SbomSubject(image.reference, kind, digest=image.digest, platform=image.platform),
+        created="" if created.startswith(_ZERO_TIME) else created,
         distribution=content.distribution,
         packages=content.packages,
         problems=content.problems,
         tool=TOOL,
         tool_version=VERSION,
     )
-
-
-def _read_time(config: bytes) -> str:
-    try:
-        created = msgspec.json.decode(config, type=CreationTime).created
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return ""
-    return "" if created.startswith(_ZERO_TIME) else created
