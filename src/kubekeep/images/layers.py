@@ -133,17 +133,20 @@ class _ImageReader:
                 executor.shutdown(cancel_futures=True)
 
     def _read_layer(self, layer: LayerReference) -> LayerContent:
-        try:
-            with _temporary_folder() as folder:
-                native = self._read_native(layer, folder, ())
-                links = native.links
-                if not links:
-                    return self._selection.build_content(native)
-                linked = self._read_native(layer, folder, links)
-                return _add_missing_targets(self._selection.build_content(native, linked), links)
-        except BaseException:
-            self._stopped.set()
-            raise
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._stopped.set)
+            content = self._read_content(layer)
+            on_failure.pop_all()
+        return content
+
+    def _read_content(self, layer: LayerReference) -> LayerContent:
+        with _temporary_folder() as folder:
+            native = self._read_native(layer, folder, ())
+            links = native.links
+            if not links:
+                return self._selection.build_content(native)
+            linked = self._read_native(layer, folder, links)
+            return _add_missing_targets(self._selection.build_content(native, linked), links)
 
     def _read_native(
         self, layer: LayerReference, folder: str, links: Sequence[tuple[bytes, bytes]]
