@@ -332,6 +332,14 @@ def test_slow_manifest(registry: HostileRegistry) -> None:
         open_hostile(registry, pause=0.5)
 
 
+def test_registry_that_does_not_respond(registry: HostileRegistry) -> None:
+    """It is not tried again."""
+    registry.answers["/manifests/1"] = lambda _: time.sleep(1)
+    with pytest.raises(ImageAccessError, match=r"cannot be reached: .*timed out"):
+        open_hostile(registry, pause=0.3)
+    assert len(registry.requests) == 1
+
+
 def test_endless_manifest(registry: HostileRegistry) -> None:
     registry.answers["/manifests/1"] = lambda handler: stream(handler, b" " * (1 << 20), endless=True)
     with pytest.raises(ImageAccessError, match="returned more than 4,194,304 bytes"):

@@ -24,6 +24,7 @@ from kubekeep.registry.credentials import Challenge, Keychain, RegistryLogin, se
 from kubekeep.registry.errors import (
     RegistryError,
     RegistryResponseError,
+    RegistryTimeoutError,
     RejectedArtifactError,
     UnreachableRegistryError,
     UntrustedRegistryError,
@@ -195,7 +196,7 @@ class RegistryConnection:
             pause = _FIRST_PAUSE * 2**number
             try:
                 reply = attempt()
-            except UntrustedRegistryError:
+            except (UntrustedRegistryError, RegistryTimeoutError):
                 raise
             except UnreachableRegistryError:
                 if method not in _READING or number >= _RECONNECTIONS or not self._wait(pause):
@@ -262,8 +263,7 @@ class RegistryConnection:
         try:
             return self._client.send(request, stream=True)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            kind = UntrustedRegistryError if _has_tls_cause(error) else UnreachableRegistryError
-            raise kind(f"{_name(request.url)} cannot be reached: {visible(str(error))}") from error
+            raise _convert_error(error, request.url) from error
 
     def _read(self, response: httpx2.Response, limit: int) -> RegistryReply:
         """Read a body. Error responses have their own limit."""
@@ -279,7 +279,7 @@ class RegistryConnection:
                 if len(body) > maximum:
                     raise RejectedArtifactError(f"{host} returned more than {maximum:,} bytes")
         except httpx2.HTTPError as error:
-            raise UnreachableRegistryError(f"{host} cannot be reached: {visible(str(error))}") from error
+            raise _convert_error(error, response.request.url) from error
         finally:
             response.close()
         return RegistryReply(response.status_code, response.headers, bytes(body))
@@ -348,6 +348,15 @@ class RegistryConnection:
 def _name(url: httpx2.URL) -> str:
     """Return the host with its port, as in messages."""
     return url.netloc.decode("ascii", "replace")
+
+
+def _convert_error(error: Exception, url: httpx2.URL) -> UnreachableRegistryError:
+    kind = UnreachableRegistryError
+    if isinstance(error, httpx2.TimeoutException):
+        kind = RegistryTimeoutError
+    elif _has_tls_cause(error):
+        kind = UntrustedRegistryError
+    return kind(f"{_name(url)} cannot be reached: {visible(str(error))}")
 
 
 def _has_tls_cause(error: BaseException | None) -> bool:

@@ -13,6 +13,10 @@ class UnreachableRegistryError(RegistryError):
     """A connection cannot be established, or ends before the response is complete."""
 
 
+class RegistryTimeoutError(UnreachableRegistryError):
+    """The registry does not respond; it has been waited for, so that another request at once is useless."""
+
+
 class UntrustedRegistryError(UnreachableRegistryError):
     """The registry has no TLS, or a certificate that is not trusted."""
 
