@@ -108,6 +108,18 @@ DOCUMENTS = {
         lambda registry: replace(registry, '"layers"', '"layers": [], "layers"'),
         "the key 'layers' is repeated",
     ),
+    "many keys": (
+        lambda _: json.dumps(dict.fromkeys(map(str, range(250_000)), 1)).replace("}", ', "1": 1}').encode(),
+        "the key '1' is repeated",
+    ),
+    "wide list": (
+        lambda registry: point_to(registry) | {"manifests": [registry.layer] * 20_000},
+        "the index contains no image",
+    ),
+    "images without platform": (
+        lambda registry: {"schemaVersion": 2, "manifests": [registry.publish(registry.create_manifest())] * 20_000},
+        "20,000 images without a platform: use the digest of one",
+    ),
     "capital key": (
         lambda registry: replace(registry, '"layers"', '"Layers": [], "layers"'),
         "the key 'Layers' differs from 'layers' in its case",

@@ -201,6 +201,10 @@ ARCHIVES: dict[str, tuple[bytes, str]] = {
     "no number": (head(b"x" * 12), "ends before a member of -1 bytes"),
     "huge extended head": (head(number(2 << 20), b"x") + bytes(2 << 20), "a head of 2,097,152 bytes"),
     "huge long name": (head(number(2 << 20), b"L") + bytes(2 << 20), "a head of 2,097,152 bytes"),
+    "long name": (
+        head(number(5000), b"L") + b"x" * 5000 + bytes(120) + head(number(0)),
+        "a name of 5,000 characters",
+    ),
     "damaged extended head": (head(number(20), b"x") + b"9999 path=x\n".ljust(512, b"\0"), "a damaged extended head"),
     "extended head without length": (head(number(20), b"x") + b"path".ljust(512, b"\0"), "a damaged extended head"),
     "too many members": (head(number(0)) * 100_001, "more than 100,000 members"),

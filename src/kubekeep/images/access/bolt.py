@@ -31,7 +31,8 @@ _BUCKET: Final = struct.Struct("<QQ")
 _IS_BRANCH, _IS_LEAF, _IS_BUCKET = 1, 2, 1
 _PAGE_SIZES: Final = frozenset(1 << power for power in range(9, 17))
 _LARGEST_PAGE: Final = 16 << 20
-_MOST_PAGES: Final = 100_000
+_MOST_BYTES: Final = 1 << 30
+"""Maximum number of bytes to read for one value."""
 _LAST_PAGE: Final = 1 << 40
 _DEEPEST: Final = 24
 _ATTEMPTS: Final = 5
@@ -127,7 +128,7 @@ class _Pages:
         self._path = path
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         self._page_size = 0
-        self._count = 0
+        self._bytes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -151,13 +152,13 @@ class _Pages:
 
     def read_page(self, number: int) -> bytes:
         """Return a page with its overflow pages."""
-        self._count += 1
-        if self._count > _MOST_PAGES or not 0 < number < _LAST_PAGE:
-            raise ValueError(f"page {number} is invalid")
+        if self._bytes > _MOST_BYTES or not 0 < number < _LAST_PAGE:
+            raise ValueError(f"page {number} is invalid, or there are too many pages")
         offset = number * self._page_size
         page = os.pread(self._descriptor, self._page_size, offset)
         own_number, _, _, overflow = _PAGE.unpack_from(page)
         size = (overflow + 1) * self._page_size
+        self._bytes += size
         if own_number != number or size > _LARGEST_PAGE:
             raise ValueError(f"page {number} is invalid")
         return page + os.pread(self._descriptor, size - self._page_size, offset + self._page_size)

@@ -23,6 +23,7 @@ DOCKER_INDEX: Final = "application/vnd.docker.distribution.manifest.list.v2+json
 ACCEPT: Final = f"{INDEX}, {DOCKER_INDEX}, {MANIFEST}, {DOCKER_MANIFEST}"
 LARGEST_DOCUMENT: Final = 4 << 20
 """Maximum size in bytes of a manifest or configuration; registries have the same limit for manifests."""
+_LONGEST_NAME: Final = 100
 _MOST_LAYERS: Final = 1024
 """Container runtimes support about 127."""
 _CONFIGS: Final = (CONFIG, "application/vnd.docker.container.image.v1+json")
@@ -172,9 +173,11 @@ def decode(content: bytes, kind: type[T], name: str) -> T:
 
 def _check_keys(pairs: list[tuple[str, Any]]) -> None:
     """Raise ValueError for a repeated key, since programs differ in the value that counts."""
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} is repeated")
+    names = set()
+    for name, _ in pairs:
+        if name in names:
+            raise ValueError(f"the key {name[:_LONGEST_NAME]!r} is repeated")
+        names.add(name)
 
 
 def _check_fields(pairs: list[tuple[str, Any]]) -> None:

@@ -5,6 +5,7 @@ Works with any store of blobs. Never reads a layer.
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
@@ -12,6 +13,7 @@ import msgspec
 
 from kubekeep.images.access.documents import (
     DOCKER_INDEX,
+    DOCKER_MANIFEST,
     INDEX,
     LARGEST_DOCUMENT,
     ImageDescriptor,
@@ -23,7 +25,7 @@ from kubekeep.images.access.opened import LayerReference
 from kubekeep.images.access.options import DEFAULT_PLATFORM, Platform, host_platform, parse_platform
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import visible
-from kubekeep.registry.manifest import compute_digest
+from kubekeep.registry.manifest import MANIFEST, compute_digest
 
 _MOST_INDEXES: Final = 8
 """Maximum number of indexes in an index."""
@@ -80,7 +82,7 @@ def resolve_image(store: BlobStore, root: Sequence[ImageDescriptor], platform: s
     for descriptor, index_digest in _flatten(store, root):
         if descriptor.get_annotation(_ATTESTED_DIGEST) or _is_unknown(descriptor.platform):
             attestations.append(descriptor)
-        else:
+        elif descriptor.media_type in (MANIFEST, DOCKER_MANIFEST):
             candidates.append((descriptor, index_digest))
     descriptor, index_digest = _select(store, candidates, requested)
     document = decode_document(read_verified(store, descriptor), descriptor.media_type)
@@ -108,10 +110,10 @@ def resolve_image(store: BlobStore, root: Sequence[ImageDescriptor], platform: s
 
 def _flatten(store: BlobStore, root: Sequence[ImageDescriptor]) -> Iterator[tuple[ImageDescriptor, str]]:
     """Yield the manifests in `root` and in its indexes, with the digest of the outermost index."""
-    pending = [(descriptor, "") for descriptor in root]
+    pending = collections.deque((descriptor, "") for descriptor in root)
     indexes = 0
     while pending:
-        descriptor, index_digest = pending.pop(0)
+        descriptor, index_digest = pending.popleft()
         if descriptor.media_type not in (INDEX, DOCKER_INDEX):
             yield descriptor, index_digest
             continue
@@ -122,7 +124,7 @@ def _flatten(store: BlobStore, root: Sequence[ImageDescriptor]) -> Iterator[tupl
             continue
         document = decode_document(read_verified(store, descriptor), descriptor.media_type)
         outermost = index_digest or descriptor.digest
-        pending += [(child, outermost) for child in document.manifests or ()]
+        pending.extend((child, outermost) for child in document.manifests or ())
 
 
 def _is_unknown(platform: Platform | None) -> bool:
@@ -145,12 +147,15 @@ def _select(
             return min(matches, key=lambda match: bool((match[0].platform or Platform()).normalise().variant))
     if requested is None and len(stored) == 1:
         return stored[0]
-    listed = _list_platforms(stored or candidates)
-    if requested:
-        raise ImageAccessError(f"no image for {requested}; platforms: {listed}")
-    raise ImageAccessError(f"several platforms and none for this machine: {listed}; use --platform")
+    raise ImageAccessError(_explain_selection(stored or candidates, requested))
 
 
-def _list_platforms(candidates: Sequence[tuple[ImageDescriptor, str]]) -> str:
+def _explain_selection(candidates: Sequence[tuple[ImageDescriptor, str]], requested: Platform | None) -> str:
+    """Return why none of the candidates is selected."""
     names = sorted({str(descriptor.platform or "no platform") for descriptor, _ in candidates})
-    return ", ".join(map(visible, names[:_MOST_LISTED])) + (", ..." if len(names) > _MOST_LISTED else "")
+    listed = ", ".join(map(visible, names[:_MOST_LISTED])) + (", ..." if len(names) > _MOST_LISTED else "")
+    if requested:
+        return f"no image for {requested}; platforms: {listed}"
+    if not any(descriptor.platform for descriptor, _ in candidates):
+        return f"{len(candidates):,} images without a platform: use the digest of one"
+    return f"several platforms and none for this machine: {listed}; use --platform"

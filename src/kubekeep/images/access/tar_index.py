@@ -21,6 +21,10 @@ _BLOCK: Final = 512
 _MOST_MEMBERS: Final = 100_000
 _LONGEST_HEAD: Final = 1 << 20
 """Maximum size in bytes of an extended head."""
+_LONGEST_NAME: Final = 4096
+"""Maximum length of a path on Linux."""
+_KEPT: Final = (b"path", b"linkpath", b"size")
+"""Keys of extended heads (POSIX pax) that matter here."""
 _MOST_LINKS: Final = 8
 _LARGEST: Final = 1 << 62
 _REGULAR: Final = (b"0", b"\0", b"7")
@@ -119,7 +123,9 @@ class _Reader:
         if kind not in (*_REGULAR, *_LINKS, _SPARSE):
             return size
         name = extension.get("path") or _full_name(head)
-        target = extension.get("linkpath") or _text(head[157:257])
+        if len(name) > _LONGEST_NAME:
+            raise ImageAccessError(f"the archive has a name of {len(name):,} characters")
+        target = (extension.get("linkpath") or _text(head[157:257]))[:_LONGEST_NAME]
         if kind == b"2":
             # A symbolic link is relative to its folder, a hard link to the archive.
             target = posixpath.join(posixpath.dirname(name), target)
@@ -127,7 +133,7 @@ class _Reader:
             offset,
             size,
             _normalise(target) if is_link else "",
-            kind == _SPARSE or any(key.startswith("GNU.sparse") for key in extension),
+            kind == _SPARSE or "sparse" in extension,
         )
         return 0 if is_link else size
 
@@ -159,7 +165,10 @@ def _parse_pax(content: bytes) -> dict[str, str]:
         key, equals, value = record.partition(b"=")
         if not length or not equals or not value.endswith(b"\n"):
             raise ImageAccessError("the archive has a damaged extended head")
-        values[key.decode(errors="replace")] = _text(value[:-1])
+        if key in _KEPT:
+            values[key.decode()] = _text(value[:-1])
+        elif key.startswith(b"GNU.sparse"):
+            values["sparse"] = "yes"
         position += length
     return values
 
