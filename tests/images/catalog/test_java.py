@@ -158,6 +158,34 @@ def build(path: str, *coordinates: tuple[str, str, str], manifest: str = "", fol
             build("spring-core-5.0.0.jar", folders=("org/myorg/spring",)),
             ("org.myorg.spring", "spring-core", "5.0.0", ""),
         ),
+        (
+            build(
+                "usr/local/tomcat/lib/catalina.jar",
+                manifest="Implementation-Title: Apache Tomcat\nImplementation-Version: 10.1.24\n"
+                "Bundle-SymbolicName: org.apache.tomcat-catalina",
+                folders=("org/apache/catalina/core",),
+            ),
+            ("org.apache.tomcat", "tomcat-catalina", "10.1.24", ""),
+        ),
+        (
+            build(
+                "usr/local/tomcat/bin/bootstrap.jar",
+                manifest="Implementation-Title: Apache Tomcat Bootstrap\nImplementation-Version: 10.1.24",
+                folders=("org/apache/catalina/startup",),
+            ),
+            ("org.apache.tomcat", "tomcat", "10.1.24", ""),
+        ),
+        (
+            build("app/lib/main/com.squareup.okio.okio-jvm-3.6.0.jar", folders=("okio",)),
+            ("com.squareup.okio", "okio-jvm", "3.6.0", ""),
+        ),
+        (
+            build(
+                "app/lib/main/jakarta.inject.jakarta.inject-api-2.0.1.jar",
+                ("jakarta.inject", "jakarta.inject-api", "2.0.1"),
+            ),
+            ("jakarta.inject", "jakarta.inject-api", "2.0.1", ""),
+        ),
         (build("unknown-1.0.jar", folders=("a/b",)), ("", "unknown", "1.0", "")),
     ],
 )

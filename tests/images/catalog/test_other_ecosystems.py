@@ -120,7 +120,7 @@ COCOAPODS: 1.15.2
 def test_conan() -> None:
     version_2 = '{"version": "0.5", "requires": ["zlib/1.2.13#97d5730b529b4224045fe7090592d4c1%1692672717.68", "own/1.0@team/stable"], "build_requires": ["cmake/3.25.3#abc%1"]}'
     packages = read_packages(conan, "conan.lock", version_2)
-    assert list_names(packages) == {("zlib", "1.2.13"), ("team/own", "1.0")}
+    assert list_names(packages) == {("zlib", "1.2.13"), ("own", "1.0")}
     assert packages[0].qualifiers == (("rrev", "97d5730b529b4224045fe7090592d4c1"),)
     version_1 = '{"graph_lock": {"nodes": {"0": {"ref": "app/1.0", "context": "host"}, "1": {"ref": "zlib/1.2.11#abc", "context": "host"}, "2": {"ref": "cmake/3.1", "context": "build"}}}}'
     assert list_names(read_packages(conan, "conan.lock", version_1)) == {("app", "1.0"), ("zlib", "1.2.11")}

@@ -59,7 +59,6 @@ def _list_packages(references: Iterator[str], evidence: str) -> Iterator[Package
         qualifiers = (("channel", channel), ("rrev", revision), ("user", user))
         yield Package(
             type="conan",
-            namespace=user or "",
             name=name,
             version=version,
             qualifiers=tuple((key, value) for key, value in qualifiers if value and value != "_"),

@@ -38,12 +38,13 @@ class Coordinates(msgspec.Struct, frozen=True, gc=False):
 class ArchiveFacts(msgspec.Struct, frozen=True):
     """The facts of one archive.
 
-    main: exact coordinates, or None if no file of Maven names them. name, version, classifier: of the main library;
+    main: exact coordinates, or None if no file of Maven names them. group: as in the file name, mostly empty. name, version, classifier: of the main library;
     empty if unknown. attributes: of the manifest, with lower-case names. folders: those with classes, without the
     class folder of an application. shaded: path of `pom.properties` and coordinates of each further library in it.
     """
 
     path: str
+    group: str
     name: str
     version: str
     classifier: str
@@ -65,6 +66,7 @@ def read_facts(archive: Archive) -> ArchiveFacts:
     stem, _, extension = archive.path.rpartition("/")[2].rpartition(".")
     listed = _list_coordinates(archive)
     name, version, classifier = split_name(stem, _list_versions(attributes))
+    group, name = _split_group(archive.path, name)
     position = _find_main(listed, stem, name, version, attributes)
     main = None
     if position is not None:
@@ -73,10 +75,13 @@ def read_facts(archive: Archive) -> ArchiveFacts:
         evidence = "Maven pom.properties"
     else:
         evidence = "Java file name" if version else "Java manifest"
-        name, version = name or _read_name(attributes), version or next(iter(_list_versions(attributes)), "")
+        if not version:
+            name = _read_tomcat_name(name, attributes) or _read_name(attributes)
+        version = version or next(iter(_list_versions(attributes)), "")
     is_valid = is_name(name) and "/" not in name and is_plain(version)
     return ArchiveFacts(
         path=archive.path,
+        group=group,
         name=name if is_valid else "",
         version=version if is_valid else "",
         classifier=classifier,
@@ -129,10 +134,35 @@ def split_name(stem: str, versions: list[str]) -> tuple[str, str, str]:
     return stem, "", ""
 
 
+def _split_group(path: str, name: str) -> tuple[str, str]:
+    """Return group and artifact of a library of Quarkus, whose files are named `lib/main/GROUP.ARTIFACT-VERSION.jar`."""
+    folder = path.rpartition("/")[0]
+    if not folder.endswith(("lib/main", "lib/boot")) or name.count(".") < 2:
+        return "", name
+    parts = name.split(".")
+    for length in range(2, len(parts)):
+        group, artifact = ".".join(parts[:length]), ".".join(parts[length:])
+        if artifact == group or artifact.startswith((f"{group}-", f"{group}.")):  # `jakarta.inject.jakarta.inject-api`
+            return group, artifact
+    group, _, artifact = name.rpartition(".")
+    return group, artifact
+
+
 def _list_versions(attributes: dict[str, str]) -> list[str]:
     names = ("implementation-version", "bundle-version", "specification-version")
     values = [attributes.get(name, "").partition(" ")[0] for name in names]
     return [value for value in values if is_plain(value) and re.match(r"v?\d", value)]
+
+
+def _read_tomcat_name(name: str, attributes: dict[str, str]) -> str:
+    """Return the artifact of a library of Tomcat, whose distribution has other file names, as `catalina.jar`."""
+    title = attributes.get("implementation-title")
+    if title == "Apache Tomcat Bootstrap":
+        return "tomcat"
+    if title == "Apache Tomcat" and name.startswith("catalina"):
+        name = f"tomcat-{name}"
+    match = re.fullmatch(r"org\.apache\.(tomcat-[\w-]+)", attributes.get("bundle-symbolicname", "").partition(";")[0])
+    return match[1] if match else name
 
 
 def _read_name(attributes: dict[str, str]) -> str:

@@ -192,7 +192,9 @@ org.apache.struts                    com/opensymphony       struts2-core
 org.apache.thrift                    org/apache/thrift      libthrift
 org.apache.tika                      org/apache/tika        tika-*
 org.apache.tomcat                    org/apache/tomcat      tomcat-* tomcat7-websocket
-org.apache.tomcat                    org/apache/catalina    tomcat-*
+org.apache.tomcat                    -                      tomcat-i18n-*
+org.apache.tomcat                    org/apache/catalina    tomcat tomcat-*
+org.apache.tomcat                    org/apache             tomcat-*
 org.apache.tomcat                    org/apache/coyote      tomcat-*
 org.apache.tomcat                    javax                  tomcat-*
 org.apache.tomcat                    jakarta                tomcat-*
@@ -214,6 +216,7 @@ org.codehaus.jackson                 org/codehaus/jackson   jackson-*
 org.codehaus.jettison                org/codehaus/jettison  jettison
 org.codehaus.mojo                    org/codehaus/mojo      animal-sniffer-annotations
 org.codehaus.woodstox                org/codehaus/stax2     stax2-api
+org.eclipse.jdt                      org/eclipse/jdt        ecj
 org.eclipse.angus                    org/eclipse/angus      angus-*
 org.elasticsearch                    org/elasticsearch      elasticsearch elasticsearch-core elasticsearch-geo elasticsearch-x-content elasticsearch-cli elasticsearch-secure-sm elasticsearch-lz4 elasticsearch-plugin-classloader jna
 org.elasticsearch.client             org/elasticsearch      elasticsearch-rest-client elasticsearch-rest-high-level-client elasticsearch-rest-client-sniffer transport

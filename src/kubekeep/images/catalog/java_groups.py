@@ -94,6 +94,8 @@ def resolve_groups(archives: Sequence[ArchiveFacts]) -> list[str]:
 def _read_own_group(archive: ArchiveFacts) -> str:
     """Return the group that the archive itself proves."""
     attributes = archive.attributes
+    if archive.group:
+        return archive.group
     if match := re.fullmatch(NOTATION, attributes.get("implementation-title", "")):
         return match[1]
     if known := find_known_group(archive.name, archive.version, _list_folders(archive)):
