@@ -97,6 +97,12 @@ METADATA = "Metadata-Version: 2.1\nName: Zope.Interface_x\nVersion: 6.4\n"
         ("License: BSD 2-Clause\nClassifier: License :: OSI Approved :: BSD License\n", ("BSD-2-Clause",)),
         ("License: Apache License, Version 2.0\n", ("Apache-2.0",)),
         ("License: UNKNOWN\n", ()),
+        ("License: Dual License\nClassifier: License :: OSI Approved :: MIT License\n", ("MIT",)),
+        ("Classifier: License :: OSI Approved :: BSD License\n", ("BSD License",)),
+        (
+            "License: MIT\nClassifier: License :: MIT License\nClassifier: License :: Apache Software License\n",
+            ("MIT", "Apache-2.0"),
+        ),
         ("Author: A\n\nLicense: MIT\n", ()),
     ],
 )

@@ -8,9 +8,7 @@ from typing import Any, Final
 MAXIMUM_LENGTH: Final = 200
 
 CLASSIFIERS: Final = {
-    "Academic Free License (AFL)": "AFL-3.0",
     "Apache Software License": "Apache-2.0",
-    "BSD License": "BSD-3-Clause",
     "Boost Software License 1.0 (BSL-1.0)": "BSL-1.0",
     "CC0 1.0 Universal (CC0 1.0) Public Domain Dedication": "CC0-1.0",
     "CMU License (MIT-CMU)": "MIT-CMU",
@@ -39,9 +37,8 @@ CLASSIFIERS: Final = {
     "University of Illinois/NCSA Open Source License": "NCSA",
     "W3C License": "W3C",
     "zlib/libpng License": "Zlib",
-    "Zope Public License": "ZPL-2.1",
 }
-"""Trove classifiers (the part behind the last `::`) with the SPDX identifier that the Python packages mean."""
+"""Trove classifiers (the part behind the last `::`) that mean one licence; BSD License, for example, means several."""
 
 NAMES: Final = {
     "0bsd": "0BSD",
@@ -156,12 +153,21 @@ ADDRESSES: Final = {
 
 def read_licence(text: str) -> str:
     """Return the SPDX expression that a declared licence means, or its first line if none is known."""
-    text = text.strip()
-    first = text.partition("\n")[0].strip().strip('"')
-    if text.count("\n") > 2:  # The whole text of a licence instead of its name.
-        return NAMES.get(first.casefold(), "")
-    address = re.sub(r"^https?://(?:www\.)?", "", first.casefold()).removesuffix("/").removesuffix(".txt")
-    return NAMES.get(first.casefold()) or ADDRESSES.get(address) or _limit(first)
+    if text.strip().count("\n") > 2:  # The whole text of a licence instead of its name.
+        return find_licence(text)
+    first = _read_first_line(text)
+    return find_licence(first) or (first[:MAXIMUM_LENGTH] if first.isprintable() else "")
+
+
+def find_licence(text: str) -> str:
+    """Return the SPDX expression of a known name or address of a licence, or an empty text."""
+    name = _read_first_line(text).casefold()
+    address = re.sub(r"^https?://(?:www\.)?", "", name).removesuffix("/").removesuffix(".txt")
+    return NAMES.get(name) or ADDRESSES.get(address, "")
+
+
+def _read_first_line(text: str) -> str:
+    return text.strip().partition("\n")[0].strip().strip('"')
 
 
 def read_licences(value: Any) -> tuple[str, ...]:
@@ -174,7 +180,3 @@ def read_licences(value: Any) -> tuple[str, ...]:
         if isinstance(element, str) and element.strip():
             texts.append(read_licence(element))
     return tuple(dict.fromkeys(text for text in texts if text))
-
-
-def _limit(text: str) -> str:
-    return text[:MAXIMUM_LENGTH] if text.isprintable() else ""

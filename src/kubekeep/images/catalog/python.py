@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.images.catalog.documents import as_text, build_record, decode_json, is_name, is_plain
-from kubekeep.images.catalog.language_licences import CLASSIFIERS, read_licence, read_licences
+from kubekeep.images.catalog.language_licences import CLASSIFIERS, find_licence, read_licence, read_licences
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
 from kubekeep.images.package_url import normalise_name
@@ -80,19 +80,18 @@ SUPPLIERS: Final = (b"Author", b"Author-email", b"Maintainer", b"Maintainer-emai
 
 
 def _read_licences(fields: dict[bytes, str], classifiers: list[str]) -> tuple[str, ...]:
-    """Return the expression, else the licence classifiers, else the free text; the text is often a whole licence."""
+    """Return the expression, else the licences of the classifiers and the free text, which may be a whole licence."""
     if expression := fields.get(b"License-Expression"):
         return (expression,) if expression.isprintable() else ()
-    known = tuple(dict.fromkeys(CLASSIFIERS[name] for name in classifiers if name in CLASSIFIERS))
     text = fields.get(b"License", "")
-    if "BSD-3-Clause" in known and text:  # The classifier does not tell the variants of the BSD licence apart.
-        stated = read_licence(text)
-        if stated.startswith(("BSD-", "0BSD")):
-            return (stated,)
-    if known or not text or text == "UNKNOWN":
+    known = tuple(dict.fromkeys(CLASSIFIERS[name] for name in classifiers if name in CLASSIFIERS))
+    if len(known) < 2 and (stated := find_licence(text)):
+        return (stated,)
+    if known:
         return known
-    licence = read_licence(text)
-    return (licence,) if licence and len(licence) <= 100 else ()
+    ambiguous = tuple(name for name in classifiers if name not in ("OSI Approved", "Other/Proprietary License"))
+    licence = read_licence(text) if text != "UNKNOWN" and len(text) <= 100 else ""
+    return (licence,) if licence else tuple(filter(str.isprintable, ambiguous[:5]))
 
 
 def _read_conda(file: LayerFile) -> Package | None:
