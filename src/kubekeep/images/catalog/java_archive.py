@@ -19,7 +19,7 @@ MAXIMUM_DESCRIPTORS: Final = 5_000
 CLASS_FOLDERS: Final = ("BOOT-INF/classes/", "WEB-INF/classes/")
 PACKAGINGS: Final = {"jar": "jar", "war": "war", "ear": "ear", "hpi": "hpi", "jpi": "hpi", "par": "par", "aar": "aar"}
 VERSION_PART: Final = r"(?:final|release|ga|snapshot|sp|cr|rc|m|b|v|alpha|beta|pre|ea|jre|jdk|java|android|incubating|redhat|build|graal|sub)?[.-]?\d*"
-VERSION: Final = rf"(?i)v?\d+(?:\.\d+)*(?:[a-z]\d*)?(?:[.+_-]{VERSION_PART}){{0,8}}"
+VERSION: Final = rf"(?i)v?\d+(?:\.\d+)*(?:[a-z]\d*)?(?:[.+-]{VERSION_PART}){{0,8}}"
 CLASSIFIER: Final = (
     r"(?i)(all|app|boot|bundle|distribution|exec|executable|fat|full|hadoop\d?|jar-with-dependencies|jakarta|javadoc"
     r"|linux[\w-]*|macos[\w-]*|min|minimal|native[\w-]*|no-?deps|nohttp|no_aop|osx[\w-]*|runner|runtime|shaded|sources"

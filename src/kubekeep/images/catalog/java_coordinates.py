@@ -101,6 +101,7 @@ io.micronaut                         io/micronaut           micronaut-*
 io.netty                             io/netty               netty-*
 io.opencensus                        io/opencensus          opencensus-*
 io.opentelemetry                     io/opentelemetry       opentelemetry-api opentelemetry-context opentelemetry-sdk opentelemetry-sdk-* opentelemetry-exporter-* opentelemetry-extension-* opentelemetry-common opentelemetry-opentracing-shim
+io.opentelemetry                     io/opentelemetry       opentelemetry-semconv:1.21
 io.opentelemetry.semconv             io/opentelemetry       opentelemetry-semconv
 io.opentelemetry.instrumentation     io/opentelemetry       opentelemetry-instrumentation-* opentelemetry-spring-*
 io.opentelemetry.javaagent           io/opentelemetry       opentelemetry-javaagent opentelemetry-javaagent-*
@@ -176,6 +177,7 @@ org.codehaus.groovy                  org/apache/groovy      groovy-*
 org.apache.httpcomponents            org/apache/http        httpclient httpcore httpmime httpasyncclient fluent-hc httpclient-* httpcore-*
 org.apache.httpcomponents.client5    org/apache/hc          httpclient5 httpclient5-*
 org.apache.httpcomponents.core5      org/apache/hc          httpcore5 httpcore5-*
+org.apache.hadoop                    org/apache/hadoop      hadoop-*
 org.apache.ivy                       org/apache/ivy         ivy
 org.apache.kafka                     org/apache/kafka       kafka-* kafka_* connect-*
 org.apache.kafka                     kafka                  kafka_* kafka-*
@@ -255,6 +257,38 @@ org.locationtech.jts                 org/locationtech       jts-core
 org.locationtech.spatial4j           org/locationtech       spatial4j
 org.lz4                              net/jpountz            lz4-java lz4-pure-java
 at.yawk.lz4                          net/jpountz            lz4-java:1.8.1+
+co.touchlab                          co/touchlab            stately-* kermit kermit-*
+com.amazon.redshift                  com/amazon/redshift    redshift-jdbc*
+com.apollographql.apollo3            com/apollographql/apollo3 apollo-*
+com.expediagroup                     com/expediagroup       graphql-kotlin-*
+com.github.java-json-tools           com/github/fge         btf jackson-coreutils json-patch json-schema-* msg-simple uri-template
+com.google.crypto.tink               com/google/crypto      tink tink-*
+com.ibm.db2                          com/ibm/db2            jcc
+com.lightbend.akka                   akka                   akka-stream-alpakka-*
+com.microsoft.graph                  com/microsoft/graph    microsoft-graph microsoft-graph-*
+com.microsoft.kiota                  com/microsoft/kiota    microsoft-kiota-*
+com.newrelic.agent.java              com/newrelic           newrelic-*
+concurrent                           EDU/oswego             concurrent
+io.arrow-kt                          arrow                  arrow-*
+io.awspring.cloud                    io/awspring            spring-cloud-aws-*
+io.grpc                              -                      grpc-context
+io.insert-koin                       org/koin               koin-*
+io.micronaut.data                    io/micronaut           micronaut-data-*
+io.micronaut.flyway                  io/micronaut           micronaut-flyway
+io.micronaut.kafka                   io/micronaut           micronaut-kafka micronaut-kafka-*
+io.micronaut.micrometer              io/micronaut           micronaut-micrometer-*
+io.micronaut.openapi                 io/micronaut           micronaut-openapi micronaut-openapi-*
+io.micronaut.reactor                 io/micronaut           micronaut-reactor micronaut-reactor-*
+io.micronaut.redis                   io/micronaut           micronaut-redis-*
+io.micronaut.rxjava2                 io/micronaut           micronaut-rxjava2 micronaut-rxjava2-*
+io.micronaut.rxjava3                 io/micronaut           micronaut-rxjava3 micronaut-rxjava3-*
+io.micronaut.security                io/micronaut           micronaut-security micronaut-security-*
+io.micronaut.serde                   io/micronaut           micronaut-serde-*
+io.micronaut.session                 io/micronaut           micronaut-session
+io.micronaut.sql                     io/micronaut           micronaut-hibernate-* micronaut-jdbc micronaut-jdbc-*
+io.micronaut.tracing                 io/micronaut           micronaut-tracing-*
+io.micronaut.validation              io/micronaut           micronaut-validation micronaut-validation-*
+io.micronaut.views                   io/micronaut           micronaut-views-*
 org.mockito                          org/mockito            mockito-*
 org.mongodb                          com/mongodb            mongodb-driver-* mongo-java-driver
 org.mongodb                          org/bson               bson bson-record-codec
@@ -312,7 +346,15 @@ org.yaml                             org/yaml/snakeyaml     snakeyaml
 oro                                  org/apache/oro         oro
 org.ehcache                          org/ehcache            ehcache
 net.sf.ehcache                       net/sf/ehcache         ehcache ehcache-*
+net.sourceforge.jtds                 net/sourceforge/jtds   jtds
 oauth.signpost                       oauth/signpost         signpost-*
+org.eclipse.jetty.toolchain          jakarta                jetty-*
+org.eclipse.jetty.toolchain          javax                  jetty-*
+org.graalvm.js                       com/oracle/truffle     js js-*
+org.graalvm.polyglot                 org/graalvm            polyglot
+org.graalvm.sdk                      org/graalvm            collections graal-sdk nativeimage word
+org.graalvm.truffle                  com/oracle/truffle     truffle-*
+org.seleniumhq.selenium              org/openqa/selenium    selenium-*
 redis.clients                        redis/clients          jedis
 regexp                               org/apache/regexp      regexp
 rhino                                org/mozilla            js
