@@ -47,6 +47,10 @@ REFUSED = {
     "payload": json.dumps({"payload": "%%%"}).encode(),
     "payload of text": json.dumps({"payload": base64.b64encode(b"x").decode()}).encode(),
     "billion components": (CDX + '"components":[' + "{}," * 5_000_001 + "{}]}").encode(),
+    "many packages": (CDX + '"components":[' + '{"name":"a"},' * 200_001 + "{}]}").encode(),
+    "many packages in SPDX": (SPDX + '"packages":[' + '{"name":"a"},' * 200_001 + "{}]}").encode(),
+    "many packages of Syft": ('{"descriptor":{},"artifacts":[' + '{"name":"a"},' * 200_001 + "{}]}").encode(),
+    "many packages in tag-value": b"SPDXVersion: SPDX-2.3\n" + b"PackageName: a\n" * 1_000_001,
     "billion lists": b"[" + b"[]," * 5_000_001 + b"[]]",
 }
 ACCEPTED = {

@@ -196,6 +196,15 @@ def test_spdx_that_describes_each_package() -> None:
     assert sbom.packages[1].dependencies == ("package:a@1",)
 
 
+def test_packages_without_identifiers_are_kept() -> None:
+    names = ["a", "b", "c", "c"]
+    entries = [{"name": name, "SPDXID": "SPDXRef-same" if name == "c" else ""} for name in names]
+    spdx = {"spdxVersion": "SPDX-2.3", "packages": [*entries, {"name": "d"}]}
+    syft = {"descriptor": {"name": "syft"}, "artifacts": [{"name": name, "version": "1"} for name in names]}
+    assert [package.name for package in read_sbom(json.dumps(spdx).encode(), "x").packages] == ["a", "b", "c", "d"]
+    assert [package.name for package in read_sbom(json.dumps(syft).encode(), "x").packages] == ["a", "b", "c"]
+
+
 def test_tag_value_of_other_forms() -> None:
     text = """SPDXVersion: SPDX-2.2
 # a comment

@@ -1,4 +1,7 @@
-"""Reader of CycloneDX JSON, of any version and tool. Reads only packages, subject and distribution; never raises."""
+"""Reader of CycloneDX JSON, of any version and tool. Reads only packages, subject and distribution.
+
+Raises SbomError only for too many packages.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from kubekeep.images.sbom.fields import (
     create_location,
     create_package,
     find_distribution,
+    limit_packages,
     list_mappings,
     read_distribution_id,
     read_text,
@@ -37,7 +41,7 @@ def read_cyclonedx(document: dict[str, Any]) -> Sbom:
     """Return the content of a CycloneDX document."""
     metadata = as_mapping(document.get("metadata"))
     root = as_mapping(metadata.get("component"))
-    components = list(_flatten(document, root))
+    components = list(limit_packages(_flatten(document, root)))
     targets = {
         read_text(entry.get("ref")): [read_text(target) for target in as_list(entry.get("dependsOn"))]
         for entry in list_mappings(document.get("dependencies"))

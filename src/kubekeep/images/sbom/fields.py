@@ -1,20 +1,43 @@
-"""Tolerant access to the fields of SBOMs of other tools, where every field may be missing or of another type. Never raises."""
+"""Tolerant access to the fields of SBOMs of other tools, where every field may be missing or of another type."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from kubekeep.images.distributions import normalise_qualifier
+from kubekeep.images.errors import SbomError
 from kubekeep.images.foreign_packages import normalise_package
 from kubekeep.images.package import Package, PackageLocation
 from kubekeep.images.package_url import parse_package_url
 from kubekeep.model.json_values import as_list
 
+T = TypeVar("T")
+
+MAX_PACKAGES: Final = 200_000
 LONGEST: Final = 16_384
 """Maximum characters of a field; longer ones are treated as missing."""
+
+
+def limit_packages(entries: Iterable[T]) -> Iterator[T]:
+    """Yield the entries of a document that may be packages. Raises SbomError for too many."""
+    for number, entry in enumerate(entries):
+        if number == MAX_PACKAGES:
+            raise SbomError(f"the document has more than {MAX_PACKAGES:,} packages")
+        yield entry
+
+
+def index_elements(elements: Iterable[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
+    """Return the elements by their identifiers; one without, or with that of another element, gets a key of its own."""
+    by_id: dict[str, dict[str, Any]] = {}
+    for number, element in enumerate(elements):
+        identifier = read_text(element.get(key))
+        if not identifier or identifier in by_id:
+            identifier = f"{identifier} {number}"
+        by_id[identifier] = element
+    return by_id
 
 
 def read_text(value: Any) -> str:

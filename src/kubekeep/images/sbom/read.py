@@ -21,6 +21,7 @@ _MAX_VALUES: Final = 5_000_000
 """Maximum number of values in a document: memory depends on them more than on the size."""
 _DEEPEST_ENVELOPE: Final = 4
 _FORMATS: Final = "CycloneDX JSON, SPDX JSON or tag-value, and Syft JSON"
+_NO_SBOM: Final = f"not an SBOM: supported formats are {_FORMATS}"
 
 
 def read_sbom(content: bytes, name: str) -> Sbom:
@@ -29,34 +30,38 @@ def read_sbom(content: bytes, name: str) -> Sbom:
         raise SbomError(f"{name}: the document has more than {MAX_BYTES >> 20} MiB")
     if content.count(b",") + content.count(b"[") + content.count(b"{") > _MAX_VALUES:
         raise SbomError(f"{name}: the document has more than {_MAX_VALUES:,} values")
-    text = content.removeprefix(b"\xef\xbb\xbf").lstrip()
+    try:
+        return _read(content.removeprefix(b"\xef\xbb\xbf").lstrip())
+    except SbomError as error:
+        raise SbomError(f"{name}: {error}") from None
+
+
+def _read(text: bytes) -> Sbom:
     if text[:1] in b"{[" and text:
-        return _read_json(text, name)
+        return _read_json(text)
     if b"SPDXVersion:" in text[:4096]:
         return _read_tag_value(text)
-    if text[:1] == b"<":
-        raise SbomError(f"{name}: XML is not supported: write {_FORMATS}")
-    raise SbomError(f"{name}: not an SBOM: supported formats are {_FORMATS}")
+    raise SbomError(f"XML is not supported: supported formats are {_FORMATS}" if text[:1] == b"<" else _NO_SBOM)
 
 
-def _read_json(text: bytes, name: str) -> Sbom:
+def _read_json(text: bytes) -> Sbom:
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        value = _read_first_line(text, name)
-    return _read_document(value, name, _DEEPEST_ENVELOPE)
+        value = _read_first_line(text)
+    return _read_document(value, _DEEPEST_ENVELOPE)
 
 
-def _read_first_line(text: bytes, name: str) -> Any:
+def _read_first_line(text: bytes) -> Any:
     """Return the first value of JSON lines, which cosign prints for several attestations. Raises SbomError."""
     first, line_end, rest = text.partition(b"\n")
     try:
         value = msgspec.json.decode(first)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else "not valid JSON"
-        raise SbomError(f"{name}: {reason}") from None
+        raise SbomError(reason) from None
     if line_end and rest.strip():
-        raise SbomError(f"{name}: the file has several documents: write each of its lines to a file of its own")
+        raise SbomError("the file has several documents: write each of its lines to a file of its own")
     return value
 
 
@@ -64,10 +69,10 @@ def _read_tag_value(text: bytes) -> Sbom:
     from kubekeep.images.sbom.spdx_reader import read_spdx  # noqa: PLC0415 - one reader a document
     from kubekeep.images.sbom.spdx_tag_value_reader import parse_tag_value  # noqa: PLC0415
 
-    return read_spdx(parse_tag_value(text.decode("utf-8", "replace")))
+    return read_spdx(parse_tag_value(text))
 
 
-def _read_document(value: Any, name: str, depth: int) -> Sbom:
+def _read_document(value: Any, depth: int) -> Sbom:
     document = as_mapping(value)
     if document.get("bomFormat") == "CycloneDX":
         from kubekeep.images.sbom.cyclonedx_reader import read_cyclonedx  # noqa: PLC0415
@@ -88,8 +93,8 @@ def _read_document(value: Any, name: str, depth: int) -> Sbom:
         return read_syft(document)
     inner = _unwrap(document)
     if inner is None or not depth:
-        raise SbomError(f"{name}: not an SBOM: supported formats are {_FORMATS}")
-    sbom = _read_document(inner, name, depth - 1)
+        raise SbomError(_NO_SBOM)
+    sbom = _read_document(inner, depth - 1)
     return _add_digest(sbom, document)
 
 

@@ -1,4 +1,7 @@
-"""Reader of SPDX 2.2 and 2.3 of any tool. Reads only packages, subject and distribution; never raises."""
+"""Reader of SPDX 2.2 and 2.3 of any tool. Reads only packages, subject and distribution.
+
+Raises SbomError only for too many packages.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from kubekeep.images.sbom.fields import (
     create_location,
     create_package,
     find_distribution,
+    index_elements,
+    limit_packages,
     list_mappings,
     read_distribution_id,
     read_text,
@@ -45,7 +50,7 @@ _Annotations = dict[str, list[str]]
 def read_spdx(document: dict[str, Any]) -> Sbom:
     """Return the content of an SPDX document."""
     relationships = _read_relationships(document)
-    elements = {read_text(entry.get("SPDXID")): entry for entry in list_mappings(document.get("packages"))}
+    elements = index_elements(limit_packages(list_mappings(document.get("packages"))), "SPDXID")
     root = _find_root(relationships, elements)
     systems = {
         identifier: _read_distribution(entry)

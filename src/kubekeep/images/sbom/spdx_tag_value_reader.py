@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any, Final
 
+from kubekeep.images.errors import SbomError
+
+_MAX_ELEMENTS: Final = 1_000_000
+"""Maximum number of packages, licences, annotations, relationships and references."""
 _START: Final = "<text>"
 _END: Final = "</text>"
 _PACKAGE_FIELDS: Final = {
@@ -21,9 +26,9 @@ _LICENCE_FIELDS: Final = {"ExtractedText": "extractedText", "LicenseName": "name
 _DOCUMENT_FIELDS: Final = {"SPDXVersion": "spdxVersion", "DocumentName": "name", "SPDXID": "SPDXID"}
 
 
-def parse_tag_value(text: str) -> dict[str, Any]:
-    """Return the document in the structure of the JSON syntax."""
-    return _TagValueParser().parse(text)
+def parse_tag_value(content: bytes) -> dict[str, Any]:
+    """Return the document in the structure of the JSON syntax. Raises SbomError for too many elements."""
+    return _TagValueParser().parse(content)
 
 
 class _TagValueParser:
@@ -41,9 +46,10 @@ class _TagValueParser:
         self._fields = _DOCUMENT_FIELDS
         self._annotation: dict[str, Any] = {}
         self._by_id: dict[str, dict[str, Any]] = {}
+        self._count = 0
 
-    def parse(self, text: str) -> dict[str, Any]:
-        for tag, value in _list_tags(text):
+    def parse(self, content: bytes) -> dict[str, Any]:
+        for tag, value in _list_tags(content):
             if not self._open(tag, value):
                 self._add(tag, value)
         return self._document
@@ -64,7 +70,13 @@ class _TagValueParser:
                 self._annotation = {}
             case _:
                 return False
+        self._limit()
         return True
+
+    def _limit(self) -> None:
+        self._count += 1
+        if self._count > _MAX_ELEMENTS:
+            raise SbomError(f"the document has more than {_MAX_ELEMENTS:,} elements")
 
     def _add(self, tag: str, value: str) -> None:
         creation = self._document["creationInfo"]
@@ -88,6 +100,7 @@ class _TagValueParser:
 
     def _add_relationship(self, value: str) -> None:
         words = value.split()
+        self._limit()
         if len(words) == 3:
             relationship = dict(zip(("spdxElementId", "relationshipType", "relatedSpdxElement"), words, strict=True))
             self._document["relationships"].append(relationship)
@@ -95,6 +108,7 @@ class _TagValueParser:
     def _add_reference(self, tag: str, value: str) -> None:
         if self._fields is not _PACKAGE_FIELDS:
             return
+        self._limit()
         if tag == "PackageChecksum":
             algorithm, _, checksum = value.partition(":")
             entry = {"algorithm": algorithm.strip(), "checksumValue": checksum.strip()}
@@ -106,9 +120,10 @@ class _TagValueParser:
             self._element.setdefault("externalRefs", []).append(entry)
 
 
-def _list_tags(text: str) -> Iterator[tuple[str, str]]:
+def _list_tags(content: bytes) -> Iterator[tuple[str, str]]:
     """Yield tags with their values; a text block may span lines and ends with the document at the latest."""
-    lines = iter(text.splitlines())
+    # Line by line: a list of all lines may need many times the memory of the document.
+    lines = (line.decode("utf-8", "replace").rstrip("\r\n") for line in io.BytesIO(content))
     for line in lines:
         tag, colon, value = line.partition(":")
         if not colon or line.startswith("#"):

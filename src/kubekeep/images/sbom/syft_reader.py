@@ -1,4 +1,7 @@
-"""Reader of the JSON format of Syft. Reads only packages, subject and distribution; never raises."""
+"""Reader of the JSON format of Syft. Reads only packages, subject and distribution.
+
+Raises SbomError only for too many packages.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,14 @@ import msgspec
 
 from kubekeep.images.package import Distribution, Package, PackageLocation
 from kubekeep.images.sbom.document import Sbom, SbomSubject, SubjectKind, unite_packages
-from kubekeep.images.sbom.fields import create_location, create_package, list_mappings, read_text
+from kubekeep.images.sbom.fields import (
+    create_location,
+    create_package,
+    index_elements,
+    limit_packages,
+    list_mappings,
+    read_text,
+)
 from kubekeep.images.sbom.identity import identify
 from kubekeep.images.sbom.licences import list_licences
 from kubekeep.model.json_values import as_list, as_mapping
@@ -17,9 +27,10 @@ from kubekeep.model.json_values import as_list, as_mapping
 
 def read_syft(document: dict[str, Any]) -> Sbom:
     """Return the content of a document of `syft -o json`."""
+    artifacts = index_elements(limit_packages(list_mappings(document.get("artifacts"))), "id")
     entries = {
-        read_text(artifact.get("id")): package
-        for artifact in list_mappings(document.get("artifacts"))
+        identifier: package
+        for identifier, artifact in artifacts.items()
         if (package := _read_package(artifact)) is not None
     }
     dependencies: dict[str, set[str]] = {}
