@@ -47,8 +47,13 @@ REMOVED_TYPES: Final = frozenset({("policy", "PodSecurityPolicy")})
 """Resource types that no supported version serves any more, in addition to the group `extensions`."""
 FILE_KINDS: Final = frozenset({"KubeProxyConfiguration"})
 """Kinds of configuration files, which no API server serves."""
-DOCUMENTS: Final = frozenset({"apiserverinfo.kubescape.cloud", "servicesscanresult.kubescape.io"})
-"""Groups of collected documents, which no API server serves."""
+DOCUMENTS: Final = frozenset(
+    {
+        *("apiserverinfo.kubescape.cloud", "servicesscanresult.kubescape.io"),
+        *("docker.kubekeep.io", "image.kubekeep.io"),
+    }
+)
+"""Groups of collected documents, Dockerfiles and images, which no API server serves."""
 PLURALS: Final = {
     (GATEWAYS, "Gateway"): "gateways",
     ("hostdata.kubescape.cloud", "LinuxKernelVariables"): "linuxkernelvariables",

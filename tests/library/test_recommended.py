@@ -11,7 +11,7 @@ def recommended() -> tuple[Control, ...]:
 
 
 def test_size() -> None:
-    assert 55 <= len(recommended()) <= 65
+    assert 70 <= len(recommended()) <= 80
 
 
 def test_no_control_is_manual_or_needs_a_parameter() -> None:

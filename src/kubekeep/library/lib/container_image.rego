@@ -18,15 +18,17 @@ pair(text) := [name, value] if {
 	value := substring(text, at + 1, -1)
 }
 
-# The origin of a file in messages: the history line of its layer, or else the layer.
-origin(layer) := sprintf(" (layer %s: %s)", [short(layer), shortened]) if {
-	some entry in input.object.history
-	entry.layer == layer
-	layer != ""
-	line := trim_space(regex.replace(entry.createdBy, `^/bin/sh -c (?:#\(nop\)\s*)?`, ""))
-	shortened := cut(line)
-} else := sprintf(" (layer %s)", [short(layer)]) if {
-	layer != ""
+# The origin of an entry in messages: the history line of its layer, or else the layer.
+origin(entry) := sprintf(" (layer %s: %s)", [short(entry.layer), line]) if {
+	is_string(entry.layer)
+	entry.layer != ""
+
+	# Equal layers are the same layer twice.
+	lines := [step.createdBy | some step in input.object.history; step.layer == entry.layer]
+	line := cut(trim_space(regex.replace(lines[0], `^/bin/sh -c (?:#\(nop\)\s*)?`, "")))
+} else := sprintf(" (layer %s)", [short(entry.layer)]) if {
+	is_string(entry.layer)
+	entry.layer != ""
 } else := ""
 
 short(digest) := substring(trim_prefix(digest, "sha256:"), 0, 12)

@@ -21,16 +21,19 @@ commands[sprintf("%s.commands[%d]", [path, number])] := command if {
 }
 
 # Words after the program of a command.
-arguments(command) := array.slice(command.command, command.programAt + 1, count(command.command))
+arguments(command) := array.slice(command.command, command.programAt + 1, count(command.command)) if {
+	is_array(command.command)
+	is_number(command.programAt)
+}
 
 # The index in the command of a word after its program.
 position(command, number) := (command.programAt + 1) + number
 
 # The number of the stage that a build without --target makes.
-final := number if {
+final := max([number |
 	some number
 	input.object.stages[number].isFinal
-}
+])
 
 # True if a value depends on a variable that only a build knows.
 unresolved(text) if contains(text, "$")

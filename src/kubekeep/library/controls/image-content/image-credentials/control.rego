@@ -19,7 +19,7 @@ violation contains {"path": sprintf("%s.command[%d]", [path, number]), "message"
 
 violation contains {
 	"path": sprintf("history[%d]", [number]),
-	"message": sprintf("%s%s", [message, container_image.origin(input.object.history[number].layer)]),
+	"message": sprintf("%s%s", [message, container_image.origin(input.object.history[number])]),
 } if {
 	some number, entries in history_variables
 	some variable in entries
@@ -28,7 +28,7 @@ violation contains {
 
 violation contains {
 	"path": sprintf("history[%d]", [number]),
-	"message": sprintf("a command has %s as an argument%s", [what, container_image.origin(input.object.history[number].layer)]),
+	"message": sprintf("a command has %s as an argument%s", [what, container_image.origin(input.object.history[number])]),
 } if {
 	some number, words in history_commands
 	some index, word in words

@@ -7,7 +7,7 @@ violation contains {
 	"message": sprintf("%s has the licence %s%s", [
 		entry.purl,
 		concat(" AND ", entry.licences),
-		container_image.origin(entry.layer),
+		container_image.origin(entry),
 	]),
 } if {
 	some number, entry in input.object.packages
@@ -17,7 +17,7 @@ violation contains {
 
 violation contains {
 	"path": sprintf("packages[%d]", [number]),
-	"message": sprintf("%s: the licence is unknown%s", [entry.purl, container_image.origin(entry.layer)]),
+	"message": sprintf("%s: the licence is unknown%s", [entry.purl, container_image.origin(entry)]),
 } if {
 	count(input.params.allowedLicences) > 0
 	some number, entry in input.object.packages

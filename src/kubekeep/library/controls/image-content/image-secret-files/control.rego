@@ -4,7 +4,7 @@ import data.kubekeep.lib.container_image
 
 violation contains {
 	"path": sprintf("secrets[%d]", [number]),
-	"message": sprintf("%s%s: %s%s", [entry.path, line(entry), entry.kind, container_image.origin(entry.layer)]),
+	"message": sprintf("%s%s: %s%s", [entry.path, line(entry), entry.kind, container_image.origin(entry)]),
 } if {
 	some number, entry in input.object.secrets
 	not allowed(entry.path)

@@ -5,7 +5,7 @@ import data.kubekeep.lib.dockerfile
 
 violation contains {
 	"path": sprintf("files[%d]", [number]),
-	"message": sprintf("%s has the %s bit%s", [file.path, kind, container_image.origin(file.layer)]),
+	"message": sprintf("%s has the %s bit%s", [file.path, kind, container_image.origin(file)]),
 } if {
 	some number, file in input.object.files
 	some kind in file.kinds

@@ -44,7 +44,7 @@ violation contains {
 
 violation contains {
 	"path": sprintf("packages[%d]", [number]),
-	"message": sprintf("the SSH server %s is installed%s", [entry.purl, container_image.origin(entry.layer)]),
+	"message": sprintf("the SSH server %s is installed%s", [entry.purl, container_image.origin(entry)]),
 } if {
 	some number, entry in input.object.packages
 	regex.match(sprintf(`^pkg:(?:deb|rpm|apk|alpm)/(?:[^/]+/)?(?:%s)(?:@|$)`, [servers]), entry.purl)

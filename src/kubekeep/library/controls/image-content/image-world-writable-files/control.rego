@@ -5,7 +5,7 @@ import data.kubekeep.lib.dockerfile
 
 violation contains {
 	"path": sprintf("files[%d]", [number]),
-	"message": sprintf("%s has the mode %s%s", [file.path, file.mode, container_image.origin(file.layer)]),
+	"message": sprintf("%s has the mode %s%s", [file.path, file.mode, container_image.origin(file)]),
 } if {
 	some number, file in input.object.files
 	"worldWritable" in file.kinds
