@@ -6,7 +6,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use flate2::{Decompress, FlushDecompress, Status};
 use object::read::macho::{FatArch, MachOFatFile32, MachOFatFile64};
 use object::{
-    File, FileKind, Object, ObjectSection, ObjectSegment, ReadCache, ReadRef, SectionKind,
+    File, FileKind, Object, ObjectSection, ObjectSegment, ReadCache, ReadRef, Section,
+    SectionFlags, SegmentFlags,
 };
 
 use crate::content::Data;

@@ -100,7 +100,7 @@ fn read_block<R: Read>(stream: &mut Stream<R>) -> Result<Option<[u8; BLOCK]>> {
 
 /// Verify the sum of the header's bytes, which old programs computed with signed ones.
 fn check_sum(block: &[u8; BLOCK]) -> Result<()> {
-    let expected = parse_number(&block[148..156])?;
+    let expected = parse_number(&block[148..156]).ok();
     let (mut unsigned, mut signed) = (0i64, 0i64);
     for (index, byte) in block.iter().enumerate() {
         let byte = if (148..156).contains(&index) {
@@ -111,7 +111,7 @@ fn check_sum(block: &[u8; BLOCK]) -> Result<()> {
         unsigned += i64::from(byte);
         signed += i64::from(byte as i8);
     }
-    if expected != unsigned && expected != signed {
+    if expected != Some(unsigned) && expected != Some(signed) {
         return damaged("the layer has a block with a wrong checksum where a tar header is expected; it is no tar archive or damaged");
     }
     Ok(())
