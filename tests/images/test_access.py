@@ -56,8 +56,17 @@ def test_plain_paths_are_recognised(built_layout: Path, tmp_path: Path, monkeypa
         open_image("nginx")
     with pytest.raises(ImageAccessError, match=r"\./missing: no such file or folder"):
         open_image("./missing")
-    with pytest.raises(ImageAccessError, match="no such folder"):
-        open_image("dir:missing")
+    for reference, message in {
+        "dir:missing": "no such folder",
+        "oci:missing:1": "missing:1 is not an OCI layout: there is no such folder",
+        "oci:nginx": "nginx is not an OCI layout: it has no file oci-layout",
+        "oci:": "the path is missing",
+        "": "the reference is empty",
+        "https://registry.example/app": "an image has no URL scheme",
+        "Nginx": "'Nginx' is not an image name",
+    }.items():
+        with pytest.raises(ImageAccessError, match=message):
+            open_image(reference)
 
 
 @pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])

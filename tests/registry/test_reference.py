@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from kubekeep.registry import keys
 from kubekeep.registry.credentials import Challenge, Keychain, RegistryLogin, select_challenge
 from kubekeep.registry.errors import KeyFileError
-from kubekeep.registry.reference import ArtifactReference, parse_reference
+from kubekeep.registry.reference import ArtifactReference, parse_image_name, parse_reference
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -90,6 +90,62 @@ def test_credentials(auths: dict[str, object], registry: str, expected: Registry
     (tmp_path / "config.json").write_text(json.dumps({"auths": auths, "HttpHeaders": {}}))
     assert Keychain(tmp_path / "config.json").find_login(registry) == expected
     assert "b:c" not in repr(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("nginx", ArtifactReference("docker.io", "library/nginx")),
+        ("nginx:1.29", ArtifactReference("docker.io", "library/nginx", "1.29")),
+        ("team/app", ArtifactReference("docker.io", "team/app")),
+        ("docker.io/nginx", ArtifactReference("docker.io", "library/nginx")),
+        ("index.docker.io/team/app:1", ArtifactReference("docker.io", "team/app", "1")),
+        ("localhost/app", ArtifactReference("localhost", "app")),
+        ("localhost:5000/app:1", ArtifactReference("localhost:5000", "app", "1")),
+        ("Registry/app", ArtifactReference("Registry", "app")),
+        ("registry.example/a/b/c", ArtifactReference("registry.example", "a/b/c")),
+        (f"registry.example/a:1@{DIGEST}", ArtifactReference("registry.example", "a", "1", DIGEST)),
+        ("[::1]:5000/app", ArtifactReference("[::1]:5000", "app")),
+    ],
+)
+def test_image_names(text: str, reference: ArtifactReference) -> None:
+    """The rules of `docker pull` (distribution/reference)."""
+    assert parse_image_name(text) == reference
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ":1", "Nginx", "a b", "a//b", "../a", "a:", "a@sha256:0", "host:0/a", "host:65536/a", "a:b:c", "a\n", "-a"],
+)
+def test_invalid_image_names(text: str) -> None:
+    with pytest.raises(ValueError, match="is not an image name|has an invalid port"):
+        parse_image_name(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "matches"),
+    [
+        ("registry.example", True),
+        ("https://registry.example/v1/", True),
+        ("registry.example/team", True),
+        ("registry.example/team/app", True),
+        ("registry.example/team/app/", True),
+        ("*.example", True),
+        ("registry.*", True),
+        ("registry.example/tea", False),
+        ("registry.example/team/app/web", False),
+        ("registry.example:443", False),
+        ("other.registry.example", False),
+        ("example", False),
+        ("*", False),
+        ("*.registry.example", False),
+        ("*.example/other", False),
+    ],
+)
+def test_keys_of_credentials(key: str, matches: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {key: {"username": "ann", "password": "x"}}}))
+    login = Keychain(tmp_path / "config.json").find_login("registry.example", "team/app")
+    assert (login is not None) == matches
 
 
 def pem(

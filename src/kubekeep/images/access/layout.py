@@ -34,6 +34,9 @@ class LayoutImage(OpenedImage):
     def __init__(self, text: str, reference: ImageReference, platform: str) -> None:
         """Open the image. Raises ImageAccessError."""
         root = Path(reference.path)
+        if not (root / LAYOUT_FILE).exists():
+            reason = f"it has no file {LAYOUT_FILE}" if root.is_dir() else "there is no such folder"
+            raise ImageAccessError(f"{visible(reference.path)} is not an OCI layout: {reason}")
         check_layout_version(read_file(root / LAYOUT_FILE, LARGEST_DOCUMENT))
         entries = list_entries(read_file(root / "index.json", LARGEST_DOCUMENT), reference.version)
         self._blobs = BlobFolder(root)

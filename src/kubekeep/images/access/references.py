@@ -66,6 +66,8 @@ def parse_image_reference(text: str) -> ImageReference:
     for prefix, kind in _PATHS.items():
         if text.startswith(prefix):
             return _parse_path(text.removeprefix(prefix), kind)
+    if not text.strip():
+        raise ImageAccessError("the reference is empty: use an image name or a path")
     if text.startswith(("http://", "https://")):
         raise ImageAccessError("an image has no URL scheme: use registry/name:tag")
     return _parse_plain(text)
