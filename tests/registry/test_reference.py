@@ -118,7 +118,7 @@ def test_image_names(text: str, reference: ArtifactReference) -> None:
     ["", ":1", "Nginx", "a b", "a//b", "../a", "a:", "a@sha256:0", "host:0/a", "host:65536/a", "a:b:c", "a\n", "-a"],
 )
 def test_invalid_image_names(text: str) -> None:
-    with pytest.raises(ValueError, match="is not an image name|has an invalid port"):
+    with pytest.raises(ValueError, match=r"is not an image name|has an invalid port"):
         parse_image_name(text)
 
 
