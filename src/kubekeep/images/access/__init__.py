@@ -1,4 +1,4 @@
 """Access to images: registries, OCI layouts, archives, the stores of containerd and Docker.
 
-`opened` has the opened image; each other module opens one kind of reference. Never reads the content of a layer.
+`open_image` is the entry point, `opened` has the opened image, `options` the options. Never reads the content of a layer.
 """

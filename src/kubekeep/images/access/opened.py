@@ -56,7 +56,7 @@ class AttachedSbom(msgspec.Struct, frozen=True):
 
 
 class OpenedImage(ABC):
-    """An image of one platform whose manifest and configuration are verified.
+    """An image of one platform whose manifest and configuration are verified. Layers can be read until `close`.
 
     reference: as the user gave it. digest: of the manifest; empty where there is none. index_digest: of the index that
     was resolved to the manifest; empty without one. platform: as "linux/amd64"; empty if the configuration has none.
