@@ -126,10 +126,17 @@ def test_attestations() -> None:
             assert sbom.subject.digest == f"sha256:{'d' * 64}"
 
 
-def test_several_attestations_are_refused() -> None:
-    line = json.dumps(envelope(statement(json.loads((PEERS / "trivy.cdx.json").read_text()))))
-    with pytest.raises(SbomError, match="several documents"):
-        read_sbom(f"{line}\n{line}\n".encode(), "attestations")
+def test_attestations_in_lines() -> None:
+    sbom = json.dumps(envelope(statement(json.loads((PEERS / "trivy.cdx.json").read_text()))))
+    provenance = json.dumps(envelope({"predicateType": "https://slsa.dev/provenance/v1", "predicate": {"builder": {}}}))
+    assert len(read_sbom(f"{provenance}\n{sbom}\n\n".encode(), "attestations").packages) == len(PACKAGES)
+    for lines, message in (
+        ((sbom, sbom), "several SBOMs"),
+        ((provenance, provenance), "not an SBOM"),
+        ((sbom, "{"), "not valid JSON"),
+    ):
+        with pytest.raises(SbomError, match=message):
+            read_sbom("\n".join(lines).encode(), "attestations")
 
 
 def test_packages_without_package_url() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,8 @@ MAX_BYTES: Final = 128 << 20
 _MAX_VALUES: Final = 5_000_000
 """Maximum number of values in a document: memory depends on them more than on the size."""
 _DEEPEST_ENVELOPE: Final = 4
+_MAX_LINES: Final = 100
+"""Maximum number of JSON documents in a file."""
 _FORMATS: Final = "CycloneDX JSON, SPDX JSON or tag-value, and Syft JSON"
 _NO_SBOM: Final = f"not an SBOM: supported formats are {_FORMATS}"
 
@@ -47,22 +50,31 @@ def _read(text: bytes) -> Sbom:
 def _read_json(text: bytes) -> Sbom:
     try:
         value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        value = _read_first_line(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        if isinstance(error, RecursionError):
+            raise SbomError("nested too deeply") from None
+        return _read_lines(text)
     return _read_document(value, _DEEPEST_ENVELOPE)
 
 
-def _read_first_line(text: bytes) -> Any:
-    """Return the first value of JSON lines, which cosign prints for several attestations. Raises SbomError."""
-    first, line_end, rest = text.partition(b"\n")
-    try:
-        value = msgspec.json.decode(first)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else "not valid JSON"
-        raise SbomError(reason) from None
-    if line_end and rest.strip():
-        raise SbomError("the file has several documents: write each of its lines to a file of its own")
-    return value
+def _read_lines(text: bytes) -> Sbom:
+    """Return the only SBOM of several JSON documents, one a line, as `cosign download attestation` prints them."""
+    sboms: list[Sbom] = []
+    for line in text.split(b"\n", _MAX_LINES):
+        if not line.strip():
+            continue
+        try:
+            value = msgspec.json.decode(line)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise SbomError("not valid JSON") from None
+        # Other attestations, such as those of the build, are no SBOMs.
+        with contextlib.suppress(SbomError):
+            sboms.append(_read_document(value, _DEEPEST_ENVELOPE))
+    if len(sboms) > 1:
+        raise SbomError("the file has several SBOMs: write each of its lines to a file of its own")
+    if not sboms:
+        raise SbomError(_NO_SBOM)
+    return sboms[0]
 
 
 def _read_tag_value(text: bytes) -> Sbom:

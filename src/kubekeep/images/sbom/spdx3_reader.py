@@ -34,7 +34,9 @@ class _GraphReader:
         document = next(iter(self._by_type.get("SpdxDocument", ())), {})
         creation = next(iter(self._by_type.get("CreationInfo", ())), {})
         packages = {
-            _get_id(element): self._convert_package(element) for element in self._by_type.get("software_Package", ())
+            # An element without an identifier is kept.
+            _get_id(element) or f" {number}": self._convert_package(element)
+            for number, element in enumerate(self._by_type.get("software_Package", ()))
         }
         relationships = list(self._list_relationships(document))
         for relationship in self._by_type.get("Relationship", ()):
