@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -169,3 +170,40 @@ def test_references_of_packages_without_type() -> None:
     package = Package(type="", namespace="acme", name="tool", version="1")
     assert get_package_url(package) == ""
     assert identify(package) == "package:acme/tool@1"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (
+            "pkg:deb/debian/bsdutils@1:2.41.5?arch=amd64&distro=debian-13&upstream=util-linux",
+            "pkg:deb/debian/bsdutils@2.41.5?arch=amd64&distro=debian-13.8&epoch=1",
+        ),
+        (
+            "pkg:rpm/almalinux/dbus@1.12.20-8.el9?arch=x86_64&epoch=1&upstream=dbus-1.12.20-8.el9.src.rpm",
+            "pkg:rpm/alma/dbus@1.12.20-8.el9?arch=x86_64&distro=alma-9.4&epoch=1",
+        ),
+        ("pkg:golang/github.com/blang/semver@v4.0.0#v4", "pkg:golang/github.com/blang/semver/v4@v4.0.0"),
+        (
+            "pkg:golang/github.com/Azure/azure-sdk-for-go@v1.9.0#sdk/azcore",
+            "pkg:golang/github.com/azure/azure-sdk-for-go/sdk/azcore@v1.9.0",
+        ),
+        ("pkg:pypi/PyYAML@6.0.2", "pkg:pypi/pyyaml@6.0.2"),
+        ("pkg:npm/@babel/core@7.23.0", "pkg:npm/%40babel/core@7.23.0"),
+    ],
+)
+def test_package_urls_of_different_tools_name_the_same_package(first: str, second: str) -> None:
+    documents = [
+        read_sbom(json.dumps({"bomFormat": "CycloneDX", "components": [{"name": "x", "purl": url}]}).encode(), url)
+        for url in (first, second)
+    ]
+    assert compare(documents[0], documents[1]).changes == ()
+    assert len(merge(documents, "both").packages) == 1
+
+
+def test_epoch_of_rpm_is_part_of_the_version() -> None:
+    old, new = (
+        Package(type="rpm", name="dbus", version="1.12", qualifiers=(("epoch", epoch),)) for epoch in ("1", "2")
+    )
+    (change,) = compare(create(old), create(new)).changes
+    assert change.kind is PackageChangeKind.UPGRADED
