@@ -32,7 +32,7 @@ VERSION_PATTERNS: Final = (
     ("memcached", "**/bin/memcached", rf"memcached ({THREE})"),
     ("mosquitto", "**/sbin/mosquitto", r"\x00([12]\.\d{1,2}\.\d{1,2})\x00"),
     ("nginx", "**/sbin/nginx*", rf"nginx version: nginx/({THREE})"),
-    ("node", "**/bin/node", rf"node\.js/v({THREE})"),
+    ("node", "**/node", rf"node\.js/v({THREE})"),
     ("openresty", "**/sbin/nginx*", r"nginx version: openresty/(\d{1,3}(?:\.\d{1,3}){3})"),
     ("openssl", "**/bin/openssl", rf"OpenSSL ({THREE}[a-z]{{0,2}}) +\d{{1,2}} [A-Z][a-z]{{2}} \d{{4}}"),
     ("openssl", "**/libcrypto.so*", rf"OpenSSL ({THREE}[a-z]{{0,2}}) +\d{{1,2}} [A-Z][a-z]{{2}} \d{{4}}"),
