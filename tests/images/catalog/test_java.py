@@ -193,6 +193,11 @@ def test_coordinates(archive: Archive, expected: Coordinates) -> None:
     assert list_coordinates(java.read_archives([archive])).get(archive.path) == expected
 
 
+def test_library_of_a_runtime() -> None:
+    manifest = "Implementation-Title: Java Runtime Environment\nImplementation-Version: 17.0.9"
+    assert java.read_archives([build("opt/java/openjdk/lib/jrt-fs.jar", manifest=manifest)]) == []
+
+
 def test_licences() -> None:
     archive = build(
         "a-1.0.jar",

@@ -1,7 +1,7 @@
 """Java libraries: archives (jar, war, ear, nested ones too) and the `release` files of Java runtimes.
 
 `pom.properties` of Maven are exact. A library without them gets name and version from its file name and manifest, and
-its group from `java_groups`, which compares all archives of a layer. A group that nothing proves stays empty.
+its group from `java_groups`, which compares all archives of a layer. The group stays empty if nothing names one.
 """
 
 from __future__ import annotations

@@ -78,7 +78,8 @@ def read_facts(archive: Archive) -> ArchiveFacts:
         if not version:
             name = _read_tomcat_name(name, attributes) or _read_name(attributes)
         version = version or next(iter(_list_versions(attributes)), "")
-    is_valid = is_name(name) and "/" not in name and is_plain(version)
+    is_runtime = attributes.get("implementation-title") == "Java Runtime Environment"  # Its `release` file names it.
+    is_valid = is_name(name) and "/" not in name and is_plain(version) and not is_runtime
     return ArchiveFacts(
         path=archive.path,
         group=group,
@@ -135,9 +136,9 @@ def split_name(stem: str, versions: list[str]) -> tuple[str, str, str]:
 
 
 def _split_group(path: str, name: str) -> tuple[str, str]:
-    """Return group and artifact of a library of Quarkus, whose files are named `lib/main/GROUP.ARTIFACT-VERSION.jar`."""
+    """Return group and artifact of a library of Quarkus or Jetty: `lib/main/GROUP.ARTIFACT-VERSION.jar`."""
     folder = path.rpartition("/")[0]
-    if not folder.endswith(("lib/main", "lib/boot")) or name.count(".") < 2:
+    if not folder.endswith(("lib/main", "lib/boot", "apache-jsp")) or name.count(".") < 2:
         return "", name
     parts = name.split(".")
     for length in range(2, len(parts)):

@@ -348,6 +348,7 @@ org.ehcache                          org/ehcache            ehcache
 net.sf.ehcache                       net/sf/ehcache         ehcache ehcache-*
 net.sourceforge.jtds                 net/sourceforge/jtds   jtds
 oauth.signpost                       oauth/signpost         signpost-*
+org.eclipse.jetty.orbit              javax                  javax.mail.glassfish javax.security.auth.message
 org.eclipse.jetty.toolchain          jakarta                jetty-*
 org.eclipse.jetty.toolchain          javax                  jetty-*
 org.graalvm.js                       com/oracle/truffle     js js-*

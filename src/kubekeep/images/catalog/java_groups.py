@@ -253,7 +253,7 @@ def _read_folder_group(archive: ArchiveFacts) -> str:
             if group not in GENERIC and _is_same_word(part, words[0]):
                 return group
     symbolic = _read_symbolic_name(archive)
-    if re.fullmatch(GROUP, symbolic) and symbolic not in GENERIC and _has_folder(archive, symbolic):
+    if re.fullmatch(GROUP, symbolic) and symbolic not in (*GENERIC, archive.name) and _has_folder(archive, symbolic):
         return symbolic
     parts = _read_root(archive.folders)
     length = next((length for length in (2, 3) if len(parts) >= length and ".".join(parts[:length]) not in GENERIC), 0)
