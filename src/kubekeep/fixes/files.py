@@ -10,8 +10,10 @@ from collections.abc import Mapping
 import msgspec
 
 from kubekeep.fixes.edits.change import EditRefusedError
+from kubekeep.fixes.edits.dockerfile import DockerfileEditText
 from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.sources import json_text
+from kubekeep.sources.dockerfile.source import is_dockerfile_name
 from kubekeep.sources.tree import DEFAULT_LIMITS, MAXIMUM_BYTES, Problem
 from kubekeep.sources.unsaved import find_unsaved
 
@@ -67,9 +69,15 @@ class FileCache:
     def parse(self, name: str) -> ParsedText:
         """Return a parsed file. Raises EditRefusedError."""
         if name not in self._parsed:
-            text = self.read(name).text
-            self._parsed[name] = ParsedText(text, is_json=is_json(name, text))
+            self._parsed[name] = parse_text(name, self.read(name).text)
         return self._parsed[name]
+
+
+def parse_text(name: str, text: str) -> ParsedText:
+    """Return the text of a file, parsed in the syntax that a scan reads it in."""
+    if is_dockerfile_name(os.path.split(name)[1]):
+        return DockerfileEditText(text)
+    return ParsedText(text, is_json=is_json(name, text))
 
 
 def is_json(name: str, text: str) -> bool:

@@ -45,6 +45,7 @@ _COMPONENT_KINDS: Final = frozenset({"KubeletConfiguration", "KubeProxyConfigura
 NEEDS_UNPRIVILEGED: Final = (
     "allowPrivilegeEscalation: the API server rejects false for a privileged container; set privileged to false too"
 )
+_IN_BUILD: Final = "the build fails if a server or a package cannot be verified"
 _PRESENT_VALUE: Final = "the program may need the present value"
 
 
@@ -56,6 +57,7 @@ def find_risk(resource: Resource, path: Path, value: Any) -> str:
     field = names[-1]
     is_risky, effect = _SETTINGS.get(field, (None, ""))
     if is_risky is not None and is_risky(value):
+        effect = _IN_BUILD if resource.kind == "Dockerfile" else effect
         return "" if field == "runAsNonRoot" and _has_user(resource, path) else f"{field}: {effect}"
     if field == "allowPrivilegeEscalation" and value is False and _is_privileged(resource, path):
         return NEEDS_UNPRIVILEGED
@@ -75,7 +77,8 @@ def _is_equivalent(field: str, present: Any, value: Any) -> bool:
         case "image":
             return str(value).startswith("registry.k8s.io/")
         case _:
-            return field in {"serviceAccount", "terminationGracePeriodSeconds"}
+            # COPY replaces ADD for files that ADD copies unchanged.
+            return field in {"instruction", "serviceAccount", "terminationGracePeriodSeconds"}
 
 
 def _is_privileged(resource: Resource, path: Path) -> bool:

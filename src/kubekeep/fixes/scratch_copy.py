@@ -44,7 +44,10 @@ class ScratchCopy:
         self._names: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        self._copy = os.path.realpath(self._stack.enter_context(temporary_folder()))
+        # Names of some resources contain the name of the folder.
+        name = os.path.basename(self._root) or "root"
+        self._copy = os.path.join(os.path.realpath(self._stack.enter_context(temporary_folder())), name)
+        os.makedirs(self._copy)
         for source in self._sources:
             self._copy_source(source)
         return self

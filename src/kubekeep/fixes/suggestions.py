@@ -19,7 +19,7 @@ from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.edits.splice import Splice
 from kubekeep.fixes.edits.target import EditTarget, find_target
 from kubekeep.fixes.edits.text import edit
-from kubekeep.fixes.files import is_json
+from kubekeep.fixes.files import parse_text
 from kubekeep.fixes.proposed_changes import ControlFinding, ProposedChange, propose_changes_for
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
@@ -125,7 +125,7 @@ class _EditSuggester:
             raise EditRefusedError("it is not available, or begins with a byte order mark")
         if len(text) * max(self._failure_counts[file], 1) > _MAX_PARSED:
             raise EditRefusedError("it is too large")
-        return ParsedText(text, is_json=is_json(file, text))
+        return parse_text(file, text)
 
 
 def _add_edits(verdict: Verdict, edits: Iterable[tuple[Evidence, Sequence[Edit]]]) -> Verdict:

@@ -34,6 +34,8 @@ _KEYS: Final = (
     ("host",),
 )
 """Fields that identify list elements, in order of preference."""
+_NUMBERED: Final = {"instructions": "instruction", "commands": "program"}
+"""Lists of Dockerfiles, and the field by which their elements are counted: `instructions[RUN 1]` is the second RUN."""
 _OPAQUE: Final = frozenset({"env", "httpHeaders", "data", "binaryData", "stringData"})
 """Fields whose content, as all of a custom kind, may be secret except for names."""
 _REMOVED: Final = frozenset({"envFrom", "status"})
@@ -139,11 +141,19 @@ def _format_element(elements: Any, index: int, key: str, *, scalars: bool) -> st
         return "+"
     element = elements[index]
     if isinstance(element, dict):
-        return _format_key(element, _KEYS if scalars else _KEYS[:1]) or str(index)
+        named = _format_key(element, _KEYS if scalars else _KEYS[:1])
+        return named or _format_number(elements, index, _NUMBERED.get(key, ""))
     if key in _COMMAND_FIELDS:
         flag = _FLAG.match(element) if isinstance(element, str) else None
         return flag.group() if flag else str(index)
     return f"={element}" if scalars and isinstance(element, str | int) else str(index)
+
+
+def _format_number(elements: list[Any], index: int, field: str) -> str:
+    """Return the number of an element among those with the same value of a field; its index without such a field."""
+    values = [element.get(field) if isinstance(element, dict) else None for element in elements[: index + 1]]
+    name = values[index]
+    return f"{name} {values.count(name) - 1}" if isinstance(name, str) else str(index)
 
 
 def _format_key(element: dict[Any, Any], keys: tuple[tuple[str, ...], ...]) -> str:

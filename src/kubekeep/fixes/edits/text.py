@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.fixes.edits.change import Change, EditRefusedError, apply_changes, build_tree, is_equal
+from kubekeep.fixes.edits.dockerfile import DockerfileEditText, edit_dockerfile
 from kubekeep.fixes.edits.editor import Editor
 from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.edits.splice import Splice, apply_splices, sort_splices
@@ -30,6 +31,9 @@ class EditResult(msgspec.Struct, frozen=True):
 
 def edit(file: ParsedText, changes: Sequence[Change]) -> EditResult:
     """Make changes, numbered from 0 in their order."""
+    if isinstance(file, DockerfileEditText):
+        text, splices, refused = edit_dockerfile(file, changes)
+        return EditResult(text, tuple(splices), refused)
     return _TextEdit(file, changes).make()
 
 

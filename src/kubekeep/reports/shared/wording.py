@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Cause, Evidence, Reason
-from kubekeep.model.location import Location
+from kubekeep.model.location import Location, parse_path, value_at
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 
@@ -48,6 +49,10 @@ def describe_fix(evidence: Evidence, resource: Resource) -> str:
     A path into a related resource names that resource instead of its index.
     """
     path = _display_path(evidence.path, resource)
+    if resource.kind == "Dockerfile" and evidence.exists and (evidence.delete or evidence.fix is not None):
+        # Words of a Dockerfile say more than their paths.
+        word = value_at(resource.object, parse_path(evidence.path))
+        return f"delete {word}" if evidence.fix is None else f"replace {word} by {json.loads(evidence.fix)}"
     if evidence.fix is not None:
         return f"set {path} to {evidence.fix}" if evidence.exists else f"add {path}: {evidence.fix}"
     return f"delete {path}" if evidence.delete else f"review {path}"

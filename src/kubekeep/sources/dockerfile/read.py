@@ -1,7 +1,7 @@
 """The resource of a Dockerfile, with the location of every argument. Reads one file at a time, and runs nothing."""
 
 # Paths stay the text that people typed, so os.path and not pathlib:
-# ruff: noqa: PTH113, PTH118, PTH120
+# ruff: noqa: PTH113, PTH118, PTH119, PTH120
 
 from __future__ import annotations
 
@@ -48,13 +48,23 @@ def read_content(content: bytes, root: Root, path: str, limit: int = MAX_BYTES) 
     if text is None:
         return UnreadInput(Location(root.shown_path), "not UTF-8 text")
     try:
-        document = build_document(text, root.shown_path, has_ignore_file=_find_ignore_file(path, root.base))
+        document = build_document(
+            text, _create_name(root.shown_path, path), has_ignore_file=_find_ignore_file(path, root.base)
+        )
     except DockerfileError as error:
         position = Position(error.line, 1)
         region = Region(position, position) if error.line else None
         return UnreadInput(Location(root.shown_path, region), f"not a Dockerfile: {error}")
     source = Source(root.shown_path, root.base, DOCKERFILE, 0, document.source_map)
     return Resource(document.value, source)
+
+
+def _create_name(shown_path: str, path: str) -> str:
+    """Return the name of the file with its folder, which does not depend on the folder of the scan: `api/Dockerfile`."""
+    folder = os.path.basename(os.path.dirname(shown_path))
+    if folder in ("", os.curdir, os.pardir):
+        folder = os.path.basename(os.path.dirname(path))
+    return f"{folder}/{os.path.basename(path)}" if folder else os.path.basename(path)
 
 
 def _find_ignore_file(path: str, base: str) -> bool:
