@@ -65,7 +65,9 @@ def read_arguments(text: str, escape: str, start: int = 0) -> Arguments:
     flags, at = _read_flags(text, space.end(), end, escape) if space else ((), end)
     first, last = _trim(text, at, end)
     if keyword.text == NESTING:
-        nested = read_arguments(text, escape, first) if first < last else None
+        # A chain is refused by `checks`.
+        is_chain = first < last and _WHITESPACE.split(text[first:last], maxsplit=1)[0].upper() == NESTING
+        nested = None if first == last else Arguments(keyword) if is_chain else read_arguments(text, escape, first)
         return Arguments(keyword, flags, nested=nested)
     if keyword.text in ("ENV", "LABEL"):
         return Arguments(keyword, flags, pairs=tuple(_read_pairs(text, first, last, escape, keyword.text)))

@@ -63,11 +63,15 @@ class ShellWord(msgspec.Struct, frozen=True, gc=False):
 
 
 class ShellCommand(msgspec.Struct):
-    """A command with its words, the index of its program among them, and the programs that read its output."""
+    """A command with its words, the index of its program among them, and the programs that read its output.
+
+    group: the commands of a subshell, which has no words.
+    """
 
     words: list[ShellWord]
     program_at: int
     readers: list[str] = []
+    group: tuple[ShellCommand, ...] = ()
 
     @property
     def program(self) -> str:
@@ -128,9 +132,7 @@ class _ScriptReader:
         pipeline: list[ShellCommand] = []
         while self._at < len(self._text) and self._budget.remaining > 0:
             self._budget.remaining -= 1
-            command = self._read_command(end)
-            if command is not None:
-                pipeline.append(command)
+            pipeline.append(self._read_command(end))
             sign = self._text[self._at : self._at + 1]
             is_pipe = sign == "|" and self._text[self._at + 1 : self._at + 2] != "|"
             if not is_pipe or not sign:
@@ -142,23 +144,24 @@ class _ScriptReader:
         _connect(pipeline, readers)
         self._depth -= 1
 
-    def add(self, words: list[ShellWord], nested: tuple[ShellCommand, ...]) -> ShellCommand | None:
+    def add(self, words: list[ShellWord], nested: tuple[ShellCommand, ...]) -> ShellCommand:
         """Add a command with the commands whose output it gets by substitution, and those of `sh -c`."""
         while words and words[0].text in _RESERVED:
             words = words[1:]
         if words and words[0].text in _LOOPS:
             words = []
         program_at = _find_program(words)
+        if not words:
+            return ShellCommand([], 0, [], nested)
         command = ShellCommand(words, program_at, [])
-        if words:
-            self.commands.append(command)
+        self.commands.append(command)
         for inner in nested:
             inner.readers.append(command.program)
         if command.program in _SHELLS:
             self._read_script_argument(words[program_at + 1 :])
         elif command.program == "eval":
             self._read_nested(ShellWord(" ".join(word.text for word in words[1:]), words[0].start, words[-1].end))
-        return command if words else None
+        return command
 
     def _read_script_argument(self, arguments: list[ShellWord]) -> None:
         for number, word in enumerate(arguments[:-1]):
@@ -185,7 +188,7 @@ class _ScriptReader:
             words = [ShellWord(word.text, script.start, script.end) for word in command.words]
             self.commands.append(ShellCommand(words, command.program_at, command.readers))
 
-    def _read_command(self, end: str) -> ShellCommand | None:
+    def _read_command(self, end: str) -> ShellCommand:
         """Read a command up to its separator, which stays."""
         words: list[ShellWord] = []
         nested: list[ShellCommand] = []
@@ -315,6 +318,10 @@ def _connect(pipeline: list[ShellCommand], readers: tuple[str, ...]) -> None:
     """Add the programs of a pipeline to the readers of the commands before them."""
     following = list(readers)
     for command in reversed(pipeline):
+        for inner in command.group:
+            inner.readers = [*inner.readers, *following][:_MAX_READERS]
+        if not command.words:
+            continue
         command.readers = [*command.readers, *following]
         following = [command.program, *following[:_MAX_READERS]]
 
