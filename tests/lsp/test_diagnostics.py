@@ -180,3 +180,18 @@ def test_other_yaml_has_no_findings(tmp_path: Path) -> None:
         assert editor.diagnostics(editor.open("compose.yaml", "services:\n  web: {image: nginx}\n")) == []
         assert editor.diagnostics(editor.open("generated/pod.yaml")) == []
         assert editor.diagnostics(editor.open("empty.yaml", "")) == []
+
+
+def test_dockerfile(tmp_path: Path) -> None:
+    with Editor(tmp_path) as editor:
+        path = editor.open("Dockerfile", "FROM alpine:3.22\nUSER root\n")
+        finding = find(editor.diagnostics(path), "image-root-user")
+        assert finding["range"] == {"start": {"line": 1, "character": 5}, "end": {"line": 1, "character": 9}}
+        editor.change(path, "FROM alpine:3.22\n# kubekeep:ignore image-root-user reason=drops root itself\nUSER root\n")
+        assert "image-root-user" not in editor.codes(path)
+        editor.change(path, "FROM alpine:3.22\nUSR root\n")
+        (error,) = editor.diagnostics(path)
+        assert "unknown instruction USR" in error["message"]
+        assert error["range"]["start"]["line"] == 1
+        editor.change(path, "FROM alpine:3.22\nUSER 7\n")
+        assert editor.diagnostics(path) == []

@@ -100,7 +100,7 @@ def test_unsaved_text(tmp_path: Path) -> None:
         ("other/.dockerignore", False),
     ],
 )
-def test_ignore_file(tmp_path: Path, ignore_file: str | None, expected: bool) -> None:
+def test_ignore_file(tmp_path: Path, ignore_file: str | None, *, expected: bool) -> None:
     write(tmp_path, "web/Dockerfile", "FROM a\nCOPY . .\n")
     if ignore_file:
         write(tmp_path, ignore_file, "*")

@@ -42,7 +42,7 @@ def insert_comment(text: str, line: int, comment: str, syntax: CommentSyntax) ->
     if not 1 <= line <= len(starts):
         return None
     original = _read(text, syntax)
-    for insertion in _list_insertions(text, starts[line - 1], comment):
+    for insertion in _list_insertions(text, starts[line - 1], comment, syntax):
         shift = insertion.text.count("\n") + insertion.text.count("\r") - insertion.text.count("\r\n")
         changed = _read(text[: insertion.at] + insertion.text + text[insertion.at :], syntax)
         if _is_proven(original, changed, line + shift):
@@ -50,11 +50,11 @@ def insert_comment(text: str, line: int, comment: str, syntax: CommentSyntax) ->
     return None
 
 
-def _list_insertions(text: str, start: int, comment: str) -> Iterator[Insertion]:
+def _list_insertions(text: str, start: int, comment: str, syntax: CommentSyntax) -> Iterator[Insertion]:
     match = LINE_END.search(text, start)
     end, line_end = (match.start(), match[0]) if match else (len(text), "\n")
     row = text[start:end]
-    if row.strip() and "#" not in row:
+    if row.strip() and "#" not in row and syntax is not CommentSyntax.DOCKERFILE:
         yield Insertion(start + len(row.rstrip()), f" {comment}")
     spaces = _SPACES.match(row)
     indent = spaces[0] if spaces else ""
