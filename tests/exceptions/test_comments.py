@@ -201,7 +201,8 @@ def test_quoted_text_is_no_comment(text: str, syntax: CommentSyntax) -> None:
 
 def test_comment_after_quoted_text_on_its_line() -> None:
     text = 'a: "# kubekeep:ignore C-0404" # kubekeep:ignore C-0001\n'
-    for syntax in CommentSyntax:
+    # A Dockerfile has no comments at the end of a line.
+    for syntax in {*CommentSyntax} - {CommentSyntax.DOCKERFILE}:
         assert covered(text, syntax) == {"C-0001": (1, 1)}
 
 

@@ -58,7 +58,8 @@ class _CommentLines:
         elif before.lstrip().startswith("#"):
             problem = _EMBEDDED if candidate.numbered else None
         elif before.strip():
-            problem = _OWN_LINE
+            is_quoted = before.count('"') % 2 or before.count("'") % 2
+            problem = None if is_quoted else _OWN_LINE
         else:
             problem = candidate.problem
         return None if problem is None else self._build(candidate, number, problem)
