@@ -36,7 +36,11 @@ from kubekeep.usecases.editor import MAX_REPORTED
 
 _CLIENT_POLL: Final = 2.0
 """Seconds between checks that the process of the client exists."""
-_WATCHED: Final = ("**/*.{yaml,yml,json,tpl}", "**/{Kustomization,.helmignore,.kubekeepignore,.kubescapeignore}")
+_WATCHED: Final = (
+    "**/*.{yaml,yml,json,tpl,dockerfile,Dockerfile}",
+    "**/{Dockerfile,Containerfile}*",
+    "**/{Kustomization,.helmignore,.kubekeepignore,.kubescapeignore,.dockerignore}",
+)
 _SETTINGS_SECTION: Final = "kubekeep"
 
 
