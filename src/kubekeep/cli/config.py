@@ -108,7 +108,7 @@ def _rows(ctx: click.Context, configuration: LoadedConfiguration | None) -> Iter
     """Yield each key with its value as in the file, and its origin; keys without a value have none."""
     for key in scan.keys.values():
         value, origin = _effective(ctx, configuration, key)
-        yield (f"{key.name}: not set", "") if value in {None, (), ""} else (f"{key.name}: {_yaml(value)}", origin)
+        yield (f"{key.name}: not set", "") if value in (None, (), "", {}) else (f"{key.name}: {_yaml(value)}", origin)
     if configuration and configuration.charts:
         yield f"{CHARTS}: {visible(json_text(configuration.file.values[CHARTS]))}", _origin(configuration, CHARTS)
 
