@@ -83,7 +83,8 @@ def read_first_layer(folder: Path) -> bytes:
         return (folder / "blobs" / descriptor["digest"].replace(":", "/")).read_bytes()
 
     (entry,) = json.loads((folder / "index.json").read_text())["manifests"]
-    return gzip.decompress(read(json.loads(read(entry))["layers"][0]))
+    archive: bytes = gzip.decompress(read(json.loads(read(entry))["layers"][0]))
+    return archive
 
 
 def main() -> None:
