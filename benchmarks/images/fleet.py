@@ -80,11 +80,11 @@ def read_first_layer(folder: Path) -> bytes:
     """Return the archive of the first layer of the only image in a layout."""
 
     def read(descriptor: dict[str, Any]) -> bytes:
-        return (folder / "blobs" / descriptor["digest"].replace(":", "/")).read_bytes()
+        digest: str = descriptor["digest"]
+        return (folder / "blobs" / digest.replace(":", "/")).read_bytes()
 
     (entry,) = json.loads((folder / "index.json").read_text())["manifests"]
-    archive: bytes = gzip.decompress(read(json.loads(read(entry))["layers"][0]))
-    return archive
+    return gzip.decompress(read(json.loads(read(entry))["layers"][0]))
 
 
 def main() -> None:

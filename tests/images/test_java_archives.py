@@ -62,6 +62,13 @@ def test_facts_of_an_archive(name: str, tmp_path: Path) -> None:
         assert native.problems == []
 
 
+def test_descriptors_of_libraries_in_a_folder(tmp_path: Path) -> None:
+    paths = [f"private/{PROPERTIES}", f"xMETA-INF/{PROPERTIES}", f"x{PROPERTIES}", "META-INF/pom.xml", PROPERTIES]
+    native = read_native(build_tar({"a.jar": build_jar(dict.fromkeys(paths, b"version=1"))}), tmp_path)
+    ((_, _, _, descriptors, _),) = native.archives()
+    assert [path for path, _ in descriptors] == [f"private/{PROPERTIES}", f"xMETA-INF/{PROPERTIES}", PROPERTIES]
+
+
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_nested_archives(compression: int, tmp_path: Path) -> None:
     archive = build_tar({"app.jar": nest(3, compression)})

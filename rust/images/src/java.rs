@@ -207,8 +207,13 @@ impl<'a> ArchiveReader<'a> {
     }
 }
 
+/// Maven's files of the archive itself, and of libraries that are packed into a folder of it.
 fn is_descriptor(name: &[u8]) -> bool {
-    name.starts_with(MAVEN) && matches!(split(name).1, b"pom.properties" | b"pom.xml")
+    matches!(split(name).1, b"pom.properties" | b"pom.xml")
+        && name
+            .windows(MAVEN.len())
+            .position(|part| part == MAVEN)
+            .is_some_and(|start| start == 0 || name[start - 1] == b'/')
 }
 
 fn compute_sha1(data: &Data<'_>) -> String {
