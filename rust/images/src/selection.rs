@@ -37,7 +37,9 @@ impl Selection {
     ) -> Result<Self, String> {
         let mut versions = Vec::new();
         for (name, _, expression) in version_patterns {
+            // Executables are bytes. Unicode classes would take most of the time to compile.
             let expression = RegexBuilder::new(expression)
+                .unicode(false)
                 .size_limit(MAX_PROGRAM)
                 .build()
                 .map_err(|error| format!("invalid version pattern {expression:?}: {error}"))?;

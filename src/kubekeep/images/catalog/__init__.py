@@ -8,7 +8,7 @@
   read in folders, not in images.
 - `VERSION_PATTERNS` (optional): `(name, glob, regular expression)` for executables without package metadata. The
   expression is searched in the bytes of executables whose path matches the glob, and its first group is the version.
-  Syntax of the Rust crate `regex`, without look-around; use `(?-u:...)` for single bytes.
+  Syntax of the Rust crate `regex`, without look-around and without Unicode: classes are those of ASCII.
 - `read(file: LayerFile) -> CatalogRecord | None` for files that match a pattern,
 - `read_archives(archives: Sequence[Archive]) -> Iterable[CatalogRecord]` for all Java archives of a layer, nested ones
   too, of which it leaves out those that it cannot read,
