@@ -12,7 +12,7 @@ from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Cause, Evidence, Reason
-from kubekeep.model.location import Location, parse_path, value_at
+from kubekeep.model.location import Location, has_path, parse_path, value_at
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 
@@ -49,9 +49,10 @@ def describe_fix(evidence: Evidence, resource: Resource) -> str:
     A path into a related resource names that resource instead of its index.
     """
     path = _display_path(evidence.path, resource)
-    if resource.kind == "Dockerfile" and evidence.exists and (evidence.delete or evidence.fix is not None):
-        # Words of a Dockerfile say more than their paths.
-        word = value_at(resource.object, parse_path(evidence.path))
+    if resource.kind == "Dockerfile" and (evidence.delete or evidence.fix is not None):
+        # A word of a Dockerfile says more than its path; a report without names has no words.
+        steps = parse_path(evidence.path)
+        word = value_at(resource.object, steps) if has_path(resource.object, steps) else path
         return f"delete {word}" if evidence.fix is None else f"replace {word} by {json.loads(evidence.fix)}"
     if evidence.fix is not None:
         return f"set {path} to {evidence.fix}" if evidence.exists else f"add {path}: {evidence.fix}"
