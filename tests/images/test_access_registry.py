@@ -20,7 +20,7 @@ from kubekeep.images.access.open_image import open_image
 from kubekeep.images.access.opened import OpenedImage
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.errors import ImageAccessError
-from kubekeep.registry.credentials import RegistryLogin
+from kubekeep.registry.login import RegistryLogin
 from tests.images.access_fixtures import assert_complete, copy_image, digest_of, read_layer
 from tests.images.building import LayoutBuilder
 from tests.images.relay import Relay, reply, run_relay

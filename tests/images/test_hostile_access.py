@@ -16,7 +16,7 @@ from kubekeep.images.access.open_image import open_image
 from kubekeep.images.access.opened import FileRange, OpenedImage
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.errors import ImageAccessError
-from kubekeep.registry.credentials import RegistryLogin
+from kubekeep.registry.login import RegistryLogin
 from tests.images.access_fixtures import digest_of
 from tests.images.building import CONFIG, INDEX, MANIFEST
 from tests.images.hostile_registry import HostileRegistry, run_hostile_registry

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from kubekeep.registry import keys
-from kubekeep.registry.credentials import Challenge, Keychain, RegistryLogin, select_challenge
+from kubekeep.registry.credentials import Challenge, Keychain, select_challenge
 from kubekeep.registry.errors import KeyFileError
+from kubekeep.registry.login import RegistryLogin
 from kubekeep.registry.reference import ArtifactReference, parse_image_name, parse_reference
 
 DIGEST = "sha256:" + "0" * 64

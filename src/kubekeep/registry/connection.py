@@ -20,7 +20,7 @@ import msgspec
 
 from kubekeep.model.network_address import explain_refused_redirect, is_address, is_port, is_private, parse_address
 from kubekeep.model.text import visible
-from kubekeep.registry.credentials import Challenge, Keychain, RegistryLogin, select_challenge
+from kubekeep.registry.credentials import Challenge, Keychain, select_challenge
 from kubekeep.registry.errors import (
     RegistryError,
     RegistryResponseError,
@@ -29,6 +29,7 @@ from kubekeep.registry.errors import (
     UnreachableRegistryError,
     UntrustedRegistryError,
 )
+from kubekeep.registry.login import RegistryLogin
 from kubekeep.registry.reference import ArtifactReference
 
 MOST_TEXT: Final = 4 << 20

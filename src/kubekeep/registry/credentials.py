@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.registry.errors import RegistryError
+from kubekeep.registry.login import RegistryLogin
 
 _DOCKER_HUB: Final = "docker.io"
 _DOCKER_HUB_KEY: Final = "https://index.docker.io/v1/"
@@ -31,25 +32,6 @@ _HELPER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HELPER_SECONDS: Final = 30
 _TOKEN_USER: Final = "<token>"  # noqa: S105 - the name of a user
 """User name of a helper's response that contains a refresh token."""
-
-
-class RegistryLogin(msgspec.Struct, frozen=True, kw_only=True):
-    """Credentials: user name and password, a refresh token, or a registry token."""
-
-    username: str = ""
-    password: str = ""
-    refresh_token: str = ""
-    registry_token: str = ""
-
-    def __repr__(self) -> str:
-        return "RegistryLogin(...)"
-
-    @property
-    def basic(self) -> str:
-        """Value of the basic Authorization header, or "" without a user name."""
-        if not self.username:
-            return ""
-        return f"Basic {base64.b64encode(f'{self.username}:{self.password}'.encode()).decode()}"
 
 
 class _DockerAuth(msgspec.Struct, frozen=True, rename="lower"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from kubekeep.registry.credentials import RegistryLogin
+from kubekeep.registry.login import RegistryLogin
 
 
 class RegistryVariables(msgspec.Struct, frozen=True):

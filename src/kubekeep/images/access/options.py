@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 import re
 from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from kubekeep.registry.credentials import RegistryLogin
+from kubekeep.registry.login import RegistryLogin
 
 _PART: Final = re.compile(r"[a-z0-9_.-]{1,32}", re.IGNORECASE)
 _ARCHITECTURES: Final = {
@@ -65,6 +64,8 @@ def parse_platform(text: str) -> Platform:
 
 def host_platform() -> Platform:
     """Return the platform of this machine's containers, which is Linux also on other systems."""
+    import platform  # noqa: PLC0415 - for the platform of this machine only
+
     return Platform(platform.machine(), "linux").normalise()
 
 
