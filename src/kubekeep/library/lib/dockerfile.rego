@@ -47,10 +47,26 @@ images[sprintf("stages[%d].base.image", [stage])] := image if {
 images[sprintf("%s.from.image", [path])] := image if {
 	some path, step in steps
 	image := step.from.image
+	not build_context(image)
 }
 
 images[sprintf("%s.mounts[%d].from.image", [path, number])] := image if {
 	some path, step in steps
 	some number
 	image := step.mounts[number].from.image
+	not build_context(image)
+}
+
+# A name without a registry, a folder and a tag may be that of a context of the build (`--build-context`).
+build_context(name) if {
+	regex.match(`^[\w-]+$`, name)
+	not name in official
+}
+
+# Official images of Docker Hub that run as root unless a tag says otherwise.
+official := {
+	"almalinux", "alpine", "amazoncorretto", "amazonlinux", "archlinux", "bash", "buildpack-deps", "busybox", "caddy",
+	"centos", "clojure", "composer", "dart", "debian", "docker", "eclipse-temurin", "elixir", "erlang", "fedora", "gcc",
+	"golang", "haskell", "httpd", "julia", "maven", "nginx", "node", "openjdk", "opensuse", "oraclelinux", "perl", "php",
+	"pypy", "python", "r-base", "rockylinux", "ruby", "rust", "swift", "tomcat", "ubuntu",
 }

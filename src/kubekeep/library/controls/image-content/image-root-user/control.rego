@@ -63,7 +63,7 @@ runs_as_root(name) if {
 	image.repository(name) in root_images
 }
 
-root_images := {sprintf("docker.io/library/%s", [name]) | some name in official} | {
+root_images := {sprintf("docker.io/library/%s", [name]) | some name in dockerfile.official} | {
 	"gcr.io/distroless/base",
 	"gcr.io/distroless/base-debian12",
 	"gcr.io/distroless/cc-debian12",
@@ -78,11 +78,4 @@ root_images := {sprintf("docker.io/library/%s", [name]) | some name in official}
 	"registry.access.redhat.com/ubi9",
 	"registry.access.redhat.com/ubi9/ubi",
 	"registry.access.redhat.com/ubi9/ubi-minimal",
-}
-
-official := {
-	"almalinux", "alpine", "amazoncorretto", "amazonlinux", "archlinux", "bash", "buildpack-deps", "busybox", "caddy",
-	"centos", "clojure", "composer", "dart", "debian", "docker", "eclipse-temurin", "elixir", "erlang", "fedora", "gcc",
-	"golang", "haskell", "httpd", "julia", "maven", "nginx", "node", "openjdk", "opensuse", "oraclelinux", "perl", "php",
-	"pypy", "python", "r-base", "rockylinux", "ruby", "rust", "swift", "tomcat", "ubuntu",
 }
