@@ -28,6 +28,7 @@ assigned(word, before) := {value |
 	regex.match(`^[^\s"'$<>{}%*#@_/\x60-][^$<>{}%*\x60]*$`, word)
 	flag := before[count(before) - 1]
 	regex.match(separate_flag, flag)
+	not regex.match(`^--?(?:disabled?|no|without)-`, flag)
 	not allowed_name(flag)
 } | {value |
 	some [program, option] in short_flags

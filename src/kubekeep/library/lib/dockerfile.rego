@@ -35,6 +35,27 @@ final := max([number |
 	input.object.stages[number].isFinal
 ])
 
+# Stages whose content is in the image: the last one, and those that it is built on.
+image_stages := parents(parents(parents(parents(parents(parents({final}))))))
+
+parents(numbers) := numbers | {parent | some number in numbers; parent := input.object.stages[number].base.stage}
+
+# Instructions and commands of these stages by path.
+image_steps[path] := step if {
+	some path, step in steps
+	in_image(path)
+}
+
+image_commands[path] := command if {
+	some path, command in commands
+	in_image(path)
+}
+
+in_image(path) if {
+	some number in image_stages
+	startswith(path, sprintf("stages[%d].", [number]))
+}
+
 # True if a value depends on a variable that only a build knows.
 unresolved(text) if contains(text, "$")
 

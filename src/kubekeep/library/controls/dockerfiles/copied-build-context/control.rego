@@ -16,7 +16,7 @@ declined contains "it is unknown if the build context has a .dockerignore" if {
 }
 
 copies contains sprintf("%s.sources[%d]", [path, number]) if {
-	some path, step in dockerfile.steps
+	some path, step in dockerfile.image_steps
 	step.instruction in {"ADD", "COPY"}
 	not step.from
 	some number, source in step.sources

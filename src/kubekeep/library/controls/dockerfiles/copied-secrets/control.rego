@@ -6,7 +6,7 @@ violation contains {
 	"path": sprintf("%s.sources[%d]", [path, number]),
 	"message": sprintf("%s usually holds secrets", [source]),
 } if {
-	some path, step in dockerfile.steps
+	some path, step in dockerfile.image_steps
 	step.instruction in {"ADD", "COPY"}
 	some number, source in step.sources
 	not contains(source, "://")

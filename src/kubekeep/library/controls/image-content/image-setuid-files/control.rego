@@ -17,7 +17,7 @@ violation contains {
 	"path": path,
 	"message": sprintf("chmod %s sets the setuid or setgid bit", [mode]),
 } if {
-	some path, command in dockerfile.commands
+	some path, command in dockerfile.image_commands
 	command.program == "chmod"
 	some mode in dockerfile.arguments(command)
 	sets_bit(mode)
@@ -28,7 +28,7 @@ violation contains {
 	"path": sprintf("%s.flags.chmod", [path]),
 	"message": sprintf("--chmod=%s sets the setuid or setgid bit", [mode]),
 } if {
-	some path, step in dockerfile.steps
+	some path, step in dockerfile.image_steps
 	mode := step.flags.chmod
 	sets_bit(mode)
 }

@@ -7,7 +7,7 @@ violation contains {
 	"path": sprintf("%s.ports[%d]", [path, number]),
 	"message": sprintf("port %s is for SSH", [port]),
 } if {
-	some path, step in dockerfile.steps
+	some path, step in dockerfile.image_steps
 	some number, port in step.ports
 	ssh_port(port)
 }
@@ -16,19 +16,19 @@ violation contains {
 	"path": sprintf("%s.command[%d]", [path, dockerfile.position(command, number)]),
 	"message": sprintf("%s installs the SSH server %s", [command.program, word]),
 } if {
-	some path, command in dockerfile.commands
+	some path, command in dockerfile.image_commands
 	command.program in {"apt", "apt-get", "apk", "dnf", "microdnf", "yum", "zypper", "tdnf", "pacman"}
 	some number, word in dockerfile.arguments(command)
 	regex.match(sprintf(`^(?:%s)(?:[=<>~].*)?$`, [servers]), word)
 }
 
 violation contains {"path": path, "message": "an SSH server is started"} if {
-	some path, command in dockerfile.commands
+	some path, command in dockerfile.image_commands
 	command.program in {"sshd", "dropbear"}
 }
 
 violation contains {"path": path, "message": "an SSH server is started"} if {
-	some path, command in dockerfile.commands
+	some path, command in dockerfile.image_commands
 	command.program in {"service", "systemctl", "rc-service"}
 	some word in dockerfile.arguments(command)
 	word in {"ssh", "sshd"}

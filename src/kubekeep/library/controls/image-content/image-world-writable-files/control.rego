@@ -13,7 +13,7 @@ violation contains {
 }
 
 violation contains {"path": path, "message": sprintf("chmod %s: everyone may write", [mode])} if {
-	some path, command in dockerfile.commands
+	some path, command in dockerfile.image_commands
 	command.program == "chmod"
 	words := [word | some word in dockerfile.arguments(command); not regex.match(`^(?:-[RfvcHLP]+|--\w+.*)$`, word)]
 	mode := words[0]
@@ -26,7 +26,7 @@ violation contains {
 	"path": sprintf("%s.flags.chmod", [path]),
 	"message": sprintf("--chmod=%s: everyone may write", [mode]),
 } if {
-	some path, step in dockerfile.steps
+	some path, step in dockerfile.image_steps
 	mode := step.flags.chmod
 	everyone_writes(mode)
 }
