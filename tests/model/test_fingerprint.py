@@ -134,3 +134,27 @@ def test_fingerprint_of_existing_baselines() -> None:
     """Guard the format: a change invalidates all existing baselines and requires a new VERSION and a migration."""
     value = evidence_fingerprint("C-0057", pod(container("app")), "spec.containers[0].securityContext.privileged")
     assert value == "06805c902657b986ae6680ad190511baa83cdd088b9b21776234f7043c5c1e5a"
+
+
+def test_instructions_and_files_are_counted_by_their_names() -> None:
+    commands = [{"program": "curl", "command": ["curl", "-k", "x"]}, {"program": "curl", "command": ["curl"]}]
+    steps = [{"instruction": "RUN", "commands": []}, {"instruction": "USER", "user": "a"}]
+    stages = [{"name": "build", "instructions": [*steps, {"instruction": "RUN", "commands": commands}]}]
+    dockerfile = Resource({"apiVersion": "docker.kubekeep.io/v1", "kind": "Dockerfile", "stages": stages})
+    path = "stages[0].instructions[2].commands[1].command[0]"
+    assert format_stable_path(dockerfile, path) == "stages[name=build].instructions[RUN 1].commands[curl 1].command[0]"
+    files = [{"path": "/a"}, {"path": "/b"}, {"path": "/b"}, {}]
+    image = Resource({"apiVersion": "image.kubekeep.io/v1", "kind": "ContainerImage", "files": files})
+    assert format_stable_path(image, "files[2].mode") == "files[/b 1].mode"
+    assert format_stable_path(image, "files[3]") == "files[3]"
+    other = Resource({"apiVersion": "example.com/v1", "kind": "Shop", "files": files})
+    assert format_stable_path(other, "files[2]") == "files[2]"
+
+
+def test_redacted_dockerfile_has_the_same_paths() -> None:
+    step = {"instruction": "ENV", "env": [{"name": "TOKEN", "value": SECRET}]}
+    document = {"apiVersion": "docker.kubekeep.io/v1", "kind": "Dockerfile", "stages": [{"instructions": [step]}]}
+    path = "stages[0].instructions[0].env[0].value"
+    redacted = Resource(redact(Resource(document)))
+    assert SECRET not in str(redacted.object)
+    assert format_stable_path(redacted, path) == format_stable_path(Resource(document), path)

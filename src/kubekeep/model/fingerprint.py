@@ -11,6 +11,7 @@ import enum
 import functools
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -34,8 +35,12 @@ _KEYS: Final = (
     ("host",),
 )
 """Fields that identify list elements, in order of preference."""
-_NUMBERED: Final = {"instructions": "instruction", "commands": "program"}
-"""Lists of Dockerfiles, and the field by which their elements are counted: `instructions[RUN 1]` is the second RUN."""
+_NUMBERED: Final = {
+    "docker.kubekeep.io": {"instructions": "instruction", "commands": "program"},
+    "image.kubekeep.io": {"files": "path", "secrets": "path", "packages": "purl"},
+}
+"""Lists of Dockerfiles and images by API group, and the field by which their elements are counted: `instructions[RUN 1]`
+is the second RUN."""
 _OPAQUE: Final = frozenset({"env", "httpHeaders", "data", "binaryData", "stringData"})
 """Fields whose content, as all of a custom kind, may be secret except for names."""
 _REMOVED: Final = frozenset({"envFrom", "status"})
@@ -106,11 +111,15 @@ def format_stable_path(resource: Resource, path: str) -> str:
             related = resource.related[number]
             return f"relatedObjects[{number}].{_format_steps(related.object, tuple(rest), scalars=related.is_builtin)}"
         case _:
-            return _format_steps(resource.object, steps, scalars=resource.is_builtin)
+            numbered = _NUMBERED.get(resource.group, {})
+            return _format_steps(resource.object, steps, scalars=resource.is_builtin, numbered=numbered)
 
 
-def _format_steps(document: Any, path: Path, *, scalars: bool) -> str:
-    """Format the stable path; elements without a name are identified by their value if `scalars` cannot be secrets."""
+def _format_steps(document: Any, path: Path, *, scalars: bool, numbered: Mapping[str, str] = {}) -> str:
+    """Format the stable path; elements without a name are identified by their value if `scalars` cannot be secrets.
+
+    numbered: fields by which the elements of some lists are counted, by the name of the list.
+    """
     parts: list[str] = []
     value, key = document, ""
     is_removed = False
@@ -123,7 +132,8 @@ def _format_steps(document: Any, path: Path, *, scalars: bool) -> str:
         elif is_removed:
             parts.append(f"[{step}]")
         else:
-            parts.append(f"[{_format_element(value, step, key, scalars=scalars)}]")
+            number = _format_number(value, step, numbered[key]) if key in numbered else ""
+            parts.append(f"[{number or _format_element(value, step, key, scalars=scalars)}]")
         value = _child(value, step)
     return "".join(parts)
 
@@ -141,19 +151,20 @@ def _format_element(elements: Any, index: int, key: str, *, scalars: bool) -> st
         return "+"
     element = elements[index]
     if isinstance(element, dict):
-        named = _format_key(element, _KEYS if scalars else _KEYS[:1])
-        return named or _format_number(elements, index, _NUMBERED.get(key, ""))
+        return _format_key(element, _KEYS if scalars else _KEYS[:1]) or str(index)
     if key in _COMMAND_FIELDS:
         flag = _FLAG.match(element) if isinstance(element, str) else None
         return flag.group() if flag else str(index)
     return f"={element}" if scalars and isinstance(element, str | int) else str(index)
 
 
-def _format_number(elements: list[Any], index: int, field: str) -> str:
-    """Return the number of an element among those with the same value of a field; its index without such a field."""
+def _format_number(elements: Any, index: int, field: str) -> str:
+    """Return the number of an element among those with the same value of a field; empty without such a field."""
+    if not isinstance(elements, list) or index >= len(elements):
+        return ""
     values = [element.get(field) if isinstance(element, dict) else None for element in elements[: index + 1]]
     name = values[index]
-    return f"{name} {values.count(name) - 1}" if isinstance(name, str) else str(index)
+    return f"{name} {values.count(name) - 1}" if isinstance(name, str) else ""
 
 
 def _format_key(element: dict[Any, Any], keys: tuple[tuple[str, ...], ...]) -> str:

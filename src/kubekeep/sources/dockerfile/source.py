@@ -20,7 +20,24 @@ _OTHER_FILES: Final = frozenset(
     (
         *("dockerignore", "containerignore", "j2", "jinja", "jinja2", "tmpl", "tpl", "template", "erb", "hbs", "ejs"),
         *("mustache", "gotmpl", "in", "m4", "md", "rst", "adoc", "html", "patch", "diff", "orig", "rej", "bak", "swp"),
-        *("sig", "asc", "sha256", "json", "yaml", "yml", "toml", "sh", "py", "go", "js", "ts", "rb", "rego", "gz", "zip"),
+        *(
+            "sig",
+            "asc",
+            "sha256",
+            "json",
+            "yaml",
+            "yml",
+            "toml",
+            "sh",
+            "py",
+            "go",
+            "js",
+            "ts",
+            "rb",
+            "rego",
+            "gz",
+            "zip",
+        ),
     )
 )
 """Extensions after `Dockerfile.` of files that are no Dockerfiles: ignore files, templates, copies and programs."""
