@@ -1,0 +1,75 @@
+"""An image with gems of Debian's Ruby and of JRuby, in all the places where gem and Bundler install."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from pathlib import Path
+
+from images.builders.debian import install
+from images.builders.image import ImageBuild, Row, read, read_packages
+from images.builders.java import copy_artifact
+
+JRUBY = "org.jruby:jruby-dist:9.4.9.0:tar.gz:bin"
+GEMS = read_packages("ruby", "gems")
+VENDORED = read_packages("ruby", "vendored")
+USER = read_packages("ruby", "user")
+SPECIFICATION = """Gem::Specification.new do |s|
+  s.name, s.version, s.platform = "{name}", "{version}", "{platform}"
+  s.summary, s.authors, s.files, s.license = "{name}", ["Example"], ["lib/{name}.rb"], "MIT"
+  s.add_dependency "rake", ">= 12"
+end
+"""
+
+
+def build_ruby(image: ImageBuild) -> None:
+    """Build an image with gems in the system folder, the home folder and `vendor/bundle`, and with JRuby.
+
+    Debian owns its Ruby with the default gems, which may not be listed again. An upper layer uninstalls a gem.
+    """
+    image.start("bookworm")
+    install(image, "ruby", "ruby-rack", "bundler")
+    image.commit()
+    _install_gems(image, GEMS, "--no-user-install")
+    _install_gems(image, USER, "--user-install")
+    vendored = "/srv/app/vendor/bundle/ruby/3.1.0"
+    _install_gems(image, VENDORED, "--install-dir", vendored)
+    jruby = _install_jruby(image)
+    image.commit()
+    image.run("gem", "uninstall", "--executables", "--ignore-dependencies", "fluentd")
+    rows = parse_gems(image.run("gem", "list", GEM_PATH="/var/lib/gems/3.1.0:/root/.local/share/gem/ruby/3.1.0"))
+    rows += parse_gems(image.run("gem", "list", GEM_PATH=vendored, GEM_HOME=vendored))
+    debian = set(parse_gems(image.run("gem", "list", GEM_PATH="/usr/share/rubygems-integration/all", GEM_HOME="/none")))
+    rows = [row for row in rows if row not in debian]
+    rows += parse_gems(read(str(jruby / "bin/gem"), "list", environment={"GEM_HOME": "", "GEM_PATH": ""}))
+    image.record("gem", rows)
+
+
+def _install_gems(image: ImageBuild, gems: list[str], *options: str) -> None:
+    """Build gems with the Ruby of the image and install them."""
+    for gem in gems:
+        name, version, platform = (*gem.split(":"), "ruby")[:3]
+        image.write(f"build/lib/{name}.rb", "")
+        image.write("build/gem.gemspec", SPECIFICATION.format(name=name, version=version, platform=platform))
+        image.run("sh", "-c", "cd /build && gem build --quiet gem.gemspec --output out.gem")
+        image.run("gem", "install", "--quiet", "--local", "--ignore-dependencies", "--force", "--no-document", *options,
+                  "/build/out.gem")  # fmt: skip
+        image.run("rm", "-r", "/build")
+
+
+def _install_jruby(image: ImageBuild) -> Path:
+    """Unpack JRuby from Maven Central below `/opt`."""
+    copy_artifact(JRUBY, image.bundle / "download")
+    with tarfile.open(next((image.bundle / "download").iterdir())) as archive:
+        archive.extractall(image.root / "opt", filter="tar")
+    return next((image.root / "opt").glob("jruby-*"))
+
+
+def parse_gems(text: str) -> list[Row]:
+    """Return the gems of `gem list`: `NAME (VERSION, default: VERSION PLATFORM)`."""
+    rows: list[Row] = []
+    for line in text.splitlines():
+        if match := re.fullmatch(r"(\S+) \((.*)\)", line):
+            versions = [part.strip().removeprefix("default: ").split() for part in match[2].split(",")]
+            rows += [(match[1], version[0]) for version in versions]
+    return rows
