@@ -20,6 +20,8 @@ SPECIFICATION = """Gem::Specification.new do |s|
   s.add_dependency "rake", ">= 12"
 end
 """
+LIST_SPECIFICATIONS = 'Gem::Specification.each { |s| puts [s.name, s.version, s.loaded_from].join("\t") }'
+"""`gem list` does not print folders, and its plugins fail if a variable excludes the folders of Debian."""
 
 
 def build_ruby(image: ImageBuild) -> None:
@@ -37,11 +39,9 @@ def build_ruby(image: ImageBuild) -> None:
     jruby = _install_jruby(image)
     image.commit()
     image.run("gem", "uninstall", "--executables", "--ignore-dependencies", "fluentd")
-    rows = parse_gems(image.run("gem", "list", GEM_PATH="/var/lib/gems/3.1.0:/root/.local/share/gem/ruby/3.1.0"))
-    rows += parse_gems(image.run("gem", "list", GEM_PATH=vendored, GEM_HOME=vendored))
-    debian = set(parse_gems(image.run("gem", "list", GEM_PATH="/usr/share/rubygems-integration/all", GEM_HOME="/none")))
-    rows = [row for row in rows if row not in debian]
-    rows += parse_gems(read(str(jruby / "bin/gem"), "list", environment={"GEM_HOME": "", "GEM_PATH": ""}))
+    rows = _list_gems(image, "")
+    rows += _list_gems(image, vendored)
+    rows += parse_gems(read(str(jruby / "bin/jruby"), "-S", "gem", "list"))
     image.record("gem", rows)
 
 
@@ -63,6 +63,14 @@ def _install_jruby(image: ImageBuild) -> Path:
     with tarfile.open(next((image.bundle / "download").iterdir())) as archive:
         archive.extractall(image.root / "opt", filter="tar")
     return next((image.root / "opt").glob("jruby-*"))
+
+
+def _list_gems(image: ImageBuild, folder: str) -> list[Row]:
+    """Return the gems that RubyGems lists in its default folders or in one other, except those of Debian."""
+    variables = {"GEM_PATH": folder} if folder else {}
+    lines = image.run("ruby", "-e", LIST_SPECIFICATIONS, **variables).splitlines()
+    rows = [line.split("\t") for line in lines]
+    return [(name, version) for name, version, path in rows if not path.startswith("/usr/")]
 
 
 def parse_gems(text: str) -> list[Row]:
