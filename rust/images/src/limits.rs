@@ -10,8 +10,8 @@ pub struct Limits {
     pub stored: u64,
     /// Bytes of the uncompressed archive.
     pub unpacked: u64,
-    /// Bytes of the uncompressed archive for each byte of the blob, once `free_ratio` bytes are unpacked. Files of zeros
-    /// reach 1,030 in gzip and more in zstd.
+    /// Bytes of the uncompressed archive for each byte of the blob, once `free_ratio` bytes are unpacked. Programs and texts
+    /// stay below 20; only files of zeros reach the limit (1,030 in gzip, more in zstd).
     pub ratio: u64,
     pub free_ratio: u64,
     pub entries: u64,
@@ -39,8 +39,8 @@ impl Default for Limits {
         Self {
             stored: 64 * GIB,
             unpacked: 64 * GIB,
-            ratio: 1100,
-            free_ratio: 4 * GIB,
+            ratio: 250,
+            free_ratio: 2 * GIB,
             entries: 1_000_000,
             paths: 128 * MIB,
             memory: 8 * MIB,
