@@ -17,6 +17,7 @@ import msgspec
 import pytest
 import yaml
 
+from tests.images.example import write_layout
 from tests.integrations.samples import (
     BROKEN,
     FOLDER,
@@ -138,6 +139,15 @@ def test_gate_fails_after_the_reports_are_written(system: str, tmp_path: Path) -
     formats = {path.name for path in find_sarif(tmp_path).parent.iterdir()}
     expected = {"gitlab": {"kubekeep.gitlab-sast.json", "kubekeep.gitlab-codequality.json"}}
     assert formats == {"kubekeep.sarif", "kubekeep.txt", *expected.get(system, {"kubekeep.xml"})}
+
+
+@systems
+def test_image_is_scanned(system: str, tmp_path: Path) -> None:
+    write_layout(tmp_path / "repository" / "build")
+    result = run(system, tmp_path, {"paths": "oci:build", "severity-threshold": "high"})
+    assert result.returncode == 1, result.stderr
+    controls = {entry["ruleId"] for entry in read_sarif(find_sarif(tmp_path))}
+    assert controls == {"image-secret-files", "image-root-user", "end-of-life-distribution"}
 
 
 @systems
