@@ -93,8 +93,8 @@ def command(
 ) -> None:
     """Scan each PATH, or standard input for -. Without a PATH, scan the cluster of the kubeconfig.
 
-    A PATH is a file or folder of manifests, charts, kustomizations or Terraform modules, an archive, a quoted pattern,
-    or the URL of a repository, a manifest or a chart.
+    A PATH is a file or folder of manifests, charts, kustomizations, Terraform modules or Dockerfiles, an archive, a
+    quoted pattern, or the URL of a repository, a manifest or a chart.
 
     \b
     kubekeep scan

@@ -103,7 +103,7 @@ class ToolSet:
         *,
         cluster: ClusterArgument = False,
     ) -> Annotated[CallToolResult, ScanAnswer]:
-        """Evaluate security controls on Kubernetes manifests, charts, overlays, inline text, a cluster or an image.
+        """Evaluate security controls on manifests, charts, overlays, Dockerfiles, inline text, a cluster or an image.
 
         Returns totals, then one entry per piece of evidence with file, line, field and remediation, highest priority
         first. Controls that could not be evaluated are counted apart: they did not pass.
