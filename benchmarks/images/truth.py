@@ -29,6 +29,7 @@ BUILDERS: dict[str, Callable[[ImageBuild], None]] = {
     "python": python.build_python,
     "node": node.build_node,
     "java": java.build_java,
+    "libraries": java.build_libraries,
     "go": go.build_go,
     "rust": go.build_rust,
     "ruby": ruby.build_ruby,

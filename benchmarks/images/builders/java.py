@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
-from pathlib import Path
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from images.builders.image import ImageBuild, Row, read, read_packages
 
@@ -11,6 +14,7 @@ ZIPKIN = ("io.zipkin", "zipkin-server", "2.23.2")
 PLAIN = read_packages("java", "plain")
 UNVERSIONED = read_packages("java", "unversioned")
 """Archives whose file names have no version, as `jsoup.jar`."""
+OTHER = read_packages("java", "other")
 WAR = read_packages("java", "war")
 BOOT = read_packages("java", "boot")
 SHADED = read_packages("java", "shaded")
@@ -31,6 +35,13 @@ SHADE_PLUGIN = """<plugin><artifactId>maven-shade-plugin</artifactId><version>3.
 <phase>package</phase><goals><goal>shade</goal></goals><configuration><relocations><relocation><pattern>com.google</pattern>
 <shadedPattern>shop.shaded.google</shadedPattern></relocation></relocations></configuration></execution></executions></plugin>"""
 LISTED = r"^\s+([\w.-]+):([\w.-]+):(?:jar|bundle|test-jar)(?::[\w.-]+)?:([^:\s]+):(?:compile|runtime)"
+STARTERS = "org.springframework.boot/spring-boot-starter"
+"""Archives without content, which Spring Boot leaves out of executable archives."""
+LAYER_TOOLS = [
+    ("org.springframework.boot/spring-boot-jarmode-layertools", "2.4.1"),
+    ("org.springframework.boot/spring-boot-jarmode-tools", "3.3.5"),
+]
+"""The archives that the build of Spring Boot adds."""
 JAVA_MAIN = "package com.example.shop; public class Main { public static void main(String[] a) { } }\n"
 
 
@@ -46,12 +57,23 @@ def build_java(image: ImageBuild) -> None:
     rows += _package(_write_project(parts, "boot", BOOT, "jar", BOOT_PLUGIN, PARENT), opt / "boot")
     rows += _package(_write_project(parts, "shaded", SHADED, "jar", SHADE_PLUGIN), opt / "shaded")
     rows += _copy_zipkin(parts / "zipkin", opt / "zipkin")
+    rows += [row for path in sorted(opt.rglob("*.?ar")) for row in list_shaded(path.read_bytes(), path.stem)]
+    rows += LAYER_TOOLS
     image.commit()
     (opt / "plain/lib/fastjson-1.2.83.jar").unlink()
     copy_artifact("com.alibaba:fastjson:2.0.53", opt / "plain/lib")
     (opt / "plain/lib/junit-4.13.2.jar").unlink()
     changed = {("com.alibaba/fastjson", "1.2.83"), ("junit/junit", "4.13.2")}
     image.record("maven", [row for row in rows if row not in changed] + [("com.alibaba/fastjson", "2.0.53")])
+
+
+def build_libraries(image: ImageBuild) -> None:
+    """Build an image with further libraries, which were not used to develop the catalogue of Java."""
+    image.start()
+    folder = image.root / "opt/lib"
+    rows = _copy_plain(_write_project(image.bundle / "projects", "other", OTHER), folder)
+    rows += [row for path in sorted(folder.glob("*.jar")) for row in list_shaded(path.read_bytes(), path.stem)]
+    image.record("maven", rows)
 
 
 def copy_artifact(coordinates: str, folder: Path) -> None:
@@ -101,7 +123,25 @@ def _package(pom: Path, folder: Path) -> list[Row]:
     name = pom.parent.name
     archive = next(path for suffix in ("jar", "war") for path in (pom.parent / "target").glob(f"{name}-1.4.2.{suffix}"))
     archive.rename(folder / archive.name)
-    return [("com.example.shop/" + name, "1.4.2"), *_list_dependencies(pom)]
+    dependencies = [row for row in _list_dependencies(pom) if not row[0].startswith(STARTERS)]
+    return [("com.example.shop/" + name, "1.4.2"), *dependencies]
+
+
+def list_shaded(content: bytes, stem: str) -> Iterator[Row]:
+    """Yield the libraries that the builds of others merged into an archive or into archives in it.
+
+    Maven lists them nowhere but in the files `pom.properties` in the archive. That of the archive itself is left out.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for name in archive.namelist():
+            if name.endswith(".jar"):
+                is_dependency = "-INF/lib/" in name
+                yield from list_shaded(archive.read(name), PurePosixPath(name).stem if is_dependency else "")
+            elif re.search(r"(^|/)META-INF/maven/[^/]+/[^/]+/pom\.properties$", name):
+                text = archive.read(name).decode()
+                values = {key: value.strip() for key, _, value in (line.partition("=") for line in text.splitlines())}
+                if not stem.startswith(values["artifactId"]):
+                    yield f"{values['groupId']}/{values['artifactId']}", values["version"]
 
 
 def _copy_zipkin(parts: Path, folder: Path) -> list[Row]:

@@ -90,7 +90,7 @@ def _add_opaque_layer(image: ImageBuild) -> None:
     """Add a layer that hides all packages of npm below it and has one of its own, then unpack the image again."""
     source = image.bundle / "source"
     source.mkdir()
-    (source / "package.json").write_text('{"name": "other", "version": "1.0.0"}\n')
+    (source / "package.json").write_text('{"name": "other-shop", "version": "1.0.0"}\n')
     read("npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "koa@2.15.3", cwd=source)
     archive = image.bundle / "opaque.tar"
     with tarfile.open(archive, "w") as file:

@@ -120,3 +120,18 @@ def test_other_metadata() -> None:
     assert package.type == "conda"
     assert package.qualifiers == (("build", "py311_0"), ("channel", "conda-forge"), ("subdir", "linux-64"))
     assert package.licences == ("BSD-3-Clause",)
+
+
+def test_test_data() -> None:
+    """The egg in the tests of setuptools 57 is no installed distribution; a distribution that setuptools uses is one."""
+    metadata = b"Metadata-Version: 1.0\nName: my-test-package\nVersion: 1.0\n"
+    packages = "opt/venv/lib/python3.11/site-packages"
+    egg = "my_test_package-1.0-py3.7.egg/EGG-INFO/PKG-INFO"
+
+    assert (
+        python.read(LayerFile(f"{packages}/pkg_resources/tests/data/my-test-package_unpacked-egg/{egg}", metadata))
+        is None
+    )
+    record = python.read(LayerFile(f"{packages}/setuptools/_vendor/zipp-3.19.2.dist-info/METADATA", metadata))
+    assert record is not None
+    assert list_names(record.packages) == {("my-test-package", "1.0")}

@@ -24,6 +24,8 @@ PATTERNS: Final = (
     "**/*.egg/EGG-INFO/PKG-INFO",
     "**/conda-meta/*.json",
 )
+TEST_DATA: Final = r"/(?:site|dist)-packages/(?:.*/)?tests?/"
+"""Folders with metadata that tests of other distributions read, as `pkg_resources/tests/data`."""
 MAXIMUM_HEADER: Final = 1024 * 1024
 HEADER: Final = (
     rb"(?m)^(Name|Version|License|License-Expression|Author|Author-email|Maintainer|Maintainer-email):[ \t]*(.*)$"
@@ -44,6 +46,8 @@ class CondaMetadata(msgspec.Struct):
 
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the distribution that a metadata file describes."""
+    if re.search(TEST_DATA, file.path):
+        return None
     package = _read_conda(file) if file.path.endswith(".json") else _read_metadata(file)
     return build_record(file, "python", [package] if package else [])
 
