@@ -201,3 +201,20 @@ def test_secrets_in_commands_are_masked(word: str, shown: str) -> None:
 def test_secrets_in_annotations_are_masked(key: str, text: str, shown: str) -> None:
     pod = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "annotations": {key: text}}})
     assert redact(pod)["metadata"]["annotations"] == {key: shown}
+
+
+def test_values_of_the_environment_of_an_image() -> None:
+    image = {
+        "apiVersion": "image.kubekeep.io/v1",
+        "kind": "ContainerImage",
+        "metadata": {"name": "a"},
+        "config": {"Env": ["PORT=80", "PLAIN"], "User": "1"},
+    }
+    redacted = redact(Resource(image))
+    assert redacted["config"] == {"Env": ["PORT=XXXXXX", "PLAIN=XXXXXX"], "User": "1"}
+    assert image["config"] == {"Env": ["PORT=80", "PLAIN"], "User": "1"}
+
+
+@pytest.mark.parametrize("text", ["IOSFODNN7EXAMPLE\ud800", "password=abc\udfff", "\ud800"])
+def test_text_with_lone_surrogates(text: str) -> None:
+    assert "abc" not in mask_text(text)

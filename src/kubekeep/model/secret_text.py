@@ -205,7 +205,9 @@ def _mask_cached(text: str) -> str:
 
 
 def _mask(text: str) -> str:
-    if not (secret_filter().matches(text) and _may_hold_secret(text)):
+    # The filters take UTF-8, which has no lone surrogates.
+    valid_text = text if text.isascii() else text.encode("utf-8", "replace").decode()
+    if not (secret_filter().matches(valid_text) and _may_hold_secret(valid_text)):
         return text
     if _SECRET_OBJECT.search(text):
         text = _PAYLOAD.sub(rf"\1 {MASK}", text)

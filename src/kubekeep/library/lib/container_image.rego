@@ -4,6 +4,12 @@ package kubekeep.lib.container_image
 # True for the description of an image.
 described if input.object.kind == "ContainerImage"
 
+# The reason why the settings of an image are unknown. An image has a configuration, which may be empty.
+without_configuration := "a folder has no image configuration" if {
+	described
+	not is_object(input.object.config)
+}
+
 # Variables of the configuration by number.
 variables[number] := {"name": name, "value": value} if {
 	some number

@@ -41,6 +41,8 @@ declined contains sprintf("sensitiveValues: %q is not a valid regular expression
 	not regex.is_valid(pattern)
 }
 
+declined contains container_image.without_configuration
+
 problem(variable) := message if {
 	trim_space(variable.value) != ""
 	message := credentials.problem(variable.name, variable.value, secret_words, true)

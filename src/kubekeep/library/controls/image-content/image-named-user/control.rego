@@ -1,5 +1,6 @@
 package kubekeep.controls.image_named_user
 
+import data.kubekeep.lib.container_image
 import data.kubekeep.lib.dockerfile
 
 violation contains {"path": path, "message": sprintf("the user %s is a name", [user])} if {
@@ -14,6 +15,8 @@ declined contains sprintf("the value of USER is known only when the image is bui
 	some user in users
 	dockerfile.unresolved(user)
 }
+
+declined contains container_image.without_configuration
 
 users[sprintf("stages[%d].user", [dockerfile.final])] := input.object.stages[dockerfile.final].user
 

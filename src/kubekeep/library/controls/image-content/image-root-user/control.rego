@@ -34,8 +34,11 @@ violation contains {"path": "config.User", "message": sprintf("User is %s, which
 
 violation contains {"path": "config.User", "message": "no User is set, so the image runs as root"} if {
 	container_image.described
+	is_object(input.object.config)
 	object.get(input.object, ["config", "User"], "") == ""
 }
+
+declined contains container_image.without_configuration
 
 declined contains sprintf("the value of USER is known only when the image is built: %s", [stage.user]) if {
 	dockerfile.unresolved(stage.user)
