@@ -187,6 +187,41 @@ def build(path: str, *coordinates: tuple[str, str, str], manifest: str = "", fol
             ("jakarta.inject", "jakarta.inject-api", "2.0.1", ""),
         ),
         (build("unknown-1.0.jar", folders=("a/b",)), ("", "unknown", "1.0", "")),
+        (
+            build(
+                "cats-core_2.13-2.12.0.jar",
+                manifest="Implementation-Vendor-Id: org.typelevel\nImplementation-Vendor: Typelevel",
+                folders=("cats/data",),
+            ),
+            ("org.typelevel", "cats-core_2.13", "2.12.0", ""),
+        ),
+        (
+            build("json-path-2.9.0.jar", folders=("com/jayway/jsonpath", "com/jayway/jsonpath/internal")),
+            ("com.jayway.jsonpath", "json-path", "2.9.0", ""),
+        ),
+        (
+            build(
+                "commons-httpclient.jar",
+                manifest="Manifest-Version: 1.0\n\nName: org/apache/commons/httpclient\nImplementation-Version: 3.1\n",
+                folders=("org/apache/commons/httpclient",),
+            ),
+            ("commons-httpclient", "commons-httpclient", "3.1", ""),
+        ),
+        (build("bsh-2.0b4.jar", folders=("bsh",)), ("org.beanshell", "bsh", "2.0b4", "")),
+        (build("bsh-2.0b6.jar", folders=("bsh",)), ("org.apache-extras.beanshell", "bsh", "2.0b6", "")),
+        (build("xom-1.3.9.jar", folders=("nu/xom",)), ("xom", "xom", "1.3.9", "")),
+        (
+            build("bcprov-jdk14-1.38.jar", folders=("org/bouncycastle/asn1",)),
+            ("org.bouncycastle", "bcprov-jdk14", "1.38", ""),
+        ),
+        (
+            build("bcprov-jdk14-138.jar", folders=("org/bouncycastle/asn1",)),
+            ("bouncycastle", "bcprov-jdk14", "138", ""),
+        ),
+        (
+            build("opentelemetry-gcp-resources-1.37.0-alpha.jar", folders=("io/opentelemetry/contrib/gcp/resource",)),
+            ("io.opentelemetry.contrib", "opentelemetry-gcp-resources", "1.37.0-alpha", ""),
+        ),
     ],
 )
 def test_coordinates(archive: Archive, expected: Coordinates) -> None:

@@ -77,7 +77,7 @@ def read_facts(archive: Archive) -> ArchiveFacts:
         evidence = "Java file name" if version else "Java manifest"
         if not version:
             name = _read_tomcat_name(name, attributes) or _read_name(attributes)
-        version = version or next(iter(_list_versions(attributes)), "")
+        version = version or next(iter(_list_versions(attributes)), "") or _read_section_version(archive.manifest)
     is_runtime = attributes.get("implementation-title") == "Java Runtime Environment"  # Its `release` file names it.
     is_valid = is_name(name) and "/" not in name and is_plain(version) and not is_runtime
     return ArchiveFacts(
@@ -153,6 +153,14 @@ def _list_versions(attributes: dict[str, str]) -> list[str]:
     names = ("implementation-version", "bundle-version", "specification-version")
     values = [attributes.get(name, "").partition(" ")[0] for name in names]
     return [value for value in values if is_plain(value) and re.match(r"v?\d", value)]
+
+
+def _read_section_version(manifest: bytes) -> str:
+    """Return the version in the sections of packages in a manifest, if it is the same in all of them."""
+    text = manifest.decode("utf-8", "replace").replace("\r\n", "\n").replace("\n ", "")
+    versions = set(re.findall(r"(?im)^Implementation-Version:[ \t]*(\S+)[ \t]*$", text.partition("\n\n")[2]))
+    version = versions.pop() if len(versions) == 1 else ""
+    return version if re.fullmatch(VERSION, version) else ""
 
 
 def _read_tomcat_name(name: str, attributes: dict[str, str]) -> str:

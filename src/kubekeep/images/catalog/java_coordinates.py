@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Final
 
 KNOWN: Final = """
@@ -12,7 +13,7 @@ asm                                  org/objectweb/asm      asm:4 asm-all:4 asm-
 avalon-framework                     org/apache/avalon      avalon-framework avalon-framework-*
 axis                                 org/apache/axis        axis axis-*
 backport-util-concurrent             edu/emory/mathcs       backport-util-concurrent
-bouncycastle                         org/bouncycastle       bcprov-jdk14 bcprov-jdk12 bcmail-jdk14
+bouncycastle                         org/bouncycastle       bcprov-jdk14:100+ bcprov-jdk12:100+ bcmail-jdk14:100+
 org.bouncycastle                     org/bouncycastle       bc*
 bsf                                  org/apache/bsf         bsf
 c3p0                                 com/mchange            c3p0:0.9.2
@@ -26,6 +27,7 @@ com.datastax.cassandra               com/datastax           cassandra-driver-*
 com.github.ben-manes.caffeine        com/github/benmanes    caffeine guava jcache
 com.github.spotbugs                  edu/umd/cs/findbugs    spotbugs spotbugs-*
 com.google.android                   android                android
+com.google.cloud.opentelemetry       com/google/cloud       detector-resources detector-resources-support exporter-auto exporter-metrics exporter-trace propagators-gcp shared-resourcemapping
 com.google.code.findbugs             javax/annotation       jsr305
 com.google.code.findbugs             edu/umd/cs/findbugs    annotations findbugs
 com.google.code.gson                 com/google/gson        gson
@@ -44,6 +46,7 @@ com.graphql-java                     graphql                graphql-java graphql
 com.graphql-java                     org/dataloader         java-dataloader
 com.h2database                       org/h2                 h2
 com.hazelcast                        com/hazelcast          hazelcast hazelcast-*
+com.hierynomus                       com/hierynomus         asn-one sshj smbj
 com.ibm.icu                          com/ibm/icu            icu4j icu4j-*
 com.jcraft                           com/jcraft             jsch jzlib
 com.microsoft.sqlserver              com/microsoft          mssql-jdbc
@@ -102,6 +105,7 @@ io.netty                             io/netty               netty-*
 io.opencensus                        io/opencensus          opencensus-*
 io.opentelemetry                     io/opentelemetry       opentelemetry-api opentelemetry-context opentelemetry-sdk opentelemetry-sdk-* opentelemetry-exporter-* opentelemetry-extension-* opentelemetry-common opentelemetry-opentracing-shim
 io.opentelemetry                     io/opentelemetry       opentelemetry-semconv:1.21
+io.opentelemetry.contrib             io/opentelemetry/contrib opentelemetry-*
 io.opentelemetry.semconv             io/opentelemetry       opentelemetry-semconv
 io.opentelemetry.instrumentation     io/opentelemetry       opentelemetry-instrumentation-* opentelemetry-spring-*
 io.opentelemetry.javaagent           io/opentelemetry       opentelemetry-javaagent opentelemetry-javaagent-*
@@ -163,6 +167,8 @@ net.sourceforge.htmlunit             com/gargoylesoftware   htmlunit htmlunit-*
 ognl                                 ognl                   ognl
 opensymphony                         com/opensymphony       quartz quartz-all
 org.apache.activemq                  org/apache/activemq    activemq-* artemis-*
+org.apache-extras.beanshell          bsh                    bsh:2.0b6+
+org.beanshell                        bsh                    bsh:2.0b6
 org.apache.ant                       org/apache/tools/ant   ant ant-*
 org.apache.ant                       org/apache/tools       ant-launcher
 org.apache.avro                      org/apache/avro        avro avro-*
@@ -261,7 +267,7 @@ co.touchlab                          co/touchlab            stately-* kermit ker
 com.amazon.redshift                  com/amazon/redshift    redshift-jdbc*
 com.apollographql.apollo3            com/apollographql/apollo3 apollo-*
 com.expediagroup                     com/expediagroup       graphql-kotlin-*
-com.github.java-json-tools           com/github/fge         btf jackson-coreutils json-patch json-schema-* msg-simple uri-template
+com.github.java-json-tools           com/github/fge         btf jackson-coreutils jackson-coreutils-* json-patch json-schema-* msg-simple uri-template
 com.google.crypto.tink               com/google/crypto      tink tink-*
 com.ibm.db2                          com/ibm/db2            jcc
 com.lightbend.akka                   akka                   akka-stream-alpakka-*
@@ -373,11 +379,12 @@ xml-apis                             org/w3c/dom            xml-apis xml-apis-ex
 xml-resolver                         org/apache/xml         xml-resolver
 xmlenc                               com/jamesmurty         xmlenc
 xmlpull                              org/xmlpull            xmlpull
+xom                                  nu/xom                 xom
 xpp3                                 org/xmlpull            xpp3_min xpp3
 """
 """Group, folder of classes (`-` for a library without classes), names; `*` at the end matches any rest.
 
-A number behind a colon is the first major version with a different group, a version with `+` the first with this one.
+A version behind a colon is the first with a different group, or with `+` the first with this one.
 """
 
 
@@ -427,10 +434,4 @@ def _is_within(version: str, limit: str) -> bool:
 
 
 def _read_numbers(version: str) -> list[int]:
-    numbers = []
-    for part in version.split(".")[:4]:
-        digits = part[: len(part) - len(part.lstrip("0123456789"))]
-        if not digits:
-            break
-        numbers.append(int(digits[:9]))
-    return numbers
+    return [int(digits) for digits in re.findall(r"\d{1,9}", version[:100])[:4]]

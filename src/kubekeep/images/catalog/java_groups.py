@@ -1,7 +1,7 @@
 """Group ids of Java libraries without Maven's files, from manifests, class folders and other archives beside them.
 
-The rules, strongest first: the module notation of Gradle, the table of known libraries, the vendor id, the symbolic name
-of OSGi, libraries of the same version beside it, the module name, the class folders. The group stays empty if no rule
+The rules, strongest first: the module notation of Gradle, the organisation that sbt writes, the table of known libraries,
+the vendor id, the symbolic name of OSGi, libraries of the same version beside it, the module name, the class folders. The group stays empty if no rule
 applies, because a wrong group hides all advisories of a library or adds those of a different one.
 """
 
@@ -17,6 +17,8 @@ from kubekeep.images.catalog.java_coordinates import find_known_group
 
 NOTATION: Final = r"([\w.-]+)#([\w.-]+);\S+"
 GROUP: Final = r"[A-Za-z][\w-]*(?:\.[A-Za-z_][\w-]*)+"
+SCALA: Final = r"_(?:2\.\d\d|3)$"
+"""The end of the names of Scala libraries. sbt writes their group as vendor id; their classes may lie anywhere."""
 GENERIC: Final = frozenset(
     (
         *(
@@ -98,9 +100,11 @@ def _read_own_group(archive: ArchiveFacts) -> str:
         return archive.group
     if match := re.fullmatch(NOTATION, attributes.get("implementation-title", "")):
         return match[1]
+    vendor = attributes.get("implementation-vendor-id", "")
+    if re.search(SCALA, archive.name) and re.fullmatch(GROUP, vendor):
+        return vendor
     if known := find_known_group(archive.name, archive.version, _list_folders(archive)):
         return known
-    vendor = attributes.get("implementation-vendor-id", "")
     if re.fullmatch(GROUP, vendor) and vendor not in GENERIC and _has_folder(archive, vendor):
         return vendor
     return _read_symbolic_group(archive)
@@ -250,7 +254,7 @@ def _read_folder_group(archive: ArchiveFacts) -> str:
     for parts in _list_roots(archive):
         for position, part in enumerate(parts[1:4], start=1):
             group = ".".join(parts[: position + 1])
-            if group not in GENERIC and _is_same_word(part, words[0]):
+            if group not in GENERIC and (_is_same_word(part, words[0]) or part == "".join(words)):
                 return group
     symbolic = _read_symbolic_name(archive)
     if re.fullmatch(GROUP, symbolic) and symbolic not in (*GENERIC, archive.name) and _has_folder(archive, symbolic):
