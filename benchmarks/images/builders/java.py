@@ -15,6 +15,7 @@ PLAIN = read_packages("java", "plain")
 UNVERSIONED = read_packages("java", "unversioned")
 """Archives whose file names have no version, as `jsoup.jar`."""
 OTHER = read_packages("java", "other")
+MORE = read_packages("java", "more")
 WAR = read_packages("java", "war")
 BOOT = read_packages("java", "boot")
 SHADED = read_packages("java", "shaded")
@@ -68,11 +69,13 @@ def build_java(image: ImageBuild) -> None:
 
 
 def build_libraries(image: ImageBuild) -> None:
-    """Build an image with further libraries, which were not used to develop the catalogue of Java."""
+    """Build an image with two more sets of libraries, chosen before their results were known."""
     image.start()
-    folder = image.root / "opt/lib"
-    rows = _copy_plain(_write_project(image.bundle / "projects", "other", OTHER), folder)
-    rows += [row for path in sorted(folder.glob("*.jar")) for row in list_shaded(path.read_bytes(), path.stem)]
+    rows: list[Row] = []
+    for name, libraries in (("other", OTHER), ("more", MORE)):
+        folder = image.root / "opt" / name
+        rows += _copy_plain(_write_project(image.bundle / "projects", name, libraries), folder)
+        rows += [row for path in sorted(folder.glob("*.jar")) for row in list_shaded(path.read_bytes(), path.stem)]
     image.record("maven", rows)
 
 
@@ -139,8 +142,8 @@ def list_shaded(content: bytes, stem: str) -> Iterator[Row]:
                 yield from list_shaded(archive.read(name), PurePosixPath(name).stem if is_dependency else "")
             elif re.search(r"(^|/)META-INF/maven/[^/]+/[^/]+/pom\.properties$", name):
                 text = archive.read(name).decode()
-                values = {key: value.strip() for key, _, value in (line.partition("=") for line in text.splitlines())}
-                if not stem.startswith(values["artifactId"]):
+                values = dict(re.findall(r"(?m)^(groupId|artifactId|version)\s*=\s*(\S+)", text))
+                if len(values) == 3 and not stem.startswith(values["artifactId"]):
                     yield f"{values['groupId']}/{values['artifactId']}", values["version"]
 
 

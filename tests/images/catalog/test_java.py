@@ -209,6 +209,15 @@ def build(path: str, *coordinates: tuple[str, str, str], manifest: str = "", fol
         ),
         (build("bsh-2.0b4.jar", folders=("bsh",)), ("org.beanshell", "bsh", "2.0b4", "")),
         (build("bsh-2.0b6.jar", folders=("bsh",)), ("org.apache-extras.beanshell", "bsh", "2.0b6", "")),
+        (
+            build("com.ibm.mq.allclient-9.4.1.0.jar", folders=("com/ibm/mq", "com/ibm/msg", "javax/jms", "org/json")),
+            ("com.ibm.mq", "com.ibm.mq.allclient", "9.4.1.0", ""),
+        ),
+        (
+            build("plot-base-jvm-4.1.0.jar", folders=("org/jetbrains/letsPlot/core", "org/jetbrains/letsPlot")),
+            ("org.jetbrains.lets-plot", "plot-base-jvm", "4.1.0", ""),
+        ),
+        (build("xmlenc-0.52.jar", folders=("org/znerd/xmlenc",)), ("xmlenc", "xmlenc", "0.52", "")),
         (build("xom-1.3.9.jar", folders=("nu/xom",)), ("xom", "xom", "1.3.9", "")),
         (
             build("bcprov-jdk14-1.38.jar", folders=("org/bouncycastle/asn1",)),

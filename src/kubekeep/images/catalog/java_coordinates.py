@@ -12,6 +12,8 @@ aopalliance                          org/aopalliance        aopalliance
 asm                                  org/objectweb/asm      asm:4 asm-all:4 asm-analysis:4 asm-commons:4 asm-tree:4 asm-util:4
 avalon-framework                     org/apache/avalon      avalon-framework avalon-framework-*
 axis                                 org/apache/axis        axis axis-*
+axis                                 javax/wsdl             axis-wsdl4j
+org.apache.axis                      javax/xml              axis-jaxrpc axis-saaj
 backport-util-concurrent             edu/emory/mathcs       backport-util-concurrent
 bouncycastle                         org/bouncycastle       bcprov-jdk14:100+ bcprov-jdk12:100+ bcmail-jdk14:100+
 org.bouncycastle                     org/bouncycastle       bc*
@@ -21,6 +23,21 @@ com.mchange                          com/mchange            c3p0 mchange-commons
 cglib                                net/sf/cglib           cglib cglib-nodep
 ch.qos.logback                       ch/qos/logback         logback-*
 classworlds                          org/codehaus           classworlds
+com.digitalpetri.fsm                 com/digitalpetri       strict-machine
+com.fifesoft                         org/fife               rsyntaxtextarea autocomplete
+com.formdev                          com/formdev            flatlaf flatlaf-*
+com.paypal.sdk                       com/paypal             rest-api-sdk checkout-sdk
+com.lihaoyi                          geny                   geny_*
+com.lihaoyi                          ujson                  ujson_*
+com.lihaoyi                          upack                  upack_*
+com.lihaoyi                          upickle                upickle_* upickle-*
+com.lihaoyi                          os                     os-lib_*
+com.lihaoyi                          mainargs               mainargs_*
+com.lihaoyi                          sourcecode             sourcecode_*
+com.lihaoyi                          fastparse              fastparse_*
+com.lihaoyi                          pprint                 pprint_*
+com.lihaoyi                          fansi                  fansi_*
+com.lihaoyi                          scalatags              scalatags_*
 com.carrotsearch                     com/carrotsearch       hppc
 com.datadoghq                        datadog                dd-trace-* dd-java-agent
 com.datastax.cassandra               com/datastax           cassandra-driver-*
@@ -61,10 +78,12 @@ com.squareup.moshi                   com/squareup/moshi     moshi moshi-*
 com.squareup.okhttp                  com/squareup/okhttp    okhttp okhttp-*
 com.squareup.okhttp3                 okhttp3                okhttp okhttp-* logging-interceptor mockwebserver
 com.squareup.okio                    okio                   okio okio-*
+com.squareup.okio                    -                      okio
 com.squareup.retrofit2               retrofit2              retrofit adapter-* converter-*
 com.squareup.wire                    com/squareup/wire      wire-*
 com.sun.mail                         com/sun/mail           javax.mail jakarta.mail
 com.sun.xml.bind                     com/sun/xml/bind       jaxb-impl jaxb-core
+com.sun.xml.ws                       com/sun/xml/ws         jaxws-* rt
 com.thoughtworks.xstream             com/thoughtworks       xstream xstream-*
 com.typesafe                         com/typesafe           config
 com.typesafe.akka                    akka                   akka-*
@@ -79,6 +98,7 @@ commons-collections                  org/apache/commons     commons-collections
 commons-configuration                org/apache/commons     commons-configuration
 commons-daemon                       org/apache/commons     commons-daemon
 commons-dbcp                         org/apache/commons     commons-dbcp
+commons-discovery                    org/apache/commons     commons-discovery
 commons-digester                     org/apache/commons     commons-digester
 commons-el                           org/apache/commons     commons-el
 commons-fileupload                   org/apache/commons     commons-fileupload
@@ -95,6 +115,10 @@ de.odysseus.juel                     de/odysseus            juel-*
 dom4j                                org/dom4j              dom4j:1
 org.dom4j                            org/dom4j              dom4j
 eu.bitwalker                         eu/bitwalker           UserAgentUtils
+com.github.tomakehurst               com/github/tomakehurst wiremock:3.0.1 wiremock-*
+org.wiremock                         com/github/tomakehurst wiremock
+io.github.microutils                 mu                     kotlin-logging kotlin-logging-jvm
+io.github.oshai                      io/github/oshai        kotlin-logging kotlin-logging-jvm
 io.grpc                              io/grpc                grpc-*
 io.jaegertracing                     io/jaegertracing       jaeger-*
 io.jsonwebtoken                      io/jsonwebtoken        jjwt jjwt-*
@@ -162,7 +186,9 @@ net.java.dev.jna                     com/sun/jna            jna jna-* platform
 net.jcip                             net/jcip               jcip-annotations
 net.sf.jopt-simple                   joptsimple             jopt-simple
 net.sf.kxml                          org/kxml2              kxml2 kxml2-*
+net.arnx                             net/arnx               wmf2svg
 net.sf.saxon                         net/sf/saxon           Saxon-HE
+net.sourceforge.nekohtml             org/cyberneko          nekohtml
 net.sourceforge.htmlunit             com/gargoylesoftware   htmlunit htmlunit-*
 ognl                                 ognl                   ognl
 opensymphony                         com/opensymphony       quartz quartz-all
@@ -185,11 +211,13 @@ org.apache.httpcomponents.client5    org/apache/hc          httpclient5 httpclie
 org.apache.httpcomponents.core5      org/apache/hc          httpcore5 httpcore5-*
 org.apache.hadoop                    org/apache/hadoop      hadoop-*
 org.apache.ivy                       org/apache/ivy         ivy
+org.apache.jmeter                    org/apache/jorphan     jorphan
 org.apache.kafka                     org/apache/kafka       kafka-* kafka_* connect-*
 org.apache.kafka                     kafka                  kafka_* kafka-*
 org.apache.logging.log4j             org/apache/logging     log4j-*
 org.apache.logging.log4j             org/apache/log4j       log4j-1.2-api
 org.apache.lucene                    org/apache/lucene      lucene-*
+org.apache.rocketmq                  org/rocksdb            rocketmq-rocksdb
 org.apache.poi                       org/apache/poi         poi poi-*
 org.apache.poi                       org/openxmlformats     poi-ooxml-schemas poi-ooxml-lite poi-ooxml-full ooxml-schemas
 org.apache.shiro                     org/apache/shiro       shiro-*
@@ -197,6 +225,7 @@ org.apache.solr                      org/apache/solr        solr-*
 org.apache.spark                     org/apache/spark       spark-*
 org.apache.struts                    org/apache/struts2     struts2-*
 org.apache.struts                    com/opensymphony       struts2-core
+org.apache.tapestry                  org/apache/tapestry5   tapestry-* tapestry5-*
 org.apache.thrift                    org/apache/thrift      libthrift
 org.apache.tika                      org/apache/tika        tika-*
 org.apache.tomcat                    org/apache/tomcat      tomcat-* tomcat7-websocket
@@ -206,6 +235,7 @@ org.apache.tomcat                    org/apache             tomcat-*
 org.apache.tomcat                    org/apache/coyote      tomcat-*
 org.apache.tomcat                    javax                  tomcat-*
 org.apache.tomcat                    jakarta                tomcat-*
+org.apache.tomcat                    javax/annotation       annotations-api
 org.apache.tomcat.embed              org/apache/catalina    tomcat-embed-*
 org.apache.tomcat.embed              org/apache             tomcat-embed-*
 org.apache.tomcat.embed              javax                  tomcat-embed-*
@@ -244,6 +274,7 @@ org.javamoney                        org/javamoney          moneta moneta-*
 org.jboss.logging                    org/jboss/logging      jboss-logging
 org.jetbrains                        org/jetbrains          annotations
 org.jetbrains                        org/intellij           annotations
+org.jetbrains.lets-plot              org/jetbrains/letsPlot *
 org.jetbrains.kotlin                 kotlin                 kotlin-*
 org.jetbrains.kotlin                 org/jetbrains/kotlin   kotlin-*
 org.jetbrains.kotlin                 -                      kotlin-stdlib-common kotlin-stdlib-jdk7 kotlin-stdlib-jdk8
@@ -377,7 +408,7 @@ xerces                               org/apache/xerces      xercesImpl
 xml-apis                             javax/xml              xml-apis
 xml-apis                             org/w3c/dom            xml-apis xml-apis-ext
 xml-resolver                         org/apache/xml         xml-resolver
-xmlenc                               com/jamesmurty         xmlenc
+xmlenc                               org/znerd              xmlenc
 xmlpull                              org/xmlpull            xmlpull
 xom                                  nu/xom                 xom
 xpp3                                 org/xmlpull            xpp3_min xpp3

@@ -261,7 +261,10 @@ def _read_folder_group(archive: ArchiveFacts) -> str:
         return symbolic
     parts = _read_root(archive.folders)
     length = next((length for length in (2, 3) if len(parts) >= length and ".".join(parts[:length]) not in GENERIC), 0)
-    return ".".join(parts[:length]) if length and _is_reversed_domain(parts) else ""
+    if length and _is_reversed_domain(parts):
+        return ".".join(parts[:length])
+    group = archive.name.rpartition(".")[0]  # `com.ibm.mq.allclient`
+    return group if re.fullmatch(GROUP, group) and group not in GENERIC and _has_folder(archive, group) else ""
 
 
 def _is_same_word(part: str, word: str) -> bool:
