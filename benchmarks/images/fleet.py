@@ -112,11 +112,11 @@ def main() -> None:
         def count(_: str, size: int, __: int | None) -> None:
             sizes[0] = size
 
-        image_options = ImageOptions(cache_folder=str(Path(name) / "cache"))
+        image_options = ImageOptions(cache_folder=str(Path(name) / "cache"), on_bytes=count)
         start = time.process_time()
         for number in range(options.images):
             sizes = [0]
-            inspect_image(f"oci:{layout.folder}:image-{number}", image_options, count)
+            inspect_image(f"oci:{layout.folder}:image-{number}", image_options)
             read += sizes[0]
         seconds = time.process_time() - start
     print(f"{options.images} images on {options.bases} bases: {read / 1e6:,.0f} of {separate / 1e6:,.0f} MB read, "

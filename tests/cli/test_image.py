@@ -13,8 +13,15 @@ from pathlib import Path
 import pytest
 from tests.images.example import LAYERS, REFERENCE, write_layer, write_layout
 
+from kubekeep import api
+from kubekeep.reports import formats
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "catalog-image"
 KUBEKEEP = Path(sys.executable).parent / "kubekeep"
+
+
+WITHOUT_TEXT = {"pdf", "prometheus"}
+"""Formats with compressed text, and with figures only."""
 
 
 def kubekeep(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -91,6 +98,28 @@ def test_scan_of_an_image(tmp_path: Path) -> None:
     assert "kd93hTq2LxpM" not in everything
     cached = b"".join(path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file())
     assert b"kd93hTq2LxpM" not in cached
+
+
+@pytest.mark.parametrize("name", sorted(formats()))
+def test_every_report_has_the_findings_of_an_image(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(EXAMPLE.parent)
+    assessment = api.scan("oci:catalog-image", frameworks=["images"])
+    rendered = api.render(assessment, name)
+    report = rendered if isinstance(rendered, bytes) else rendered.encode()
+    if name not in WITHOUT_TEXT:
+        assert b"image-secret-files" in report
+        assert b"catalog-image" in report
+    assert b"kd93hTq2LxpM" not in report
+
+
+def test_progress_of_reading_on_a_terminal(tmp_path: Path) -> None:
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "TERM": "xterm"}
+    done = subprocess.run(
+        ["script", "-qec", f"{KUBEKEEP} image scan oci:{EXAMPLE}", "/dev/null"],
+        env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert f"{EXAMPLE}"[-20:] in done.stdout
+    assert "MB" in done.stdout
 
 
 def test_limits_of_an_image_scan(tmp_path: Path) -> None:

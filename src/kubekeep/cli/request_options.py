@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, get_args
 
 import click
+import msgspec
 
 from kubekeep.api import scan_request
 from kubekeep.cli import arguments, progress
@@ -23,6 +24,7 @@ from kubekeep.cli.configured import is_from_file
 from kubekeep.cli.exception_options import exception_options
 from kubekeep.cli.settings import cache_folder
 from kubekeep.cli.source_options import source_options
+from kubekeep.images.options import OnBytes
 from kubekeep.kube.errors import KubeError
 from kubekeep.library.extra import ExtraRules, load_rules
 from kubekeep.library.load import LibraryError
@@ -135,8 +137,8 @@ def run_scan(request: ScanRequest) -> Assessment:
     """Return the assessment of `request`. Raises click errors for an invalid request or an unreachable cluster."""
 
     def assess() -> Assessment:
-        with progress.counter() as on_progress:
-            return scan_request(request, stdin=sys.stdin.buffer, on_progress=on_progress)
+        with progress.counter() as on_progress, progress.download() as on_bytes:
+            return scan_request(_show_downloads(request, on_bytes), stdin=sys.stdin.buffer, on_progress=on_progress)
 
     try:
         return convert_cluster_errors(assess)
@@ -149,6 +151,13 @@ def run_scan(request: ScanRequest) -> Assessment:
         raise click.UsageError(str(error)) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _show_downloads(request: ScanRequest, on_bytes: OnBytes) -> ScanRequest:
+    read = request.input.read
+    images = msgspec.structs.replace(read.images, on_bytes=on_bytes)
+    source = msgspec.structs.replace(request.input, read=msgspec.structs.replace(read, images=images))
+    return msgspec.structs.replace(request, input=source)
 
 
 def _version(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,11 +16,8 @@ from kubekeep.images.errors import ImageContentError
 from kubekeep.images.layer_cache import LayerCache
 from kubekeep.images.layers import LayerSettings, compute_version, read_folder, read_layers
 from kubekeep.images.merge import merge
-from kubekeep.images.options import ImageOptions
+from kubekeep.images.options import ImageOptions, OnBytes
 from kubekeep.model.text import visible
-
-OnBytes = Callable[[str, int, int | None], None]
-"""Receives the image, the bytes read so far and their total, if known."""
 
 
 class InspectedImage(msgspec.Struct, frozen=True):
@@ -34,9 +30,7 @@ class InspectedImage(msgspec.Struct, frozen=True):
     content: ImageContent
 
 
-def inspect_image(
-    reference: str, options: ImageOptions, on_bytes: OnBytes | None = None, *, secrets: bool = False
-) -> InspectedImage:
+def inspect_image(reference: str, options: ImageOptions, *, secrets: bool = False) -> InspectedImage:
     """Return the content of an image or folder, with `secrets` also the secrets in its files.
 
     Raises ImageAccessError if it cannot be opened, and ImageContentError, with the reference, for a damaged layer.
@@ -44,21 +38,19 @@ def inspect_image(
     with contextlib.closing(open_image(reference, options.access)) as image:
         try:
             configuration = None if image.folder else decode_configuration(image.config, reference)
-            layers = _read(image, options, on_bytes, secrets=secrets)
+            layers = _read(image, options, secrets=secrets)
             content = merge(layers)
         except ImageContentError as error:
             raise ImageContentError(f"{visible(reference)}: {error}") from error
         return InspectedImage(image.reference, image.digest, image.platform, configuration, content)
 
 
-def _read(
-    image: OpenedImage, options: ImageOptions, on_bytes: OnBytes | None, *, secrets: bool
-) -> tuple[LayerContent, ...]:
+def _read(image: OpenedImage, options: ImageOptions, *, secrets: bool) -> tuple[LayerContent, ...]:
     settings = LayerSettings(secrets=secrets)
     if image.folder:
         return (read_folder(Path(image.folder), settings),)
     cache = LayerCache(Path(options.cache_folder), compute_version()) if options.cache_folder else None
-    count = None if on_bytes is None else _Counter(image, on_bytes)
+    count = None if options.on_bytes is None else _Counter(image, options.on_bytes)
     return read_layers(image, settings, cache=cache, on_bytes=count)
 
 

@@ -6,7 +6,7 @@ import contextlib
 
 from kubekeep.images.access.open_image import open_image
 from kubekeep.images.errors import ImageAccessError
-from kubekeep.images.inspection import OnBytes, inspect_image
+from kubekeep.images.inspection import inspect_image
 from kubekeep.images.options import ImageOptions
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.image import create_image_sbom
@@ -14,9 +14,9 @@ from kubekeep.images.sbom.merge import merge
 from kubekeep.images.sbom.read import read_sbom
 
 
-def create_sbom(reference: str, options: ImageOptions, on_bytes: OnBytes) -> Sbom:
+def create_sbom(reference: str, options: ImageOptions) -> Sbom:
     """Return the packages of an image or a folder as an SBOM. Raises ImageAccessError and ImageContentError."""
-    return create_image_sbom(inspect_image(reference, options, on_bytes))
+    return create_image_sbom(inspect_image(reference, options))
 
 
 def read_attached_sbom(reference: str, options: ImageOptions) -> Sbom:

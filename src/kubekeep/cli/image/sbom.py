@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import click
+import msgspec
 
 from kubekeep.cli import progress
 from kubekeep.cli.atomic_files import open_binary, open_text
@@ -57,8 +58,8 @@ def command(reference: str, layout: str | None, output: Path | None, access: Acc
     """  # noqa: D301 - click takes the character itself
     try:
         with progress.download() as on_bytes:
-            options = create_image_options(access)
-            sbom = read_attached_sbom(reference, options) if attached else create_sbom(reference, options, on_bytes)
+            options = msgspec.structs.replace(create_image_options(access), on_bytes=on_bytes)
+            sbom = read_attached_sbom(reference, options) if attached else create_sbom(reference, options)
     except KubekeepError as error:
         click.echo(f"failed: {visible(str(error))}", err=True)
         sys.exit(INCOMPLETE)
