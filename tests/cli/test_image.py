@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -76,6 +77,43 @@ def test_same_image_gives_the_same_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
         # The second run read the cache; without it, the bytes are the same.
         shutil.rmtree(tmp_path / "cache")
+
+
+def test_cached_layer_does_not_hide_a_damaged_blob(tmp_path: Path) -> None:
+    write_layout(tmp_path / "image")
+    kubekeep("image", "sbom", "oci:image", folder=tmp_path)
+    blob = max(
+        (tmp_path / "image" / "blobs" / "sha256").iterdir(), key=lambda path: path.read_bytes()[:2] == b"\x1f\x8b"
+    )
+    blob.write_bytes(blob.read_bytes()[:-1])
+    assert "bytes; the manifest says" in kubekeep("image", "sbom", "oci:image", folder=tmp_path, code=3).stderr
+    blob.unlink()
+    assert "is missing" in kubekeep("image", "sbom", "oci:image", folder=tmp_path, code=3).stderr
+
+
+def test_other_blob_that_claims_to_be_a_cached_layer_is_read(tmp_path: Path) -> None:
+    write_layout(tmp_path / "image")
+    kubekeep("image", "sbom", "oci:image", folder=tmp_path)
+    claimed = json.dumps(claim_layers(tmp_path / "image", gzip.compress(write_layer({"etc/motd": (0o644, "other")}))))
+    (tmp_path / "image" / "index.json").write_text(claimed)
+    message = kubekeep("image", "sbom", "oci:image", folder=tmp_path, code=3).stderr
+    assert "but the image configuration requires" in message
+
+
+def claim_layers(folder: Path, content: bytes) -> dict[str, object]:
+    """Return the index of an image with the configuration of the one in a layout, and other content in its first layer."""
+
+    def add(blob: bytes) -> dict[str, object]:
+        digest = hashlib.sha256(blob).hexdigest()
+        (folder / "blobs" / "sha256" / digest).write_bytes(blob)
+        return {"digest": f"sha256:{digest}", "size": len(blob)}
+
+    index = json.loads((folder / "index.json").read_text())
+    digest = index["manifests"][0]["digest"].removeprefix("sha256:")
+    manifest = json.loads((folder / "blobs" / "sha256" / digest).read_text())
+    manifest["layers"][0] |= add(content)
+    index["manifests"][0] |= add(json.dumps(manifest).encode())
+    return dict(index)
 
 
 def test_format_by_the_name_of_the_file(tmp_path: Path) -> None:

@@ -52,27 +52,37 @@ def read_layers(
     cache: LayerCache | None = None,
     on_bytes: OnBytes | None = None,
 ) -> tuple[LayerContent, ...]:
-    """Return the content of all layers, lowest first. Layers in the cache are not opened.
+    """Return the content of all layers, lowest first. Layers in the cache are not read.
 
     Raises ImageContentError for a layer with another digest, a damaged one and one that exceeds a limit, and
     ImageAccessError for one that cannot be opened. A layer that cannot be cached is read again by the next scan.
     """
-    contents: dict[str, LayerContent] = {}
-    missing: dict[str, LayerReference] = {}
+    contents: dict[LayerReference, LayerContent] = {}
+    missing: dict[LayerReference, None] = {}
     for layer in image.layers:
         content = cache.get(layer.diff_id, secrets=settings.secrets) if cache else None
-        if content is not None:
-            contents[layer.diff_id] = content
+        if content is not None and _is_verified(image, layer, content):
+            contents[layer] = content
         else:
-            missing[layer.diff_id] = layer
+            missing[layer] = None
     if missing:
         reader = _ImageReader(image, settings, on_bytes)
-        for diff_id, content in zip(missing, reader.read(tuple(missing.values())), strict=True):
-            contents[diff_id] = content
+        for layer, content in zip(missing, reader.read(tuple(missing)), strict=True):
+            contents[layer] = content
             if cache is not None:
                 with contextlib.suppress(OSError):
                     cache.put(content, secrets=settings.secrets)
-    return tuple(_describe_as(layer, contents[layer.diff_id]) for layer in image.layers)
+    return tuple(contents[layer] for layer in image.layers)
+
+
+def _is_verified(image: OpenedImage, layer: LayerReference, content: LayerContent) -> bool:
+    """Return True if the cached content was read from the blob that the manifest names.
+
+    Another blob may only claim to be this layer. Raises ImageAccessError if a local blob is missing or has another size.
+    """
+    if image.has_files:
+        image.open_layer(layer)
+    return not layer.digest or not content.digest or layer.digest == content.digest
 
 
 def read_folder(path: Path, settings: LayerSettings = _DEFAULTS) -> LayerContent:
@@ -189,14 +199,6 @@ def _verify(name: str, layer: LayerReference, native: _native.NativeLayer) -> No
                 f"{name}: its content has the digest {_SHA256}{computed}, but {document} requires {expected}; "
                 "the layer is damaged or was replaced: pull or build the image again"
             )
-
-
-def _describe_as(layer: LayerReference, content: LayerContent) -> LayerContent:
-    """Return the content with the digest of the blob in this image, which may be compressed in another way."""
-    if layer.digest in ("", content.digest):
-        return content
-    size = content.size if layer.size is None else layer.size
-    return msgspec.structs.replace(content, digest=layer.digest, size=size)
 
 
 def _add_missing_targets(content: LayerContent, links: Sequence[tuple[bytes, bytes]]) -> LayerContent:

@@ -49,6 +49,8 @@ class _SavedImage(msgspec.Struct, frozen=True):
 class ArchiveImage(OpenedImage):
     """An image in a tar archive. `spill`: the temporary file of the archive, which is deleted by `close`."""
 
+    has_files = True
+
     def __init__(self, text: str, index: TarIndex, version: str, platform: str, spill: SpillFile | None = None) -> None:
         """Open the image. Raises ImageAccessError."""
         self.reference = text

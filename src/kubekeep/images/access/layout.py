@@ -31,6 +31,8 @@ class _LayoutFile(msgspec.Struct, frozen=True, rename="camel"):
 class LayoutImage(OpenedImage):
     """An image in a folder."""
 
+    has_files = True
+
     def __init__(self, text: str, reference: ImageReference, platform: str) -> None:
         """Open the image. Raises ImageAccessError."""
         root = Path(reference.path)

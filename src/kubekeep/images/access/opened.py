@@ -61,7 +61,7 @@ class OpenedImage(ABC):
     reference: as the user gave it. digest: of the manifest; empty where there is none. index_digest: of the index that
     was resolved to the manifest; empty without one. platform: as "linux/amd64"; empty if the configuration has none.
     config: the JSON of the image configuration (OCI image specification). layers: lowest first. folder: path of an
-    unpacked file system, which has no layers; empty for images.
+    unpacked file system, which has no layers; empty for images. has_files: True if layers are local files that must exist.
     """
 
     reference: str
@@ -71,6 +71,7 @@ class OpenedImage(ABC):
     layers: tuple[LayerReference, ...]
     index_digest: str = ""
     folder: str = ""
+    has_files: bool = False
 
     def __enter__(self) -> Self:
         return self
