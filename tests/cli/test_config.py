@@ -230,6 +230,14 @@ quiet: false                                      # default
 kubescape-metrics: false                          # default
 full: false                                       # default
 color: auto                                       # default
+images: false                                     # default
+# platform: not set
+plain-http: false                                 # default
+# registry-ca: not set
+# mirror: not set
+# registry-config: not set
+containerd-namespace: k8s.io                      # default
+# containerd-root: not set
 dry-run: false                                    # default
 charts: {"deploy/web":{"set":{"a":"\\u001b"}}}     # kubekeep.yaml:6
 """

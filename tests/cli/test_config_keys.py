@@ -29,6 +29,7 @@ HARMLESS = {
     *("exclude-controls", "include-namespaces", "exclude-namespaces", "include-kinds", "exclude-kinds"),
     "label-selector",
     "incremental",
+    *("platform", "containerd-namespace"),
     *("set", "set-string", "set-json", "release-name", "release-namespace", "api-versions"),
     *("exclude-path", "no-ignore-file", "branch", "changed-since", "blame", "hide", "encrypt"),
     *("exception-set", "honor-inline-exceptions", "audit-exceptions"),
@@ -64,8 +65,13 @@ def create_example(name: str) -> Any:
         return key.option.type.choices[-1]
     if isinstance(key.option.type, click.Path):
         return "there.yaml" if key.option.type.file_okay else "folder"
-    if name == "label-selector":
-        return "app=web,env in (a, b),!old"
+    texts = {
+        "label-selector": "app=web,env in (a, b),!old",
+        "platform": "linux/arm64",
+        "mirror": "docker.io=mirror.example/hub",
+    }
+    if name in texts:
+        return texts[name]
     values = {
         KeyType.BOOLEAN: True,
         KeyType.INTEGER: 1,

@@ -49,6 +49,6 @@ def test_options_of_scan_have_sections() -> None:
     output = run_kubekeep(100, "scan", "--help")
     headings = re.findall(r"^(\S.*):$", output, re.MULTILINE)
     assert headings == [
-        *("Report", "Rules", "Limits", "Resources and files", "Exceptions", "Charts and overlays", "Cluster"),
-        "Other options",
+        *("Report", "Rules", "Limits", "Resources and files", "Exceptions", "Charts and overlays", "Images"),
+        *("Cluster", "Other options"),
     ]

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -169,9 +170,11 @@ def list_rows(packages: Iterable[Package]) -> list[tuple[str, ...]]:
 
 
 def run(command: Sequence[str | Path], text: str | None = None) -> str:
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"}
-    process = subprocess.run(
-        command, check=False, capture_output=True, text=True, input=text, timeout=120, env=environment
-    )
+    # rpm creates a database in the home folder of its user.
+    with tempfile.TemporaryDirectory() as home:
+        environment = {"PATH": os.environ["PATH"], "HOME": home, "LC_ALL": "C.UTF-8"}
+        process = subprocess.run(
+            command, check=False, capture_output=True, text=True, input=text, timeout=120, env=environment
+        )
     assert process.returncode == 0, process.stderr
     return process.stdout

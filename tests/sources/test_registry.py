@@ -96,7 +96,7 @@ def test_reports_take_names_from_source(toy: Path) -> None:
 
 def test_order_of_sources() -> None:
     readers = [name for name in load_sources() if name not in {"git", "remote", "archive"}]
-    assert readers == ["kustomize", "manifests", "dockerfile", "terraform", "gitops", "helm"]
+    assert readers == ["kustomize", "manifests", "dockerfile", "terraform", "gitops", "helm", "images"]
 
 
 def test_same_name_twice_is_rejected(toy: Path) -> None:
@@ -112,7 +112,22 @@ def test_manifests_load_no_other_reader(tmp_path: Path) -> None:
     script = "import sys\nfrom kubekeep.sources.inputs import read\nlist(read(sys.argv[1:]))\nprint(*sys.modules)"
     command = [sys.executable, "-c", script, str(tmp_path)]
     modules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    others = ("archive", "cloud", "cluster", "git", "gitops", "helm", "host", "kustomize", "remote", "terraform")
+    others = (
+        "archive",
+        "cloud",
+        "cluster",
+        "git",
+        "gitops",
+        "helm",
+        "host",
+        "images",
+        "kustomize",
+        "remote",
+        "terraform",
+    )
     loaded = {name for name in modules if name.startswith(tuple(f"kubekeep.sources.{other}." for other in others))}
-    allowed = {f"kubekeep.sources.{other}.source" for other in others} | {"kubekeep.sources.git.changed_files"}
+    allowed = {f"kubekeep.sources.{other}.source" for other in others} | {
+        "kubekeep.sources.git.changed_files",
+        "kubekeep.sources.images.address",
+    }
     assert loaded <= allowed
