@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.images.access_fixtures import copy_image
 from tests.images.example import LAYERS, REFERENCE, write_layer, write_layout
+from tests.registry.service import run_registry
 
 from kubekeep import api
 from kubekeep.reports import formats
@@ -194,6 +196,25 @@ def test_images_of_workloads_are_in_registries_only(image: str, tmp_path: Path) 
     assert "not read" in done.stderr
     resources = json.loads((tmp_path / "a.json").read_text())["resources"]
     assert [resource["object"]["kind"] for resource in resources] == ["Pod"]
+
+
+def test_images_of_workloads_are_read_from_their_registry(tmp_path: Path) -> None:
+    with run_registry(tmp_path / "registry") as service:
+        name = f"{service.address}/shop/catalog:2.3"
+        copy_image(f"oci:{EXAMPLE}:{REFERENCE}", f"docker://{name}")
+        pod = (
+            f"apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: [{{name: a, image: '{name}'}}]}}\n"
+        )
+        for file in ("a.yaml", "b.yaml"):
+            (tmp_path / file).write_text(pod)
+        kubekeep("scan", ".", "--images", "--format", "json", "--output", "a.json", folder=tmp_path)
+        report = json.loads((tmp_path / "a.json").read_text())
+        images = [entry["object"] for entry in report["resources"] if entry["object"]["kind"] == "ContainerImage"]
+        assert [image["metadata"]["name"] for image in images] == [name]
+        kubekeep("image", "sbom", name, "-o", "a.cdx.json", folder=tmp_path)
+        kubekeep("image", "sbom", f"oci:{EXAMPLE}", "-o", "b.cdx.json", folder=tmp_path)
+    first, second = (json.loads((tmp_path / file).read_text())["components"] for file in ("a.cdx.json", "b.cdx.json"))
+    assert first == second
 
 
 def test_image_that_cannot_be_opened(tmp_path: Path) -> None:
