@@ -1,4 +1,4 @@
-"""Comparison of a CycloneDX document with the packages that package managers list.
+"""Comparison of a CycloneDX document with the lists of package managers.
 
 Tools spell package URLs differently, so both sides are normalised first. A row in `explained.toml` is neither an error
 nor a success. Does not compare dependencies, licences and places.
@@ -42,7 +42,7 @@ class Comparison:
 
 
 def normalise_row(kind: str, row: Row) -> Row:
-    """Return a row with the spelling that all tools and package managers can be compared in."""
+    """Return a row in one common spelling."""
     name, version, *rest = row
     if kind == "pypi":
         name = re.sub(r"[-_.]+", "-", name).lower()
@@ -92,7 +92,7 @@ def read_rows(document: dict[str, Any]) -> dict[str, set[Row]]:
 
 
 def read_truth(path: Path, kind: str) -> set[Row]:
-    """Return the normalised rows that a package manager listed."""
+    """Return the normalised rows of a package manager."""
     return {normalise_row(kind, tuple(line.split("\t"))) for line in path.read_text().splitlines()}
 
 
@@ -111,7 +111,7 @@ def explain(image: str, kind: str, row: Row, side: str) -> str:
 
 
 def compare_image(folder: Path, name: str, command: list[str]) -> list[Comparison]:
-    """Run a program on an image and compare each type of which the truth is known."""
+    """Run a program on an image and compare each type with a known truth."""
     with tempfile.TemporaryDirectory() as temporary:
         sbom = Path(temporary) / "sbom.json"
         places = {"image": str(folder / name), "sbom": str(sbom)}

@@ -42,17 +42,9 @@ def create_commands(layout: Path, sbom: Path, syft: str, trivy: str) -> dict[str
     if syft:
         commands["syft"] = [syft, "scan", f"oci-dir:{layout}", "-q", "-o", f"cyclonedx-json={sbom}"]
     if trivy:
-        commands["trivy"] = [
-            trivy,
-            "image",
-            "--quiet",
-            "--input",
-            str(layout),
-            "--format",
-            "cyclonedx",
-            "-o",
-            str(sbom),
-        ]
+        # Without its database of Java, Trivy reads no image that has an archive.
+        options = ("--quiet", "--offline-scan", "--skip-files", "**/*.jar", "--format", "cyclonedx")
+        commands["trivy"] = [trivy, "image", *options, "--input", str(layout), "-o", str(sbom)]
     return commands
 
 
@@ -85,6 +77,7 @@ def main() -> None:
                 for program, command in commands.items():
                     cache = folder / program
                     shutil.rmtree(cache, ignore_errors=True)
+                    sbom.unlink(missing_ok=True)  # A program that fails must not be counted with the file of another.
                     try:
                         cold[program].append(run_process(command, cache))
                         packages[program] = count_packages(sbom)

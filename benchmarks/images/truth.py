@@ -1,6 +1,6 @@
 """Compare SBOMs with the package managers: `python benchmarks/images/truth.py FOLDER build|compare [IMAGE...]`.
 
-`build` creates images as OCI layouts below FOLDER and runs the package managers in them; what they list is written to
+`build` creates images as OCI layouts below FOLDER and runs the package managers in them; their lists are written to
 `FOLDER/truth/IMAGE.TYPE.tsv`. Images that exist are not built again. It needs root, the tools that `builders/image.py`
 names, Go, Rust, Maven, npm, rpm and the package registries, and takes about 20 minutes.
 
@@ -43,7 +43,7 @@ KUBEKEEP = f"{Path(sys.executable).parent / 'kubekeep'} image sbom oci:{{image}}
 
 
 def build_images(folder: Path, names: list[str]) -> None:
-    """Build the images that do not exist."""
+    """Build the missing images."""
     for name in names:
         if (folder / name).exists():
             continue

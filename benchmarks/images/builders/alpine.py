@@ -9,7 +9,7 @@ from images.builders.image import ImageBuild, Row, read_packages
 
 PACKAGES = read_packages("alpine", "packages")
 VIRTUAL = ".build-deps-20241101.120000"
-"""The entry of `apk add --virtual`, which `apk info` lists."""
+"""The entry of `apk add --virtual`; `apk info` lists it."""
 ENTRY = """C:Q1abcdefghijklmnopqrstuvwxyz0=
 P:{name}
 V:{version}
@@ -36,7 +36,7 @@ PYTHON = "usr/lib/python3.12/site-packages"
 
 
 def build_alpine(image: ImageBuild) -> None:
-    """Build an image whose upper layer upgrades one package and removes two."""
+    """Build an image. Its upper layer upgrades one package and removes two."""
     image.start()
     image.write("etc/os-release", 'ID=alpine\nNAME="Alpine Linux"\nVERSION_ID=3.20.3\n')
     image.write("etc/alpine-release", "3.20.3\n")

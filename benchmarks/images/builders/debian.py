@@ -1,4 +1,4 @@
-"""Images with packages of Debian: minimal, with language packages that belong to the distribution, and distroless."""
+"""Images with packages of Debian: minimal, with language packages of the distribution, and distroless."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from images.builders.image import ImageBuild, Row, read, read_packages
 
 PACKAGES = read_packages("debian", "packages")
 REMOVED = read_packages("debian", "removed")
-"""Packages whose configuration files stay after the removal: state `config-files`."""
+"""Removed packages with configuration files left: state `config-files`."""
 UNPACKED = "cowsay"
 FOREIGN = read_packages("debian", "foreign")
 DISTROLESS = (
@@ -49,7 +49,7 @@ def clean(image: ImageBuild) -> None:
 
 
 def list_dpkg(image: ImageBuild) -> list[Row]:
-    """Return the packages whose files dpkg has unpacked; not those of which only configuration files are left."""
+    """Return the packages with unpacked files, without removed ones with configuration files left."""
     text = image.run("dpkg-query", "-W", "-f", "${db:Status-Status}\t${Package}\t${Version}\t${Architecture}\n")
     rows = [line.split("\t") for line in text.splitlines()]
     return [tuple(row[1:]) for row in rows if row[0] not in ("config-files", "not-installed")]
@@ -62,7 +62,7 @@ def build_minimal(image: ImageBuild) -> None:
 
 
 def build_debian(image: ImageBuild) -> None:
-    """Build Debian 12 with packages of seven languages that belong to Debian.
+    """Build Debian 12 with its packages of seven languages.
 
     Also a diversion, a foreign architecture, packages removed with their configuration files left, and one that is
     unpacked but not configured. Only six is installed by pip; no other language package may be listed.

@@ -1,4 +1,4 @@
-"""Images with executables of Go and Rust, whose truth is the build information in the executables."""
+"""Images with executables of Go and Rust. The truth is the build information in the executables."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def build_go(image: ImageBuild) -> None:
 
 
 def list_go(program: Path) -> list[Row]:
-    """Return the modules that `go version -m` prints: the replacement of a replaced module, except a local folder."""
+    """Return the modules of `go version -m`: the replacement of a replaced module, except a local folder."""
     first, *lines = read("go", "version", "-m", str(program)).splitlines()
     rows: list[Row] = [("stdlib", re.findall(r"go([\d.]+)", first)[-1])]
     for line in lines:

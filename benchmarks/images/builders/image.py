@@ -1,4 +1,4 @@
-"""An image under construction: its root file system, its layers, and the packages that its package managers list.
+"""An image under construction: its root file system, its layers, and the lists of its package managers.
 
 Needs umoci, unshare and root. Nothing outside of the folder of the build is changed; programs of the image run in its
 root file system, with their own mount and process namespaces.
@@ -111,6 +111,6 @@ class ImageBuild:
         return target
 
     def record(self, kind: str, rows: Iterable[Row]) -> None:
-        """Write the packages of a type that the package manager lists; kind: type of package URLs, as `pypi`."""
+        """Write the packages of a type, as listed by the package manager; kind: type of package URLs, as `pypi`."""
         lines = sorted({"\t".join(row) for row in rows})
         (self.truth / f"{self.name}.{kind}.tsv").write_text("".join(f"{line}\n" for line in lines))

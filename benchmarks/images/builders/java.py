@@ -13,7 +13,7 @@ from images.builders.image import ImageBuild, Row, read, read_packages
 ZIPKIN = ("io.zipkin", "zipkin-server", "2.23.2")
 PLAIN = read_packages("java", "plain")
 UNVERSIONED = read_packages("java", "unversioned")
-"""Archives whose file names have no version, as `jsoup.jar`."""
+"""Archives without a version in the file name, as `jsoup.jar`."""
 OTHER = read_packages("java", "other")
 MORE = read_packages("java", "more")
 WAR = read_packages("java", "war")
@@ -37,12 +37,12 @@ SHADE_PLUGIN = """<plugin><artifactId>maven-shade-plugin</artifactId><version>3.
 <shadedPattern>shop.shaded.google</shadedPattern></relocation></relocations></configuration></execution></executions></plugin>"""
 LISTED = r"^\s+([\w.-]+):([\w.-]+):(?:jar|bundle|test-jar)(?::[\w.-]+)?:([^:\s]+):(?:compile|runtime)"
 STARTERS = "org.springframework.boot/spring-boot-starter"
-"""Archives without content, which Spring Boot leaves out of executable archives."""
+"""Archives without content. Spring Boot leaves them out of executable archives."""
 LAYER_TOOLS = [
     ("org.springframework.boot/spring-boot-jarmode-layertools", "2.4.1"),
     ("org.springframework.boot/spring-boot-jarmode-tools", "3.3.5"),
 ]
-"""The archives that the build of Spring Boot adds."""
+"""Archives added by the build of Spring Boot."""
 JAVA_MAIN = "package com.example.shop; public class Main { public static void main(String[] a) { } }\n"
 
 
@@ -104,7 +104,7 @@ def _write_project(
 
 
 def _list_dependencies(pom: Path) -> list[Row]:
-    """Return the artifacts that Maven lists for the run time of a project."""
+    """Return the artifacts in Maven's list for the run time of a project."""
     output = pom.with_suffix(".list")
     read("mvn", "--quiet", "--file", str(pom), "dependency:list", "-DincludeScope=runtime", f"-DoutputFile={output}",
          "-Dmdep.outputScope=true")  # fmt: skip
@@ -131,7 +131,7 @@ def _package(pom: Path, folder: Path) -> list[Row]:
 
 
 def list_shaded(content: bytes, stem: str) -> Iterator[Row]:
-    """Yield the libraries that the builds of others merged into an archive or into archives in it.
+    """Yield the libraries merged into an archive, or into archives in it, by the builds of others.
 
     Maven lists them nowhere but in the files `pom.properties` in the archive. That of the archive itself is left out.
     """

@@ -1,4 +1,4 @@
-"""An image of seven layers in which package managers upgrade, remove and install again what lower layers have."""
+"""An image of seven layers with upgrades, removals and new installations of packages in lower layers."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _install_jar(image: ImageBuild, path: str, coordinates: str) -> None:
 
 
 def _add_opaque_layer(image: ImageBuild) -> None:
-    """Add a layer that hides all packages of npm below it and has one of its own, then unpack the image again."""
+    """Add a layer hiding all packages of npm below it, with one of its own, then unpack the image again."""
     source = image.bundle / "source"
     source.mkdir()
     (source / "package.json").write_text('{"name": "other-shop", "version": "1.0.0"}\n')
@@ -116,7 +116,7 @@ def _record(image: ImageBuild) -> None:
 
 
 def _list_npm(folder: Path) -> list[Row]:
-    """Return what npm lists as `PATH:NAME@VERSION`, without the application."""
+    """Return the list of npm (`PATH:NAME@VERSION`), without the application."""
     lines = read("npm", "ls", "--all", "--parseable", "--long", cwd=folder).splitlines()[1:]
     packages = [line.split(":")[1].rpartition("@") for line in lines]
     return [(name, version) for name, _, version in packages]

@@ -1,4 +1,4 @@
-"""An image with applications of npm, Yarn and pnpm, and the packages that npm installed globally."""
+"""An image with applications of npm, Yarn and pnpm, and with global packages of npm."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _write_manifest(folder: Path, name: str, packages: dict[str, str], **more: A
 
 
 def _write_workspace(folder: Path) -> None:
-    """Write a workspace of npm whose packages need different versions of a dependency."""
+    """Write a workspace of npm. Its packages need different versions of a dependency."""
     _write_manifest(folder, "workspace", {"semver": "7.6.3"}, workspaces=["packages/*"])
     _write_manifest(folder / "packages/a", "a", {"ms": "2.0.0", "b-shop": "1.0.0", "@scope/c": "npm:once@1.4.0"})
     _write_manifest(folder / "packages/b", "b", {"ms": "2.1.3", "chalk": "5.3.0"})
@@ -97,12 +97,12 @@ def _run_npm(folder: Path, *arguments: str) -> None:
 
 
 def _run_node(image: ImageBuild, program: str, folder: Path, *arguments: str) -> str:
-    """Run a program that npm installed globally in the image, with the Node.js of this machine."""
+    """Run a global npm package of the image, with the Node.js of this machine."""
     return read("node", str(image.root / "usr/local/lib/node_modules" / program), *arguments, cwd=folder)
 
 
 def _install_berry(image: ImageBuild, folder: Path) -> Path:
-    """Install an application with Yarn 4, whose packages stay in archives (Plug'n'Play). Return the program."""
+    """Install an application with Yarn 4. Its packages stay in archives (Plug'n'Play). Return the program."""
     tool = image.bundle / "berry"
     _run_npm(image.bundle, "install", "--prefix", str(tool), BERRY)
     program = tool / "node_modules/@yarnpkg/cli-dist/bin/yarn.js"
@@ -114,7 +114,7 @@ def _install_berry(image: ImageBuild, folder: Path) -> Path:
 
 
 def _list_all(image: ImageBuild) -> list[Row]:
-    """Return what npm, Yarn 1 and pnpm list in the image."""
+    """Return the lists of npm, Yarn 1 and pnpm in the image."""
     npm = ("npm", "ls", "--all", "--json", "--long")
     rows = [*_walk_npm(_load(image, "/srv/npm", *npm)), *_walk_npm(_load(image, "/srv/workspace", *npm))]
     rows += _walk_npm(_load(image, "/", *npm, "--global"))
@@ -129,7 +129,7 @@ def _list_all(image: ImageBuild) -> list[Row]:
 
 
 def _load(image: ImageBuild, folder: str, *command: str) -> Any:
-    """Return the JSON that a package manager prints. Its exit code is ignored, as missing packages are intended."""
+    """Return the JSON output of a package manager. Its exit code is ignored, as missing packages are intended."""
     scripts = {"npm": "npm/bin/npm-cli.js", "pnpm": "pnpm/bin/pnpm.cjs", "yarn": "yarn/bin/yarn.js"}
     words = ("node", f"/usr/local/lib/node_modules/{scripts[command[0]]}", *command[1:])
     return json.loads(
@@ -148,7 +148,7 @@ def _walk_npm(tree: dict[str, Any]) -> Iterator[Row]:
 
 
 def _walk_pnpm(root: Path, tree: dict[str, Any]) -> Iterator[Row]:
-    """Yield the packages of `pnpm ls`, except optional ones for other platforms, which it lists without their files."""
+    """Yield the packages of `pnpm ls`, except optional ones for other platforms: they are listed but not installed."""
     for kind in ("dependencies", "devDependencies", "optionalDependencies"):
         for package in tree.get(kind, {}).values():
             if (root / package["path"].lstrip("/") / "package.json").exists():
@@ -157,7 +157,7 @@ def _walk_pnpm(root: Path, tree: dict[str, Any]) -> Iterator[Row]:
 
 
 def _walk_yarn(trees: list[dict[str, Any]]) -> Iterator[Row]:
-    """Yield the packages of `yarn list`, which lists optional ones of other platforms; except references (`shadow`)."""
+    """Yield the packages of `yarn list`, except references (`shadow`)."""
     for tree in trees:
         if not tree.get("shadow"):
             name, _, version = tree["name"].rpartition("@")
@@ -166,7 +166,7 @@ def _walk_yarn(trees: list[dict[str, Any]]) -> Iterator[Row]:
 
 
 def _list_berry(folder: Path, program: Path) -> Iterator[Row]:
-    """Yield the packages that Yarn 4 lists, except the application."""
+    """Yield the packages of `yarn info` of Yarn 4, except the application."""
     for line in read("node", str(program), "info", "--all", "--recursive", "--json", cwd=folder).splitlines():
         name, _, reference = json.loads(line)["value"].rpartition("@")
         if reference.startswith("npm:"):

@@ -1,4 +1,4 @@
-"""An image with Python distributions in all the places where pip, setuptools and venv put them."""
+"""An image with Python distributions in all the places used by pip, setuptools and venv."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VENV = read_packages("python", "venv")
 TARGET = read_packages("python", "target")
 LEGACY = read_packages("python", "legacy")
 VENDORED = "/opt/venv/lib/python3.11/site-packages/setuptools/_vendor"
-"""The distributions that setuptools brings and adds to the import path."""
+"""The distributions in setuptools. It adds them to the import path."""
 PYPROJECT = '[project]\nname = "Shop_Front"\nversion = "1.4"\n[build-system]\nrequires = ["setuptools"]\n'
 SETUP = 'from setuptools import setup\nsetup(name="{name}", version="{version}", py_modules=["{name}"])\n'
 DISTUTILS = 'from distutils.core import setup\nsetup(name="{name}", version="{version}", py_modules=["{name}"])\n'
@@ -42,7 +42,7 @@ def build_python(image: ImageBuild) -> None:
 
 
 def _install(image: ImageBuild, pip: tuple[str, ...], option: str, packages: list[str], *more: str) -> None:
-    """Install distributions with the pip of an image, from wheels that the pip of this machine downloads."""
+    """Install distributions with the pip of an image, from wheels downloaded by the pip of this machine."""
     wheels = image.root / "wheels"
     read("pip", "download", "--quiet", "--dest", str(wheels), "--python-version", "3.11", "--only-binary", ":all:",
          *packages)  # fmt: skip
@@ -67,7 +67,7 @@ def _install_legacy(image: ImageBuild) -> None:
 
 
 def _list_all(image: ImageBuild) -> list[Row]:
-    """Return what pip lists in each place, except the folder that belongs to the distribution."""
+    """Return the lists of pip in each place, except the folder of the distribution."""
     commands = [
         ("pip", "list", "--path", "/usr/local/lib/python3.11/dist-packages"),
         ("pip", "list", "--user"),
@@ -80,6 +80,6 @@ def _list_all(image: ImageBuild) -> list[Row]:
 
 
 def list_pip(image: ImageBuild, *command: str) -> list[Row]:
-    """Return the distributions that a command of pip lists."""
+    """Return the distributions in the list of pip."""
     entries = json.loads(image.run(*command, "--format", "json", "--disable-pip-version-check"))
     return [(entry["name"], entry["version"]) for entry in entries]

@@ -11,7 +11,7 @@ from images.builders.image import ImageBuild, Row, read, read_packages
 SOURCES = read_packages("rpm", "sources")
 SUBPACKAGES = ("libs", "devel", "common", "doc")
 MULTILIB = ("glibc", "openssl", "zlib")
-"""Sources that are also built for i686."""
+"""Sources built for i686 too."""
 SPEC = """Name: {name}
 Version: {version}
 Release: {release}
@@ -85,7 +85,7 @@ def build_ndb(image: ImageBuild) -> None:
 
 
 def build_berkeley(image: ImageBuild) -> None:
-    """Build an image with a Berkeley DB hash file, which Berkeley DB writes and rpm reads."""
+    """Build an image with a Berkeley DB hash file, written by Berkeley DB and read by rpm."""
     packages = _build_packages(image)
     _start(image, "centos")
     _run_rpm(image, SYSIMAGE, "sqlite", "--install", *INSTALL, *packages)
@@ -162,7 +162,7 @@ def _run_rpm(image: ImageBuild, database: str, backend: str, *arguments: str) ->
 
 
 def _list_rpm(image: ImageBuild, database: str, backend: str) -> list[Row]:
-    """Return the packages that rpm lists."""
+    """Return the list of rpm."""
     return _parse_rows(_run_rpm(image, database, backend, "-qa", "--queryformat", QUERY))
 
 

@@ -1,4 +1,4 @@
-"""An image with gems of Debian's Ruby and of JRuby, in all the places where gem and Bundler install."""
+"""An image with gems of Debian's Ruby and of JRuby, in all the places used by gem and Bundler."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _install_jruby(image: ImageBuild) -> Path:
 
 
 def _list_gems(image: ImageBuild, folder: str) -> list[Row]:
-    """Return the gems that RubyGems lists in its default folders or in one other, except those of Debian."""
+    """Return the gems in the default folders of RubyGems, or in one other, except those of Debian."""
     variables = {"GEM_PATH": folder} if folder else {}
     lines = image.run("ruby", "-e", LIST_SPECIFICATIONS, **variables).splitlines()
     rows = [line.split("\t") for line in lines]
