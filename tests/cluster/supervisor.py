@@ -14,9 +14,11 @@ import http.client
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -83,7 +85,8 @@ def without_server(folder: Path) -> Iterator[None]:
     if supervisor_pid is None:
         raise RuntimeError(f"no cluster runs in {folder}")
     os.kill(supervisor_pid, _HALT_SIGNAL)
-    eventually(lambda: not _is_ready(cluster))
+    # It stops being ready some time before it stops listening.
+    eventually(lambda: not is_listening(cluster.address))
     try:
         yield
     finally:
@@ -93,6 +96,16 @@ def without_server(folder: Path) -> Iterator[None]:
             if pid(folder) != supervisor_pid or time.monotonic() > deadline:
                 raise RuntimeError(format_log_end(Layout(folder), "kube-apiserver"))
             time.sleep(0.05)
+
+
+def is_listening(address: str) -> bool:
+    """Return True if something accepts connections at the host and port of a URL."""
+    url = urllib.parse.urlsplit(address)
+    try:
+        socket.create_connection((url.hostname, url.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 def _is_ready(cluster: Cluster) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.parse
@@ -46,15 +45,6 @@ def addresses(folder: Path) -> list[str]:
     return [Cluster.at(folder).address, Layout(folder).storage_address.read_text()]
 
 
-def is_listening(address: str) -> bool:
-    url = urllib.parse.urlsplit(address)
-    try:
-        socket.create_connection((url.hostname, url.port), timeout=5).close()
-    except ConnectionRefusedError:
-        return False
-    return True
-
-
 def run_command(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "tests.cluster", *map(str, arguments)],
@@ -73,10 +63,10 @@ def test_last_user_ends_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
             assert supervisor.pid(tmp_path) == supervisor_pid
             first.communicate("")
             assert cluster.address not in program_addresses
-            assert [is_listening(address) for address in program_addresses] == [True, True]
+            assert [supervisor.is_listening(address) for address in program_addresses] == [True, True]
             second.kill()
         eventually(lambda: supervisor.pid(tmp_path) is None)
-    assert [is_listening(address) for address in program_addresses] == [False, False]
+    assert [supervisor.is_listening(address) for address in program_addresses] == [False, False]
     assert not (tmp_path / "kubeconfig").exists()
     assert not (tmp_path / "run").exists()
 
@@ -114,7 +104,7 @@ def test_workers_share_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
     recorded = [written.read_text() for written in tmp_path.glob("test_shared.py.gw*")]
     assert (len(recorded), len(set(recorded))) == (2, 1)
     assert cluster.address not in recorded
-    eventually(lambda: not is_listening(recorded[0]))
+    eventually(lambda: not supervisor.is_listening(recorded[0]))
 
 
 @pytest.mark.parametrize(("extra", "summary"), [({}, "2 skipped"), ({"CI": "true"}, "2 errors")])
@@ -131,7 +121,7 @@ def test_programs_end_with_a_killed_supervisor(own_cluster: Cluster) -> None:
     program_addresses, supervisor_pid = addresses(folder), supervisor.pid(folder)
     assert supervisor_pid is not None
     os.kill(supervisor_pid, signal.SIGKILL)
-    eventually(lambda: not any(is_listening(address) for address in program_addresses))
+    eventually(lambda: not any(supervisor.is_listening(address) for address in program_addresses))
     assert supervisor.pid(folder) is None
     own_cluster.layout.clear()  # its own supervisor was killed
 
@@ -184,7 +174,7 @@ def test_up_and_down(cluster: Cluster, tmp_path: Path) -> None:
     finally:
         down = run_command("down", "--dir", folder)
     assert (down.returncode, down.stdout) == (0, "ended\n")
-    assert [is_listening(address) for address in program_addresses] == [False, False]
+    assert [supervisor.is_listening(address) for address in program_addresses] == [False, False]
     assert not folder.exists()
     assert run_command("down", "--dir", folder).stdout == f"there is no cluster in {folder}\n"
     assert cluster.admin("GET", "/version")["gitVersion"]
@@ -257,6 +247,6 @@ def test_halted_api_server_keeps_its_data(own_cluster: Cluster) -> None:
     shop = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
     own_cluster.apply([shop])
     with supervisor.without_server(folder):
-        assert not is_listening(own_cluster.address)
+        assert not supervisor.is_listening(own_cluster.address)
         assert supervisor.pid(folder) is not None
     assert own_cluster.admin("GET", "/api/v1/namespaces/shop")["metadata"]["name"] == "shop"
