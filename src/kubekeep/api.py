@@ -14,7 +14,6 @@ from typing import BinaryIO
 import msgspec
 
 from kubekeep.exceptions.load import ExceptionOptions
-from kubekeep.images.options import ImageOptions
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.settings import read_cluster_settings, resolve_access
 from kubekeep.library.extra import load_rules
@@ -24,8 +23,7 @@ from kubekeep.model.errors import RequestError
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.reports import load
 from kubekeep.reports.format import ReportOptions
-from kubekeep.sources.images.address import is_image_address
-from kubekeep.sources.options import ReadOptions
+from kubekeep.sources.images.settings import select_read_options
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan as scan_request
 
@@ -58,7 +56,7 @@ def scan(  # noqa: PLR0913 - one argument per option
     if not paths:
         raise RequestError("scan() requires a path; use scan_cluster() for a live cluster")
     names = tuple([os.fspath(path) for path in paths])
-    source = ScanInput(paths=names, snapshot=snapshot, read=_read_options(names))
+    source = ScanInput(paths=names, snapshot=snapshot, read=select_read_options(names))
     rules = _rules(frameworks, controls, exclude_controls, params, custom_rules, provider)
     evaluation = _evaluation(exceptions, kubernetes_version)
     return scan_request(ScanRequest(source, rules, evaluation), stdin=stdin, on_progress=on_progress)
@@ -95,15 +93,6 @@ def scan_cluster(  # noqa: PLR0913 - one argument per option
     selection = ResourceSelection(include_namespaces=tuple(namespaces))
     evaluation = msgspec.structs.replace(_evaluation(exceptions, ""), resource_selection=selection)
     return scan_request(ScanRequest(ScanInput(cluster=cluster), rules, evaluation), on_progress=on_progress)
-
-
-def _read_options(paths: tuple[str, ...]) -> ReadOptions:
-    """Return the options of reading, for images with the logins of this user."""
-    if not any(map(is_image_address, paths)):
-        return ReadOptions()
-    from kubekeep.images.access.settings import read_access_options  # noqa: PLC0415 - only for images
-
-    return ReadOptions(images=ImageOptions(access=read_access_options()))
 
 
 def _rules(

@@ -125,6 +125,11 @@ _KEY_KINDS: Final = {
 _KEY_HEADER: Final = re.compile(r"^[\w-]+: .*$", re.MULTILINE)
 
 
+_VARIABLE: Final = (
+    r"(?mi)^\s*(?:export\s+)?\w*(?:password|passwd|secret|token|api_?key|private_key)\w*\s*=\s*[\"']?([^\s\"'#]+)"
+)
+
+
 class _CredentialFile(msgspec.Struct, frozen=True):
     """A file that programs read credentials from: its glob, its kind and the pattern of a value, in group 1."""
 
@@ -153,8 +158,8 @@ _FILES: Final = (
     _CredentialFile("**/*.tfstate", "Terraform state", r'"(?:\w*(?:password|secret|private_key|token)\w*)"\s*:\s*"([^"]{8,})"'),
     _CredentialFile("**/.m2/settings.xml", "Maven login", r"<password>([^<{]+)</password>"),
     _CredentialFile("**/auth.json", "Composer login", r'"(?:password|token|[\w.-]+\.\w+)"\s*:\s*"([^"]+)"'),
-    _CredentialFile("**/.env", "variable of .env", r"(?mi)^\s*(?:export\s+)?\w*(?:password|passwd|secret|token|api_?key|private_key)\w*\s*=\s*[\"']?([^\s\"'#]+)"),
-    _CredentialFile("**/.env.*", "variable of .env", r"(?mi)^\s*(?:export\s+)?\w*(?:password|passwd|secret|token|api_?key|private_key)\w*\s*=\s*[\"']?([^\s\"'#]+)"),
+    _CredentialFile("**/.env", "variable of .env", _VARIABLE),
+    _CredentialFile("**/.env.*", "variable of .env", _VARIABLE),
     _CredentialFile("**/*service*account*.json", "Google service account", r'"private_key"\s*:\s*"(-----BEGIN [^"]+)"'),
     _CredentialFile("**/application_default_credentials.json", "Google credentials", r'"(?:refresh_token|private_key)"\s*:\s*"([^"]+)"'),
     _CredentialFile("etc/shadow", "password hash", r"(?m)^[^:\n]+:([$][^:\n]{10,}):"),

@@ -36,6 +36,7 @@ from kubekeep.mcp.tasks.task_input import INLINE_NAME, TaskInput
 from kubekeep.mcp.text import clean, clean_lines
 from kubekeep.mcp.workers import Workers
 from kubekeep.model.attack import AttackQuery
+from kubekeep.sources.images.address import REGISTRY
 from kubekeep.usecases.exceptions import build_entry, check_entry, format_entry
 from kubekeep.usecases.request import RuleOptions
 from kubekeep.usecases.rule_selection import IMAGE_FRAMEWORK
@@ -45,7 +46,6 @@ MAX_TEXT: Final = 512_000
 _HTTP: Final = re.compile(r"https?://", re.IGNORECASE)
 _SHOWN: Final = 300
 _LOCAL_IMAGES: Final = ("oci:", "oci-archive:", "docker-archive:")
-_REGISTRY: Final = "docker://"
 
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
 PathArgument = Annotated[
@@ -295,9 +295,8 @@ class ToolSet:
                 f"{clean(image, _SHOWN)}: registries are not allowed; name `oci:FOLDER` or an archive in a root, or ask the "
                 "user to start the server with --allow-network"
             )
-        # A name never leads to a file or to the store of this machine.
-        name = image.removeprefix(_REGISTRY)
-        return lambda scratch: TaskInput(scratch=scratch, folder=scratch, path=f"{_REGISTRY}{name}")
+        name = image.removeprefix(REGISTRY)
+        return lambda scratch: TaskInput(scratch=scratch, folder=scratch, path=f"{REGISTRY}{name}")
 
     def _select_cluster(self) -> Callable[[str], TaskInput]:
         settings = self._settings

@@ -141,7 +141,7 @@ def _list_problems(
 
 
 def _read_package(component: dict[str, Any]) -> Package | None:
-    """Return the package of a component; None for components that are none."""
+    """Return the package of a component, or None for a component of another kind."""
     url, version = read_text(component.get("purl")), read_text(component.get("version"))
     component_type = read_text(component.get("type"))
     if not url and (component_type in _NO_PACKAGES or (component_type == "application" and not version)):

@@ -162,7 +162,7 @@ def _list_problems(
 
 
 def _read_package(entry: dict[str, Any], licences: dict[str, str]) -> Package | None:
-    """Return the package of an entry; None for entries that are none."""
+    """Return the package of an entry, or None for an entry of another kind."""
     url = next(
         (
             read_text(reference.get("referenceLocator"))

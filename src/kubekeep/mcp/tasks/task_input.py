@@ -13,7 +13,6 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.options import ImageOptions
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.settings import read_cluster_settings, resolve_access
 from kubekeep.mcp.roots import is_below
@@ -21,8 +20,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
-from kubekeep.sources.images.address import is_image_address
-from kubekeep.sources.options import ReadOptions
+from kubekeep.sources.images.settings import select_read_options
 from kubekeep.usecases.request import ScanInput
 
 INLINE_NAME: Final = "input.yaml"
@@ -64,17 +62,9 @@ def open_input(task_input: TaskInput) -> Iterator[ScanInput]:
         else:
             with contextlib.chdir(task_input.folder):
                 address = f"{task_input.scheme}{task_input.path}"
-                yield ScanInput(paths=(address,), read=_select_options(address))
+                yield ScanInput(paths=(address,), read=select_read_options([address]))
     except (KubekeepError, ValueError, OSError) as error:
         raise TaskError(visible(str(error).strip("'\""))) from error
-
-
-def _select_options(address: str) -> ReadOptions:
-    if not is_image_address(address):
-        return ReadOptions()
-    from kubekeep.images.access.settings import read_access_options  # noqa: PLC0415 - only for images
-
-    return ReadOptions(images=ImageOptions(access=read_access_options()))
 
 
 def _request_cluster(task_input: TaskInput) -> ClusterRequest:

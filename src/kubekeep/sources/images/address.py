@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+REGISTRY: Final = "docker://"
+"""Beginning of a reference that never leads to a file or to the store of this machine."""
 _PREFIX: Final = "image:"
 _SCHEMES: Final = ("oci:", "oci-archive:", "docker-archive:", "containerd:", "docker-daemon:", "docker:", "dir:")
 """Forms of a reference that are no path; `image:` stands before any other reference."""

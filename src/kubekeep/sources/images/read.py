@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 import msgspec
 
@@ -16,9 +15,8 @@ from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
+from kubekeep.sources.images.address import REGISTRY
 from kubekeep.sources.images.document import create_resource
-
-_REGISTRY: Final = "docker://"
 
 
 def read_images(references: Iterable[str], options: ImageOptions) -> Iterator[Resource | UnreadInput]:
@@ -30,7 +28,7 @@ def read_images(references: Iterable[str], options: ImageOptions) -> Iterator[Re
 def read_registry_images(names: Iterable[str], options: ImageOptions) -> Iterator[Resource | UnreadInput]:
     """Yield the same for names of images in registries; a name never leads to a file or to another store."""
     for name in names:
-        yield from _read_image(f"{_REGISTRY}{name}", name, options)
+        yield from _read_image(f"{REGISTRY}{name}", name, options)
 
 
 def _read_image(reference: str, name: str, options: ImageOptions) -> Iterator[Resource | UnreadInput]:
