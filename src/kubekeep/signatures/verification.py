@@ -1,0 +1,52 @@
+"""Results of verifying the signatures and attestations of an image. No I/O."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Signer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The signer of a valid signature.
+
+    key: SHA-256 of the public key (DER), hexadecimal. identity and issuer: of a certificate of Fulcio (subject alternative
+    name, OIDC issuer), or the subject of an X.509 certificate. time: of signing in RFC 3339, if proved by a log or a
+    timestamp authority.
+    """
+
+    key: str = ""
+    identity: str = ""
+    issuer: str = ""
+    time: str = ""
+
+
+class VerifiedSignature(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A valid signature or attestation of one digest.
+
+    format: "cosign", "sigstore-bundle" or "notation". layout: the place in the registry, as "referrers", "referrers-tag",
+    "legacy-tag". predicate_type and predicate: of an attestation (in-toto statement), the predicate as JSON; empty for
+    a signature. annotations: that the signature covers.
+    """
+
+    format: str
+    layout: str
+    digest: str
+    signer: Signer
+    predicate_type: str = ""
+    predicate: bytes = b""
+    annotations: tuple[tuple[str, str], ...] = ()
+
+
+class SignatureProblem(msgspec.Struct, frozen=True):
+    """A signature or attestation that is not valid or not trusted, and the reason. place: its digest or tag."""
+
+    place: str
+    reason: str
+
+
+class SignatureReport(msgspec.Struct, frozen=True):
+    """All signatures and attestations of an image: valid ones and problems; both empty if it has none."""
+
+    reference: str
+    digest: str
+    verified: tuple[VerifiedSignature, ...] = ()
+    problems: tuple[SignatureProblem, ...] = ()

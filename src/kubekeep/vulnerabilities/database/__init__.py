@@ -1,0 +1,1 @@
+"""The advisory database: built from OSV records, updated, imported, exported, queried."""

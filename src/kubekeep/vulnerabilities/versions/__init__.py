@@ -1,0 +1,1 @@
+"""Version schemes: one module per scheme, and their registry by ecosystem. No I/O."""
