@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from kubekeep.cli import arguments
+from kubekeep.cli.aliased_option import AliasedOption
 from kubekeep.cli.limits import COUNTS, PERCENTAGES, map_limits
 from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.fingerprint import Granularity
@@ -84,6 +85,8 @@ def _limits() -> tuple[Callable[..., Any], ...]:
     return (
         click.option(
             "--only-fixable",
+            cls=AliasedOption,
+            aliases=("--only-fixed",),
             is_flag=True,
             help="Count only findings with a fix in --fail-on, --severity-threshold and --max-failures.",
         ),

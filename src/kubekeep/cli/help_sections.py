@@ -43,6 +43,9 @@ _SECTIONS: Final = {
         *("images", "platform", "plain_http", "registry_ca", "mirror", "registry_config"),
         *("containerd_namespace", "containerd_root"),
     ),
+    "Vulnerabilities": (
+        *("no_vulnerabilities", "vex", "advisories", "with_db", "database", "grype_db", "maximum_age"),
+    ),
     "Cluster": (
         *("kubeconfig", "kube_context", "as_user", "as_groups", "as_uid", "insecure_skip_tls_verify", "dry_run"),
         *("host_scan", "host_data", "cloud", "cloud_cluster"),

@@ -28,7 +28,7 @@ _COMMANDS: Final = {
     "baseline": "Record known findings in a baseline file.",
     "diff": "Compare two reports.",
     "fix": "Fix findings in the files, after showing the changes.",
-    "sbom": "Show, compare and merge SBOM documents.",
+    "sbom": "Show, scan, compare and merge SBOM documents.",
     "exceptions": "Add, list and check exceptions.",
     "decrypt": "Decrypt a report.",
     "lsp": "Start the language server for editors.",

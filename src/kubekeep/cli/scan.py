@@ -27,6 +27,7 @@ from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
 from kubekeep.cli.report_options import OutputOptions, report_options
 from kubekeep.cli.request_options import request_options, run_scan
 from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.cli.vulnerability_options import no_vulnerabilities_option, vulnerability_options
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Cause
@@ -36,8 +37,10 @@ from kubekeep.posture.severity_filter import filter_by_severity
 from kubekeep.reports import Extra
 from kubekeep.reports.shared.wording import count_noun
 from kubekeep.sources.images.address import is_image_address
+from kubekeep.sources.sboms.address import is_sbom_address
 from kubekeep.usecases.request import ReportNeeds, ScanRequest
 from kubekeep.usecases.rule_selection import DEFAULT_FRAMEWORKS, IMAGE_FRAMEWORK
+from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
 _GATE_FAILED: Final = 1
 _MAX_RULE_ERRORS: Final = 10
@@ -49,23 +52,43 @@ def _images_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options for images; they are applied to the argument `request`."""
 
     @functools.wraps(function)
-    def wrapper(request: ScanRequest, *, access: AccessOptions, images: bool, **others: Any) -> None:
-        function(request=_request_images(request, access, workloads=images), **others)
+    def wrapper(
+        request: ScanRequest,
+        *,
+        access: AccessOptions,
+        vulnerabilities: VulnerabilityOptions | None,
+        images: bool,
+        **others: Any,
+    ) -> None:
+        if images or any(is_image_address(path) or is_sbom_address(path) for path in request.input.paths):
+            request = request_images(request, access, vulnerabilities, DEFAULT_FRAMEWORKS, workloads=images)
+        function(request=request, **others)
 
     option = click.option("--images", is_flag=True, help="Also scan the images that workloads use, each image once.")
-    return option(image_options(wrapper))
+    return option(image_options(vulnerability_options(no_vulnerabilities_option(wrapper))))
 
 
-def _request_images(request: ScanRequest, access: AccessOptions, *, workloads: bool) -> ScanRequest:
-    """Return the request for a scan with images; with `workloads`, also of the images that workloads use.
+def request_images(
+    request: ScanRequest,
+    access: AccessOptions,
+    vulnerabilities: VulnerabilityOptions | None,
+    frameworks: tuple[str, ...] = (),
+    *,
+    workloads: bool = False,
+) -> ScanRequest:
+    """Return the request for a scan with images or SBOMs; with `workloads`, also of the images that workloads use.
 
-    If no rule is named, the framework for images is added to the default one.
+    If no rule is named, the framework for images is used beside `frameworks`.
     """
-    read = msgspec.structs.replace(request.input.read, images=create_image_options(access), workload_images=workloads)
-    rules = request.rules
-    has_images = workloads or any(map(is_image_address, request.input.paths))
-    if has_images and not (rules.frameworks or rules.controls):
-        rules = msgspec.structs.replace(rules, frameworks=(*DEFAULT_FRAMEWORKS, IMAGE_FRAMEWORK))
+    read = msgspec.structs.replace(
+        request.input.read,
+        images=create_image_options(access),
+        workload_images=workloads,
+        vulnerabilities=vulnerabilities,
+    )
+    rules = msgspec.structs.replace(request.rules, vulnerabilities=vulnerabilities is not None)
+    if not (rules.frameworks or rules.controls):
+        rules = msgspec.structs.replace(rules, frameworks=(*frameworks, IMAGE_FRAMEWORK))
     source = msgspec.structs.replace(request.input, read=read)
     return msgspec.structs.replace(request, input=source, rules=rules)
 

@@ -51,7 +51,11 @@ class FileSelection:
         patterns: list[tuple[str, int]] = []
         self._catalogs = dict(enumerate(catalogs, _SECRETS_NUMBER + 1))
         for number, catalog in self._catalogs.items():
-            globs = catalog.patterns + (catalog.folder_patterns if is_folder else ())
+            globs = (
+                catalog.patterns
+                + (catalog.folder_patterns if is_folder else ())
+                + (catalog.scan_patterns if secrets else ())
+            )
             patterns += ((glob, number) for glob in globs)
         self.marks = None
         if secrets:

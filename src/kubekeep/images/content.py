@@ -69,12 +69,20 @@ class ContentProblem(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
+class FixedVulnerabilities(msgspec.Struct, frozen=True, gc=False):
+    """The vulnerabilities that an entry of a changelog names: source package, its version, and CVEs."""
+
+    source: str
+    version: str
+    names: tuple[str, ...]
+
+
 class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Facts from one file of a layer; it is valid only while no upper layer deletes or replaces the file.
 
     catalog: the module that read the file. packages: without locations. owned: paths that a package manager installed,
     one per line. disowned: paths that packages list but whose files the administrator replaced (`dpkg-divert --local`).
-    licences: licences by package name that another file describes (Debian's copyright files).
+    licences: licences by package name that another file describes (Debian's copyright files). fixes: of a changelog.
     """
 
     path: str
@@ -84,6 +92,7 @@ class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     disowned: str = ""
     licences: tuple[tuple[str, tuple[str, ...]], ...] = ()
     distribution: Distribution | None = None
+    fixes: tuple[FixedVulnerabilities, ...] = ()
 
 
 class DetectedSecret(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -128,7 +137,7 @@ class ImageContent(msgspec.Struct, frozen=True):
     packages: each identity once, sorted by package URL, with all its locations. suppressed_count: packages that are not
     listed because a package of the distribution installed the files that prove them. modes: of the files that remain,
     sorted by path. secrets: of all layers, because a hidden file is still in the image. problems: of the files that
-    remain; packages may be missing.
+    remain; packages may be missing. fixes: of all changelogs.
     """
 
     distribution: Distribution = NO_DISTRIBUTION
@@ -137,3 +146,4 @@ class ImageContent(msgspec.Struct, frozen=True):
     modes: tuple[FileMode, ...] = ()
     secrets: tuple[DetectedSecret, ...] = ()
     problems: tuple[ContentProblem, ...] = ()
+    fixes: tuple[FixedVulnerabilities, ...] = ()

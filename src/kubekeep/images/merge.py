@@ -95,6 +95,7 @@ def merge(layers: Sequence[LayerContent]) -> ImageContent:
         modes=tuple(sorted(modes, key=lambda mode: mode.path)),
         secrets=tuple(sorted(secrets, key=lambda secret: (secret.path, secret.line, secret.kind))),
         problems=tuple(sorted(problems, key=lambda problem: problem.path)),
+        fixes=tuple(dict.fromkeys(fix for entry in records for fix in entry.record.fixes)),
     )
 
 

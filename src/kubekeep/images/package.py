@@ -58,6 +58,13 @@ class Package(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults
     locations: tuple[PackageLocation, ...] = ()
 
 
+def qualify_name(package: Package) -> str:
+    """Return the name with the namespace that is part of it: `@babel/core`, `org.slf4j:slf4j-api`, but `libc6`."""
+    if not package.namespace or package.type in ("deb", "apk", "rpm", "alpm"):
+        return package.name
+    return f"{package.namespace}{':' if package.type == 'maven' else '/'}{package.name}"
+
+
 class Distribution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The operating system of an image, with the fields of `os-release`(5): `id` as "debian", `version_id` as "13"."""
 

@@ -19,6 +19,7 @@ class ExceptionSource(enum.StrEnum):
     """A `SecurityException` or `ClusterSecurityException`."""
     ANNOTATION = "annotation"
     COMMENT = "comment"
+    STATEMENT = "VEX statement"
 
 
 class AppliedException(msgspec.Struct, frozen=True, kw_only=True):

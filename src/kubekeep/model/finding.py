@@ -17,6 +17,7 @@ from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.fingerprint import VERSION, Identity, fingerprint
 from kubekeep.model.git import Commit
+from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.location import Location, Region
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.resource import Resource
@@ -235,9 +236,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         evidence: tuple[Evidence, ...],
         priority: Priority = UNKNOWN_PRIORITY,
     ) -> Finding:
-        """Return the misconfiguration of `resource` that makes `control` fail."""
+        """Return the misconfiguration or vulnerability of `resource` that makes `control` fail."""
         return cls(
-            kind=FindingKind.MISCONFIGURATION,
+            kind=FindingKind.VULNERABILITY if is_vulnerability(control) else FindingKind.MISCONFIGURATION,
             subject=resource,
             id=control.id,
             title=control.title,

@@ -13,6 +13,7 @@ import msgspec
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Status
+from kubekeep.model.known_vulnerability import KnownVulnerability
 from kubekeep.model.priority import NO_CONTEXT, Priority, ResourceContext
 from kubekeep.model.severity import Severity
 
@@ -59,6 +60,8 @@ def _merge(contexts: Sequence[ResourceContext]) -> ResourceContext:
 
 def prioritise(control: Control, context: ResourceContext = NO_CONTEXT) -> Priority:
     """Return the priority of a failure of `control` on a resource with this context."""
+    if isinstance(control, KnownVulnerability):
+        return control.urgency
     score = min(control.severity, _MOST[control.effect])
     if control.effect != "security":
         return Priority(Severity.from_score(score), score)

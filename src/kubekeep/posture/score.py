@@ -2,7 +2,8 @@
 
 The formulas are Kubescape's (risk and compliance, by control, framework and overall) with three differences: a framework
 without resources does not abort the rest, "not evaluated" never counts as passed, and means cover only evaluated
-controls. Scores and coverage are percentages from 0 to 100.
+controls. Known vulnerabilities are no controls: all scores leave them out. Scores and coverage are percentages from 0 to
+100.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from kubekeep.model.assessment import ControlSummary, Counts
 from kubekeep.model.finding import Cause, Status
+from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.resource import Resource
 
 
@@ -34,7 +36,11 @@ def compliance(counts: Counts) -> float | None:
 
 def mean_compliance(controls: Iterable[ControlSummary]) -> float | None:
     """Return the mean compliance of the evaluated controls in percent; None if there are none."""
-    percentages = [summary.compliance for summary in controls if summary.status is not Status.NOT_EVALUATED]
+    percentages = [
+        summary.compliance
+        for summary in controls
+        if summary.status is not Status.NOT_EVALUATED and not is_vulnerability(summary.control)
+    ]
     defined = [value for value in percentages if value is not None]
     return sum(defined) / len(defined) if defined else None
 
@@ -45,7 +51,10 @@ def coverage(controls: Sequence[ControlSummary]) -> float:
     A control is relevant unless the input has no resource in its scope.
     """
     relevant = [
-        summary for summary in controls if summary.reason is None or summary.reason.cause is not Cause.IRRELEVANT
+        summary
+        for summary in controls
+        if not is_vulnerability(summary.control)
+        and (summary.reason is None or summary.reason.cause is not Cause.IRRELEVANT)
     ]
     if not controls:
         return 0.0

@@ -13,6 +13,7 @@ from kubekeep.model.control import HOST_DATA, PLATFORMS, SUBJECT, WORKLOAD, Cont
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.framework import Framework
+from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.posture import score
 from kubekeep.posture.coverage_gaps import NO_GAPS, AffectedControls
 from kubekeep.posture.priority import prioritise
@@ -203,7 +204,11 @@ def _count_resources(results: Iterable[ResourceResult], slugs: Mapping[str, obje
 
 
 def _compute_risk(controls: Iterable[ControlSummary], tallies: Mapping[str, _Tally]) -> float:
-    pairs = [(summary.control.severity, tallies[summary.control.slug]) for summary in controls]
+    pairs = [
+        (summary.control.severity, tallies[summary.control.slug])
+        for summary in controls
+        if not is_vulnerability(summary.control)
+    ]
     return score.risk(
         sum(severity * tally.weight_failed for severity, tally in pairs),
         sum(severity * tally.weight for severity, tally in pairs),

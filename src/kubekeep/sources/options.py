@@ -9,6 +9,7 @@ import msgspec
 
 from kubekeep.images.options import ImageOptions
 from kubekeep.model.location import SourceMap
+from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
 DEFAULT_RELEASE: Final = "release-name"
 """Name of a release without a name, as in `helm template`."""
@@ -86,6 +87,7 @@ class ReadOptions(msgspec.Struct, frozen=True):
     repositories, empty for the default branch. changed_since: Git revision; only later changes are evaluated. blame: add
     the last commit of failed lines. unsaved: contents by real path that replace those of files, for the open documents of
     an editor. images: options for images; with `workload_images`, the images that workloads use are read as well.
+    vulnerabilities: options for finding the vulnerabilities of images and SBOMs; None to leave them out.
     """
 
     helm: HelmOptions = HelmOptions()
@@ -99,3 +101,4 @@ class ReadOptions(msgspec.Struct, frozen=True):
     unsaved: Mapping[str, bytes] = {}
     images: ImageOptions = ImageOptions()
     workload_images: bool = False
+    vulnerabilities: VulnerabilityOptions | None = None

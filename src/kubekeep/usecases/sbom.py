@@ -4,37 +4,20 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import msgspec
 
 from kubekeep._native import VERSION
-from kubekeep.images.errors import SbomError
-from kubekeep.images.package import Package
+from kubekeep.images.package import Package, qualify_name
 from kubekeep.images.sbom.compare import SbomComparison, compare
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.image import TOOL
 from kubekeep.images.sbom.merge import merge
-from kubekeep.images.sbom.read import MAX_BYTES, read_sbom
 from kubekeep.images.sbom.write import write_sbom
-from kubekeep.model.paths import display_path, error_reason
-from kubekeep.reports.sboms.words import name_type, qualify_name
-from kubekeep.sources.manifests.read import open_file
-
-STDIN: Final = "-"
-
-
-def read_document(path: str, stdin: BinaryIO) -> Sbom:
-    """Return the SBOM in a file; `-` is standard input. Raises SbomError."""
-    if path == STDIN:
-        return read_sbom(stdin.read(MAX_BYTES + 1), "standard input")
-    name = display_path(path)
-    try:
-        with open_file(path) as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SbomError(f"{name}: {error_reason(error)}") from None
-    return read_sbom(content, name)
+from kubekeep.model.paths import display_path
+from kubekeep.reports.sboms.words import name_type
+from kubekeep.sources.sboms.file import read_document
 
 
 def select_packages(sbom: Sbom, types: Sequence[str], names: Sequence[str]) -> tuple[Package, ...]:

@@ -32,6 +32,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.secret_text import mask_message
 from kubekeep.posture.evaluate import evaluate
+from kubekeep.posture.known_vulnerabilities import add_known_vulnerabilities
 from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.roles import RoleCoverage
@@ -155,6 +156,7 @@ class _Scan:
                 gaps=self._gaps,
                 pack=cluster is not None and not everything,
             )
+        selection = add_known_vulnerabilities(selection)
         _logger.debug("read and evaluated %d resources, %d controls", len(results), len(selection.controls))
         if cluster is not None:
             results.sort(key=_report_order)
@@ -221,7 +223,8 @@ class _Scan:
         """Yield the resources, then the images that their workloads use."""
         from kubekeep.sources.images.workloads import follow_images  # noqa: PLC0415 - only on request
 
-        return self._collect_unread(follow_images(resources, self._request.input.read.images))
+        options = self._request.input.read
+        return self._collect_unread(follow_images(resources, options.images, options.vulnerabilities))
 
     def _scope(self, everything: Sequence[Resource]) -> _Filter | None:
         """Return a filter that accepts the resources to evaluate; None for all."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Final
 
 import click
 
-_COMMANDS: Final = {
-    "sbom": "List the packages of an image, or write an SBOM.",
-    "scan": "Scan images for secrets, configuration and licences.",
-}
+from kubekeep.cli.lazy_group import LazyGroup
+
 REFERENCE_HELP: Final = """\b
 REFERENCE is one of
   nginx:1.29                  an image in a registry
@@ -20,23 +17,16 @@ REFERENCE is one of
 """
 
 
-class _ImageGroup(click.Group):
-    """A group with one module per command."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"kubekeep.cli.image.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
-
-@click.group(cls=_ImageGroup, short_help="List packages of images, and scan images.")
+@click.group(
+    cls=LazyGroup,
+    package=__name__,
+    commands={
+        "scan": ("scan", "Scan images for vulnerabilities, secrets, configuration and licences."),
+        "sbom": ("sbom", "List the packages of an image, or write an SBOM."),
+        "explain": ("explain", "Explain why a vulnerability affects an image or not."),
+        "diff": ("diff", "Compare packages and vulnerabilities of two images."),
+    },
+    short_help="List packages of images, and scan images.",
+)
 def command() -> None:
-    """List the packages of container images, and scan images for secrets, configuration and licences."""
+    """List the packages of container images, and scan images for vulnerabilities, secrets, configuration and licences."""

@@ -1,4 +1,4 @@
-"""`kubekeep image scan`: a scan of images for secrets, configuration and licences.
+"""`kubekeep image scan`: a scan of images for vulnerabilities, secrets, configuration and licences.
 
 Parses; never opens an image itself.
 """
@@ -16,17 +16,18 @@ from kubekeep.cli.configured import ConfiguredCommand
 from kubekeep.cli.exception_options import ExceptionSettings
 from kubekeep.cli.gate_options import BaselineOptions, gate_options
 from kubekeep.cli.image import REFERENCE_HELP
-from kubekeep.cli.image_options import create_image_options, image_options
+from kubekeep.cli.image_options import image_options
 from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
 from kubekeep.cli.report_options import OutputOptions, report_options
 from kubekeep.cli.request_options import request_options
+from kubekeep.cli.vulnerability_options import no_vulnerabilities_option, vulnerability_options
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.posture.gate import Gates
 from kubekeep.sources.images.address import to_address
 from kubekeep.usecases.request import ScanRequest
-from kubekeep.usecases.rule_selection import IMAGE_FRAMEWORK
+from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
-_NO_IMAGE_OPTIONS: Final = (
+NO_IMAGE_OPTIONS: Final = (
     *("kubernetes_version", "snapshot", "cloud_provider", "policies", "cluster_policies", "incremental"),
     *("include_namespaces", "exclude_namespaces", "include_kinds", "exclude_kinds", "label_selector"),
     *("values", "set_", "set_string", "set_json", "set_file", "release_name", "release_namespace", "api_versions"),
@@ -34,20 +35,23 @@ _NO_IMAGE_OPTIONS: Final = (
     *("kubeconfig", "kube_context", "as_user", "as_groups", "as_uid", "insecure_skip_tls_verify"),
     *("host_scan", "host_data", "cloud", "cloud_cluster"),
 )
+"""Options of scans that have no effect on images and SBOMs."""
 
 
 @click.command(
-    short_help="Scan images for secrets, configuration and licences.",
+    short_help="Scan images for vulnerabilities, secrets, configuration and licences.",
     cls=ConfiguredCommand,
     target=lambda _: ".",
     epilog=REFERENCE_HELP,
 )
-@without_options(*_NO_IMAGE_OPTIONS)
+@without_options(*NO_IMAGE_OPTIONS)
 @request_options("image scan", "[framework NAMES | control IDS] REFERENCE...")
 @privacy_options
 @gate_options
 @report_options
 @image_options
+@vulnerability_options
+@no_vulnerabilities_option
 def command(
     request: ScanRequest,
     exception_settings: ExceptionSettings,
@@ -56,19 +60,17 @@ def command(
     privacy: PrivacyOptions,
     output_options: OutputOptions,
     access: AccessOptions,
+    vulnerabilities: VulnerabilityOptions | None,
 ) -> None:
-    """Scan images for secrets, insecure configuration and licences.
+    """Scan images for known vulnerabilities, secrets, insecure configuration and licences.
 
     \b
     kubekeep image scan nginx:1.29
+    kubekeep image scan nginx:1.29 --fail-on critical --only-fixed
     kubekeep image scan oci:build/ --format sarif --output image.sarif
     """  # noqa: D301 - click takes the character itself
     if not request.input.paths:
         raise click.UsageError("no REFERENCE: name an image, such as nginx:1.29")
-    rules = request.rules
-    if not (rules.frameworks or rules.controls):
-        rules = msgspec.structs.replace(rules, frameworks=(IMAGE_FRAMEWORK,))
-    read = msgspec.structs.replace(request.input.read, images=create_image_options(access))
-    source = msgspec.structs.replace(request.input, paths=tuple(map(to_address, request.input.paths)), read=read)
-    request = msgspec.structs.replace(request, input=source, rules=rules)
+    source = msgspec.structs.replace(request.input, paths=tuple(map(to_address, request.input.paths)))
+    request = scan.request_images(msgspec.structs.replace(request, input=source), access, vulnerabilities)
     scan.run(request, exception_settings, gates, baseline, privacy, output_options)

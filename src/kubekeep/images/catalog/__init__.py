@@ -6,6 +6,7 @@
   `?` match no slash, `**/` matches any folders or none, `[ab]` and `{a,b}` choose. May be empty.
 - `FOLDER_PATTERNS` (optional): further globs for files that only describe an installation, such as lock files. They are
   read in folders, not in images.
+- `SCAN_PATTERNS` (optional): further globs for files that scans need and lists of packages do not.
 - `VERSION_PATTERNS` (optional): `(name, glob, regular expression)` for executables without package metadata. The
   expression is searched in the bytes of executables whose path matches the glob, and its first group is the version.
   Syntax of the Rust crate `regex`, without look-around and without Unicode: classes are those of ASCII.

@@ -20,6 +20,7 @@ class Catalog(msgspec.Struct, frozen=True):
     name: str
     patterns: tuple[str, ...]
     folder_patterns: tuple[str, ...] = ()
+    scan_patterns: tuple[str, ...] = ()
     version_patterns: tuple[tuple[str, str, str], ...] = ()
     read: Callable[[LayerFile], CatalogRecord | None] | None = None
     read_archives: Callable[[Sequence[Archive]], Iterable[CatalogRecord]] | None = None
@@ -39,12 +40,13 @@ def _build_catalog(module: ModuleType) -> Catalog:
         module.__name__.rpartition(".")[2],
         module.PATTERNS,
         getattr(module, "FOLDER_PATTERNS", ()),
+        getattr(module, "SCAN_PATTERNS", ()),
         getattr(module, "VERSION_PATTERNS", ()),
         getattr(module, "read", None),
         getattr(module, "read_archives", None),
         getattr(module, "read_executable", None),
     )
-    if catalog.read is None and (catalog.patterns or catalog.folder_patterns):
+    if catalog.read is None and (catalog.patterns or catalog.folder_patterns or catalog.scan_patterns):
         raise TypeError(f"{module.__name__} has patterns but no function read")
     if catalog.read_executable is None and catalog.version_patterns:
         raise TypeError(f"{module.__name__} has version patterns but no function read_executable")

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
-from kubekeep.model.finding import Evidence, Finding
+from kubekeep.model.finding import Evidence, Finding, FindingKind
+from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.resource import Resource
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.markdown.page import LIMIT, MarkdownPage
 from kubekeep.reports.markdown.text import cell, code, html_code, prose, words
+from kubekeep.reports.markdown.vulnerabilities import write_vulnerabilities
 from kubekeep.reports.shared import wording
 from kubekeep.reports.shared.content import LEVELS
 from kubekeep.reports.shared.urgency import count_priorities, sort_failed, sort_findings
@@ -27,9 +29,15 @@ _MIN_FREE: Final = 1_000
 def write_findings(page: MarkdownPage, assessment: Assessment, options: ReportOptions) -> int:
     """Write the findings of every failed control and return the number of omitted findings."""
     failures = assessment.group_findings()
-    omitted_count = sum(map(len, failures.values()))
+    vulnerabilities = [
+        finding for findings in failures.values() for finding in findings if finding.kind is FindingKind.VULNERABILITY
+    ]
+    omitted_count = sum(map(len, failures.values())) - len(vulnerabilities)
     limit = omitted_count if options.verbose else _RESOURCES
+    omitted_count += write_vulnerabilities(page, vulnerabilities, verbose=options.verbose)
     for summary in sort_failed(assessment):
+        if is_vulnerability(summary.control):
+            continue
         failed = sort_findings(failures.get(summary.control.slug, []))
         if not failed or not page.fold(_title(summary, failed), keep=_MIN_FREE):
             continue

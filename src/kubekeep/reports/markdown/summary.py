@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSummary
+from kubekeep.model.finding import Status
+from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.reports.markdown.page import MarkdownPage
 from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose, words
@@ -21,9 +23,9 @@ _MAX_FRAMEWORKS: Final = 50
 
 def write_summary(page: MarkdownPage, assessment: Assessment) -> None:
     """Write everything before the findings."""
-    failed = sort_failed(assessment)
+    failed = [summary for summary in sort_failed(assessment) if not is_vulnerability(summary.control)]
     page.write(f"## Kubekeep: {_headline(assessment, failed)}\n\n")
-    page.write("".join(f"- {line}\n" for line in _lines(assessment, failed)))
+    page.write("".join(f"- {line}\n" for line in _lines(assessment)))
     _write_unread(page, assessment)
     _write_frameworks(page, assessment)
     _write_controls(page, failed, top_priorities(assessment))
@@ -37,8 +39,15 @@ def write_summary(page: MarkdownPage, assessment: Assessment) -> None:
 
 def _headline(assessment: Assessment, failed: list[ControlSummary]) -> str:
     counts = count(assessment.controls)
-    if failed:
-        return f"{count_noun(len(failed), 'control')} failed"
+    vulnerable = sum(
+        is_vulnerability(summary.control) and summary.status is Status.FAILED for summary in assessment.controls
+    )
+    if failed or vulnerable:
+        parts = (
+            count_noun(vulnerable, "vulnerability") if vulnerable else "",
+            f"{count_noun(len(failed), 'control')} failed" if failed else "",
+        )
+        return ", ".join(filter(None, parts))
     if assessment.unread:
         return "the scan is incomplete"
     if counts.passed:
@@ -46,12 +55,12 @@ def _headline(assessment: Assessment, failed: list[ControlSummary]) -> str:
     return "no control was evaluated" if counts.gaps else "no resources found"
 
 
-def _lines(assessment: Assessment, failed: list[ControlSummary]) -> Iterator[str]:
+def _lines(assessment: Assessment) -> Iterator[str]:
     """Yield lines about failures, missing input and exceptions."""
     counts = count(assessment.controls)
     extent = f"{words(describe_origin(assessment))}, {count_noun(assessment.counts.total, 'resource')}"
     compliance = f"compliance {percent(assessment.compliance)}, coverage {percent(assessment.coverage)}"
-    if failed:
+    if assessment.counts.failed:
         by_level = count_priorities(assessment.findings)
         levels = ", ".join(f"{by_level[level]:,} {level.label.lower()}" for level in LEVELS if by_level[level])
         findings = f"{count_noun(by_level.total(), 'finding')} by priority: {levels}"

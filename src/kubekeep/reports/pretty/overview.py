@@ -15,13 +15,14 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, FrameworkSummary, UnreadInput
 from kubekeep.model.exception import ExceptionStatus
-from kubekeep.model.finding import Evidence, Finding, Status
+from kubekeep.model.finding import Evidence, Finding, FindingKind, Status
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.closing import bar, score_style, write_audit, write_baseline, write_unread
 from kubekeep.reports.pretty.findings import kustomization_spans, location_span
+from kubekeep.reports.pretty.vulnerabilities import write_vulnerabilities
 from kubekeep.reports.shared.content import LEVELS, file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, cells, file_url
 from kubekeep.reports.shared.wording import count_noun, describe_fix, describe_input, percent
@@ -94,9 +95,15 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
     findings = assessment.findings
     by_resource = _group_by_resource(findings)
     _write_headline(terminal, assessment, findings)
+    vulnerabilities = [finding for finding in findings if finding.kind is FindingKind.VULNERABILITY]
+    shown = write_vulnerabilities(terminal, vulnerabilities)
+    if vulnerabilities:
+        by_resource = _group_by_resource(
+            finding for finding in findings if finding.kind is not FindingKind.VULNERABILITY
+        )
     below = 7 + min(len(assessment.frameworks), _FRAMEWORKS) + min(len(assessment.unread), _UNREAD)
     below += min(len(assessment.unknown_fields), _UNREAD + 1)
-    shown = _write_first(terminal, assessment, by_resource, _LINES - _HEADLINE - below)
+    shown += _write_first(terminal, assessment, by_resource, _LINES - _HEADLINE - below)
     _write_frameworks(terminal, assessment)
     if assessment.baseline is not None:
         write_baseline(terminal, assessment.baseline)

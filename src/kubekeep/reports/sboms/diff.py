@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final, TextIO
 
+from kubekeep.images.package import qualify_name
 from kubekeep.images.sbom.compare import PackageChange, PackageChangeKind, SbomComparison
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms.words import (
@@ -13,7 +14,6 @@ from kubekeep.reports.sboms.words import (
     describe_totals,
     describe_versions,
     name_type,
-    qualify_name,
 )
 from kubekeep.reports.shared.terminal import Span, Terminal, cells
 from kubekeep.reports.shared.wording import escape_markdown, shorten

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from kubekeep.images.package import Distribution, Package
+from kubekeep.images.package import Distribution, Package, qualify_name
 from kubekeep.images.sbom.compare import PackageChange, SbomComparison
 from kubekeep.images.sbom.document import Sbom, SbomSubject
 from kubekeep.images.sbom.identity import get_package_url
 from kubekeep.model.text import json_text
-from kubekeep.reports.sboms.words import count_licences, count_types, qualify_name
+from kubekeep.reports.sboms.words import count_licences, count_types
 
 
 def write_sbom(sbom: Sbom, packages: Sequence[Package], stream: TextIO) -> None:
@@ -44,14 +44,18 @@ def write_sbom(sbom: Sbom, packages: Sequence[Package], stream: TextIO) -> None:
 
 def write_comparison(comparison: SbomComparison, names: tuple[str, str], stream: TextIO) -> None:
     """Write the comparison as one line."""
-    document = {
+    stream.write(json_text(describe_comparison(comparison, names)) + "\n")
+
+
+def describe_comparison(comparison: SbomComparison, names: tuple[str, str]) -> dict[str, Any]:
+    """Return the comparison as a document."""
+    return {
         "old": names[0],
         "new": names[1],
         "changes": [_describe_change(change) for change in comparison.changes],
         "unchanged": comparison.unchanged,
         "warnings": list(comparison.warnings),
     }
-    stream.write(json_text(document) + "\n")
 
 
 def _describe_subject(subject: SbomSubject) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, TextIO
 
-from kubekeep.images.package import Package
+from kubekeep.images.package import Package, qualify_name
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms.words import (
@@ -14,7 +14,6 @@ from kubekeep.reports.sboms.words import (
     describe_distribution,
     join_names,
     name_type,
-    qualify_name,
 )
 from kubekeep.reports.shared.terminal import Span, Terminal, cells
 from kubekeep.reports.shared.wording import count_noun, shorten

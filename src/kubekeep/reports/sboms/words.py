@@ -16,13 +16,6 @@ _MAX_NAMES: Final = 6
 _NOUNS: Final = {PackageChangeKind.LICENCE: "with other licences"}
 
 
-def qualify_name(package: Package) -> str:
-    """Return the name with the namespace that is part of it: `@babel/core`, `org.slf4j:slf4j-api`, but `libc6`."""
-    if not package.namespace or package.type in {"deb", "apk", "rpm", "alpm"}:
-        return package.name
-    return f"{package.namespace}{':' if package.type == 'maven' else '/'}{package.name}"
-
-
 def name_type(package: Package) -> str:
     """Return the type of the package."""
     return package.type or NO_TYPE

@@ -84,15 +84,16 @@ class Terminal:
             indentation = " " * (indent + (hang if number else 0)) if row else ""
             self._write(indentation + "".join(self._styled(word) for word in _merge_styles(row)) + "\n")
 
-    def table(self, rows: Sequence[Sequence[Span]], indent: int = 0) -> None:
-        """Write rows of cells in columns: the first column left-aligned, the others right-aligned."""
+    def table(self, rows: Sequence[Sequence[Span]], indent: int = 0, left: int = 1) -> None:
+        """Write rows of cells in columns: the first `left` columns left-aligned, the others right-aligned."""
         sizes = [max(cells(visible(cell.text)) for cell in column) for column in zip(*rows, strict=True)]
         for row in rows:
             parts = [" " * indent]
             for number, (cell, size) in enumerate(zip(row, sizes, strict=True)):
                 styled = self._styled(msgspec.structs.replace(cell, text=visible(cell.text)))
                 gap = " " * (size - cells(visible(cell.text)))
-                parts.append(f"  {gap}{styled}" if number else f"{styled}{gap}")
+                cell_text = f"{styled}{gap}" if number < left else f"{gap}{styled}"
+                parts.append(f"  {cell_text}" if number else cell_text)
             self._write("".join(parts).rstrip() + "\n")
 
     def _styled(self, span: Span) -> str:

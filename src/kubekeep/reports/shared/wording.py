@@ -121,8 +121,10 @@ def group_by_reason(controls: Iterable[ControlSummary]) -> dict[str, list[Contro
 
 
 def count_noun(count: int, noun: str) -> str:
-    """Return a count with its noun: `1 control`, `2 controls`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    """Return a count with its noun: `1 control`, `2 controls`, `2 vulnerabilities`."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun.removesuffix('y')}ies" if noun.endswith("ability") else f"{count:,} {noun}s"
 
 
 def shorten(text: str, longest: int) -> str:

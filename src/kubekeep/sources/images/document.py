@@ -18,6 +18,8 @@ from kubekeep.images.package_url import format_package_url
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Location, Path, Position, Region
 from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.sources.images.assessment import describe_assessment
+from kubekeep.vulnerabilities.vulnerability import VulnerabilityReport
 
 API_VERSION: Final = "image.kubekeep.io/v1"
 KIND: Final = "ContainerImage"
@@ -26,8 +28,8 @@ _FILE_LISTS: Final = frozenset({"files", "secrets", "packages"})
 _MODE_KINDS: Final = ((stat.S_ISUID, "setuid"), (stat.S_ISGID, "setgid"), (stat.S_IWOTH, "worldWritable"))
 
 
-class _ImageLocations(msgspec.Struct, frozen=True):
-    """Locations in an image: a file as `REFERENCE!/PATH`, or the reference for the configuration."""
+class ImageLocations(msgspec.Struct, frozen=True):
+    """Locations in an image or SBOM: a file as `REFERENCE!/PATH`, or the reference for other parts."""
 
     reference: str
 
@@ -39,19 +41,26 @@ class _ImageLocations(msgspec.Struct, frozen=True):
                 entry = as_mapping(entries[path[1]])
                 line = entry.get("line")
                 position = Position(line, 1) if isinstance(line, int) and line > 0 else None
+                name = entry.get("path", "")
                 return Location(
-                    f"{self.reference}!{entry.get('path', '')}", Region(position, position) if position else None
+                    f"{self.reference}!{name}" if name else self.reference,
+                    Region(position, position) if position else None,
                 )
         return Location(self.reference)
 
 
-def create_resource(image: InspectedImage, base: str, today: dt.date) -> Resource:
-    """Return the resource of an image; `base` is the folder of the scan, `today` its day."""
-    source = Source(image.reference, base, FILE_TYPE, 0, lazy_source_map=_ImageLocations(image.reference))
-    return Resource(build_document(image, today), source)
+def create_resource(
+    image: InspectedImage, base: str, today: dt.date, report: VulnerabilityReport | None = None
+) -> Resource:
+    """Return the resource of an image; `base` is the folder of the scan, `today` its day.
+
+    report: its vulnerabilities; None if they were not requested.
+    """
+    source = Source(image.reference, base, FILE_TYPE, 0, lazy_source_map=ImageLocations(image.reference))
+    return Resource(build_document(image, today, report), source)
 
 
-def build_document(image: InspectedImage, today: dt.date) -> dict[str, Any]:
+def build_document(image: InspectedImage, today: dt.date, report: VulnerabilityReport | None = None) -> dict[str, Any]:
     """Return the document of an image; absent facts have no field. Paths begin with a slash, as in a container."""
     content = image.content
     document: dict[str, Any] = {
@@ -60,11 +69,13 @@ def build_document(image: InspectedImage, today: dt.date) -> dict[str, Any]:
         "metadata": {"name": image.reference},
         "scanned": today.isoformat(),
         "image": _drop_empty({"digest": image.digest, "platform": image.platform}),
-        "distribution": _describe_distribution(content.distribution, today),
+        "distribution": describe_distribution(content.distribution, today),
         "files": [_describe_mode(mode) for mode in content.modes],
         "secrets": [_describe_secret(secret) for secret in content.secrets],
-        "packages": [_describe_package(package) for package in content.packages],
+        "packages": [describe_package(package) for package in content.packages],
     }
+    if report is not None:
+        document |= describe_assessment(report, content.packages)
     if image.configuration is not None:
         document["image"] |= _drop_empty({"created": image.configuration.created})
         document["config"] = _describe_settings(image.configuration.settings)
@@ -72,7 +83,8 @@ def build_document(image: InspectedImage, today: dt.date) -> dict[str, Any]:
     return document
 
 
-def _describe_distribution(distribution: Distribution, today: dt.date) -> dict[str, str]:
+def describe_distribution(distribution: Distribution, today: dt.date) -> dict[str, str]:
+    """Return the entry of a distribution with the end of its support, if known."""
     end = end_of_life(distribution, today)
     return _drop_empty(
         {
@@ -115,9 +127,14 @@ def _describe_mode(mode: FileMode) -> dict[str, Any]:
     }
 
 
-def _describe_package(package: Package) -> dict[str, Any]:
+def describe_package(package: Package) -> dict[str, Any]:
+    """Return the entry of a package with its first location."""
     place = package.locations[0] if package.locations else None
-    description: dict[str, Any] = {"purl": format_package_url(package), "licences": list(package.licences)}
+    description: dict[str, Any] = {
+        "purl": format_package_url(package),
+        "version": package.version,
+        "licences": list(package.licences),
+    }
     return description if place is None else description | {"path": f"/{place.path}", "layer": place.layer}
 
 

@@ -31,7 +31,9 @@ class ImageSource(SourceType):
         if roots:
             from kubekeep.sources.images.read import read_images  # noqa: PLC0415 - most scans have no image
 
-            yield from read_images([root.path for root in roots], context.options.images)
+            yield from read_images(
+                [root.path for root in roots], context.options.images, context.options.vulnerabilities
+            )
 
 
 SOURCE: Final = ImageSource()

@@ -11,6 +11,7 @@ from kubekeep.model.location import value_at
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import pod_path
 from kubekeep.sources.images.read import read_registry_images
+from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
 _LISTS = ("containers", "initContainers", "ephemeralContainers")
 
@@ -33,7 +34,9 @@ def list_images(resource: Resource) -> Iterator[str]:
 
 
 def follow_images(
-    resources: Iterable[Resource | UnreadInput], options: ImageOptions
+    resources: Iterable[Resource | UnreadInput],
+    options: ImageOptions,
+    vulnerabilities: VulnerabilityOptions | None = None,
 ) -> Iterator[Resource | UnreadInput]:
     """Yield the resources, then those of the images that they use, each image once."""
     references: dict[str, None] = {}
@@ -41,4 +44,4 @@ def follow_images(
         if isinstance(resource, Resource):
             references |= dict.fromkeys(list_images(resource))
         yield resource
-    yield from read_registry_images(references, options)
+    yield from read_registry_images(references, options, vulnerabilities)

@@ -1,4 +1,4 @@
-"""`kubekeep sbom`: show, compare and merge SBOM documents. Parses and prints; reads no image."""
+"""`kubekeep sbom show`, `diff` and `merge`. Parses and prints; reads no image."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms import diff as diff_report
 from kubekeep.reports.sboms import json as json_report
 from kubekeep.reports.sboms import show as show_report
+from kubekeep.sources.sboms.file import read_document
 from kubekeep.usecases import sbom as usecase
 
 _GATE_FAILED: Final = 1
@@ -35,12 +36,7 @@ class UnreadableSbomError(click.ClickException):
     exit_code = 3
 
 
-@click.group(short_help="Show, compare and merge SBOM documents.")
-def command() -> None:
-    """Show, compare and merge SBOM documents: CycloneDX and SPDX of any tool, Syft JSON, and attestations of these."""
-
-
-@command.command(short_help="Show the content of an SBOM.")
+@click.command(short_help="Show the content of an SBOM.")
 @click.argument("file", type=_DOCUMENT)
 @click.option("--packages", "has_table", is_flag=True, help="Print a table of the packages.")
 @click.option(
@@ -66,7 +62,7 @@ def show(file: str, types: tuple[str, ...], names: tuple[str, ...], layout: str,
     kubekeep sbom show image.cdx.json --packages --type deb --name 'lib*'
     """  # noqa: D301 - click takes the character itself
     with _convert_errors():
-        sbom = usecase.read_document(file, sys.stdin.buffer)
+        sbom = read_document(file, sys.stdin.buffer)
     packages = usecase.select_packages(sbom, types, names)
     if layout == "json":
         json_report.write_sbom(sbom, packages, _stdout())
@@ -80,7 +76,7 @@ def show(file: str, types: tuple[str, ...], names: tuple[str, ...], layout: str,
     show_report.write_packages(packages, _stdout(), _options())
 
 
-@command.command(short_help="Compare two SBOMs.")
+@click.command(short_help="Compare two SBOMs.")
 @click.argument("old", type=_DOCUMENT)
 @click.argument("new", type=_DOCUMENT)
 @arguments.layout_option("pretty", "json", "markdown")
@@ -108,7 +104,7 @@ def diff(old: str, new: str, layout: str, output: Path | None, *, fail_on_change
         sys.exit(_GATE_FAILED)
 
 
-@command.command(short_help="Merge SBOMs, or convert one.")
+@click.command(short_help="Merge SBOMs, or convert one.")
 @click.argument("files", type=_DOCUMENT, nargs=-1, required=True)
 @click.option(
     "-f",

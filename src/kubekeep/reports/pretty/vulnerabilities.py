@@ -1,0 +1,88 @@
+"""Known vulnerabilities in the overview: for each image or SBOM, the upgrades that remove most, then the other packages.
+
+Shows a part of the packages and always the number of the others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from kubekeep.model.finding import Finding
+from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.resource import Resource
+from kubekeep.model.severity import Severity
+from kubekeep.reports.shared.affected_packages import AffectedPackageRow, group_by_resource, is_exploited, list_packages
+from kubekeep.reports.shared.content import LEVELS
+from kubekeep.reports.shared.terminal import Span, Terminal
+from kubekeep.reports.shared.wording import count_noun, shorten
+
+_PACKAGES: Final = 10
+"""Maximum number of packages of one image or SBOM."""
+_RESOURCES: Final = 3
+_WIDTH_PER_ID: Final = 60
+"""Columns of the terminal for each vulnerability that a row names."""
+
+
+def write_vulnerabilities(terminal: Terminal, findings: Iterable[Finding]) -> int:
+    """Write the packages to upgrade for the most urgent images and SBOMs; return the number of findings shown."""
+    groups = group_by_resource(findings)
+    shown = 0
+    for group in groups[:_RESOURCES]:
+        shown += _write_resource(terminal, group[0].resource, group)
+    if len(groups) > _RESOURCES:
+        terminal.line(Span(f"… and {count_noun(len(groups) - _RESOURCES, 'more image')} with vulnerabilities", "dim"))
+        terminal.line()
+    return shown
+
+
+def _write_resource(terminal: Terminal, resource: Resource, findings: Sequence[Finding]) -> int:
+    rows = list_packages(resource, findings)
+    fixable = sum(finding.has_fix for finding in findings)
+    exploited = sum(is_exploited(finding) for finding in findings)
+    terminal.line(
+        Span(resource.name or resource.label, "bold", whole=True),
+        Span(f"  {_describe_subject(resource.object)}", "dim"),
+    )
+    facts = [f"{fixable:,} with a fix"]
+    if exploited:
+        facts.append(f"{exploited:,} known to be exploited")
+    terminal.line(count_noun(len(findings), "vulnerability"), ": ", *_count_levels(findings), " · ", " · ".join(facts))
+    shown = rows[:_PACKAGES]
+    heads = [Span(head, "dim") for head in ("", "Package", "Installed", "Upgrade to", "Vulnerabilities", "")]
+    terminal.table([heads, *(_describe_row(row, terminal.width) for row in shown)], indent=2, left=len(heads))
+    if len(rows) > len(shown):
+        terminal.line(Span(f"… and {count_noun(len(rows) - len(shown), 'more package')}", "dim"), indent=2)
+    terminal.line()
+    return len({finding.id for row in shown for finding in row.findings})
+
+
+def _describe_subject(document: dict[str, Any]) -> str:
+    distribution = as_mapping(document.get("distribution"))
+    count = len(as_list(document.get("packages")))
+    return " · ".join(filter(None, (str(distribution.get("name", "")), count_noun(count, "package"))))
+
+
+def _describe_row(row: AffectedPackageRow, width: int) -> list[Span]:
+    """Return the cells of a row, shortened to a part of the columns of the terminal."""
+    names = [finding.id for finding in row.findings[: max(1, width // _WIDTH_PER_ID)]]
+    rest = len(row.findings) - len(names)
+    return [
+        Span(row.level.label.upper(), f"bold {row.level.colour}", whole=True),
+        Span(shorten(row.name, width // 4), "bold", whole=True),
+        Span(shorten(row.version, width // 7), whole=True),
+        Span(shorten(row.fixed_version, width // 7) or "-", "green" if row.fixed_version else "dim", whole=True),
+        Span(" ".join(names) + (f" +{rest}" if rest else ""), "cyan", whole=True),
+        Span("exploited" if row.is_exploited else "", "bold red", whole=True),
+    ]
+
+
+def _count_levels(findings: Sequence[Finding]) -> list[Span | str]:
+    counts: Counter[Severity] = Counter(finding.severity for finding in findings)
+    spans: list[Span | str] = []
+    for level in LEVELS:
+        if counts[level]:
+            text = f"{counts[level]:,} {level.label.lower()}"
+            spans += [" · " if spans else "", Span(text, f"bold {level.colour}", whole=True)]
+    return spans

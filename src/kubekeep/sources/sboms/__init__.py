@@ -1,0 +1,1 @@
+"""SBOM documents as resources: their packages with known vulnerabilities and licences."""

@@ -1,0 +1,56 @@
+"""Explanations of vulnerabilities, and comparisons of images by their vulnerabilities. Values only."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kubekeep.images.package import Package
+from kubekeep.images.sbom.compare import SbomComparison
+from kubekeep.vulnerabilities.vulnerability import MatchedRecord, NotAssessed, Vulnerability
+
+
+class PackageExplanation(msgspec.Struct, frozen=True):
+    """A package with the records about the requested vulnerability that name it.
+
+    vulnerability: None if no record affects the package; the records then state the reasons.
+    """
+
+    package: Package
+    vulnerability: Vulnerability | None
+    records: tuple[MatchedRecord, ...]
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """The packages of an image or SBOM that records about a vulnerability name: affected ones first.
+
+    steps: the instruction of the build that made each layer, by diff id. not_assessed: packages without an answer.
+    """
+
+    reference: str
+    name: str
+    packages: tuple[PackageExplanation, ...]
+    not_assessed: tuple[NotAssessed, ...]
+    steps: dict[str, str]
+
+
+class AffectedPackageChange(msgspec.Struct, frozen=True):
+    """A vulnerability that only one of two images has, or that both have: `old` and `new` are its packages there."""
+
+    old: tuple[Vulnerability, ...]
+    new: tuple[Vulnerability, ...]
+
+    @property
+    def vulnerability(self) -> Vulnerability:
+        """One of the vulnerabilities, of the newer image if it has one."""
+        return (*self.new, *self.old)[0]
+
+
+class ImageComparison(msgspec.Struct, frozen=True):
+    """The differences of two images or SBOMs: packages, and vulnerabilities by identifier, most severe first."""
+
+    names: tuple[str, str]
+    packages: SbomComparison
+    added: tuple[AffectedPackageChange, ...]
+    resolved: tuple[AffectedPackageChange, ...]
+    unchanged: tuple[AffectedPackageChange, ...]
+    not_assessed: tuple[NotAssessed, ...]
