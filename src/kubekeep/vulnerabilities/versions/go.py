@@ -1,0 +1,60 @@
+"""Versions of Go: modules (with pseudo-versions and +incompatible) and the toolchain with its standard library.
+
+Module versions follow golang.org/x/mod/semver, toolchain versions follow the Go command: "1.21" is a language version,
+which is before 1.21rc1. In ranges of type SEMVER, "1.21" is the release 1.21.0.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kubekeep.vulnerabilities.versions.scheme import VersionScheme
+from kubekeep.vulnerabilities.versions.semver import SEMVER, SemverKey
+
+_TOOLCHAIN = re.compile(r"([0-9]+)(?:\.([0-9]+)(?:\.([0-9]+))?)?(?:(alpha|beta|rc)([0-9]+))?")
+_SUFFIX = re.compile(r"[ +-].*", re.DOTALL)
+_DEVELOPMENT = re.compile(r"\(?(?:go\s*)?devel\b.*|unknown|\(unknown\)", re.DOTALL)
+_FIRST_LANGUAGE_VERSION = 21
+_LANGUAGE = -1
+
+
+class GoScheme(VersionScheme):
+    """The order of module and toolchain versions. A development build has none."""
+
+    name = "Go"
+
+    def semver_key(self, version: str) -> Any:
+        """Return the key for ranges of type SEMVER; toolchain versions as in the Go vulnerability database.
+
+        Raises InvalidVersionError.
+        """
+        key: SemverKey = self.key(version)
+        return (*key[:4], 1, ()) if key[4] == _LANGUAGE else key
+
+    def _parse(self, version: str) -> SemverKey:
+        if _DEVELOPMENT.fullmatch(version):
+            raise self.invalid(version, "it is a development build")
+        is_toolchain = version.startswith("go")
+        match = _TOOLCHAIN.fullmatch(_SUFFIX.sub("", version[2:]) if is_toolchain else version)
+        if match:
+            return _parse_toolchain(match)
+        if is_toolchain:
+            raise self.invalid(version, "expected goMAJOR.MINOR.PATCH, or goMAJOR.MINOR with rc1 or beta1")
+        try:
+            key: SemverKey = SEMVER.key(version)
+        except ValueError:
+            raise self.invalid(version, "expected vMAJOR.MINOR.PATCH, perhaps with -PRERELEASE") from None
+        return key
+
+
+def _parse_toolchain(match: re.Match[str]) -> SemverKey:
+    major, minor, patch, kind, number = match.groups()
+    numbers = int(major), int(minor or 0), int(patch or 0), ()
+    if kind:
+        return (*numbers, 0, ((1, 0, kind), (0, int(number), "")))
+    is_language = patch is None and numbers[0] == 1 and numbers[1] >= _FIRST_LANGUAGE_VERSION
+    return (*numbers, _LANGUAGE if is_language else 1, ())
+
+
+GO = GoScheme()
