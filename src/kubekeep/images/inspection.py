@@ -21,13 +21,14 @@ from kubekeep.model.text import visible
 
 
 class InspectedImage(msgspec.Struct, frozen=True):
-    """The content of an image or folder. configuration: None for a folder."""
+    """The content of an image or folder. configuration: None for a folder. index_digest: of the index that led to it."""
 
     reference: str
     digest: str
     platform: str
     configuration: ImageConfiguration | None
     content: ImageContent
+    index_digest: str = ""
 
 
 def inspect_image(reference: str, options: ImageOptions, *, secrets: bool = False) -> InspectedImage:
@@ -42,7 +43,7 @@ def inspect_image(reference: str, options: ImageOptions, *, secrets: bool = Fals
             content = merge(layers)
         except ImageContentError as error:
             raise ImageContentError(f"{visible(reference)}: {error}") from error
-        return InspectedImage(image.reference, image.digest, image.platform, configuration, content)
+        return InspectedImage(image.reference, image.digest, image.platform, configuration, content, image.index_digest)
 
 
 def _read(image: OpenedImage, options: ImageOptions, *, secrets: bool) -> tuple[LayerContent, ...]:

@@ -106,8 +106,10 @@ def add_known_vulnerabilities(selection: Selection) -> Selection:
 def _summarise(document: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Verdict | None:
     """Return the verdict on the packages as a whole; None if a vulnerability fails."""
     gaps = [as_mapping(gap) for gap in as_list(as_mapping(document.get("assessment")).get("notAssessed"))]
+    gaps = [gap for gap in gaps if gap.get("incomplete", True)]
     if gaps:
-        text = "; ".join(f"{len(as_list(gap['packages']))} {gap['ecosystem']}: {gap['reason']}" for gap in gaps)
+        texts = (f"{len(as_list(gap['packages']))} {gap['ecosystem']}".rstrip() + f": {gap['reason']}" for gap in gaps)
+        text = "; ".join(texts)
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, f"packages not assessed: {text}"))
     is_open = any(as_mapping(entry.get("vex")).get("status") not in _SUPPRESSING for entry in entries)
     return None if is_open else PASSED

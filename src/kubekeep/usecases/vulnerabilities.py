@@ -56,7 +56,7 @@ def explain(
     }
     explanations = []
     for package in sbom.packages:
-        records = scanner.explain(package, name, sbom.distribution)
+        records = scanner.explain(package, name, sbom)
         if records or id(package) in affected:
             explanations.append(PackageExplanation(package, affected.get(id(package)), records))
     explanations.sort(key=lambda explanation: explanation.vulnerability is None)

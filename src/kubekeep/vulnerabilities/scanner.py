@@ -1,4 +1,4 @@
-"""Assessment of images and SBOMs: packages, advisories and VEX statements together. Never opens an image.
+"""Assessment of images and SBOMs: packages, advisories, changelogs and VEX statements together. Never opens an image.
 
 The advisories are opened for the first assessment, and stay open.
 """
@@ -7,49 +7,129 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
 
 from kubekeep.images.inspection import InspectedImage
-from kubekeep.images.package import Distribution, Package
+from kubekeep.images.package import Package
 from kubekeep.images.sbom.document import Sbom
+from kubekeep.vulnerabilities.changelog import find_fixed
+from kubekeep.vulnerabilities.database.age import describe_old, list_old
+from kubekeep.vulnerabilities.database.errors import AdvisoryInputError, DatabaseError
+from kubekeep.vulnerabilities.database.sources import OpenAdvisories, open_advisories
+from kubekeep.vulnerabilities.matching.explain import explain_match
+from kubekeep.vulnerabilities.matching.match import match_packages, plan
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
-from kubekeep.vulnerabilities.source import AdvisorySource
-from kubekeep.vulnerabilities.vulnerability import MatchedRecord, VulnerabilityReport
-
-
-def create_scanner(options: VulnerabilityOptions | None) -> VulnerabilityScanner | None:
-    """Return a scanner with these options; None without options."""
-    return None if options is None else VulnerabilityScanner(options)
+from kubekeep.vulnerabilities.vex.apply import apply_vex
+from kubekeep.vulnerabilities.vex.document import VexDocument
+from kubekeep.vulnerabilities.vex.errors import VexError
+from kubekeep.vulnerabilities.vex.files import load_vex_files
+from kubekeep.vulnerabilities.vex.subject import VexSubject, create_image_subject, create_sbom_subject
+from kubekeep.vulnerabilities.vulnerability import MatchedRecord, NotAssessed, VulnerabilityReport
 
 
 class VulnerabilityScanner:
-    """Finds the vulnerabilities of packages with one set of advisories."""
+    """Finds the vulnerabilities of packages with one set of advisories and VEX documents."""
 
     def __init__(self, options: VulnerabilityOptions) -> None:
         self._options = options
+        self._now = dt.datetime.now(dt.UTC)
+        self._vex_problems: list[str] = []
 
     @functools.cached_property
-    def source(self) -> AdvisorySource:
-        """The advisories. Raises AdvisoryDatabaseError."""
-        from kubekeep.vulnerabilities.database.open import open_advisories  # noqa: PLC0415 - only for a scan
+    def _source(self) -> OpenAdvisories:
+        options = self._options
+        paths = [*options.advisories, *([options.grype] if options.grype else [])]
+        return open_advisories(Path(options.database) if options.database else None, [Path(path) for path in paths])
 
-        return open_advisories(self._options)
+    @functools.cached_property
+    def _vex(self) -> tuple[VexDocument, ...]:
+        documents: list[VexDocument] = []
+        for path in self._options.vex:
+            try:
+                documents += load_vex_files((path,))
+            except VexError as error:
+                self._vex_problems.append(str(error))
+        return tuple(documents)
+
+    def list_problems(self) -> list[str]:
+        """Return messages about VEX documents and records that could not be read; a scan with any is incomplete."""
+        problems = list(self._vex_problems)
+        if "_source" in self.__dict__:
+            problems += self._source.problems
+            hidden = self._source.unread - len(self._source.problems)
+            problems += [f"{hidden:,} more records could not be read"] if hidden > 0 else []
+        return problems
+
+    def close(self) -> None:
+        """Close the advisories if they are open."""
+        if "_source" in self.__dict__:
+            self._source.close()
 
     def assess_image(self, image: InspectedImage) -> VulnerabilityReport:
-        """Return the vulnerabilities of an image."""
-        return self._assess(image.content.packages, image.content.distribution)
+        """Return the vulnerabilities of an image. Without usable advisories, no package is assessed."""
+        content = image.content
+        subject = create_image_subject(
+            image.reference,
+            digests=tuple(filter(None, (image.digest, image.index_digest))),
+            platform=image.platform,
+            distribution=content.distribution,
+            packages=content.packages,
+        )
+        return self._assess(subject, find_fixed(content.packages, content.fixes))
 
     def assess_sbom(self, sbom: Sbom) -> VulnerabilityReport:
-        """Return the vulnerabilities of the packages in an SBOM."""
-        return self._assess(sbom.packages, sbom.distribution)
+        """Return the vulnerabilities of the packages in an SBOM. Without usable advisories, no package is assessed."""
+        return self._assess(create_sbom_subject(sbom), {})
 
-    def explain(self, package: Package, name: str, distribution: Distribution) -> tuple[MatchedRecord, ...]:
-        """Return the records about a vulnerability that name the package, with the reasons of those that do not apply."""
-        from kubekeep.vulnerabilities.matching.explain import explain_match  # noqa: PLC0415 - only for an explanation
+    def explain(self, package: Package, name: str, sbom: Sbom) -> tuple[MatchedRecord, ...]:
+        """Return the records about a vulnerability that name a package, with the reasons of those that do not apply.
 
-        return explain_match(package, name, distribution, self.source)
+        Raises DatabaseError and AdvisoryInputError.
+        """
+        return explain_match(
+            package,
+            name,
+            sbom.distribution,
+            self._source,
+            today=self._now.date(),
+            platform=sbom.subject.platform,
+        )
 
-    def _assess(self, packages: Sequence[Package], distribution: Distribution) -> VulnerabilityReport:
-        from kubekeep.vulnerabilities.matching.match import match_packages  # noqa: PLC0415 - only for a scan
+    def _assess(self, subject: VexSubject, fixed: Mapping[str, frozenset[str]]) -> VulnerabilityReport:
+        documents = self._vex
+        try:
+            source = self._source
+        except (DatabaseError, AdvisoryInputError) as error:
+            # The other checks of an image need no advisories.
+            return VulnerabilityReport(
+                not_assessed=(NotAssessed("", str(error), subject.packages, is_incomplete=True),)
+            )
+        report = match_packages(
+            subject.packages,
+            subject.distribution,
+            source,
+            today=self._now.date(),
+            platform=subject.platform,
+            fixed_by_changelog=fixed,
+        )
+        report = msgspec.structs.replace(report, not_assessed=(*report.not_assessed, *self._list_old(subject, source)))
+        return apply_vex(report, documents, subject=subject, today=self._now.date()) if documents else report
 
-        return match_packages(packages, distribution, self.source, today=dt.datetime.now(dt.UTC).date())
+    def _list_old(self, subject: VexSubject, source: OpenAdvisories) -> Iterator[NotAssessed]:
+        """Yield the packages whose advisories are older than the maximum age."""
+        maximum = self._options.maximum_age
+        if maximum is None:
+            return
+        states = source.get_states()
+        for state in list_old(states, maximum, self._now):
+            packages = tuple(
+                package
+                for package in subject.packages
+                if isinstance(queries := plan(package, subject.distribution, states), tuple)
+                and any(query.ecosystem == state.ecosystem for query in queries)
+            )
+            if packages:
+                yield NotAssessed(state.ecosystem, describe_old(state, maximum), packages, is_incomplete=True)

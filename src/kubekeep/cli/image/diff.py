@@ -73,4 +73,4 @@ def command(
         click.echo(f"gate {outcome}: {count} new of {fail_on_new.label} or above, limit 0", err=True)
         if count:
             sys.exit(_GATE_FAILED)
-    sys.exit(INCOMPLETE if comparison.not_assessed else 0)
+    sys.exit(INCOMPLETE if any(gap.is_incomplete for gap in comparison.not_assessed) else 0)

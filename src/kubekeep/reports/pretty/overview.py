@@ -15,7 +15,8 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, FrameworkSummary, UnreadInput
 from kubekeep.model.exception import ExceptionStatus
-from kubekeep.model.finding import Evidence, Finding, FindingKind, Status
+from kubekeep.model.finding import Cause, Evidence, Finding, FindingKind, Status
+from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
@@ -116,9 +117,12 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
 
 
 def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequence[Finding]) -> None:
-    figure = Span(f"compliance {percent(assessment.compliance)}", f"bold {score_style(assessment.compliance)}")
-    coverage = Span(f"coverage {percent(assessment.coverage)}", "yellow" if assessment.coverage < 100 else "")
-    terminal.line(Span(describe_input(assessment), "bold"), "  ", figure, " · ", coverage)
+    figures: list[Span | str] = []
+    if assessment.compliance is not None or not _has_only_vulnerabilities(assessment):
+        compliance = Span(f"compliance {percent(assessment.compliance)}", f"bold {score_style(assessment.compliance)}")
+        coverage = Span(f"coverage {percent(assessment.coverage)}", "yellow" if assessment.coverage < 100 else "")
+        figures = ["  ", compliance, " · ", coverage]
+    terminal.line(Span(describe_input(assessment), "bold"), *figures)
     counts = Counter(finding.priority.level for finding in findings)
     spans: list[Span | str] = []
     for level in LEVELS:
@@ -127,9 +131,19 @@ def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequen
             spans += [" · " if spans else "", Span(text, f"bold {level.colour}", whole=True)]
     if spans:
         terminal.line(count_noun(len(findings), "finding"), ": ", *spans)
+    elif assessment.status is Status.NOT_EVALUATED or assessment.unread:
+        terminal.line(Span("No findings in what was evaluated", "bold yellow"))
     else:
         terminal.line(Span("✔ No findings", "bold green"))
     terminal.line()
+
+
+def _has_only_vulnerabilities(assessment: Assessment) -> bool:
+    """Return True if no control was evaluated, only vulnerabilities: for an SBOM."""
+    return all(
+        is_vulnerability(summary.control) or (summary.reason is not None and summary.reason.cause is Cause.IRRELEVANT)
+        for summary in assessment.controls
+    )
 
 
 def _group_by_resource(findings: Iterable[Finding]) -> list[list[Finding]]:
@@ -264,6 +278,8 @@ def _shorten(text: str, room: int) -> str:
 
 def _write_frameworks(terminal: Terminal, assessment: Assessment) -> None:
     failed = {summary.control.slug for summary in assessment.controls if summary.status is Status.FAILED}
+    if _has_only_vulnerabilities(assessment):
+        return
     rows = [_framework_row(summary, failed) for summary in assessment.frameworks[:_FRAMEWORKS]]
     if not rows:
         return

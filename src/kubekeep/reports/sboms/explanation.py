@@ -39,9 +39,11 @@ def write_explanation(explanation: Explanation, stream: TextIO, options: ReportO
     for entry in explanation.packages:
         terminal.line()
         _write_package(terminal, entry, explanation.steps)
-    if explanation.not_assessed:
+    if any(gap.is_incomplete for gap in explanation.not_assessed):
         terminal.line()
     for gap in explanation.not_assessed:
+        if not gap.is_incomplete:
+            continue
         count = len(gap.packages)
         terminal.line(Span("! not assessed  ", "bold yellow"), f"{count} {gap.ecosystem}: {gap.reason}", hang=16)
 
@@ -116,7 +118,12 @@ def write_explanation_json(explanation: Explanation, stream: TextIO) -> None:
         "name": explanation.name,
         "packages": [_describe_package(entry, explanation.steps) for entry in explanation.packages],
         "notAssessed": [
-            {"ecosystem": gap.ecosystem, "reason": gap.reason, "packages": len(gap.packages)}
+            {
+                "ecosystem": gap.ecosystem,
+                "reason": gap.reason,
+                "packages": len(gap.packages),
+                "incomplete": gap.is_incomplete,
+            }
             for gap in explanation.not_assessed
         ],
     }

@@ -28,6 +28,8 @@ def write_image_comparison(comparison: ImageComparison, stream: TextIO, options:
     _write_changes(terminal, "+ NEW VULNERABILITIES", "bold red", comparison.added)
     _write_changes(terminal, "- RESOLVED VULNERABILITIES", "bold green", comparison.resolved)
     for gap in comparison.not_assessed:
+        if not gap.is_incomplete:
+            continue
         count = len(gap.packages)
         terminal.line(Span("! not assessed  ", "bold yellow"), f"{count} {gap.ecosystem}: {gap.reason}", hang=16)
     terminal.line(
@@ -79,7 +81,12 @@ def write_image_comparison_json(comparison: ImageComparison, stream: TextIO) -> 
             "unchanged": [_describe(entry) for change in comparison.unchanged for entry in change.new],
         },
         "notAssessed": [
-            {"ecosystem": gap.ecosystem, "reason": gap.reason, "packages": len(gap.packages)}
+            {
+                "ecosystem": gap.ecosystem,
+                "reason": gap.reason,
+                "packages": len(gap.packages),
+                "incomplete": gap.is_incomplete,
+            }
             for gap in comparison.not_assessed
         ],
     }

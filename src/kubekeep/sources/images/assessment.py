@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -12,28 +13,52 @@ from kubekeep.images.package_url import format_package_url
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.priority import Priority
+from kubekeep.vulnerabilities.options import VulnerabilityOptions
+from kubekeep.vulnerabilities.priority import prioritise
+from kubekeep.vulnerabilities.scanner import VulnerabilityScanner
+from kubekeep.vulnerabilities.upgrades import Upgrade, advise
 from kubekeep.vulnerabilities.vulnerability import NotAssessed, Vulnerability, VulnerabilityReport
 
 
+@contextlib.contextmanager
+def open_scanner(options: VulnerabilityOptions | None) -> Iterator[VulnerabilityScanner | None]:
+    """Yield a scanner with these options, which is closed at the end; None without options."""
+    if options is None:
+        yield None
+        return
+    with contextlib.closing(VulnerabilityScanner(options)) as scanner:
+        yield scanner
+
+
+def list_advisory_problems(scanner: VulnerabilityScanner | None) -> Iterator[UnreadInput]:
+    """Yield the advisories and VEX documents that could not be read."""
+    if scanner is not None:
+        yield from (UnreadInput(Location("advisories"), message) for message in scanner.list_problems())
+
+
+def list_unassessed(report: VulnerabilityReport, name: str) -> Iterator[UnreadInput]:
+    """Yield a part of the input that was not read for each group of packages that another database could assess."""
+    for gap in report.not_assessed:
+        if gap.is_incomplete:
+            count = len(gap.packages)
+            subject = f"{count} {gap.ecosystem}".rstrip()
+            yield UnreadInput(Location(name), f"{subject} package{'s' * (count != 1)} not assessed: {gap.reason}")
+
+
 def describe_assessment(report: VulnerabilityReport, packages: Sequence[Package]) -> dict[str, Any]:
-    """Return the fields `vulnerabilities` and `assessment` of a document that lists `packages` in this order."""
+    """Return the fields about vulnerabilities of a document that lists `packages` in this order."""
     numbers = {id(package): number for number, package in enumerate(packages)}
     return {
         "vulnerabilities": [
             describe_vulnerability(vulnerability) | {"packageNumber": numbers[id(vulnerability.package)]}
             for vulnerability in report.vulnerabilities
         ],
-        "assessment": {"notAssessed": [_describe_gap(gap) for gap in report.not_assessed]},
+        "upgrades": [_describe_upgrade(upgrade, numbers) for upgrade in advise(report)],
+        "assessment": {
+            "notAssessed": [_describe_gap(gap) for gap in report.not_assessed],
+            "statements": [msgspec.to_builtins(use) for use in report.vex],
+        },
     }
-
-
-def list_unassessed(report: VulnerabilityReport, name: str) -> Iterator[UnreadInput]:
-    """Yield a part of the input that was not read for each group of packages without an answer."""
-    for gap in report.not_assessed:
-        count = len(gap.packages)
-        yield UnreadInput(
-            Location(name), f"{count} {gap.ecosystem} package{'s' * (count > 1)} not assessed: {gap.reason}"
-        )
 
 
 def describe_vulnerability(vulnerability: Vulnerability) -> dict[str, Any]:
@@ -60,7 +85,7 @@ def describe_vulnerability(vulnerability: Vulnerability) -> dict[str, Any]:
     }
     return {
         "id": vulnerability.id,
-        "aliases": list(dict.fromkeys((*vulnerability.names[1:], *vulnerability.upstream))),
+        "aliases": list(vulnerability.names[1:]),
         "title": vulnerability.summary,
         "purl": format_package_url(package),
         "package": qualify_name(package),
@@ -80,9 +105,14 @@ def _describe_priority(priority: Priority) -> dict[str, Any]:
     return {"level": priority.level.label, "score": priority.score, "reasons": list(priority.reasons)}
 
 
+def _describe_upgrade(upgrade: Upgrade, numbers: Mapping[int, int]) -> dict[str, Any]:
+    return {}
+
+
 def _describe_gap(gap: NotAssessed) -> dict[str, Any]:
     return {
         "ecosystem": gap.ecosystem,
         "reason": gap.reason,
+        "incomplete": gap.is_incomplete,
         "packages": [format_package_url(package) for package in gap.packages],
     }

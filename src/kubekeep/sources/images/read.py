@@ -16,28 +16,30 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.sources.images.address import REGISTRY
-from kubekeep.sources.images.assessment import list_unassessed
+from kubekeep.sources.images.assessment import list_advisory_problems, list_unassessed, open_scanner
 from kubekeep.sources.images.document import create_resource
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
-from kubekeep.vulnerabilities.scanner import VulnerabilityScanner, create_scanner
+from kubekeep.vulnerabilities.scanner import VulnerabilityScanner
 
 
 def read_images(
     references: Iterable[str], options: ImageOptions, vulnerabilities: VulnerabilityOptions | None = None
 ) -> Iterator[Resource | UnreadInput]:
     """Yield the resource of each image, then the parts of it that could not be read or assessed."""
-    scanner = create_scanner(vulnerabilities)
-    for reference in references:
-        yield from _read_image(reference, reference, options, scanner)
+    with open_scanner(vulnerabilities) as scanner:
+        for reference in references:
+            yield from _read_image(reference, reference, options, scanner)
+        yield from list_advisory_problems(scanner)
 
 
 def read_registry_images(
     names: Iterable[str], options: ImageOptions, vulnerabilities: VulnerabilityOptions | None = None
 ) -> Iterator[Resource | UnreadInput]:
     """Yield the same for names of images in registries; a name never leads to a file or to another store."""
-    scanner = create_scanner(vulnerabilities)
-    for name in names:
-        yield from _read_image(f"{REGISTRY}{name}", name, options, scanner)
+    with open_scanner(vulnerabilities) as scanner:
+        for name in names:
+            yield from _read_image(f"{REGISTRY}{name}", name, options, scanner)
+        yield from list_advisory_problems(scanner)
 
 
 def _read_image(
@@ -46,11 +48,11 @@ def _read_image(
     shown_name = visible(name)
     try:
         image = inspect_image(reference, options, secrets=True)
-        report = None if scanner is None else scanner.assess_image(image)
     except KubekeepError as error:
         yield UnreadInput(Location(shown_name), str(error).removeprefix(f"{visible(reference)}: "))
         return
     # The working folder is shown to users, not traversed.
+    report = None if scanner is None else scanner.assess_image(image)
     today, base = dt.datetime.now(dt.UTC).date(), os.getcwd()  # noqa: PTH109
     yield create_resource(msgspec.structs.replace(image, reference=shown_name), base, today, report)
     if report is not None:

@@ -13,11 +13,16 @@ from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path
 from kubekeep.model.resource import FileType, Resource, Source
-from kubekeep.sources.images.assessment import describe_assessment, list_unassessed
+from kubekeep.sources.images.assessment import (
+    describe_assessment,
+    list_advisory_problems,
+    list_unassessed,
+    open_scanner,
+)
 from kubekeep.sources.images.document import API_VERSION, ImageLocations, describe_distribution, describe_package
 from kubekeep.sources.sboms.file import STDIN, read_document
 from kubekeep.sources.source import ReadContext
-from kubekeep.vulnerabilities.scanner import create_scanner
+from kubekeep.vulnerabilities.scanner import VulnerabilityScanner
 from kubekeep.vulnerabilities.vulnerability import VulnerabilityReport
 
 KIND: Final = "Sbom"
@@ -26,23 +31,30 @@ _FILE_TYPE: Final = FileType("sbom", "SBOM", fixed_files=("",))
 
 def read_sboms(paths: Iterable[str], context: ReadContext) -> Iterator[Resource | UnreadInput]:
     """Yield the resource of each document, then the parts of it that were not read or assessed."""
-    scanner = create_scanner(context.options.vulnerabilities)
+    with open_scanner(context.options.vulnerabilities) as scanner:
+        for path in paths:
+            yield from _read_sbom(path, context, scanner)
+        yield from list_advisory_problems(scanner)
+
+
+def _read_sbom(
+    path: str, context: ReadContext, scanner: VulnerabilityScanner | None
+) -> Iterator[Resource | UnreadInput]:
+    name = "standard input" if path == STDIN else display_path(path)
+    context.files += 1
+    try:
+        sbom = read_document(path, context.stdin)
+    except KubekeepError as error:
+        yield UnreadInput(Location(name), str(error).removeprefix(f"{name}: "))
+        return
+    report = None if scanner is None else scanner.assess_sbom(sbom)
     # The working folder is shown to users, not traversed.
     today, base = dt.datetime.now(dt.UTC).date(), os.getcwd()  # noqa: PTH109
-    for path in paths:
-        name = "standard input" if path == STDIN else display_path(path)
-        context.files += 1
-        try:
-            sbom = read_document(path, context.stdin)
-            report = None if scanner is None else scanner.assess_sbom(sbom)
-        except KubekeepError as error:
-            yield UnreadInput(Location(name), str(error).removeprefix(f"{name}: "))
-            continue
-        source = Source(name, base, _FILE_TYPE, 0, lazy_source_map=ImageLocations(name))
-        yield Resource(_build_document(sbom, name, today, report), source)
-        yield from (UnreadInput(Location(f"{name}!/{problem.path}"), problem.message) for problem in sbom.problems)
-        if report is not None:
-            yield from list_unassessed(report, name)
+    source = Source(name, base, _FILE_TYPE, 0, lazy_source_map=ImageLocations(name))
+    yield Resource(_build_document(sbom, name, today, report), source)
+    yield from (UnreadInput(Location(f"{name}!/{problem.path}"), problem.message) for problem in sbom.problems)
+    if report is not None:
+        yield from list_unassessed(report, name)
 
 
 def _build_document(sbom: Sbom, name: str, today: dt.date, report: VulnerabilityReport | None) -> dict[str, Any]:
