@@ -2,7 +2,8 @@
 
 The algorithm is `IsVulnerable` of https://ossf.github.io/osv-schema/#evaluation, with three additions. A listed version
 matches with another spelling too. Events that name the same version apply in an order that keeps the intervals of the
-record. An event that the scheme cannot read is above all versions, as in OSV's own tools: it never hides a match.
+record. An event that the scheme cannot read is above all versions, as in OSV's own tools: an unreadable fix leaves the
+range open, an unreadable start leaves it empty.
 """
 
 from __future__ import annotations

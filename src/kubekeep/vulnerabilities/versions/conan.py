@@ -18,7 +18,10 @@ class ConanPart:
     __slots__ = ("number", "text")
 
     def __init__(self, text: str) -> None:
-        self.number = int(text) if text.isascii() and text.isdigit() else None
+        try:
+            self.number: int | None = int(text)
+        except ValueError:
+            self.number = None
         self.text = text if self.number is None else str(self.number)
 
     def __eq__(self, other: object) -> bool:
