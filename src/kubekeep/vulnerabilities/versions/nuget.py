@@ -11,8 +11,9 @@ _IDENTIFIERS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
 _NUGET = re.compile(
     rf"[vV]?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-({_IDENTIFIERS}))?(?:\+(?:{_IDENTIFIERS}))?"
 )
+_NUMBER = re.compile(r"-?[0-9]+")
 _MAX_NUMBER = 2**31 - 1
-"""NuGet compares larger identifiers as texts."""
+"""NuGet compares identifiers beyond this number as texts."""
 
 
 class NugetScheme(VersionScheme):
@@ -32,7 +33,7 @@ class NugetScheme(VersionScheme):
 
 
 def _encode_identifier(identifier: str) -> tuple[int, int, str]:
-    if identifier.isdigit() and int(identifier) <= _MAX_NUMBER:
+    if _NUMBER.fullmatch(identifier) and abs(int(identifier)) <= _MAX_NUMBER:
         return 0, int(identifier), ""
     return 1, 0, identifier
 

@@ -55,16 +55,18 @@ _ECOSYSTEMS = {
 }
 _SCHEMES = {ecosystem.lower(): scheme for scheme, ecosystems in _ECOSYSTEMS.items() for ecosystem in ecosystems}
 
+_VENDORS = ("docker hardened images", "echo", "root", "tuxcare")
+
 
 def get_scheme(ecosystem: str) -> VersionScheme | None:
     """Return the scheme of an ecosystem with or without its release, as "Debian:12"; None if it is unknown.
 
-    "Root:Alpine:3.18" has the scheme of the ecosystem behind "Root:".
+    The packages of some vendors have the versions of the ecosystem behind the vendor, as "Root:Alpine:3.18".
     """
     name, _, release = ecosystem.partition(":")
-    if name.lower() == "root":
-        name = release.partition(":")[0]
     scheme = _SCHEMES.get(name.strip().lower())
+    if name.strip().lower() in _VENDORS:
+        scheme = _SCHEMES.get(release.partition(":")[0].strip().lower(), scheme)
     return _load(scheme) if scheme else None
 
 

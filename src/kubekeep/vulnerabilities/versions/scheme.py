@@ -10,6 +10,8 @@ MAX_LENGTH = 1024
 """Longer versions are invalid: no real version is longer, and parsing stays quick on hostile input."""
 
 _CACHED_KEYS = 1 << 14
+_CACHED_LENGTH = 64
+"""Longer versions are rare and their keys are large, so they are parsed each time."""
 _SHOWN_LENGTH = 60
 
 
@@ -33,7 +35,7 @@ class VersionScheme(abc.ABC):
 
         Raises InvalidVersionError.
         """
-        return self._cached_key(version)
+        return self._cached_key(version) if len(version) <= _CACHED_LENGTH else self._checked_key(version)
 
     def semver_key(self, version: str) -> Any:
         """Return the key for ranges of type SEMVER, which SemVer 2.0 orders in all ecosystems. Raises InvalidVersionError."""
