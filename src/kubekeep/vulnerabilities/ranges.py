@@ -102,16 +102,7 @@ class Timeline:
     def describe(self, version: str) -> tuple[str, str]:
         """Return the interval that contains the version as a text, and the last affected version if it ends with one."""
         place = self.get_place(version)
-        start: RangeEvent | None = None
-        end: RangeEvent | None = None
-        for event in self._events:
-            if event.kind == "introduced":
-                if start is None and place >= event.place:
-                    start = event
-            elif _closes(event, place):
-                start = end = None
-            elif start:
-                end = end or event
+        start, end = self._find_interval(place)
         parts = [f">= {start.text}"] if start and start.place != _LOWEST else []
         if end:
             parts.append(f"{'<' if end.kind == 'fixed' else '<='} {end.text}")
@@ -123,6 +114,20 @@ class Timeline:
         """Yield the `fixed` events above the version, lowest first."""
         place = self.get_place(version)
         return (event for event in self._events if event.kind == "fixed" and place < event.place < _HIGHEST)
+
+    def _find_interval(self, place: VersionPlace) -> tuple[RangeEvent | None, RangeEvent | None]:
+        """Return the events that start and end the interval with an affected place; None for an open end."""
+        start: RangeEvent | None = None
+        end: RangeEvent | None = None
+        for event in self._events:
+            if event.kind == "introduced":
+                if start is None and place >= event.place:
+                    start = event
+            elif _closes(event, place):
+                start = end = None
+            elif start:
+                end = end or event
+        return start, end
 
     def get_place(self, text: str) -> VersionPlace:
         """Return the place of a version; one that cannot be read is above all others."""

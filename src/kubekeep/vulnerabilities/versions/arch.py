@@ -14,8 +14,10 @@ from kubekeep.vulnerabilities.versions.scheme import VersionScheme
 _SEGMENT = re.compile(r"([^0-9A-Za-z]*)([0-9]+|[A-Za-z]+|$)")
 _VERSION = re.compile(r"(?:([0-9]*):)?(.*?)(?:-([^-]*))?", re.DOTALL)
 
-Segments = tuple[tuple[int, bool, str], ...]
-"""Per segment: the length of the separator before it, True for a number, and its text without leading zeros."""
+VersionSegment = tuple[int, bool, int, str]
+"""Length of the separator before the segment, True for a number, length of the number, text without leading zeros."""
+
+Segments = tuple[VersionSegment, ...]
 
 
 class PacmanScheme(VersionScheme):
@@ -38,7 +40,8 @@ def _split(text: str) -> Segments:
     for separator, segment in _SEGMENT.findall(text):
         is_number = segment[:1].isdigit()
         if separator or segment:
-            segments.append((len(separator), is_number, segment.lstrip("0") if is_number else segment))
+            text = segment.lstrip("0") if is_number else segment
+            segments.append((len(separator), is_number, len(text) if is_number else 0, text))
     return tuple(segments)
 
 
@@ -62,30 +65,26 @@ def _compare_segments(first: Segments, second: Segments) -> int:
     return _order_rest(first[len(second)])
 
 
-def _order_rest(segment: tuple[int, bool, str]) -> int:
+def _order_rest(segment: VersionSegment) -> int:
     """Return 1 if a version that continues with the segment is after one that ends: letters at once are a pre-release."""
-    separator, is_number, text = segment
+    separator, is_number, _, text = segment
     return -1 if separator == 0 and text and not is_number else 1
 
 
-def _compare_segment(one: tuple[int, bool, str], other: tuple[int, bool, str]) -> int:
+def _compare_segment(one: VersionSegment, other: VersionSegment) -> int:
     is_end, is_other_end = _is_end(one), _is_end(other)
-    if is_end or is_other_end:
-        # Behind separators, the end is before a number and after letters.
-        if is_end and is_other_end:
-            return 0
-        return (-1 if other[1] else 1) if is_end else (1 if one[1] else -1)
-    if one[0] != other[0]:
-        return -1 if one[0] < other[0] else 1
-    if one[1] != other[1]:
+    if is_end and is_other_end:
+        return 0
+    # Behind separators, the end is before a number and after letters.
+    if is_end:
+        return -1 if other[1] else 1
+    if is_other_end:
         return 1 if one[1] else -1
-    if one[1] and len(one[2]) != len(other[2]):
-        return -1 if len(one[2]) < len(other[2]) else 1
-    return -1 if one[2] < other[2] else 1
+    return -1 if one < other else 1
 
 
-def _is_end(segment: tuple[int, bool, str]) -> bool:
-    return not segment[1] and not segment[2]
+def _is_end(segment: VersionSegment) -> bool:
+    return not segment[1] and not segment[3]
 
 
 PACMAN = PacmanScheme()

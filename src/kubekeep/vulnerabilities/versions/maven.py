@@ -34,10 +34,10 @@ class MavenScheme(VersionScheme):
     name = "Maven"
 
     def _parse(self, version: str) -> Any:
-        return functools.cmp_to_key(_compare)(_Parser().parse(version.lower()))
+        return functools.cmp_to_key(_compare)(_MavenParser().parse(version.lower()))
 
 
-class _Parser:
+class _MavenParser:
     """Splits a version into levels."""
 
     def __init__(self) -> None:
