@@ -21,7 +21,6 @@ VersionPlace = tuple[Any, ...]
 
 _LOWEST: VersionPlace = (0,)
 _HIGHEST: VersionPlace = (2,)
-_EVENT_KINDS = ("introduced", "fixed", "last_affected", "limit")
 _CLOSES_FORMER, _INTRODUCES, _CLOSES = range(3)
 
 
@@ -77,7 +76,7 @@ class Timeline:
     def __init__(self, affected_range: VersionRange, order: Callable[[str], Any]) -> None:
         self.type = affected_range.type
         self._order = order
-        events = [*self._list_events(affected_range)]
+        events = list(self._list_events(affected_range))
         self._limits = [event for event in events if event.kind == "limit"]
         events = [event for event in events if event.kind != "limit"]
         ranked = [
@@ -138,8 +137,12 @@ class Timeline:
 
     def _list_events(self, affected_range: VersionRange) -> Iterator[RangeEvent]:
         for event in affected_range.events:
-            for kind in _EVENT_KINDS:
-                text = getattr(event, kind)
+            for kind, text in (
+                ("introduced", event.introduced),
+                ("fixed", event.fixed),
+                ("last_affected", event.last_affected),
+                ("limit", event.limit),
+            ):
                 if text:
                     yield RangeEvent(kind, text, _LOWEST if text == "0" else self.get_place(text))
 
