@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kubekeep.vulnerabilities.advisory import AffectedVersions, VersionEvent, VersionRange
 from kubekeep.vulnerabilities.ranges import IncomparableVersion, RangeMatch, match_range
@@ -220,7 +222,13 @@ def test_ranges_of_type_semver(ecosystem: str, events: str, version: str, is_aff
         ("npm", "", "it is empty"),
         ("Go", "(devel)", "it is a development build"),
         ("Go", "devel go1.27-abcdef Mon Jan 1", "it is a development build"),
+        ("Go", "go1.27-devel_abcdef", "it is a development build"),
         ("Packagist", "dev-main", "it is a branch"),
+        ("Maven", "${project.version}", "it is a variable"),
+        ("Maven", "${log4j2.version}", "it is a variable"),
+        ("Maven", "LATEST", "it has no number"),
+        ("PyPI", "unknown", "it has no number"),
+        ("ConanCenter", "system", "it has no number"),
         ("Alpine:v3.20", "1.2.3foo", "apk versions are digits"),
         ("Hackage", "1.0-beta", "expected only numbers"),
         ("npm", "1" * 5000, "it has 5000 characters"),
@@ -254,6 +262,32 @@ def test_one_comparable_range_decides_only_a_match() -> None:
 )
 def test_events_without_order_are_above_all_versions(events: str, version: str, expected: RangeMatch | None) -> None:
     assert match("npm", version, events) == expected
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from(["introduced", "fixed", "last_affected"]), st.integers(0, 9)),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda event: event[1],
+)
+
+
+@settings(max_examples=300, deadline=None, database=None)
+@given(events=EVENTS, limits=st.lists(st.integers(1, 9), max_size=2), version=st.integers(0, 10))
+def test_random_events_apply_as_in_the_pseudocode(
+    events: list[tuple[str, int]], limits: list[int], version: int
+) -> None:
+    vulnerable = False
+    for kind, number in sorted(events, key=lambda event: event[1]):
+        if kind == "introduced" and version >= number:
+            vulnerable = True
+        elif (kind == "fixed" and version >= number) or (kind == "last_affected" and version > number):
+            vulnerable = False
+    expected = vulnerable and (not limits or any(version < limit for limit in limits))
+    built = [VersionEvent(**{kind: f"{number}.0.0" if number else "0"}) for kind, number in events]
+    built += [VersionEvent(limit=f"{limit}.0.0") for limit in limits]
+    result = match("npm", f"{version}.0.0", VersionRange("SEMVER", tuple(built)))
+    assert isinstance(result, RangeMatch) == expected
 
 
 def test_an_event_with_two_fields_is_two_events() -> None:

@@ -31,7 +31,7 @@ class ApkScheme(VersionScheme):
     def explain_unordered(self, version: str) -> str:
         """Return the reason if the version is invalid, although apk-tools would order it."""
         if self.key(version)[-1][0] != _INVALID:
-            return ""
+            return super().explain_unordered(version)
         return str(self.invalid(version, "apk versions are digits, a letter, _suffixes, ~hash and -r with a number"))
 
     def _parse(self, version: str) -> Any:

@@ -48,7 +48,7 @@ class ComposerScheme(VersionScheme):
     def explain_unordered(self, version: str) -> str:
         """Return the reason if the version is a branch."""
         if not self._normalise(version.strip()).startswith("dev-"):
-            return ""
+            return super().explain_unordered(version)
         return str(self.invalid(version, "it is a branch, which has no place among the releases"))
 
     def _parse(self, version: str) -> Any:

@@ -13,7 +13,8 @@ from kubekeep.vulnerabilities.versions.scheme import VersionScheme
 from kubekeep.vulnerabilities.versions.semver import SEMVER, SemverKey
 
 _TOOLCHAIN = re.compile(r"([0-9]+)(?:\.([0-9]+)(?:\.([0-9]+))?)?(?:(alpha|beta|rc)([0-9]+))?")
-_SUFFIX = re.compile(r"[ +-].*", re.DOTALL)
+_SUFFIX = re.compile(r"[ +-].*|b[0-9]+$", re.DOTALL)
+"""Of toolchains of vendors, and of releases with BoringCrypto, as go1.18.1b7."""
 _DEVELOPMENT = re.compile(r"\(?(?:go\s*)?devel\b.*|unknown|\(unknown\)", re.DOTALL)
 _FIRST_LANGUAGE_VERSION = 21
 _LANGUAGE = -1
@@ -33,9 +34,9 @@ class GoScheme(VersionScheme):
         return (*key[:4], 1, ()) if key[4] == _LANGUAGE else key
 
     def _parse(self, version: str) -> SemverKey:
-        if _DEVELOPMENT.fullmatch(version):
-            raise self.invalid(version, "it is a development build")
         is_toolchain = version.startswith("go")
+        if _DEVELOPMENT.fullmatch(version) or (is_toolchain and "devel" in version):
+            raise self.invalid(version, "it is a development build")
         match = _TOOLCHAIN.fullmatch(_SUFFIX.sub("", version[2:]) if is_toolchain else version)
         if match:
             return _parse_toolchain(match)

@@ -9,6 +9,8 @@ from kubekeep.vulnerabilities.versions.scheme import VersionScheme
 
 _SEGMENTS = re.compile(r"~|\^|[A-Za-z]+|[0-9]+")
 _VERSION = re.compile(r"(?:([0-9]*):)?(.*?)(?:-([^-]*))?", re.DOTALL)
+_NO_EPOCH = "(none):"
+"""Output of rpm's query formats for a package without an epoch."""
 _TILDE, _END, _CARET, _LETTERS, _NUMBER = "\x01", "\x02", "\x03", "\x04", "\x05"
 
 
@@ -38,7 +40,7 @@ class RpmScheme(VersionScheme):
     name = "rpm"
 
     def _parse(self, version: str) -> Any:
-        match = _VERSION.fullmatch(version)
+        match = _VERSION.fullmatch(version.removeprefix(_NO_EPOCH))
         epoch, upstream, release = match.groups() if match else ("", version, None)
         if not upstream:
             raise self.invalid(version, "the version is empty")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import functools
+import re
 from typing import Any
 
 MAX_LENGTH = 1024
@@ -13,6 +14,7 @@ _CACHED_KEYS = 1 << 14
 _CACHED_LENGTH = 64
 """Longer versions are rare and their keys are large, so they are parsed each time."""
 _SHOWN_LENGTH = 60
+_DIGIT = re.compile("[0-9]")
 
 
 class InvalidVersionError(ValueError):
@@ -54,9 +56,13 @@ class VersionScheme(abc.ABC):
         """Return True if both are the same version, perhaps with another spelling. Raises InvalidVersionError."""
         return bool(self.key(first) == self.key(second))
 
-    def explain_unordered(self, version: str) -> str:  # noqa: ARG002 - schemes with such versions override this
-        """Return the reason if a version has a key but no place among the releases, as a branch; else an empty text."""
-        return ""
+    def explain_unordered(self, version: str) -> str:
+        """Return the reason if a version has a key but names no release, as "latest" or a branch; else an empty text."""
+        if "$" in version:
+            return str(self.invalid(version, "it is a variable"))
+        if _DIGIT.search(version):
+            return ""
+        return str(self.invalid(version, "it has no number"))
 
     def invalid(self, version: str, reason: str) -> InvalidVersionError:
         """Return the error for a version that this scheme cannot order."""
