@@ -13,6 +13,7 @@ _ECOSYSTEMS = {
         "Alpine",
         "BellSoft Hardened Containers",
         "Chainguard",
+        "CleanStart",
         "MinimOS",
         "Wolfi",
     ),
