@@ -223,6 +223,7 @@ def test_ranges_of_type_semver(ecosystem: str, events: str, version: str, is_aff
         ("Go", "(devel)", "it is a development build"),
         ("Go", "devel go1.27-abcdef Mon Jan 1", "it is a development build"),
         ("Go", "go1.27-devel_abcdef", "it is a development build"),
+        ("Go", "v0.0.0-00010101000000-000000000000", "it is a placeholder for a replaced module"),
         ("Packagist", "dev-main", "it is a branch"),
         ("Maven", "${project.version}", "it is a variable"),
         ("Maven", "${log4j2.version}", "it is a variable"),

@@ -16,6 +16,7 @@ _TOOLCHAIN = re.compile(r"([0-9]+)(?:\.([0-9]+)(?:\.([0-9]+))?)?(?:(alpha|beta|r
 _SUFFIX = re.compile(r"[ +-].*|b[0-9]+$", re.DOTALL)
 """Of toolchains of vendors, and of releases with BoringCrypto, as go1.18.1b7."""
 _DEVELOPMENT = re.compile(r"\(?(?:go\s*)?devel\b.*|unknown|\(unknown\)", re.DOTALL)
+_PLACEHOLDER = "0.0.0-00010101000000-000000000000"
 _FIRST_LANGUAGE_VERSION = 21
 _LANGUAGE = -1
 
@@ -24,6 +25,12 @@ class GoScheme(VersionScheme):
     """The order of module and toolchain versions. A development build has none."""
 
     name = "Go"
+
+    def explain_unordered(self, version: str) -> str:
+        """Return the reason if the version is the placeholder that Go writes for replaced modules."""
+        if version.removeprefix("v").startswith(_PLACEHOLDER):
+            return str(self.invalid(version, "it is a placeholder for a replaced module"))
+        return super().explain_unordered(version)
 
     def semver_key(self, version: str) -> Any:
         """Return the key for ranges of type SEMVER; toolchain versions as in the Go vulnerability database.
