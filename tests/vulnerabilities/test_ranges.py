@@ -295,3 +295,10 @@ def test_an_event_with_two_fields_is_two_events() -> None:
     affected_range = VersionRange("ECOSYSTEM", (VersionEvent(introduced="1.0.0", fixed="1.0.2"),))
     assert match("npm", "1.0.1", affected_range) == RangeMatch(">= 1.0.0, < 1.0.2", "1.0.2")
     assert match("npm", "1.0.2", affected_range) is None
+
+
+def test_records_with_very_many_events_are_evaluated() -> None:
+    events = "; ".join(f">= {number}.0.0; < {number}.5.0" for number in range(1, 5000))
+    assert match("npm", "2500.1.0", events) == RangeMatch(">= 2500.0.0, < 2500.5.0", "2500.5.0")
+    assert match("npm", "1.1.0", events, ">= 0") == RangeMatch(">= 1.0.0, < 1.5.0")
+    assert match("npm", "2500.6.0", events) is None

@@ -21,6 +21,8 @@ VersionPlace = tuple[Any, ...]
 
 _LOWEST: VersionPlace = (0,)
 _HIGHEST: VersionPlace = (2,)
+_MAX_FIXES = 100
+"""Fixes of a record to check; records have few, and each check reads all events."""
 _CLOSES_FORMER, _INTRODUCES, _CLOSES = range(3)
 
 
@@ -205,7 +207,7 @@ def _find_fix(
     for group in (matching, timelines):
         for range_type in dict.fromkeys(timeline.type for timeline in group):
             fixes = [fix for timeline in group if timeline.type == range_type for fix in timeline.list_fixes(version)]
-            for fix in sorted(fixes, key=lambda event: event.place):
+            for fix in sorted(fixes, key=lambda event: event.place)[:_MAX_FIXES]:
                 if fix.text not in listed_versions and not any(other.contains(fix.text) for other in timelines):
                     return fix.text
     return ""
