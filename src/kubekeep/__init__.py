@@ -21,6 +21,7 @@ _MODULES = {
     "Resource": "kubekeep.model.resource",
     "Severity": "kubekeep.model.severity",
     "Status": "kubekeep.model.finding",
+    "VulnerabilityOptions": "kubekeep.vulnerabilities.options",
     "render": "kubekeep.api",
     "scan": "kubekeep.api",
     "scan_cluster": "kubekeep.api",

@@ -10,6 +10,7 @@ from kubekeep.model.finding import Status as Status
 from kubekeep.model.location import Location as Location
 from kubekeep.model.resource import Resource as Resource
 from kubekeep.model.severity import Severity as Severity
+from kubekeep.vulnerabilities.options import VulnerabilityOptions as VulnerabilityOptions
 
 __all__ = [
     "Assessment",
@@ -21,6 +22,7 @@ __all__ = [
     "Resource",
     "Severity",
     "Status",
+    "VulnerabilityOptions",
     "render",
     "scan",
     "scan_cluster",

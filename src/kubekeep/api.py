@@ -26,6 +26,7 @@ from kubekeep.reports.format import ReportOptions
 from kubekeep.sources.images.settings import select_read_options
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan as scan_request
+from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
 __all__ = ["render", "scan", "scan_cluster", "scan_request"]
 
@@ -43,21 +44,25 @@ def scan(  # noqa: PLR0913 - one argument per option
     kubernetes_version: str = "",
     provider: Provider | None = None,
     snapshot: bool = False,
+    vulnerabilities: VulnerabilityOptions | None = None,
     stdin: BinaryIO | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Assessment:
     """Scan files, folders, charts, kustomizations, URLs or images (`image:nginx:1.29`) and return the assessment.
 
     `-` is `stdin`. Without names, all controls of the library are evaluated. `exceptions` and `custom_rules` are files
-    or folders. With `snapshot`, the files contain all objects of one cluster. `on_progress` receives the number of
+    or folders. With `snapshot`, the files contain all objects of one cluster. With `vulnerabilities`, the packages of
+    images and of SBOMs (`sbom:image.cdx.json`) are compared with these advisories. `on_progress` receives the number of
     resources read so far. Raises KubekeepError for unknown names and versions, and for unreadable rules or exceptions;
     files that cannot be read are in `Assessment.unread`.
     """
     if not paths:
         raise RequestError("scan() requires a path; use scan_cluster() for a live cluster")
     names = tuple([os.fspath(path) for path in paths])
-    source = ScanInput(paths=names, snapshot=snapshot, read=select_read_options(names))
+    read = msgspec.structs.replace(select_read_options(names), vulnerabilities=vulnerabilities)
+    source = ScanInput(paths=names, snapshot=snapshot, read=read)
     rules = _rules(frameworks, controls, exclude_controls, params, custom_rules, provider)
+    rules = msgspec.structs.replace(rules, vulnerabilities=vulnerabilities is not None)
     evaluation = _evaluation(exceptions, kubernetes_version)
     return scan_request(ScanRequest(source, rules, evaluation), stdin=stdin, on_progress=on_progress)
 

@@ -6,7 +6,9 @@ The order of Maven is not transitive for a few unusual versions, such as "1", "1
 from __future__ import annotations
 
 import functools
+import itertools
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from kubekeep.vulnerabilities.versions.scheme import VersionScheme
@@ -25,7 +27,7 @@ _SUBLIST: VersionPart = (_LIST, "")
 _EMPTY_PARTS: tuple[VersionPart, ...] = ((_NUMBER, 0), (_TEXT, _RELEASE))
 
 Levels = tuple[tuple[VersionPart, ...], ...]
-"""The lists of a version: each list but the last ends with the next one."""
+"""The lists of a version: each list but the last ends with _SUBLIST, which stands for the next one."""
 
 
 class MavenScheme(VersionScheme):
@@ -63,7 +65,8 @@ class _MavenParser:
                 level.pop()
         while len(self.levels) > 1 and not self.levels[-1]:
             self.levels.pop()
-        return tuple(tuple(level) for level in self.levels)
+        *former, last = self.levels
+        return (*((*level, _SUBLIST) for level in former), tuple(last))
 
     def _add_run(self, run: str) -> None:
         """Add digits or text; a change between both is as a hyphen."""
@@ -90,36 +93,25 @@ def _read(run: str) -> VersionPart:
 
 
 def _compare(first: Levels, second: Levels) -> int:
-    if first == second:
-        return 0
-    for depth in range(max(len(first), len(second))):
-        parts, other_parts = _list_parts(first, depth), _list_parts(second, depth)
-        for index in range(max(len(parts), len(other_parts))):
-            if index >= len(parts):
-                order = -_compare_to_nothing(other_parts[index], second, depth)
-            elif index >= len(other_parts):
-                order = _compare_to_nothing(parts[index], first, depth)
-            else:
-                part, other = parts[index], other_parts[index]
-                order = (part > other) - (part < other)
-            if order:
-                return order
-        if not (parts and other_parts and parts[-1] == other_parts[-1] == _SUBLIST):
-            return 0
+    for depth, (parts, other_parts) in enumerate(zip(first, second, strict=False)):
+        if parts == other_parts:
+            continue
+        for part, other in zip(parts, other_parts, strict=False):
+            if part != other:
+                return -1 if part < other else 1
+        if len(parts) > len(other_parts):
+            return _compare_to_nothing([parts[len(other_parts) :], *first[depth + 1 :]])
+        return -_compare_to_nothing([other_parts[len(parts) :], *second[depth + 1 :]])
     return 0
 
 
-def _list_parts(levels: Levels, depth: int) -> tuple[VersionPart, ...]:
-    return (*levels[depth], _SUBLIST) if depth + 1 < len(levels) else levels[depth]
-
-
-def _compare_to_nothing(part: VersionPart, levels: Levels, depth: int) -> int:
-    """Compare a part with a missing one: a positive number is after it, "alpha" before it."""
-    parts = [part for level in levels[depth + 1 :] for part in level] if part == _SUBLIST else [part]
-    for kind, value in parts:
-        order = (value > 0) if kind == _NUMBER else (value > _RELEASE) - (value < _RELEASE)
-        if order:
-            return int(order)
+def _compare_to_nothing(levels: Iterable[tuple[VersionPart, ...]]) -> int:
+    """Compare the rest of a version with a missing one: a positive number is after it, "alpha" before it."""
+    for kind, value in itertools.chain.from_iterable(levels):
+        if kind != _LIST:
+            order = (value > 0) if kind == _NUMBER else (value > _RELEASE) - (value < _RELEASE)
+            if order:
+                return int(order)
     return 0
 
 

@@ -1,0 +1,145 @@
+"""Verdicts on the vulnerabilities that documents list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubekeep.model.finding import Cause, Finding, FindingKind, Status
+from kubekeep.model.resource import Resource
+from kubekeep.model.severity import Severity
+from kubekeep.posture.known_vulnerabilities import NO_VULNERABILITIES, VulnerabilityEvaluator
+from kubekeep.posture.priority import prioritise
+
+
+def make_entry(name: str = "CVE-2024-1", package: str = "openssl", number: int = 0, **fields: Any) -> dict[str, Any]:
+    entry = {
+        "id": name,
+        "aliases": ["GHSA-aaaa-bbbb-cccc"],
+        "title": "Overflow",
+        "package": package,
+        "version": "1.0",
+        "severity": "High",
+        "score": 7.5,
+        "fixedVersion": "1.1",
+        "fixState": "fixed",
+        "priority": {"level": "High", "score": 8.0, "reasons": ["fixed in 1.1"]},
+        "packageNumber": number,
+    }
+    return entry | fields
+
+
+def make_resource(*entries: dict[str, Any], gaps: tuple[dict[str, Any], ...] = (), **fields: Any) -> Resource:
+    document = {
+        "apiVersion": "image.kubekeep.io/v1",
+        "kind": "ContainerImage",
+        "metadata": {"name": "shop:1"},
+        "packages": [{"purl": f"pkg:deb/debian/{entry['package']}@1.0"} for entry in entries],
+        "vulnerabilities": list(entries),
+        "assessment": {"notAssessed": list(gaps)},
+    }
+    return Resource(document | fields, None)
+
+
+def evaluate(*resources: Resource) -> tuple[VulnerabilityEvaluator, dict[tuple[int, str], Any]]:
+    evaluator = VulnerabilityEvaluator()
+    return evaluator, {(position, slug): verdict for position, slug, verdict in evaluator.evaluate(resources)}
+
+
+def test_each_vulnerability_fails_with_its_packages() -> None:
+    evaluator, verdicts = evaluate(
+        make_resource(make_entry(), make_entry(package="libssl3", number=1), make_entry("CVE-2024-2", number=0))
+    )
+    assert set(verdicts) == {(0, "cve-2024-1"), (0, "cve-2024-2")}
+    verdict = verdicts[0, "cve-2024-1"]
+    assert verdict.status is Status.FAILED
+    assert [(evidence.path, evidence.fix, evidence.message) for evidence in verdict.evidence] == [
+        ("packages[0].version", '"1.1"', "openssl 1.0: fixed in 1.1"),
+        ("packages[1].version", '"1.1"', "libssl3 1.0: fixed in 1.1"),
+    ]
+    control = next(control for control in evaluator.controls if control.slug == "cve-2024-1")
+    assert control.ids == ("CVE-2024-1", "GHSA-aaaa-bbbb-cccc")
+    assert control.fix == "Upgrade openssl to 1.1, libssl3 to 1.1."
+    assert (control.level, prioritise(control).score) == (Severity.HIGH, 8.0)
+
+
+def test_resource_without_vulnerabilities_passes_as_a_whole() -> None:
+    _, verdicts = evaluate(make_resource())
+    assert {slug: verdict.status for (_, slug), verdict in verdicts.items()} == {NO_VULNERABILITIES.slug: Status.PASSED}
+
+
+def test_packages_without_advisories_are_not_evaluated() -> None:
+    gap = {"ecosystem": "Debian", "reason": "no data", "packages": ["pkg:deb/debian/a@1"], "incomplete": True}
+    _, verdicts = evaluate(make_resource(gaps=(gap,)))
+    verdict = verdicts[0, NO_VULNERABILITIES.slug]
+    assert verdict.status is Status.NOT_EVALUATED
+    assert verdict.reason is not None
+    assert (verdict.reason.cause, verdict.reason.text) == (
+        Cause.DECLINED,
+        "packages not assessed: 1 Debian: no data",
+    )
+    # Packages that no source of advisories covers do not hide a clean result.
+    _, verdicts = evaluate(make_resource(gaps=(gap | {"incomplete": False},)))
+    assert verdicts[0, NO_VULNERABILITIES.slug].status is Status.PASSED
+
+
+def test_document_without_comparison_gets_no_verdict() -> None:
+    resource = make_resource()
+    document = {key: value for key, value in resource.object.items() if key != "vulnerabilities"}
+    assert evaluate(Resource(document, None))[1] == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("not_affected", Status.PASSED),
+        ("fixed", Status.PASSED),
+        ("affected", Status.FAILED),
+        ("under_investigation", Status.FAILED),
+    ],
+)
+def test_vex_statements_suppress(status: str, expected: Status) -> None:
+    vex = {"status": status, "justification": "component_not_present", "origin": "shop.openvex.json"}
+    _, verdicts = evaluate(make_resource(make_entry(vex=vex)))
+    verdict = verdicts[0, "cve-2024-1"]
+    assert verdict.status is expected
+    assert (verdict.evidence[0].exception is not None) is (expected is Status.PASSED)
+    assert ((0, NO_VULNERABILITIES.slug) in verdicts) is (expected is Status.PASSED)
+
+
+@pytest.mark.parametrize(
+    ("severity", "score", "expected"),
+    [
+        ("Critical", 9.8, 9.8),
+        ("Critical", None, 9.0),
+        ("Low", 0.5, 1.0),
+        ("Unknown", None, 0.0),
+        # A vendor rates lower than the vector.
+        ("Low", 9.8, 1.0),
+    ],
+)
+def test_scores_agree_with_severities(severity: str, score: float | None, expected: float) -> None:
+    evaluator, _ = evaluate(make_resource(make_entry(severity=severity, score=score)))
+    assert evaluator.controls[0].severity == expected
+    assert evaluator.controls[0].level is Severity.from_score(expected)
+
+
+def test_vulnerability_in_two_resources_has_the_higher_rating() -> None:
+    evaluator, verdicts = evaluate(
+        make_resource(make_entry(severity="Low", score=2.0, priority={"level": "Low", "score": 2.0})),
+        make_resource(make_entry(aliases=["OTHER-1"], fixedVersion="1.2")),
+    )
+    assert {slug for _, slug in verdicts} == {"cve-2024-1"}
+    (control,) = evaluator.controls
+    assert control.severity == 7.5
+    assert control.ids == ("CVE-2024-1", "GHSA-aaaa-bbbb-cccc", "OTHER-1")
+    assert control.fix == "Upgrade openssl to 1.1. Upgrade openssl to 1.2."
+
+
+def test_kind_of_findings() -> None:
+    evaluator, verdicts = evaluate(make_resource(make_entry()))
+    finding = Finding.from_failure(
+        evaluator.controls[0], make_resource(make_entry()), verdicts[0, "cve-2024-1"].evidence
+    )
+    assert (finding.kind, finding.id, finding.has_fix) == (FindingKind.VULNERABILITY, "CVE-2024-1", True)
