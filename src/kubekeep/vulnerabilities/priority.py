@@ -1,0 +1,58 @@
+"""Priority of vulnerabilities: the order in which to fix them. The formula is in docs/scores.md. No I/O."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kubekeep.model.priority import Priority
+from kubekeep.model.severity import Severity
+from kubekeep.vulnerabilities.severity.cvss import rate
+from kubekeep.vulnerabilities.source import ExploitSignal
+from kubekeep.vulnerabilities.vulnerability import FixState, Vulnerability, VulnerabilityRating
+
+_SCORES: Final = {Severity.CRITICAL: 9.5, Severity.HIGH: 8.0, Severity.MEDIUM: 5.5, Severity.LOW: 2.0}
+"""Scores of levels without a number: about the middle of their bands."""
+_LIKELY: Final = 0.1
+"""EPSS from which exploitation is likely enough to raise the priority; about the top 6 % of all CVEs."""
+_PROBABLE: Final = 0.5
+"""EPSS from which exploitation is more likely than not: the priority is at least high."""
+_MAX_ESTIMATED: Final = 8.9
+"""Highest score that a probability alone can cause; only known exploitation makes a finding critical."""
+_TOPS: Final = {Severity.CRITICAL: 10.0, Severity.HIGH: 8.9, Severity.MEDIUM: 6.9, Severity.LOW: 3.9}
+"""Highest scores of the levels."""
+
+
+def prioritise(vulnerability: Vulnerability) -> Priority:
+    """Return the priority: severity, raised by known or likely exploitation, and within its level by a fix."""
+    rating = vulnerability.rating
+    score = rating.score if rating.score is not None else _SCORES.get(rating.level, 0.0)
+    score, reasons = _add_exploitation(score, vulnerability.signal)
+    level = rate(score)
+    if vulnerability.fixed_version:
+        if level:
+            score = max(score, min(score + 0.5, _TOPS[level]))
+        reasons.append(f"fixed in {vulnerability.fixed_version}")
+    elif vulnerability.fix_state in (FixState.NOT_FIXED, FixState.WILL_NOT_FIX):
+        reasons.append("no fix is available")
+    reasons.append(_describe_severity(rating))
+    return Priority(level, round(score, 1), reasons=tuple(reasons))
+
+
+def _add_exploitation(score: float, signal: ExploitSignal) -> tuple[float, list[str]]:
+    """Return the raised score and the reasons."""
+    reasons = []
+    if signal.known_exploited:
+        score = max(score, 9.0) + (0.5 if signal.ransomware else 0.0)
+        used = ", used by ransomware" if signal.ransomware else ""
+        reasons.append(f"known to be exploited since {signal.known_exploited}{used}")
+    if signal.epss is not None and signal.epss >= _LIKELY:
+        raised = max(score + 1, 7.0) if signal.epss >= _PROBABLE else score + 1
+        score = max(score, min(raised, _MAX_ESTIMATED))
+        reasons.append(f"exploited within 30 days with a probability of {signal.epss:.0%} (EPSS)")
+    return min(score, 10.0), reasons
+
+
+def _describe_severity(rating: VulnerabilityRating) -> str:
+    if not rating.level:
+        return "the severity is unknown"
+    return f"severity {rating.level.label.lower()}" + (f" ({rating.score})" if rating.score is not None else "")

@@ -1,0 +1,110 @@
+"""A package that was not compared is never reported as free of vulnerabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from kubekeep.images.package import Distribution
+from kubekeep.vulnerabilities.advisory import Advisory
+from tests.vulnerabilities.matching.records import build_record, scan
+
+RECORDS = [
+    build_record("GHSA-1: npm a <2"),
+    build_record("GHSA-2: PyPI a <2"),
+    build_record("GHSA-3: Packagist a/b <2"),
+    build_record("DEBIAN-CVE-2024-1000: Debian:12 a <2"),
+]
+
+
+@pytest.mark.parametrize(
+    ("package", "distribution", "reason", "is_incomplete"),
+    [
+        # Data that another database has.
+        ("pkg:gem/a@1", Distribution(""), "the database has no advisories for RubyGems: run `kubekeep db update RubyGems`", True),
+        ("pkg:deb/debian/a@1?distro=debian-13", Distribution(""), "the database has no advisories for Debian:13: run `kubekeep db update Debian`", True),
+        ("pkg:deb/ubuntu/a@1?distro=ubuntu-24.04", Distribution(""), "the database has no advisories for Ubuntu:24.04:LTS: run `kubekeep db update Ubuntu`", True),
+        ("pkg:rpm/rocky/a@1?distro=rocky-9.4", Distribution(""), "the database has no advisories for Rocky Linux:9: run `kubekeep db update 'Rocky Linux'`", True),
+        ("pkg:rpm/amzn/a@1?distro=amzn-2023", Distribution(""), "the database has no advisories for Amazon Linux:2023: OSV has none; a database of Grype has them", True),
+        # An unknown distribution.
+        ("pkg:deb/debian/a@1", Distribution(""), "the release of debian is unknown", True),
+        ("pkg:deb/a@1", Distribution(""), "the distribution of the package is unknown", True),
+        ("pkg:deb/raspbian/a@1?distro=raspbian-12", Distribution(""), "no advisories are known for the distribution raspbian", True),
+        ("pkg:alpm/arch/a@1", Distribution("arch"), "no advisories are known for the distribution arch", True),
+        ("pkg:deb/debian/a@1", Distribution("ubuntu", "24.04"), "the release of debian is unknown", True),
+        ("pkg:apk/alpine/a@1?distro=debian-12", Distribution(""), "debian has no packages of the type apk", True),
+        # Packages that no database can answer for.
+        ("pkg:npm/a", Distribution(""), "the version is unknown", False),
+        ("pkg:deb/debian/a?distro=debian-12", Distribution(""), "the version is unknown", False),
+        ("pkg:generic/nginx@1.25.3", Distribution(""), "no advisories exist for packages of the type generic", False),
+        ("pkg:conda/numpy@1.26", Distribution(""), "no advisories exist for packages of the type conda", False),
+        ("pkg:oci/nginx@sha256:0", Distribution(""), "an image is assessed by its packages", False),
+        # Versions that cannot be ordered, of packages that records name.
+        ("pkg:composer/a/b@dev-master", Distribution(""), "cannot be compared with GHSA-3: ", False),
+        ("pkg:npm/a@latest", Distribution(""), "cannot be compared with GHSA-1: ", False),
+    ],
+)  # fmt: skip
+def test_reason(package: str, distribution: Distribution, reason: str, *, is_incomplete: bool) -> None:
+    report = scan(package, RECORDS, distribution)
+    assert report.vulnerabilities == ()
+    (gap,) = report.not_assessed
+    assert gap.reason.startswith(reason)
+    assert gap.is_incomplete is is_incomplete
+    assert [entry.name for entry in gap.packages] == [package.partition("@")[0].partition("?")[0].rpartition("/")[2]]
+
+
+@pytest.mark.parametrize("package", ["pkg:npm/b@1.0.0", "pkg:npm/a@2.0.0", "pkg:deb/debian/b@1?distro=debian-12"])
+def test_assessed_without_vulnerabilities(package: str) -> None:
+    report = scan(package, RECORDS)
+    assert (report.vulnerabilities, report.not_assessed) == ((), ())
+
+
+@pytest.mark.parametrize("records", [[], RECORDS[:1]])
+def test_source_without_data_never_gives_an_empty_report(records: Sequence[Advisory]) -> None:
+    packages = ["pkg:pypi/a@1", "pkg:golang/a.b/c@v1", "pkg:deb/debian/a@1?distro=debian-12", "pkg:cargo/a@1"]
+    report = scan(packages, records)
+    assert sum(len(gap.packages) for gap in report.not_assessed) == len(packages)
+    assert all(gap.is_incomplete for gap in report.not_assessed)
+
+
+def test_packages_with_one_reason_are_listed_together() -> None:
+    report = scan(["pkg:gem/b@1", "pkg:gem/a@1", "pkg:generic/x@1", "pkg:npm/a@1.0.0"], RECORDS)
+    assert [(gap.ecosystem, [entry.name for entry in gap.packages]) for gap in report.not_assessed] == [
+        ("RubyGems", ["a", "b"]),
+        ("", ["x"]),
+    ]
+    assert [entry.id for entry in report.vulnerabilities] == ["GHSA-1"]
+
+
+def test_listed_version_of_an_ecosystem_without_an_order() -> None:
+    records = [build_record("X-1: CleanStart a =1.0"), build_record("X-2: CleanStart a <2")]
+    report = scan("pkg:apk/cleanstart/a@1.0?distro=cleanstart-1", records)
+    assert [entry.id for entry in report.vulnerabilities] == ["X-1"]
+    assert [gap.reason for gap in report.not_assessed] == [
+        "cannot be compared with X-2: no order of versions is known for CleanStart"
+    ]
+
+
+def _broken(**fields: Any) -> Advisory:
+    return msgspec.structs.replace(build_record("X-1: npm a <2"), **fields)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        _broken(affected=()),
+        _broken(database_specific={"severity": ["HIGH"], "cwe_ids": "CWE-1"}),
+        _broken(summary="", details="x" * 100_000),
+        build_record(
+            "X-1: npm a <2", affected=[{"package": {"ecosystem": "npm", "name": "a"}, "versions": ["?" * 5000]}]
+        ),
+        build_record("X-1: npm a <not-a-version"),
+    ],
+)
+def test_strange_records_end_in_a_report(record: Advisory) -> None:
+    report = scan("pkg:npm/a@1.0.0", record, extra=["npm"])
+    assert len(report.vulnerabilities) <= 1
+    assert report.not_assessed == ()
