@@ -53,7 +53,7 @@ class NoQuery(msgspec.Struct, frozen=True):
     is_incomplete: bool = False
 
 
-_ECOSYSTEMS: Final = {
+ECOSYSTEMS: Final = {
     "bioconductor": "Bioconductor",
     "bitnami": "Bitnami",
     "cargo": "crates.io",
@@ -88,7 +88,7 @@ def build_queries(package: Package, distribution: Distribution) -> tuple[Package
     """Return the questions about a package, of which at least one needs an answer."""
     if is_distribution_type(package.type):
         return _build_distribution_query(package, distribution)
-    ecosystem = _ECOSYSTEMS.get(package.type)
+    ecosystem = ECOSYSTEMS.get(package.type)
     if ecosystem is None:
         return _explain_type(package)
     if not package.version:

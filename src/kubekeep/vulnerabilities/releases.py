@@ -87,7 +87,7 @@ def _resolve(kind: str, namespace: str, stated: str, distribution: Distribution)
     system = _choose_system(namespace, stated, distribution)
     if not system.id:
         return "the distribution of the package is unknown"
-    types, build = _SYSTEMS.get(system.id, (kind, None))
+    types, build = SYSTEMS.get(system.id, (kind, None))
     if build is None:
         return f"no advisories are known for the distribution {system.id}"
     if types != kind:
@@ -281,7 +281,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-_SYSTEMS: Final[dict[str, tuple[str, Callable[[Distribution], DistributionRelease | None]]]] = {
+SYSTEMS: Final[dict[str, tuple[str, Callable[[Distribution], DistributionRelease | None]]]] = {
     "almalinux": ("rpm", _build_major("AlmaLinux")),
     "alpaquita": ("apk", _build_exact("Alpaquita")),
     "alpine": ("apk", _build_alpine),

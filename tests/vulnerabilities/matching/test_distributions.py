@@ -276,3 +276,24 @@ def test_pro_is_noted() -> None:
     record = build_record("UBUNTU-CVE-2024-1000: Ubuntu:Pro:22.04:LTS foo <2+esm1")
     report = scan(f"pkg:deb/ubuntu/foo@1?{U22}", record)
     assert report.vulnerabilities[0].notes == ("the fix needs a subscription to Ubuntu Pro",)
+
+
+@pytest.mark.parametrize(
+    ("stated", "architecture", "expected"),
+    [
+        ("x86_64", "x86_64", "ELSA-1 2"),
+        ("x86_64", "aarch64", "none"),
+        (["x86_64", "aarch64"], "aarch64", "ELSA-1 2"),
+        ("x86_64", "noarch", "ELSA-1 2"),
+        (None, "aarch64", "ELSA-1 2"),
+        (5, "aarch64", "ELSA-1 2"),
+    ],
+)
+def test_architecture_of_record(stated: object, architecture: str, expected: str) -> None:
+    entry = {
+        "package": {"ecosystem": "Oracle Linux:9", "name": "foo"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "2"}]}],
+        "ecosystem_specific": {"architecture": stated},
+    }
+    record = build_record("ELSA-1: Oracle~Linux:9 foo <2", affected=[entry])
+    assert summarise(scan(f"pkg:rpm/ol/foo@1?distro=ol-9.4&arch={architecture}", record)) == expected

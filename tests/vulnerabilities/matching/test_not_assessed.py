@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from kubekeep.images.package import Distribution
+from kubekeep.vulnerabilities import ecosystems, releases
 from kubekeep.vulnerabilities.advisory import Advisory
+from kubekeep.vulnerabilities.versions.registry import get_scheme
 from tests.vulnerabilities.matching.records import build_record, scan
 
 RECORDS = [
@@ -79,13 +81,18 @@ def test_packages_with_one_reason_are_listed_together() -> None:
     assert [entry.id for entry in report.vulnerabilities] == ["GHSA-1"]
 
 
-def test_listed_version_of_an_ecosystem_without_an_order() -> None:
-    records = [build_record("X-1: CleanStart a =1.0"), build_record("X-2: CleanStart a <2")]
-    report = scan("pkg:apk/cleanstart/a@1.0?distro=cleanstart-1", records)
-    assert [entry.id for entry in report.vulnerabilities] == ["X-1"]
-    assert [gap.reason for gap in report.not_assessed] == [
-        "cannot be compared with X-2: no order of versions is known for CleanStart"
-    ]
+@pytest.mark.parametrize("kind", sorted(ecosystems.ECOSYSTEMS))
+def test_versions_of_each_type_have_an_order(kind: str) -> None:
+    assert get_scheme(ecosystems.ECOSYSTEMS[kind])
+
+
+@pytest.mark.parametrize("identifier", sorted(releases.SYSTEMS))
+def test_versions_of_each_distribution_have_an_order(identifier: str) -> None:
+    _, build = releases.SYSTEMS[identifier]
+    release = build(Distribution(identifier, "22.04"))
+    assert release
+    assert release.label in release.names or release.applies(release.label)
+    assert get_scheme(release.ecosystem)
 
 
 def _broken(**fields: Any) -> Advisory:

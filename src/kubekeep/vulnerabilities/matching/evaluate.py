@@ -150,7 +150,7 @@ def _explain_other(package: Package, entry: Evaluation) -> str:
     ecosystem = entry.affected.package.ecosystem or entry.query.ecosystem
     if not release.applies(ecosystem):
         return f"the record is about {ecosystem}, and the package is of {release.label}"
-    reason = _explain_purl(package, entry.affected, entry.name)
+    reason = _explain_purl(package, entry.affected, entry.name) or _explain_architecture(package, entry.affected)
     if not reason and package.type == "rpm":
         reason = explain_module(package, entry.version, entry.record, entry.affected)
         if not reason and entry.query.ecosystem == "Oracle Linux":
@@ -169,12 +169,22 @@ def _explain_purl(package: Package, affected: AffectedVersions, name: QueryName)
     if architecture in ("source", "src"):
         is_source = name.is_source or package.source is None or package.source.name == package.name
         return "" if is_source else f"the record is about the source package {named.name}"
+    return _compare_architectures(package, [architecture])
+
+
+def _explain_architecture(package: Package, affected: AffectedVersions) -> str:
+    stated = (affected.ecosystem_specific or {}).get("architecture")
+    names = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
+    return _compare_architectures(package, [name for name in names if isinstance(name, str)])
+
+
+def _compare_architectures(package: Package, names: Sequence[str]) -> str:
     actual = dict(package.qualifiers).get("arch", "")
     # Packages without code of a machine are built once for all architectures.
     independent = ("", "all", "any", "noarch")
-    if architecture in independent or actual in independent or architecture == actual:
+    if not names or actual in independent or any(name in independent or name == actual for name in names):
         return ""
-    return f"the record is about the architecture {architecture}, and the package is of {actual}"
+    return f"the record is about the architecture {' or '.join(names)}, and the package is of {actual}"
 
 
 def _choose_entries(query: PackageQuery, entries: Sequence[Evaluation]) -> Sequence[Evaluation]:
@@ -244,11 +254,9 @@ def _compare(package: Package, entry: Evaluation, context: Context) -> Evaluatio
 
 def _match(affected: AffectedVersions, version: str, query: PackageQuery) -> RangeMatch | IncomparableVersion | None:
     scheme = get_scheme(affected.package.ecosystem or query.ecosystem)
-    if scheme is not None:
-        return match_range(affected, version, scheme)
-    if version in affected.versions:
-        return RangeMatch(f"listed version {version}")
-    return IncomparableVersion(f"no order of versions is known for {query.ecosystem}")
+    if scheme is None:
+        return IncomparableVersion(f"no order of versions is known for {query.ecosystem}")
+    return match_range(affected, version, scheme)
 
 
 def _names_revisions(affected: AffectedVersions) -> bool:

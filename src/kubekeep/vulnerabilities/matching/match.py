@@ -32,7 +32,9 @@ GRYPE_ONLY: Final = frozenset(("Amazon Linux", "CentOS", "Fedora", "Oracle Linux
 """Ecosystems that only a database of Grype has."""
 
 
-class _Gap(msgspec.Struct, frozen=True):
+class AssessmentGap(msgspec.Struct, frozen=True):
+    """The reason why a package has no answer. is_incomplete: as in NotAssessed."""
+
     ecosystem: str
     reason: str
     is_incomplete: bool
@@ -55,11 +57,11 @@ def match_packages(
     """
     context = Context(today, complete_platform(platform, distribution), used_symbols)
     states = source.get_states()
-    gaps: dict[_Gap, list[Package]] = {}
+    gaps: dict[AssessmentGap, list[Package]] = {}
     queries: list[tuple[Package, tuple[PackageQuery, ...]]] = []
     for package in packages:
         result = plan(package, distribution, states)
-        if isinstance(result, _Gap):
+        if isinstance(result, AssessmentGap):
             gaps.setdefault(result, []).append(package)
         else:
             queries.append((package, result))
@@ -81,20 +83,22 @@ def match_packages(
 
 def plan(
     package: Package, distribution: Distribution, states: Mapping[str, SourceState]
-) -> tuple[PackageQuery, ...] | _Gap:
+) -> tuple[PackageQuery, ...] | AssessmentGap:
     """Return the questions about a package that the source can answer, or the reason why there is none."""
     result = build_queries(package, distribution)
     if isinstance(result, NoQuery):
-        return _Gap(result.ecosystem, result.reason, result.is_incomplete)
+        return AssessmentGap(result.ecosystem, result.reason, result.is_incomplete)
     if is_installed_by_distribution(package, distribution):
-        return _Gap(result[0].ecosystem, "a package of the distribution contains it and is assessed instead", False)
+        return AssessmentGap(
+            result[0].ecosystem, "a package of the distribution contains it and is assessed instead", False
+        )
     for query in result:
         if query.is_optional:
             continue
         state = states.get(query.ecosystem)
         label = query.release.label if query.release else query.ecosystem
         if state is None or (query.release and not any(map(query.release.applies, state.releases))):
-            return _Gap(query.ecosystem, f"the database has no advisories for {label}: {_advise(query)}", True)
+            return AssessmentGap(query.ecosystem, f"the database has no advisories for {label}: {_advise(query)}", True)
     return tuple(query for query in result if query.ecosystem in states)
 
 
@@ -195,12 +199,14 @@ def _drop_covered(groups: Sequence[Group]) -> list[Group]:
     return kept
 
 
-def _list_incomparable(evaluations: Iterable[Evaluation]) -> Iterator[_Gap]:
+def _list_incomparable(evaluations: Iterable[Evaluation]) -> Iterator[AssessmentGap]:
     """Yield the reasons for comparisons that were not possible, once for each record that no other entry answers."""
     matched = {entry.record.id for entry in evaluations if entry.match}
     for entry in evaluations:
         if entry.is_incomparable and entry.record.id not in matched:
-            yield _Gap(entry.query.ecosystem, f"cannot be compared with {entry.record.id}: {entry.reason}", False)
+            yield AssessmentGap(
+                entry.query.ecosystem, f"cannot be compared with {entry.record.id}: {entry.reason}", False
+            )
 
 
 def _add_signals(vulnerabilities: Sequence[Vulnerability], source: AdvisorySource) -> list[Vulnerability]:
@@ -254,7 +260,7 @@ def _order(vulnerability: Vulnerability) -> tuple[int, bool, float, str, str, st
     )
 
 
-def _list_not_assessed(gaps: Mapping[_Gap, Sequence[Package]]) -> tuple[NotAssessed, ...]:
+def _list_not_assessed(gaps: Mapping[AssessmentGap, Sequence[Package]]) -> tuple[NotAssessed, ...]:
     return tuple(
         NotAssessed(gap.ecosystem, gap.reason, tuple(sorted(packages, key=identify)), gap.is_incomplete)
         for gap, packages in sorted(
