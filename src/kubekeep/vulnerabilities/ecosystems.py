@@ -81,6 +81,7 @@ _SPELLED: Final = frozenset(("CRAN", "Bioconductor", "Hackage", "Julia", "Maven"
 """Ecosystems in which names that differ in case are different packages, and package URLs keep the case."""
 _SUBJECTS: Final = frozenset(("docker", "oci"))
 """Types of images, which contain packages and are none."""
+_SIGNED_KERNEL: Final = re.compile(r"linux-signed(?:-(?:amd64|arm64|i386))?(-(?!amd64|arm64|i386).+)?")
 _BINARY_REBUILD: Final = re.compile(r"\+b\d+$")
 
 
@@ -170,10 +171,18 @@ def _list_deb_names(package: Package) -> tuple[QueryName, ...]:
     if version == package.version:
         # A rebuild of the binary package (`+b1`) has no source version of its own.
         version = _BINARY_REBUILD.sub("", version)
-    source = QueryName(package.source.name, version, is_source=True)
+    source = QueryName(*_unsign(package.source.name, version), is_source=True)
     if source.name == package.name:
         return (source,)
     return source, QueryName(package.name, package.version)
+
+
+def _unsign(name: str, version: str) -> tuple[str, str]:
+    """Return the source package of a signed kernel, which advisories name: `linux-signed-amd64 6.1.76+1` is `linux 6.1.76-1`."""
+    match = _SIGNED_KERNEL.fullmatch(name)
+    if not match:
+        return name, version
+    return f"linux{match[1] or ''}", version if "-" in version else version.replace("+", "-", 1)
 
 
 def _list_apk_names(package: Package) -> tuple[QueryName, ...]:

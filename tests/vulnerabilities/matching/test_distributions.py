@@ -46,6 +46,9 @@ DEBIAN = (
     (f"pkg:deb/debian/zlib1g@1:1.2.13.dfsg-1+b1?{D12} from zlib@1:1.2.13.dfsg-1", "CVE-2024-1000: Debian:12 zlib <1:1.2.13.dfsg-1", "none"),
     (f"pkg:deb/debian/bash@5.2.15-2+b7?{D12}", "CVE-2024-1000: Debian:12 bash <5.2.15-2+deb12u1", "CVE-2024-1000 5.2.15-2+deb12u1"),
     (f"pkg:deb/debian/bash@5.2.15-2+b7?{D12} from bash@5.2.15-2+b7", "CVE-2024-1000: Debian:12 bash =5.2.15-2", "CVE-2024-1000"),
+    # Signed kernels are built from another source package.
+    (f"pkg:deb/debian/linux-image-6.1.0-18-amd64@6.1.76-1?{D12} from linux-signed-amd64@6.1.76+1", "CVE-2024-1000: Debian:12 linux <6.1.82-1", "CVE-2024-1000 6.1.82-1"),
+    (f"pkg:deb/debian/linux-image-6.1.0-18-amd64@6.1.82-1?{D12} from linux-signed-amd64@6.1.82+1", "CVE-2024-1000: Debian:12 linux <6.1.82-1", "none"),
     # Epochs.
     (f"pkg:deb/debian/zlib1g@1.2.13-1?{D12}&epoch=1", "CVE-2024-1000: Debian:12 zlib1g <1:1.2.13-1", "none"),
     (f"pkg:deb/debian/zlib1g@1.2.13-1?{D12}", "CVE-2024-1000: Debian:12 zlib1g <1:1.2.13-1", "CVE-2024-1000 1:1.2.13-1"),
@@ -69,6 +72,7 @@ UBUNTU = (
     (f"pkg:deb/ubuntu/curl@7.81.0-1ubuntu1.14?{U22}", "UBUNTU-CVE-2024-1000: Ubuntu:22.04 curl <8", "CVE-2024-1000 8"),
     ("pkg:deb/ubuntu/curl@8.12.1-3?distro=ubuntu-25.04", "UBUNTU-CVE-2024-1000: Ubuntu:25.04 curl <8.12.1-3ubuntu1", "CVE-2024-1000 8.12.1-3ubuntu1"),
     ("pkg:deb/ubuntu/curl@8.12.1-3?distro=noble", "UBUNTU-CVE-2024-1000: Ubuntu:24.04:LTS curl <9", "CVE-2024-1000 9"),
+    (f"pkg:deb/ubuntu/linux-image-6.8.0-1010-aws@6.8.0-1010.10?{U24} from linux-signed-aws@6.8.0-1010.10", "UBUNTU-CVE-2024-1000: Ubuntu:24.04:LTS linux-aws <6.8.0-1011.11 & Ubuntu:24.04:LTS linux <6.8.0-40.40", "CVE-2024-1000 6.8.0-1011.11"),
     # Ubuntu Pro: versions with +esm are compared with its records.
     (f"pkg:deb/ubuntu/tomcat9@9.0.58-1ubuntu0.1+esm1?{U22}", "UBUNTU-CVE-2024-1000: Ubuntu:Pro:22.04:LTS tomcat9 <9.0.58-1ubuntu0.1+esm2", "CVE-2024-1000 9.0.58-1ubuntu0.1+esm2"),
     (f"pkg:deb/ubuntu/tomcat9@9.0.58-1ubuntu0.1+esm2?{U22}", "UBUNTU-CVE-2024-1000: Ubuntu:Pro:22.04:LTS tomcat9 <9.0.58-1ubuntu0.1+esm2 & Ubuntu:22.04:LTS tomcat9 all", "none"),

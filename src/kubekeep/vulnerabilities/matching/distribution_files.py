@@ -17,9 +17,7 @@ _DEBIAN: Final = re.compile(
     r"|share/rubygems-integration|share/maven-repo|share/java|share/perl5)/"
 )
 """Folders that only packages of Debian and Ubuntu write; `pip` and `gem` write below /usr/local and /var/lib."""
-_RED_HAT: Final = re.compile(
-    r"/?usr/(?:lib(?:64)?/python\d+(?:\.\d+)?/site-packages|share/(?:gems|java|maven-repo)|lib/node_modules/npm)/"
-)
+_RED_HAT: Final = re.compile(r"/?usr/(?:lib(?:64)?/python\d+(?:\.\d+)?/site-packages|share/(?:gems|java|maven-repo))/")
 """The same of the family of Red Hat, where `pip` writes below /usr/local."""
 _RED_HAT_IDS: Final = frozenset(("almalinux", "amzn", "centos", "fedora", "ol", "rhel", "rocky"))
 
