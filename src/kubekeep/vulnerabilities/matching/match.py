@@ -143,7 +143,9 @@ def _keep_newest(records: Sequence[Advisory]) -> list[Advisory]:
     for record in records:
         newest[record.id] = max(newest.get(record.id, ""), record.modified)
     kept: list[Advisory] = []
-    for record in sorted(records, key=lambda entry: entry.id):
+    # Records of the same id and time need an order that does not depend on the source.
+    is_ambiguous = len(newest) < len(records)
+    for record in sorted(records, key=lambda entry: (entry.id, msgspec.json.encode(entry) if is_ambiguous else b"")):
         if record.modified == newest[record.id] and record not in kept[-5:]:
             kept.append(record)
     withdrawn = {record.id for record in kept if record.withdrawn}
