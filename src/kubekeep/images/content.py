@@ -70,11 +70,12 @@ class ContentProblem(msgspec.Struct, frozen=True, gc=False):
 
 
 class FixedVulnerabilities(msgspec.Struct, frozen=True, gc=False):
-    """The vulnerabilities that an entry of a changelog names: source package, its version, and CVEs."""
+    """One version of a source package in a changelog: the CVEs that it fixes, and those whose fix it reverts."""
 
     source: str
     version: str
-    names: tuple[str, ...]
+    fixed: tuple[str, ...] = ()
+    reverted: tuple[str, ...] = ()
 
 
 class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

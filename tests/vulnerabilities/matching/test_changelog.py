@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
 
+from kubekeep.images.catalog import debian_changelog
+from kubekeep.images.catalog.debian_changelog import parse_changelog
+from kubekeep.images.content import LayerFile
 from kubekeep.images.sbom.identity import identify
-from kubekeep.vulnerabilities import changelog
-from kubekeep.vulnerabilities.changelog import list_fixed, parse_changelog
+from kubekeep.vulnerabilities.changelog import find_fixed, list_fixed
 from tests.vulnerabilities.matching.records import build_package, build_record, scan
 
 SAMPLE = (Path(__file__).parent / "changelogs" / "expat").read_bytes()
@@ -18,9 +21,9 @@ LATEST = "2.5.0-1+deb12u1"
 def test_entries_of_a_real_changelog() -> None:
     entries = parse_changelog(SAMPLE)
     assert len(entries) == SAMPLE.count(b"urgency=")
-    assert entries[0].package == "expat"
+    assert entries[0].source == "expat"
     assert entries[0].version == LATEST
-    assert entries[0].fixed == {"CVE-2024-45490", "CVE-2024-45491", "CVE-2024-45492"}
+    assert entries[0].fixed == ("CVE-2024-45490", "CVE-2024-45491", "CVE-2024-45492")
 
 
 @pytest.mark.parametrize(
@@ -37,7 +40,7 @@ def test_entries_of_a_real_changelog() -> None:
     ],
 )
 def test_entries_up_to_the_installed_version_count(version: str, cve: str, *, is_fixed: bool) -> None:
-    assert (cve in list_fixed(SAMPLE, version)) is is_fixed
+    assert (cve in list_fixed(parse_changelog(SAMPLE), version)) is is_fixed
 
 
 def _write(*bullets: str, version: str = "1.0-2") -> bytes:
@@ -67,32 +70,43 @@ def _write(*bullets: str, version: str = "1.0-2") -> bytes:
     ],
 )
 def test_text_of_an_entry(bullet: str, *, is_fixed: bool) -> None:
-    assert ("CVE-2024-1000" in list_fixed(_write(bullet), "1.0-2")) is is_fixed
+    assert ("CVE-2024-1000" in list_fixed(parse_changelog(_write(bullet)), "1.0-2")) is is_fixed
 
 
 def test_later_entries_count_more() -> None:
     fixed = _write("Fix CVE-2024-1000", version="1.0-1")
     reverted = _write("Revert the patch for CVE-2024-1000", version="1.0-2")
     again = _write("Fix CVE-2024-1000 correctly", version="1.0-3")
-    assert not list_fixed(reverted + fixed, "1.0-2")
-    assert list_fixed(reverted + fixed, "1.0-1")
-    assert list_fixed(again + reverted + fixed, "1.0-3")
+    assert not list_fixed(parse_changelog(reverted + fixed), "1.0-2")
+    assert list_fixed(parse_changelog(reverted + fixed), "1.0-1")
+    assert list_fixed(parse_changelog(again + reverted + fixed), "1.0-3")
 
 
 def test_points_of_an_entry_are_separate() -> None:
     entry = parse_changelog(_write("Fix CVE-2024-1000", "CVE-2024-1001 is not fixed"))[0]
-    assert entry.fixed == {"CVE-2024-1000"}
+    assert entry.fixed == ("CVE-2024-1000",)
 
 
 @pytest.mark.parametrize("content", [b"", b"CVE-2024-1000", b"\xff\xfe (1) x;", b"a (\n b; " * 1000])
 def test_other_content_has_no_entries(content: bytes) -> None:
-    assert list_fixed(content, "1") == frozenset()
+    assert list_fixed(parse_changelog(content), "1") == frozenset()
 
 
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(changelog, "MAX_SIZE", 10)
+    monkeypatch.setattr(debian_changelog, "MAX_SIZE", 10)
     with pytest.raises(ValueError, match="more than 10"):
         parse_changelog(SAMPLE)
+
+
+def test_catalogue_reads_compressed_changelogs() -> None:
+    path = "usr/share/doc/libexpat1/changelog.Debian.gz"
+    record = debian_changelog.read(LayerFile(path, gzip.compress(SAMPLE)))
+    assert record is not None
+    package = build_package(PACKAGE)
+    assert "CVE-2024-45490" in find_fixed([package], record.fixes)[identify(package)]
+    assert find_fixed([build_package("pkg:deb/debian/x@1?distro=debian-12 from x@1")], record.fixes) == {}
+    for content in (b"", SAMPLE, gzip.compress(SAMPLE)[:100], gzip.compress(b"no changelog")):
+        assert debian_changelog.read(LayerFile(path, content)) is None
 
 
 PACKAGE = "pkg:deb/debian/libexpat1@2.5.0-1%2Bdeb12u1?distro=debian-12 from expat@2.5.0-1+deb12u1"
@@ -100,7 +114,7 @@ PACKAGE = "pkg:deb/debian/libexpat1@2.5.0-1%2Bdeb12u1?distro=debian-12 from expa
 
 def test_fixed_vulnerability_stays_visible() -> None:
     record = build_record("DEBIAN-CVE-2024-45490: Debian:12 expat <2.6.3-1")
-    named = {identify(build_package(PACKAGE)): list_fixed(SAMPLE, LATEST)}
+    named = {identify(build_package(PACKAGE)): list_fixed(parse_changelog(SAMPLE), LATEST)}
     (vulnerability,) = scan(PACKAGE, record, fixed_by_changelog=named).vulnerabilities
     assert vulnerability.vex is not None
     assert (vulnerability.vex.status, vulnerability.vex.origin) == ("fixed", "Debian changelog")
@@ -111,7 +125,7 @@ def test_fixed_vulnerability_stays_visible() -> None:
 
 def test_notice_is_fixed_only_with_all_its_flaws() -> None:
     record = build_record("DSA-1-1: Debian:12 expat <2.6.3-1", upstream=["CVE-2024-45490", "CVE-2099-10000"])
-    named = {identify(build_package(PACKAGE)): list_fixed(SAMPLE, LATEST)}
+    named = {identify(build_package(PACKAGE)): list_fixed(parse_changelog(SAMPLE), LATEST)}
     (vulnerability,) = scan(PACKAGE, record, fixed_by_changelog=named).vulnerabilities
     assert vulnerability.vex is None
     assert vulnerability.notes[-1].endswith("names CVE-2024-45490 as fixed")
