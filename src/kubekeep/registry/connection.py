@@ -170,7 +170,7 @@ class RegistryConnection:
             raise RegistryError(f"{self.registry} returned an invalid address: {error}") from error
         if url.scheme not in self._schemes or not url.host or not is_port(url.port):
             raise RegistryError(f"{self.registry} redirects to {url.scheme}://{url.host}: not followed")
-        if is_address(url.host) and not self._is_registry(url):
+        if is_address(url.host) and not self.is_registry(url):
             self._check_redirect(url.host)
         return url
 
@@ -246,7 +246,7 @@ class RegistryConnection:
     def _follow(self, method: str, url: httpx2.URL, content: bytes | None, headers: dict[str, str]) -> httpx2.Response:
         for _ in range(_REDIRECTS):
             credentials = (
-                {"Authorization": self._authorization} if self._authorization and self._is_registry(url) else {}
+                {"Authorization": self._authorization} if self._authorization and self.is_registry(url) else {}
             )
             response = self._send(
                 self._client.build_request(method, url, content=content, headers=headers | credentials)
@@ -295,7 +295,7 @@ class RegistryConnection:
                 host = info["host"]
             elif event == "connection.connect_tcp.complete" and host == url.raw_host.decode():
                 address = info["return_value"].get_extra_info("server_addr")[0]
-                if self._is_registry(url):
+                if self.is_registry(url):
                     self._is_public = parse_address(address).is_global
                 else:
                     try:
@@ -342,7 +342,8 @@ class RegistryConnection:
         if reason:
             raise RegistryError(f"{self.registry}: {reason}")
 
-    def _is_registry(self, url: httpx2.URL) -> bool:
+    def is_registry(self, url: httpx2.URL) -> bool:
+        """Return True for an address of the registry, which may receive credentials."""
         return (url.scheme, url.host, url.port) == (self.root.scheme, self.root.host, self.root.port)
 
 

@@ -12,6 +12,7 @@ from kubekeep.registry.errors import RejectedArtifactError
 from kubekeep.registry.reference import DIGEST
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
+INDEX: Final = "application/vnd.oci.image.index.v1+json"
 CONFIG: Final = "application/vnd.oci.image.config.v1+json"
 EMPTY: Final = "application/vnd.oci.empty.v1+json"
 EMPTY_CONTENT: Final = b"{}"
@@ -27,6 +28,24 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit
     digest: Annotated[str, msgspec.Meta(pattern=f"^{DIGEST}$")]
     size: Annotated[int, msgspec.Meta(ge=0)]
     annotations: dict[str, str] = {}
+
+
+class IndexEntry(Descriptor, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A manifest in an index. artifact_type: its type if the index names one."""
+
+    artifact_type: str = ""
+
+
+class ArtifactIndex(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A list of manifests; unused fields are ignored."""
+
+    schema_version: int = 2
+    media_type: str = INDEX
+    manifests: tuple[IndexEntry, ...] = ()
+
+    def encode(self) -> bytes:
+        """Return the JSON bytes."""
+        return msgspec.json.encode(self)
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -62,3 +81,11 @@ def decode_manifest(content: bytes, name: str) -> Manifest:
         return msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RejectedArtifactError(f"{name}: not a valid artifact manifest: {visible(str(error))}") from error
+
+
+def decode_index(content: bytes, name: str) -> ArtifactIndex:
+    """Decode an index; without entries for a manifest. Raises RejectedArtifactError, with `name`, for invalid content."""
+    try:
+        return msgspec.json.decode(content, type=ArtifactIndex)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RejectedArtifactError(f"{name}: not a valid index: {visible(str(error))}") from error

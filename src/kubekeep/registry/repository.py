@@ -6,6 +6,7 @@ Every response is limited in size and checked against its digest. Never interpre
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,10 +16,14 @@ from kubekeep.registry.blob_stream import BlobStream
 from kubekeep.registry.connection import ConnectionSettings, RegistryConnection
 from kubekeep.registry.credentials import Keychain
 from kubekeep.registry.errors import RejectedArtifactError
-from kubekeep.registry.manifest import MANIFEST, Descriptor, compute_digest
+from kubekeep.registry.manifest import INDEX, MANIFEST, Descriptor, compute_digest
 from kubekeep.registry.reference import DIGEST, ArtifactReference
 
 _DIGEST: Final = re.compile(DIGEST)
+_NEXT_PAGE: Final = re.compile(r'<([^<>]{1,2048})>\s*;\s*rel="?next"?', re.IGNORECASE)
+_MOST_PAGES: Final = 64
+_UNSUPPORTED: Final = (400, 404, 405, 501)
+"""Responses of registries without the referrers API."""
 
 
 class OciRepository:
@@ -74,10 +79,25 @@ class OciRepository:
             )
         return reply.body
 
-    def get_referrers(self, digest: str) -> bytes | None:
-        """Return the index of the manifests that refer to `digest`, or None if the registry does not list them."""
-        reply = self._connection.request("GET", f"referrers/{digest}")
-        return reply.body if reply.status == httpx2.codes.OK else None
+    def iterate_referrers(self, digest: str) -> Iterator[bytes]:
+        """Yield the pages of the index of manifests that refer to `digest`; none if the registry does not list them.
+
+        Raises RejectedArtifactError if there are too many pages.
+        """
+        target: str | httpx2.URL = f"referrers/{digest}"
+        for _ in range(_MOST_PAGES):
+            reply = self._connection.request("GET", target, headers={"Accept": INDEX})
+            if reply.status in _UNSUPPORTED:
+                return
+            self._connection.expect(reply, httpx2.codes.OK)
+            yield reply.body
+            match = _NEXT_PAGE.search(reply.headers.get("link", ""))
+            if match is None:
+                return
+            target = self._connection.join(self._connection.root.join(target), match[1])
+            if not self._connection.is_registry(target):
+                raise RejectedArtifactError(f"{self._registry} continues a list of referrers at {target.host}")
+        raise RejectedArtifactError(f"{self._registry} has more than {_MOST_PAGES} pages of referrers of {digest}")
 
     def get_blob(self, descriptor: Descriptor, limit: int) -> bytes:
         """Return the content of a blob. Raises RejectedArtifactError above `limit` bytes or for another digest."""

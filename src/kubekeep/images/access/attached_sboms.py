@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
 
-from kubekeep.images.access.documents import ACCEPT, ImageDescriptor, ImageDocument, decode
+from kubekeep.images.access.documents import ImageDescriptor
 from kubekeep.images.access.opened import AttachedSbom
 from kubekeep.images.errors import ImageAccessError
+from kubekeep.registry.attachments import Attachment, fetch_attachment, list_attachments
 from kubekeep.registry.manifest import Descriptor
 from kubekeep.registry.repository import OciRepository
 
@@ -35,8 +37,6 @@ _ENVELOPE_TYPES: Final = (
     "application/vnd.dsse.envelope.v1+json",
     "application/vnd.dev.sigstore.bundle",
 )
-_UNTYPED: Final = ("", "application/vnd.oci.empty.v1+json", "application/vnd.oci.image.config.v1+json")
-"""Types of referrers that do not name their content."""
 _PREDICATES: Final = ("https://spdx.dev/Document", "https://cyclonedx.org/bom", "https://syft.dev/bom")
 _COSIGN_TAGS: Final = ("sbom", "att")
 
@@ -68,17 +68,12 @@ def list_sboms(
     Raises RegistryError, RejectedArtifactError and ImageAccessError.
     """
     subjects = tuple(filter(None, digests))
-    versions = [descriptor.digest for descriptor in attestations]
-    for subject in subjects:
-        tag = subject.replace(":", "-")
-        versions += [*_list_referrers(repository, subject, tag), *(f"{tag}.{kind}" for kind in _COSIGN_TAGS)]
     documents = 0
     seen = set()
-    for version in list(dict.fromkeys(versions))[:_MOST_MANIFESTS]:
-        content = repository.get_manifest(version, ACCEPT)
-        if content is None:
-            continue
-        for layer in decode(content, ImageDocument, "manifest of an SBOM").layers or ():
+    for attachment in itertools.islice(_list_attachments(repository, subjects, attestations), _MOST_MANIFESTS):
+        if attachment.problem:
+            raise ImageAccessError(attachment.problem)
+        for layer in attachment.layers:
             if layer.digest in seen or not _is_candidate(layer):
                 continue
             seen.add(layer.digest)
@@ -90,31 +85,29 @@ def list_sboms(
                 return
 
 
-def _list_referrers(repository: OciRepository, digest: str, tag: str) -> list[str]:
-    """Return the digests of referrers that may be SBOMs: from the registry's list, else from the fallback tag."""
-    content = repository.get_referrers(digest) or repository.get_manifest(tag, ACCEPT)
-    if content is None:
-        return []
-    entries = decode(content, ImageDocument, "list of referrers").manifests or ()
-    types = (*_DOCUMENT_TYPES, *_ENVELOPE_TYPES)
-    return [
-        entry.digest for entry in entries if entry.artifact_type in _UNTYPED or entry.artifact_type.startswith(types)
-    ]
+def _list_attachments(
+    repository: OciRepository, subjects: tuple[str, ...], attestations: Iterable[ImageDescriptor]
+) -> Iterator[Attachment]:
+    """Yield attestations of BuildKit, which are entries of the index, and then what refers to the image."""
+    for descriptor in attestations:
+        attachment = fetch_attachment(repository, descriptor.digest, "index", subjects[0])
+        if attachment is not None:
+            yield attachment
+    yield from list_attachments(repository, subjects, (*_DOCUMENT_TYPES, *_ENVELOPE_TYPES), _COSIGN_TAGS)
 
 
-def _is_candidate(layer: ImageDescriptor) -> bool:
-    predicate = layer.get_annotation("in-toto.io/predicate-type") or layer.get_annotation("predicateType")
+def _is_candidate(layer: Descriptor) -> bool:
+    predicate = layer.annotations.get("in-toto.io/predicate-type") or layer.annotations.get("predicateType")
     if predicate and not predicate.startswith(_PREDICATES):
         return False
     return layer.media_type.startswith((*_DOCUMENT_TYPES, *_ENVELOPE_TYPES))
 
 
-def _read(repository: OciRepository, layer: ImageDescriptor, subjects: tuple[str, ...]) -> AttachedSbom | None:
+def _read(repository: OciRepository, layer: Descriptor, subjects: tuple[str, ...]) -> AttachedSbom | None:
     """Return the document of a layer; None if it is about another image, or no SBOM."""
     if layer.size > _LARGEST:
         raise ImageAccessError(f"{layer.digest} has {layer.size:,} bytes; at most {_LARGEST:,} are read")
-    blob = Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size)
-    content = repository.get_blob(blob, _LARGEST)
+    content = repository.get_blob(layer, _LARGEST)
     if layer.media_type.startswith(_DOCUMENT_TYPES):
         return AttachedSbom(layer.media_type, layer.digest, content)
     try:

@@ -14,10 +14,9 @@ import msgspec
 from kubekeep.images.access.options import Platform
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import visible
-from kubekeep.registry.manifest import CONFIG, MANIFEST
+from kubekeep.registry.manifest import CONFIG, INDEX, MANIFEST
 from kubekeep.registry.reference import DIGEST
 
-INDEX: Final = "application/vnd.oci.image.index.v1+json"
 DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 ACCEPT: Final = f"{INDEX}, {DOCKER_INDEX}, {MANIFEST}, {DOCKER_MANIFEST}"

@@ -17,7 +17,6 @@ from kubekeep.images.access.documents import (
     ACCEPT,
     DOCKER_INDEX,
     DOCKER_MANIFEST,
-    INDEX,
     ImageDescriptor,
     decode_document,
 )
@@ -38,7 +37,7 @@ from kubekeep.registry.errors import (
     UnreachableRegistryError,
     UntrustedRegistryError,
 )
-from kubekeep.registry.manifest import MANIFEST, Descriptor, compute_digest
+from kubekeep.registry.manifest import INDEX, MANIFEST, Descriptor, compute_digest
 from kubekeep.registry.reference import ArtifactReference, parse_image_name
 from kubekeep.registry.repository import OciRepository
 

@@ -14,7 +14,6 @@ import msgspec
 from kubekeep.images.access.documents import (
     DOCKER_INDEX,
     DOCKER_MANIFEST,
-    INDEX,
     LARGEST_DOCUMENT,
     ImageDescriptor,
     check_image,
@@ -25,7 +24,7 @@ from kubekeep.images.access.opened import LayerReference
 from kubekeep.images.access.options import DEFAULT_PLATFORM, Platform, host_platform, parse_platform
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import visible
-from kubekeep.registry.manifest import MANIFEST, compute_digest
+from kubekeep.registry.manifest import INDEX, MANIFEST, compute_digest
 
 _MOST_INDEXES: Final = 8
 """Maximum number of indexes in an index."""
