@@ -6,10 +6,10 @@ Pulled content is returned only if digest and signature are valid.
 from __future__ import annotations
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from kubekeep.registry import signature
 from kubekeep.registry.errors import RegistryError, RejectedArtifactError
+from kubekeep.registry.keys import PrivateKey, PublicKey
 from kubekeep.registry.manifest import (
     EMPTY,
     EMPTY_CONTENT,
@@ -44,7 +44,7 @@ def push(
     artifact_format: ArtifactFormat,
     layer: tuple[bytes, dict[str, str]],
     annotations: dict[str, str],
-    key: ec.EllipticCurvePrivateKey | None = None,
+    key: PrivateKey | None = None,
 ) -> str:
     """Store `layer` (content and annotations) under the tag of `reference`, signed with `key`; return the digest.
 
@@ -71,7 +71,7 @@ def pull(
     repository: OciRepository,
     reference: ArtifactReference,
     artifact_format: ArtifactFormat,
-    key: ec.EllipticCurvePublicKey | None = None,
+    key: PublicKey | None = None,
 ) -> PulledArtifact:
     """Return the artifact.
 
