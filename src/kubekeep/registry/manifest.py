@@ -56,6 +56,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     artifact_type: str | msgspec.UnsetType = msgspec.UNSET
     config: Descriptor
     layers: tuple[Descriptor, ...]
+    subject: Descriptor | msgspec.UnsetType = msgspec.UNSET
     annotations: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
     def encode(self) -> bytes:

@@ -128,9 +128,13 @@ class OciRepository:
         )
         self._connection.expect(reply, httpx2.codes.CREATED)
 
-    def put_manifest(self, version: str, content: bytes) -> None:
-        """Store a manifest under `version`: a tag, or its digest."""
+    def put_manifest(self, version: str, content: bytes, media_type: str = MANIFEST) -> bool:
+        """Store a manifest under `version`: a tag, or its digest.
+
+        Returns True if the registry adds it to the referrers of its subject.
+        """
         reply = self._connection.request(
-            "PUT", f"manifests/{version}", content=content, headers={"Content-Type": MANIFEST}
+            "PUT", f"manifests/{version}", content=content, headers={"Content-Type": media_type}
         )
         self._connection.expect(reply, httpx2.codes.CREATED)
+        return "oci-subject" in reply.headers

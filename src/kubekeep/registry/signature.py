@@ -11,20 +11,14 @@ import binascii
 from collections.abc import Iterator
 from typing import Final
 
+from kubekeep.registry.attach import append_layer, get_layers
 from kubekeep.registry.attachments import tag_of
 from kubekeep.registry.errors import RejectedArtifactError
 from kubekeep.registry.keys import PrivateKey, PublicKey, create_signature, is_valid
 from kubekeep.registry.manifest import Descriptor, create_descriptor
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.registry.repository import OciRepository
-from kubekeep.registry.simple_signing import (
-    PAYLOAD,
-    SIGNATURE,
-    append_layer,
-    create_payload,
-    decode_payload,
-    get_layers,
-)
+from kubekeep.registry.simple_signing import PAYLOAD, SIGNATURE, create_payload, decode_payload
 
 _MOST_BYTES: Final = 64 << 10
 _SUFFIX: Final = "sig"
@@ -35,13 +29,12 @@ def sign(
     reference: ArtifactReference,
     digest: str,
     key: PrivateKey,
-    annotations: dict[str, str] | None = None,
 ) -> None:
-    """Add a signature of the manifest `digest`, unless `key` has already signed it with these annotations.
+    """Add a signature of the manifest `digest`, unless `key` has already signed it.
 
     Raises RegistryError and RejectedArtifactError.
     """
-    payload = create_payload(reference.name, digest, annotations)
+    payload = create_payload(reference.name, digest)
     for existing, other in _list_signatures(repository, get_layers(repository, digest, _SUFFIX) or ()):
         if existing == payload and is_valid(key.public_key(), other, existing):
             return

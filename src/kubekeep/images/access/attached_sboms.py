@@ -125,8 +125,12 @@ def _unwrap(content: bytes, digest: str, subjects: tuple[str, ...]) -> AttachedS
     is_subject = any(f"sha256:{subject.digest.get('sha256')}" in subjects for subject in statement.subject)
     if not is_subject or not statement.predicate_type.startswith(_PREDICATES):
         return None
-    document = bytes(statement.predicate)
-    text = None
-    if document.startswith(b"{"):
-        text = msgspec.json.decode(document, type=_CosignPredicate).document
-    return AttachedSbom(statement.predicate_type, digest, document if text is None else text.encode())
+    return AttachedSbom(statement.predicate_type, digest, read_document(bytes(statement.predicate)))
+
+
+def read_document(predicate: bytes) -> bytes:
+    """Return the document in a predicate: the predicate itself, or a text in it. Raises msgspec.DecodeError."""
+    if predicate.startswith(b'"'):
+        return msgspec.json.decode(predicate, type=str).encode()
+    text = msgspec.json.decode(predicate, type=_CosignPredicate).document if predicate.startswith(b"{") else None
+    return predicate if text is None else text.encode()
