@@ -26,7 +26,21 @@ def image_options(function: Callable[..., None]) -> Callable[..., None]:
     def wrapper(**arguments: Any) -> None:
         function(access=_read_options(arguments), **arguments)
 
-    for option in (*_stores(), *_registries()):
+    for option in (*_stores(), *_registries(), _platform("Default: linux/amd64, else the platform of this machine.")):
+        wrapper = option(wrapper)
+    return wrapper
+
+
+def registry_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options for images that are in registries; they are passed on as `access`, as by `image_options`."""
+
+    @functools.wraps(function)
+    def wrapper(**arguments: Any) -> None:
+        stores = {"containerd_root": None, "containerd_namespace": AccessOptions().containerd_namespace}
+        arguments |= stores
+        function(access=_read_options(arguments), **arguments)
+
+    for option in (*_registries(), _platform("Default: what REFERENCE names, which may be an index.")):
         wrapper = option(wrapper)
     return wrapper
 
@@ -60,13 +74,16 @@ def _registries() -> tuple[Callable[..., Any], ...]:
             help="Trust the certificates in this PEM file for registries, in addition to those of the system.",
         ),
         click.option("--plain-http", is_flag=True, help="Connect to registries without TLS. Not needed for localhost."),
-        click.option(
-            "--platform",
-            default="",
-            metavar="OS/ARCH[/VARIANT]",
-            callback=_check_platform,
-            help="Read the image for this platform. Default: linux/amd64, else the platform of this machine.",
-        ),
+    )
+
+
+def _platform(default: str) -> Callable[..., Any]:
+    return click.option(
+        "--platform",
+        default="",
+        metavar="OS/ARCH[/VARIANT]",
+        callback=_check_platform,
+        help=f"Read the image for this platform. {default}",
     )
 
 

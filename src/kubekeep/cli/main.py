@@ -19,7 +19,7 @@ _COMMANDS: Final = {
     "scan": "Scan manifests, charts, overlays, repositories or a cluster.",
     "init": "Write a configuration file and a CI job.",
     "watch": "Watch a cluster and print changed verdicts.",
-    "image": "List packages of images, and scan images.",
+    "image": "List packages of images, scan, verify and sign images.",
     "host": "Collect data of a node for a scan.",
     "cloud": "Describe a managed cluster for a scan.",
     "list": "List frameworks, controls or sets of exceptions.",
@@ -45,7 +45,7 @@ _COMMANDS: Final = {
 _EPILOG: Final = """\b
 Exit codes:
   0    all gates passed
-  1    a gate failed, or a library was rejected
+  1    a gate failed, a library was rejected, or an image is not verified
   2    the command line is invalid
   3    something could not be read or evaluated
   130  interrupted

@@ -1,4 +1,4 @@
-"""`kubekeep image`: the packages of an image as an SBOM, and a scan of images. Imports a subcommand only to run it."""
+"""`kubekeep image`: packages, scans and signatures of images. Imports a subcommand only to run it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ REFERENCE is one of
         "sbom": ("sbom", "List the packages of an image, or write an SBOM."),
         "explain": ("explain", "Explain why a vulnerability affects an image or not."),
         "diff": ("diff", "Compare packages and vulnerabilities of two images."),
+        "verify": ("verify", "Verify signatures and attestations of an image."),
+        "sign": ("sign", "Sign an image with a key."),
+        "attest": ("attest", "Attach a signed SBOM or another statement to an image."),
     },
-    short_help="List packages of images, and scan images.",
+    short_help="List packages of images, scan, verify and sign images.",
 )
 def command() -> None:
-    """List the packages of container images, and scan images for vulnerabilities, secrets, configuration and licences."""
+    """List the packages of container images, scan them, and verify and make their signatures."""

@@ -1,0 +1,77 @@
+"""`kubekeep image attest`: a signed statement about an image, such as its SBOM. Parses and prints; never signs itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from kubekeep.cli.arguments import without_options
+from kubekeep.cli.image_options import registry_options
+from kubekeep.cli.signature_options import (
+    KEY_FILE,
+    convert_errors,
+    layout_option,
+    load_signing_key,
+    print_signature,
+    repository_option,
+)
+from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.images.access.options import AccessOptions
+from kubekeep.model.errors import KubekeepError
+from kubekeep.model.text import visible
+
+
+@click.command(short_help="Attach a signed SBOM or another statement to an image.")
+@click.argument("reference", metavar="REFERENCE")
+@click.option("--key", type=KEY_FILE, required=True, help="Sign with this private key, of cosign or in PEM.")
+@click.option("--predicate", type=KEY_FILE, required=True, help="The JSON file to attach.")
+@click.option(
+    "--type",
+    "predicate_type",
+    required=True,
+    metavar="TYPE",
+    help="Type of the file: slsaprovenance, spdx, cyclonedx, vuln, openvex or a URI.",
+)
+@layout_option()
+@repository_option("Put the signature here, not into the repository of the image.")
+@without_options("mirror")
+@registry_options
+@convert_errors
+def command(
+    reference: str,
+    key: Path,
+    predicate: Path,
+    predicate_type: str,
+    layout: str,
+    repository: str,
+    access: AccessOptions,
+) -> None:
+    """Attach a file to an image as a signed statement (attestation). Prints the digest that it is about.
+
+    \b
+    kubekeep image sbom registry.example/app:1.0 -o app.spdx.json
+    kubekeep image attest registry.example/app:1.0 --key cosign.key --type spdx --predicate app.spdx.json
+    """  # noqa: D301 - click takes the character itself
+    private_key = load_signing_key(key)
+    from kubekeep.signatures.errors import TrustError  # noqa: PLC0415 - optional packages
+    from kubekeep.signatures.predicates import resolve_predicate_type  # noqa: PLC0415
+    from kubekeep.signatures.signing import SignatureLayout  # noqa: PLC0415
+    from kubekeep.usecases.image_signatures import SignatureAccess, attest_image  # noqa: PLC0415
+
+    try:
+        statement = attest_image(
+            reference,
+            SignatureAccess(images=access, repository=repository),
+            private_key,
+            SignatureLayout(layout),
+            resolve_predicate_type(predicate_type),
+            predicate.read_bytes(),
+        )
+    except TrustError as error:
+        raise click.UsageError(visible(str(error))) from error
+    except KubekeepError as error:
+        click.echo(f"failed: {visible(str(error))}", err=True)
+        sys.exit(INCOMPLETE)
+    print_signature(statement, "attestation")
