@@ -96,6 +96,15 @@ def dsse_entry(payload: bytes, signature: bytes, verifier_pem: bytes, stored: by
     return {"apiVersion": "0.0.1", "kind": "dsse", "spec": spec}
 
 
+def dsse_entry_2(payload: bytes, signature: bytes, verifier: Json) -> Json:
+    """Return the body of an entry of Rekor 2 for an envelope."""
+    record = {
+        "payloadHash": {"algorithm": "SHA2_256", "digest": encode(hashlib.sha256(payload).digest())},
+        "signatures": [{"content": encode(signature), "verifier": verifier}],
+    }
+    return {"apiVersion": "0.0.2", "kind": "dsse", "spec": {"dsseV002": record}}
+
+
 def intoto_entry(payload: bytes, signature: bytes, verifier_pem: bytes) -> Json:
     content = {
         "envelope": {
@@ -140,20 +149,18 @@ class Signing:
     ) -> Json:
 
         signature = base64.b64decode(signed["signatures"][0]["sig"])
+        verifier = {
+            "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+            "x509Certificate": {"rawBytes": encode(certificate_der(self.certificate))},
+        }
         bodies = {
             "dsse": lambda: dsse_entry(payload, signature, self.pem),
+            "dsse-2": lambda: dsse_entry_2(payload, signature, verifier),
             "intoto": lambda: intoto_entry(payload, signature, self.pem),
             "hashedrekord": lambda: hashedrekord(pae(payload), signature, self.pem),
-            "hashedrekord-2": lambda: hashedrekord_2(
-                pae(payload),
-                signature,
-                {
-                    "keyDetails": "PKIX_ECDSA_P256_SHA_256",
-                    "x509Certificate": {"rawBytes": encode(certificate_der(self.certificate))},
-                },
-            ),
+            "hashedrekord-2": lambda: hashedrekord_2(pae(payload), signature, verifier),
         }
-        second = kind == "hashedrekord-2"
+        second = kind.endswith("-2")
         service = log or (self.sigstore.second_log if second else self.sigstore.log)
         entry = service.add(bodies[kind](), None if second else time)
         material: Json = {

@@ -24,8 +24,30 @@ from kubekeep.signatures.stored_signature import StoredSignature, decode_signed_
 from kubekeep.signatures.trust import LogPolicy, Trust
 from kubekeep.signatures.verification import Signer
 from kubekeep.signatures.verify import verify_signatures
-from tests.signatures.authority import IDENTITY, ISSUER, NOW, PrivateSigstore, TransparencyLog, encode, to_pem
-from tests.signatures.making import Json, Signing, dsse_entry, envelope, hashedrekord, key_bundle, pae, sign, statement
+from tests.signatures.authority import (
+    IDENTITY,
+    ISSUER,
+    NOW,
+    PrivateSigstore,
+    TransparencyLog,
+    certificate_der,
+    encode,
+    to_pem,
+)
+from tests.signatures.making import (
+    Json,
+    Signing,
+    dsse_entry,
+    dsse_entry_2,
+    envelope,
+    hashedrekord,
+    hashedrekord_2,
+    intoto_entry,
+    key_bundle,
+    pae,
+    sign,
+    statement,
+)
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha256:" + "cd" * 32
@@ -59,7 +81,7 @@ def change_text(text: str) -> str:
 
 def test_unchanged_bundles_are_accepted(sigstore: PrivateSigstore) -> None:
     signing = Signing(sigstore)
-    for kind in ("dsse", "intoto", "hashedrekord", "hashedrekord-2"):
+    for kind in ("dsse", "dsse-2", "intoto", "hashedrekord", "hashedrekord-2"):
         assert verify(signing.bundle(statement(DIGEST), kind=kind), sigstore.describe()).identity == IDENTITY
 
 
@@ -170,6 +192,22 @@ def test_log_entry_of_another_signature(sigstore: PrivateSigstore) -> None:
         (hashedrekord(payload, signature, signing.pem), "the hash of the signed content"),
         (hashedrekord(pae(payload), second, signing.pem), "the signature"),
         (hashedrekord(pae(payload), signature, other.pem), "the signer"),
+    ):
+        bundle["verificationMaterial"]["tlogEntries"] = [sigstore.log.add(body)]
+        with pytest.raises(SignatureError, match=f"about another signature: {part} differs"):
+            verify(bundle, sigstore.describe())
+    verifier = {"x509Certificate": {"rawBytes": encode(certificate_der(signing.certificate))}}
+    others = {"x509Certificate": {"rawBytes": encode(certificate_der(other.certificate))}}
+    for body, part in (
+        (dsse_entry_2(statement(OTHER), signature, verifier), "the hash of the payload"),
+        (dsse_entry_2(payload, second, verifier), "the signature"),
+        (dsse_entry_2(payload, signature, others), "the signer"),
+        (hashedrekord_2(payload, signature, verifier), "the hash of the signed content"),
+        (hashedrekord_2(pae(payload), second, verifier), "the signature"),
+        (hashedrekord_2(pae(payload), signature, others), "the signer"),
+        (intoto_entry(statement(OTHER), signature, signing.pem), "the hash of the payload"),
+        (intoto_entry(payload, second, signing.pem), "the signature"),
+        (intoto_entry(payload, signature, other.pem), "the signer"),
     ):
         bundle["verificationMaterial"]["tlogEntries"] = [sigstore.log.add(body)]
         with pytest.raises(SignatureError, match=f"about another signature: {part} differs"):
