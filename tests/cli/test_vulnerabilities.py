@@ -20,8 +20,8 @@ KUBEKEEP = Path(sys.executable).parent / "kubekeep"
 
 def kubekeep(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run the program in a folder, with caches and data in it. Fails for another exit code."""
-    folders = {"XDG_CACHE_HOME": str(folder / "cache"), "XDG_DATA_HOME": str(folder / "data"), "NO_COLOR": "1"}
-    environment = {name: value for name, value in os.environ.items() if name != "KUBEKEEP_DB"} | folders
+    folders = {"XDG_CACHE_HOME": str(folder / "cache"), "NO_COLOR": "1"}
+    environment = {name: value for name, value in os.environ.items() if name != "KUBEKEEP_DATABASE"} | folders
     done = subprocess.run(
         [KUBEKEEP, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )

@@ -28,7 +28,8 @@ from kubekeep.usecases.image_signatures import (
     sign_image,
     verify_image,
 )
-from tests.signatures.authority import to_pem
+from tests.signatures.authority import IDENTITY, ISSUER, PrivateSigstore, to_pem
+from tests.signatures.making import BUNDLE, Signing, statement
 from tests.signatures.registries import INDEX, SignedRepository
 
 Create = Callable[..., SignedRepository]
@@ -120,6 +121,27 @@ def test_messages(create_image: Create, tmp_path: Path) -> None:
         result = run("verify", *arguments)
         assert result.exit_code == code, result.output
         assert words in result.output
+
+
+def test_identity(create_image: Create, sigstore: PrivateSigstore, tmp_path: Path) -> None:
+    """Verify a certificate by the command, with a private root, exact and by patterns and claims."""
+    image = create_image()
+    root = tmp_path / "root.json"
+    root.write_bytes(sigstore.encode_root())
+    bundle = Signing(sigstore, claims={14: "refs/heads/main"}).bundle(statement(image.digest))
+    place = image.put_referrer(json.dumps(bundle).encode(), BUNDLE)
+    trusted = ("verify", image.reference, "--trusted-root", root)
+    result = run(*trusted, "--identity", IDENTITY, "--issuer", ISSUER, "--claim", "source-ref=refs/heads/main")
+    assert result.exit_code == 0
+    assert f"valid signature: {IDENTITY}, issuer {ISSUER}; signed 20" in result.stdout
+    patterns = ("--identity-regexp", r"https://ci\.example\.com/.*", "--issuer-regexp", "https://.*")
+    assert run(*trusted, *patterns).exit_code == 0
+    result = run(*trusted, "--identity", "dev@example.com", "--issuer", ISSUER)
+    assert result.exit_code == 1
+    assert f"not trusted: {place}: signed by {IDENTITY}, issuer {ISSUER}; trusted is the identity" in result.stdout
+    result = run("verify", image.reference, "--identity", IDENTITY, "--issuer", ISSUER)
+    assert result.exit_code == 1
+    assert "not trusted" in result.stdout
 
 
 def test_index_and_platform(create_image: Create) -> None:

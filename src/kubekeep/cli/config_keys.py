@@ -24,7 +24,7 @@ NAMED_ONLY: Final = frozenset(
         *("kubeconfig", "kube-context", "as", "as-group", "as-uid", "host-scan", "insecure-skip-tls-verify"),
         *("cloud", "cloud-cluster"),
         *("images", "plain-http", "registry-ca", "mirror", "registry-config", "containerd-root"),
-        *("no-vulnerabilities", "advisories", "with-db", "db", "grype-db", "vex"),
+        *("no-vulnerabilities", "advisories", "with-db", "database", "grype-db", "vex"),
     }
 )
 """Keys that write files, load code, use credentials or disable gates.

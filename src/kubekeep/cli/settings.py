@@ -62,19 +62,6 @@ def cache_folder() -> Path | None:
     return Path(folder) / ".cache" / "kubekeep" if folder else None
 
 
-def advisory_database() -> str:
-    """Return the folder of the advisory database: KUBEKEEP_DB, else below XDG_DATA_HOME or `.local/share` at home.
-
-    Empty without any of these.
-    """
-    explicit, data_home, folder = os.environ.get("KUBEKEEP_DB"), os.environ.get("XDG_DATA_HOME", ""), find_home_folder()
-    if explicit:
-        return explicit
-    if os.path.isabs(data_home):  # noqa: PTH117 - the specification ignores relative paths
-        return str(Path(data_home) / "kubekeep" / "advisories")
-    return str(Path(folder) / ".local" / "share" / "kubekeep" / "advisories") if folder else ""
-
-
 class RegistrySettings(msgspec.Struct, frozen=True):
     """Settings of other tools for registries and keys."""
 

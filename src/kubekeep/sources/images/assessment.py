@@ -106,7 +106,14 @@ def _describe_priority(priority: Priority) -> dict[str, Any]:
 
 
 def _describe_upgrade(upgrade: Upgrade, numbers: Mapping[int, int]) -> dict[str, Any]:
-    return {}
+    return {
+        "package": upgrade.name,
+        "version": upgrade.version,
+        "fixedVersion": upgrade.fixed_version,
+        "packageNumbers": sorted(numbers[id(package)] for package in upgrade.packages),
+        "fixes": sorted({vulnerability.id for vulnerability in upgrade.removed}),
+        "remaining": sorted({vulnerability.id for vulnerability in upgrade.remaining}),
+    }
 
 
 def _describe_gap(gap: NotAssessed) -> dict[str, Any]:
