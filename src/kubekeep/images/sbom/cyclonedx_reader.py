@@ -5,6 +5,7 @@ Raises SbomError only for too many packages.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ _NO_PACKAGES: Final = frozenset(
 """Types of components that are no packages, unless they have a package URL."""
 _OMITTED: Final = ("services", "vulnerabilities", "formulation", "declarations", "definitions", "annotations")
 _MERGED: Final = "merged:"
+_SERIAL: Final = re.compile(r"urn:uuid:([0-9a-f-]{36})", re.IGNORECASE)
 _Properties = dict[str, list[str]]
 
 
@@ -70,7 +72,15 @@ def read_cyclonedx(document: dict[str, Any]) -> Sbom:
         origins=tuple(origins),
         format=f"CycloneDX {read_text(document.get('specVersion'))}".strip(),
         omitted=tuple(name for name in _OMITTED if document.get(name)),
+        identifier=create_bom_link(read_text(document.get("serialNumber")), read_text(document.get("version"))),
+        references=tuple(sorted(pair for pair in references.items() if pair[0] != pair[1] and pair[0])),
     )
+
+
+def create_bom_link(serial: str, version: str) -> str:
+    """Return the BOM-Link of a document with a serial number `urn:uuid:...`; empty without one."""
+    match = _SERIAL.fullmatch(serial)
+    return f"urn:cdx:{match[1].lower()}/{version or 1}" if match else ""
 
 
 def _get_id(component: dict[str, Any]) -> str:
@@ -115,6 +125,7 @@ def _read_subject(component: dict[str, Any]) -> SbomSubject:
         version="" if version == digest else version,
         digest=digest,
         platform=_first(properties, "kubekeep:image:platform"),
+        purl=read_text(component.get("purl")),
     )
 
 

@@ -32,7 +32,7 @@ class SbomSubject(msgspec.Struct, frozen=True, omit_defaults=True):
     """The software that an SBOM describes.
 
     name: reference of the image, or name of the folder or application. version: of an application. digest: of the
-    manifest of the image (`sha256:...`). platform: as "linux/amd64".
+    manifest of the image (`sha256:...`). platform: as "linux/amd64". purl: as the document has it.
     """
 
     name: str
@@ -40,6 +40,7 @@ class SbomSubject(msgspec.Struct, frozen=True, omit_defaults=True):
     version: str = ""
     digest: str = ""
     platform: str = ""
+    purl: str = ""
 
     @property
     def identity(self) -> str:
@@ -62,7 +63,8 @@ class Sbom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     not read, so that the packages are incomplete. parts: the subjects of a merged document. tool and tool_version: the
     program that wrote the document. origins: names and versions of the programs that wrote the documents of which it is made.
     format: of the document that was read, as "CycloneDX 1.6". omitted: sections of
-    that document that Kubekeep does not keep, as "vulnerabilities".
+    that document that Kubekeep does not keep, as "vulnerabilities". identifier: of that document, the BOM-Link
+    `urn:cdx:UUID/VERSION` of CycloneDX or the namespace of SPDX. references: the package by `bom-ref`, if they differ.
     """
 
     subject: SbomSubject
@@ -76,6 +78,8 @@ class Sbom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     origins: tuple[tuple[str, str], ...] = ()
     format: str = ""
     omitted: tuple[str, ...] = ()
+    identifier: str = ""
+    references: tuple[tuple[str, str], ...] = ()
 
 
 INCOMPLETE: Final = "the document states that it is incomplete"

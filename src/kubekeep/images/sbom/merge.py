@@ -18,7 +18,14 @@ def merge(sboms: Sequence[Sbom], name: str) -> Sbom:
     """
     if len(sboms) == 1:
         return msgspec.structs.replace(
-            sboms[0], tool="", tool_version="", origins=_list_origins(sboms), format="", omitted=()
+            sboms[0],
+            tool="",
+            tool_version="",
+            origins=_list_origins(sboms),
+            format="",
+            omitted=(),
+            identifier="",
+            references=(),
         )
     packages, references = unite_packages(package for sbom in sboms for package in sbom.packages)
     parts = _join_parts((part for sbom in sboms for part in _list_parts(sbom)), references)

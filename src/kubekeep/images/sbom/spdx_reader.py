@@ -79,6 +79,7 @@ def read_spdx(document: dict[str, Any]) -> Sbom:
         origins=tuple(origins),
         format=read_text(document.get("spdxVersion")).replace("-", " ", 1) or "SPDX",
         omitted=tuple(name for name in _OMITTED if document.get(name)),
+        identifier=read_text(document.get("documentNamespace")),
     )
 
 
@@ -146,6 +147,7 @@ def _read_subject(entry: dict[str, Any]) -> SbomSubject:
         version="" if digest else version,
         digest=digest,
         platform=source_info.removeprefix("platform: ") if source_info.startswith("platform: ") else "",
+        purl=_read_url(entry),
     )
 
 
@@ -161,16 +163,19 @@ def _list_problems(
         yield ContentProblem("", f"packages without a name: {nameless}")
 
 
+def _read_url(entry: dict[str, Any]) -> str:
+    """Return the package URL of an entry; empty without one."""
+    locators = (
+        read_text(reference.get("referenceLocator"))
+        for reference in list_mappings(entry.get("externalRefs"))
+        if reference.get("referenceType") == "purl"
+    )
+    return next(locators, "")
+
+
 def _read_package(entry: dict[str, Any], licences: dict[str, str]) -> Package | None:
     """Return the package of an entry, or None for an entry of another kind."""
-    url = next(
-        (
-            read_text(reference.get("referenceLocator"))
-            for reference in list_mappings(entry.get("externalRefs"))
-            if reference.get("referenceType") == "purl"
-        ),
-        "",
-    )
+    url = _read_url(entry)
     version = read_text(entry.get("versionInfo"))
     purpose = read_text(entry.get("primaryPackagePurpose"))
     if not url and (purpose in _KINDS or (purpose == "APPLICATION" and not version)):

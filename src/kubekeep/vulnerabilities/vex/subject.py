@@ -1,0 +1,191 @@
+"""The scanned image or SBOM as VEX documents may identify it. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package
+from kubekeep.images.sbom.document import Sbom, SubjectKind
+from kubekeep.registry.reference import ArtifactReference, parse_image_name
+from kubekeep.vulnerabilities.vex.document import VexIdentity
+from kubekeep.vulnerabilities.vex.identities import parse_purl
+from kubekeep.vulnerabilities.vex.purl_matching import matches_purl
+
+_SYSTEMS: Final = {
+    "rhel": ("redhat", "enterprise_linux"),
+    "debian": ("debian", "debian_linux"),
+    "ubuntu": ("canonical", "ubuntu_linux"),
+    "alpine": ("alpinelinux", "alpine_linux"),
+    "almalinux": ("almalinux", "almalinux"),
+    "rocky": ("rocky", "rocky_linux"),
+    "fedora": ("fedoraproject", "fedora"),
+    "sles": ("suse", "linux_enterprise_server"),
+    "ol": ("oracle", "linux"),
+}
+"""Vendor and product in the CPE of a distribution, by its id in `os-release`."""
+
+
+class VexSubject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The scanned software with everything that identifies it.
+
+    names: references and names. image: parsed reference of an image in a registry. digests: of the manifest and of the
+    index, as "sha256:...". purls: package URLs of an application. documents: BOM-Links and namespaces of its SBOM.
+    references: package URLs by `bom-ref` of that SBOM. packages: all packages, not only the vulnerable ones.
+    """
+
+    names: tuple[str, ...] = ()
+    image: ArtifactReference | None = None
+    digests: tuple[str, ...] = ()
+    platform: str = ""
+    purls: tuple[Package, ...] = ()
+    documents: tuple[str, ...] = ()
+    references: Mapping[str, str] = {}
+    distribution: Distribution = NO_DISTRIBUTION
+    packages: tuple[Package, ...] = ()
+
+    def matches(self, identity: VexIdentity) -> bool:
+        """Return True if the document means this subject."""
+        hashes = {
+            algorithm: {digest.partition(":")[2] for digest in self.digests if digest.startswith(f"{algorithm}:")}
+            for algorithm in ("sha256", "sha512")
+        }
+        comparable = [value in hashes[name] for name, value in identity.hashes if hashes.get(name)]
+        if not all(comparable):
+            return False
+        return (
+            bool(comparable)
+            or any(name in self.names or name in self.documents for name in identity.names)
+            or (not identity.version_range and any(map(self._matches_purl, identity.purls)))
+        )
+
+    def matches_system(self, identity: VexIdentity) -> bool:
+        """Return True if a CPE names the distribution, as `cpe:/o:redhat:enterprise_linux:9`."""
+        return any(map(self._matches_cpe, identity.cpes))
+
+    def _matches_purl(self, purl: Package) -> bool:
+        if purl.type in {"oci", "docker"}:
+            return self._matches_image(purl)
+        return any(matches_purl(purl, own) for own in self.purls)
+
+    def _matches_image(self, purl: Package) -> bool:
+        """Compare the digest if there is one, since it is the identity of the content; else repository and tag."""
+        qualifiers = dict(purl.qualifiers)
+        if purl.version.startswith("sha256:"):
+            return purl.version in self.digests
+        if self.image is None or purl.name != self.image.repository.rpartition("/")[2]:
+            return False
+        repository = qualifiers.pop("repository_url", "")
+        tag = qualifiers.pop("tag", "") or purl.version
+        architecture, system = qualifiers.pop("arch", ""), qualifiers.pop("os", "")
+        own_system, _, own_architecture = self.platform.partition("/")
+        return (
+            not qualifiers
+            and _matches_repository(purl, repository, self.image)
+            and (not tag or tag == self.image.tag)
+            and (not architecture or architecture == own_architecture.partition("/")[0])
+            and (not system or system == own_system)
+        )
+
+    def _matches_cpe(self, cpe: str) -> bool:
+        parts = _split_cpe(cpe)
+        system = _SYSTEMS.get(self.distribution.id)
+        if system is None or (parts["vendor"], parts["product"]) != system:
+            return False
+        version = parts["version"]
+        own = self.distribution.version_id
+        return version in {"", "*", "-"} or own == version or own.startswith(f"{version}.")
+
+
+def create_image_subject(
+    reference: str,
+    *,
+    digests: Sequence[str] = (),
+    platform: str = "",
+    distribution: Distribution = NO_DISTRIBUTION,
+    packages: Sequence[Package] = (),
+) -> VexSubject:
+    """Return the identities of an image. digests: of its manifest, and of the index that it was selected from."""
+    image = _parse_image(reference)
+    names = [reference]
+    known = list(digests)
+    if image is not None:
+        names += [f"{image.name}:{image.tag}"] if image.tag else []
+        names += [f"{image.name}@{digest}" for digest in digests]
+        if image.digest:
+            known.append(image.digest)
+    return VexSubject(
+        names=tuple(dict.fromkeys(names)),
+        image=image,
+        digests=tuple(dict.fromkeys(known)),
+        platform=platform,
+        distribution=distribution,
+        packages=tuple(packages),
+    )
+
+
+def create_sbom_subject(sbom: Sbom) -> VexSubject:
+    """Return the identities of the subject of an SBOM."""
+    subject = sbom.subject
+    documents = (sbom.identifier,) if sbom.identifier else ()
+    references = dict(sbom.references)
+    if subject.kind is SubjectKind.IMAGE:
+        image = create_image_subject(
+            subject.name,
+            digests=(subject.digest,) if subject.digest else (),
+            platform=subject.platform,
+            distribution=sbom.distribution,
+            packages=sbom.packages,
+        )
+        return msgspec.structs.replace(image, documents=documents, references=references)
+    names = (subject.name, f"{subject.name}@{subject.version}") if subject.version else (subject.name,)
+    return VexSubject(
+        names=tuple(filter(None, names)),
+        digests=(subject.digest,) if subject.digest else (),
+        purls=_parse_purls(subject.purl),
+        documents=documents,
+        references=references,
+        distribution=sbom.distribution,
+        packages=sbom.packages,
+    )
+
+
+def _parse_image(reference: str) -> ArtifactReference | None:
+    try:
+        return parse_image_name(reference.removeprefix("docker://"))
+    except ValueError:
+        return None
+
+
+def _parse_purls(text: str) -> tuple[Package, ...]:
+    try:
+        return (parse_purl(text),) if text else ()
+    except ValueError:
+        return ()
+
+
+def _matches_repository(purl: Package, repository: str, image: ArtifactReference) -> bool:
+    """Compare a repository with or without the name of the image, as both are in use; `pkg:docker` has it as namespace."""
+    if purl.type == "docker":
+        registry = repository or "docker.io"
+        path = f"{purl.namespace}/{purl.name}" if purl.namespace else f"library/{purl.name}"
+        return _normalise_repository(f"{registry}/{path}") == image.name
+    if not repository:
+        return True
+    return _normalise_repository(repository) in {image.name, image.name.rpartition("/")[0]}
+
+
+def _normalise_repository(text: str) -> str:
+    text = text.removeprefix("https://").rstrip("/")
+    host, slash, path = text.partition("/")
+    return f"docker.io{slash}{path}" if host in {"index.docker.io", "registry-1.docker.io"} else text
+
+
+def _split_cpe(cpe: str) -> dict[str, str]:
+    """Return vendor, product and version of a CPE 2.2 or 2.3."""
+    text = cpe.lower()
+    fields = text.removeprefix("cpe:2.3:").split(":") if text.startswith("cpe:2.3:") else text[5:].split(":")
+    fields += [""] * 4
+    return {"vendor": fields[1], "product": fields[2], "version": fields[3]}
