@@ -135,8 +135,10 @@ def _read_product(node: DocumentNode) -> VexIdentity:
         for pair in read_hash(entry.get("algorithm").text(), entry.get("value").text())
     )
     uris = tuple(entry.get("uri").text() for entry in helper.get("x_generic_uris").entries())
+    # A name also stays the same for other versions, so it counts only without an identifier.
+    names = () if purl_nodes or hashes else (node.get("name").text(),)
     return VexIdentity(
-        names=tuple(filter(None, (node.get("name").text(), *uris))),
+        names=tuple(filter(None, (*names, *uris))),
         purls=tuple(map(read_purl, purl_nodes)),
         cpes=(helper.get("cpe").text(),) if helper.has("cpe") else (),
         hashes=hashes,

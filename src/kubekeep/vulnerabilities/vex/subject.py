@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -53,7 +53,7 @@ class VexSubject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             for algorithm in ("sha256", "sha512")
         }
         comparable = [value in hashes[name] for name, value in identity.hashes if hashes.get(name)]
-        if not all(comparable):
+        if not all(comparable) or self._has_other_digest(identity.purls):
             return False
         return (
             bool(comparable)
@@ -69,6 +69,11 @@ class VexSubject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if purl.type in {"oci", "docker"}:
             return self._matches_image(purl)
         return any(matches_purl(purl, own) for own in self.purls)
+
+    def _has_other_digest(self, purls: Iterable[Package]) -> bool:
+        """Return True if package URLs name digests of images, and none of them is one of this subject."""
+        digests = {purl.version for purl in purls if purl.type in {"oci", "docker"} and purl.version[:7] == "sha256:"}
+        return bool(digests and self.digests) and digests.isdisjoint(self.digests)
 
     def _matches_image(self, purl: Package) -> bool:
         """Compare the digest if there is one, since it is the identity of the content; else repository and tag."""
