@@ -62,7 +62,7 @@ SUBJECT = create_image_subject(
 )
 
 
-def vulnerability(package: Package, name: str = "CVE-2026-1", **fields: Any) -> Vulnerability:
+def vulnerability(package: Package, name: str = "CVE-2026-1001", **fields: Any) -> Vulnerability:
     """Return a vulnerability of a package."""
     fields.setdefault("rating", VulnerabilityRating(Severity.HIGH, 8.0))
     return Vulnerability(id=name, package=package, **fields)
@@ -82,7 +82,7 @@ def openvex(*statements: dict[str, Any], **fields: Any) -> bytes:
     return json.dumps(document).encode()
 
 
-def about(*products: Any, name: str = "CVE-2026-1", status: str = "not_affected", **fields: Any) -> dict[str, Any]:
+def about(*products: Any, name: str = "CVE-2026-1001", status: str = "not_affected", **fields: Any) -> dict[str, Any]:
     """Return a statement about products: identifiers, or objects of OpenVEX."""
     if status == "not_affected":
         fields.setdefault("justification", "vulnerable_code_not_in_execute_path")

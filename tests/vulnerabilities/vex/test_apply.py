@@ -162,14 +162,14 @@ def test_products(name: str) -> None:
 
 
 NAMES: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
-    "id": ({}, {"name": "CVE-2026-1"}, True),
-    "id in another case": ({}, {"name": "cve-2026-1"}, True),
-    "other id": ({}, {"name": "CVE-2026-10"}, False),
+    "id": ({}, {"name": "CVE-2026-1001"}, True),
+    "id in another case": ({}, {"name": "cve-2026-1001"}, True),
+    "other id": ({}, {"name": "CVE-2026-10010"}, False),
     "alias of the vulnerability": ({"aliases": ("GHSA-a",)}, {"name": "GHSA-a"}, True),
-    "alias of the statement": ({}, {"name": "GHSA-b", "aliases": ["CVE-2026-1"]}, True),
+    "alias of the statement": ({}, {"name": "GHSA-b", "aliases": ["CVE-2026-1001"]}, True),
     "alias of both": ({"aliases": ("GHSA-a",)}, {"name": "PYSEC-1", "aliases": ["GHSA-a"]}, True),
     "record": ({"records": (MatchedRecord("DSA-1-1", "Debian:13", "openssl", "1"),)}, {"name": "DSA-1-1"}, True),
-    "description only": ({}, {"name": "OTHER-1", "description": "CVE-2026-1"}, False),
+    "description only": ({}, {"name": "OTHER-1", "description": "CVE-2026-1001"}, False),
 }
 
 
@@ -187,7 +187,10 @@ TIMES: dict[str, tuple[list[dict[str, Any]], str]] = {
         [about(IMAGE, status="affected", timestamp=LATE), about(IMAGE, timestamp=EARLY)],
         "affected",
     ),
-    "later fix": ([about(IMAGE, status="affected", timestamp=EARLY), about(IMAGE, status="fixed", timestamp=LATE)], "fixed"),
+    "later fix": (
+        [about(IMAGE, status="affected", timestamp=EARLY), about(IMAGE, status="fixed", timestamp=LATE)],
+        "fixed",
+    ),
     "document's time is older": ([about(IMAGE, status="affected"), about(IMAGE, timestamp=EARLY)], NOT_AFFECTED),
     "other time zone": (
         [about(IMAGE, timestamp="2026-02-01T00:30:00+02:00"), about(IMAGE, status="affected", timestamp=EARLY)],
@@ -207,7 +210,10 @@ TIMES: dict[str, tuple[list[dict[str, Any]], str]] = {
         "affected",
     ),
     "later statement about a component": (
-        [about(IMAGE, timestamp=EARLY), about(within(IMAGE, "pkg:deb/debian/libssl3t64"), status="affected", timestamp=LATE)],
+        [
+            about(IMAGE, timestamp=EARLY),
+            about(within(IMAGE, "pkg:deb/debian/libssl3t64"), status="affected", timestamp=LATE),
+        ],
         "affected",
     ),
     "affected without an action": (
@@ -292,7 +298,7 @@ def test_uses() -> None:
     content = openvex(
         about(IMAGE, timestamp=LATE),
         about("pkg:deb/debian/libssl3t64"),
-        about(IMAGE, name="CVE-2026-9"),
+        about(IMAGE, name="CVE-2026-1009"),
         about(f"pkg:oci/shop@{OTHER}"),
         about("cpe:/a:acme:tool:1"),
     )
@@ -328,7 +334,7 @@ def test_warnings(statement: dict[str, Any], warning: str) -> None:
 
 
 def test_other_vulnerabilities_stay_unchanged() -> None:
-    others = (vulnerability(REQUESTS), vulnerability(SSL, "CVE-2026-2"))
+    others = (vulnerability(REQUESTS), vulnerability(SSL, "CVE-2026-1002"))
     report = VulnerabilityReport((vulnerability(SSL), *others))
     document = read(openvex(about("pkg:deb/debian/libssl3t64")))
     result = apply_vex(report, (document,), subject=SUBJECT, today=TODAY)

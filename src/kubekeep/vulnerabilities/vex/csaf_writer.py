@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ _STATUSES: Final = {
     VexStatus.FIXED: "fixed",
     VexStatus.UNDER_INVESTIGATION: "under_investigation",
 }
+_CVE: Final = re.compile(r"CVE-[0-9]{4}-[0-9]{4,}")
 
 
 def convert_csaf(document: VexDocument, identifier: str) -> dict[str, Any]:
@@ -155,7 +157,7 @@ def _explain(statement: ProductStatement) -> Iterator[tuple[str, dict[str, Any]]
 def _convert_names(names: Iterable[str]) -> dict[str, Any]:
     """Return the first CVE, and all other identifiers."""
     unique = list(dict.fromkeys(names))
-    cve = next((name for name in unique if name.startswith("CVE-")), "")
+    cve = next(filter(_CVE.fullmatch, unique), "")
     others = [{"system_name": "alias", "text": name} for name in unique if name != cve]
     return ({"cve": cve} if cve else {}) | ({"ids": others} if others else {})
 
