@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "diff": "Compare two reports.",
     "fix": "Fix findings in the files, after showing the changes.",
     "sbom": "Show, scan, compare and merge SBOM documents.",
+    "vex": "Create, show and convert VEX documents.",
     "exceptions": "Add, list and check exceptions.",
     "decrypt": "Decrypt a report.",
     "lsp": "Start the language server for editors.",

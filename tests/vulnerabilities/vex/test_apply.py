@@ -6,6 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
+
+from kubekeep.images.package import Distribution, Package
+from kubekeep.vulnerabilities.vex.apply import apply_vex
+from kubekeep.vulnerabilities.vex.subject import VexSubject, create_image_subject
+from kubekeep.vulnerabilities.vulnerability import MatchedRecord, VexUseState, VulnerabilityReport
 from tests.vulnerabilities.vex.shop import (
     API,
     APP,
@@ -32,11 +37,6 @@ from tests.vulnerabilities.vex.shop import (
     vulnerability,
     within,
 )
-
-from kubekeep.images.package import Distribution, Package
-from kubekeep.vulnerabilities.vex.apply import apply_vex
-from kubekeep.vulnerabilities.vex.subject import VexSubject, create_image_subject
-from kubekeep.vulnerabilities.vulnerability import MatchedRecord, VexUseState, VulnerabilityReport
 
 IMAGE = f"pkg:oci/shop@{DIGEST}?repository_url=registry.example/team/shop"
 NOT_AFFECTED = "not_affected"

@@ -9,6 +9,15 @@ from typing import Any
 
 import msgspec
 import pytest
+
+from kubekeep.images.package import Distribution
+from kubekeep.images.sbom.read import read_sbom
+from kubekeep.vulnerabilities.vex.document import VexStatus
+from kubekeep.vulnerabilities.vex.errors import VexError
+from kubekeep.vulnerabilities.vex.nodes import LONGEST
+from kubekeep.vulnerabilities.vex.read import read_vex
+from kubekeep.vulnerabilities.vex.subject import create_image_subject, create_sbom_subject
+from kubekeep.vulnerabilities.vulnerability import VexUseState
 from tests.vulnerabilities.vex.shop import (
     DIGEST,
     LOG4J,
@@ -24,15 +33,6 @@ from tests.vulnerabilities.vex.shop import (
     read,
     vulnerability,
 )
-
-from kubekeep.images.package import Distribution
-from kubekeep.images.sbom.read import read_sbom
-from kubekeep.vulnerabilities.vex.document import VexStatus
-from kubekeep.vulnerabilities.vex.errors import VexError
-from kubekeep.vulnerabilities.vex.nodes import LONGEST
-from kubekeep.vulnerabilities.vex.read import read_vex
-from kubekeep.vulnerabilities.vex.subject import create_image_subject, create_sbom_subject
-from kubekeep.vulnerabilities.vulnerability import VexUseState
 
 IMAGE = f"pkg:oci/shop@{DIGEST}"
 BOM = "urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79"

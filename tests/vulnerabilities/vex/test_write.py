@@ -13,6 +13,11 @@ import pytest
 import referencing
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+
+from kubekeep.vulnerabilities.vex.document import VexDocument
+from kubekeep.vulnerabilities.vex.errors import VexError
+from kubekeep.vulnerabilities.vex.read import read_vex
+from kubekeep.vulnerabilities.vex.write import FORMATS, write_vex
 from tests.vulnerabilities.vex.shop import (
     APP,
     DIGEST,
@@ -29,11 +34,6 @@ from tests.vulnerabilities.vex.shop import (
     vulnerability,
     within,
 )
-
-from kubekeep.vulnerabilities.vex.document import VexDocument
-from kubekeep.vulnerabilities.vex.errors import VexError
-from kubekeep.vulnerabilities.vex.read import read_vex
-from kubekeep.vulnerabilities.vex.write import FORMATS, write_vex
 
 IMAGE = f"pkg:oci/shop@{DIGEST}?repository_url=registry.example/team/shop"
 

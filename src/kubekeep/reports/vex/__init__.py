@@ -1,0 +1,1 @@
+"""VEX documents for people and pipelines. Evaluates nothing and does no I/O."""
