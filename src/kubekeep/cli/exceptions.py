@@ -16,8 +16,9 @@ from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.exceptions.load import ExceptionOptions, ExceptionsError, read_all
-from kubekeep.exceptions.policy_exception import Designator, PolicyException
+from kubekeep.exceptions.policy_exception import Designator, PackageSelector, PolicyException
 from kubekeep.exceptions.sets import list_sets
+from kubekeep.images.package_url import format_package_url
 from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.text import utc_text, visible
@@ -222,6 +223,9 @@ def _format_exception(policy_exception: PolicyException) -> Iterator[str]:
     for title, key in (("labels", "objectSelector"), ("in", "namespaceSelector")):
         if row[key]:
             yield f"    {title:9}  {', '.join(row[key])}"
+    for number, selector in enumerate(row["packages"]):
+        text = " ".join(f"{key}={value}" for key, value in selector.items())
+        yield f"    {'or' if number else 'packages':9}  {text}"
     if exception.reason:
         yield f"    reason     {exception.reason}"
 
@@ -234,6 +238,7 @@ def _row(policy_exception: PolicyException) -> dict[str, Any]:
         "resources": [_attributes(designator) for designator in policy_exception.designators],
         "objectSelector": _format_selector(policy_exception.objects),
         "namespaceSelector": _format_selector(policy_exception.namespaces),
+        "packages": [_describe_selector(selector) for selector in policy_exception.packages],
         "reason": exception.reason,
         "expires": utc_text(exception.expires) if exception.expires else None,
         "place": str(exception.location) if exception.location else None,
@@ -258,6 +263,11 @@ def _format_selector(selector: LabelSelector | None) -> list[str]:
         forms[requirement.operator].format(key=requirement.key, values=",".join(requirement.values))
         for requirement in selector.requirements
     ]
+
+
+def _describe_selector(selector: PackageSelector) -> dict[str, str]:
+    purl = {} if selector.purl is None else {"purl": format_package_url(selector.purl)}
+    return {**purl, **dict(selector.patterns)}
 
 
 def _attributes(designator: Designator) -> dict[str, str]:

@@ -24,6 +24,7 @@ from kubekeep.usecases import vex as usecase
 from kubekeep.usecases.vex import StatementRequest
 from kubekeep.vulnerabilities.vex.document import JUSTIFICATIONS, VexDocument, VexStatus
 from kubekeep.vulnerabilities.vex.errors import VexError
+from kubekeep.vulnerabilities.vex.files import STDIN, load_vex_files
 from kubekeep.vulnerabilities.vex.write import FORMATS, OPENVEX, write_vex
 
 _DOCUMENT: Final = click.Path(dir_okay=False, exists=True, allow_dash=True)
@@ -144,7 +145,7 @@ def create(  # noqa: PLR0913, PLR0917 - one argument an option
         known = _load((add_to,))[0]
         with _convert_usage_errors():
             document = usecase.add_statement(known, request, author, author_url, time)
-        output = output or (None if add_to == usecase.STDIN else Path(add_to))
+        output = output or (None if add_to == STDIN else Path(add_to))
     _write(document, name, output)
     _warn_about_tags(document)
 
@@ -190,7 +191,7 @@ def convert(file: str, name: str, author: str, author_url: str, output: Path | N
 
 def _load(files: tuple[str, ...]) -> tuple[VexDocument, ...]:
     try:
-        return usecase.load_vex_files(files, sys.stdin.buffer)
+        return load_vex_files(files, sys.stdin.buffer)
     except VexError as error:
         raise UnreadableVexError(str(error)) from error
 

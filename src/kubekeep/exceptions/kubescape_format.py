@@ -15,6 +15,7 @@ import msgspec
 from kubekeep.exceptions.policy_exception import (
     Designator,
     InvalidExceptionError,
+    PackageSelector,
     PolicyException,
     PosturePolicy,
     check_pattern,
@@ -30,16 +31,18 @@ from kubekeep.model.text import json_text
 _TYPE: Final = "postureExceptionPolicy"
 _KEYS: Final = (
     *("guid", "name", "attributes", "policyType", "creationTime", "updatedTime", "actions", "resources"),
-    *("objectSelector", "posturePolicies", "reason", "expirationDate", "createdBy"),
+    *("objectSelector", "packages", "posturePolicies", "reason", "expirationDate", "createdBy"),
 )
 _POLICY_KEYS: Final = ("frameworkName", "controlName", "controlID", "ruleName", "severityScore")
 _NAMES: Final = _POLICY_KEYS[1:4]
 _RESOURCE_KEYS: Final = ("designatorType", "attributes", "wlid", "wildwlid", "sid")
+_PACKAGE_KEYS: Final = ("purl", "type", "name", "version", "path")
 _SELECTOR_KEYS: Final = ("matchLabels", "matchExpressions")
 _REQUIREMENT_KEYS: Final = ("key", "operator", "values")
 _OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
 _OTHER_DESIGNATORS: Final = _RESOURCE_KEYS[2:]
 _NO_ATTRIBUTES: Final = "an entry of resources without attributes matches nothing"
+_NO_PACKAGES: Final = "an entry of packages without conditions matches nothing"
 
 
 def is_policy(value: Any) -> bool:
@@ -62,6 +65,7 @@ def parse_exception(value: Any, location: Location, number: int) -> PolicyExcept
         text=json_text(value),
     )
     designators = tuple(_designators(entry))
+    packages = tuple(_package_selectors(entry))
     objects = parse_selector(entry.get("objectSelector"), ("objectSelector",))
     empty = bool(entry.get("resources")) and not designators
     return PolicyException(
@@ -69,7 +73,8 @@ def parse_exception(value: Any, location: Location, number: int) -> PolicyExcept
         policies=tuple(_policies(entry)),
         designators=designators,
         objects=objects,
-        flaw=_NO_ATTRIBUTES if empty else "",
+        packages=packages,
+        flaw=_NO_ATTRIBUTES if empty else _NO_PACKAGES if entry.get("packages") and not packages else "",
         doubts=tuple(_doubts(entry, objects)),
     )
 
@@ -79,6 +84,7 @@ def _doubts(policy_exception: Mapping[str, Any], objects: LabelSelector | None) 
     yield from warn_if_empty(policy_exception, "expirationDate", "it has no expiry")
     yield from warn_if_empty(policy_exception, "resources", "it matches every resource")
     yield from warn_if_unselective(policy_exception, "objectSelector", objects)
+    yield from warn_if_empty(policy_exception, "packages", "it matches findings that are not about a package too")
     yield from warn_if_empty(policy_exception, "posturePolicies", "it matches every control")
     for number, entry in enumerate(get_list(policy_exception, "posturePolicies")):
         policy = normalise_keys(entry, _POLICY_KEYS)
@@ -163,6 +169,29 @@ def _designators(entry: Mapping[str, Any]) -> Iterator[Designator]:
                 pairs.append((str(key), pattern))
         if pairs:
             yield Designator(tuple(pairs))
+
+
+def _package_selectors(entry: Mapping[str, Any]) -> Iterator[PackageSelector]:
+    entries = get_list(entry, "packages")
+    if not entries:
+        return
+    # Few scans have exceptions for packages.
+    from kubekeep.vulnerabilities.vex.identities import parse_purl  # noqa: PLC0415
+
+    for number, package_entry in enumerate(entries):
+        at: Path = ("packages", number)
+        selector = normalise_keys(package_entry, _PACKAGE_KEYS, at)
+        texts = {key: get_text(selector, key, at) for key in _PACKAGE_KEYS}
+        text = texts.pop("purl")
+        try:
+            purl = parse_purl(text) if text else None
+        except ValueError as error:
+            raise InvalidExceptionError(str(error), (*at, "purl")) from error
+        for key, pattern in texts.items():
+            _check(pattern, (*at, key))
+        patterns = tuple((key, pattern) for key, pattern in texts.items() if pattern)
+        if purl is not None or patterns:
+            yield PackageSelector(purl, patterns)
 
 
 def parse_selector(value: Any, at: Path) -> LabelSelector | None:

@@ -23,6 +23,7 @@ from kubekeep.exceptions.policy_exception import (
     NAMESPACE,
     PATH,
     Designator,
+    PackageSelector,
     PolicyException,
     convert_glob,
     is_glob,
@@ -79,11 +80,13 @@ def matches_everything(key: str, pattern: str) -> bool:
 def covers_everything(
     policy_exception: PolicyException, objects: Collection[Labels], namespaces: Mapping[str, Labels]
 ) -> bool:
-    """Return True if the exception excludes no resource.
+    """Return True if the exception excludes no resource, and no package.
 
     objects, namespaces: labels known from the scan. A selector that only requires labels to be absent excludes nothing
     unless a known resource has such a label.
     """
+    if policy_exception.packages and not any(map(_selects_any_package, policy_exception.packages)):
+        return False
     if policy_exception.designators and not all(
         _matches_resource(policy_exception.designators, resource) for resource in _SAMPLES
     ):
@@ -92,6 +95,12 @@ def covers_everything(
     known = ({**labels, NAME_LABEL: name} for name, labels in namespaces.items())
     return _selects_all(policy_exception.objects, ({}, *objects)) and _selects_all(
         policy_exception.namespaces, (*own, *known)
+    )
+
+
+def _selects_any_package(selector: PackageSelector) -> bool:
+    return selector.purl is None and all(
+        matches_everything(PATH if key == PATH else NAME, pattern) for key, pattern in selector.patterns
     )
 
 

@@ -25,6 +25,7 @@ from kubekeep.exceptions.policy_exception import (
     NAMESPACE,
     PATH,
     Designator,
+    PackageSelector,
     Patterns,
     PolicyException,
     PosturePolicy,
@@ -46,13 +47,19 @@ _OVERVIEWS: Final = frozenset({"clusterscan", "workloadscan"})
 """Kubescape's overviews when no framework is named; like all controls together they are no framework."""
 _NUMBER: Final = re.compile(r"c?-?0*(\d{1,4})", re.ASCII)
 """The number of a control, with too few or too many zeros."""
+_VULNERABILITY: Final = re.compile(
+    r"(?:ALAS2?|ALBA|ALEA|ALSA|AZL|BIT|CGA|CVE|DLA|DSA|DTSA|EEF|ELSA|GHSA|GO|HSEC|MAL|MGASA|OESA|OSV|PSF|PYSEC|RHBA"
+    r"|RHEA|RHSA|RLSA|RSEC|RUSTSEC|RXSA|TEMP|USN|(?:open)?SUSE-[A-Z]U)[-:]",
+    re.IGNORECASE,
+)
+"""Beginning of the name of a vulnerability, which is a control only while a package of the scan has it."""
 _MOST_COMPARED: Final = 20
 """Unknown names that are compared with the known ones; an annotation may have 100,000."""
 _FIELDS: Final = ("labels", "annotations")
 _LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
 
 Part = tuple[str, ...] | None
-"""Paths of the matched containers; None for the whole resource."""
+"""Paths of the matched containers or packages; None for the whole resource."""
 
 
 class ControlScope(msgspec.Struct, frozen=True):
@@ -171,7 +178,7 @@ class ControlMatcher:
         slugs = frozenset(self._names)
         for pattern in filter(None, (policy.control, policy.title)):
             named = self._find_matching(pattern, exact=policy.exact)
-            if not named:
+            if not named and not _VULNERABILITY.match(pattern):
                 unknown.append(pattern)
             slugs &= named
         if policy.rule:
@@ -243,6 +250,7 @@ class _DesignatorEntry(msgspec.Struct, frozen=True, gc=False):
     labels: tuple[tuple[str, str], ...]
     objects: LabelSelector | None
     namespaces: LabelSelector | None
+    packages: tuple[PackageSelector, ...]
     home: str
 
 
@@ -336,6 +344,12 @@ class ResourceMatcher:
                 containers = pattern
             elif not any(matches(pattern, value) for value in _list_values(key, candidate, self._folder)):
                 return ()
+        if entry.packages:
+            # Few scans have exceptions for packages.
+            from kubekeep.exceptions.packages import find_packages  # noqa: PLC0415
+
+            # A package is in no container.
+            return () if containers is not None else find_packages(candidate, entry.packages)
         return None if containers is None else tuple(_find_containers(candidate, containers))
 
     def _is_namespace_selected(self, selector: LabelSelector, candidate: Resource) -> bool:
@@ -369,6 +383,7 @@ def _prepare_entries(number: int, policy_exception: PolicyException) -> Iterator
             labels=labels,
             objects=policy_exception.objects,
             namespaces=policy_exception.namespaces,
+            packages=policy_exception.packages,
             home=policy_exception.home,
         )
 

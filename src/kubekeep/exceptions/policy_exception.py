@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.images.package import Package
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.location import Path
@@ -80,6 +81,17 @@ class Designator(msgspec.Struct, frozen=True):
         return tuple((key, escape_pattern(text)) for key, text in self.attributes) if self.exact else self.attributes
 
 
+class PackageSelector(msgspec.Struct, frozen=True):
+    """An entry of `packages`: each condition has to match.
+
+    purl: a package URL; parts that it does not have match anything. patterns: by key, matching the whole text: the type
+    of the package URL, the name, the version, and the file that proves the package, without a leading slash.
+    """
+
+    purl: Package | None = None
+    patterns: tuple[tuple[str, str], ...] = ()
+
+
 class PolicyException(msgspec.Struct, frozen=True, kw_only=True):
     """An exception: its description in reports and its scope.
 
@@ -95,6 +107,8 @@ class PolicyException(msgspec.Struct, frozen=True, kw_only=True):
     """Selector for the labels of the object."""
     namespaces: LabelSelector | None = None
     """Selector for the labels of the object's namespace."""
+    packages: tuple[PackageSelector, ...] = ()
+    """If there are any, only findings about a package that one of them selects are covered."""
     home: str = ""
     """Namespace of the exception object, if its scope ends there: it does not cover grants in other namespaces."""
     flaw: str = ""

@@ -1,18 +1,15 @@
-"""VEX documents in files: read, created and converted. Never prints and never writes a file."""
+"""New statements of VEX documents. Never reads, prints or writes a file."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from typing import BinaryIO, Final
+from typing import Final
 
 import msgspec
 
 from kubekeep.images.package import Package
-from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.text import visible
 from kubekeep.registry.reference import parse_image_name
-from kubekeep.sources.manifests.read import open_file
 from kubekeep.vulnerabilities.vex.document import (
     ProductStatement,
     VexDocument,
@@ -23,9 +20,7 @@ from kubekeep.vulnerabilities.vex.document import (
 )
 from kubekeep.vulnerabilities.vex.errors import VexError
 from kubekeep.vulnerabilities.vex.identities import PACKAGE_URL, parse_purl
-from kubekeep.vulnerabilities.vex.read import MAX_BYTES, read_vex
 
-STDIN: Final = "-"
 _IRIS: Final = ("http://", "https://", "urn:")
 
 
@@ -44,24 +39,6 @@ class StatementRequest(msgspec.Struct, frozen=True, kw_only=True):
     impact: str = ""
     action: str = ""
     notes: str = ""
-
-
-def load_vex_files(paths: Sequence[str], stdin: BinaryIO | None = None) -> tuple[VexDocument, ...]:
-    """Return the VEX documents in files; `-` is standard input. Raises VexError with the file and the position in it."""
-    return tuple(_read_document(path, stdin) for path in paths)
-
-
-def _read_document(path: str, stdin: BinaryIO | None) -> VexDocument:
-    if path == STDIN and stdin is not None:
-        return read_vex(stdin.read(MAX_BYTES + 1), "standard input")
-    name = display_path(path)
-    try:
-        with open_file(path) as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error_reason(error) if isinstance(error, OSError) else str(error)
-        raise VexError(f"{name}: {visible(reason)}") from None
-    return read_vex(content, name)
 
 
 def create_document(request: StatementRequest, author: str, author_url: str, moment: dt.datetime) -> VexDocument:
