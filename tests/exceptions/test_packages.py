@@ -40,7 +40,9 @@ _TEMPLATE = find_controls(("C-0057",))[0]
 
 def define(name: str) -> Control:
     """Return the control that a vulnerability has in a scan."""
-    return msgspec.structs.replace(_TEMPLATE, slug=name.lower(), title=name, ids=(name, "GHSA-aaaa"))
+    return msgspec.structs.replace(
+        _TEMPLATE, slug=name.lower(), area="vulnerabilities", title=name, ids=(name, "GHSA-aaaa")
+    )
 
 
 def apply(entry: dict[str, Any], *names: str) -> tuple[set[int], ExceptionUse]:
@@ -150,3 +152,10 @@ def test_other_resources_are_not_covered() -> None:
     exception = parse_exception(named({"purl": "pkg:npm/lodash"}), Location("e.yaml"), 0)
     results, _ = apply_exceptions([result], [exception], selection, NOW, namespaces={}, folder="/", inline=False)
     assert results[0].verdicts[CVE.lower()].status is Status.FAILED
+
+
+def test_all_vulnerabilities() -> None:
+    entry = named({"purl": "pkg:npm/lodash"}, control="known-vulnerabilities")
+    numbers, use = apply(entry, CVE, "CVE-2026-10002")
+    assert numbers == {0}
+    assert [finding.control for finding in use.findings] == [CVE, "CVE-2026-10002"]

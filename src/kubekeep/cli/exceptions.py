@@ -6,14 +6,17 @@ Parses and prints; never matches an exception itself.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from kubekeep.cli import arguments, progress
 from kubekeep.cli.arguments import Names
+from kubekeep.cli.atomic_files import write_text
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.exceptions.load import ExceptionOptions, ExceptionsError, read_all
 from kubekeep.exceptions.policy_exception import Designator, PackageSelector, PolicyException
@@ -21,9 +24,17 @@ from kubekeep.exceptions.sets import list_sets
 from kubekeep.images.package_url import format_package_url
 from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.label_selector import LabelSelector
+from kubekeep.model.paths import display_path
 from kubekeep.model.text import utc_text, visible
 from kubekeep.posture.select import UnknownNameError
-from kubekeep.usecases.exceptions import ERROR_STATUSES, add, build_entry, check_exceptions
+from kubekeep.usecases.exceptions import (
+    ERROR_STATUSES,
+    add,
+    build_entry,
+    check_exceptions,
+    format_entries,
+    import_rules,
+)
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 
@@ -158,6 +169,35 @@ def check(files: Names, sets: Names) -> None:
     sys.exit(_PROBLEM if problems else 0)
 
 
+@command.command("import")
+@click.argument("file", type=click.Path())
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the exceptions to this new file."
+)
+def import_file(file: str, output: Path | None) -> None:
+    """Convert an ignore FILE of Trivy or Grype to an exceptions file.
+
+    FILE is .trivyignore, .trivyignore.yaml or a configuration of Grype with the key ignore. Rules without an exact
+    equivalent are reported and left out; the command then exits with 3.
+
+    \b
+    kubekeep exceptions import .trivyignore -o exceptions.yaml
+    """  # noqa: D301 - click takes the character itself
+    if output is not None and os.path.lexists(output):
+        raise click.UsageError(f"{visible(str(output))} exists already: name a new file")
+    try:
+        rules = import_rules(file)
+    except ExceptionsError as error:
+        raise click.UsageError(str(error)) from error
+    if rules.entries:
+        is_json = output is not None and output.suffix.lower() == ".json"
+        write_text(format_entries(rules.entries, is_json=is_json), output)
+    for rule in rules.skipped:
+        click.echo(f"{visible(display_path(file))}: {rule.place}: not imported: {visible(rule.reason)}", err=True)
+    click.echo(f"{len(rules.entries)} rules of {rules.format} imported, {len(rules.skipped)} not imported", err=True)
+    sys.exit(INCOMPLETE if rules.skipped else 0)
+
+
 @command.command()
 @click.argument("file", type=click.Path())
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
@@ -217,17 +257,19 @@ def _format_exception(policy_exception: PolicyException) -> Iterator[str]:
     yield f"{exception.name}{until}"
     row = _row(policy_exception)
     yield f"    controls   {', '.join(row['controls']) or 'all'}"
-    for number, resource in enumerate(row["resources"] or ["all"]):
-        text = resource if isinstance(resource, str) else " ".join(f"{key}={value}" for key, value in resource.items())
-        yield f"    {'or' if number else 'resources':9}  {text or 'all'}"
+    yield from _format_alternatives("resources", row["resources"] or [{}])
     for title, key in (("labels", "objectSelector"), ("in", "namespaceSelector")):
         if row[key]:
             yield f"    {title:9}  {', '.join(row[key])}"
-    for number, selector in enumerate(row["packages"]):
-        text = " ".join(f"{key}={value}" for key, value in selector.items())
-        yield f"    {'or' if number else 'packages':9}  {text}"
+    yield from _format_alternatives("packages", row["packages"])
     if exception.reason:
         yield f"    reason     {exception.reason}"
+
+
+def _format_alternatives(title: str, alternatives: list[dict[str, str]]) -> Iterator[str]:
+    for number, conditions in enumerate(alternatives):
+        text = " ".join(f"{key}={value}" for key, value in conditions.items())
+        yield f"    {'or' if number else title:9}  {text or 'all'}"
 
 
 def _row(policy_exception: PolicyException) -> dict[str, Any]:

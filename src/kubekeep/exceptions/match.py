@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.exceptions.policy_exception import (
+    ALL_VULNERABILITIES,
     CLUSTER,
     CONTAINER,
     EVERYTHING,
@@ -33,6 +34,7 @@ from kubekeep.exceptions.policy_exception import (
     is_glob,
     is_plain,
     matches,
+    names_vulnerability,
 )
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
@@ -47,12 +49,8 @@ _OVERVIEWS: Final = frozenset({"clusterscan", "workloadscan"})
 """Kubescape's overviews when no framework is named; like all controls together they are no framework."""
 _NUMBER: Final = re.compile(r"c?-?0*(\d{1,4})", re.ASCII)
 """The number of a control, with too few or too many zeros."""
-_VULNERABILITY: Final = re.compile(
-    r"(?:ALAS2?|ALBA|ALEA|ALSA|AZL|BIT|CGA|CVE|DLA|DSA|DTSA|EEF|ELSA|GHSA|GO|HSEC|MAL|MGASA|OESA|OSV|PSF|PYSEC|RHBA"
-    r"|RHEA|RHSA|RLSA|RSEC|RUSTSEC|RXSA|TEMP|USN|(?:open)?SUSE-[A-Z]U)[-:]",
-    re.IGNORECASE,
-)
-"""Beginning of the name of a vulnerability, which is a control only while a package of the scan has it."""
+_VULNERABILITIES: Final = "vulnerabilities"
+"""Area of known vulnerabilities, which take the place of controls."""
 _MOST_COMPARED: Final = 20
 """Unknown names that are compared with the known ones; an annotation may have 100,000."""
 _FIELDS: Final = ("labels", "annotations")
@@ -120,6 +118,11 @@ class ControlMatcher:
                 spellings.setdefault(_normalise(name), name)
         return spellings
 
+    @functools.cached_property
+    def _vulnerabilities(self) -> frozenset[str]:
+        """Slugs of the known vulnerabilities of the scan."""
+        return frozenset(control.slug for control in self._controls if control.area == _VULNERABILITIES)
+
     def find_by_name(self, name: str) -> frozenset[str]:
         """Return the slugs of the controls named exactly `name`, ignoring case."""
         return frozenset(self._by_name.get(_normalise(name), ()))
@@ -178,7 +181,7 @@ class ControlMatcher:
         slugs = frozenset(self._names)
         for pattern in filter(None, (policy.control, policy.title)):
             named = self._find_matching(pattern, exact=policy.exact)
-            if not named and not _VULNERABILITY.match(pattern):
+            if not named and not names_vulnerability(pattern):
                 unknown.append(pattern)
             slugs &= named
         if policy.rule:
@@ -197,7 +200,7 @@ class ControlMatcher:
         """Return the slugs of the controls that match a pattern."""
         key = pattern, exact
         if key not in self._matches:
-            slugs = self.find_by_name(pattern)
+            slugs = self._vulnerabilities if pattern == ALL_VULNERABILITIES else self.find_by_name(pattern)
             if not slugs and not is_plain(pattern):
                 normalised = _normalise(pattern)
                 slugs = frozenset(

@@ -20,6 +20,8 @@ from kubekeep.model.location import Path
 
 EVERYTHING: Final = "*"
 """Kubescape's wildcard for any value; not a regular expression."""
+ALL_VULNERABILITIES: Final = "known-vulnerabilities"
+"""Name of all known vulnerabilities together."""
 CLUSTER: Final = "cluster"
 CONTAINER: Final = "containerName"
 IDENTITY: Final = "resourceID"
@@ -37,6 +39,12 @@ _GLOB: Final = re.compile(r"(?:(?<=[\w/-])|^)\*")
 _CHUNK: Final = 64
 """Patterns compiled into one set: few enough for RE2's memory limit."""
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_VULNERABILITY: Final = re.compile(
+    r"(?:ALAS2?|ALBA|ALEA|ALSA|AZL|BIT|CGA|CVE|DLA|DSA|DTSA|EEF|ELSA|GHSA|GO|HSEC|MAL|MGASA|OESA|OSV|PSF|PYSEC|RHBA"
+    r"|RHEA|RHSA|RLSA|RSEC|RUSTSEC|RXSA|TEMP|USN|(?:open)?SUSE-[A-Z]U)[-:]",
+    re.IGNORECASE,
+)
+"""Beginning of the name of a vulnerability."""
 
 
 class InvalidExceptionError(ValueError):
@@ -142,6 +150,11 @@ def check_pattern(pattern: str) -> None:
     """Raises ValueError if pattern is not a valid RE2 expression."""
     if pattern != EVERYTHING:
         _compile(pattern, any_case=False)
+
+
+def names_vulnerability(text: str) -> bool:
+    """Return True for names of vulnerabilities, which are controls only while a package of the scan has them."""
+    return text == ALL_VULNERABILITIES or _VULNERABILITY.match(text) is not None
 
 
 def is_plain(text: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kubekeep.exceptions.apply import apply_exceptions
+from kubekeep.exceptions.ignore_files import ImportedRules, convert_ignore_file
 from kubekeep.exceptions.kubescape_format import parse_exception
 from kubekeep.exceptions.load import ExceptionsError, read_exceptions
 from kubekeep.exceptions.policy_exception import InvalidExceptionError, PolicyException
@@ -27,9 +28,12 @@ from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.text import visible
 from kubekeep.posture.select import find_frameworks, select
 from kubekeep.sinks.file import atomic
+from kubekeep.sources.manifests.read import open_file
 
 ERROR_STATUSES = frozenset(ExceptionStatus) - {ExceptionStatus.MATCHED, ExceptionStatus.UNUSED}
 """Statuses that are errors for any input."""
+_MAX_BYTES = 16 << 20
+"""Maximum size of an ignore file."""
 
 
 def check_exceptions(policy_exceptions: Sequence[PolicyException]) -> tuple[ExceptionUse, ...]:
@@ -140,6 +144,28 @@ def _append(path: str, text: str, entry: Mapping[str, Any]) -> str:
 
 def format_entry(entry: Mapping[str, Any], *, is_json: bool) -> str:
     """Return the text of a file with one entry, as YAML or JSON."""
+    return format_entries([entry], is_json=is_json)
+
+
+def format_entries(entries: Sequence[Mapping[str, Any]], *, is_json: bool) -> str:
+    """Return the text of a file with these entries, as YAML or JSON."""
     if is_json:
-        return json.dumps([entry], indent=2, ensure_ascii=False) + "\n"
-    return "".join(f"{line}\n" for line in format_block([dict(entry)], 0, Style(dash=0)))
+        return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
+    return "".join(f"{line}\n" for line in format_block([dict(entry) for entry in entries], 0, Style(dash=0)))
+
+
+def import_rules(path: str) -> ImportedRules:
+    """Return the rules of an ignore file of Trivy or Grype as entries of exceptions. Raises ExceptionsError."""
+    name = display_path(path)
+    try:
+        with open_file(path) as stream:
+            content = stream.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise ExceptionsError(f"{name}: larger than {_MAX_BYTES} bytes")
+        return convert_ignore_file(content.decode("utf-8-sig"), path)
+    except OSError as error:
+        raise ExceptionsError(f"{name}: {visible(error_reason(error))}") from error
+    except UnicodeDecodeError as error:
+        raise ExceptionsError(f"{name}: not UTF-8 text: {error.reason}") from error
+    except InvalidExceptionError as error:
+        raise ExceptionsError(f"{name}: {visible(str(error))}") from error
