@@ -56,7 +56,8 @@ LOG4J = package(
 API = package("pkg:maven/org.apache.logging.log4j/log4j-api@2.14.1", f"{LIB}/log4j-api.jar", "opt/log4j-api.jar")
 STDLIB = package("pkg:golang/stdlib@1.22.1", "usr/bin/tool")
 UTIL = package("pkg:npm/%40scope/util@1.0.0", "srv/node_modules/@scope/util/package.json")
-PACKAGES = (SSL, REQUESTS, APP, LOG4J, API, STDLIB, UTIL)
+INNER = package("pkg:npm/inner@2.0.0", "srv/node_modules/@scope/util/node_modules/inner/package.json")
+PACKAGES = (SSL, REQUESTS, APP, LOG4J, API, STDLIB, UTIL, INNER)
 SUBJECT = create_image_subject(
     REFERENCE, digests=(DIGEST, INDEX), platform="linux/amd64", distribution=DEBIAN, packages=PACKAGES
 )

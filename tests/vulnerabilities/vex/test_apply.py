@@ -17,6 +17,7 @@ from tests.vulnerabilities.vex.shop import (
     DEBIAN,
     DIGEST,
     INDEX,
+    INNER,
     JAR,
     LOG4J,
     OTHER,
@@ -138,6 +139,8 @@ PRODUCTS: dict[str, tuple[Package, Any, bool]] = {
         False,
     ),
     "archive, package outside": (REQUESTS, within("pkg:maven/com.example/shop@1.0", "pkg:pypi/requests"), False),
+    "npm package in the folder of another one": (INNER, "pkg:npm/%40scope/util@1.0.0", True),
+    "npm package beside another one": (UTIL, "pkg:npm/inner@2.0.0", False),
     "part of the package": (APP, "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1", False),
     "@id of one, identifier of another package": (
         REQUESTS,

@@ -259,6 +259,26 @@ def test_application(product: str, applies: bool) -> None:  # noqa: FBT001
     assert (decided is not None) == applies
 
 
+@pytest.mark.parametrize(
+    ("product", "applies"),
+    [
+        ("pkg:oci/shop?repository_url=registry.example/team/shop", True),
+        (f"pkg:oci/shop@{DIGEST}?repository_url=registry.example/team/shop", True),
+        (f"pkg:oci/shop@{'sha256:' + '0' * 64}", False),
+        ("pkg:oci/shop?repository_url=evil.example/shop", False),
+        ("shop:1.2", True),
+    ],
+)
+def test_image_with_a_package_url(product: str, applies: bool) -> None:  # noqa: FBT001
+    purl = f"pkg:oci/shop@{DIGEST}?repository_url=registry.example/team/shop"
+    component = {"type": "container", "name": "shop", "version": "1.2", "purl": purl}
+    sbom = encode({**json.loads(SBOM), "metadata": {"component": component}})
+    decided, _ = apply(
+        vulnerability(UTIL), openvex(about(product)), subject=create_sbom_subject(read_sbom(sbom, "shop.cdx.json"))
+    )
+    assert (decided is not None) == applies
+
+
 def test_statements_in_the_sbom_itself() -> None:
     sbom = json.loads(SBOM)
     content = encode({**sbom, "vulnerabilities": [analysed("part-7")]})

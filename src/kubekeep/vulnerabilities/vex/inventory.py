@@ -1,7 +1,7 @@
 """The packages of a subject, and the components of VEX documents that name them. No I/O.
 
 A statement never applies to a package outside of its products: a package counts as part of another one only if all of
-its files are inside of the other's archive. Dependencies prove nothing: other software may use the same package.
+its files are inside of the other's archive or folder. Dependencies prove nothing: other software may use the same package.
 """
 
 from __future__ import annotations
@@ -96,10 +96,19 @@ class PackageInventory:
         """Return True if the package is in the image only as a part of the container."""
         if container == package:
             return True
-        archives = tuple(f"{location.path}!/" for location in container.locations)
-        return bool(package.locations and archives) and all(
-            location.path.startswith(archives) for location in package.locations
+        prefixes = tuple(_list_prefixes(container))
+        return bool(package.locations and prefixes) and all(
+            location.path.startswith(prefixes) for location in package.locations
         )
+
+
+def _list_prefixes(container: Package) -> Iterator[str]:
+    """Yield the beginnings of the paths of files inside of a package: in its archive, or in its own `node_modules`."""
+    for location in container.locations:
+        yield f"{location.path}!/"
+        folder, _, name = location.path.rpartition("/")
+        if container.type == "npm" and name == "package.json" and folder:
+            yield f"{folder}/node_modules/"
 
 
 def _list_hashes(package: Package) -> Iterator[tuple[str, str]]:

@@ -32,7 +32,7 @@ class VexSubject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The scanned software with everything that identifies it.
 
     names: references and names. image: parsed reference of an image in a registry. digests: of the manifest and of the
-    index, as "sha256:...". purls: package URLs of an application. documents: BOM-Links and namespaces of its SBOM.
+    index, as "sha256:...". purls: package URLs that its SBOM states. documents: BOM-Links and namespaces of its SBOM.
     references: package URLs by `bom-ref` of that SBOM. packages: all packages, not only the vulnerable ones.
     """
 
@@ -67,7 +67,7 @@ class VexSubject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def _matches_purl(self, purl: Package) -> bool:
         if purl.type in {"oci", "docker"}:
-            return self._matches_image(purl)
+            return self._matches_image(purl) or any(matches_purl(purl, own) for own in self.purls)
         return any(matches_purl(purl, own) for own in self.purls)
 
     def _has_other_digest(self, purls: Iterable[Package]) -> bool:
@@ -144,7 +144,15 @@ def create_sbom_subject(sbom: Sbom) -> VexSubject:
             distribution=sbom.distribution,
             packages=sbom.packages,
         )
-        return msgspec.structs.replace(image, documents=documents, references=references)
+        version = subject.version
+        names = (f"{subject.name}:{version}", f"{subject.name}@{version}") if version else ()
+        return msgspec.structs.replace(
+            image,
+            names=(*image.names, *names),
+            purls=_parse_purls(subject.purl),
+            documents=documents,
+            references=references,
+        )
     names = (subject.name, f"{subject.name}@{subject.version}") if subject.version else (subject.name,)
     return VexSubject(
         names=tuple(filter(None, names)),
