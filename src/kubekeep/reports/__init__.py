@@ -17,7 +17,7 @@ from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 
 __all__ = ["Extra", "ReportFormat", "ReportOptions", "formats", "load", "names"]
 
-_NO_FORMATS: Final = frozenset({"changes", "format", "kubescape_v2", "sboms", "shared"})
+_NO_FORMATS: Final = frozenset({"changes", "format", "kubescape_v2", "sboms", "shared", "vex"})
 """Modules that are not formats: the format definition and shared parts."""
 
 

@@ -144,11 +144,10 @@ def create_sbom_subject(sbom: Sbom) -> VexSubject:
             distribution=sbom.distribution,
             packages=sbom.packages,
         )
-        version = subject.version
-        names = (f"{subject.name}:{version}", f"{subject.name}@{version}") if version else ()
+        versions = [f"{subject.name}:{subject.version}", f"{subject.name}@{subject.version}"] if subject.version else []
         return msgspec.structs.replace(
             image,
-            names=(*image.names, *names),
+            names=(*image.names, *versions),
             purls=_parse_purls(subject.purl),
             documents=documents,
             references=references,
