@@ -171,3 +171,41 @@ def test_number_of_products() -> None:
     document["vulnerabilities"] = [entry] * 501
     with pytest.raises(VexError, match="exceeds the limit of 1,000,000 products"):
         read(encode(document))
+
+
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    2**70,
+    1.5,
+    "",
+    "x",
+    "pkg:npm/a",
+    "\x00",
+    [],
+    [None],
+    [[]],
+    {},
+    {"a": None},
+)
+
+
+def list_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the paths of all values in a document."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [each for key, child in children for each in ((*path, key), *list_paths(child, (*path, key)))]
+
+
+@pytest.mark.parametrize("document", [WHOLE, _CSAF, _CDX], ids=["OpenVEX", "CSAF", "CycloneDX"])
+def test_any_value_at_any_place(document: dict[str, Any]) -> None:
+    refused = 0
+    for path in list_paths(document):
+        for value in VALUES:
+            content = change(path, value, document)
+            try:
+                apply(vulnerability(SSL), content)
+            except VexError:
+                refused += 1
+    assert refused > 20

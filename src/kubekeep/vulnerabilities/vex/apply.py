@@ -20,7 +20,7 @@ from kubekeep.vulnerabilities.vex.document import (
     VexIdentity,
     VexStatus,
 )
-from kubekeep.vulnerabilities.vex.inventory import PackageInventory
+from kubekeep.vulnerabilities.vex.inventory import PackageInventory, TargetIndex
 from kubekeep.vulnerabilities.vex.subject import VexSubject
 from kubekeep.vulnerabilities.vulnerability import (
     VexStatement,
@@ -61,7 +61,7 @@ def apply_vex(
 class _TrackedStatement:
     """A statement with the packages that it applies to and those whose vulnerability it decides."""
 
-    __slots__ = ("decided", "document", "is_partial", "matched", "problem", "statement")
+    __slots__ = ("decided", "document", "index", "is_partial", "matched", "problem", "statement")
 
     def __init__(self, statement: ProductStatement, document: VexDocument, end: dt.datetime, latest: str) -> None:
         """latest: the version that supersedes the document, if any."""
@@ -70,6 +70,7 @@ class _TrackedStatement:
         self.matched: dict[str, None] = {}
         self.decided: dict[str, None] = {}
         self.is_partial = False
+        self.index: TargetIndex | None = None
         self.problem = statement.flaw
         if latest:
             self.problem = f"version {latest} of the document supersedes it"
@@ -154,7 +155,9 @@ class _VexApplier:
         return max(statements, key=lambda tracked: _CAUTION[tracked.statement.status])
 
     def _covers(self, tracked: _TrackedStatement, package: Package) -> bool:
-        return any(self._inventory.covers(target, package) for target in tracked.statement.targets)
+        if tracked.index is None:
+            tracked.index = self._inventory.index(tracked.statement.targets)
+        return self._inventory.find_covering(tracked.index, package) is not None
 
     def report_uses(self) -> tuple[VexUse, ...]:
         """Return the use of each statement, in the order of the documents."""
