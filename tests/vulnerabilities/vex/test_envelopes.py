@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kubekeep.vulnerabilities.vex import nodes
 from kubekeep.vulnerabilities.vex.errors import VexError
 from kubekeep.vulnerabilities.vex.nodes import LONGEST
 from kubekeep.vulnerabilities.vex.read import read_vex
@@ -164,32 +165,19 @@ def test_nested_branches() -> None:
         read(change(("product_tree", "branches"), [branch], _CSAF))
 
 
-def test_number_of_products() -> None:
+def test_number_of_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "MAX_TARGETS", 100)
     document = copy.deepcopy(_CSAF)
-    document["product_tree"] = {"full_product_names": [{"name": str(n), "product_id": str(n)} for n in range(2_000)]}
-    entry = {"cve": "CVE-2026-1001", "product_status": {"fixed": [str(n) for n in range(2_000)]}}
-    document["vulnerabilities"] = [entry] * 501
-    with pytest.raises(VexError, match="exceeds the limit of 1,000,000 products"):
+    document["product_tree"] = {"full_product_names": [{"name": str(n), "product_id": str(n)} for n in range(20)]}
+    entry = {"cve": "CVE-2026-10001", "product_status": {"fixed": [str(n) for n in range(20)]}}
+    document["vulnerabilities"] = [entry] * 5
+    assert len(read(encode(document)).statements) == 5
+    document["vulnerabilities"] = [entry] * 6
+    with pytest.raises(VexError, match="exceeds the limit of 100 products"):
         read(encode(document))
 
 
-VALUES: tuple[Any, ...] = (
-    None,
-    True,
-    0,
-    -1,
-    2**70,
-    1.5,
-    "",
-    "x",
-    "pkg:npm/a",
-    "\x00",
-    [],
-    [None],
-    [[]],
-    {},
-    {"a": None},
-)
+VALUES: tuple[Any, ...] = (None, 2**70, "", "pkg:npm/a", [None], {"a": None})
 
 
 def list_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
