@@ -341,3 +341,30 @@ def test_former_name_of_the_list_of_sets_is_hidden() -> None:
         "exception-sets",
         "frameworks",
     ]
+
+
+def test_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ("--control", "CVE-2021-23337", "--package", "pkg:npm/lodash@4.17.20", "--reason", "not called")
+    assert kubekeep("exceptions", "add", "e.yaml", *options).exit_code == 0
+    (row,) = json.loads(kubekeep("exceptions", "list", "e.yaml", "-f", "json").stdout)
+    assert row["packages"] == [{"purl": "pkg:npm/lodash@4.17.20"}]
+    assert kubekeep("exceptions", "check", "e.yaml").exit_code == 0
+    refused = kubekeep("exceptions", "add", "e.yaml", "--package", "lodash", "--reason", "x")
+    assert "package URL lodash does not begin with pkg:" in refused.output
+
+
+def test_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".trivyignore").write_text("CVE-2021-23337 exp:2999-01-01\nAVD-DS-0001\n")
+    result = kubekeep("exceptions", "import", ".trivyignore", "-o", "e.yaml")
+    assert result.exit_code == 3
+    assert ".trivyignore: line 2: not imported: AVD-DS-0001 is not a vulnerability" in result.output
+    assert "1 rule of Trivy imported, 1 not imported" in result.output
+    (row,) = json.loads(kubekeep("exceptions", "list", "e.yaml", "-f", "json").stdout)
+    assert (row["controls"], row["expires"]) == (["CVE-2021-23337"], "2999-01-01T00:00:00Z")
+    again = kubekeep("exceptions", "import", ".trivyignore", "-o", "e.yaml")
+    assert (again.exit_code, "e.yaml exists already" in again.output) == (2, True)
+    (tmp_path / "other.yaml").write_text("kind: Pod")
+    assert "neither an ignore file of Trivy" in kubekeep("exceptions", "import", "other.yaml").output
+    assert kubekeep("exceptions", "import", "missing").exit_code == 2

@@ -27,6 +27,7 @@ from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.paths import display_path
 from kubekeep.model.text import utc_text, visible
 from kubekeep.posture.select import UnknownNameError
+from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.exceptions import (
     ERROR_STATUSES,
     add,
@@ -95,6 +96,14 @@ def command() -> None:
 @click.option(
     "--container", metavar="PATTERN", callback=_reject_empty, help="Cover only containers with names that match."
 )
+@click.option(
+    "--package",
+    "packages",
+    multiple=True,
+    metavar="PURL",
+    callback=_names,
+    help="Cover only findings about this package of an image, such as pkg:npm/lodash@4.17.20; repeatable.",
+)
 @click.option("--reason", required=True, callback=_reject_empty, help="Record the reason of the exception.")
 @click.option(
     "--expires",
@@ -110,6 +119,7 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     kind: str | None,
     name: str | None,
     container: str | None,
+    packages: Names,
     reason: str,
     expires: str | None,
 ) -> None:
@@ -122,7 +132,12 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     """  # noqa: D301 - click takes the character itself
     patterns = {"kind": kind, "namespace": namespace, "name": name, "containerName": container}
     entry = build_entry(
-        controls, frameworks, {key: value or "" for key, value in patterns.items()}, reason, expires or ""
+        controls,
+        frameworks,
+        {key: value or "" for key, value in patterns.items()},
+        reason,
+        expires or "",
+        packages=packages,
     )
     try:
         use = add(file, entry)
@@ -194,7 +209,8 @@ def import_file(file: str, output: Path | None) -> None:
         write_text(format_entries(rules.entries, is_json=is_json), output)
     for rule in rules.skipped:
         click.echo(f"{visible(display_path(file))}: {rule.place}: not imported: {visible(rule.reason)}", err=True)
-    click.echo(f"{len(rules.entries)} rules of {rules.format} imported, {len(rules.skipped)} not imported", err=True)
+    count = count_noun(len(rules.entries), "rule")
+    click.echo(f"{count} of {rules.format} imported, {len(rules.skipped)} not imported", err=True)
     sys.exit(INCOMPLETE if rules.skipped else 0)
 
 

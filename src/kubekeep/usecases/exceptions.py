@@ -46,15 +46,22 @@ def check_exceptions(policy_exceptions: Sequence[PolicyException]) -> tuple[Exce
 
 
 def build_entry(
-    controls: Sequence[str], frameworks: Sequence[str], patterns: Mapping[str, str], reason: str, expires: str
+    controls: Sequence[str],
+    frameworks: Sequence[str],
+    patterns: Mapping[str, str],
+    reason: str,
+    expires: str,
+    *,
+    packages: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the entry of an exception for a file.
 
     patterns: regular expressions by attribute of the resource (`kind`, `namespace`, `name`, `containerName`); empty ones
-    match any value. expires: a date or a time in RFC 3339; empty for none.
+    match any value. expires: a date or a time in RFC 3339; empty for none. packages: package URLs; the exception then
+    covers only findings about one of these packages.
     """
     attributes = {key: value for key, value in patterns.items() if value}
-    owner = " ".join(attributes.values()) or "all resources"
+    owner = " ".join((*packages, *attributes.values())) or "all resources"
     entry: dict[str, Any] = {
         "name": f"{', '.join((*controls, *frameworks)) or 'all controls'} for {owner}",
         "policyType": "postureExceptionPolicy",
@@ -62,6 +69,8 @@ def build_entry(
     }
     if attributes:
         entry["resources"] = [{"designatorType": "Attributes", "attributes": attributes}]
+    if packages:
+        entry["packages"] = [{"purl": text} for text in packages]
     if controls or frameworks:
         policies: Sequence[dict[str, str]] = [{"controlID": name} for name in controls] or [{}]
         scopes: Sequence[dict[str, str]] = [{"frameworkName": name} for name in frameworks] or [{}]
