@@ -116,6 +116,8 @@ PRODUCTS: dict[str, tuple[Package, Any, bool]] = {
     "equal qualifiers": (SSL, "pkg:deb/debian/libssl3t64@3.5.1-1?arch=amd64&distro=debian-13", True),
     "other architecture of a package": (SSL, "pkg:deb/debian/libssl3t64@3.5.1-1?arch=arm64", False),
     "other release": (SSL, "pkg:deb/debian/libssl3t64?distro=debian-12", False),
+    "release without a version": (SSL, "pkg:deb/debian/libssl3t64?distro=debian", True),
+    "beginning of a release": (SSL, "pkg:deb/debian/libssl3t64?distro=debian-1", False),
     "code name of the release": (SSL, "pkg:deb/debian/libssl3t64?distro=trixie", True),
     "code name of another release": (SSL, "pkg:deb/debian/libssl3t64?distro=bookworm", False),
     "qualifier that the package lacks": (REQUESTS, "pkg:pypi/requests@2.31.0?extension=whl", False),
@@ -369,6 +371,28 @@ def test_docker_hub(reference: str, repository: str, applies: bool) -> None:  # 
     assert (decided is not None) == applies
 
 
+@pytest.mark.parametrize(
+    ("reference", "product", "applies"),
+    [
+        ("nginx:1.29", "docker.io/library/nginx:1.29", True),
+        ("docker.io/library/nginx:1.29", "nginx:1.29", True),
+        ("index.docker.io/library/nginx:1.29", "nginx:1.29", True),
+        ("docker.io/team/nginx:1.29", "nginx:1.29", False),
+        ("nginx:1.29", "nginx:1.2", False),
+        ("nginx:1.29", "nginx", False),
+        ("nginx", "nginx", True),
+        ("containerd://nginx:1.29", "nginx:1.29", True),
+        ("oci:nginx:1.29", "nginx:1.29", False),
+        ("./nginx:1.29", "nginx:1.29", False),
+    ],
+)
+def test_references_to_docker_hub(reference: str, product: str, applies: bool) -> None:  # noqa: FBT001
+    decided, _ = apply(
+        vulnerability(SSL), openvex(about(product)), subject=create_image_subject(reference, packages=PACKAGES)
+    )
+    assert (decided is not None) == applies
+
+
 def test_layout_is_identified_by_its_digest() -> None:
     subject = create_image_subject(f"oci:/images/{JAR}", digests=(DIGEST,), distribution=DEBIAN, packages=PACKAGES)
     assert apply(vulnerability(SSL), openvex(about(IMAGE)), subject=subject)[0] is not None
@@ -387,6 +411,9 @@ RPM = package(
         ("pkg:rpm/redhat/openssl-libs@3.0.7-27.el9?epoch=2", False),
         ("pkg:rpm/redhat/openssl@3.0.7-27.el9?arch=src&epoch=1", True),
         ("pkg:rpm/redhat/openssl@3.0.7-28.el9?arch=src&epoch=1", False),
+        ("pkg:rpm/redhat/openssl-libs?distro=rhel-9", True),
+        ("pkg:rpm/redhat/openssl-libs?distro=rhel-9.2", False),
+        ("pkg:rpm/redhat/openssl-libs?distro=rhel-8", False),
         ("cpe:/o:redhat:enterprise_linux:9::baseos", True),
         ("cpe:/o:redhat:enterprise_linux:8::baseos", False),
         ("cpe:/o:redhat:rhel_eus:9.4::baseos", False),

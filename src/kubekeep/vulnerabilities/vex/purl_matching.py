@@ -57,13 +57,16 @@ def _matches_qualifiers(pattern: Package, package: Package, distribution: Distri
     for key, value in pattern.qualifiers:
         if key == "arch" and value in _SOURCE_ARCHITECTURES:
             continue
-        if key == "distro" and _is_code_name(value, distribution):
-            continue
-        if qualifiers.get(key) != value:
+        own = qualifiers.get(key, "")
+        if own != value and not (key == "distro" and _includes_release(value, own, distribution)):
             return False
     return True
 
 
-def _is_code_name(value: str, distribution: Distribution) -> bool:
+def _includes_release(value: str, own: str, distribution: Distribution) -> bool:
+    """Return True if the value of `distro` names the release by its code name, or less exactly: `rhel-9` or `rhel`."""
     codename = distribution.version_codename
-    return bool(codename) and value in {codename, f"{distribution.id}-{codename}"}
+    if codename and value in {codename, f"{distribution.id}-{codename}"}:
+        return True
+    name, _, version = own.rpartition("-")
+    return own.startswith(f"{value}.") or (name == value and version[:1].isdigit())

@@ -26,6 +26,10 @@ _SYSTEMS: Final = {
     "ol": ("oracle", "linux"),
 }
 """Vendor and product in the CPE of a distribution, by its id in `os-release`."""
+_PATHS: Final = ("oci:", "oci-archive:", "docker-archive:", "dir:", "sbom:", ".", "/")
+"""Beginnings of references to local files."""
+_STORES: Final = ("docker://", "oci://", "containerd://", "docker-daemon:")
+"""Beginnings of references to images by name."""
 
 
 class VexSubject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,7 +61,7 @@ class VexSubject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return False
         return (
             bool(comparable)
-            or any(name in self.names or name in self.documents for name in identity.names)
+            or any(map(self._matches_name, identity.names))
             or (not identity.version_range and any(map(self._matches_purl, identity.purls)))
         )
 
@@ -69,6 +73,9 @@ class VexSubject(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if purl.type in {"oci", "docker"}:
             return self._matches_image(purl) or any(matches_purl(purl, own) for own in self.purls)
         return any(matches_purl(purl, own) for own in self.purls)
+
+    def _matches_name(self, name: str) -> bool:
+        return name in self.names or name in self.documents or _normalise_reference(name) in self.names
 
     def _has_other_digest(self, purls: Iterable[Package]) -> bool:
         """Return True if package URLs name digests of images, and none of them is one of this subject."""
@@ -114,10 +121,9 @@ def create_image_subject(
 ) -> VexSubject:
     """Return the identities of an image. digests: of its manifest, and of the index that it was selected from."""
     image = _parse_image(reference)
-    names = [reference]
+    names = [reference, _normalise_reference(reference)]
     known = list(digests)
     if image is not None:
-        names += [f"{image.name}:{image.tag}"] if image.tag else []
         names += [f"{image.name}@{digest}" for digest in digests]
         if image.digest:
             known.append(image.digest)
@@ -165,10 +171,22 @@ def create_sbom_subject(sbom: Sbom) -> VexSubject:
 
 
 def _parse_image(reference: str) -> ArtifactReference | None:
+    """Return the image in a registry or store that a reference names; None for a path."""
+    if reference.startswith(_PATHS) and not reference.startswith("oci://"):
+        return None
+    name = next((reference.removeprefix(prefix) for prefix in _STORES if reference.startswith(prefix)), reference)
     try:
-        return parse_image_name(reference.removeprefix("docker://"))
+        return parse_image_name(name)
     except ValueError:
         return None
+
+
+def _normalise_reference(text: str) -> str:
+    """Return the reference of an image with registry and organisation; the text itself without a tag or digest."""
+    image = _parse_image(text)
+    if image is None or not (image.tag or image.digest):
+        return text
+    return f"{image.name}@{image.digest}" if image.digest else f"{image.name}:{image.tag}"
 
 
 def _parse_purls(text: str) -> tuple[Package, ...]:
