@@ -7,13 +7,13 @@ passes as a whole only if all of its packages were compared with advisories.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from kubekeep.model.control import Control
-from kubekeep.model.exception import AppliedException, ExceptionSource
+from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.known_vulnerability import VULNERABILITIES, KnownVulnerability
@@ -30,6 +30,8 @@ FIELD: Final = "vulnerabilities"
 _GROUP: Final = "image.kubekeep.io"
 _SUPPRESSING: Final = ("not_affected", "fixed")
 """Statuses of VEX statements that suppress a vulnerability."""
+_STATES: Final = ("applied", "overruled", "unused", "other-product", "invalid")
+"""States of VEX statements; the first of several resources counts."""
 _LOWEST: Final = {
     Severity.UNKNOWN: 0.0,
     Severity.LOW: 1.0,
@@ -101,6 +103,37 @@ def add_known_vulnerabilities(selection: Selection) -> Selection:
     known = set(selection.controls)
     added = tuple(control for control in selection.third_party_controls if control not in known)
     return msgspec.structs.replace(selection, controls=(*selection.controls, *added)) if added else selection
+
+
+def list_statements(resources: Iterable[Resource]) -> tuple[ExceptionUse, ...]:
+    """Return the use of each statement of VEX documents, once for all resources that it was applied to."""
+    uses: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    for resource in resources:
+        if resource.group == _GROUP:
+            for use in map(as_mapping, as_list(as_mapping(resource.object.get("assessment")).get("statements"))):
+                key = (use["statement"].get("origin", ""), use.get("place", ""), use["vulnerability"])
+                other = uses.get(key)
+                if other is None or _STATES.index(use["state"]) < _STATES.index(other["state"]):
+                    uses[key] = use
+    return tuple(map(_describe_use, uses.values()))
+
+
+def _describe_use(use: Mapping[str, Any]) -> ExceptionUse:
+    statement = as_mapping(use["statement"])
+    status = {"applied": ExceptionStatus.MATCHED, "invalid": ExceptionStatus.INVALID}.get(
+        use["state"], ExceptionStatus.UNUSED
+    )
+    name = f"{statement.get('origin', 'VEX')}: {use['vulnerability']}"
+    exception = AppliedException(name=name, source=ExceptionSource.STATEMENT, reason=statement.get("status", ""))
+    text = use.get("text", "")
+    is_applied = status is ExceptionStatus.MATCHED
+    return ExceptionUse(
+        exception=exception,
+        status=status,
+        text="" if is_applied else text,
+        controls=(use["vulnerability"],),
+        scope_warnings=(text,) if is_applied and text else (),
+    )
 
 
 def _summarise(document: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Verdict | None:

@@ -32,7 +32,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.secret_text import mask_message
 from kubekeep.posture.evaluate import evaluate
-from kubekeep.posture.known_vulnerabilities import add_known_vulnerabilities
+from kubekeep.posture.known_vulnerabilities import add_known_vulnerabilities, list_statements
 from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.roles import RoleCoverage
@@ -256,6 +256,8 @@ class _Scan:
     ) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
         """Return the results with exceptions and suppression comments applied, and the use of each."""
         results, uses = self._exceptions.apply(results, selection, self._started)
+        if self._request.rules.vulnerabilities:
+            uses = (*uses, *list_statements(result.resource for result in results))
         if not self._request.evaluation.exceptions.honours_inline(snapshot=self._request.input.is_whole_cluster):
             return results, uses
         results, comments = apply_suppressions(results, self._source, selection, self._started)
