@@ -24,7 +24,7 @@ class RelayedRequest(msgspec.Struct, frozen=True):
 class Relay:
     """Behaviour of a relay. limit: bytes of a blob after which the connection breaks; None for no limit.
 
-    hook: answers a request instead of the registry if it returns True.
+    headers: added to the registry's responses. hook: answers a request instead of the registry if it returns True.
     """
 
     def __init__(self, registry: str) -> None:
@@ -33,6 +33,7 @@ class Relay:
         self.requests: list[RelayedRequest] = []
         self.limit: int | None = None
         self.ignores_ranges = False
+        self.headers: dict[str, str] = {}
         self.hook: Callable[[http.server.BaseHTTPRequestHandler], bool] = lambda _: False
         self._lock = threading.Lock()
 
@@ -61,7 +62,7 @@ class Relay:
             response = connection.getresponse()
             body = response.read()
             handler.send_response(response.status)
-            for name, value in response.getheaders():
+            for name, value in (*response.getheaders(), *self.headers.items()):
                 handler.send_header(name, value)
             handler.end_headers()
             limit = self.limit if "/blobs/" in path else None

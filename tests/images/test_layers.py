@@ -27,7 +27,7 @@ from kubekeep.images.content import (
 )
 from kubekeep.images.errors import ImageAccessError, ImageContentError
 from kubekeep.images.layer_cache import LayerCache
-from kubekeep.images.layers import LayerSettings, compute_version, read_folder, read_layers
+from kubekeep.images.layers import LayerSettings, compute_shared_version, compute_version, read_folder, read_layers
 from kubekeep.images.package import Package
 from tests.images.layer_files import FolderImage, MemoryImage, build_tar, digest, entry, read_native, select
 
@@ -267,7 +267,8 @@ def test_least_recently_used_entries_are_deleted(tmp_path: Path) -> None:
 
 def test_version_covers_the_catalogues() -> None:
     assert compute_version() == compute_version()
-    assert len(compute_version()) == 64
+    assert len(compute_shared_version()) == 128
+    assert compute_version()[:64] == compute_shared_version()[:64]
 
 
 def build_selection(*catalogs: Catalog) -> FileSelection:

@@ -32,6 +32,13 @@ NAMED_ONLY: Final = frozenset(
 They are rejected in a discovered file.
 """
 
+_IMAGES_NAMED_ONLY: Final = frozenset(
+    {
+        *("state", "repositories", "layer-cache", "layer-cache-key", "layer-cache-trusted"),
+        *("layer-cache-write", "layer-cache-sign-key"),
+    }
+)
+"""The same for keys of scans of images and registries only."""
 _CHARTS_HELP: Final = "Values of single charts, by the path of the folder or archive."
 
 
@@ -153,7 +160,7 @@ def _value(key: ConfigurationKey, configuration: Configuration) -> Any:
     path: Path = (name,)
     if name != key.name and key.name in configuration.values:
         raise configuration.create_error(path, f"{name} is another name of {key.name}: keep one")
-    if key.name in NAMED_ONLY and not configuration.is_explicit:
+    if key.name in NAMED_ONLY | _IMAGES_NAMED_ONLY and not configuration.is_explicit:
         raise configuration.create_error(path, f"{key.name}: this key is allowed only in a file named with --config")
     value = configuration.values[name]
     if key.option.multiple:

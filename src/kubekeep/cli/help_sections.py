@@ -46,6 +46,11 @@ _SECTIONS: Final = {
     "Vulnerabilities": (
         *("no_vulnerabilities", "vex", "advisories", "with_db", "database", "grype_db", "maximum_age"),
     ),
+    "Registries": (
+        *("tags", "exclude", "newest", "since", "repositories", "all_platforms"),
+        *("state", "parallel", "max_in_flight", "max_bytes", "max_duration", "requests_per_second"),
+        *("layer_cache", "layer_cache_key", "layer_cache_trusted", "layer_cache_write", "layer_cache_sign_key"),
+    ),
     "Cluster": (
         *("kubeconfig", "kube_context", "as_user", "as_groups", "as_uid", "insecure_skip_tls_verify", "dry_run"),
         *("host_scan", "host_data", "cloud", "cloud_cluster"),

@@ -12,6 +12,7 @@ import msgspec
 from kubekeep.cli.settings import cache_folder
 from kubekeep.images.access.options import AccessOptions, parse_platform
 from kubekeep.images.access.settings import read_access_options
+from kubekeep.images.exchange import LayerExchange
 from kubekeep.images.options import ImageOptions
 from kubekeep.model.text import visible
 
@@ -45,10 +46,12 @@ def registry_options(function: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-def create_image_options(access: AccessOptions) -> ImageOptions:
+def create_image_options(access: AccessOptions, shared_layers: LayerExchange | None = None) -> ImageOptions:
     """Return the options of reading images, with the folder of cached layers."""
     folder = cache_folder()
-    return ImageOptions(access=access, cache_folder=str(folder / "layers") if folder else "")
+    return ImageOptions(
+        access=access, cache_folder=str(folder / "layers") if folder else "", shared_layers=shared_layers
+    )
 
 
 def _registries() -> tuple[Callable[..., Any], ...]:

@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "init": "Write a configuration file and a CI job.",
     "watch": "Watch a cluster and print changed verdicts.",
     "image": "List packages of images, scan, verify and sign images.",
+    "registry": "List and scan the images of registries.",
     "host": "Collect data of a node for a scan.",
     "cloud": "Describe a managed cluster for a scan.",
     "list": "List frameworks, controls or sets of exceptions.",

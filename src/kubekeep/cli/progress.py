@@ -68,6 +68,34 @@ def download() -> Iterator[Callable[[str, int, int | None], None]]:
         sys.stderr.flush()
 
 
+@contextlib.contextmanager
+def images() -> Iterator[Callable[[int, int, int], None]]:
+    """Yield a callback for images done, all images and the bytes read so far; clear its line at the end."""
+    if not _is_shown():
+        yield lambda _, __, ___: None
+        return
+    start = time.monotonic()
+
+    def show_images(done: int, total: int, size: int) -> None:
+        rest = (time.monotonic() - start) / done * (total - done)
+        text = f"{done:,} of {total:,} images, {size / _MEGABYTE:,.0f} MB, {_format_rest(rest)} left"
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+    sys.stderr.write("\rlisting images ...")
+    sys.stderr.flush()
+    try:
+        yield show_images
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
+def _format_rest(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{seconds:,.0f} s" if minutes < 2 else f"{minutes:,.0f} min" if minutes < 120 else f"{minutes / 60:,.1f} h"
+
+
 def _is_shown() -> bool:
     context = click.get_current_context(silent=True)
     return sys.stderr.isatty() and not (context is not None and context.params.get("quiet"))

@@ -29,6 +29,7 @@ from kubekeep.cli.request_options import request_options, run_scan
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.cli.vulnerability_options import no_vulnerabilities_option, vulnerability_options
 from kubekeep.images.access.options import AccessOptions
+from kubekeep.images.options import ImageOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Cause
 from kubekeep.model.text import visible
@@ -37,6 +38,7 @@ from kubekeep.posture.severity_filter import filter_by_severity
 from kubekeep.reports import Extra
 from kubekeep.reports.shared.wording import count_noun
 from kubekeep.sources.images.address import is_image_address
+from kubekeep.sources.registries.address import is_registry_address
 from kubekeep.sources.sboms.address import is_sbom_address
 from kubekeep.usecases.request import ReportNeeds, ScanRequest
 from kubekeep.usecases.rule_selection import DEFAULT_FRAMEWORKS, IMAGE_FRAMEWORK
@@ -60,17 +62,23 @@ def _images_options(function: Callable[..., None]) -> Callable[..., None]:
         images: bool,
         **others: Any,
     ) -> None:
-        if images or any(is_image_address(path) or is_sbom_address(path) for path in request.input.paths):
-            request = request_images(request, access, vulnerabilities, DEFAULT_FRAMEWORKS, workloads=images)
+        if images or any(map(_has_packages, request.input.paths)):
+            options = create_image_options(access)
+            request = request_images(request, options, vulnerabilities, DEFAULT_FRAMEWORKS, workloads=images)
         function(request=request, **others)
 
     option = click.option("--images", is_flag=True, help="Also scan the images that workloads use, each image once.")
     return option(image_options(vulnerability_options(no_vulnerabilities_option(wrapper))))
 
 
+def _has_packages(path: str) -> bool:
+    """Return True for the address of an image, of a registry or of an SBOM."""
+    return is_image_address(path) or is_registry_address(path) or is_sbom_address(path)
+
+
 def request_images(
     request: ScanRequest,
-    access: AccessOptions,
+    images: ImageOptions,
     vulnerabilities: VulnerabilityOptions | None,
     frameworks: tuple[str, ...] = (),
     *,
@@ -82,7 +90,7 @@ def request_images(
     """
     read = msgspec.structs.replace(
         request.input.read,
-        images=create_image_options(access),
+        images=images,
         workload_images=workloads,
         vulnerabilities=vulnerabilities,
     )
@@ -238,6 +246,8 @@ def _explain_nothing(assessment: Assessment) -> str:
     first = assessment.unread[0] if assessment.unread else None
     if first is None:
         paths = ", ".join(map(visible, assessment.target.names))
+        if any(map(is_registry_address, assessment.target.names)):
+            return f"no image in {paths}"
         if not assessment.files:
             return f"no YAML, JSON or Terraform file in {paths}"
         return f"no resource in scope of the controls in {count_noun(assessment.files, 'file')} of {paths}"

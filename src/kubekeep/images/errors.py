@@ -9,6 +9,10 @@ class ImageAccessError(KubekeepError):
     """An image cannot be opened or a layer cannot be fetched."""
 
 
+class NotAnImageError(ImageAccessError):
+    """The reference is that of an artifact of another kind, such as a chart or a signature."""
+
+
 class ImageContentError(KubekeepError):
     """A layer has another digest than the manifest says, is damaged, or exceeds a limit."""
 

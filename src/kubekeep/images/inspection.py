@@ -21,7 +21,10 @@ from kubekeep.model.text import visible
 
 
 class InspectedImage(msgspec.Struct, frozen=True):
-    """The content of an image or folder. configuration: None for a folder. index_digest: of the index that led to it."""
+    """The content of an image or folder.
+
+    configuration: None for a folder. index_digest: of the index that led to it. names: all names, if there are several.
+    """
 
     reference: str
     digest: str
@@ -29,6 +32,7 @@ class InspectedImage(msgspec.Struct, frozen=True):
     configuration: ImageConfiguration | None
     content: ImageContent
     index_digest: str = ""
+    names: tuple[str, ...] = ()
 
 
 def inspect_image(reference: str, options: ImageOptions, *, secrets: bool = False) -> InspectedImage:
@@ -37,22 +41,32 @@ def inspect_image(reference: str, options: ImageOptions, *, secrets: bool = Fals
     Raises ImageAccessError if it cannot be opened, and ImageContentError, with the reference, for a damaged layer.
     """
     with contextlib.closing(open_image(reference, options.access)) as image:
-        try:
-            configuration = None if image.folder else decode_configuration(image.config, reference)
-            layers = _read(image, options, secrets=secrets)
-            content = merge(layers)
-        except ImageContentError as error:
-            raise ImageContentError(f"{visible(reference)}: {error}") from error
-        return InspectedImage(image.reference, image.digest, image.platform, configuration, content, image.index_digest)
+        return inspect_opened(image, options, secrets=secrets)
+
+
+def inspect_opened(image: OpenedImage, options: ImageOptions, *, secrets: bool = False) -> InspectedImage:
+    """Return the content of an opened image. Raises as `inspect_image`."""
+    try:
+        configuration = None if image.folder else decode_configuration(image.config, image.reference)
+        layers = _read(image, options, secrets=secrets)
+        content = merge(layers)
+    except ImageContentError as error:
+        raise ImageContentError(f"{visible(image.reference)}: {error}") from error
+    return InspectedImage(image.reference, image.digest, image.platform, configuration, content, image.index_digest)
 
 
 def _read(image: OpenedImage, options: ImageOptions, *, secrets: bool) -> tuple[LayerContent, ...]:
     settings = LayerSettings(secrets=secrets)
     if image.folder:
         return (read_folder(Path(image.folder), settings),)
-    cache = LayerCache(Path(options.cache_folder), compute_version()) if options.cache_folder else None
+    cache = open_layer_cache(options)
     count = None if options.on_bytes is None else _Counter(image, options.on_bytes)
-    return read_layers(image, settings, cache=cache, on_bytes=count)
+    return read_layers(image, settings, cache=cache, shared=options.shared_layers, on_bytes=count)
+
+
+def open_layer_cache(options: ImageOptions) -> LayerCache | None:
+    """Return the cache of layers; None without a folder."""
+    return LayerCache(Path(options.cache_folder), compute_version()) if options.cache_folder else None
 
 
 class _Counter:

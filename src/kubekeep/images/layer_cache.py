@@ -1,6 +1,7 @@
 """Cache of the content of layers: one file per layer, so that images with a common base read it once.
 
-An entry is named after the digest of the layer's uncompressed archive and is valid for one version of the program. It
+An entry is named after the digest of the layer's uncompressed archive and is valid for one version of the program and for
+one kind of reading, with or without a search for secrets: both stand in its head, so that no entry passes for another. It
 contains names of files and packages and kinds and lines of secrets, never file content. Entries may be deleted at any
 time; damaged ones, those of other users and those that others may write are ignored.
 """
@@ -22,7 +23,7 @@ import msgspec
 from kubekeep import _native
 from kubekeep.images.content import LayerContent
 
-_FORMAT: Final = b"kubekeep layer 1\n"
+_FORMAT: Final = b"kubekeep layer 2\n"
 _DIGEST: Final = 32
 _LIMIT: Final = 512 << 20
 _MAX_ENTRY: Final = 256 << 20
@@ -46,7 +47,7 @@ class LayerCache:
     def __init__(self, folder: Path, program: bytes, limit: int = _LIMIT) -> None:
         """Open the cache without reading it."""
         self._folder = folder
-        self._head = _FORMAT + hashlib.blake2b(program, digest_size=_DIGEST).digest()
+        self._program = program
         self._limit = limit
 
     def get(self, diff_id: str, *, secrets: bool) -> LayerContent | None:
@@ -56,7 +57,7 @@ class LayerCache:
             if path is None:
                 return None
             try:
-                content = self._read(path)
+                content = self._read(path, secrets=has_secrets)
             except (OSError, ValueError, MemoryError, RecursionError):
                 continue
             if content is not None and content.diff_id == diff_id:
@@ -64,6 +65,13 @@ class LayerCache:
                     os.utime(path)
                 return content
         return None
+
+    def has(self, diff_id: str, *, secrets: bool) -> bool:
+        """Return True if there is an entry, which may turn out to be invalid."""
+        paths = (
+            self._find_path(diff_id, secrets=has_secrets) for has_secrets in ((True,) if secrets else (True, False))
+        )
+        return any(path is not None and path.exists() for path in paths)
 
     def put(self, content: LayerContent, *, secrets: bool) -> None:
         """Write an entry, then delete the least recently used ones beyond the limit. Raises OSError.
@@ -73,9 +81,8 @@ class LayerCache:
         path = self._find_path(content.diff_id, secrets=secrets)
         if path is None:
             return
-        text = msgspec.msgpack.encode(content)
-        body = _native.pack(text)
-        if len(text) > _MAX_ENTRY or len(body) > self._limit:
+        entry = encode_entry(content, self._program, secrets=secrets)
+        if entry is None or len(entry) > self._limit:
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not _is_private(self._folder.lstat()):
@@ -83,17 +90,22 @@ class LayerCache:
         descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=self._folder)
         try:
             with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
-                stream.write(self._head + hashlib.blake2b(body, digest_size=_DIGEST).digest() + body)
+                stream.write(entry)
             Path(name).replace(path)
         finally:
             Path(name).unlink(missing_ok=True)
         self._prune()
 
+    def store(self, content: LayerContent, *, secrets: bool) -> None:
+        """Write an entry as `put`; a layer that cannot be cached is read again by the next scan."""
+        with contextlib.suppress(OSError):
+            self.put(content, secrets=secrets)
+
     def _find_path(self, diff_id: str, *, secrets: bool) -> Path | None:
         match = _DIFF_ID.fullmatch(diff_id)
         return self._folder / f"{match[1]}{'-secrets' if secrets else ''}{_SUFFIX}" if match else None
 
-    def _read(self, path: Path) -> LayerContent | None:
+    def _read(self, path: Path, *, secrets: bool) -> LayerContent | None:
         if not _is_private(self._folder.lstat()):
             return None
         descriptor = os.open(path, os.O_RDONLY | _NO_LINKS | getattr(os, "O_NONBLOCK", 0))
@@ -101,14 +113,7 @@ class LayerCache:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode) or not _is_private(status) or status.st_size > self._limit:
                 return None
-            if stream.read(len(self._head)) != self._head:
-                return None
-            digest, body = stream.read(_DIGEST), stream.read()
-        if hashlib.blake2b(body, digest_size=_DIGEST).digest() != digest:
-            return None
-        if int.from_bytes(body[:_SIZE], "little") > _MAX_ENTRY:
-            return None
-        return msgspec.msgpack.decode(_native.unpack(body), type=LayerContent)
+            return decode_entry(stream.read(), self._program, secrets=secrets)
 
     def _prune(self) -> None:
         """Delete the least recently used entries beyond the limit, and files that an interrupted run left."""
@@ -126,6 +131,36 @@ class LayerCache:
             if remaining < 0:
                 with contextlib.suppress(OSError):
                     path.unlink()
+
+
+def encode_entry(content: LayerContent, program: bytes, *, secrets: bool) -> bytes | None:
+    """Return an entry; None for content that is too large to be cached."""
+    text = msgspec.msgpack.encode(content)
+    if len(text) > _MAX_ENTRY:
+        return None
+    body = _native.pack(text)
+    return _create_head(program, secrets=secrets) + hashlib.blake2b(body, digest_size=_DIGEST).digest() + body
+
+
+def decode_entry(entry: bytes, program: bytes, *, secrets: bool) -> LayerContent | None:
+    """Return the content of an entry; None if it is damaged, of another version, or of another kind of reading.
+
+    Raises ValueError for content that no version writes.
+    """
+    head = _create_head(program, secrets=secrets)
+    if not entry.startswith(head):
+        return None
+    digest, body = entry[len(head) : len(head) + _DIGEST], entry[len(head) + _DIGEST :]
+    if hashlib.blake2b(body, digest_size=_DIGEST).digest() != digest:
+        return None
+    if int.from_bytes(body[:_SIZE], "little") > _MAX_ENTRY:
+        return None
+    return msgspec.msgpack.decode(_native.unpack(body), type=LayerContent)
+
+
+def _create_head(program: bytes, *, secrets: bool) -> bytes:
+    kind = b"secrets\n" if secrets else b"packages\n"
+    return _FORMAT + kind + hashlib.blake2b(program, digest_size=_DIGEST).digest()
 
 
 def _is_private(status: os.stat_result) -> bool:

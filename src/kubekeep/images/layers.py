@@ -7,6 +7,7 @@ follows a link. A layer is read twice only if hard links in it lead to files tha
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import tempfile
 import threading
@@ -23,6 +24,7 @@ from kubekeep.images.catalog.registry import load_catalogs
 from kubekeep.images.cataloguing import FileSelection
 from kubekeep.images.content import ContentProblem, LayerContent
 from kubekeep.images.errors import ImageAccessError, ImageContentError
+from kubekeep.images.exchange import LayerExchange
 from kubekeep.images.layer_cache import LayerCache
 
 _THREADS: Final = 2
@@ -50,9 +52,10 @@ def read_layers(
     settings: LayerSettings = _DEFAULTS,
     *,
     cache: LayerCache | None = None,
+    shared: LayerExchange | None = None,
     on_bytes: OnBytes | None = None,
 ) -> tuple[LayerContent, ...]:
-    """Return the content of all layers, lowest first. Layers in the cache are not read.
+    """Return the content of all layers, lowest first. Layers in the cache, and shared ones, are not read.
 
     Raises ImageContentError for a layer with another digest, a damaged one and one that exceeds a limit, and
     ImageAccessError for one that cannot be opened. A layer that cannot be cached is read again by the next scan.
@@ -61,6 +64,8 @@ def read_layers(
     missing: dict[LayerReference, None] = {}
     for layer in image.layers:
         content = cache.get(layer.diff_id, secrets=settings.secrets) if cache else None
+        if content is None and shared is not None:
+            content = shared.get(layer, secrets=settings.secrets)
         if content is not None and _is_verified(image, layer, content):
             contents[layer] = content
         else:
@@ -70,8 +75,9 @@ def read_layers(
         for layer, content in zip(missing, reader.read(tuple(missing)), strict=True):
             contents[layer] = content
             if cache is not None:
-                with contextlib.suppress(OSError):
-                    cache.put(content, secrets=settings.secrets)
+                cache.store(content, secrets=settings.secrets)
+            if shared is not None:
+                shared.put(content, secrets=settings.secrets)
     return tuple(contents[layer] for layer in image.layers)
 
 
@@ -101,14 +107,26 @@ def read_folder(path: Path, settings: LayerSettings = _DEFAULTS) -> LayerContent
         return selection.build_content(native)
 
 
+@functools.cache
 def compute_version() -> bytes:
     """Return bytes that change with the catalogues, the values of layers and the native reader, for `LayerCache`."""
+    # Its size and time are enough on one machine, and are known at once.
+    status = Path(_native.__file__).stat()
+    return _compute_sources() + f"{status.st_size} {status.st_mtime_ns}".encode()
+
+
+@functools.cache
+def compute_shared_version() -> bytes:
+    """Return bytes that are equal on all machines with the same build of the program, for shared layers."""
+    native = hashlib.blake2b(Path(_native.__file__).read_bytes())
+    return _compute_sources() + native.digest()
+
+
+def _compute_sources() -> bytes:
     folder = Path(__file__).parent
     digest = hashlib.blake2b(_native.VERSION.encode())
     for path in sorted((*folder.glob("*.py"), *folder.glob("catalog/*.py"))):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    status = Path(_native.__file__).stat()
-    digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
     return digest.digest()
 
 

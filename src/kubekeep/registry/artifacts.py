@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from kubekeep.registry import signature
-from kubekeep.registry.errors import RegistryError, RejectedArtifactError
+from kubekeep.registry.errors import MissingArtifactError, RejectedArtifactError
 from kubekeep.registry.keys import PrivateKey, PublicKey
 from kubekeep.registry.manifest import (
     EMPTY,
@@ -75,11 +75,11 @@ def pull(
 ) -> PulledArtifact:
     """Return the artifact.
 
-    Raises RegistryError, and RejectedArtifactError for another type or, if `key` is set, without its signature.
+    Raises RegistryError, MissingArtifactError if it does not exist, and RejectedArtifactError for another type or, if `key` is set, without its signature.
     """
     content = repository.get_manifest(reference.version)
     if content is None:
-        raise RegistryError(f"{reference.repository} {reference.version} does not exist in {reference.registry}")
+        raise MissingArtifactError(f"{reference.repository} {reference.version} does not exist in {reference.registry}")
     digest = compute_digest(content)
     if key is not None:
         # The signature is verified before the manifest is parsed.

@@ -6,8 +6,6 @@ messages. Never interprets content.
 
 from __future__ import annotations
 
-import datetime as dt
-import email.utils
 import functools
 import itertools
 import ssl
@@ -30,6 +28,7 @@ from kubekeep.registry.errors import (
     UntrustedRegistryError,
 )
 from kubekeep.registry.login import RegistryLogin
+from kubekeep.registry.pace import RequestPace, parse_retry_after
 from kubekeep.registry.reference import ArtifactReference
 
 MOST_TEXT: Final = 4 << 20
@@ -40,16 +39,16 @@ _HOSTS: Final = {"docker.io": "registry-1.docker.io"}
 _LONGEST_MESSAGE: Final = 200
 _TEMPORARY: Final = (
     httpx2.codes.TOO_MANY_REQUESTS,
+    httpx2.codes.INTERNAL_SERVER_ERROR,
     httpx2.codes.BAD_GATEWAY,
     httpx2.codes.SERVICE_UNAVAILABLE,
     httpx2.codes.GATEWAY_TIMEOUT,
 )
-"""Responses after which a request is repeated."""
+"""Responses after which a request is repeated; an internal error less often, since it may be permanent."""
 _REPETITIONS: Final = 8
 _RECONNECTIONS: Final = 2
 _FIRST_PAUSE: Final = 0.25
 _READING: Final = ("GET", "HEAD")
-_MOST_DIGITS: Final = 12
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +56,8 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     plain_http: without TLS; redirects may lead to plain HTTP only then. authority_file: certificates in PEM that are
     trusted beside those of the system. pause: longest wait for the next bytes, in seconds. duration: longest complete
-    response except a blob. patience: longest wait for a registry that is busy or limits requests, in total.
+    response except a blob. patience: longest wait for a registry that is busy or limits requests, in total. pace: of
+    requests, shared with other connections; None for no limit.
     """
 
     plain_http: bool = False
@@ -66,6 +66,7 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     pause: float = 60
     duration: float = 600
     patience: float = 60
+    pace: RequestPace | None = None
 
 
 class RegistryReply(msgspec.Struct, frozen=True):
@@ -104,7 +105,9 @@ def _create_tls_context(authority_file: str) -> ssl.SSLContext:
 
 
 class RegistryConnection:
-    """Requests to the repository of `reference`; several threads may use it at a time.
+    """Requests to the repository of `reference`, or to the registry as a whole if its repository is empty.
+
+    Several threads may use it at a time.
 
     Methods raise RegistryError if the registry is unreachable or refuses, and RejectedArtifactError for a response that
     exceeds its limit.
@@ -117,7 +120,8 @@ class RegistryConnection:
         self._repository = reference.repository
         self._schemes = ("https", "http") if settings.plain_http else ("https",)
         host = _HOSTS.get(reference.registry, reference.registry)
-        self.root = httpx2.URL(f"{self._schemes[-1]}://{host}/v2/{reference.repository}/")
+        path = f"{reference.repository}/" if reference.repository else ""
+        self.root = httpx2.URL(f"{self._schemes[-1]}://{host}/v2/{path}")
         self._keychain = keychain
         self._authorization = ""
         self._patience = settings.patience
@@ -203,9 +207,10 @@ class RegistryConnection:
                 if method not in _READING or number >= _RECONNECTIONS or not self._wait(pause):
                     raise
                 continue
-            if method not in _READING or reply.status not in _TEMPORARY or number >= _REPETITIONS:
+            repetitions = _RECONNECTIONS if reply.status == httpx2.codes.INTERNAL_SERVER_ERROR else _REPETITIONS
+            if method not in _READING or reply.status not in _TEMPORARY or number >= repetitions:
                 return reply
-            requested = _parse_retry_after(reply.headers.get("retry-after", ""))
+            requested = parse_retry_after(reply.headers.get("retry-after", ""))
             if not self._wait(max(pause, requested)):
                 if requested:
                     self._raise_impatient(reply, requested)
@@ -217,7 +222,10 @@ class RegistryConnection:
         if seconds > self._patience:
             return False
         self._patience -= seconds
-        time.sleep(seconds)
+        if self.settings.pace is None:
+            time.sleep(seconds)
+        else:
+            self.settings.pace.sleep(seconds)
         return True
 
     def _raise_impatient(self, reply: RegistryReply, seconds: float) -> NoReturn:
@@ -261,10 +269,17 @@ class RegistryConnection:
     def _send(self, request: httpx2.Request) -> httpx2.Response:
         """Return the response with its head read."""
         request.extensions = {**request.extensions, "trace": self._trace(request.url)}
+        # Blobs behind redirects and token servers have their own limits.
+        pace = self.settings.pace if self.is_registry(request.url) else None
+        if pace is not None:
+            pace.wait(self.registry)
         try:
-            return self._client.send(request, stream=True)
+            response = self._client.send(request, stream=True)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise _convert_error(error, request.url) from error
+        if pace is not None:
+            pace.record(self.registry, response.status_code, response.headers)
+        return response
 
     def _read(self, response: httpx2.Response, limit: int) -> RegistryReply:
         """Read a body. Error responses have their own limit."""
@@ -318,7 +333,8 @@ class RegistryConnection:
     def _fetch_token(self, challenge: Challenge, login: RegistryLogin) -> str:
         """Request a token from the token server named in the challenge."""
         realm = self.join(self.root, challenge.parameters.get("realm", ""))
-        fields: dict[str, Any] = {"scope": f"repository:{self._repository}:pull"}
+        scope = f"repository:{self._repository}:pull" if self._repository else "registry:catalog:*"
+        fields: dict[str, Any] = {"scope": scope}
         fields |= {name: challenge.parameters[name] for name in ("service", "scope") if name in challenge.parameters}
         if login.refresh_token:
             form = {"grant_type": "refresh_token", "client_id": "kubekeep", "refresh_token": login.refresh_token}
@@ -343,7 +359,7 @@ class RegistryConnection:
             raise RegistryError(f"{self.registry}: {reason}")
 
     def is_registry(self, url: httpx2.URL) -> bool:
-        """Return True for an address of the registry, which may receive credentials."""
+        """Return True if the registry itself answers at this address."""
         return (url.scheme, url.host, url.port) == (self.root.scheme, self.root.host, self.root.port)
 
 
@@ -365,15 +381,3 @@ def _has_tls_cause(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
     return error is not None
-
-
-def _parse_retry_after(text: str) -> float:
-    """Return the seconds of the Retry-After header (RFC 9110 §10.2.3), 0 if it is missing or invalid."""
-    if text.isascii() and text.isdecimal():
-        return float(text[:_MOST_DIGITS])
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return 0
-    now = dt.datetime.now(moment.tzinfo)
-    return max(0.0, (moment - now).total_seconds())

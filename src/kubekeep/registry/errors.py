@@ -30,6 +30,14 @@ class RegistryResponseError(RegistryError):
         self.status = status
 
 
+class MissingArtifactError(RegistryError):
+    """The registry has no artifact with this tag or digest."""
+
+
+class ScanStoppedError(RegistryError):
+    """The program stops, because of an interrupt or of a limit of the user; the message names the limit."""
+
+
 class RejectedArtifactError(Exception):
     """The content does not match the request: another digest, no signature, or a signature by another key."""
 

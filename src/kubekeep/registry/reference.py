@@ -14,10 +14,12 @@ DIGEST: Final = r"sha256:[0-9a-f]{64}"
 DEFAULT_TAG: Final = "latest"
 
 _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+_REPOSITORY: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _REFERENCE: Final = re.compile(
     r"oci://(?P<registry>(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)"
-    rf"/(?P<repository>{_COMPONENT}(?:/{_COMPONENT})*)"
-    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?"
+    rf"/(?P<repository>{_REPOSITORY.pattern})"
+    rf"(?::(?P<tag>{_TAG.pattern}))?"
     rf"(?:@(?P<digest>{DIGEST}))?"
 )
 _LONGEST_REPOSITORY: Final = 255
@@ -48,6 +50,16 @@ class ArtifactReference(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         return f"oci://{self.name}{tag}{'@' if self.digest else ''}{self.digest}"
+
+
+def is_repository(text: str) -> bool:
+    """Return True for a name that a repository may have (OCI distribution specification 1.1)."""
+    return len(text) <= _LONGEST_REPOSITORY and _REPOSITORY.fullmatch(text) is not None
+
+
+def is_tag(text: str) -> bool:
+    """Return True for a name that a tag may have."""
+    return _TAG.fullmatch(text) is not None
 
 
 def parse_reference(text: str) -> ArtifactReference:

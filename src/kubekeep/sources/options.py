@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.images.options import ImageOptions
+from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.model.location import SourceMap
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
@@ -87,7 +88,8 @@ class ReadOptions(msgspec.Struct, frozen=True):
     repositories, empty for the default branch. changed_since: Git revision; only later changes are evaluated. blame: add
     the last commit of failed lines. unsaved: contents by real path that replace those of files, for the open documents of
     an editor. images: options for images; with `workload_images`, the images that workloads use are read as well.
-    vulnerabilities: options for finding the vulnerabilities of images and SBOMs; None to leave them out.
+    registries: options for patterns of images in registries. vulnerabilities: options for finding the vulnerabilities of
+    images and SBOMs; None to leave them out.
     """
 
     helm: HelmOptions = HelmOptions()
@@ -102,3 +104,4 @@ class ReadOptions(msgspec.Struct, frozen=True):
     images: ImageOptions = ImageOptions()
     workload_images: bool = False
     vulnerabilities: VulnerabilityOptions | None = None
+    registries: RegistryOptions = RegistryOptions()

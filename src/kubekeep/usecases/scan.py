@@ -40,6 +40,7 @@ from kubekeep.posture.select import Selection, UnknownNameError
 from kubekeep.posture.workload import parse_workload, select_workload
 from kubekeep.reports.format import Extra
 from kubekeep.sources.inputs import Inputs, read
+from kubekeep.sources.registries.address import is_registry_address
 from kubekeep.usecases.api_check import ApiCheck
 from kubekeep.usecases.assemble import EvaluationFacts, assemble, unread_gaps
 from kubekeep.usecases.git import add_commits, find_repository
@@ -97,7 +98,8 @@ def scan(
     with (
         read(request.input.paths, stdin=stdin, options=request.input.read) as source,
         _connect(request.input) as cluster,
-        _pause_garbage_collection(),
+        # Clients of registries leave cycles, which would fill the memory in a long scan.
+        contextlib.nullcontext() if _has_only_registries(request.input) else _pause_garbage_collection(),
     ):
         return _Scan(request, rules, source, cluster).run(on_progress)
 
@@ -140,7 +142,7 @@ class _Scan:
         if request.input.snapshot or request.needs_related_objects:
             everything = list(resources)
             resources = iter(everything)
-        elif cluster is None and Extra.CONTEXT in request.needs.extras:
+        elif cluster is None and Extra.CONTEXT in request.needs.extras and not _has_only_registries(request.input):
             resources = _collect(resources, everything)
         if request.input.snapshot:
             # A snapshot may hold the settings of its cluster in any file.
@@ -154,7 +156,7 @@ class _Scan:
                 on_progress=on_progress,
                 in_scope=self._scope(everything),
                 gaps=self._gaps,
-                pack=cluster is not None and not everything,
+                pack=(cluster is not None or _has_only_registries(request.input)) and not everything,
             )
         selection = add_known_vulnerabilities(selection)
         _logger.debug("read and evaluated %d resources, %d controls", len(results), len(selection.controls))
@@ -294,6 +296,11 @@ class _Scan:
             notes=(*self._notes, *self._source.notes, *unmatched),
             has_matches=self._resource_filter.has_matches or not str(resource_selection),
         )
+
+
+def _has_only_registries(source: ScanInput) -> bool:
+    """Return True for a scan of registries alone: many images with many packages each, and no context for them."""
+    return bool(source.paths) and all(map(is_registry_address, source.paths))
 
 
 def _report_order(result: ResourceResult) -> tuple[bool, str]:

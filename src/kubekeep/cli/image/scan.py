@@ -17,11 +17,12 @@ from kubekeep.cli.exception_options import ExceptionSettings
 from kubekeep.cli.gate_options import BaselineOptions, gate_options
 from kubekeep.cli.image import REFERENCE_HELP
 from kubekeep.cli.image_options import image_options
+from kubekeep.cli.layer_cache_options import layer_cache_options
 from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
 from kubekeep.cli.report_options import OutputOptions, report_options
 from kubekeep.cli.request_options import request_options
 from kubekeep.cli.vulnerability_options import no_vulnerabilities_option, vulnerability_options
-from kubekeep.images.access.options import AccessOptions
+from kubekeep.images.options import ImageOptions
 from kubekeep.posture.gate import Gates
 from kubekeep.sources.images.address import to_address
 from kubekeep.usecases.request import ScanRequest
@@ -50,6 +51,7 @@ NO_IMAGE_OPTIONS: Final = (
 @gate_options
 @report_options
 @image_options
+@layer_cache_options
 @vulnerability_options
 @no_vulnerabilities_option
 def command(
@@ -59,7 +61,7 @@ def command(
     baseline: BaselineOptions | None,
     privacy: PrivacyOptions,
     output_options: OutputOptions,
-    access: AccessOptions,
+    images: ImageOptions,
     vulnerabilities: VulnerabilityOptions | None,
 ) -> None:
     """Scan images for known vulnerabilities, secrets, insecure configuration and licences.
@@ -72,5 +74,5 @@ def command(
     if not request.input.paths:
         raise click.UsageError("no REFERENCE: name an image, such as nginx:1.29")
     source = msgspec.structs.replace(request.input, paths=tuple(map(to_address, request.input.paths)))
-    request = scan.request_images(msgspec.structs.replace(request, input=source), access, vulnerabilities)
+    request = scan.request_images(msgspec.structs.replace(request, input=source), images, vulnerabilities)
     scan.run(request, exception_settings, gates, baseline, privacy, output_options)

@@ -18,7 +18,7 @@ from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
 from kubekeep.cli.report_options import OutputOptions, report_options
 from kubekeep.cli.request_options import request_options
 from kubekeep.cli.vulnerability_options import vulnerability_options
-from kubekeep.images.access.options import AccessOptions
+from kubekeep.images.options import ImageOptions
 from kubekeep.posture.gate import Gates
 from kubekeep.sources.sboms.address import to_sbom_address
 from kubekeep.usecases.request import ScanRequest
@@ -55,5 +55,5 @@ def command(
     if not request.input.paths:
         raise click.UsageError("no FILE: name an SBOM document, such as image.cdx.json")
     source = msgspec.structs.replace(request.input, paths=tuple(map(to_sbom_address, request.input.paths)))
-    request = scan.request_images(msgspec.structs.replace(request, input=source), AccessOptions(), vulnerabilities)
+    request = scan.request_images(msgspec.structs.replace(request, input=source), ImageOptions(), vulnerabilities)
     scan.run(request, exception_settings, gates, baseline, privacy, output_options)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 
 from kubekeep.images.access.options import Platform
-from kubekeep.images.errors import ImageAccessError
+from kubekeep.images.errors import ImageAccessError, NotAnImageError
 from kubekeep.model.text import visible
 from kubekeep.registry.manifest import CONFIG, INDEX, MANIFEST
 from kubekeep.registry.reference import DIGEST
@@ -138,7 +138,7 @@ def check_image(document: ImageDocument) -> tuple[ImageDescriptor, tuple[ImageDe
         raise ImageAccessError("the manifest has no configuration")
     if config.media_type not in _CONFIGS:
         kind = document.artifact_type or config.media_type
-        raise ImageAccessError(f"an artifact of type {visible(kind)}, not a container image")
+        raise NotAnImageError(f"an artifact of type {visible(kind)}, not a container image")
     if len(layers) > _MOST_LAYERS:
         raise ImageAccessError(f"{len(layers):,} layers; at most {_MOST_LAYERS:,} are read")
     for layer in layers:

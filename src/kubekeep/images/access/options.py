@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.registry.login import RegistryLogin
+from kubekeep.registry.pace import RequestPace
 
 _PART: Final = re.compile(r"[a-z0-9_.-]{1,32}", re.IGNORECASE)
 _ARCHITECTURES: Final = {
@@ -80,7 +81,8 @@ class AccessOptions(msgspec.Struct, frozen=True, kw_only=True):
     docker_hosts: addresses of the Docker daemon, as `unix:///run/docker.sock`; the first socket that exists is used.
     containerd_root: state folder of containerd; empty for the usual ones. containerd_namespace: of its images.
     manifest_cache: a folder to keep manifests and configurations in; empty for none. patience: longest wait in total,
-    in seconds, for a registry that is busy or limits requests. pause: longest wait in seconds for the next bytes.
+    in seconds, for a registry that is busy or limits requests. pause: longest wait in seconds for the next bytes. pace:
+    of requests to registries, shared by all images of a run; None for no limit.
     """
 
     platform: str = ""
@@ -95,3 +97,4 @@ class AccessOptions(msgspec.Struct, frozen=True, kw_only=True):
     manifest_cache: str = ""
     patience: float = 60
     pause: float = 60
+    pace: RequestPace | None = None

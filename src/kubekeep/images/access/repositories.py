@@ -114,19 +114,30 @@ def get_manifest(repository: OciRepository, version: str) -> bytes:
 
 
 def _open_all(name: ArtifactReference, options: AccessOptions) -> Iterator[tuple[ImageOrigin, OciRepository]]:
-    keychain = Keychain(*map(Path, options.auth_files), logins=options.logins)
+    keychain = create_keychain(options)
     for origin in list_origins(name, options):
-        settings = ConnectionSettings(
-            plain_http=origin.plain_http,
-            authority_file=options.registry_ca,
-            pause=options.pause,
-            duration=2 * options.pause,
-            patience=options.patience,
-        )
+        settings = create_settings(origin, options)
         try:
             yield origin, OciRepository(origin.reference, keychain, settings=settings)
         except RegistryError as error:
             raise ImageAccessError(str(error)) from error
+
+
+def create_keychain(options: AccessOptions) -> Keychain:
+    """Return the credentials of this user."""
+    return Keychain(*map(Path, options.auth_files), logins=options.logins)
+
+
+def create_settings(origin: ImageOrigin, options: AccessOptions) -> ConnectionSettings:
+    """Return the settings of connections to an origin."""
+    return ConnectionSettings(
+        plain_http=origin.plain_http,
+        authority_file=options.registry_ca,
+        pause=options.pause,
+        duration=2 * options.pause,
+        patience=options.patience,
+        pace=options.pace,
+    )
 
 
 def list_origins(name: ArtifactReference, options: AccessOptions) -> list[ImageOrigin]:

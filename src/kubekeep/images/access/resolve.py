@@ -22,7 +22,7 @@ from kubekeep.images.access.documents import (
 )
 from kubekeep.images.access.opened import LayerReference
 from kubekeep.images.access.options import DEFAULT_PLATFORM, Platform, host_platform, parse_platform
-from kubekeep.images.errors import ImageAccessError
+from kubekeep.images.errors import ImageAccessError, NotAnImageError
 from kubekeep.model.text import visible
 from kubekeep.registry.manifest import INDEX, MANIFEST, compute_digest
 
@@ -79,7 +79,7 @@ def resolve_image(store: BlobStore, root: Sequence[ImageDescriptor], platform: s
     candidates: list[tuple[ImageDescriptor, str]] = []
     attestations: list[ImageDescriptor] = []
     for descriptor, index_digest in _flatten(store, root):
-        if descriptor.get_annotation(_ATTESTED_DIGEST) or _is_unknown(descriptor.platform):
+        if is_attestation(descriptor):
             attestations.append(descriptor)
         elif descriptor.media_type in (MANIFEST, DOCKER_MANIFEST):
             candidates.append((descriptor, index_digest))
@@ -126,6 +126,11 @@ def _flatten(store: BlobStore, root: Sequence[ImageDescriptor]) -> Iterator[tupl
         pending.extend((child, outermost) for child in document.manifests or ())
 
 
+def is_attestation(descriptor: ImageDescriptor) -> bool:
+    """Return True for an entry of an index that is about another entry (attestations of BuildKit)."""
+    return bool(descriptor.get_annotation(_ATTESTED_DIGEST)) or _is_unknown(descriptor.platform)
+
+
 def _is_unknown(platform: Platform | None) -> bool:
     return platform is not None and platform.os == platform.architecture == "unknown"
 
@@ -135,7 +140,7 @@ def _select(
 ) -> tuple[ImageDescriptor, str]:
     """Return the candidate for the requested platform, else for the defaults, else the only one."""
     if not candidates:
-        raise ImageAccessError("the index contains no image")
+        raise NotAnImageError("the index contains no image")
     if len(candidates) == 1 and (requested is None or candidates[0][0].platform is None):
         return candidates[0]
     stored = [candidate for candidate in candidates if store.has_blob(candidate[0])]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from kubekeep.images.inspection import inspect_image
+from kubekeep.images.inspection import InspectedImage, inspect_image
 from kubekeep.images.options import ImageOptions
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import KubekeepError
@@ -51,11 +51,18 @@ def _read_image(
     except KubekeepError as error:
         yield UnreadInput(Location(shown_name), str(error).removeprefix(f"{visible(reference)}: "))
         return
+    yield from describe_image(image, shown_name, scanner)
+
+
+def describe_image(
+    image: InspectedImage, name: str, scanner: VulnerabilityScanner | None
+) -> Iterator[Resource | UnreadInput]:
+    """Yield the resource of an image under a name, then the parts of it that could not be read or assessed."""
     # The working folder is shown to users, not traversed.
     report = None if scanner is None else scanner.assess_image(image)
     today, base = dt.datetime.now(dt.UTC).date(), os.getcwd()  # noqa: PTH109
-    yield create_resource(msgspec.structs.replace(image, reference=shown_name), base, today, report)
+    yield create_resource(msgspec.structs.replace(image, reference=name), base, today, report)
     if report is not None:
-        yield from list_unassessed(report, shown_name)
+        yield from list_unassessed(report, name)
     for problem in image.content.problems:
-        yield UnreadInput(Location(f"{shown_name}!/{problem.path}"), problem.message)
+        yield UnreadInput(Location(f"{name}!/{problem.path}"), problem.message)

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from kubekeep.images.options import ImageOptions
 from kubekeep.sources.images.address import is_image_address
 from kubekeep.sources.options import ReadOptions
+from kubekeep.sources.registries.address import is_registry_address
 
 
 def select_read_options(paths: Iterable[str]) -> ReadOptions:
     """Return the options for some paths; the settings for registries are read only if one is an image."""
-    if not any(map(is_image_address, paths)):
+    if not any(is_image_address(path) or is_registry_address(path) for path in paths):
         return ReadOptions()
     from kubekeep.images.access.settings import read_access_options  # noqa: PLC0415 - only for images
 

@@ -1,0 +1,135 @@
+"""Options of the cache of layers that a fleet shares through a registry. Parses only; sends no request."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from kubekeep.cli.image_options import create_image_options
+from kubekeep.cli.settings import cache_folder, registry_settings
+from kubekeep.images.access.options import AccessOptions
+from kubekeep.images.exchange import LayerExchange
+from kubekeep.model.text import visible
+from kubekeep.registry.errors import KeyFileError
+from kubekeep.registry.reference import ArtifactReference, parse_image_name
+
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+_EXTRA: Final = {"cryptography", "nacl"}
+
+
+def layer_cache_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options below those of `image_options`; both are passed on as one argument, `images`."""
+
+    @functools.wraps(function)
+    def wrapper(access: AccessOptions, **arguments: Any) -> None:
+        function(images=create_image_options(access, _open(arguments, access)), **arguments)
+
+    for option in reversed(_list_options()):
+        wrapper = option(wrapper)
+    return wrapper
+
+
+def _list_options() -> tuple[Callable[..., Any], ...]:
+    return (
+        click.option(
+            "--layer-cache",
+            metavar="REGISTRY/REPOSITORY",
+            callback=_parse_repository,
+            help="Take the content of layers from this repository if another machine has read them. Requires "
+            "--layer-cache-key or --layer-cache-trusted.",
+        ),
+        click.option(
+            "--layer-cache-key",
+            type=_FILE,
+            help="Accept only content that is signed with this public key, in PEM.",
+        ),
+        click.option(
+            "--layer-cache-trusted",
+            is_flag=True,
+            help="Accept content without a signature: everyone who may write to the repository can hide packages.",
+        ),
+        click.option("--layer-cache-write", is_flag=True, help="Write the content of layers that this run reads."),
+        click.option(
+            "--layer-cache-sign-key",
+            type=_FILE,
+            help="Sign written content with this private key, of cosign or in PEM; its password is in COSIGN_PASSWORD.",
+        ),
+    )
+
+
+def _parse_repository(ctx: click.Context, param: click.Parameter, value: str | None) -> ArtifactReference | None:  # noqa: ARG001
+    if value is None:
+        return None
+    try:
+        reference = parse_image_name(value.removeprefix("oci://"))
+    except ValueError as error:
+        raise click.BadParameter(visible(str(error))) from error
+    if reference.tag or reference.digest:
+        raise click.BadParameter(f"{visible(value)}: name a repository without a tag")
+    return reference
+
+
+def _open(arguments: dict[str, Any], access: AccessOptions) -> LayerExchange | None:
+    """Remove the options from `arguments` and return the shared layers; None without a repository."""
+    take = arguments.pop
+    reference: ArtifactReference | None = take("layer_cache")
+    key, sign_key = take("layer_cache_key"), take("layer_cache_sign_key")
+    is_trusted, writes = take("layer_cache_trusted"), take("layer_cache_write")
+    if reference is None:
+        if key or sign_key or is_trusted or writes:
+            raise click.UsageError("the options of the layer cache require --layer-cache REGISTRY/REPOSITORY")
+        return None
+    if bool(key) == is_trusted:
+        raise click.UsageError("--layer-cache requires either --layer-cache-key or --layer-cache-trusted")
+    if writes and key and not sign_key:
+        raise click.UsageError("--layer-cache-write requires --layer-cache-sign-key, unless the registry is trusted")
+    if sign_key and not writes:
+        raise click.UsageError("--layer-cache-sign-key has no effect without --layer-cache-write")
+    try:
+        return _create(reference, access, key, sign_key, writes=writes)
+    except KeyFileError as error:
+        raise click.BadParameter(str(error), param_hint="--layer-cache-key or --layer-cache-sign-key") from error
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] not in _EXTRA:
+            raise
+        raise click.UsageError(f"{error.name} is not installed: pip install 'kubekeep[oci]'") from error
+
+
+def _create(
+    reference: ArtifactReference, access: AccessOptions, key: Path | None, sign_key: Path | None, *, writes: bool
+) -> LayerExchange:
+    from kubekeep.images.access.repositories import create_keychain, create_settings, list_origins  # noqa: PLC0415
+    from kubekeep.images.layers import compute_shared_version  # noqa: PLC0415 - the help needs none of it
+    from kubekeep.images.shared_layers import FragmentTrust, SharedLayers  # noqa: PLC0415
+    from kubekeep.registry.keys import fingerprint, load_private_key, load_public_key  # noqa: PLC0415
+    from kubekeep.registry.repository import OciRepository  # noqa: PLC0415
+
+    public = load_public_key(key.read_bytes()) if key else None
+    private = load_private_key(sign_key.read_bytes(), _read_password) if sign_key else None
+    # Without TLS for a registry on this machine, which rarely has it.
+    origin = list_origins(reference, access)[-1]
+    folder = cache_folder()
+    trust = hashlib.blake2b(f"{reference.name} {fingerprint(public) if public else ''}".encode(), digest_size=16)
+    return SharedLayers(
+        OciRepository(reference, create_keychain(access), settings=create_settings(origin, access)),
+        reference,
+        FragmentTrust(key=public, is_trusted_registry=public is None),
+        compute_shared_version(),
+        local=folder / "shared-layers" / trust.hexdigest() if folder else None,
+        writes=writes,
+        writer=private,
+        on_problem=lambda message: click.echo(message, err=True),
+    )
+
+
+def _read_password() -> bytes:
+    """Return the password of the key. Raises KeyFileError without one."""
+    password = registry_settings().key_password
+    if password is None:
+        raise KeyFileError("the key has a password: set COSIGN_PASSWORD")
+    return password.encode()

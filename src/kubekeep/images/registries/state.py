@@ -1,0 +1,268 @@
+"""State of registry scans between runs: the content of images by digest, so that no image is read twice.
+
+One SQLite file in a folder; several runs may use it at the same time, and a killed run loses only the image it was
+reading. Holds names of files and packages, and never content of files. An entry is valid for one version of the program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+
+from kubekeep import _native
+from kubekeep.images.inspection import InspectedImage
+from kubekeep.model.errors import KubekeepError
+from kubekeep.model.text import visible
+
+FILE: Final = "images.sqlite"
+_APPLICATION: Final = 0x6B6B7273
+_VERSION: Final = 1
+_BUSY_SECONDS: Final = 60
+_SIZE: Final = 4
+_MAX_ENTRY: Final = 512 << 20
+"""Bytes of the content of one image after decompression."""
+_WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
+_SCHEMA: Final = """
+CREATE TABLE image (digest TEXT PRIMARY KEY, program BLOB NOT NULL, content BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE root (
+    root TEXT NOT NULL, platform TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (root, platform)
+) WITHOUT ROWID;
+CREATE TABLE description (root TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE name (
+    repository TEXT NOT NULL, tag TEXT NOT NULL, root TEXT NOT NULL, platform TEXT NOT NULL, seen REAL NOT NULL,
+    PRIMARY KEY (repository, tag, platform)
+) WITHOUT ROWID;
+CREATE INDEX name_by_root ON name (root, platform);
+"""
+
+
+class StateError(KubekeepError):
+    """The state cannot be used; the message names the file and the next step."""
+
+
+class PlatformDescription(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One image behind a manifest or index: its digest, platform, compressed bytes and time of creation (RFC 3339)."""
+
+    digest: str
+    platform: str = ""
+    size: int = 0
+    created: str = ""
+
+
+class RootDescription(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A manifest or index: the image of the selected platform, or the reason why there is none.
+
+    is_artifact: True for a chart, signature or another artifact that is no image. platforms: of an index.
+    """
+
+    image: PlatformDescription | None = None
+    reason: str = ""
+    is_artifact: bool = False
+    platforms: tuple[PlatformDescription, ...] = ()
+
+
+class RegistryState:
+    """The state in a folder, which is created. Raises StateError.
+
+    `program` identifies the version of the program: content of another version is read again. Threads may share it.
+    """
+
+    def __init__(self, folder: Path, program: bytes) -> None:
+        self.path = folder / FILE
+        self._program = program
+        self._lock = threading.RLock()
+        with self._convert_errors():
+            open_folder(folder)
+            self._connection = open_database(self.path, _APPLICATION, _VERSION, _SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def find_image(self, root: str, platform: str) -> InspectedImage | None:
+        """Return the content of the image that a manifest or index has for a platform; None if it must be read."""
+        query = (
+            "SELECT image.content FROM root JOIN image USING (digest)"
+            " WHERE root.root = ? AND root.platform = ? AND image.program = ?"
+        )
+        rows = self._select(query, root, platform, self._program)
+        return _decode(rows[0][0], InspectedImage) if rows else None
+
+    def put_image(self, root: str, platform: str, image: InspectedImage) -> None:
+        """Store the content of an image."""
+        text = msgspec.msgpack.encode(image)
+        if len(text) > _MAX_ENTRY:
+            return
+        with self._write() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO image VALUES (?, ?, ?)", (image.digest, self._program, _native.pack(text))
+            )
+            connection.execute("INSERT OR REPLACE INTO root VALUES (?, ?, ?)", (root, platform, image.digest))
+
+    def find_description(self, root: str, platform: str) -> RootDescription | None:
+        """Return the description of a manifest or index for a platform; None if it must be read."""
+        rows = self._select("SELECT content FROM description WHERE root = ?", f"{root} {platform}")
+        return _decode(rows[0][0], RootDescription) if rows else None
+
+    def put_description(self, root: str, platform: str, description: RootDescription) -> None:
+        """Store the description of a manifest or index."""
+        content = _native.pack(msgspec.msgpack.encode(description))
+        with self._write() as connection:
+            connection.execute("INSERT OR REPLACE INTO description VALUES (?, ?)", (f"{root} {platform}", content))
+
+    def record_names(self, names: Iterable[tuple[str, str, str, str]]) -> None:
+        """Record (repository, tag, root, platform) of the selected images."""
+        now = time.time()
+        with self._write() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO name VALUES (?, ?, ?, ?, ?)", ((*name, now) for name in names)
+            )
+
+    def remove_missing_names(self, repository: str, tags: Iterable[str]) -> None:
+        """Forget the tags of a repository that are not in `tags`, the complete list of them; digests are kept."""
+        remaining = set(tags)
+        query = "SELECT DISTINCT tag FROM name WHERE repository = ?"
+        removed = [
+            tag for (tag,) in self._select(query, repository) if tag not in remaining and not tag.startswith("@")
+        ]
+        with self._write() as connection:
+            connection.executemany(
+                "DELETE FROM name WHERE repository = ? AND tag = ?", ((repository, tag) for tag in removed)
+            )
+
+    def list_names(self) -> dict[str, list[str]]:
+        """Return the names by digest of all images that have been read and whose tags are known to exist."""
+        query = (
+            "SELECT root.digest, name.repository, name.tag FROM name JOIN root USING (root, platform)"
+            " JOIN image USING (digest) ORDER BY name.repository, name.tag"
+        )
+        names: dict[str, list[str]] = {}
+        for digest, repository, tag in self._select(query):
+            separator = "" if tag.startswith("@") else ":"
+            names.setdefault(digest, []).append(f"{repository}{separator}{tag}")
+        return names
+
+    def list_versions(self) -> dict[str, str]:
+        """Return the version of the program that read each image, by digest."""
+        return {digest: program.hex() for digest, program in self._select("SELECT digest, program FROM image")}
+
+    def iterate_images(self, digests: Iterable[str]) -> Iterator[InspectedImage]:
+        """Yield the content of images, also that of other versions of the program."""
+        for digest in digests:
+            for (content,) in self._select("SELECT content FROM image WHERE digest = ?", digest):
+                image = _decode(content, InspectedImage)
+                if image is not None:
+                    yield image
+
+    def prune(self) -> None:
+        """Delete the images that no name refers to."""
+        with self._write() as connection:
+            connection.execute(
+                "DELETE FROM root WHERE NOT EXISTS"
+                " (SELECT 1 FROM name WHERE name.root = root.root AND name.platform = root.platform)"
+            )
+            connection.execute(
+                "DELETE FROM image WHERE NOT EXISTS (SELECT 1 FROM root WHERE root.digest = image.digest)"
+            )
+
+    def _select(self, query: str, *parameters: object) -> list[Any]:
+        with self._lock, self._convert_errors():
+            return self._connection.execute(query, parameters).fetchall()
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection in a transaction."""
+        with self._lock, self._convert_errors(), write(self._connection) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _convert_errors(self) -> Iterator[None]:
+        with convert_errors(self.path):
+            yield
+
+
+def open_folder(folder: Path) -> None:
+    """Create the folder of a state. Raises OSError, PermissionError if another user may write it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(f"{visible(str(folder))} is not a folder")
+    if os.name == "posix" and (status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & _WRITABLE):
+        raise PermissionError(f"{visible(str(folder))} belongs to another user or others may write it")
+
+
+def open_database(path: Path, application: int, version: int, schema: str) -> sqlite3.Connection:
+    """Open or create a database. Raises sqlite3.Error and OSError; ValueError for a file of another program."""
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    with contextlib.ExitStack() as on_failure:
+        on_failure.callback(connection.close)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        with write(connection):
+            _create_tables(connection, application, version, schema)
+        on_failure.pop_all()
+    return connection
+
+
+def _create_tables(connection: sqlite3.Connection, application: int, version: int, schema: str) -> None:
+    """Create the tables of an empty database. Raises ValueError for one of another program."""
+    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        names = ("application_id", "user_version")
+        if [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names] != [application, version]:
+            raise ValueError("it was written by another program or version")
+        return
+    for statement in filter(str.strip, schema.split(";")):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {application:d}")
+    connection.execute(f"PRAGMA user_version = {version:d}")
+
+
+@contextlib.contextmanager
+def write(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Yield a connection in a transaction, which other programs wait for."""
+    connection.execute("BEGIN IMMEDIATE")
+    with contextlib.ExitStack() as on_failure:
+        on_failure.callback(connection.rollback)
+        yield connection
+        connection.execute("COMMIT")
+        on_failure.pop_all()
+
+
+@contextlib.contextmanager
+def convert_errors(path: Path) -> Iterator[None]:
+    """Raise StateError for errors of a database."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        advice = (
+            "" if isinstance(error, sqlite3.OperationalError) else "; delete the file, the next run creates it again"
+        )
+        raise StateError(f"{visible(str(path))}: the state cannot be used: {visible(str(error))}{advice}") from error
+    except ValueError as error:
+        raise StateError(f"{visible(str(path))}: the state cannot be used: {error}; use another folder") from error
+    except OSError as error:
+        raise StateError(f"{visible(str(path))}: the state cannot be used: {error.strerror or error}") from error
+
+
+def _decode(content: bytes, kind: Any) -> Any:
+    """Return stored content; None if it is damaged, or of another version of the program."""
+    if int.from_bytes(content[:_SIZE], "little") > _MAX_ENTRY:
+        return None
+    try:
+        return msgspec.msgpack.decode(_native.unpack(content), type=kind)
+    except (ValueError, msgspec.MsgspecError, MemoryError, RecursionError):
+        return None

@@ -1,0 +1,1 @@
+"""Images of whole registries as resources of kind ContainerImage, named by patterns."""

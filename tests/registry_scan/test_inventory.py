@@ -1,0 +1,261 @@
+"""The inventory of packages, and rematching after changes of advisories, with a source in memory."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
+from kubekeep.images.registries.state import StateError
+from kubekeep.model.severity import Severity
+from kubekeep.vulnerabilities.advisory import Advisory
+from kubekeep.vulnerabilities.inventory import IndexedImage, PackageContext, PackageInventory
+from kubekeep.vulnerabilities.rematching import RematchReport, rematch
+from kubekeep.vulnerabilities.source import AdvisorySource, ExploitSignal, SourceState
+from kubekeep.vulnerabilities.vulnerability import (
+    NotAssessed,
+    Vulnerability,
+    VulnerabilityRating,
+    VulnerabilityReport,
+)
+
+TODAY = dt.date(2026, 11, 29)
+DEBIAN = PackageContext(Distribution("debian", "13"), "linux/amd64")
+BARE = PackageContext(NO_DISTRIBUTION, "linux/amd64")
+
+
+def pypi(name: str, version: str = "1.0", layer: str = "") -> Package:
+    return Package(type="pypi", name=name, version=version, locations=(PackageLocation(f"lib/{name}", layer),))
+
+
+def deb(name: str) -> Package:
+    return Package(type="deb", namespace="debian", name=name, version="1-1")
+
+
+def list_keys(package: Package, distribution: Distribution) -> Iterable[tuple[str, str]]:
+    """Return the keys as matching does: the ecosystem of a distribution's package depends on the distribution."""
+    if package.type == "deb":
+        return [("Debian" if distribution.id == "debian" else "Ubuntu", package.name)]
+    return [("PyPI", package.name)] if package.type == "pypi" else []
+
+
+class Advisories:
+    """Advisories in memory: the severity by ecosystem, name and id. Each change makes a new generation."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[str, str], dict[str, Severity]] = {}
+        self.changes: list[tuple[str, str]] = []
+        self.signals: dict[str, ExploitSignal] = {}
+        self.queried: list[str] = []
+        self.oldest = 0
+        self.ecosystems = {"PyPI", "Debian"}
+
+    def set(self, ecosystem: str, name: str, **records: Severity) -> None:
+        self.records[ecosystem, name] = {key.replace("_", "-"): level for key, level in records.items()}
+        self.changes.append((ecosystem, name))
+
+    def get_states(self) -> Mapping[str, SourceState]:
+        return {ecosystem: SourceState(ecosystem, frozenset((ecosystem,))) for ecosystem in self.ecosystems}
+
+    def find_advisories(self, ecosystem: str, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        for name in names:
+            for key in self.records.get((ecosystem, name), {}):
+                yield name, Advisory(key)
+
+    def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:
+        return {cve: self.signals[cve] for cve in cves if cve in self.signals}
+
+    def get_token(self, ecosystem: str) -> str:
+        own = [index for index, (changed, _) in enumerate(self.changes, 1) if changed == ecosystem]
+        return f"generation {max(own, default=0)}" if ecosystem in self.ecosystems else ""
+
+    def list_changes(self, ecosystem: str, since: str) -> frozenset[str] | None:
+        generation = int(since.rpartition(" ")[2])
+        if generation < self.oldest:
+            return None
+        return frozenset(name for changed, name in self.changes[generation:] if changed == ecosystem)
+
+    def match(
+        self,
+        packages: Sequence[Package],
+        distribution: Distribution,
+        source: AdvisorySource,
+        *,
+        today: dt.date,
+        platform: str = "",
+    ) -> VulnerabilityReport:
+        assert source is self
+        assert today == TODAY
+        assert platform == "linux/amd64"
+        self.queried += [package.name for package in packages]
+        vulnerabilities, missing = [], []
+        for package in packages:
+            for ecosystem, name in list_keys(package, distribution):
+                if ecosystem not in self.ecosystems:
+                    missing.append(package)
+                for key, level in self.records.get((ecosystem, name), {}).items():
+                    signal = self.signals.get(key, ExploitSignal())
+                    rating = VulnerabilityRating(level)
+                    vulnerabilities.append(Vulnerability(id=key, package=package, rating=rating, signal=signal))
+        gaps = (NotAssessed("Ubuntu", "no data", tuple(missing), is_incomplete=True),) if missing else ()
+        return VulnerabilityReport(tuple(vulnerabilities), gaps)
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Iterator[PackageInventory]:
+    with PackageInventory(tmp_path / "state") as opened:
+        yield opened
+
+
+@pytest.fixture
+def advisories() -> Advisories:
+    source = Advisories()
+    source.set("PyPI", "flask", CVE_1=Severity.HIGH)
+    source.set("Debian", "bash", CVE_2=Severity.LOW)
+    return source
+
+
+def add(inventory: PackageInventory, digest: str, *packages: Package, context: PackageContext = DEBIAN) -> None:
+    inventory.add_images([IndexedImage(digest=digest, packages=packages, context=context)], list_keys)
+
+
+def run(inventory: PackageInventory, advisories: Advisories) -> RematchReport:
+    advisories.queried.clear()
+    return rematch(inventory, advisories, advisories.match, today=TODAY, names={"a": ["app:1"], "b": ["app:2"]})
+
+
+def summarise(report: RematchReport) -> dict[str, tuple[list[str], list[str], list[str]]]:
+    return {
+        image.digest: (
+            [one.id for one in image.new],
+            [one.after.id for one in image.changed],
+            [one.id for one in image.resolved],
+        )
+        for image in report.images
+    }
+
+
+def test_affected_images(inventory: PackageInventory) -> None:
+    add(inventory, "a", pypi("flask"), deb("bash"))
+    add(inventory, "b", pypi("flask", "2.0"), context=BARE)
+    add(inventory, "c", deb("bash"), context=PackageContext(Distribution("ubuntu", "24.04")))
+    assert inventory.find_images("PyPI", ["flask", "other"]) == {"a", "b"}
+    assert inventory.find_images("Debian", ["bash"]) == {"a"}
+    assert inventory.find_images("Ubuntu", ["bash"]) == {"c"}
+    assert inventory.find_images("PyPI", []) == inventory.find_images("npm", ["flask"]) == set()
+    assert inventory.list_ecosystems() == ["Debian", "PyPI", "Ubuntu"]
+    inventory.remove_images(["a"])
+    assert inventory.find_images("PyPI", ["flask"]) == {"b"}
+    assert inventory.find_images("Debian", ["bash"]) == set()
+    assert inventory.list_images().keys() == {"b", "c"}
+
+
+def test_equal_packages_are_matched_once(inventory: PackageInventory, advisories: Advisories) -> None:
+    for index in range(20):
+        add(inventory, f"image-{index}", pypi("flask", layer=f"layer-{index}"), deb("bash"))
+    report = run(inventory, advisories)
+    assert sorted(advisories.queried) == ["bash", "flask"]
+    assert report.matched == 2
+    assert len(report.images) == report.image_count == 20
+
+
+def test_only_changed_names_are_matched_again(inventory: PackageInventory, advisories: Advisories) -> None:
+    add(inventory, "a", pypi("flask"), pypi("django"), deb("bash"))
+    add(inventory, "b", pypi("django"))
+    assert summarise(run(inventory, advisories)) == {"a": (["CVE-1", "CVE-2"], [], [])}
+    assert summarise(run(inventory, advisories)) == {}
+    assert advisories.queried == []
+    advisories.set("PyPI", "django", CVE_3=Severity.CRITICAL)
+    report = run(inventory, advisories)
+    assert summarise(report) == {"a": (["CVE-3"], [], []), "b": (["CVE-3"], [], [])}
+    assert advisories.queried == ["django"]
+    assert [image.names for image in report.images] == [("app:1",), ("app:2",)]
+    advisories.set("PyPI", "django", CVE_3=Severity.LOW)
+    advisories.set("PyPI", "flask")
+    assert summarise(run(inventory, advisories)) == {"a": ([], ["CVE-3"], ["CVE-1"]), "b": ([], ["CVE-3"], [])}
+
+
+def test_new_images_are_matched_without_a_change(inventory: PackageInventory, advisories: Advisories) -> None:
+    add(inventory, "a", pypi("flask"))
+    run(inventory, advisories)
+    add(inventory, "b", pypi("flask"), pypi("flask", "2.0"))
+    assert summarise(run(inventory, advisories)) == {"b": (["CVE-1"], [], [])}
+
+
+def test_unknown_token_matches_everything(inventory: PackageInventory, advisories: Advisories) -> None:
+    add(inventory, "a", pypi("flask"), deb("bash"))
+    run(inventory, advisories)
+    advisories.set("PyPI", "unrelated")
+    advisories.oldest = 10
+    report = run(inventory, advisories)
+    assert report.all_matched == ("PyPI",)
+    assert advisories.queried == ["flask"]
+    assert report.images == ()
+
+
+def test_packages_without_data_are_assessed_once_there_is_some(
+    inventory: PackageInventory, advisories: Advisories
+) -> None:
+    add(inventory, "a", deb("bash"), context=PackageContext(Distribution("ubuntu", "24.04"), "linux/amd64"))
+    for _ in range(2):
+        (gap,) = run(inventory, advisories).not_assessed
+        assert (gap.reason, gap.packages, gap.is_incomplete) == ("no data", 1, True)
+    advisories.ecosystems.add("Ubuntu")
+    advisories.set("Ubuntu", "bash", CVE_4=Severity.MEDIUM)
+    report = run(inventory, advisories)
+    assert summarise(report) == {"a": (["CVE-4"], [], [])}
+    assert report.not_assessed == ()
+
+
+def test_newly_exploited_vulnerability_is_a_change(inventory: PackageInventory, advisories: Advisories) -> None:
+    add(inventory, "a", pypi("flask"), deb("bash"))
+    run(inventory, advisories)
+    advisories.signals["CVE-1"] = ExploitSignal(known_exploited="2026-11-28")
+    (image,) = run(inventory, advisories).images
+    assert image.changed[0].after.known_exploited == "2026-11-28"
+    assert advisories.queried == ["flask"]
+    assert run(inventory, advisories).images == ()
+
+
+def test_failed_match_changes_nothing(inventory: PackageInventory, advisories: Advisories) -> None:
+    add(inventory, "a", pypi("flask"))
+
+    def fail(*_: object, **__: object) -> VulnerabilityReport:
+        raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError):
+        rematch(inventory, advisories, fail, today=TODAY, names={})
+    assert inventory.get_tokens() == {}
+    assert summarise(run(inventory, advisories)) == {"a": (["CVE-1"], [], [])}
+
+
+def test_programs_share_an_inventory(tmp_path: Path) -> None:
+    def fill(number: int) -> None:
+        with PackageInventory(tmp_path / "state") as own:
+            for index in range(20):
+                add(own, f"image-{(index + number) % 25}", pypi("flask"), pypi(f"own-{index}"))
+
+    with concurrent.futures.ThreadPoolExecutor(4) as executor:
+        list(executor.map(fill, range(6)))
+    with PackageInventory(tmp_path / "state") as inventory:
+        assert len(inventory.list_images()) == 25
+        assert len(inventory.find_images("PyPI", ["flask"])) == 25
+
+
+def test_damaged_file(tmp_path: Path) -> None:
+    with PackageInventory(tmp_path / "state") as inventory:
+        path = inventory.path
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(StateError, match="cannot be used"):
+        PackageInventory(tmp_path / "state")
+
+
+def test_packages_of_an_image_are_replaced(inventory: PackageInventory) -> None:
+    add(inventory, "a", pypi("flask"))
+    add(inventory, "a", pypi("django"))
+    assert inventory.find_images("PyPI", ["flask"]) == set()
+    assert inventory.find_images("PyPI", ["django"]) == {"a"}
