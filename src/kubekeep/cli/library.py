@@ -30,14 +30,15 @@ def command() -> None:
     """Share libraries of controls through OCI registries, with signatures."""
 
 
-def _reference(ctx: click.Context, param: click.Parameter, value: str) -> ArtifactReference:  # noqa: ARG001
+def parse_artifact(ctx: click.Context, param: click.Parameter, value: str) -> ArtifactReference:  # noqa: ARG001
+    """Click callback: return the reference of an artifact."""
     try:
         return parse_reference(value)
     except ValueError as error:
         raise click.BadParameter(visible(str(error))) from error
 
 
-def _convert_errors(function: Callable[..., None]) -> Callable[..., None]:
+def convert_registry_errors(function: Callable[..., None]) -> Callable[..., None]:
     """Convert errors to messages and exit codes."""
 
     @functools.wraps(function)
@@ -69,16 +70,16 @@ def _usecase() -> ModuleType:
     return library
 
 
-_KEY: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
+KEY_FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
 _PLAIN: Final = click.option("--plain-http", is_flag=True, help="Connect without TLS, for a registry on this machine.")
 
 
 @command.command(short_help="Push the library in DIR.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.argument("reference", metavar="oci://REGISTRY/REPOSITORY:TAG", callback=_reference)
-@click.option("--key", type=_KEY, help="Sign with this private key, of cosign or in PEM.")
+@click.argument("reference", metavar="oci://REGISTRY/REPOSITORY:TAG", callback=parse_artifact)
+@click.option("--key", type=KEY_FILE, help="Sign with this private key, of cosign or in PEM.")
 @_PLAIN
-@_convert_errors
+@convert_registry_errors
 def push(folder: Path, reference: ArtifactReference, key: Path | None, *, plain_http: bool) -> None:
     """Push the library in DIR: its controls, frameworks and shared Rego modules. Prints the digest.
 
@@ -93,7 +94,7 @@ def push(folder: Path, reference: ArtifactReference, key: Path | None, *, plain_
         reference,
         usecase.RegistryAccess(config=settings.docker_config, plain_http=plain_http),
         key=key and key.read_bytes(),
-        password=functools.partial(_password, settings),
+        password=functools.partial(read_key_password, settings),
     )
     click.echo(
         f"pushed {_format_counts(pushed)} to {reference}, {'signed' if pushed.signed_by else 'not signed'}", err=True
@@ -102,11 +103,11 @@ def push(folder: Path, reference: ArtifactReference, key: Path | None, *, plain_
 
 
 @command.command(short_help="Pull a library into DIR.")
-@click.argument("reference", metavar="oci://REGISTRY/REPOSITORY[:TAG|@DIGEST]", callback=_reference)
+@click.argument("reference", metavar="oci://REGISTRY/REPOSITORY[:TAG|@DIGEST]", callback=parse_artifact)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--key", type=_KEY, help="Reject a library without a signature of this public key, in PEM.")
+@click.option("--key", type=KEY_FILE, help="Reject a library without a signature of this public key, in PEM.")
 @_PLAIN
-@_convert_errors
+@convert_registry_errors
 def pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_http: bool) -> None:
     """Pull a library into DIR, for `kubekeep scan --custom-rules DIR`. Prints the digest.
 
@@ -122,7 +123,7 @@ def pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_
     click.echo(pulled.digest)
 
 
-def _password(settings: RegistrySettings) -> bytes:
+def read_key_password(settings: RegistrySettings) -> bytes:
     """Return the password of the key. Raises KeyFileError without a terminal to prompt on."""
     if settings.key_password is not None:
         return settings.key_password.encode()

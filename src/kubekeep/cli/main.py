@@ -31,6 +31,7 @@ _COMMANDS: Final = {
     "fix": "Fix findings in the files, after showing the changes.",
     "sbom": "Show, scan, compare and merge SBOM documents.",
     "vex": "Create, show and convert VEX documents.",
+    "db": "Update, check and share the advisory database.",
     "exceptions": "Add, list and check exceptions.",
     "decrypt": "Decrypt a report.",
     "lsp": "Start the language server for editors.",

@@ -62,6 +62,14 @@ def cache_folder() -> Path | None:
     return Path(folder) / ".cache" / "kubekeep" if folder else None
 
 
+def database_folder() -> Path | None:
+    """Return the folder of the advisory database: KUBEKEEP_DATABASE, or `advisories` in the folder for caches."""
+    if explicit := os.environ.get("KUBEKEEP_DATABASE"):
+        return Path(explicit)
+    folder = cache_folder()
+    return folder / "advisories" if folder else None
+
+
 class RegistrySettings(msgspec.Struct, frozen=True):
     """Settings of other tools for registries and keys."""
 

@@ -10,7 +10,8 @@ import functools
 import itertools
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import httpx2
@@ -49,6 +50,7 @@ _REPETITIONS: Final = 8
 _RECONNECTIONS: Final = 2
 _FIRST_PAUSE: Final = 0.25
 _READING: Final = ("GET", "HEAD")
+_CHUNK: Final = 1 << 18
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +69,19 @@ class ConnectionSettings(msgspec.Struct, frozen=True, kw_only=True):
     duration: float = 600
     patience: float = 60
     pace: RequestPace | None = None
+
+
+class FileContent(msgspec.Struct, frozen=True):
+    """The content of a request that is read from a file while it is sent."""
+
+    path: Path
+    size: int
+
+    def read(self) -> Iterator[bytes]:
+        """Yield the content."""
+        with self.path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
 
 
 class RegistryReply(msgspec.Struct, frozen=True):
@@ -92,7 +107,7 @@ class _TokenResponse(msgspec.Struct, frozen=True):
 
 
 @functools.cache
-def _create_tls_context(authority_file: str) -> ssl.SSLContext:
+def create_tls_context(authority_file: str) -> ssl.SSLContext:
     """Return the TLS context, which takes many milliseconds to create. Raises RegistryError."""
     context = httpx2.create_ssl_context()
     if authority_file:
@@ -129,7 +144,7 @@ class RegistryConnection:
         """False if the registry has a private address; behind a proxy it is unknown."""
         # Proxies and company certificate authorities come from the environment and the system.
         self._client = httpx2.Client(
-            verify=_create_tls_context(settings.authority_file),
+            verify=create_tls_context(settings.authority_file),
             timeout=httpx2.Timeout(settings.pause, connect=settings.connect),
             headers={"User-Agent": "kubekeep", "Accept-Encoding": "identity"},
         )
@@ -143,7 +158,7 @@ class RegistryConnection:
         method: str,
         target: str | httpx2.URL,
         *,
-        content: bytes | None = None,
+        content: bytes | FileContent | None = None,
         headers: dict[str, str] | None = None,
         limit: int = MOST_TEXT,
     ) -> RegistryReply:
@@ -235,7 +250,7 @@ class RegistryConnection:
         )
 
     def _authenticate(
-        self, method: str, url: httpx2.URL, content: bytes | None, headers: dict[str, str]
+        self, method: str, url: httpx2.URL, content: bytes | FileContent | None, headers: dict[str, str]
     ) -> httpx2.Response:
         """Send a request and return the response, after answering one authentication challenge."""
         response = self._follow(method, url, content, headers)
@@ -251,13 +266,21 @@ class RegistryConnection:
                 response = self._follow(method, url, content, headers)
         return response
 
-    def _follow(self, method: str, url: httpx2.URL, content: bytes | None, headers: dict[str, str]) -> httpx2.Response:
+    def _follow(
+        self, method: str, url: httpx2.URL, content: bytes | FileContent | None, headers: dict[str, str]
+    ) -> httpx2.Response:
         for _ in range(_REDIRECTS):
             credentials = (
                 {"Authorization": self._authorization} if self._authorization and self.is_registry(url) else {}
             )
+            length = {}
+            body: bytes | Iterator[bytes] | None
+            if isinstance(content, FileContent):
+                body, length = content.read(), {"Content-Length": str(content.size)}
+            else:
+                body = content
             response = self._send(
-                self._client.build_request(method, url, content=content, headers=headers | credentials)
+                self._client.build_request(method, url, content=body, headers=headers | credentials | length)
             )
             target = response.headers.get("location")
             if method not in _READING or not httpx2.codes.is_redirect(response.status_code) or target is None:

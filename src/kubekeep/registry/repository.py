@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import httpx2
 
 from kubekeep.registry.blob_stream import BlobStream
-from kubekeep.registry.connection import ConnectionSettings, RegistryConnection
+from kubekeep.registry.connection import ConnectionSettings, FileContent, RegistryConnection
 from kubekeep.registry.credentials import Keychain
 from kubekeep.registry.errors import RejectedArtifactError
 from kubekeep.registry.manifest import INDEX, MANIFEST, Descriptor, compute_digest
@@ -115,7 +116,13 @@ class OciRepository:
 
     def put_blob(self, content: bytes) -> None:
         """Store a blob unless it exists."""
-        digest = compute_digest(content)
+        self._put_blob(compute_digest(content), content)
+
+    def put_file(self, path: Path, digest: str, size: int) -> None:
+        """Store the content of a file as a blob unless it exists; the registry verifies the digest."""
+        self._put_blob(digest, FileContent(path, size))
+
+    def _put_blob(self, digest: str, content: bytes | FileContent) -> None:
         if self._connection.request("HEAD", f"blobs/{digest}").status == httpx2.codes.OK:
             return
         reply = self._connection.request("POST", "blobs/uploads/")

@@ -1,0 +1,83 @@
+"""`kubekeep db import`: advisories from a bundle, files or an OCI registry. Parses and prints."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from kubekeep.cli.db.artifact import load_usecase, plain_http_option, read_registry
+from kubekeep.cli.db.shared import FAILED, convert_errors, database_option, echo_unread, format_count
+from kubekeep.cli.library import KEY_FILE, convert_registry_errors
+from kubekeep.model.text import visible
+from kubekeep.registry.reference import ArtifactReference, parse_reference
+from kubekeep.usecases.database import IMPORTED, import_database
+from kubekeep.vulnerabilities.database.build import BuildResult
+
+_ARTIFACT: Final = "oci://"
+
+
+def _parse_origin(ctx: click.Context, param: click.Parameter, value: str) -> ArtifactReference | Path:  # noqa: ARG001
+    if not value.startswith(_ARTIFACT):
+        path = Path(value)
+        if not path.exists():
+            raise click.BadParameter(f"{visible(value)} does not exist; a reference begins with {_ARTIFACT}")
+        return path
+    try:
+        return parse_reference(value)
+    except ValueError as error:
+        raise click.BadParameter(visible(str(error))) from error
+
+
+@click.command()
+@click.argument("origin", metavar="FILE|FOLDER|oci://REFERENCE", callback=_parse_origin)
+@click.option("--feed", default="", metavar="NAME", help=f"Add OSV records to this feed. Default: {IMPORTED}.")
+@click.option("--key", type=KEY_FILE, help="Reject an artifact without a signature of this public key, in PEM.")
+@plain_http_option
+@database_option
+@convert_registry_errors
+def command(origin: ArtifactReference | Path, feed: str, key: Path | None, folder: Path, *, plain_http: bool) -> None:
+    """Import advisories; nothing is replaced unless everything is valid.
+
+    \b
+    A bundle of `db export`, a folder of `db build`, and an artifact of `db push` replace the files that they contain.
+    OSV records (zip, JSON, JSON Lines) are added to a feed, beside the advisories of OSV.
+
+    \b
+    kubekeep db import advisories.bundle
+    kubekeep db import oci://registry.example/advisories:latest --key cosign.pub
+    kubekeep db import our-advisories.jsonl --feed acme
+    """  # noqa: D301 - click takes the character itself
+    if isinstance(origin, ArtifactReference):
+        if feed:
+            raise click.UsageError("--feed is for OSV records: an artifact has its own feeds")
+        _pull(origin, folder, key, plain_http=plain_http)
+        return
+    if key is not None:
+        raise click.UsageError("--key is for artifacts: a file has no signature")
+    with convert_errors():
+        result = import_database(origin, folder, feed)
+    if isinstance(result, BuildResult):
+        echo_unread(result.problems, result.unread)
+        click.echo(f"imported {format_count(result.records, 'record')} from {visible(str(origin))}", err=True)
+        if result.unread:
+            sys.exit(FAILED)
+    else:
+        click.echo(f"imported {format_count(len(result.files), 'file')} from {visible(str(origin))}", err=True)
+
+
+def _pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_http: bool) -> None:
+    with convert_errors():
+        pulled = load_usecase().pull_database(
+            reference, folder, read_registry(plain_http=plain_http), key=key and key.read_bytes()
+        )
+    signature_text = (
+        f"signed with the key {pulled.signed_by[:16]}" if pulled.signed_by else "signature not verified: use --key"
+    )
+    click.echo(
+        f"imported {format_count(pulled.files, 'file')} of {reference}, {pulled.transferred} of them new; {signature_text}",
+        err=True,
+    )
+    click.echo(pulled.digest)

@@ -1,0 +1,105 @@
+"""`kubekeep db status`: the age of the advisories. Parses and prints."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from kubekeep.cli.db.shared import FAILED, convert_errors, database_option
+from kubekeep.model.text import utc_text, visible
+from kubekeep.usecases.database import DatabaseFile, list_status
+from kubekeep.vulnerabilities.database.age import format_age
+
+_OLD: Final = 1
+_AGE: Final = re.compile(r"([0-9]{1,5})([mhdw])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_HEADER: Final = ("SOURCE", "RECORDS", "AGE", "UPDATED", "SIZE", "ORIGIN")
+
+
+def parse_age(ctx: click.Context, param: click.Parameter, value: str | None) -> dt.timedelta | None:  # noqa: ARG001
+    """Click callback: return the age in a text such as 12h, 3d or 2w."""
+    if value is None:
+        return None
+    match = _AGE.fullmatch(value)
+    if match is None:
+        raise click.BadParameter(f"{visible(value)}: use a number and a unit, such as 12h, 3d or 2w")
+    return dt.timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+@click.command()
+@click.option(
+    "--max-age", metavar="AGE", callback=parse_age, help="Exit with 1 if a source is older than AGE, such as 3d."
+)
+@click.option(
+    "-o", "--output", type=click.Choice(("table", "json")), default="table", show_default=True, help="Print this."
+)
+@database_option
+def command(folder: Path, output: str, max_age: dt.timedelta | None) -> None:
+    """Show the sources in the database: number of records, age, size on disk and origin.
+
+    The age counts from the last successful update; for imported advisories from the newest record.
+
+    \b
+    kubekeep db status
+    kubekeep db status --max-age 3d -o json
+    """  # noqa: D301 - click takes the character itself
+    with convert_errors():
+        rows = list_status(folder)
+    now = dt.datetime.now(dt.UTC)
+    old = [row for row in rows if max_age is not None and (row.updated is None or now - row.updated > max_age)]
+    if output == "json":
+        document = {"database": str(folder), "sources": [_describe(row, now, is_old=row in old) for row in rows]}
+        click.echo(msgspec.json.format(msgspec.json.encode(document)).decode())
+    elif rows:
+        _echo_table(rows, now)
+    if not rows:
+        click.echo(f"there is no advisory database in {visible(str(folder))}: run `kubekeep db update`", err=True)
+        sys.exit(FAILED)
+    if old:
+        names = ", ".join(_get_name(row) for row in old)
+        click.echo(
+            f"older than {format_age(max_age or dt.timedelta())}: {visible(names)}: run `kubekeep db update`", err=True
+        )
+        sys.exit(_OLD)
+
+
+def _describe(row: DatabaseFile, now: dt.datetime, *, is_old: bool) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "feed": row.feed,
+        "records": row.records,
+        "releases": row.releases,
+        "updated": utc_text(row.updated) if row.updated else None,
+        "ageSeconds": int((now - row.updated).total_seconds()) if row.updated else None,
+        "bytes": row.size,
+        "origin": row.origin,
+        "isOld": is_old,
+    }
+
+
+def _echo_table(rows: list[DatabaseFile], now: dt.datetime) -> None:
+    cells = [_HEADER, *(_list_cells(row, now) for row in rows)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADER))]
+    for line in cells:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _list_cells(row: DatabaseFile, now: dt.datetime) -> tuple[str, ...]:
+    return (
+        visible(_get_name(row)),
+        f"{row.records:,}",
+        format_age(now - row.updated) if row.updated else "unknown",
+        utc_text(row.updated, "minutes") if row.updated else "",
+        f"{row.size / 1_000_000:,.1f} MB" if row.size else "",
+        visible(row.origin),
+    )
+
+
+def _get_name(row: DatabaseFile) -> str:
+    return f"{row.name} ({row.feed})" if row.feed else row.name

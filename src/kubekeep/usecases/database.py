@@ -1,0 +1,193 @@
+"""Tasks of the advisory database: update, status, import, export and build. Never prints; uses the network in updates only."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Final
+
+import msgspec
+
+from kubekeep.model.text import visible
+from kubekeep.vulnerabilities.database import schema
+from kubekeep.vulnerabilities.database.build import BuildResult, build_database
+from kubekeep.vulnerabilities.database.bundle import (
+    BundleIndex,
+    describe_file,
+    is_bundle,
+    list_bundled_files,
+    read_bundle,
+    receive_file,
+    write_bundle,
+)
+from kubekeep.vulnerabilities.database.errors import DatabaseError, UpdateError
+from kubekeep.vulnerabilities.database.locking import change_folder, publish
+from kubekeep.vulnerabilities.database.reader import EcosystemFile, SignalFile, get_time
+from kubekeep.vulnerabilities.database.records import get_base_ecosystem
+from kubekeep.vulnerabilities.database.sources import list_database_files
+
+IMPORTED: Final = "imported"
+"""Feed of OSV records that were imported without the name of a feed."""
+
+
+class UpdateRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The files to update and their sources.
+
+    ecosystems: empty for those that the feed has, else for a default set. source: URL of a server with the layout of OSV's
+    bucket; empty for the source of the last update, else OSV. feed: name of a private feed; empty for the public one.
+    kev and epss: URLs; empty for those of the last update, else of the mirror, else the public ones.
+    """
+
+    folder: Path
+    ecosystems: tuple[str, ...] = ()
+    source: str = ""
+    feed: str = ""
+    kev: str = ""
+    epss: str = ""
+    authority_file: str = ""
+
+
+class UpdateResult(msgspec.Struct, frozen=True):
+    """Updated files with their name, kind and numbers, and failures as messages: those files are as before."""
+
+    files: tuple[Any, ...]
+    failures: tuple[str, ...]
+
+
+class DatabaseFile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file of the database. name: the ecosystem, "KEV" or "EPSS". updated: time at which its data was current.
+
+    records: advisories, or vulnerabilities with a signal. size: bytes on disk; 0 for EPSS, which shares the file of KEV.
+    """
+
+    name: str
+    records: int
+    updated: dt.datetime | None = None
+    size: int = 0
+    feed: str = ""
+    releases: tuple[str, ...] = ()
+    origin: str = ""
+
+
+def update_database(
+    request: UpdateRequest,
+    on_bytes: Callable[[str, int, int | None], None],
+    on_file: Callable[[Any], None] = lambda _: None,
+) -> UpdateResult:
+    """Update the files one after the other; a failure leaves the others. Raises UpdateError and DatabaseError."""
+    # Importing an HTTP client takes a tenth of a second.
+    from kubekeep.vulnerabilities.database.download import Downloader, DownloadSettings  # noqa: PLC0415
+    from kubekeep.vulnerabilities.database.plan import list_steps  # noqa: PLC0415
+
+    files, failures = [], []
+    settings = DownloadSettings(authority_file=request.authority_file)
+    with change_folder(request.folder) as staging, Downloader(settings, on_bytes) as downloader:
+        steps = list_steps(
+            downloader,
+            request.folder,
+            staging,
+            ecosystems=tuple(filter(None, map(get_base_ecosystem, request.ecosystems))),
+            source=request.source,
+            feed=request.feed,
+            signals={"kev": request.kev, "epss": request.epss},
+        )
+        for step in steps:
+            try:
+                updated = step()
+            except (UpdateError, DatabaseError) as error:
+                failures.append(str(error))
+                continue
+            if updated is not None:
+                files.append(updated)
+                on_file(updated)
+    return UpdateResult(tuple(files), tuple(failures))
+
+
+def list_status(folder: Path) -> list[DatabaseFile]:
+    """Return the status of each file. Raises DatabaseError for a damaged one."""
+    rows = []
+    for paths in list_database_files(folder).values():
+        for path in paths:
+            file = EcosystemFile(path)
+            try:
+                state = file.get_state()
+                source = str(file.facts.get("source") or state.origin)
+            finally:
+                file.close()
+            feed = path.parent.name if path.parent != folder else ""
+            releases = tuple(sorted(state.releases - {state.ecosystem}))
+            rows.append(
+                DatabaseFile(state.ecosystem, state.records, state.updated, path.stat().st_size, feed, releases, source)
+            )
+    return [*rows, *_list_signals(folder / schema.SIGNALS_FILE)]
+
+
+def import_database(path: Path, folder: Path, feed: str = "") -> BuildResult | BundleIndex:
+    """Import a bundle, a folder that `db build` wrote, or OSV records, which are added to a feed.
+
+    Nothing is replaced unless everything is valid. Raises DatabaseError and AdvisoryInputError.
+    """
+    if is_bundle(path) or (path.is_dir() and list_database_files(path)):
+        if feed:
+            raise DatabaseError(f"{visible(str(path))} is a database and has its own feeds: --feed is for OSV records")
+        with change_folder(folder) as staging:
+            index = read_bundle(path, staging) if path.is_file() else _copy_files(path, staging)
+            for file in index.files:
+                publish(staging / file.name, folder / file.name)
+            return index
+    return build_database([path], folder, feed=feed or IMPORTED, is_addition=True, origin=str(path))
+
+
+def export_database(folder: Path, ecosystems: Sequence[str], stream: IO[bytes]) -> tuple[BundleIndex, str]:
+    """Write a bundle and return its index and SHA-256. Raises DatabaseError and OSError."""
+    hashing = _HashingStream(stream)
+    index = write_bundle(folder, list_bundled_files(folder, ecosystems), hashing)  # type: ignore[arg-type]
+    return index, hashing.digest.hexdigest()
+
+
+def build(sources: Sequence[Path], folder: Path) -> BuildResult:
+    """Build a database in `folder` from OSV records, KEV and EPSS. Raises DatabaseError and AdvisoryInputError."""
+    origin = ", ".join(source.name for source in sources)
+    return build_database(sources, folder, origin=origin)
+
+
+def _copy_files(source: Path, staging: Path) -> BundleIndex:
+    """Copy the files of another database folder."""
+    files = []
+    for path in list_bundled_files(source):
+        bundled = describe_file(source, path)
+        with path.open("rb") as stream:
+            receive_file(stream, bundled, staging, str(source))
+        files.append(bundled)
+    return BundleIndex("", tuple(files))
+
+
+def _list_signals(path: Path) -> Iterator[DatabaseFile]:
+    if not path.is_file():
+        return
+    file = SignalFile(path)
+    try:
+        counts, facts = file.count(), file.facts
+    finally:
+        file.close()
+    size = path.stat().st_size
+    for kind, count in counts.items():
+        own_facts = {name.removeprefix(f"{kind}_"): value for name, value in facts.items() if name.startswith(kind)}
+        if count:
+            source = str(own_facts.get("source", ""))
+            yield DatabaseFile(kind.upper(), count, get_time(own_facts), size, origin=source)
+            size = 0
+
+
+class _HashingStream:
+    """A stream that computes the digest of what is written."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.digest = hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self.digest.update(content)
+        return self._stream.write(content)

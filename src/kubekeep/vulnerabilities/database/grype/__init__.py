@@ -1,0 +1,1 @@
+"""Databases of Grype, schema 6, read in place as a second source of advisories. Never changed or downloaded."""

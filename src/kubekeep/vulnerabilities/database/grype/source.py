@@ -1,0 +1,259 @@
+"""A database of Grype, schema 6, as a source of advisories: read in place, read-only.
+
+Only packages are read; vulnerabilities that name a product by CPE are not.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from kubekeep.model.text import visible
+from kubekeep.vulnerabilities.advisory import Advisory
+from kubekeep.vulnerabilities.database.errors import DatabaseError
+from kubekeep.vulnerabilities.database.grype.blobs import ExploitedBlob, PackageBlob
+from kubekeep.vulnerabilities.database.grype.constraints import UnreadableConstraintError
+from kubekeep.vulnerabilities.database.grype.convert import (
+    AffectedRow,
+    VulnerabilityRow,
+    build_advisory,
+    is_unconditional,
+)
+from kubekeep.vulnerabilities.database.grype.systems import LANGUAGES, SYSTEMS, OperatingSystemRow
+from kubekeep.vulnerabilities.names import normalise_name
+from kubekeep.vulnerabilities.source import ExploitSignal, SourceState
+
+_Blob = TypeVar("_Blob", ExploitedBlob, PackageBlob)
+
+_MODEL: Final = 6
+_BATCH: Final = 200
+_LONGEST_BLOB: Final = 32 << 20
+_TABLES: Final = frozenset(
+    (
+        "affected_package_handles",
+        "blobs",
+        "db_metadata",
+        "operating_systems",
+        "packages",
+        "vulnerability_handles",
+    )
+)
+
+
+class GrypeDatabase:
+    """The file `vulnerability.db` of Grype. Methods raise DatabaseError for a damaged file."""
+
+    unread = 0
+    problems: Sequence[object] = ()
+
+    def __init__(self, path: Path) -> None:
+        """Open the file. Raises DatabaseError for another schema."""
+        self._name = visible(str(path))
+        uri = path.absolute().as_uri() + "?mode=ro&immutable=1"
+        try:
+            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            self._connection.execute("PRAGMA trusted_schema = OFF")
+            self._connection.execute("PRAGMA query_only = ON")
+            self._connection.execute("PRAGMA cell_size_check = ON")
+            rows = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            self._tables = frozenset(name for (name,) in rows)
+            metadata = (
+                self._connection.execute("SELECT build_timestamp, model FROM db_metadata LIMIT 1").fetchone()
+                if self._tables >= _TABLES
+                else None
+            )
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise DatabaseError(f"{self._name} cannot be read: {error}") from error
+        if metadata is None or metadata[1] != _MODEL:
+            self.close()
+            raise DatabaseError(f"{self._name} is not a database of Grype with schema {_MODEL}")
+        self._built = _parse_time(metadata[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def get_states(self) -> Mapping[str, SourceState]:
+        """Return the state of each ecosystem; records are not counted."""
+        states = {}
+        for ecosystem, kinds in LANGUAGES.items():
+            query = "SELECT 1 FROM packages p JOIN affected_package_handles a ON a.package_id = p.id WHERE p.ecosystem = ? LIMIT 1"
+            if any(self._query(query, (kind,)) for kind in kinds):
+                states[ecosystem] = self._create_state(ecosystem, {ecosystem})
+        for ecosystem in SYSTEMS:
+            if releases := set(self._list_releases(ecosystem).values()):
+                states[ecosystem] = self._create_state(ecosystem, releases)
+        return states
+
+    def find_advisories(self, ecosystem: str, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        """Yield (name, advisory) for normalised names, sorted by name."""
+        if ecosystem in SYSTEMS:
+            kinds: tuple[str, ...] = (SYSTEMS[ecosystem].package_type,)
+            releases: Mapping[int | None, str] = self._list_releases(ecosystem)
+        else:
+            kinds, releases = LANGUAGES.get(ecosystem, ()), {None: ecosystem}
+        if not kinds or not releases:
+            return
+        ordered = sorted(set(names))
+        for start in range(0, len(ordered), _BATCH):
+            for name, packages in self._find_packages(kinds, ecosystem, ordered[start : start + _BATCH]):
+                yield from ((name, advisory) for advisory in self._read_advisories(packages, releases))
+
+    def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:
+        """Return what the database has about the exploitation of CVEs."""
+        batch = json.dumps(sorted(set(cves)))
+        exploited: dict[str, ExploitedBlob] = {}
+        if "known_exploited_vulnerability_handles" in self._tables:
+            rows = self._query(
+                "SELECT k.cve, b.value FROM json_each(?) j JOIN known_exploited_vulnerability_handles k"
+                " ON k.cve = j.value COLLATE NOCASE JOIN blobs b ON b.id = k.blob_id",
+                (batch,),
+            )
+            exploited = {cve.upper(): self._decode(blob, ExploitedBlob) for cve, blob in rows}
+        scores: dict[str, tuple[float, float]] = {}
+        if "epss_handles" in self._tables:
+            query = (
+                "SELECT e.cve, e.epss, e.percentile FROM json_each(?) j JOIN epss_handles e"
+                " ON e.cve = j.value COLLATE NOCASE"
+            )
+            scores = {cve.upper(): (score, percentile) for cve, score, percentile in self._query(query, (batch,))}
+        return {
+            cve: ExploitSignal(
+                (exploited[cve].date_added or "")[:10] if cve in exploited else "",
+                cve in exploited and exploited[cve].known_ransomware_campaign_use.lower() == "known",
+                *scores.get(cve, (None, None)),
+            )
+            for cve in sorted(exploited.keys() | scores.keys())
+        }
+
+    def _create_state(self, ecosystem: str, releases: Iterable[str]) -> SourceState:
+        return SourceState(ecosystem, frozenset(releases), self._built, origin=self._name)
+
+    @functools.cached_property
+    def _operating_systems(self) -> dict[str, list[OperatingSystemRow]]:
+        columns = {row[1] for row in self._query("PRAGMA table_info(operating_systems)", ())}
+        channel = "coalesce(channel, '')" if "channel" in columns else "''"
+        query = (
+            "SELECT id, lower(name), coalesce(major_version, ''), coalesce(minor_version, ''),"  # noqa: S608 - constants
+            f" coalesce(label_version, ''), coalesce(codename, ''), {channel} FROM operating_systems"
+        )
+        rows = self._query(query, ())
+        systems: dict[str, list[OperatingSystemRow]] = {}
+        for row in rows:
+            system = OperatingSystemRow(*row)
+            systems.setdefault(system.name, []).append(system)
+        return systems
+
+    @functools.cached_property
+    def _replacements(self) -> dict[str, str]:
+        """Names of systems whose advisories the database uses for another one, as RHEL for CentOS."""
+        if "operating_system_specifier_overrides" not in self._tables:
+            return {}
+        query = (
+            "SELECT lower(alias), lower(replacement) FROM operating_system_specifier_overrides WHERE replacement != ''"
+            " AND coalesce(version, '') = '' AND coalesce(version_pattern, '') = '' AND coalesce(codename, '') = ''"
+        )
+        return dict(self._query(query, ()))
+
+    def _list_releases(self, ecosystem: str) -> dict[int | None, str]:
+        """Return the releases of a distribution, as OSV names them, by the row of the operating system."""
+        system = SYSTEMS[ecosystem]
+        rows = [row for name in system.names for row in self._operating_systems.get(name, ())]
+        if not rows:
+            replacement = next((self._replacements[name] for name in system.names if name in self._replacements), "")
+            rows = self._operating_systems.get(replacement, [])
+        releases = {row.id: system.get_release(ecosystem, row) for row in rows}
+        return {row_id: release for row_id, release in releases.items() if release}
+
+    def _find_packages(
+        self, kinds: Sequence[str], ecosystem: str, names: Sequence[str]
+    ) -> Iterator[tuple[str, dict[int, str]]]:
+        """Yield each name with the ids and spellings of its packages."""
+        rows = self._query(
+            "SELECT p.id, p.name FROM json_each(?) e CROSS JOIN json_each(?) n JOIN packages p"
+            " ON p.ecosystem = e.value COLLATE NOCASE AND p.name = n.value COLLATE NOCASE",
+            (json.dumps(kinds), json.dumps(names)),
+        )
+        packages: dict[str, dict[int, str]] = {}
+        for package_id, name in rows:
+            packages.setdefault(normalise_name(ecosystem, name), {})[package_id] = name
+        return iter(sorted(packages.items()))
+
+    def _read_advisories(self, packages: Mapping[int, str], releases: Mapping[int | None, str]) -> Iterator[Advisory]:
+        unaffected = self._list_unaffected(packages)
+        affected: dict[int, list[AffectedRow]] = {}
+        for package_id, vulnerability_id, system_id, blob in self._list_handles("affected_package_handles", packages):
+            if system_id in releases and (vulnerability_id, system_id) not in unaffected:
+                row = AffectedRow(releases[system_id], packages[package_id], self._decode(blob, PackageBlob))
+                affected.setdefault(vulnerability_id, []).append(row)
+        for vulnerability in self._list_vulnerabilities(affected):
+            name = vulnerability.name
+            try:
+                yield build_advisory(vulnerability, affected[vulnerability.id], self._list_weaknesses(name))
+            except (msgspec.DecodeError, UnreadableConstraintError, TypeError) as error:
+                raise DatabaseError(f"{self._name}: {visible(name)} cannot be read: {visible(str(error))}") from error
+
+    def _list_handles(self, table: str, packages: Iterable[int]) -> list[Any]:
+        query = (
+            "SELECT a.package_id, a.vulnerability_id, a.operating_system_id, b.value FROM json_each(?) j"  # noqa: S608 - constants
+            f" JOIN {table} a ON a.package_id = j.value JOIN blobs b ON b.id = a.blob_id"
+        )
+        return self._query(query, (json.dumps(list(packages)),))
+
+    def _list_unaffected(self, packages: Iterable[int]) -> set[tuple[int, int | None]]:
+        """Return vulnerabilities and systems in which no version of the packages is affected.
+
+        Statements about some versions are not used: a vulnerability is rather reported than hidden.
+        """
+        if "unaffected_package_handles" not in self._tables:
+            return set()
+        return {
+            (vulnerability_id, system_id)
+            for _, vulnerability_id, system_id, blob in self._list_handles("unaffected_package_handles", packages)
+            if is_unconditional(self._decode(blob, PackageBlob))
+        }
+
+    def _list_vulnerabilities(self, ids: Iterable[int]) -> Iterator[VulnerabilityRow]:
+        rows = self._query(
+            "SELECT v.id, v.name, v.status, v.published_date, v.modified_date, v.withdrawn_date, v.provider_id, b.value"
+            " FROM json_each(?) j JOIN vulnerability_handles v ON v.id = j.value JOIN blobs b ON b.id = v.blob_id"
+            " ORDER BY v.name, v.id",
+            (json.dumps(list(ids)),),
+        )
+        return (VulnerabilityRow(*row) for row in rows)
+
+    def _list_weaknesses(self, cve: str) -> list[str]:
+        if "cwe_handles" not in self._tables:
+            return []
+        return [
+            name for (name,) in self._query("SELECT DISTINCT cwe FROM cwe_handles WHERE cve = ? COLLATE NOCASE", (cve,))
+        ]
+
+    def _decode(self, blob: object, kind: type[_Blob]) -> _Blob:
+        if not isinstance(blob, str) or len(blob) > _LONGEST_BLOB:
+            raise DatabaseError(f"{self._name} is damaged: a blob is no text, or too large")
+        try:
+            return msgspec.json.decode(blob, type=kind)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise DatabaseError(f"{self._name} has a blob that cannot be read: {visible(str(error))}") from error
+
+    def _query(self, statement: str, values: tuple[object, ...]) -> list[Any]:
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise DatabaseError(f"{self._name} is damaged: {error}") from error
+
+
+def _parse_time(text: object) -> dt.datetime | None:
+    try:
+        moment = dt.datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

@@ -1,0 +1,165 @@
+"""The SQLite files of the database: their schema, opening for reading, and file names.
+
+A finished file never changes: an update writes a new one and renames it. So readers need no locks, and keep the file that
+they opened.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from kubekeep.model.text import visible
+from kubekeep.vulnerabilities.database.compression import Training
+from kubekeep.vulnerabilities.database.errors import DatabaseError
+
+ADVISORIES: Final = 0x4B4B6164
+"""Application id of files with advisories."""
+SIGNALS: Final = 0x4B4B7367
+"""Application id of files with exploit signals."""
+VERSION: Final = 1
+SUFFIX: Final = ".advisories"
+SIGNALS_FILE: Final = "exploits.signals"
+FEEDS: Final = "feeds"
+"""Folder of private feeds: each has a folder with files like those of OSV."""
+
+TABLES: Final = {
+    ADVISORIES: (
+        "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+        "CREATE TABLE training (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID",
+        "CREATE TABLE records (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, modified INTEGER, digest INTEGER, content BLOB)",
+        "CREATE TABLE names (name TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (name, number)) WITHOUT ROWID",
+        "CREATE TABLE releases (name TEXT PRIMARY KEY) WITHOUT ROWID",
+        "CREATE TABLE generations (number INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE)",
+        "CREATE TABLE changes (generation INTEGER, name TEXT, PRIMARY KEY (generation, name)) WITHOUT ROWID",
+    ),
+    SIGNALS: (
+        "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+        "CREATE TABLE exploited (cve TEXT PRIMARY KEY, added TEXT NOT NULL, ransomware INTEGER NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE epss (cve TEXT PRIMARY KEY, score REAL NOT NULL, percentile REAL NOT NULL) WITHOUT ROWID",
+    ),
+}
+READ_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
+"""Errors of reading a damaged file."""
+_PAGE_BYTES: Final = 16384
+_READER_CACHE_KB: Final = 2048
+_WRITER_CACHE_KB: Final = 16384
+
+
+def create_file(path: Path, kind: int) -> sqlite3.Connection:
+    """Return a connection to a new file, which is damaged until it is closed. Raises sqlite3.Error."""
+    connection = _connect(path.absolute().as_uri() + "?mode=rwc")
+    connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+    _prepare_writing(connection)
+    connection.execute(f"PRAGMA application_id = {kind}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    for table in TABLES[kind]:
+        connection.execute(table)
+    return connection
+
+
+def open_for_writing(path: Path, kind: int) -> sqlite3.Connection:
+    """Return a connection to a private copy of a file. Raises DatabaseError."""
+    open_file(path, kind).close()
+    connection = _connect(path.absolute().as_uri() + "?mode=rw")
+    _prepare_writing(connection)
+    return connection
+
+
+def open_file(path: Path, kind: int) -> sqlite3.Connection:
+    """Return a read-only connection. Raises DatabaseError for a missing, damaged or foreign file."""
+    try:
+        # SQLite would accept a folder or a device until the first query.
+        if not path.is_file():
+            raise DatabaseError(f"{visible(str(path))} is not a file")
+        connection = _connect(path.absolute().as_uri() + "?mode=ro&immutable=1")
+    except (OSError, sqlite3.Error) as error:
+        raise DatabaseError(f"{visible(str(path))} cannot be opened: {error}") from error
+    try:
+        check_file(connection, kind, path)
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KB}")
+    except DatabaseError:
+        connection.close()
+        raise
+    except READ_ERRORS as error:
+        connection.close()
+        raise damaged(path, error) from error
+    return connection
+
+
+def check_file(connection: sqlite3.Connection, kind: int, path: Path) -> None:
+    """Raise DatabaseError unless the file has exactly the tables of its kind: a view or a trigger could run anything."""
+    found_kind = _read_number(connection, "application_id")
+    version = _read_number(connection, "user_version")
+    if found_kind != kind:
+        raise DatabaseError(f"{visible(str(path))} is not a file of an advisory database of Kubekeep")
+    if version != VERSION:
+        raise DatabaseError(
+            f"{visible(str(path))} has version {version} of the database, and this program reads version {VERSION}: "
+            "run `kubekeep db update`"
+        )
+    statements = {row[0] for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL LIMIT 20")}
+    if statements != {*TABLES[kind]}:
+        raise DatabaseError(f"{visible(str(path))} has unexpected tables: delete it and run `kubekeep db update`")
+
+
+def damaged(path: Path, error: Exception) -> DatabaseError:
+    """Return the error for a file whose content cannot be read."""
+    return DatabaseError(
+        f"{visible(str(path))} is damaged ({visible(str(error))}): delete it and run `kubekeep db update`"
+    )
+
+
+def get_file_name(ecosystem: str) -> str:
+    """Return the file name for an ecosystem; it never has a separator or a leading dot."""
+    name = quote(ecosystem, safe=" ")
+    return f"{'%2E' + name[1:] if name.startswith('.') else name}{SUFFIX}"
+
+
+def get_ecosystem(path: Path) -> str:
+    """Return the ecosystem of a file by its name."""
+    return unquote(path.name.removesuffix(SUFFIX))
+
+
+def read_facts(connection: sqlite3.Connection) -> dict[str, Any]:
+    """Return the facts about a file."""
+    return dict(connection.execute("SELECT name, value FROM facts"))
+
+
+def write_facts(connection: sqlite3.Connection, **facts: object) -> None:
+    """Write facts about a file."""
+    connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+
+
+def read_training(connection: sqlite3.Connection) -> Training:
+    """Return what the compression of a file learned."""
+    parts = dict(connection.execute("SELECT name, value FROM training"))
+    return msgspec.convert(parts, Training)
+
+
+def write_training(connection: sqlite3.Connection, training: Training) -> None:
+    """Write what the compression of a file learned."""
+    connection.executemany("INSERT INTO training VALUES (?, ?)", msgspec.structs.asdict(training).items())
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    return connection
+
+
+def _prepare_writing(connection: sqlite3.Connection) -> None:
+    # The file is private until it is complete and synced.
+    for setting in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE", "temp_store = MEMORY"):
+        connection.execute(f"PRAGMA {setting}")
+    connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KB}")
+
+
+def _read_number(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])

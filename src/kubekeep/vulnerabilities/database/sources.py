@@ -1,0 +1,280 @@
+"""Sources of advisories for a scan: the database, files and folders of OSV records, and several sources as one.
+
+`open_advisories` is the entry point of scans. Never uses the network, and never creates a database.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import functools
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from kubekeep.model.text import visible
+from kubekeep.vulnerabilities.advisory import Advisory
+from kubekeep.vulnerabilities.database import schema
+from kubekeep.vulnerabilities.database.errors import DatabaseError, MissingDatabaseError
+from kubekeep.vulnerabilities.database.reader import EcosystemFile, SignalFile
+from kubekeep.vulnerabilities.database.records import parse_time
+from kubekeep.vulnerabilities.source import AdvisorySource, ExploitSignal, SourceState
+
+_SQLITE: Final = b"SQLite format 3\0"
+_FEED_SEPARATOR: Final = ","
+
+
+class ClosableSource(AdvisorySource, Protocol):
+    """A source that is closed after use."""
+
+    @property
+    def unread(self) -> int:
+        """Number of records that could not be read."""
+
+    @property
+    def problems(self) -> Sequence[object]:
+        """The first records that could not be read."""
+
+    def close(self) -> None:
+        """Close its files."""
+
+
+class AdvisoryDatabase:
+    """The database in a folder: the files of OSV, and those of private feeds in folders below `feeds`.
+
+    Methods raise DatabaseError for a damaged or foreign file.
+    """
+
+    unread = 0
+    problems: Sequence[object] = ()
+
+    def __init__(self, folder: Path) -> None:
+        """List the files without opening them. Raises MissingDatabaseError if there are none."""
+        self._folder = folder
+        self._paths = list_database_files(folder)
+        if not self._paths:
+            raise MissingDatabaseError(
+                f"there is no advisory database in {visible(str(folder))}: run `kubekeep db update`, or use --advisories"
+            )
+        self._files: dict[str, tuple[EcosystemFile, ...]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        for files in self._files.values():
+            for file in files:
+                file.close()
+        self._files.clear()
+        if self._signals is not None:
+            self._signals.close()
+
+    def get_states(self) -> Mapping[str, SourceState]:
+        """Return the state of each ecosystem."""
+        return {
+            ecosystem: join_states([file.get_state() for file in self._open(ecosystem)]) for ecosystem in self._paths
+        }
+
+    def find_advisories(self, ecosystem: str, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        """Yield (name, advisory) for normalised names, withdrawn ones too; of equal ids the newest."""
+        files = self._open(ecosystem)
+        wanted_names = names if len(files) < 2 else list(names)
+        return join_advisories([file.find(wanted_names) for file in files])
+
+    def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:
+        """Return what is known about the exploitation of CVEs."""
+        return self._signals.get(cves) if self._signals is not None else {}
+
+    def get_token(self, ecosystem: str) -> str:
+        """Return a token of the present state of an ecosystem for `list_changes`; "" without data for it."""
+        return _FEED_SEPARATOR.join(file.token for file in self._open(ecosystem))
+
+    def list_changes(self, ecosystem: str, since: str) -> frozenset[str] | None:
+        """Return the normalised names whose advisories have changed since the token `since` was made.
+
+        None means that any may have changed: the token is of another database, or older than the recorded changes.
+        """
+        files, tokens = self._open(ecosystem), since.split(_FEED_SEPARATOR)
+        if not files or len(files) != len(tokens):
+            return None
+        changes: frozenset[str] = frozenset()
+        for file, token in zip(files, tokens, strict=True):
+            names = file.list_changes(token)
+            if names is None:
+                return None
+            changes |= names
+        return changes
+
+    def _open(self, ecosystem: str) -> tuple[EcosystemFile, ...]:
+        if ecosystem not in self._files:
+            files = tuple(EcosystemFile(path) for path in self._paths.get(ecosystem, ()))
+            for file in files:
+                if file.ecosystem != ecosystem:
+                    raise DatabaseError(
+                        f"a file for {visible(ecosystem)} has the advisories of {visible(file.ecosystem)}: "
+                        "delete it and run `kubekeep db update`"
+                    )
+            self._files[ecosystem] = files
+        return self._files[ecosystem]
+
+    @functools.cached_property
+    def _signals(self) -> SignalFile | None:
+        path = self._folder / schema.SIGNALS_FILE
+        return SignalFile(path) if path.is_file() else None
+
+
+class JoinedSources:
+    """Several sources as one: of records with equal ids the newest counts; signals come from the first with any."""
+
+    def __init__(self, sources: Sequence[ClosableSource]) -> None:
+        self._sources = tuple(sources)
+
+    def close(self) -> None:
+        """Close all sources."""
+        for source in self._sources:
+            source.close()
+
+    def get_states(self) -> Mapping[str, SourceState]:
+        """Return the joined state of each ecosystem; its time is that of the oldest part."""
+        states: dict[str, list[SourceState]] = {}
+        for source in self._sources:
+            for ecosystem, state in source.get_states().items():
+                states.setdefault(ecosystem, []).append(state)
+        return {ecosystem: join_states(parts) for ecosystem, parts in states.items()}
+
+    def find_advisories(self, ecosystem: str, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        """Yield (name, advisory) for normalised names."""
+        ordered = sorted(set(names))
+        return join_advisories([source.find_advisories(ecosystem, ordered) for source in self._sources])
+
+    def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:
+        """Return what is known about the exploitation of CVEs."""
+        ordered = sorted(set(cves))
+        signals: dict[str, ExploitSignal] = {}
+        for source in self._sources:
+            signals = {**source.get_signals(ordered), **signals}
+        return signals
+
+
+class OpenAdvisories(JoinedSources):
+    """The sources of a scan; use it as a context.
+
+    unread: number of records in files that could not be read; `problems` has the first ones. A scan with any is
+    incomplete.
+    """
+
+    def __init__(self, sources: Sequence[ClosableSource]) -> None:
+        super().__init__(sources)
+        self.unread = sum(source.unread for source in sources)
+        self.problems = tuple(str(problem) for source in sources for problem in source.problems)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_advisories(database: Path | None, paths: Sequence[Path] = ()) -> OpenAdvisories:
+    """Return the sources of a scan.
+
+    database: folder of the database, or None to use only `paths`. A path is a file or folder with OSV records, a folder
+    that `db build` wrote, or a database of Grype. Raises MissingDatabaseError without a database in its folder,
+    DatabaseError and AdvisoryInputError.
+    """
+    sources: list[ClosableSource] = []
+    files = []
+    with contextlib.ExitStack() as failed:
+        failed.callback(lambda: JoinedSources(sources).close())
+        if database is not None:
+            sources.append(AdvisoryDatabase(database))
+        for path in paths:
+            if path.is_dir() and list_database_files(path):
+                sources.append(AdvisoryDatabase(path))
+            elif _is_sqlite(path):
+                sources.append(_open_grype(path))
+            else:
+                files.append(path)
+        if files:
+            sources.append(_read_files(files))
+        failed.pop_all()
+    return OpenAdvisories(sources)
+
+
+def list_database_files(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of a database by ecosystem, that of OSV first."""
+    paths: dict[str, list[Path]] = {}
+    for pattern in (f"*{schema.SUFFIX}", f"{schema.FEEDS}/*/*{schema.SUFFIX}"):
+        for path in sorted(folder.glob(pattern)):
+            paths.setdefault(schema.get_ecosystem(path), []).append(path)
+    return dict(sorted(paths.items()))
+
+
+def join_states(states: Sequence[SourceState]) -> SourceState:
+    """Return the state of an ecosystem with parts in several files; its time is that of the oldest part."""
+    if len(states) == 1:
+        return states[0]
+    times = [state.updated for state in states]
+    known: list[dt.datetime] = [time for time in times if time is not None]
+    return SourceState(
+        ecosystem=states[0].ecosystem,
+        releases=frozenset().union(*(state.releases for state in states)),
+        updated=min(known) if len(known) == len(times) else None,
+        records=sum(state.records for state in states),
+        origin=", ".join(dict.fromkeys(state.origin for state in states if state.origin)),
+    )
+
+
+def join_advisories(parts: Sequence[Iterator[tuple[str, Advisory]]]) -> Iterator[tuple[str, Advisory]]:
+    """Merge advisories that are sorted by name; of those with a name and an id in common, the newest remains."""
+    if len(parts) == 1:
+        return parts[0]
+    return _keep_newest(heapq.merge(*parts, key=_get_name))
+
+
+def _keep_newest(advisories: Iterator[tuple[str, Advisory]]) -> Iterator[tuple[str, Advisory]]:
+    current = ""
+    newest: dict[str, Advisory] = {}
+    for name, advisory in advisories:
+        if name != current:
+            yield from ((current, kept) for kept in newest.values())
+            current, newest = name, {}
+        other = newest.get(advisory.id)
+        if other is None or parse_time(advisory.modified) > parse_time(other.modified):
+            newest[advisory.id] = advisory
+    yield from ((current, kept) for kept in newest.values())
+
+
+def _get_name(pair: tuple[str, Advisory]) -> str:
+    return pair[0]
+
+
+def _is_sqlite(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
+
+
+def _read_files(paths: Sequence[Path]) -> ClosableSource:
+    # A scan with a database needs no code that reads files.
+    from kubekeep.vulnerabilities.database.advisory_files import AdvisoryFiles  # noqa: PLC0415
+
+    return AdvisoryFiles(paths)
+
+
+def _open_grype(path: Path) -> ClosableSource:
+    # Loaded only if such a database is used.
+    from kubekeep.vulnerabilities.database.grype.source import GrypeDatabase  # noqa: PLC0415
+
+    return GrypeDatabase(path)

@@ -1,0 +1,265 @@
+"""A database of Grype, written here with its documented schema 6.1: no copy of a published one is committed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubekeep.vulnerabilities.advisory import Advisory, VersionEvent
+from kubekeep.vulnerabilities.database.build import build_database
+from kubekeep.vulnerabilities.database.errors import DatabaseError
+from kubekeep.vulnerabilities.database.grype.constraints import UnreadableConstraintError, parse_constraint
+from kubekeep.vulnerabilities.database.sources import open_advisories
+from tests.vulnerabilities.database.records import create_record, write_lines
+
+_SCHEMA = """
+CREATE TABLE blobs (id integer PRIMARY KEY AUTOINCREMENT, value text NOT NULL);
+CREATE TABLE db_metadata (build_timestamp datetime NOT NULL, model integer NOT NULL, revision integer NOT NULL,
+  addition integer NOT NULL);
+CREATE TABLE providers (id text, version text, processor text, date_captured datetime, input_digest text, PRIMARY KEY (id));
+CREATE TABLE vulnerability_handles (id integer PRIMARY KEY AUTOINCREMENT, name text NOT NULL COLLATE NOCASE,
+  status text NOT NULL COLLATE NOCASE, published_date datetime, modified_date datetime, withdrawn_date datetime,
+  provider_id text NOT NULL, blob_id integer UNIQUE);
+CREATE TABLE vulnerability_aliases (name text, alias text NOT NULL, PRIMARY KEY (name, alias));
+CREATE TABLE affected_package_handles (id integer PRIMARY KEY AUTOINCREMENT, vulnerability_id integer NOT NULL,
+  operating_system_id integer, package_id integer, blob_id integer);
+CREATE TABLE unaffected_package_handles (id integer PRIMARY KEY AUTOINCREMENT, vulnerability_id integer NOT NULL,
+  operating_system_id integer, package_id integer, blob_id integer);
+CREATE TABLE operating_systems (id integer PRIMARY KEY AUTOINCREMENT, name text, release_id text, major_version text,
+  minor_version text, label_version text, codename text, channel text, eol_date datetime, eoas_date datetime);
+CREATE TABLE operating_system_specifier_overrides (alias text COLLATE NOCASE, version text, version_pattern text, codename text,
+  channel text, replacement text, replacement_major_version text, replacement_minor_version text,
+  replacement_label_version text, replacement_channel text, rolling numeric, applicable_client_db_schemas text);
+CREATE TABLE packages (id integer PRIMARY KEY AUTOINCREMENT, ecosystem text COLLATE NOCASE, name text COLLATE NOCASE,
+  UNIQUE (ecosystem, name));
+CREATE TABLE package_specifier_overrides (ecosystem text, replacement_ecosystem text);
+CREATE TABLE known_exploited_vulnerability_handles (id integer PRIMARY KEY AUTOINCREMENT, cve text NOT NULL COLLATE NOCASE,
+  blob_id integer);
+CREATE TABLE epss_metadata (date datetime NOT NULL);
+CREATE TABLE epss_handles (id integer PRIMARY KEY AUTOINCREMENT, cve text NOT NULL COLLATE NOCASE, epss real NOT NULL,
+  percentile real NOT NULL);
+CREATE TABLE cwe_handles (id integer PRIMARY KEY AUTOINCREMENT, cve text NOT NULL COLLATE NOCASE, cwe text NOT NULL, source text,
+  type text);
+CREATE INDEX affected_package_id ON affected_package_handles (package_id);
+"""
+
+
+class GrypeWriter:
+    """Writes a database of Grype."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.executescript(_SCHEMA)
+        self.insert("db_metadata", build_timestamp="2026-11-27 06:00:00+00:00", model=6, revision=1, addition=9)
+
+    def insert(self, table: str, **values: object) -> int:
+        names, marks = ", ".join(values), ", ".join("?" * len(values))
+        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - constants of this test
+        return int(self._connection.execute(statement, tuple(values.values())).lastrowid or 0)
+
+    def add_blob(self, value: object) -> int:
+        return self.insert("blobs", value=json.dumps(value))
+
+    def add_system(self, name: str, major: str = "", minor: str = "", label: str = "", channel: str = "") -> int:
+        return self.insert(
+            "operating_systems", name=name, major_version=major, minor_version=minor, label_version=label, codename="",
+            channel=channel,
+        )  # fmt: skip
+
+    def add_vulnerability(self, name: str, provider: str, *, status: str = "active", **blob: Any) -> int:
+        return self.insert(
+            "vulnerability_handles", name=name, status=status, published_date="2026-01-01 00:00:00+00:00",
+            modified_date="2026-02-01 10:20:30+00:00", provider_id=provider, blob_id=self.add_blob({"id": name, **blob}),
+        )  # fmt: skip
+
+    def affect(
+        self, vulnerability: int, package: int, constraint: str, *, system: int | None = None, table: str = "affected", kind: str = "rpm",
+        fix: tuple[str, str] | None = None, **blob: Any,
+    ) -> None:  # fmt: skip
+        entry: dict[str, Any] = {"version": {"type": kind, "constraint": constraint}}
+        if fix:
+            entry["fix"] = {"version": fix[0], "state": fix[1]}
+        self.insert(
+            f"{table}_package_handles", vulnerability_id=vulnerability, operating_system_id=system, package_id=package,
+            blob_id=self.add_blob({"ranges": [entry], **blob}),
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("grype") / "vulnerability.db"
+    writer = GrypeWriter(path)
+    rhel9, rhel94 = writer.add_system("rhel", "9"), writer.add_system("rhel", "9", "4")
+    eus = writer.add_system("rhel", "9", "4", channel="eus")
+    amazon, ubuntu = writer.add_system("amzn", "2023"), writer.add_system("ubuntu", "22", "4")
+    alpine, edge = writer.add_system("alpine", "3", "20"), writer.add_system("alpine", label="edge")
+    writer.insert("operating_system_specifier_overrides", alias="centos", replacement="rhel")
+    writer.insert(
+        "operating_system_specifier_overrides", alias="alpine", version_pattern=".*_alpha.*", replacement="alpine"
+    )
+    rpm, nodejs = (writer.insert("packages", ecosystem="rpm", name=name) for name in ("openssl", "nodejs"))
+    deb = writer.insert("packages", ecosystem="deb", name="openssl")
+    apk = writer.insert("packages", ecosystem="apk", name="openssl")
+    flask = writer.insert("packages", ecosystem="python", name="flask-login")
+    go = writer.insert("packages", ecosystem="go-module", name="github.com/Masterminds/semver")
+
+    cve = writer.add_vulnerability(
+        "CVE-2026-1", "rhel", description="A flaw.", refs=[{"url": "https://example.com/1"}],
+        severities=[
+            {"scheme": "CHMLN", "value": "high", "rank": 1},
+            {"scheme": "CVSS", "value": {"vector": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", "version": "3.1", "score": 9.8}},
+        ],
+    )  # fmt: skip
+    module: dict[str, Any] = {"qualifiers": {"rpm_modularity": ""}}
+    writer.affect(cve, rpm, "< 1:3.0.7-27.el9", system=rhel9, fix=("1:3.0.7-27.el9", "fixed"), **module)
+    writer.affect(cve, rpm, "< 1:3.0.7-20.el9_4", system=rhel94, fix=("1:3.0.7-20.el9_4", "fixed"), **module)
+    writer.affect(cve, rpm, "< 1:3.0.7-18.el9_4", system=eus, fix=("1:3.0.7-18.el9_4", "fixed"), **module)
+    writer.affect(cve, deb, "< 3.0.2-0ubuntu1.18", system=ubuntu, kind="dpkg", fix=("3.0.2-0ubuntu1.18", "fixed"))
+    writer.affect(cve, apk, "< 3.3.1-r1", system=alpine, kind="apk", fix=("3.3.1-r1", "fixed"))
+    writer.affect(cve, apk, "< 3.3.1-r2", system=edge, kind="apk", fix=("3.3.1-r2", "fixed"))
+    writer.insert("cwe_handles", cve="CVE-2026-1", cwe="CWE-787")
+
+    wont_fix = writer.add_vulnerability("CVE-2026-2", "rhel")
+    writer.affect(wont_fix, nodejs, "", system=rhel9, fix=("", "wont-fix"), qualifiers={"rpm_modularity": "nodejs:18"})
+    unaffected = writer.add_vulnerability("CVE-2026-3", "rhel")
+    writer.affect(unaffected, rpm, "< 2", system=rhel9)
+    writer.affect(unaffected, rpm, "", system=rhel9, table="unaffected", fix=("", "not-affected"))
+    rejected = writer.add_vulnerability("CVE-2026-4", "rhel", status="rejected")
+    writer.affect(rejected, rpm, "< 2", system=rhel9)
+
+    notice = writer.add_vulnerability("ALAS2023-2026-1", "amazon", aliases=["CVE-2026-1", "CVE-2026-5"])
+    writer.affect(notice, rpm, "< 1:3.0.8-1.amzn2023", system=amazon, fix=("1:3.0.8-1.amzn2023", "fixed"))
+
+    ghsa = writer.add_vulnerability("GHSA-xxxx-yyyy-zzzz", "github", aliases=["CVE-2026-6"])
+    writer.affect(ghsa, flask, "<0.4.1 || >=0.5,<=0.5.3 || =0.7", kind="python", fix=("0.4.1", "fixed"))
+    imports = [{"path": "github.com/Masterminds/semver/v3", "symbols": ["Parse"]}]
+    vulndb = writer.add_vulnerability("GO-2026-1", "govulndb", aliases=["CVE-2026-7"])
+    writer.affect(vulndb, go, ">1.4.0, <1.5.0", kind="go", qualifiers={"go_imports": imports})
+
+    exploited = {"cve": "CVE-2026-1", "date_added": "2026-03-04T00:00:00Z", "known_ransomware_campaign_use": "Known"}
+    writer.insert("known_exploited_vulnerability_handles", cve="CVE-2026-1", blob_id=writer.add_blob(exploited))
+    writer.insert("epss_handles", cve="CVE-2026-5", epss=0.25, percentile=0.9)
+    return path
+
+
+def read(path: Path, ecosystem: str, *names: str) -> dict[str, Advisory]:
+    with open_advisories(None, [path]) as source:
+        return {advisory.id: advisory for _, advisory in source.find_advisories(ecosystem, names)}
+
+
+def test_states(path: Path) -> None:
+    with open_advisories(None, [path]) as source:
+        states = source.get_states()
+    assert {name: sorted(state.releases) for name, state in states.items()} == {
+        "Alpine": ["Alpine:edge", "Alpine:v3.20"],
+        "Amazon Linux": ["Amazon Linux:2023"],
+        "CentOS": ["CentOS:9"],
+        "Go": ["Go"],
+        "PyPI": ["PyPI"],
+        "Red Hat": ["Red Hat:enterprise_linux:9"],
+        "Ubuntu": ["Ubuntu:22.04"],
+    }
+    assert str(states["PyPI"].updated) == "2026-11-27 06:00:00+00:00"
+
+
+def test_red_hat(path: Path) -> None:
+    records = read(path, "Red Hat", "openssl", "nodejs")
+    assert sorted(records) == ["CVE-2026-1", "CVE-2026-2", "CVE-2026-4"]
+    cve = records["CVE-2026-1"]
+    # Rows of minor releases repeat the main stream, and channels are other streams.
+    (affected,) = cve.affected
+    assert (affected.package.ecosystem, affected.package.name) == ("Red Hat:enterprise_linux:9", "openssl")
+    assert affected.ranges[0].events == (VersionEvent(introduced="0"), VersionEvent(fixed="1:3.0.7-27.el9"))
+    assert affected.ecosystem_specific == {"rpm_modularity": ""}
+    assert affected.database_specific == {"fix_state": "fixed"}
+    assert cve.severity[0].type == "CVSS_V3"
+    assert cve.database_specific == {"provider": "rhel", "severity": "high", "cwe_ids": ["CWE-787"]}
+    assert (cve.details, cve.references[0].url) == ("A flaw.", "https://example.com/1")
+    assert (cve.modified, cve.published) == ("2026-02-01T10:20:30+00:00", "2026-01-01T00:00:00+00:00")
+    (unfixed,) = records["CVE-2026-2"].affected
+    assert unfixed.ranges[0].events == (VersionEvent(introduced="0"),)
+    assert (unfixed.database_specific, unfixed.ecosystem_specific) == (
+        {"fix_state": "wont-fix"}, {"rpm_modularity": "nodejs:18"},
+    )  # fmt: skip
+    assert records["CVE-2026-4"].withdrawn
+
+
+def test_other_distributions(path: Path) -> None:
+    assert read(path, "CentOS", "openssl")["CVE-2026-1"].affected[0].package.ecosystem == "CentOS:9"
+    notice = read(path, "Amazon Linux", "openssl")["ALAS2023-2026-1"]
+    assert (notice.aliases, notice.upstream) == ((), ("CVE-2026-1", "CVE-2026-5"))
+    alpine = read(path, "Alpine", "openssl")["CVE-2026-1"]
+    assert sorted(entry.package.ecosystem for entry in alpine.affected) == ["Alpine:edge", "Alpine:v3.20"]
+    assert read(path, "Ubuntu", "openssl")["CVE-2026-1"].affected[0].package.ecosystem == "Ubuntu:22.04"
+    assert not read(path, "Debian", "openssl")
+    assert not read(path, "npm", "openssl")
+
+
+def test_languages(path: Path) -> None:
+    (python,) = read(path, "PyPI", "flask-login", "flask").values()
+    assert python.aliases == ("CVE-2026-6",)
+    (affected,) = python.affected
+    assert affected.versions == ("0.7",)
+    assert [[*entry.events] for entry in affected.ranges] == [
+        [VersionEvent(introduced="0"), VersionEvent(fixed="0.4.1")],
+        [VersionEvent(introduced="0.5"), VersionEvent(last_affected="0.5.3")],
+    ]
+    with open_advisories(None, [path]) as source:
+        ((name, record),) = source.find_advisories("Go", ["github.com/masterminds/semver"])
+    assert (name, record.affected[0].package.name) == ("github.com/masterminds/semver", "github.com/Masterminds/semver")
+    assert record.affected[0].ranges[0].events[0].introduced == "1.4.1-0"
+    specific = record.affected[0].ecosystem_specific or {}
+    assert specific["imports"][0]["symbols"] == ["Parse"]
+
+
+def test_signals(path: Path) -> None:
+    with open_advisories(None, [path]) as source:
+        signals = source.get_signals(["CVE-2026-1", "CVE-2026-5", "CVE-2026-9"])
+    assert sorted(signals) == ["CVE-2026-1", "CVE-2026-5"]
+    assert (signals["CVE-2026-1"].known_exploited, signals["CVE-2026-1"].ransomware) == ("2026-03-04", True)
+    assert (signals["CVE-2026-5"].epss, signals["CVE-2026-5"].percentile) == (0.25, 0.9)
+
+
+def test_joined_with_the_database(path: Path, tmp_path: Path) -> None:
+    newer = create_record("GHSA-xxxx-yyyy-zzzz", "Flask-Login", "PyPI", modified="2026-06-01T00:00:00Z")
+    build_database(
+        [write_lines(tmp_path / "x.jsonl", [newer, create_record("A-1", "Flask-Login", "PyPI")])], tmp_path / "db"
+    )
+    with open_advisories(tmp_path / "db", [path]) as source:
+        records = {advisory.id: advisory.modified for _, advisory in source.find_advisories("PyPI", ["flask-login"])}
+        assert records == {"A-1": "2026-01-01T00:00:00Z", "GHSA-xxxx-yyyy-zzzz": "2026-06-01T00:00:00Z"}
+        assert "Amazon Linux" in source.get_states()
+
+
+@pytest.mark.parametrize("text", ["~> 1.0", "^1.0", "!= 1", "< 1, < 2", "< ", "x" * 30_000])
+def test_unreadable_constraints(text: str) -> None:
+    with pytest.raises(UnreadableConstraintError):
+        parse_constraint(text, "semver")
+
+
+def test_other_files(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE x (y)")
+    with pytest.raises(DatabaseError, match="not a database of Grype with schema 6"):
+        open_advisories(None, [path])
+    older = tmp_path / "older.db"
+    writer = GrypeWriter(older)
+    writer.insert("db_metadata", build_timestamp="2026-11-27", model=7, revision=0, addition=0)
+    with sqlite3.connect(older) as connection:
+        connection.execute("DELETE FROM db_metadata WHERE model = 6")
+    with pytest.raises(DatabaseError, match="schema 6"):
+        open_advisories(None, [older])
+
+
+def test_damaged_blobs(path: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "x.db"
+    damaged.write_bytes(path.read_bytes())
+    with sqlite3.connect(damaged) as connection:
+        connection.execute("UPDATE blobs SET value = '{' || value")
+    with pytest.raises(DatabaseError, match="cannot be read"):
+        read(damaged, "Red Hat", "openssl")
