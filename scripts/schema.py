@@ -1,6 +1,6 @@
 """Write the published JSON schemas from the model; `--check` fails when they are out of date.
 
-Writes the schemas of the library's files and of the JSON form of findings, nothing else.
+Writes the schemas of the library's files, of image policies and of the JSON form of findings, nothing else.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import msgspec
 from kubekeep.model.control import Control
 from kubekeep.model.finding_document import FindingDocument
 from kubekeep.model.framework import Framework
+from kubekeep.signatures.policy.policy import ImagePolicy
 
 PACKAGE = Path(__file__).parent.parent / "src" / "kubekeep"
 SCHEMAS = {
     PACKAGE / "library" / "schema" / "control.schema.json": Control,
     PACKAGE / "library" / "schema" / "framework.schema.json": Framework,
     PACKAGE / "model" / "finding-v1.schema.json": FindingDocument,
+    PACKAGE / "signatures" / "policy" / "image-policy-v1.schema.json": ImagePolicy,
 }
 PATH_FIELDS = {"Control": ("slug", "area", "page"), "Framework": ("slug",)}
 """Fields that library files do not contain: they come from the names of the file and its folders."""

@@ -238,6 +238,8 @@ plain-http: false                                 # default
 # registry-config: not set
 containerd-namespace: k8s.io                      # default
 # containerd-root: not set
+verify-signatures: false                          # default
+# image-policy: not set
 dry-run: false                                    # default
 charts: {"deploy/web":{"set":{"a":"\\u001b"}}}     # kubekeep.yaml:6
 """

@@ -25,6 +25,7 @@ NAMED_ONLY: Final = frozenset(
         *("cloud", "cloud-cluster"),
         *("images", "plain-http", "registry-ca", "mirror", "registry-config", "containerd-root"),
         *("no-vulnerabilities", "advisories", "with-db", "database", "grype-db", "vex"),
+        *("verify-signatures", "image-policy"),
     }
 )
 """Keys that write files, load code, use credentials or disable gates.

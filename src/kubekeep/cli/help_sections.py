@@ -41,6 +41,7 @@ _SECTIONS: Final = {
     ),
     "Images": (
         *("images", "platform", "plain_http", "registry_ca", "mirror", "registry_config"),
+        *("verify_signatures", "image_policy"),
         *("containerd_namespace", "containerd_root"),
     ),
     "Vulnerabilities": (

@@ -26,6 +26,7 @@ from kubekeep.cli.preflight import print_permissions
 from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
 from kubekeep.cli.report_options import OutputOptions, report_options
 from kubekeep.cli.request_options import request_options, run_scan
+from kubekeep.cli.signature_scan_options import signature_scan_options
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.cli.vulnerability_options import no_vulnerabilities_option, vulnerability_options
 from kubekeep.images.access.options import AccessOptions
@@ -107,6 +108,7 @@ def request_images(
 @gate_options
 @report_options
 @_images_options
+@signature_scan_options
 @click.option(
     "--dry-run",
     is_flag=True,

@@ -39,6 +39,8 @@ class RequiredData(enum.StrEnum):
     MANUAL = "manual"
 
 
+IMAGE_DOCUMENT: Final = "image.kubekeep.io/ContainerImage"
+"""The kind of documents that describe an image."""
 HOST_DATA: Final = "hostdata.kubescape.cloud"
 """The API group of documents collected on nodes."""
 _DOCUMENTS: Final = {
@@ -156,7 +158,7 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         kinds = {self._classify_kind(target) for target in (*self.targets, *self.relates)}
         if self.is_manual:
             return RequiredData.MANUAL
-        if RequiredData.IMAGE in kinds:
+        if RequiredData.IMAGE in kinds or IMAGE_DOCUMENT in self.relates:
             return RequiredData.IMAGE
         return min(kinds, key=list(RequiredData).index)
 

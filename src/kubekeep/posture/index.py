@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from kubekeep.model.control import PLATFORMS, SUBJECT, WORKLOAD, Control, Provider
+from kubekeep.model.control import IMAGE_DOCUMENT, PLATFORMS, SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.distribution import detect_provider
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.resource import Resource, join_related
+from kubekeep.model.severity import Severity
 from kubekeep.model.workload import POD_TEMPLATE, pod_path, value_at_or
 from kubekeep.posture.isolation import index_enforcement, index_isolation
 from kubekeep.posture.joins import Grants, IndexedPod, index_nodes, index_pods, index_selectors, index_values
@@ -91,7 +92,7 @@ class Index:
           kube-system, where the control plane runs; ConfigMaps have no values longer than MAX_CONFIG_VALUE.
         - `named`: the same, with the objects of a namespace by name; files may hold several of one name. Built-in
           kinds are limited to those that others refer to; ImageVulnerabilities have `severities` (counts) and
-          `rce` (names).
+          `rce` (names), images in addition `image`, `signatures` and `notAssessed` (ecosystems).
         - `account_users`: namespace to names of the service accounts that workloads run as.
         - `pods`, `nodes`, `selecting` (Services), `values` (PodSecurityPolicies) and `grants`: see `kubekeep.posture.joins`.
         - `routed`: see `kubekeep.posture.routes`.
@@ -172,6 +173,12 @@ _KINDS_BY_NAME: Final = frozenset(
     }
 )
 """Kinds that other objects refer to by name, so that rules look them up by name."""
+_SUPPRESSING: Final = ("not_affected", "fixed")
+"""Statuses of VEX statements that suppress a vulnerability."""
+_CODE_EXECUTION: Final = frozenset(
+    {"CWE-77", "CWE-78", "CWE-94", "CWE-95", "CWE-96", "CWE-502", "CWE-913", "CWE-917", "CWE-1336"}
+)
+"""Weaknesses by which input is executed as a command, code or template, or creates any object."""
 _ALTERNATIVES: Final = frozenset({"PodSecurityPolicy"})
 """Kinds of which one restrictive object is enough; rules read the values of all objects together."""
 
@@ -205,6 +212,8 @@ def _reduce(kind: str, resource_object: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in content.items() if key not in ("data", "stringData")}
     if kind.endswith("/ImageVulnerabilities"):
         return _count_vulnerabilities(content)
+    if kind == IMAGE_DOCUMENT:
+        return _summarise_image(content)
     return _drop_long_values(content) if kind == "ConfigMap" else content
 
 
@@ -258,3 +267,45 @@ def _count_vulnerabilities(report: dict[str, Any]) -> dict[str, Any]:
             if as_mapping(entry.get("categories")).get("isRce") is True
         ],
     }
+
+
+def _summarise_image(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the digests and signatures of an image, and its vulnerabilities as counts if it was searched for them.
+
+    A vulnerability of several packages counts once, with its highest severity. One that a VEX statement suppresses does not
+    count.
+    """
+    summary: dict[str, Any] = {key: document[key] for key in ("metadata", "image", "signatures") if key in document}
+    entries = document.get("vulnerabilities")
+    if not isinstance(entries, list):
+        return summary
+    vulnerabilities = [
+        entry
+        for entry in entries
+        if isinstance(entry, dict) and as_mapping(entry.get("vex")).get("status") not in _SUPPRESSING
+    ]
+    severities: dict[str, Severity] = {}
+    for entry in vulnerabilities:
+        name, severity = str(entry.get("id")), _parse_severity(entry.get("severity"))
+        severities[name] = max(severity, severities.get(name, severity))
+    gaps = map(as_mapping, as_list(as_mapping(document.get("assessment")).get("notAssessed")))
+    return summary | {
+        "severities": Counter(severity.label.lower() for severity in severities.values()),
+        "rce": list(dict.fromkeys(str(entry.get("id")) for entry in vulnerabilities if _allows_remote_code(entry))),
+        "notAssessed": sorted({str(gap.get("ecosystem")) for gap in gaps if gap.get("incomplete", True)}),
+    }
+
+
+def _allows_remote_code(vulnerability: dict[str, Any]) -> bool:
+    """Return True for a code injection or deserialisation weakness that can be exploited over the network."""
+    weaknesses = {str(name).upper() for name in as_list(vulnerability.get("weaknesses"))}
+    is_remote = "/AV:N" in str(vulnerability.get("vector"))
+    words = f"{vulnerability.get('title')} {vulnerability.get('description')}".lower()
+    return (is_remote and not weaknesses.isdisjoint(_CODE_EXECUTION)) or "remote code execution" in words
+
+
+def _parse_severity(value: Any) -> Severity:
+    try:
+        return Severity.parse(str(value))
+    except ValueError:
+        return Severity.UNKNOWN

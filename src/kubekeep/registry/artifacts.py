@@ -76,7 +76,7 @@ def push_files(
     artifact_format: ArtifactFormat,
     files: Sequence[ArtifactFile],
     annotations: dict[str, str],
-    key: ec.EllipticCurvePrivateKey | None = None,
+    key: PrivateKey | None = None,
 ) -> str:
     """Store files as the layers of an artifact under the tag of `reference`, signed with `key`; return the digest.
 
@@ -102,7 +102,7 @@ def _push_manifest(
     artifact_format: ArtifactFormat,
     layers: tuple[Descriptor, ...],
     annotations: dict[str, str],
-    key: ec.EllipticCurvePrivateKey | None,
+    key: PrivateKey | None,
 ) -> str:
     manifest = Manifest(
         artifact_type=artifact_format.artifact_type,
@@ -143,7 +143,7 @@ def resolve(
     repository: OciRepository,
     reference: ArtifactReference,
     artifact_format: ArtifactFormat,
-    key: ec.EllipticCurvePublicKey | None = None,
+    key: PublicKey | None = None,
 ) -> tuple[str, Manifest]:
     """Return the digest and manifest of an artifact, whose layers the caller fetches.
 

@@ -25,6 +25,7 @@ class VerifiedSignature(msgspec.Struct, frozen=True, omit_defaults=True):
     format: "cosign", "sigstore-bundle" or "notation". layout: the place in the registry, as "referrers", "referrers-tag",
     "legacy-tag". predicate_type and predicate: of an attestation (in-toto statement), the predicate as JSON; empty for
     a signature. annotations: that the signature covers. place: digest or tag of the signature in the registry.
+    notes: what was not checked, or accepted by a policy.
     """
 
     format: str
@@ -35,6 +36,7 @@ class VerifiedSignature(msgspec.Struct, frozen=True, omit_defaults=True):
     predicate: bytes = b""
     annotations: tuple[tuple[str, str], ...] = ()
     place: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class SignatureProblem(msgspec.Struct, frozen=True):

@@ -21,6 +21,8 @@ from kubekeep.registry.reference import ArtifactReference, parse_image_name
 from kubekeep.registry.repository import OciRepository
 from kubekeep.signatures.discovery import list_artifacts
 from kubekeep.signatures.errors import SignatureError
+from kubekeep.signatures.notation.envelope import TargetArtifact
+from kubekeep.signatures.notation.image import NotationSignature, is_notation, read_signature
 from kubekeep.signatures.predicates import extract_document, matches_type, resolve_predicate_type
 from kubekeep.signatures.signing import ImageSigner, SignatureLayout, compact_predicate
 from kubekeep.signatures.stored_signature import StoredSignature, read_signatures
@@ -37,11 +39,15 @@ class SignatureAccess(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FetchedSignatures(msgspec.Struct, frozen=True):
-    """The signatures of an image, fetched and not verified. digests: of its manifest or index, the root first."""
+    """The signatures of an image, fetched and not verified. digests: of its manifest or index, the root first.
+
+    notation: those of the Notary Project.
+    """
 
     reference: str
     digests: tuple[str, ...]
     signatures: tuple[StoredSignature, ...]
+    notation: tuple[NotationSignature, ...] = ()
 
 
 class NewSignature(msgspec.Struct, frozen=True):
@@ -70,9 +76,22 @@ def fetch_signatures(reference: str, access: SignatureAccess) -> FetchedSignatur
     of its index.
     """
     with _open(reference, access) as image:
-        artifacts = list_artifacts(image.repository, image.digests, signature_repository=image.signatures)
+        artifacts = list(list_artifacts(image.repository, image.digests, signature_repository=image.signatures))
         signatures = tuple(signature for artifact in artifacts for signature in read_signatures(artifact))
-    return FetchedSignatures(reference, image.digests, signatures)
+        notation = tuple(
+            read_signature(artifact, _find_target(image, artifact.attachment.subject))
+            for artifact in artifacts
+            if is_notation(artifact)
+        )
+    return FetchedSignatures(reference, image.digests, signatures, notation)
+
+
+def _find_target(image: _OpenImage, digest: str) -> TargetArtifact:
+    """Return the descriptor of the manifest or index of an image, which notation signs as a whole."""
+    subject = image.subject
+    if digest != subject.digest:
+        subject = _describe(get_manifest(image.repository, digest))
+    return TargetArtifact(subject.media_type, subject.digest, subject.size)
 
 
 def verify_image(reference: str, access: SignatureAccess, trust: Trust) -> SignatureReport:

@@ -94,6 +94,11 @@ def scan(
     RevisionError if the changed files cannot be determined, and ValueError for an unknown Kubernetes version, malformed
     parameters in a snapshot, unreadable exceptions, and an admission policy or custom rule that does not compile.
     """
+    if request.input.read.signatures is not None:
+        # Imported only on request: needs optional packages.
+        from kubekeep.usecases.image_facts import add_image_facts  # noqa: PLC0415
+
+        request = add_image_facts(request)
     rules = RuleSelector(request.rules, whole_cluster=request.input.is_whole_cluster)
     with (
         read(request.input.paths, stdin=stdin, options=request.input.read) as source,

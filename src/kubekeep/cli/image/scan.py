@@ -21,6 +21,7 @@ from kubekeep.cli.layer_cache_options import layer_cache_options
 from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
 from kubekeep.cli.report_options import OutputOptions, report_options
 from kubekeep.cli.request_options import request_options
+from kubekeep.cli.signature_scan_options import signature_scan_options
 from kubekeep.cli.vulnerability_options import no_vulnerabilities_option, vulnerability_options
 from kubekeep.images.options import ImageOptions
 from kubekeep.posture.gate import Gates
@@ -54,6 +55,7 @@ NO_IMAGE_OPTIONS: Final = (
 @layer_cache_options
 @vulnerability_options
 @no_vulnerabilities_option
+@signature_scan_options
 def command(
     request: ScanRequest,
     exception_settings: ExceptionSettings,

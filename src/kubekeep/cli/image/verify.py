@@ -5,7 +5,9 @@ Parses and prints; never verifies a signature itself.
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -25,8 +27,21 @@ _PRETTY: Final = "pretty"
 
 
 @click.command(short_help="Verify signatures and attestations of an image.")
-@click.argument("reference", metavar="REFERENCE")
+@click.argument("references", metavar="REFERENCE...", nargs=-1, required=True)
 @trust_options
+@click.option(
+    "--policy",
+    type=click.Path(exists=True, dir_okay=False),
+    default=None,
+    help="Evaluate the image policy in this file, which names the signers; several images are allowed.",
+)
+@click.option(
+    "--notation",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=None,
+    metavar="FOLDER",
+    help="Verify signatures of the Notary Project with the trustpolicy.json and the truststore in this folder.",
+)
 @click.option(
     "--attestation",
     default="",
@@ -38,14 +53,17 @@ _PRETTY: Final = "pretty"
 @click.option("-f", "--format", "layout", type=click.Choice((_PRETTY, "json")), default=_PRETTY, show_default=True)
 @registry_options
 @convert_errors
-def command(
-    reference: str,
+def command(  # noqa: PLR0913 - options of a command
+    references: tuple[str, ...],
     access: AccessOptions,
     annotations: dict[str, str],
     attestation: str,
     repository: str,
     layout: str,
     trust: TrustOptions,
+    *,
+    policy: str | None,
+    notation: Path | None,
 ) -> None:
     """Verify the signatures of an image, or its attestations.
 
@@ -56,12 +74,26 @@ def command(
     kubekeep image verify registry.example/app:1.0 --key cosign.pub
     kubekeep image verify registry.example/app:1.0 --identity dev@example.com --issuer https://accounts.example.com
     kubekeep image verify registry.example/app:1.0 --key cosign.pub --attestation slsaprovenance
+    kubekeep image verify registry.example/app:1.0 --notation ~/.config/notation
+    kubekeep image verify registry.example/app:1.0 registry.example/web:2.3 --policy image-policy.yaml
     """  # noqa: D301 - click takes the character itself
+    _check_combination(references, trust, policy, notation, attestation=attestation, annotations=annotations)
+    if policy is not None:
+        from kubekeep.cli.image.policy_results import verify_by_policy  # noqa: PLC0415 - optional packages
+
+        verify_by_policy(references, policy, access, repository, layout)
+    (reference,) = references
     from kubekeep.signatures.errors import TrustError  # noqa: PLC0415 - optional packages
     from kubekeep.usecases.image_signatures import SignatureAccess, select_attestations, verify_image  # noqa: PLC0415
 
     try:
-        report = verify_image(reference, SignatureAccess(images=access, repository=repository), trust.load(annotations))
+        signature_access = SignatureAccess(images=access, repository=repository)
+        if notation is not None:
+            from kubekeep.usecases.image_policy import verify_with_trust_policy  # noqa: PLC0415
+
+            report = verify_with_trust_policy(reference, signature_access, notation, dt.datetime.now(dt.UTC))
+        else:
+            report = verify_image(reference, signature_access, trust.load(annotations))
         selected: tuple[VerifiedSignature, ...] = (
             select_attestations(report, attestation)
             if attestation
@@ -77,6 +109,25 @@ def command(
     else:
         click.echo(_encode(report, selected), nl=False)
     sys.exit(0 if selected else _NOT_VERIFIED)
+
+
+def _check_combination(
+    references: tuple[str, ...],
+    trust: TrustOptions,
+    policy: str | None,
+    notation: Path | None,
+    *,
+    attestation: str,
+    annotations: dict[str, str],
+) -> None:
+    """Raise UsageError for options that name the signers twice."""
+    has_signer = any((trust.keys, trust.identity, trust.identity_regexp, trust.issuer, trust.issuer_regexp))
+    if (policy is not None) + (notation is not None) + has_signer > 1:
+        raise click.UsageError("use one of --policy, --notation, and --key or --identity: each names the signers")
+    if (policy or notation) and (attestation or annotations):
+        raise click.UsageError("--attestation and --annotation cannot be used with --policy or --notation")
+    if policy is None and len(references) > 1:
+        raise click.UsageError("several images need --policy")
 
 
 def _print(report: SignatureReport, selected: tuple[VerifiedSignature, ...], attestation: str) -> None:
@@ -100,7 +151,7 @@ def _describe(signature: VerifiedSignature) -> str:
     signer = signature.signer
     name = f"{signer.identity}, issuer {signer.issuer}" if signer.identity else f"key {signer.key[:16]}"
     parts = [name, *([f"signed {signer.time}"] if signer.time else []), f"{signature.format}, {signature.layout}"]
-    return "; ".join((*parts, *(f"{key}={value}" for key, value in signature.annotations)))
+    return "; ".join((*parts, *(f"{key}={value}" for key, value in signature.annotations), *signature.notes))
 
 
 def _encode(report: SignatureReport, selected: tuple[VerifiedSignature, ...]) -> str:
@@ -123,6 +174,7 @@ def _encode_signature(signature: VerifiedSignature) -> dict[str, Any]:
         "digest": signature.digest,
         "signer": msgspec.to_builtins(signature.signer),
         "annotations": dict(signature.annotations),
+        "notes": list(signature.notes),
     }
     if signature.predicate_type:
         document |= {"predicateType": signature.predicate_type, "predicate": msgspec.Raw(signature.predicate)}

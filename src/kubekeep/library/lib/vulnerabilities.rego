@@ -1,12 +1,21 @@
-# ImageVulnerabilities documents of the images of a workload, by image name as written.
+# Vulnerabilities of the images of a workload, by image name as written: from a scan of the images, or from
+# ImageVulnerabilities documents.
 package kubekeep.lib.vulnerabilities
 
-# Reports on an image: numbers of vulnerabilities by severity (`severities`), and the names of those that allow remote
-# code execution (`rce`).
-reports(image) := [report |
-	some kind in ["armo.vuln.images/ImageVulnerabilities", "image.vulnscan.com/ImageVulnerabilities"]
-	report := input.cluster.named[kind][_][image][_]
-]
+import data.kubekeep.lib.image_data
+
+# Reports on the image of a container: numbers of vulnerabilities by severity (`severities`), and the names of those that
+# allow remote code execution (`rce`).
+reports(container) := array.concat(
+	[report |
+		some kind in ["armo.vuln.images/ImageVulnerabilities", "image.vulnscan.com/ImageVulnerabilities"]
+		report := input.cluster.named[kind][_][container.image][_]
+	],
+	[description |
+		some description in image_data.descriptions(container)
+		is_object(description.severities)
+	],
+)
 
 # Path of the image: from the status for a Pod, from the template for other kinds.
 evidence(container) := sprintf("%s.imageID", [status]) if {
@@ -18,4 +27,18 @@ evidence(container) := sprintf("%s.imageID", [status]) if {
 	)
 } else := sprintf("%s.image", [container.path])
 
-unknown(image) := sprintf("the input has no ImageVulnerabilities for image %s: scan it and add the result", [image])
+# The reason why the vulnerabilities of an image are unknown, in whole or in part.
+unknown(container) := message if {
+	count(reports(container)) == 0
+	message := sprintf(
+		"the vulnerabilities of image %s are unknown: use --images with a vulnerability database, or add ImageVulnerabilities",
+		[container.image],
+	)
+} else := message if {
+	some report in reports(container)
+	count(report.notAssessed) > 0
+	message := sprintf("image %s has packages without vulnerability data (%s)", [
+		container.image,
+		concat(", ", report.notAssessed),
+	])
+}

@@ -68,7 +68,14 @@ def build_document(image: InspectedImage, today: dt.date, report: VulnerabilityR
         "kind": KIND,
         "metadata": {"name": image.reference},
         "scanned": today.isoformat(),
-        "image": _drop_empty({"digest": image.digest, "platform": image.platform, "names": list(image.names)}),
+        "image": _drop_empty(
+            {
+                "digest": image.digest,
+                "indexDigest": image.index_digest,
+                "platform": image.platform,
+                "names": list(image.names),
+            }
+        ),
         "distribution": describe_distribution(content.distribution, today),
         "files": [_describe_mode(mode) for mode in content.modes],
         "secrets": [_describe_secret(secret) for secret in content.secrets],

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from kubekeep.images.inspection import InspectedImage, inspect_image
-from kubekeep.images.options import ImageOptions
+from kubekeep.images.options import ImageIdentity, ImageOptions
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Location
@@ -51,17 +51,26 @@ def _read_image(
     except KubekeepError as error:
         yield UnreadInput(Location(shown_name), str(error).removeprefix(f"{visible(reference)}: "))
         return
-    yield from describe_image(image, shown_name, scanner)
+    yield from describe_image(image, shown_name, options, scanner)
 
 
 def describe_image(
-    image: InspectedImage, name: str, scanner: VulnerabilityScanner | None
+    image: InspectedImage, name: str, options: ImageOptions, scanner: VulnerabilityScanner | None
 ) -> Iterator[Resource | UnreadInput]:
     """Yield the resource of an image under a name, then the parts of it that could not be read or assessed."""
     # The working folder is shown to users, not traversed.
     report = None if scanner is None else scanner.assess_image(image)
     today, base = dt.datetime.now(dt.UTC).date(), os.getcwd()  # noqa: PTH109
-    yield create_resource(msgspec.structs.replace(image, reference=name), base, today, report)
+    resource = create_resource(msgspec.structs.replace(image, reference=name), base, today, report)
+    problems: tuple[str, ...] = ()
+    if options.describe is not None:
+        created = image.configuration.created if image.configuration else None
+        identity = ImageIdentity(image.reference, image.digest, image.index_digest, image.platform, created or "")
+        description = options.describe(identity)
+        resource.object.update(description.fields)
+        problems = description.problems
+    yield resource
+    yield from (UnreadInput(Location(name), problem) for problem in problems)
     if report is not None:
         yield from list_unassessed(report, name)
     for problem in image.content.problems:

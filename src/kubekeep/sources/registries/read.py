@@ -61,7 +61,7 @@ def read_registries(patterns: Sequence[str], context: ReadContext) -> Iterator[R
             scanner = stack.enter_context(open_scanner(context.options.vulnerabilities))
             for image in reader.read(selection.images):
                 states[image.state] += 1
-                yield from _describe(image, scanner)
+                yield from _describe(image, images, scanner)
             yield from list_advisory_problems(scanner)
             if state is not None:
                 state.prune()
@@ -81,10 +81,12 @@ def add_pace(images: ImageOptions, pace: RequestPace) -> ImageOptions:
     return msgspec.structs.replace(images, access=msgspec.structs.replace(images.access, pace=pace))
 
 
-def _describe(image: ReadImage, scanner: VulnerabilityScanner | None) -> Iterator[Resource | UnreadInput]:
+def _describe(
+    image: ReadImage, images: ImageOptions, scanner: VulnerabilityScanner | None
+) -> Iterator[Resource | UnreadInput]:
     name = visible(image.selected.name)
     if image.content is not None:
-        yield from describe_image(_add_names(image.content, image.selected), name, scanner)
+        yield from describe_image(_add_names(image.content, image.selected), name, images, scanner)
     elif image.state in (ReadState.FAILED, ReadState.OVER_BUDGET):
         yield UnreadInput(Location(name), visible(image.message))
 

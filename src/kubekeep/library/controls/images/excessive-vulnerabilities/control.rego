@@ -9,15 +9,14 @@ limits := {
 
 violation contains {"path": vulnerabilities.evidence(container), "message": message} if {
 	some container in input.workload.containers
-	report := vulnerabilities.reports(container.image)[_]
+	report := vulnerabilities.reports(container)[_]
 	some severity, limit in limits
 	number := report.severities[severity]
 	number > limit
 	message := sprintf("image %s has %d %s vulnerabilities, more than %d", [container.image, number, severity, limit])
 }
 
-declined contains vulnerabilities.unknown(container.image) if {
+declined contains vulnerabilities.unknown(container) if {
 	some container in input.workload.containers
 	container.image != ""
-	count(vulnerabilities.reports(container.image)) == 0
 }

@@ -18,7 +18,7 @@ exposing := [service.metadata.name |
 violation contains {"path": vulnerabilities.evidence(container), "message": message} if {
 	count(exposing) > 0
 	some container in containers
-	number := vulnerabilities.reports(container.image)[_].severities.critical
+	number := vulnerabilities.reports(container)[_].severities.critical
 	message := sprintf("image %s has %d critical vulnerabilities and is exposed by Service %s", [
 		container.image,
 		number,
@@ -29,6 +29,5 @@ violation contains {"path": vulnerabilities.evidence(container), "message": mess
 declined contains message if {
 	count(exposing) > 0
 	some container in containers
-	count(vulnerabilities.reports(container.image)) == 0
-	message := vulnerabilities.unknown(container.image)
+	message := vulnerabilities.unknown(container)
 }

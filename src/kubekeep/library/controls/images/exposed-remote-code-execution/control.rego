@@ -18,7 +18,7 @@ exposing := [service.metadata.name |
 violation contains {"path": vulnerabilities.evidence(container), "message": message} if {
 	count(exposing) > 0
 	some container in containers
-	names := vulnerabilities.reports(container.image)[_].rce
+	names := vulnerabilities.reports(container)[_].rce
 	count(names) > 0
 	message := sprintf("image %s has remote code execution vulnerabilities (%s) and is exposed by Service %s", [
 		container.image,
@@ -30,6 +30,5 @@ violation contains {"path": vulnerabilities.evidence(container), "message": mess
 declined contains message if {
 	count(exposing) > 0
 	some container in containers
-	count(vulnerabilities.reports(container.image)) == 0
-	message := vulnerabilities.unknown(container.image)
+	message := vulnerabilities.unknown(container)
 }

@@ -1,0 +1,59 @@
+"""Results of an image policy on the terminal and as JSON. Prints; evaluates nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from typing import Final
+
+import click
+import msgspec
+
+from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.config.file import ConfigurationError
+from kubekeep.images.access.options import AccessOptions
+from kubekeep.images.errors import ImageAccessError
+from kubekeep.model.finding import Status
+from kubekeep.model.text import visible
+from kubekeep.signatures.policy.evaluate import ImagePolicyResult
+
+_DENIED: Final = 1
+_WORDS: Final = {Status.PASSED: "allowed", Status.FAILED: "denied", Status.NOT_EVALUATED: "not evaluated"}
+_MARKS: Final = {Status.PASSED: "passed", Status.FAILED: "failed", Status.NOT_EVALUATED: "not evaluated"}
+
+
+def verify_by_policy(
+    references: tuple[str, ...], policy: str, access: AccessOptions, repository: str, layout: str
+) -> None:
+    """Evaluate the policy on each image, print the results and exit: 0 allowed, 1 denied, 3 not evaluated."""
+    from kubekeep.signatures.errors import TrustError  # noqa: PLC0415 - optional packages
+    from kubekeep.usecases.image_policy import ImagePolicyVerifier  # noqa: PLC0415 - optional packages
+    from kubekeep.usecases.image_signatures import SignatureAccess  # noqa: PLC0415
+    from kubekeep.usecases.policy_conditions import load_image_policy  # noqa: PLC0415
+
+    signature_access = SignatureAccess(images=access, repository=repository)
+    try:
+        verifier = ImagePolicyVerifier(load_image_policy(policy), signature_access, dt.datetime.now(dt.UTC))
+        results = [verifier.verify(reference) for reference in references]
+    except (ConfigurationError, TrustError, ImageAccessError) as error:
+        raise click.UsageError(visible(str(error))) from error
+    if layout == "json":
+        documents = [
+            msgspec.to_builtins(result) | {"status": result.status.value, "isAllowed": result.status is Status.PASSED}
+            for result in results
+        ]
+        click.echo(msgspec.json.format(msgspec.json.encode(documents)).decode())
+    else:
+        for result in results:
+            _print(result)
+    statuses = {result.status for result in results}
+    sys.exit(_DENIED if Status.FAILED in statuses else INCOMPLETE if Status.NOT_EVALUATED in statuses else 0)
+
+
+def _print(result: ImagePolicyResult) -> None:
+    rule = f"  (rule {result.rule})" if result.rule else ""
+    click.echo(visible(f"{_WORDS[result.status]}: {result.image}{rule}"))
+    for entry in result.requirements:
+        click.echo(visible(f"  {_MARKS[entry.status]:13}  {entry.requirement}: {entry.reason}"))
+    if result.digest and result.status is Status.PASSED:
+        click.echo(f"  digest         {result.digest}")

@@ -1,0 +1,1 @@
+"""Signatures of the Notary Project (notation): envelopes, certificates, trust stores and policies. Never signs."""

@@ -1,0 +1,223 @@
+"""Image policies as values, and their checks. Never reads a file and never verifies a signature."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from kubekeep.model.location import Path
+from kubekeep.signatures.errors import TrustError
+from kubekeep.signatures.policy.patterns import parse_pattern
+from kubekeep.signatures.predicates import resolve_predicate_type
+
+KIND: Final = "ImagePolicy"
+API_VERSION: Final = "image.kubekeep.io/v1"
+_AT: Final = re.compile(r" - at `\$([^`]*)`$")
+
+Days = Annotated[int, msgspec.Meta(ge=1, le=36500)]
+Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=1000)]
+Patterns = Annotated[tuple[str, ...], msgspec.Meta(max_length=10_000)]
+
+
+class InvalidPolicyError(ValueError):
+    """An invalid part of a policy. path: its position in the document."""
+
+    def __init__(self, message: str, path: Path = ()) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class PolicySigner(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """A signer: a key, an identity with its issuer, or trust stores of notation.
+
+    key: file with a public key in PEM. identity and issuer, or their regular expressions: of certificates of Sigstore.
+    trustedRoot: file of a private instance of Sigstore. trustStore: folder of notation; stores: names in it, as `ca:vendor`;
+    subjects: distinguished names of signers; none for every signer below the roots. Paths are relative to the policy file.
+    """
+
+    key: str = ""
+    identity: str = ""
+    identity_regexp: str = ""
+    issuer: str = ""
+    issuer_regexp: str = ""
+    trusted_root: str = ""
+    trust_store: str = ""
+    stores: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Literal["key", "keyless", "notation", ""]:
+        """The kind of signer; empty if the fields are of none or several."""
+        kinds: dict[Literal["key", "keyless", "notation"], bool] = {
+            "key": bool(self.key),
+            "keyless": any((self.identity, self.identity_regexp, self.issuer, self.issuer_regexp)),
+            "notation": any((self.trust_store, self.stores, self.subjects)),
+        }
+        selected = [kind for kind, is_set in kinds.items() if is_set]
+        return selected[0] if len(selected) == 1 else ""
+
+    def find_flaw(self) -> str:
+        """Return the reason why the signer cannot be used, or ""."""
+        match self.kind:
+            case "":
+                return "use either key, or identity with issuer, or trustStore with stores"
+            case "key" if self.trusted_root:
+                return "trustedRoot is for identities; remove it"
+            case "keyless" if bool(self.identity) == bool(self.identity_regexp):
+                return "use exactly one of identity and identityRegexp"
+            case "keyless" if bool(self.issuer) == bool(self.issuer_regexp):
+                return "use exactly one of issuer and issuerRegexp"
+            case "notation" if not self.trust_store or not self.stores or self.trusted_root:
+                return "a signer of notation has trustStore (a folder), stores (as ca:NAME) and no trustedRoot"
+        return ""
+
+
+class PredicateCondition(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """A condition on a predicate: an expression in CEL, or a file in Rego with the rule `allow` of any package."""
+
+    cel: str = ""
+    rego: str = ""
+
+
+class AttestationRequirement(
+    msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True
+):
+    """An attestation that an image needs.
+
+    type: a short name as slsaprovenance, spdx, cyclonedx, vuln or openvex, or the URI of a predicate. signedBy: names of signers, one of which
+    is enough. builder and source: of SLSA provenance; `*` stands for any characters without a slash. maximumAgeDays: since
+    the time in the predicate, or the proved time of signing.
+    """
+
+    type: str
+    signed_by: Names
+    builder: str = ""
+    source: str = ""
+    maximum_age_days: Days | None = None
+    condition: PredicateCondition | None = None
+
+
+class ImageRule(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """The requirements on the images of some patterns, all of which must hold.
+
+    images: patterns. action: allow or deny images without requirements. signedBy: names of signers, one of which is enough.
+    pinned: the reference has a digest. maximumAgeDays: since the image was built.
+    """
+
+    images: Names
+    action: Literal["allow", "deny", "require"] = "require"
+    signed_by: tuple[str, ...] = ()
+    attestations: tuple[AttestationRequirement, ...] = ()
+    pinned: bool = False
+    maximum_age_days: Days | None = None
+
+    @property
+    def has_requirements(self) -> bool:
+        """Return True if the rule requires anything."""
+        return bool(self.signed_by or self.attestations or self.pinned or self.maximum_age_days)
+
+
+class ImagePolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """A policy file.
+
+    unmatched: the decision on images that no rule covers. allowedRegistries and forbiddenRegistries: patterns for all
+    images, before any rule; no allowed ones permit all. signers: by name.
+    """
+
+    api_version: Literal["image.kubekeep.io/v1"]
+    kind: Literal["ImagePolicy"]
+    unmatched: Literal["allow", "deny"]
+    allowed_registries: Patterns = ()
+    forbidden_registries: Patterns = ()
+    signers: dict[str, PolicySigner] = {}
+    rules: Annotated[tuple[ImageRule, ...], msgspec.Meta(max_length=10_000)] = ()
+    metadata: dict[str, Any] = {}
+
+
+def parse_policy(document: Any) -> ImagePolicy:
+    """Return the policy in a document. Raises InvalidPolicyError with the path of the invalid part."""
+    try:
+        policy = msgspec.convert(document, ImagePolicy)
+    except msgspec.ValidationError as error:
+        raise _locate(str(error), document) from error
+    for name, signer in policy.signers.items():
+        flaw = signer.find_flaw()
+        if flaw:
+            raise InvalidPolicyError(f"signer {name}: {flaw}", ("signers", name))
+    for field, patterns in (
+        ("allowedRegistries", policy.allowed_registries),
+        ("forbiddenRegistries", policy.forbidden_registries),
+    ):
+        _check_patterns(patterns, (field,))
+    seen: set[str] = set()
+    for number, rule in enumerate(policy.rules):
+        at: Path = ("rules", number)
+        _check_rule(rule, policy, at)
+        for position, pattern in enumerate(rule.images):
+            if pattern in seen:
+                raise InvalidPolicyError(f"two rules have the pattern {pattern}", (*at, "images", position))
+            seen.add(pattern)
+    return policy
+
+
+def _check_rule(rule: ImageRule, policy: ImagePolicy, at: Path) -> None:
+    _check_patterns(rule.images, (*at, "images"))
+    if rule.action == "require" and not rule.has_requirements:
+        raise InvalidPolicyError("the rule requires nothing: add signedBy or another requirement, or action: allow", at)
+    if rule.action != "require" and rule.has_requirements:
+        raise InvalidPolicyError(f"action: {rule.action} cannot be used with requirements", (*at, "action"))
+    _check_signers(rule.signed_by, policy, (*at, "signedBy"))
+    for number, attestation in enumerate(rule.attestations):
+        place: Path = (*at, "attestations", number)
+        _check_signers(attestation.signed_by, policy, (*place, "signedBy"))
+        for position, name in enumerate(attestation.signed_by):
+            if policy.signers[name].kind == "notation":
+                raise InvalidPolicyError(
+                    f"signer {name}: signatures of notation are not attestations", (*place, "signedBy", position)
+                )
+        condition = attestation.condition
+        if condition is not None and bool(condition.cel) == bool(condition.rego):
+            raise InvalidPolicyError("a condition has either cel or rego", (*place, "condition"))
+        if (attestation.builder or attestation.source) and not attestation.type.startswith("slsaprovenance"):
+            raise InvalidPolicyError("builder and source need the type slsaprovenance", place)
+        try:
+            resolve_predicate_type(attestation.type)
+        except TrustError as error:
+            raise InvalidPolicyError(str(error), (*place, "type")) from error
+
+
+def _check_signers(names: tuple[str, ...], policy: ImagePolicy, at: Path) -> None:
+    for position, name in enumerate(names):
+        if name not in policy.signers:
+            known = ", ".join(policy.signers) or "none"
+            raise InvalidPolicyError(f"unknown signer {name}; the signers of this policy: {known}", (*at, position))
+
+
+def _check_patterns(patterns: tuple[str, ...], at: Path) -> None:
+    for position, pattern in enumerate(patterns):
+        try:
+            parse_pattern(pattern)
+        except ValueError as error:
+            raise InvalidPolicyError(str(error), (*at, position)) from error
+
+
+def _locate(message: str, document: Any) -> InvalidPolicyError:
+    """Return an error with the path that msgspec appends to its message, as ` - at `$.rules[0].images``."""
+    match = _AT.search(message)
+    if match is None:
+        return InvalidPolicyError(message)
+    path: list[str | int] = []
+    value = document
+    for name, index in re.findall(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]", match[1]):
+        # The keys of mappings are not part of the message: the first parts of the path are enough.
+        if index == "..." or not isinstance(value, dict | list):
+            break
+        step: str | int = int(index) if index else name
+        try:
+            value = value[step]  # type: ignore[index]
+        except LookupError:
+            break
+        path.append(step)
+    return InvalidPolicyError(message[: match.start()], tuple(path))

@@ -1,0 +1,78 @@
+"""Patterns of image names: the images that they cover, and their order."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubekeep.registry.reference import parse_image_name
+from kubekeep.signatures.policy.patterns import ImagePattern
+
+COVERED = {
+    "registry.example/team": ("registry.example/team:1", "registry.example/team/app", "REGISTRY.example/team/app"),
+    "registry.example/team/*": ("registry.example/team/app", "registry.example/team/app/sub:1"),
+    "registry.example/*/app": ("registry.example/team/app:2",),
+    "registry.example:5000": ("registry.example:5000/team/app",),
+    "registry.example/team/app:1.*": ("registry.example/team/app:1.2",),
+    "registry.example/team/app:1": ("registry.example/team/app:1@sha256:" + "0" * 64,),
+    "*.example/team": ("registry.example/team/app",),
+    "docker.io": ("nginx", "index.docker.io/library/nginx", "docker.io/team/app"),
+    "nginx": ("nginx", "docker.io/library/nginx:1"),
+    "index.docker.io/library": ("nginx",),
+    "team": ("team/app",),
+    "team/app": ("docker.io/team/app",),
+    "nginx:latest": ("nginx", "nginx:latest"),
+    "localhost": ("localhost/app",),
+    "*": ("nginx", "registry.example/team/app", "localhost:5000/app"),
+}
+NOT_COVERED = {
+    "registry.example/team": (
+        "registry.example/teams",
+        "registry.example/te",
+        "other.example/team",
+        "registry.example.org/team",
+    ),
+    "registry.example/*/app": ("registry.example/a/b/app", "registry.example/app"),
+    "registry.example:5000": ("registry.example/team/app",),
+    "registry.example/team/app:1.*": (
+        "registry.example/team/app:2.1",
+        "registry.example/team/app",
+        "registry.example/team/app/sub:1.2",
+    ),
+    "*.example/team": ("registry.example.org/team", "example/team"),
+    "registry.example": ("registryXexample/team", "evil-registry.example/team"),
+    "nginx:latest": ("nginx:1", "nginx@sha256:" + "0" * 64),
+    "nginx": ("registry.example/nginx", "docker.io/nginxinc"),
+}
+
+
+@pytest.mark.parametrize("pattern", COVERED)
+def test_covered(pattern: str) -> None:
+    for name in COVERED[pattern]:
+        assert ImagePattern(pattern).covers(parse_image_name(name)), name
+
+
+@pytest.mark.parametrize("pattern", NOT_COVERED)
+def test_not_covered(pattern: str) -> None:
+    for name in NOT_COVERED[pattern]:
+        assert not ImagePattern(pattern).covers(parse_image_name(name)), name
+
+
+@pytest.mark.parametrize(
+    "text", ["", "/", "a//b", "registry.example/team?", "a b", "registry.example/a:", "[", "(a|b)"]
+)
+def test_invalid(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a pattern"):
+        ImagePattern(text)
+
+
+def test_more_specific_patterns_come_first() -> None:
+    ordered = [
+        "registry.example/team/app:1",
+        "registry.example/team/app",
+        "registry.example/team/a*",
+        "registry.example/team",
+        "registry.example",
+        "*",
+    ]
+    patterns = [ImagePattern(text) for text in ordered]
+    assert sorted(patterns, key=lambda pattern: pattern.specificity, reverse=True) == patterns
