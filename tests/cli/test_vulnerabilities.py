@@ -154,10 +154,14 @@ def test_damaged_advisories_and_statements_make_a_scan_incomplete(tmp_path: Path
 
 def test_old_data_is_not_enough(tmp_path: Path) -> None:
     database = tmp_path / "db"
-    kubekeep("db", "build", str(ADVISORIES), "-o", str(database), folder=tmp_path)
+    records = [
+        str(write_osv(tmp_path / f"{ecosystem}.json", "some-package", ecosystem=ecosystem, record_id=f"{ecosystem}-1"))
+        for ecosystem in ("Go", "PyPI", "npm")
+    ]
+    kubekeep("db", "build", *records, "-o", str(database), folder=tmp_path)
     arguments = ("sbom", "scan", str(STOREFRONT), "--db", str(database))
     done = kubekeep(*arguments, "--max-db-age", "1h", folder=tmp_path, code=3)
-    assert "not assessed" in done.stdout
+    assert "packages not assessed" in " ".join(done.stdout.split())
     kubekeep(*arguments, "--max-db-age", "5200w", folder=tmp_path)
     kubekeep(*arguments, "--max-db-age", "soon", folder=tmp_path, code=2)
 

@@ -74,10 +74,7 @@ def merge(layers: Sequence[LayerContent]) -> ImageContent:
         layer = layers[index]
         candidates += [(index, record, upper.hides(_file_path(record.path))) for record in layer.records]
         modes += [replace(mode, layer=layer.diff_id) for mode in layer.modes if not upper.hides(mode.path)]
-        secrets += [
-            replace(secret, layer=layer.diff_id, removed=upper.hides(_file_path(secret.path)))
-            for secret in layer.secrets
-        ]
+        secrets += _place_secrets(layer, upper)
         problems += [problem for problem in layer.problems if not upper.hides(_file_path(problem.path))]
         if index:
             upper.add(layer)
@@ -97,6 +94,12 @@ def merge(layers: Sequence[LayerContent]) -> ImageContent:
         problems=tuple(sorted(problems, key=lambda problem: problem.path)),
         fixes=tuple(dict.fromkeys(fix for entry in records for fix in entry.record.fixes)),
     )
+
+
+def _place_secrets(layer: LayerContent, upper: UpperLayers) -> Iterator[DetectedSecret]:
+    """Yield the secrets of a layer; a hidden file is still in the image."""
+    for secret in layer.secrets:
+        yield replace(secret, layer=layer.diff_id, removed=upper.hides(_file_path(secret.path)))
 
 
 def _file_path(path: str) -> str:

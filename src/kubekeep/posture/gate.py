@@ -12,7 +12,7 @@ import msgspec
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison, Difference
 from kubekeep.model.errors import KubekeepError
-from kubekeep.model.finding import Cause
+from kubekeep.model.finding import Cause, Finding, FindingKind
 from kubekeep.model.severity import Severity
 
 OVERALL: Final = "overall"
@@ -31,9 +31,9 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True):
     """The limits to check. Compliance and coverage are percentages by framework, OVERALL or EVERY."""
 
     priority: Severity | None = None
-    """Fail on a finding of this priority or above; an unknown priority counts as any."""
+    """Fail on a finding of this priority or above; an unknown priority counts as any, except of a vulnerability."""
     severity: Severity | None = None
-    """Fail if a control of this severity or above fails; an unknown severity counts as any."""
+    """Fail if a control of this severity or above fails; an unknown severity counts as any, except of a vulnerability."""
     compliance: Mapping[str, float] = {}
     """Fail below this compliance."""
     coverage: Mapping[str, float] = {}
@@ -118,19 +118,35 @@ def _check_findings(assessment: Assessment, gates: Gates) -> Iterator[GateResult
     if gates.priority is None and gates.severity is None and not gates.failures:
         return
     findings = [finding for finding in assessment.findings if finding.has_fix or not gates.only_fixable]
+    rated = [finding for finding in findings if not _is_unrated(finding)]
+    unrated = len(findings) - len(rated)
+    note = f" ({unrated:,} vulnerabilities without a rating not counted)" if unrated else ""
     if gates.priority is not None:
-        count = sum(_reaches(finding.priority.level, gates.priority) for finding in findings)
+        count = sum(_reaches(finding.priority.level, gates.priority) for finding in rated)
         with_fix = " with a fix" if gates.only_fixable else ""
-        yield GateResult(not count, f"priority: {count} findings of {gates.priority.label} or above{with_fix}, limit 0")
+        text = f"priority: {count} findings of {gates.priority.label} or above{with_fix}, limit 0{note}"
+        yield GateResult(not count, text)
     if gates.severity is not None:
-        controls = {finding.id: finding.severity for finding in findings}
-        yield _check_severity(list(controls.values()), gates.severity, gates)
-    by_severity = Counter(finding.severity for finding in findings)
-    yield from (_check_failures(name, by_severity, gates) for name in gates.failures)
+        controls = {finding.id: finding.severity for finding in rated}
+        result = _check_severity(list(controls.values()), gates.severity, gates)
+        yield msgspec.structs.replace(result, text=result.text + note)
+    by_severity = Counter(finding.severity for finding in rated)
+    for name in gates.failures:
+        counts = Counter(finding.severity for finding in findings) if name == TOTAL else by_severity
+        yield _check_failures(name, counts, gates)
+
+
+def _is_unrated(finding: Finding) -> bool:
+    """Return True for a vulnerability whose severity and priority nobody has rated, as for most of a distribution."""
+    return (
+        finding.kind is FindingKind.VULNERABILITY
+        and finding.severity is Severity.UNKNOWN
+        and finding.priority.level is Severity.UNKNOWN
+    )
 
 
 def _check_severity(levels: list[Severity], limit: Severity, gates: Gates) -> GateResult:
-    """Check the severities of failed controls."""
+    """Check the severities of failed controls and of vulnerabilities."""
     count = sum(_reaches(level, limit) for level in levels)
     unknown = levels.count(Severity.UNKNOWN)
     above = f" or above ({unknown} of unknown severity)" if unknown else " or above"

@@ -6,7 +6,6 @@ Several threads share one pace. Never sends a request.
 from __future__ import annotations
 
 import datetime as dt
-import email.utils
 import re
 import threading
 import time
@@ -84,6 +83,9 @@ def parse_retry_after(text: str) -> float:
     """Return the seconds of the Retry-After header (RFC 9110 §10.2.3), 0 if it is missing or invalid."""
     if text.isascii() and text.isdecimal():
         return float(text[:_MOST_DIGITS])
+    # Every scan imports this module.
+    import email.utils  # noqa: PLC0415
+
     try:
         moment = email.utils.parsedate_to_datetime(text)
     except (ValueError, OverflowError):

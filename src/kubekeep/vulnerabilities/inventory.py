@@ -70,7 +70,7 @@ class InventoryEntry(msgspec.Struct, frozen=True):
     package: Package
 
 
-class KnownVulnerability(msgspec.Struct, frozen=True, omit_defaults=True):
+class StoredVulnerability(msgspec.Struct, frozen=True, omit_defaults=True):
     """The facts of a vulnerability that are compared between two runs. level: the severity in lower case.
 
     is_suppressed: a VEX statement says that the package is not affected or fixed.
@@ -99,7 +99,7 @@ class MatchedEntry(msgspec.Struct, frozen=True):
     is_incomplete: another database or SBOM would give an answer.
     """
 
-    vulnerabilities: tuple[KnownVulnerability, ...] = ()
+    vulnerabilities: tuple[StoredVulnerability, ...] = ()
     reason: str = ""
     is_incomplete: bool = False
 
@@ -187,7 +187,7 @@ class PackageInventory:
             entries |= {entry for (entry,) in self._select(query, ecosystem)}
         query = "SELECT entry, content FROM vulnerability WHERE name IN"
         for entry, content in self._select_in(query, exploited):
-            if not msgspec.msgpack.decode(content, type=KnownVulnerability).known_exploited:
+            if not msgspec.msgpack.decode(content, type=StoredVulnerability).known_exploited:
                 entries.add(entry)
         by_context: dict[int, list[InventoryEntry]] = collections.defaultdict(list)
         query = "SELECT entry.context, entry.id, package.content FROM entry JOIN package ON package.id = entry.package"
@@ -197,12 +197,12 @@ class PackageInventory:
             ((content,),) = self._select("SELECT content FROM context WHERE id = ?", context)
             yield msgspec.msgpack.decode(content, type=PackageContext), own
 
-    def list_vulnerabilities(self, entries: Iterable[int]) -> dict[int, tuple[KnownVulnerability, ...]]:
+    def list_vulnerabilities(self, entries: Iterable[int]) -> dict[int, tuple[StoredVulnerability, ...]]:
         """Return the vulnerabilities of the last match by entry, sorted by id; entries without any are absent."""
-        known: dict[int, list[KnownVulnerability]] = collections.defaultdict(list)
+        known: dict[int, list[StoredVulnerability]] = collections.defaultdict(list)
         query = "SELECT entry, content FROM vulnerability WHERE entry IN"
         for entry, content in self._select_in(query, entries):
-            known[entry].append(msgspec.msgpack.decode(content, type=KnownVulnerability))
+            known[entry].append(msgspec.msgpack.decode(content, type=StoredVulnerability))
         return {entry: tuple(sorted(own, key=lambda one: one.id)) for entry, own in known.items()}
 
     def list_vulnerability_names(self) -> list[str]:

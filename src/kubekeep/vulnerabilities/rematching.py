@@ -16,10 +16,10 @@ from kubekeep.images.package import Distribution, Package
 from kubekeep.images.package_url import format_package_url
 from kubekeep.vulnerabilities.inventory import (
     InventoryEntry,
-    KnownVulnerability,
     MatchedEntry,
     PackageContext,
     PackageInventory,
+    StoredVulnerability,
     UnassessedPackages,
 )
 from kubekeep.vulnerabilities.source import AdvisorySource
@@ -56,8 +56,8 @@ class Matcher(Protocol):
 class ChangedVulnerability(msgspec.Struct, frozen=True):
     """A vulnerability before and after a change of its severity, fix or state."""
 
-    before: KnownVulnerability
-    after: KnownVulnerability
+    before: StoredVulnerability
+    after: StoredVulnerability
 
 
 class ImageChanges(msgspec.Struct, frozen=True):
@@ -65,9 +65,9 @@ class ImageChanges(msgspec.Struct, frozen=True):
 
     digest: str
     names: tuple[str, ...] = ()
-    new: tuple[KnownVulnerability, ...] = ()
+    new: tuple[StoredVulnerability, ...] = ()
     changed: tuple[ChangedVulnerability, ...] = ()
-    resolved: tuple[KnownVulnerability, ...] = ()
+    resolved: tuple[StoredVulnerability, ...] = ()
 
 
 class RematchReport(msgspec.Struct, frozen=True):
@@ -125,7 +125,7 @@ def _match(
     context: PackageContext, entries: Sequence[InventoryEntry], source: AdvisorySource, match: Matcher, today: dt.date
 ) -> dict[int, MatchedEntry]:
     """Return the results by entry, also of entries without vulnerabilities."""
-    vulnerabilities: dict[int, list[KnownVulnerability]] = {entry.id: [] for entry in entries}
+    vulnerabilities: dict[int, list[StoredVulnerability]] = {entry.id: [] for entry in entries}
     reasons: dict[int, tuple[str, bool]] = {}
     by_package = {entry.package: entry.id for entry in entries}
     report = match(list(by_package), context.distribution, source, today=today, platform=context.platform)
@@ -136,9 +136,9 @@ def _match(
     return {entry: MatchedEntry(tuple(own), *reasons.get(entry, ("", False))) for entry, own in vulnerabilities.items()}
 
 
-def _summarise(vulnerability: Vulnerability) -> KnownVulnerability:
+def _summarise(vulnerability: Vulnerability) -> StoredVulnerability:
     vex = vulnerability.vex
-    return KnownVulnerability(
+    return StoredVulnerability(
         id=vulnerability.id,
         purl=format_package_url(vulnerability.package),
         level=vulnerability.rating.level.name.lower(),
@@ -149,7 +149,9 @@ def _summarise(vulnerability: Vulnerability) -> KnownVulnerability:
 
 
 def _compare(
-    inventory: PackageInventory, matched: Mapping[int, Sequence[KnownVulnerability]], names: Mapping[str, Sequence[str]]
+    inventory: PackageInventory,
+    matched: Mapping[int, Sequence[StoredVulnerability]],
+    names: Mapping[str, Sequence[str]],
 ) -> tuple[ImageChanges, ...]:
     """Return the changes by image, in the order of their names."""
     before = inventory.list_vulnerabilities(matched)
@@ -165,8 +167,8 @@ def _compare(
 def _compare_image(
     digest: str,
     entries: Sequence[int],
-    before: Mapping[int, Sequence[KnownVulnerability]],
-    after: Mapping[int, Sequence[KnownVulnerability]],
+    before: Mapping[int, Sequence[StoredVulnerability]],
+    after: Mapping[int, Sequence[StoredVulnerability]],
     names: Mapping[str, Sequence[str]],
 ) -> ImageChanges:
     old = {(one.id, one.purl): one for entry in entries for one in before.get(entry, ())}

@@ -22,7 +22,6 @@ from kubekeep.vulnerabilities.database.sources import OpenAdvisories, open_advis
 from kubekeep.vulnerabilities.matching.explain import explain_match
 from kubekeep.vulnerabilities.matching.match import match_packages, plan
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
-from kubekeep.vulnerabilities.vex.apply import apply_vex
 from kubekeep.vulnerabilities.vex.document import VexDocument
 from kubekeep.vulnerabilities.vex.errors import VexError
 from kubekeep.vulnerabilities.vex.files import load_vex_files
@@ -116,7 +115,12 @@ class VulnerabilityScanner:
             fixed_by_changelog=fixed,
         )
         report = msgspec.structs.replace(report, not_assessed=(*report.not_assessed, *self._list_old(subject, source)))
-        return apply_vex(report, documents, subject=subject, today=self._now.date()) if documents else report
+        if not documents:
+            return report
+        # Only for scans with VEX documents.
+        from kubekeep.vulnerabilities.vex.apply import apply_vex  # noqa: PLC0415
+
+        return apply_vex(report, documents, subject=subject, today=self._now.date())
 
     def _list_old(self, subject: VexSubject, source: OpenAdvisories) -> Iterator[NotAssessed]:
         """Yield the packages whose advisories are older than the maximum age."""

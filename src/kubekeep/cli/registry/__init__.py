@@ -24,6 +24,7 @@ PATTERN is one of
     commands={
         "list": ("listing", "List the images that a scan would read."),
         "scan": ("scan", "Scan the images of registries."),
+        "rematch": ("rematch", "Show what new advisories change in scanned images."),
     },
     short_help="List and scan the images of registries.",
 )

@@ -15,7 +15,7 @@ class SbomSource(SourceType):
     """SBOM documents by address: `sbom:FILE`."""
 
     name = "sboms"
-    order = 95
+    order = 96
 
     def matches_address(self, address: str) -> bool:
         """Return True for the address of an SBOM document."""

@@ -20,7 +20,7 @@ from kubekeep.vulnerabilities.vex.document import (
     VexIdentity,
     VexStatus,
 )
-from kubekeep.vulnerabilities.vex.inventory import PackageInventory, TargetIndex
+from kubekeep.vulnerabilities.vex.inventory import ProductInventory, TargetIndex
 from kubekeep.vulnerabilities.vex.subject import VexSubject
 from kubekeep.vulnerabilities.vulnerability import (
     VexStatement,
@@ -53,7 +53,7 @@ def apply_vex(
     if not subject.packages:
         packages = dict.fromkeys(vulnerability.package for vulnerability in report.vulnerabilities)
         subject = msgspec.structs.replace(subject, packages=tuple(packages))
-    applier = _VexApplier(documents, PackageInventory(subject), today)
+    applier = _VexApplier(documents, ProductInventory(subject), today)
     vulnerabilities = tuple(map(applier.apply_to, report.vulnerabilities))
     return msgspec.structs.replace(report, vulnerabilities=vulnerabilities, vex=(*report.vex, *applier.report_uses()))
 
@@ -102,7 +102,7 @@ class _TrackedStatement:
 class _VexApplier:
     """All statements of the documents by vulnerability."""
 
-    def __init__(self, documents: Sequence[VexDocument], inventory: PackageInventory, today: dt.date) -> None:
+    def __init__(self, documents: Sequence[VexDocument], inventory: ProductInventory, today: dt.date) -> None:
         self._inventory = inventory
         # The clock of another time zone may be a day ahead.
         end = dt.datetime.combine(today, dt.time.min, dt.UTC) + dt.timedelta(days=2)

@@ -34,7 +34,7 @@ class TargetIndex:
         self.others: list[VexTarget] = []
 
 
-class PackageInventory:
+class ProductInventory:
     """Lookup of the packages of a subject that a target of a statement includes."""
 
     def __init__(self, subject: VexSubject) -> None:

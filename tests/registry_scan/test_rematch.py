@@ -1,0 +1,97 @@
+"""`kubekeep registry rematch` with the real program, registry and database of advisories."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.registry_scan.fleet import Fleet, kubekeep
+
+CRITICAL = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+LOW = "CVSS:3.1/AV:L/AC:H/PR:H/UI:R/S:U/C:L/I:N/A:N"
+
+
+def record(identifier: str, name: str, fixed: str, modified: str, score: str = CRITICAL) -> dict[str, Any]:
+    """Return a record about the versions of a package of PyPI before `fixed`."""
+    events = [{"introduced": "0"}, {"fixed": fixed}]
+    package = {"ecosystem": "PyPI", "name": name}
+    return {
+        "id": identifier,
+        "modified": modified,
+        "severity": [{"type": "CVSS_V3", "score": score}],
+        "affected": [{"package": package, "ranges": [{"type": "ECOSYSTEM", "events": events}]}],
+    }
+
+
+def update(folder: Path, *records: dict[str, Any]) -> None:
+    """Add records to the database."""
+    (folder / "records.jsonl").write_text("".join(f"{json.dumps(entry)}\n" for entry in records))
+    kubekeep("db", "import", "records.jsonl", "--database", "database", folder=folder)
+
+
+def rematch(folder: Path, *options: str, code: int = 0) -> dict[str, Any]:
+    arguments = ("registry", "rematch", "state", "--database", "database", "--format", "json", *options)
+    report: dict[str, Any] = json.loads(kubekeep(*arguments, folder=folder, code=code).stdout)
+    return report
+
+
+def list_changes(report: dict[str, Any], kind: str) -> list[tuple[str, str]]:
+    """Return (tag, vulnerability) of the changes of a kind."""
+    return [
+        (name.rpartition("/")[2], entry.get("after", entry)["id"])
+        for image in report["images"]
+        for name in image["names"]
+        for entry in image[kind]
+    ]
+
+
+def test_changes_since_the_last_run(tmp_path: Path, fleet: Fleet) -> None:
+    fleet.push_apps("team/app", "1.0", "1.1")
+    fleet.push_apps("team/web", "3.0")
+    kubekeep("registry", "scan", fleet.address, "--state", "state", folder=tmp_path)
+    update(tmp_path, record("CVE-2026-1", "app", "1.1", "2026-11-01T00:00:00Z"))
+    first = rematch(tmp_path)
+    assert list_changes(first, "new") == [("app:1.0", "CVE-2026-1")]
+    assert first["matched"] == first["image_count"] == 3
+    assert rematch(tmp_path) == {**first, "images": [], "matched": 0, "all_matched": []}
+    update(
+        tmp_path,
+        record("CVE-2026-1", "app", "1.2", "2026-11-02T00:00:00Z"),
+        record("CVE-2026-9", "unrelated", "1", "2026-11-02T00:00:00Z"),
+    )
+    second = rematch(tmp_path, "--fail-on", "critical", code=1)
+    assert list_changes(second, "new") == [("app:1.1", "CVE-2026-1")]
+    assert list_changes(second, "changed") == [("app:1.0", "CVE-2026-1")]
+    assert second["matched"] == 2
+    update(
+        tmp_path,
+        record("CVE-2026-1", "app", "0.9", "2026-11-03T00:00:00Z"),
+        record("CVE-2026-2", "web", "4", "2026-11-03T00:00:00Z", LOW),
+    )
+    third = rematch(tmp_path, "--fail-on", "critical")
+    assert list_changes(third, "resolved") == [("app:1.0", "CVE-2026-1"), ("app:1.1", "CVE-2026-1")]
+    assert list_changes(third, "new") == [("web:3.0", "CVE-2026-2")]
+    fleet.push_apps("team/web", "3.1")
+    kubekeep("registry", "scan", fleet.address, "--state", "state", folder=tmp_path)
+    done = kubekeep("registry", "rematch", "state", "--database", "database", folder=tmp_path)
+    assert "web:3.1\n  new       CVE-2026-2  pkg:pypi/web@3.1  low, fixed in 4\n" in done.stdout
+    assert "1 of 4 images changed: 1 new, 0 changed, 0 resolved; 1 package matched" in done.stdout
+
+
+def test_missing_data_is_not_an_empty_result(tmp_path: Path, fleet: Fleet) -> None:
+    fleet.push_apps("team/app", "1.0")
+    message = kubekeep("registry", "rematch", "state", "--database", "database", folder=tmp_path, code=3).stderr
+    assert "has no state of a scan" in message
+    kubekeep("registry", "scan", fleet.address, "--state", "state", folder=tmp_path)
+    message = kubekeep("registry", "rematch", "state", "--database", "database", folder=tmp_path, code=3).stderr
+    assert "there is no advisory database" in message
+    npm = record("CVE-2026-1", "other", "1", "2026-11-01T00:00:00Z")
+    npm["affected"][0] |= {"package": {"ecosystem": "npm", "name": "other"}}
+    npm["affected"][0]["ranges"][0]["type"] = "SEMVER"
+    update(tmp_path, npm)
+    for _ in range(2):
+        message = kubekeep("registry", "rematch", "state", "--database", "database", folder=tmp_path, code=3).stderr
+        assert "not assessed: 1 package: the database has no advisories for PyPI" in message
+    update(tmp_path, record("CVE-2026-2", "app", "2", "2026-11-01T00:00:00Z"))
+    assert list_changes(rematch(tmp_path), "new") == [("app:1.0", "CVE-2026-2")]
