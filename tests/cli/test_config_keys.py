@@ -29,7 +29,7 @@ HARMLESS = {
     *("exclude-controls", "include-namespaces", "exclude-namespaces", "include-kinds", "exclude-kinds"),
     "label-selector",
     "incremental",
-    *("platform", "containerd-namespace"),
+    *("platform", "containerd-namespace", "max-db-age"),
     *("set", "set-string", "set-json", "release-name", "release-namespace", "api-versions"),
     *("exclude-path", "no-ignore-file", "branch", "changed-since", "blame", "hide", "encrypt"),
     *("exception-set", "honor-inline-exceptions", "audit-exceptions"),
@@ -68,6 +68,7 @@ def create_example(name: str) -> Any:
     texts = {
         "label-selector": "app=web,env in (a, b),!old",
         "platform": "linux/arm64",
+        "max-db-age": "3d",
         "mirror": "docker.io=mirror.example/hub",
     }
     if name in texts:

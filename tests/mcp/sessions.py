@@ -77,9 +77,12 @@ class Session:
 
 
 @contextlib.contextmanager
-def open_session(*arguments: str, cwd: Path | None = None) -> Iterator[Session]:
+def open_session(
+    *arguments: str, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[Session]:
     """Yield a session with `kubekeep mcp` over standard input and output."""
-    server = StdioServerParameters(command=KUBEKEEP, args=["mcp", *arguments], cwd=cwd)
+    env = {**os.environ, **environment} if environment else None
+    server = StdioServerParameters(command=KUBEKEEP, args=["mcp", *arguments], cwd=cwd, env=env)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(Client(server)) as client:
         yield Session(portal, client)
 

@@ -13,9 +13,11 @@ import pytest
 import yaml
 
 import kubekeep
+from kubekeep.vulnerabilities.database.build import build_database
 from tests.mcp.conftest import EXAMPLES
 from tests.mcp.sessions import KUBEKEEP, MAX_BYTES, Session, open_session
 
+CVSS = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 POD = """\
 apiVersion: v1
 kind: Pod
@@ -107,6 +109,20 @@ def test_scan_of_an_image_in_a_root(session: Session) -> None:
     assert controls.keys() == {"image-secret-files", "image-root-user", "end-of-life-distribution"}
     assert controls["image-secret-files"] == "oci:catalog-image!/srv/catalog/.env"
     assert "kd93hTq2LxpM" not in str(answer)
+
+
+def test_scan_of_an_image_with_an_advisory_database(tmp_path: Path) -> None:
+    affected = {"package": {"ecosystem": "PyPI", "name": "flask"}, "versions": ["2.3.3"]}
+    record = {"id": "CVE-2026-0001", "modified": "2026-01-01T00:00:00Z", "affected": [affected]}
+    (tmp_path / "record.json").write_text(json.dumps(record | {"severity": [{"type": "CVSS_V3", "score": CVSS}]}))
+    build_database([tmp_path / "record.json"], tmp_path / "database")
+    environment = {"KUBEKEEP_DATABASE": str(tmp_path / "database")}
+    with open_session("--root", str(EXAMPLES), environment=environment) as session:
+        answer = session.call("scan", image="oci:catalog-image")
+    controls = {entry["control"]: entry["untrusted"] for entry in answer["entries"]}
+    assert "flask 2.3.3" in str(controls["CVE-2026-0001"])
+    # The database has nothing about Debian.
+    assert answer["totals"]["unread"] == 1
 
 
 @pytest.mark.parametrize(

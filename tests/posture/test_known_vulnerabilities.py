@@ -143,3 +143,18 @@ def test_kind_of_findings() -> None:
         evaluator.controls[0], make_resource(make_entry()), verdicts[0, "cve-2024-1"].evidence
     )
     assert (finding.kind, finding.id, finding.has_fix) == (FindingKind.VULNERABILITY, "CVE-2024-1", True)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"severity": 7}, {"score": "high"}, {"aliases": "CVE-2024-9"}, {"packageNumber": "0"}, {"id": None}, {"vex": []}],
+)
+def test_malformed_documents_are_not_evaluated(fields: dict[str, Any]) -> None:
+    _, verdicts = evaluate(make_resource(make_entry(**fields)), make_resource())
+    assert verdicts[0, NO_VULNERABILITIES.slug].reason.cause is Cause.MALFORMED
+    assert verdicts[1, NO_VULNERABILITIES.slug].status is Status.PASSED
+
+
+def test_unknown_severity_has_no_score() -> None:
+    evaluator, _ = evaluate(make_resource(make_entry(severity="Bad")))
+    assert evaluator.controls[0].level is Severity.UNKNOWN

@@ -89,8 +89,12 @@ def read_yaml_documents(text: str) -> list[Any]:
 
 REGISTRATIONS: Final = {
     "csv": Registration(count_cells, is_structure=True, has_target=False),
+    "cyclonedx": Registration(
+        json.loads, has_target=False, memory_reason="packages and vulnerabilities of all images are joined"
+    ),
     "github": Registration(list_actions, is_structure=True, has_target=False),
     "gitlab-codequality": Registration(json.loads, has_target=False),
+    "gitlab-container-scanning": Registration(json.loads, has_target=False),
     "gitlab-sast": Registration(json.loads, has_target=False),
     "html": Registration(list_tags, is_structure=True, memory_reason="the script data is one object with shared texts"),
     "json": Registration(json.loads),

@@ -42,7 +42,8 @@ def select_verdict(assessment: Assessment, *evidence: Evidence, status: Status =
 
 def test_kubescapes_columns_come_first(assessment: Assessment) -> None:
     head, *others = text(assessment).split("\r\n")
-    assert head == f"{KUBESCAPE},File,Line,Column,Frameworks,Sub Status,Message,Priority"
+    ours = "File,Line,Column,Frameworks,Sub Status,Message,Priority"
+    assert head == f"{KUBESCAPE},{ours},Package,Installed Version,Fixed Version,Known Exploited,EPSS"
     assert others[-1] == ""
     assert "\n" not in "".join(others)
 
@@ -80,6 +81,11 @@ def test_a_finding(assessment: Assessment) -> None:
         "Sub Status": "",
         "Message": "",
         "Priority": "High",
+        "Package": "",
+        "Installed Version": "",
+        "Fixed Version": "",
+        "Known Exploited": "",
+        "EPSS": "",
     }
 
 

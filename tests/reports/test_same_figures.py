@@ -509,6 +509,16 @@ def test_gitlab(reports: Reports) -> None:
     assert {*issues} == {*reports.failing}
 
 
+def test_formats_of_vulnerabilities_alone(reports: Reports) -> None:
+    """Check that they have no findings of controls; `test_vulnerabilities` compares their figures."""
+    document = json.loads(reports.text("cyclonedx"))
+    assert (document["components"], document["vulnerabilities"]) == ([], [])
+    problems = [entry for entry in document["metadata"]["properties"] if entry["name"] == "kubekeep:problem"]
+    assert len(problems) == reports.unread
+    report = json.loads(reports.text("gitlab-container-scanning"))
+    assert (report["vulnerabilities"], len(report["scan"]["messages"])) == ([], reports.unread)
+
+
 def test_github(reports: Reports) -> None:
     text = reports.text("github")
     tally = reports.resources(reports.known)

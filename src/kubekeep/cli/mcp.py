@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from kubekeep.cli.arguments import parse_listen_address
+from kubekeep.cli.settings import database_folder
 from kubekeep.model.errors import RequestError
 
 _DEFAULT_TIMEOUT = 120
@@ -95,6 +96,7 @@ def command(  # noqa: PLR0913 - one argument an option
         kubeconfig=kubeconfig,
         context=context,
         timeout=timeout,
+        database=str(database) if (database := database_folder()) and database.is_dir() else "",
     )
     try:
         server = create_server(settings)

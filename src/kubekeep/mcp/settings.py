@@ -18,7 +18,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Permissions and limits of a server.
 
     `roots` are the folders that clients may name paths in. `timeout` is the time limit of a tool call in seconds.
-    `kubeconfig` and `context` select the cluster, if `allow_cluster` is set.
+    `kubeconfig` and `context` select the cluster, if `allow_cluster` is set. `database` is the folder of the advisory
+    database for scans of images; empty to leave vulnerabilities out.
     """
 
     roots: tuple[str, ...]
@@ -28,6 +29,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     kubeconfig: str = ""
     context: str = ""
     timeout: float = 120.0
+    database: str = ""
 
 
 def read_token(file: Path | None) -> str:

@@ -289,14 +289,16 @@ class ToolSet:
         scheme, colon, path = image.partition(":")
         if f"{scheme}{colon}" in _LOCAL_IMAGES and not path.startswith("//"):
             make_input = self._select_input(path, "")
-            return lambda scratch: replace(make_input(scratch), scheme=f"{scheme}:")
+            return lambda scratch: replace(make_input(scratch), scheme=f"{scheme}:", database=self._settings.database)
         if not self._settings.allow_network:
             raise ToolError(
                 f"{clean(image, _SHOWN)}: registries are not allowed; name `oci:FOLDER` or an archive in a root, or ask the "
                 "user to start the server with --allow-network"
             )
         name = image.removeprefix(REGISTRY)
-        return lambda scratch: TaskInput(scratch=scratch, folder=scratch, path=f"{REGISTRY}{name}")
+        return lambda scratch: TaskInput(
+            scratch=scratch, folder=scratch, path=f"{REGISTRY}{name}", database=self._settings.database
+        )
 
     def _select_cluster(self) -> Callable[[str], TaskInput]:
         settings = self._settings

@@ -130,10 +130,14 @@ def _check_findings(assessment: Assessment, gates: Gates) -> Iterator[GateResult
         controls = {finding.id: finding.severity for finding in rated}
         result = _check_severity(list(controls.values()), gates.severity, gates)
         yield msgspec.structs.replace(result, text=result.text + note)
-    by_severity = Counter(finding.severity for finding in rated)
+    yield from _check_numbers(findings, rated, gates)
+
+
+def _check_numbers(findings: Iterable[Finding], rated: Iterable[Finding], gates: Gates) -> Iterator[GateResult]:
+    """Check the numbers of findings: in total of all, by severity of those with a rating."""
+    everything, by_severity = (Counter(finding.severity for finding in group) for group in (findings, rated))
     for name in gates.failures:
-        counts = Counter(finding.severity for finding in findings) if name == TOTAL else by_severity
-        yield _check_failures(name, counts, gates)
+        yield _check_failures(name, everything if name == TOTAL else by_severity, gates)
 
 
 def _is_unrated(finding: Finding) -> bool:

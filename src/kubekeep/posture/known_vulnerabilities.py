@@ -7,15 +7,14 @@ passes as a whole only if all of its packages were compared with advisories.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 import msgspec
 
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
-from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.known_vulnerability import VULNERABILITIES, KnownVulnerability
 from kubekeep.model.location import parse_path
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
@@ -25,7 +24,7 @@ from kubekeep.model.text import json_text
 from kubekeep.posture.select import Selection
 from kubekeep.posture.third_party import ThirdPartyEvaluator
 
-FIELD: Final = "vulnerabilities"
+_FIELD: Final = "vulnerabilities"
 """The field of documents that lists vulnerabilities."""
 _GROUP: Final = "image.kubekeep.io"
 _SUPPRESSING: Final = ("not_affected", "fixed")
@@ -40,8 +39,8 @@ _LOWEST: Final = {
     Severity.CRITICAL: 9.0,
 }
 """The lowest score of each severity, for ratings that are only a word."""
-
-
+_LEVELS: Final = {level.label: level for level in Severity}
+_FIX_STATES: Final = {"not-fixed": "not fixed yet", "will-not-fix": "will not be fixed"}
 NO_VULNERABILITIES: Final = KnownVulnerability(
     slug="known-vulnerabilities",
     area=VULNERABILITIES,
@@ -55,9 +54,77 @@ NO_VULNERABILITIES: Final = KnownVulnerability(
 """The definition that a resource without vulnerabilities passes. It never fails: each vulnerability fails by itself."""
 
 
-class _Rating(msgspec.Struct, frozen=True):
-    level: Severity = Severity.UNKNOWN
+class _PriorityText(msgspec.Struct, frozen=True):
+    level: str = ""
     score: float = 0.0
+    reasons: tuple[str, ...] = ()
+
+
+class _Statement(msgspec.Struct, frozen=True):
+    status: str = ""
+    justification: str = ""
+    text: str = ""
+    origin: str = ""
+
+
+class _StatementUse(msgspec.Struct, frozen=True):
+    statement: _Statement
+    vulnerability: str
+    state: str
+    place: str = ""
+    text: str = ""
+
+
+class _AffectedPackage(msgspec.Struct, frozen=True, rename="camel"):
+    """An entry of `vulnerabilities`: one vulnerability of one package, as `sources.images.assessment` writes it."""
+
+    id: str
+    package: str
+    package_number: int
+    version: str = ""
+    aliases: tuple[str, ...] = ()
+    title: str = ""
+    description: str = ""
+    severity: str = ""
+    score: float | None = None
+    fixed_version: str = ""
+    fix_state: str = ""
+    references: tuple[str, ...] = ()
+    known_exploited: str = ""
+    epss: float | None = None
+    notes: tuple[str, ...] = ()
+    priority: _PriorityText = _PriorityText()
+    vex: _Statement | None = None
+
+    @property
+    def rating(self) -> float:
+        """The severity score of a control: that of the rating, if its band is that of the severity."""
+        level = _LEVELS.get(self.severity, Severity.UNKNOWN)
+        if self.score is None or Severity.from_score(self.score) is not level:
+            return _LOWEST[level]
+        return self.score
+
+    @property
+    def is_suppressed(self) -> bool:
+        """True if a VEX statement says that the package is not affected."""
+        return self.vex is not None and self.vex.status in _SUPPRESSING
+
+
+class _Gap(msgspec.Struct, frozen=True):
+    ecosystem: str = ""
+    reason: str = ""
+    packages: tuple[str, ...] = ()
+    incomplete: bool = True
+
+
+class _Assessment(msgspec.Struct, frozen=True, rename="camel"):
+    not_assessed: tuple[_Gap, ...] = ()
+    statements: tuple[_StatementUse, ...] = ()
+
+
+class _AssessedDocument(msgspec.Struct, frozen=True):
+    vulnerabilities: tuple[_AffectedPackage, ...] = ()
+    assessment: _Assessment = _Assessment()
 
 
 class VulnerabilityEvaluator(ThirdPartyEvaluator):
@@ -74,27 +141,27 @@ class VulnerabilityEvaluator(ThirdPartyEvaluator):
     def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
         """Yield a verdict for each vulnerability of each resource."""
         for position, resource in enumerate(resources):
-            if resource.group != _GROUP:
+            if resource.group != _GROUP or _FIELD not in resource.object:
                 continue
-            document = resource.object
-            if FIELD not in document:
+            try:
+                document = _read(resource)
+            except msgspec.ValidationError as error:
+                reason = Reason(Cause.MALFORMED, f"the list of vulnerabilities is not valid: {error}")
+                yield position, self._add(NO_VULNERABILITIES), Verdict(Status.NOT_EVALUATED, reason=reason)
                 continue
-            entries = sorted(
-                (as_mapping(entry) for entry in as_list(document[FIELD])), key=lambda entry: str(entry["id"])
-            )
-            summary = _summarise(document, entries)
+            summary = _summarise(document)
             if summary is not None:
-                self._controls[NO_VULNERABILITIES.slug] = NO_VULNERABILITIES
-                yield position, NO_VULNERABILITIES.slug, summary
-            for name, group in itertools.groupby(entries, key=lambda entry: str(entry["id"])):
+                yield position, self._add(NO_VULNERABILITIES), summary
+            entries = sorted(document.vulnerabilities, key=lambda entry: entry.id)
+            for _, group in itertools.groupby(entries, key=lambda entry: entry.id):
                 affected = list(group)
-                slug = self._add(name, affected)
-                yield position, slug, _create_verdict(resource, affected)
+                yield position, self._add(_define(affected)), _create_verdict(resource, affected)
 
-    def _add(self, name: str, entries: Sequence[Mapping[str, Any]]) -> str:
-        control = _define(name, entries)
+    def _add(self, control: KnownVulnerability) -> str:
         other = self._controls.get(control.slug)
-        self._controls[control.slug] = control if other is None else _join(other, control)
+        if other is not None and other is not control:
+            control = _join(other, control)
+        self._controls[control.slug] = control
         return control.slug
 
 
@@ -107,70 +174,79 @@ def add_known_vulnerabilities(selection: Selection) -> Selection:
 
 def list_statements(resources: Iterable[Resource]) -> tuple[ExceptionUse, ...]:
     """Return the use of each statement of VEX documents, once for all resources that it was applied to."""
-    uses: dict[tuple[str, str, str], Mapping[str, Any]] = {}
+    uses: dict[tuple[str, str, str], _StatementUse] = {}
     for resource in resources:
-        if resource.group == _GROUP:
-            for use in map(as_mapping, as_list(as_mapping(resource.object.get("assessment")).get("statements"))):
-                key = (use["statement"].get("origin", ""), use.get("place", ""), use["vulnerability"])
-                other = uses.get(key)
-                if other is None or _STATES.index(use["state"]) < _STATES.index(other["state"]):
-                    uses[key] = use
+        for use in _list_uses(resource):
+            key = (use.statement.origin, use.place, use.vulnerability)
+            other = uses.get(key)
+            if other is None or _STATES.index(use.state) < _STATES.index(other.state):
+                uses[key] = use
     return tuple(map(_describe_use, uses.values()))
 
 
-def _describe_use(use: Mapping[str, Any]) -> ExceptionUse:
-    statement = as_mapping(use["statement"])
-    status = {"applied": ExceptionStatus.MATCHED, "invalid": ExceptionStatus.INVALID}.get(
-        use["state"], ExceptionStatus.UNUSED
-    )
-    name = f"{statement.get('origin', 'VEX')}: {use['vulnerability']}"
-    exception = AppliedException(name=name, source=ExceptionSource.STATEMENT, reason=statement.get("status", ""))
-    text = use.get("text", "")
+def _list_uses(resource: Resource) -> Iterator[_StatementUse]:
+    if resource.group == _GROUP:
+        try:
+            uses = _read(resource).assessment.statements
+        except msgspec.ValidationError:
+            return
+        yield from (use for use in uses if use.state in _STATES)
+
+
+def _read(resource: Resource) -> _AssessedDocument:
+    return msgspec.convert(resource.object, _AssessedDocument)
+
+
+def _describe_use(use: _StatementUse) -> ExceptionUse:
+    statuses = {"applied": ExceptionStatus.MATCHED, "invalid": ExceptionStatus.INVALID}
+    status = statuses.get(use.state, ExceptionStatus.UNUSED)
     is_applied = status is ExceptionStatus.MATCHED
+    name = f"{use.statement.origin or 'VEX'}: {use.vulnerability}"
     return ExceptionUse(
-        exception=exception,
+        exception=AppliedException(name=name, source=ExceptionSource.STATEMENT, reason=use.statement.status),
         status=status,
-        text="" if is_applied else text,
-        controls=(use["vulnerability"],),
-        scope_warnings=(text,) if is_applied and text else (),
+        text="" if is_applied else use.text,
+        controls=(use.vulnerability,),
+        scope_warnings=(use.text,) if is_applied and use.text else (),
     )
 
 
-def _summarise(document: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Verdict | None:
+def _summarise(document: _AssessedDocument) -> Verdict | None:
     """Return the verdict on the packages as a whole; None if a vulnerability fails."""
-    gaps = [as_mapping(gap) for gap in as_list(as_mapping(document.get("assessment")).get("notAssessed"))]
-    gaps = [gap for gap in gaps if gap.get("incomplete", True)]
+    gaps = [gap for gap in document.assessment.not_assessed if gap.incomplete]
     if gaps:
-        texts = (f"{len(as_list(gap['packages']))} {gap['ecosystem']}".rstrip() + f": {gap['reason']}" for gap in gaps)
-        text = "; ".join(texts)
-        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, f"packages not assessed: {text}"))
-    is_open = any(as_mapping(entry.get("vex")).get("status") not in _SUPPRESSING for entry in entries)
-    return None if is_open else PASSED
+        texts = (f"{len(gap.packages)} {gap.ecosystem}".rstrip() + f": {gap.reason}" for gap in gaps)
+        return Verdict(
+            Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, f"packages not assessed: {'; '.join(texts)}")
+        )
+    return PASSED if all(entry.is_suppressed for entry in document.vulnerabilities) else None
 
 
-def _define(name: str, entries: Sequence[Mapping[str, Any]]) -> KnownVulnerability:
+def _define(entries: Sequence[_AffectedPackage]) -> KnownVulnerability:
     """Return the definition of a vulnerability from its entries for the packages of one resource."""
-    first = max(entries, key=lambda entry: _read_rating(entry).score)
-    priority = max((as_mapping(entry.get("priority")) for entry in entries), key=lambda entry: entry.get("score", 0.0))
-    names = tuple(dict.fromkeys((name, *(alias for entry in entries for alias in as_list(entry.get("aliases"))))))
+    first = max(entries, key=lambda entry: entry.rating)
+    priority = max((entry.priority for entry in entries), key=lambda priority: priority.score)
+    aliases = (alias for entry in entries for alias in entry.aliases)
     return KnownVulnerability(
-        slug=name.lower(),
+        slug=first.id.lower(),
         area=VULNERABILITIES,
-        title=first.get("title") or f"Vulnerability in {first['package']}",
-        severity=_read_rating(first).score,
+        page=_get_page(first.id),
+        title=first.title or f"Vulnerability in {first.package}",
+        severity=first.rating,
         asks="",
-        why=first.get("description", ""),
+        why=first.description,
         fix=_advise(entries),
-        references=tuple(dict.fromkeys(link for entry in entries for link in as_list(entry.get("references")))),
-        ids=names,
-        urgency=Priority(
-            Severity.parse(priority.get("level", "unknown")) if priority.get("level") else Severity.UNKNOWN,
-            priority.get("score", 0.0),
-            reasons=tuple(as_list(priority.get("reasons"))),
-        ),
-        known_exploited=first.get("knownExploited", ""),
-        epss=first.get("epss"),
+        references=tuple(dict.fromkeys(link for entry in entries for link in entry.references)),
+        ids=tuple(dict.fromkeys((first.id, *aliases))),
+        urgency=Priority(_LEVELS.get(priority.level, Severity.UNKNOWN), priority.score, reasons=priority.reasons),
+        known_exploited=first.known_exploited,
+        epss=first.epss,
     )
+
+
+def _get_page(name: str) -> str:
+    """Return the page about a vulnerability: of the NVD for a CVE, of OSV for other records."""
+    return f"https://nvd.nist.gov/vuln/detail/{name}" if name.startswith("CVE-") else f"https://osv.dev/vulnerability/{name}"
 
 
 def _join(first: KnownVulnerability, second: KnownVulnerability) -> KnownVulnerability:
@@ -184,52 +260,37 @@ def _join(first: KnownVulnerability, second: KnownVulnerability) -> KnownVulnera
     )
 
 
-def _advise(entries: Sequence[Mapping[str, Any]]) -> str:
-    fixes = {entry["package"]: entry["fixedVersion"] for entry in entries if entry.get("fixedVersion")}
+def _advise(entries: Sequence[_AffectedPackage]) -> str:
+    fixes = {entry.package: entry.fixed_version for entry in entries if entry.fixed_version}
     if not fixes:
         return "No fixed version is known."
     return f"Upgrade {', '.join(f'{package} to {version}' for package, version in fixes.items())}."
 
 
-def _read_rating(entry: Mapping[str, Any]) -> _Rating:
-    level = Severity.parse(entry["severity"]) if entry.get("severity", "Unknown") != "Unknown" else Severity.UNKNOWN
-    score = entry.get("score")
-    # The bands of vulnerabilities and controls differ below 1.
-    if score is None or Severity.from_score(score) is not level:
-        score = _LOWEST[level]
-    return _Rating(level, score)
-
-
-def _create_verdict(resource: Resource, entries: Sequence[Mapping[str, Any]]) -> Verdict:
+def _create_verdict(resource: Resource, entries: Sequence[_AffectedPackage]) -> Verdict:
     evidence = tuple([_create_evidence(resource, entry) for entry in entries])
-    open_failure = any(entry.exception is None for entry in evidence)
-    return Verdict(Status.FAILED if open_failure else Status.PASSED, evidence)
+    is_open = any(entry.exception is None for entry in evidence)
+    return Verdict(Status.FAILED if is_open else Status.PASSED, evidence)
 
 
-def _create_evidence(resource: Resource, entry: Mapping[str, Any]) -> Evidence:
-    fixed = entry.get("fixedVersion", "")
-    element = f"packages[{entry['packageNumber']}]"
-    path = f"{element}.version"
-    outcome = f"fixed in {fixed}" if fixed else _FIX_STATES.get(entry.get("fixState", ""), "no fixed version known")
-    message = "; ".join((f"{entry['package']} {entry['version']}: {outcome}", *as_list(entry.get("notes"))))
+def _create_evidence(resource: Resource, entry: _AffectedPackage) -> Evidence:
+    fixed = entry.fixed_version
+    path = f"packages[{entry.package_number}].version"
+    outcome = f"fixed in {fixed}" if fixed else _FIX_STATES.get(entry.fix_state, "no fixed version known")
     return Evidence(
         path,
         exists=True,
         location=resource.locate(parse_path(path)),
         fix=json_text(fixed) if fixed else None,
-        message=message,
-        exception=_read_statement(as_mapping(entry.get("vex"))),
+        message="; ".join((f"{entry.package} {entry.version}: {outcome}", *entry.notes)),
+        exception=_get_exception(entry),
     )
 
 
-_FIX_STATES: Final = {"not-fixed": "not fixed yet", "will-not-fix": "will not be fixed"}
-
-
-def _read_statement(vex: Mapping[str, Any]) -> AppliedException | None:
-    """Return the exception of a VEX statement that suppresses the vulnerability; None for another statement."""
-    if vex.get("status") not in _SUPPRESSING:
+def _get_exception(entry: _AffectedPackage) -> AppliedException | None:
+    """Return the exception of a VEX statement that suppresses the vulnerability; None without one."""
+    vex = entry.vex
+    if vex is None or not entry.is_suppressed:
         return None
-    reason = ": ".join(
-        filter(None, (vex["status"].replace("_", " "), vex.get("justification", ""), vex.get("text", "")))
-    )
-    return AppliedException(name=vex.get("origin", "VEX"), source=ExceptionSource.STATEMENT, reason=reason)
+    reason = ": ".join(filter(None, (vex.status.replace("_", " "), vex.justification, vex.text)))
+    return AppliedException(name=vex.origin or "VEX", source=ExceptionSource.STATEMENT, reason=reason)

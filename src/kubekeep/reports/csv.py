@@ -1,7 +1,7 @@
 """CSV (RFC 4180) with the columns of Kubescape's `--format csv`, followed by our own columns.
 
-One row per control and evaluated resource: the failed ones by priority, the others in the order of the JSON report.
-Then one row without a resource for each control that was not evaluated at all, and one for each input that was not
+One row per control and evaluated resource, and per vulnerability and package: the failed ones by priority, the others in
+the order of the JSON report. Then one row without a resource for each control that was not evaluated at all, and one for each input that was not
 read. Every cell is one line of text. A cell
 that a spreadsheet would evaluate as a formula is prefixed with an apostrophe, as OWASP recommends against CSV
 injection; programs that read the file must remove it.
@@ -10,23 +10,26 @@ injection; programs that read the file must remove it.
 from __future__ import annotations
 
 import csv
+import heapq
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Final, TextIO
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, UnreadInput
+from kubekeep.model.assessment import Assessment, ResourceResult, UnreadInput
+from kubekeep.model.control import Control
 from kubekeep.model.finding import Reason, Status, Verdict, first_location
 from kubekeep.model.location import Location
 from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
-from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 from kubekeep.reports.shared import wording
 from kubekeep.reports.shared.findings import framework_names_by_control
+from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, iterate_subjects
+from kubekeep.reports.shared.vulnerability_text import describe_record, describe_vulnerability, link_to, recommend
 
 HEADER: Final = (
     "Control Name",
@@ -50,6 +53,11 @@ HEADER: Final = (
     "Sub Status",
     "Message",
     "Priority",
+    "Package",
+    "Installed Version",
+    "Fixed Version",
+    "Known Exploited",
+    "EPSS",
 )
 UNREAD: Final = "unread"
 """Status of a row for unread input; all other statuses are Kubescape's."""
@@ -60,6 +68,7 @@ LONGEST: Final = 32_767
 _FORMULA: Final = re.compile("[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 """Characters that start a formula, in ASCII and full-width form. Tabs and line breaks are escaped before."""
 _NO_RESOURCE: Final = ("", "", "", "", "")
+_NO_PACKAGE: Final = ("", "", "", "", "")
 
 
 class _ControlCells(msgspec.Struct, frozen=True):
@@ -78,35 +87,101 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     writer.writerow(HEADER)
     controls = _controls(assessment)
     order = [index for _, index in kubescape_v2.sort_resources(assessment)]
-    for slug, index, level in _sort_failed(assessment, order):
-        result = assessment.results[index]
-        cells = _finding(controls[slug], result.verdicts[slug], result.resource, _resource(result.resource))
-        writer.writerow((*cells, level.label))
+    vulnerabilities = [entry for subject in iterate_subjects(assessment) for entry in subject.vulnerabilities]
+    reported = {entry.control.slug for entry in vulnerabilities}
+    failed = heapq.merge(
+        _list_failed(assessment, order, reported, controls),
+        _list_vulnerabilities(vulnerabilities, controls),
+        key=lambda entry: entry[0],
+    )
+    writer.writerows(row for _, row in failed)
+    writer.writerows(_vulnerability(controls, entry) for entry in vulnerabilities if entry.exception is not None)
     for result in map(assessment.results.__getitem__, order):
-        resource = _resource(result.resource)
-        for slug, verdict in result.verdicts.items():
-            if verdict.is_excepted:
-                writer.writerow((*_finding(controls[slug], verdict, result.resource, resource), ""))
-            elif verdict.status is not Status.FAILED:
-                writer.writerow(_row(controls[slug], verdict.status, verdict.reason, resource))
+        writer.writerows(_list_others(result, reported, controls))
     for summary in assessment.controls:
         if summary.is_gap:
             writer.writerow(_row(controls[summary.control.slug], summary.status, summary.reason, _NO_RESOURCE))
     writer.writerows(map(_unread, assessment.unread))
 
 
-def _sort_failed(assessment: Assessment, order: Iterable[int]) -> list[tuple[str, int, Severity]]:
-    """Return slug of the control, index of the result and priority of each finding, by priority, then by severity."""
+def _list_others(
+    result: ResourceResult, reported: Container[str], controls: Mapping[str, _ControlCells]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of controls that did not fail on a resource; `reported` vulnerabilities have rows of their own."""
+    resource = _resource(result.resource)
+    for slug, verdict in result.verdicts.items():
+        if slug in reported:
+            continue
+        if verdict.is_excepted:
+            yield (*_finding(controls[slug], verdict, result.resource, resource), "", *_NO_PACKAGE)
+        elif verdict.status is not Status.FAILED:
+            yield _row(controls[slug], verdict.status, verdict.reason, resource)
+
+
+_Order = tuple[float, float]
+"""Sort key of a row: priority, then severity."""
+
+
+def _order(priority: Priority, control: Control) -> _Order:
+    return -priority.score, -control.severity
+
+
+def _list_vulnerabilities(
+    entries: Iterable[ReportedVulnerability], controls: Mapping[str, _ControlCells]
+) -> Iterator[tuple[_Order, tuple[str, ...]]]:
+    """Yield the rows of open vulnerabilities by priority, then by severity, with their sort keys."""
+    open_entries = [entry for entry in entries if entry.exception is None]
+    for entry in sorted(open_entries, key=lambda entry: _order(entry.priority, entry.control)):
+        yield _order(entry.priority, entry.control), _vulnerability(controls, entry)
+
+
+def _list_failed(
+    assessment: Assessment, order: Iterable[int], reported: Container[str], controls: Mapping[str, _ControlCells]
+) -> Iterator[tuple[_Order, tuple[str, ...]]]:
+    """Yield the rows of failed controls by priority, then by severity, with their sort keys."""
     summaries = {summary.control.slug: summary for summary in assessment.controls}
     failed = [
         (slug, index, result.get_priority(summaries[slug]))
         for index in order
         for result in (assessment.results[index],)
         for slug, verdict in result.verdicts.items()
-        if verdict.status is Status.FAILED
+        if verdict.status is Status.FAILED and slug not in reported
     ]
-    failed.sort(key=lambda entry: (-entry[2].score, -summaries[entry[0]].control.severity))
-    return [(slug, index, priority.level) for slug, index, priority in failed]
+    failed.sort(key=lambda entry: _order(entry[2], summaries[entry[0]].control))
+    for slug, index, priority in failed:
+        result = assessment.results[index]
+        cells = _finding(controls[slug], result.verdicts[slug], result.resource, _resource(result.resource))
+        yield _order(priority, summaries[slug].control), (*cells, priority.level.label, *_NO_PACKAGE)
+
+
+def _vulnerability(controls: Mapping[str, _ControlCells], entry: ReportedVulnerability) -> tuple[str, ...]:
+    """Return the row of a vulnerability of one package."""
+    control, resource = controls[entry.control.slug], _resource(entry.resource)
+    verdict = Verdict(Status.FAILED if entry.exception is None else Status.PASSED, (entry.evidence,))
+    word, sub_status = kubescape_v2.status_words(verdict.status, None)
+    exception = [] if entry.exception is None else [wording.describe_exception(entry.exception)]
+    message = "; ".join((describe_vulnerability(entry), *map(describe_record, entry.records), *entry.notes, *exception))
+    return (
+        _cell(entry.title),
+        control.head[1],
+        entry.severity.label,
+        word,
+        *resource[:4],
+        *map(_cell, _paths(verdict)),
+        _cell(recommend(entry)),
+        _cell(link_to(entry.id)),
+        resource[4],
+        *_place(entry.evidence.location or entry.resource.locate(())),
+        control.frameworks,
+        sub_status if entry.exception is None else EXCEPTED,
+        _cell(message),
+        entry.priority.level.label if entry.exception is None else "",
+        _cell(entry.package),
+        _cell(entry.version),
+        _cell(entry.fixed_version),
+        _cell(entry.known_exploited),
+        "" if entry.epss is None else f"{entry.epss:g}",
+    )
 
 
 def _controls(assessment: Assessment) -> dict[str, _ControlCells]:
@@ -133,14 +208,14 @@ def _row(control: _ControlCells, status: Status, reason: Reason | None, resource
     """Return the row of a passed or unevaluated control, without fields about fixes."""
     word, sub_status = kubescape_v2.status_words(status, reason)
     message = _cell(reason.text) if reason else ""
-    ours = ("", "", "", control.frameworks, sub_status, message, "")
+    ours = ("", "", "", control.frameworks, sub_status, message, "", *_NO_PACKAGE)
     return (*control.head, word, *resource[:4], "", "", "", control.link, resource[4], *ours)
 
 
 def _finding(control: _ControlCells, verdict: Verdict, resource: Resource, cells: tuple[str, ...]) -> tuple[str, ...]:
     """Return the cells of a failed or excepted control with its open evidence, or with all if none is open.
 
-    All columns except the priority.
+    All columns except the priority and those of packages.
     """
     reported_verdict = verdict if verdict.is_excepted else verdict.unexcepted
     word, sub_status = kubescape_v2.status_words(verdict.status, verdict.reason)
@@ -179,7 +254,24 @@ def _messages(verdict: Verdict) -> Iterator[str]:
 
 def _unread(unread: UnreadInput) -> tuple[str, ...]:
     place = _place(unread.location)
-    return ("", "", "", UNREAD, *_NO_RESOURCE[:4], "", "", "", "", place[0], *place, "", "", _cell(unread.message), "")
+    return (
+        "",
+        "",
+        "",
+        UNREAD,
+        *_NO_RESOURCE[:4],
+        "",
+        "",
+        "",
+        "",
+        place[0],
+        *place,
+        "",
+        "",
+        _cell(unread.message),
+        "",
+        *_NO_PACKAGE,
+    )
 
 
 def _place(location: Location | None) -> tuple[str, str, str]:

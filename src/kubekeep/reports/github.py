@@ -8,6 +8,7 @@ relative to the repository root, independent of the scanned folder. No line star
 
 from __future__ import annotations
 
+import heapq
 import posixpath
 from collections import Counter
 from collections.abc import Iterator
@@ -17,12 +18,17 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, UnreadInput
 from kubekeep.model.finding import Cause, Finding
+from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.location import Location
+from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import visible
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared import wording
-from kubekeep.reports.shared.urgency import describe_priority, priority_level, sort_findings
+from kubekeep.reports.shared.affected_packages import AffectedPackageRow, group_by_resource, list_packages
+from kubekeep.reports.shared.findings import join_names
+from kubekeep.reports.shared.urgency import describe_priority, order_findings, priority_level, sort_findings
+from kubekeep.reports.shared.vulnerability_text import link_to
 
 _MAX_ANNOTATIONS: Final = 10
 """Annotations per level that GitHub shows for a step."""
@@ -30,7 +36,8 @@ _ERROR, _WARNING, _NOTICE = "error", "warning", "notice"
 _LEVELS: Final = {"error": _ERROR, "warning": _WARNING, "note": _NOTICE}
 """GitHub levels by SARIF level of the priority score."""
 _MAX_LOCATIONS: Final = 5
-"""Maximum number of locations of a resource in an annotation."""
+"""Maximum number of locations of a resource, and of vulnerabilities of a package, in an annotation."""
+_IMAGE: Final = "ContainerImage"
 _LONGEST: Final = 1000
 """Maximum characters of one line of an annotation."""
 
@@ -68,11 +75,26 @@ def _mark_fitting(assessment: Assessment) -> Iterator[tuple[_Annotation, bool]]:
 
 
 def _annotations(assessment: Assessment) -> Iterator[_Annotation]:
-    """Yield unread input, then controls that were not evaluated, then the findings, the most urgent first."""
+    """Yield unread input, then controls that were not evaluated, then the findings, the most urgent first.
+
+    A package with vulnerabilities is one annotation, because few fit.
+    """
     yield from map(_unread, assessment.unread)
     if gaps := [summary for summary in assessment.controls if summary.is_gap]:
         yield _gaps(gaps, assessment)
-    yield from map(_finding, sort_findings(assessment.findings))
+    findings = assessment.findings
+    controls = sort_findings(finding for finding in findings if not is_vulnerability(finding.control))
+    vulnerabilities = group_by_resource(finding for finding in findings if is_vulnerability(finding.control))
+    packages = [
+        (row, group[0].resource) for group in vulnerabilities for row in list_packages(group[0].resource, group)
+    ]
+    packages.sort(key=lambda entry: order_findings(entry[0].findings))
+    annotations = heapq.merge(
+        ((order_findings((finding,)), _finding(finding)) for finding in controls),
+        ((order_findings(row.findings), _package(row, resource)) for row, resource in packages),
+        key=lambda entry: entry[0],
+    )
+    yield from (annotation for _, annotation in annotations)
 
 
 def _unread(unread: UnreadInput) -> _Annotation:
@@ -100,6 +122,25 @@ def _finding(finding: Finding) -> _Annotation:
         f"{priority_level(finding).label}: {control.title} ({control.id})",
         (finding.resource.label, *changes, *priority, *link),
         finding.location,
+    )
+
+
+def _package(row: AffectedPackageRow, resource: Resource) -> _Annotation:
+    """Return the annotation of a package with vulnerabilities; a package in an image has no file in the repository."""
+    first = row.findings[0]
+    lines = (
+        resource.label,
+        f"upgrade to {row.fixed_version}" if row.fixed_version else "no fixed version is known",
+        join_names((finding.id for finding in row.findings), _MAX_LOCATIONS),
+        "known to be exploited" if row.is_exploited else "",
+        f"See {link_to(first.id)}",
+    )
+    count_text = wording.count_noun(len(row.findings), "vulnerability")
+    return _Annotation(
+        _LEVELS[sarif_level(first.priority.score if first.priority.level else first.score)],
+        f"{priority_level(first).label}: {row.name} {row.version} has {count_text}",
+        tuple(filter(None, lines)),
+        None if resource.kind == _IMAGE else resource.locate(()),
     )
 
 

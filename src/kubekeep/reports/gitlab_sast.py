@@ -2,7 +2,8 @@
 
 One vulnerability per failed control and resource, with all locations in its details. Unread input, unevaluated
 controls and exceptions are messages of the scan: GitLab treats every vulnerability of a report as open, and its only
-flag, "false positive", does not describe an excepted finding. Vulnerabilities are encoded one by one.
+flag, "false positive", does not describe an excepted finding. Vulnerabilities are encoded one by one. Those of packages are
+in the format `gitlab-container-scanning` instead.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Finding
 from kubekeep.model.framework import Framework
+from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.location import Location
-from kubekeep.model.text import json_text, utc_text, visible
+from kubekeep.model.text import json_text, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
     MOST,
@@ -34,27 +36,25 @@ from kubekeep.reports.shared.findings import (
     resource_name,
     unevaluated_resources,
 )
-from kubekeep.reports.shared.wording import code, describe_change, reason_text
-
-_VERSION: Final = "15.2.4"
-_SCHEMA: Final = (
-    "https://gitlab.com/gitlab-org/security-products/security-report-schemas/-/raw/"
-    f"v{_VERSION}/dist/sast-report-format.json"
+from kubekeep.reports.shared.gitlab_reports import (
+    MAX_DESCRIPTION,
+    MAX_IDENTIFIERS,
+    MAX_NAME,
+    MAX_SOLUTION,
+    create_message,
+    describe_head,
 )
-_PRODUCT: Final = "https://kubekeep.io"
-_NAME, _SOLUTION, _DESCRIPTION = 255, 7000, 1_048_576
-"""Maximum characters that the schema allows."""
-_IDENTIFIERS: Final = 20
-"""Maximum number of identifiers that GitLab keeps per vulnerability."""
+from kubekeep.reports.shared.wording import code, count_noun, describe_change, reason_text
 
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write the report as one line of JSON with a final line feed."""
-    head = {"version": _VERSION, "schema": _SCHEMA, "scan": _scan(assessment)}
+    head = describe_head(assessment, "sast", _messages(assessment))
     frameworks = frameworks_by_control(assessment)
     rules: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     stream.write(json_text(head)[:-1] + ',"vulnerabilities":[')
-    for index, (finding, uid) in enumerate(identify(assessment.findings, UniqueIds())):
+    findings = (finding for finding in assessment.findings if not is_vulnerability(finding.control))
+    for index, (finding, uid) in enumerate(identify(findings, UniqueIds())):
         slug = finding.control.slug
         if slug not in rules:
             rules[slug] = _rule(finding.control, frameworks.get(slug, ()))
@@ -62,37 +62,17 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     stream.write("]}\n")
 
 
-def _scan(assessment: Assessment) -> dict[str, Any]:
-    """Return the scan section. Coverage gaps do not change its status; each is a warning ("a partial error")."""
-    tool = {
-        "id": "kubekeep",
-        "name": "Kubekeep",
-        "url": _PRODUCT,
-        "version": assessment.version,
-        "vendor": {"name": "Kubekeep"},
-    }
-    scan: dict[str, Any] = {
-        "type": "sast",
-        "status": "success",
-        "start_time": utc_text(assessment.started).removesuffix("Z"),
-        "end_time": utc_text(assessment.finished).removesuffix("Z"),
-        "analyzer": tool,
-        "scanner": tool,
-    }
-    if messages := list(_messages(assessment)):
-        scan["messages"] = messages
-    return scan
-
-
 def _messages(assessment: Assessment) -> Iterator[dict[str, str]]:
     """Yield the messages: unread input and errors as warnings, other coverage gaps as information."""
     for unread in assessment.unread:
-        yield _message("warn", f"not read: {unread.location}: {unread.message}")
+        yield create_message("warn", f"not read: {unread.location}: {unread.message}")
     for text, summaries in group_gaps(assessment).items():
         level = "warn" if any(is_error(summary.reason) for summary in summaries) else "info"
-        yield _message(level, f"not evaluated: {join_names(summary.control.id for summary in summaries)}: {text}")
+        yield create_message(level, f"not evaluated: {join_names(summary.control.id for summary in summaries)}: {text}")
     yield from _unevaluated(assessment)
     yield from _excepted(assessment)
+    if count := sum(is_vulnerability(finding.control) for finding in assessment.findings):
+        yield create_message("info", f"{count_noun(count, 'vulnerability')}: see the format gitlab-container-scanning")
 
 
 def _unevaluated(assessment: Assessment) -> Iterator[dict[str, str]]:
@@ -103,7 +83,7 @@ def _unevaluated(assessment: Assessment) -> Iterator[dict[str, str]]:
             resource_name(resource)
         )
     for (level, control, text), resources in resources_by_reason.items():
-        yield _message(level, f"not evaluated: {control} for {join_names(resources)}: {text}")
+        yield create_message(level, f"not evaluated: {control} for {join_names(resources)}: {text}")
 
 
 def _excepted(assessment: Assessment) -> Iterator[dict[str, str]]:
@@ -111,11 +91,7 @@ def _excepted(assessment: Assessment) -> Iterator[dict[str, str]]:
     for finding in assessment.excepted_findings:
         counts.update(f"{finding.control.id} {exception_text(exception)}" for exception in finding.suppressions)
     for text, count in counts.items():
-        yield _message("info", f"{count} finding{'' if count == 1 else 's'} of {text}")
-
-
-def _message(level: str, text: str) -> dict[str, str]:
-    return {"level": level, "value": visible(text)}
+        yield create_message("info", f"{count} finding{'' if count == 1 else 's'} of {text}")
 
 
 def _rule(control: Control, frameworks: Iterable[Framework]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -123,14 +99,14 @@ def _rule(control: Control, frameworks: Iterable[Framework]) -> tuple[dict[str, 
     text = "\n\n".join(part.strip() for part in (control.asks, control.why) if part.strip())
     head = {
         "category": "sast",
-        "name": cut(visible(control.title), _NAME),
+        "name": cut(visible(control.title), MAX_NAME),
         "severity": control.level.label,
         "description": text,
     }
     links = (control.link, *control.references)
     tail = {
-        "solution": cut(control.fix.strip(), _SOLUTION),
-        "identifiers": list(_identifiers(control, frameworks))[:_IDENTIFIERS],
+        "solution": cut(control.fix.strip(), MAX_SOLUTION),
+        "identifiers": list(_identifiers(control, frameworks))[:MAX_IDENTIFIERS],
         "links": [{"url": link} for link in dict.fromkeys(links) if link.startswith(("https://", "http://"))],
     }
     return head, tail
@@ -156,7 +132,7 @@ def _vulnerability(finding: Finding, uid: str, head: Mapping[str, Any], tail: Ma
     return {
         "id": uid,
         **head,
-        "description": cut(text, _DESCRIPTION),
+        "description": cut(text, MAX_DESCRIPTION),
         **tail,
         "location": _location(finding),
         "tracking": {"type": "source", "items": [_tracking_entry(finding, uid)]},

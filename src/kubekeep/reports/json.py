@@ -17,6 +17,8 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
+from kubekeep.reports.kubescape_v2.exceptions import location_entry
+from kubekeep.reports.kubescape_v2.vulnerabilities import has_vulnerabilities, list_unassessed, list_vulnerabilities
 
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:
@@ -28,6 +30,9 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
         _write_list(stream, "resources", map(json_text, resources))
     stream.write(',"attributes":null')
     _write_list(stream, "results", map(_result, kubescape_v2.encode_results(assessment, order, _ENCODER)))
+    if has_vulnerabilities(assessment):
+        _write_list(stream, "vulnerabilities", map(json_text, list_vulnerabilities(assessment)))
+        _write_list(stream, "notAssessed", map(json_text, list_unassessed(assessment)))
     stream.write("," + json_text(kubescape_v2.build_tail(assessment, "json", audit=options.audit))[1:] + "\n")
 
 
@@ -59,7 +64,7 @@ def _encode_evidence(evidence: Evidence) -> str:
     if location is None or evidence.exception or evidence.change or evidence.commit:
         return json_text(list(kubescape_v2.list_paths(evidence)))[1:-1]
     parts = _encode_around_location((evidence.path, evidence.exists, evidence.fix, evidence.delete, evidence.message))
-    return json_text(kubescape_v2.location_entry(location)).join(parts)
+    return json_text(location_entry(location)).join(parts)
 
 
 _ELSEWHERE: Final = Location("\0")
@@ -75,7 +80,7 @@ def _encode_around_location(fields: tuple[str, bool, str | None, bool, str]) -> 
     path, exists, fix, delete, message = fields
     evidence = Evidence(path, exists, _ELSEWHERE, fix, delete, message)
     text = json_text(list(kubescape_v2.list_paths(evidence)))[1:-1]
-    return text.split(json_text(kubescape_v2.location_entry(_ELSEWHERE)))
+    return text.split(json_text(location_entry(_ELSEWHERE)))
 
 
 _ENCODER: Final = kubescape_v2.EntryEncoder(json_text, _append_evidence)

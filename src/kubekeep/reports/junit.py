@@ -1,23 +1,31 @@
-"""JUnit XML for CI pipelines: a test suite per framework, a test case per control.
+"""JUnit XML for CI pipelines: a test suite per framework and per image or SBOM.
 
-The layout is Kubescape's; a scan of single controls is one suite called `kubekeep`. Counters count controls.
-Exceptions are listed in the output of their test case, which may have passed because of them. Validates against the
-Jenkins schema (`junit-10.xsd`). Written element by element, never as a whole tree.
+Its test cases are controls, or vulnerabilities of packages, and counters count these. The layout is Kubescape's; a scan of
+single controls is one suite called `kubekeep`. Exceptions are listed in the output of their test case, which may have passed
+because of them. Validates against the Jenkins schema (`junit-10.xsd`). Written element by element, never as a whole tree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.finding import Finding, Status
+from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.text import utc_text, visible, xml_safe
 from kubekeep.reports.format import ReportFormat, ReportOptions
-from kubekeep.reports.shared.wording import describe_change, shorten
+from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject, iterate_subjects
+from kubekeep.reports.shared.vulnerability_text import (
+    describe_exploitation,
+    describe_record,
+    describe_vulnerability,
+    link_to,
+)
+from kubekeep.reports.shared.wording import count_noun, describe_change, describe_exception, shorten
 
 _LONGEST: Final = 2_000
 """Maximum characters of a line, because many XML readers reject texts over ten million characters."""
@@ -44,26 +52,34 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     suites = _suites(assessment)
     failures, excepted = assessment.group_findings(), assessment.group_excepted_findings()
     unread = len(assessment.unread)
+    images = [_count_image(subject) for subject in iterate_subjects(assessment)]
     stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
     totals = {
         "name": "Kubekeep Scanning",
-        "tests": sum(len(suite.controls) for suite in suites) + unread,
-        "failures": sum(suite.count(Status.FAILED) for suite in suites) + unread,
+        "tests": sum(len(suite.controls) for suite in suites) + sum(image.tests for image in images) + unread,
+        "failures": sum(suite.count(Status.FAILED) for suite in suites)
+        + sum(image.failures for image in images)
+        + unread,
         "errors": 0,
     }
     stream.write(f"<testsuites{_attributes(totals)}>\n")
     moment = utc_text(assessment.finished)
     for number, suite in enumerate(suites):
         _write_suite(stream, suite, number, moment, (failures, excepted))
+    for number, subject in enumerate(iterate_subjects(assessment), start=len(suites)):
+        _write_image(stream, subject, number, moment)
     if unread:
-        _write_unread(stream, assessment, len(suites), moment)
+        _write_unread(stream, assessment, len(suites) + len(images), moment)
     stream.write("</testsuites>\n")
 
 
 def _suites(assessment: Assessment) -> list[_Suite]:
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
     if not assessment.frameworks:
-        return [_Suite("kubekeep", "Kubekeep", _by_id(assessment.controls), assessment.compliance, assessment.coverage)]
+        controls = _by_id(summary for summary in assessment.controls if not is_vulnerability(summary.control))
+        has_other_suites = not controls and assessment.controls
+        suite = _Suite("kubekeep", "Kubekeep", controls, assessment.compliance, assessment.coverage)
+        return [] if has_other_suites else [suite]
     return [
         _Suite(
             framework.framework.name,
@@ -162,6 +178,69 @@ def _lines(finding: Finding) -> Iterable[str]:
     for evidence in finding.evidence:
         location = evidence.location or resource.locate(())
         yield f"  {f'{location}: ' if location else ''}{describe_change(evidence)}"
+
+
+class _ImageCounts(NamedTuple):
+    tests: int
+    failures: int
+    skipped: int
+
+
+def _count_image(subject: VulnerableSubject) -> _ImageCounts:
+    """Return the numbers of test cases of an image: its vulnerabilities, and packages that were not assessed.
+
+    An image without either has one case, which passes.
+    """
+    skipped = len(subject.unassessed)
+    return _ImageCounts(max(1, len(subject.vulnerabilities) + skipped), len(subject.open), skipped)
+
+
+def _write_image(stream: TextIO, subject: VulnerableSubject, number: int, moment: str) -> None:
+    counts = _count_image(subject)
+    attributes = {
+        "id": number,
+        "name": f"Vulnerabilities of {visible(subject.reference)}",
+        "tests": counts.tests,
+        "failures": counts.failures,
+        "errors": 0,
+        "skipped": counts.skipped,
+        "timestamp": moment,
+    }
+    stream.write(f"  <testsuite{_attributes(attributes)}>\n")
+    prefix = f"Vulnerabilities/{visible(subject.reference)}"
+    for entry in subject.vulnerabilities:
+        _write_vulnerability(stream, entry, prefix)
+    for gap in subject.unassessed:
+        name = f"{count_noun(len(gap.packages), 'package')} of {gap.ecosystem}"
+        case = _attributes({"classname": prefix, "name": visible(name)})
+        skipped = _attributes({"message": visible(f"not assessed: {gap.reason}")})
+        stream.write(f"    <testcase{case}>\n      <skipped{skipped}/>\n    </testcase>\n")
+    if not subject.vulnerabilities and not subject.unassessed:
+        case = _attributes({"classname": prefix, "name": "No known vulnerabilities"})
+        stream.write(f"    <testcase{case}/>\n")
+    stream.write("  </testsuite>\n")
+
+
+def _write_vulnerability(stream: TextIO, entry: ReportedVulnerability, prefix: str) -> None:
+    case = _attributes({"classname": prefix, "name": visible(f"{entry.id} in {entry.package} {entry.version}")})
+    location = entry.evidence.location or entry.resource.locate(())
+    lines = [
+        f"{location}: {describe_vulnerability(entry)}" if location else describe_vulnerability(entry),
+        f"Severity: {entry.severity.label}{f', CVSS {entry.score:g}' if entry.score is not None else ''}",
+        f"Exploitation: {exploitation}" if (exploitation := describe_exploitation(entry)) else "",
+        *(f"Compared: {describe_record(record)}" for record in entry.records),
+        *entry.notes,
+        f"More details: {link_to(entry.id)}",
+    ]
+    element, attributes = "system-out", ""
+    if entry.exception is None:
+        message = visible(describe_vulnerability(entry))
+        element, attributes = "failure", _attributes({"type": "Vulnerability", "message": message})
+    else:
+        lines.insert(0, describe_exception(entry.exception))
+    stream.write(f"    <testcase{case}>\n      <{element}{attributes}>")
+    stream.writelines(f"{_text(shorten(line, _LONGEST))}\n" for line in lines if line)
+    stream.write(f"</{element}>\n    </testcase>\n")
 
 
 def _write_unread(stream: TextIO, assessment: Assessment, number: int, moment: str) -> None:

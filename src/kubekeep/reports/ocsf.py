@@ -1,6 +1,6 @@
-"""OCSF 1.5 Compliance Findings (class 2003) as JSON lines, for SIEMs and security lakes.
+"""OCSF 1.5 Compliance and Vulnerability Findings (classes 2003 and 2002) as JSON lines, for SIEMs and security lakes.
 
-One event per failed control and resource, with excepted ones as suppressed; one per control that passed everywhere or
+One vulnerability event per vulnerability and affected package, with excepted ones as suppressed. One compliance event per failed control and resource, with excepted ones as suppressed; one per control that passed everywhere or
 could not be evaluated; and one per unread input, with the OCSF status for a check that "did not yield a result".
 Controls without a resource to evaluate have no event. Events are encoded one by one.
 """
@@ -8,7 +8,8 @@ Controls without a resource to evaluate have no event. Events are encoded one by
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -18,6 +19,7 @@ from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Finding, Status
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.framework import Framework
+from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
@@ -35,10 +37,22 @@ from kubekeep.reports.shared.findings import (
     unevaluated_resources,
     unix_time,
 )
+from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, iterate_subjects
+from kubekeep.reports.shared.vulnerability_text import (
+    describe_record,
+    describe_status,
+    describe_vulnerability,
+    link_to,
+    recommend,
+)
 from kubekeep.reports.shared.wording import describe_change, reason_text
 
 _VERSION: Final = "1.5.0"
-_CATEGORY, _CLASS, _CREATE, _RULE = 2, 2003, 1, 1
+_CATEGORY, _CREATE, _RULE = 2, 1, 1
+_COMPLIANCE: Final = (2003, "Compliance Finding")
+_VULNERABILITY: Final = (2002, "Vulnerability Finding")
+_CVE: Final = "CVE-"
+_CVSS: Final = re.compile(r"CVSS:(\d\.\d)/")
 _SEVERITY: Final = {
     Severity.CRITICAL: (5, "Critical"),
     Severity.HIGH: (4, "High"),
@@ -92,10 +106,11 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
     unique_ids = UniqueIds()
     for unread in assessment.unread:
         yield _unread_event(scan, unread, unique_ids)
-    for finding, uid in identify(assessment.findings, unique_ids):
+    for finding, uid in identify(_list_controls(assessment.findings), unique_ids):
         yield _finding_event(scan, finding, uid, _FindingState.NEW)
-    for finding, uid in identify(assessment.excepted_findings, unique_ids):
+    for finding, uid in identify(_list_controls(assessment.excepted_findings), unique_ids):
         yield _finding_event(scan, finding, uid, _FindingState.SUPPRESSED)
+    yield from _list_vulnerabilities(assessment, scan, unique_ids)
     for summary, resource, reason in unevaluated_resources(assessment):
         uid = unique_ids(fingerprint(summary.control.id, Identity.from_resource(resource)))
         event = _event(scan, summary.control, uid, _Outcome.WARNING, f"not evaluated: {reason_text(reason)}")
@@ -107,6 +122,11 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
         yield _input_event(
             scan, digest("nothing"), "nothing was evaluated: the input has no resource that a control applies to"
         )
+
+
+def _list_controls(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the findings of controls; vulnerabilities have events of their own class."""
+    return (finding for finding in findings if not is_vulnerability(finding.control))
 
 
 def _parts(control: Control, frameworks: list[Framework]) -> dict[str, Any]:
@@ -147,16 +167,19 @@ def _event(scan: _ScanContext, control: Control, uid: str, outcome: _Outcome, me
     }
 
 
-def _head(scan: _ScanContext, severity: tuple[int, str], message: str) -> dict[str, Any]:
+def _head(
+    scan: _ScanContext, severity: tuple[int, str], message: str, event_class: tuple[int, str] = _COMPLIANCE
+) -> dict[str, Any]:
+    number, name = event_class
     return {
         "activity_id": _CREATE,
         "activity_name": "Create",
         "category_uid": _CATEGORY,
         "category_name": "Findings",
-        "class_uid": _CLASS,
-        "class_name": "Compliance Finding",
-        "type_uid": _CLASS * 100 + _CREATE,
-        "type_name": "Compliance Finding: Create",
+        "class_uid": number,
+        "class_name": name,
+        "type_uid": number * 100 + _CREATE,
+        "type_name": f"{name}: Create",
         "time": scan.moment,
         "severity_id": severity[0],
         "severity": severity[1],
@@ -174,6 +197,93 @@ def _finding_event(scan: _ScanContext, finding: Finding, uid: str, state: _Findi
     if finding.evidence:
         event["evidences"] = [{"data": _evidence(evidence, finding)} for evidence in finding.evidence[:MOST]]
     return event
+
+
+def _list_vulnerabilities(
+    assessment: Assessment, scan: _ScanContext, unique_ids: UniqueIds
+) -> Iterator[dict[str, Any]]:
+    for subject in iterate_subjects(assessment):
+        for entry in subject.vulnerabilities:
+            yield _vulnerability_event(scan, entry, unique_ids(entry.fingerprint))
+
+
+def _vulnerability_event(scan: _ScanContext, entry: ReportedVulnerability, uid: str) -> dict[str, Any]:
+    """Return the event of a vulnerability of one package."""
+    state = _FindingState.NEW if entry.exception is None else _FindingState.SUPPRESSED
+    message = f"{entry.id}: {describe_vulnerability(entry)}"
+    event = _head(scan, _SEVERITY[entry.severity], message, _VULNERABILITY) | {
+        **_state(state),
+        "finding_info": {
+            "uid": uid,
+            "created_time": scan.moment,
+            "title": visible(f"{entry.id}: {entry.title}"),
+            "types": ["Vulnerability"],
+            "src_url": link_to(entry.id),
+        },
+        "vulnerabilities": [_vulnerability(entry)],
+        "resources": _resources(entry.resource),
+    }
+    if entry.exception is not None:
+        event["status_detail"] = exception_text(entry.exception)
+    facts = {
+        "aliases": list(entry.aliases),
+        "evidence": [visible(describe_record(record)) for record in entry.records],
+        "known_exploited": visible(entry.known_exploited),
+        "layer": visible(entry.layer),
+        "vex_status": describe_status(entry),
+    }
+    if unmapped := {key: value for key, value in facts.items() if value}:
+        event["unmapped"] = unmapped
+    return event
+
+
+def _vulnerability(entry: ReportedVulnerability) -> dict[str, Any]:
+    """Return the vulnerability with its package; `cve` or `advisory` names it, never both."""
+    package = {
+        "name": visible(entry.package),
+        "version": visible(entry.version),
+        "fixed_in_version": visible(entry.fixed_version),
+        "purl": visible(entry.purl),
+        "path": visible(entry.path),
+        "type": entry.package_type,
+    }
+    vulnerability: dict[str, Any] = {
+        "title": visible(entry.title),
+        "severity": entry.severity.label,
+        "affected_packages": [{key: value for key, value in package.items() if value}],
+        "is_fix_available": entry.is_fixable,
+        "remediation": {"desc": visible(recommend(entry))},
+        "references": list(entry.references),
+    }
+    if entry.description:
+        vulnerability["desc"] = entry.description
+    if entry.known_exploited:
+        vulnerability["is_exploit_available"] = True
+    if entry.id.startswith(_CVE):
+        vulnerability["cve"] = _cve(entry)
+    else:
+        vulnerability["advisory"] = {"uid": visible(entry.id), "src_url": link_to(entry.id)}
+    return vulnerability
+
+
+def _cve(entry: ReportedVulnerability) -> dict[str, Any]:
+    cve: dict[str, Any] = {"uid": visible(entry.id)}
+    version = _CVSS.match(entry.vector)
+    if entry.score is not None:
+        cve["cvss"] = [
+            {
+                "base_score": entry.score,
+                "version": version[1] if version else "2.0" if entry.vector else "unknown",
+                "severity": entry.severity.label,
+                **({"vector_string": entry.vector} if entry.vector else {}),
+            }
+        ]
+    if entry.epss is not None:
+        percentile = {} if entry.percentile is None else {"percentile": entry.percentile}
+        cve["epss"] = {"score": f"{entry.epss:g}", **percentile}
+    if entry.weaknesses:
+        cve["related_cwes"] = [{"uid": visible(weakness)} for weakness in entry.weaknesses]
+    return cve
 
 
 def _evidence(evidence: Evidence, finding: Finding) -> dict[str, Any]:
@@ -234,6 +344,6 @@ FORMAT: Final = ReportFormat(
     name="ocsf",
     extension=".jsonl",
     media_type="application/x-ndjson",
-    description="OCSF 1.5 compliance findings as JSON lines, for SIEMs and security lakes",
+    description="OCSF 1.5 compliance and vulnerability findings as JSON lines, for SIEMs and security lakes",
     render=render,
 )

@@ -196,7 +196,7 @@ def _observation(finding: Finding, uid: str, moment: str, resources: dict[str, d
     entry: dict[str, Any] = {
         "uuid": _uuid("observation", uid),
         "title": _line(control.title),
-        "description": f"{control.asks.strip()}\n\nNot satisfied by {code(resource_name(resource))}.",
+        "description": f"{_describe(control)}\n\nNot satisfied by {code(resource_name(resource))}.",
         "props": [_prop("control", control.id), _prop("fingerprint", uid)],
         "methods": ["TEST"],
         "types": ["finding"],
@@ -272,13 +272,18 @@ def _risk(control: Control, status: str, observations: list[str]) -> dict[str, A
     return {
         "uuid": _uuid("risk", status, control.id),
         "title": _line(control.title),
-        "description": control.asks.strip(),
-        "statement": control.why.strip(),
+        "description": _describe(control),
+        "statement": control.why.strip() or _describe(control),
         "props": [_prop("severity", control.level.label), _prop("severity-score", f"{control.severity:g}")],
         "status": status,
         "remediations": [recommendation],
         "related-observations": [{"observation-uuid": observation} for observation in observations],
     }
+
+
+def _describe(control: Control) -> str:
+    """Return the requirement of a control, or the title of a vulnerability, which has no requirement."""
+    return control.asks.strip() or f"No package has {code(control.id)}: {visible(control.title)}."
 
 
 def _findings(assessment: Assessment, observations: Mapping[str, _ControlObservations]) -> Iterator[dict[str, Any]]:

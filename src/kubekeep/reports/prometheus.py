@@ -1,7 +1,7 @@
 """Metrics in the Prometheus text format (0.0.4), for the textfile collector of the node exporter or a push gateway.
 
 All are gauges, and `promtool check metrics` accepts them. The number of series is limited: labels are names of the
-library, and at most `MAX_NAMESPACES` namespaces. With the option `kubescape_metrics`, the metrics of Kubescape are added.
+library, at most `MAX_NAMESPACES` namespaces and `MAX_IMAGES` images. Vulnerabilities are counted and never named. With the option `kubescape_metrics`, the metrics of Kubescape are added.
 A control or framework without compliance, because nothing was evaluated, has no compliance series. Unread input is
 listed in comments.
 """
@@ -14,22 +14,32 @@ from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts
 from kubekeep.model.finding import Status
+from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.kubescape_metrics import list_kubescape_families
 from kubekeep.reports.shared.metrics import Family, Series, format_labels, sum_by_labels, write_families
+from kubekeep.reports.shared.vulnerabilities import iterate_subjects
 
 MAX_NAMESPACES: Final = 100
 """Namespaces with their own series, those with most findings; the others are added up."""
-_OTHER_NAMESPACES: Final = "(others)"
-"""Label of the others; no namespace can have this name."""
+MAX_IMAGES: Final = 100
+"""Images and SBOMs with their own series, those with most vulnerabilities; the others are added up."""
+_OTHERS: Final = "(others)"
+"""Label of the others; no namespace or image can have this name."""
+_IMAGE_TEXTS: Final = {
+    "known_exploited_vulnerabilities": "Vulnerabilities without an exception that are known to be exploited.",
+    "excepted_vulnerabilities": "Vulnerabilities covered by an exception or a VEX statement.",
+    "unassessed_packages": "Packages that were not compared with any advisory.",
+}
+"""Help texts of metrics with a series for each image."""
 _LEVELS: Final = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:
     """Write every family that has a series."""
-    for families in (_scan, _totals, _findings, _frameworks, _controls):
+    for families in (_scan, _totals, _findings, _vulnerabilities, _frameworks, _controls):
         write_families(families(assessment), stream)
     if options.kubescape_metrics:
         write_families(list_kubescape_families(assessment), stream)
@@ -58,7 +68,7 @@ def _totals(assessment: Assessment) -> Iterator[Family]:
     text = "Share of the relevant controls that were evaluated."
     yield "kubekeep_coverage_ratio", text, {"": assessment.coverage / 100}
     yield "kubekeep_resources", "Resources by result.", _by_result(assessment.counts)
-    yield "kubekeep_controls", "Controls by result.", _by_result(_count_statuses(assessment.controls))
+    yield "kubekeep_controls", "Controls by result.", _by_result(_count_statuses(_list_controls(assessment)))
 
 
 def _findings(assessment: Assessment) -> Iterator[Family]:
@@ -73,13 +83,47 @@ def _findings(assessment: Assessment) -> Iterator[Family]:
     listed = {namespace for namespace, _ in by_namespace.most_common(MAX_NAMESPACES)}
     series = sum_by_labels(
         (
-            format_labels(namespace=namespace if namespace in listed else _OTHER_NAMESPACES, severity=_name(severity)),
+            format_labels(namespace=namespace if namespace in listed else _OTHERS, severity=_name(severity)),
             1,
         )
         for severity, namespace in findings
     )
     text = "Findings without an exception, by namespace and severity; empty namespace for resources without one."
     yield "kubekeep_namespace_findings", text, series
+
+
+def _vulnerabilities(assessment: Assessment) -> Iterator[Family]:
+    """Yield the numbers of vulnerabilities; a vulnerability is counted once for each affected package."""
+    open_counts: Counter[tuple[str, Severity, bool]] = Counter()
+    totals: Counter[str] = Counter()
+    others = {name: Counter[str]() for name in _IMAGE_TEXTS}
+    for subject in iterate_subjects(assessment):
+        image, entries = subject.reference, subject.open
+        open_counts.update((image, entry.severity, entry.is_fixable) for entry in entries)
+        totals[image] += len(entries)
+        others["known_exploited_vulnerabilities"][image] += sum(bool(entry.known_exploited) for entry in entries)
+        others["excepted_vulnerabilities"][image] += len(subject.excepted)
+        others["unassessed_packages"][image] += sum(len(gap.packages) for gap in subject.unassessed)
+    names = {image: image for image, _ in totals.most_common(MAX_IMAGES)}
+    series = sum_by_labels(
+        (
+            format_labels(
+                image=names.get(image, _OTHERS), severity=_name(severity), fixable="true" if fixable else "false"
+            ),
+            count,
+        )
+        for (image, severity, fixable), count in open_counts.items()
+    )
+    text = "Vulnerabilities of packages without an exception, by image or SBOM, severity, and existence of a fix."
+    yield "kubekeep_vulnerabilities", text, series
+    for name, counts in others.items():
+        labelled = ((format_labels(image=names.get(image, _OTHERS)), count) for image, count in counts.items())
+        yield f"kubekeep_{name}", _IMAGE_TEXTS[name], sum_by_labels(labelled)
+
+
+def _list_controls(assessment: Assessment) -> list[ControlSummary]:
+    """Return the controls without the vulnerabilities in their place."""
+    return [summary for summary in assessment.controls if not is_vulnerability(summary.control)]
 
 
 def _frameworks(assessment: Assessment) -> Iterator[Family]:
@@ -100,11 +144,12 @@ def _frameworks(assessment: Assessment) -> Iterator[Family]:
 
 
 def _controls(assessment: Assessment) -> Iterator[Family]:
+    controls = _list_controls(assessment)
     info = {
         format_labels(
             control=summary.control.id, title=summary.control.title, severity=_name(summary.control.level)
         ): 1.0
-        for summary in assessment.controls
+        for summary in controls
     }
     yield "kubekeep_control_info", "Title and severity of the control.", info
     failed = sum_by_labels(
@@ -112,13 +157,13 @@ def _controls(assessment: Assessment) -> Iterator[Family]:
             format_labels(control=summary.control.id, severity=_name(summary.control.level)),
             summary.counts.failed,
         )
-        for summary in assessment.controls
+        for summary in controls
         if summary.status is not Status.NOT_EVALUATED
     )
     yield "kubekeep_control_failed_resources", "Resources that fail the control.", failed
     gaps = {
         format_labels(control=summary.control.id, cause=summary.reason.cause if summary.reason else ""): 1.0
-        for summary in assessment.controls
+        for summary in controls
         if summary.is_gap
     }
     yield "kubekeep_control_not_evaluated", "Controls that were not evaluated, with the cause.", gaps

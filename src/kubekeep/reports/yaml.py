@@ -14,6 +14,7 @@ from kubekeep.model.finding import Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
+from kubekeep.reports.kubescape_v2.vulnerabilities import has_vulnerabilities, list_unassessed, list_vulnerabilities
 from kubekeep.reports.shared.yaml_text import STEP, mapping_lines, sequence_entry
 
 _CONTROL: Final = STEP * 3
@@ -31,6 +32,10 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
         _write_list(stream, "resources", (sequence_entry(entry, STEP) for entry in resources))
     stream.write("attributes: null\n")
     _write_list(stream, "results", map(_result, kubescape_v2.encode_results(assessment, order, _ENCODER)))
+    if has_vulnerabilities(assessment):
+        vulnerabilities, unassessed = list_vulnerabilities(assessment), list_unassessed(assessment)
+        _write_list(stream, "vulnerabilities", (sequence_entry(entry, STEP) for entry in vulnerabilities))
+        _write_list(stream, "notAssessed", (sequence_entry(entry, STEP) for entry in unassessed))
     stream.write(mapping_lines(kubescape_v2.build_tail(assessment, "yaml", audit=options.audit)))
 
 

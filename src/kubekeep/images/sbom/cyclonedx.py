@@ -155,15 +155,16 @@ class CycloneDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 def write_1_6(sbom: Sbom) -> bytes:
     """Return the SBOM in CycloneDX 1.6."""
-    return _write(sbom, "1.6")
+    return encode(create_document(sbom, "1.6"))
 
 
 def write_1_7(sbom: Sbom) -> bytes:
     """Return the SBOM in CycloneDX 1.7."""
-    return _write(sbom, "1.7")
+    return encode(create_document(sbom, "1.7"))
 
 
-def _write(sbom: Sbom, version: str) -> bytes:
+def create_document(sbom: Sbom, version: str) -> CycloneDocument:
+    """Return the document of an SBOM in a version of CycloneDX; the `bom-ref` of a package is that of `identify`."""
     root = _convert_subject(sbom.subject)
     if sbom.parts:
         root = msgspec.structs.replace(root, reference=_refer_to_whole(sbom))
@@ -175,7 +176,7 @@ def _write(sbom: Sbom, version: str) -> bytes:
         for name, tool_version in ((sbom.tool, sbom.tool_version), *sbom.origins)
         if name
     )
-    document = CycloneDocument(
+    return CycloneDocument(
         schema=f"http://cyclonedx.org/schema/bom-{version}.schema.json",
         spec_version=version,
         serial_number=f"urn:uuid:{create_uuid(sbom, f'cyclonedx-{version}')}",
@@ -194,7 +195,6 @@ def _write(sbom: Sbom, version: str) -> bytes:
         dependencies=tuple(_list_dependencies(sbom, parts)),
         compositions=(CycloneComposition("incomplete" if sbom.problems else "unknown", (root.reference,)),),
     )
-    return encode(document)
 
 
 def _convert_subject(subject: SbomSubject) -> CycloneComponent:

@@ -20,8 +20,10 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
+from kubekeep.sources.images.address import is_image_address
 from kubekeep.sources.images.settings import select_read_options
 from kubekeep.usecases.request import ScanInput
+from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
 INLINE_NAME: Final = "input.yaml"
 """Name of the file with inline text."""
@@ -36,7 +38,8 @@ class TaskInput(msgspec.Struct, frozen=True, kw_only=True):
 
     `path` is relative to `folder`, or a URL or the name of an image (`docker://...`). `scheme` is the kind of image at a
     path in a root, as `oci:`. `allowed` are the folders that files may be in. `scratch` is a folder for
-    temporary files, which the server removes even if the task is ended.
+    temporary files, which the server removes even if the task is ended. `database` is the folder of the advisory database
+    for images; empty to leave vulnerabilities out.
     """
 
     scratch: str
@@ -47,6 +50,7 @@ class TaskInput(msgspec.Struct, frozen=True, kw_only=True):
     cluster: bool = False
     kubeconfig: str = ""
     context: str = ""
+    database: str = ""
 
 
 @contextlib.contextmanager
@@ -62,7 +66,11 @@ def open_input(task_input: TaskInput) -> Iterator[ScanInput]:
         else:
             with contextlib.chdir(task_input.folder):
                 address = f"{task_input.scheme}{task_input.path}"
-                yield ScanInput(paths=(address,), read=select_read_options([address]))
+                read = select_read_options([address])
+                if task_input.database and is_image_address(address):
+                    vulnerabilities = VulnerabilityOptions(database=task_input.database)
+                    read = msgspec.structs.replace(read, vulnerabilities=vulnerabilities)
+                yield ScanInput(paths=(address,), read=read)
     except (KubekeepError, ValueError, OSError) as error:
         raise TaskError(visible(str(error).strip("'\""))) from error
 

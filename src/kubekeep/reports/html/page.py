@@ -14,26 +14,37 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import jinja2
+import msgspec
 from markupsafe import Markup
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Status
+from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text, visible
 from kubekeep.reports.html import script_data
+from kubekeep.reports.html.vulnerabilities import build_parts
 from kubekeep.reports.shared import content
 from kubekeep.reports.shared.attack_svg import attack_svg
+from kubekeep.reports.shared.vulnerabilities import list_subjects
 from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_input, percent, reason_text
 
 _STATIC: Final = importlib.resources.files(__package__) / "static"
-_SCRIPTS: Final = ("findings.js", "details.js", "table.js", "main.js")
+_SCRIPTS: Final = ("findings.js", "details.js", "table.js", "vulnerabilities.js", "main.js")
+_MAX_IMAGES: Final = 50
+"""Images and SBOMs with a summary; the list that the script shows has the vulnerabilities of all."""
+_MAX_UPGRADES: Final = 15
+_MAX_ROWS: Final = 200
+"""Rows of other tables of an image."""
 _LONGEST: Final = 1000
 """Maximum characters of a text; longer ones are only found in malicious input."""
 
 
 def generate_page(assessment: Assessment) -> Iterator[str]:
     """Yield the page in pieces."""
+    images = build_parts(list_subjects(assessment))
+    assessment = _drop_vulnerabilities(assessment)
     report = content.build_content(assessment)
     style, script = Markup(_style()), Markup(_script())  # noqa: S704 - our own files
     yield from (
@@ -47,11 +58,24 @@ def generate_page(assessment: Assessment) -> Iterator[str]:
             script=script,
             exceptions=_exceptions(report),
             picture=_picture(assessment),
-            script_data=map(Markup, script_data.encode_findings(report)),
+            script_data=map(Markup, script_data.encode_findings(report, images)),
+            images=images,
+            open_vulnerabilities=sum(len(part.open) for part in images),
+            fixable_vulnerabilities=sum(part.fixable for part in images),
+            exploited_vulnerabilities=sum(part.exploited for part in images),
+            max_images=_MAX_IMAGES,
+            max_upgrades=_MAX_UPGRADES,
+            max_rows=_MAX_ROWS,
             position={summary.control.slug: number for number, summary in enumerate(assessment.controls)},
         )
     )
     yield "\n"
+
+
+def _drop_vulnerabilities(assessment: Assessment) -> Assessment:
+    """Return the assessment without the vulnerabilities among its controls, which have their own section."""
+    controls = tuple(summary for summary in assessment.controls if not is_vulnerability(summary.control))
+    return msgspec.structs.replace(assessment, controls=controls)
 
 
 def _picture(assessment: Assessment) -> str:

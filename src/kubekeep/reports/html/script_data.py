@@ -6,7 +6,7 @@ contents of script elements"); therefore every `<` is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Final
 
 from kubekeep.model.exception import AppliedException
@@ -16,6 +16,7 @@ from kubekeep.model.git import Commit
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible
+from kubekeep.reports.html.vulnerabilities import ImagePart, VulnerabilityTables
 from kubekeep.reports.shared.content import ReportContent, describe_source
 from kubekeep.reports.shared.urgency import describe_priority, priority_level, sort_findings
 from kubekeep.reports.shared.wording import describe_fix
@@ -115,11 +116,11 @@ class _Tables:
         yield "texts", self._texts.values or [""]
 
 
-def encode_findings(content: ReportContent) -> Iterator[str]:
+def encode_findings(content: ReportContent, images: Sequence[ImagePart]) -> Iterator[str]:
     """Yield the JSON text in pieces.
 
     An object of lists: `controls` (ID, title, severity number), `frameworks` (name, numbers of its controls),
-    `findings` and the tables of `_Tables`, `texts` last.
+    `findings`, `vulnerabilities` with the tables of `VulnerabilityTables`, and the tables of `_Tables`, `texts` last.
     """
     tables = _Tables()
     summaries = content.assessment.controls
@@ -137,8 +138,14 @@ def encode_findings(content: ReportContent) -> Iterator[str]:
     for row in _rows(content, numbers, tables):
         yield comma + _safe(row)
         comma = ","
+    yield '],"vulnerabilities":['
+    vulnerabilities = VulnerabilityTables(tables.text)
+    comma = ""
+    for row in vulnerabilities.list_rows(images):
+        yield comma + _safe(row)
+        comma = ","
     yield "]"
-    for name, values in tables.dump():
+    for name, values in (*vulnerabilities.dump(), *tables.dump()):
         yield f',"{name}":{_safe(values)}'
     yield "}"
 

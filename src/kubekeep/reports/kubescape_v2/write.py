@@ -2,7 +2,7 @@
 
 Deliberate difference: a control without a resource to evaluate is `skipped` with sub-status `irrelevant`, never
 `passed`. Our additions are placed so that Kubescape's readers ignore them: `location`, `message` and `exception` in
-the entries of `paths`, and the top-level object `kubekeep`. Objects are embedded without their secrets. The parts are
+the entries of `paths`, the top-level object `kubekeep`, and the lists of `vulnerabilities`. Objects are embedded without their secrets. The parts are
 plain values in document order, and those that grow with the input are produced one at a time. No I/O.
 """
 
@@ -20,14 +20,19 @@ from kubekeep.model.attack import PriorityVector
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.enforcement import Enforcement
-from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.git import Commit, GitRepository
-from kubekeep.model.location import Location, Region
 from kubekeep.model.redaction import redact
 from kubekeep.model.resource import Resource, Source
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text
+from kubekeep.reports.kubescape_v2.exceptions import (
+    audit_exceptions,
+    describe_exception,
+    describe_policy,
+    location_entry,
+)
+from kubekeep.reports.kubescape_v2.vulnerabilities import summarise_vulnerabilities
 
 _STATUS: Final = {Status.PASSED: "passed", Status.FAILED: "failed", Status.NOT_EVALUATED: "skipped"}
 _SUB_STATUS: Final = {
@@ -169,7 +174,7 @@ def build_tail(assessment: Assessment, format_name: str, *, audit: bool = False)
     if gaps or assessment.unread:
         entries["scanCoverage"] = _coverage(assessment, gaps)
     if audit:
-        entries["exceptionAudit"] = _audit(assessment)
+        entries["exceptionAudit"] = audit_exceptions(assessment)
     entries["kubekeep"] = _kubekeep_section(assessment)
     return entries
 
@@ -192,7 +197,7 @@ def _summary(assessment: Assessment) -> dict[str, Any]:
         "resourcesSeverityCounters": _severities(by_finding),
         "controlsSeverityCounters": _severities(by_control),
         "ResourceCounters": _counters(assessment.counts),
-        "vulnerabilities": {"mapsSeverityToSummary": {}, "CVEs": [], "packageScores": {}, "images": []},
+        "vulnerabilities": summarise_vulnerabilities(assessment),
         "score": assessment.score,
         "complianceScore": assessment.compliance or 0.0,
     }
@@ -331,7 +336,7 @@ def evidence_details(verdict: Verdict, resource: Resource) -> dict[str, Any]:
     entry: dict[str, Any] = {}
     exceptions = dict.fromkeys(evidence.exception for evidence in verdict.evidence if evidence.exception is not None)
     if exceptions:
-        entry["exception"] = [_policy(exception) for exception in exceptions]
+        entry["exception"] = [describe_policy(exception) for exception in exceptions]
     if resource.related:
         entry["relatedResourcesIDs"] = [related.id for related in resource.related]
     return entry
@@ -347,7 +352,7 @@ def list_paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     if evidence.commit is not None:
         details["lastCommit"] = _commit(evidence.commit)
     if evidence.exception is not None:
-        details["exception"] = _exception(evidence.exception)
+        details["exception"] = describe_exception(evidence.exception)
     has_no_fix = evidence.fix is None and not evidence.delete
     if not evidence.path:
         yield {"fixPath": _NO_FIX, **details}
@@ -521,80 +526,3 @@ def _kubekeep_section(assessment: Assessment) -> dict[str, Any]:
         "notes": list(assessment.notes),
         "unread": list(map(_unread, assessment.unread)),
     }
-
-
-def _policy(exception: AppliedException) -> Any:
-    """Return the exception as the user wrote it, or its known fields if it has no form in Kubescape's format."""
-    return json.loads(exception.text) if exception.text else _exception(exception)
-
-
-def _exception(exception: AppliedException) -> dict[str, Any]:
-    """Return the identifying fields of an exception in Kubescape's names, with our location."""
-    entry: dict[str, Any] = {"name": exception.name, "source": exception.source}
-    if exception.reason:
-        entry["reason"] = exception.reason
-    if exception.expires is not None:
-        entry["expirationDate"] = utc_text(exception.expires)
-    if exception.location is not None:
-        entry["location"] = location_entry(exception.location)
-    return entry
-
-
-def _audit(assessment: Assessment) -> dict[str, Any]:
-    """Return `exceptionAudit`: the use of each exception. Reasons, locations, messages and two statuses are ours."""
-    uses = assessment.exceptions
-    counts = Counter(use.status for use in uses)
-    return {
-        "summary": {
-            "total": len(uses),
-            "active": len(uses) - counts[ExceptionStatus.EXPIRED],
-            "expired": counts[ExceptionStatus.EXPIRED],
-            "matched": counts[ExceptionStatus.MATCHED],
-            "unused": counts[ExceptionStatus.UNUSED],
-            "invalidControl": counts[ExceptionStatus.INVALID_CONTROL],
-            "tooBroad": counts[ExceptionStatus.TOO_BROAD],
-            "invalid": counts[ExceptionStatus.INVALID],
-        },
-        "items": [_use(use) for use in uses],
-        "generated": utc_text(assessment.finished),
-    }
-
-
-def _use(use: ExceptionUse) -> dict[str, Any]:
-    entry: dict[str, Any] = {**_exception(use.exception), "status": use.status, "matchCount": len(use.findings)}
-    optional = {
-        "expired": use.status is ExceptionStatus.EXPIRED,
-        "invalidControls": list(use.unknown_controls),
-        "controlIDs": list(use.controls),
-        "message": use.text,
-    }
-    entry |= {key: value for key, value in optional.items() if value}
-    if use.findings:
-        entry["matchedResources"] = [
-            {
-                "resourceID": finding.resource,
-                "kind": finding.kind,
-                "namespace": finding.namespace,
-                "name": finding.name,
-                "controlID": finding.control,
-                "ruleName": "",
-            }
-            for finding in use.findings
-        ]
-    return entry
-
-
-def location_entry(location: Location) -> dict[str, Any]:
-    """Return a file with its line and column range, and the value that a template inserted there."""
-    entry: dict[str, Any] = {"file": location.file, **_region(location.region)}
-    if location.setting is not None:
-        setting = location.setting
-        entry["setting"] = {"key": setting.key, "file": setting.file, **_region(setting.region)}
-    return entry
-
-
-def _region(region: Region | None) -> dict[str, int]:
-    if region is None:
-        return {}
-    start, end = region.start, region.end
-    return {"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column}

@@ -60,8 +60,8 @@ def _lines(assessment: Assessment) -> Iterator[str]:
     counts = count(assessment.controls)
     extent = f"{words(describe_origin(assessment))}, {count_noun(assessment.counts.total, 'resource')}"
     compliance = f"compliance {percent(assessment.compliance)}, coverage {percent(assessment.coverage)}"
-    if assessment.counts.failed:
-        by_level = count_priorities(assessment.findings)
+    by_level = count_priorities(assessment.findings)
+    if by_level:
         levels = ", ".join(f"{by_level[level]:,} {level.label.lower()}" for level in LEVELS if by_level[level])
         findings = f"{count_noun(by_level.total(), 'finding')} by priority: {levels}"
         yield f"❌ **{count_noun(assessment.counts.failed, 'resource')} failed**: {findings}"

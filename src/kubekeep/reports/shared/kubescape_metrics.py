@@ -11,8 +11,10 @@ from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts
 from kubekeep.model.finding import Status
+from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.resource import Resource
 from kubekeep.reports.shared.metrics import Family, format_labels, sum_by_labels
+from kubekeep.reports.shared.vulnerabilities import iterate_subjects
 
 _RESULTS: Final = {"failed": "failed", "skipped": "were not evaluated", "passed": "passed"}
 """Kubescape's word for each result, and its wording in help texts."""
@@ -20,7 +22,7 @@ _RESULTS: Final = {"failed": "failed", "skipped": "were not evaluated", "passed"
 
 def list_kubescape_families(assessment: Assessment) -> Iterator[Family]:
     """Yield the families of Kubescape."""
-    for families in (_overall, _frameworks, _controls, _resources):
+    for families in (_overall, _frameworks, _controls, _resources, _images):
         yield from families(assessment)
 
 
@@ -28,7 +30,7 @@ def _overall(assessment: Assessment) -> Iterator[Family]:
     compliance = {} if assessment.compliance is None else {"": assessment.compliance}
     yield "kubescape_score", "Compliance of all controls, 100 is best.", compliance
     yield "kubescape_cluster_complianceScore", "Compliance of all controls, 100 is best.", compliance
-    controls = _count_statuses(assessment.controls)
+    controls = _count_statuses(_list_controls(assessment))
     for word, result in _RESULTS.items():
         counts = {"": _count(assessment.counts, word)}
         yield f"kubescape_cluster_count_resources_{word}", f"Resources that {result}.", counts
@@ -62,7 +64,7 @@ def _controls(assessment: Assessment) -> Iterator[Family]:
             format_labels(name=summary.control.title, severity=summary.control.level.label, link=summary.control.link),
             summary,
         )
-        for summary in assessment.controls
+        for summary in _list_controls(assessment)
     ]
     compliance: dict[str, float] = {}
     for labels, summary in labelled:
@@ -85,6 +87,23 @@ def _resources(assessment: Assessment) -> Iterator[Family]:
     yield "kubescape_resource_count_controls_failed", "Controls that the resource failed.", failed
     text = "Controls that were not evaluated for the resource."
     yield "kubescape_resource_count_controls_skipped", text, skipped
+
+
+def _images(assessment: Assessment) -> Iterator[Family]:
+    present: list[tuple[str, float]] = []
+    fixable: list[tuple[str, float]] = []
+    for subject in iterate_subjects(assessment):
+        for entry in subject.open:
+            labels = format_labels(image=subject.reference, severity=entry.severity.label)
+            present.append((labels, 1))
+            fixable.append((labels, int(entry.is_fixable)))
+    yield "kubescape_image_count_cve", "Vulnerabilities of the image by severity.", sum_by_labels(present)
+    text = "Vulnerabilities of the image with a fixed version, by severity."
+    yield "kubescape_image_count_cve_fixable", text, sum_by_labels(fixable)
+
+
+def _list_controls(assessment: Assessment) -> list[ControlSummary]:
+    return [summary for summary in assessment.controls if not is_vulnerability(summary.control)]
 
 
 def _count_statuses(summaries: Iterable[ControlSummary]) -> Counts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.finding import Finding, Status
@@ -28,7 +28,12 @@ def describe_priority(priority: Priority) -> str:
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings, the most urgent first; equally urgent ones keep their order."""
-    return sorted(findings, key=lambda finding: (not finding.has_new, -finding.priority.score, -finding.score))
+    return sorted(findings, key=lambda finding: order_findings((finding,)))
+
+
+def order_findings(findings: Sequence[Finding]) -> tuple[bool, float, float]:
+    """Return the sort key of findings that are shown together: that of the most urgent one."""
+    return min((not finding.has_new, -finding.priority.score, -finding.score) for finding in findings)
 
 
 def top_priorities(assessment: Assessment) -> dict[str, Priority]:

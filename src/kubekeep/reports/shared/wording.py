@@ -12,6 +12,7 @@ from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Cause, Evidence, Reason
+from kubekeep.model.known_vulnerability import is_package_version
 from kubekeep.model.location import Location, has_path, parse_path, value_at
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
@@ -34,7 +35,12 @@ _CLUSTER_GAP_CAUSES: Final[dict[Cause | None, str]] = {
 
 
 def describe_change(evidence: Evidence) -> str:
-    """Return the change to make with its message: `set spec.hostPID to false (message)`."""
+    """Return the change to make with its message: `set spec.hostPID to false (message)`.
+
+    The message of a vulnerability is complete: `openssl 3.0.1: fixed in 3.0.2`.
+    """
+    if evidence.note and is_package_version(evidence.path):
+        return evidence.note
     path = evidence.path or "the whole resource"
     if evidence.fix is not None:
         text = f"set {path} to {evidence.fix}"
@@ -46,8 +52,10 @@ def describe_change(evidence: Evidence) -> str:
 def describe_fix(evidence: Evidence, resource: Resource) -> str:
     """Return the change to make without its message: `set spec.hostPID to false`, or `add ...` if the field is unset.
 
-    A path into a related resource names that resource instead of its index.
+    A path into a related resource names that resource instead of its index. A package with a vulnerability is upgraded.
     """
+    if is_package_version(evidence.path):
+        return "review the package" if evidence.fix is None else f"upgrade to {json.loads(evidence.fix)}"
     path = _display_path(evidence.path, resource)
     if resource.kind == "Dockerfile" and (evidence.delete or evidence.fix is not None):
         # A word of a Dockerfile says more than its path; a report without names has no words.

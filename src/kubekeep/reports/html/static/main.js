@@ -30,7 +30,7 @@ function draw() {
   const page = Math.min(Math.max(1, Number(view.page) || 1), pages);
   view.page = String(page);
   drawTable(rows, page, view, draw);
-  drawPages(pages, page, (target) => {
+  drawPages("pages", pages, page, (target) => {
     updateView({ page: String(target) });
     byId("findings").scrollIntoView();
   });
@@ -174,10 +174,12 @@ function addPrintListeners() {
     unfolded = [...document.querySelectorAll("details:is(.path, .gap):not([open])")];
     for (const details of unfolded) details.open = true;
     if (byId("print")) drawPrint(filterFindings(view), isFiltered());
+    if (byId("v-print")) printVulnerabilities();
   });
   addEventListener("afterprint", () => {
     for (const details of unfolded) details.open = false;
     byId("print")?.replaceChildren();
+    byId("v-print")?.replaceChildren();
   });
 }
 
@@ -222,6 +224,7 @@ function linkControls() {
 
 function start() {
   addPrintListeners();
+  startVulnerabilities();
   if (byId("controls-list")) {
     byId("controls-tools").hidden = false;
     byId("controls-tools").addEventListener("input", filterControls);

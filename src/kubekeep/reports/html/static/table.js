@@ -111,9 +111,9 @@ function toggle(row, finding, button) {
   }
 }
 
-/** @param {number} pages @param {number} page @param {(page: number) => void} openPage */
-function drawPages(pages, page, openPage) {
-  const box = document.getElementById("pages");
+/** @param {string} id of the element @param {number} pages @param {number} page @param {(page: number) => void} openPage */
+function drawPages(id, pages, page, openPage) {
+  const box = document.getElementById(id);
   box.hidden = pages <= 1;
   const step = (text, target) => {
     const button = element("button", { type: "button", disabled: target < 1 || target > pages }, text);

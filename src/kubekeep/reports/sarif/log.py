@@ -1,4 +1,4 @@
-"""SARIF 2.1.0 (OASIS), for code scanning and editors: one result per failed control and resource.
+"""The log of SARIF: one result per failed control and resource, and per vulnerability and package.
 
 The location of a result is the exact source region; further evidence follows as related locations. A result has a
 fix only if exact edits are known. Excepted evidence is a separate result with suppressions. Results are encoded one
@@ -12,26 +12,38 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, TextIO
-from urllib.parse import quote, quote_from_bytes
+from urllib.parse import quote
 
 from kubekeep.model.assessment import Assessment, UnreadInput
 from kubekeep.model.comparison import FindingChange
 from kubekeep.model.control import Control
-from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Evidence, Finding
-from kubekeep.model.fingerprint import Identity
 from kubekeep.model.git import GitRepository
-from kubekeep.model.location import Location, Region
-from kubekeep.model.priority import Priority
+from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import json_text, utc_text, visible
-from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
+from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.sarif.parts import (
+    ROOT,
+    describe_artifact,
+    describe_logical,
+    describe_physical,
+    describe_place,
+    describe_priority,
+    describe_region,
+    describe_resource,
+    describe_suppression,
+    format_full_name,
+    quote_path,
+)
+from kubekeep.reports.sarif.vulnerabilities import describe_rule, group_vulnerabilities, list_results
 from kubekeep.reports.shared.findings import framework_names_by_control
+from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, get_repository
 from kubekeep.reports.shared.wording import describe_change, reason_text
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
-_ROOT: Final = "SRCROOT"
+_IMAGE: Final = "ContainerImage"
 _HOME: Final = "https://kubekeep.io"
 
 
@@ -39,12 +51,15 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     """Write a log with one run as one line of JSON with a final line feed."""
     failures, excepted = assessment.group_findings(), assessment.group_excepted_findings()
     reported = _list_reported(assessment, failures.keys() | excepted.keys())
-    results = itertools.chain(_results(reported, failures, excepted), _resolved_results(assessment, reported))
+    vulnerabilities = group_vulnerabilities(assessment)
+    results = itertools.chain(
+        _results(reported, failures, excepted, vulnerabilities), _resolved_results(assessment, reported)
+    )
     run = {
-        "tool": {"driver": _driver(assessment, reported)},
+        "tool": {"driver": _driver(assessment, reported, vulnerabilities)},
         "automationDetails": {"id": _categorise(assessment)},
         "invocations": [_invocation(assessment)],
-        "originalUriBaseIds": {_ROOT: {"uri": f"file://{_quoted(assessment.target.base.rstrip('/'))}/"}},
+        "originalUriBaseIds": {ROOT: {"uri": f"file://{quote_path(assessment.target.base.rstrip('/'))}/"}},
         "columnKind": "unicodeCodePoints",
         **_provenance(assessment.repository),
     }
@@ -79,19 +94,32 @@ def _list_reported(assessment: Assessment, slugs: AbstractSet[str]) -> dict[str,
 
 
 def _categorise(assessment: Assessment) -> str:
-    """Return the category of the run (§3.17): runs with the same frameworks replace each other in code scanning."""
+    """Return the category of the run (§3.17): runs with the same category replace each other in code scanning.
+
+    It consists of the frameworks, and of the repository in a scan of one image.
+    """
     names = [summary.framework.slug for summary in assessment.frameworks]
-    return f"kubekeep/{'+'.join(names) or 'controls'}/"
+    images = {
+        get_repository(result.resource.name) if result.resource.kind == _IMAGE else "" for result in assessment.results
+    }
+    image = f"{images.pop()}/" if len(images) == 1 and "" not in images else ""
+    return f"kubekeep/{'+'.join(names) or 'controls'}/{image}"
 
 
-def _driver(assessment: Assessment, reported: Mapping[str, int]) -> dict[str, Any]:
+def _driver(
+    assessment: Assessment,
+    reported: Mapping[str, int],
+    vulnerabilities: Mapping[str, Sequence[ReportedVulnerability]],
+) -> dict[str, Any]:
     frameworks = framework_names_by_control(assessment)
     return {
         "name": "kubekeep",
         "informationUri": _HOME,
         "version": assessment.version,
         "rules": [
-            _rule(summary.control, frameworks.get(summary.control.slug, []))
+            describe_rule(entries)
+            if (entries := vulnerabilities.get(summary.control.slug))
+            else _rule(summary.control, frameworks.get(summary.control.slug, []))
             for summary in assessment.controls
             if summary.control.slug in reported
         ],
@@ -162,19 +190,25 @@ def _unread(unread: UnreadInput) -> dict[str, Any]:
     return {
         "level": "error",
         "message": {"text": visible(unread.message)},
-        "locations": [{"physicalLocation": _physical(unread.location)}],
+        "locations": [{"physicalLocation": describe_physical(unread.location)}],
     }
 
 
 def _results(
-    reported: Mapping[str, int], failures: Mapping[str, list[Finding]], excepted: Mapping[str, list[Finding]]
+    reported: Mapping[str, int],
+    failures: Mapping[str, list[Finding]],
+    excepted: Mapping[str, list[Finding]],
+    vulnerabilities: Mapping[str, Sequence[ReportedVulnerability]],
 ) -> Iterator[dict[str, Any]]:
     id_counts: Counter[str] = Counter()
     for slug, index in reported.items():
+        if entries := vulnerabilities.get(slug):
+            yield from list_results(entries, index, id_counts)
+            continue
         for finding in failures.get(slug, ()):
             yield _result(finding, index, id_counts)
         for finding in excepted.get(slug, ()):
-            suppressions = [_suppression(exception) for exception in finding.suppressions]
+            suppressions = [describe_suppression(exception) for exception in finding.suppressions]
             yield {**_result(finding, index, id_counts), "suppressions": suppressions}
 
 
@@ -197,35 +231,13 @@ def _result(finding: Finding, index: int, id_counts: Counter[str]) -> dict[str, 
         "partialFingerprints": {"kubekeepFinding/v2": _fingerprint(finding, id_counts)},
     }
     if finding.priority.level:
-        entry["properties"] = _priority(finding.priority)
+        entry["properties"] = describe_priority(finding.priority)
     if state := _baseline_state(finding):
         entry["baselineState"] = state
-    if related := list(_related(locations)):
+    if related := list(_related(resource, locations)):
         entry["relatedLocations"] = [{"id": number, **location} for number, location in enumerate(related, start=1)]
     if fix := _fix(finding):
         entry["fixes"] = [fix]
-    return entry
-
-
-def _priority(priority: Priority) -> dict[str, Any]:
-    """Return the priority as properties; `level` and `security-severity` follow from the severity."""
-    entry: dict[str, Any] = {"priority": priority.level.label, "priorityScore": priority.score}
-    if reasons := [visible(reason) for reason in (priority.step, *priority.reasons) if reason]:
-        entry["priorityReasons"] = reasons
-    return entry
-
-
-def _suppression(exception: AppliedException) -> dict[str, Any]:
-    """Return a suppression (§3.35): `inSource` for a comment or annotation, else `external`."""
-    is_in_source = exception.source in {ExceptionSource.ANNOTATION, ExceptionSource.COMMENT}
-    until = f"until {utc_text(exception.expires)}" if exception.expires is not None else ""
-    entry: dict[str, Any] = {
-        "kind": "inSource" if is_in_source else "external",
-        "status": "accepted",
-        "justification": visible("; ".join(filter(None, (exception.reason or exception.name, until)))),
-    }
-    if exception.location is not None:
-        entry["location"] = {"physicalLocation": _physical(exception.location)}
     return entry
 
 
@@ -236,9 +248,9 @@ def _fix(finding: Finding) -> dict[str, Any] | None:
         return None
     changes = [
         {
-            "artifactLocation": _artifact(file),
+            "artifactLocation": describe_artifact(file),
             "replacements": [
-                {"deletedRegion": _region(edit.region), "insertedContent": {"text": edit.text}}
+                {"deletedRegion": describe_region(edit.region), "insertedContent": {"text": edit.text}}
                 for edit in edits
                 if edit.file == file
             ],
@@ -251,57 +263,21 @@ def _fix(finding: Finding) -> dict[str, Any] | None:
     return {"description": {"text": visible(text)}, "artifactChanges": changes}
 
 
-def _related(locations: Sequence[tuple[Evidence, Location]]) -> Iterator[dict[str, Any]]:
+def _related(resource: Resource, locations: Sequence[tuple[Evidence, Location]]) -> Iterator[dict[str, Any]]:
     """Yield all locations after the first, and the locations of values that templates insert."""
     for number, (evidence, location) in enumerate(locations):
         if number:
-            yield {"physicalLocation": _physical(location), "message": {"text": visible(describe_change(evidence))}}
+            place = describe_place(resource, location)
+            yield {"physicalLocation": place, "message": {"text": visible(describe_change(evidence))}}
         if location.setting is not None and location.setting.region is not None:
             setting = location.setting
-            inserted = _physical(Location(setting.file, setting.region))
+            inserted = describe_physical(Location(setting.file, setting.region))
             yield {"physicalLocation": inserted, "message": {"text": visible(f"set by {setting.key}")}}
 
 
 def _build_location(resource: Resource, location: Location | None) -> dict[str, Any]:
-    logical = _logical(resource.name, _full_name(Identity.from_resource(resource)))
-    entry: dict[str, Any] = {} if location is None else {"physicalLocation": _physical(location)}
-    return entry | {"logicalLocations": [logical]}
-
-
-def _full_name(identity: Identity) -> str:
-    return f"{f'{identity.namespace}/' if identity.namespace else ''}{identity.kind}/{identity.name}"
-
-
-def _logical(name: str, full_name: str) -> dict[str, str]:
-    return {"name": name, "fullyQualifiedName": full_name, "kind": "resource"}
-
-
-def _physical(location: Location) -> dict[str, Any]:
-    entry: dict[str, Any] = {"artifactLocation": _artifact(location.file)}
-    if location.region is not None:
-        entry["region"] = _region(location.region)
-    return entry
-
-
-def _region(region: Region) -> dict[str, int]:
-    start, end = region.start, region.end
-    return {"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column}
-
-
-def _artifact(path: str) -> dict[str, str]:
-    """Return an artifactLocation (§3.4): relative to the folder of the scan, or absolute for files outside it."""
-    if path.startswith("/"):
-        return {"uri": f"file://{_quoted(path)}"}
-    return {"uri": _quoted(path), "uriBaseId": _ROOT}
-
-
-def _quoted(path: str) -> str:
-    """Return the path percent-encoded (RFC 3986); bytes of a file name that is not UTF-8 are kept."""
-    try:
-        raw = path.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raw = path.encode("utf-8", "replace")
-    return quote_from_bytes(raw)
+    entry: dict[str, Any] = {} if location is None else {"physicalLocation": describe_place(resource, location)}
+    return entry | {"logicalLocations": [describe_resource(resource)]}
 
 
 def _message(finding: Finding) -> str:
@@ -346,7 +322,7 @@ def _resolved_results(assessment: Assessment, reported: Mapping[str, int]) -> It
     }
     for number, identity, file, _ in sorted(findings):
         index, control = index_by_id[number]
-        entry: dict[str, Any] = {} if not file else {"physicalLocation": _physical(Location(file))}
+        entry: dict[str, Any] = {} if not file else {"physicalLocation": describe_physical(Location(file))}
         yield {
             "ruleId": number,
             "ruleIndex": index,
@@ -354,15 +330,5 @@ def _resolved_results(assessment: Assessment, reported: Mapping[str, int]) -> It
             "level": "none",
             "baselineState": "absent",
             "message": {"text": visible(f"{control.title}: {identity}")},
-            "locations": [entry | {"logicalLocations": [_logical(identity.name, _full_name(identity))]}],
+            "locations": [entry | {"logicalLocations": [describe_logical(identity.name, format_full_name(identity))]}],
         }
-
-
-FORMAT: Final = ReportFormat(
-    name="sarif",
-    extension=".sarif",
-    media_type="application/sarif+json",
-    description="SARIF 2.1.0, for code scanning and editors",
-    render=render,
-    extras=frozenset({Extra.EDITS, Extra.REPOSITORY, Extra.CONTEXT}),
-)

@@ -1,0 +1,218 @@
+"""Content of the section on vulnerabilities: a summary of each image and SBOM, and rows for the script of the page.
+
+Computes no advice: upgrades come from the document of the image, or from packages with exactly one fixed version.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from kubekeep.model.severity import Severity
+from kubekeep.reports.shared.content import LEVELS
+from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject
+from kubekeep.reports.shared.vulnerability_text import (
+    describe_exploitation,
+    describe_record,
+    describe_status,
+    describe_step,
+    link_to,
+)
+
+K = TypeVar("K", bound=Hashable)
+_DESCRIPTION: Final = 600
+"""Characters of a description; its links lead to the whole text."""
+_LINKS: Final = 6
+_LINK: Final = re.compile(r"https?://[^\s]+\Z")
+_NO_LAYER: Final = -1
+_NO_SCORE: Final = -1
+"""Score of a vulnerability that has only a word."""
+
+
+class UpgradeRow(msgspec.Struct, frozen=True):
+    """An upgrade with the vulnerabilities that it fixes; `remaining` is the number that it does not fix."""
+
+    level: Severity
+    is_exploited: bool
+    package: str
+    version: str
+    fixed_version: str
+    ids: tuple[str, ...]
+    remaining: int
+
+    @property
+    def order(self) -> tuple[bool, int, int, str]:
+        """Sort key: exploited ones first, then the most urgent, then those that fix most."""
+        return not self.is_exploited, -self.level, -len(self.ids), self.package
+
+
+class LayerRow(msgspec.Struct, frozen=True):
+    """A layer with the instruction that made it and the numbers of its open vulnerabilities, worst severity first."""
+
+    digest: str
+    instruction: str
+    counts: tuple[int, ...]
+
+
+class ImagePart(msgspec.Struct, frozen=True):
+    """An image or SBOM with figures of its open vulnerabilities. counts: by severity, worst first."""
+
+    subject: VulnerableSubject
+    open: tuple[ReportedVulnerability, ...]
+    excepted: tuple[ReportedVulnerability, ...]
+    counts: tuple[tuple[Severity, int], ...]
+    fixable: int
+    exploited: int
+    upgrades: tuple[UpgradeRow, ...]
+    layers: tuple[LayerRow, ...]
+
+
+def build_parts(subjects: Iterable[VulnerableSubject]) -> tuple[ImagePart, ...]:
+    """Return the parts, the one with the most urgent vulnerabilities first."""
+    parts = [_build_part(subject) for subject in subjects]
+    return tuple(sorted(parts, key=lambda part: ([-count for _, count in part.counts], part.subject.reference)))
+
+
+def _build_part(subject: VulnerableSubject) -> ImagePart:
+    entries = subject.open
+    counts = Counter(entry.severity for entry in entries)
+    return ImagePart(
+        subject=subject,
+        open=entries,
+        excepted=subject.excepted,
+        counts=tuple((level, counts[level]) for level in LEVELS),
+        fixable=sum(entry.is_fixable for entry in entries),
+        exploited=sum(bool(entry.known_exploited) for entry in entries),
+        upgrades=tuple(sorted(_list_upgrades(subject, entries), key=lambda row: row.order)),
+        layers=tuple(_list_layers(subject, entries)),
+    )
+
+
+def _list_upgrades(subject: VulnerableSubject, entries: Sequence[ReportedVulnerability]) -> Iterator[UpgradeRow]:
+    """Yield the upgrades that the document advises, else those of packages with exactly one fixed version."""
+    by_id = _group(entries, lambda entry: entry.id)
+    for upgrade in subject.upgrades:
+        # The same vulnerability may affect other packages, with versions of their own.
+        named = [entry for name in upgrade.fixes for entry in by_id.get(name, ())]
+        if fixed := [entry for entry in named if entry.version == upgrade.version] or named:
+            yield _create_row(upgrade.package, upgrade.version, upgrade.fixed_version, fixed, len(upgrade.remaining))
+    by_package = _group(() if subject.upgrades else entries, lambda entry: (entry.package, entry.version))
+    for (package, version), group in by_package.items():
+        fixed = [entry for entry in group if entry.fixed_version]
+        if len({entry.fixed_version for entry in fixed}) == 1:
+            yield _create_row(package, version, fixed[0].fixed_version, fixed, len(group) - len(fixed))
+
+
+def _group(
+    entries: Iterable[ReportedVulnerability], key: Callable[[ReportedVulnerability], K]
+) -> dict[K, list[ReportedVulnerability]]:
+    groups: dict[K, list[ReportedVulnerability]] = {}
+    for entry in entries:
+        groups.setdefault(key(entry), []).append(entry)
+    return groups
+
+
+def _create_row(
+    package: str, version: str, fixed_version: str, fixed: Sequence[ReportedVulnerability], remaining: int
+) -> UpgradeRow:
+    return UpgradeRow(
+        level=max(entry.priority.level or entry.severity for entry in fixed),
+        is_exploited=any(entry.known_exploited for entry in fixed),
+        package=package,
+        version=version,
+        fixed_version=fixed_version,
+        ids=tuple(dict.fromkeys(entry.id for entry in fixed)),
+        remaining=remaining,
+    )
+
+
+def _list_layers(subject: VulnerableSubject, entries: Iterable[ReportedVulnerability]) -> Iterator[LayerRow]:
+    """Yield the layers with open vulnerabilities in the order of the image."""
+    by_layer: dict[str, Counter[Severity]] = {}
+    for entry in entries:
+        by_layer.setdefault(entry.layer, Counter())[entry.severity] += 1
+    for digest in _list_digests(subject):
+        if digest in by_layer:
+            counts = tuple(by_layer[digest][level] for level in LEVELS)
+            yield LayerRow(digest, subject.layers.get(digest, ""), counts)
+
+
+def _list_digests(subject: VulnerableSubject) -> list[str]:
+    """Return the digests of layers, those of the history first, without packages that belong to none."""
+    others = sorted({entry.layer for entry in subject.vulnerabilities} - subject.layers.keys() - {""})
+    return [*subject.layers, *others]
+
+
+class VulnerabilityTables:
+    """Tables of the script data about vulnerabilities; `text` returns the number of a text in the table of texts."""
+
+    def __init__(self, text: Callable[[str], int]) -> None:
+        self._text = text
+        self._packages: dict[tuple[Any, ...], int] = {}
+        self._advisories: dict[tuple[Any, ...], int] = {}
+        self._images: list[list[Any]] = []
+
+    def list_rows(self, parts: Iterable[ImagePart]) -> Iterator[list[Any]]:
+        """Yield a row for each open vulnerability.
+
+        Package, advisory, fixed version, next step, level and score of the priority, reason, evidence, notes and status of
+        the VEX statement.
+        """
+        for part in parts:
+            digests = _list_digests(part.subject)
+            layers = [[self._text(part.subject.layers.get(digest, "")), self._text(digest)] for digest in digests]
+            self._images.append([self._text(part.subject.reference), layers])
+            numbers = {digest: number for number, digest in enumerate(digests)}
+            for entry in part.open:
+                yield self._describe(entry, numbers.get(entry.layer, _NO_LAYER))
+
+    def dump(self) -> Iterator[tuple[str, list[Any]]]:
+        """Yield each table with its name."""
+        yield "packages", [list(row) for row in self._packages]
+        yield (
+            "advisories",
+            [[list(cell) if isinstance(cell, tuple) else cell for cell in row] for row in self._advisories],
+        )
+        yield "images", self._images
+
+    def _describe(self, entry: ReportedVulnerability, layer: int) -> list[Any]:
+        text = self._text
+        texts = (entry.package, entry.version, entry.package_type, entry.purl, entry.path)
+        package = (len(self._images) - 1, *map(text, texts), layer)
+        level = entry.priority.level or entry.severity
+        return [
+            self._packages.setdefault(package, len(self._packages)),
+            self._advisories.setdefault(self._describe_advisory(entry), len(self._advisories)),
+            text(entry.fixed_version),
+            text(describe_step(entry)),
+            int(level),
+            entry.priority.score,
+            text(", ".join(entry.priority.reasons)),
+            [text(describe_record(record)) for record in entry.records],
+            [text(note) for note in entry.notes],
+            text(describe_status(entry)),
+        ]
+
+    def _describe_advisory(self, entry: ReportedVulnerability) -> tuple[Any, ...]:
+        """Return identifier, title, description, severity, score, vector, exploitation, exploited, aliases and links."""
+        text = self._text
+        description = entry.description
+        if len(description) > _DESCRIPTION:
+            description = f"{description[:_DESCRIPTION]}…"
+        links = (link for link in (link_to(entry.id), *entry.references) if _LINK.match(link))
+        return (
+            text(entry.id),
+            text(entry.title),
+            text(" ".join(description.split())),
+            int(entry.severity),
+            _NO_SCORE if entry.score is None else entry.score,
+            text(entry.vector),
+            text(describe_exploitation(entry)),
+            int(bool(entry.known_exploited)),
+            tuple(map(text, entry.aliases)),
+            tuple([text(link) for link in list(dict.fromkeys(links))[:_LINKS]]),
+        )

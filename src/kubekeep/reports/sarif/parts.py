@@ -1,0 +1,100 @@
+"""Parts of a SARIF log that results of all kinds share: locations, suppressions and priorities. Writes nothing."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import quote_from_bytes
+
+from kubekeep.model.exception import AppliedException, ExceptionSource
+from kubekeep.model.fingerprint import Identity
+from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.priority import Priority
+from kubekeep.model.resource import Resource
+from kubekeep.model.text import utc_text, visible
+from kubekeep.reports.shared.vulnerabilities import get_repository
+
+ROOT: Final = "SRCROOT"
+"""The base of relative paths: the folder of the scan."""
+_IMAGES: Final = "image.kubekeep.io"
+_FIRST: Final = Region(Position(1, 1), Position(1, 1))
+
+
+def describe_priority(priority: Priority) -> dict[str, Any]:
+    """Return the priority as properties; `level` and `security-severity` follow from the severity."""
+    entry: dict[str, Any] = {"priority": priority.level.label, "priorityScore": priority.score}
+    if reasons := [visible(reason) for reason in (priority.step, *priority.reasons) if reason]:
+        entry["priorityReasons"] = reasons
+    return entry
+
+
+def describe_suppression(exception: AppliedException) -> dict[str, Any]:
+    """Return a suppression (§3.35): `inSource` for a comment or annotation, else `external`."""
+    is_in_source = exception.source in {ExceptionSource.ANNOTATION, ExceptionSource.COMMENT}
+    until = f"until {utc_text(exception.expires)}" if exception.expires is not None else ""
+    entry: dict[str, Any] = {
+        "kind": "inSource" if is_in_source else "external",
+        "status": "accepted",
+        "justification": visible("; ".join(filter(None, (exception.reason or exception.name, until)))),
+    }
+    if exception.location is not None:
+        entry["location"] = {"physicalLocation": describe_physical(exception.location)}
+    return entry
+
+
+def format_full_name(identity: Identity) -> str:
+    """Return the qualified name of a resource: `shop/Deployment/web`."""
+    return f"{f'{identity.namespace}/' if identity.namespace else ''}{identity.kind}/{identity.name}"
+
+
+def describe_resource(resource: Resource) -> dict[str, str]:
+    """Return the logical location (§3.33) of a resource."""
+    return describe_logical(resource.name, format_full_name(Identity.from_resource(resource)))
+
+
+def describe_logical(name: str, full_name: str, kind: str = "resource") -> dict[str, str]:
+    """Return a logical location (§3.33)."""
+    return {"name": name, "fullyQualifiedName": full_name, "kind": kind}
+
+
+def describe_place(resource: Resource, location: Location) -> dict[str, Any]:
+    """Return the physical location of evidence on a resource.
+
+    A file in an image is `REPOSITORY/PATH`, without tag and digest, because code scanning tracks alerts by their paths. It
+    has a region, which code scanning requires.
+    """
+    if resource.group != _IMAGES or resource.source is None:
+        return describe_physical(location)
+    reference, file = resource.source.path, location.file
+    if file == reference or file.startswith(f"{reference}!"):
+        file = f"{get_repository(reference)}{file.removeprefix(reference).removeprefix('!')}"
+    return describe_physical(Location(file, location.region or _FIRST))
+
+
+def describe_physical(location: Location) -> dict[str, Any]:
+    """Return a physical location (§3.29)."""
+    entry: dict[str, Any] = {"artifactLocation": describe_artifact(location.file)}
+    if location.region is not None:
+        entry["region"] = describe_region(location.region)
+    return entry
+
+
+def describe_region(region: Region) -> dict[str, int]:
+    """Return a region (§3.30)."""
+    start, end = region.start, region.end
+    return {"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column}
+
+
+def describe_artifact(path: str) -> dict[str, str]:
+    """Return an artifactLocation (§3.4): relative to the folder of the scan, or absolute for files outside it."""
+    if path.startswith("/"):
+        return {"uri": f"file://{quote_path(path)}"}
+    return {"uri": quote_path(path), "uriBaseId": ROOT}
+
+
+def quote_path(path: str) -> str:
+    """Return the path percent-encoded (RFC 3986); bytes of a file name that is not UTF-8 are kept."""
+    try:
+        raw = path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = path.encode("utf-8", "replace")
+    return quote_from_bytes(raw)

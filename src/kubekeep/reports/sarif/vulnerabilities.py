@@ -1,0 +1,167 @@
+"""Rules and results of vulnerabilities in a SARIF log: one rule per vulnerability, one result per affected package.
+
+GitHub reads the CVSS score (`security-severity`) and the tags of a rule. Fingerprints are independent of the tag of the image
+and of the version of the package, so that an alert stays the same until the package is fixed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.comparison import FindingChange
+from kubekeep.model.location import Location
+from kubekeep.model.severity import Severity, sarif_level
+from kubekeep.model.text import visible
+from kubekeep.reports.sarif.parts import (
+    describe_logical,
+    describe_place,
+    describe_priority,
+    describe_resource,
+    describe_suppression,
+)
+from kubekeep.reports.shared.findings import cut
+from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, iterate_subjects
+from kubekeep.reports.shared.vulnerability_text import (
+    describe_exploitation,
+    describe_record,
+    describe_vulnerability,
+    link_to,
+    recommend,
+)
+from kubekeep.reports.shared.wording import escape_markdown
+
+_DESCRIPTION: Final = 1000
+"""Characters of a description that GitHub shows."""
+_ROWS: Final = 50
+"""Maximum number of packages in the help of a rule."""
+_LONGEST_CELL: Final = 200
+
+
+def group_vulnerabilities(assessment: Assessment) -> dict[str, list[ReportedVulnerability]]:
+    """Return the vulnerabilities of all images and SBOMs by slug of the control in their place."""
+    groups: dict[str, list[ReportedVulnerability]] = {}
+    for subject in iterate_subjects(assessment):
+        for entry in subject.vulnerabilities:
+            groups.setdefault(entry.control.slug, []).append(entry)
+    return groups
+
+
+def describe_rule(entries: Sequence[ReportedVulnerability]) -> dict[str, Any]:
+    """Return the reportingDescriptor (§3.49) of the vulnerability of all these packages."""
+    first = max(entries, key=lambda entry: (entry.severity, entry.score or 0.0))
+    weaknesses = dict.fromkeys(weakness for entry in entries for weakness in entry.weaknesses)
+    title = f"{first.id}: {first.title}"
+    properties: dict[str, Any] = {"precision": "high"}
+    if first.severity is not Severity.UNKNOWN:
+        properties["security-severity"] = f"{_score(first):.1f}"
+    tags = ["security", "vulnerability", *(f"external/cwe/{weakness.lower()}" for weakness in weaknesses)]
+    return {
+        "id": first.id,
+        "name": "KnownVulnerability",
+        "shortDescription": {"text": visible(title)},
+        "fullDescription": {"text": cut(first.description.strip() or title, _DESCRIPTION)},
+        "help": {"text": _help(entries), "markdown": _markdown(first, entries)},
+        "helpUri": link_to(first.id),
+        "defaultConfiguration": {"level": sarif_level(_score(first))},
+        "properties": properties | {"tags": tags},
+    }
+
+
+def list_results(
+    entries: Iterable[ReportedVulnerability], index: int, id_counts: Counter[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield the results (§3.27) of a rule with this index; `id_counts` keeps fingerprints unique in the log."""
+    for entry in entries:
+        id_counts[entry.fingerprint] += 1
+        yield _describe_result(entry, index, f"{entry.fingerprint}:{id_counts[entry.fingerprint]}")
+
+
+def _describe_result(entry: ReportedVulnerability, index: int, fingerprint: str) -> dict[str, Any]:
+    resource = entry.resource
+    location = entry.evidence.location or resource.locate(()) or Location(resource.name)
+    logical = describe_logical(entry.package, entry.purl or entry.package, "package")
+    result: dict[str, Any] = {
+        "ruleId": entry.id,
+        "ruleIndex": index,
+        "kind": "fail",
+        "level": sarif_level(_score(entry)),
+        "message": {"text": _describe_message(entry)},
+        "locations": [
+            {
+                "physicalLocation": describe_place(resource, location),
+                "logicalLocations": [logical, describe_resource(resource)],
+            }
+        ],
+        "partialFingerprints": {"kubekeepVulnerability/v1": fingerprint},
+        "properties": describe_priority(entry.priority) | _describe_facts(entry),
+    }
+    if entry.evidence.change is not None:
+        result["baselineState"] = "new" if entry.evidence.change is FindingChange.NEW else "unchanged"
+    if entry.exception is not None:
+        result["suppressions"] = [describe_suppression(entry.exception)]
+    return result
+
+
+def _describe_message(entry: ReportedVulnerability) -> str:
+    lines = [
+        describe_vulnerability(entry),
+        f"Image or SBOM: {entry.resource.name}",
+        *(f"Compared: {describe_record(record)}" for record in entry.records),
+        f"Exploitation: {exploitation}" if (exploitation := describe_exploitation(entry)) else "",
+        *entry.notes,
+    ]
+    return "\n".join(visible(line) for line in lines if line)
+
+
+def _describe_facts(entry: ReportedVulnerability) -> dict[str, Any]:
+    facts = {
+        "purl": entry.purl,
+        "installedVersion": entry.version,
+        "fixedVersion": entry.fixed_version,
+        "path": entry.path,
+        "layer": entry.layer,
+        "cvssVector": entry.vector,
+        "knownExploited": entry.known_exploited,
+        "epss": entry.epss,
+        "aliases": list(entry.aliases),
+    }
+    return {key: value for key, value in facts.items() if value}
+
+
+def _score(entry: ReportedVulnerability) -> float:
+    """Return the CVSS score, or the lowest one of the severity."""
+    return entry.control.severity if entry.score is None else entry.score
+
+
+def _help(entries: Iterable[ReportedVulnerability]) -> str:
+    return "\n".join(dict.fromkeys(visible(recommend(entry)) for entry in entries))
+
+
+def _markdown(first: ReportedVulnerability, entries: Sequence[ReportedVulnerability]) -> str:
+    """Return a table of the affected packages, and links. All texts come from advisories and images."""
+    rows = list(dict.fromkeys(_describe_row(entry) for entry in entries))
+    links = [link for link in (link_to(first.id), *first.references) if link.startswith(("https://", "http://"))]
+    parts = [
+        f"**{_cell(first.title)}** ({first.severity.label}, {_cell(first.id)})",
+        "| package | installed | fixed | file |\n| --- | --- | --- | --- |\n" + "\n".join(rows[:_ROWS]),
+        f"and {len(rows) - _ROWS} more" if len(rows) > _ROWS else "",
+        "### See also\n\n" + "\n".join(f"- <{link}>" for link in dict.fromkeys(links) if _is_plain(link)),
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def _describe_row(entry: ReportedVulnerability) -> str:
+    cells = (entry.package, entry.version, entry.fixed_version or "none known", entry.path)
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    return escape_markdown(text, _LONGEST_CELL)
+
+
+def _is_plain(link: str) -> bool:
+    """Return True for a link without characters that end an autolink of Markdown."""
+    return not any(character in "<> " or not character.isprintable() for character in link)

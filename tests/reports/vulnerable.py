@@ -1,0 +1,76 @@
+"""An assessment of an image and an SBOM with vulnerabilities of several kinds, made of real advisories.
+
+The image has an exploited vulnerability in a package of the distribution and in one of Python, one without a fix, one
+without a severity, one that a VEX statement covers, one under investigation, an advisory about two CVEs, and a package that
+was not assessed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kubekeep.library.load import builtin
+from kubekeep.model.assessment import Assessment, ResourceResult, Target, UnreadInput
+from kubekeep.model.location import Location
+from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.posture.known_vulnerabilities import VulnerabilityEvaluator, add_known_vulnerabilities
+from kubekeep.posture.select import Selection
+from kubekeep.sources.images.document import FILE_TYPE, ImageLocations
+from kubekeep.usecases.assemble import EvaluationFacts, assemble
+
+ASSETS = Path(__file__).parent / "assets"
+BASE = "/srv/shop"
+_SBOM = FileType("sbom", "SBOM", fixed_files=("",))
+
+
+def read_image() -> dict[str, Any]:
+    """Return the document of the image."""
+    return _read("vulnerable-image.json")
+
+
+def assess_vulnerable(*documents: dict[str, Any]) -> Assessment:
+    """Return the assessment of documents of images and SBOMs; of the committed ones by default."""
+    resources = [
+        _create_resource(document)
+        for document in documents or (_read("vulnerable-image.json"), _read("vulnerable-sbom.json"))
+    ]
+    evaluator = VulnerabilityEvaluator()
+    results = [ResourceResult(resource, {}) for resource in resources]
+    for position, slug, verdict in evaluator.evaluate(resources):
+        results[position].verdicts[slug] = verdict
+    selection = Selection((), (), {}, {}, builtin(), evaluators=(evaluator,))
+    facts = EvaluationFacts(
+        target=Target(tuple(resource.name for resource in resources), BASE),
+        started=dt.datetime(2026, 11, 24, 10, 0, 0, tzinfo=dt.UTC),
+        finished=dt.datetime(2026, 11, 24, 10, 0, 2, tzinfo=dt.UTC),
+        kubernetes_minor=37,
+        selection=add_known_vulnerabilities(selection),
+        resource_selection=ResourceSelection(),
+        enforcement={},
+        files=len(resources),
+    )
+    unread = [
+        UnreadInput(Location(result.resource.name), f"{len(gap['packages'])} package not assessed: {gap['reason']}")
+        for result in results
+        for gap in result.resource.object["assessment"]["notAssessed"]
+    ]
+    return msgspec.structs.replace(assemble(facts, results, unread=unread), version="0.1.0")
+
+
+def _create_resource(document: dict[str, Any]) -> Resource:
+    name = document["metadata"]["name"]
+    is_image = document["kind"] == "ContainerImage"
+    reference = name if is_image else f"{name}.cdx.json"
+    source = Source(reference, BASE, FILE_TYPE if is_image else _SBOM, 0, lazy_source_map=ImageLocations(reference))
+    return Resource(document, source)
+
+
+def _read(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((ASSETS / name).read_text(encoding="utf-8"))
+    return document
