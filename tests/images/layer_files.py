@@ -45,10 +45,12 @@ def read_native(
     patterns: Sequence[str] = (),
     versions: Sequence[tuple[str, str, str]] = (),
     limits: Mapping[str, int] | None = None,
+    *,
+    symbols: bool = False,
 ) -> _native.NativeLayer:
     """Read a layer with the native reader alone; the number of a pattern is its index."""
     reader = _native.LayerReader([(glob, number) for number, glob in enumerate(patterns)], versions, limits or {})
-    return reader.read(io.BytesIO(blob), str(folder))
+    return reader.read(io.BytesIO(blob), str(folder), symbols=symbols)
 
 
 def select(blob: bytes, folder: Path, *patterns: str) -> dict[str, bytes]:

@@ -51,11 +51,11 @@ def test_go_executables(module: Path, tmp_path: Path, options: list[str]) -> Non
     first, *modules = listed.splitlines()
     archive = build_tar({"usr/bin/app": target.read_bytes()})
     for limits in ({}, {"memory": 100_000}):
-        ((path, version, text, cargo, versions),) = read_native(archive, tmp_path, limits=limits).executables()
+        ((path, version, text, cargo, versions, symbols),) = read_native(archive, tmp_path, limits=limits).executables()
         assert path == "usr/bin/app"
         assert first == f"{target}: {version}"
         assert [f"\t{line}" for line in text.splitlines()] == modules
-        assert (cargo, versions) == (b"", [])
+        assert (cargo, versions, symbols) == (b"", [], b"")
 
 
 def test_packed_executable_is_unknown(module: Path, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_cargo_auditable(elf: Path, tmp_path: Path) -> None:
     text = json.dumps(PACKAGES).encode()
     archive = build_tar({"bin/app": add_section(elf, tmp_path / "app", zlib.compress(text))})
     for limits in ({}, {"memory": 1000}):
-        ((_, version, _, cargo, _),) = read_native(archive, tmp_path, limits=limits).executables()
+        ((_, version, _, cargo, _, _),) = read_native(archive, tmp_path, limits=limits).executables()
         assert (version, cargo) == ("", text)
 
 
@@ -128,7 +128,7 @@ def test_versions_of_loose_executables(tmp_path: Path) -> None:
     }
     for limits in ({}, {"memory": 100_000}):
         executables = read_native(build_tar(files), tmp_path, versions=VERSIONS, limits=limits).executables()
-        assert [(path, versions) for path, _, _, _, versions in executables] == [
+        assert [(path, versions) for path, _, _, _, versions, _ in executables] == [
             ("a/tool", [("tool", "1.2.3")]),
             ("b/tool", [("tool", "7")]),
             ("opt/x", [("bytes", "42")]),
@@ -203,7 +203,7 @@ def test_formats_of_executables(tmp_path: Path) -> None:
     }
     for limits in ({}, {"memory": 100}):
         native = read_native(build_tar(files), tmp_path, limits=limits)
-        facts = [(path, version, modules) for path, version, modules, _, _ in native.executables()]
+        facts = [(path, version, modules) for path, version, modules, *_ in native.executables()]
         assert facts == [(path, "go1.22.1", "path\tapp.x\n") for path in files]
 
 
@@ -222,7 +222,7 @@ def old_build_info(*, modules: bytes = b"", big_endian: bool = False) -> bytes:
 def test_old_go_executables(tmp_path: Path, *, big_endian: bool) -> None:
     text = b"path\texample.com/app\nmod\texample.com/app\tv1.0.0\t\n"
     content = build_elf(old_build_info(modules=b"m" * 16 + text + b"n" * 16, big_endian=big_endian))
-    ((_, version, modules, _, _),) = read_native(build_tar({"app": content}), tmp_path).executables()
+    ((_, version, modules, *_),) = read_native(build_tar({"app": content}), tmp_path).executables()
     assert (version, modules.encode()) == ("go1.13.4", text)
 
 

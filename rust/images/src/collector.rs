@@ -25,6 +25,8 @@ pub struct Request<'a> {
     /// Folder for temporary files.
     pub folder: &'a Path,
     pub marks: Option<&'a AhoCorasick>,
+    /// Read the symbols of Go executables.
+    pub symbols: bool,
     /// Read only these entries, under other paths: hard links to entries that a first pass did not select.
     pub only: Option<&'a HashMap<Vec<u8>, Vec<Vec<u8>>>>,
 }
@@ -367,7 +369,7 @@ impl<'a> Collector<'a> {
         data: &Data<'_>,
         facts: &mut Vec<Fact>,
     ) {
-        let (mut executable, problem) = executable::inspect(data);
+        let (mut executable, problem) = executable::inspect(data, self.request.symbols);
         if let Some(problem) = problem {
             self.add_problem(path, problem);
         }

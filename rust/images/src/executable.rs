@@ -1,9 +1,11 @@
-//! Facts in executables: build information of Go, packages of cargo-auditable. Reads only the sections with them.
+//! Facts in executables: build information and symbols of Go, packages of cargo-auditable. Reads only the sections with
+//! them.
 
 use std::cell::Cell;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::write::ZlibEncoder;
+use flate2::{Compression, Decompress, FlushDecompress, Status};
 use object::read::macho::{FatArch, MachOFatFile32, MachOFatFile64};
 use object::{
     File, FileKind, Object, ObjectSection, ObjectSegment, ReadCache, ReadRef, Section,
@@ -13,6 +15,7 @@ use object::{
 use crate::content::Data;
 use crate::go;
 use crate::limits::MAX_CARGO;
+use crate::{pclntab, symbols};
 
 /// Bytes that may be read from a temporary file to inspect one executable.
 const MAX_READ: u64 = 64 << 20;
@@ -28,6 +31,8 @@ pub struct Executable {
     pub go_modules: String,
     pub cargo: Vec<u8>,
     pub versions: Vec<(String, String)>,
+    /// The text of `symbols::list_symbols` as a zlib stream; empty if unknown.
+    pub go_symbols: Vec<u8>,
 }
 
 impl Executable {
@@ -36,58 +41,95 @@ impl Executable {
     }
 
     pub fn size(&self) -> u64 {
-        (self.go_version.len() + self.go_modules.len() + self.cargo.len()) as u64
+        let go = self.go_version.len() + self.go_modules.len() + self.go_symbols.len();
+        (go + self.cargo.len()) as u64
     }
 }
 
-/// Inspect an executable. Returns the facts, and the reason if a part of them cannot be read.
-pub fn inspect(data: &Data<'_>) -> (Executable, Option<String>) {
-    match data {
-        Data::Memory(bytes) => inspect_file(*bytes),
+/// An inspected file with the places of the symbols of Go.
+#[derive(Default)]
+struct Inspection {
+    executable: Executable,
+    problem: Option<String>,
+    /// Offset and size of the file for one processor; None if the file is for several processors.
+    part: Option<(u64, u64)>,
+    /// Offset and size of sections with a line table of Go, in the part.
+    tables: Vec<(u64, u64)>,
+}
+
+/// Inspect an executable, with `wants_symbols` also the functions of Go executables. Returns the facts, and the reason if a
+/// part of them cannot be read.
+pub fn inspect(data: &Data<'_>, wants_symbols: bool) -> (Executable, Option<String>) {
+    let mut inspection = match data {
+        Data::Memory(bytes) => inspect_file(*bytes, data.len()),
         Data::File(..) => {
             let cache = ReadCache::new(DataReader {
                 data: *data,
                 position: 0,
                 budget: Cell::new(MAX_READ),
             });
-            inspect_file(&cache)
+            inspect_file(&cache, data.len())
         }
+    };
+    if wants_symbols && !inspection.executable.go_version.is_empty() {
+        inspection.executable.go_symbols = read_symbols(data, &inspection).unwrap_or_default();
     }
+    (inspection.executable, inspection.problem)
 }
 
-fn inspect_file<'data, R: ReadRef<'data>>(data: R) -> (Executable, Option<String>) {
-    let mut executable = Executable::default();
-    let mut problem = None;
+fn inspect_file<'data, R: ReadRef<'data>>(data: R, size: u64) -> Inspection {
+    let mut inspection = Inspection::default();
     match FileKind::parse(data) {
         Ok(FileKind::MachOFat32) => {
             if let Ok(file) = MachOFatFile32::parse(data) {
-                if let Some(Ok(part)) = file.arches().first().map(|arch| arch.data(data)) {
-                    inspect_object(part, &mut executable, &mut problem);
-                }
+                inspect_universal(data, file.arches(), &mut inspection);
             }
         }
         Ok(FileKind::MachOFat64) => {
             if let Ok(file) = MachOFatFile64::parse(data) {
-                if let Some(Ok(part)) = file.arches().first().map(|arch| arch.data(data)) {
-                    inspect_object(part, &mut executable, &mut problem);
-                }
+                inspect_universal(data, file.arches(), &mut inspection);
             }
         }
         // Files that only begin like an executable are common.
         Err(_) => {}
-        Ok(_) => inspect_object(data, &mut executable, &mut problem),
+        Ok(_) => {
+            inspection.part = Some((0, size));
+            inspect_object(data, &mut inspection);
+        }
     }
-    (executable, problem)
+    inspection
 }
 
-fn inspect_object<'data, R: ReadRef<'data>>(
+/// Inspect the first program in a file for several processors.
+fn inspect_universal<'data, R: ReadRef<'data>, A: FatArch>(
     data: R,
-    executable: &mut Executable,
-    problem: &mut Option<String>,
+    arches: &[A],
+    inspection: &mut Inspection,
 ) {
+    if let [first, others @ ..] = arches {
+        if let Ok(part) = first.data(data) {
+            inspection.part = others.is_empty().then(|| first.file_range());
+            inspect_object(part, inspection);
+        }
+    }
+}
+
+/// Return the symbols of a Go executable as a zlib stream; None if they are unknown.
+fn read_symbols(data: &Data<'_>, inspection: &Inspection) -> Option<Vec<u8>> {
+    let (offset, size) = inspection.part?;
+    let names = pclntab::read_names(&data.part(offset, size)?, &inspection.tables)?;
+    let text = symbols::list_symbols(&names)?;
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).ok()?;
+    encoder.finish().ok()
+}
+
+fn inspect_object<'data, R: ReadRef<'data>>(data: R, inspection: &mut Inspection) {
     let Ok(file) = File::parse(data) else {
         return;
     };
+    let executable = &mut inspection.executable;
+    let problem = &mut inspection.problem;
     let mut go_address = None;
     let mut writable = None;
     let mut has_sections = false;
@@ -95,6 +137,9 @@ fn inspect_object<'data, R: ReadRef<'data>>(
         has_sections = true;
         match section.name_bytes() {
             Ok(b".go.buildinfo" | b"__go_buildinfo") => go_address = Some(section.address()),
+            Ok(b".gopclntab" | b".data.rel.ro.gopclntab" | b"__gopclntab") => {
+                inspection.tables.extend(section.file_range());
+            }
             Ok(b".dep-v0") => match section.data().map_err(|_| ()).and_then(decompress_cargo) {
                 Ok(cargo) => executable.cargo = cargo,
                 Err(()) => {

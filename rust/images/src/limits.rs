@@ -65,6 +65,10 @@ pub const MAX_SEGMENTS: usize = 1 << 16;
 pub const MAX_DESCRIPTOR: u64 = MIB;
 /// Bytes of the list of modules in a Go executable.
 pub const MAX_GO_MODULES: u64 = 4 * MIB;
+/// Bytes of the names of functions in a Go executable; kubectl has 6 MiB.
+pub const MAX_FUNCTION_NAMES: u64 = 32 * MIB;
+/// Functions of a Go executable.
+pub const MAX_FUNCTIONS: usize = 1_000_000;
 /// Bytes of the decompressed list of packages in a Rust executable.
 pub const MAX_CARGO: u64 = 8 * MIB;
 /// Bytes of a text file that is searched for secrets.

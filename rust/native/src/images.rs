@@ -55,15 +55,18 @@ impl LayerReader {
     }
 
     /// Read a layer from `(path, offset, size)` of a file, where a size of None means up to the end, or from an object
-    /// with `read(size)`. `progress` is called with numbers of bytes read and may raise to stop. `links` are the hard
-    /// links of an earlier result: only their targets are read, under the paths of the links.
-    #[pyo3(signature = (source, folder, *, marks = None, progress = None, links = Vec::new()))]
+    /// with `read(size)`. `symbols`: read those of Go executables. `progress` is called with numbers of bytes read and may
+    /// raise to stop. `links` are the hard links of an earlier result: only their targets are read, under the paths of the
+    /// links.
+    #[pyo3(signature = (source, folder, *, marks = None, symbols = false, progress = None, links = Vec::new()))]
+    #[allow(clippy::too_many_arguments)] // the signature for Python
     fn read(
         &self,
         py: Python<'_>,
         source: &Bound<'_, PyAny>,
         folder: PathBuf,
         marks: Option<PyRef<'_, SecretMarks>>,
+        symbols: bool,
         progress: Option<Py<PyAny>>,
         links: Vec<(Vec<u8>, Vec<u8>)>,
     ) -> PyResult<NativeLayer> {
@@ -74,6 +77,7 @@ impl LayerReader {
             limits: &self.limits,
             folder: &folder,
             marks: marks.as_ref(),
+            symbols,
             only: only.as_ref(),
         };
         if let Ok((path, offset, size)) = source.extract::<(PathBuf, u64, Option<u64>)>() {
@@ -95,13 +99,14 @@ impl LayerReader {
     }
 
     /// Read a folder of the file system. Raises OSError if it cannot be listed.
-    #[pyo3(signature = (path, folder, *, marks = None))]
+    #[pyo3(signature = (path, folder, *, marks = None, symbols = false))]
     fn read_folder(
         &self,
         py: Python<'_>,
         path: PathBuf,
         folder: PathBuf,
         marks: Option<PyRef<'_, SecretMarks>>,
+        symbols: bool,
     ) -> PyResult<NativeLayer> {
         let marks = marks.map(|marks| marks.0.clone());
         let request = Request {
@@ -109,6 +114,7 @@ impl LayerReader {
             limits: &self.limits,
             folder: &folder,
             marks: marks.as_ref(),
+            symbols,
             only: None,
         };
         convert(py.detach(|| read_folder(&path, &request)))
@@ -146,6 +152,7 @@ type NativeExecutable<'py> = (
     &'py str,
     Bound<'py, PyBytes>,
     &'py [(String, String)],
+    Bound<'py, PyBytes>,
 );
 
 /// The result of a pass over a layer or folder.
@@ -262,7 +269,7 @@ impl NativeLayer {
             .collect()
     }
 
-    /// Executables with facts: path, Go version, Go modules, packages of Rust, versions.
+    /// Executables with facts: path, Go version, Go modules, packages of Rust, versions, symbols of Go.
     fn executables<'py>(&'py self, py: Python<'py>) -> Vec<NativeExecutable<'py>> {
         let executables = self.0.executables.iter();
         executables
@@ -274,6 +281,7 @@ impl NativeLayer {
                         go_modules,
                         cargo,
                         versions,
+                        go_symbols,
                     },
                 )| {
                     (
@@ -282,6 +290,7 @@ impl NativeLayer {
                         go_modules.as_str(),
                         PyBytes::new(py, cargo),
                         versions.as_slice(),
+                        PyBytes::new(py, go_symbols),
                     )
                 },
             )

@@ -58,6 +58,7 @@ class FileSelection:
             )
             patterns += ((glob, number) for glob in globs)
         self.marks = None
+        self.symbols = secrets
         if secrets:
             # Imported only for scans: lists of packages need no secrets.
             from kubekeep.images.secrets import MARKS, PATTERNS  # noqa: PLC0415
@@ -107,8 +108,8 @@ class _Cataloguer:
         for index in range(native.file_count):
             self._read_file(*native.file(index))
         for fields in native.executables():
-            path, go_version, go_modules, cargo, versions = fields
-            executable = Executable(path, go_version, go_modules, cargo, tuple(versions))
+            path, go_version, go_modules, cargo, versions, go_symbols = fields
+            executable = Executable(path, go_version, go_modules, cargo, tuple(versions), go_symbols)
             for catalog in self._catalogs.values():
                 if catalog.read_executable is not None:
                     self._read(catalog.read_executable, executable)

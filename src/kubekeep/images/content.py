@@ -39,7 +39,8 @@ class Executable(msgspec.Struct, frozen=True):
     """An ELF, PE or Mach-O file with embedded facts.
 
     go_version and go_modules: the two texts of Go's build information (debug/buildinfo). cargo: the decompressed JSON of
-    cargo-auditable. versions: matches of the version patterns for this file name, as `("node", "22.1.0")`.
+    cargo-auditable. versions: matches of the version patterns for this file name, as `("node", "22.1.0")`. go_symbols: as
+    the text of `GoSymbols`; empty if they were not requested or are unknown.
     """
 
     path: str
@@ -47,6 +48,22 @@ class Executable(msgspec.Struct, frozen=True):
     go_modules: str = ""
     cargo: bytes = b""
     versions: tuple[tuple[str, str], ...] = ()
+    go_symbols: bytes = b""
+
+
+class GoSymbols(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The functions that are linked into a Go executable.
+
+    text: a zlib stream with one line per import path; see `list_symbols` in rust/images/src/symbols.rs. aliases: pairs of
+    an import path in the text and the path that records name instead, with all paths below it: of the main package, and
+    of replaced modules. An empty second path is an unknown one. has_functions: False if only the import paths are
+    reliable.
+    """
+
+    path: str
+    text: bytes
+    aliases: tuple[tuple[str, str], ...] = ()
+    has_functions: bool = True
 
 
 class FileMode(msgspec.Struct, frozen=True, gc=False):
@@ -84,6 +101,7 @@ class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     catalog: the module that read the file. packages: without locations. owned: paths that a package manager installed,
     one per line. disowned: paths that packages list but whose files the administrator replaced (`dpkg-divert --local`).
     licences: licences by package name that another file describes (Debian's copyright files). fixes: of a changelog.
+    go_symbols: of a Go executable, for scans only.
     """
 
     path: str
@@ -94,6 +112,7 @@ class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     licences: tuple[tuple[str, tuple[str, ...]], ...] = ()
     distribution: Distribution | None = None
     fixes: tuple[FixedVulnerabilities, ...] = ()
+    go_symbols: GoSymbols | None = None
 
 
 class DetectedSecret(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -138,7 +157,7 @@ class ImageContent(msgspec.Struct, frozen=True):
     packages: each identity once, sorted by package URL, with all its locations. suppressed_count: packages that are not
     listed because a package of the distribution installed the files that prove them. modes: of the files that remain,
     sorted by path. secrets: of all layers, because a hidden file is still in the image. problems: of the files that
-    remain; packages may be missing. fixes: of all changelogs.
+    remain; packages may be missing. fixes: of all changelogs. go_symbols: of the Go executables where they are known.
     """
 
     distribution: Distribution = NO_DISTRIBUTION
@@ -148,3 +167,4 @@ class ImageContent(msgspec.Struct, frozen=True):
     secrets: tuple[DetectedSecret, ...] = ()
     problems: tuple[ContentProblem, ...] = ()
     fixes: tuple[FixedVulnerabilities, ...] = ()
+    go_symbols: tuple[GoSymbols, ...] = ()

@@ -36,7 +36,7 @@ class InspectedImage(msgspec.Struct, frozen=True):
 
 
 def inspect_image(reference: str, options: ImageOptions, *, secrets: bool = False) -> InspectedImage:
-    """Return the content of an image or folder, with `secrets` also the secrets in its files.
+    """Return the content of an image or folder, with `secrets` also the secrets in its files and all that scans need.
 
     Raises ImageAccessError if it cannot be opened, and ImageContentError, with the reference, for a damaged layer.
     """

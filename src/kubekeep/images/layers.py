@@ -37,7 +37,8 @@ OnBytes = Callable[[int], None]
 class LayerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of reading layers.
 
-    secrets: search for secrets. limits: of the native reader, by name, where they differ from its defaults.
+    secrets: read what only scans need: secrets, changelogs, and the symbols of Go executables. limits: of the native
+    reader, by name, where they differ from its defaults.
     """
 
     secrets: bool = False
@@ -99,7 +100,7 @@ def read_folder(path: Path, settings: LayerSettings = _DEFAULTS) -> LayerContent
     selection = FileSelection(load_catalogs(), is_folder=True, secrets=settings.secrets, limits=settings.limits)
     with _temporary_folder() as folder:
         try:
-            native = selection.reader.read_folder(str(path), folder, marks=selection.marks)
+            native = selection.reader.read_folder(str(path), folder, marks=selection.marks, symbols=selection.symbols)
         except OSError as error:
             raise ImageAccessError(f"cannot read the folder {path}: {error.strerror or error}") from error
         except _native.NativeLayerError as error:
@@ -181,14 +182,20 @@ class _ImageReader:
     ) -> _native.NativeLayer:
         name = f"layer {layer.digest or layer.diff_id} of {self._image.reference}"
         source = self._image.open_layer(layer)
-        read = self._selection.reader.read
+        read = functools.partial(
+            self._selection.reader.read,
+            folder=folder,
+            marks=self._selection.marks,
+            symbols=self._selection.symbols,
+            progress=self._report,
+            links=links,
+        )
         try:
             if isinstance(source, FileRange):
-                origin = (source.path, source.offset, source.size)
-                native = read(origin, folder, marks=self._selection.marks, progress=self._report, links=links)
+                native = read((source.path, source.offset, source.size))
             else:
                 with contextlib.closing(source):
-                    native = read(source, folder, marks=self._selection.marks, progress=self._report, links=links)
+                    native = read(source)
         except _native.NativeLayerError as error:
             raise ImageContentError(f"{name} cannot be read: {error}") from error
         except OSError as error:

@@ -18,6 +18,7 @@ from kubekeep.images.content import (
     ContentProblem,
     DetectedSecret,
     FileMode,
+    GoSymbols,
     ImageContent,
     LayerContent,
 )
@@ -92,8 +93,13 @@ def merge(layers: Sequence[LayerContent]) -> ImageContent:
         modes=tuple(sorted(modes, key=lambda mode: mode.path)),
         secrets=tuple(sorted(secrets, key=lambda secret: (secret.path, secret.line, secret.kind))),
         problems=tuple(sorted(problems, key=lambda problem: problem.path)),
+        go_symbols=_list_go_symbols(kept),
         fixes=tuple(dict.fromkeys(fix for entry in records for fix in entry.record.fixes)),
     )
+
+
+def _list_go_symbols(records: Iterable[VisibleRecord]) -> tuple[GoSymbols, ...]:
+    return tuple(entry.record.go_symbols for entry in records if entry.record.go_symbols)
 
 
 def _place_secrets(layer: LayerContent, upper: UpperLayers) -> Iterator[DetectedSecret]:

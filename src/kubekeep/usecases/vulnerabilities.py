@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+import msgspec
+
 from kubekeep.images.errors import SbomError
 from kubekeep.images.inspection import inspect_image
 from kubekeep.images.options import ImageOptions
@@ -20,23 +22,32 @@ from kubekeep.vulnerabilities.comparison import (
 )
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
 from kubekeep.vulnerabilities.scanner import VulnerabilityScanner
+from kubekeep.vulnerabilities.used_symbols import ImageSymbols
 from kubekeep.vulnerabilities.vulnerability import Vulnerability, VulnerabilityReport
 
 
-def read_subject(reference: str, options: ImageOptions, stdin: BinaryIO) -> tuple[Sbom, dict[str, str]]:
-    """Return the packages of an image or of `sbom:FILE`, and the instructions that made its layers.
+class Subject(msgspec.Struct, frozen=True):
+    """The packages of an image or SBOM. steps: the instructions that made the layers. symbols: None for an SBOM."""
+
+    sbom: Sbom
+    steps: dict[str, str] = {}
+    symbols: ImageSymbols | None = None
+
+
+def read_subject(reference: str, options: ImageOptions, stdin: BinaryIO) -> Subject:
+    """Return the packages of an image or of `sbom:FILE` with all that a scan knows about them.
 
     Raises ImageAccessError, ImageContentError and SbomError.
     """
     if is_sbom_address(reference):
-        return read_document(to_path(reference), stdin), {}
-    image = inspect_image(reference, options)
+        return Subject(read_document(to_path(reference), stdin))
+    image = inspect_image(reference, options, secrets=True)
     steps = (
         {}
         if image.configuration is None
         else {step.layer: step.created_by for step in image.configuration.list_steps() if step.layer}
     )
-    return create_image_sbom(image), steps
+    return Subject(create_image_sbom(image), steps, ImageSymbols(image.content.go_symbols))
 
 
 def explain(
@@ -46,21 +57,21 @@ def explain(
 
     Raises KubekeepError if the image, the SBOM or the advisories cannot be read.
     """
-    sbom, steps = read_subject(reference, options, stdin)
+    subject = read_subject(reference, options, stdin)
     scanner = VulnerabilityScanner(vulnerabilities)
-    report = scanner.assess_sbom(sbom)
+    report = scanner.assess_sbom(subject.sbom, subject.symbols)
     affected = {
         id(vulnerability.package): vulnerability
         for vulnerability in report.vulnerabilities
         if name.casefold() in map(str.casefold, vulnerability.names)
     }
     explanations = []
-    for package in sbom.packages:
-        records = scanner.explain(package, name, sbom)
+    for package in subject.sbom.packages:
+        records = scanner.explain(package, name, subject.sbom, subject.symbols)
         if records or id(package) in affected:
             explanations.append(PackageExplanation(package, affected.get(id(package)), records))
     explanations.sort(key=lambda explanation: explanation.vulnerability is None)
-    return Explanation(reference, name, tuple(explanations), report.not_assessed, steps)
+    return Explanation(reference, name, tuple(explanations), report.not_assessed, subject.steps)
 
 
 def compare_images(
@@ -73,14 +84,14 @@ def compare_images(
     if is_sbom_address(old) and old == new == "sbom:-":
         raise SbomError("standard input can only be one of the two documents")
     scanner = VulnerabilityScanner(vulnerabilities)
-    sboms = [read_subject(reference, options, stdin)[0] for reference in (old, new)]
-    reports = [scanner.assess_sbom(sbom) for sbom in sboms]
+    subjects = [read_subject(reference, options, stdin) for reference in (old, new)]
+    reports = [scanner.assess_sbom(subject.sbom, subject.symbols) for subject in subjects]
     before, after = map(_group_open, reports)
     changes = [AffectedPackageChange(before.get(name, ()), after.get(name, ())) for name in {**before, **after}]
     changes.sort(key=lambda change: (-(change.vulnerability.rating.score or 0.0), change.vulnerability.id))
     return ImageComparison(
         (old, new),
-        compare(*sboms),
+        compare(*(subject.sbom for subject in subjects)),
         added=tuple(change for change in changes if not change.old),
         resolved=tuple(change for change in changes if not change.new),
         unchanged=tuple(change for change in changes if change.old and change.new),

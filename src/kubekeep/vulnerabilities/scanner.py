@@ -20,8 +20,10 @@ from kubekeep.vulnerabilities.database.age import describe_old, list_old
 from kubekeep.vulnerabilities.database.errors import AdvisoryInputError, DatabaseError
 from kubekeep.vulnerabilities.database.sources import OpenAdvisories, open_advisories
 from kubekeep.vulnerabilities.matching.explain import explain_match
+from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.matching.match import match_packages, plan
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
+from kubekeep.vulnerabilities.used_symbols import ImageSymbols
 from kubekeep.vulnerabilities.vex.document import VexDocument
 from kubekeep.vulnerabilities.vex.errors import VexError
 from kubekeep.vulnerabilities.vex.files import load_vex_files
@@ -77,16 +79,21 @@ class VulnerabilityScanner:
             distribution=content.distribution,
             packages=content.packages,
         )
-        return self._assess(subject, find_fixed(content.packages, content.fixes))
+        return self._assess(subject, find_fixed(content.packages, content.fixes), ImageSymbols(content.go_symbols))
 
-    def assess_sbom(self, sbom: Sbom) -> VulnerabilityReport:
-        """Return the vulnerabilities of the packages in an SBOM. Without usable advisories, no package is assessed."""
-        return self._assess(create_sbom_subject(sbom), {})
+    def assess_sbom(self, sbom: Sbom, used_symbols: UsedSymbols | None = None) -> VulnerabilityReport:
+        """Return the vulnerabilities of the packages in an SBOM. Without usable advisories, no package is assessed.
 
-    def explain(self, package: Package, name: str, sbom: Sbom) -> tuple[MatchedRecord, ...]:
+        used_symbols: of the image, if the SBOM was made from it.
+        """
+        return self._assess(create_sbom_subject(sbom), {}, used_symbols)
+
+    def explain(
+        self, package: Package, name: str, sbom: Sbom, used_symbols: UsedSymbols | None = None
+    ) -> tuple[MatchedRecord, ...]:
         """Return the records about a vulnerability that name a package, with the reasons of those that do not apply.
 
-        Raises DatabaseError and AdvisoryInputError.
+        used_symbols: of the image, if the SBOM was made from it. Raises DatabaseError and AdvisoryInputError.
         """
         return explain_match(
             package,
@@ -95,9 +102,12 @@ class VulnerabilityScanner:
             self._source,
             today=self._now.date(),
             platform=sbom.subject.platform,
+            used_symbols=used_symbols,
         )
 
-    def _assess(self, subject: VexSubject, fixed: Mapping[str, frozenset[str]]) -> VulnerabilityReport:
+    def _assess(
+        self, subject: VexSubject, fixed: Mapping[str, frozenset[str]], used_symbols: UsedSymbols | None
+    ) -> VulnerabilityReport:
         documents = self._vex
         try:
             source = self._source
@@ -113,6 +123,7 @@ class VulnerabilityScanner:
             today=self._now.date(),
             platform=subject.platform,
             fixed_by_changelog=fixed,
+            used_symbols=used_symbols,
         )
         report = msgspec.structs.replace(report, not_assessed=(*report.not_assessed, *self._list_old(subject, source)))
         if not documents:

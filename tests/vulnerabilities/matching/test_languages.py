@@ -219,7 +219,7 @@ def test_go(package: str, record: str, expected: str) -> None:
 
 
 class LinkedImports(msgspec.Struct):
-    """Import paths and symbols of an executable."""
+    """Import paths and symbols of an executable, in lower case."""
 
     imports: Mapping[str, frozenset[str] | None]
 
@@ -237,11 +237,23 @@ ARM = {"path": "golang.org/x/crypto/ssh", "goarch": ["arm64"]}
     ("imports", "linked", "platform", "is_affected"),
     [
         ([ENTRY], None, "", True),
-        ([ENTRY], {"golang.org/x/crypto/ssh": frozenset({"NewServerConn"})}, "", True),
-        ([ENTRY], {"golang.org/x/crypto/ssh": frozenset({"Dial"})}, "", False),
+        ([ENTRY], {"golang.org/x/crypto/ssh": frozenset({"newserverconn"})}, "", True),
+        ([ENTRY], {"golang.org/x/crypto/ssh": frozenset({"dial"})}, "", False),
         ([ENTRY], {"golang.org/x/crypto/ssh": None}, "", True),
         ([ENTRY], {"golang.org/x/crypto/bcrypt": None}, "", False),
-        ([ENTRY, {"path": "golang.org/x/crypto/bcrypt"}], {"golang.org/x/crypto/bcrypt": frozenset()}, "", True),
+        # A function of an unknown path.
+        ([ENTRY], {"": frozenset({"newserverconn"})}, "", True),
+        ([ENTRY], {"": frozenset({"dial"}), "golang.org/x/crypto/ssh": frozenset({"dial"})}, "", False),
+        # Mistakes of records: upper case, and the name of the package before that of the function.
+        ([{"path": "regexp", "symbols": ["regexp.Compile"]}], {"regexp": frozenset({"compile"})}, "", True),
+        (
+            [{"path": "net/Mail", "symbols": ["Reader.ReadMimeHeader"]}],
+            {"net/mail": frozenset({"reader.readmimeheader"})},
+            "",
+            True,
+        ),
+        # No function has to be linked for types and constants.
+        ([{"path": "golang.org/x/crypto/bcrypt"}], {"golang.org/x/crypto/ssh": frozenset({"dial"})}, "", True),
         ([WINDOWS], None, "linux/amd64", False),
         ([WINDOWS], None, "windows/amd64", True),
         ([WINDOWS], None, "", True),

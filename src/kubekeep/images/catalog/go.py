@@ -1,4 +1,4 @@
-"""Go modules in executables, from the build information of the Go linker.
+"""Go modules in executables, from the build information of the Go linker, and the functions that are linked.
 
 The version of the main module is not guessed: a build without a stamped version (`(devel)`) gets one only if its linker
 flags record it. `go.mod` files are read by `go_files`.
@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from kubekeep.images.catalog.documents import MAXIMUM_PACKAGES, is_name, is_plain
-from kubekeep.images.content import CatalogRecord, Executable
+from kubekeep.images.content import CatalogRecord, Executable, GoSymbols
 from kubekeep.images.package import Package
 from kubekeep.images.package_url import normalise_name
 
@@ -21,6 +21,8 @@ TOOLCHAIN: Final = r"(?:devel )?go(\d+\.\d+(?:\.\d+)?(?:(?:rc|beta)\d+)?)"
 LINKER_VERSION: Final = r"v?\d+\.\d+\.\d+[\w.+-]*"
 VERSION_VARIABLE: Final = r"(?i)(?:git|build|app|release|full|current|package|product)?_?version|tag|semver"
 KUBERNETES_VERSIONS: Final = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+LITERALS_WITH_NAMES: Final = (1, 21)
+"""First version of Go whose names of function literals contain the functions that were inlined."""
 PSEUDO_WITHOUT_TAG: Final = r"v0\.0\.0-\d{14}-[0-9a-f]{12}(?:\+dirty)?"
 
 
@@ -38,13 +40,34 @@ def read_executable(executable: Executable) -> CatalogRecord | None:
     if len(packages) > MAXIMUM_PACKAGES:
         raise ValueError(f"lists {len(packages)} Go modules, more than {MAXIMUM_PACKAGES}")
     distinct = tuple(dict.fromkeys(packages))
-    return CatalogRecord(executable.path, "go", distinct) if distinct else None
+    return CatalogRecord(executable.path, "go", distinct, go_symbols=_read_symbols(executable)) if distinct else None
 
 
 def read_toolchain(text: str) -> str | None:
     """Return the version of Go without prefix and experiments: `1.22.1` of `go1.22.1 X:boringcrypto` and `go1.22.1-fips`."""
     match = re.match(TOOLCHAIN, text)
     return match[1] if match else None
+
+
+def _read_symbols(executable: Executable) -> GoSymbols | None:
+    """Return the linked functions, with the paths of records for paths that only the executable has."""
+    toolchain = read_toolchain(executable.go_version)
+    lines = executable.go_modules.split("\n")
+    # The linker names the main package of a plugin after its content.
+    if not executable.go_symbols or toolchain is None or "build\t-buildmode=plugin" in lines:
+        return None
+    main = next((line.partition("\t")[2] for line in lines if line.startswith("path\t")), "")
+    # A program that was built from a list of files has no path.
+    aliases = [("main", "" if main == "command-line-arguments" else main)]
+    previous = ""
+    for line in lines:
+        kind, path, version, *_ = (*line.split("\t"), "", "")
+        if kind == "=>" and previous and not _is_local(path, version) and path != previous:
+            aliases.append((previous, path))
+        previous = path if kind == "dep" else ""
+    major, minor = re.findall(r"\d+", toolchain)[:2]
+    has_functions = (int(major), int(minor)) >= LITERALS_WITH_NAMES
+    return GoSymbols(executable.path, executable.go_symbols, tuple(aliases), has_functions=has_functions)
 
 
 def build_module(path: str, version: str, *, declared: bool = False, evidence: str = "Go build information") -> Package:
@@ -86,10 +109,15 @@ def _replace(path: str, version: str, main: tuple[str, str] | None, modules: lis
     """Put a replacement in the place of the last module. A local folder has no version, so the original name stays."""
     if main is not None or not modules:
         return
-    if path.startswith((".", "/")) or not version:
+    if _is_local(path, version):
         modules[-1] = (modules[-1][0], "")
     else:
         modules[-1] = (path, version)
+
+
+def _is_local(path: str, version: str) -> bool:
+    """Return True if a module is replaced by a folder."""
+    return path.startswith((".", "/")) or not version
 
 
 def _resolve_main(main: tuple[str, str] | None, flags: str) -> tuple[str, str] | None:

@@ -13,10 +13,13 @@ from kubekeep.vulnerabilities.advisory import AffectedVersions
 
 
 class UsedSymbols(Protocol):
-    """The import paths and symbols of Go modules that are linked into the executables of an image."""
+    """The import paths and symbols of Go modules that are linked into the executables of an image, in lower case."""
 
     def get_imports(self, package: Package) -> Mapping[str, frozenset[str] | None] | None:
-        """Return symbols by import path; None for a path with unknown symbols, and for an unknown package."""
+        """Return symbols by import path; None for a path with unknown symbols, and for an unknown package.
+
+        The empty path has symbols that may be of any import path.
+        """
 
 
 def list_symbols(affected: AffectedVersions) -> tuple[str, ...]:
@@ -51,7 +54,7 @@ def _explain_linked(imports: Sequence[Mapping[str, Any]], linked: Mapping[str, f
     if any(_is_linked(entry, linked) for entry in imports):
         return ""
     paths = ", ".join(sorted({entry["path"] for entry in imports})[:3])
-    if any(entry["path"] in linked for entry in imports):
+    if any(entry["path"].lower() in linked for entry in imports):
         return f"no vulnerable symbol of {paths} is linked into the executable"
     return f"the vulnerable import paths ({paths}) are not linked into the executable"
 
@@ -79,11 +82,20 @@ def _is_on_platform(entry: Mapping[str, Any], package: Package, platform: str) -
 
 
 def _is_linked(entry: Mapping[str, Any], linked: Mapping[str, frozenset[str] | None]) -> bool:
-    if entry["path"] not in linked:
-        return False
-    present = linked[entry["path"]]
-    names = _list_texts(entry.get("symbols"))
-    return not names or present is None or not present.isdisjoint(names)
+    """Return False if the executable has no function that an entry names.
+
+    An entry without symbols may be about types and constants, of which no function would be linked. Records differ from
+    the code in upper and lower case, and some repeat the name of the package: `regexp.Compile` in `regexp`.
+    """
+    path = entry["path"].lower()
+    names = {name.lower() for name in _list_texts(entry.get("symbols"))}
+    if not names:
+        return True
+    names |= {name.removeprefix(path.rpartition("/")[2] + ".") for name in names}
+    for present in (linked.get(path, frozenset()), linked.get("", frozenset())):
+        if present is None or not present.isdisjoint(names):
+            return True
+    return False
 
 
 def _list_texts(value: object) -> list[str]:
