@@ -93,6 +93,14 @@ def test_usage_errors(words: tuple[str, ...], pod: Path) -> None:
     assert kubekeep("fix", *words, "--yes", cwd=pod.parent).returncode == 2
 
 
+@pytest.mark.parametrize("address", ["image:nginx:1.29", "oci:layout", "dir:.", "sbom:app.cdx.json"])
+def test_images_cannot_be_fixed(address: str, pod: Path) -> None:
+    result = kubekeep("fix", address, "--dry-run", cwd=pod.parent)
+    assert result.returncode == 2
+    message = f"{address} cannot be fixed: name the folder with its Dockerfile or manifests"
+    assert message in " ".join(result.stderr.split())
+
+
 @pytest.mark.parametrize(("answer", "code", "after"), [("y", 0, FIXED), ("n", 1, POD), ("", 1, POD)])
 def test_terminal_prompts_for_confirmation(answer: str, code: int, after: str, pod: Path) -> None:
     controller, terminal = pty.openpty()

@@ -15,6 +15,7 @@ import pytest
 from tests.images.access_fixtures import copy_image
 from tests.images.example import LAYERS, REFERENCE, write_layer, write_layout
 from tests.registry.service import run_registry
+from tests.registry.test_login import HTPASSWD, PASSWORD, USER, auth_settings
 
 from kubekeep import api
 from kubekeep.reports import formats
@@ -217,6 +218,23 @@ def test_images_of_workloads_are_read_from_their_registry(tmp_path: Path) -> Non
         kubekeep("image", "sbom", f"oci:{EXAMPLE}", "-o", "b.cdx.json", folder=tmp_path)
     first, second = (json.loads((tmp_path / file).read_text())["components"] for file in ("a.cdx.json", "b.cdx.json"))
     assert first == second
+
+
+def test_baseline_of_an_image_behind_a_login(tmp_path: Path) -> None:
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    (folder / "htpasswd").write_text(HTPASSWD)
+    auth = {"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}}
+    with run_registry(folder, auth=auth) as service:
+        name = f"{service.address}/shop/catalog:2.3"
+        copy_image(f"oci:{EXAMPLE}:{REFERENCE}", f"docker://{name}", f"--dest-creds={USER}:{PASSWORD}")
+        (tmp_path / "login.json").write_text(json.dumps(auth_settings(service.address)))
+        options = (f"image:{name}", "--registry-config", "login.json", "--no-vulnerabilities")
+        kubekeep("baseline", "create", *options, folder=tmp_path)
+        done = kubekeep("scan", *options[:3], "--baseline", "kubekeep-baseline.json", "--fail-on-new", folder=tmp_path)
+        assert "gate passed: " in done.stderr
+        done = kubekeep("baseline", "create", options[0], "--no-vulnerabilities", folder=tmp_path, code=3)
+        assert "401" in done.stderr
 
 
 def test_image_that_cannot_be_opened(tmp_path: Path) -> None:

@@ -151,6 +151,22 @@ def test_instructions_and_files_are_counted_by_their_names() -> None:
     assert format_stable_path(other, "files[2]") == "files[2]"
 
 
+def test_many_elements_are_counted_once() -> None:
+    """Findings in a list of thousands of packages, of a packed object too, whose path is the same as for an unpacked one."""
+    packages = [{"purl": f"pkg:deb/debian/p{number % 3000}"} for number in range(20_000)]
+    image = Resource({"apiVersion": "image.kubekeep.io/v1", "kind": "ContainerImage", "packages": packages})
+    packed = image.pack()
+    paths = [f"packages[{number}].licences" for number in range(len(packages))]
+    formatted = [format_stable_path(image, path) for path in paths]
+    assert [format_stable_path(packed, path) for path in paths] == formatted
+    assert formatted[2999:3001] == [
+        "packages[pkg:deb/debian/p2999 0].licences",
+        "packages[pkg:deb/debian/p0 1].licences",
+    ]
+    packages.append({"purl": "pkg:deb/debian/p0"})
+    assert format_stable_path(image, "packages[20000]") == "packages[pkg:deb/debian/p0 7]"
+
+
 def test_redacted_dockerfile_has_the_same_paths() -> None:
     step = {"instruction": "ENV", "env": [{"name": "TOKEN", "value": SECRET}]}
     document = {"apiVersion": "docker.kubekeep.io/v1", "kind": "Dockerfile", "stages": [{"instructions": [step]}]}

@@ -213,6 +213,14 @@ def test_values_of_the_environment_of_an_image() -> None:
     redacted = redact(Resource(image))
     assert redacted["config"] == {"Env": ["PORT=XXXXXX", "PLAIN=XXXXXX"], "User": "1"}
     assert image["config"] == {"Env": ["PORT=80", "PLAIN"], "User": "1"}
+    assert redact(Resource({**image, "kind": "List", "items": [image]}))["items"][0]["config"] == redacted["config"]
+    for config in (None, {}, {"Env": None}, {"Env": "PORT=80"}, {"Env": []}):
+        assert redact(Resource({**image, "config": config}))["config"] == config
+    assert redact(Resource({**image, "config": {"Env": ["\ud800=1", 80, "a=b=c"]}}))["config"]["Env"] == [
+        "\ud800=XXXXXX",
+        "80=XXXXXX",
+        "a=XXXXXX",
+    ]
 
 
 @pytest.mark.parametrize("text", ["IOSFODNN7EXAMPLE\ud800", "password=abc\udfff", "\ud800"])

@@ -96,7 +96,17 @@ def test_reports_take_names_from_source(toy: Path) -> None:
 
 def test_order_of_sources() -> None:
     readers = [name for name in load_sources() if name not in {"git", "remote", "archive"}]
-    assert readers == ["kustomize", "manifests", "dockerfile", "terraform", "gitops", "helm", "images", "registries"]
+    assert readers == [
+        "kustomize",
+        "manifests",
+        "dockerfile",
+        "terraform",
+        "gitops",
+        "helm",
+        "images",
+        "registries",
+        "sboms",
+    ]
 
 
 def test_same_name_twice_is_rejected(toy: Path) -> None:

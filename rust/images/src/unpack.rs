@@ -6,11 +6,11 @@
 
 use std::io::{ErrorKind, Read};
 
-use flate2::{Decompress, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
 use crate::error::{damaged, exceeds, Error, Result};
+use crate::inflate::{Fault, Inflater, HISTORY, MIN_INPUT};
 use crate::limits::{Limits, MAX_ZSTD_WINDOW};
 
 const CHUNK: usize = 256 << 10;
@@ -105,7 +105,7 @@ fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
 enum Format {
     Plain,
     Gzip {
-        inflater: Box<Decompress>,
+        inflater: Inflater,
         is_open: bool,
         /// Bytes of the current member.
         size: u64,
@@ -136,7 +136,7 @@ impl<R: Read> Unpacker<R> {
         let head = blob.available();
         let format = if head.starts_with(GZIP) {
             Format::Gzip {
-                inflater: Box::new(Decompress::new(false)),
+                inflater: Inflater::new(),
                 is_open: false,
                 size: 0,
             }
@@ -173,23 +173,33 @@ impl<R: Read> Unpacker<R> {
         self.blob.size
     }
 
-    /// Fill the buffer with the next bytes. Returns less than its size only at the end.
-    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            let size = self.read_some(&mut buffer[filled..])?;
+    /// Bytes before those that are read next which must stay in the buffer.
+    pub fn history(&self) -> usize {
+        match self.format {
+            Format::Gzip { .. } => HISTORY,
+            _ => 0,
+        }
+    }
+
+    /// Add the next bytes to the buffer from `start` on until `limit` is reached, which may exceed it by `SLACK`; return
+    /// their number. Only at the end, the limit is not reached.
+    pub fn read(&mut self, buffer: &mut [u8], start: usize, limit: usize) -> Result<usize> {
+        let mut end = start;
+        while end < limit {
+            let size = self.read_some(buffer, end, limit)?;
             if size == 0 {
                 break;
             }
-            filled += size;
+            end += size;
         }
-        Ok(filled)
+        Ok(end - start)
     }
 
-    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    fn read_some(&mut self, buffer: &mut [u8], start: usize, limit: usize) -> Result<usize> {
         let blob = &mut self.blob;
         match &mut self.format {
             Format::Plain => {
+                let buffer = &mut buffer[start..limit];
                 let available = blob.available();
                 if !available.is_empty() {
                     let size = available.len().min(buffer.len());
@@ -208,8 +218,10 @@ impl<R: Read> Unpacker<R> {
                 inflater,
                 is_open,
                 size,
-            } => read_gzip(blob, inflater, is_open, size, buffer),
-            Format::Zstd { context, is_open } => read_zstd(blob, context, is_open, buffer),
+            } => read_gzip(blob, inflater, (is_open, size), buffer, start, limit),
+            Format::Zstd { context, is_open } => {
+                read_zstd(blob, context, is_open, &mut buffer[start..limit])
+            }
         }
     }
 
@@ -227,10 +239,11 @@ fn is_skippable_frame(head: &[u8]) -> bool {
 
 fn read_gzip<R: Read>(
     blob: &mut Blob<R>,
-    inflater: &mut Decompress,
-    is_open: &mut bool,
-    member_size: &mut u64,
+    inflater: &mut Inflater,
+    (is_open, member_size): (&mut bool, &mut u64),
     buffer: &mut [u8],
+    start: usize,
+    limit: usize,
 ) -> Result<usize> {
     loop {
         if !*is_open {
@@ -238,22 +251,24 @@ fn read_gzip<R: Read>(
                 return Ok(0);
             }
             read_gzip_header(blob)?;
-            inflater.reset(false);
+            inflater.reset();
             *is_open = true;
             *member_size = 0;
         }
-        let at_end = blob.fill(1)? == 0;
-        let (consumed, produced) = (inflater.total_in(), inflater.total_out());
-        let status = inflater
-            .decompress(blob.available(), buffer, FlushDecompress::None)
-            .map_err(|error| {
-                Error::Damaged(format!("the gzip data of the layer is damaged: {error}"))
-            })?;
-        let consumed = (inflater.total_in() - consumed) as usize;
-        let produced = (inflater.total_out() - produced) as usize;
+        blob.fill(MIN_INPUT)?;
+        // Distances must not reach into an earlier member.
+        let first = start - start.min((*member_size).min(HISTORY as u64) as usize);
+        let (consumed, produced) = inflater
+            .inflate(
+                blob.available(),
+                &mut buffer[first..],
+                start - first,
+                limit - first,
+            )
+            .map_err(describe_fault)?;
         blob.start += consumed;
         *member_size += produced as u64;
-        if status == Status::StreamEnd {
+        if inflater.is_done() {
             for _ in 0..4 {
                 blob.next_byte("the end of its gzip data")?; // CRC
             }
@@ -267,17 +282,18 @@ fn read_gzip<R: Read>(
                 );
             }
             *is_open = false;
-        } else if consumed == 0 && produced == 0 {
-            return damaged(if at_end {
-                "the layer ends within its gzip data"
-            } else {
-                "the gzip data of the layer is damaged"
-            });
         }
         if produced > 0 {
             return Ok(produced);
         }
     }
+}
+
+fn describe_fault(fault: Fault) -> Error {
+    Error::Damaged(match fault {
+        Fault::Truncated => "the layer ends within its gzip data".to_owned(),
+        Fault::Damaged(reason) => format!("the gzip data of the layer is damaged: {reason}"),
+    })
 }
 
 /// Read the header of a gzip member (RFC 1952, section 2.3).

@@ -226,7 +226,35 @@ impl Redactor {
                 copy.set(*name, self.mask_payload(&payload)?)?;
             }
         }
+        if kind == "ContainerImage" {
+            self.mask_variables(copy)?;
+        }
         redact_metadata(copy)
+    }
+
+    /// Mask the values of the variables of an image: `PORT=XXXXXX`.
+    fn mask_variables(&self, copy: &mut Copy<'_, '_>) -> PyResult<()> {
+        let py = copy.py();
+        let Some(config) = copy.get(intern!(py, "config"))? else {
+            return Ok(());
+        };
+        let Ok(config) = config.cast::<PyDict>() else {
+            return Ok(());
+        };
+        let mut config = Copy::new(config);
+        let Some(variables) = config.get(intern!(py, "Env"))? else {
+            return Ok(());
+        };
+        let Ok(variables) = variables.cast::<PyList>() else {
+            return Ok(());
+        };
+        let masked = PyList::empty(py);
+        for variable in variables.iter() {
+            let parts = variable.str()?.call_method1("partition", ("=",))?;
+            masked.append(parts.get_item(0)?.add("=")?.add(&self.mask)?)?;
+        }
+        config.set("Env", masked.into_any())?;
+        copy.set("config", config.finish().into_any())
     }
 
     fn redact_elements<'py>(

@@ -17,6 +17,7 @@ from kubekeep.cli.configured import ConfiguredCommand
 from kubekeep.cli.exception_options import ExceptionSettings
 from kubekeep.cli.request_options import request_options, run_scan
 from kubekeep.cli.scan import command as scan
+from kubekeep.cli.scan import images_options
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.text import visible
@@ -47,6 +48,7 @@ def command() -> None:
     short_help="Scan, and write a baseline.", cls=ConfiguredCommand, target=arguments.find_first_path, like=scan
 )
 @request_options("baseline create")
+@images_options
 @_output
 def create(request: ScanRequest, exception_settings: ExceptionSettings, to: Path) -> None:
     """Scan each PATH, with the options of `kubekeep scan`, and write the findings to a baseline file.

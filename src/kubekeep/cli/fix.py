@@ -31,6 +31,9 @@ from kubekeep.model.location import parse_path
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.reports.kubescape_v2.read import ReportError
+from kubekeep.sources.images.address import is_image_address
+from kubekeep.sources.registries.address import is_registry_address
+from kubekeep.sources.sboms.address import is_sbom_address
 from kubekeep.sources.tree import Problem
 from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.request import NEWEST_KUBERNETES, EvaluationOptions, RuleOptions, ScanInput, ScanRequest
@@ -139,8 +142,7 @@ def command(  # noqa: PLR0913 - one argument an option
         target = arguments.parse_words("fix", words, frameworks)
     else:
         target = arguments.ParsedWords(reported_failures.files, frameworks, reported_failures.controls)
-    if any(path == "-" or "://" in path for path in target.paths):
-        raise click.UsageError("only files and folders can be fixed: name a path")
+    _check_paths(target.paths)
     scan_request = ScanRequest(
         ScanInput(paths=target.paths),
         rules=RuleOptions(frameworks=target.frameworks, controls=target.controls),
@@ -167,6 +169,14 @@ def command(  # noqa: PLR0913 - one argument an option
     if fix_plan.files and writes_files:
         code = max(code, _write(fix_plan, yes=yes))
     sys.exit(code)
+
+
+def _check_paths(paths: Iterable[str]) -> None:
+    for path in paths:
+        if is_image_address(path) or is_registry_address(path) or is_sbom_address(path):
+            raise click.UsageError(f"{visible(path)} cannot be fixed: name the folder with its Dockerfile or manifests")
+        if path == "-" or "://" in path:
+            raise click.UsageError("only files and folders can be fixed: name a path")
 
 
 def _read_reported_failures(report: Path | None, words: Names) -> ReportedFailures | None:

@@ -51,7 +51,7 @@ _IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9._-]+|@sha256:[0
 """A reference of an image with a tag or a digest."""
 
 
-def _images_options(function: Callable[..., None]) -> Callable[..., None]:
+def images_options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options for images; they are applied to the argument `request`."""
 
     @functools.wraps(function)
@@ -107,7 +107,7 @@ def request_images(
 @privacy_options
 @gate_options
 @report_options
-@_images_options
+@images_options
 @signature_scan_options
 @click.option(
     "--dry-run",

@@ -14,13 +14,13 @@ import os
 import re
 import stat
 import tempfile
-import time
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from kubekeep import _native
+from kubekeep.images.cache_pruning import prune
 from kubekeep.images.content import LayerContent
 
 _FORMAT: Final = b"kubekeep layer 2\n"
@@ -32,7 +32,6 @@ _SIZE: Final = 4
 _DIFF_ID: Final = re.compile(r"sha256:([0-9a-f]{64})")
 _SUFFIX: Final = ".layer"
 _TEMPORARY: Final = ".new-"
-_ABANDONED_SECONDS: Final = 86_400
 _NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
 
@@ -94,7 +93,7 @@ class LayerCache:
             Path(name).replace(path)
         finally:
             Path(name).unlink(missing_ok=True)
-        self._prune()
+        prune(self._folder, self._limit, _is_entry, _TEMPORARY)
 
     def store(self, content: LayerContent, *, secrets: bool) -> None:
         """Write an entry as `put`; a layer that cannot be cached is read again by the next scan."""
@@ -115,22 +114,9 @@ class LayerCache:
                 return None
             return decode_entry(stream.read(), self._program, secrets=secrets)
 
-    def _prune(self) -> None:
-        """Delete the least recently used entries beyond the limit, and files that an interrupted run left."""
-        entries: list[tuple[float, int, Path]] = []
-        for path in self._folder.iterdir():
-            with contextlib.suppress(OSError):
-                status = path.lstat()
-                if path.suffix == _SUFFIX:
-                    entries.append((status.st_mtime, status.st_size, path))
-                elif path.name.startswith(_TEMPORARY) and status.st_mtime < time.time() - _ABANDONED_SECONDS:
-                    path.unlink()
-        remaining = self._limit
-        for _, size, path in sorted(entries, reverse=True):
-            remaining -= size
-            if remaining < 0:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+
+def _is_entry(name: str) -> bool:
+    return name.endswith(_SUFFIX)
 
 
 def encode_entry(content: LayerContent, program: bytes, *, secrets: bool) -> bytes | None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.location import Path, parse_path
-from kubekeep.model.resource import Resource, format_name
+from kubekeep.model.resource import PackedObject, Resource, format_name
 from kubekeep.model.text import json_text
 
 VERSION: Final = "v2"
@@ -47,6 +47,21 @@ _REMOVED: Final = frozenset({"envFrom", "status"})
 """Fields that reports omit: list elements below them are identified by index."""
 _COMMAND_FIELDS: Final = frozenset({"command", "args"})
 _FLAG: Final = re.compile(r"--[a-z][a-z0-9-]*(?==|\Z)")
+
+
+class _Shared:
+    """A key of a cache that equals only a key of the same object, so that lists and packed objects can be keys."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Shared) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
 
 
 class Granularity(enum.StrEnum):
@@ -109,10 +124,22 @@ def format_stable_path(resource: Resource, path: str) -> str:
     match steps:
         case ("relatedObjects", int(number), *rest) if number < len(resource.related):
             related = resource.related[number]
-            return f"relatedObjects[{number}].{_format_steps(related.object, tuple(rest), scalars=related.is_builtin)}"
+            return f"relatedObjects[{number}].{_format_steps(_get_object(related), tuple(rest), scalars=related.is_builtin)}"
         case _:
             numbered = _NUMBERED.get(resource.group, {})
-            return _format_steps(resource.object, steps, scalars=resource.is_builtin, numbered=numbered)
+            return _format_steps(_get_object(resource), steps, scalars=resource.is_builtin, numbered=numbered)
+
+
+def _get_object(resource: Resource) -> dict[str, Any]:
+    content = resource.content
+    return _unpack(_Shared(content)) if isinstance(content, PackedObject) else content
+
+
+@functools.lru_cache(maxsize=2)
+def _unpack(content: _Shared) -> dict[str, Any]:
+    """Return the object; an image may have thousands of findings in turn."""
+    unpacked: dict[str, Any] = content.value.decode()
+    return unpacked
 
 
 def _format_steps(document: Any, path: Path, *, scalars: bool, numbered: Mapping[str, str] = {}) -> str:
@@ -162,9 +189,23 @@ def _format_number(elements: Any, index: int, field: str) -> str:
     """Return the number of an element among those with the same value of a field; empty without such a field."""
     if not isinstance(elements, list) or index >= len(elements):
         return ""
-    values = [element.get(field) if isinstance(element, dict) else None for element in elements[: index + 1]]
-    name = values[index]
-    return f"{name} {values.count(name) - 1}" if isinstance(name, str) else ""
+    return _number_elements(_Shared(elements), len(elements), field)[index]
+
+
+@functools.lru_cache(maxsize=16)
+def _number_elements(elements: _Shared, count: int, field: str) -> tuple[str, ...]:  # noqa: ARG001 - key of the cache
+    """Return the numbers of all elements of a list; `count` detects a list that has grown since."""
+    numbers: list[str] = []
+    counts: dict[str, int] = {}
+    for element in elements.value:
+        name = element.get(field) if isinstance(element, dict) else None
+        if isinstance(name, str):
+            number = counts.get(name, 0)
+            counts[name] = number + 1
+            numbers.append(f"{name} {number}")
+        else:
+            numbers.append("")
+    return tuple(numbers)
 
 
 def _format_key(element: dict[Any, Any], keys: tuple[tuple[str, ...], ...]) -> str:

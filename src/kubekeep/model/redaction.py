@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kubekeep._native import Redactor
-from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import (
     MASK,
@@ -26,7 +25,6 @@ from kubekeep.model.secret_text import (
     secret_filter,
 )
 
-_IMAGE: Final = "ContainerImage"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -38,21 +36,9 @@ def redact(resource: Resource) -> dict[str, Any]:
     `managedFields`, `status`. The related objects of a joined resource become `relatedObjects`, as paths into it require.
     """
     result: dict[str, Any] = _redactor().redact_object(resource.object, resource.kind)
-    if resource.kind == _IMAGE:
-        result = _mask_environment(result)
     if resource.related:
         result = {**result, "relatedObjects": [redact(part) for part in resource.related]}
     return result
-
-
-def _mask_environment(image: dict[str, Any]) -> dict[str, Any]:
-    """Return the description of an image with the values of its variables masked: `PORT=XXXXXX`."""
-    config = as_mapping(image.get("config"))
-    variables = as_list(config.get("Env"))
-    if not variables:
-        return image
-    masked = [f"{str(variable).partition('=')[0]}={MASK}" for variable in variables]
-    return {**image, "config": {**config, "Env": masked}}
 
 
 def redact_value(value: Any) -> Any:

@@ -246,7 +246,11 @@ def _define(entries: Sequence[_AffectedPackage]) -> KnownVulnerability:
 
 def _get_page(name: str) -> str:
     """Return the page about a vulnerability: of the NVD for a CVE, of OSV for other records."""
-    return f"https://nvd.nist.gov/vuln/detail/{name}" if name.startswith("CVE-") else f"https://osv.dev/vulnerability/{name}"
+    return (
+        f"https://nvd.nist.gov/vuln/detail/{name}"
+        if name.startswith("CVE-")
+        else f"https://osv.dev/vulnerability/{name}"
+    )
 
 
 def _join(first: KnownVulnerability, second: KnownVulnerability) -> KnownVulnerability:

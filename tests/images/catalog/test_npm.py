@@ -11,6 +11,7 @@ import pytest
 
 from kubekeep.images.catalog import npm, npm_locks
 from kubekeep.images.content import LayerFile
+from kubekeep.images.layers import read_folder
 from tests.images.catalog.reading import RECORDED, list_names, read_packages
 
 LOCKS = ("npm-1", "npm-2", "npm-3", "yarn-1", "yarn-4", "pnpm-7", "pnpm-8", "pnpm-9", "bun")
@@ -121,3 +122,13 @@ def test_git_and_file_dependencies() -> None:
 
     yarn = 'a@^1.0.0, "a@npm:real@2":\n  version "2.0.1"\n\n"b@file:./b":\n  version "1.0.0"\n\n"c@npm:@s/real@2":\n  version "2.1.0"\n'
     assert list_names(read_packages(npm_locks, "yarn.lock", yarn)) == {("a", "2.0.1"), ("@s/real", "2.1.0")}
+
+
+def test_lock_files_beyond_the_memory_for_a_file(tmp_path: Path) -> None:
+    """Files above 8 MiB are in temporary files while their catalogue reads them."""
+    packages = {"": {"name": "shop"}, "node_modules/a": {"version": "1.0.0", "description": "x" * (9 << 20)}}
+    (tmp_path / "package-lock.json").write_text(json.dumps({"lockfileVersion": 3, "packages": packages}))
+    (tmp_path / "requirements.txt").write_text("# comment\n" * (1 << 20) + "flask==3.0.0\n")
+    content = read_folder(tmp_path)
+    assert content.problems == ()
+    assert {package.name for record in content.records for package in record.packages} == {"a", "flask"}

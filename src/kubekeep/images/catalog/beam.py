@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, as_text, build_record, is_name, is_plain, read_text
+from kubekeep.images.catalog.bounded import read_text
+from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, as_text, build_record, is_name, is_plain
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
 from kubekeep.images.package_url import normalise_name
@@ -73,7 +74,7 @@ OTP_APPLICATIONS: Final = frozenset(
 
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the packages of a lock file, the application of a release, or Erlang/OTP itself."""
-    text = read_text(file.content, MAXIMUM_SLOW_BYTES)
+    text = read_text(file, MAXIMUM_SLOW_BYTES)
     if file.path.endswith("/OTP_VERSION"):
         packages: Iterator[Package] = _list_runtime("erlang", text.strip().rstrip("*"), "OTP_VERSION")
     elif file.path.endswith(".app"):

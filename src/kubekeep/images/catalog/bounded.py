@@ -12,6 +12,7 @@ from kubekeep.images.package import Package
 
 MAX_TEXT: Final = 64 * 2**20
 """Largest text in bytes; the status file of a Debian desktop has 5 MB."""
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 MAX_PACKAGES: Final = 100_000
 """Most packages in one database; all of Debian has fewer."""
 MAX_FILES: Final = 2_000_000
@@ -26,15 +27,30 @@ MAX_FIELD: Final = 64 * 2**10
 """Longest value in characters of a field that is kept."""
 
 
-def read_text(file: LayerFile, limit: int = MAX_TEXT) -> str:
-    """Return the text of a file; bytes that are no UTF-8 become U+FFFD. Raises ValueError above `limit` bytes."""
+def read_content(file: LayerFile, limit: int = MAX_TEXT) -> bytes:
+    """Return the content of a file, which large files have in a temporary one. Raises ValueError above `limit` bytes."""
     content = file.content
     if file.spill:
         with Path(file.spill).open("rb") as stream:
             content = stream.read(limit + 1)
+    check_size(content, limit)
+    return content
+
+
+def read_text(file: LayerFile, limit: int = MAX_TEXT) -> str:
+    """Return the text of a file; bytes that are no UTF-8 become U+FFFD. Raises ValueError above `limit` bytes."""
+    return decode_text(read_content(file, limit))
+
+
+def decode_text(content: bytes) -> str:
+    """Return the text of bytes, without a byte order mark; bytes that are no UTF-8 become U+FFFD."""
+    return content.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace")
+
+
+def check_size(content: bytes, limit: int) -> None:
+    """Raise ValueError above `limit` bytes."""
     if len(content) > limit:
         raise ValueError(f"text of more than {limit} bytes")
-    return content.decode("utf-8", "replace")
 
 
 def split_paragraphs(text: str) -> list[str]:

@@ -6,15 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kubekeep.images.catalog.documents import (
-    MAXIMUM_SLOW_BYTES,
-    as_text,
-    build_record,
-    is_name,
-    is_plain,
-    read_json,
-    read_text,
-)
+from kubekeep.images.catalog.bounded import read_content, read_text
+from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, as_text, build_record, is_name, is_plain, read_json
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
 from kubekeep.model.json_values import as_list, as_mapping
@@ -26,9 +19,9 @@ REFERENCE: Final = r"([^/@#%\s]+)/([^/@#:%\s]+)(?:@([^/#:%\s]*)/([^#:%\s]*))?(?:
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the packages of a lock file, or the requirements of an installed package; tools for builds are left out."""
     if file.path.endswith(".txt"):
-        references, evidence = _list_installed(read_text(file.content, MAXIMUM_SLOW_BYTES)), "conaninfo.txt"
+        references, evidence = _list_installed(read_text(file, MAXIMUM_SLOW_BYTES)), "conaninfo.txt"
     else:
-        references, evidence = _list_locked(as_mapping(read_json(file.content))), "conan.lock"
+        references, evidence = _list_locked(as_mapping(read_json(read_content(file)))), "conan.lock"
     return build_record(file, "conan", _list_packages(references, evidence))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from kubekeep.images.catalog.bounded import read_content
 from kubekeep.images.catalog.documents import as_text, build_record, is_name, is_plain, read_yaml
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
@@ -17,7 +18,7 @@ REGISTRIES: Final = ("", "https://pub.dev", "https://pub.dartlang.org")
 
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the packages of a lock file, except those of the SDK and of the project."""
-    return build_record(file, "dart", _list_packages(as_mapping(read_yaml(file.content))))
+    return build_record(file, "dart", _list_packages(as_mapping(read_yaml(read_content(file)))))
 
 
 def _list_packages(document: dict[str, Any]) -> Iterator[Package]:

@@ -11,10 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep._native import YamlDocuments
+from kubekeep.images.catalog.bounded import BYTE_ORDER_MARK, MAX_TEXT, check_size, decode_text
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
 
-MAXIMUM_BYTES: Final = 64 * 1024 * 1024
 MAXIMUM_SLOW_BYTES: Final = 16 * 1024 * 1024
 """For formats that are parsed in Python."""
 MAXIMUM_PACKAGES: Final = 100_000
@@ -23,14 +23,6 @@ MAXIMUM_DEPTH: Final = 64
 MAXIMUM_NODES: Final = 4_000_000
 MAXIMUM_DOTS: Final = 200
 """Dots in one line of TOML; the time that tomllib needs for a dotted key is quadratic in its number of parts."""
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-
-
-def read_text(content: bytes, maximum: int = MAXIMUM_BYTES) -> str:
-    """Return the text of a file; bytes that are not UTF-8 become replacement characters."""
-    if len(content) > maximum:
-        raise ValueError(f"has {len(content)} bytes, more than {maximum}")
-    return content.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace")
 
 
 def read_json(content: bytes) -> Any:
@@ -40,8 +32,7 @@ def read_json(content: bytes) -> Any:
 
 def decode_json(decoder: msgspec.json.Decoder[Any], content: bytes) -> Any:
     """Return the value of a JSON document with the type of a decoder; fields that are not in the type are skipped."""
-    if len(content) > MAXIMUM_BYTES:
-        raise ValueError(f"has {len(content)} bytes, more than {MAXIMUM_BYTES}")
+    check_size(content, MAX_TEXT)
     try:
         return decoder.decode(content.removeprefix(BYTE_ORDER_MARK))
     except RecursionError as error:
@@ -54,7 +45,8 @@ def read_toml(content: bytes) -> dict[str, Any]:
     """Return the tables of a TOML document."""
     import tomllib  # noqa: PLC0415 - only lock files need it
 
-    text = read_text(content, MAXIMUM_SLOW_BYTES)
+    check_size(content, MAXIMUM_SLOW_BYTES)
+    text = decode_text(content)
     if max(map(_count_dots, text.splitlines()), default=0) > MAXIMUM_DOTS:
         raise ValueError(f"a line has more than {MAXIMUM_DOTS} dots")
     try:
@@ -71,7 +63,8 @@ def _count_dots(line: str) -> int:
 
 def read_yaml(content: bytes) -> Any:
     """Return the first document of a YAML stream."""
-    documents = YamlDocuments(read_text(content), MAXIMUM_DEPTH, 10_000, 8, MAXIMUM_NODES)
+    check_size(content, MAX_TEXT)
+    documents = YamlDocuments(decode_text(content), MAXIMUM_DEPTH, 10_000, 8, MAXIMUM_NODES)
     match next((document for document in documents if document is not None), None):
         case (str() as message, _):
             raise ValueError(message)
@@ -85,8 +78,7 @@ def read_xml(content: bytes) -> Any:
     """Return the root element of an XML document without document type, and so without entities."""
     import xml.etree.ElementTree as ET  # noqa: PLC0415 - loaded only if needed; entities are rejected
 
-    if len(content) > MAXIMUM_SLOW_BYTES:
-        raise ValueError(f"has {len(content)} bytes, more than {MAXIMUM_SLOW_BYTES}")
+    check_size(content, MAXIMUM_SLOW_BYTES)
     # A document type in another encoding than the ASCII-compatible ones would pass the search below.
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content or b"\0" in content[:64]:
         raise ValueError("has a document type declaration or an encoding that is not allowed")

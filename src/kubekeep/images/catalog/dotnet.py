@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from kubekeep.images.catalog.bounded import read_content
 from kubekeep.images.catalog.documents import as_text, build_record, is_name, is_plain, read_json, read_xml
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
@@ -23,11 +24,11 @@ RUNTIME_PACK: Final = "runtimepack."
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the packages of an application, a runtime or a lock file."""
     if file.path.endswith(".deps.json"):
-        packages = _list_dependencies(as_mapping(read_json(file.content)))
+        packages = _list_dependencies(as_mapping(read_json(read_content(file))))
     elif file.path.endswith(".lock.json"):
-        packages = _list_locked(as_mapping(read_json(file.content)))
+        packages = _list_locked(as_mapping(read_json(read_content(file))))
     else:
-        packages = _list_config(file.content)
+        packages = _list_config(read_content(file))
     return build_record(file, "dotnet", packages)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, build_record, read_text
+from kubekeep.images.catalog.bounded import read_text
+from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, build_record
 from kubekeep.images.catalog.go import build_module, is_module, read_toolchain
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
@@ -22,7 +23,7 @@ def read(file: LayerFile) -> CatalogRecord | None:
     """Return the modules that a `go.mod` file requires."""
     if "/testdata/" in f"/{file.path}" or "/vendor/" in f"/{file.path}":
         return None
-    return build_record(file, "go_files", _list_modules(read_text(file.content, MAXIMUM_SLOW_BYTES)))
+    return build_record(file, "go_files", _list_modules(read_text(file, MAXIMUM_SLOW_BYTES)))
 
 
 def _list_modules(text: str) -> Iterator[Package]:

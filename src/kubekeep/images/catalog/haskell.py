@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from kubekeep.images.catalog.documents import as_text, build_record, read_text, read_yaml
+from kubekeep.images.catalog.bounded import read_content, read_text
+from kubekeep.images.catalog.documents import as_text, build_record, read_yaml
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
 from kubekeep.model.json_values import as_list, as_mapping
@@ -20,9 +21,9 @@ CABAL: Final = r"any\.([A-Za-z0-9][A-Za-z0-9-]{0,200}) ==(\d[\d.]{0,60})"
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the packages with a fixed version."""
     if file.path.endswith(".freeze"):
-        pairs = iter(re.findall(CABAL, read_text(file.content)))
+        pairs = iter(re.findall(CABAL, read_text(file)))
     else:
-        pairs = _list_stack(file.content)
+        pairs = _list_stack(read_content(file))
     evidence = file.path.rpartition("/")[2]
     packages = (
         Package(type="hackage", name=name, version=version, evidence=evidence, declared=True) for name, version in pairs

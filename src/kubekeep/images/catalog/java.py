@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.catalog.documents import build_record, is_name, is_plain, read_text
+from kubekeep.images.catalog.bounded import read_text
+from kubekeep.images.catalog.documents import build_record, is_name, is_plain
 from kubekeep.images.catalog.java_archive import ArchiveFacts, Coordinates, read_facts
 from kubekeep.images.catalog.java_groups import resolve_groups
 from kubekeep.images.catalog.language_licences import read_licence
@@ -74,7 +75,7 @@ def read(file: LayerFile) -> CatalogRecord | None:
     """Return the Java runtime that a `release` file describes, or None for a file of something else."""
     if len(file.content) > MAXIMUM_RELEASE or b"JAVA_VERSION=" not in file.content:
         return None
-    fields = dict(re.findall(RELEASE_LINE, read_text(file.content)))
+    fields = dict(re.findall(RELEASE_LINE, read_text(file)))
     implementor = fields.get("IMPLEMENTOR", "")
     stated = fields.get("JAVA_RUNTIME_VERSION") or fields.get("FULL_VERSION") or fields.get("JAVA_VERSION", "")
     version = "".join(re.findall(r"\A[\w.+-]+", stated))

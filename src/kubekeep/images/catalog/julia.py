@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from kubekeep.images.catalog.bounded import read_content
 from kubekeep.images.catalog.documents import as_text, build_record, is_name, is_plain, read_toml
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
@@ -16,7 +17,7 @@ FOLDER_PATTERNS: Final = ("**/Manifest.toml",)
 
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return an installed package, or the packages of a manifest, except the standard library."""
-    document = read_toml(file.content)
+    document = read_toml(read_content(file))
     if file.path.endswith("Project.toml"):
         packages = _list_package(as_text(document.get("name")), document, "Project.toml")
     else:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, build_record, is_name, is_plain, read_text, read_xml
+from kubekeep.images.catalog.bounded import read_content, read_text
+from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, build_record, is_name, is_plain, read_xml
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
 
@@ -17,9 +18,9 @@ FOLDER_PATTERNS: Final = ("**/pom.xml", "**/gradle.lockfile", "**/*.gradle.lockf
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the dependencies of a project file or a lock file."""
     if file.path.endswith("pom.xml"):
-        packages = _list_project(read_xml(file.content))
+        packages = _list_project(read_xml(read_content(file)))
     else:
-        packages = _list_locked(read_text(file.content, MAXIMUM_SLOW_BYTES))
+        packages = _list_locked(read_text(file, MAXIMUM_SLOW_BYTES))
     return build_record(file, "maven_files", packages)
 
 

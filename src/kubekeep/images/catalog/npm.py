@@ -12,15 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.images.catalog.documents import (
-    as_text,
-    build_record,
-    decode_json,
-    is_name,
-    is_plain,
-    read_json,
-    read_text,
-)
+from kubekeep.images.catalog.bounded import read_content, read_text
+from kubekeep.images.catalog.documents import as_text, build_record, decode_json, is_name, is_plain, read_json
 from kubekeep.images.catalog.language_licences import read_licences
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
@@ -54,10 +47,10 @@ class PackageManifest(msgspec.Struct):
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the package of a `package.json`, or all packages of a Plug'n'Play file."""
     if file.path.endswith(".pnp.cjs"):
-        return build_record(file, "npm", _list_pnp(read_text(file.content)))
+        return build_record(file, "npm", _list_pnp(read_text(file)))
     if is_test_data(file.path):
         return None
-    manifest = decode_json(_decoder(), file.content)
+    manifest = decode_json(_decoder(), read_content(file))
     licences = manifest.license if manifest.license is not None else manifest.licenses
     author = manifest.author.get("name") if isinstance(manifest.author, dict) else manifest.author
     package = build_package(as_text(manifest.name), as_text(manifest.version), "package.json")

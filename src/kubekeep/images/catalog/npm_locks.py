@@ -11,14 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.images.catalog.documents import (
-    as_text,
-    build_record,
-    decode_json,
-    read_json,
-    read_text,
-    read_yaml,
-)
+from kubekeep.images.catalog.bounded import decode_text, read_content
+from kubekeep.images.catalog.documents import as_text, build_record, decode_json, read_json, read_yaml
 from kubekeep.images.catalog.language_licences import read_licences
 from kubekeep.images.catalog.npm import build_package, is_test_data, read_reference
 from kubekeep.images.content import CatalogRecord, LayerFile
@@ -62,13 +56,13 @@ def read(file: LayerFile) -> CatalogRecord | None:
     if "node_modules/" in file.path or is_test_data(file.path):
         return None
     if name in ("package-lock.json", "npm-shrinkwrap.json"):
-        packages = _list_package_lock(file.content, name)
+        packages = _list_package_lock(read_content(file), name)
     elif name == "yarn.lock":
-        packages = _list_yarn(file.content)
+        packages = _list_yarn(read_content(file))
     elif name == "pnpm-lock.yaml":
-        packages = _list_pnpm(file.content)
+        packages = _list_pnpm(read_content(file))
     else:
-        packages = _list_bun(file.content)
+        packages = _list_bun(read_content(file))
     return build_record(file, "npm_locks", packages)
 
 
@@ -118,7 +112,7 @@ def _list_lock_tree(dependencies: dict[str, Any], evidence: str) -> Iterator[Pac
 
 
 def _list_yarn(content: bytes) -> Iterator[Package]:
-    text = read_text(content)
+    text = decode_text(content)
     if re.search(r"(?m)^__metadata:", text):
         yield from _list_yarn_berry(as_mapping(read_yaml(content)))
     else:
@@ -190,7 +184,7 @@ def _list_pnpm(content: bytes) -> Iterator[Package]:
 
 def _list_bun(content: bytes) -> Iterator[Package]:
     """Yield the packages of Bun's text format: JSON with trailing commas; the first element is `name@version`."""
-    text = _drop_trailing_commas(read_text(content))
+    text = _drop_trailing_commas(decode_text(content))
     document = as_mapping(read_json(text.encode()))
     for value in as_mapping(document.get("packages")).values():
         identity = as_text(next(iter(as_list(value)), ""))

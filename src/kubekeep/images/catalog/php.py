@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.images.catalog.bounded import read_content
 from kubekeep.images.catalog.documents import as_text, build_record, decode_json, is_name, is_plain
 from kubekeep.images.catalog.language_licences import read_licence
 from kubekeep.images.content import CatalogRecord, LayerFile
@@ -38,7 +39,7 @@ def read(file: LayerFile) -> CatalogRecord | None:
     """Return the installed or locked packages."""
     is_lock = file.path.endswith(".lock")
     decoder = msgspec.json.Decoder(ComposerDocument | list[ComposerPackage])
-    document = decode_json(decoder, file.content)
+    document = decode_json(decoder, read_content(file))
     packages = document if isinstance(document, list) else document.packages + document.development
     return build_record(file, "php", _list_packages(packages, is_lock=is_lock))
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.images.catalog.bounded import read_content
 from kubekeep.images.catalog.documents import as_text, build_record, decode_json, is_name, is_plain
 from kubekeep.images.catalog.language_licences import CLASSIFIERS, find_licence, read_licence, read_licences
 from kubekeep.images.content import CatalogRecord, LayerFile
@@ -99,7 +100,7 @@ def _read_licences(fields: dict[bytes, str], classifiers: list[str]) -> tuple[st
 
 
 def _read_conda(file: LayerFile) -> Package | None:
-    metadata = decode_json(msgspec.json.Decoder(CondaMetadata), file.content)
+    metadata = decode_json(msgspec.json.Decoder(CondaMetadata), read_content(file))
     name, version = as_text(metadata.name), as_text(metadata.version)
     if not is_name(name) or not is_plain(version):
         return None

@@ -9,15 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kubekeep.images.catalog.documents import (
-    MAXIMUM_SLOW_BYTES,
-    as_text,
-    build_record,
-    is_plain,
-    read_json,
-    read_text,
-    read_toml,
-)
+from kubekeep.images.catalog.bounded import read_content, read_text
+from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, as_text, build_record, is_plain, read_json, read_toml
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
 from kubekeep.images.package_url import normalise_name
@@ -44,11 +37,11 @@ def read(file: LayerFile) -> CatalogRecord | None:
     """Return the distributions of a lock file."""
     name = file.path.rpartition("/")[2]
     if name.endswith(".txt"):
-        packages = _list_requirements(read_text(file.content, MAXIMUM_SLOW_BYTES))
+        packages = _list_requirements(read_text(file, MAXIMUM_SLOW_BYTES))
     elif name == "Pipfile.lock":
-        packages = _list_pipenv(as_mapping(read_json(file.content)))
+        packages = _list_pipenv(as_mapping(read_json(read_content(file))))
     else:
-        packages = _list_tables(read_toml(file.content), name)
+        packages = _list_tables(read_toml(read_content(file)), name)
     return build_record(file, "python_locks", packages)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from kubekeep.images.catalog.bounded import read_content
 from kubekeep.images.catalog.documents import as_text, build_record, is_name, is_plain, read_json
 from kubekeep.images.catalog.language_licences import read_licence
 from kubekeep.images.content import CatalogRecord, LayerFile
@@ -21,7 +22,7 @@ FIELD: Final = rb"(?m)^(Package|Version|Built|Priority|License|Repository|biocVi
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the package of a `DESCRIPTION` file, or the packages of a lock file."""
     if file.path.endswith(".lock"):
-        return build_record(file, "r", _list_locked(as_mapping(read_json(file.content))))
+        return build_record(file, "r", _list_locked(as_mapping(read_json(read_content(file)))))
     matches = re.findall(FIELD, file.content[:MAXIMUM_DESCRIPTION])
     fields = {key.decode(): value.decode("utf-8", "replace").strip() for key, value in matches}
     name, version = fields.get("Package", ""), fields.get("Version", "")

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, build_record, is_name, is_plain, read_text
+from kubekeep.images.catalog.bounded import read_text
+from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, build_record, is_name, is_plain
 from kubekeep.images.catalog.language_licences import read_licence
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
@@ -26,8 +27,8 @@ GEM: Final = r"    ([A-Za-z0-9][\w.-]*) \(([0-9][\w.]*)(?:-([\w.-]+))?\)"
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the gem of a specification, or the gems of a lock file."""
     if not file.path.endswith(".gemspec"):
-        return build_record(file, "ruby", _list_locked(read_text(file.content, MAXIMUM_SLOW_BYTES)))
-    text = read_text(file.content, MAXIMUM_SPECIFICATION)
+        return build_record(file, "ruby", _list_locked(read_text(file, MAXIMUM_SLOW_BYTES)))
+    text = read_text(file, MAXIMUM_SPECIFICATION)
     fields = {key: one or other for key, one, other in re.findall(FIELD, text)}
     lists = {key: [one or other for one, other in re.findall(STRING, body)] for key, body in re.findall(LIST, text)}
     if stub := re.match(r"(?:#[^\n]*\n)?# stub: (\S+) (\S+) (\S+) ", text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from kubekeep.images.catalog.bounded import read_content
 from kubekeep.images.catalog.documents import as_text, build_record, is_name, is_plain, read_json, read_toml
 from kubekeep.images.content import CatalogRecord, Executable, LayerFile
 from kubekeep.images.package import Package
@@ -26,7 +27,7 @@ def read_executable(executable: Executable) -> CatalogRecord | None:
 
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the crates of a `Cargo.lock`, except those of the workspace itself."""
-    return build_record(file, "rust", _list_locked(read_toml(file.content)))
+    return build_record(file, "rust", _list_locked(read_toml(read_content(file))))
 
 
 def _list_auditable(document: Any) -> Iterator[Package]:

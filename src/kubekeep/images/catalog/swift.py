@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from kubekeep.images.catalog.bounded import read_content
 from kubekeep.images.catalog.documents import as_text, build_record, is_name, is_plain, read_json, read_yaml
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.package import Package
@@ -18,9 +19,9 @@ POD: Final = r"([^\s()]+) \(([^\s()]+)\)"
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the packages of a lock file."""
     if file.path.endswith("Podfile.lock"):
-        packages = _list_pods(as_mapping(read_yaml(file.content)))
+        packages = _list_pods(as_mapping(read_yaml(read_content(file))))
     else:
-        packages = _list_pins(as_mapping(read_json(file.content)))
+        packages = _list_pins(as_mapping(read_json(read_content(file))))
     return build_record(file, "swift", packages)
 
 
