@@ -24,8 +24,8 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "catalog-image"
 KUBEKEEP = Path(sys.executable).parent / "kubekeep"
 
 
-WITHOUT_TEXT = {"pdf", "prometheus"}
-"""Formats with compressed text, and with figures only."""
+WITHOUT_TEXT = {"pdf", "prometheus", "cyclonedx", "gitlab-container-scanning"}
+"""Formats with compressed text, with figures only, and with vulnerabilities only."""
 
 
 def kubekeep(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:

@@ -214,7 +214,8 @@ def test_values_of_the_environment_of_an_image() -> None:
     assert redacted["config"] == {"Env": ["PORT=XXXXXX", "PLAIN=XXXXXX"], "User": "1"}
     assert image["config"] == {"Env": ["PORT=80", "PLAIN"], "User": "1"}
     assert redact(Resource({**image, "kind": "List", "items": [image]}))["items"][0]["config"] == redacted["config"]
-    for config in (None, {}, {"Env": None}, {"Env": "PORT=80"}, {"Env": []}):
+    unchanged: list[dict[str, Any] | None] = [None, {}, {"Env": None}, {"Env": "PORT=80"}, {"Env": []}]
+    for config in unchanged:
         assert redact(Resource({**image, "config": config}))["config"] == config
     assert redact(Resource({**image, "config": {"Env": ["\ud800=1", 80, "a=b=c"]}}))["config"]["Env"] == [
         "\ud800=XXXXXX",

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from license_expression import get_spdx_licensing  # type: ignore[import-untyped]
 
-from kubekeep.images.sbom.licences import (
+from kubekeep.images.licence_expressions import (
     is_identifier,
     join_licences,
     list_licences,
     parse_expression,
     split_conjunction,
 )
-from kubekeep.images.sbom.spdx_licences import EXCEPTIONS, LICENCES
+from kubekeep.images.spdx_licences import EXCEPTIONS, LICENCES
 
 LICENSING = get_spdx_licensing()
 
@@ -40,6 +40,7 @@ def test_list_of_identifiers_is_that_of_cyclonedx() -> None:
         ("GPL-2.0+", "GPL-2.0+"),
         ("EPL-1.0+", "EPL-1.0+"),
         ("((MIT))", "((MIT))"),
+        ("MPL-2.0-no-copyleft-exception", "MPL-2.0-no-copyleft-exception"),
         *((text, "") for text in ("", "BSD", "MIT AND", "(MIT", "MIT)", "()", "AND", "MIT ISC", "MIT, ISC", "MIT/ISC")),
         *(
             (text, "")
@@ -56,6 +57,21 @@ def test_list_of_identifiers_is_that_of_cyclonedx() -> None:
 )
 def test_expressions(text: str, expected: str) -> None:
     assert parse_expression(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("licenseref-Fedora-Public-Domain and mit", "LicenseRef-Fedora-Public-Domain AND MIT"),
+        ("LicenseRef-x WITH Classpath-exception-2.0", "LicenseRef-x WITH Classpath-exception-2.0"),
+        *(
+            (text, "")
+            for text in ("LicenseRef-", "LicenseRef-x+", "DocumentRef-a:LicenseRef-b", "MIT WITH LicenseRef-x")
+        ),
+    ],
+)
+def test_references(text: str, expected: str) -> None:
+    assert parse_expression(text, allows_references=True) == expected
 
 
 words = st.sampled_from(["MIT", "ISC", "GPL-2.0-only", "Classpath-exception-2.0", "AND", "OR", "WITH", "(", ")", "BSD"])

@@ -9,6 +9,8 @@ import functools
 import re
 from typing import Final
 
+from kubekeep.images.licence_expressions import parse_expression
+
 MAX_EXPRESSION: Final = 2_000
 """Longest text in characters that is read as an expression; others are kept as declared."""
 
@@ -66,14 +68,8 @@ def read_licence(text: str) -> str:
     text = " ".join(text.split())
     if not text or len(text) > MAX_EXPRESSION:
         return text
-    # The list of SPDX is loaded for images with packages of these formats only.
-    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression  # noqa: PLC0415
-
     parts = [_translate(part) for part in _compile_operators().split(text) if part.strip()]
-    try:
-        return str(canonicalize_license_expression(" ".join(parts)))
-    except InvalidLicenseExpression:
-        return text
+    return parse_expression(" ".join(parts), allows_references=True) or text
 
 
 def read_common_licence(name: str, *, allows_later: bool) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.images.content import ContentProblem
+from kubekeep.images.licence_expressions import list_licences
 from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation, SourcePackage
 from kubekeep.images.sbom.document import INCOMPLETE, Sbom, SbomPart, SbomSubject, SubjectKind, unite_packages
 from kubekeep.images.sbom.fields import (
@@ -25,7 +26,6 @@ from kubekeep.images.sbom.fields import (
     split_problem,
 )
 from kubekeep.images.sbom.identity import identify
-from kubekeep.images.sbom.licences import list_licences
 from kubekeep.model.json_values import as_list, as_mapping
 
 _KINDS: Final = {"container": SubjectKind.IMAGE, "file": SubjectKind.FOLDER}

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.images.content import ContentProblem
+from kubekeep.images.licence_expressions import NO_LICENCE, list_licences, split_conjunction
 from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation, SourcePackage
 from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, SubjectKind, unite_packages
 from kubekeep.images.sbom.fields import (
@@ -27,7 +28,6 @@ from kubekeep.images.sbom.fields import (
     split_problem,
 )
 from kubekeep.images.sbom.identity import identify
-from kubekeep.images.sbom.licences import NO_LICENCE, list_licences, split_conjunction
 from kubekeep.model.json_values import as_list, as_mapping
 
 _DOCUMENT: Final = "SPDXRef-DOCUMENT"

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from kubekeep.images.licence_expressions import list_licences
 from kubekeep.images.package import Distribution, Package, PackageLocation
 from kubekeep.images.sbom.document import Sbom, SbomSubject, SubjectKind, unite_packages
 from kubekeep.images.sbom.fields import (
@@ -21,7 +22,6 @@ from kubekeep.images.sbom.fields import (
     read_text,
 )
 from kubekeep.images.sbom.identity import identify
-from kubekeep.images.sbom.licences import list_licences
 from kubekeep.model.json_values import as_list, as_mapping
 
 

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from kubekeep.images.sbom.spdx_licences import EXCEPTIONS, LICENCES
+from kubekeep.images.spdx_licences import EXCEPTIONS, LICENCES
 
 _TOKEN: Final = re.compile(r"\s*([()]|[A-Za-z0-9.+:-]+)")
+_REFERENCE: Final = re.compile(r"licenseref-([a-z0-9.-]+)", re.IGNORECASE)
 _OPERATORS: Final = {"and": "AND", "or": "OR", "with": "WITH"}
 _LONGEST: Final = 4096
 """Maximum characters of an expression; longer text is treated as no expression."""
@@ -42,12 +43,13 @@ def is_identifier(text: str) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def parse_expression(text: str) -> str:
+def parse_expression(text: str, *, allows_references: bool = False) -> str:
     """Return the canonical form of an SPDX expression: exact identifiers, single spaces. Empty for any other text.
 
-    A reference to a licence outside of the list (`LicenseRef-x`) is no expression, because its text is in another file.
+    A reference to a licence outside of the list (`LicenseRef-x`) is no expression, because its text is in another file,
+    unless `allows_references`.
     """
-    tokens = [_classify(token) for token in _tokenise(text)]
+    tokens = [_classify(token, allows_references=allows_references) for token in _tokenise(text)]
     # One letter for each token, reduced by the rules of the grammar until no parentheses are left.
     letters = "".join(letter for letter, _ in tokens).replace("LWE", "L")
     while "(" in letters:
@@ -75,7 +77,7 @@ def _tokenise(text: str) -> list[str]:
     return tokens
 
 
-def _classify(token: str) -> tuple[str, str]:
+def _classify(token: str, *, allows_references: bool) -> tuple[str, str]:
     """Return the letter of a token for the grammar, and its canonical form."""
     lower = token.lower()
     if lower in {"(", ")"}:
@@ -86,6 +88,8 @@ def _classify(token: str) -> tuple[str, str]:
         return "L", name
     if token.endswith("+") and (name := _licences().get(lower[:-1])):
         return "L", f"{name}+"
+    if allows_references and (match := _REFERENCE.fullmatch(token)):
+        return "L", f"LicenseRef-{match[1]}"
     return ("E", name) if (name := _exceptions().get(lower)) else ("?", token)
 
 
