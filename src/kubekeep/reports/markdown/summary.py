@@ -11,6 +11,7 @@ from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.reports.markdown.page import MarkdownPage
 from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose, words
+from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
 from kubekeep.reports.shared.content import LEVELS, count, known_score, risk
 from kubekeep.reports.shared.urgency import count_priorities, sort_failed, top_priorities
 from kubekeep.reports.shared.wording import count_noun, describe_origin, group_by_reason, percent
@@ -75,7 +76,10 @@ def _lines(assessment: Assessment) -> Iterator[str]:
         yield f"⚠️ {text} and {counts_as} neither as passed nor as failed"
     if excepted := len(assessment.excepted_findings):
         yield f"ℹ️ {count_noun(excepted, 'finding')} covered by exceptions"  # noqa: RUF001 - a sign, not a letter
-    yield f"{extent}: {compliance}, risk score {risk(known_score(assessment))}"
+    if has_only_vulnerabilities(assessment):
+        yield extent
+    else:
+        yield f"{extent}: {compliance}, risk score {risk(known_score(assessment))}"
 
 
 def _write_unread(page: MarkdownPage, assessment: Assessment) -> None:
@@ -87,7 +91,7 @@ def _write_unread(page: MarkdownPage, assessment: Assessment) -> None:
 
 
 def _write_frameworks(page: MarkdownPage, assessment: Assessment) -> None:
-    if not assessment.frameworks:
+    if not assessment.frameworks or has_only_vulnerabilities(assessment):
         return
     by_slug = {summary.control.slug: summary for summary in assessment.controls}
     page.write(

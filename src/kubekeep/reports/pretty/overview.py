@@ -15,8 +15,7 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, FrameworkSummary, UnreadInput
 from kubekeep.model.exception import ExceptionStatus
-from kubekeep.model.finding import Cause, Evidence, Finding, FindingKind, Status
-from kubekeep.model.known_vulnerability import is_vulnerability
+from kubekeep.model.finding import Evidence, Finding, FindingKind, Status
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
@@ -24,6 +23,7 @@ from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.closing import bar, score_style, write_audit, write_baseline, write_unread
 from kubekeep.reports.pretty.findings import kustomization_spans, location_span
 from kubekeep.reports.pretty.vulnerabilities import write_vulnerabilities
+from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
 from kubekeep.reports.shared.content import LEVELS, file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, cells, file_url
 from kubekeep.reports.shared.wording import count_noun, describe_fix, describe_input, percent
@@ -118,7 +118,7 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
 
 def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequence[Finding]) -> None:
     figures: list[Span | str] = []
-    if assessment.compliance is not None or not _has_only_vulnerabilities(assessment):
+    if assessment.compliance is not None or not has_only_vulnerabilities(assessment):
         compliance = Span(f"compliance {percent(assessment.compliance)}", f"bold {score_style(assessment.compliance)}")
         coverage = Span(f"coverage {percent(assessment.coverage)}", "yellow" if assessment.coverage < 100 else "")
         figures = ["  ", compliance, " · ", coverage]
@@ -136,14 +136,6 @@ def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequen
     else:
         terminal.line(Span("✔ No findings", "bold green"))
     terminal.line()
-
-
-def _has_only_vulnerabilities(assessment: Assessment) -> bool:
-    """Return True if no control was evaluated, only vulnerabilities: for an SBOM."""
-    return all(
-        is_vulnerability(summary.control) or (summary.reason is not None and summary.reason.cause is Cause.IRRELEVANT)
-        for summary in assessment.controls
-    )
 
 
 def _group_by_resource(findings: Iterable[Finding]) -> list[list[Finding]]:
@@ -278,7 +270,7 @@ def _shorten(text: str, room: int) -> str:
 
 def _write_frameworks(terminal: Terminal, assessment: Assessment) -> None:
     failed = {summary.control.slug for summary in assessment.controls if summary.status is Status.FAILED}
-    if _has_only_vulnerabilities(assessment):
+    if has_only_vulnerabilities(assessment):
         return
     rows = [_framework_row(summary, failed) for summary in assessment.frameworks[:_FRAMEWORKS]]
     if not rows:

@@ -7,9 +7,10 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.finding import Finding
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.finding import Cause, Finding
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.known_vulnerability import KnownVulnerability
+from kubekeep.model.known_vulnerability import KnownVulnerability, is_vulnerability
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
@@ -45,6 +46,14 @@ class AffectedPackageRow(msgspec.Struct, frozen=True):
 def is_exploited(finding: Finding) -> bool:
     """Return True for a vulnerability that is known to be exploited."""
     return isinstance(finding.definition, KnownVulnerability) and bool(finding.definition.known_exploited)
+
+
+def has_only_vulnerabilities(assessment: Assessment) -> bool:
+    """Return True if no control was evaluated, only vulnerabilities: for an SBOM. Compliance is then no figure."""
+    return any(is_vulnerability(summary.control) for summary in assessment.controls) and all(
+        is_vulnerability(summary.control) or (summary.reason is not None and summary.reason.cause is Cause.IRRELEVANT)
+        for summary in assessment.controls
+    )
 
 
 def group_by_resource(findings: Iterable[Finding]) -> list[list[Finding]]:
