@@ -29,8 +29,8 @@ WITHOUT_TEXT = {"pdf", "prometheus", "cyclonedx", "gitlab-container-scanning"}
 
 
 def kubekeep(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the program in a folder, with the cache in it, without advisories. Fails for another exit code."""
-    if "scan" in arguments[:2]:
+    """Run the program in a folder, with the cache in it, without a database. Fails for another exit code."""
+    if "scan" in arguments[:2] and "--advisories" not in arguments:
         arguments = (*arguments, "--no-vulnerabilities")
     environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "NO_COLOR": "1"}
     done = subprocess.run(

@@ -176,3 +176,43 @@ def test_scan_with_invalid_settings(
     arguments = ("--verify-signatures", "--image-policy", "policy.yaml", "--controls-config", "controls.yaml")
     done = kubekeep("image", "scan", f"oci:{EXAMPLE}", *arguments, folder=tmp_path, code=2)
     assert reason in done.stderr
+
+
+def test_verified_attestations_of_vex_are_applied(registry: Service, tmp_path: Path) -> None:
+    affected = {"package": {"ecosystem": "PyPI", "name": "flask"}, "versions": ["2.3.3"]}
+    record = {"id": "CVE-2026-0001", "modified": "2026-01-01T00:00:00Z", "affected": [affected]}
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    statement = {
+        "vulnerability": {"name": "CVE-2026-0001"},
+        "products": [{"@id": "pkg:pypi/flask@2.3.3"}],
+        "status": "not_affected",
+        "justification": "vulnerable_code_not_present",
+    }
+    document = {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": "https://example.com/vex/1",
+        "author": "Shop",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "version": 1,
+        "statements": [statement],
+    }
+    (tmp_path / "vex.json").write_text(json.dumps(document))
+    for name in ("vex", "other"):
+        write_keys(tmp_path, name)
+    image = f"{registry.address}/shop/attested:1.0"
+    copy_image(f"oci:{EXAMPLE}:{REFERENCE}", f"docker://{image}")
+    options = ("--key", "vex.key", "--predicate", "vex.json", "--type", "openvex")
+    kubekeep("image", "attest", image, *options, folder=tmp_path)
+
+    def list_open(key: str) -> list[str]:
+        keys = {"trustedCosignPublicKeys": [(tmp_path / f"{key}.pub").read_text()]}
+        (tmp_path / "controls.yaml").write_text(yaml.safe_dump(keys))
+        arguments = ("--verify-signatures", "--controls-config", "controls.yaml", "--advisories", "record.json")
+        run = ("image", "scan", image, *arguments, "--format", "json", "--output", "a.json")
+        # No advisory is about Debian, so the scan is incomplete.
+        kubekeep(*run, folder=tmp_path, code=3)
+        entries = json.loads((tmp_path / "a.json").read_text())["vulnerabilities"]
+        return [entry["id"] for entry in entries if not entry["excepted"]]
+
+    assert list_open("other") == ["CVE-2026-0001"]
+    assert list_open("vex") == []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.images.example import LAYERS, STATUS, write_layout
 
 ROOT = Path(__file__).parents[2]
 STOREFRONT = ROOT / "examples" / "sboms" / "storefront.cdx.json"
@@ -256,3 +257,32 @@ def test_standard_input(tmp_path: Path) -> None:
     )
     assert done.returncode == 0
     assert b"8 vulnerabilities" in done.stdout
+
+
+def test_advice_compares_base_images(tmp_path: Path) -> None:
+    fixed = LAYERS[0][1] | {"var/lib/dpkg/status": (0o644, STATUS.replace("5.1-2+deb11u1", "5.1-2+deb11u9"))}
+    for name, layers in (("present", LAYERS[:1]), ("newer", (("ADD rootfs.tar /", fixed),))):
+        write_layout(tmp_path / name, layers)
+    records = [
+        write_osv(tmp_path / "bash.json", "bash", ecosystem="Debian:11", record_id="CVE-2026-0001"),
+        write_osv(tmp_path / "flask.json", "flask", ecosystem="PyPI", record_id="CVE-2026-0002"),
+    ]
+    affected = json.loads(records[0].read_text())
+    affected["affected"][0]["ranges"][0]["events"][1]["fixed"] = "5.1-2+deb11u5"
+    records[0].write_text(json.dumps(affected))
+    options = [text for record in records for text in ("--advisories", str(record))]
+    bases = ("--base", "oci:present", "--base", "oci:newer")
+    done = kubekeep("image", "advise", f"oci:{IMAGE}", *bases, *options, "-f", "json", folder=tmp_path)
+    advice = json.loads(done.stdout)
+    assert [(upgrade["package"], upgrade["fixedVersion"]) for upgrade in advice["upgrades"]] == [
+        ("bash", "5.1-2+deb11u5"),
+        ("flask", "9999"),
+    ]
+    assert advice["base"] == "oci:present"
+    assert (advice["baseVulnerabilities"], advice["ownVulnerabilities"]) == (["CVE-2026-0001"], ["CVE-2026-0002"])
+    (candidate,) = advice["candidates"]
+    assert (candidate["name"], candidate["improves"]) == ("oci:newer", True)
+    assert (candidate["removed"], candidate["added"]) == (["CVE-2026-0001"], [])
+    text = kubekeep("image", "advise", f"oci:{IMAGE}", *bases, *options, folder=tmp_path).stdout
+    assert "1 fewer, 0 new" in text
+    assert "name it with --base" in kubekeep("image", "advise", f"oci:{IMAGE}", *options, folder=tmp_path).stdout

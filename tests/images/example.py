@@ -42,7 +42,8 @@ def metadata(name: str, version: str, licence: str) -> str:
     return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nLicense: {licence}\n"
 
 
-LAYERS: Final[tuple[tuple[str, dict[str, tuple[int, str]]], ...]] = (
+Layers = tuple[tuple[str, dict[str, tuple[int, str]]], ...]
+LAYERS: Final[Layers] = (
     (
         "/bin/sh -c #(nop) ADD file:1f0c2d in /",
         {
@@ -84,8 +85,8 @@ def write_layer(files: dict[str, tuple[int, str]]) -> bytes:
     return stream.getvalue()
 
 
-def write_layout(folder: Path) -> None:
-    """Write the image as an OCI layout."""
+def write_layout(folder: Path, layers: Layers = LAYERS) -> None:
+    """Write the image, or one with other layers, as an OCI layout."""
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)
 
@@ -94,8 +95,8 @@ def write_layout(folder: Path) -> None:
         (blobs / digest).write_bytes(content)
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}
 
-    archives = [write_layer(files) for _, files in LAYERS]
-    layers = [
+    archives = [write_layer(files) for _, files in layers]
+    descriptors = [
         add(gzip.compress(archive, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip") for archive in archives
     ]
     config = {
@@ -105,7 +106,7 @@ def write_layout(folder: Path) -> None:
         "config": {"Env": ["PATH=/usr/local/bin:/usr/bin:/bin", "PORT=8080"], "Cmd": ["python3", "app.py"]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(text).hexdigest()}" for text in archives]},
         "history": [
-            *({"created": CREATED, "created_by": step} for step, _ in LAYERS),
+            *({"created": CREATED, "created_by": step} for step, _ in layers),
             *({"created": CREATED, "created_by": step, "empty_layer": True} for step in STEPS),
         ],
     }
@@ -113,7 +114,7 @@ def write_layout(folder: Path) -> None:
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": add(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"),
-        "layers": layers,
+        "layers": descriptors,
     }
     entry = add(json.dumps(manifest).encode(), "application/vnd.oci.image.manifest.v1+json")
     entry["annotations"] = {"org.opencontainers.image.ref.name": REFERENCE}

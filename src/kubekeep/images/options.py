@@ -29,10 +29,14 @@ class ImageIdentity(msgspec.Struct, frozen=True):
 
 
 class ImageDescription(msgspec.Struct, frozen=True):
-    """Further fields of the document of an image, and reasons why some facts are unknown."""
+    """Further fields of the document of an image, and reasons why some facts are unknown.
+
+    statements: VEX documents in verified attestations of the image, each with its origin.
+    """
 
     fields: Mapping[str, Any] = {}
     problems: tuple[str, ...] = ()
+    statements: tuple[tuple[str, bytes], ...] = ()
 
 
 DescribeImage = Callable[[ImageIdentity], ImageDescription]

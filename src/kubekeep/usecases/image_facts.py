@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,9 +20,10 @@ from kubekeep.registry.reference import ArtifactReference
 from kubekeep.signatures.errors import SignatureError, TrustError
 from kubekeep.signatures.options import SignatureOptions
 from kubekeep.signatures.policy.evaluate import ImagePolicyResult, RequirementResult
+from kubekeep.signatures.predicates import matches_type
 from kubekeep.signatures.stored_signature import StoredSignature
 from kubekeep.signatures.trust import Trust
-from kubekeep.signatures.verification import VerifiedSignature
+from kubekeep.signatures.verification import SignatureReport, VerifiedSignature
 from kubekeep.signatures.verify import read_signed_content, verify_signatures
 from kubekeep.usecases.image_policy import ImagePolicyVerifier, fetch_identity_signatures
 from kubekeep.usecases.image_signatures import FetchedSignatures, SignatureAccess
@@ -71,10 +72,11 @@ class _ImageFacts:
         """Return the fields `signatures` and `policy`, as far as they were requested."""
         fields: dict[str, Any] = {}
         problems: list[str] = []
+        statements: tuple[tuple[str, bytes], ...] = ()
         name = _find_name(identity)
         if self._reads_signatures:
             try:
-                fields["signatures"] = self._describe_signatures(name, identity)
+                fields["signatures"], statements = self._describe_signatures(name, identity)
             except ImageAccessError as error:
                 fields["signatures"] = {"unread": str(error)}
                 problems.append(f"signatures: {error}")
@@ -86,11 +88,14 @@ class _ImageFacts:
                 for entry in result.requirements
                 if entry.status is Status.NOT_EVALUATED
             )
-        return ImageDescription(fields, tuple(problems))
+        return ImageDescription(fields, tuple(problems), statements)
 
-    def _describe_signatures(self, name: ArtifactReference | None, identity: ImageIdentity) -> dict[str, Any]:
+    def _describe_signatures(
+        self, name: ArtifactReference | None, identity: ImageIdentity
+    ) -> tuple[dict[str, Any], tuple[tuple[str, bytes], ...]]:
+        """Return the description of the signatures, and the VEX documents in verified attestations."""
         if name is None:
-            return {"unread": "the image is not in a registry"}
+            return {"unread": "the image is not in a registry"}, ()
         fetched = fetch_identity_signatures(name, identity, self._access)
         fields: dict[str, Any] = {"attached": _count_signatures(fetched)}
         if self._trust is not None:
@@ -98,7 +103,18 @@ class _ImageFacts:
             signatures = [signature for signature in report.verified if not signature.predicate_type]
             fields["verified"] = list(map(_describe_signature, signatures))
             fields["problems"] = msgspec.to_builtins(report.problems)
-        return fields
+            statements = tuple(_list_statements(report))
+            return fields, statements
+        return fields, ()
+
+
+def _list_statements(report: SignatureReport) -> Iterator[tuple[str, bytes]]:
+    """Yield the VEX documents in verified attestations, each with its origin; an SBOM without statements is none."""
+    for attestation in report.verified:
+        is_openvex = attestation.predicate_type and matches_type(attestation.predicate_type, "openvex")
+        is_cyclonedx = attestation.predicate_type and matches_type(attestation.predicate_type, "cyclonedx")
+        if is_openvex or (is_cyclonedx and b'"vulnerabilities"' in attestation.predicate):
+            yield f"attestation {attestation.place}", attestation.predicate
 
 
 def _load_keys(texts: Sequence[str]) -> list[Any]:

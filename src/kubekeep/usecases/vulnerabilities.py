@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import msgspec
 
 from kubekeep.images.errors import SbomError
-from kubekeep.images.inspection import inspect_image
+from kubekeep.images.inspection import InspectedImage, inspect_image
 from kubekeep.images.options import ImageOptions
 from kubekeep.images.sbom.compare import compare
 from kubekeep.images.sbom.document import Sbom
+from kubekeep.images.sbom.identity import identify
 from kubekeep.images.sbom.image import create_image_sbom
 from kubekeep.sources.sboms.address import is_sbom_address, to_path
 from kubekeep.sources.sboms.file import read_document
 from kubekeep.vulnerabilities.comparison import (
     AffectedPackageChange,
     Explanation,
+    ImageAdvice,
     ImageComparison,
     PackageExplanation,
 )
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
 from kubekeep.vulnerabilities.scanner import VulnerabilityScanner
+from kubekeep.vulnerabilities.upgrades import advise, advise_base, find_base_layers, read_base_reference
 from kubekeep.vulnerabilities.used_symbols import ImageSymbols
 from kubekeep.vulnerabilities.vulnerability import Vulnerability, VulnerabilityReport
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """The packages of an image or SBOM. steps: the instructions that made the layers. symbols: None for an SBOM."""
+    """The packages of an image or SBOM. steps: the instructions that made the layers. image: None for an SBOM."""
 
     sbom: Sbom
     steps: dict[str, str] = {}
-    symbols: ImageSymbols | None = None
+    image: InspectedImage | None = None
+
+    def assess(self, scanner: VulnerabilityScanner) -> VulnerabilityReport:
+        """Return the vulnerabilities, as a scan finds them."""
+        return scanner.assess_sbom(self.sbom) if self.image is None else scanner.assess_image(self.image)
 
 
 def read_subject(reference: str, options: ImageOptions, stdin: BinaryIO) -> Subject:
@@ -47,7 +55,7 @@ def read_subject(reference: str, options: ImageOptions, stdin: BinaryIO) -> Subj
         if image.configuration is None
         else {step.layer: step.created_by for step in image.configuration.list_steps() if step.layer}
     )
-    return Subject(create_image_sbom(image), steps, ImageSymbols(image.content.go_symbols))
+    return Subject(create_image_sbom(image), steps, image)
 
 
 def explain(
@@ -59,17 +67,19 @@ def explain(
     """
     subject = read_subject(reference, options, stdin)
     scanner = VulnerabilityScanner(vulnerabilities)
-    report = scanner.assess_sbom(subject.sbom, subject.symbols)
+    report = subject.assess(scanner)
+    symbols = None if subject.image is None else ImageSymbols(subject.image.content.go_symbols)
     affected = {
-        id(vulnerability.package): vulnerability
+        identify(vulnerability.package): vulnerability
         for vulnerability in report.vulnerabilities
         if name.casefold() in map(str.casefold, vulnerability.names)
     }
     explanations = []
     for package in subject.sbom.packages:
-        records = scanner.explain(package, name, subject.sbom, subject.symbols)
-        if records or id(package) in affected:
-            explanations.append(PackageExplanation(package, affected.get(id(package)), records))
+        records = scanner.explain(package, name, subject.sbom, symbols)
+        vulnerability = affected.get(identify(package))
+        if records or vulnerability is not None:
+            explanations.append(PackageExplanation(package, vulnerability, records))
     explanations.sort(key=lambda explanation: explanation.vulnerability is None)
     return Explanation(reference, name, tuple(explanations), report.not_assessed, subject.steps)
 
@@ -85,7 +95,7 @@ def compare_images(
         raise SbomError("standard input can only be one of the two documents")
     scanner = VulnerabilityScanner(vulnerabilities)
     subjects = [read_subject(reference, options, stdin) for reference in (old, new)]
-    reports = [scanner.assess_sbom(subject.sbom, subject.symbols) for subject in subjects]
+    reports = [subject.assess(scanner) for subject in subjects]
     before, after = map(_group_open, reports)
     changes = [AffectedPackageChange(before.get(name, ()), after.get(name, ())) for name in {**before, **after}]
     changes.sort(key=lambda change: (-(change.vulnerability.rating.score or 0.0), change.vulnerability.id))
@@ -97,6 +107,43 @@ def compare_images(
         unchanged=tuple(change for change in changes if change.old and change.new),
         not_assessed=tuple(gap for report in reports for gap in report.not_assessed),
     )
+
+
+def advise_image(
+    reference: str, bases: Sequence[str], options: ImageOptions, vulnerabilities: VulnerabilityOptions
+) -> ImageAdvice:
+    """Return the upgrades of an image, and its vulnerabilities with other base images.
+
+    bases: images that may be the present base, whose layers the image begins with, or another one. Raises KubekeepError if
+    an image or the advisories cannot be read.
+    """
+    scanner = VulnerabilityScanner(vulnerabilities)
+    image = inspect_image(reference, options, secrets=True)
+    report = scanner.assess_image(image)
+    present = ""
+    layers: tuple[str, ...] = ()
+    candidates: dict[str, VulnerabilityReport] = {}
+    for name in bases:
+        base = inspect_image(name, options, secrets=True)
+        shared = find_base_layers(_list_layers(image), _list_layers(base))
+        if len(shared) > len(layers):
+            present, layers = name, shared
+        elif not shared:
+            candidates[name] = scanner.assess_image(base)
+    labels = image.configuration.settings.labels if image.configuration else None
+    stated = read_base_reference({}, labels)
+    return ImageAdvice(
+        reference=reference,
+        upgrades=advise(report),
+        base_name=present,
+        stated_base=stated.name if stated else "",
+        bases=advise_base(report, layers, candidates) if present else None,
+        not_assessed=report.not_assessed,
+    )
+
+
+def _list_layers(image: InspectedImage) -> tuple[str, ...]:
+    return image.configuration.rootfs.diff_ids if image.configuration else ()
 
 
 def _group_open(report: VulnerabilityReport) -> dict[str, tuple[Vulnerability, ...]]:

@@ -6,6 +6,7 @@ import msgspec
 
 from kubekeep.images.package import Package
 from kubekeep.images.sbom.compare import SbomComparison
+from kubekeep.vulnerabilities.upgrades import BaseAdvice, Upgrade
 from kubekeep.vulnerabilities.vulnerability import MatchedRecord, NotAssessed, Vulnerability
 
 
@@ -54,3 +55,19 @@ class ImageComparison(msgspec.Struct, frozen=True):
     resolved: tuple[AffectedPackageChange, ...]
     unchanged: tuple[AffectedPackageChange, ...]
     not_assessed: tuple[NotAssessed, ...]
+
+
+class ImageAdvice(msgspec.Struct, frozen=True, kw_only=True):
+    """The upgrades and base images that remove most vulnerabilities of an image.
+
+    base_name: the base image that the layers of the image begin with; empty if it is none of the named ones.
+    stated_base: the base image that the labels of the image name. bases: the split by origin and other base images; None
+    without `base_name`.
+    """
+
+    reference: str
+    upgrades: tuple[Upgrade, ...]
+    base_name: str = ""
+    stated_base: str = ""
+    bases: BaseAdvice | None = None
+    not_assessed: tuple[NotAssessed, ...] = ()

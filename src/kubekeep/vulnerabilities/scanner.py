@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,6 +27,7 @@ from kubekeep.vulnerabilities.used_symbols import ImageSymbols
 from kubekeep.vulnerabilities.vex.document import VexDocument
 from kubekeep.vulnerabilities.vex.errors import VexError
 from kubekeep.vulnerabilities.vex.files import load_vex_files
+from kubekeep.vulnerabilities.vex.read import read_vex
 from kubekeep.vulnerabilities.vex.subject import VexSubject, create_image_subject, create_sbom_subject
 from kubekeep.vulnerabilities.vulnerability import MatchedRecord, NotAssessed, VulnerabilityReport
 
@@ -55,6 +56,13 @@ class VulnerabilityScanner:
                 self._vex_problems.append(str(error))
         return tuple(documents)
 
+    def _read_statements(self, statements: Iterable[tuple[str, bytes]]) -> Iterator[VexDocument]:
+        for origin, content in statements:
+            try:
+                yield read_vex(content, origin)
+            except VexError as error:
+                self._vex_problems.append(str(error))
+
     def list_problems(self) -> list[str]:
         """Return messages about VEX documents and records that could not be read; a scan with any is incomplete."""
         problems = list(self._vex_problems)
@@ -69,8 +77,11 @@ class VulnerabilityScanner:
         if "_source" in self.__dict__:
             self._source.close()
 
-    def assess_image(self, image: InspectedImage) -> VulnerabilityReport:
-        """Return the vulnerabilities of an image. Without usable advisories, no package is assessed."""
+    def assess_image(self, image: InspectedImage, statements: Iterable[tuple[str, bytes]] = ()) -> VulnerabilityReport:
+        """Return the vulnerabilities of an image. Without usable advisories, no package is assessed.
+
+        statements: VEX documents of verified attestations, each with its origin, beside those in files.
+        """
         content = image.content
         subject = create_image_subject(
             image.reference,
@@ -79,14 +90,13 @@ class VulnerabilityScanner:
             distribution=content.distribution,
             packages=content.packages,
         )
-        return self._assess(subject, find_fixed(content.packages, content.fixes), ImageSymbols(content.go_symbols))
+        documents = (*self._vex, *self._read_statements(statements))
+        fixed = find_fixed(content.packages, content.fixes)
+        return self._assess(subject, documents, fixed, ImageSymbols(content.go_symbols))
 
-    def assess_sbom(self, sbom: Sbom, used_symbols: UsedSymbols | None = None) -> VulnerabilityReport:
-        """Return the vulnerabilities of the packages in an SBOM. Without usable advisories, no package is assessed.
-
-        used_symbols: of the image, if the SBOM was made from it.
-        """
-        return self._assess(create_sbom_subject(sbom), {}, used_symbols)
+    def assess_sbom(self, sbom: Sbom) -> VulnerabilityReport:
+        """Return the vulnerabilities of the packages in an SBOM. Without usable advisories, no package is assessed."""
+        return self._assess(create_sbom_subject(sbom), self._vex, {}, None)
 
     def explain(
         self, package: Package, name: str, sbom: Sbom, used_symbols: UsedSymbols | None = None
@@ -106,9 +116,12 @@ class VulnerabilityScanner:
         )
 
     def _assess(
-        self, subject: VexSubject, fixed: Mapping[str, frozenset[str]], used_symbols: UsedSymbols | None
+        self,
+        subject: VexSubject,
+        documents: Sequence[VexDocument],
+        fixed: Mapping[str, frozenset[str]],
+        used_symbols: UsedSymbols | None,
     ) -> VulnerabilityReport:
-        documents = self._vex
         try:
             source = self._source
         except (DatabaseError, AdvisoryInputError) as error:

@@ -24,6 +24,7 @@ REFERENCE is one of
         "scan": ("scan", "Scan images for vulnerabilities, secrets, configuration and licences."),
         "sbom": ("sbom", "List the packages of an image, or write an SBOM."),
         "explain": ("explain", "Explain why a vulnerability affects an image or not."),
+        "advise": ("advise", "Show the upgrades and base images that remove most vulnerabilities."),
         "diff": ("diff", "Compare packages and vulnerabilities of two images."),
         "verify": ("verify", "Verify signatures and attestations of an image."),
         "sign": ("sign", "Sign an image with a key."),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from kubekeep.images.inspection import InspectedImage, inspect_image
-from kubekeep.images.options import ImageIdentity, ImageOptions
+from kubekeep.images.options import ImageDescription, ImageIdentity, ImageOptions
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Location
@@ -58,19 +58,18 @@ def describe_image(
     image: InspectedImage, name: str, options: ImageOptions, scanner: VulnerabilityScanner | None
 ) -> Iterator[Resource | UnreadInput]:
     """Yield the resource of an image under a name, then the parts of it that could not be read or assessed."""
-    # The working folder is shown to users, not traversed.
-    report = None if scanner is None else scanner.assess_image(image)
-    today, base = dt.datetime.now(dt.UTC).date(), os.getcwd()  # noqa: PTH109
-    resource = create_resource(msgspec.structs.replace(image, reference=name), base, today, report)
-    problems: tuple[str, ...] = ()
+    description = ImageDescription()
     if options.describe is not None:
         created = image.configuration.created if image.configuration else None
         identity = ImageIdentity(image.reference, image.digest, image.index_digest, image.platform, created or "")
         description = options.describe(identity)
-        resource.object.update(description.fields)
-        problems = description.problems
+    report = None if scanner is None else scanner.assess_image(image, description.statements)
+    # The working folder is shown to users, not traversed.
+    today, base = dt.datetime.now(dt.UTC).date(), os.getcwd()  # noqa: PTH109
+    resource = create_resource(msgspec.structs.replace(image, reference=name), base, today, report)
+    resource.object.update(description.fields)
     yield resource
-    yield from (UnreadInput(Location(name), problem) for problem in problems)
+    yield from (UnreadInput(Location(name), problem) for problem in description.problems)
     if report is not None:
         yield from list_unassessed(report, name)
     for problem in image.content.problems:

@@ -1,0 +1,66 @@
+"""`kubekeep image advise`: upgrades and base images that remove most vulnerabilities.
+
+Parses and prints; never opens an image itself.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import msgspec
+
+from kubekeep.cli import arguments, progress
+from kubekeep.cli.image_options import create_image_options, image_options
+from kubekeep.cli.settings import get_width, settings
+from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.cli.vulnerability_options import vulnerability_options
+from kubekeep.images.access.options import AccessOptions
+from kubekeep.model.errors import KubekeepError
+from kubekeep.model.text import visible
+from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.sboms.advice import write_advice, write_advice_json
+from kubekeep.usecases.vulnerabilities import advise_image
+from kubekeep.vulnerabilities.options import VulnerabilityOptions
+
+
+@click.command(short_help="Show the upgrades and base images that remove most vulnerabilities.")
+@click.argument("reference", metavar="REFERENCE")
+@click.option(
+    "--base",
+    "bases",
+    multiple=True,
+    metavar="REFERENCE",
+    help="Compare this base image; the one that the layers of the image begin with is its present base. Repeatable.",
+)
+@arguments.layout_option("pretty", "json")
+@image_options
+@vulnerability_options
+def command(
+    reference: str,
+    bases: tuple[str, ...],
+    layout: str,
+    access: AccessOptions,
+    vulnerabilities: VulnerabilityOptions,
+) -> None:
+    """Show which upgrades of packages, and which other base image, remove most vulnerabilities of an image.
+
+    Exits with 3 if packages of the image were not assessed.
+
+    \b
+    kubekeep image advise registry.example.com/shop/web:1.4
+    kubekeep image advise registry.example.com/shop/web:1.4 --base debian:12 --base debian:13
+    """  # noqa: D301 - click takes the character itself
+    try:
+        with progress.download() as on_bytes:
+            options = msgspec.structs.replace(create_image_options(access), on_bytes=on_bytes)
+            advice = advise_image(reference, bases, options, vulnerabilities)
+    except KubekeepError as error:
+        click.echo(f"failed: {visible(str(error))}", err=True)
+        sys.exit(INCOMPLETE)
+    if layout == "json":
+        write_advice_json(advice, sys.stdout)
+    else:
+        is_coloured = sys.stdout.isatty() and settings().colour
+        write_advice(advice, sys.stdout, ReportOptions(colour=is_coloured, width=get_width(sys.stdout)))
+    sys.exit(INCOMPLETE if any(gap.is_incomplete for gap in advice.not_assessed) else 0)
