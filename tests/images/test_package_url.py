@@ -85,6 +85,7 @@ def test_invalid(text: str, reason: str) -> None:
         ("pkg:golang/github.com/blang/semver@v4.0.0#v4", "pkg:golang/github.com/blang/semver/v4@v4.0.0"),
         ("pkg:golang/github.com/blang/semver@v3.5.1#v4", "pkg:golang/github.com/blang/semver@v3.5.1#v4"),
         ("pkg:pypi/Foo_Bar@1", "pkg:pypi/foo-bar@1"),
+        ("pkg:npm/next@UNKNOWN", "pkg:npm/next"),
     ],
 )
 def test_foreign(foreign: str, expected: str) -> None:

@@ -6,15 +6,21 @@ Tools differ in these parts of a package URL although they mean the same package
 from __future__ import annotations
 
 import re
+from typing import Final
 
 import msgspec
 
 from kubekeep.images.distributions import normalise_namespace, normalise_qualifier
 from kubekeep.images.package import Package, SourcePackage, read_source_rpm
 
+_NO_VERSION: Final = "UNKNOWN"
+"""The version that Syft writes for a package without one."""
+
 
 def normalise_package(package: Package) -> Package:
     """Return the package with our conventions; a package that already has them stays equal."""
+    if package.version == _NO_VERSION:
+        package = msgspec.structs.replace(package, version="")
     if package.type == "golang" and package.subpath:
         return _join_major_version(package)
     if package.type not in ("deb", "rpm", "apk"):
