@@ -238,6 +238,13 @@ plain-http: false                                 # default
 # registry-config: not set
 containerd-namespace: k8s.io                      # default
 # containerd-root: not set
+# advisories: not set
+with-db: false                                    # default
+# database: not set
+# grype-db: not set
+# max-db-age: not set
+# vex: not set
+no-vulnerabilities: false                         # default
 verify-signatures: false                          # default
 # image-policy: not set
 dry-run: false                                    # default

@@ -50,5 +50,5 @@ def test_options_of_scan_have_sections() -> None:
     headings = re.findall(r"^(\S.*):$", output, re.MULTILINE)
     assert headings == [
         *("Report", "Rules", "Limits", "Resources and files", "Exceptions", "Charts and overlays", "Images"),
-        *("Cluster", "Other options"),
+        *("Vulnerabilities", "Cluster", "Other options"),
     ]

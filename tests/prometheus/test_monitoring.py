@@ -163,7 +163,9 @@ def test_guide_lists_alerts_and_metrics() -> None:
     assert re.findall(r"^\| `(Kubekeep\w+)` \|", guide, re.MULTILINE) == [
         rule["alert"] for rule in rules if "alert" in rule
     ]
-    report = (ROOT / "tests" / "reports" / "golden" / "prometheus.prom").read_text(encoding="utf-8")
+    golden = ROOT / "tests" / "reports" / "golden"
+    reports = (golden / "prometheus.prom", golden / "vulnerabilities" / "prometheus.prom")
+    report = "".join(path.read_text(encoding="utf-8") for path in reports)
     rows = [line.split("|")[1] for line in guide.splitlines() if line.startswith("| `kubekeep_")]
     listed = {name for row in rows for name in re.findall(r"`(kubekeep_\w+)`", row)}
     assert listed == {*re.findall(r"^# TYPE (\w+)", report, re.MULTILINE)}
