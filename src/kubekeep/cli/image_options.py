@@ -1,19 +1,24 @@
-"""Options of commands that open images: platform, registries and stores. Parses only; never opens an image."""
+"""Options of commands that open images: platform, registries and stores. Never opens an image itself."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 import msgspec
 
+from kubekeep.cli import progress
 from kubekeep.cli.settings import cache_folder
+from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.images.access.options import AccessOptions, parse_platform
 from kubekeep.images.access.settings import read_access_options
 from kubekeep.images.exchange import LayerExchange
 from kubekeep.images.options import ImageOptions
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -52,6 +57,17 @@ def create_image_options(access: AccessOptions, shared_layers: LayerExchange | N
     return ImageOptions(
         access=access, cache_folder=str(folder / "layers") if folder else "", shared_layers=shared_layers
     )
+
+
+@contextlib.contextmanager
+def open_images(access: AccessOptions) -> Iterator[ImageOptions]:
+    """Yield the options of reading images, and show downloads; an error ends the command with its message."""
+    try:
+        with progress.download() as on_bytes:
+            yield msgspec.structs.replace(create_image_options(access), on_bytes=on_bytes)
+    except KubekeepError as error:
+        click.echo(f"failed: {visible(str(error))}", err=True)
+        sys.exit(INCOMPLETE)
 
 
 def _registries() -> tuple[Callable[..., Any], ...]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from kubekeep.model.control import IMAGE_DOCUMENT, PLATFORMS, SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.distribution import detect_provider
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.known_vulnerability import SUPPRESSING
 from kubekeep.model.resource import Resource, join_related
 from kubekeep.model.severity import Severity
 from kubekeep.model.workload import POD_TEMPLATE, pod_path, value_at_or
@@ -173,8 +174,6 @@ _KINDS_BY_NAME: Final = frozenset(
     }
 )
 """Kinds that other objects refer to by name, so that rules look them up by name."""
-_SUPPRESSING: Final = ("not_affected", "fixed")
-"""Statuses of VEX statements that suppress a vulnerability."""
 _CODE_EXECUTION: Final = frozenset(
     {"CWE-77", "CWE-78", "CWE-94", "CWE-95", "CWE-96", "CWE-502", "CWE-913", "CWE-917", "CWE-1336"}
 )
@@ -282,7 +281,7 @@ def _summarise_image(document: dict[str, Any]) -> dict[str, Any]:
     vulnerabilities = [
         entry
         for entry in entries
-        if isinstance(entry, dict) and as_mapping(entry.get("vex")).get("status") not in _SUPPRESSING
+        if isinstance(entry, dict) and as_mapping(entry.get("vex")).get("status") not in SUPPRESSING
     ]
     severities: dict[str, Severity] = {}
     for entry in vulnerabilities:

@@ -15,7 +15,7 @@ import msgspec
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
-from kubekeep.model.known_vulnerability import VULNERABILITIES, KnownVulnerability
+from kubekeep.model.known_vulnerability import SUPPRESSING, VULNERABILITIES, KnownVulnerability
 from kubekeep.model.location import parse_path
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.resource import Resource
@@ -27,8 +27,6 @@ from kubekeep.posture.third_party import ThirdPartyEvaluator
 _FIELD: Final = "vulnerabilities"
 """The field of documents that lists vulnerabilities."""
 _GROUP: Final = "image.kubekeep.io"
-_SUPPRESSING: Final = ("not_affected", "fixed")
-"""Statuses of VEX statements that suppress a vulnerability."""
 _STATES: Final = ("applied", "overruled", "unused", "other-product", "invalid")
 """States of VEX statements; the first of several resources counts."""
 _LOWEST: Final = {
@@ -107,7 +105,7 @@ class _AffectedPackage(msgspec.Struct, frozen=True, rename="camel"):
     @property
     def is_suppressed(self) -> bool:
         """True if a VEX statement says that the package is not affected."""
-        return self.vex is not None and self.vex.status in _SUPPRESSING
+        return self.vex is not None and self.vex.status in SUPPRESSING
 
 
 class _Gap(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -24,8 +24,6 @@ from kubekeep.vulnerabilities.inventory import (
 )
 from kubekeep.vulnerabilities.source import AdvisorySource
 from kubekeep.vulnerabilities.vulnerability import Vulnerability, VulnerabilityReport
-
-_SUPPRESSING: Final = ("not_affected", "fixed")
 
 
 class ChangingSource(AdvisorySource, Protocol):
@@ -137,14 +135,13 @@ def _match(
 
 
 def _summarise(vulnerability: Vulnerability) -> StoredVulnerability:
-    vex = vulnerability.vex
     return StoredVulnerability(
         id=vulnerability.id,
         purl=format_package_url(vulnerability.package),
         level=vulnerability.rating.level.name.lower(),
         fixed_version=vulnerability.fixed_version,
         known_exploited=vulnerability.signal.known_exploited,
-        is_suppressed=vex is not None and vex.status in _SUPPRESSING,
+        is_suppressed=vulnerability.is_suppressed,
     )
 
 

@@ -11,14 +11,12 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.package import Package
+from kubekeep.images.package import Package, qualify_name
 from kubekeep.images.sbom.identity import is_distribution_type
 from kubekeep.model.severity import Severity
 from kubekeep.vulnerabilities.versions.registry import get_scheme
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError, VersionScheme
 from kubekeep.vulnerabilities.vulnerability import Vulnerability, VulnerabilityReport
-
-_SUPPRESSING: Final = ("not_affected", "fixed")
 
 BASE_NAME: Final = "org.opencontainers.image.base.name"
 BASE_DIGEST: Final = "org.opencontainers.image.base.digest"
@@ -135,11 +133,7 @@ def advise(report: VulnerabilityReport) -> tuple[Upgrade, ...]:
 
 
 def _list_open(report: VulnerabilityReport) -> Iterable[Vulnerability]:
-    return (
-        vulnerability
-        for vulnerability in report.vulnerabilities
-        if vulnerability.vex is None or vulnerability.vex.status not in _SUPPRESSING
-    )
+    return (vulnerability for vulnerability in report.vulnerabilities if not vulnerability.is_suppressed)
 
 
 def _get_upgrade_key(package: Package) -> tuple[str, ...]:
@@ -150,10 +144,9 @@ def _get_upgrade_key(package: Package) -> tuple[str, ...]:
 
 
 def _name_upgrade(package: Package) -> str:
-    if is_distribution_type(package.type):
-        return package.source.name if package.source is not None else package.name
-    separator = ":" if package.type == "maven" else "/"
-    return f"{package.namespace}{separator}{package.name}" if package.namespace else package.name
+    if is_distribution_type(package.type) and package.source is not None:
+        return package.source.name
+    return qualify_name(package)
 
 
 def _create_upgrade(group: Sequence[Vulnerability]) -> Upgrade:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.cli.settings import database_folder
-from kubekeep.vulnerabilities.database.age import check_age, format_age
+from kubekeep.vulnerabilities.database.age import describe_old, format_age, list_old
 from kubekeep.vulnerabilities.database.build import build_database
 from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase, open_advisories
 from kubekeep.vulnerabilities.names import normalise_name
@@ -69,11 +69,12 @@ def test_age() -> None:
             ("Go", None),
         )
     }
-    assert check_age(states, dt.timedelta(days=3), NOW) == (
+    limit = dt.timedelta(days=3)
+    assert tuple(describe_old(state, limit) for state in list_old(states, limit, NOW)) == (
         "the advisories for Red Hat are of 2026-11-25T00:00:00Z; the limit is 3 days: run `kubekeep db update 'Red Hat'`",
         "the advisories for Go have no time; the limit is 3 days: run `kubekeep db update Go`",
     )
-    assert not check_age({"npm": states["npm"]}, dt.timedelta(days=2), NOW)
+    assert not list_old({"npm": states["npm"]}, dt.timedelta(days=2), NOW)
     ages = (dt.timedelta(seconds=59), dt.timedelta(hours=1), dt.timedelta(days=400), dt.timedelta(seconds=-5))
     assert [format_age(age) for age in ages] == ["less than a minute", "1 hour", "400 days", "less than a minute"]
 

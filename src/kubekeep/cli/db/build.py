@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from kubekeep.cli.db.shared import FAILED, convert_errors, echo_unread, format_count
+from kubekeep.cli.db.shared import FAILED, convert_errors, echo_unread
 from kubekeep.model.text import visible
+from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.database import build
 
 
@@ -34,7 +35,7 @@ def command(sources: tuple[Path, ...], output: Path) -> None:
         result = build(sources, output)
     echo_unread(result.problems, result.unread)
     for ecosystem, records in result.ecosystems.items():
-        click.echo(f"{visible(ecosystem)}: {format_count(records, 'record')}", err=True)
-    click.echo(f"built {visible(str(output))} from {format_count(result.records, 'record')}", err=True)
+        click.echo(f"{visible(ecosystem)}: {count_noun(records, 'record')}", err=True)
+    click.echo(f"built {visible(str(output))} from {count_noun(result.records, 'record')}", err=True)
     if result.unread:
         sys.exit(FAILED)

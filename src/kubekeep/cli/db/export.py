@@ -8,8 +8,9 @@ import click
 
 from kubekeep.cli import arguments
 from kubekeep.cli.atomic_files import open_binary
-from kubekeep.cli.db.shared import convert_errors, database_option, format_count
+from kubekeep.cli.db.shared import convert_errors, database_option
 from kubekeep.model.text import visible
+from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.database import export_database
 
 
@@ -34,5 +35,5 @@ def command(file: Path, ecosystems: tuple[str, ...], folder: Path) -> None:
     """  # noqa: D301 - click takes the character itself
     with convert_errors(), open_binary(file) as stream:
         index, digest = export_database(folder, ecosystems, stream)
-    click.echo(f"exported {format_count(len(index.files), 'file')} to {visible(str(file))}", err=True)
+    click.echo(f"exported {count_noun(len(index.files), 'file')} to {visible(str(file))}", err=True)
     click.echo(digest)

@@ -9,10 +9,11 @@ from typing import Final
 import click
 
 from kubekeep.cli.db.artifact import load_usecase, plain_http_option, read_registry
-from kubekeep.cli.db.shared import FAILED, convert_errors, database_option, echo_unread, format_count
+from kubekeep.cli.db.shared import FAILED, convert_errors, database_option, echo_unread
 from kubekeep.cli.library import KEY_FILE, convert_registry_errors
 from kubekeep.model.text import visible
 from kubekeep.registry.reference import ArtifactReference, parse_reference
+from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.database import IMPORTED, import_database
 from kubekeep.vulnerabilities.database.build import BuildResult
 
@@ -61,11 +62,11 @@ def command(origin: ArtifactReference | Path, feed: str, key: Path | None, folde
         result = import_database(origin, folder, feed)
     if isinstance(result, BuildResult):
         echo_unread(result.problems, result.unread)
-        click.echo(f"imported {format_count(result.records, 'record')} from {visible(str(origin))}", err=True)
+        click.echo(f"imported {count_noun(result.records, 'record')} from {visible(str(origin))}", err=True)
         if result.unread:
             sys.exit(FAILED)
     else:
-        click.echo(f"imported {format_count(len(result.files), 'file')} from {visible(str(origin))}", err=True)
+        click.echo(f"imported {count_noun(len(result.files), 'file')} from {visible(str(origin))}", err=True)
 
 
 def _pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_http: bool) -> None:
@@ -77,7 +78,7 @@ def _pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain
         f"signed with the key {pulled.signed_by[:16]}" if pulled.signed_by else "signature not verified: use --key"
     )
     click.echo(
-        f"imported {format_count(pulled.files, 'file')} of {reference}, {pulled.transferred} of them new; {signature_text}",
+        f"imported {count_noun(pulled.files, 'file')} of {reference}, {pulled.transferred} of them new; {signature_text}",
         err=True,
     )
     click.echo(pulled.digest)

@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from kubekeep.cli.db.artifact import load_usecase, plain_http_option, read_registry
-from kubekeep.cli.db.shared import convert_errors, database_option, format_count
+from kubekeep.cli.db.shared import convert_errors, database_option
 from kubekeep.cli.library import KEY_FILE, convert_registry_errors, parse_artifact, read_key_password
 from kubekeep.cli.settings import registry_settings
 from kubekeep.registry.reference import ArtifactReference
+from kubekeep.reports.shared.wording import count_noun
 
 
 @click.command()
@@ -41,5 +42,5 @@ def command(reference: ArtifactReference, key: Path | None, folder: Path, *, pla
             password=functools.partial(read_key_password, settings),
         )
     signature_text = "signed" if pushed.signed_by else "not signed"
-    click.echo(f"pushed {format_count(pushed.files, 'file')} to {reference}, {signature_text}", err=True)
+    click.echo(f"pushed {count_noun(pushed.files, 'file')} to {reference}, {signature_text}", err=True)
     click.echo(pushed.digest)

@@ -51,11 +51,6 @@ def convert_errors() -> Iterator[None]:
         sys.exit(FAILED)
 
 
-def format_count(number: int, noun: str) -> str:
-    """Return a number with its noun, as "1 record" or "2,000 records"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def echo_unread(problems: tuple[object, ...], unread: int) -> None:
     """Print records that could not be read."""
     for problem in problems:

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from kubekeep.cli import progress
-from kubekeep.cli.db.shared import FAILED, convert_errors, database_option, echo_unread, format_count
+from kubekeep.cli.db.shared import FAILED, convert_errors, database_option, echo_unread
+from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.database import UpdateRequest, update_database
 
 
@@ -64,9 +65,9 @@ def _echo_file(file: Any) -> None:
         case "signals":
             text = "up to date"
         case "archive":
-            text = f"{format_count(file.records, 'record')} loaded"
+            text = f"{count_noun(file.records, 'record')} loaded"
         case "delta":
-            text = f"{format_count(file.changed, 'changed record')} of {file.records:,}"
+            text = f"{count_noun(file.changed, 'changed record')} of {file.records:,}"
         case _:
-            text = f"no change in {format_count(file.records, 'record')}"
+            text = f"no change in {count_noun(file.records, 'record')}"
     click.echo(f"{file.name}: {text}", err=True)

@@ -8,16 +8,13 @@ from __future__ import annotations
 import sys
 
 import click
-import msgspec
 
-from kubekeep.cli import arguments, progress
-from kubekeep.cli.image_options import create_image_options, image_options
+from kubekeep.cli import arguments
+from kubekeep.cli.image_options import image_options, open_images
 from kubekeep.cli.settings import get_width, settings
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.cli.vulnerability_options import vulnerability_options
 from kubekeep.images.access.options import AccessOptions
-from kubekeep.model.errors import KubekeepError
-from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms.advice import write_advice, write_advice_json
 from kubekeep.usecases.vulnerabilities import advise_image
@@ -51,13 +48,8 @@ def command(
     kubekeep image advise registry.example.com/shop/web:1.4
     kubekeep image advise registry.example.com/shop/web:1.4 --base debian:12 --base debian:13
     """  # noqa: D301 - click takes the character itself
-    try:
-        with progress.download() as on_bytes:
-            options = msgspec.structs.replace(create_image_options(access), on_bytes=on_bytes)
-            advice = advise_image(reference, bases, options, vulnerabilities)
-    except KubekeepError as error:
-        click.echo(f"failed: {visible(str(error))}", err=True)
-        sys.exit(INCOMPLETE)
+    with open_images(access) as options:
+        advice = advise_image(reference, bases, options, vulnerabilities)
     if layout == "json":
         write_advice_json(advice, sys.stdout)
     else:

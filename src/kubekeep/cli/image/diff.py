@@ -8,17 +8,14 @@ from __future__ import annotations
 import sys
 
 import click
-import msgspec
 
-from kubekeep.cli import arguments, progress
-from kubekeep.cli.image_options import create_image_options, image_options
+from kubekeep.cli import arguments
+from kubekeep.cli.image_options import image_options, open_images
 from kubekeep.cli.settings import get_width, settings
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.cli.vulnerability_options import vulnerability_options
 from kubekeep.images.access.options import AccessOptions
-from kubekeep.model.errors import KubekeepError
 from kubekeep.model.severity import Severity
-from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms.image_diff import write_image_comparison, write_image_comparison_json
 from kubekeep.usecases.vulnerabilities import compare_images
@@ -55,13 +52,8 @@ def command(
     kubekeep image diff nginx:1.28 nginx:1.29
     kubekeep image diff sbom:old.cdx.json oci:build/ --fail-on-new high
     """  # noqa: D301 - click takes the character itself
-    try:
-        with progress.download() as on_bytes:
-            options = msgspec.structs.replace(create_image_options(access), on_bytes=on_bytes)
-            comparison = compare_images(old, new, options, vulnerabilities, sys.stdin.buffer)
-    except KubekeepError as error:
-        click.echo(f"failed: {visible(str(error))}", err=True)
-        sys.exit(INCOMPLETE)
+    with open_images(access) as options:
+        comparison = compare_images(old, new, options, vulnerabilities, sys.stdin.buffer)
     if layout == "json":
         write_image_comparison_json(comparison, sys.stdout)
     else:

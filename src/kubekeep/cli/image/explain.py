@@ -5,16 +5,12 @@ from __future__ import annotations
 import sys
 
 import click
-import msgspec
 
-from kubekeep.cli import arguments, progress
-from kubekeep.cli.image_options import create_image_options, image_options
+from kubekeep.cli import arguments
+from kubekeep.cli.image_options import image_options, open_images
 from kubekeep.cli.settings import get_width, settings
-from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.cli.vulnerability_options import vulnerability_options
 from kubekeep.images.access.options import AccessOptions
-from kubekeep.model.errors import KubekeepError
-from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms.explanation import write_explanation, write_explanation_json
 from kubekeep.usecases.vulnerabilities import explain
@@ -41,13 +37,8 @@ def command(
     kubekeep image explain nginx:1.29 CVE-2024-3094
     kubekeep image explain sbom:image.cdx.json GHSA-jfh8-c2jp-5v3q
     """  # noqa: D301 - click takes the character itself
-    try:
-        with progress.download() as on_bytes:
-            options = msgspec.structs.replace(create_image_options(access), on_bytes=on_bytes)
-            explanation = explain(reference, name, options, vulnerabilities, sys.stdin.buffer)
-    except KubekeepError as error:
-        click.echo(f"failed: {visible(str(error))}", err=True)
-        sys.exit(INCOMPLETE)
+    with open_images(access) as options:
+        explanation = explain(reference, name, options, vulnerabilities, sys.stdin.buffer)
     if layout == "json":
         write_explanation_json(explanation, sys.stdout)
     else:

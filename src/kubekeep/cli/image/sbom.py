@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import Final
 
 import click
-import msgspec
 
-from kubekeep.cli import progress
 from kubekeep.cli.atomic_files import open_binary, open_text
 from kubekeep.cli.image import REFERENCE_HELP
-from kubekeep.cli.image_options import create_image_options, image_options
+from kubekeep.cli.image_options import image_options, open_images
 from kubekeep.cli.settings import get_width, settings
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.write import DEFAULT, FORMATS, write_sbom
-from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
 from kubekeep.usecases.image import create_sbom, read_attached_sbom
 
@@ -56,13 +53,8 @@ def command(reference: str, layout: str | None, output: Path | None, access: Acc
     kubekeep image sbom nginx:1.29 -o nginx.cdx.json
     kubekeep image sbom oci:build/ -f spdx -o build.spdx.json
     """  # noqa: D301 - click takes the character itself
-    try:
-        with progress.download() as on_bytes:
-            options = msgspec.structs.replace(create_image_options(access), on_bytes=on_bytes)
-            sbom = read_attached_sbom(reference, options) if attached else create_sbom(reference, options)
-    except KubekeepError as error:
-        click.echo(f"failed: {visible(str(error))}", err=True)
-        sys.exit(INCOMPLETE)
+    with open_images(access) as options:
+        sbom = read_attached_sbom(reference, options) if attached else create_sbom(reference, options)
     layout = layout or (_find_format(output) if output else _PRETTY)
     if layout == _PRETTY:
         _print_summary(sbom, output)

@@ -11,11 +11,12 @@ import click
 import msgspec
 
 from kubekeep.cli.arguments import SEVERITIES, layout_option, parse_severity
-from kubekeep.cli.db.shared import convert_errors, database_option, format_count
+from kubekeep.cli.db.shared import convert_errors, database_option
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.images.registries.state import StateError
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
+from kubekeep.reports.shared.wording import count_noun
 from kubekeep.vulnerabilities.inventory import StoredVulnerability
 from kubekeep.vulnerabilities.rematching import RematchReport
 
@@ -58,7 +59,7 @@ def command(state: Path, folder: Path, fail_on: Severity | None, layout: str) ->
         for line in _list_lines(report):
             click.echo(visible(line))
     for gap in report.not_assessed:
-        click.echo(f"not assessed: {format_count(gap.packages, 'package')}: {visible(gap.reason)}", err=True)
+        click.echo(f"not assessed: {count_noun(gap.packages, 'package')}: {visible(gap.reason)}", err=True)
     levels = [Severity.parse(entry.level) for image in report.images for entry in image.new if not entry.is_suppressed]
     if fail_on is not None and any(level >= fail_on for level in levels):
         sys.exit(_GATE_FAILED)
@@ -83,7 +84,7 @@ def _list_lines(report: RematchReport) -> Iterator[str]:
             yield f"  resolved  {_describe(entry)}"
     yield (
         f"{len(report.images):,} of {report.image_count:,} images changed: {counts[0]:,} new, {counts[1]:,} changed, "
-        f"{counts[2]:,} resolved; {format_count(report.matched, 'package')} matched"
+        f"{counts[2]:,} resolved; {count_noun(report.matched, 'package')} matched"
     )
 
 

@@ -9,11 +9,6 @@ from kubekeep.model.text import utc_text
 from kubekeep.vulnerabilities.source import SourceState
 
 
-def check_age(states: Mapping[str, SourceState], max_age: dt.timedelta, now: dt.datetime) -> tuple[str, ...]:
-    """Return a message for each ecosystem whose advisories are older than `max_age`, or of unknown age."""
-    return tuple(describe_old(state, max_age) for state in list_old(states, max_age, now))
-
-
 def list_old(states: Mapping[str, SourceState], max_age: dt.timedelta, now: dt.datetime) -> list[SourceState]:
     """Return the states that are older than `max_age`, or of unknown age."""
     return [state for state in states.values() if state.updated is None or now - state.updated > max_age]

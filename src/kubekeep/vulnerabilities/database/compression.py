@@ -37,7 +37,7 @@ _CODE: Final = re.compile(rb"([\xf8-\xff].)", re.DOTALL)
 
 
 class Training(msgspec.Struct, frozen=True):
-    """What a file learned from its first records: a dictionary of Zstandard, and words in the order of their codes.
+    """Result of training with the first records of a file: a dictionary of Zstandard, and words in the order of their codes.
 
     Both may be empty.
     """

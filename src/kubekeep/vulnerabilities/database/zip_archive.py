@@ -111,11 +111,11 @@ class ZipArchive:
         tail_start = max(0, self._size - _END.size - _LONGEST_COMMENT)
         self._stream.seek(tail_start)
         tail = self._stream.read()
-        found = tail.rfind(b"PK\5\6")
-        if found < 0 or len(tail) - found < _END.size:
+        start = tail.rfind(b"PK\5\6")
+        if start < 0 or len(tail) - start < _END.size:
             raise ZipError("the end of the archive is missing: it is incomplete or not a zip archive")
-        position = tail_start + found
-        _, _, _, _, count, length, offset, _ = _END.unpack_from(tail, found)
+        position = tail_start + start
+        _, _, _, _, count, length, offset, _ = _END.unpack_from(tail, start)
         if _UNKNOWN in (length, offset) or count == _UNKNOWN_COUNT:
             position, length, offset = self._read_end_64(position, length, offset)
         base = position - length - offset
