@@ -185,7 +185,7 @@ def list_statements(resources: Iterable[Resource]) -> tuple[ExceptionUse, ...]:
 def _list_uses(resource: Resource) -> Iterator[_StatementUse]:
     if resource.group == _GROUP:
         try:
-            uses = _read(resource).assessment.statements
+            uses = msgspec.convert(resource.object.get("assessment", {}), _Assessment).statements
         except msgspec.ValidationError:
             return
         yield from (use for use in uses if use.state in _STATES)

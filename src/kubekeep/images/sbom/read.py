@@ -5,8 +5,6 @@ Verifies no signature, and reads no file: callers pass the content.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 from typing import Any, Final
 
@@ -14,6 +12,7 @@ import msgspec
 
 from kubekeep.images.errors import SbomError
 from kubekeep.images.sbom.document import Sbom
+from kubekeep.images.sbom.envelopes import decode_json, decode_payload
 from kubekeep.model.json_values import as_mapping
 
 MAX_BYTES: Final = 128 << 20
@@ -116,20 +115,8 @@ def _unwrap(document: dict[str, Any]) -> Any:
         if isinstance(document.get(key), dict):
             return document[key]
     if isinstance(document.get("Data"), str) and "Timestamp" in document:
-        return _decode(document["Data"].encode("utf-8", "replace"))
-    if isinstance(document.get("payload"), str):
-        try:
-            return _decode(base64.b64decode(document["payload"]))
-        except (binascii.Error, ValueError):
-            return None
-    return None
-
-
-def _decode(content: bytes) -> Any:
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
+        return decode_json(document["Data"].encode("utf-8", "replace"))
+    return decode_payload(document)
 
 
 def _add_digest(sbom: Sbom, statement: dict[str, Any]) -> Sbom:

@@ -5,13 +5,12 @@ Verifies no signature, and reads no file: callers pass the content.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 from typing import Any, Final
 
 import msgspec
 
+from kubekeep.images.sbom.envelopes import decode_json, decode_payload
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.vex.document import VexDocument, VexIdentity
@@ -118,22 +117,10 @@ def _unwrap(document: dict[str, Any]) -> Any:
             return document[key]
     text = document.get("Data")
     if isinstance(text, str):
-        return _decode(text.encode("utf-8", "replace"))
+        return decode_json(text.encode("utf-8", "replace"))
     if isinstance(text, dict):
         return text
-    if isinstance(document.get("payload"), str):
-        try:
-            return _decode(base64.b64decode(document["payload"]))
-        except (binascii.Error, ValueError):
-            return None
-    return None
-
-
-def _decode(content: bytes) -> Any:
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
+    return decode_payload(document)
 
 
 def _list_subjects(statement: dict[str, Any]) -> _Subjects:
