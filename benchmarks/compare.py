@@ -33,6 +33,13 @@ usage = os.wait4(process, 0)[2]
 print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
 """
 """A small process, because Linux counts the memory of the process that starts a command as that of the command."""
+WITHOUT_FIELD_CHECK = """
+from kubekeep.cli.main import main
+from kubekeep.usecases.api_check import ApiCheck
+ApiCheck.collect = lambda self, resources: resources
+main()
+"""
+"""The program without the check of fields against the schemas of the API, which the earlier commit does not have."""
 
 
 def build(folder: Path, commit: str) -> None:
@@ -82,12 +89,17 @@ def compare_results(old: Path, new: Path) -> dict[str, int]:
     return differences
 
 
-def compare(name: str, checkouts: tuple[Path, Path], arguments: list[str], scratch: Path) -> None:
+def compare(
+    name: str, checkouts: tuple[Path, Path], arguments: list[str], scratch: Path, *, field_check: bool = True
+) -> None:
     """Print the row of one scan, and the controls with other results."""
     reports = scratch / "old.json", scratch / "new.json"
+    programs = [[str(checkout / ".venv/bin/kubekeep")] for checkout in checkouts]
+    if not field_check:
+        programs[1] = [str(checkouts[1] / ".venv/bin/python"), "-c", WITHOUT_FIELD_CHECK]
     commands = [
-        [str(checkout / ".venv/bin/kubekeep"), *arguments, "--format", "json", "--output", str(report)]
-        for checkout, report in zip(checkouts, reports, strict=True)
+        [*program, *arguments, "--format", "json", "--output", str(report)]
+        for program, report in zip(programs, reports, strict=True)
     ]
     for command in commands:
         run_process(command)
@@ -102,7 +114,7 @@ def compare(name: str, checkouts: tuple[Path, Path], arguments: list[str], scrat
 
 
 def main() -> None:
-    """Build the earlier commit and compare four scans."""
+    """Build the earlier commit and compare five scans."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--commit", default=COMMIT)
@@ -118,7 +130,9 @@ def main() -> None:
         for size in (1, 2_000, 8_000):
             corpus.write(size, scratch / str(size))
         compare("one object, all controls", checkouts, ["scan", "control", controls, str(scratch / "1")], scratch)
-        compare("2,000 objects, NSA", checkouts, ["scan", "framework", "nsa", str(scratch / "2000")], scratch)
+        nsa = ["scan", "framework", "nsa", str(scratch / "2000")]
+        compare("2,000 objects, NSA", checkouts, nsa, scratch)
+        compare("2,000 objects, NSA, without the check of fields", checkouts, nsa, scratch, field_check=False)
         for size in (2_000, 8_000):
             arguments = ["scan", "control", controls, "--snapshot", str(scratch / str(size))]
             compare(f"{size:,} objects, all controls", checkouts, arguments, scratch)

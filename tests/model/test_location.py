@@ -363,3 +363,24 @@ def test_source_map_of_a_part_and_of_shifted_text() -> None:
     shifted = part.shift(10)
     assert shifted.region(value, ("e",)).start == Position(14, 3)
     assert shifted.region(value, ("c", 1, "d")).end == Position(13, 15)
+
+
+def test_fields_below_a_root_have_the_regions_and_existence_of_their_paths() -> None:
+    text = "items:\n- spec: {a: [x, {d: 2}], b: null}\n"
+    document = yaml_document(text)
+    root: Path = ("items", 0)
+    item = document.value["items"][0]
+    fields: list[Path] = [
+        (),
+        ("spec", "a", 1, "d"),
+        ("spec", "b"),
+        ("spec", "a", 7),
+        ("spec", "none", "below"),
+        ("spec", "a", "key"),
+    ]
+    located = document.source_map.find_fields(document.value, root, fields)
+    regions = [document.source_map.region(document.value, (*root, *path)) for path in fields]
+    assert located == [(region, has_path(item, path)) for region, path in zip(regions, fields, strict=True)]
+    assert [exists for _, exists in located] == [True, True, True, False, False, False]
+    nowhere = document.source_map.find_fields(document.value, ("items", 3), fields)
+    assert nowhere == [(document.source_map.region(document.value, ("items",)), False)] * len(fields)

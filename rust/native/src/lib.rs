@@ -45,7 +45,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<kubekeep_yaml::YamlDocuments>()?;
     module.add_class::<kubekeep_yaml::PyTree>()?;
     module.add_function(wrap_pyfunction!(kubekeep_yaml::json_integer, module)?)?;
-    module.add_function(wrap_pyfunction!(kubekeep_yaml::find_region, module)?)?;
+    module.add_function(wrap_pyfunction!(kubekeep_yaml::find_fields, module)?)?;
     module.add_function(wrap_pyfunction!(kubekeep_yaml::line_starts, module)?)?;
     module.add_function(wrap_pyfunction!(pack::pack, module)?)?;
     module.add_function(wrap_pyfunction!(pack::unpack, module)?)?;

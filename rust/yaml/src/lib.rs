@@ -25,7 +25,7 @@ use strings::StringCache;
 use tree::{Child, Document, Tree};
 
 pub use lines::line_starts;
-pub use regions::find_region;
+pub use regions::find_fields;
 pub use tree::PyTree;
 
 /// Reason why a document, or the rest of the text, cannot be read.

@@ -8,25 +8,31 @@ use pyo3::types::{PyDict, PyInt, PyList, PyString, PyTuple};
 
 const NUMBERS: usize = 3;
 
-/// Return the start and end index of the entry or element at `path`, or at its nearest existing ancestor.
+/// Return for each path below `root` the start and end index of its entry or element, or of its nearest existing
+/// ancestor, and true if the path exists.
 ///
 /// An entry spans its key, and its value if that is no collection; an element, and the root, spans its scalar or its
 /// first key or element. Raises ValueError if the numbers are not those of the document.
 #[pyfunction]
-pub fn find_region(
+pub fn find_fields<'py>(
     numbers: PyBuffer<u32>,
-    document: Bound<'_, PyAny>,
-    path: &Bound<'_, PyTuple>,
-) -> PyResult<(u32, u32)> {
+    document: Bound<'py, PyAny>,
+    root: &Bound<'py, PyTuple>,
+    paths: Vec<Bound<'py, PyTuple>>,
+) -> PyResult<Vec<(u32, u32, bool)>> {
     let nodes = Nodes(numbers);
-    let (mut key, mut node, mut value) = (None, 0, document);
-    for step in path.iter_borrowed() {
-        let Some(child) = nodes.find_child(&value, node, &step)? else {
-            break;
-        };
-        (key, node, value) = child;
-    }
-    nodes.find_span(key, node, &value)
+    let (start, has_root) = nodes.find((None, 0, document), root)?;
+    paths
+        .iter()
+        .map(|path| {
+            let ((key, node, value), exists) = match has_root {
+                true => nodes.find(start.clone(), path)?,
+                false => (start.clone(), false),
+            };
+            let (first, last) = nodes.find_span(key, node, &value)?;
+            Ok((first, last, exists))
+        })
+        .collect()
 }
 
 /// The numbers of a document. While they are borrowed, Python cannot change the length of their array.
@@ -44,6 +50,21 @@ impl Nodes {
         }
         // SAFETY: the buffer has this number, in one piece, and its type and alignment are those of u32 (PyBuffer).
         Ok(unsafe { *self.0.buf_ptr().cast::<u32>().add(at) })
+    }
+
+    /// Return the descendant at `path`, or its nearest existing ancestor, and true if the path exists.
+    fn find<'py>(
+        &self,
+        mut child: Child<'py>,
+        path: &Bound<'py, PyTuple>,
+    ) -> PyResult<(Child<'py>, bool)> {
+        for step in path.iter_borrowed() {
+            let Some(next) = self.find_child(&child.2, child.1, &step)? else {
+                return Ok((child, false));
+            };
+            child = next;
+        }
+        Ok((child, true))
     }
 
     fn size(&self, node: usize) -> PyResult<usize> {

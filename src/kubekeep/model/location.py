@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -176,7 +176,19 @@ class SourceMap:
         - The value of an alias has the location of the alias; values inside it, or merged in by `<<`, have the location
           of the original text.
         """
-        return self._region(*_native.find_region(self._numbers, document, path))
+        return self.find_fields(document, (), (path,))[0][0]
+
+    def find_fields(self, document: Any, root: Path, paths: Sequence[Path]) -> list[tuple[Region, bool]]:
+        """Return for each path below `root` the region, as `region` does, and true if the document has the path."""
+        regions = self._regions
+        fields = []
+        for start, end, exists in _native.find_fields(self._numbers, document, root, paths):
+            region = regions.get((start, end))
+            if region is None:
+                # Dozens of controls report the same span.
+                region = regions[start, end] = Region(self._position(start), self._position(end))
+            fields.append((region, exists))
+        return fields
 
     def find_extents(self, document: Any, path: Path) -> tuple[int, int, int, int]:
         """Return the start and end index of the region of `path`, and the start and end index of the value itself.
@@ -287,13 +299,6 @@ class SourceMap:
     def shift(self, lines: int) -> SourceMap:
         """Return the source map of the same text with `lines` lines inserted before it."""
         return SourceMap(self._numbers, array("I", [0]) * lines + self._lines)
-
-    def _region(self, start: int, end: int) -> Region:
-        """Return the cached region: dozens of controls report the same span."""
-        region = self._regions.get((start, end))
-        if region is None:
-            region = self._regions[start, end] = Region(self._position(start), self._position(end))
-        return region
 
     def _find_child(self, value: Any, node: int, step: str | int) -> tuple[int, int, Any] | None:
         """Return (key node or -1, node, value) of the child at `step`, or None."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import msgspec
 
 from kubekeep import _native
 from kubekeep.model.json_values import as_mapping
-from kubekeep.model.location import LazySourceMap, Location, Path, SourceMap
+from kubekeep.model.location import LazySourceMap, Location, Path, SourceMap, has_path
 
 DEFAULT_NAMESPACE: Final = "default"
 """The namespace of a namespaced resource without `metadata.namespace`, as in kubectl."""
@@ -110,6 +110,16 @@ class Source(msgspec.Struct, frozen=True):
         if self.source_map is None:
             return Location(self.path)
         return Location(self.path, self.source_map.region(document, self.root + path))
+
+    def locate_fields(self, document: Any, paths: Sequence[Path]) -> list[tuple[Location | None, bool]] | None:
+        """Return for each path its location, and true if it exists; None if locations are looked up one by one."""
+        if self.lazy_source_map is not None or self.source_map is None:
+            return None
+        file = self.path
+        return [
+            (Location(file, region), exists)
+            for region, exists in self.source_map.find_fields(document, self.root, paths)
+        ]
 
 
 class PackedObject(msgspec.Struct, frozen=True, gc=False):
@@ -302,6 +312,16 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         if self.source is None:
             return self.related[0].locate(()) if self.related else None
         return self.source.locate(self.object if self.document is None else self.document, path)
+
+    def locate_fields(self, paths: Sequence[Path]) -> list[tuple[Location | None, bool]]:
+        """Return for each path its location, as `locate` does, and true if `object` has it."""
+        content = self.object
+        if self.source is not None and not self.related:
+            document = content if self.document is None else self.document
+            fields = self.source.locate_fields(document, paths)
+            if fields is not None:
+                return fields
+        return [(self.locate(path), has_path(content, path)) for path in paths]
 
 
 def join_related(subject: Mapping[str, Any], related: tuple[Resource, ...]) -> Resource:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import msgspec
 from kubekeep.engine.policy_set import Outcome, RuleFailure
 from kubekeep.model.control import Control
 from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
-from kubekeep.model.location import Path, format_path, has_path, parse_path
+from kubekeep.model.location import Location, Path, format_path, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import mask_text
 from kubekeep.posture.coverage_gaps import build_access_reason
@@ -170,7 +170,7 @@ def build_malformed_verdict(message: str) -> Verdict:
 class _Violations:
     """The violations of one rule outcome in the order of their paths, and the shared verdicts for live resources."""
 
-    __slots__ = ("value", "verdicts", "violations")
+    __slots__ = ("has_places", "paths", "value", "verdicts", "violations")
 
     def __init__(self, value: Any) -> None:
         """Raises ValueError for a value that no rule may return."""
@@ -178,6 +178,8 @@ class _Violations:
         self.violations = [_ParsedViolation(violation) for violation in msgspec.convert(value, list[Violation])]
         if len(self.violations) > 1:
             self.violations.sort(key=lambda violation: _sort_key(violation.path))
+        self.paths = [violation.path for violation in self.violations]
+        self.has_places = any(violation.place is not None for violation in self.violations)
         self.verdicts: dict[tuple[bool, ...], Verdict] = {}
         """Verdicts by the existence of each path in the resource."""
 
@@ -217,37 +219,39 @@ def _build_failure(control: Control, value: Any, resource: Resource) -> Verdict:
         violations = _parse_violations(value)
     except ValueError as error:
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, f"{control.slug}: {error}"))
-    content = resource.object
-    exists_by_path = tuple(
-        [
-            bool(violation.path) and violation.place is None and has_path(content, violation.path)
-            for violation in violations.violations
-        ]
-    )
+    if violations.has_places:
+        fields = [_locate(violation, resource) for violation in violations.violations]
+    else:
+        fields = resource.locate_fields(violations.paths)
     if resource.source is None and not resource.related:
+        exists_by_path = tuple([exists for _, exists in fields])
         verdict = violations.verdicts.get(exists_by_path)
         if verdict is None:
-            verdict = violations.verdicts[exists_by_path] = _share_failure(
-                _build_evidence(violations, exists_by_path, resource)
-            )
+            verdict = violations.verdicts[exists_by_path] = _share_failure(_build_evidence(violations, fields))
         return verdict
-    return Verdict(Status.FAILED, _build_evidence(violations, exists_by_path, resource))
+    return Verdict(Status.FAILED, _build_evidence(violations, fields))
 
 
-def _build_evidence(
-    violations: _Violations, exists_by_path: tuple[bool, ...], resource: Resource
-) -> tuple[Evidence, ...]:
+def _locate(violation: _ParsedViolation, resource: Resource) -> tuple[Location | None, bool]:
+    """Return the location of a violation, and true if its path is a field of the resource."""
+    if violation.place is not None:
+        return resource.locate(violation.place), False
+    return resource.locate_fields([violation.path])[0]
+
+
+def _build_evidence(violations: _Violations, fields: Sequence[tuple[Location | None, bool]]) -> tuple[Evidence, ...]:
+    # Positional arguments take half the time of named ones.
     return tuple(
         [
             Evidence(
-                path=violation.text,
-                exists=exists,
-                location=resource.locate(violation.path if violation.place is None else violation.place),
-                fix=violation.fix,
-                delete=violation.delete,
-                message=violation.message,
+                violation.text,
+                exists and bool(violation.path),
+                location,
+                violation.fix,
+                violation.delete,
+                violation.message,
             )
-            for violation, exists in zip(violations.violations, exists_by_path, strict=True)
+            for violation, (location, exists) in zip(violations.violations, fields, strict=True)
         ]
     )
 

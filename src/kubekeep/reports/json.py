@@ -64,7 +64,22 @@ def _encode_evidence(evidence: Evidence) -> str:
     if location is None or evidence.exception or evidence.change or evidence.commit:
         return json_text(list(kubescape_v2.list_paths(evidence)))[1:-1]
     parts = _encode_around_location((evidence.path, evidence.exists, evidence.fix, evidence.delete, evidence.message))
-    return json_text(location_entry(location)).join(parts)
+    return _encode_location(location).join(parts)
+
+
+def _encode_location(location: Location) -> str:
+    region = location.region
+    if region is None or location.setting is not None:
+        return json_text(location_entry(location))
+    start, end = region.start, region.end
+    numbers = f'"startLine":{start.line},"startColumn":{start.column},"endLine":{end.line},"endColumn":{end.column}'
+    return f"{_encode_file(location.file)},{numbers}}}"
+
+
+@functools.lru_cache(maxsize=64)
+def _encode_file(file: str) -> str:
+    """Return the text of a location before its region; consecutive locations are in the same file."""
+    return json_text(location_entry(Location(file)))[:-1]
 
 
 _ELSEWHERE: Final = Location("\0")

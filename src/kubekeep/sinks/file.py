@@ -12,6 +12,8 @@ from typing import BinaryIO, Final, TextIO
 
 _OPEN_FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 """With O_EXCL, prevents writing to a file or link that another user created. Windows has only some of these flags."""
+_BUFFER: Final = 1 << 18
+"""Bytes per call of the system: reports have many megabytes."""
 
 
 @contextlib.contextmanager
@@ -42,7 +44,7 @@ def atomic_bytes(path: Path) -> Iterator[BinaryIO]:
     temporary = target.with_name(f".kubekeep-{os.urandom(8).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN_FLAGS, 0o666)
     try:
-        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
+        with open(descriptor, "wb", buffering=_BUFFER) as stream:  # noqa: PTH123 - a descriptor has no path
             yield stream
             stream.flush()
             os.fsync(descriptor)

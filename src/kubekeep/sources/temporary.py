@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +15,8 @@ class TemporaryFolderError(KubekeepError):
 @contextmanager
 def temporary_folder(prefix: str = "kubekeep-") -> Iterator[str]:
     """Create a folder that only this user can read and that is removed afterwards. Raises TemporaryFolderError."""
+    import tempfile  # noqa: PLC0415 - imports many modules, and few scans need a folder
+
     try:
         folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
     except OSError as error:

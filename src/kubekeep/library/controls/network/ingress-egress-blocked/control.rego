@@ -4,8 +4,7 @@ import data.kubekeep.lib.network
 import data.kubekeep.lib.place
 
 violation contains {"path": "", "message": message} if {
-	labels := network.pod_labels(place.namespace, place.account)
-	open := {"egress", "ingress"} - network.isolated(place.namespace, labels)
+	open := {"egress", "ingress"} - isolated
 	count(open) > 0
 	message := sprintf("no network policy in namespace %s isolates the pods for %s", [
 		place.namespace,
@@ -15,9 +14,8 @@ violation contains {"path": "", "message": message} if {
 
 # Policies are additive: one that allows all traffic cancels the others (Kubernetes docs, Network Policies).
 violation contains {"path": "", "message": message} if {
-	labels := network.pod_labels(place.namespace, place.account)
 	some direction, policies in network.opened(place.namespace, labels)
-	direction in network.isolated(place.namespace, labels)
+	direction in isolated
 	message := sprintf("%s allows all %s traffic of the pods", [concat(", ", policies), direction])
 }
 
@@ -26,3 +24,7 @@ violation contains {"path": sprintf("%s.hostNetwork", [input.workload.path]), "m
 	input.workload.spec.hostNetwork == true
 	message := "hostNetwork is true: network policies do not apply to the pod"
 }
+
+isolated := network.isolated(place.namespace, labels)
+
+labels := network.pod_labels(place.namespace, place.account)
