@@ -57,9 +57,78 @@ def test_scan_of_an_sbom_lists_upgrades_first(tmp_path: Path) -> None:
     text = kubekeep("sbom", "scan", str(STOREFRONT), "--advisories", str(ADVISORIES), folder=tmp_path).stdout
     assert "8 vulnerabilities: 1 high · 2 medium · 5 unknown · 8 with a fix" in text
     rows = [line.split() for line in text.splitlines() if "CVE-" in line]
-    assert rows[0] == ["HIGH", "werkzeug", "2.3.7", "2.3.8", "CVE-2023-46136"]
+    assert rows[0] == ["HIGH", "werkzeug", "2.3.7", "2.3.8", "142", "CVE-2023-46136"]
     # One upgrade for three vulnerabilities, each with another fixed version.
     assert any(row[1:4] == ["golang.org/x/net", "v0.20.0", "v0.38.0"] for row in rows)
+
+
+def scan_to(folder: Path, document: str, name: str, *options: str, code: int = 0) -> str:
+    """Return the report in the format `name` of a document in the folder."""
+    arguments = ("--advisories", str(ADVISORIES), "-f", name, "-o", "report", *options)
+    kubekeep("sbom", "scan", document, *arguments, folder=folder, code=code)
+    (report,) = folder.glob("report*")
+    text = report.read_text()
+    report.unlink()
+    return text
+
+
+def list_places(sarif: str) -> dict[str, tuple[str, str, int, int]]:
+    """Return the fingerprint, file, line and column of each result by its rule."""
+    places = {}
+    for result in json.loads(sarif)["runs"][0]["results"]:
+        place = result["locations"][0]["physicalLocation"]
+        region = place["region"]
+        (fingerprint,) = result["partialFingerprints"].values()
+        start = (region["startLine"], region["startColumn"])
+        places[result["ruleId"]] = (fingerprint, place["artifactLocation"]["uri"], *start)
+    return places
+
+
+def test_findings_of_an_sbom_have_the_line_of_the_component(tmp_path: Path) -> None:
+    text = STOREFRONT.read_text()
+    (tmp_path / "app.cdx.json").write_text(text)
+    before = list_places(scan_to(tmp_path, "app.cdx.json", "sarif"))
+    lines = text.split("\n")
+    for name, (_, file, line, column) in before.items():
+        assert file == "app.cdx.json"
+        assert lines[line - 1][column - 1 :] == "{", name
+    assert before["CVE-2018-16487"][2:] == (58, 5)
+    assert lines[59].strip() == '"name": "lodash",'
+    # The same findings in a document of other form have the same identities.
+    (tmp_path / "app.cdx.json").write_text("\n\n" + json.dumps(json.loads(text)))
+    after = list_places(scan_to(tmp_path, "app.cdx.json", "sarif"))
+    assert {name: place[0] for name, place in after.items()} == {name: place[0] for name, place in before.items()}
+    assert {place[2] for place in after.values()} == {3}
+
+
+def test_formats_name_the_line_and_the_file_in_the_image(tmp_path: Path) -> None:
+    (tmp_path / "app.cdx.json").write_text(STOREFRONT.read_text())
+    assert "::warning file=app.cdx.json,line=58,endLine=59,title=" in scan_to(tmp_path, "app.cdx.json", "github")
+    assert "app.cdx.json:58: " in scan_to(tmp_path, "app.cdx.json", "junit")
+    assert "| lodash | <code>4.17.4</code> | <code>4.17.11</code> | 58 |" in scan_to(
+        tmp_path, "app.cdx.json", "markdown"
+    )
+    for name in ("json", "gitlab-container-scanning", "ocsf", "csv", "html"):
+        report = scan_to(tmp_path, "app.cdx.json", name)
+        assert "app.cdx.json:58" in report or '"app.cdx.json","startLine":58' in report or "app.cdx.json,58,5" in report
+        assert "srv/web/node_modules/lodash/package.json" in report or name == "csv"
+    (quality,) = (
+        entry
+        for entry in json.loads(scan_to(tmp_path, "app.cdx.json", "gitlab-codequality"))
+        if entry["check_name"] == "CVE-2018-16487"
+    )
+    assert quality["location"] == {"path": "app.cdx.json", "lines": {"begin": 58}}
+
+
+def test_denied_licence_of_an_sbom_has_the_line_of_the_component(tmp_path: Path) -> None:
+    document = json.loads(STOREFRONT.read_text())
+    document["components"][1]["licenses"] = [{"license": {"id": "GPL-3.0-only"}}]
+    text = json.dumps(document, indent=2)
+    (tmp_path / "app.cdx.json").write_text(text)
+    (tmp_path / "controls.yaml").write_text('deniedLicences: ["GPL-*"]\n')
+    places = list_places(scan_to(tmp_path, "app.cdx.json", "sarif", "--controls-config", "controls.yaml"))
+    (place,) = (place for name, place in places.items() if not name.startswith("CVE-"))
+    assert place[1:] == ("app.cdx.json", 58, 5)
 
 
 def test_json_has_the_evidence_of_each_vulnerability(tmp_path: Path) -> None:

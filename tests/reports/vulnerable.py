@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.known_vulnerabilities import VulnerabilityEvaluator, add_known_vulnerabilities
 from kubekeep.posture.select import Selection
 from kubekeep.sources.images.document import FILE_TYPE, ImageLocations
+from kubekeep.sources.sboms.locations import SbomLocations
 from kubekeep.usecases.assemble import EvaluationFacts, assemble
 
 ASSETS = Path(__file__).parent / "assets"
 BASE = "/srv/shop"
-_SBOM = FileType("sbom", "SBOM", fixed_files=("",))
+_SBOM = FileType("sbom", "SBOM", fixed_files=("",), has_excerpts=False)
 
 
 def read_image() -> dict[str, Any]:
@@ -67,7 +69,10 @@ def _create_resource(document: dict[str, Any]) -> Resource:
     name = document["metadata"]["name"]
     is_image = document["kind"] == "ContainerImage"
     reference = name if is_image else f"{name}.cdx.json"
-    source = Source(reference, BASE, FILE_TYPE if is_image else _SBOM, 0, lazy_source_map=ImageLocations(reference))
+    lines = range(8, 8 + 9 * len(document["packages"]), 9)
+    regions = array("I", [number for line in lines for number in (line, 5, line + 1, 13)])
+    locations = ImageLocations(reference) if is_image else SbomLocations(reference, regions)
+    source = Source(reference, BASE, FILE_TYPE if is_image else _SBOM, 0, lazy_source_map=locations)
     return Resource(document, source)
 
 

@@ -84,10 +84,10 @@ class _Excerpts:
         return evidence if excerpt is None else msgspec.structs.replace(evidence, excerpt=excerpt)
 
     def _locate(self, evidence: Evidence, resource: Resource) -> tuple[str, _Window] | None:
-        location = evidence.location
-        if location is None or location.region is None:
+        location, source = evidence.location, resource.source
+        if location is None or location.region is None or (source is not None and not source.file_type.has_excerpts):
             return None
-        key = location.file, resource.source.base if resource.source is not None else ""
+        key = location.file, source.base if source is not None else ""
         if key not in self._paths:
             self._paths[key] = self._source.find_path(location.file, resource)
         first = max(location.region.start.line - _LINES_BEFORE, 1)

@@ -37,7 +37,6 @@ _LEVELS: Final = {"error": _ERROR, "warning": _WARNING, "note": _NOTICE}
 """GitHub levels by SARIF level of the priority score."""
 _MAX_LOCATIONS: Final = 5
 """Maximum number of locations of a resource, and of vulnerabilities of a package, in an annotation."""
-_IMAGE: Final = "ContainerImage"
 _LONGEST: Final = 1000
 """Maximum characters of one line of an annotation."""
 
@@ -126,7 +125,7 @@ def _finding(finding: Finding) -> _Annotation:
 
 
 def _package(row: AffectedPackageRow, resource: Resource) -> _Annotation:
-    """Return the annotation of a package with vulnerabilities; a package in an image has no file in the repository."""
+    """Return the annotation of a package with vulnerabilities; only that of an SBOM has a file in the repository."""
     first = row.findings[0]
     lines = (
         resource.label,
@@ -140,7 +139,7 @@ def _package(row: AffectedPackageRow, resource: Resource) -> _Annotation:
         _LEVELS[sarif_level(first.priority.score if first.priority.level else first.score)],
         f"{priority_level(first).label}: {row.name} {row.version} has {count_text}",
         tuple(filter(None, lines)),
-        None if resource.kind == _IMAGE else resource.locate(()),
+        row.location,
     )
 
 

@@ -117,6 +117,7 @@ def _list_identifiers(entry: ReportedVulnerability) -> Iterator[dict[str, str]]:
 def _describe_details(entry: ReportedVulnerability, subject: VulnerableSubject) -> dict[str, Any]:
     texts = {
         "purl": ("Package URL", entry.purl),
+        "location": ("Entry in the SBOM", "" if entry.location is None else str(entry.location)),
         "path": ("File", entry.path),
         "layer": ("Layer", entry.layer),
         "digest": ("Image digest", subject.digest),

@@ -230,6 +230,7 @@ def _vulnerability_event(scan: _ScanContext, entry: ReportedVulnerability, uid: 
         "evidence": [visible(describe_record(record)) for record in entry.records],
         "known_exploited": visible(entry.known_exploited),
         "layer": visible(entry.layer),
+        "location": "" if entry.location is None else visible(str(entry.location)),
         "vex_status": describe_status(entry),
     }
     if unmapped := {key: value for key, value in facts.items() if value}:

@@ -56,12 +56,12 @@ distributions = st.one_of(
 @st.composite
 def sboms(draw: st.DrawFn) -> Sbom:
     """Return any SBOM of one subject; each package may require the others."""
-    united, _ = unite_packages(draw(st.lists(packages, max_size=4)))
+    united = unite_packages(draw(st.lists(packages, max_size=4)))
     return Sbom(
         subject=draw(subjects),
         created=draw(st.sampled_from(["", "2026-01-02T03:04:05.123456789Z", "yesterday"])),
         distribution=draw(distributions),
-        packages=united,
+        packages=united.packages,
         problems=tuple(draw(st.lists(st.builds(ContentProblem, any_text, any_text), max_size=2))),
         tool=draw(any_text),
         tool_version=draw(any_text),
@@ -70,7 +70,7 @@ def sboms(draw: st.DrawFn) -> Sbom:
 
 def create_image() -> Sbom:
     """Return the SBOM of an image with packages of three types, each with every field."""
-    united, _ = unite_packages(
+    united = unite_packages(
         [
             Package(
                 type="deb",
@@ -116,7 +116,7 @@ def create_image() -> Sbom:
         subject=SbomSubject("registry.example/shop:1.0", SubjectKind.IMAGE, digest=DIGEST, platform="linux/amd64"),
         created="2026-01-02T03:04:05Z",
         distribution=Distribution("debian", "13", "Debian GNU/Linux 13 (trixie)", "trixie", ("linux",), "slim"),
-        packages=united,
+        packages=united.packages,
         problems=(ContentProblem("opt/app.jar", "the central directory is damaged"), ContentProblem("", "no history")),
         tool="Kubekeep",
         tool_version="0.1.0",

@@ -5,8 +5,9 @@ Raises SbomError only for too many packages.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -14,19 +15,29 @@ import msgspec
 from kubekeep.images.content import ContentProblem
 from kubekeep.images.licence_expressions import list_licences
 from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation, SourcePackage
-from kubekeep.images.sbom.document import INCOMPLETE, Sbom, SbomPart, SbomSubject, SubjectKind, unite_packages
+from kubekeep.images.sbom.document import (
+    INCOMPLETE,
+    Sbom,
+    SbomPart,
+    SbomSubject,
+    SubjectKind,
+    UnitedPackages,
+    unite_packages,
+)
 from kubekeep.images.sbom.fields import (
     create_location,
     create_package,
     find_distribution,
     limit_packages,
     list_mappings,
+    locate_mappings,
     read_distribution_id,
     read_text,
     split_problem,
 )
 from kubekeep.images.sbom.identity import identify
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.location import Path
 
 _KINDS: Final = {"container": SubjectKind.IMAGE, "file": SubjectKind.FOLDER}
 _NO_PACKAGES: Final = frozenset(
@@ -36,6 +47,8 @@ _NO_PACKAGES: Final = frozenset(
 _OMITTED: Final = ("services", "vulnerabilities", "formulation", "declarations", "definitions", "annotations")
 _MERGED: Final = "merged:"
 _SERIAL: Final = re.compile(r"urn:uuid:([0-9a-f-]{36})", re.IGNORECASE)
+_LONGEST_PATH: Final = 32
+"""Steps of a path to a component; real documents have a few."""
 _Properties = dict[str, list[str]]
 
 
@@ -43,7 +56,8 @@ def read_cyclonedx(document: dict[str, Any]) -> Sbom:
     """Return the content of a CycloneDX document."""
     metadata = as_mapping(document.get("metadata"))
     root = as_mapping(metadata.get("component"))
-    components = list(limit_packages(_flatten(document, root)))
+    located = list(limit_packages(_flatten(document, root)))
+    components = [component for _, component in located]
     targets = {
         read_text(entry.get("ref")): [read_text(target) for target in as_list(entry.get("dependsOn"))]
         for entry in list_mappings(document.get("dependencies"))
@@ -51,21 +65,21 @@ def read_cyclonedx(document: dict[str, Any]) -> Sbom:
     root_id = read_text(root.get("bom-ref"))
     part_ids = targets.get(root_id, []) if root_id.startswith(_MERGED) else []
     subjects = frozenset(part_ids)
-    entries = [(component, _read_package(component)) for component in components if _get_id(component) not in subjects]
-    packages, references = _unite(entries, targets)
+    entries, nameless = _read_entries(entry for entry in located if _get_id(entry[1]) not in subjects)
+    united, references = _unite(entries, targets)
     systems = {
         _get_id(component): _read_distribution(component)
         for component in components
         if component.get("type") == "operating-system"
     }
-    system = next(iter(systems.values()), None) or Distribution(*find_distribution(packages))
+    system = next(iter(systems.values()), None) or Distribution(*find_distribution(united.packages))
     (tool, tool_version), *origins = list(_list_tools(metadata)) or [("", "")]
     return Sbom(
         subject=_read_subject(root),
         created=read_text(metadata.get("timestamp")),
         distribution=NO_DISTRIBUTION if part_ids else system,
-        packages=packages,
-        problems=tuple(_list_problems(document, entries)),
+        packages=united.packages,
+        problems=tuple(_list_problems(document, nameless)),
         parts=tuple(_read_parts(part_ids, components, targets, systems, references)),
         tool=tool,
         tool_version=tool_version,
@@ -74,6 +88,7 @@ def read_cyclonedx(document: dict[str, Any]) -> Sbom:
         omitted=tuple(name for name in _OMITTED if document.get(name)),
         identifier=create_bom_link(read_text(document.get("serialNumber")), read_text(document.get("version"))),
         references=tuple(sorted(pair for pair in references.items() if pair[0] != pair[1] and pair[0])),
+        entries=tuple(entries[number][0] for number in united.numbers),
     )
 
 
@@ -88,27 +103,35 @@ def _get_id(component: dict[str, Any]) -> str:
 
 
 def _unite(
-    entries: Iterable[tuple[dict[str, Any], Package | None]], targets: dict[str, list[str]]
-) -> tuple[tuple[Package, ...], dict[str, str]]:
+    entries: Sequence[tuple[Path, str, Package]], targets: dict[str, list[str]]
+) -> tuple[UnitedPackages, dict[str, str]]:
     """Return each package once, and its reference for each `bom-ref`."""
-    known = [(_get_id(component), package) for component, package in entries if package is not None]
-    references = {identifier: identify(package) for identifier, package in known}
-    packages, united = unite_packages(
-        _add_dependencies(package, targets.get(identifier, ()), references) for identifier, package in known
+    references = {identifier: identify(package) for _, identifier, package in entries}
+    united = unite_packages(
+        _add_dependencies(package, targets.get(identifier, ()), references) for _, identifier, package in entries
     )
-    return packages, {identifier: united[reference] for identifier, reference in references.items()}
+    return united, {identifier: united.references[reference] for identifier, reference in references.items()}
 
 
-def _flatten(document: dict[str, Any], root: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield all components; those of an assembly follow it."""
-    stack = [iter((*list_mappings(document.get("components")), *list_mappings(root.get("components"))))]
+def _flatten(document: dict[str, Any], root: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield all components with their paths; those of an assembly follow it."""
+    stack: list[Iterator[tuple[Path, dict[str, Any]]]] = [
+        itertools.chain(
+            locate_mappings(document.get("components"), ("components",)),
+            locate_mappings(root.get("components"), ("metadata", "component", "components")),
+        )
+    ]
     while stack:
-        component = next(stack[-1], None)
-        if component is None:
+        entry = next(stack[-1], None)
+        if entry is None:
             stack.pop()
             continue
-        yield component
-        stack.append(list_mappings(component.get("components")))
+        yield entry
+        path, component = entry
+        if "components" in component:
+            inner = locate_mappings(component["components"], (*path, "components"))
+            # Long paths of many packages need much memory: deeper ones share that of their ancestor.
+            stack.append(inner if len(path) < _LONGEST_PATH else ((path, entry) for _, entry in inner))
 
 
 def _read_subject(component: dict[str, Any]) -> SbomSubject:
@@ -137,16 +160,29 @@ def _list_tools(metadata: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, read_text(tool.get("version"))
 
 
-def _list_problems(
-    document: dict[str, Any], entries: Iterable[tuple[dict[str, Any], Package | None]]
-) -> Iterator[ContentProblem]:
+def _read_entries(
+    located: Iterable[tuple[Path, dict[str, Any]]],
+) -> tuple[list[tuple[Path, str, Package]], int]:
+    """Return path, `bom-ref` and package of each component that is a package, and the number of nameless others."""
+    entries: list[tuple[Path, str, Package]] = []
+    nameless = 0
+    for path, component in located:
+        package = _read_package(component)
+        if package is not None:
+            entries.append((path, _get_id(component), package))
+        elif not read_text(component.get("name")):
+            nameless += 1
+    return entries, nameless
+
+
+def _list_problems(document: dict[str, Any], nameless: int) -> Iterator[ContentProblem]:
+    """Yield the problems that a document states, and the number of components that have no name."""
     reasons = _read_properties(as_mapping(document.get("metadata"))).get("kubekeep:problem", ())
     for text in reasons:
         yield ContentProblem(*split_problem(text))
     aggregates = (read_text(entry.get("aggregate")) for entry in list_mappings(document.get("compositions")))
     if not reasons and any(aggregate.startswith("incomplete") for aggregate in aggregates):
         yield ContentProblem("", INCOMPLETE)
-    nameless = sum(package is None and not read_text(component.get("name")) for component, package in entries)
     if nameless:
         yield ContentProblem("", f"components without a name: {nameless}")
 

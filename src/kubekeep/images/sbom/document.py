@@ -15,6 +15,7 @@ import msgspec
 from kubekeep.images.content import ContentProblem
 from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package
 from kubekeep.images.sbom.identity import identify, identify_everywhere
+from kubekeep.model.location import Path
 
 T = TypeVar("T")
 
@@ -65,6 +66,8 @@ class Sbom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     format: of the document that was read, as "CycloneDX 1.6". omitted: sections of
     that document that Kubekeep does not keep, as "vulnerabilities". identifier: of that document, the BOM-Link
     `urn:cdx:UUID/VERSION` of CycloneDX or the namespace of SPDX. references: the package by `bom-ref`, if they differ.
+    entries: for each of `packages`, the path of its first entry in that document, through envelopes; in a file of several
+    documents, it begins with the number of the document. Empty if the packages come from elsewhere.
     """
 
     subject: SbomSubject
@@ -80,30 +83,49 @@ class Sbom(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     omitted: tuple[str, ...] = ()
     identifier: str = ""
     references: tuple[tuple[str, str], ...] = ()
+    entries: tuple[Path, ...] = ()
 
 
 INCOMPLETE: Final = "the document states that it is incomplete"
 """Message of the problem of a document that is incomplete without a reason."""
 
 
-def unite_packages(packages: Iterable[Package]) -> tuple[tuple[Package, ...], dict[str, str]]:
-    """Return each package once, sorted by reference, and the reference of its one entry for each reference.
+class UnitedPackages(msgspec.Struct, frozen=True):
+    """Each package of several entries once, sorted by reference.
 
-    An entry has the locations and licences of all entries that name the same package, also if their package URLs differ
-    in qualifiers that only describe it. Dependencies refer to these entries.
+    references: the reference of the package for the reference of each entry. numbers: for each package, the position of
+    its first entry.
+    """
+
+    packages: tuple[Package, ...]
+    references: dict[str, str]
+    numbers: tuple[int, ...]
+
+
+def unite_packages(packages: Iterable[Package]) -> UnitedPackages:
+    """Return each package once, with the locations and licences of all entries that name the same package.
+
+    Entries name the same package also if their package URLs differ in qualifiers that only describe it. Dependencies refer
+    to the united packages.
     """
     groups: dict[str, list[Package]] = {}
     identities: dict[str, str] = {}
-    for package in packages:
+    first: dict[str, int] = {}
+    for number, package in enumerate(packages):
         reference = identify(package)
         identity = identities.get(reference)
         if identity is None:
             identity = identities[reference] = identify_everywhere(package)
         groups.setdefault(identity, []).append(package)
+        first.setdefault(identity, number)
     by_identity = {identity: _join(group) if len(group) > 1 else group[0] for identity, group in groups.items()}
     references = {reference: identify(by_identity[identity]) for reference, identity in identities.items()}
-    united = sorted(((identify(package), package) for package in by_identity.values()), key=lambda entry: entry[0])
-    return tuple(_refer(package, references) for _, package in united), references
+    united = sorted(by_identity.items(), key=lambda entry: identify(entry[1]))
+    return UnitedPackages(
+        packages=tuple(_refer(package, references) for _, package in united),
+        references=references,
+        numbers=tuple(first[identity] for identity, _ in united),
+    )
 
 
 def _refer(package: Package, references: dict[str, str]) -> Package:

@@ -13,6 +13,7 @@ from kubekeep.images.foreign_packages import normalise_package
 from kubekeep.images.package import Package, PackageLocation
 from kubekeep.images.package_url import parse_package_url
 from kubekeep.model.json_values import as_list
+from kubekeep.model.location import Path
 
 T = TypeVar("T")
 
@@ -29,15 +30,19 @@ def limit_packages(entries: Iterable[T]) -> Iterator[T]:
         yield entry
 
 
-def index_elements(elements: Iterable[dict[str, Any]], key: str) -> dict[str, dict[str, Any]]:
-    """Return the elements by their identifiers; one without, or with that of another element, gets a key of its own."""
+def index_elements(
+    elements: Iterable[tuple[Path, dict[str, Any]]], key: str
+) -> tuple[dict[str, dict[str, Any]], dict[str, Path]]:
+    """Return the elements and their paths by identifier; one without an own identifier gets a key of its own."""
     by_id: dict[str, dict[str, Any]] = {}
-    for number, element in enumerate(elements):
+    paths: dict[str, Path] = {}
+    for number, (path, element) in enumerate(elements):
         identifier = read_text(element.get(key))
         if not identifier or identifier in by_id:
             identifier = f"{identifier} {number}"
         by_id[identifier] = element
-    return by_id
+        paths[identifier] = path
+    return by_id, paths
 
 
 def read_text(value: Any) -> str:
@@ -52,6 +57,15 @@ def list_mappings(value: Any) -> Iterator[dict[str, Any]]:
     for entry in [value] if isinstance(value, dict) else as_list(value):
         if isinstance(entry, dict):
             yield entry
+
+
+def locate_mappings(value: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield what `list_mappings` does for the value at `path`, each with its own path."""
+    if isinstance(value, dict):
+        yield path, value
+    for number, entry in enumerate(as_list(value)):
+        if isinstance(entry, dict):
+            yield (*path, number), entry
 
 
 def read_distribution_id(name: str) -> str:

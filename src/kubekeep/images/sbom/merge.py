@@ -26,14 +26,15 @@ def merge(sboms: Sequence[Sbom], name: str) -> Sbom:
             omitted=(),
             identifier="",
             references=(),
+            entries=(),
         )
-    packages, references = unite_packages(package for sbom in sboms for package in sbom.packages)
-    parts = _join_parts((part for sbom in sboms for part in _list_parts(sbom)), references)
+    united = unite_packages(package for sbom in sboms for package in sbom.packages)
+    parts = _join_parts((part for sbom in sboms for part in _list_parts(sbom)), united.references)
     problems = (problem for sbom in sboms for problem in _list_problems(sbom, has_one_subject=len(parts) == 1))
     whole = Sbom(
         subject=SbomSubject(name),
         created=max(sbom.created for sbom in sboms),
-        packages=packages,
+        packages=united.packages,
         problems=tuple(dict.fromkeys(problems)),
         origins=_list_origins(sboms),
     )

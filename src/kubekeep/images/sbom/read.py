@@ -14,6 +14,7 @@ from kubekeep.images.errors import SbomError
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.envelopes import decode_json, decode_payload
 from kubekeep.model.json_values import as_mapping
+from kubekeep.model.location import Path
 
 MAX_BYTES: Final = 128 << 20
 """Maximum size of a document."""
@@ -59,16 +60,15 @@ def _read_json(text: bytes) -> Sbom:
 def _read_lines(text: bytes) -> Sbom:
     """Return the only SBOM of several JSON documents, one a line, as `cosign download attestation` prints them."""
     sboms: list[Sbom] = []
-    for line in text.split(b"\n", _MAX_LINES):
-        if not line.strip():
-            continue
+    lines = (line for line in text.split(b"\n", _MAX_LINES) if line.strip())
+    for number, line in enumerate(lines):
         try:
             value = msgspec.json.decode(line)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise SbomError("not valid JSON") from None
         # Other attestations, such as those of the build, are no SBOMs.
         with contextlib.suppress(SbomError):
-            sboms.append(_read_document(value, _DEEPEST_ENVELOPE))
+            sboms.append(_nest_entries(_read_document(value, _DEEPEST_ENVELOPE), number))
     if len(sboms) > 1:
         raise SbomError("the file has several SBOMs: write each of its lines to a file of its own")
     if not sboms:
@@ -97,26 +97,34 @@ def _read_document(value: Any, depth: int) -> Sbom:
         from kubekeep.images.sbom.spdx3_reader import convert_spdx3  # noqa: PLC0415
         from kubekeep.images.sbom.spdx_reader import read_spdx  # noqa: PLC0415
 
-        return read_spdx(convert_spdx3(document))
+        converted, paths = convert_spdx3(document)
+        sbom = read_spdx(converted)
+        by_entry: dict[Path, Path] = {("packages", number): path for number, path in enumerate(paths)}
+        return msgspec.structs.replace(sbom, entries=tuple(by_entry[entry] for entry in sbom.entries))
     if "artifacts" in document and "descriptor" in document:
         from kubekeep.images.sbom.syft_reader import read_syft  # noqa: PLC0415
 
         return read_syft(document)
-    inner = _unwrap(document)
+    key, inner = _unwrap(document)
     if inner is None or not depth:
         raise SbomError(_NO_SBOM)
     sbom = _read_document(inner, depth - 1)
-    return _add_digest(sbom, document)
+    return _nest_entries(_add_digest(sbom, document), key)
 
 
-def _unwrap(document: dict[str, Any]) -> Any:
-    """Return the document in an envelope: in-toto statement, DSSE, Sigstore bundle or response of GitHub. None if none."""
+def _unwrap(document: dict[str, Any]) -> tuple[str, Any]:
+    """Return the document in an envelope with its key: in-toto, DSSE, Sigstore bundle or GitHub. None if there is none."""
     for key in ("dsseEnvelope", "sbom", "predicate"):
         if isinstance(document.get(key), dict):
-            return document[key]
+            return key, document[key]
     if isinstance(document.get("Data"), str) and "Timestamp" in document:
-        return decode_json(document["Data"].encode("utf-8", "replace"))
-    return decode_payload(document)
+        return "Data", decode_json(document["Data"].encode("utf-8", "replace"))
+    return "payload", decode_payload(document)
+
+
+def _nest_entries(sbom: Sbom, step: str | int) -> Sbom:
+    """Return the SBOM of a document that is the value at `step`; in encoded text, its entries have no own position."""
+    return msgspec.structs.replace(sbom, entries=tuple((step, *entry) for entry in sbom.entries))
 
 
 def _add_digest(sbom: Sbom, statement: dict[str, Any]) -> Sbom:

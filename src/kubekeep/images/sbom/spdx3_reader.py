@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kubekeep.images.sbom.fields import list_mappings, read_text
+from kubekeep.images.sbom.fields import list_mappings, locate_mappings, read_text
 from kubekeep.images.sbom.spdx3 import NAMESPACE
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.location import Path
 
 _DOCUMENT: Final = "SPDXRef-DOCUMENT"
 _RELATIONSHIPS: Final = {"contains": "CONTAINS", "dependsOn": "DEPENDS_ON", "describes": "DESCRIBES"}
@@ -15,8 +16,8 @@ _LICENCES: Final = {"hasDeclaredLicense": "licenseDeclared", "hasConcludedLicens
 _Element = dict[str, Any]
 
 
-def convert_spdx3(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document in the structure of SPDX 2.3 JSON."""
+def convert_spdx3(document: dict[str, Any]) -> tuple[dict[str, Any], tuple[Path, ...]]:
+    """Return the document in the structure of SPDX 2.3 JSON, and the path of the element of each of its packages."""
     return _GraphReader(document).convert()
 
 
@@ -24,20 +25,23 @@ class _GraphReader:
     """The elements of one document by their identifiers."""
 
     def __init__(self, document: dict[str, Any]) -> None:
-        elements = list(list_mappings(document.get("@graph")))
+        located = list(locate_mappings(document.get("@graph"), ("@graph",)))
+        elements = [element for _, element in located]
+        self._paths = {id(element): path for path, element in located}
         self._by_id = {_get_id(element): element for element in elements}
         self._by_type: dict[str, list[_Element]] = {}
         for element in elements:
             self._by_type.setdefault(read_text(element.get("type") or element.get("@type")), []).append(element)
 
-    def convert(self) -> dict[str, Any]:
+    def convert(self) -> tuple[dict[str, Any], tuple[Path, ...]]:
         document = next(iter(self._by_type.get("SpdxDocument", ())), {})
         creation = next(iter(self._by_type.get("CreationInfo", ())), {})
-        packages = {
+        elements = {
             # An element without an identifier is kept.
-            _get_id(element) or f" {number}": self._convert_package(element)
+            _get_id(element) or f" {number}": element
             for number, element in enumerate(self._by_type.get("software_Package", ()))
         }
+        packages = {identifier: self._convert_package(element) for identifier, element in elements.items()}
         relationships = list(self._list_relationships(document))
         for relationship in self._by_type.get("Relationship", ()):
             field = _LICENCES.get(read_text(relationship.get("relationshipType")))
@@ -56,7 +60,7 @@ class _GraphReader:
         for annotation in self._by_type.get("Annotation", ()):
             subject = packages.get(read_text(annotation.get("subject")), result)
             subject.setdefault("annotations", []).append({"comment": annotation.get("statement")})
-        return result
+        return result, tuple(self._paths[id(element)] for element in elements.values())
 
     def _convert_package(self, element: _Element) -> _Element:
         urls = [read_text(element.get("software_packageUrl"))] + [

@@ -15,7 +15,7 @@ import msgspec
 from kubekeep.images.content import ContentProblem
 from kubekeep.images.licence_expressions import NO_LICENCE, list_licences, split_conjunction
 from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation, SourcePackage
-from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, SubjectKind, unite_packages
+from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, SubjectKind, UnitedPackages, unite_packages
 from kubekeep.images.sbom.fields import (
     create_location,
     create_package,
@@ -23,6 +23,7 @@ from kubekeep.images.sbom.fields import (
     index_elements,
     limit_packages,
     list_mappings,
+    locate_mappings,
     read_distribution_id,
     read_text,
     split_problem,
@@ -50,7 +51,7 @@ _Annotations = dict[str, list[str]]
 def read_spdx(document: dict[str, Any]) -> Sbom:
     """Return the content of an SPDX document."""
     relationships = _read_relationships(document)
-    elements = index_elements(limit_packages(list_mappings(document.get("packages"))), "SPDXID")
+    elements, paths = index_elements(limit_packages(locate_mappings(document.get("packages"), ("packages",))), "SPDXID")
     root = _find_root(relationships, elements)
     systems = {
         identifier: _read_distribution(entry)
@@ -63,15 +64,17 @@ def read_spdx(document: dict[str, Any]) -> Sbom:
     entries = {
         identifier: _read_package(entry, licences) for identifier, entry in elements.items() if identifier not in others
     }
-    packages, references = _unite(entries, relationships)
+    known = {identifier: package for identifier, package in entries.items() if package is not None}
+    identifiers = list(known)
+    united, references = _unite(known, relationships)
     creation = as_mapping(document.get("creationInfo"))
     *origins, (tool, tool_version) = list(_list_tools(creation)) or [("", "")]
-    system = next(iter(systems.values()), None) or Distribution(*find_distribution(packages))
+    system = next(iter(systems.values()), None) or Distribution(*find_distribution(united.packages))
     return Sbom(
         subject=_read_subject(elements[root]) if root else SbomSubject(read_text(document.get("name"))),
         created=read_text(creation.get("created")),
         distribution=NO_DISTRIBUTION if part_ids else system,
-        packages=packages,
+        packages=united.packages,
         problems=tuple(_list_problems(document, entries, elements)),
         parts=tuple(_read_parts(part_ids, elements, relationships["CONTAINS"], systems, references)),
         tool=tool,
@@ -80,6 +83,7 @@ def read_spdx(document: dict[str, Any]) -> Sbom:
         format=read_text(document.get("spdxVersion")).replace("-", " ", 1) or "SPDX",
         omitted=tuple(name for name in _OMITTED if document.get(name)),
         identifier=read_text(document.get("documentNamespace")),
+        entries=tuple(paths[identifiers[number]] for number in united.numbers),
     )
 
 
@@ -89,17 +93,14 @@ def _find_root(relationships: _Relationships, elements: dict[str, dict[str, Any]
     return described.pop() if len(described) == 1 else ""
 
 
-def _unite(
-    entries: dict[str, Package | None], relationships: _Relationships
-) -> tuple[tuple[Package, ...], dict[str, str]]:
+def _unite(known: dict[str, Package], relationships: _Relationships) -> tuple[UnitedPackages, dict[str, str]]:
     """Return each package once, and its reference for each identifier of an element."""
-    known = {identifier: package for identifier, package in entries.items() if package is not None}
     references = {identifier: identify(package) for identifier, package in known.items()}
-    packages, united = unite_packages(
+    united = unite_packages(
         _add_dependencies(package, relationships["DEPENDS_ON"].get(identifier, ()), references)
         for identifier, package in known.items()
     )
-    return packages, {identifier: united[reference] for identifier, reference in references.items()}
+    return united, {identifier: united.references[reference] for identifier, reference in references.items()}
 
 
 def _read_relationships(document: dict[str, Any]) -> _Relationships:

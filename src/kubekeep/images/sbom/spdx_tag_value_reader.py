@@ -10,6 +10,7 @@ from kubekeep.images.errors import SbomError
 
 _MAX_ELEMENTS: Final = 1_000_000
 """Maximum number of packages, licences, annotations, relationships and references."""
+_PACKAGE: Final = "PackageName"
 _START: Final = "<text>"
 _END: Final = "</text>"
 _PACKAGE_FIELDS: Final = {
@@ -31,6 +32,11 @@ def parse_tag_value(content: bytes) -> dict[str, Any]:
     return _TagValueParser().parse(content)
 
 
+def list_package_lines(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the 1-based number and the length of the line that opens each package, in the order of `parse_tag_value`."""
+    yield from ((number, length) for number, length, tag, _ in _list_tags(content) if tag == _PACKAGE)
+
+
 class _TagValueParser:
     """Parser of one document; a tag belongs to the element that the last opening tag started."""
 
@@ -49,7 +55,7 @@ class _TagValueParser:
         self._count = 0
 
     def parse(self, content: bytes) -> dict[str, Any]:
-        for tag, value in _list_tags(content):
+        for _, _, tag, value in _list_tags(content):
             if not self._open(tag, value):
                 self._add(tag, value)
         return self._document
@@ -57,7 +63,7 @@ class _TagValueParser:
     def _open(self, tag: str, value: str) -> bool:
         """Start a new element if the tag does; return False for other tags."""
         match tag:
-            case "PackageName":
+            case tag if tag == _PACKAGE:
                 self._element, self._fields = {"name": value}, _PACKAGE_FIELDS
                 self._document["packages"].append(self._element)
             case "LicenseID":
@@ -120,22 +126,22 @@ class _TagValueParser:
             self._element.setdefault("externalRefs", []).append(entry)
 
 
-def _list_tags(content: bytes) -> Iterator[tuple[str, str]]:
-    """Yield tags with their values; a text block may span lines and ends with the document at the latest."""
+def _list_tags(content: bytes) -> Iterator[tuple[int, int, str, str]]:
+    """Yield line, length of the line, tag and value; a text block may span lines and ends with the document at the latest."""
     # Line by line: a list of all lines may need many times the memory of the document.
-    lines = (line.decode("utf-8", "replace").rstrip("\r\n") for line in io.BytesIO(content))
-    for line in lines:
+    lines = enumerate((line.decode("utf-8", "replace").rstrip("\r\n") for line in io.BytesIO(content)), 1)
+    for number, line in lines:
         tag, colon, value = line.partition(":")
         if not colon or line.startswith("#"):
             continue
         value = value.strip()
         if not value.startswith(_START):
-            yield tag.strip(), value
+            yield number, len(line), tag.strip(), value
             continue
         block = [value.removeprefix(_START)]
         while _END not in block[-1]:
             following = next(lines, None)
             if following is None:
                 break
-            block.append(following)
-        yield tag.strip(), "\n".join(block).partition(_END)[0]
+            block.append(following[1])
+        yield number, len(line), tag.strip(), "\n".join(block).partition(_END)[0]

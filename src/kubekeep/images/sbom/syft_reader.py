@@ -19,6 +19,7 @@ from kubekeep.images.sbom.fields import (
     index_elements,
     limit_packages,
     list_mappings,
+    locate_mappings,
     read_text,
 )
 from kubekeep.images.sbom.identity import identify
@@ -27,7 +28,7 @@ from kubekeep.model.json_values import as_list, as_mapping
 
 def read_syft(document: dict[str, Any]) -> Sbom:
     """Return the content of a document of `syft -o json`."""
-    artifacts = index_elements(limit_packages(list_mappings(document.get("artifacts"))), "id")
+    artifacts, paths = index_elements(limit_packages(locate_mappings(document.get("artifacts"), ("artifacts",))), "id")
     entries = {
         identifier: package
         for identifier, artifact in artifacts.items()
@@ -39,19 +40,21 @@ def read_syft(document: dict[str, Any]) -> Sbom:
         parent, child = read_text(relationship.get("parent")), read_text(relationship.get("child"))
         if relationship.get("type") == "dependency-of" and parent in entries and child in entries and parent != child:
             dependencies.setdefault(child, set()).add(identify(entries[parent]))
-    packages, _ = unite_packages(
+    united = unite_packages(
         msgspec.structs.replace(package, dependencies=tuple(sorted(dependencies.get(identifier, ()))))
         for identifier, package in entries.items()
     )
+    known = list(entries)
     descriptor, schema = as_mapping(document.get("descriptor")), as_mapping(document.get("schema"))
     return Sbom(
         subject=_read_subject(as_mapping(document.get("source"))),
         distribution=_read_distribution(as_mapping(document.get("distro"))),
-        packages=packages,
+        packages=united.packages,
         tool=read_text(descriptor.get("name")),
         tool_version=read_text(descriptor.get("version")),
         format=f"Syft JSON {read_text(schema.get('version'))}".strip(),
         omitted=("files",) if document.get("files") else (),
+        entries=tuple(paths[known[number]] for number in united.numbers),
     )
 
 

@@ -24,10 +24,9 @@ from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.text import utc_text, visible
 from kubekeep.reports.cyclonedx.vulnerabilities import AffectedComponent, convert_vulnerabilities
 from kubekeep.reports.format import ReportOptions
-from kubekeep.reports.shared.vulnerabilities import VulnerableSubject, list_subjects
+from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND, VulnerableSubject, list_subjects
 
 _VERSION: Final = "1.6"
-_IMAGE: Final = "ContainerImage"
 
 
 class _VulnerabilityDocument(CycloneDocument, frozen=True, kw_only=True, rename="camel"):
@@ -59,7 +58,7 @@ def _create_sbom(subject: VulnerableSubject, assessment: Assessment) -> Sbom:
     """Return the SBOM of the packages that the document of an image or SBOM lists."""
     document = subject.resource.object
     facts = as_mapping(document.get("subject"))
-    kind = SubjectKind.IMAGE if subject.resource.kind == _IMAGE else _read_kind(facts.get("kind"))
+    kind = SubjectKind.IMAGE if subject.resource.kind == IMAGE_KIND else _read_kind(facts.get("kind"))
     distribution = as_mapping(document.get("distribution"))
     packages = (_read_package(as_mapping(entry)) for entry in as_list(document.get("packages")))
     return Sbom(
@@ -76,7 +75,7 @@ def _create_sbom(subject: VulnerableSubject, assessment: Assessment) -> Sbom:
         )
         if distribution.get("id")
         else NO_DISTRIBUTION,
-        packages=unite_packages(packages)[0],
+        packages=unite_packages(packages).packages,
     )
 
 

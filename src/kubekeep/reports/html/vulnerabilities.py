@@ -181,7 +181,8 @@ class VulnerabilityTables:
 
     def _describe(self, entry: ReportedVulnerability, layer: int) -> list[Any]:
         text = self._text
-        texts = (entry.package, entry.version, entry.package_type, entry.purl, entry.path)
+        place = "" if entry.location is None else str(entry.location)
+        texts = (entry.package, entry.version, entry.package_type, entry.purl, entry.path, place)
         package = (len(self._images) - 1, *map(text, texts), layer)
         level = entry.priority.level or entry.severity
         return [

@@ -14,6 +14,7 @@ import msgspec
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text
+from kubekeep.reports.kubescape_v2.exceptions import location_entry
 from kubekeep.reports.shared.vulnerabilities import (
     ReportedRecord,
     ReportedVulnerability,
@@ -133,6 +134,7 @@ def _describe(entry: ReportedVulnerability, subject: VulnerableSubject) -> dict[
         "image": _describe_subject(subject),
         "layer": entry.layer,
         "path": entry.path,
+        **({} if entry.location is None else {"location": location_entry(entry.location)}),
         "evidence": [_describe_record(record) for record in entry.records],
         "excepted": entry.exception is not None,
         **_describe_exception(entry),

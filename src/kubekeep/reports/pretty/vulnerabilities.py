@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from kubekeep.model.finding import Finding
 from kubekeep.model.json_values import as_list, as_mapping
@@ -16,6 +16,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.reports.shared.affected_packages import AffectedPackageRow, group_by_resource, is_exploited, list_packages
 from kubekeep.reports.shared.content import LEVELS
 from kubekeep.reports.shared.terminal import Span, Terminal
+from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND
 from kubekeep.reports.shared.wording import count_noun, shorten
 
 _PACKAGES: Final = 10
@@ -43,28 +44,33 @@ def _write_resource(terminal: Terminal, resource: Resource, findings: Sequence[F
     exploited = sum(is_exploited(finding) for finding in findings)
     terminal.line(
         Span(resource.name or resource.label, "bold", whole=True),
-        Span(f"  {_describe_subject(resource.object)}", "dim"),
+        Span(f"  {_describe_subject(resource)}", "dim"),
     )
     facts = [f"{fixable:,} with a fix"]
     if exploited:
         facts.append(f"{exploited:,} known to be exploited")
     terminal.line(count_noun(len(findings), "vulnerability"), ": ", *_count_levels(findings), " · ", " · ".join(facts))
     shown = rows[:_PACKAGES]
-    heads = [Span(head, "dim") for head in ("", "Package", "Installed", "Upgrade to", "Vulnerabilities", "")]
-    terminal.table([heads, *(_describe_row(row, terminal.width) for row in shown)], indent=2, left=len(heads))
+    lines = ["Line"] if any(row.line for row in shown) else []
+    heads = [Span(head, "dim") for head in ("", "Package", "Installed", "Upgrade to", *lines, "Vulnerabilities", "")]
+    cells = (_describe_row(row, terminal.width, has_line=bool(lines)) for row in shown)
+    terminal.table([heads, *cells], indent=2, left=len(heads))
     if len(rows) > len(shown):
         terminal.line(Span(f"… and {count_noun(len(rows) - len(shown), 'more package')}", "dim"), indent=2)
     terminal.line()
     return len({finding.id for row in shown for finding in row.findings})
 
 
-def _describe_subject(document: dict[str, Any]) -> str:
+def _describe_subject(resource: Resource) -> str:
+    """Return distribution, number of packages, and the file of an SBOM, to which the lines of packages belong."""
+    document = resource.object
     distribution = as_mapping(document.get("distribution"))
     count = len(as_list(document.get("packages")))
-    return " · ".join(filter(None, (str(distribution.get("name", "")), count_noun(count, "package"))))
+    file = resource.source.path if resource.source is not None and resource.kind != IMAGE_KIND else ""
+    return " · ".join(filter(None, (str(distribution.get("name", "")), count_noun(count, "package"), file)))
 
 
-def _describe_row(row: AffectedPackageRow, width: int) -> list[Span]:
+def _describe_row(row: AffectedPackageRow, width: int, *, has_line: bool) -> list[Span]:
     """Return the cells of a row, shortened to a part of the columns of the terminal."""
     names = [finding.id for finding in row.findings[: max(1, width // _WIDTH_PER_ID)]]
     rest = len(row.findings) - len(names)
@@ -73,6 +79,7 @@ def _describe_row(row: AffectedPackageRow, width: int) -> list[Span]:
         Span(shorten(row.name, width // 4), "bold", whole=True),
         Span(shorten(row.version, width // 7), whole=True),
         Span(shorten(row.fixed_version, width // 7) or "-", "green" if row.fixed_version else "dim", whole=True),
+        *([Span(row.line, whole=True)] if has_line else []),
         Span(" ".join(names) + (f" +{rest}" if rest else ""), "cyan", whole=True),
         Span("exploited" if row.is_exploited else "", "bold red", whole=True),
     ]

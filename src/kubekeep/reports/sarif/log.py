@@ -39,11 +39,10 @@ from kubekeep.reports.sarif.parts import (
 )
 from kubekeep.reports.sarif.vulnerabilities import describe_rule, group_vulnerabilities, list_results
 from kubekeep.reports.shared.findings import framework_names_by_control
-from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, get_repository
+from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND, ReportedVulnerability, get_repository
 from kubekeep.reports.shared.wording import describe_change, reason_text
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
-_IMAGE: Final = "ContainerImage"
 _HOME: Final = "https://kubekeep.io"
 
 
@@ -100,7 +99,8 @@ def _categorise(assessment: Assessment) -> str:
     """
     names = [summary.framework.slug for summary in assessment.frameworks]
     images = {
-        get_repository(result.resource.name) if result.resource.kind == _IMAGE else "" for result in assessment.results
+        get_repository(result.resource.name) if result.resource.kind == IMAGE_KIND else ""
+        for result in assessment.results
     }
     image = f"{images.pop()}/" if len(images) == 1 and "" not in images else ""
     return f"kubekeep/{'+'.join(names) or 'controls'}/{image}"

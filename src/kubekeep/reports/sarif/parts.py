@@ -11,11 +11,10 @@ from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import utc_text, visible
-from kubekeep.reports.shared.vulnerabilities import get_repository
+from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND, get_repository
 
 ROOT: Final = "SRCROOT"
 """The base of relative paths: the folder of the scan."""
-_IMAGES: Final = "image.kubekeep.io"
 _FIRST: Final = Region(Position(1, 1), Position(1, 1))
 
 
@@ -62,7 +61,7 @@ def describe_place(resource: Resource, location: Location) -> dict[str, Any]:
     A file in an image is `REPOSITORY/PATH`, without tag and digest, because code scanning tracks alerts by their paths. It
     has a region, which code scanning requires.
     """
-    if resource.group != _IMAGES or resource.source is None:
+    if resource.kind != IMAGE_KIND or resource.source is None:
         return describe_physical(location)
     reference, file = resource.source.path, location.file
     if file == reference or file.startswith(f"{reference}!"):

@@ -11,21 +11,26 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Cause, Finding
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.known_vulnerability import KnownVulnerability, is_vulnerability
-from kubekeep.model.location import parse_path
+from kubekeep.model.location import Location, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.reports.shared.urgency import priority_level
+from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND
 
 _PACKAGES: Final = "packages"
 
 
 class AffectedPackageRow(msgspec.Struct, frozen=True):
-    """A package with its open vulnerabilities, the most urgent first. fixed_version: empty without an upgrade."""
+    """A package with its open vulnerabilities, the most urgent first.
+
+    fixed_version: empty without an upgrade. location: its entry in the file of an SBOM; None in an image.
+    """
 
     name: str
     version: str
     fixed_version: str
     findings: tuple[Finding, ...]
+    location: Location | None
 
     @property
     def order(self) -> tuple[bool, list[float], str]:
@@ -36,6 +41,11 @@ class AffectedPackageRow(msgspec.Struct, frozen=True):
     def level(self) -> Severity:
         """The highest priority of its vulnerabilities."""
         return max(map(priority_level, self.findings))
+
+    @property
+    def line(self) -> str:
+        """The line of its entry in the file of an SBOM; empty if it is not known."""
+        return str(self.location.region.start.line) if self.location is not None and self.location.region else ""
 
     @property
     def is_exploited(self) -> bool:
@@ -70,11 +80,13 @@ def list_packages(resource: Resource, findings: Iterable[Finding]) -> list[Affec
     upgrades = _read_upgrades(resource)
     by_number: dict[int, list[Finding]] = {}
     fixed: dict[int, str] = {}
+    locations: dict[int, Location | None] = {}
     for finding in findings:
         for evidence in finding.evidence:
             number = parse_path(evidence.path)[1]
             if isinstance(number, int):
                 by_number.setdefault(number, []).append(finding)
+                locations.setdefault(number, None if resource.kind == IMAGE_KIND else evidence.location)
                 if evidence.fix is not None:
                     fixed.setdefault(number, msgspec.json.decode(evidence.fix))
     names = {
@@ -86,6 +98,7 @@ def list_packages(resource: Resource, findings: Iterable[Finding]) -> list[Affec
             *names.get(number, (str(as_mapping(entries[number]).get("purl")), "")),
             upgrades.get(number, fixed.get(number, "")),
             tuple(sorted(group, key=lambda finding: (-finding.priority.score, -finding.score, finding.id))),
+            locations[number],
         )
         for number, group in by_number.items()
     ]

@@ -19,6 +19,7 @@ from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Status
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.known_vulnerability import KnownVulnerability
+from kubekeep.model.location import Location
 from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
@@ -26,6 +27,7 @@ from kubekeep.model.text import json_text
 from kubekeep.registry.reference import parse_image_name
 from kubekeep.vulnerabilities.vulnerability import VexStatement
 
+IMAGE_KIND: Final = "ContainerImage"
 _FIELD: Final = "vulnerabilities"
 _VERSION: Final = "vulnerability-v1"
 """Version of the hashed data of fingerprints."""
@@ -133,6 +135,11 @@ class ReportedVulnerability(msgspec.Struct, frozen=True, kw_only=True):
     def exception(self) -> AppliedException | None:
         """The exception or VEX statement that covers it; None for an open vulnerability."""
         return self.evidence.exception
+
+    @property
+    def location(self) -> Location | None:
+        """The entry of the package in the file of an SBOM; None for an image, of which `path` names the file."""
+        return None if self.resource.kind == IMAGE_KIND else self.evidence.location
 
     @property
     def is_fixable(self) -> bool:

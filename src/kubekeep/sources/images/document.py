@@ -29,7 +29,7 @@ _MODE_KINDS: Final = ((stat.S_ISUID, "setuid"), (stat.S_ISGID, "setgid"), (stat.
 
 
 class ImageLocations(msgspec.Struct, frozen=True):
-    """Locations in an image or SBOM: a file as `REFERENCE!/PATH`, or the reference for other parts."""
+    """Locations in an image: a file as `REFERENCE!/PATH`, or the reference for other parts."""
 
     reference: str
 

@@ -16,12 +16,20 @@ STDIN: Final = "-"
 
 def read_document(path: str, stdin: BinaryIO | None) -> Sbom:
     """Return the SBOM in a file; `-` is standard input. Raises SbomError."""
+    return read_sbom(read_content(path, stdin), name_document(path))
+
+
+def read_content(path: str, stdin: BinaryIO | None) -> bytes:
+    """Return the text of a document, at most one byte more than `read_sbom` accepts. Raises SbomError."""
     if path == STDIN and stdin is not None:
-        return read_sbom(stdin.read(MAX_BYTES + 1), "standard input")
-    name = display_path(path)
+        return stdin.read(MAX_BYTES + 1)
     try:
         with open_file(path) as stream:
-            content = stream.read(MAX_BYTES + 1)
+            return stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise SbomError(f"{name}: {error_reason(error)}") from None
-    return read_sbom(content, name)
+        raise SbomError(f"{name_document(path)}: {error_reason(error)}") from None
+
+
+def name_document(path: str) -> str:
+    """Return the name of a document in messages and locations."""
+    return "standard input" if path == STDIN else display_path(path)

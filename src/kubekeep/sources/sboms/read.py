@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from kubekeep.images.sbom.document import Sbom
+from kubekeep.images.sbom.read import read_sbom
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Location
-from kubekeep.model.paths import display_path
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.sources.images.assessment import (
     describe_assessment,
@@ -19,14 +19,15 @@ from kubekeep.sources.images.assessment import (
     list_unassessed,
     open_scanner,
 )
-from kubekeep.sources.images.document import API_VERSION, ImageLocations, describe_distribution, describe_package
-from kubekeep.sources.sboms.file import STDIN, read_document
+from kubekeep.sources.images.document import API_VERSION, describe_distribution, describe_package
+from kubekeep.sources.sboms.file import name_document, read_content
+from kubekeep.sources.sboms.locations import SbomLocations, locate_packages
 from kubekeep.sources.source import ReadContext
 from kubekeep.vulnerabilities.scanner import VulnerabilityScanner
 from kubekeep.vulnerabilities.vulnerability import VulnerabilityReport
 
 KIND: Final = "Sbom"
-_FILE_TYPE: Final = FileType("sbom", "SBOM", fixed_files=("",))
+_FILE_TYPE: Final = FileType("sbom", "SBOM", fixed_files=("",), has_excerpts=False)
 
 
 def read_sboms(paths: Iterable[str], context: ReadContext) -> Iterator[Resource | UnreadInput]:
@@ -40,21 +41,31 @@ def read_sboms(paths: Iterable[str], context: ReadContext) -> Iterator[Resource 
 def _read_sbom(
     path: str, context: ReadContext, scanner: VulnerabilityScanner | None
 ) -> Iterator[Resource | UnreadInput]:
-    name = "standard input" if path == STDIN else display_path(path)
+    name = name_document(path)
     context.files += 1
     try:
-        sbom = read_document(path, context.stdin)
+        sbom, locations = _read_document(path, context)
     except KubekeepError as error:
         yield UnreadInput(Location(name), str(error).removeprefix(f"{name}: "))
         return
     report = None if scanner is None else scanner.assess_sbom(sbom)
     # The working folder is shown to users, not traversed.
     today, base = dt.datetime.now(dt.UTC).date(), os.getcwd()  # noqa: PTH109
-    source = Source(name, base, _FILE_TYPE, 0, lazy_source_map=ImageLocations(name))
+    source = Source(name, base, _FILE_TYPE, 0, lazy_source_map=locations)
     yield Resource(_build_document(sbom, name, today, report), source)
-    yield from (UnreadInput(Location(f"{name}!/{problem.path}"), problem.message) for problem in sbom.problems)
+    yield from (
+        UnreadInput(Location(name), ": ".join(filter(None, (problem.path, problem.message))))
+        for problem in sbom.problems
+    )
     if report is not None:
         yield from list_unassessed(report, name)
+
+
+def _read_document(path: str, context: ReadContext) -> tuple[Sbom, SbomLocations]:
+    """Return the SBOM and the locations of its packages; the text is not kept. Raises SbomError."""
+    content = read_content(path, context.stdin)
+    sbom = read_sbom(content, name_document(path))
+    return sbom, locate_packages(content, sbom.entries, name_document(path))
 
 
 def _build_document(sbom: Sbom, name: str, today: dt.date, report: VulnerabilityReport | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 /**
  * @typedef {{id: string, title: string, description: string, level: number, score: number, vector: string, exploitation: string,
  *   isExploited: boolean, aliases: string[], links: string[]}} Advisory
- * @typedef {{image: string, name: string, version: string, type: string, purl: string, path: string, layer: string, digest: string}} AffectedPackage
+ * @typedef {{image: string, name: string, version: string, type: string, purl: string, path: string, place: string, layer: string, digest: string}} AffectedPackage
  * @typedef {{package: AffectedPackage, advisory: Advisory, fixed: string, step: string, level: number, score: number, reason: string,
  *   records: string[], notes: string[], status: string, key: number, text: string}} Vulnerability
  */
@@ -19,8 +19,8 @@ function readVulnerabilities() {
   const images = data.images.map(([name, layers]) => ({ name: toText(name), layers: layers.map((layer) => layer.map(toText)) }));
   const packages = data.packages.map(([image, ...row]) => {
     const layer = images[image].layers[row.pop()] ?? ["", ""];
-    const [name, version, type, purl, path] = row.map(toText);
-    return { image: images[image].name, name, version, type, purl, path, layer: layer[0], digest: layer[1] };
+    const [name, version, type, purl, path, place] = row.map(toText);
+    return { image: images[image].name, name, version, type, purl, path, place, layer: layer[0], digest: layer[1] };
   });
   const advisories = data.advisories.map(([id, title, description, level, score, vector, exploitation, exploited, aliases, links]) => ({
     ...{ id: toText(id), title: toText(title), description: toText(description), level, score, vector: toText(vector) },
@@ -36,7 +36,7 @@ function readVulnerabilities() {
 /** @param {Vulnerability} entry @returns {string} the text that the search matches, in lower case */
 function getVulnerabilityText(entry) {
   const { advisory, package: affected } = entry;
-  entry.text ||= [advisory.id, advisory.title, ...advisory.aliases, affected.name, affected.purl, affected.path, affected.image, affected.layer]
+  entry.text ||= [advisory.id, advisory.title, ...advisory.aliases, affected.name, affected.purl, affected.path, affected.place, affected.image, affected.layer]
     .join("\n")
     .toLowerCase();
   return entry.text;
@@ -151,7 +151,7 @@ function vulnerabilityRows(entry) {
     element("td", { class: "c-priority" }, badge(entry.level)),
     element("td", { class: "v-severity" }, `${LEVELS[advisory.level]}${score}`),
     element("td", { class: "v-id" }, element("span", { class: "id" }, cut(advisory.id)), ...marks, ...status, element("div", { class: "note" }, cut(advisory.title))),
-    element("td", { class: "v-package" }, cut(affected.name), createNarrowStep(entry), element("div", { class: "note place" }, ...splitPath(affected.path))),
+    element("td", { class: "v-package" }, cut(affected.name), createNarrowStep(entry), element("div", { class: "note place" }, ...splitPath(affected.place || affected.path))),
     element("td", { class: "v-version" }, element("code", {}, cut(affected.version))),
     element("td", { class: "v-fixed" }, entry.fixed ? element("code", { class: "fixed" }, cut(entry.fixed)) : element("span", { class: "note" }, entry.step)),
   );
@@ -183,6 +183,7 @@ function vulnerabilityDetails(entry) {
     ["Other names", advisory.aliases.join(", ")],
     ["Image", affected.image],
     ["Package URL", affected.purl],
+    ["Entry in the SBOM", affected.place],
     ["File", affected.path],
     ["Layer", [affected.layer, affected.digest].filter(Boolean).join(" · ")],
     ["VEX status", entry.status],
