@@ -25,7 +25,7 @@ from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import visible
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared import wording
-from kubekeep.reports.shared.affected_packages import AffectedPackageRow, group_by_resource, list_packages
+from kubekeep.reports.shared.affected_packages import AffectedPackageRow, get_level, list_affected
 from kubekeep.reports.shared.findings import join_names
 from kubekeep.reports.shared.urgency import describe_priority, order_findings, priority_level, sort_findings
 from kubekeep.reports.shared.vulnerability_text import link_to
@@ -83,14 +83,11 @@ def _annotations(assessment: Assessment) -> Iterator[_Annotation]:
         yield _gaps(gaps, assessment)
     findings = assessment.findings
     controls = sort_findings(finding for finding in findings if not is_vulnerability(finding.control))
-    vulnerabilities = group_by_resource(finding for finding in findings if is_vulnerability(finding.control))
-    packages = [
-        (row, group[0].resource) for group in vulnerabilities for row in list_packages(group[0].resource, group)
-    ]
-    packages.sort(key=lambda entry: order_findings(entry[0].findings))
+    packages = [(row, rows.subject.resource) for rows in list_affected(assessment) for row in rows.packages]
+    packages.sort(key=lambda entry: entry[0].urgency)
     annotations = heapq.merge(
         ((order_findings((finding,)), _finding(finding)) for finding in controls),
-        ((order_findings(row.findings), _package(row, resource)) for row, resource in packages),
+        ((row.urgency, _package(row, resource)) for row, resource in packages),
         key=lambda entry: entry[0],
     )
     yield from (annotation for _, annotation in annotations)
@@ -126,18 +123,18 @@ def _finding(finding: Finding) -> _Annotation:
 
 def _package(row: AffectedPackageRow, resource: Resource) -> _Annotation:
     """Return the annotation of a package with vulnerabilities; only that of an SBOM has a file in the repository."""
-    first = row.findings[0]
+    first = row.entries[0]
     lines = (
         resource.label,
         f"upgrade to {row.fixed_version}" if row.fixed_version else "no fixed version is known",
-        join_names((finding.id for finding in row.findings), _MAX_LOCATIONS),
+        join_names((entry.id for entry in row.entries), _MAX_LOCATIONS),
         "known to be exploited" if row.is_exploited else "",
         f"See {link_to(first.id)}",
     )
-    count_text = wording.count_noun(len(row.findings), "vulnerability")
+    count_text = wording.count_noun(len(row.entries), "vulnerability")
     return _Annotation(
-        _LEVELS[sarif_level(first.priority.score if first.priority.level else first.score)],
-        f"{priority_level(first).label}: {row.name} {row.version} has {count_text}",
+        _LEVELS[sarif_level(first.priority.score if first.priority.level else first.control.severity)],
+        f"{get_level(first).label}: {row.name} {row.version} has {count_text}",
         tuple(filter(None, lines)),
         row.location,
     )

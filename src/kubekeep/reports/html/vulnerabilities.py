@@ -1,18 +1,19 @@
 """Content of the section on vulnerabilities: a summary of each image and SBOM, and rows for the script of the page.
 
-Computes no advice: upgrades come from the document of the image, or from packages with exactly one fixed version.
+Computes no advice: `shared.affected_packages` lists the upgrades.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 import msgspec
 
 from kubekeep.model.severity import Severity
+from kubekeep.reports.shared.affected_packages import UpgradeRow, get_level, list_upgrades
 from kubekeep.reports.shared.content import LEVELS
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject
 from kubekeep.reports.shared.vulnerability_text import (
@@ -23,7 +24,6 @@ from kubekeep.reports.shared.vulnerability_text import (
     link_to,
 )
 
-K = TypeVar("K", bound=Hashable)
 _DESCRIPTION: Final = 600
 """Characters of a description; its links lead to the whole text."""
 _LINKS: Final = 6
@@ -31,23 +31,6 @@ _LINK: Final = re.compile(r"https?://[^\s]+\Z")
 _NO_LAYER: Final = -1
 _NO_SCORE: Final = -1
 """Score of a vulnerability that has only a word."""
-
-
-class UpgradeRow(msgspec.Struct, frozen=True):
-    """An upgrade with the vulnerabilities that it fixes; `remaining` is the number that it does not fix."""
-
-    level: Severity
-    is_exploited: bool
-    package: str
-    version: str
-    fixed_version: str
-    ids: tuple[str, ...]
-    remaining: int
-
-    @property
-    def order(self) -> tuple[bool, int, int, str]:
-        """Sort key: exploited ones first, then the most urgent, then those that fix most."""
-        return not self.is_exploited, -self.level, -len(self.ids), self.package
 
 
 class LayerRow(msgspec.Struct, frozen=True):
@@ -87,46 +70,8 @@ def _build_part(subject: VulnerableSubject) -> ImagePart:
         counts=tuple((level, counts[level]) for level in LEVELS),
         fixable=sum(entry.is_fixable for entry in entries),
         exploited=sum(bool(entry.known_exploited) for entry in entries),
-        upgrades=tuple(sorted(_list_upgrades(subject, entries), key=lambda row: row.order)),
+        upgrades=tuple(list_upgrades(subject)),
         layers=tuple(_list_layers(subject, entries)),
-    )
-
-
-def _list_upgrades(subject: VulnerableSubject, entries: Sequence[ReportedVulnerability]) -> Iterator[UpgradeRow]:
-    """Yield the upgrades that the document advises, else those of packages with exactly one fixed version."""
-    by_id = _group(entries, lambda entry: entry.id)
-    for upgrade in subject.upgrades:
-        # The same vulnerability may affect other packages, with versions of their own.
-        named = [entry for name in upgrade.fixes for entry in by_id.get(name, ())]
-        if fixed := [entry for entry in named if entry.version == upgrade.version] or named:
-            yield _create_row(upgrade.package, upgrade.version, upgrade.fixed_version, fixed, len(upgrade.remaining))
-    by_package = _group(() if subject.upgrades else entries, lambda entry: (entry.package, entry.version))
-    for (package, version), group in by_package.items():
-        fixed = [entry for entry in group if entry.fixed_version]
-        if len({entry.fixed_version for entry in fixed}) == 1:
-            yield _create_row(package, version, fixed[0].fixed_version, fixed, len(group) - len(fixed))
-
-
-def _group(
-    entries: Iterable[ReportedVulnerability], key: Callable[[ReportedVulnerability], K]
-) -> dict[K, list[ReportedVulnerability]]:
-    groups: dict[K, list[ReportedVulnerability]] = {}
-    for entry in entries:
-        groups.setdefault(key(entry), []).append(entry)
-    return groups
-
-
-def _create_row(
-    package: str, version: str, fixed_version: str, fixed: Sequence[ReportedVulnerability], remaining: int
-) -> UpgradeRow:
-    return UpgradeRow(
-        level=max(entry.priority.level or entry.severity for entry in fixed),
-        is_exploited=any(entry.known_exploited for entry in fixed),
-        package=package,
-        version=version,
-        fixed_version=fixed_version,
-        ids=tuple(dict.fromkeys(entry.id for entry in fixed)),
-        remaining=remaining,
     )
 
 
@@ -184,13 +129,12 @@ class VulnerabilityTables:
         place = "" if entry.location is None else str(entry.location)
         texts = (entry.package, entry.version, entry.package_type, entry.purl, entry.path, place)
         package = (len(self._images) - 1, *map(text, texts), layer)
-        level = entry.priority.level or entry.severity
         return [
             self._packages.setdefault(package, len(self._packages)),
             self._advisories.setdefault(self._describe_advisory(entry), len(self._advisories)),
             text(entry.fixed_version),
             text(describe_step(entry)),
-            int(level),
+            int(get_level(entry)),
             entry.priority.score,
             text(", ".join(entry.priority.reasons)),
             [text(describe_record(record)) for record in entry.records],

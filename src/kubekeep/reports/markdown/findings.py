@@ -29,12 +29,11 @@ _MIN_FREE: Final = 1_000
 def write_findings(page: MarkdownPage, assessment: Assessment, options: ReportOptions) -> int:
     """Write the findings of every failed control and return the number of omitted findings."""
     failures = assessment.group_findings()
-    vulnerabilities = [
-        finding for findings in failures.values() for finding in findings if finding.kind is FindingKind.VULNERABILITY
-    ]
-    omitted_count = sum(map(len, failures.values())) - len(vulnerabilities)
+    omitted_count = sum(
+        finding.kind is not FindingKind.VULNERABILITY for findings in failures.values() for finding in findings
+    )
     limit = omitted_count if options.verbose else _RESOURCES
-    omitted_count += write_vulnerabilities(page, vulnerabilities, verbose=options.verbose)
+    omitted_count += write_vulnerabilities(page, assessment, verbose=options.verbose)
     for summary in sort_failed(assessment):
         if is_vulnerability(summary.control):
             continue

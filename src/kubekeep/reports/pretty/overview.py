@@ -97,7 +97,7 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
     by_resource = _group_by_resource(findings)
     _write_headline(terminal, assessment, findings)
     vulnerabilities = [finding for finding in findings if finding.kind is FindingKind.VULNERABILITY]
-    shown = write_vulnerabilities(terminal, vulnerabilities)
+    shown = write_vulnerabilities(terminal, assessment)
     if vulnerabilities:
         by_resource = _group_by_resource(
             finding for finding in findings if finding.kind is not FindingKind.VULNERABILITY

@@ -6,14 +6,14 @@ Shows a part of the packages and always the number of the others.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
-from kubekeep.model.finding import Finding
+from kubekeep.model.assessment import Assessment
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
-from kubekeep.reports.shared.affected_packages import AffectedPackageRow, group_by_resource, is_exploited, list_packages
+from kubekeep.reports.shared.affected_packages import AffectedPackageRow, SubjectRows, list_affected
 from kubekeep.reports.shared.content import LEVELS
 from kubekeep.reports.shared.terminal import Span, Terminal
 from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND
@@ -26,39 +26,38 @@ _WIDTH_PER_ID: Final = 60
 """Columns of the terminal for each vulnerability that a row names."""
 
 
-def write_vulnerabilities(terminal: Terminal, findings: Iterable[Finding]) -> int:
-    """Write the packages to upgrade for the most urgent images and SBOMs; return the number of findings shown."""
-    groups = group_by_resource(findings)
+def write_vulnerabilities(terminal: Terminal, assessment: Assessment) -> int:
+    """Write the packages to upgrade for the most urgent images and SBOMs; return the number of vulnerabilities shown."""
+    affected = list_affected(assessment)
     shown = 0
-    for group in groups[:_RESOURCES]:
-        shown += _write_resource(terminal, group[0].resource, group)
-    if len(groups) > _RESOURCES:
-        terminal.line(Span(f"… and {count_noun(len(groups) - _RESOURCES, 'more image')} with vulnerabilities", "dim"))
+    for rows in affected[:_RESOURCES]:
+        shown += _write_subject(terminal, rows)
+    if len(affected) > _RESOURCES:
+        terminal.line(Span(f"… and {count_noun(len(affected) - _RESOURCES, 'more image')} with vulnerabilities", "dim"))
         terminal.line()
     return shown
 
 
-def _write_resource(terminal: Terminal, resource: Resource, findings: Sequence[Finding]) -> int:
-    rows = list_packages(resource, findings)
-    fixable = sum(finding.has_fix for finding in findings)
-    exploited = sum(is_exploited(finding) for finding in findings)
+def _write_subject(terminal: Terminal, rows: SubjectRows) -> int:
+    resource = rows.subject.resource
     terminal.line(
         Span(resource.name or resource.label, "bold", whole=True),
         Span(f"  {_describe_subject(resource)}", "dim"),
     )
-    facts = [f"{fixable:,} with a fix"]
-    if exploited:
-        facts.append(f"{exploited:,} known to be exploited")
-    terminal.line(count_noun(len(findings), "vulnerability"), ": ", *_count_levels(findings), " · ", " · ".join(facts))
-    shown = rows[:_PACKAGES]
+    facts = [f"{rows.fixable:,} with a fix"]
+    if rows.exploited:
+        facts.append(f"{rows.exploited:,} known to be exploited")
+    count = count_noun(len(rows.severities), "vulnerability")
+    terminal.line(count, ": ", *_count_levels(rows.severities), " · ", " · ".join(facts))
+    shown = rows.packages[:_PACKAGES]
     lines = ["Line"] if any(row.line for row in shown) else []
     heads = [Span(head, "dim") for head in ("", "Package", "Installed", "Upgrade to", *lines, "Vulnerabilities", "")]
     cells = (_describe_row(row, terminal.width, has_line=bool(lines)) for row in shown)
     terminal.table([heads, *cells], indent=2, left=len(heads))
-    if len(rows) > len(shown):
-        terminal.line(Span(f"… and {count_noun(len(rows) - len(shown), 'more package')}", "dim"), indent=2)
+    if len(rows.packages) > len(shown):
+        terminal.line(Span(f"… and {count_noun(len(rows.packages) - len(shown), 'more package')}", "dim"), indent=2)
     terminal.line()
-    return len({finding.id for row in shown for finding in row.findings})
+    return len({entry.id for row in shown for entry in row.entries})
 
 
 def _describe_subject(resource: Resource) -> str:
@@ -72,8 +71,8 @@ def _describe_subject(resource: Resource) -> str:
 
 def _describe_row(row: AffectedPackageRow, width: int, *, has_line: bool) -> list[Span]:
     """Return the cells of a row, shortened to a part of the columns of the terminal."""
-    names = [finding.id for finding in row.findings[: max(1, width // _WIDTH_PER_ID)]]
-    rest = len(row.findings) - len(names)
+    names = [entry.id for entry in row.entries[: max(1, width // _WIDTH_PER_ID)]]
+    rest = len(row.entries) - len(names)
     return [
         Span(row.level.label.upper(), f"bold {row.level.colour}", whole=True),
         Span(shorten(row.name, width // 4), "bold", whole=True),
@@ -85,8 +84,8 @@ def _describe_row(row: AffectedPackageRow, width: int, *, has_line: bool) -> lis
     ]
 
 
-def _count_levels(findings: Sequence[Finding]) -> list[Span | str]:
-    counts: Counter[Severity] = Counter(finding.severity for finding in findings)
+def _count_levels(severities: Iterable[Severity]) -> list[Span | str]:
+    counts = Counter(severities)
     spans: list[Span | str] = []
     for level in LEVELS:
         if counts[level]:

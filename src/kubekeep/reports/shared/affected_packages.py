@@ -1,61 +1,111 @@
-"""Packages of images and SBOMs with their open vulnerabilities, those with an upgrade first. Formats no text."""
+"""Rows of the tables of vulnerabilities: the affected packages of images and SBOMs, and the upgrades that fix them.
+
+All reports for people draw these rows. Computes no advice: the version to upgrade to comes from the document of the image
+or SBOM, or is the only fixed version of a package. Formats no text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Cause, Finding
-from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.known_vulnerability import KnownVulnerability, is_vulnerability
-from kubekeep.model.location import Location, parse_path
-from kubekeep.model.resource import Resource
+from kubekeep.model.comparison import FindingChange
+from kubekeep.model.finding import Cause
+from kubekeep.model.known_vulnerability import is_vulnerability
+from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
-from kubekeep.reports.shared.urgency import priority_level
-from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND
-
-_PACKAGES: Final = "packages"
+from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject, list_subjects
 
 
 class AffectedPackageRow(msgspec.Struct, frozen=True):
-    """A package with its open vulnerabilities, the most urgent first.
-
-    fixed_version: empty without an upgrade. location: its entry in the file of an SBOM; None in an image.
-    """
+    """A package with its open vulnerabilities, the most urgent first. fixed_version: empty without an upgrade."""
 
     name: str
     version: str
     fixed_version: str
-    findings: tuple[Finding, ...]
-    location: Location | None
+    entries: tuple[ReportedVulnerability, ...]
 
     @property
     def order(self) -> tuple[bool, list[float], str]:
         """Sort key: packages with an upgrade first, then by the priorities of the vulnerabilities."""
-        return not self.fixed_version, [-finding.priority.score for finding in self.findings], self.name
+        return not self.fixed_version, [-entry.priority.score for entry in self.entries], self.name
+
+    @property
+    def urgency(self) -> tuple[bool, float, float]:
+        """Sort key among all findings: that of its most urgent vulnerability, new ones first."""
+        return min(
+            (entry.evidence.change is not FindingChange.NEW, -entry.priority.score, -entry.control.severity)
+            for entry in self.entries
+        )
 
     @property
     def level(self) -> Severity:
         """The highest priority of its vulnerabilities."""
-        return max(map(priority_level, self.findings))
+        return max(map(get_level, self.entries))
+
+    @property
+    def is_exploited(self) -> bool:
+        """True if one of its vulnerabilities is known to be exploited."""
+        return any(entry.known_exploited for entry in self.entries)
+
+    @property
+    def location(self) -> Location | None:
+        """Its entry in the file of an SBOM; None in an image."""
+        return self.entries[0].location
 
     @property
     def line(self) -> str:
         """The line of its entry in the file of an SBOM; empty if it is not known."""
         return str(self.location.region.start.line) if self.location is not None and self.location.region else ""
 
+
+class UpgradeRow(msgspec.Struct, frozen=True):
+    """An upgrade, and the open vulnerabilities that it fixes; `remaining` is the number that it does not fix.
+
+    Packages that are built from one source are upgraded together.
+    """
+
+    package: str
+    version: str
+    fixed_version: str
+    entries: tuple[ReportedVulnerability, ...]
+    remaining: int
+
+    @property
+    def order(self) -> tuple[bool, int, int, str]:
+        """Sort key: exploited ones first, then the most urgent, then those that fix most."""
+        return not self.is_exploited, -self.level, -len(self.ids), self.package
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The identifiers of the vulnerabilities, each once."""
+        return tuple(dict.fromkeys(entry.id for entry in self.entries))
+
+    @property
+    def level(self) -> Severity:
+        """The highest priority of the vulnerabilities."""
+        return max(map(get_level, self.entries))
+
     @property
     def is_exploited(self) -> bool:
-        """True if one of its vulnerabilities is known to be exploited."""
-        return any(map(is_exploited, self.findings))
+        """True if one of the vulnerabilities is known to be exploited."""
+        return any(entry.known_exploited for entry in self.entries)
 
 
-def is_exploited(finding: Finding) -> bool:
-    """Return True for a vulnerability that is known to be exploited."""
-    return isinstance(finding.definition, KnownVulnerability) and bool(finding.definition.known_exploited)
+class SubjectRows(msgspec.Struct, frozen=True):
+    """An image or SBOM with open vulnerabilities, each counted once for all its packages.
+
+    severities: of the vulnerabilities. fixable, exploited: numbers of those with a fixed version and with known
+    exploitation. packages: those with an upgrade first.
+    """
+
+    subject: VulnerableSubject
+    severities: tuple[Severity, ...]
+    fixable: int
+    exploited: int
+    packages: tuple[AffectedPackageRow, ...]
 
 
 def has_only_vulnerabilities(assessment: Assessment) -> bool:
@@ -66,49 +116,76 @@ def has_only_vulnerabilities(assessment: Assessment) -> bool:
     )
 
 
-def group_by_resource(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Return the findings of each image and SBOM, the most urgent one first."""
-    by_resource: dict[int, list[Finding]] = {}
-    for finding in findings:
-        by_resource.setdefault(id(finding.resource), []).append(finding)
-    return sorted(by_resource.values(), key=lambda group: sorted(-finding.priority.score for finding in group))
+def list_affected(assessment: Assessment) -> list[SubjectRows]:
+    """Return the images and SBOMs with open vulnerabilities, the most urgent one first."""
+    affected = [(group_by_id(subject.open), subject) for subject in list_subjects(assessment) if subject.open]
+    affected.sort(key=lambda pair: sorted(-max(entry.priority.score for entry in group) for group in pair[0]))
+    return [
+        SubjectRows(
+            subject=subject,
+            severities=tuple(max(entry.severity for entry in group) for group in groups),
+            fixable=sum(any(entry.is_fixable for entry in group) for group in groups),
+            exploited=sum(any(entry.known_exploited for entry in group) for group in groups),
+            packages=tuple(list_packages(subject)),
+        )
+        for groups, subject in affected
+    ]
 
 
-def list_packages(resource: Resource, findings: Iterable[Finding]) -> list[AffectedPackageRow]:
-    """Return the affected packages of a resource, those with an upgrade first."""
-    entries = as_list(resource.object.get(_PACKAGES))
-    upgrades = _read_upgrades(resource)
-    by_number: dict[int, list[Finding]] = {}
-    fixed: dict[int, str] = {}
-    locations: dict[int, Location | None] = {}
-    for finding in findings:
-        for evidence in finding.evidence:
-            number = parse_path(evidence.path)[1]
-            if isinstance(number, int):
-                by_number.setdefault(number, []).append(finding)
-                locations.setdefault(number, None if resource.kind == IMAGE_KIND else evidence.location)
-                if evidence.fix is not None:
-                    fixed.setdefault(number, msgspec.json.decode(evidence.fix))
-    names = {
-        entry["packageNumber"]: (entry["package"], entry["version"])
-        for entry in map(as_mapping, as_list(resource.object.get("vulnerabilities")))
-    }
+def group_by_id(entries: Iterable[ReportedVulnerability]) -> list[list[ReportedVulnerability]]:
+    """Return the entries of each vulnerability, one for each of its packages."""
+    groups: dict[str, list[ReportedVulnerability]] = {}
+    for entry in entries:
+        groups.setdefault(entry.id, []).append(entry)
+    return list(groups.values())
+
+
+def list_packages(subject: VulnerableSubject) -> list[AffectedPackageRow]:
+    """Return the affected packages of an image or SBOM, those with an upgrade first."""
+    upgrades = {number: upgrade.fixed_version for upgrade in subject.upgrades for number in upgrade.package_numbers}
     rows = [
         AffectedPackageRow(
-            *names.get(number, (str(as_mapping(entries[number]).get("purl")), "")),
-            upgrades.get(number, fixed.get(number, "")),
-            tuple(sorted(group, key=lambda finding: (-finding.priority.score, -finding.score, finding.id))),
-            locations[number],
+            entries[0].package,
+            entries[0].version,
+            upgrades.get(number) or _get_only_fix(entries),
+            tuple(sorted(entries, key=lambda entry: (-entry.priority.score, -entry.control.severity, entry.id))),
         )
-        for number, group in by_number.items()
+        for number, entries in _group_by_package(subject.open).items()
     ]
     return sorted(rows, key=lambda row: row.order)
 
 
-def _read_upgrades(resource: Resource) -> dict[int, str]:
-    """Return the version to upgrade to by the number of the package."""
-    return {
-        number: upgrade["fixedVersion"]
-        for upgrade in map(as_mapping, as_list(resource.object.get("upgrades")))
-        for number in as_list(upgrade.get("packageNumbers"))
-    }
+def list_upgrades(subject: VulnerableSubject) -> list[UpgradeRow]:
+    """Return the upgrades of an image or SBOM: exploited vulnerabilities first, then the most urgent."""
+    return sorted(_create_upgrades(subject), key=lambda row: row.order)
+
+
+def _create_upgrades(subject: VulnerableSubject) -> Iterator[UpgradeRow]:
+    """Yield the upgrades that the document advises, else those of packages with exactly one fixed version."""
+    by_package = _group_by_package(subject.open)
+    for upgrade in subject.upgrades:
+        entries = [entry for number in upgrade.package_numbers for entry in by_package.get(number, ())]
+        if fixed := tuple(entry for entry in entries if entry.is_fixable and entry.id not in upgrade.remaining):
+            yield UpgradeRow(upgrade.package, upgrade.version, upgrade.fixed_version, fixed, len(upgrade.remaining))
+    for entries in by_package.values() if not subject.upgrades else ():
+        if version := _get_only_fix(entries):
+            fixed = tuple(entry for entry in entries if entry.fixed_version)
+            yield UpgradeRow(entries[0].package, entries[0].version, version, fixed, len(entries) - len(fixed))
+
+
+def _group_by_package(entries: Iterable[ReportedVulnerability]) -> dict[int, list[ReportedVulnerability]]:
+    groups: dict[int, list[ReportedVulnerability]] = {}
+    for entry in entries:
+        groups.setdefault(entry.package_number, []).append(entry)
+    return groups
+
+
+def _get_only_fix(entries: Sequence[ReportedVulnerability]) -> str:
+    """Return the fixed version if the vulnerabilities of a package have exactly one; which of several is higher is unknown."""
+    versions = {entry.fixed_version for entry in entries if entry.fixed_version}
+    return versions.pop() if len(versions) == 1 else ""
+
+
+def get_level(entry: ReportedVulnerability) -> Severity:
+    """Return the level of the priority, or the severity if the priority is unknown."""
+    return entry.priority.level or entry.severity

@@ -19,7 +19,7 @@ from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Status
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.known_vulnerability import KnownVulnerability
-from kubekeep.model.location import Location
+from kubekeep.model.location import Location, parse_path
 from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
@@ -137,6 +137,12 @@ class ReportedVulnerability(msgspec.Struct, frozen=True, kw_only=True):
         return self.evidence.exception
 
     @property
+    def package_number(self) -> int:
+        """The position of the package in the document; those of all its vulnerabilities are equal."""
+        number = parse_path(self.evidence.path)[1]
+        return number if isinstance(number, int) else -1
+
+    @property
     def location(self) -> Location | None:
         """The entry of the package in the file of an SBOM; None for an image, of which `path` names the file."""
         return None if self.resource.kind == IMAGE_KIND else self.evidence.location
@@ -250,8 +256,9 @@ def _describe(
 def _report_all(
     result: ResourceResult, document: Mapping[str, Any], summaries: Mapping[str, ControlSummary]
 ) -> Iterator[ReportedVulnerability]:
-    decoded = (_decode(entry, _DocumentEntry) for entry in as_list(document[_FIELD]))
+    decoded = [_decode(entry, _DocumentEntry) for entry in as_list(document[_FIELD])]
     entries = {(entry.id.lower(), f"packages[{entry.package_number}].version"): entry for entry in decoded}
+    packages = {f"packages[{entry.package_number}].version": entry for entry in decoded}
     repository = get_repository(result.resource.name)
     for slug, verdict in result.verdicts.items():
         summary = summaries.get(slug)
@@ -259,8 +266,17 @@ def _report_all(
             continue
         # An entry without a match is one whose names are hidden.
         for evidence in verdict.evidence if verdict.status is not Status.NOT_EVALUATED else ():
-            entry = entries.get((slug, evidence.path)) or _DocumentEntry(version="unknown", package=evidence.message)
+            entry = entries.get((slug, evidence.path)) or _create_entry(packages.get(evidence.path), evidence)
             yield _report(entry, evidence, summary.control, result, repository)
+
+
+def _create_entry(other: _DocumentEntry | None, evidence: Evidence) -> _DocumentEntry:
+    """Return an entry from the evidence, with the facts about the package of another entry of the same package."""
+    fixed_version = str(msgspec.json.decode(evidence.fix)) if evidence.fix is not None else ""
+    if other is None:
+        return _DocumentEntry(version="unknown", package=evidence.message, fixed_version=fixed_version)
+    facts = {name: getattr(other, name) for name in ("package", "version", "purl", "path", "layer")}
+    return _DocumentEntry(**facts, fixed_version=fixed_version)
 
 
 def _report(
@@ -272,6 +288,8 @@ def _report(
         "id": control.id,
         "aliases": entry.aliases or control.ids[1:],
         "title": entry.title or control.title,
+        "known_exploited": entry.known_exploited or control.known_exploited,
+        "epss": control.epss if entry.epss is None else entry.epss,
         "severity": _parse_severity(entry.severity, control.level),
         "records": fields.pop("evidence"),
         "priority": control.urgency
