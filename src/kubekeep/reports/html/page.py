@@ -14,20 +14,18 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import jinja2
-import msgspec
 from markupsafe import Markup
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Status
-from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text, visible
 from kubekeep.reports.html import script_data
 from kubekeep.reports.html.vulnerabilities import build_parts
 from kubekeep.reports.shared import content
 from kubekeep.reports.shared.attack_svg import attack_svg
-from kubekeep.reports.shared.vulnerabilities import list_subjects
+from kubekeep.reports.shared.vulnerabilities import drop_vulnerabilities, list_subjects
 from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_input, percent, reason_text
 
 _STATIC: Final = importlib.resources.files(__package__) / "static"
@@ -44,7 +42,7 @@ _LONGEST: Final = 1000
 def generate_page(assessment: Assessment) -> Iterator[str]:
     """Yield the page in pieces."""
     images = build_parts(list_subjects(assessment))
-    assessment = _drop_vulnerabilities(assessment)
+    assessment = drop_vulnerabilities(assessment)
     report = content.build_content(assessment)
     style, script = Markup(_style()), Markup(_script())  # noqa: S704 - our own files
     yield from (
@@ -70,12 +68,6 @@ def generate_page(assessment: Assessment) -> Iterator[str]:
         )
     )
     yield "\n"
-
-
-def _drop_vulnerabilities(assessment: Assessment) -> Assessment:
-    """Return the assessment without the vulnerabilities among its controls, which have their own section."""
-    controls = tuple(summary for summary in assessment.controls if not is_vulnerability(summary.control))
-    return msgspec.structs.replace(assessment, controls=controls)
 
 
 def _picture(assessment: Assessment) -> str:

@@ -20,6 +20,8 @@ from kubekeep.reports.pdf.details import (
     framework_entry,
 )
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, line, paragraphs
+from kubekeep.reports.pdf.vulnerabilities import describe_vulnerabilities
+from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
 from kubekeep.reports.shared.content import (
     LEVELS,
     ReportContent,
@@ -29,6 +31,7 @@ from kubekeep.reports.shared.content import (
     known_score,
     risk,
 )
+from kubekeep.reports.shared.vulnerabilities import drop_vulnerabilities
 from kubekeep.reports.shared.wording import count_noun, describe_input, percent
 
 _FIRST: Final = 5
@@ -47,16 +50,23 @@ _NARROW_PATHS, _NARROW_STEPS = 2, 3
 
 def build_document(assessment: Assessment, *, full: bool, whole: bool) -> dict[str, Any]:
     """Return the data of the document; `full` includes the texts and findings of controls, `whole` all of them."""
+    vulnerabilities = describe_vulnerabilities(assessment, full=full, whole=whole)
+    only_vulnerabilities = has_only_vulnerabilities(assessment)
+    assessment = drop_vulnerabilities(assessment)
     report = build_content(assessment)
     params = sorted(assessment.params.items()) if full else ()
     return {
         "full": full,
         "brief": [brief_entry(group) for group in report.findings],
         **_cover(report),
+        "figures": list(_list_figures(report, vulnerabilities, only_vulnerabilities=only_vulnerabilities)),
+        "vulnerabilities": vulnerabilities,
+        "only_vulnerabilities": only_vulnerabilities,
         **_summary(report),
         **_findings(report, full=full, whole=whole),
+        **({"frameworks": []} if only_vulnerabilities else {}),
         **_not_evaluated(report),
-        "attacks": _attacks(assessment.attacks) if assessment.attacks else None,
+        "attacks": _attacks(assessment.attacks) if assessment.attacks and not only_vulnerabilities else None,
         "params": [[line(key), line(", ".join(values), LONGEST_PROSE)] for key, values in params],
         "controls": [_outcome(summary) for summary in assessment.controls] if full else [],
     }
@@ -114,7 +124,6 @@ def _cover(report: ReportContent) -> dict[str, Any]:
     paths = assessment.target.names
     targets = [line(path) for path in (paths if len(paths) > 1 else (report.title,))]
     finished = document_date(assessment)
-    evaluated = "fair" if assessment.coverage < 100 else "good"
     facts = [
         ("Assessed on", f"{finished:%Y-%m-%d %H:%M:%S} UTC"),
         *(() if assessment.target.cluster else (("Folder", line(assessment.target.base)),)),
@@ -131,18 +140,36 @@ def _cover(report: ReportContent) -> dict[str, Any]:
         "targets": targets[:_TARGETS],
         "targets_more": max(0, len(targets) - _TARGETS),
         "facts": [[label, value] for label, value in facts if value],
-        "figures": [
-            _figure(
-                "Compliance", percent(assessment.compliance), "average of the controls", grade(assessment.compliance)
-            ),
-            _figure("Coverage", percent(assessment.coverage), "of applicable controls", evaluated),
-            _figure("Risk score", risk(known_score(assessment)), "0 is best, 100 is worst", "unknown"),
-            _figure(
-                "Findings", f"{report.total:,}", f"in {count_noun(assessment.counts.failed, 'resource')}", "unknown"
-            ),
-        ],
         "cautions": list(report.cautions),
     }
+
+
+def _list_figures(
+    report: ReportContent, vulnerabilities: dict[str, Any] | None, *, only_vulnerabilities: bool
+) -> Iterator[dict[str, str]]:
+    """Yield the figures of the controls, unless there are only vulnerabilities, and those of the vulnerabilities."""
+    assessment = report.assessment
+    if not only_vulnerabilities:
+        resources = {id(finding.resource) for group in report.findings for finding in group.findings}
+        # The assessment counts resources with vulnerabilities as failed too.
+        failed = assessment.counts.failed if vulnerabilities is None else len(resources)
+        evaluated = "fair" if assessment.coverage < 100 else "good"
+        yield _figure(
+            "Compliance", percent(assessment.compliance), "average of the controls", grade(assessment.compliance)
+        )
+        yield _figure("Coverage", percent(assessment.coverage), "of applicable controls", evaluated)
+        yield _figure("Risk score", risk(known_score(assessment)), "0 is best, 100 is worst", "unknown")
+        yield _figure("Findings", f"{report.total:,}", f"in {count_noun(failed, 'resource')}", "unknown")
+    if vulnerabilities is not None:
+        affected = vulnerabilities["affected"]
+        place = (
+            f"in {affected:,} image{'s and SBOMs' if affected != 1 else ' or SBOM'}" if affected else "none is known"
+        )
+        yield _figure("Vulnerabilities", f"{vulnerabilities['count']:,}", place, "unknown")
+    if vulnerabilities is not None and only_vulnerabilities:
+        grade_name = "poor" if vulnerabilities["exploited"] else "unknown"
+        yield _figure("With a fix", f"{vulnerabilities['fixable']:,}", "a fixed version is known", "unknown")
+        yield _figure("Exploited", f"{vulnerabilities['exploited']:,}", "known to be exploited (KEV)", grade_name)
 
 
 def _figure(label: str, value: str, note: str, grade_name: str) -> dict[str, str]:

@@ -232,6 +232,12 @@ def iterate_subjects(assessment: Assessment) -> Iterator[VulnerableSubject]:
                 yield _describe(result, document, summaries)
 
 
+def drop_vulnerabilities(assessment: Assessment) -> Assessment:
+    """Return the assessment without the vulnerabilities among its controls, for reports with a section about them."""
+    controls = tuple(summary for summary in assessment.controls if not isinstance(summary.control, KnownVulnerability))
+    return msgspec.structs.replace(assessment, controls=controls)
+
+
 def _describe(
     result: ResourceResult, document: Mapping[str, Any], summaries: Mapping[str, ControlSummary]
 ) -> VulnerableSubject:
