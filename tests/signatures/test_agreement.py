@@ -12,7 +12,7 @@ from sigstore.models import Bundle, InvalidBundle, TrustedRoot
 from sigstore.verify import Verifier, policy
 
 from kubekeep.signatures.errors import SignatureError
-from kubekeep.signatures.sigstore.trusted_root import load_public_root, read_trusted_root
+from kubekeep.signatures.sigstore.trusted_root import load_public_root, read_public_document, read_trusted_root
 from tests.signatures.authority import IDENTITY, ISSUER, PrivateSigstore
 from tests.signatures.making import Json, Signing, statement
 from tests.signatures.test_hostile_bundles import CERTIFICATES, CHANGES, DIGEST, verify
@@ -82,4 +82,6 @@ def test_public_root() -> None:
     import sigstore as library  # noqa: PLC0415 - the name is a fixture elsewhere
 
     folder = Path(library.__file__).parent / "_store" / "https%3A%2F%2Ftuf-repo-cdn.sigstore.dev"
-    assert read_trusted_root((folder / "trusted_root.json").read_bytes(), "x") == load_public_root()
+    root = read_trusted_root((folder / "trusted_root.json").read_bytes(), "the built-in trusted root", kind="built-in")
+    assert root == load_public_root()
+    assert (folder / "root.json").read_bytes() == read_public_document("public_good.root.json")

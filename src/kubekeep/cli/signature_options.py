@@ -14,7 +14,7 @@ from kubekeep.cli.settings import registry_settings
 from kubekeep.model.text import visible
 from kubekeep.registry.errors import KeyFileError
 
-_MODULES: Final = ("cbor2", "cryptography", "nacl", "rfc3161_client")
+_MODULES: Final = ("cbor2", "cryptography", "nacl", "rfc3161_client", "tuf", "securesystemslib", "urllib3")
 KEY_FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 

@@ -101,7 +101,7 @@ def _list_options() -> tuple[Callable[..., Any], ...]:
         click.option(
             "--trusted-root",
             type=KEY_FILE,
-            help="Use the authorities and logs in this trusted_root.json, not those of Sigstore's public instance.",
+            help="Use the authorities and logs in this trusted_root.json, not those that `image trust show` lists.",
         ),
         click.option("--require-log", is_flag=True, help="Require an entry of a transparency log for keys too."),
         click.option(

@@ -1,4 +1,7 @@
-"""Trust in signers: keys, identities in certificates, trusted roots and the use of transparency logs. No I/O."""
+"""Trust in signers: keys, identities in certificates, trusted roots and the use of transparency logs.
+
+Reads nothing except the default root. Never uses the network.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import msgspec
 
 from kubekeep.signatures.errors import TrustError
 from kubekeep.signatures.sigstore.certificates import CertificateIdentity
-from kubekeep.signatures.sigstore.trusted_root import TrustedRoot, load_public_root
+from kubekeep.signatures.sigstore.root_state import load_default_root
+from kubekeep.signatures.sigstore.trusted_root import TrustedRoot
 
 
 class LogPolicy(enum.StrEnum):
@@ -27,8 +31,8 @@ class LogPolicy(enum.StrEnum):
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
     """Signers that are trusted: any of the keys and identities.
 
-    keys: public keys of the library `cryptography`. root: for certificates, logs and timestamps; None for the public
-    instance of Sigstore. annotations: that a signature must cover, with these values.
+    keys: public keys of the library `cryptography`. root: for certificates, logs and timestamps; None for the default one:
+    the updated root of this user, else the built-in root. annotations: that a signature must cover, with these values.
     """
 
     keys: tuple[Any, ...] = ()
@@ -45,5 +49,5 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
             identity.check()
 
     def load_root(self) -> TrustedRoot:
-        """Return the trusted root."""
-        return load_public_root() if self.root is None else self.root
+        """Return the trusted root. Raises TrustError if the default one cannot be used."""
+        return load_default_root() if self.root is None else self.root

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
 
 
@@ -46,10 +48,29 @@ class SignatureProblem(msgspec.Struct, frozen=True):
     reason: str
 
 
+class RootOrigin(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """The origin of a trusted root.
+
+    kind: "built-in", "updated" or "file". name: the URL of the repository, or the file. updated and expires: of an updated
+    root. newest: start of its newest authority or log. note: the reason why an updated root is not used.
+    """
+
+    kind: str
+    name: str
+    newest: dt.datetime | None = None
+    updated: dt.datetime | None = None
+    expires: dt.datetime | None = None
+    note: str = ""
+
+
 class SignatureReport(msgspec.Struct, frozen=True):
-    """All signatures and attestations of an image: valid ones and problems; both empty if it has none."""
+    """All signatures and attestations of an image: valid ones and problems; both empty if it has none.
+
+    root: origin of the trusted root; None if no signature needed one.
+    """
 
     reference: str
     digest: str
     verified: tuple[VerifiedSignature, ...] = ()
     problems: tuple[SignatureProblem, ...] = ()
+    root: RootOrigin | None = None

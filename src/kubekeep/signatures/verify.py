@@ -32,9 +32,14 @@ def verify_signatures(
 ) -> SignatureReport:
     """Verify the signatures of the image `reference`, whose manifest or index has one of `digests`.
 
-    Raises TrustError if no signer is trusted.
+    Raises TrustError if no signer is trusted, or if the default root cannot be used.
     """
     trust.check()
+    signatures = tuple(signatures)
+    needs_root = any(_needs_root(stored, trust) for stored in signatures)
+    if needs_root:
+        # One root for all signatures, also while another process updates it.
+        trust = msgspec.structs.replace(trust, root=trust.load_root())
     verified: list[VerifiedSignature] = []
     problems: list[SignatureProblem] = []
     for stored in signatures:
@@ -42,7 +47,14 @@ def verify_signatures(
             verified.append(_verify(stored, digests, trust))
         except SignatureError as error:
             problems.append(SignatureProblem(stored.place, str(error)))
-    return SignatureReport(reference, digests[0], tuple(verified), tuple(problems))
+    origin = trust.root.origin if needs_root and trust.root else None
+    return SignatureReport(reference, digests[0], tuple(verified), tuple(problems), origin)
+
+
+def _needs_root(stored: StoredSignature, trust: Trust) -> bool:
+    """Return True for identities, and for keys if the signature has a log entry or a timestamp."""
+    signed = stored.signed
+    return signed is not None and bool(trust.identities or signed.entries or signed.timestamps)
 
 
 def _verify(stored: StoredSignature, digests: tuple[str, ...], trust: Trust) -> VerifiedSignature:

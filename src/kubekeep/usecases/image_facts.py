@@ -21,6 +21,7 @@ from kubekeep.signatures.errors import SignatureError, TrustError
 from kubekeep.signatures.options import SignatureOptions
 from kubekeep.signatures.policy.evaluate import ImagePolicyResult, RequirementResult
 from kubekeep.signatures.predicates import matches_type
+from kubekeep.signatures.sigstore.root_state import load_default_root
 from kubekeep.signatures.stored_signature import StoredSignature
 from kubekeep.signatures.trust import Trust
 from kubekeep.signatures.verification import SignatureReport, VerifiedSignature
@@ -63,7 +64,7 @@ class _ImageFacts:
     def __init__(self, options: SignatureOptions, access: SignatureAccess, keys: Sequence[str]) -> None:
         self._access = access
         self._reads_signatures = options.verify
-        self._trust = Trust(keys=tuple(_load_keys(keys))) if keys else None
+        self._trust = Trust(keys=tuple(_load_keys(keys)), root=load_default_root()) if keys else None
         self._verifier = None
         if options.policy:
             self._verifier = ImagePolicyVerifier(load_image_policy(options.policy), access, dt.datetime.now(dt.UTC))

@@ -32,6 +32,7 @@ from kubekeep.signatures.notation.verify import NotationTrust
 from kubekeep.signatures.policy.evaluate import ImagePolicyEvaluator, ImagePolicyResult
 from kubekeep.signatures.policy.policy import PolicySigner
 from kubekeep.signatures.sigstore.certificates import CertificateIdentity
+from kubekeep.signatures.sigstore.root_state import load_default_root
 from kubekeep.signatures.sigstore.trusted_root import read_trusted_root
 from kubekeep.signatures.trust import Trust
 from kubekeep.signatures.verification import SignatureProblem, SignatureReport, VerifiedSignature
@@ -180,13 +181,15 @@ def _create_trust(file: ImagePolicyFile, name: str, signer: PolicySigner, now: d
                 key = load_public_key(file.read_file(signer.key, ("signers", name, "key")))
             except KeyFileError as error:
                 raise file.configuration.create_error(("signers", name, "key"), f"{signer.key}: {error}") from error
-            return Trust(keys=(key,))
+            return Trust(keys=(key,), root=load_default_root())
         case "notation":
             return _create_notation_trust(file, name, signer, now)
-    root = None
     if signer.trusted_root:
         content = file.read_file(signer.trusted_root, ("signers", name, "trustedRoot"))
         root = read_trusted_root(content, visible(signer.trusted_root))
+    else:
+        # Read now: a root that cannot be used is an error of the settings, not of an image.
+        root = load_default_root()
     identity = CertificateIdentity(
         identity=signer.identity,
         issuer=signer.issuer,

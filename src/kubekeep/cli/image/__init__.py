@@ -29,6 +29,7 @@ REFERENCE is one of
         "verify": ("verify", "Verify signatures and attestations of an image."),
         "sign": ("sign", "Sign an image with a key."),
         "attest": ("attest", "Attach a signed SBOM or another statement to an image."),
+        "trust": ("trust", "Show and update the authorities and logs of Sigstore that are trusted."),
     },
     short_help="List packages of images, scan, verify and sign images.",
 )

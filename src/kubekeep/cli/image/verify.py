@@ -17,6 +17,7 @@ from kubekeep.cli.image_options import registry_options
 from kubekeep.cli.signature_options import annotation_option, convert_errors, repository_option
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.cli.trust_options import TrustOptions, trust_options
+from kubekeep.cli.trusted_root_text import describe_root
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import visible
@@ -137,6 +138,8 @@ def _print(report: SignatureReport, selected: tuple[VerifiedSignature, ...], att
         click.echo(f"  valid {visible(kind)}: {visible(_describe(signature))}")
     for problem in report.problems:
         click.echo(f"  not trusted: {visible(problem.place)}: {visible(problem.reason)}")
+    if report.root is not None:
+        click.echo(f"  trusted root: {visible(describe_root(report.root, dt.datetime.now(dt.UTC)))}")
     noun = "attestation" if attestation else "signature"
     of_type = f" of type {visible(attestation)}" if attestation else ""
     if selected:
@@ -162,6 +165,7 @@ def _encode(report: SignatureReport, selected: tuple[VerifiedSignature, ...]) ->
         "isVerified": bool(selected),
         "verified": [_encode_signature(signature) for signature in report.verified],
         "problems": msgspec.to_builtins(report.problems),
+        "trustedRoot": None if report.root is None else msgspec.to_builtins(report.root),
     }
     return msgspec.json.format(msgspec.json.encode(document)).decode() + "\n"
 

@@ -1,6 +1,6 @@
 """Trusted roots of Sigstore (trusted_root.json): authorities and logs with their periods of validity.
 
-Reads the built-in root of the public instance, or a file. Never uses the network.
+Reads the built-in root of the public instance, or the content of a file. Never uses the network, and never selects a root.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from kubekeep.registry.errors import KeyFileError
 from kubekeep.registry.keys import PublicKey, check_public_key
 from kubekeep.signatures.errors import TrustError
 from kubekeep.signatures.sigstore.bundle import CertificateChain, LogId
+from kubekeep.signatures.verification import RootOrigin
 
 _TYPES: Final = (
     "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
@@ -41,19 +42,21 @@ class Period(msgspec.Struct, frozen=True):
 
 
 class CertificateAuthority(msgspec.Struct, frozen=True):
-    """An authority: its certificates, the root last, and when it was in use."""
+    """An authority: its certificates, the root last, when it was in use, and its URL as the root states it."""
 
     certificates: tuple[Any, ...]
     period: Period
+    url: str = ""
 
 
 class TransparencyLog(msgspec.Struct, frozen=True):
-    """A log. hints: first four bytes of the identities that checkpoints may use."""
+    """A log. hints: first four bytes of the identities that checkpoints may use. url: as the root states it."""
 
     log_id: bytes
     hints: tuple[bytes, ...]
     key: Any
     period: Period
+    url: str = ""
 
 
 class TrustedRoot(msgspec.Struct, frozen=True):
@@ -63,6 +66,7 @@ class TrustedRoot(msgspec.Struct, frozen=True):
     timestamp_authorities: tuple[CertificateAuthority, ...] = ()
     logs: tuple[TransparencyLog, ...] = ()
     certificate_logs: tuple[TransparencyLog, ...] = ()
+    origin: RootOrigin = RootOrigin(kind="file", name="")
 
 
 class _PeriodDocument(msgspec.Struct, frozen=True):
@@ -79,11 +83,13 @@ class _LogDocument(msgspec.Struct, frozen=True, rename="camel"):
     public_key: _KeyDocument
     log_id: LogId = LogId()
     checkpoint_key_id: LogId | None = None
+    base_url: str = ""
 
 
 class _AuthorityDocument(msgspec.Struct, frozen=True, rename="camel"):
     cert_chain: CertificateChain = CertificateChain()
     valid_for: _PeriodDocument = _PeriodDocument()
+    uri: str = ""
 
 
 class _RootDocument(msgspec.Struct, frozen=True, rename="camel"):
@@ -97,12 +103,16 @@ class _RootDocument(msgspec.Struct, frozen=True, rename="camel"):
 @functools.cache
 def load_public_root() -> TrustedRoot:
     """Return the root of Sigstore's public instance as it was when Kubekeep was released."""
-    content = importlib.resources.files("kubekeep.signatures.sigstore").joinpath("public_good.json").read_bytes()
-    return read_trusted_root(content, "the built-in trusted root")
+    return read_trusted_root(read_public_document("public_good.json"), "the built-in trusted root", kind="built-in")
 
 
-def read_trusted_root(content: bytes, name: str) -> TrustedRoot:
-    """Read a trusted root; `name` is its file in messages. Raises TrustError."""
+def read_public_document(name: str) -> bytes:
+    """Return a document of Sigstore's public instance: `public_good.json`, or `public_good.root.json` of its TUF repository."""
+    return importlib.resources.files("kubekeep.signatures.sigstore").joinpath(name).read_bytes()
+
+
+def read_trusted_root(content: bytes, name: str, *, kind: str = "file") -> TrustedRoot:
+    """Read a trusted root; `name` is its file in messages. kind: of the origin. Raises TrustError."""
     if len(content) > _LARGEST:
         raise TrustError(f"{name}: larger than {_LARGEST:,} bytes")
     try:
@@ -114,7 +124,7 @@ def read_trusted_root(content: bytes, name: str) -> TrustedRoot:
     parts = (document.tlogs, document.certificate_authorities, document.ctlogs, document.timestamp_authorities)
     if sum(map(len, parts)) > _MOST_PARTS:
         raise TrustError(f"{name}: more than {_MOST_PARTS} authorities and logs")
-    return TrustedRoot(
+    root = TrustedRoot(
         authorities=tuple(
             _read_authority(entry, f"{name}: certificateAuthorities[{number}]")
             for number, entry in enumerate(document.certificate_authorities)
@@ -128,6 +138,10 @@ def read_trusted_root(content: bytes, name: str) -> TrustedRoot:
             _read_log(entry, f"{name}: ctlogs[{number}]") for number, entry in enumerate(document.ctlogs)
         ),
     )
+    authorities, logs = (*root.authorities, *root.timestamp_authorities), (*root.logs, *root.certificate_logs)
+    starts = [*(authority.period.start for authority in authorities), *(log.period.start for log in logs)]
+    newest = max(starts, default=None)
+    return msgspec.structs.replace(root, origin=RootOrigin(kind=kind, name=name, newest=newest))
 
 
 def _read_period(document: _PeriodDocument, name: str) -> Period:
@@ -148,7 +162,7 @@ def _read_authority(document: _AuthorityDocument, name: str) -> CertificateAutho
         )
     except ValueError as error:
         raise TrustError(f"{name}: an invalid certificate: {error}") from error
-    return CertificateAuthority(certificates, _read_period(document.valid_for, name))
+    return CertificateAuthority(certificates, _read_period(document.valid_for, name), document.uri)
 
 
 def _read_log(document: _LogDocument, name: str) -> TransparencyLog:
@@ -162,4 +176,5 @@ def _read_log(document: _LogDocument, name: str) -> TransparencyLog:
         hints=tuple(identity[:4] for identity in identities if len(identity) >= 4),
         key=key,
         period=_read_period(document.public_key.valid_for, name),
+        url=document.base_url,
     )

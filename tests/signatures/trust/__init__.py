@@ -1,0 +1,1 @@
+"""Tests of updates of trusted roots."""
