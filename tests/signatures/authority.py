@@ -288,10 +288,16 @@ class PrivateSigstore:
         folder = self._folder
         (folder / "message").write_bytes(message)
         query: list[str | Path]
-        reply: list[str | Path]
         query = ["openssl", "ts", "-query", "-data", folder / "message", "-sha256", "-cert", "-out", folder / "query"]
-        reply = ["openssl", "ts", "-reply", "-config", folder / "tsa.cnf", "-queryfile", folder / "query"]
         subprocess.run(query, check=True, capture_output=True, timeout=30)
+        return self.answer_query((folder / "query").read_bytes())
+
+    def answer_query(self, query: bytes) -> bytes:
+        """Return the response of the timestamp authority to a request."""
+        folder = self._folder
+        (folder / "query").write_bytes(query)
+        reply: list[str | Path]
+        reply = ["openssl", "ts", "-reply", "-config", folder / "tsa.cnf", "-queryfile", folder / "query"]
         subprocess.run([*reply, "-out", folder / "reply"], check=True, capture_output=True, timeout=30)
         return (folder / "reply").read_bytes()
 

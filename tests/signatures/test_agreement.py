@@ -85,3 +85,5 @@ def test_public_root() -> None:
     root = read_trusted_root((folder / "trusted_root.json").read_bytes(), "the built-in trusted root", kind="built-in")
     assert root == load_public_root()
     assert (folder / "root.json").read_bytes() == read_public_document("public_good.root.json")
+    services = (folder / "signing_config.v0.2.json").read_bytes()
+    assert services == read_public_document("public_good.signing_config.json")

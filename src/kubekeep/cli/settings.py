@@ -90,6 +90,30 @@ def registry_settings() -> RegistrySettings:
     )
 
 
+class IdentityVariables(msgspec.Struct, frozen=True):
+    """Identity tokens of CI systems."""
+
+    token: str
+    """SIGSTORE_ID_TOKEN, which GitLab CI sets by `id_tokens`."""
+    request_url: str
+    """ACTIONS_ID_TOKEN_REQUEST_URL of GitHub Actions."""
+    request_secret: str
+    """ACTIONS_ID_TOKEN_REQUEST_TOKEN of GitHub Actions."""
+
+    def __repr__(self) -> str:
+        return "IdentityVariables(...)"
+
+
+def identity_variables() -> IdentityVariables:
+    """Return the identity tokens of this process."""
+    get = os.environ.get
+    return IdentityVariables(
+        token=get("SIGSTORE_ID_TOKEN", ""),
+        request_url=get("ACTIONS_ID_TOKEN_REQUEST_URL", ""),
+        request_secret=get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", ""),
+    )
+
+
 class MasterKeyVariables(msgspec.Struct, frozen=True):
     """The master key of reports in the environment: a passphrase, or hexadecimal digits."""
 

@@ -59,9 +59,9 @@ class ImageSigner(msgspec.Struct, frozen=True):
         """
         if self.layout is SignatureLayout.REFERRERS:
             return self._put_bundle(subject, predicate_type, predicate, {})
-        payload = _create_statement(subject.digest, predicate_type, predicate, {})
+        payload = create_statement(subject.digest, predicate_type, predicate, {})
         signature = self._sign_legacy(encode_signed(STATEMENT_PAYLOAD, payload))
-        envelope = msgspec.json.encode(_create_envelope(payload, signature))
+        envelope = msgspec.json.encode(create_envelope(payload, signature))
         return self._append(subject, "att", envelope, ENVELOPE, {SIGNATURE: "", "predicateType": predicate_type})
 
     def _sign_legacy(self, message: bytes) -> bytes:
@@ -77,13 +77,13 @@ class ImageSigner(msgspec.Struct, frozen=True):
     def _put_bundle(
         self, subject: Descriptor, predicate_type: str, predicate: bytes, annotations: dict[str, str]
     ) -> str:
-        payload = _create_statement(subject.digest, predicate_type, predicate, annotations)
+        payload = create_statement(subject.digest, predicate_type, predicate, annotations)
         signature = create_signature(self.key, encode_signed(STATEMENT_PAYLOAD, payload))
         hint = hashlib.sha256(encode_public_key(self.key.public_key())).digest()
         bundle = {
             "mediaType": BUNDLE,
             "verificationMaterial": {"publicKey": {"hint": _encode(hint)}},
-            "dsseEnvelope": _create_envelope(payload, signature),
+            "dsseEnvelope": create_envelope(payload, signature),
         }
         return put_bundle(self.repository, subject, msgspec.json.encode(bundle), predicate_type)
 
@@ -109,7 +109,8 @@ def put_bundle(repository: OciRepository, subject: Descriptor, bundle: bytes, pr
     return put_referrer(repository, subject, BUNDLE, (bundle, BUNDLE), annotations)
 
 
-def _create_statement(digest: str, predicate_type: str, predicate: bytes, annotations: dict[str, str]) -> bytes:
+def create_statement(digest: str, predicate_type: str, predicate: bytes, annotations: dict[str, str]) -> bytes:
+    """Return an in-toto statement about a digest. predicate: JSON."""
     algorithm, _, value = digest.partition(":")
     subject: dict[str, Any] = {"digest": {algorithm: value}}
     if annotations:
@@ -124,7 +125,8 @@ def _create_statement(digest: str, predicate_type: str, predicate: bytes, annota
     )
 
 
-def _create_envelope(payload: bytes, signature: bytes) -> dict[str, Any]:
+def create_envelope(payload: bytes, signature: bytes) -> dict[str, Any]:
+    """Return the envelope of a statement and its signature, as JSON values."""
     return {
         "payload": _encode(payload),
         "payloadType": STATEMENT_PAYLOAD,

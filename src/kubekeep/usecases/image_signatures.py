@@ -61,7 +61,9 @@ class NewSignature(msgspec.Struct, frozen=True):
     key: str
 
 
-class _OpenImage(msgspec.Struct, frozen=True):
+class OpenImage(msgspec.Struct, frozen=True):
+    """An image in its repository, and the repository of its signatures. subject: the manifest or index to sign."""
+
     name: str
     repository: OciRepository
     signatures: OciRepository
@@ -86,7 +88,7 @@ def fetch_signatures(reference: str, access: SignatureAccess) -> FetchedSignatur
     return FetchedSignatures(reference, image.digests, signatures, notation)
 
 
-def _find_target(image: _OpenImage, digest: str) -> TargetArtifact:
+def _find_target(image: OpenImage, digest: str) -> TargetArtifact:
     """Return the descriptor of the manifest or index of an image, which notation signs as a whole."""
     subject = image.subject
     if digest != subject.digest:
@@ -138,7 +140,7 @@ def sign_image(
 
     Raises ImageAccessError.
     """
-    with _open_to_write(reference, access) as image:
+    with open_to_write(reference, access) as image:
         place = ""
         if ("", b"", tuple(sorted(annotations.items()))) not in _list_statements(image, key, layout):
             place = ImageSigner(key, image.signatures, image.name, layout).sign(image.subject, annotations)
@@ -158,7 +160,7 @@ def attest_image(
     predicate_type: a URI. predicate: JSON. Raises ImageAccessError, and TrustError for an invalid predicate.
     """
     content = compact_predicate(predicate)
-    with _open_to_write(reference, access) as image:
+    with open_to_write(reference, access) as image:
         place = ""
         if (predicate_type, content, ()) not in _list_statements(image, key, layout):
             signer = ImageSigner(key, image.signatures, image.name, layout)
@@ -167,7 +169,7 @@ def attest_image(
 
 
 def _list_statements(
-    image: _OpenImage, key: PrivateKey, layout: SignatureLayout
+    image: OpenImage, key: PrivateKey, layout: SignatureLayout
 ) -> set[tuple[str, bytes, tuple[tuple[str, str], ...]]]:
     """Return predicate type, predicate and annotations of what `key` has signed in this layout."""
     trust = Trust(keys=(key.public_key(),), log=LogPolicy.IGNORED)
@@ -182,14 +184,14 @@ def _list_statements(
     }
 
 
-def _open_to_write(reference: str, access: SignatureAccess) -> contextlib.AbstractContextManager[_OpenImage]:
+def open_to_write(reference: str, access: SignatureAccess) -> contextlib.AbstractContextManager[OpenImage]:
     """Open the registry itself: a signature in a mirror would be lost."""
     images = msgspec.structs.replace(access.images, mirrors={})
     return _open(reference, msgspec.structs.replace(access, images=images))
 
 
 @contextlib.contextmanager
-def _open(reference: str, access: SignatureAccess) -> Iterator[_OpenImage]:
+def _open(reference: str, access: SignatureAccess) -> Iterator[OpenImage]:
     """Open the repositories of an image and of its signatures. Raises ImageAccessError, which names the image."""
     with contextlib.ExitStack() as stack:
         try:
@@ -200,7 +202,7 @@ def _open(reference: str, access: SignatureAccess) -> Iterator[_OpenImage]:
             signatures = repository
             if access.repository:
                 signatures = _open_separate(stack, access, subject.digest)
-            yield _OpenImage(parsed.name.name, repository, signatures, digests, subject)
+            yield OpenImage(parsed.name.name, repository, signatures, digests, subject)
         except (ImageAccessError, RegistryError, RejectedArtifactError) as error:
             text = str(error)
             prefix = f"{visible(reference)}: "

@@ -55,13 +55,13 @@ class TufRepository:
         old, self.signers["root"] = self.signers["root"], CryptoSigner.generate_ed25519()
         self.publish_root(old)
 
-    def publish(self, content: bytes) -> None:
-        """Write the target and the next versions of targets, snapshot and timestamp."""
+    def publish(self, content: bytes, others: dict[str, bytes] | None = None) -> None:
+        """Write the target, others by name, and the next versions of targets, snapshot and timestamp."""
         targets = Targets(version=self._next("targets"), expires=self._expire("targets"))
-        for name in self.names:
-            targets.targets[name] = TargetFile.from_data(name, content)
-            digest = hashlib.sha256(content).hexdigest()
-            (self.folder / "targets" / f"{digest}.{name}").write_bytes(content)
+        for name, target in (dict.fromkeys(self.names, content) | (others or {})).items():
+            targets.targets[name] = TargetFile.from_data(name, target)
+            digest = hashlib.sha256(target).hexdigest()
+            (self.folder / "targets" / f"{digest}.{name}").write_bytes(target)
         encoded = self._sign(targets, self.signers["targets"])
         (self.folder / f"{targets.version}.targets.json").write_bytes(encoded)
         self.publish_snapshot()

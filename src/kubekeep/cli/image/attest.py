@@ -9,6 +9,7 @@ import click
 
 from kubekeep.cli.arguments import without_options
 from kubekeep.cli.image_options import registry_options
+from kubekeep.cli.keyless_options import SignerOptions, print_keyless_signature, signer_options
 from kubekeep.cli.signature_options import (
     KEY_FILE,
     convert_errors,
@@ -25,7 +26,7 @@ from kubekeep.model.text import visible
 
 @click.command(short_help="Attach a signed SBOM or another statement to an image.")
 @click.argument("reference", metavar="REFERENCE")
-@click.option("--key", type=KEY_FILE, required=True, help="Sign with this private key, of cosign or in PEM.")
+@signer_options
 @click.option("--predicate", type=KEY_FILE, required=True, help="The JSON file to attach.")
 @click.option(
     "--type",
@@ -41,34 +42,38 @@ from kubekeep.model.text import visible
 @convert_errors
 def command(
     reference: str,
-    key: Path,
+    signer: SignerOptions,
     predicate: Path,
     predicate_type: str,
-    layout: str,
     repository: str,
     access: AccessOptions,
 ) -> None:
     """Attach a file to an image as a signed statement (attestation). Prints the digest that it is about.
 
+    With --keyless, Sigstore certifies the identity, and enters it with a digest of the statement in a log that anybody can
+    read.
+
     \b
     kubekeep image sbom registry.example/app:1.0 -o app.spdx.json
     kubekeep image attest registry.example/app:1.0 --key cosign.key --type spdx --predicate app.spdx.json
+    kubekeep image attest registry.example/app:1.0 --keyless --type spdx --predicate app.spdx.json
     """  # noqa: D301 - click takes the character itself
-    private_key = load_signing_key(key)
     from kubekeep.signatures.errors import TrustError  # noqa: PLC0415 - optional packages
     from kubekeep.signatures.predicates import resolve_predicate_type  # noqa: PLC0415
     from kubekeep.signatures.signing import SignatureLayout  # noqa: PLC0415
     from kubekeep.usecases.image_signatures import SignatureAccess, attest_image  # noqa: PLC0415
+    from kubekeep.usecases.keyless_signing import attest_image_keyless  # noqa: PLC0415
 
+    signature_access = SignatureAccess(images=access, repository=repository)
     try:
-        statement = attest_image(
-            reference,
-            SignatureAccess(images=access, repository=repository),
-            private_key,
-            SignatureLayout(layout),
-            resolve_predicate_type(predicate_type),
-            predicate.read_bytes(),
-        )
+        uri, content = resolve_predicate_type(predicate_type), predicate.read_bytes()
+        if signer.key is None:
+            request = signer.create_request(access.registry_ca)
+            added = attest_image_keyless(reference, signature_access, request, uri, content)
+            print_keyless_signature(added, "attestation")
+            return
+        private_key, layout = load_signing_key(signer.key), SignatureLayout(signer.layout)
+        statement = attest_image(reference, signature_access, private_key, layout, uri, content)
     except TrustError as error:
         raise click.UsageError(visible(str(error))) from error
     except KubekeepError as error:

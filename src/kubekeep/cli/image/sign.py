@@ -1,16 +1,15 @@
-"""`kubekeep image sign`: a signature of an image with a key. Parses and prints; never signs itself."""
+"""`kubekeep image sign`: a signature of an image with a key or an identity. Parses and prints; never signs itself."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import click
 
 from kubekeep.cli.arguments import without_options
 from kubekeep.cli.image_options import registry_options
+from kubekeep.cli.keyless_options import SignerOptions, print_keyless_signature, signer_options
 from kubekeep.cli.signature_options import (
-    KEY_FILE,
     annotation_option,
     convert_errors,
     layout_option,
@@ -24,9 +23,9 @@ from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
 
 
-@click.command(short_help="Sign an image with a key.")
+@click.command(short_help="Sign an image with a key or an identity.")
 @click.argument("reference", metavar="REFERENCE")
-@click.option("--key", type=KEY_FILE, required=True, help="Sign with this private key, of cosign or in PEM.")
+@signer_options
 @annotation_option("Sign this annotation too; repeatable.")
 @layout_option()
 @repository_option("Put the signature here, not into the repository of the image.")
@@ -34,29 +33,36 @@ from kubekeep.model.text import visible
 @registry_options
 @convert_errors
 def command(
-    reference: str, key: Path, annotations: dict[str, str], layout: str, repository: str, access: AccessOptions
+    reference: str, signer: SignerOptions, annotations: dict[str, str], repository: str, access: AccessOptions
 ) -> None:
-    """Sign an image with a private key. Prints the digest that is signed.
+    """Sign an image with a private key, or with the identity of a CI job. Prints the digest that is signed.
 
     Signs the index of an image for several platforms, and with --platform the manifest of one. The signature goes to the
-    registry, beside the image; it is not entered in a transparency log. Existing signatures stay. Reads the password of the
-    key from COSIGN_PASSWORD, or prompts for it.
+    registry, beside the image. Existing signatures stay.
+
+    With --key, nothing is entered in a transparency log. Reads the password of the key from COSIGN_PASSWORD, or prompts for it.
+
+    With --keyless, Sigstore certifies the identity, and enters it with the signature in a log that anybody can read.
 
     \b
     kubekeep image sign registry.example/app:1.0 --key cosign.key
+    kubekeep image sign registry.example/app:1.0 --keyless
     """  # noqa: D301 - click takes the character itself
-    private_key = load_signing_key(key)
-    from kubekeep.signatures.signing import SignatureLayout  # noqa: PLC0415 - optional packages
+    from kubekeep.signatures.errors import TrustError  # noqa: PLC0415 - optional packages
+    from kubekeep.signatures.signing import SignatureLayout  # noqa: PLC0415
     from kubekeep.usecases.image_signatures import SignatureAccess, sign_image  # noqa: PLC0415
+    from kubekeep.usecases.keyless_signing import sign_image_keyless  # noqa: PLC0415
 
+    signature_access = SignatureAccess(images=access, repository=repository)
     try:
-        signature = sign_image(
-            reference,
-            SignatureAccess(images=access, repository=repository),
-            private_key,
-            SignatureLayout(layout),
-            annotations,
-        )
+        if signer.key is None:
+            request = signer.create_request(access.registry_ca)
+            print_keyless_signature(sign_image_keyless(reference, signature_access, request, annotations), "signature")
+            return
+        private_key, layout = load_signing_key(signer.key), SignatureLayout(signer.layout)
+        signature = sign_image(reference, signature_access, private_key, layout, annotations)
+    except TrustError as error:
+        raise click.UsageError(visible(str(error))) from error
     except KubekeepError as error:
         click.echo(f"failed: {visible(str(error))}", err=True)
         sys.exit(INCOMPLETE)

@@ -31,12 +31,14 @@ PRIVATE_FILE: Final = "private.json"
 _LARGEST: Final = 16 << 20
 _FORMAT: Final = 1
 _BUILT_IN: Final = "public_good.json"
+_BUILT_IN_SERVICES: Final = "public_good.signing_config.json"
 
 
 class RootState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """An updated root. expires: when the first of the signed TUF documents with long-lived keys expires.
 
-    metadata: the TUF documents root, timestamp, snapshot and targets, with which the next update begins.
+    metadata: the TUF documents root, timestamp, snapshot and targets, with which the next update begins. signing_config:
+    services for signing; empty if the repository has none.
     """
 
     format: int
@@ -45,13 +47,18 @@ class RootState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     expires: dt.datetime
     metadata: dict[str, str]
     trusted_root: str
+    signing_config: str = ""
 
 
 class SelectedRoot(msgspec.Struct, frozen=True):
-    """The root that verification uses without an explicit file. path: of its file, None for the built-in one."""
+    """The root that verification uses without an explicit file. path: of its file, None for the built-in one.
+
+    signing_config: services of the same instance for signing; empty if they are not known.
+    """
 
     root: TrustedRoot
     content: bytes
+    signing_config: bytes
     path: Path | None = None
 
 
@@ -121,11 +128,22 @@ def encode_state(state: RootState) -> bytes:
 
 
 def create_state(
-    url: str, updated: dt.datetime, expires: dt.datetime, metadata: dict[str, str], trusted_root: str
+    url: str,
+    times: tuple[dt.datetime, dt.datetime],
+    metadata: dict[str, str],
+    targets: tuple[str, str],
 ) -> RootState:
-    """Return a state of the present format."""
+    """Return a state of the present format. times: of update and expiry. targets: trusted root and signing configuration."""
+    updated, expires = times
+    trusted_root, signing_config = targets
     return RootState(
-        format=_FORMAT, url=url, updated=updated, expires=expires, metadata=metadata, trusted_root=trusted_root
+        format=_FORMAT,
+        url=url,
+        updated=updated,
+        expires=expires,
+        metadata=metadata,
+        trusted_root=trusted_root,
+        signing_config=signing_config,
     )
 
 
@@ -139,7 +157,7 @@ def _load(path: Path) -> SelectedRoot | None:
     except TrustError as error:
         raise TrustError(f"{error}; run `kubekeep image trust update`") from error
     origin = msgspec.structs.replace(root.origin, name=state.url, updated=state.updated, expires=state.expires)
-    return SelectedRoot(msgspec.structs.replace(root, origin=origin), content, path)
+    return SelectedRoot(msgspec.structs.replace(root, origin=origin), content, state.signing_config.encode(), path)
 
 
 @functools.lru_cache(maxsize=4)
@@ -151,7 +169,7 @@ def _select_built_in(note: str = "") -> SelectedRoot:
     root = load_public_root()
     if note:
         root = msgspec.structs.replace(root, origin=msgspec.structs.replace(root.origin, note=note))
-    return SelectedRoot(root, read_public_document(_BUILT_IN))
+    return SelectedRoot(root, read_public_document(_BUILT_IN), read_public_document(_BUILT_IN_SERVICES))
 
 
 def _explain_expired(selected: SelectedRoot, now: dt.datetime) -> str:

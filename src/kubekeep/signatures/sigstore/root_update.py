@@ -25,6 +25,8 @@ from kubekeep.signatures.sigstore.trusted_root import read_public_document, read
 PUBLIC_REPOSITORY: Final = "https://tuf-repo-cdn.sigstore.dev"
 """Repository of Sigstore's public instance."""
 _TARGET: Final = "trusted_root.json"
+_SERVICES: Final = "signing_config.v0.2.json"
+"""Services for signing; a repository need not have it."""
 _PUBLIC_ROOT: Final = "public_good.root.json"
 _ONLINE_ROLES: Final = ("timestamp", "snapshot")
 _KEPT_ROLES: Final = ("root", *_ONLINE_ROLES, "targets")
@@ -100,6 +102,8 @@ def _write_metadata(folder: Path, before: RootState | None) -> None:
         if role in before.metadata:
             (folder / "metadata" / f"{role}.json").write_bytes(before.metadata[role].encode())
     (folder / "targets" / _TARGET).write_bytes(before.trusted_root.encode())
+    if before.signing_config:
+        (folder / "targets" / _SERVICES).write_bytes(before.signing_config.encode())
 
 
 def _run_update(folder: Path, url: str, first_root: bytes, fetcher: RootFetcher) -> None:
@@ -112,13 +116,22 @@ def _run_update(folder: Path, url: str, first_root: bytes, fetcher: RootFetcher)
         bootstrap=first_root,
     )
     updater.refresh()
-    target = updater.get_targetinfo(_TARGET)
-    if target is None:
+    if not _load_target(updater, _TARGET):
         raise RepositoryError(f"it has no {_TARGET}")
+    if not _load_target(updater, _SERVICES):
+        (folder / "targets" / _SERVICES).write_bytes(b"")
+
+
+def _load_target(updater: Updater, name: str) -> bool:
+    """Load a target that has changed. Return False if there is none with this name."""
+    target = updater.get_targetinfo(name)
+    if target is None:
+        return False
     if target.length > _LARGEST_TARGET:
-        raise RepositoryError(f"{_TARGET} has {target.length:,} bytes; the limit is {_LARGEST_TARGET:,}")
+        raise RepositoryError(f"{name} has {target.length:,} bytes; the limit is {_LARGEST_TARGET:,}")
     if updater.find_cached_target(target) is None:
         updater.download_target(target)
+    return True
 
 
 def _create_state(folder: Path, url: str, now: dt.datetime) -> RootState:
@@ -131,7 +144,8 @@ def _create_state(folder: Path, url: str, now: dt.datetime) -> RootState:
     try:
         read_trusted_root(content, f"{visible(url)}: {_TARGET}")
         metadata = {role: documents[role].decode() for role in _KEPT_ROLES}
-        return create_state(url, now, min(expiries), metadata, content.decode())
+        targets = (content.decode(), (folder / "targets" / _SERVICES).read_text(encoding="utf-8"))
+        return create_state(url, (now, min(expiries)), metadata, targets)
     except (TrustError, UnicodeDecodeError) as error:
         raise TrustUpdateError(str(error)) from error
 

@@ -107,7 +107,7 @@ def load_public_root() -> TrustedRoot:
 
 
 def read_public_document(name: str) -> bytes:
-    """Return a document of Sigstore's public instance: `public_good.json`, or `public_good.root.json` of its TUF repository."""
+    """Return a document of Sigstore's public instance: its trusted root, its signing configuration or the root of TUF."""
     return importlib.resources.files("kubekeep.signatures.sigstore").joinpath(name).read_bytes()
 
 

@@ -1,0 +1,1 @@
+"""Tests of signing with an identity, by real services of Sigstore."""
