@@ -21,6 +21,7 @@ from kubekeep.registry.keys import load_public_key
 from kubekeep.registry.reference import ArtifactReference, parse_image_name
 from kubekeep.signatures.errors import TrustError
 from kubekeep.signatures.notation.image import verify_notation
+from kubekeep.signatures.notation.revocation import RevocationSources, load_list
 from kubekeep.signatures.notation.trust_policy import (
     SignatureVerification,
     TrustPolicy,
@@ -31,6 +32,7 @@ from kubekeep.signatures.notation.trust_store import TrustStore
 from kubekeep.signatures.notation.verify import NotationTrust
 from kubekeep.signatures.policy.evaluate import ImagePolicyEvaluator, ImagePolicyResult
 from kubekeep.signatures.policy.policy import PolicySigner
+from kubekeep.signatures.service_client import ServiceClient
 from kubekeep.signatures.sigstore.certificates import CertificateIdentity
 from kubekeep.signatures.sigstore.root_state import load_default_root
 from kubekeep.signatures.sigstore.trusted_root import read_trusted_root
@@ -155,8 +157,15 @@ def verify_signer(fetched: FetchedSignatures, trust: Trust | NotationTrust) -> S
     )
 
 
+class RevocationOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Sources of the status of certificates. lists: files with CRLs. online: permission for requests to OCSP and CRL."""
+
+    lists: tuple[Path, ...] = ()
+    online: bool = False
+
+
 def verify_with_trust_policy(
-    reference: str, access: SignatureAccess, folder: Path, now: dt.datetime
+    reference: str, access: SignatureAccess, folder: Path, now: dt.datetime, revocation: RevocationOptions
 ) -> SignatureReport:
     """Verify the notation signatures of an image with the trustpolicy.json and the trust stores in a folder.
 
@@ -170,7 +179,14 @@ def verify_with_trust_policy(
     policy = document.select(name.name)
     if policy is None:
         raise TrustError(f"{visible(str(folder))}: no trust policy has the scope {name.name}")
-    return verify_signer(fetch_signatures(reference, access), NotationTrust(policy, TrustStore(folder), now))
+    lists = tuple(load_list(path.read_bytes(), visible(str(path))) for path in revocation.lists)
+    fetched = fetch_signatures(reference, access)
+    if not revocation.online:
+        sources = RevocationSources(lists) if lists else None
+        return verify_signer(fetched, NotationTrust(policy, TrustStore(folder), now, sources))
+    with ServiceClient() as client:
+        sources = RevocationSources(lists, client)
+        return verify_signer(fetched, NotationTrust(policy, TrustStore(folder), now, sources))
 
 
 def _create_trust(file: ImagePolicyFile, name: str, signer: PolicySigner, now: dt.datetime) -> Trust | NotationTrust:

@@ -16,10 +16,10 @@ from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import visible
 from kubekeep.registry.errors import RegistryError
 from kubekeep.signatures.errors import TrustError
-from kubekeep.signatures.keyless.client import SigningClient, SigningServiceError
 from kubekeep.signatures.keyless.services import SigningServices, select_services
 from kubekeep.signatures.keyless.signing import KeylessSigner
 from kubekeep.signatures.keyless.tokens import TokenSources, get_token
+from kubekeep.signatures.service_client import ServiceClient, ServiceError
 from kubekeep.signatures.settings import find_trust_folder
 from kubekeep.signatures.signing import compact_predicate
 from kubekeep.signatures.sigstore.root_state import select_root
@@ -52,7 +52,7 @@ class KeylessSignature(msgspec.Struct, frozen=True):
 def sign_image_keyless(
     reference: str, access: SignatureAccess, request: KeylessRequest, annotations: dict[str, str]
 ) -> KeylessSignature:
-    """Sign an image. Raises ImageAccessError, SigningServiceError and TrustError."""
+    """Sign an image. Raises ImageAccessError, ServiceError and TrustError."""
     with _open_signer(reference, access, request) as (image, signer):
         place, identity = signer.sign(image.subject, annotations)
     return KeylessSignature(image.subject.digest, place, identity)
@@ -75,9 +75,9 @@ def _open_signer(
     """Open the image first: without it, no entry is made in a log."""
     services, root = _load_instance(request)
     try:
-        client = SigningClient(request.authority_file)
+        client = ServiceClient(request.authority_file)
     except RegistryError as error:
-        raise SigningServiceError(str(error)) from error
+        raise ServiceError(str(error)) from error
     with client, open_to_write(reference, access) as image:
         token = get_token(request.tokens, client)
         yield image, KeylessSigner(token, services, root, client, image.signatures)

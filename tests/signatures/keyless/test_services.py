@@ -14,10 +14,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kubekeep.signatures.errors import TrustError
-from kubekeep.signatures.keyless.client import SigningClient, SigningServiceError
 from kubekeep.signatures.keyless.services import SigningServices, select_services
 from kubekeep.signatures.keyless.signing import create_bundle
 from kubekeep.signatures.keyless.tokens import TokenSources, check_token, get_token
+from kubekeep.signatures.service_client import ServiceClient, ServiceError
 from kubekeep.signatures.sigstore.trusted_root import TrustedRoot, read_public_document
 from tests.loopback import serving
 from tests.signatures.authority import PrivateSigstore, certificate_pem
@@ -108,7 +108,7 @@ def test_invalid_token(text: str) -> None:
 
 def test_missing_token() -> None:
     sources = TokenSources(request_url="https://actions.example.com")
-    with SigningClient() as client, pytest.raises(TrustError, match="there is no identity token"):
+    with ServiceClient() as client, pytest.raises(TrustError, match="there is no identity token"):
         get_token(sources, client)
     assert "secret" not in repr(TokenSources(token=TOKEN))
 
@@ -173,23 +173,23 @@ def send_other_key(handler: http.server.BaseHTTPRequestHandler, sigstore: Privat
     ],
 )
 def test_hostile_authority(answer: Answer, message: str) -> None:
-    with run_service(answer) as url, SigningClient() as client:
+    with run_service(answer) as url, ServiceClient() as client:
         services = SigningServices(url, "", 0, (url,))
-        with pytest.raises(SigningServiceError, match=message) as caught:
+        with pytest.raises(ServiceError, match=message) as caught:
             create_bundle(statement("sha256:" + "0" * 64), TOKEN, services, TrustedRoot(), client)
     assert "secret" not in str(caught.value)
 
 
 def test_certificate_for_another_key(sigstore: PrivateSigstore) -> None:
-    with run_service(lambda handler, _: send_other_key(handler, sigstore)) as url, SigningClient() as client:
+    with run_service(lambda handler, _: send_other_key(handler, sigstore)) as url, ServiceClient() as client:
         services = SigningServices(url, "", 0, (url,))
-        with pytest.raises(SigningServiceError, match="the certificate is for another key"):
+        with pytest.raises(ServiceError, match="the certificate is for another key"):
             create_bundle(statement("sha256:" + "0" * 64), TOKEN, services, TrustedRoot(), client)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"value": 1}', b'{"value": "no token"}'])
 def test_hostile_token_service(content: bytes) -> None:
-    with run_service(lambda handler, _: send(handler, content)) as url, SigningClient() as client:
+    with run_service(lambda handler, _: send(handler, content)) as url, ServiceClient() as client:
         sources = TokenSources(request_url=url, request_secret="secret")  # noqa: S106 - of this test
-        with pytest.raises((SigningServiceError, TrustError), match=r"issued no identity token|not a JSON Web Token"):
+        with pytest.raises((ServiceError, TrustError), match=r"issued no identity token|not a JSON Web Token"):
             get_token(sources, client)

@@ -44,6 +44,18 @@ _PRETTY: Final = "pretty"
     help="Verify signatures of the Notary Project with the trustpolicy.json and the truststore in this folder.",
 )
 @click.option(
+    "--check-revocation",
+    is_flag=True,
+    help="With --notation: ask the authorities if certificates are revoked, by OCSP or their lists (CRL).",
+)
+@click.option(
+    "--crl",
+    "lists",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="With --notation: read the list of revoked certificates in this file; repeatable.",
+)
+@click.option(
     "--attestation",
     default="",
     metavar="TYPE",
@@ -65,6 +77,8 @@ def command(  # noqa: PLR0913 - options of a command
     *,
     policy: str | None,
     notation: Path | None,
+    check_revocation: bool,
+    lists: tuple[Path, ...],
 ) -> None:
     """Verify the signatures of an image, or its attestations.
 
@@ -75,9 +89,11 @@ def command(  # noqa: PLR0913 - options of a command
     kubekeep image verify registry.example/app:1.0 --key cosign.pub
     kubekeep image verify registry.example/app:1.0 --identity dev@example.com --issuer https://accounts.example.com
     kubekeep image verify registry.example/app:1.0 --key cosign.pub --attestation slsaprovenance
-    kubekeep image verify registry.example/app:1.0 --notation ~/.config/notation
+    kubekeep image verify registry.example/app:1.0 --notation ~/.config/notation --check-revocation
     kubekeep image verify registry.example/app:1.0 registry.example/web:2.3 --policy image-policy.yaml
     """  # noqa: D301 - click takes the character itself
+    if notation is None and (check_revocation or lists):
+        raise click.UsageError("--check-revocation and --crl need --notation")
     _check_combination(references, trust, policy, notation, attestation=attestation, annotations=annotations)
     if policy is not None:
         from kubekeep.cli.image.policy_results import verify_by_policy  # noqa: PLC0415 - optional packages
@@ -90,9 +106,12 @@ def command(  # noqa: PLR0913 - options of a command
     try:
         signature_access = SignatureAccess(images=access, repository=repository)
         if notation is not None:
-            from kubekeep.usecases.image_policy import verify_with_trust_policy  # noqa: PLC0415
+            from kubekeep.usecases.image_policy import RevocationOptions, verify_with_trust_policy  # noqa: PLC0415
 
-            report = verify_with_trust_policy(reference, signature_access, notation, dt.datetime.now(dt.UTC))
+            revocation = RevocationOptions(lists=lists, online=check_revocation)
+            report = verify_with_trust_policy(
+                reference, signature_access, notation, dt.datetime.now(dt.UTC), revocation
+            )
         else:
             report = verify_image(reference, signature_access, trust.load(annotations))
         selected: tuple[VerifiedSignature, ...] = (

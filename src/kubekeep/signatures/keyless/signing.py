@@ -19,9 +19,9 @@ from kubekeep.registry.manifest import Descriptor
 from kubekeep.registry.repository import OciRepository
 from kubekeep.signatures.envelope import STATEMENT_PAYLOAD, encode_signed
 from kubekeep.signatures.errors import SignatureError
-from kubekeep.signatures.keyless.client import SigningClient, SigningServiceError
 from kubekeep.signatures.keyless.services import SigningServices
 from kubekeep.signatures.predicates import SIGNATURE_PREDICATE
+from kubekeep.signatures.service_client import ServiceClient, ServiceError
 from kubekeep.signatures.signing import create_envelope, create_statement, put_bundle
 from kubekeep.signatures.sigstore.bundle import BUNDLE
 from kubekeep.signatures.sigstore.certificates import CertificateIdentity, list_identities, read_issuer
@@ -47,7 +47,7 @@ class KeylessSigner(msgspec.Struct, frozen=True):
     token: str
     services: SigningServices
     root: TrustedRoot
-    client: SigningClient
+    client: ServiceClient
     repository: OciRepository
 
     def __repr__(self) -> str:
@@ -56,7 +56,7 @@ class KeylessSigner(msgspec.Struct, frozen=True):
     def sign(self, subject: Descriptor, annotations: dict[str, str]) -> tuple[str, Signer]:
         """Sign a manifest or index; return the digest of the signature and its signer.
 
-        Raises SigningServiceError, RegistryError and RejectedArtifactError.
+        Raises ServiceError, RegistryError and RejectedArtifactError.
         """
         return self._put(subject, SIGNATURE_PREDICATE, b"{}", annotations)
 
@@ -73,9 +73,9 @@ class KeylessSigner(msgspec.Struct, frozen=True):
 
 
 def create_bundle(
-    statement: bytes, token: str, services: SigningServices, root: TrustedRoot, client: SigningClient
+    statement: bytes, token: str, services: SigningServices, root: TrustedRoot, client: ServiceClient
 ) -> KeylessBundle:
-    """Sign a statement and prove it. Raises SigningServiceError, also if the root does not accept the result."""
+    """Sign a statement and prove it. Raises ServiceError, also if the root does not accept the result."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _request_certificate(key, token, services.authority, client)
     message = encode_signed(STATEMENT_PAYLOAD, statement)
@@ -98,7 +98,7 @@ def create_bundle(
 
 
 def _request_certificate(
-    key: ec.EllipticCurvePrivateKey, token: str, url: str, client: SigningClient
+    key: ec.EllipticCurvePrivateKey, token: str, url: str, client: ServiceClient
 ) -> x509.Certificate:
     """Return a certificate of Fulcio. The subject of the request is empty: the token names the identity."""
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
@@ -111,12 +111,12 @@ def _request_certificate(
         decoded = msgspec.json.decode(reply, type=_CertificateReply)
         chain = decoded.signed_certificate_embedded_sct or decoded.signed_certificate_detached_sct
         if chain is None or not chain.chain.certificates:
-            raise SigningServiceError(f"{url}: the response has no certificate")
+            raise ServiceError(f"{url}: the response has no certificate")
         certificate = x509.load_pem_x509_certificate(chain.chain.certificates[0].encode())
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise SigningServiceError(f"{url}: the certificate cannot be read: {error}") from error
+        raise ServiceError(f"{url}: the certificate cannot be read: {error}") from error
     if certificate.public_key() != key.public_key():
-        raise SigningServiceError(f"{url}: the certificate is for another key")
+        raise ServiceError(f"{url}: the certificate is for another key")
     return certificate
 
 
@@ -139,7 +139,7 @@ class _CertificateReply(msgspec.Struct, frozen=True):
     )
 
 
-def _request_timestamp(message: bytes, url: str, client: SigningClient) -> bytes:
+def _request_timestamp(message: bytes, url: str, client: ServiceClient) -> bytes:
     from rfc3161_client import TimestampRequestBuilder  # noqa: PLC0415 - takes many milliseconds
 
     request = TimestampRequestBuilder().data(message).nonce(nonce=True).build()
@@ -147,7 +147,7 @@ def _request_timestamp(message: bytes, url: str, client: SigningClient) -> bytes
 
 
 def _add_entry(
-    envelope: dict[str, Any], certificate: x509.Certificate, url: str, client: SigningClient
+    envelope: dict[str, Any], certificate: x509.Certificate, url: str, client: ServiceClient
 ) -> dict[str, Any]:
     """Add an envelope to a log of Rekor 1; return the entry as in a bundle."""
     pem = certificate.public_bytes(serialization.Encoding.PEM)
@@ -158,7 +158,7 @@ def _add_entry(
         (entry,) = msgspec.json.decode(reply, type=dict[str, _LogReply]).values()
         log_id = bytes.fromhex(entry.log_id)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise SigningServiceError(f"{url}: the log entry cannot be read: {error}") from error
+        raise ServiceError(f"{url}: the log entry cannot be read: {error}") from error
     proof = entry.verification.inclusion_proof
     return {
         "logIndex": str(entry.log_index),
@@ -199,7 +199,7 @@ class _LogReply(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def _add_entry_2(
-    message: bytes, signature: bytes, certificate: x509.Certificate, url: str, client: SigningClient
+    message: bytes, signature: bytes, certificate: x509.Certificate, url: str, client: ServiceClient
 ) -> Any:
     """Add a signature to a log of Rekor 2, which keeps its digest only; return the entry as in a bundle."""
     verifier = {"x509Certificate": {"rawBytes": _encode(_to_der(certificate))}, "keyDetails": _KEY_DETAILS}
@@ -211,7 +211,7 @@ def _add_entry_2(
     try:
         return msgspec.json.decode(reply, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SigningServiceError(f"{url}: the log entry cannot be read: {error}") from error
+        raise ServiceError(f"{url}: the log entry cannot be read: {error}") from error
 
 
 def _verify(content: bytes, certificate: x509.Certificate, root: TrustedRoot) -> Signer:
@@ -223,7 +223,7 @@ def _verify(content: bytes, certificate: x509.Certificate, root: TrustedRoot) ->
         signed = decode_signed_bundle(content, None, b"")
         return verify_signer(signed, Trust(identities=(identity,), root=root))
     except SignatureError as error:
-        raise SigningServiceError(
+        raise ServiceError(
             f"the services returned a signature that is not valid for the trusted root: {error}; "
             "run `kubekeep image trust update`"
         ) from error
@@ -233,7 +233,7 @@ def _read_hex(text: str, url: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError as error:
-        raise SigningServiceError(f"{url}: the proof of the log entry cannot be read: {error}") from error
+        raise ServiceError(f"{url}: the proof of the log entry cannot be read: {error}") from error
 
 
 def _to_der(certificate: x509.Certificate) -> bytes:

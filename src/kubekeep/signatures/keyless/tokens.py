@@ -12,7 +12,7 @@ import httpx2
 import msgspec
 
 from kubekeep.signatures.errors import TrustError
-from kubekeep.signatures.keyless.client import SigningClient, SigningServiceError
+from kubekeep.signatures.service_client import ServiceClient, ServiceError
 
 AUDIENCE: Final = "sigstore"
 _TOKEN: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
@@ -34,8 +34,8 @@ class _TokenReply(msgspec.Struct, frozen=True):
     value: str
 
 
-def get_token(sources: TokenSources, client: SigningClient) -> str:
-    """Return a token with the audience of Sigstore. Raises TrustError without one, and SigningServiceError."""
+def get_token(sources: TokenSources, client: ServiceClient) -> str:
+    """Return a token with the audience of Sigstore. Raises TrustError without one, and ServiceError."""
     if sources.token:
         return check_token(sources.token)
     if not sources.request_url or not sources.request_secret:
@@ -51,7 +51,7 @@ def get_token(sources: TokenSources, client: SigningClient) -> str:
     try:
         return check_token(msgspec.json.decode(body, type=_TokenReply).value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SigningServiceError("GitHub Actions issued no identity token") from error
+        raise ServiceError("GitHub Actions issued no identity token") from error
 
 
 def check_token(text: str) -> str:

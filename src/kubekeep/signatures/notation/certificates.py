@@ -91,7 +91,7 @@ def verify_signature(certificate: x509.Certificate, algorithm: str, signature: b
             numbers = (int.from_bytes(signature[:size]), int.from_bytes(signature[size:]))
             key.verify(encode_dss_signature(*numbers), signed, ec.ECDSA(digest))
         else:
-            raise SignatureError(f"{_name(certificate)}: the key is neither RSA nor ECDSA")
+            raise SignatureError(f"{describe_certificate(certificate)}: the key is neither RSA nor ECDSA")
     except InvalidSignature as error:
         raise SignatureError("the signature does not match the content of the envelope") from error
 
@@ -139,44 +139,56 @@ def _check_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> No
     is_last = certificate is issuer
     if certificate.issuer != issuer.subject:
         if is_last:
-            raise SignatureError(f"the chain does not end with a root: {_name(certificate)} has another issuer")
-        raise SignatureError(f"{_name(certificate)} is not issued by the next certificate, {_name(issuer)}")
+            raise SignatureError(
+                f"the chain does not end with a root: {describe_certificate(certificate)} has another issuer"
+            )
+        raise SignatureError(
+            f"{describe_certificate(certificate)} is not issued by the next certificate, {describe_certificate(issuer)}"
+        )
     # Only the last certificate may be its own issuer; a root before the end has no part in the chain.
     if not is_last and certificate.issuer == certificate.subject:
-        raise SignatureError(f"{_name(certificate)} is a root, but not the last certificate of the chain")
+        raise SignatureError(
+            f"{describe_certificate(certificate)} is a root, but not the last certificate of the chain"
+        )
     if not isinstance(certificate.signature_hash_algorithm, _ISSUER_HASHES):
-        raise SignatureError(f"{_name(certificate)} is not signed with SHA-256, SHA-384 or SHA-512")
+        raise SignatureError(f"{describe_certificate(certificate)} is not signed with SHA-256, SHA-384 or SHA-512")
     try:
         certificate.verify_directly_issued_by(issuer)
     except InvalidSignature as error:
-        raise SignatureError(f"{_name(certificate)} has no valid signature of {_name(issuer)}") from error
+        raise SignatureError(
+            f"{describe_certificate(certificate)} has no valid signature of {describe_certificate(issuer)}"
+        ) from error
 
 
 def _check_authority(certificate: x509.Certificate, depth: int) -> None:
     """Check a certificate of an authority; `depth` authorities are between it and the signer."""
-    constraints = _find(certificate, x509.BasicConstraints)
+    constraints = find_extension(certificate, x509.BasicConstraints)
     if constraints is None or not constraints.critical or not constraints.value.ca:
-        raise SignatureError(f"{_name(certificate)}: basicConstraints does not mark an authority, or is not critical")
+        raise SignatureError(
+            f"{describe_certificate(certificate)}: basicConstraints does not mark an authority, or is not critical"
+        )
     limit = constraints.value.path_length
     if limit is not None and depth > limit:
-        raise SignatureError(f"{_name(certificate)}: pathLenConstraint {limit} allows no chain of this length")
-    usage = _find(certificate, x509.KeyUsage)
+        raise SignatureError(
+            f"{describe_certificate(certificate)}: pathLenConstraint {limit} allows no chain of this length"
+        )
+    usage = find_extension(certificate, x509.KeyUsage)
     if usage is None or not usage.critical or not usage.value.key_cert_sign:
-        raise SignatureError(f"{_name(certificate)}: keyUsage has no keyCertSign, or is not critical")
+        raise SignatureError(f"{describe_certificate(certificate)}: keyUsage has no keyCertSign, or is not critical")
 
 
 def _check_leaf(certificate: x509.Certificate, allowed: x509.ObjectIdentifier, *, is_required: bool) -> None:
-    name = _name(certificate)
-    constraints = _find(certificate, x509.BasicConstraints)
+    name = describe_certificate(certificate)
+    constraints = find_extension(certificate, x509.BasicConstraints)
     if constraints is not None and constraints.value.ca:
         raise SignatureError(f"{name} is the certificate of an authority, which must not sign")
-    usage = _find(certificate, x509.KeyUsage)
+    usage = find_extension(certificate, x509.KeyUsage)
     if usage is None or not usage.critical or not usage.value.digital_signature:
         raise SignatureError(f"{name}: keyUsage has no digitalSignature, or is not critical")
     excess = [usage_name for usage_name, is_set in _list_excess(usage.value) if is_set]
     if excess:
         raise SignatureError(f"{name}: keyUsage must not have {', '.join(excess)}")
-    purposes = _find(certificate, x509.ExtendedKeyUsage)
+    purposes = find_extension(certificate, x509.ExtendedKeyUsage)
     if is_required and (purposes is None or allowed not in purposes.value):
         raise SignatureError(f"{name}: extendedKeyUsage has no {_FORBIDDEN_PURPOSES[allowed]}")
     for purpose in purposes.value if purposes else ():
@@ -192,7 +204,7 @@ def _check_key(certificate: x509.Certificate) -> None:
     elif isinstance(key, ec.EllipticCurvePublicKey):
         _select_curve(key)
     else:
-        raise SignatureError(f"{_name(certificate)}: the key is neither RSA nor ECDSA")
+        raise SignatureError(f"{describe_certificate(certificate)}: the key is neither RSA nor ECDSA")
 
 
 def _list_excess(usage: x509.KeyUsage) -> tuple[tuple[str, bool], ...]:
@@ -213,18 +225,20 @@ def check_validity(chain: Sequence[x509.Certificate], earliest: dt.datetime, lat
         start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         if earliest < start:
             raise SignatureError(
-                f"{_name(certificate)} is not valid before {utc_text(start)}; {event} is {utc_text(earliest)}"
+                f"{describe_certificate(certificate)} is not valid before {utc_text(start)}; {event} is {utc_text(earliest)}"
             )
         if latest > end:
-            raise SignatureError(f"{_name(certificate)} expired on {utc_text(end)}; {event} is {utc_text(latest)}")
+            raise SignatureError(
+                f"{describe_certificate(certificate)} expired on {utc_text(end)}; {event} is {utc_text(latest)}"
+            )
 
 
 def has_revocation_data(chain: Sequence[x509.Certificate]) -> bool:
     """Return True if a certificate names a service or list for its revocation (OCSP or CRL)."""
     for certificate in chain:
-        if _find(certificate, x509.CRLDistributionPoints) is not None:
+        if find_extension(certificate, x509.CRLDistributionPoints) is not None:
             return True
-        access = _find(certificate, x509.AuthorityInformationAccess)
+        access = find_extension(certificate, x509.AuthorityInformationAccess)
         if access is not None and any(
             entry.access_method == AuthorityInformationAccessOID.OCSP for entry in access.value
         ):
@@ -232,12 +246,14 @@ def has_revocation_data(chain: Sequence[x509.Certificate]) -> bool:
     return False
 
 
-def _find(certificate: x509.Certificate, kind: type[T]) -> x509.Extension[T] | None:
+def find_extension(certificate: x509.Certificate, kind: type[T]) -> x509.Extension[T] | None:
+    """Return an extension of a certificate; None if it has none of this kind."""
     try:
         return certificate.extensions.get_extension_for_class(kind)
     except x509.ExtensionNotFound:
         return None
 
 
-def _name(certificate: x509.Certificate) -> str:
+def describe_certificate(certificate: x509.Certificate) -> str:
+    """Return the subject of a certificate for messages."""
     return f"certificate {visible(certificate.subject.rfc4514_string()[:200]) or '(without a subject)'}"

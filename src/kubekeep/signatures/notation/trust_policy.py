@@ -56,6 +56,11 @@ class SignatureVerification(msgspec.Struct, frozen=True, rename="camel", forbid_
             return self.override[validation] == "enforce"
         return validation in _ENFORCED[self.level]
 
+    @property
+    def skips_revocation(self) -> bool:
+        """True if the policy forbids requests about revocation."""
+        return self.override.get(SignatureValidation.REVOCATION) == "skip"
+
 
 class TrustPolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The rules for some repositories. trusted_identities: names of subjects, or "*" for every signer below the roots."""

@@ -1,7 +1,7 @@
 """Verification of notation signatures with trust stores and a trust policy.
 
-Revocation (OCSP, CRL) is never checked, because that needs the network; verified signatures state this. A signature of a
-signer that the policy does not trust is never verified, also at the level `audit`, which notation itself would only log.
+Revocation (OCSP, CRL) is checked only with sources for it, because that needs the network; otherwise verified signatures
+state that it was not checked. A signature of a signer that the policy does not trust is never verified, also at the level `audit`, which notation itself would only log.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from kubekeep.signatures.notation.envelope import (
 )
 from kubekeep.signatures.notation.jws import MEDIA_TYPE as JWS
 from kubekeep.signatures.notation.jws import decode_jws
+from kubekeep.signatures.notation.revocation import RevocationSources, check_revocation
 from kubekeep.signatures.notation.timestamp import TimestampRange, verify_timestamp
 from kubekeep.signatures.notation.trust_policy import SignatureValidation, TrustPolicy
 from kubekeep.signatures.notation.trust_store import StoreType, TrustStore
@@ -45,11 +46,15 @@ NOT_REVOKED = "revocation of the certificates was not checked, since that needs 
 
 
 class NotationTrust(msgspec.Struct, frozen=True):
-    """The trust policy for a repository, the trust stores, and the time of verification."""
+    """The trust policy for a repository, the trust stores, and the time of verification.
+
+    revocation: sources of the status of certificates; None to leave revocation out.
+    """
 
     policy: TrustPolicy
     store: TrustStore
     now: dt.datetime
+    revocation: RevocationSources | None = None
 
 
 def verify_envelope(
@@ -70,7 +75,7 @@ def verify_envelope(
     _check_target(artifact, target)
     _check_authenticity(envelope, chain, trust)
     notes: list[str] = []
-    time = ""
+    time: dt.datetime | None = None
     try:
         time = _check_time(envelope, chain, trust)
     except SignatureError as error:
@@ -79,13 +84,15 @@ def verify_envelope(
         _check_expiry(envelope, trust.now)
     except SignatureError as error:
         _apply_level(trust.policy, SignatureValidation.EXPIRY, error, notes)
-    if has_revocation_data(chain):
-        notes.append(NOT_REVOKED)
+    try:
+        notes += _check_revocation(chain, trust, time)
+    except SignatureError as error:
+        _apply_level(trust.policy, SignatureValidation.REVOCATION, error, notes)
     signer = Signer(
         key=_fingerprint(chain[0]),
         identity=chain[0].subject.rfc4514_string(),
         issuer=chain[0].issuer.rfc4514_string(),
-        time=time,
+        time=utc_text(time) if time else "",
     )
     annotations = tuple(sorted(artifact.annotations.items()))
     return VerifiedSignature(FORMAT, layout, target.digest, signer, annotations=annotations, notes=tuple(notes))
@@ -140,18 +147,32 @@ def _check_identity(name: x509.Name, policy: TrustPolicy) -> None:
         )
 
 
-def _check_time(envelope: NotationEnvelope, chain: Sequence[x509.Certificate], trust: NotationTrust) -> str:
-    """Check the validity of the certificates when the signature was made; return the proved time, or ""."""
+def _check_time(
+    envelope: NotationEnvelope, chain: Sequence[x509.Certificate], trust: NotationTrust
+) -> dt.datetime | None:
+    """Check the validity of the certificates when the signature was made; return the proved time, if there is one."""
     authentic = envelope.headers.authentic_time
     if envelope.headers.scheme == SIGNING_AUTHORITY and authentic is not None:
         check_validity(chain, authentic, authentic, "the signing time")
-        return utc_text(authentic)
+        return authentic
     period = _prove_time(envelope, chain, trust)
     if period is None:
         check_validity(chain, trust.now, trust.now, "the time of verification")
-        return ""
+        return None
     check_validity(chain, period.earliest, period.latest, "the time of the timestamp")
-    return utc_text(period.latest)
+    return period.latest
+
+
+def _check_revocation(
+    chain: Sequence[x509.Certificate], trust: NotationTrust, time: dt.datetime | None
+) -> tuple[str, ...]:
+    """Check that no certificate is revoked; return a note if this was left out."""
+    if trust.policy.signature_verification.skips_revocation:
+        return ()
+    if trust.revocation is None:
+        return (NOT_REVOKED,) if has_revocation_data(chain) else ()
+    check_revocation(chain, trust.revocation, trust.now, time)
+    return ()
 
 
 def _prove_time(

@@ -1,4 +1,4 @@
-"""Requests to the services of Sigstore: limits of size and time, no redirects.
+"""Requests to services for signatures, as those of Sigstore and of certificate authorities: limits, no redirects.
 
 Messages contain no token: a request's content never appears in them. Never interprets content.
 """
@@ -24,16 +24,16 @@ _LARGEST: Final = 1 << 20
 _LONGEST_MESSAGE: Final = 300
 
 
-class SigningServiceError(KubekeepError):
-    """A service of Sigstore cannot be reached, or refuses; the message names it."""
+class ServiceError(KubekeepError):
+    """A service cannot be reached, or refuses; the message names it."""
 
 
 class _ErrorReply(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-class SigningClient:
-    """Requests to the services of one signature."""
+class ServiceClient:
+    """Requests to services. Methods raise ServiceError. limit: largest response in bytes."""
 
     def __init__(self, authority_file: str = "") -> None:
         """Create the client; sends nothing yet. authority_file: PEM certificates for TLS. Raises RegistryError."""
@@ -52,19 +52,19 @@ class SigningClient:
     ) -> None:
         self._client.close()
 
-    def get(self, url: str, headers: dict[str, str]) -> bytes:
-        """Return the content at a URL. Raises SigningServiceError."""
-        return self._send("GET", url, b"", headers)
+    def get(self, url: str, headers: dict[str, str], limit: int = _LARGEST) -> bytes:
+        """Return the content at a URL."""
+        return self._send("GET", url, b"", headers, limit)
 
     def post(self, url: str, content: bytes, content_type: str, accept: str) -> bytes:
-        """Return the response to `content`. Raises SigningServiceError."""
-        return self._send("POST", url, content, {"Content-Type": content_type, "Accept": accept})
+        """Return the response to `content`."""
+        return self._send("POST", url, content, {"Content-Type": content_type, "Accept": accept}, _LARGEST)
 
     def post_json(self, url: str, document: Any) -> bytes:
-        """Return the response to a JSON document. Raises SigningServiceError."""
+        """Return the response to a JSON document."""
         return self.post(url, msgspec.json.encode(document), "application/json", "application/json")
 
-    def _send(self, method: str, url: str, content: bytes, headers: dict[str, str]) -> bytes:
+    def _send(self, method: str, url: str, content: bytes, headers: dict[str, str], limit: int) -> bytes:
         name = _show_url(url)
         deadline = time.monotonic() + _REPLY_SECONDS
         body = bytearray()
@@ -72,15 +72,15 @@ class SigningClient:
             with self._client.stream(method, url, content=content, headers=headers) as response:
                 for chunk in response.iter_raw():
                     body += chunk
-                    if len(body) > _LARGEST:
-                        raise SigningServiceError(f"{name}: the response has more than {_LARGEST:,} bytes")
+                    if len(body) > limit:
+                        raise ServiceError(f"{name}: the response has more than {limit:,} bytes")
                     if time.monotonic() > deadline:
-                        raise SigningServiceError(f"{name}: the server is too slow")
+                        raise ServiceError(f"{name}: the server is too slow")
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise SigningServiceError(f"{name} cannot be reached: {visible(str(error))}") from error
+            raise ServiceError(f"{name} cannot be reached: {visible(str(error))}") from error
         if not response.is_success:
             reason = _read_reason(bytes(body))
-            raise SigningServiceError(f"{name}: the server responded with {response.status_code}{reason}")
+            raise ServiceError(f"{name}: the server responded with {response.status_code}{reason}")
         return bytes(body)
 
 
