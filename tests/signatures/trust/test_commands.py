@@ -125,7 +125,7 @@ def test_failed_update_names_the_cause(tmp_path: Path, server: RepositoryServer)
     server.failing = "/timestamp.json"
     arguments = ("image", "trust", "update", "--url", server.url, "--root", "root.json")
     done = kubekeep(*arguments, folder=tmp_path, code=3)
-    assert done.stderr == f"failed: {server.url}: {server.url}/timestamp.json: the server responded with 500\n"
+    assert done.stderr == f"failed: {server.url}/timestamp.json: the server responded with 500\n"
     done = kubekeep("image", "trust", "update", "--root", "root.json", folder=tmp_path, code=2)
     assert "--root requires --url" in done.stderr
 

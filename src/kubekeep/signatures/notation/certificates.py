@@ -32,7 +32,8 @@ _CURVES: Final[dict[str, tuple[str, hashes.HashAlgorithm, int]]] = {
     "secp384r1": ("ES384", hashes.SHA384(), 48),
     "secp521r1": ("ES512", hashes.SHA512(), 66),
 }
-_ISSUER_HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+ISSUER_HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+"""Hash functions of signatures by authorities."""
 _FORBIDDEN_PURPOSES: Final = {
     ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: "anyExtendedKeyUsage",
     ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",
@@ -150,7 +151,7 @@ def _check_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> No
         raise SignatureError(
             f"{describe_certificate(certificate)} is a root, but not the last certificate of the chain"
         )
-    if not isinstance(certificate.signature_hash_algorithm, _ISSUER_HASHES):
+    if not isinstance(certificate.signature_hash_algorithm, ISSUER_HASHES):
         raise SignatureError(f"{describe_certificate(certificate)} is not signed with SHA-256, SHA-384 or SHA-512")
     try:
         certificate.verify_directly_issued_by(issuer)

@@ -16,10 +16,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kubekeep.model.text import utc_text, visible
 from kubekeep.signatures.errors import SignatureError
-from kubekeep.signatures.notation.certificates import PARSE_ERRORS, find_extension
+from kubekeep.signatures.notation.certificates import ISSUER_HASHES, PARSE_ERRORS, find_extension
 
-SIGNATURE_HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
-"""Hash functions of accepted signatures."""
 _SKEW: Final = dt.timedelta(minutes=5)
 """Accepted difference between the clocks of responder and verifier."""
 
@@ -96,7 +94,7 @@ def _is_responder(signer: x509.Certificate, issuer: x509.Certificate, now: dt.da
 
 def _is_signed(response: ocsp.OCSPResponse, signer: x509.Certificate) -> bool:
     algorithm = response.signature_hash_algorithm
-    if not isinstance(algorithm, SIGNATURE_HASHES):
+    if not isinstance(algorithm, ISSUER_HASHES):
         return False
     key = signer.public_key()
     try:

@@ -20,8 +20,8 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from kubekeep.model.text import utc_text, visible
 from kubekeep.signatures.errors import SignatureError, TrustError
-from kubekeep.signatures.notation.certificates import PARSE_ERRORS, describe_certificate, find_extension
-from kubekeep.signatures.notation.ocsp_response import SIGNATURE_HASHES, OcspAnswer, check_period, read_answer
+from kubekeep.signatures.notation.certificates import ISSUER_HASHES, PARSE_ERRORS, describe_certificate, find_extension
+from kubekeep.signatures.notation.ocsp_response import OcspAnswer, check_period, read_answer
 from kubekeep.signatures.service_client import ServiceClient, ServiceError
 
 LARGEST_LIST: Final = 32 << 20
@@ -132,7 +132,7 @@ def _read_list(
     if usage is None or not usage.value.crl_sign:
         raise RevocationError(f"{describe_certificate(issuer)} may not sign lists: keyUsage has no cRLSign")
     key: Any = issuer.public_key()
-    if not isinstance(revoked.signature_hash_algorithm, SIGNATURE_HASHES) or not revoked.is_signature_valid(key):
+    if not isinstance(revoked.signature_hash_algorithm, ISSUER_HASHES) or not revoked.is_signature_valid(key):
         raise RevocationError("its signature is not valid")
     check_period(revoked.last_update_utc, revoked.next_update_utc, now)
     # A critical extension may restrict the list to some certificates or reasons, or make it a delta.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from tuf.api.exceptions import DownloadError, DownloadHTTPError, ExpiredMetadataError, RepositoryError
+from tuf.api.exceptions import DownloadError, ExpiredMetadataError, RepositoryError
 from tuf.api.metadata import Metadata
 from tuf.ngclient.updater import Updater
 
@@ -64,7 +64,7 @@ def update_root(repository: RootRepository, before: RootState | None, now: dt.da
         try:
             _run_update(folder, url, first_root, fetcher)
         except (DownloadError, RepositoryError) as error:
-            raise TrustUpdateError(f"{visible(url)}: {_explain(error)}") from error
+            raise TrustUpdateError(_explain(url, error)) from error
         except OSError as error:
             raise TrustUpdateError(f"{visible(text)}: {error_reason(error)}") from error
         return _create_state(folder, url, now)
@@ -155,10 +155,11 @@ def _read_expiry(metadata: Metadata[Any]) -> dt.datetime:
     return expires if expires.tzinfo else expires.replace(tzinfo=dt.UTC)
 
 
-def _explain(error: Exception) -> str:
-    if isinstance(error, DownloadHTTPError):
-        return str(error)
-    if isinstance(error, ExpiredMetadataError):
-        return f"{error}: the repository, or a mirror of it, does not show its present state"
+def _explain(url: str, error: Exception) -> str:
+    """Return a message that names the file, if the request for it failed, else the repository."""
     text = visible(str(error))
-    return text if isinstance(error, DownloadError) else f"refused: {text}"
+    if isinstance(error, ExpiredMetadataError):
+        return f"{visible(url)}: {text}: the repository, or a mirror of it, does not show its present state"
+    if isinstance(error, DownloadError):
+        return text if text.startswith(visible(url)) else f"{visible(url)}: {text}"
+    return f"{visible(url)}: refused: {text}"
