@@ -24,7 +24,7 @@ from tests.signatures.trust.repository import TufRepository, run_repository
 KUBEKEEP = Path(sys.executable).parent / "kubekeep"
 Create = Callable[[], SignedRepository]
 pytestmark = pytest.mark.integration
-_SECRETS = ("SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
+_REMOVED = ("KUBEKEEP_TRUST", "SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 
 
 class Project:
@@ -37,7 +37,7 @@ class Project:
             instance.write_config(folder / f"config-{version}.json", version)
 
     def run(self, *arguments: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
-        inherited = {name: value for name, value in os.environ.items() if name not in _SECRETS}
+        inherited = {name: value for name, value in os.environ.items() if name not in _REMOVED}
         environment = inherited | {"HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder / "data")} | variables
         done = subprocess.run(
             [KUBEKEEP, "image", *arguments],

@@ -1,6 +1,6 @@
 module kubekeep.test/signatures/keyless/rekor-tiles
 
-go 1.26.8
+go 1.26.0
 
 tool github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix
 

@@ -1,6 +1,6 @@
 module kubekeep.test/signatures/keyless/tesseract
 
-go 1.26.8
+go 1.26.0
 
 tool github.com/transparency-dev/tesseract/cmd/tesseract/posix
 

@@ -1,6 +1,6 @@
 module kubekeep.test/signatures/keyless/trillian
 
-go 1.26.8
+go 1.26.0
 
 require (
 	github.com/google/trillian v1.8.0
