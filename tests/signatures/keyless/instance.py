@@ -29,6 +29,27 @@ from tests.oracles.program import NoGoError, build_program
 from tests.signatures.authority import PrivateSigstore, certificate_pem, encode, to_der, to_pem
 
 EMAIL = "dev@example.com"
+WORKFLOW = "example/app/.github/workflows/release.yml@refs/heads/main"
+_COMMIT = "0123456789abcdef0123456789abcdef01234567"
+JOB = {
+    "job_workflow_ref": WORKFLOW,
+    "workflow_ref": WORKFLOW,
+    "job_workflow_sha": _COMMIT,
+    "workflow_sha": _COMMIT,
+    "sha": _COMMIT,
+    "event_name": "push",
+    "repository": "example/app",
+    "repository_id": "1",
+    "repository_owner": "example",
+    "repository_owner_id": "2",
+    "repository_visibility": "public",
+    "workflow": "release",
+    "ref": "refs/heads/main",
+    "runner_environment": "github-hosted",
+    "run_id": "3",
+    "run_attempt": "1",
+}
+"""Claims of a job of GitHub Actions."""
 _FOLDER = Path(__file__).parent
 _SECONDS = 30
 _START = {"start": "2020-01-01T00:00:00Z"}
@@ -95,7 +116,7 @@ def write_key(path: Path, key: Any, password: bytes = b"") -> Path:
 
 
 class TokenIssuer:
-    """An issuer of OpenID Connect, with the endpoint of GitHub Actions for tokens."""
+    """An issuer of OpenID Connect, with the endpoint of GitHub Actions for tokens of JOB."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -144,7 +165,7 @@ def run_issuer() -> Iterator[TokenIssuer]:
             if url.path == "/actions":
                 issuer.secrets.append(self.headers["Authorization"])
                 (audience,) = urllib.parse.parse_qs(url.query)["audience"]
-                document: Any = {"value": issuer.issue(aud=audience)}
+                document: Any = {"value": issuer.issue(aud=audience, **JOB)}
             else:
                 document = documents[url.path]()
             content = json.dumps(document).encode()
@@ -179,8 +200,9 @@ def run_stamps(sigstore: PrivateSigstore) -> Iterator[str]:
 class SigstoreInstance:
     """Addresses of the services, and their keys as in a trusted root."""
 
-    def __init__(self, folder: Path, issuer: TokenIssuer, sigstore: PrivateSigstore) -> None:
-        self.folder, self.issuer, self.sigstore = folder, issuer, sigstore
+    def __init__(self, folder: Path, issuers: tuple[TokenIssuer, TokenIssuer], sigstore: PrivateSigstore) -> None:
+        self.folder, self.sigstore = folder, sigstore
+        self.issuer, self.actions = issuers
         self.fulcio = self.stamps = self.rekor = self.rekor_tiles = ""
         self.certificate_log: dict[str, Any] = {}
         self.logs: list[dict[str, Any]] = []
@@ -226,7 +248,8 @@ def run_instance(folder: Path) -> Iterator[SigstoreInstance]:
     """Run all services."""
     sigstore = PrivateSigstore(folder / "sigstore")
     with contextlib.ExitStack() as stack:
-        instance = SigstoreInstance(folder, stack.enter_context(run_issuer()), sigstore)
+        issuers = (stack.enter_context(run_issuer()), stack.enter_context(run_issuer()))
+        instance = SigstoreInstance(folder, issuers, sigstore)
         instance.stamps = stack.enter_context(run_stamps(sigstore))
         certificate_log = stack.enter_context(_run_certificate_log(instance))
         instance.fulcio = stack.enter_context(_run_fulcio(instance, certificate_log))
@@ -270,9 +293,9 @@ def _run_fulcio(instance: SigstoreInstance, certificate_log: str) -> Iterator[st
     folder, authority = instance.folder, instance.sigstore.authority
     key = write_key(folder / "fulcio.key", authority.key, b"secret")
     (folder / "fulcio.pem").write_bytes(certificate_pem(authority.intermediate) + certificate_pem(authority.root))
-    url = instance.issuer.url
-    settings = {"OIDCIssuers": {url: {"IssuerURL": url, "ClientID": AUDIENCE, "Type": "email"}}}
-    (folder / "fulcio.json").write_text(json.dumps(settings))
+    kinds = {instance.issuer.url: "email", instance.actions.url: "github-workflow"}
+    issuers = {url: {"IssuerURL": url, "ClientID": AUDIENCE, "Type": kind} for url, kind in kinds.items()}
+    (folder / "fulcio.json").write_text(json.dumps({"OIDCIssuers": issuers}))
     files = (folder / "fulcio.json", folder / "fulcio.pem", key)
     command: list[str | Path] = [build("fulcio"), *files, "secret", certificate_log, folder / "ct.pub"]
     with run(command, folder / "fulcio.log", prints_address=True) as process:

@@ -17,7 +17,7 @@ from sigstore.verify import Verifier
 from sigstore.verify.policy import Identity
 
 from kubekeep.registry.manifest import Descriptor
-from tests.signatures.keyless.instance import EMAIL, SigstoreInstance
+from tests.signatures.keyless.instance import EMAIL, WORKFLOW, SigstoreInstance
 from tests.signatures.registries import MANIFEST, SignedRepository, find_cosign
 from tests.signatures.trust.repository import TufRepository, run_repository
 
@@ -132,13 +132,17 @@ def test_annotations_and_attestations(project: Project, create_image: Create) ->
     project.verify(image, "--annotation", "team=red", code=1)
 
 
-def test_token_of_github_actions(project: Project, create_image: Create) -> None:
+def test_job_of_github_actions(project: Project, create_image: Create) -> None:
     image = create_image()
     secret = "secret-of-the-job"  # noqa: S105 - of this test
-    url = f"{project.instance.issuer.url}/actions?api-version=2.0"
+    actions = project.instance.actions
+    url = f"{actions.url}/actions?api-version=2.0"
     project.sign(image, SIGSTORE_ID_TOKEN="", ACTIONS_ID_TOKEN_REQUEST_URL=url, ACTIONS_ID_TOKEN_REQUEST_TOKEN=secret)
-    assert project.instance.issuer.secrets[-1] == f"Bearer {secret}"
-    assert project.verify(image)["isVerified"]
+    assert actions.secrets == [f"Bearer {secret}"]
+    signer = ("--identity", f"https://github.com/{WORKFLOW}", "--issuer", actions.url, "--trusted-root", "root.json")
+    claims = ("--claim", "source-repository=https://github.com/example/app", "--claim")
+    project.run("verify", image.reference, *signer, *claims, "source-ref=refs/heads/main")
+    project.run("verify", image.reference, *signer, *claims, "source-ref=refs/heads/other", code=1)
 
 
 def test_services_of_an_updated_root(project: Project, create_image: Create) -> None:
