@@ -12,6 +12,7 @@ import difflib
 import os
 import re
 import stat
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
@@ -31,6 +32,7 @@ NAMES: Final = ("kubekeep.yaml", ".kubekeep.yaml", "kubekeep.yml")
 """Names of the file; a folder may contain one of them."""
 
 _LIMITS: Final = Limits(bytes=1 << 20, depth=32, aliased=10_000, documents=2, nodes=100_000)
+_DOCUMENT_LIMITS: Final = Limits(bytes=1 << 20, depth=64, aliased=10_000, documents=1001, nodes=200_000)
 _REMOTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/:]+@[^/:]+:")
 _GIT_FOLDER: Final = ".git"
 _SHARED_MODE: Final = stat.S_IWOTH | stat.S_ISVTX
@@ -122,22 +124,63 @@ def read_configuration(path: str, *, is_explicit: bool) -> Configuration:
     """
     text = _read_text(path, is_explicit=is_explicit)
     lines = line_starts(text)
-    parsed = [document for document in parse_documents(text, lines, _LIMITS) if document is not None]
-    for problem in (
-        each for document in parsed for each in ([document] if isinstance(document, Problem) else document.problems)
-    ):
-        line = bisect_right(lines, problem.at)
-        position = Position(line, problem.at - lines[line - 1] + 1)
-        raise _make_error(path, problem.message.removesuffix(LAST_WINS), position)
+    parsed = list(_parse(path, text, lines, _LIMITS))
     if len(parsed) > 1:
         raise _make_error(path, "more than one document")
-    values = [document for document in parsed if isinstance(document, Document) and document.value is not None]
+    values = [document for document in parsed if document.value is not None]
     if not values:
         return Configuration(path, is_explicit, {})
     configuration = Configuration(path, is_explicit, values[0].value, values[0].source_map)
     if not isinstance(values[0].value, dict):
         raise configuration.create_error((), f"keys and values expected, found {describe_type(values[0].value)}")
     return configuration
+
+
+class ConfigurationDocument(msgspec.Struct, frozen=True):
+    """One document of a file with several, of any type."""
+
+    path: str
+    content: Any
+    source_map: SourceMap
+
+    def locate(self, at: Path) -> Position:
+        """Return the position of the value at a path, or of its nearest ancestor."""
+        return self.source_map.region(self.content, at).start
+
+    def format_location(self, at: Path) -> str:
+        """Return file, line and column of the value at a path."""
+        position = self.locate(at)
+        return f"{display_path(self.path)}:{position.line}:{position.column}"
+
+    def create_error(self, at: Path, message: str) -> ConfigurationError:
+        """Create an error about the value at a path, with its location."""
+        return _make_error(self.path, message, self.locate(at))
+
+
+def read_documents(path: str) -> tuple[ConfigurationDocument, ...]:
+    """Read a file with several documents, which users named. Raises ConfigurationError if one cannot be read."""
+    text = _read_text(path, is_explicit=True)
+    lines = line_starts(text)
+    documents = tuple(_parse(path, text, lines, _DOCUMENT_LIMITS))
+    if len(documents) >= _DOCUMENT_LIMITS.documents:
+        raise _make_error(path, f"more than {_DOCUMENT_LIMITS.documents - 1} documents")
+    return tuple(
+        ConfigurationDocument(path, each.value, each.source_map) for each in documents if each.value is not None
+    )
+
+
+def _parse(path: str, text: str, lines: array[int], limits: Limits) -> Iterator[Document]:
+    """Yield the documents that are not empty. Raises ConfigurationError for a problem in one."""
+    for document in parse_documents(text, lines, limits):
+        if document is None:
+            continue
+        problems = (document,) if isinstance(document, Problem) else document.problems
+        for problem in problems:
+            line = bisect_right(lines, problem.at)
+            position = Position(line, problem.at - lines[line - 1] + 1)
+            raise _make_error(path, problem.message.removesuffix(LAST_WINS), position)
+        if isinstance(document, Document):
+            yield document
 
 
 def describe_type(value: Any) -> str:

@@ -9,7 +9,7 @@ import base64
 import binascii
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -122,20 +122,28 @@ def create_signature(key: PrivateKey, data: bytes, *, is_legacy: bool = False) -
             return key.sign(data)
 
 
-def is_valid(key: PublicKey, signature: bytes, data: bytes, *, is_digest: bool = False) -> bool:
+def is_valid(key: PublicKey, signature: bytes, data: bytes, *, is_digest: bool = False, algorithm: str = "") -> bool:
     """Return True if `signature` of `data` is valid. is_digest: `data` is the SHA-256 digest of the message.
+
+    algorithm: the name of the only accepted hash function, as "sha256".
 
     RSA with PKCS #1 v1.5 and PSS, and each SHA-2 function that key services offer, are accepted. Ed25519 needs the message.
     """
-    return any(_is_accepted(verify) for verify in _list_attempts(key, signature, data, is_digest=is_digest))
+    functions = tuple(function for function in _HASHES if algorithm in ("", function.name))
+    return any(_is_accepted(verify) for verify in _list_attempts(key, signature, data, functions, is_digest=is_digest))
 
 
-def _list_attempts(key: PublicKey, signature: bytes, data: bytes, *, is_digest: bool) -> Iterator[Callable[[], None]]:
+def _list_attempts(
+    key: PublicKey, signature: bytes, data: bytes, functions: Sequence[hashes.HashAlgorithm], *, is_digest: bool
+) -> Iterator[Callable[[], None]]:
     if isinstance(key, ed25519.Ed25519PublicKey):
         if not is_digest:
             yield functools.partial(key.verify, signature, data)
         return
-    for function in _HASHES[:1] if is_digest else _HASHES:
+    for function in functions:
+        # Bundles state a digest by SHA-256.
+        if is_digest and function.name != "sha256":
+            continue
         algorithm = Prehashed(function) if is_digest else function
         if isinstance(key, ec.EllipticCurvePublicKey):
             yield functools.partial(key.verify, signature, data, ec.ECDSA(algorithm))

@@ -33,6 +33,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
     keys: public keys of the library `cryptography`. root: for certificates, logs and timestamps; None for the default one:
     the updated root of this user, else the built-in root. annotations: that a signature must cover, with these values.
+    hash_algorithm: of signatures with keys, as "sha256"; empty for all supported ones.
     """
 
     keys: tuple[Any, ...] = ()
@@ -40,6 +41,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     root: TrustedRoot | None = None
     log: LogPolicy = LogPolicy.DEFAULT
     annotations: tuple[tuple[str, str], ...] = ()
+    hash_algorithm: str = ""
 
     def check(self) -> None:
         """Raise TrustError if no signer is trusted, or if an identity is not valid."""

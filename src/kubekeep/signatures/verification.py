@@ -27,7 +27,7 @@ class VerifiedSignature(msgspec.Struct, frozen=True, omit_defaults=True):
     format: "cosign", "sigstore-bundle" or "notation". layout: the place in the registry, as "referrers", "referrers-tag",
     "legacy-tag". predicate_type and predicate: of an attestation (in-toto statement), the predicate as JSON; empty for
     a signature. annotations: that the signature covers. place: digest or tag of the signature in the registry.
-    notes: what was not checked, or accepted by a policy.
+    notes: what was not checked, or accepted by a policy. statement: the in-toto statement with the predicate.
     """
 
     format: str
@@ -39,6 +39,7 @@ class VerifiedSignature(msgspec.Struct, frozen=True, omit_defaults=True):
     annotations: tuple[tuple[str, str], ...] = ()
     place: str = ""
     notes: tuple[str, ...] = ()
+    statement: bytes = b""
 
 
 class SignatureProblem(msgspec.Struct, frozen=True):

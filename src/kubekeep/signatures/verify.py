@@ -25,6 +25,7 @@ class _SignedContent(msgspec.Struct, frozen=True):
     predicate_type: str = ""
     predicate: bytes = b""
     annotations: tuple[tuple[str, str], ...] = ()
+    statement: bytes = b""
 
 
 def verify_signatures(
@@ -77,6 +78,7 @@ def _verify(stored: StoredSignature, digests: tuple[str, ...], trust: Trust) -> 
         predicate=content.predicate,
         annotations=content.annotations,
         place=stored.place,
+        statement=content.statement,
     )
 
 
@@ -87,7 +89,9 @@ def read_signed_content(signed: SignedObject, digest: str) -> _SignedContent:
         annotations = _read_annotations(statement.get_subject(digest).annotations)
         if statement.predicate_type == SIGNATURE_PREDICATE:
             return _SignedContent(annotations=annotations)
-        return _SignedContent(statement.predicate_type, bytes(statement.predicate), annotations)
+        return _SignedContent(
+            statement.predicate_type, bytes(statement.predicate), annotations, signed.envelope.payload
+        )
     if signed.message is None:
         if f"sha256:{signed.digest.hex()}" != digest:
             raise SignatureError("the signature is about another digest")

@@ -16,31 +16,23 @@ from kubekeep.images.configuration import decode_configuration
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.images.options import ImageIdentity
 from kubekeep.model.text import visible
-from kubekeep.registry.errors import KeyFileError
-from kubekeep.registry.keys import load_public_key
 from kubekeep.registry.reference import ArtifactReference, parse_image_name
 from kubekeep.signatures.errors import TrustError
 from kubekeep.signatures.notation.image import verify_notation
 from kubekeep.signatures.notation.revocation import RevocationSources, load_list
-from kubekeep.signatures.notation.trust_policy import (
-    SignatureVerification,
-    TrustPolicy,
-    check_policy,
-    load_trust_policy,
-)
+from kubekeep.signatures.notation.trust_policy import load_trust_policy
 from kubekeep.signatures.notation.trust_store import TrustStore
 from kubekeep.signatures.notation.verify import NotationTrust
 from kubekeep.signatures.policy.evaluate import ImagePolicyEvaluator, ImagePolicyResult
 from kubekeep.signatures.policy.policy import PolicySigner
 from kubekeep.signatures.service_client import ServiceClient
-from kubekeep.signatures.sigstore.certificates import CertificateIdentity
-from kubekeep.signatures.sigstore.root_state import load_default_root
-from kubekeep.signatures.sigstore.trusted_root import read_trusted_root
 from kubekeep.signatures.trust import Trust
 from kubekeep.signatures.verification import SignatureProblem, SignatureReport, VerifiedSignature
 from kubekeep.signatures.verify import verify_signatures
 from kubekeep.usecases.image_signatures import FetchedSignatures, SignatureAccess, fetch_signatures
 from kubekeep.usecases.policy_conditions import ImagePolicyFile, PolicyConditions
+from kubekeep.usecases.policy_languages import ImportedLanguages
+from kubekeep.usecases.policy_signers import create_trust, select_signatures
 
 _REGISTRY: Final = "docker://"
 _REFERENCE: Final = re.compile(r"docker://\S+: ")
@@ -53,8 +45,13 @@ class ImagePolicyVerifier:
     def __init__(self, file: ImagePolicyFile, access: SignatureAccess, now: dt.datetime) -> None:
         """Read the files that the policy names. Raises ConfigurationError and TrustError."""
         self._access = access
-        self._signers = {name: _create_trust(file, name, signer, now) for name, signer in file.policy.signers.items()}
-        self._evaluator = ImagePolicyEvaluator(file.policy, PolicyConditions(file).explain_failure, now)
+        self._signers = {
+            name: TrustedSigner(signer, create_trust(file, name, signer, now))
+            for name, signer in file.policy.signers.items()
+        }
+        self._evaluator = ImagePolicyEvaluator(
+            file.policy, PolicyConditions(file).explain_failure, now, ImportedLanguages()
+        )
 
     def verify(self, reference: str) -> ImagePolicyResult:
         """Return the result for the name of an image in a registry. Raises ImageAccessError for an invalid name."""
@@ -62,7 +59,8 @@ class ImagePolicyVerifier:
             name = parse_image_name(reference.removeprefix(_REGISTRY))
         except ValueError as error:
             raise ImageAccessError(visible(str(error))) from error
-        return self._evaluate(name, _PolicyImage(name, self._access, self._signers))
+        text = reference.removeprefix(_REGISTRY)
+        return self._evaluate(name, _PolicyImage(name, self._access, self._signers), text)
 
     def verify_identity(self, identity: ImageIdentity) -> ImagePolicyResult:
         """Return the result for an image that was read already. Raises ImageAccessError for one outside of a registry."""
@@ -70,11 +68,19 @@ class ImagePolicyVerifier:
             name = parse_image_name(identity.reference.removeprefix(_REGISTRY))
         except ValueError as error:
             raise ImageAccessError("signatures are kept in registries") from error
-        return self._evaluate(name, _PolicyImage(name, self._access, self._signers, identity))
+        text = identity.reference.removeprefix(_REGISTRY)
+        return self._evaluate(name, _PolicyImage(name, self._access, self._signers, identity), text)
 
-    def _evaluate(self, name: ArtifactReference, image: _PolicyImage) -> ImagePolicyResult:
-        result = self._evaluator.evaluate(name, image.verify, image.find_created)
+    def _evaluate(self, name: ArtifactReference, image: _PolicyImage, text: str) -> ImagePolicyResult:
+        result = self._evaluator.evaluate(name, image.verify, image.find_created, text)
         return msgspec.structs.replace(result, digest=image.digest)
+
+
+class TrustedSigner(msgspec.Struct, frozen=True):
+    """A signer of a policy, and the trust in it."""
+
+    signer: PolicySigner
+    trust: Trust | NotationTrust
 
 
 class _PolicyImage:
@@ -84,14 +90,14 @@ class _PolicyImage:
         self,
         name: ArtifactReference,
         access: SignatureAccess,
-        signers: dict[str, Trust | NotationTrust],
+        signers: dict[str, TrustedSigner],
         identity: ImageIdentity | None = None,
     ) -> None:
         self._name = name
         self._access = access
         self._signers = signers
         self._identity = identity
-        self._fetched: FetchedSignatures | None = None
+        self._fetched: dict[str, FetchedSignatures] = {}
         self._failure: ImageAccessError | None = None
 
     @property
@@ -103,7 +109,9 @@ class _PolicyImage:
         return self._read_identity().created
 
     def verify(self, signer: str) -> SignatureReport:
-        return verify_signer(self._fetch(), self._signers[signer])
+        trusted = self._signers[signer]
+        fetched = self._fetch(trusted.signer.repository)
+        return select_signatures(verify_signer(fetched, trusted.trust), trusted.signer, fetched, self.digest)
 
     def _read_identity(self) -> ImageIdentity:
         if self._identity is None:
@@ -121,11 +129,13 @@ class _PolicyImage:
             self._failure = ImageAccessError(_REFERENCE.sub("", str(error), count=1))
             raise self._failure from error
 
-    def _fetch(self) -> FetchedSignatures:
-        if self._fetched is None:
+    def _fetch(self, repository: str) -> FetchedSignatures:
+        """Return the signatures in a repository, "" for that of the options or of the image itself."""
+        if repository not in self._fetched:
             identity = self._read_identity()
-            self._fetched = self._try(lambda: fetch_identity_signatures(self._name, identity, self._access))
-        return self._fetched
+            access = msgspec.structs.replace(self._access, repository=repository) if repository else self._access
+            self._fetched[repository] = self._try(lambda: fetch_identity_signatures(self._name, identity, access))
+        return self._fetched[repository]
 
     def _open(self) -> ImageIdentity:
         reference = f"{_REGISTRY}{str(self._name).removeprefix('oci://')}"
@@ -187,44 +197,3 @@ def verify_with_trust_policy(
     with ServiceClient() as client:
         sources = RevocationSources(lists, client)
         return verify_signer(fetched, NotationTrust(policy, TrustStore(folder), now, sources))
-
-
-def _create_trust(file: ImagePolicyFile, name: str, signer: PolicySigner, now: dt.datetime) -> Trust | NotationTrust:
-    """Return the trust in a signer. Raises ConfigurationError and TrustError."""
-    match signer.kind:
-        case "key":
-            try:
-                key = load_public_key(file.read_file(signer.key, ("signers", name, "key")))
-            except KeyFileError as error:
-                raise file.configuration.create_error(("signers", name, "key"), f"{signer.key}: {error}") from error
-            return Trust(keys=(key,), root=load_default_root())
-        case "notation":
-            return _create_notation_trust(file, name, signer, now)
-    if signer.trusted_root:
-        content = file.read_file(signer.trusted_root, ("signers", name, "trustedRoot"))
-        root = read_trusted_root(content, visible(signer.trusted_root))
-    else:
-        # Read now: a root that cannot be used is an error of the settings, not of an image.
-        root = load_default_root()
-    identity = CertificateIdentity(
-        identity=signer.identity,
-        issuer=signer.issuer,
-        identity_pattern=signer.identity_regexp,
-        issuer_pattern=signer.issuer_regexp,
-    )
-    trust = Trust(identities=(identity,), root=root)
-    trust.check()
-    return trust
-
-
-def _create_notation_trust(file: ImagePolicyFile, name: str, signer: PolicySigner, now: dt.datetime) -> NotationTrust:
-    subjects = tuple(f"x509.subject:{subject}" for subject in signer.subjects)
-    policy = TrustPolicy(name, ("*",), SignatureVerification("strict"), signer.stores, subjects or ("*",))
-    try:
-        check_policy(policy)
-    except ValueError as error:
-        raise file.configuration.create_error(("signers", name), str(error)) from error
-    store = TrustStore(file.resolve_path(signer.trust_store, ("signers", name, "trustStore")))
-    for kind, store_name in policy.iterate_stores():
-        store.load(kind, store_name)
-    return NotationTrust(policy, store, now)

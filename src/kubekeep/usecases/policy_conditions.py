@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from kubekeep.config.file import Configuration, read_configuration
+from kubekeep.config.file import Configuration, ConfigurationDocument, read_configuration, read_documents
 from kubekeep.engine.cel.program import CelEnvironment, CelProgram, CompileError
 from kubekeep.engine.cel.types import BOOL, DYN
 from kubekeep.engine.cel.values import BudgetError, CelError
@@ -20,6 +21,8 @@ from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Path as DocumentPath
 from kubekeep.model.paths import error_reason
 from kubekeep.model.text import visible
+from kubekeep.signatures.policy.imported.convert import convert_policies
+from kubekeep.signatures.policy.imported.documents import is_imported
 from kubekeep.signatures.policy.policy import ImagePolicy, InvalidPolicyError, PredicateCondition, parse_policy
 from kubekeep.signatures.verification import VerifiedSignature
 from kubekeep.sources.manifests.read import open_file
@@ -35,10 +38,11 @@ class ConditionError(KubekeepError):
 
 
 class ImagePolicyFile(msgspec.Struct, frozen=True):
-    """A policy with the file that contains it."""
+    """A policy with the file that contains it. notes: parts of an imported policy that do not affect images."""
 
     policy: ImagePolicy
     configuration: Configuration
+    notes: tuple[str, ...] = ()
 
     def read_file(self, name: str, at: DocumentPath, limit: int = _LARGEST_FILE) -> bytes:
         """Return the content of a file that the policy names, relative to its folder. Raises ConfigurationError."""
@@ -57,13 +61,32 @@ class ImagePolicyFile(msgspec.Struct, frozen=True):
 
 
 def load_image_policy(path: str) -> ImagePolicyFile:
-    """Return the policy in a file. Raises ConfigurationError with file, line and column."""
+    """Return the policy in a file: an image policy, or policies of the policy-controller or Kyverno, by their kind.
+
+    Raises ConfigurationError with file, line and column.
+    """
+    documents = read_documents(path)
+    if any(is_imported(document.content) for document in documents):
+        return _convert(documents)
     configuration = read_configuration(path, is_explicit=True)
     try:
         policy = parse_policy(configuration.values)
     except InvalidPolicyError as error:
         raise configuration.create_error(error.path, str(error)) from error
     return ImagePolicyFile(policy, configuration)
+
+
+def _convert(documents: Sequence[ConfigurationDocument]) -> ImagePolicyFile:
+    """Return the image policy for imported policies. Raises ConfigurationError."""
+
+    def locate(number: int, at: DocumentPath) -> str:
+        return documents[number].format_location(at)
+
+    try:
+        imported = convert_policies(((number, each.content) for number, each in enumerate(documents)), locate)
+    except InvalidPolicyError as error:
+        raise documents[error.number].create_error(error.path, str(error)) from error
+    return ImagePolicyFile(imported.policy, Configuration(documents[0].path, True, {}), imported.notes)
 
 
 class PolicyConditions:
@@ -124,10 +147,15 @@ class PolicyConditions:
         return any(row.get("allow") is True for row in rows)
 
 
+def check_size(predicate: bytes) -> None:
+    """Raise ConditionError for a predicate above the limit."""
+    if len(predicate) > _LARGEST_PREDICATE:
+        raise ConditionError(f"a predicate has {len(predicate):,} bytes; the limit is {_LARGEST_PREDICATE:,}")
+
+
 def _build_input(signature: VerifiedSignature) -> dict[str, Any]:
     """Return the values that conditions read: the predicate and the facts of the signature. Raises ConditionError."""
-    if len(signature.predicate) > _LARGEST_PREDICATE:
-        raise ConditionError(f"a predicate has {len(signature.predicate):,} bytes; the limit is {_LARGEST_PREDICATE:,}")
+    check_size(signature.predicate)
     try:
         predicate = msgspec.json.decode(signature.predicate)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

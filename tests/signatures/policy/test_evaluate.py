@@ -16,6 +16,7 @@ from kubekeep.registry.reference import parse_image_name
 from kubekeep.signatures.policy.evaluate import ImagePolicyEvaluator, ImagePolicyResult, RequirementResult
 from kubekeep.signatures.policy.policy import InvalidPolicyError, PredicateCondition, parse_policy
 from kubekeep.signatures.verification import SignatureProblem, SignatureReport, Signer, VerifiedSignature
+from kubekeep.usecases.policy_languages import ImportedLanguages
 
 NOW = dt.datetime(2026, 11, 29, tzinfo=dt.UTC)
 DIGEST = "sha256:" + "ab" * 32
@@ -59,7 +60,7 @@ def evaluate(
             "" if msgspec.json.decode(signature.predicate).get("ok") == condition.cel else "the condition does not hold"
         )
 
-    return ImagePolicyEvaluator(parse_policy(policy), explain, NOW).evaluate(
+    return ImagePolicyEvaluator(parse_policy(policy), explain, NOW, ImportedLanguages()).evaluate(
         parse_image_name(name), verify, lambda: created
     )
 

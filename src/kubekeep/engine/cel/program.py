@@ -101,15 +101,19 @@ def run_code(code: Code, run: Activation) -> Any:
 class CelEnvironment:
     """The variables of expressions with their types, and the fields of object types."""
 
-    def __init__(self, variables: Mapping[str, CelType], objects: ObjectTypes) -> None:
+    def __init__(
+        self, variables: Mapping[str, CelType], objects: ObjectTypes, functions: FunctionRegistry = KUBERNETES
+    ) -> None:
+        """functions: those of Kubernetes, with others of the caller."""
         self._variables = dict(variables)
         self._objects = objects
+        self._functions = functions
 
     def compile(self, text: str, expected: CelType | None = None) -> CelProgram:
         """Compile an expression of type `expected` (None for any). Raises CompileError."""
         try:
             node = parse(text)
-            checked = check(node, self._variables, self._objects, KUBERNETES)
+            checked = check(node, self._variables, self._objects, self._functions)
         except RecursionError:
             raise CompileError("nested too deeply") from None
         except (CelSyntaxError, CheckError) as error:
@@ -120,4 +124,4 @@ class CelEnvironment:
         result_type = checked.get_type(node)
         if expected is not None and result_type != expected:
             raise CompileError(f"must evaluate to {format_type(expected)} but got {format_type(result_type)}")
-        return CelProgram(text, node, result_type, compile_node(node, checked, KUBERNETES), checked)
+        return CelProgram(text, node, result_type, compile_node(node, checked, self._functions), checked)

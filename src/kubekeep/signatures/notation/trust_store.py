@@ -40,6 +40,22 @@ class TrustStore:
         return self._stores[key]
 
 
+class CertificateStore(TrustStore):
+    """One store, `ca:imported`, with certificates that a policy contains."""
+
+    NAME: Final = "ca:imported"
+
+    def __init__(self, certificates: tuple[x509.Certificate, ...]) -> None:
+        self._stores = {("ca", "imported"): certificates}
+
+    def load(self, kind: StoreType, name: str) -> tuple[x509.Certificate, ...]:
+        """Return the certificates. Raises TrustError for another store."""
+        try:
+            return self._stores[kind, name]
+        except KeyError:
+            raise TrustError(f"trust store {visible(kind)}:{visible(name)}: not in the policy") from None
+
+
 def is_store_name(name: str) -> bool:
     """Return True for the name of a store, which is the name of a folder."""
     return _NAME.fullmatch(name) is not None and name not in (".", "..")

@@ -17,6 +17,8 @@ from kubekeep.model.text import visible
 from kubekeep.registry.errors import RejectedArtifactError
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.signatures.errors import SignatureError
+from kubekeep.signatures.policy.combined import CoveringRule, PolicyLanguages, evaluate_rule, find_rules
+from kubekeep.signatures.policy.globs import WrittenReference
 from kubekeep.signatures.policy.patterns import parse_pattern
 from kubekeep.signatures.policy.policy import AttestationRequirement, ImagePolicy, ImageRule, PredicateCondition
 from kubekeep.signatures.policy.predicate_time import find_time
@@ -68,10 +70,13 @@ ExplainCondition = Callable[[PredicateCondition, VerifiedSignature], str]
 class ImagePolicyEvaluator:
     """Evaluates one policy on images."""
 
-    def __init__(self, policy: ImagePolicy, explain_condition: ExplainCondition, now: dt.datetime) -> None:
+    def __init__(
+        self, policy: ImagePolicy, explain_condition: ExplainCondition, now: dt.datetime, languages: PolicyLanguages
+    ) -> None:
         self._policy = policy
         self._explain_condition = explain_condition
         self._now = now
+        self._languages = languages
 
     def find_rule(self, name: ArtifactReference) -> tuple[str, ImageRule] | None:
         """Return the pattern and rule that cover an image most specifically; the first in the file if two are equal."""
@@ -83,11 +88,21 @@ class ImagePolicyEvaluator:
                     best = (text, rule)
         return best
 
-    def evaluate(self, name: ArtifactReference, verify: Verify, find_created: FindCreated) -> ImagePolicyResult:
-        """Return the result for an image; name: its reference as written, with registry and repository."""
+    def evaluate(
+        self, name: ArtifactReference, verify: Verify, find_created: FindCreated, text: str = ""
+    ) -> ImagePolicyResult:
+        """Return the result for an image; name: its reference, with registry and repository; text: as users wrote it."""
         shown = str(name).removeprefix("oci://")
         results = list(self._check_registry(name))
         match = self.find_rule(name)
+        reference = WrittenReference(name, text or shown)
+        combined = find_rules(self._policy.combined_rules, reference, self._languages)
+        for covering in combined:
+            outcome = evaluate_rule(covering, reference, verify, self._languages)
+            results.append(RequirementResult(covering.rule.name, outcome.status, outcome.reason))
+        if match is None and combined:
+            results += self._check_conditional(combined)
+            return ImagePolicyResult(shown, ", ".join(covering.rule.name for covering in combined), tuple(results))
         if match is None:
             is_allowed = self._policy.unmatched == "allow"
             reason = f"no rule covers the image; unmatched images are {'allowed' if is_allowed else 'denied'}"
@@ -101,6 +116,12 @@ class ImagePolicyEvaluator:
         else:
             results += self._check_requirements(rule, name, verify, find_created)
         return ImagePolicyResult(shown, pattern, tuple(results))
+
+    def _check_conditional(self, combined: list[CoveringRule]) -> Iterator[RequirementResult]:
+        """Yield a result if it is not known that a rule applies, and images without one are denied."""
+        if self._policy.unmatched == "deny" and all(covering.condition for covering in combined):
+            reason = f"it is not known if a rule applies, and other images are denied: {combined[0].condition}"
+            yield RequirementResult("rule", Status.NOT_EVALUATED, reason)
 
     def _check_registry(self, name: ArtifactReference) -> Iterator[RequirementResult]:
         allowed, forbidden = self._policy.allowed_registries, self._policy.forbidden_registries

@@ -9,7 +9,9 @@ import msgspec
 
 from kubekeep.model.location import Path
 from kubekeep.signatures.errors import TrustError
+from kubekeep.signatures.policy.globs import compile_glob
 from kubekeep.signatures.policy.patterns import parse_pattern
+from kubekeep.signatures.policy.requirements import CombinedRule
 from kubekeep.signatures.predicates import resolve_predicate_type
 
 KIND: Final = "ImagePolicy"
@@ -22,11 +24,21 @@ Patterns = Annotated[tuple[str, ...], msgspec.Meta(max_length=10_000)]
 
 
 class InvalidPolicyError(ValueError):
-    """An invalid part of a policy. path: its position in the document."""
+    """An invalid part of a policy. path: its position in the document; number: of the document in the file, from 0."""
 
-    def __init__(self, message: str, path: Path = ()) -> None:
+    def __init__(self, message: str, path: Path = (), number: int = 0) -> None:
         super().__init__(message)
         self.path = path
+        self.number = number
+
+
+class SignerIdentity(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """One of several identities of a signer, with its issuer; both exact, or as regular expressions of the whole text."""
+
+    identity: str = ""
+    identity_regexp: str = ""
+    issuer: str = ""
+    issuer_regexp: str = ""
 
 
 class PolicySigner(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
@@ -35,9 +47,24 @@ class PolicySigner(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_f
     key: file with a public key in PEM. identity and issuer, or their regular expressions: of certificates of Sigstore.
     trustedRoot: file of a private instance of Sigstore. trustStore: folder of notation; stores: names in it, as `ca:vendor`;
     subjects: distinguished names of signers; none for every signer below the roots. Paths are relative to the policy file.
+
+    The other fields are for imported policies. keyData: the key itself. identities: several, one of which is enough. trustedRootData: the content of a trusted root.
+    certificates: roots of notation in PEM. log: use of transparency logs. hashAlgorithm: of signatures with keys.
+    format: accepted signatures; "detect" accepts bundles if the image has one, else those of tags. repository: with the
+    signatures. ignoreCertificateLogs: certificates need no timestamp of a certificate log.
     """
 
     key: str = ""
+    key_data: str = ""
+    trusted_root_data: str = ""
+    certificates: str = ""
+    identities: tuple[SignerIdentity, ...] = ()
+    log: Literal["default", "required", "ignored"] = "default"
+    hash_algorithm: Literal["", "sha256", "sha384", "sha512"] = ""
+    format: Literal["any", "legacy-tag", "cosign", "bundle", "detect"] = "any"
+    repository: str = ""
+    annotations: dict[str, str] = {}
+    ignore_certificate_logs: bool = False
     identity: str = ""
     identity_regexp: str = ""
     issuer: str = ""
@@ -51,9 +78,9 @@ class PolicySigner(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_f
     def kind(self) -> Literal["key", "keyless", "notation", ""]:
         """The kind of signer; empty if the fields are of none or several."""
         kinds: dict[Literal["key", "keyless", "notation"], bool] = {
-            "key": bool(self.key),
-            "keyless": any((self.identity, self.identity_regexp, self.issuer, self.issuer_regexp)),
-            "notation": any((self.trust_store, self.stores, self.subjects)),
+            "key": bool(self.key or self.key_data),
+            "keyless": any((self.identity, self.identity_regexp, self.issuer, self.issuer_regexp, self.identities)),
+            "notation": any((self.trust_store, self.stores, self.subjects, self.certificates)),
         }
         selected = [kind for kind, is_set in kinds.items() if is_set]
         return selected[0] if len(selected) == 1 else ""
@@ -61,17 +88,34 @@ class PolicySigner(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_f
     def find_flaw(self) -> str:
         """Return the reason why the signer cannot be used, or ""."""
         match self.kind:
-            case "":
-                return "use either key, or identity with issuer, or trustStore with stores"
-            case "key" if self.trusted_root:
-                return "trustedRoot is for identities; remove it"
-            case "keyless" if bool(self.identity) == bool(self.identity_regexp):
-                return "use exactly one of identity and identityRegexp"
-            case "keyless" if bool(self.issuer) == bool(self.issuer_regexp):
-                return "use exactly one of issuer and issuerRegexp"
-            case "notation" if not self.trust_store or not self.stores or self.trusted_root:
-                return "a signer of notation has trustStore (a folder), stores (as ca:NAME) and no trustedRoot"
-        return ""
+            case "key":
+                flaws = {
+                    "use either key or keyData": bool(self.key and self.key_data),
+                    "trustedRoot is for identities; remove it": bool(self.trusted_root),
+                }
+            case "keyless":
+                flaws = self._list_identity_flaws()
+            case "notation":
+                is_folder = bool(self.trust_store and self.stores)
+                flaws = {
+                    "a signer of notation has trustStore (a folder), stores (as ca:NAME) and no trustedRoot": bool(
+                        self.trusted_root
+                    )
+                    or not (is_folder or self.certificates),
+                    "certificates cannot be used with trustStore": bool(self.certificates and self.trust_store),
+                }
+            case _:
+                flaws = {"use either key, or identity with issuer, or trustStore with stores": True}
+        return next((text for text, is_flawed in flaws.items() if is_flawed), "")
+
+    def _list_identity_flaws(self) -> dict[str, bool]:
+        single = (self.identity, self.identity_regexp, self.issuer, self.issuer_regexp)
+        if self.identities:
+            return {"use either identities, or identity with issuer": any(single)}
+        return {
+            "use exactly one of identity and identityRegexp": bool(self.identity) == bool(self.identity_regexp),
+            "use exactly one of issuer and issuerRegexp": bool(self.issuer) == bool(self.issuer_regexp),
+        }
 
 
 class PredicateCondition(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
@@ -123,7 +167,8 @@ class ImagePolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     """A policy file.
 
     unmatched: the decision on images that no rule covers. allowedRegistries and forbiddenRegistries: patterns for all
-    images, before any rule; no allowed ones permit all. signers: by name.
+    images, before any rule; no allowed ones permit all. signers: by name. combinedRules: all that cover an image must hold,
+    beside the rule for it.
     """
 
     api_version: Literal["image.kubekeep.io/v1"]
@@ -133,6 +178,7 @@ class ImagePolicy(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     forbidden_registries: Patterns = ()
     signers: dict[str, PolicySigner] = {}
     rules: Annotated[tuple[ImageRule, ...], msgspec.Meta(max_length=10_000)] = ()
+    combined_rules: Annotated[tuple[CombinedRule, ...], msgspec.Meta(max_length=10_000)] = ()
     metadata: dict[str, Any] = {}
 
 
@@ -141,7 +187,7 @@ def parse_policy(document: Any) -> ImagePolicy:
     try:
         policy = msgspec.convert(document, ImagePolicy)
     except msgspec.ValidationError as error:
-        raise _locate(str(error), document) from error
+        raise locate_error(str(error), document) from error
     for name, signer in policy.signers.items():
         flaw = signer.find_flaw()
         if flaw:
@@ -159,7 +205,21 @@ def parse_policy(document: Any) -> ImagePolicy:
             if pattern in seen:
                 raise InvalidPolicyError(f"two rules have the pattern {pattern}", (*at, "images", position))
             seen.add(pattern)
+    for number, combined in enumerate(policy.combined_rules):
+        _check_combined(combined, policy, ("combinedRules", number))
     return policy
+
+
+def _check_combined(rule: CombinedRule, policy: ImagePolicy, at: Path) -> None:
+    flaw = rule.require.find_flaw(frozenset(policy.signers))
+    if flaw:
+        raise InvalidPolicyError(flaw, (*at, "require"))
+    for field, globs in (("images", rule.images), ("skipped", rule.skipped)):
+        for position, glob in enumerate(globs):
+            try:
+                compile_glob(rule.syntax, glob)
+            except ValueError as error:
+                raise InvalidPolicyError(str(error), (*at, field, position)) from error
 
 
 def _check_rule(rule: ImageRule, policy: ImagePolicy, at: Path) -> None:
@@ -203,7 +263,7 @@ def _check_patterns(patterns: tuple[str, ...], at: Path) -> None:
             raise InvalidPolicyError(str(error), (*at, position)) from error
 
 
-def _locate(message: str, document: Any) -> InvalidPolicyError:
+def locate_error(message: str, document: Any) -> InvalidPolicyError:
     """Return an error with the path that msgspec appends to its message, as ` - at `$.rules[0].images``."""
     match = _AT.search(message)
     if match is None:

@@ -26,7 +26,7 @@ from kubekeep.signatures.verification import Signer
 def verify_signer(signed: SignedObject, trust: Trust) -> Signer:
     """Return the trusted signer. Raises SignatureError with the reason if there is none."""
     for key in trust.keys:
-        if _is_signed(signed, key):
+        if _is_signed(signed, key, trust.hash_algorithm):
             return _verify_with_key(signed, key, trust)
     if not signed.certificates:
         expected = "another key" if trust.keys else "a key, and only certificates are trusted"
@@ -109,10 +109,14 @@ def _verify_entries(
     return times
 
 
-def _is_signed(signed: SignedObject, key: PublicKey) -> bool:
+def _is_signed(signed: SignedObject, key: PublicKey, algorithm: str = "") -> bool:
     is_digest = signed.message is None
     return is_valid(
-        key, signed.signature, signed.digest if signed.message is None else signed.message, is_digest=is_digest
+        key,
+        signed.signature,
+        signed.digest if signed.message is None else signed.message,
+        is_digest=is_digest,
+        algorithm=algorithm,
     )
 
 
