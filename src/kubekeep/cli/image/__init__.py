@@ -27,6 +27,7 @@ REFERENCE is one of
         "advise": ("advise", "Show the upgrades and base images that remove most vulnerabilities."),
         "diff": ("diff", "Compare packages and vulnerabilities of two images."),
         "verify": ("verify", "Verify signatures and attestations of an image."),
+        "convert-policy": ("convert_policy", "Convert policies of other tools to an image policy."),
         "sign": ("sign", "Sign an image with a key or an identity."),
         "attest": ("attest", "Attach a signed SBOM or another statement to an image."),
         "trust": ("trust", "Show and update the authorities and logs of Sigstore that are trusted."),

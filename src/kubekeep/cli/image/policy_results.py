@@ -33,7 +33,9 @@ def verify_by_policy(
 
     signature_access = SignatureAccess(images=access, repository=repository)
     try:
-        verifier = ImagePolicyVerifier(load_image_policy(policy), signature_access, dt.datetime.now(dt.UTC))
+        policy_file = load_image_policy(policy)
+        print_notes(policy_file.notes)
+        verifier = ImagePolicyVerifier(policy_file, signature_access, dt.datetime.now(dt.UTC))
         results = [verifier.verify(reference) for reference in references]
     except (ConfigurationError, TrustError, ImageAccessError) as error:
         raise click.UsageError(visible(str(error))) from error
@@ -48,6 +50,12 @@ def verify_by_policy(
             _print(result)
     statuses = {result.status for result in results}
     sys.exit(_DENIED if Status.FAILED in statuses else INCOMPLETE if Status.NOT_EVALUATED in statuses else 0)
+
+
+def print_notes(notes: tuple[str, ...]) -> None:
+    """Print the notes about parts of a policy file that do not affect images to the error output."""
+    for note in notes:
+        click.echo(visible(f"note: {note}"), err=True)
 
 
 def _print(result: ImagePolicyResult) -> None:

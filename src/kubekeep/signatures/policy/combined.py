@@ -27,7 +27,9 @@ from kubekeep.signatures.verification import SignatureReport, VerifiedSignature
 
 BUNDLE: Final = "sigstore-bundle"
 _MOST_REASONS: Final = 4
-_ONLY_DIGEST: Final = "the pattern compares the tag, and the policy-controller compares the digest of a tag"
+_ONLY_DIGEST: Final = (
+    "it is not known if the glob applies: the policy-controller compares registry, repository and digest"
+)
 
 Verify = Callable[[str], SignatureReport]
 

@@ -30,7 +30,10 @@ class WrittenReference:
         self.text = text
 
     def matches(self, syntax: GlobSyntax, glob: str) -> bool | None:
-        """Return True if the glob matches; None if it matches the tag and not the digest of the image, or the reverse."""
+        """Return True if the glob matches; None if that is not known.
+
+        The policy-controller compares the digest of a tag: a glob that matches only one of the two may not apply.
+        """
         match syntax:
             case "policy-controller":
                 return self._match_controller(glob)
@@ -43,6 +46,9 @@ class WrittenReference:
         """Match the digest. In a cluster, the controller resolves a tag before it selects policies."""
         pattern = compile_glob("policy-controller", glob)
         host = _CONTROLLER_HUB if self.name.registry == _HUB else self.name.registry
+        if not {".", ":"} & set(host):
+            # The controller looks for such a host, as localhost, on Docker Hub.
+            return None
         repository = f"{host}/{self.name.repository}"
         by_digest = pattern.fullmatch(f"{repository}@{self.name.digest or _UNKNOWN_DIGEST}") is not None
         if self.name.digest:
