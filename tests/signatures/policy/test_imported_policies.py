@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.model.finding import Status
@@ -19,8 +20,15 @@ from kubekeep.usecases.image_policy import ImagePolicyVerifier
 from kubekeep.usecases.image_signatures import SignatureAccess
 from kubekeep.usecases.policy_conditions import load_image_policy
 from kubekeep.usecases.policy_text import format_policy
+from tests.registry.conftest import service
+from tests.registry.service import Service
 from tests.signatures.authority import IDENTITY, ISSUER, PrivateSigstore, certificate_pem
+from tests.signatures.notation.signing import JWS, create_root
+from tests.signatures.notation.test_registry import push_image
+from tests.signatures.notation.test_registry import sign_image as sign_with_notation
 from tests.signatures.policy.signed_images import CUSTOM, SignedImages
+
+__all__ = ("service",)
 
 PASSED, FAILED, UNKNOWN = Status.PASSED, Status.FAILED, Status.NOT_EVALUATED
 Documents = list[dict[str, Any]]
@@ -57,7 +65,7 @@ def key(images: SignedImages, name: str = "team", **fields: Any) -> dict[str, An
     return {"key": {"data": images.pem(name), **fields}}
 
 
-def keyless(images: SignedImages, subject: str = IDENTITY, **fields: Any) -> dict[str, Any]:
+def keyless(subject: str = IDENTITY, **fields: Any) -> dict[str, Any]:
     identity = {"issuer": ISSUER, "subject": subject}
     return {
         "keyless": {"url": "https://fulcio.example", "identities": [identity], "trustRootRef": "private", **fields},
@@ -201,17 +209,17 @@ CONTROLLER: list[Case] = [
     ),
     ("tag glob", lambda i: [controller(key(i), glob=f"{i.address}/**:1")], "unsigned", UNKNOWN, "it is not known"),
     ("digest glob", lambda i: [controller(key(i), glob=f"{i.address}/**@sha256:*")], "signed", UNKNOWN, "not known"),
-    ("static pass", lambda i: [controller({"static": {"action": "pass"}})], "unsigned", PASSED, "static: pass"),
+    ("static pass", lambda _: [controller({"static": {"action": "pass"}})], "unsigned", PASSED, "static: pass"),
     (
-        *("static fail", lambda i: [controller({"static": {"action": "fail", "message": "stop"}})]),
+        *("static fail", lambda _: [controller({"static": {"action": "fail", "message": "stop"}})]),
         *("signed", FAILED, "static: fail stop"),
     ),
     ("mode warn", lambda i: [controller(key(i), mode="warn")], "unsigned", PASSED, "warning, the policy allows"),
     (
-        *("warn is not passed", lambda i: [controller({"key": {"kms": "gcpkms://k"}}, mode="warn")]),
+        *("warn is not passed", lambda _: [controller({"key": {"kms": "gcpkms://k"}}, mode="warn")]),
         *("signed", UNKNOWN, "keys of a KMS are not fetched"),
     ),
-    ("kms", lambda i: [controller({"key": {"kms": "awskms:///k"}})], "signed", UNKNOWN, r"policies\.yaml:10:7: spec"),
+    ("kms", lambda _: [controller({"key": {"kms": "awskms:///k"}})], "signed", UNKNOWN, r"policies\.yaml:10:7: spec"),
     ("kms beside a valid key", lambda i: [controller({"key": {"kms": "k"}}, key(i))], "signed", PASSED, ""),
     (
         *("kms beside an invalid key", lambda i: [controller({"key": {"kms": "k"}}, key(i, "second"))]),
@@ -226,7 +234,7 @@ CONTROLLER: list[Case] = [
         *("strange", FAILED, ""),
     ),
     (
-        *("missing secret", lambda i: [controller({"key": {"secretRef": {"name": "k"}}})]),
+        *("missing secret", lambda _: [controller({"key": {"secretRef": {"name": "k"}}})]),
         *("signed", UNKNOWN, "the Secret k is not in the file; add it"),
     ),
     ("hash algorithm", lambda i: [controller(key(i, hashAlgorithm="sha512"))], "sha512", PASSED, ""),
@@ -248,15 +256,15 @@ CONTROLLER: list[Case] = [
         *("tag prefix", lambda i: [controller(key(i) | {"source": [{"tagPrefix": "x"}]})]),
         *("signed", UNKNOWN, "prefix of their tags"),
     ),
-    ("keyless", lambda i: [controller(keyless(i)), i.trust_root()], "keyless", PASSED, ""),
+    ("keyless", lambda i: [controller(keyless()), i.trust_root()], "keyless", PASSED, ""),
     (
-        *("wrong identity", lambda i: [controller(keyless(i, "other")), i.trust_root()]),
+        *("wrong identity", lambda i: [controller(keyless("other")), i.trust_root()]),
         *("keyless", FAILED, "trusted is the identity other"),
     ),
     (
         "identity by a part",
         lambda i: [
-            controller(keyless(i, identities=[{"issuerRegExp": "issuer", "subjectRegExp": "^https://ci.*"}])),
+            controller(keyless(identities=[{"issuerRegExp": "issuer", "subjectRegExp": "^https://ci.*"}])),
             i.trust_root(),
         ],
         *("keyless", PASSED, ""),
@@ -264,37 +272,37 @@ CONTROLLER: list[Case] = [
     (
         "wrong issuer",
         lambda i: [
-            controller(keyless(i, identities=[{"issuerRegExp": "^issuer", "subjectRegExp": ".*"}])),
+            controller(keyless(identities=[{"issuerRegExp": "^issuer", "subjectRegExp": ".*"}])),
             i.trust_root(),
         ],
         *("keyless", FAILED, ""),
     ),
-    ("missing trust root", lambda i: [controller(keyless(i))], "keyless", UNKNOWN, "the TrustRoot private is not"),
+    ("missing trust root", lambda _: [controller(keyless())], "keyless", UNKNOWN, "the TrustRoot private is not"),
     (
-        *("no certificate log", lambda i: [controller(keyless(i)), i.trust_root(has_certificate_log=False)]),
+        *("no certificate log", lambda i: [controller(keyless()), i.trust_root(has_certificate_log=False)]),
         *("keyless", UNKNOWN, "no ctLogs"),
     ),
     (
         "certificate log ignored",
-        lambda i: [controller(keyless(i, insecureIgnoreSCT=True)), i.trust_root(has_certificate_log=False)],
+        lambda i: [controller(keyless(insecureIgnoreSCT=True)), i.trust_root(has_certificate_log=False)],
         *("keyless", PASSED, ""),
     ),
     (
-        *("remote trust root", lambda i: [controller(keyless(i)), remote_root()]),
+        *("remote trust root", lambda _: [controller(keyless()), remote_root()]),
         *("keyless", UNKNOWN, "TUF repositories are not read"),
     ),
     (
-        *("public root", lambda i: [controller({"keyless": keyless(i)["keyless"] | {"trustRootRef": ""}})]),
+        *("public root", lambda _: [controller({"keyless": keyless()["keyless"] | {"trustRootRef": ""}})]),
         *("keyless", FAILED, ""),
     ),
     (
-        *("no proof of time", lambda i: [controller({"keyless": keyless(i)["keyless"]}), i.trust_root()]),
+        *("no proof of time", lambda i: [controller({"keyless": keyless()["keyless"]}), i.trust_root()]),
         *("keyless", UNKNOWN, "nothing proves the time"),
     ),
     (
         *(
             "bundle",
-            lambda i: [controller(keyless(i) | attested(SPDX) | {"signatureFormat": "bundle"}), i.trust_root()],
+            lambda i: [controller(keyless() | attested(SPDX) | {"signatureFormat": "bundle"}), i.trust_root()],
         ),
         *("keyless-bundle", PASSED, ""),
     ),
@@ -443,10 +451,10 @@ KYVERNO: list[Case] = [
         *("signed", PASSED, ""),
     ),
     (
-        *("required alone", lambda i: [kyverno({"imageReferences": ["*"]})]),
+        *("required alone", lambda _: [kyverno({"imageReferences": ["*"]})]),
         *("signed", UNKNOWN, "required without attestors"),
     ),
-    ("not required", lambda i: [kyverno({"imageReferences": ["*"], "required": False})], "unsigned", PASSED, ""),
+    ("not required", lambda _: [kyverno({"imageReferences": ["*"], "required": False})], "unsigned", PASSED, ""),
     (
         *("secret", lambda i: [kyverno(check(entry(i, keys={"publicKeys": "k8s://cosign-system/k"}))), secret(i, "k")]),
         *("signed", PASSED, ""),
@@ -623,3 +631,20 @@ def test_unreachable_registries_are_not_evaluated(images: SignedImages, tmp_path
         result = verify(write(tmp_path, [document]), "127.0.0.1:1/team/app:1")
         assert result.status is UNKNOWN
         assert "cannot be reached" in result.requirements[0].reason
+
+
+def test_notary(service: Service, tmp_path: Path) -> None:
+    target = push_image(service, "imported/notary")
+    reference = f"{service.address}/imported/notary:1.0"
+    root = create_root().certificate.public_bytes(Encoding.PEM).decode()
+    attestor = {"certificates": {"cert": root}}
+    path = write(tmp_path, [kyverno(check(attestor, type="Notary"))])
+    assert verify(path, reference).status is FAILED
+    (tmp_path / "key").mkdir()
+    sign_with_notation(tmp_path / "key", service, "imported/notary", target, JWS, "p256 signer")
+    assert verify(path, reference).status is PASSED
+    other = certificate_pem(PrivateSigstore(tmp_path / "other").authority.root).decode()
+    assert (
+        verify(write(tmp_path, [kyverno(check({"certificates": {"cert": other}}, type="Notary"))]), reference).status
+        is FAILED
+    )
