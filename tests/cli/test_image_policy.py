@@ -216,3 +216,44 @@ def test_verified_attestations_of_vex_are_applied(registry: Service, tmp_path: P
 
     assert list_open("other") == ["CVE-2026-0001"]
     assert list_open("vex") == []
+
+
+def write_cluster_image_policy(folder: Path, service: Service, **spec: Any) -> None:
+    authority = {"name": "team", "key": {"data": (service.storage / "ours.pub").read_text()}}
+    document = {
+        "apiVersion": "policy.sigstore.dev/v1beta1",
+        "kind": "ClusterImagePolicy",
+        "metadata": {"name": "shop"},
+        "spec": {"images": [{"glob": f"{service.address}/shop/*"}], "authorities": [authority], **spec},
+    }
+    (folder / "policy.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+@pytest.mark.parametrize(("name", "code", "word"), [("signed", 0, "allowed"), ("unsigned", 1, "denied")])
+def test_cluster_image_policy(name: str, code: int, word: str, registry: Service, tmp_path: Path) -> None:
+    write_cluster_image_policy(tmp_path, registry)
+    reference = f"{registry.address}/shop/{name}:1.0"
+    done = kubekeep("image", "verify", reference, "--policy", "policy.yaml", folder=tmp_path, code=code)
+    assert done.stdout.startswith(f"{word}: {reference}  (rule ClusterImagePolicy shop)")
+    kubekeep("image", "convert-policy", "policy.yaml", "-o", "converted.yaml", folder=tmp_path)
+    converted = kubekeep("image", "verify", reference, "--policy", "converted.yaml", folder=tmp_path, code=code)
+    assert converted.stdout == done.stdout
+    kubekeep("image", "convert-policy", "policy.yaml", "-o", "converted.yaml", folder=tmp_path, code=2)
+
+
+def test_scan_with_a_cluster_image_policy(registry: Service, tmp_path: Path) -> None:
+    signed, unsigned = (f"{registry.address}/shop/{name}:1.0" for name in ("signed", "unsigned"))
+    write_pods(tmp_path, signed, unsigned)
+    write_cluster_image_policy(tmp_path, registry)
+    arguments = ("--image-policy", "policy.yaml", "--format", "json", "--output", "a.json")
+    kubekeep("scan", "pods.yaml", "--images", *arguments, folder=tmp_path)
+    assert read_statuses(tmp_path / "a.json", "image-policy") == {signed: "passed", unsigned: "failed"}
+
+
+def test_unevaluated_parts_of_a_policy_exit_with_3(registry: Service, tmp_path: Path) -> None:
+    write_cluster_image_policy(tmp_path, registry, authorities=[{"key": {"kms": "gcpkms://key"}}])
+    done = kubekeep("image", "convert-policy", "policy.yaml", folder=tmp_path, code=3)
+    assert "not evaluated: policy.yaml:10:7: spec.authorities[0].key.kms" in done.stderr
+    reference = f"{registry.address}/shop/signed:1.0"
+    done = kubekeep("image", "verify", reference, "--policy", "policy.yaml", folder=tmp_path, code=3)
+    assert "policy.yaml:10:7" in done.stdout
