@@ -162,32 +162,32 @@ class _RuleEvaluation:
                 return Outcome(Status.PASSED, f"signed by {requirement.signed_by}")
         return Outcome(Status.FAILED, _explain(f"no signature by {requirement.signed_by}", report))
 
-    def _check_attestation(self, wanted: CombinedAttestation) -> Outcome:
-        report = self._verify(wanted.signed_by)
-        attestations = [each for each in report.verified if each.predicate_type == wanted.type]
+    def _check_attestation(self, required: CombinedAttestation) -> Outcome:
+        report = self._verify(required.signed_by)
+        attestations = [each for each in report.verified if each.predicate_type == required.type]
         if not attestations:
             return Outcome(
-                Status.FAILED, _explain(f"no attestation of type {wanted.type} by {wanted.signed_by}", report)
+                Status.FAILED, _explain(f"no attestation of type {required.type} by {required.signed_by}", report)
             )
-        if wanted.among:
-            others = [each for each in self._verify(wanted.among).verified if each.predicate_type == wanted.type]
+        if required.among:
+            others = [each for each in self._verify(required.among).verified if each.predicate_type == required.type]
             if len(others) > len(attestations):
-                reason = f"{len(others) - len(attestations)} attestations of type {wanted.type} are by other signers"
+                reason = f"{len(others) - len(attestations)} attestations of type {required.type} are by other signers"
                 return Outcome(Status.FAILED, reason)
         failures: list[str] = []
         for attestation in attestations:
-            if wanted.rego is None:
+            if required.rego is None:
                 break
             try:
-                if self._languages.holds(wanted.rego, attestation):
+                if self._languages.holds(required.rego, attestation):
                     break
             except KubekeepError as error:
                 failures.append(str(error))
         else:
             if failures:
                 return Outcome(Status.NOT_EVALUATED, _join(failures))
-            return Outcome(Status.FAILED, f"the rego policy does not hold on an attestation of type {wanted.type}")
-        return Outcome(Status.PASSED, f"attestation of type {wanted.type} by {wanted.signed_by}")
+            return Outcome(Status.FAILED, f"the rego policy does not hold on an attestation of type {required.type}")
+        return Outcome(Status.PASSED, f"attestation of type {required.type} by {required.signed_by}")
 
     def _check_expression(self, expression: ImageExpression) -> Outcome:
         verified: list[bool] = []

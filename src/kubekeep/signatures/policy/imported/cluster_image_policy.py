@@ -412,8 +412,8 @@ class _ControllerConversion:
             raise document.refuse((*at, "remote"), "remote policies are not fetched; write the policy into data")
         if reference is None:
             return policy.data
-        found = self._objects.find("ConfigMap", reference.name, reference.namespace)
-        text = self._objects.read_data(found).get(reference.key, "") if found else ""
+        config_map = self._objects.find("ConfigMap", reference.name, reference.namespace)
+        text = self._objects.read_data(config_map).get(reference.key, "") if config_map else ""
         if not text:
             reason = (
                 f"the ConfigMap {reference.name[:100]} with the key {reference.key[:100]} is not in the file; add it"
