@@ -41,6 +41,10 @@ class SignedImages:
         self._put_attested()
         self._put_signed_by_identity()
 
+    def close(self) -> None:
+        for repository in self._repositories.values():
+            repository.client.close()
+
     def reference(self, name: str) -> str:
         return self._repositories[name].reference if name in self._repositories else f"{self.address}/{name}"
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.signatures.authority import PrivateSigstore
 from tests.signatures.policy.imported import (
     FAILED,
     PASSED,
@@ -24,12 +23,6 @@ from tests.signatures.policy.imported import (
     secret,
 )
 from tests.signatures.policy.signed_images import CUSTOM, SignedImages
-
-
-@pytest.fixture(scope="module")
-def images(referrers_registry: str, sigstore: PrivateSigstore) -> SignedImages:
-    return SignedImages(referrers_registry, sigstore)
-
 
 CUE = {"type": "cue", "data": 'predicateType: "x"'}
 COMPLIANT = 'isCompliant { input.predicate.name == "shop"; input._type == "https://in-toto.io/Statement/v1" }'

@@ -41,11 +41,6 @@ from tests.signatures.policy.imported import (
 __all__ = ("service",)
 
 
-@pytest.fixture(scope="module")
-def images(referrers_registry: str, sigstore: PrivateSigstore) -> SignedImages:
-    return SignedImages(referrers_registry, sigstore)
-
-
 SIGNED_BY_TEAM = "images.containers.map(image, verifyImageSignatures(image, [attestors.team])).all(e, e > 0)"
 CASES: list[Case] = [
     ("key", lambda i: [kyverno(check(entry(i, "team")))], "signed", PASSED, "signed by check/signed/key"),
