@@ -59,8 +59,8 @@ class ImportedLanguages:
         """Return the value of a condition on the name of an image. Raises ConditionError."""
         return _run(_compile_match(expression), {"ref": image}, expression)
 
-    def evaluate(self, expression: ImageExpression, image: str, verify: Verify) -> bool:
-        """Return the value of an expression about one image. Raises ConditionError if it has none."""
+    def explain_failure(self, expression: ImageExpression, image: str, verify: Verify) -> str:
+        """Return the reason why an expression about one image does not hold, or "". Raises ConditionError."""
         functions = _ImageFunctions(expression, image, verify)
         environment = CelEnvironment(
             {
@@ -81,7 +81,11 @@ class ImportedLanguages:
         except CompileError as error:
             reason = "only images, attestors and attestations are known, and not all functions of Kyverno"
             raise ConditionError(f"the expression cannot be evaluated ({visible(str(error))}): {reason}") from error
-        return _run(program, names, expression.cel)
+        if not _run(program, names, expression.cel):
+            return f"the expression is false: {visible(' '.join(expression.cel.split())[:200])}"
+        if expression.must_verify and not functions.has_verified:
+            return "no signature or attestation was verified, and required is true"
+        return ""
 
 
 class _ImageFunctions:
@@ -92,6 +96,8 @@ class _ImageFunctions:
         self._image = image
         self._verify = verify
         self._payloads: dict[str, Any] = {}
+        self.has_verified = False
+        """True if a signature or an attestation by one of the attestors was verified."""
         self.registry = FunctionRegistry()
         declare = self.registry.function
         declare("verifyImageSignatures", "string, list(dyn) -> int")(self._count_signatures)
@@ -104,7 +110,9 @@ class _ImageFunctions:
         def is_signature(signature: VerifiedSignature) -> bool:
             return not signature.predicate_type or signature.format == BUNDLE
 
-        return sum(any(map(is_signature, self._list_verified(attestor))) for attestor in attestors)
+        count = sum(any(map(is_signature, self._list_verified(attestor))) for attestor in attestors)
+        self.has_verified |= count > 0
+        return count
 
     def _count_attestations(self, image: str, attestation: str, attestors: list[Any]) -> int:
         self._check_image(image)
@@ -118,6 +126,7 @@ class _ImageFunctions:
                 self._payloads[attestation] = msgspec.json.decode(_encode_statement(matches[-1]))
                 if len(matches) > 1:
                     self._payloads[attestation] = None
+        self.has_verified |= count > 0
         return count
 
     def _extract(self, image: str, attestation: str) -> Any:

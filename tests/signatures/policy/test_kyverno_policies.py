@@ -231,6 +231,11 @@ CASES: list[Case] = [
         *("signed", UNKNOWN, r"attestors\[2\]\.cosign\.key\.kms"),
     ),
     ("validating, object", lambda i: [validating(i, "object.metadata.name == 'x'")], "signed", UNKNOWN, "cannot be"),
+    (
+        "validating, attestation is no signature",
+        lambda i: [validating(i, "images.containers.all(image, verifyImageSignatures(image, [attestors.team]) >= 0)")],
+        *("attested", FAILED, "no signature or attestation was"),
+    ),
     ("validating, no check", lambda i: [validating(i, "true")], "signed", FAILED, "no signature or attestation was"),
     (
         *("validating, audit", lambda i: [validating(i, SIGNED_BY_TEAM, validationActions=["Audit"])]),

@@ -40,8 +40,8 @@ class PolicyLanguages(Protocol):
     def holds(self, rego: SigstoreRego, signature: VerifiedSignature) -> bool:
         """Return True if a module holds on the statement of an attestation."""
 
-    def evaluate(self, expression: ImageExpression, image: str, verify: Verify) -> bool:
-        """Return the value of an expression about an image."""
+    def explain_failure(self, expression: ImageExpression, image: str, verify: Verify) -> str:
+        """Return the reason why an expression about an image does not hold, or ""."""
 
     def matches(self, expression: str, image: str) -> bool:
         """Return True if a condition on references holds."""
@@ -190,19 +190,8 @@ class _RuleEvaluation:
         return Outcome(Status.PASSED, f"attestation of type {required.type} by {required.signed_by}")
 
     def _check_expression(self, expression: ImageExpression) -> Outcome:
-        verified: list[bool] = []
-
-        def verify(signer: str) -> SignatureReport:
-            report = self._verify(signer)
-            verified.append(bool(report.verified))
-            return report
-
-        holds = self._languages.evaluate(expression, self._reference.text, verify)
-        if holds and expression.must_verify and True not in verified:
-            return Outcome(Status.FAILED, "no signature or attestation was verified, and required is true")
-        if not holds:
-            return Outcome(Status.FAILED, f"the expression is false: {expression.cel.strip()[:200]}")
-        return Outcome(Status.PASSED, "the expression is true")
+        flaw = self._languages.explain_failure(expression, self._reference.text, self._verify)
+        return Outcome(Status.FAILED, flaw) if flaw else Outcome(Status.PASSED, "the expression is true")
 
 
 def _evaluate_pinned(reference: WrittenReference) -> Outcome:
