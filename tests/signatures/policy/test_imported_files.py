@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import random
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from kubekeep.config.file import ConfigurationError
 from kubekeep.usecases.policy_conditions import load_image_policy
 from kubekeep.usecases.policy_text import list_unevaluated
+from tests.hostile.samples import mutate
 from tests.signatures.authority import to_pem
 
 PEM = to_pem(ec.generate_private_key(ec.SECP256R1())).decode()
@@ -191,3 +194,48 @@ def test_unevaluated_parts_are_listed(tmp_path: Path) -> None:
         "spec.authorities[1].key.kms: keys of a KMS are not fetched; write the public key into data",
         "spec.policy: a policy in cue on all authorities is not evaluated; move it to attestations[].policy",
     ]
+
+
+VALID = (
+    controller(
+        KEY
+        | {"attestations": [{"name": "a", "predicateType": "spdx", "policy": {"type": "rego", "data": "package a"}}]},
+        {
+            "keyless": {"url": "https://a", "identities": [IDENTITY], "trustRootRef": "root"},
+            "ctlog": {"url": "https://a"},
+        },
+        {"key": {"secretRef": {"name": "k"}}},
+        match=[{"resource": "pods", "version": "v1", "selector": {"matchLabels": {"a": "b"}}}],
+    ),
+    kyverno(
+        {
+            **attestors(
+                {"keys": {"publicKeys": PEM, "ctlog": {"pubkey": PEM}}}, {"attestor": {"entries": [{}]}}, count=1
+            ),
+            "attestations": [{"type": "a", "conditions": [{"all": []}]}],
+        },
+        match={"any": [{"resources": {"kinds": ["Pod"]}}]},
+    ),
+    validating(
+        matchConstraints={"resourceRules": [{"apiGroups": [""], "resources": ["pods"]}]},
+        matchImageReferences=[{"glob": "*"}],
+        attestors=[{"name": "a", "cosign": {"key": {"data": PEM}}}],
+        evaluation={"mode": "Kubernetes"},
+    ),
+    {**TRUST_ROOT, "spec": {"sigstoreKeys": {"tLogs": [{"publicKey": base64.b64encode(PEM.encode()).decode()}]}}},
+)
+
+
+@pytest.mark.parametrize("number", range(len(VALID)))
+def test_values_of_other_types_are_refused_or_read(number: int, tmp_path: Path) -> None:
+    source = random.Random(number)
+    others = [] if number < 3 else [controller(KEY)]
+    refusals: dict[str, str] = {}
+    for name, document in mutate(VALID[number], source, 60):
+        path = write(tmp_path, yaml.safe_dump_all([document, *others], sort_keys=False))
+        try:
+            load_image_policy(path)
+        except ConfigurationError as error:
+            refusals[name] = str(error)
+    assert refusals
+    assert [name for name, message in refusals.items() if "policy.yaml:" not in message] == []

@@ -6,7 +6,6 @@ Unknown kinds and fields are errors. Never reads a file.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
@@ -151,7 +150,7 @@ class PolicyObjects:
                 try:
                     is_encoded = is_secret and field == "data"
                     texts[str(key)] = base64.b64decode(value, validate=True).decode() if is_encoded else value
-                except (binascii.Error, UnicodeDecodeError, ValueError):
+                except ValueError:
                     raise document.create_error((field, str(key)), "not text in Base64") from None
         return texts
 
@@ -162,7 +161,7 @@ def split_lists(values: Iterable[tuple[int, Any]], locate: Locate) -> list[Polic
     for number, value in values:
         if not isinstance(value, dict):
             raise InvalidPolicyError("a mapping with apiVersion and kind expected", (), number)
-        if value.get("kind") not in _LISTS:
+        if str(value.get("kind")) not in _LISTS:
             documents.append(PolicyDocument(value, number, (), locate))
             continue
         items = value.get("items")
@@ -175,7 +174,7 @@ def split_lists(values: Iterable[tuple[int, Any]], locate: Locate) -> list[Polic
 
 def is_imported(value: Any) -> bool:
     """Return True for a document of an imported policy, or an object that it may refer to."""
-    return isinstance(value, dict) and (value.get("kind") in _KINDS or value.get("kind") in _LISTS)
+    return isinstance(value, dict) and str(value.get("kind")) in (*_KINDS, *_LISTS)
 
 
 def _check_kind(document: PolicyDocument) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterator
 from typing import Any, Final, Literal
 
@@ -305,7 +304,7 @@ class AttestorConversion:
         if "-----BEGIN" not in text:
             try:
                 text = base64.b64decode(text, validate=True).decode()
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:
                 raise document.create_error((*at, "cert"), "a certificate in PEM expected") from None
         certificate = self._read(load_certificates, text, (*at, "cert"))[0]
         key = certificate.public_key().public_bytes(

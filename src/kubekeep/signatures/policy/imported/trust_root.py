@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable
 from typing import Any
 
@@ -80,10 +79,10 @@ def _read(
     """Return the description of Base64 text with PEM. Raises InvalidPolicyError."""
     try:
         return describe(base64.b64decode(text, validate=True).decode())
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise document.create_error(at, "PEM in Base64 expected") from error
     except PemError as error:
         raise document.create_error(at, str(error)) from error
+    except ValueError as error:
+        raise document.create_error(at, "PEM in Base64 expected") from error
 
 
 def _describe_chain(pem: str) -> list[dict[str, Any]]:
