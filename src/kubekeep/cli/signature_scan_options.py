@@ -30,7 +30,8 @@ def signature_scan_options(function: Callable[..., None]) -> Callable[..., None]
             "--image-policy",
             type=click.Path(exists=True, dir_okay=False),
             default=None,
-            help="Evaluate the image policy in this file on each image.",
+            help="Evaluate the image policy in this file on each image, or the policies of the sigstore "
+            "policy-controller or of Kyverno in it.",
         ),
         click.option(
             "--verify-signatures",

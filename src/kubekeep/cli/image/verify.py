@@ -34,7 +34,8 @@ _PRETTY: Final = "pretty"
     "--policy",
     type=click.Path(exists=True, dir_okay=False),
     default=None,
-    help="Evaluate the image policy in this file, which names the signers; several images are allowed.",
+    help="Evaluate the image policy in this file, which names the signers, or the policies of the sigstore "
+    "policy-controller or of Kyverno in it; several images are allowed.",
 )
 @click.option(
     "--notation",
