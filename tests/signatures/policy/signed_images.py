@@ -99,7 +99,9 @@ class SignedImages:
         )
         message, kind, _ = attest(self.ci.key, keyless.digest, SPDX, {"name": "shop"})
         signed = base64.b64decode(json.loads(message)["signatures"][0]["sig"])
-        keyless.put_legacy("att", (message, kind, self.ci.annotate(message, signed, is_envelope=True)))
+        keyless.put_legacy(
+            "att", (message, kind, {SIGNATURE: "", **self.ci.annotate(message, signed, is_envelope=True)})
+        )
         bundle = self._create("keyless-bundle")
         content = json.dumps(self.ci.bundle(statement(bundle.digest, SPDX, {"name": "shop"}))).encode()
         bundle.put_referrer(content, BUNDLE)
@@ -140,4 +142,4 @@ def sign_payload(key: Any, digest: str) -> Layer:
 
 def attest(key: Any, digest: str, predicate_type: str, predicate: Any) -> Layer:
     content = json.dumps(envelope(key, statement(digest, predicate_type, predicate))).encode()
-    return content, ENVELOPE, {}
+    return content, ENVELOPE, {SIGNATURE: ""}

@@ -33,6 +33,7 @@ _TYPES: Final = PREDICATE_TYPES | {"slsaprovenance": PREDICATE_TYPES["slsaproven
 _REDUCED: Final = ("slsaprovenance", "link", "vuln")
 """Short names whose predicates the policy-controller reduces to the fields that it knows before a policy reads them."""
 _HASHES: Final = {"": "sha256", "sha256": "sha256", "sha384": "sha384", "sha512": "sha512"}
+_KMS: Final = ("awskms://", "azurekms://", "hashivault://", "gcpkms://")
 _PODS: Final = ("", "v1", "pods")
 
 
@@ -290,6 +291,8 @@ class _ControllerConversion:
             raise document.create_error(at, "a key has exactly one of data, kms and secretRef")
         text, place = key.data, (*at, "data")
         if key.kms:
+            if not key.kms.startswith(_KMS):
+                raise document.create_error((*at, "kms"), f"a KMS key starts with {' or '.join(_KMS)}")
             raise document.refuse((*at, "kms"), "keys of a KMS are not fetched; write the public key into data")
         if reference is not None:
             place = (*at, "secretRef")
@@ -341,6 +344,10 @@ class _ControllerConversion:
             if len(references) > 1:
                 reason = f"{self._document.describe(at)}: bundles need one trustRootRef for all parts"
                 raise FixedResultError(ImageRequirement(deny=reason))
+            if stamp is None and keyless.trust_root_ref:
+                # Observed with version 0.13.1, which looks the log up by another form of its identity.
+                reason = "the policy-controller does not find the log of a TrustRoot for bundles; add rfc3161timestamp"
+                raise self._document.refuse((*at, "signatureFormat"), reason)
             return "required" if stamp is None else "ignored"
         if stamp is not None and stamp.trust_root_ref:
             return "ignored"
