@@ -233,7 +233,8 @@ def _kube_apiserver_flags(layout: Layout, storage_port: int, port: int) -> list[
         f"--proxy-client-cert-file={front_proxy.certificate}",
         f"--proxy-client-key-file={front_proxy.key}",
         "--profiling=false",
-        "--feature-gates=ListFromCacheSnapshot=false",  # compaction in etcd takes effect at once
+        # Compaction in etcd takes effect at once; image volumes are on by default in later versions.
+        "--feature-gates=ListFromCacheSnapshot=false,ImageVolume=true",
     ]
 
 

@@ -17,10 +17,17 @@ services(place, labels) := [service |
 	}
 ]
 
-# Service types with a port on every node or a cloud address.
-outward(service) if service.spec.type == "NodePort"
+# The field that makes a Service reachable from outside the cluster: its type, with a port on every node or a cloud
+# address, or external addresses that the nodes accept; undefined if none does.
+outward(service) := sprintf("of type %s", [service.spec.type]) if {
+	service.spec.type in {"LoadBalancer", "NodePort"}
+} else := "with externalIPs" if {
+	count(service.spec.externalIPs) > 0
+	object.get(service.spec, "type", "ClusterIP") in {"ClusterIP", "", null}
 
-outward(service) if service.spec.type == "LoadBalancer"
+	# kube-proxy skips Services without a cluster IP.
+	object.get(service.spec, "clusterIP", "") != "None"
+}
 
 # Ingresses or routes of these kinds that send external traffic to a Service.
 routes(service, kinds) := [route |

@@ -2,14 +2,14 @@ package kubekeep.controls.allowed_registries
 
 import data.kubekeep.lib.image
 import data.kubekeep.lib.registries
+import data.kubekeep.lib.workload
 
 violation contains {
-	"path": sprintf("%s.image", [container.path]),
+	"path": used.path,
 	"message": sprintf("imageRepositoryAllowList does not contain %s", [repository]),
 } if {
-	some container in input.workload.containers
-	image.named(container)
-	repository := image.repository(container.image)
+	some used in workload.images
+	repository := image.repository(used.reference)
 	not registries.covers(allowed, repository)
 }
 

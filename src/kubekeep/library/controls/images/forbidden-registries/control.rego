@@ -5,13 +5,12 @@ import data.kubekeep.lib.registries
 import data.kubekeep.lib.workload
 
 violation contains {
-	"path": sprintf("%s.image", [container.path]),
-	"message": sprintf("container %v: image %s is from a forbidden registry", [workload.called(container), repository]),
+	"path": used.path,
+	"message": sprintf("%s: image %s is from a forbidden registry", [used.user, repository]),
 } if {
 	listed
-	some container in input.workload.containers
-	image.named(container)
-	repository := image.repository(container.image)
+	some used in workload.images
+	repository := image.repository(used.reference)
 	registries.covers(forbidden, repository)
 }
 

@@ -5,13 +5,12 @@ import data.kubekeep.lib.registries
 import data.kubekeep.lib.workload
 
 violation contains {
-	"path": sprintf("%s.image", [container.path]),
-	"message": sprintf("container %v: image %s is not pinned by digest", [workload.called(container), container.image]),
+	"path": used.path,
+	"message": sprintf("%s: image %s is not pinned by digest", [used.user, used.reference]),
 } if {
-	some container in input.workload.containers
-	image.named(container)
-	not pinned(container.image)
-	not exempt(container.image)
+	some used in workload.images
+	not pinned(used.reference)
+	not exempt(used.reference)
 }
 
 declined contains sprintf("%s.image is not set", [container.path]) if {

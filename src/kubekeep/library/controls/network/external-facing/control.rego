@@ -6,10 +6,9 @@ services := exposure.services(exposure.namespace(input.object), input.workload.m
 
 violation contains {"path": "", "message": message} if {
 	some service in services
-	exposure.outward(service)
-	message := sprintf("Service %s of type %s exposes the pods outside the cluster", [
+	message := sprintf("Service %s %s exposes the pods outside the cluster", [
 		service.metadata.name,
-		service.spec.type,
+		exposure.outward(service),
 	])
 }
 

@@ -6,11 +6,10 @@ violation contains {"path": "", "message": message} if {
 	interface := sensitive[0]
 	labels := input.workload.metadata.labels
 	service := exposure.services(exposure.namespace(input.object), labels)[_]
-	exposure.outward(service)
-	message := sprintf("%s is reachable from outside the cluster through Service %s of type %s", [
+	message := sprintf("%s is reachable from outside the cluster through Service %s %s", [
 		interface,
 		service.metadata.name,
-		service.spec.type,
+		exposure.outward(service),
 	])
 }
 
