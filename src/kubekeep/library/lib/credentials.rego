@@ -101,6 +101,58 @@ problem(name, value, words, hinted) := sprintf("%s is set in plain text, and the
 	hinted == true
 	speaking(name, value)
 	not harmless(value)
+} else := sprintf("%s sets %s in plain text", [name, concat(", ", settings)]) if {
+	hinted == true
+	settings := set_in(value)
+	count(settings) > 0
+	not harmless(value)
+}
+
+# Names of the settings for passwords, keys and tokens that a configuration file sets to a literal.
+set_in(file) := {found[1] |
+	regex.match(`\n|^\s*[\[{]`, file)
+	count(input.params.sensitiveKeyNames) > 0
+	some pattern in assignments
+	some found in regex.find_all_string_submatch_n(pattern, file, -1)
+	not allowed_name(found[1])
+	not about(found[1])
+	not stands_for_another(found[1], found[2])
+}
+
+# A line `name: value` or `name = value`, and `"name": "value"` within a line of JSON. Only passwords may be short: keys
+# and tokens must contain a digit.
+assignments := [pattern |
+	some [names, value] in [
+		["password|passwd|passphrase", `[^\s"'$<>{}%*#@_\[(&|!,;/~-][^\s"',;]*`],
+		[
+			"secret[_.-]?access[_.-]?key|secret[_.-]?key|client[_.-]?secret|api[_.-]?key|(?:access|auth|api|bearer)[_.-]?token",
+			`[0-9A-Za-z+][^\s"'$<>{}%*,;:()]*[0-9][^\s"'$<>{}%*,;:()]{6,}`,
+		],
+	]
+	some form in [
+		`(?m)^[ \t]*(?:export[ \t]+|-[ \t]+)?["']?([\w.-]*(?i:%s))["']?[ \t]*[:=][ \t]*["']?(%s)["']?[ \t\r]*[,;]?[ \t\r]*(?:#.*)?$`,
+		`"([\w.-]*(?i:%s))"\s*:\s*"(%s)"`,
+	]
+	pattern := sprintf(form, [names, value])
+]
+
+# Words, types and placeholders, variables of a program, and references to a secret elsewhere.
+stands_for_another(name, value) if {
+	lower(value) in {"true", "false", "yes", "no", "null", "none", "nil", "required", "optional", "string", "str", "text"}
+} else if {
+	lower(value) == lower(name)
+} else if {
+	regex.match(
+		concat("|", [
+			`^(?i:your|replace|placeholder|x{3,}|todo)`,
+			`^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$`,
+			`^[A-Za-z_]+(?:\.[A-Za-z_]+)+$`,
+			`^(?:env|file|vault|op|arn|https?|secretref|ssm|awssm|gcpsm):`,
+			`^(?i:env|enc)[(\[]`,
+			`[({]`,
+		]),
+		value,
+	)
 }
 
 telling(name, value, words) if {

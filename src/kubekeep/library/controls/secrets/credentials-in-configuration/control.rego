@@ -87,7 +87,7 @@ hints := [
 	sprintf("(?m:%s)", [lines]),
 	"://",
 	`(?m:^\s*[0-9A-Za-z+/=_-]{20})`,
-	`(?i:(?:password|pwd|key)\s*=|bearer\s)`,
+	`(?i:(?:passw(?:or)?d|passphrase|pwd|key|secret|token)["']?\s*[:=]|bearer\s)`,
 ] if {
 	lines := replace(replace(credentials.looks, `\A`, "^"), `\z`, "$")
 }
