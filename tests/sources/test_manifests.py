@@ -148,6 +148,10 @@ def test_files_without_objects_are_accepted(folder: Path, text: str) -> None:
             "\nitems:\n- apiVersion: v1\n  kind: Pod\n",
             "a.yaml:2 these items are not in a Kubernetes object: use kind List",
         ),
+        (
+            "metadata: {}\nApiVersion: v1\nKind: Pod\n",
+            "a.yaml:2 not a Kubernetes object: ApiVersion and Kind must be written apiVersion and kind",
+        ),
     ],
 )
 def test_incomplete_objects_are_reported(folder: Path, text: str, message: str) -> None:

@@ -45,6 +45,10 @@ def find_objects(document: Any, *, only_list_kinds: bool = False) -> Iterator[Do
         yield IncompleteObject("a list at the top level is not a Kubernetes object: use kind List with items", ())
     elif isinstance(document, dict) and _has_either(document):
         yield from _find_objects(document, (), only_list_kinds=only_list_kinds)
+    elif isinstance(document, dict) and (names := _list_miscased(document)):
+        yield IncompleteObject(
+            f"not a Kubernetes object: {' and '.join(names)} must be written apiVersion and kind", (names[0],)
+        )
     elif (
         isinstance(document, dict) and isinstance(items := document.get("items"), list) and any(map(_is_object, items))
     ):
@@ -57,6 +61,12 @@ def _is_object(value: Any) -> bool:
 
 def _has_either(value: dict[str, Any]) -> bool:
     return not value.keys().isdisjoint(("apiVersion", "kind"))
+
+
+def _list_miscased(value: dict[Any, Any]) -> list[str]:
+    """Return the keys `apiVersion` and `kind` of a mapping that has both in other case, else nothing."""
+    names = {key.lower(): key for key in value if isinstance(key, str)}
+    return [names["apiversion"], names["kind"]] if names.keys() >= {"apiversion", "kind"} else []
 
 
 def _find_objects(
