@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubekeep.model.resource import Resource
-from kubekeep.model.workload import MalformedWorkloadError, build_pod_view
+from kubekeep.model.workload import MalformedWorkloadError, build_pod_views
 
 
 def _cron_job(spec: dict[str, Any], metadata: dict[str, Any] | None = None) -> Resource:
@@ -40,13 +40,13 @@ def _cron_job(spec: dict[str, Any], metadata: dict[str, Any] | None = None) -> R
 )
 def test_wrong_type_is_reported_with_its_path(spec: dict[str, Any], path: str) -> None:
     with pytest.raises(MalformedWorkloadError) as error:
-        build_pod_view(_cron_job(spec))
+        build_pod_views(_cron_job(spec))
     assert str(error.value).startswith(f"spec.jobTemplate.spec.template.spec.{path}: Expected ")
 
 
 def test_annotations_are_a_mapping() -> None:
     with pytest.raises(MalformedWorkloadError, match=r"template\.metadata\.annotations is not a mapping"):
-        build_pod_view(_cron_job({}, {"annotations": ["a=b"]}))
+        build_pod_views(_cron_job({}, {"annotations": ["a=b"]}))
 
 
 def test_null_is_absent() -> None:
@@ -58,8 +58,7 @@ def test_null_is_absent() -> None:
         "initContainers": None,
         "containers": [{"name": "a", "ports": None, "securityContext": context}],
     }
-    pod_view = build_pod_view(_cron_job(spec))
-    assert pod_view is not None
+    [pod_view] = build_pod_views(_cron_job(spec))
     assert set(pod_view["spec"]) == {"securityContext"}
     [container] = pod_view["containers"]
     assert "ports" not in container
@@ -67,6 +66,6 @@ def test_null_is_absent() -> None:
 
 
 def test_unknown_fields_and_numbers_are_accepted() -> None:
-    assert build_pod_view(
+    assert build_pod_views(
         _cron_job({"schedulingGates": 3, "containers": [{"name": 1, "securityContext": {"runAsUser": 0}}]})
     )

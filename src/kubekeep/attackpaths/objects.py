@@ -18,7 +18,7 @@ from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, get_labels,
 from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource, format_name
 from kubekeep.model.resource_types import BUILTIN_TYPES
-from kubekeep.model.workload import MalformedWorkloadError, build_pod_view, pod_path
+from kubekeep.model.workload import MalformedWorkloadError, build_pod_views
 from kubekeep.posture.release_namespace import RELEASE_NAMESPACE, InstalledResource
 
 _MIRROR: Final = "kubernetes.io/config.mirror"
@@ -214,26 +214,28 @@ class Objects:
         return True if len(name_requirements) == len(label_selector.requirements) else None
 
     def _add_workload(self, resource: PlacedResource) -> None:
-        if pod_path(resource.original) is None or self._is_owned(resource):
-            return
         try:
-            view = build_pod_view(msgspec.structs.replace(resource.original, content=resource.object))
+            views = build_pod_views(msgspec.structs.replace(resource.original, content=resource.object))
         except MalformedWorkloadError:
             self.malformed_resources.append(resource)
             return
-        if view is None or resource.kind == "PodTemplate" or resource.spec.get("replicas") == 0 or _has_ended(resource):
+        if not views or self._is_owned(resource):
             return
+        if resource.kind == "PodTemplate" or resource.spec.get("replicas") == 0 or _has_ended(resource):
+            return
+        for number, view in enumerate(views):
+            template = f" {view['path']}" if number else ""
+            self._add_pod(resource, view, f"workload:{resource.original.id}{template}")
+
+    def _add_pod(self, resource: PlacedResource, view: Mapping[str, Any], node: str) -> None:
+        """Add a pod of a workload; `node` is its name in the graph."""
         containers = tuple(
             PodContainer(container, parse_path(container["path"]))
             for container in view["containers"]
             if container["type"] != "init" or container.get("restartPolicy") == "Always"
         )
         labels = {str(key): str(value) for key, value in as_mapping(view["metadata"].get("labels")).items()}
-        self.workloads.append(
-            Workload(
-                f"workload:{resource.original.id}", resource, view["spec"], parse_path(view["path"]), labels, containers
-            )
-        )
+        self.workloads.append(Workload(node, resource, view["spec"], parse_path(view["path"]), labels, containers))
 
     def _is_owned(self, resource: PlacedResource) -> bool:
         """Return True if its owner is in the input; the pods then belong to the owner."""

@@ -6,6 +6,7 @@ Never evaluates a rule.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -39,7 +40,14 @@ CUSTOM_PATHS: Final[tuple[Path, ...]] = (
     ("spec", "jobTemplate", "spec", "template"),
     ("template",),
 )
-"""Paths of the pod template in custom kinds (Argo Rollouts, Knative, OpenKruise, Agent Sandbox, ...)."""
+"""Usual paths of the pod template in custom kinds (Argo Rollouts, Knative, OpenKruise, Agent Sandbox, ...)."""
+MAX_TEMPLATES: Final = 64
+"""Maximum number of pod templates in an object of a custom kind."""
+
+_PATTERN_GROUPS: Final = ("kyverno.io", "gatekeeper.sh")
+"""Groups, also with a subdomain, of policies: their pod templates are patterns for objects, and no pods are created."""
+_MAX_DEPTH: Final = 24
+"""Maximum depth of a pod template in an object."""
 
 _CONTAINER_LISTS: Final = (
     ("containers", "container"),
@@ -63,38 +71,77 @@ class MalformedWorkloadError(ValueError):
 
 
 def pod_path(resource: Resource) -> Path | None:
-    """Return the path of the pod (metadata and spec) inside `resource`; None if it contains none.
+    """Return the path of the pod (metadata and spec) inside `resource`, the first of several; None if it has none."""
+    return next(iter(list_pod_paths(resource)), None)
 
-    Built-in kinds have fixed paths; a custom kind has a pod if one of `CUSTOM_PATHS` leads to a list of containers.
+
+def list_pod_paths(resource: Resource) -> tuple[Path, ...]:
+    """Return the paths of all pods (metadata and spec) inside `resource`.
+
+    Built-in kinds have one, at a fixed path. A custom kind has a pod at each field named like a template
+    (`headGroupSpec.template`, `podTemplates[0]`) with a list of containers in its spec: several kinds start pods of more
+    than one template (Ray, Volcano, Kubeflow, JobSet). The usual paths come first.
     """
     builtin_path = _POD_PATHS.get((resource.group, resource.kind))
     if builtin_path is not None:
-        return builtin_path
-    if resource.related or resource.is_builtin:
-        return None
-    for path in CUSTOM_PATHS:
-        try:
-            spec = value_at(resource.object, (*path, "spec"))
-        except LookupError:
-            continue
-        if isinstance(spec, dict) and isinstance(spec.get("containers"), list):
-            return path
-    return None
+        return (builtin_path,)
+    if resource.related or resource.is_builtin or is_pattern_group(resource.group):
+        return ()
+    paths = tuple(_find_templates(resource.object, (), is_template=False))
+    return tuple(sorted(paths, key=_rank)) if len(paths) > 1 else paths
 
 
-def build_pod_view(resource: Resource) -> dict[str, Any] | None:
-    """Build the view of a pod for rules (`input.workload`), or None if `resource` contains no pod.
+def is_pattern_group(group: str) -> bool:
+    """Return True for an API group of policies, whose pod templates are patterns."""
+    return any(group == name or group.endswith(f".{name}") for name in _PATTERN_GROUPS)
+
+
+def is_template_field(name: str) -> bool:
+    """Return True for the name of a field that can hold a pod template, or several of them."""
+    return name.lower().endswith(("template", "templates"))
+
+
+def _rank(path: Path) -> int:
+    return CUSTOM_PATHS.index(path) if path in CUSTOM_PATHS else len(CUSTOM_PATHS)
+
+
+def _find_templates(value: Any, path: Path, *, is_template: bool) -> Iterator[Path]:
+    """Yield the paths of the pod templates in `value`. `is_template` is True below a field named like a template."""
+    if isinstance(value, dict):
+        spec = value.get("spec")
+        if is_template and isinstance(spec, dict) and isinstance(spec.get("containers"), list):
+            yield path
+            return
+        children: Iterable[tuple[str | int, Any]] = value.items()
+    elif isinstance(value, list):
+        children = enumerate(value)
+    else:
+        return
+    if len(path) == _MAX_DEPTH:
+        return
+    for step, child in children:
+        if isinstance(child, dict | list):
+            named = is_template if isinstance(step, int) else is_template_field(str(step))
+            yield from _find_templates(child, (*path, step), is_template=named)
+
+
+def build_pod_views(resource: Resource) -> list[dict[str, Any]]:
+    """Build the views of the pods of `resource` for rules (`input.workload`), in the order of `list_pod_paths`.
 
     Keys: `path` (of the pod spec), `metadata` (labels and annotations of the pod, without its name, so that equal pods
     have equal views), `metadata_path`, `spec` (the pod spec without its containers), `containers` (main, init and
     ephemeral ones in that order; each the container as written with `type` (container, init, ephemeral), `path` and
     `effective`: the effective security context, pod and container settings combined). Null fields of `spec` and of
     containers are left out: the API treats them as absent. Raises MalformedWorkloadError for a spec that does not match
-    the schema of the API.
+    the schema of the API, and for more than MAX_TEMPLATES pods.
     """
-    at = pod_path(resource)
-    if at is None:
-        return None
+    paths = list_pod_paths(resource)
+    if len(paths) > MAX_TEMPLATES:
+        raise MalformedWorkloadError(f"the object has {len(paths)} pod templates, more than {MAX_TEMPLATES}")
+    return [_build_pod_view(resource, at) for at in paths]
+
+
+def _build_pod_view(resource: Resource, at: Path) -> dict[str, Any]:
     pod = _require_mapping(value_at_or(resource.object, at, {}), at)
     spec_path, metadata_path = _format_pod_paths(at)
     spec = _require_mapping(pod.get("spec"), (*at, "spec"))

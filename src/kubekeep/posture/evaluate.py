@@ -22,13 +22,14 @@ from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, Provider
 from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.resource import PackedObject, Resource
-from kubekeep.model.workload import MalformedWorkloadError, build_pod_view
+from kubekeep.model.workload import MalformedWorkloadError, build_pod_views
 from kubekeep.posture.coverage_gaps import AffectedControls, find_affected_controls
 from kubekeep.posture.index import Index, kinds_to_index
 from kubekeep.posture.release_namespace import InstalledResource, OriginalResources
 from kubekeep.posture.roles import RoleCoverage
 from kubekeep.posture.rulebook import Rulebook, RulePlan, Stage
 from kubekeep.posture.select import Selection
+from kubekeep.posture.templates import TemplatePolicySet, encode_workload
 from kubekeep.posture.verdicts import (
     EvaluationContext,
     build_not_evaluated_verdicts,
@@ -44,7 +45,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RuleInput(NamedTuple):
-    """The input of the rules for one resource: its rule plan and its workload view as JSON (empty for none).
+    """The input of the rules for one resource: its rule plan and its workload as JSON (see `encode_workload`).
 
     `problem` is the reason why no rule can read the resource; empty if there is none.
     """
@@ -75,17 +76,17 @@ class Evaluator:
         self.kinds = kinds_to_index(self.active)
         self._unconfigured = {slug: selection.skip_reasons[slug] for slug in unconfigured}
         self._parameters = {"params": selection.params, "kubernetes": {"minor": kubernetes_minor}}
-        self.policies = compile_rules(self.rulebook.shards, self.rulebook.groups, self._parameters)
+        self.policies = TemplatePolicySet(compile_rules(self.rulebook.shards, self.rulebook.groups, self._parameters))
 
     def prepare(self, resource: Resource) -> RuleInput:
         """Return the rule plan and the workload view of an unpacked `resource`."""
-        problem, workload = "", None
+        problem, views = "", []
         try:
-            workload = build_pod_view(resource)
+            views = build_pod_views(resource)
         except MalformedWorkloadError as error:
             problem = str(error)
-        plan = self.rulebook.plan(resource, has_pod=workload is not None or bool(problem))
-        return RuleInput(plan, b"" if workload is None else _encode(workload), problem)
+        plan = self.rulebook.plan(resource, has_pod=bool(views or problem))
+        return RuleInput(plan, encode_workload(views), problem)
 
     def build_related_policies(self, cluster: Mapping[str, Any], provider: Provider | None) -> PolicySet:
         """Return the rules with the index `cluster` as `input.cluster`."""
@@ -240,13 +241,12 @@ class _Collector:
 
 def build_document(text: bytes, workload: bytes) -> bytes:
     """Return the rule input of a resource from its JSON and its workload view (empty for none)."""
-    return b'{"object":%b,"workload":%b}' % (text, workload) if workload else b'{"object":%b}' % text
+    return b'{"workload":%b,"object":%b}' % (workload, text) if workload else b'{"object":%b}' % text
 
 
 def encode_document(resource: Resource) -> bytes:
     """Return the rule input of a resource, computing its workload view."""
-    workload = build_pod_view(resource.unpack())
-    return build_document(encode_object(resource), b"" if workload is None else _encode(workload))
+    return build_document(encode_object(resource), encode_workload(build_pod_views(resource.unpack())))
 
 
 def encode_object(resource: Resource) -> bytes:

@@ -15,7 +15,7 @@ from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.known_vulnerability import SUPPRESSING
 from kubekeep.model.resource import Resource, join_related
 from kubekeep.model.severity import Severity
-from kubekeep.model.workload import POD_TEMPLATE, pod_path, value_at_or
+from kubekeep.model.workload import POD_TEMPLATE, list_pod_paths, value_at_or
 from kubekeep.posture.isolation import index_enforcement, index_isolation
 from kubekeep.posture.joins import Grants, IndexedPod, index_nodes, index_pods, index_selectors, index_values
 from kubekeep.posture.roles import FILES, EffectiveRole, RoleCoverage, Roles
@@ -63,18 +63,19 @@ class Index:
                 _reduce(kind, resource.object)
             )
         if "ServiceAccount" in self._kinds or WORKLOAD in self._kinds:
-            self._add_pod(resource)
+            self._add_pods(resource)
         if self._joins_subjects and resource.group == "rbac.authorization.k8s.io":
             if resource.kind in ("Role", "ClusterRole"):
                 self._roles.add(resource)
             elif resource.kind in ("RoleBinding", "ClusterRoleBinding"):
                 self._bindings.append(resource)
 
-    def _add_pod(self, resource: Resource) -> None:
-        if (resource.group, resource.kind) == POD_TEMPLATE:
-            return
-        path = pod_path(resource)
-        pod = None if path is None else value_at_or(resource.object, path, None)
+    def _add_pods(self, resource: Resource) -> None:
+        if (resource.group, resource.kind) != POD_TEMPLATE:
+            for path in list_pod_paths(resource):
+                self._add_pod(resource, value_at_or(resource.object, path, None))
+
+    def _add_pod(self, resource: Resource, pod: Any) -> None:
         spec = pod.get("spec") if isinstance(pod, dict) else None
         if not isinstance(pod, dict) or not isinstance(spec, dict):
             return

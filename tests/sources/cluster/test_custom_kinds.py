@@ -41,7 +41,11 @@ MAP = {"type": "object", "additionalProperties": {"type": "string"}}
     [
         (objects.definition(GROUP, "A", objects.pods_schema()), True),
         (objects.definition(GROUP, "A", objects.pods_schema("podTemplate")), True),
-        (objects.definition(GROUP, "A", template_of(template_of(objects.pods_schema()))), False),
+        (objects.definition(GROUP, "A", template_of(template_of(objects.pods_schema()))), True),
+        (objects.definition(GROUP, "A", {"items": objects.pods_schema("workerTemplates"), "type": "array"}), True),
+        (objects.definition(GROUP, "A", {"additionalProperties": objects.pods_schema(), "type": "object"}), True),
+        (objects.definition(GROUP, "A", {"properties": {"sets": {"items": template_of(objects.open_schema())}}}), True),
+        (objects.definition(GROUP, "A", {"properties": {"sets": {"items": objects.open_schema()}}}), False),
         (objects.definition(GROUP, "A", objects.open_schema()), True),
         (objects.definition(GROUP, "A", template_of(objects.open_schema())), True),
         (objects.definition(GROUP, "A", template_of({"type": "object"})), False),

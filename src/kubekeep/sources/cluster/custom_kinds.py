@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kubekeep.model.location import Path
-from kubekeep.model.workload import CUSTOM_PATHS
+from kubekeep.model.workload import CUSTOM_PATHS, is_template_field
 
 _OPEN: Final = "x-kubernetes-preserve-unknown-fields"
 
@@ -13,7 +13,7 @@ _OPEN: Final = "x-kubernetes-preserve-unknown-fields"
 def has_pod_template(definition: dict[str, Any], version: str) -> bool:
     """Return True if the schema of a CustomResourceDefinition allows a pod template.
 
-    The paths are those of `kubekeep.model.workload`. A schema that allows any field there counts, and so does a missing
+    The fields are those of `kubekeep.model.workload`. A schema that allows any field there counts, and so does a missing
     schema.
     """
     schema = _get_schema(definition, version)
@@ -28,7 +28,19 @@ def may_have_pod_template(published: dict[str, Any] | None) -> bool:
 
 
 def _allows_pods(schema: dict[str, Any]) -> bool:
-    return any(_allows(schema, (*path, "spec", "containers")) for path in CUSTOM_PATHS)
+    return any(_allows(schema, (*path, "spec", "containers")) for path in CUSTOM_PATHS) or _has_template(schema, "")
+
+
+def _has_template(schema: Any, name: str) -> bool:
+    """Return True if a field named like a template has containers in its spec. `name` is the field of `schema`."""
+    if not isinstance(schema, dict):
+        return False
+    if is_template_field(name) and _allows(schema, ("spec", "containers")):
+        return True
+    properties = schema.get("properties")
+    if isinstance(properties, dict):
+        return any(_has_template(child, field) for field, child in properties.items())
+    return _has_template(schema.get("items"), name) or _has_template(schema.get("additionalProperties"), "")
 
 
 def _get_schema(definition: dict[str, Any], version: str) -> Any:
