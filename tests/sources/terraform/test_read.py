@@ -11,6 +11,7 @@ import pytest
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
+from kubekeep.sources.inputs import read
 from kubekeep.sources.source import Root
 from kubekeep.sources.terraform.read import read_modules
 from kubekeep.sources.terraform.source import TERRAFORM
@@ -97,7 +98,7 @@ def read_files(folder: Path, **files: str) -> list[Resource | UnreadInput]:
         path = folder / name.replace("__", "/").replace("_tfvars", ".tfvars").replace("_tf", ".tf")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return list(read_modules([Root("terraform", str(folder), ".", str(folder))]))
+    return list(read_modules([Root("terraform", str(folder), ".", str(folder))], {}))
 
 
 def get_objects(results: list[Resource | UnreadInput]) -> list[dict[str, Any]]:
@@ -330,12 +331,14 @@ def test_child_module_is_not_a_root(tmp_path: Path) -> None:
     (tmp_path / "main.tf").write_text('module "a" {\n  source = "./app"\n  name = "n"\n  settings = {}\n}\n')
     base = str(tmp_path)
     folders = [Root("terraform", str(tmp_path / "app"), "app", base), Root("terraform", base, ".", base)]
-    assert [resource_object["metadata"]["name"] for resource_object in get_objects(list(read_modules(folders)))] == [
+    assert [
+        resource_object["metadata"]["name"] for resource_object in get_objects(list(read_modules(folders, {})))
+    ] == [
         "n-00",
         "n-01",
     ]
     (tmp_path / "main.tf").unlink()
-    alone = list(read_modules(folders[:1]))
+    alone = list(read_modules(folders[:1], {}))
     assert [resource_object["kind"] for resource_object in get_objects(alone)] == ["ServiceAccount"] * 2
     assert "var.name has no value" in get_messages(alone)[1]
 
@@ -426,6 +429,25 @@ def test_unsupported_resources_are_reported(tmp_path: Path) -> None:
     assert get_messages(read_files(tmp_path, main_tf=text)) == [
         "main.tf:3 the chart './chart' was not rendered with the values of the release",
         "main.tf:9 not evaluated: resource type kubernetes_gateway_v9 is not supported",
+    ]
+
+
+def test_modules_and_charts_from_elsewhere_are_noted(tmp_path: Path) -> None:
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / "main.tf").write_text('resource "kubernetes_namespace" "a" {\n}\n')
+    (tmp_path / "main.tf").write_text(
+        'module "local" {\n  source = "./local"\n}\n'
+        'module "network" {\n  source = "example/network/aws"\n}\n'
+        'module "agent" {\n  source = "git::https://user:Staple1@git.example.com/agent.git"\n  count = 2\n}\n'
+        'resource "helm_release" "cache" {\n  chart = "redis"\n}\n'
+        'resource "helm_release" "shop" {\n  chart = var.chart\n}\n'
+    )
+    reader = read([str(tmp_path)])
+    assert [resource.kind for resource in reader if isinstance(resource, Resource)] == ["Namespace"]
+    file = str(tmp_path / "main.tf")
+    places = f"{file}:4, {file}:7, {file}:11, …"
+    assert reader.notes == [
+        f"4 Terraform modules or charts from elsewhere were not read ({places}); scan their repository too"
     ]
 
 

@@ -31,12 +31,12 @@ _MAX_REPORTED_UNKNOWNS: Final = 10
 _MANIFESTS: Final = {"kubernetes_manifest": "manifest", "kubectl_manifest": "yaml_body"}
 
 
-def read_modules(folders: Sequence[Root]) -> Iterator[Resource | UnreadInput]:
+def read_modules(folders: Sequence[Root], external: dict[Location, None]) -> Iterator[Resource | UnreadInput]:
     """Yield the resources of all root modules among `folders`, modules that no other module calls.
 
     A child module is read with the arguments of each call. Modules that only call each other are read alone. Nothing
     outside the base of a root is read. Problems and unknown values are `UnreadInput`; a module without Kubernetes yields
-    nothing.
+    nothing. The locations of modules and charts that come from elsewhere are added to `external`.
     """
     previews = {os.path.realpath(folder.path): preview_module(folder.path, folder.base) for folder in folders}
     by_path = {os.path.realpath(folder.path): folder for folder in folders}
@@ -50,7 +50,7 @@ def read_modules(folders: Sequence[Root]) -> Iterator[Resource | UnreadInput]:
         read_paths |= tree
         if any(previews[module][0] for module in tree if module in previews) or not tree <= previews.keys():
             folder = by_path[path]
-            yield from _read_root(folder)
+            yield from _read_root(folder, external)
 
 
 def _reachable_modules(path: str, previews: dict[str, tuple[bool, list[str]]]) -> set[str]:
@@ -65,10 +65,10 @@ def _reachable_modules(path: str, previews: dict[str, tuple[bool, list[str]]]) -
     return modules
 
 
-def _read_root(folder: Root) -> Iterator[Resource | UnreadInput]:
+def _read_root(folder: Root, external: dict[Location, None]) -> Iterator[Resource | UnreadInput]:
     files = ModuleFiles(folder.base)
     paths = ModulePaths(folder.path, folder.shown_path, folder.path, folder.shown_path)
-    reader = _ModuleReader(folder.base, ExpressionEvaluator())
+    reader = _ModuleReader(folder.base, ExpressionEvaluator(), external)
     try:
         module = TerraformModule(paths, files, reader.evaluator)
         yield from reader.read(module)
@@ -80,8 +80,9 @@ def _read_root(folder: Root) -> Iterator[Resource | UnreadInput]:
 class _ModuleReader:
     """Reads one root module and its child modules."""
 
-    def __init__(self, base: str, evaluator: ExpressionEvaluator) -> None:
+    def __init__(self, base: str, evaluator: ExpressionEvaluator, external: dict[Location, None]) -> None:
         self.evaluator = evaluator
+        self._external = external
         self._base = base
         self._objects = ObjectBuilder(evaluator)
         self._documents: dict[str, int] = {}
@@ -110,7 +111,9 @@ class _ModuleReader:
             child = module.child(block, scope.bound_names, instance)
             if isinstance(child, UnknownValue):
                 yield UnreadInput(block.location, f"the module was not read: {child.reason}")
-            elif child is not None:
+            elif child is None:
+                self._external[block.location] = None
+            else:
                 yield from self.read(child)
 
     def _read_resource(self, module: TerraformModule, block: HclBlock) -> Iterator[Resource | UnreadInput]:
@@ -138,13 +141,15 @@ class _ModuleReader:
                 raise
 
     def _check_release(self, module: TerraformModule, block: HclBlock) -> Iterator[UnreadInput]:
-        """Report a release of a chart in this repository; other charts are ignored."""
+        """Report a release of a chart in this repository; record one of another chart."""
         chart = block.body.attributes.get("chart")
         name = self.evaluator.evaluate(chart.expression, module.scope(chart.location.file)) if chart else None
         if chart is not None and isinstance(name, str) and module.is_folder(name):
             yield UnreadInput(
                 chart.location, f"the chart {name[:200]!r} was not rendered with the values of the release"
             )
+        else:
+            self._external[block.location] = None
 
     def _list_instances(
         self, block: HclBlock, scope: ExpressionScope
