@@ -208,3 +208,44 @@ def test_mistyped_policy_of_a_cloud_stops_passes_of_documents_that_refer_to_it(t
     verdicts = [result.verdicts["ecr-read-only-nodes"] for result in assessment.results if result.verdicts]
     assert {verdict.reason.text for verdict in verdicts if verdict.reason is not None}
     assert Status.PASSED not in {verdict.status for verdict in verdicts}
+
+
+POLICY = """\
+---
+apiVersion: {version}
+kind: NetworkPolicy
+metadata: {{name: closed, namespace: shop}}
+spec: {{podSelector: {{}}, policyTypes: [Ingress, Egress], ingress: {ingress}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "ingress", "message"),
+    [
+        ("networking.k8s.io/v1", "[]", ""),
+        (
+            "networking.k8s.io/v1",
+            "{}",
+            "web.yaml:17: the API server rejects this object: spec.ingress is a mapping, not a list",
+        ),
+        (
+            "networking.k8s.io/v2",
+            "[]",
+            "web.yaml:15: no kind NetworkPolicy in networking.k8s.io/v2: it is in networking.k8s.io/v1",
+        ),
+        (
+            "extensions/v1beta1",
+            "[]",
+            "web.yaml:15: no kind NetworkPolicy in extensions/v1beta1 in Kubernetes 1.37: use networking.k8s.io/v1",
+        ),
+    ],
+)
+def test_a_network_policy_that_the_api_server_refuses_protects_no_pod(
+    tmp_path: Path, version: str, ingress: str, message: str
+) -> None:
+    text = DEPLOYMENT.format(pod="containers:", container="securityContext")
+    assessment = scan_text(tmp_path, text + POLICY.format(version=version, ingress=ingress))
+    assert problems(assessment, tmp_path) == [message] * bool(message)
+    [deployment] = [result for result in assessment.results if result.resource.kind == "Deployment"]
+    status = deployment.verdicts["missing-network-policy"].status
+    assert status is (Status.FAILED if message else Status.PASSED)

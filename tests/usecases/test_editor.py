@@ -78,6 +78,20 @@ def test_verdicts_equal_those_of_a_scan_after_every_change(tmp_path: Path) -> No
     assert any(list_rows(assessment, path) for path, assessment in latest.items())
 
 
+def test_policy_that_the_api_server_refuses_protects_no_pod(tmp_path: Path) -> None:
+    file = tmp_path.resolve() / "pod.yaml"
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\nspec: {containers: [{name: a, image: a:1}]}\n---\n"
+    policy = "apiVersion: %s\nkind: NetworkPolicy\nmetadata: {name: a, namespace: b}\nspec: {podSelector: {}}\n"
+    project = make_project(tmp_path.resolve())
+    for version in ("networking.k8s.io/v1", "extensions/v1beta1", "networking.k8s.io/v1"):
+        file.write_text(pod + policy % version)
+        [assessment] = project.evaluate_manifests({str(file): file.read_bytes()}).values()
+        expected = scan(project.scan_request((str(file),), {}))
+        assert list_rows(assessment, str(file)) == list_rows(expected, str(file))
+        assert ("C-0260" in {finding.id for finding in assessment.findings}) == (version == "extensions/v1beta1")
+        assert len(assessment.unread) == (version == "extensions/v1beta1")
+
+
 def test_closed_document_is_read_from_the_disk_again(tmp_path: Path) -> None:
     folder = tmp_path.resolve()
     role, binding = folder / "role.yaml", folder / "binding.yaml"

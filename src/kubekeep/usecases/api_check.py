@@ -6,8 +6,8 @@ documents about nodes and the managed cluster, which no API server has checked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 import msgspec
 
@@ -22,6 +22,9 @@ from kubekeep.posture.unknown_fields import distrust_passes
 from kubekeep.sources.kubernetes_api.documents import find_mistyped_field, is_checked_document
 from kubekeep.sources.kubernetes_api.schemas import load_schemas
 
+_PROTECTIONS: Final = frozenset({"LimitRange", "NetworkPolicy", "PodDisruptionBudget"})
+"""Built-in kinds that make controls on other objects pass, and have few controls of their own."""
+
 
 class ApiCheck:
     """The checks of one scan for one minor version of Kubernetes."""
@@ -34,33 +37,47 @@ class ApiCheck:
         self._mistyped_clouds: dict[str, MistypedField] = {}
         self._list: Any = None
 
-    def collect(self, resources: Iterator[Resource]) -> Iterator[Resource]:
-        """Pass resources through and check each of them."""
-        for resource in resources:
-            # Here, so that a scan without files loads nothing.
-            schemas, document = load_schemas(), resource.object
-            if resource.source is not None and resource.source.root and resource.document is not self._list:
-                self._list = resource.document
-                self._check_list(resource.document, resource.source)
-            problem = schemas.explain_unknown_kind(str(document.get("apiVersion")), resource.kind)
-            if problem is not None:
-                self.unread.append(UnreadInput(_locate(resource, ("kind",)), problem))
-            elif is_checked_document(resource.group, resource.kind):
-                self._check_document(resource)
-            else:
-                problems = schemas.find_problems(document, self._minor)
-                if problems.unknown or problems.mistyped:
-                    self._problems[id(resource)] = problems
-                    self.unknown_fields += (
-                        UnreadInput(_locate(resource, field.path), field.message) for field in problems.unknown
-                    )
-                    self.unread += (
-                        UnreadInput(
-                            _locate(resource, field.path), f"the API server rejects this object: {field.message}"
-                        )
-                        for field in problems.mistyped
-                    )
-            yield resource
+    def collect(self, resources: Iterable[Resource]) -> Iterator[Resource]:
+        """Check each of the resources and yield those that count."""
+        return (resource for resource in resources if self.check(resource))
+
+    def check(self, resource: Resource) -> bool:
+        """Check a resource; return False if it must not count.
+
+        A network policy that the API server refuses isolates no pod. Objects of other kinds count, so that their own
+        problems are found.
+        """
+        # Here, so that a scan without files loads nothing.
+        schemas, document = load_schemas(), resource.object
+        if resource.source is not None and resource.source.root and resource.document is not self._list:
+            self._list = resource.document
+            self._check_list(resource.document, resource.source)
+        protects = resource.kind in _PROTECTIONS and resource.is_builtin
+        version = str(document.get("apiVersion"))
+        problem = schemas.explain_unknown_kind(version, resource.kind)
+        if problem is None and protects:
+            problem = schemas.explain_unserved_kind(version, resource.kind, self._minor)
+        if problem is not None:
+            self.unread.append(UnreadInput(_locate(resource, ("kind",)), problem))
+            return not protects
+        if is_checked_document(resource.group, resource.kind):
+            self._check_document(resource)
+            return True
+        return not (self._check_fields(resource) and protects)
+
+    def _check_fields(self, resource: Resource) -> bool:
+        """Check the fields of an object; return True if the API server refuses it."""
+        problems = load_schemas().find_problems(resource.object, self._minor)
+        if problems.unknown or problems.mistyped:
+            self._problems[id(resource)] = problems
+            self.unknown_fields += (
+                UnreadInput(_locate(resource, field.path), field.message) for field in problems.unknown
+            )
+            self.unread += (
+                UnreadInput(_locate(resource, field.path), f"the API server rejects this object: {field.message}")
+                for field in problems.mistyped
+            )
+        return bool(problems.mistyped)
 
     def _check_list(self, document: Any, source: Source) -> None:
         """Report a list of a kind that does not exist: its items are read, but kubectl creates none of them."""

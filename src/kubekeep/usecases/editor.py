@@ -238,8 +238,12 @@ class _Manifests:
         previous = self._files.get(path)
         for key in previous.resources.keys() - file.resources.keys() if previous else ():
             self._evaluator.remove(key)
+        api = ApiCheck(self._minor)
         for key, resource in file.resources.items():
-            self._evaluator.put(key, resource)
+            if api.check(resource):
+                self._evaluator.put(key, resource)
+            else:
+                self._evaluator.remove(key)
         self._files[path] = file
         self._are_contexts_stale = True
 
@@ -274,7 +278,7 @@ class _Manifests:
     def _assemble(self, path: str, results: Mapping[str, ResourceResult], unsaved: Unsaved) -> Assessment:
         """Return the assessment of one document."""
         started, file, api = dt.datetime.now(dt.UTC), self._files[path], ApiCheck(self._minor)
-        resources = dict(zip(file.resources, api.collect(iter(file.resources.values())), strict=True))
+        resources = {key: resource for key, resource in file.resources.items() if api.check(resource)}
         own = [
             # The evaluator keeps packed copies.
             msgspec.structs.replace(results[key], resource=resources.get(key, results[key].resource))

@@ -80,6 +80,15 @@ class ApiSchemas(msgspec.Struct, frozen=True):
             return f"no API version {api_version} in Kubernetes"
         return f"no kind {kind} in {api_version}{_suggest_kind(kind, (*kinds, 'List'))}"
 
+    def explain_unserved_kind(self, api_version: str, kind: str, minor: int) -> str | None:
+        """Return why Kubernetes 1.`minor` does not have a kind that other versions have; None if it has it."""
+        entry = self.kinds.get(api_version, {}).get(kind)
+        if entry is None or entry[1] <= minor <= entry[2]:
+            return None
+        served = [version for version, known in self.kinds.items() if kind in known and known[kind][2] >= minor]
+        advice = f": use {min(served, key=lambda version: ('alpha' in version, 'beta' in version))}" if served else ""
+        return f"no kind {kind} in {api_version} in Kubernetes 1.{minor}{advice}"
+
     def find_problems(self, document: dict[str, Any], minor: int) -> FieldProblems:
         """Return the fields of an object that its kind does not have in Kubernetes 1.`minor`, or has with another type.
 
