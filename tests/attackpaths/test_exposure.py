@@ -203,3 +203,19 @@ spec: {endpointSelector: {matchLabels: {"k8s:app": web}}, ingress: %s}
 )
 def test_cilium_policies_block_paths(rules: str, *, opens: bool) -> None:
     assert bool(chains(OPEN + service() + CILIUM % rules)) is opens
+
+
+def test_each_pod_template_of_a_custom_kind_is_exposed() -> None:
+    template = "template: {{metadata: {{labels: {{app: {}}}}}, spec: {{containers: [{{name: c, image: i, {}}}]}}}}"
+    ports = "ports: [{containerPort: 80}]"
+    head, worker = template.format("head", ports), template.format("web", f"{PRIVILEGED}, {ports}")
+    ray = f"""
+apiVersion: ray.io/v1
+kind: RayCluster
+metadata: {{name: ray, namespace: shop}}
+spec: {{headGroupSpec: {{{head}}}, workerGroupSpecs: [{{{worker}}}]}}
+---"""
+    attacks = find_paths(ray + service())
+    assert [path.edges[-1].target.label for path in attacks.paths] == [NODE]
+    assert not any("several times" in note for note in attacks.notes)
+    assert [path.edges[-1].target.label for path in find_paths(ray + service(name="head")).paths] != [NODE]

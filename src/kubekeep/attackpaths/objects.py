@@ -163,7 +163,7 @@ class Objects:
         """Labels of workloads that occur several times in the input, for example in bases and overlays."""
         seen = Counter(
             (resource.kind, resource.namespace, resource.name)
-            for resource in (workload.resource for workload in self.workloads)
+            for resource in {id(workload.resource): workload.resource for workload in self.workloads}.values()
         )
         return [format_missing_label(*key) for key, count in seen.items() if count > 1]
 
