@@ -110,7 +110,7 @@ problem(name, value, words, hinted) := sprintf("%s is set in plain text, and the
 
 # Names of the settings for passwords, keys and tokens that a configuration file sets to a literal.
 set_in(file) := {found[1] |
-	regex.match(`\n|^\s*[\[{]`, file)
+	regex.match(`\n|^\s*[\[\]{}]`, file)
 	count(input.params.sensitiveKeyNames) > 0
 	some pattern in assignments
 	some found in regex.find_all_string_submatch_n(pattern, file, -1)
@@ -123,7 +123,7 @@ set_in(file) := {found[1] |
 # and tokens must contain a digit.
 assignments := [pattern |
 	some [names, value] in [
-		["password|passwd|passphrase", `[^\s"'$<>{}%*#@_\[(&|!,;/~-][^\s"',;]*`],
+		["password|passwd|passphrase", `[^\s"'$<>{}%*#@_\[\]()&|!,;/~-][^\s"',;]*`],
 		[
 			"secret[_.-]?access[_.-]?key|secret[_.-]?key|client[_.-]?secret|api[_.-]?key|(?:access|auth|api|bearer)[_.-]?token",
 			`[0-9A-Za-z+][^\s"'$<>{}%*,;:()]*[0-9][^\s"'$<>{}%*,;:()]{6,}`,
@@ -148,8 +148,8 @@ stands_for_another(name, value) if {
 			`^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$`,
 			`^[A-Za-z_]+(?:\.[A-Za-z_]+)+$`,
 			`^(?:env|file|vault|op|arn|https?|secretref|ssm|awssm|gcpsm):`,
-			`^(?i:env|enc)[(\[]`,
-			`[({]`,
+			`^(?i:env|enc)[()\[\]]`,
+			`[(){}]`,
 		]),
 		value,
 	)
@@ -206,6 +206,17 @@ credential := concat("|", [
 	`oapi\.dingtalk\.com/robot/send\?\S*access_token=[0-9A-Za-z]{16,}`,
 	`qyapi\.weixin\.qq\.com/cgi-bin/webhook/send\?\S*key=[0-9A-Za-z-]{16,}`,
 	`https?://[^/\s]+/hooks/(?:[a-z0-9]{26}\b|[0-9A-Za-z]{17}/[0-9A-Za-z]{30,})`,
+	token,
+])
+
+# Tokens with a prefix that no other text has (documentation of the vendors). Prefixes of keys for tests are left out.
+token := concat("", [
+	`\b(?:gh[pousr]_[0-9A-Za-z]{36}|github_pat_\w{20}|gl(?:pat|oas|dt|rt|cbt|ptt|ft|agent|soat)-[\w-]{20}`,
+	`|sk-(?:ant|proj|svcacct|admin)-[\w-]{20}|[rs]k_live_[0-9A-Za-z]{16}|hf_[A-Za-z]{30}|npm_[0-9A-Za-z]{36}`,
+	`|pypi-AgE[\w-]{50}|rubygems_[0-9a-f]{48}|dckr_[op]at_[\w-]{20}|do[opr]_v1_[0-9a-f]{64}|hv[bs]\.[\w-]{20}`,
+	`|glsa_\w{30}|glc_eyJ\w{30}|AGE-SECRET-KEY-1[A-Z0-9]{50}|SG\.[\w-]{16,}\.[\w-]{20}|GOCSPX-[\w-]{20}`,
+	`|shp(?:at|ca|pa|ss)_[0-9a-f]{32}|dapi[0-9a-f]{32}|tskey-[a-z]+-\w{10}|pul-[0-9a-f]{40}|lin_api_\w{30}`,
+	`|ATATT3[\w=-]{20}|NRAK-[0-9A-Z]{27}|PMAK-[0-9a-f]{24}|xapp-[0-9]-[0-9A-Z]{8})`,
 ])
 
 # The value may be base64-encoded.

@@ -53,7 +53,10 @@ command_lines(container) := [line |
 texts(words) := [sprintf("%v", [word]) | some word in words]
 
 # Cheap filter over all words of a command line.
-risky_words := `(?i)pass|pwd|token|key|secret|bearer|://[^/\s]*@|mysql|mariadb|redis-cli|valkey-cli|curl|/hooks|webhook`
+risky_words := concat("|", [
+	`(?i:pass|pwd|token|key|secret|bearer|://[^/\s]*@|mysql|mariadb|redis-cli|valkey-cli|curl|/hooks|webhook)`,
+	credentials.token,
+])
 
 maps := object.union(plain, decoded)
 
@@ -87,6 +90,7 @@ hints := [
 	sprintf("(?m:%s)", [lines]),
 	"://",
 	`(?m:^\s*[0-9A-Za-z+/=_-]{20})`,
+	credentials.token,
 	`(?i:(?:passw(?:or)?d|passphrase|pwd|key|secret|token)["']?\s*[:=]|bearer\s)`,
 ] if {
 	lines := replace(replace(credentials.looks, `\A`, "^"), `\z`, "$")
