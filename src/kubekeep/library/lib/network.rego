@@ -93,3 +93,23 @@ candidates(namespace, labels) := {selection |
 	some scope in [namespace, ""]
 	some selection in input.cluster.isolation[scope].other
 }
+
+# Policies of kinds that are not read, by kind and name. They may isolate pods of the namespace.
+unread(namespace) := {sprintf("%s %v", [item.kind, object.get(item, ["metadata", "name"], "")]) |
+	some place, kinds in {"default": cluster_wide, namespace: own}
+	some kind in kinds
+	item := input.cluster.objects[kind][place][_]
+}
+
+cluster_wide := [
+	"AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy",
+	"crd.projectcalico.org/GlobalNetworkPolicy", "projectcalico.org/GlobalNetworkPolicy",
+]
+
+own := ["crd.projectcalico.org/NetworkPolicy", "projectcalico.org/NetworkPolicy"]
+
+# Reason why the isolation of the pods of a namespace is not known.
+unknown(policies) := sprintf("policies of kinds that are not read may isolate the pods: %s", [listed]) if {
+	count(policies) > 0
+	listed := concat(", ", array.slice(sort(policies), 0, 3))
+}

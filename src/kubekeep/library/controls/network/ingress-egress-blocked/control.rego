@@ -4,6 +4,16 @@ import data.kubekeep.lib.network
 import data.kubekeep.lib.place
 
 violation contains {"path": "", "message": message} if {
+	some message in problems
+	count(network.unread(place.namespace)) == 0
+}
+
+declined contains reason if {
+	count(problems) > 0
+	reason := network.unknown(network.unread(place.namespace))
+}
+
+problems contains message if {
 	open := {"egress", "ingress"} - isolated
 	count(open) > 0
 	message := sprintf("no network policy in namespace %s isolates the pods for %s", [
@@ -13,7 +23,7 @@ violation contains {"path": "", "message": message} if {
 }
 
 # Policies are additive: one that allows all traffic cancels the others (Kubernetes docs, Network Policies).
-violation contains {"path": "", "message": message} if {
+problems contains message if {
 	some direction, policies in network.opened(place.namespace, labels)
 	direction in isolated
 	message := sprintf("%s allows all %s traffic of the pods", [concat(", ", policies), direction])

@@ -4,8 +4,8 @@ import data.kubekeep.lib.network
 import data.kubekeep.lib.selectors
 
 violation contains {"path": "", "message": message} if {
-	not input.cluster.isolation[name].isolates
-	not covered
+	open
+	count(network.unread(name)) == 0
 	message := sprintf("namespace %s has no network policy", [name])
 }
 
@@ -26,4 +26,14 @@ covered if {
 		network.of_namespace(expression.key)
 	}
 	selectors.selects(selection, labels)
+}
+
+open if {
+	not input.cluster.isolation[name].isolates
+	not covered
+}
+
+declined contains reason if {
+	open
+	reason := network.unknown(network.unread(name))
 }
