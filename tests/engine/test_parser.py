@@ -44,6 +44,13 @@ def test_typo_in_a_head_is_an_error_at_its_place(rule: str, column: int) -> None
         assert error.value.column in (1, column)
 
 
+def test_brackets_in_strings_and_comments_are_no_nesting() -> None:
+    quoted = [f'r{number} := "\\"[{{(" # [[{{{{ "`' for number in range(600)]
+    raw = [f's{number} := `\\[{{("\n`' for number in range(600)]
+    module = "\n".join(["package a", *quoted, *raw])
+    assert evaluate({"a.rego": module}, "x = data.a.r599; y = data.a.s599") == [{"x": '"[{(', "y": '\\[{("\n'}]
+
+
 def test_heads_without_body_are_true() -> None:
     heads = ['f("a (")', 'f(`"`)', "g.h(1) # (", "\tf( [1,\n {2}] )", 'y := "é"\nf("ü")', 'f("last")']
     module = "package a\n" + "\n".join(heads)

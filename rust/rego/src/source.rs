@@ -201,9 +201,23 @@ fn parser(source: &Source, v0: bool) -> Result<Parser<'_>, Failure> {
 fn check_nesting(name: &str, text: &str) -> Result<(), Failure> {
     let (mut open, mut line, mut work) = (Vec::new(), 1_u32, 0_u64);
     let mut doubling = 0_u32;
+    let (mut end_of_text, mut is_escaped) = (None, false);
     for byte in text.bytes() {
+        line = line.saturating_add(u32::from(byte == b'\n'));
+        // Brackets in strings and comments, as in regular expressions, are not parsed.
+        if let Some(end) = end_of_text {
+            if is_escaped {
+                is_escaped = false;
+            } else if byte == b'\\' && end == b'"' {
+                is_escaped = true;
+            } else if byte == end || (byte == b'\n' && end == b'"') {
+                end_of_text = None;
+            }
+            continue;
+        }
         match byte {
-            b'\n' => line = line.saturating_add(1),
+            b'#' => end_of_text = Some(b'\n'),
+            b'"' | b'`' => end_of_text = Some(byte),
             b'(' => open.push(byte),
             b'[' | b'{' => {
                 open.push(byte);
