@@ -22,7 +22,7 @@ from kubekeep.images.content import ImageContent
 from kubekeep.images.inspection import InspectedImage
 from kubekeep.images.layers import compute_version
 from kubekeep.images.package import Distribution, Package, PackageLocation
-from kubekeep.images.registries.state import RegistryState
+from kubekeep.images.registries.state import ImageName, RegistryState
 
 KUBEKEEP = Path(sys.executable).parent / "kubekeep"
 CHANGED = 100
@@ -59,7 +59,7 @@ def write_state(folder: Path, images: int, packages: int) -> None:
             own = tuple(create_package(number * packages + index) for index in range(packages))
             content = ImageContent(distribution=distribution, packages=own)
             state.put_image(digest, "", InspectedImage(f"app:{number}", digest, "linux/amd64", None, content))
-        names = [("registry.example/app", str(number), f"sha256:{number:064d}", "") for number in range(images)]
+        names = [ImageName("registry.example/app", str(number), f"sha256:{number:064d}") for number in range(images)]
         state.record_names(names)
 
 

@@ -14,7 +14,8 @@ from kubekeep.images.registries.state import StateError
 from kubekeep.model.severity import Severity
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.inventory import IndexedImage, PackageContext, PackageInventory
-from kubekeep.vulnerabilities.rematching import RematchReport, rematch
+from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
+from kubekeep.vulnerabilities.rematching import Matcher, Rematch, RematchReport
 from kubekeep.vulnerabilities.source import AdvisorySource, ExploitSignal, SourceState
 from kubekeep.vulnerabilities.vulnerability import (
     NotAssessed,
@@ -87,7 +88,10 @@ class Advisories:
         *,
         today: dt.date,
         platform: str = "",
+        fixed_by_changelog: Mapping[str, frozenset[str]] | None = None,
+        used_symbols: UsedSymbols | None = None,
     ) -> VulnerabilityReport:
+        del fixed_by_changelog, used_symbols
         assert source is self
         assert today == TODAY
         assert platform == "linux/amd64"
@@ -114,8 +118,8 @@ def inventory(tmp_path: Path) -> Iterator[PackageInventory]:
 @pytest.fixture
 def advisories() -> Advisories:
     source = Advisories()
-    source.set("PyPI", "flask", CVE_1=Severity.HIGH)
-    source.set("Debian", "bash", CVE_2=Severity.LOW)
+    source.set("PyPI", "flask", CVE_2026_0001=Severity.HIGH)
+    source.set("Debian", "bash", CVE_2026_0002=Severity.LOW)
     return source
 
 
@@ -125,7 +129,16 @@ def add(inventory: PackageInventory, digest: str, *packages: Package, context: P
 
 def run(inventory: PackageInventory, advisories: Advisories) -> RematchReport:
     advisories.queried.clear()
-    return rematch(inventory, advisories, advisories.match, today=TODAY, names={"a": ["app:1"], "b": ["app:2"]})
+    return match_again(inventory, advisories, advisories.match)
+
+
+def match_again(inventory: PackageInventory, advisories: Advisories, match: Matcher) -> RematchReport:
+    now = dt.datetime.combine(TODAY, dt.time(12), dt.UTC)
+    rematch = Rematch(inventory, advisories, version="1", names=list_keys, now=now)
+    rematch.match(match)
+    report = rematch.compare({"a": ["app:1"], "b": ["app:2"]})
+    rematch.record()
+    return report
 
 
 def summarise(report: RematchReport) -> dict[str, tuple[list[str], list[str], list[str]]]:
@@ -166,24 +179,28 @@ def test_equal_packages_are_matched_once(inventory: PackageInventory, advisories
 def test_only_changed_names_are_matched_again(inventory: PackageInventory, advisories: Advisories) -> None:
     add(inventory, "a", pypi("flask"), pypi("django"), deb("bash"))
     add(inventory, "b", pypi("django"))
-    assert summarise(run(inventory, advisories)) == {"a": (["CVE-1", "CVE-2"], [], [])}
+    assert summarise(run(inventory, advisories)) == {"a": (["CVE-2026-0001", "CVE-2026-0002"], [], [])}
     assert summarise(run(inventory, advisories)) == {}
     assert advisories.queried == []
-    advisories.set("PyPI", "django", CVE_3=Severity.CRITICAL)
+    advisories.set("PyPI", "django", CVE_2026_0003=Severity.CRITICAL)
     report = run(inventory, advisories)
-    assert summarise(report) == {"a": (["CVE-3"], [], []), "b": (["CVE-3"], [], [])}
+    assert summarise(report) == {"a": (["CVE-2026-0003"], [], []), "b": (["CVE-2026-0003"], [], [])}
     assert advisories.queried == ["django"]
     assert [image.names for image in report.images] == [("app:1",), ("app:2",)]
-    advisories.set("PyPI", "django", CVE_3=Severity.LOW)
+    advisories.set("PyPI", "django", CVE_2026_0003=Severity.LOW)
     advisories.set("PyPI", "flask")
-    assert summarise(run(inventory, advisories)) == {"a": ([], ["CVE-3"], ["CVE-1"]), "b": ([], ["CVE-3"], [])}
+    assert summarise(run(inventory, advisories)) == {
+        "a": ([], ["CVE-2026-0003"], ["CVE-2026-0001"]),
+        "b": ([], ["CVE-2026-0003"], []),
+    }
 
 
 def test_new_images_are_matched_without_a_change(inventory: PackageInventory, advisories: Advisories) -> None:
     add(inventory, "a", pypi("flask"))
     run(inventory, advisories)
     add(inventory, "b", pypi("flask"), pypi("flask", "2.0"))
-    assert summarise(run(inventory, advisories)) == {"b": (["CVE-1"], [], [])}
+    assert summarise(run(inventory, advisories)) == {"b": (["CVE-2026-0001", "CVE-2026-0001"], [], [])}
+    assert advisories.queried == ["flask"]
 
 
 def test_unknown_token_matches_everything(inventory: PackageInventory, advisories: Advisories) -> None:
@@ -205,16 +222,16 @@ def test_packages_without_data_are_assessed_once_there_is_some(
         (gap,) = run(inventory, advisories).not_assessed
         assert (gap.reason, gap.packages, gap.is_incomplete) == ("no data", 1, True)
     advisories.ecosystems.add("Ubuntu")
-    advisories.set("Ubuntu", "bash", CVE_4=Severity.MEDIUM)
+    advisories.set("Ubuntu", "bash", CVE_2026_0004=Severity.MEDIUM)
     report = run(inventory, advisories)
-    assert summarise(report) == {"a": (["CVE-4"], [], [])}
+    assert summarise(report) == {"a": (["CVE-2026-0004"], [], [])}
     assert report.not_assessed == ()
 
 
 def test_newly_exploited_vulnerability_is_a_change(inventory: PackageInventory, advisories: Advisories) -> None:
     add(inventory, "a", pypi("flask"), deb("bash"))
     run(inventory, advisories)
-    advisories.signals["CVE-1"] = ExploitSignal(known_exploited="2026-11-28")
+    advisories.signals["CVE-2026-0001"] = ExploitSignal(known_exploited="2026-11-28")
     (image,) = run(inventory, advisories).images
     assert image.changed[0].after.known_exploited == "2026-11-28"
     assert advisories.queried == ["flask"]
@@ -228,9 +245,9 @@ def test_failed_match_changes_nothing(inventory: PackageInventory, advisories: A
         raise RuntimeError("stopped")
 
     with pytest.raises(RuntimeError):
-        rematch(inventory, advisories, fail, today=TODAY, names={})
+        match_again(inventory, advisories, fail)
     assert inventory.get_tokens() == {}
-    assert summarise(run(inventory, advisories)) == {"a": (["CVE-1"], [], [])}
+    assert summarise(run(inventory, advisories)) == {"a": (["CVE-2026-0001"], [], [])}
 
 
 def test_programs_share_an_inventory(tmp_path: Path) -> None:

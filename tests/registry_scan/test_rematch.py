@@ -31,7 +31,7 @@ def update(folder: Path, *records: dict[str, Any]) -> None:
 
 
 def rematch(folder: Path, *options: str, code: int = 0) -> dict[str, Any]:
-    arguments = ("registry", "rematch", "state", "--database", "database", "--format", "json", *options)
+    arguments = ("registry", "rematch", "state", "--database", "database", "--changes", "-", *options)
     report: dict[str, Any] = json.loads(kubekeep(*arguments, folder=folder, code=code).stdout)
     return report
 
@@ -60,7 +60,7 @@ def test_changes_since_the_last_run(tmp_path: Path, fleet: Fleet) -> None:
         record("CVE-2026-1", "app", "1.2", "2026-11-02T00:00:00Z"),
         record("CVE-2026-9", "unrelated", "1", "2026-11-02T00:00:00Z"),
     )
-    second = rematch(tmp_path, "--fail-on", "critical", code=1)
+    second = rematch(tmp_path, "--fail-on-new", "--baseline-severity-threshold", "critical", code=1)
     assert list_changes(second, "new") == [("app:1.1", "CVE-2026-1")]
     assert list_changes(second, "changed") == [("app:1.0", "CVE-2026-1")]
     assert second["matched"] == 2
@@ -69,7 +69,7 @@ def test_changes_since_the_last_run(tmp_path: Path, fleet: Fleet) -> None:
         record("CVE-2026-1", "app", "0.9", "2026-11-03T00:00:00Z"),
         record("CVE-2026-2", "web", "4", "2026-11-03T00:00:00Z", LOW),
     )
-    third = rematch(tmp_path, "--fail-on", "critical")
+    third = rematch(tmp_path, "--fail-on-new", "--baseline-severity-threshold", "critical")
     assert list_changes(third, "resolved") == [("app:1.0", "CVE-2026-1"), ("app:1.1", "CVE-2026-1")]
     assert list_changes(third, "new") == [("web:3.0", "CVE-2026-2")]
     fleet.push_apps("team/web", "3.1")

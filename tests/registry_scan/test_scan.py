@@ -216,11 +216,13 @@ def test_state_forgets_images_whose_tags_are_deleted(tmp_path: Path, fleet: Flee
     moved = fleet.push_image("app", "1", layers=(BASE,))
     kubekeep("registry", "scan", fleet.address, "--state", "state", folder=tmp_path)
     with RegistryState(tmp_path / "state", b"") as state:
-        assert state.list_names() == {moved: [f"{fleet.address}/app:1"], digests[1]: [f"{fleet.address}/app:2"]}
+        names = [(digest, str(name)) for digest, name in state.list_names()]
+        assert names == [(moved, f"{fleet.address}/app:1"), (digests[1], f"{fleet.address}/app:2")]
     fleet.push_image("app", "2", layers=(BASE,))
     kubekeep("registry", "scan", f"{fleet.address}/app:2", "--state", "state", folder=tmp_path)
     with RegistryState(tmp_path / "state", b"") as state:
-        assert state.list_names() == {moved: [f"{fleet.address}/app:1", f"{fleet.address}/app:2"]}
+        names = [(digest, str(name)) for digest, name in state.list_names()]
+        assert names == [(moved, f"{fleet.address}/app:1"), (moved, f"{fleet.address}/app:2")]
         assert state.list_versions().keys() == {moved}
 
 

@@ -8,6 +8,7 @@ import click
 
 _SECTIONS: Final = {
     "Report": (
+        "changes",
         "formats",
         "output",
         "view",
@@ -29,6 +30,7 @@ _SECTIONS: Final = {
     "Limits": (
         *("priority", "strict", "severity", "max_failures", "compliance", "coverage", "only_fixable"),
         *("baseline", "fail_on_new", "baseline_severity_threshold", "baseline_granularity"),
+        *("fails_on_new", "new_severity"),
     ),
     "Resources and files": (
         *("include_namespaces", "exclude_namespaces", "include_kinds", "exclude_kinds", "label_selector"),

@@ -36,7 +36,7 @@ from kubekeep.model.finding import Cause
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import GateResult, Gates, UnknownLimitError, evaluate_gates, is_incomplete
 from kubekeep.posture.severity_filter import filter_by_severity
-from kubekeep.reports import Extra
+from kubekeep.reports import Extra, ReportOptions
 from kubekeep.reports.shared.wording import count_noun
 from kubekeep.sources.images.address import is_image_address
 from kubekeep.sources.registries.address import is_registry_address
@@ -152,50 +152,76 @@ def run(
     dry_run: bool = False,
 ) -> None:
     """Scan, write the reports and exit by the gates."""
-    planned_outputs = output_options.plan_outputs()
-    report_options = msgspec.structs.replace(
-        output_options.create_report_options(audit=exception_settings.audit), repeatable=_is_repeatable(request)
-    )
-    extras = outputs.list_extras(planned_outputs, report_options)
-    extras |= {Extra.CONTEXT} if gates.priority is not None else set()
-    request = msgspec.structs.replace(request, needs=ReportNeeds(extras=extras))
+    presentation = Presentation(exception_settings, gates, privacy, output_options)
+    plan = presentation.plan(output_options.plan_outputs(), is_repeatable=_is_repeatable(request))
+    request = plan.add_needs(request)
     if dry_run:
         sys.exit(print_permissions(request))
-    privacy.check(planned_outputs)
     base_record = read_baseline(baseline.path) if baseline else None
     assessment = run_scan(request)
     if baseline and base_record:
         from kubekeep.usecases.compare import compare_with_baseline  # noqa: PLC0415 - loaded only with a baseline
 
         assessment = compare_with_baseline(assessment, base_record, baseline.granularity)
-    outcomes = _evaluate_gates(assessment, gates)
-    reported_assessment = filter_by_severity(assessment, output_options.min_severity, output_options.max_severity)
-    for text in reported_assessment.notes:
-        click.echo(visible(text), err=True)
-    exception_settings.report(assessment)
-    protected_assessment = privacy.protect(reported_assessment)
-    outputs.write(
-        protected_assessment,
-        planned_outputs,
-        report_options,
-        colour=output_options.colour,
-    )
-    listener = click.get_current_context().obj
-    if listener is not None:
-        listener(assessment)
-    changed_since = request.input.read.changed_since
-    if (
-        changed_since
-        and assessment.files
-        and assessment.has_matches
-        and not assessment.results
-        and not assessment.unread
-    ):
-        click.echo(f"no resource in scope of a control has changed since {visible(changed_since)}", err=True)
-        sys.exit(0)
-    for text in _list_rule_errors(assessment) if protected_assessment is reported_assessment else ():
-        click.echo(f"not evaluated: {visible(text)}", err=True)
-    sys.exit(_exit_code(assessment, outcomes))
+    sys.exit(plan.present(assessment, request))
+
+
+class Presentation(msgspec.Struct, frozen=True):
+    """Options of a scan for what is done with its result."""
+
+    exception_settings: ExceptionSettings
+    gates: Gates
+    privacy: PrivacyOptions
+    output_options: OutputOptions
+
+    def plan(self, planned_outputs: list[outputs.Output], *, is_repeatable: bool) -> PlannedReports:
+        """Return the reports to write. Raises usage errors for options that exclude each other."""
+        report_options = msgspec.structs.replace(
+            self.output_options.create_report_options(audit=self.exception_settings.audit), repeatable=is_repeatable
+        )
+        self.privacy.check(planned_outputs)
+        return PlannedReports(self, planned_outputs, report_options)
+
+
+class PlannedReports(msgspec.Struct, frozen=True):
+    """The reports of a scan before it starts, with their destinations."""
+
+    presentation: Presentation
+    outputs: list[outputs.Output]
+    options: ReportOptions
+
+    def add_needs(self, request: ScanRequest) -> ScanRequest:
+        """Return the request with all that reports and gates need."""
+        extras = outputs.list_extras(self.outputs, self.options)
+        extras |= {Extra.CONTEXT} if self.presentation.gates.priority is not None else set()
+        return msgspec.structs.replace(request, needs=ReportNeeds(extras=extras))
+
+    def present(self, assessment: Assessment, request: ScanRequest) -> int:
+        """Write the reports, print the results of gates, and return the exit code."""
+        output_options = self.presentation.output_options
+        outcomes = _evaluate_gates(assessment, self.presentation.gates)
+        reported_assessment = filter_by_severity(assessment, output_options.min_severity, output_options.max_severity)
+        for text in reported_assessment.notes:
+            click.echo(visible(text), err=True)
+        self.presentation.exception_settings.report(assessment)
+        protected_assessment = self.presentation.privacy.protect(reported_assessment)
+        outputs.write(protected_assessment, self.outputs, self.options, colour=output_options.colour)
+        listener = click.get_current_context().obj
+        if listener is not None:
+            listener(assessment)
+        changed_since = request.input.read.changed_since
+        if (
+            changed_since
+            and assessment.files
+            and assessment.has_matches
+            and not assessment.results
+            and not assessment.unread
+        ):
+            click.echo(f"no resource in scope of a control has changed since {visible(changed_since)}", err=True)
+            return 0
+        for text in _list_rule_errors(assessment) if protected_assessment is reported_assessment else ():
+            click.echo(f"not evaluated: {visible(text)}", err=True)
+        return _exit_code(assessment, outcomes)
 
 
 def _is_repeatable(request: ScanRequest) -> bool:

@@ -1,29 +1,38 @@
 """Rematching of an inventory after a change of advisories: only packages whose advisories changed are matched again.
 
-The result is what changed in each image since the last match. Never reads an image.
+The result is what changed in each image since the last match. Never reads an image, and never applies a VEX document or
+an exception itself: the caller adds their suppressions.
 """
 
 from __future__ import annotations
 
 import collections
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
 from kubekeep.images.package import Distribution, Package
 from kubekeep.images.package_url import format_package_url
+from kubekeep.images.sbom.identity import identify
+from kubekeep.vulnerabilities.database.age import describe_old, list_old
 from kubekeep.vulnerabilities.inventory import (
-    InventoryEntry,
+    AffectedEntries,
     MatchedEntry,
-    PackageContext,
+    NameLister,
     PackageInventory,
     StoredVulnerability,
+    Suppressions,
     UnassessedPackages,
 )
+from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
+from kubekeep.vulnerabilities.matching.merge import list_cves
 from kubekeep.vulnerabilities.source import AdvisorySource
 from kubekeep.vulnerabilities.vulnerability import Vulnerability, VulnerabilityReport
+
+_PROGRAM: Final = ""
+"""Key of the version of the matching among the tokens of ecosystems."""
 
 
 class ChangingSource(AdvisorySource, Protocol):
@@ -47,12 +56,14 @@ class Matcher(Protocol):
         *,
         today: dt.date,
         platform: str = "",
+        fixed_by_changelog: Mapping[str, frozenset[str]] | None = None,
+        used_symbols: UsedSymbols | None = None,
     ) -> VulnerabilityReport:
         """Return the vulnerabilities of packages and the packages that were not assessed."""
 
 
 class ChangedVulnerability(msgspec.Struct, frozen=True):
-    """A vulnerability before and after a change of its severity, fix or state."""
+    """A vulnerability before and after a change of its severity, fix or suppression."""
 
     before: StoredVulnerability
     after: StoredVulnerability
@@ -67,13 +78,22 @@ class ImageChanges(msgspec.Struct, frozen=True):
     changed: tuple[ChangedVulnerability, ...] = ()
     resolved: tuple[StoredVulnerability, ...] = ()
 
+    @property
+    def opened(self) -> tuple[StoredVulnerability, ...]:
+        """The vulnerabilities that count now and did not before: new ones, and those that are no longer suppressed."""
+        reopened = (
+            change.after for change in self.changed if change.before.is_suppressed and not change.after.is_suppressed
+        )
+        return (*(one for one in self.new if not one.is_suppressed), *reopened)
+
 
 class RematchReport(msgspec.Struct, frozen=True):
     """The changes of all images.
 
     images: those with changes, by name. image_count: images of the inventory. matched: packages that were matched,
     equal ones once. not_assessed: all packages without an answer. all_matched: ecosystems whose packages were all
-    matched, because the advisories of the last match are unknown.
+    matched, because the advisories of the last match are unknown. outdated: names of images that another version of the
+    program read. incomplete: names of images with parts that could not be read.
     """
 
     images: tuple[ImageChanges, ...] = ()
@@ -81,101 +101,253 @@ class RematchReport(msgspec.Struct, frozen=True):
     matched: int = 0
     not_assessed: tuple[UnassessedPackages, ...] = ()
     all_matched: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
+    incomplete: tuple[str, ...] = ()
+
+    @property
+    def is_incomplete(self) -> bool:
+        """True if a scan of the same images could find more."""
+        return bool(self.outdated or self.incomplete) or any(gap.is_incomplete for gap in self.not_assessed)
 
 
-def rematch(
-    inventory: PackageInventory,
-    source: ChangingSource,
-    match: Matcher,
-    *,
-    today: dt.date,
-    names: Mapping[str, Sequence[str]],
-) -> RematchReport:
-    """Match the packages whose advisories changed since the last match, and record the result.
+class Rematch:
+    """A match of the packages whose advisories changed since the last match. Nothing is written until `record`.
 
-    names: of the images by digest. Raises StateError.
+    version: of the matching; after a change of it, all packages are matched. Raises StateError.
     """
-    known_tokens = inventory.get_tokens()
-    # Before the advisories are read: a change in between is found again by the next match, never lost.
-    tokens = {ecosystem: source.get_token(ecosystem) for ecosystem in inventory.list_ecosystems()}
-    changes: dict[str, frozenset[str] | None] = {}
-    for ecosystem, token in tokens.items():
-        known = known_tokens.get(ecosystem)
-        if known != token:
-            changes[ecosystem] = source.list_changes(ecosystem, known) if known else None
-    signals = source.get_signals(inventory.list_vulnerability_names())
-    exploited = [name for name, signal in signals.items() if signal.known_exploited]
-    matched: dict[int, MatchedEntry] = {}
-    for context, entries in inventory.iterate_affected(changes, exploited):
-        matched |= _match(context, entries, source, match, today)
-    images = _compare(inventory, {entry: result.vulnerabilities for entry, result in matched.items()}, names)
-    inventory.record_match(matched, tokens)
-    return RematchReport(
-        images=images,
-        image_count=len(inventory.list_images()),
-        matched=len(matched),
-        not_assessed=inventory.count_unassessed(),
-        all_matched=tuple(ecosystem for ecosystem, changed in changes.items() if changed is None),
-    )
+
+    def __init__(
+        self, inventory: PackageInventory, source: ChangingSource, *, version: str, names: NameLister, now: dt.datetime
+    ) -> None:
+        self._inventory = inventory
+        self._source = source
+        self._now = now
+        known = inventory.get_tokens()
+        if known and known.get(_PROGRAM) != version:
+            inventory.reset_matches(names)
+            known = {}
+        # Before the advisories are read: a change in between is found again by the next match, never lost.
+        tokens = {ecosystem: source.get_token(ecosystem) for ecosystem in inventory.list_ecosystems()}
+        self._tokens = {**tokens, _PROGRAM: version}
+        self._changes: dict[str, frozenset[str] | None] = {
+            ecosystem: source.list_changes(ecosystem, known[ecosystem]) if known.get(ecosystem) else None
+            for ecosystem, token in tokens.items()
+            if known.get(ecosystem) != token
+        }
+        self._matched: dict[int, MatchedEntry] = {}
+        self._suppressions: Suppressions = {}
+
+    def match(self, match: Matcher) -> None:
+        """Match the packages."""
+        inventory = self._inventory
+        signals = self._source.get_signals(inventory.list_cves())
+        exploited = {cve: signal.known_exploited for cve, signal in signals.items() if signal.known_exploited}
+        for group in inventory.iterate_entries(inventory.find_entries(self._changes, exploited)):
+            self._matched |= _match(group, inventory.load_symbols(group.facts), self._source, match, self._now.date())
+
+    def is_current(self, source: ChangingSource) -> bool:
+        """Return True if a source has the advisories that were matched."""
+        return all(
+            source.get_token(ecosystem) == token for ecosystem, token in self._tokens.items() if ecosystem != _PROGRAM
+        )
+
+    def list_results(self) -> dict[str, frozenset[bytes]]:
+        """Return the digests of the packages with vulnerabilities or without an answer, by digest of the image."""
+        entries = self._inventory.list_results() - self._matched.keys()
+        entries |= {entry for entry, result in self._matched.items() if not result.is_empty}
+        return self._inventory.list_digests(entries)
+
+    def compare(
+        self,
+        names: Mapping[str, Sequence[str]],
+        *,
+        suppressions: Suppressions | None = None,
+        maximum_age: dt.timedelta | None = None,
+        outdated: Iterable[str] = (),
+    ) -> RematchReport:
+        """Return the changes since the last match.
+
+        names: of the images by digest. suppressions: of all vulnerabilities of all images that are suppressed; None if
+        only changelogs suppress any. maximum_age: of advisories. outdated: digests of images that another version read.
+        """
+        inventory = self._inventory
+        images, self._suppressions = _Comparison(inventory, self._matched, suppressions).compare(names)
+        return RematchReport(
+            images=images,
+            image_count=len(inventory.list_images()),
+            matched=len(self._matched),
+            not_assessed=(*self._count_unassessed(), *self._list_old(maximum_age)),
+            all_matched=tuple(ecosystem for ecosystem, changed in self._changes.items() if changed is None),
+            outdated=_list_names(outdated, names),
+            incomplete=_list_names(inventory.count_problems(), names),
+        )
+
+    def record(self) -> None:
+        """Write the results, after `compare`: the next match begins with them."""
+        self._inventory.record_match(self._matched, self._tokens, self._suppressions)
+
+    def _count_unassessed(self) -> Iterator[UnassessedPackages]:
+        """Yield the numbers of packages that were not assessed, the most frequent reason first."""
+        reasons = self._inventory.list_unassessed()
+        reasons |= {entry: (result.reason, result.is_incomplete) for entry, result in self._matched.items()}
+        counts = collections.Counter(reason for reason in reasons.values() if reason[0])
+        for (reason, is_incomplete), count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
+            yield UnassessedPackages(reason, count, is_incomplete)
+
+    def _list_old(self, maximum: dt.timedelta | None) -> Iterator[UnassessedPackages]:
+        """Yield the packages whose advisories are too old, as a scan does."""
+        if maximum is None:
+            return
+        for state in list_old(self._source.get_states(), maximum, self._now):
+            if count := self._inventory.count_packages(state.ecosystem):
+                yield UnassessedPackages(describe_old(state, maximum), count, is_incomplete=True)
+
+
+def _list_names(digests: Iterable[str], names: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return the first name of each image."""
+    return tuple(sorted(names[digest][0] for digest in digests if names.get(digest)))
 
 
 def _match(
-    context: PackageContext, entries: Sequence[InventoryEntry], source: AdvisorySource, match: Matcher, today: dt.date
+    group: AffectedEntries, symbols: UsedSymbols | None, source: AdvisorySource, match: Matcher, today: dt.date
 ) -> dict[int, MatchedEntry]:
     """Return the results by entry, also of entries without vulnerabilities."""
-    vulnerabilities: dict[int, list[StoredVulnerability]] = {entry.id: [] for entry in entries}
+    vulnerabilities: dict[int, list[StoredVulnerability]] = {entry.id: [] for entry in group.entries}
     reasons: dict[int, tuple[str, bool]] = {}
-    by_package = {entry.package: entry.id for entry in entries}
-    report = match(list(by_package), context.distribution, source, today=today, platform=context.platform)
+    by_package = {entry.package: entry.id for entry in group.entries}
+    fixed = frozenset(group.facts.fixed)
+    report = match(
+        list(by_package),
+        group.context.distribution,
+        source,
+        today=today,
+        platform=group.context.platform,
+        fixed_by_changelog={identify(package): fixed for package in by_package} if fixed else None,
+        used_symbols=symbols,
+    )
     for vulnerability in report.vulnerabilities:
         vulnerabilities[by_package[vulnerability.package]].append(_summarise(vulnerability))
     for gap in report.not_assessed:
-        reasons |= {by_package[package]: (gap.reason, gap.is_incomplete) for package in gap.packages}
+        for package in gap.packages:
+            reasons.setdefault(by_package[package], (gap.reason, gap.is_incomplete))
     return {entry: MatchedEntry(tuple(own), *reasons.get(entry, ("", False))) for entry, own in vulnerabilities.items()}
 
 
 def _summarise(vulnerability: Vulnerability) -> StoredVulnerability:
+    vex = vulnerability.vex
     return StoredVulnerability(
         id=vulnerability.id,
         purl=format_package_url(vulnerability.package),
         level=vulnerability.rating.level.name.lower(),
         fixed_version=vulnerability.fixed_version,
         known_exploited=vulnerability.signal.known_exploited,
-        is_suppressed=vulnerability.is_suppressed,
+        cves=tuple(list_cves(vulnerability)),
+        suppression=f"{vex.origin}: {vex.text}" if vex is not None and vulnerability.is_suppressed else "",
     )
 
 
-def _compare(
-    inventory: PackageInventory,
-    matched: Mapping[int, Sequence[StoredVulnerability]],
-    names: Mapping[str, Sequence[str]],
-) -> tuple[ImageChanges, ...]:
-    """Return the changes by image, in the order of their names."""
-    before = inventory.list_vulnerabilities(matched)
-    differing = [entry for entry, after in matched.items() if {*after} != {*before.get(entry, ())}]
-    images: dict[str, list[int]] = collections.defaultdict(list)
-    for entry, digests in inventory.list_images_of(differing).items():
-        for digest in digests:
-            images[digest].append(entry)
-    changes = [_compare_image(digest, entries, before, matched, names) for digest, entries in images.items()]
-    return tuple(sorted(changes, key=lambda one: (one.names[:1], one.digest)))
+_Key = tuple[str, str]
+"""Id of a vulnerability and package URL."""
 
 
-def _compare_image(
-    digest: str,
-    entries: Sequence[int],
-    before: Mapping[int, Sequence[StoredVulnerability]],
-    after: Mapping[int, Sequence[StoredVulnerability]],
-    names: Mapping[str, Sequence[str]],
-) -> ImageChanges:
-    old = {(one.id, one.purl): one for entry in entries for one in before.get(entry, ())}
-    new = {(one.id, one.purl): one for entry in entries for one in after.get(entry, ())}
-    return ImageChanges(
-        digest=digest,
-        names=tuple(names.get(digest, ())),
-        new=tuple(new[key] for key in sorted(new.keys() - old.keys())),
-        changed=tuple(
-            ChangedVulnerability(old[key], new[key]) for key in sorted(new.keys() & old.keys()) if old[key] != new[key]
-        ),
-        resolved=tuple(old[key] for key in sorted(old.keys() - new.keys())),
+class _Comparison:
+    """The vulnerabilities of images before and after a match that is not recorded yet."""
+
+    def __init__(
+        self, inventory: PackageInventory, matched: Mapping[int, MatchedEntry], suppressions: Suppressions | None
+    ) -> None:
+        self._inventory = inventory
+        self._matched = matched
+        self._unreported = inventory.list_unreported()
+        self._before = inventory.list_vulnerabilities(matched)
+        self._old = inventory.get_suppressions()
+        self._new = suppressions
+        self._differing: dict[tuple[str, str, str], str] = {}
+
+    def compare(self, names: Mapping[str, Sequence[str]]) -> tuple[tuple[ImageChanges, ...], Suppressions]:
+        """Return the changes by image, in the order of their names, and the suppressions that packages do not have."""
+        differing = [
+            entry
+            for entry, result in self._matched.items()
+            if {*result.vulnerabilities} != {*self._before.get(entry, ())}
+        ]
+        digests = {digest for own in self._inventory.list_images_of(differing).values() for digest in own}
+        digests |= self._unreported.keys() | {digest for digest, _, _ in self._old}
+        if self._new is not None:
+            # A package may be suppressed by its changelog, and not in an image with a later statement.
+            digests |= set(self._inventory.list_images())
+        elif not digests:
+            return (), {}
+        entries = self._list_entries(digests)
+        known = self._inventory.list_vulnerabilities({entry for own in entries.values() for entry in own})
+        changes = [
+            self._compare_image(digest, entries[digest], known, names.get(digest, ())) for digest in sorted(digests)
+        ]
+        changed = [change for change in changes if change.new or change.changed or change.resolved]
+        return tuple(sorted(changed, key=lambda one: (one.names[:1], one.digest))), self._differing
+
+    def _list_entries(self, digests: Iterable[str]) -> dict[str, set[int]]:
+        """Return the entries with vulnerabilities before or after, by image."""
+        entries: dict[str, set[int]] = collections.defaultdict(set, self._inventory.list_vulnerable(digests))
+        vulnerable = [entry for entry, result in self._matched.items() if result.vulnerabilities]
+        for entry, own in self._inventory.list_images_of(vulnerable).items():
+            for digest in own:
+                entries[digest].add(entry)
+        return entries
+
+    def _compare_image(
+        self,
+        digest: str,
+        entries: Iterable[int],
+        known: Mapping[int, Sequence[StoredVulnerability]],
+        names: Sequence[str],
+    ) -> ImageChanges:
+        before, after = self._collect(entries, known)
+        if digest in self._unreported:
+            before = {(one.id, one.purl): one for one in self._unreported[digest]}
+        old = {key: _suppress(one, self._old.get((digest, *key), one.suppression)) for key, one in before.items()}
+        new = {key: self._apply(digest, one) for key, one in after.items()}
+        return ImageChanges(
+            digest=digest,
+            names=tuple(names),
+            new=tuple(new[key] for key in sorted(new.keys() - old.keys())),
+            changed=tuple(
+                ChangedVulnerability(old[key], new[key])
+                for key in sorted(new.keys() & old.keys())
+                if _has_changed(old[key], new[key])
+            ),
+            resolved=tuple(old[key] for key in sorted(old.keys() - new.keys())),
+        )
+
+    def _collect(
+        self, entries: Iterable[int], known: Mapping[int, Sequence[StoredVulnerability]]
+    ) -> tuple[dict[_Key, StoredVulnerability], dict[_Key, StoredVulnerability]]:
+        """Return the vulnerabilities of packages before and after the match."""
+        before: dict[_Key, StoredVulnerability] = {}
+        after: dict[_Key, StoredVulnerability] = {}
+        for entry in entries:
+            result = self._matched.get(entry)
+            own = known.get(entry, ())
+            before |= {(one.id, one.purl): one for one in own}
+            after |= {(one.id, one.purl): one for one in (own if result is None else result.vulnerabilities)}
+        return before, after
+
+    def _apply(self, digest: str, one: StoredVulnerability) -> StoredVulnerability:
+        """Return a vulnerability with its suppression in an image."""
+        if self._new is None:
+            return one
+        text = self._new.get((digest, one.id, one.purl), "")
+        if text != one.suppression:
+            self._differing[digest, one.id, one.purl] = text
+        return _suppress(one, text)
+
+
+def _suppress(one: StoredVulnerability, text: str) -> StoredVulnerability:
+    return one if one.suppression == text else msgspec.structs.replace(one, suppression=text)
+
+
+def _has_changed(before: StoredVulnerability, after: StoredVulnerability) -> bool:
+    """Return True if severity, fix, exploitation or the state of suppression differ; the reason alone is no change."""
+    return before.is_suppressed != after.is_suppressed or any(
+        getattr(before, field) != getattr(after, field) for field in ("level", "fixed_version", "known_exploited")
     )

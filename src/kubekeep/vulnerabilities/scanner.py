@@ -77,10 +77,16 @@ class VulnerabilityScanner:
         if "_source" in self.__dict__:
             self._source.close()
 
-    def assess_image(self, image: InspectedImage, statements: Iterable[tuple[str, bytes]] = ()) -> VulnerabilityReport:
+    def assess_image(
+        self,
+        image: InspectedImage,
+        statements: Iterable[tuple[str, bytes]] = (),
+        compared: Sequence[Package] | None = None,
+    ) -> VulnerabilityReport:
         """Return the vulnerabilities of an image. Without usable advisories, no package is assessed.
 
-        statements: VEX documents of verified attestations, each with its origin, beside those in files.
+        statements: VEX documents of verified attestations, each with its origin, beside those in files. compared: the
+        packages to compare with advisories, if no advisory affects the others; None for all.
         """
         content = image.content
         subject = create_image_subject(
@@ -92,7 +98,7 @@ class VulnerabilityScanner:
         )
         documents = (*self._vex, *self._read_statements(statements))
         fixed = find_fixed(content.packages, content.fixes)
-        return self._assess(subject, documents, fixed, ImageSymbols(content.go_symbols))
+        return self._assess(subject, documents, fixed, ImageSymbols(content.go_symbols), compared)
 
     def assess_sbom(self, sbom: Sbom) -> VulnerabilityReport:
         """Return the vulnerabilities of the packages in an SBOM. Without usable advisories, no package is assessed."""
@@ -121,6 +127,7 @@ class VulnerabilityScanner:
         documents: Sequence[VexDocument],
         fixed: Mapping[str, frozenset[str]],
         used_symbols: UsedSymbols | None,
+        compared: Sequence[Package] | None = None,
     ) -> VulnerabilityReport:
         try:
             source = self._source
@@ -130,7 +137,7 @@ class VulnerabilityScanner:
                 not_assessed=(NotAssessed("", str(error), subject.packages, is_incomplete=True),)
             )
         report = match_packages(
-            subject.packages,
+            subject.packages if compared is None else compared,
             subject.distribution,
             source,
             today=self._now.date(),

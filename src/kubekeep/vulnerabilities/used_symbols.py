@@ -27,7 +27,11 @@ class ImageSymbols:
 
     def get_imports(self, package: Package) -> ExecutableImports | None:
         """Return the functions by import path of the executables with the package; None if one of them is unknown."""
-        linked = [self._get_linked(path) for path in sorted({location.path for location in package.locations})]
+        return self.find_imports(sorted({location.path for location in package.locations}))
+
+    def find_imports(self, paths: Iterable[str]) -> ExecutableImports | None:
+        """Return the functions by import path of the executables at some paths; None if one of them is unknown."""
+        linked = [self._get_linked(path) for path in paths]
         known = [entry for entry in linked if entry is not None]
         return ExecutableImports(known) if known and len(known) == len(linked) else None
 

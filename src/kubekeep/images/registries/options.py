@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -49,9 +49,14 @@ class ScanBudget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegistryOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of a scan of registries. state: the folder that keeps results between runs; empty for none."""
+    """Options of a scan of registries.
+
+    state: the folder that keeps results between runs; empty for none. packages: digests of the packages to compare with
+    advisories, by image; the images of the state are then scanned without their registries. None to use the registries.
+    """
 
     selection: TagSelection = TagSelection()
     budget: ScanBudget = ScanBudget()
     state: str = ""
+    packages: Mapping[str, frozenset[bytes]] | None = None
     on_images: OnImages | None = None

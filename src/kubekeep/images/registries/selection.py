@@ -19,7 +19,7 @@ from kubekeep.images.errors import ImageAccessError
 from kubekeep.images.registries.client import RegistryClient, resolve_tag
 from kubekeep.images.registries.options import TagSelection
 from kubekeep.images.registries.pattern import RegistryPattern, matches
-from kubekeep.images.registries.state import RegistryState, RootDescription
+from kubekeep.images.registries.state import ImageName, RegistryState, RootDescription
 from kubekeep.registry.errors import RegistryError, RejectedArtifactError, ScanStoppedError
 from kubekeep.registry.repository import OciRepository
 
@@ -255,12 +255,7 @@ class ImageSelector:
         return root
 
     def _create_image(self, repository: _Repository, root: str, tags: list[str]) -> SelectedImage:
-        ordered = sorted(tags, key=order_tag, reverse=True)[:_MOST_EQUAL]
-        full_name = repository.full_name
-        names = tuple(f"{full_name}{tag}" if tag.startswith("@") else f"{full_name}:{tag}" for tag in ordered)
-        return SelectedImage(
-            registry=repository.registry, repository=repository.name, root=root, names=names, platform=self._platform
-        )
+        return _create_image(repository, root, tags, self._platform)
 
     def _split(self, repository: _Repository, image: SelectedImage) -> list[SelectedImage]:
         """Return the images of all platforms of an index; the image itself if it has no index."""
@@ -328,6 +323,34 @@ class ImageSelector:
             version = f"@{pattern.digest}" if pattern.digest else f":{pattern.tag}"
             unmatched.append(SelectionProblem(f"{text}{version}", message))
         return unmatched
+
+
+def select_known(names: Iterable[ImageName]) -> tuple[SelectedImage, ...]:
+    """Return the images with names in a state, sorted by repository, as `ImageSelector` returns them."""
+    repositories: dict[str, dict[tuple[str, str, str], list[str]]] = {}
+    for name in names:
+        roots = repositories.setdefault(name.repository, {})
+        roots.setdefault((name.root, name.platform, name.label), []).append(name.tag)
+    selected = []
+    for full_name, roots in repositories.items():
+        registry, _, path = full_name.partition("/")
+        repository = _Repository(registry, path)
+        for (root, platform, label), tags in roots.items():
+            image = msgspec.structs.replace(_create_image(repository, root, tags, platform), label=label)
+            repository.images.append(image)
+        repository.images.sort(key=_order_image, reverse=True)
+        selected.append(repository)
+    return _join(selected)
+
+
+def _create_image(repository: _Repository, root: str, tags: list[str], platform: str) -> SelectedImage:
+    """Return an image with its names, the best one first."""
+    ordered = sorted(tags, key=order_tag, reverse=True)[:_MOST_EQUAL]
+    full_name = repository.full_name
+    names = tuple(f"{full_name}{tag}" if tag.startswith("@") else f"{full_name}:{tag}" for tag in ordered)
+    return SelectedImage(
+        registry=repository.registry, repository=repository.name, root=root, names=names, platform=platform
+    )
 
 
 def select_repositories(names: Iterable[str], registry: str) -> list[str]:

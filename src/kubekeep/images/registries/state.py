@@ -12,7 +12,7 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -26,7 +26,7 @@ from kubekeep.model.text import visible
 
 FILE: Final = "images.sqlite"
 _APPLICATION: Final = 0x6B6B7273
-_VERSION: Final = 1
+_VERSION: Final = 2
 _BUSY_SECONDS: Final = 60
 _SIZE: Final = 4
 _MAX_ENTRY: Final = 512 << 20
@@ -39,11 +39,23 @@ CREATE TABLE root (
 ) WITHOUT ROWID;
 CREATE TABLE description (root TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE name (
-    repository TEXT NOT NULL, tag TEXT NOT NULL, root TEXT NOT NULL, platform TEXT NOT NULL, seen REAL NOT NULL,
-    PRIMARY KEY (repository, tag, platform)
+    repository TEXT NOT NULL, tag TEXT NOT NULL, root TEXT NOT NULL, platform TEXT NOT NULL, label TEXT NOT NULL,
+    seen REAL NOT NULL, PRIMARY KEY (repository, tag, platform, label)
 ) WITHOUT ROWID;
 CREATE INDEX name_by_root ON name (root, platform);
 """
+_ADD_LABEL: Final = """
+ALTER TABLE name RENAME TO old_name;
+DROP INDEX name_by_root;
+CREATE TABLE name (
+    repository TEXT NOT NULL, tag TEXT NOT NULL, root TEXT NOT NULL, platform TEXT NOT NULL, label TEXT NOT NULL,
+    seen REAL NOT NULL, PRIMARY KEY (repository, tag, platform, label)
+) WITHOUT ROWID;
+INSERT INTO name SELECT repository, tag, root, platform, '', seen FROM old_name;
+DROP TABLE old_name;
+CREATE INDEX name_by_root ON name (root, platform);
+"""
+"""Change of a state of version 1, in which a tag had the image of one platform only."""
 
 
 class StateError(KubekeepError):
@@ -71,6 +83,23 @@ class RootDescription(msgspec.Struct, frozen=True, omit_defaults=True):
     platforms: tuple[PlatformDescription, ...] = ()
 
 
+class ImageName(msgspec.Struct, frozen=True):
+    """A name of an image: its tag, or its digest after `@`, and the digest of the manifest or index.
+
+    platform: the requested one for an index; empty for the default. label: the platform, if the tag has several images.
+    """
+
+    repository: str
+    tag: str
+    root: str
+    platform: str = ""
+    label: str = ""
+
+    def __str__(self) -> str:
+        separator = "" if self.tag.startswith("@") else ":"
+        return f"{self.repository}{separator}{self.tag}"
+
+
 class RegistryState:
     """The state in a folder, which is created. Raises StateError.
 
@@ -83,7 +112,7 @@ class RegistryState:
         self._lock = threading.RLock()
         with self._convert_errors():
             open_folder(folder)
-            self._connection = open_database(self.path, _APPLICATION, _VERSION, _SCHEMA)
+            self._connection = open_database(self.path, _APPLICATION, _VERSION, _SCHEMA, {1: _ADD_LABEL})
 
     def __enter__(self) -> Self:
         return self
@@ -125,12 +154,17 @@ class RegistryState:
         with self._write() as connection:
             connection.execute("INSERT OR REPLACE INTO description VALUES (?, ?)", (f"{root} {platform}", content))
 
-    def record_names(self, names: Iterable[tuple[str, str, str, str]]) -> None:
-        """Record (repository, tag, root, platform) of the selected images."""
-        now = time.time()
+    def record_names(self, names: Iterable[ImageName]) -> None:
+        """Record the names of the selected images; the platforms of a tag replace those that it had before."""
+        now, names = time.time(), list(names)
         with self._write() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO name VALUES (?, ?, ?, ?, ?)", ((*name, now) for name in names)
+                "DELETE FROM name WHERE repository = ? AND tag = ? AND platform = ? AND label != ''",
+                {(name.repository, name.tag, name.platform) for name in names if name.label},
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO name VALUES (?, ?, ?, ?, ?, ?)",
+                ((name.repository, name.tag, name.root, name.platform, name.label, now) for name in names),
             )
 
     def remove_missing_names(self, repository: str, tags: Iterable[str]) -> None:
@@ -145,21 +179,22 @@ class RegistryState:
                 "DELETE FROM name WHERE repository = ? AND tag = ?", ((repository, tag) for tag in removed)
             )
 
-    def list_names(self) -> dict[str, list[str]]:
-        """Return the names by digest of all images that have been read and whose tags are known to exist."""
+    def list_names(self) -> list[tuple[str, ImageName]]:
+        """Return (digest, name) for all images that have been read and whose tags are known to exist, by name."""
         query = (
-            "SELECT root.digest, name.repository, name.tag FROM name JOIN root USING (root, platform)"
-            " JOIN image USING (digest) ORDER BY name.repository, name.tag"
+            "SELECT root.digest, name.repository, name.tag, name.root, name.platform, name.label"
+            " FROM name JOIN root USING (root, platform) JOIN image USING (digest)"
+            " ORDER BY name.repository, name.tag, name.label"
         )
-        names: dict[str, list[str]] = {}
-        for digest, repository, tag in self._select(query):
-            separator = "" if tag.startswith("@") else ":"
-            names.setdefault(digest, []).append(f"{repository}{separator}{tag}")
-        return names
+        return [(digest, ImageName(*fields)) for digest, *fields in self._select(query)]
 
     def list_versions(self) -> dict[str, str]:
         """Return the version of the program that read each image, by digest."""
         return {digest: program.hex() for digest, program in self._select("SELECT digest, program FROM image")}
+
+    def list_outdated(self) -> set[str]:
+        """Return the digests of the images that another version of the program read."""
+        return {digest for (digest,) in self._select("SELECT digest FROM image WHERE program != ?", self._program)}
 
     def iterate_images(self, digests: Iterable[str]) -> Iterator[InspectedImage]:
         """Yield the content of images, also that of other versions of the program."""
@@ -206,25 +241,42 @@ def open_folder(folder: Path) -> None:
         raise PermissionError(f"{visible(str(folder))} belongs to another user or others may write it")
 
 
-def open_database(path: Path, application: int, version: int, schema: str) -> sqlite3.Connection:
-    """Open or create a database. Raises sqlite3.Error and OSError; ValueError for a file of another program."""
+def open_database(
+    path: Path,
+    application: int,
+    version: int,
+    schema: str,
+    changes: Mapping[int, str] | None = None,
+    older: str = "",
+) -> sqlite3.Connection:
+    """Open or create a database. Raises sqlite3.Error and OSError; ValueError for a file of another program.
+
+    changes: statements that change a database of an older version to the present one. older: the message about other
+    older versions.
+    """
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     with contextlib.ExitStack() as on_failure:
         on_failure.callback(connection.close)
         connection.execute("PRAGMA trusted_schema = OFF")
         with write(connection):
-            _create_tables(connection, application, version, schema)
+            _create_tables(connection, application, version, schema, changes or {}, older)
         on_failure.pop_all()
     return connection
 
 
-def _create_tables(connection: sqlite3.Connection, application: int, version: int, schema: str) -> None:
-    """Create the tables of an empty database. Raises ValueError for one of another program."""
+def _create_tables(
+    connection: sqlite3.Connection, application: int, version: int, schema: str, changes: Mapping[int, str], older: str
+) -> None:
+    """Create the tables of an empty database, or change an older one. Raises ValueError for one of another program."""
     if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         names = ("application_id", "user_version")
-        if [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names] != [application, version]:
-            raise ValueError("it was written by another program or version")
-        return
+        own, present = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+        if (own, present) == (application, version):
+            return
+        if own != application or present not in changes:
+            is_older = own == application and present < version and older
+            raise ValueError(older if is_older else "it was written by another program or version; use another folder")
+        schema = changes[present]
     for statement in filter(str.strip, schema.split(";")):
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {application:d}")
@@ -253,7 +305,7 @@ def convert_errors(path: Path) -> Iterator[None]:
         )
         raise StateError(f"{visible(str(path))}: the state cannot be used: {visible(str(error))}{advice}") from error
     except ValueError as error:
-        raise StateError(f"{visible(str(path))}: the state cannot be used: {error}; use another folder") from error
+        raise StateError(f"{visible(str(path))}: the state cannot be used: {error}") from error
     except OSError as error:
         raise StateError(f"{visible(str(path))}: the state cannot be used: {error.strerror or error}") from error
 

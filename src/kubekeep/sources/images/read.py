@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from kubekeep.images.inspection import InspectedImage, inspect_image
 from kubekeep.images.options import ImageDescription, ImageIdentity, ImageOptions
+from kubekeep.images.package import Package
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Location
@@ -55,15 +56,22 @@ def _read_image(
 
 
 def describe_image(
-    image: InspectedImage, name: str, options: ImageOptions, scanner: VulnerabilityScanner | None
+    image: InspectedImage,
+    name: str,
+    options: ImageOptions,
+    scanner: VulnerabilityScanner | None,
+    compared: Sequence[Package] | None = None,
 ) -> Iterator[Resource | UnreadInput]:
-    """Yield the resource of an image under a name, then the parts of it that could not be read or assessed."""
+    """Yield the resource of an image under a name, then the parts of it that could not be read or assessed.
+
+    compared: the packages to compare with advisories, if no advisory affects the others; None for all.
+    """
     description = ImageDescription()
     if options.describe is not None:
         created = image.configuration.created if image.configuration else None
         identity = ImageIdentity(image.reference, image.digest, image.index_digest, image.platform, created or "")
         description = options.describe(identity)
-    report = None if scanner is None else scanner.assess_image(image, description.statements)
+    report = None if scanner is None else scanner.assess_image(image, description.statements, compared)
     # The working folder is shown to users, not traversed.
     today, base = dt.datetime.now(dt.UTC).date(), os.getcwd()  # noqa: PTH109
     resource = create_resource(msgspec.structs.replace(image, reference=name), base, today, report)

@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.inspection import InspectedImage
 from kubekeep.images.layers import compute_version
 from kubekeep.images.options import ImageOptions
 from kubekeep.images.registries.client import RegistryClient
@@ -18,7 +17,7 @@ from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.images.registries.pattern import parse_pattern
 from kubekeep.images.registries.reader import ReadImage, ReadState, RegistryReader
 from kubekeep.images.registries.selection import ImageSelector, SelectedImage, SelectedImages
-from kubekeep.images.registries.state import RegistryState, StateError
+from kubekeep.images.registries.state import ImageName, RegistryState, StateError
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
@@ -26,6 +25,7 @@ from kubekeep.model.text import visible
 from kubekeep.registry.pace import RequestPace
 from kubekeep.sources.images.assessment import list_advisory_problems, open_scanner
 from kubekeep.sources.images.read import describe_image
+from kubekeep.sources.registries.names import add_names
 from kubekeep.sources.source import ReadContext
 from kubekeep.vulnerabilities.scanner import VulnerabilityScanner
 
@@ -86,22 +86,17 @@ def _describe(
 ) -> Iterator[Resource | UnreadInput]:
     name = visible(image.selected.name)
     if image.content is not None:
-        yield from describe_image(_add_names(image.content, image.selected), name, images, scanner)
+        yield from describe_image(add_names(image.content, image.selected), name, images, scanner)
     elif image.state in (ReadState.FAILED, ReadState.OVER_BUDGET):
         yield UnreadInput(Location(name), visible(image.message))
 
 
-def _add_names(content: InspectedImage, selected: SelectedImage) -> InspectedImage:
-    names = selected.names if len(selected.names) > 1 else ()
-    return msgspec.structs.replace(content, names=tuple(map(visible, names)))
-
-
-def _list_entries(images: Sequence[SelectedImage]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield repository, tag, digest and platform of each name, for the state."""
+def _list_entries(images: Sequence[SelectedImage]) -> Iterator[ImageName]:
+    """Yield the names of the images for the state."""
     for image in images:
         for name in image.names:
             repository, tag = _split_name(name)
-            yield repository, tag, image.root, image.platform
+            yield ImageName(repository, tag, image.root, image.platform, image.label)
 
 
 def _split_name(name: str) -> tuple[str, str]:

@@ -29,7 +29,12 @@ class RegistrySource(SourceType):
 
     def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
         """Yield the resource of each image, and the parts that could not be read."""
-        if roots:
+        packages = context.options.registries.packages
+        if roots and packages is not None:
+            from kubekeep.sources.registries.known import read_known  # noqa: PLC0415 - only to match again
+
+            yield from read_known(packages, context)
+        elif roots:
             from kubekeep.sources.registries.read import read_registries  # noqa: PLC0415 - most scans have none
 
             yield from read_registries([root.path for root in roots], context)
