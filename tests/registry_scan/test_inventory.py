@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import concurrent.futures
 import datetime as dt
+import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from kubekeep.images.content import GoSymbols
 from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
 from kubekeep.images.registries.state import StateError
 from kubekeep.model.severity import Severity
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.inventory import IndexedImage, PackageContext, PackageInventory
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
+from kubekeep.vulnerabilities.package_facts import NO_FACTS, collect_facts
 from kubekeep.vulnerabilities.rematching import Matcher, Rematch, RematchReport
 from kubekeep.vulnerabilities.source import AdvisorySource, ExploitSignal, SourceState
 from kubekeep.vulnerabilities.vulnerability import (
@@ -236,6 +240,9 @@ def test_newly_exploited_vulnerability_is_a_change(inventory: PackageInventory, 
     assert image.changed[0].after.known_exploited == "2026-11-28"
     assert advisories.queried == ["flask"]
     assert run(inventory, advisories).images == ()
+    advisories.signals.clear()
+    (image,) = run(inventory, advisories).images
+    assert (image.changed[0].before.known_exploited, image.changed[0].after.known_exploited) == ("2026-11-28", "")
 
 
 def test_failed_match_changes_nothing(inventory: PackageInventory, advisories: Advisories) -> None:
@@ -276,3 +283,42 @@ def test_packages_of_an_image_are_replaced(inventory: PackageInventory) -> None:
     add(inventory, "a", pypi("django"))
     assert inventory.find_images("PyPI", ["flask"]) == set()
     assert inventory.find_images("PyPI", ["django"]) == {"a"}
+
+
+def test_vulnerabilities_of_replaced_images_are_not_new(inventory: PackageInventory, advisories: Advisories) -> None:
+    add(inventory, "a", pypi("flask"), deb("bash"))
+    run(inventory, advisories)
+    # The next version of the program finds the same package at another path.
+    moved = Package(type="pypi", name="flask", version="1.0", locations=(PackageLocation("other"),))
+    add(inventory, "a", moved)
+    assert summarise(run(inventory, advisories)) == {"a": ([], [], ["CVE-2026-0002"])}
+
+
+def test_incomplete_images(inventory: PackageInventory, advisories: Advisories) -> None:
+    image = IndexedImage(digest="a", packages=(pypi("flask"),), context=DEBIAN, problems=2)
+    inventory.add_images([image], list_keys)
+    report = run(inventory, advisories)
+    assert report.incomplete == ("app:1",)
+    assert report.is_incomplete
+
+
+def test_facts_of_images_separate_packages(inventory: PackageInventory, advisories: Advisories) -> None:
+    symbols = GoSymbols("bin/app", zlib.compress(b"net/http\t.Get"))
+    package = Package(type="pypi", name="flask", version="1.0", locations=(PackageLocation("bin/app"),))
+    for digest, own in (("a", (symbols,)), ("b", (symbols,)), ("c", ())):
+        facts = collect_facts((package,), (), own)
+        image = IndexedImage(digest=digest, packages=(package,), context=DEBIAN, facts=facts)
+        inventory.add_images([image], list_keys)
+    assert len(run(inventory, advisories).images) == 3
+    assert advisories.queried == ["flask", "flask"]
+    groups = list(inventory.iterate_entries(inventory.list_results()))
+    linked = [inventory.load_symbols(group.facts) for group in groups]
+    imports = [None if own is None else own.get_imports(package) for own in linked]
+    assert [None if own is None else dict(own) for own in imports].count({"net/http": frozenset({"get"})}) == 1
+    assert None in imports
+    inventory.remove_images(["a", "b"])
+    (group,) = inventory.iterate_entries(inventory.list_results())
+    assert group.facts == NO_FACTS
+    with sqlite3.connect(inventory.path) as connection:
+        assert connection.execute("SELECT count(*) FROM executable").fetchone() == (0,)
+    connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,98 @@ def test_missing_data_is_not_an_empty_result(tmp_path: Path, fleet: Fleet) -> No
         assert "not assessed: 1 package: the database has no advisories for PyPI" in message
     update(tmp_path, record("CVE-2026-2", "app", "2", "2026-11-01T00:00:00Z"))
     assert list_changes(rematch(tmp_path), "new") == [("app:1.0", "CVE-2026-2")]
+
+
+def change(path: Path, *statements: str) -> None:
+    with sqlite3.connect(path) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+def test_old_files_are_changed_or_refused(tmp_path: Path, fleet: Fleet) -> None:
+    fleet.push_apps("team/app", "1.0")
+    kubekeep("registry", "scan", fleet.address, "--state", "state", folder=tmp_path)
+    update(tmp_path, record("CVE-2026-1", "app", "2", "2026-11-01T00:00:00Z"))
+    change(
+        tmp_path / "state" / "images.sqlite",
+        "DROP INDEX name_by_root",
+        "CREATE TABLE kept AS SELECT * FROM name",
+        "DROP TABLE name",
+        "CREATE TABLE name (repository TEXT NOT NULL, tag TEXT NOT NULL, root TEXT NOT NULL, platform TEXT NOT NULL,"
+        " seen REAL NOT NULL, PRIMARY KEY (repository, tag, platform)) WITHOUT ROWID",
+        "INSERT INTO name SELECT repository, tag, root, platform, seen FROM kept",
+        "DROP TABLE kept",
+        "CREATE INDEX name_by_root ON name (root, platform)",
+        "PRAGMA user_version = 1",
+    )
+    assert list_changes(rematch(tmp_path), "new") == [("app:1.0", "CVE-2026-1")]
+    change(tmp_path / "state" / "packages.sqlite", "PRAGMA user_version = 1")
+    message = kubekeep("registry", "rematch", "state", "--database", "database", folder=tmp_path, code=3).stderr
+    assert "packages.sqlite" in message
+    assert "without changelogs and functions of Go executables: delete this file" in message
+    (tmp_path / "state" / "packages.sqlite").unlink()
+    assert list_changes(rematch(tmp_path), "new") == [("app:1.0", "CVE-2026-1")]
+
+
+def test_images_of_another_version_are_incomplete(tmp_path: Path, fleet: Fleet) -> None:
+    fleet.push_apps("team/app", "1.0")
+    kubekeep("registry", "scan", fleet.address, "--state", "state", folder=tmp_path)
+    update(tmp_path, record("CVE-2026-1", "app", "2", "2026-11-01T00:00:00Z"))
+    assert list_changes(rematch(tmp_path), "new") == [("app:1.0", "CVE-2026-1")]
+    change(tmp_path / "state" / "images.sqlite", "UPDATE image SET program = x'00'")
+    changes = rematch(tmp_path, code=3)
+    assert changes["images"] == []
+    assert changes["outdated"] == [f"{fleet.address}/team/app:1.0"]
+    arguments = ("registry", "rematch", "state", "--database", "database")
+    assert "run `kubekeep registry scan` again" in kubekeep(*arguments, folder=tmp_path, code=3).stderr
+    report = (*arguments, "--format", "json", "--output", "report.json")
+    kubekeep(*report, folder=tmp_path, code=3)
+    (unread,) = json.loads((tmp_path / "report.json").read_text())["kubekeep"]["unread"]
+    assert "scan again" in unread["message"]
+    kubekeep("registry", "scan", fleet.address, "--state", "state", folder=tmp_path)
+    assert rematch(tmp_path)["images"] == []
+
+
+def test_a_new_version_of_the_matching_matches_everything(tmp_path: Path, fleet: Fleet) -> None:
+    fleet.push_apps("team/app", "1.0")
+    kubekeep("registry", "scan", fleet.address, "--state", "state", folder=tmp_path)
+    update(tmp_path, record("CVE-2026-1", "app", "2", "2026-11-01T00:00:00Z"))
+    rematch(tmp_path)
+    change(
+        tmp_path / "state" / "packages.sqlite",
+        "UPDATE token SET token = 'older' WHERE ecosystem = ''",
+        "UPDATE lookup SET name = 'other'",
+    )
+    changes = rematch(tmp_path)
+    assert (changes["images"], changes["matched"], changes["all_matched"]) == ([], 1, ["PyPI"])
+    update(tmp_path, record("CVE-2026-2", "app", "2", "2026-11-02T00:00:00Z"))
+    assert list_changes(rematch(tmp_path), "new") == [("app:1.0", "CVE-2026-2")]
+
+
+def test_limits_and_reports(tmp_path: Path, fleet: Fleet) -> None:
+    fleet.push_apps("team/app", "1.0")
+    kubekeep("registry", "scan", fleet.address, "--state", "state", folder=tmp_path)
+    update(tmp_path, record("CVE-2026-1", "app", "2", "2026-11-01T00:00:00Z", LOW))
+    arguments = ("registry", "rematch", "state", "--database", "database")
+    done = kubekeep(*arguments, "--max-db-age", "1h", folder=tmp_path, code=3)
+    assert "not assessed: 1 package: the advisories for PyPI are of 2026-11-01" in done.stderr
+    kubekeep(*arguments, "--max-db-age", "1h", "--strict", folder=tmp_path, code=1)
+    assert "gate passed: priority" in kubekeep(*arguments, "--fail-on", "high", folder=tmp_path).stderr
+    done = kubekeep(*arguments, "--max-failures", "total=0", folder=tmp_path, code=1)
+    assert done.stdout == "0 of 1 images changed: 0 new, 0 changed, 0 resolved; 0 packages matched\n"
+    done = kubekeep(*arguments, "--format", "sarif", "--output", "-", folder=tmp_path)
+    rules = [rule["id"] for run in json.loads(done.stdout)["runs"] for rule in run["tool"]["driver"]["rules"]]
+    assert "CVE-2026-1" in rules
+    assert "0 of 1 images changed" in done.stderr
+
+
+def test_changes_that_cannot_be_written_are_shown_again(tmp_path: Path, fleet: Fleet) -> None:
+    fleet.push_apps("team/app", "1.0")
+    kubekeep("registry", "scan", fleet.address, "--state", "state", folder=tmp_path)
+    update(tmp_path, record("CVE-2026-1", "app", "2", "2026-11-01T00:00:00Z"))
+    arguments = ("registry", "rematch", "state", "--database", "database")
+    (tmp_path / "file").write_text("")
+    kubekeep(*arguments, "--changes", "file/changes.json", folder=tmp_path, code=3)
+    kubekeep(*arguments, "--format", "json", "--output", "file/report.json", folder=tmp_path, code=3)
+    assert list_changes(rematch(tmp_path), "new") == [("app:1.0", "CVE-2026-1")]

@@ -72,17 +72,22 @@ def push_images(fleet: Fleet, programs: GoPrograms) -> None:
         target = programs.build(PROGRAM.format(function=function), "-trimpath", "-ldflags=-s -w")
         layer = build_tar({"usr/bin/app": target.read_bytes()})
         fleet.push_image("team/go", function.lower(), layers=(BASE, layer))
-    platforms = {
-        name: fleet.push_image(
-            "team/multi", layers=(BASE, write_layer(python_package("app", version))), architecture=name
-        )
-        for name, version in (("amd64", "1.5"), ("arm64", "1.6"))
-    }
-    fleet.push_index("team/multi", "1", platforms)
+    push_platforms(fleet, amd64="1.5", arm64="1.6")
     files = {"etc/os-release": OS_RELEASE.encode(), "var/lib/dpkg/status": STATUS.encode()}
     changelog = {"usr/share/doc/libexpat1/changelog.Debian.gz": gzip.compress(CHANGELOG.read_bytes(), mtime=0)}
     fleet.push_image("team/xml", "with-changelog", layers=(build_tar({**files, **changelog}),))
     fleet.push_image("team/xml", "without", layers=(build_tar(files),))
+
+
+def push_platforms(fleet: Fleet, **versions: str) -> None:
+    """Push an index with a version of an application for each architecture."""
+    platforms = {
+        name: fleet.push_image(
+            "team/multi", layers=(BASE, write_layer(python_package("app", version))), architecture=name
+        )
+        for name, version in versions.items()
+    }
+    fleet.push_index("team/multi", "1", platforms)
 
 
 def update(folder: Path, *records: Record) -> None:
@@ -159,11 +164,17 @@ def summarise(images: State, excepted: frozenset[tuple[str, str]]) -> dict[str, 
 
 
 def compare(
-    folder: Path, address: str, replay: Replay, *options: str, excepted: frozenset[tuple[str, str]] = frozenset()
+    folder: Path,
+    address: str,
+    replay: Replay,
+    *options: str,
+    excepted: frozenset[tuple[str, str]] = frozenset(),
+    selection: tuple[str, ...] = (),
 ) -> Record:
     """Assert that a rematch gives the report and the vulnerabilities of a new scan; return the changes."""
     shared = ("--database", "database", "--format", "json", *options)
-    run(folder, "registry", "scan", address, *shared, "--output", "scan.json", "--requests-per-second", "1000")
+    registry = ("--requests-per-second", "1000", *selection)
+    run(folder, "registry", "scan", address, *shared, "--output", "scan.json", *registry)
     run(folder, "registry", "rematch", "state", *shared, "--output", "rematch.json", "--changes", "changes.json")
     expected = read_report(folder / "scan.json")
     assert read_report(folder / "rematch.json") == expected
@@ -173,8 +184,8 @@ def compare(
     return changes
 
 
-def scan_state(folder: Path, address: str) -> None:
-    arguments = ("--state", "state", "--no-vulnerabilities", "--requests-per-second", "1000")
+def scan_state(folder: Path, address: str, *selection: str) -> None:
+    arguments = ("--state", "state", "--no-vulnerabilities", "--requests-per-second", "1000", *selection)
     run(folder, "registry", "scan", address, *arguments)
 
 
@@ -212,6 +223,21 @@ def test_verdicts_of_a_new_scan(tmp_path: Path, fleet: Fleet, programs: GoProgra
     update(tmp_path, record("CVE-2026-1000", "PyPI", "app", "1.6", 3) | {"withdrawn": "2026-11-03T00:00:00Z"})
     assert count(compare(tmp_path, fleet.address, replay), "resolved") == 3
     assert compare(tmp_path, fleet.address, replay)["matched"] == 0
+
+
+def test_images_of_all_platforms(tmp_path: Path, fleet: Fleet) -> None:
+    push_platforms(fleet, amd64="1.5", arm64="1.6")
+    selection = ("--all-platforms",)
+    for _ in range(2):
+        scan_state(tmp_path, fleet.address, *selection)
+    update(tmp_path, record("CVE-2026-1000", "PyPI", "app", "9", 1))
+    changes = compare(tmp_path, fleet.address, Replay(), selection=selection)
+    names = [name.partition("/")[2] for image in changes["images"] for name in image["names"]]
+    assert names == ["team/multi:1 (linux/amd64)", "team/multi:1 (linux/arm64)"]
+    push_platforms(fleet, amd64="1.7")
+    scan_state(tmp_path, fleet.address, *selection)
+    changes = compare(tmp_path, fleet.address, Replay(), selection=selection)
+    assert count(changes, "new") == changes["image_count"] == 1
 
 
 def test_statements_and_exceptions(tmp_path: Path, fleet: Fleet) -> None:
