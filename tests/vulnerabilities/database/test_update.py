@@ -184,7 +184,9 @@ def test_status_and_age(bucket: Bucket, tmp_path: Path) -> None:
     run_db("import", OSV / "PyPI.jsonl", database=database)
     result = run_db("status", "--max-age", "2w", code=1, database=database)
     assert result.stderr == "older than 14 days: PyPI (imported): run `kubekeep db update`\n"
-    assert "use a number and a unit" in run_db("status", "--max-age", "soon", code=2, database=database).stderr
+    result = run_db("status", "--max-age", "90m", code=1, database=database)
+    assert result.stderr == "older than 90 minutes: PyPI (imported): run `kubekeep db update`\n"
+    assert "'soon' is not an age: use" in run_db("status", "--max-age", "soon", code=2, database=database).stderr
 
 
 def test_a_killed_update_leaves_the_database(bucket: Bucket, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import sys
 from pathlib import Path
 from typing import Final
@@ -11,30 +10,19 @@ from typing import Final
 import click
 import msgspec
 
+from kubekeep.cli.age import AGE, AGE_HELP
 from kubekeep.cli.db.shared import FAILED, convert_errors, database_option
 from kubekeep.model.text import utc_text, visible
 from kubekeep.usecases.database import DatabaseFile, list_status
-from kubekeep.vulnerabilities.database.age import format_age
+from kubekeep.vulnerabilities.database.age import format_age, format_limit
 
 _OLD: Final = 1
-_AGE: Final = re.compile(r"([0-9]{1,5})([mhdw])")
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _HEADER: Final = ("SOURCE", "RECORDS", "AGE", "UPDATED", "SIZE", "ORIGIN")
-
-
-def parse_age(ctx: click.Context, param: click.Parameter, value: str | None) -> dt.timedelta | None:  # noqa: ARG001
-    """Click callback: return the age in a text such as 12h, 3d or 2w."""
-    if value is None:
-        return None
-    match = _AGE.fullmatch(value)
-    if match is None:
-        raise click.BadParameter(f"{visible(value)}: use a number and a unit, such as 12h, 3d or 2w")
-    return dt.timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 @click.command()
 @click.option(
-    "--max-age", metavar="AGE", callback=parse_age, help="Exit with 1 if a source is older than AGE, such as 3d."
+    "--max-age", type=AGE, metavar="AGE", help=f"Exit with 1 if a source is older than AGE, such as {AGE_HELP}."
 )
 @click.option(
     "-o", "--output", type=click.Choice(("table", "json")), default="table", show_default=True, help="Print this."
@@ -64,7 +52,8 @@ def command(folder: Path, output: str, max_age: dt.timedelta | None) -> None:
     if old:
         names = ", ".join(_get_name(row) for row in old)
         click.echo(
-            f"older than {format_age(max_age or dt.timedelta())}: {visible(names)}: run `kubekeep db update`", err=True
+            f"older than {format_limit(max_age or dt.timedelta())}: {visible(names)}: run `kubekeep db update`",
+            err=True,
         )
         sys.exit(_OLD)
 
