@@ -355,3 +355,25 @@ def test_advice_compares_base_images(tmp_path: Path) -> None:
     text = kubekeep("image", "advise", f"oci:{IMAGE}", *bases, *options, folder=tmp_path).stdout
     assert "1 fewer, 0 new" in text
     assert "name it with --base" in kubekeep("image", "advise", f"oci:{IMAGE}", *options, folder=tmp_path).stdout
+
+
+@pytest.mark.parametrize("arguments", [("image", "scan", f"dir:{IMAGE}"), ("scan", f"sbom:{STOREFRONT}")])
+@pytest.mark.parametrize("options", [("--no-vulnerabilities",), ("--advisories", str(ADVISORIES))])
+def test_matching_is_imported_only_for_vulnerabilities(
+    arguments: tuple[str, ...], options: tuple[str, ...], tmp_path: Path
+) -> None:
+    code = (
+        "import sys; from kubekeep.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: assert end.code in (0, 3), end.code\n"
+        "names = ('scanner', 'matching', 'database', 'severity', 'upgrades', 'versions')\n"
+        "print([name for name in names if f'kubekeep.vulnerabilities.{name}' in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, *arguments, *options, "--quiet"]
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=60)
+    names = result.stdout.splitlines()[-1]
+    if options[0] == "--no-vulnerabilities":
+        assert names == "[]"
+    else:
+        assert names == "['scanner', 'matching', 'database', 'severity', 'upgrades', 'versions']"

@@ -74,7 +74,7 @@ class _StatementUse(msgspec.Struct, frozen=True):
 
 
 class _AffectedPackage(msgspec.Struct, frozen=True, rename="camel"):
-    """An entry of `vulnerabilities`: one vulnerability of one package, as `sources.images.assessment` writes it."""
+    """An entry of `vulnerabilities`: one vulnerability of one package, as `sources.images.assessed_packages` writes it."""
 
     id: str
     package: str

@@ -53,7 +53,7 @@ class _PriorityEntry(msgspec.Struct, frozen=True):
 
 
 class _DocumentEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An entry of `vulnerabilities` in a document; `sources.images.assessment` writes it."""
+    """An entry of `vulnerabilities` in a document; `sources.images.assessed_packages` writes it."""
 
     id: str = ""
     aliases: tuple[str, ...] = ()

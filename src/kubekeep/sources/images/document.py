@@ -18,7 +18,6 @@ from kubekeep.images.package_url import format_package_url
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Location, Path, Position, Region
 from kubekeep.model.resource import FileType, Resource, Source
-from kubekeep.sources.images.assessment import describe_assessment
 from kubekeep.vulnerabilities.vulnerability import VulnerabilityReport
 
 API_VERSION: Final = "image.kubekeep.io/v1"
@@ -82,6 +81,8 @@ def build_document(image: InspectedImage, today: dt.date, report: VulnerabilityR
         "packages": [describe_package(package) for package in content.packages],
     }
     if report is not None:
+        from kubekeep.sources.images.assessed_packages import describe_assessment  # noqa: PLC0415 - only with a report
+
         document |= describe_assessment(report, content.packages)
     if image.configuration is not None:
         document["image"] |= _drop_empty({"created": image.configuration.created})

@@ -17,10 +17,9 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.sources.images.address import REGISTRY
-from kubekeep.sources.images.assessment import list_advisory_problems, list_unassessed, open_scanner
+from kubekeep.sources.images.assessment import PackageScanner, list_advisory_problems, list_unassessed, open_scanner
 from kubekeep.sources.images.document import create_resource
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
-from kubekeep.vulnerabilities.scanner import VulnerabilityScanner
 
 
 def read_images(
@@ -44,7 +43,7 @@ def read_registry_images(
 
 
 def _read_image(
-    reference: str, name: str, options: ImageOptions, scanner: VulnerabilityScanner | None
+    reference: str, name: str, options: ImageOptions, scanner: PackageScanner | None
 ) -> Iterator[Resource | UnreadInput]:
     shown_name = visible(name)
     try:
@@ -59,7 +58,7 @@ def describe_image(
     image: InspectedImage,
     name: str,
     options: ImageOptions,
-    scanner: VulnerabilityScanner | None,
+    scanner: PackageScanner | None,
     compared: Sequence[Package] | None = None,
 ) -> Iterator[Resource | UnreadInput]:
     """Yield the resource of an image under a name, then the parts of it that could not be read or assessed.

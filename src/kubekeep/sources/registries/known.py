@@ -15,12 +15,11 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
-from kubekeep.sources.images.assessment import list_advisory_problems, open_scanner
+from kubekeep.sources.images.assessment import PackageScanner, list_advisory_problems, open_scanner
 from kubekeep.sources.images.read import describe_image
 from kubekeep.sources.registries.names import add_names
 from kubekeep.sources.source import ReadContext
 from kubekeep.vulnerabilities.inventory import digest_package
-from kubekeep.vulnerabilities.scanner import VulnerabilityScanner
 
 _OLD = (
     "another version of Kubekeep read this image, and may not have recorded all that this version compares: scan again"
@@ -48,7 +47,7 @@ def _read(
     options: RegistryOptions,
     packages: Mapping[str, frozenset[bytes]],
     context: ReadContext,
-    scanner: VulnerabilityScanner | None,
+    scanner: PackageScanner | None,
 ) -> Iterator[Resource | UnreadInput]:
     named = state.list_names()
     digests = {(name.root, name.platform): digest for digest, name in named}

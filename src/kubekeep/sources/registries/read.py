@@ -23,11 +23,10 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.registry.pace import RequestPace
-from kubekeep.sources.images.assessment import list_advisory_problems, open_scanner
+from kubekeep.sources.images.assessment import PackageScanner, list_advisory_problems, open_scanner
 from kubekeep.sources.images.read import describe_image
 from kubekeep.sources.registries.names import add_names
 from kubekeep.sources.source import ReadContext
-from kubekeep.vulnerabilities.scanner import VulnerabilityScanner
 
 _MOST_NOTES: Final = 10
 """Images with several names that are listed; the resources have all of them."""
@@ -82,7 +81,7 @@ def add_pace(images: ImageOptions, pace: RequestPace) -> ImageOptions:
 
 
 def _describe(
-    image: ReadImage, images: ImageOptions, scanner: VulnerabilityScanner | None
+    image: ReadImage, images: ImageOptions, scanner: PackageScanner | None
 ) -> Iterator[Resource | UnreadInput]:
     name = visible(image.selected.name)
     if image.content is not None:

@@ -14,7 +14,7 @@ from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Location
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.sources.images.assessment import (
-    describe_assessment,
+    PackageScanner,
     list_advisory_problems,
     list_unassessed,
     open_scanner,
@@ -23,7 +23,6 @@ from kubekeep.sources.images.document import API_VERSION, describe_distribution,
 from kubekeep.sources.sboms.file import name_document, read_content
 from kubekeep.sources.sboms.locations import SbomLocations, locate_packages
 from kubekeep.sources.source import ReadContext
-from kubekeep.vulnerabilities.scanner import VulnerabilityScanner
 from kubekeep.vulnerabilities.vulnerability import VulnerabilityReport
 
 KIND: Final = "Sbom"
@@ -38,9 +37,7 @@ def read_sboms(paths: Iterable[str], context: ReadContext) -> Iterator[Resource 
         yield from list_advisory_problems(scanner)
 
 
-def _read_sbom(
-    path: str, context: ReadContext, scanner: VulnerabilityScanner | None
-) -> Iterator[Resource | UnreadInput]:
+def _read_sbom(path: str, context: ReadContext, scanner: PackageScanner | None) -> Iterator[Resource | UnreadInput]:
     name = name_document(path)
     context.files += 1
     try:
@@ -86,4 +83,8 @@ def _build_document(sbom: Sbom, name: str, today: dt.date, report: Vulnerability
         "distribution": describe_distribution(sbom.distribution, today),
         "packages": [describe_package(package) for package in sbom.packages],
     }
-    return document if report is None else document | describe_assessment(report, sbom.packages)
+    if report is None:
+        return document
+    from kubekeep.sources.images.assessed_packages import describe_assessment  # noqa: PLC0415 - only with a report
+
+    return document | describe_assessment(report, sbom.packages)
