@@ -2,7 +2,8 @@
 
 Writes the state of a registry scan and a database of as many records as there are packages into a temporary folder; one
 package in fifty is vulnerable. Then prints time, processor time and memory of whole processes: the first match, one without a
-change, and one after 100 records were added for 100 other packages. Asserts nothing, because machines differ.
+change, one after 100 records were added for 100 other packages, and one with a VEX document and a report. Asserts nothing,
+because machines differ.
 """
 
 from __future__ import annotations
@@ -69,6 +70,28 @@ def write_records(path: Path, numbers: Iterable[int], modified: str) -> None:
         stream.writelines(f"{json.dumps(create_record(number, modified))}\n" for number in numbers)
 
 
+def write_statements(path: Path) -> None:
+    """Write a VEX document about the first vulnerable packages."""
+    statements = [
+        {
+            "vulnerability": {"name": f"GEN-{number}"},
+            "products": [{"@id": f"pkg:pypi/package-{number}@1.0"}],
+            "status": "not_affected",
+            "justification": "vulnerable_code_not_present",
+        }
+        for number in range(0, CHANGED * HIT_RATE, HIT_RATE)
+    ]
+    document = {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": "https://generated.example/vex",
+        "author": "Generated",
+        "timestamp": "2026-11-01T00:00:00Z",
+        "version": 1,
+        "statements": statements,
+    }
+    path.write_text(json.dumps(document))
+
+
 def run(title: str, folder: Path, *arguments: str) -> None:
     """Run the program in a folder and print its figures."""
     start = time.monotonic()
@@ -105,6 +128,9 @@ def main() -> None:
         run("without a change", folder, *match)
         run("delta", folder, "db", "import", "delta.jsonl", "--database", "database")
         run(f"after a change of {CHANGED} records", folder, *match)
+        write_statements(folder / "vex.json")
+        run(f"with {CHANGED} statements", folder, *match, "--vex", "vex.json")
+        run("with a report", folder, *match, "--format", "json", "--output", "report.json")
 
 
 if __name__ == "__main__":
