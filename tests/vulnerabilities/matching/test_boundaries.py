@@ -1,6 +1,6 @@
 """Boundaries of real records: the versions of all events and those just below, against an independent evaluation.
 
-`advisories/README.md` states the origin of the records.
+`data/README.md` states the origin of the records.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 import pytest
 
 from kubekeep.images.foreign_packages import normalise_package
 from kubekeep.images.package import NO_DISTRIBUTION, Package
 from kubekeep.images.package_url import parse_package_url
 from kubekeep.vulnerabilities.advisory import Advisory, VersionRange
+from kubekeep.vulnerabilities.database.records import decode_record
 from kubekeep.vulnerabilities.matching import match_packages
 from kubekeep.vulnerabilities.versions.registry import get_scheme
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError
+from tests.vulnerabilities.database.records import OSV
 from tests.vulnerabilities.matching.records import TODAY, ListedSource
 
-FOLDER = Path(__file__).parent / "advisories"
-FILES = sorted(FOLDER.glob("*.jsonl"))
+FILES = sorted(OSV.glob("*.jsonl"))
 TYPES = {
     "Bitnami": "bitnami",
     "Go": "golang",
@@ -37,7 +37,7 @@ TYPES = {
 
 
 def _read(file: Path) -> list[Advisory]:
-    return [msgspec.json.decode(line, type=Advisory) for line in file.read_bytes().splitlines()]
+    return [decode_record(line) for line in file.read_bytes().splitlines()]
 
 
 def _list_cases(record: Advisory) -> Iterator[tuple[str, str, str]]:
@@ -137,7 +137,7 @@ def test_boundaries(file: Path) -> None:
 @pytest.mark.parametrize("number", ["8", "9", "10"])
 def test_other_releases_never_match(number: str) -> None:
     others = {"8", "9", "10"} - {number}
-    for record in _read(FOLDER / f"AlmaLinux_{number}.jsonl"):
+    for record in _read(OSV / f"AlmaLinux_{number}.jsonl"):
         for ecosystem, name, version in _list_cases(record):
             for release in others:
                 assert _match(_build(record, ecosystem, name, version, release), record) == (False, "")
