@@ -180,6 +180,11 @@ def test_limits_and_reports(tmp_path: Path, fleet: Fleet) -> None:
     rules = [rule["id"] for run in json.loads(done.stdout)["runs"] for rule in run["tool"]["driver"]["rules"]]
     assert "CVE-2026-1" in rules
     assert "0 of 1 images changed" in done.stderr
+    done = kubekeep(*arguments, "--format", "json", "--output", "-", "--changes", "-", folder=tmp_path, code=2)
+    assert "exclude each other" in done.stderr
+    (tmp_path / "bad.json").write_text("{}")
+    done = kubekeep(*arguments, "--vex", "bad.json", folder=tmp_path, code=3)
+    assert "not read: advisories: bad.json" in done.stderr
 
 
 def test_changes_that_cannot_be_written_are_shown_again(tmp_path: Path, fleet: Fleet) -> None:

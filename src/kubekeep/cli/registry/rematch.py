@@ -27,6 +27,7 @@ from kubekeep.cli.vulnerability_options import vulnerability_options
 from kubekeep.images.options import ImageOptions
 from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.images.registries.state import StateError
+from kubekeep.model.assessment import Assessment
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import Gates
@@ -40,6 +41,7 @@ from kubekeep.vulnerabilities.rematching import RematchReport
 
 _GATE_FAILED: Final = 1
 _MOST_NAMES: Final = 3
+_MOST_UNREAD: Final = 20
 _STDOUT: Final = "-"
 _OUTDATED: Final = (
     "read by another version of Kubekeep, which may not have recorded all that this version compares; "
@@ -121,6 +123,10 @@ def command(  # noqa: PLR0913 - one argument per group of options
     is_reported = bool(output_options.formats or output_options.output)
     presentation = scan.Presentation(exception_settings, gates, privacy, output_options)
     plan = presentation.plan(output_options.plan_outputs() if is_reported else [], is_repeatable=False)
+    if changes == Path(_STDOUT) and any(output.path is None for output in plan.outputs):
+        raise click.UsageError(
+            "--changes - and a report on standard output exclude each other: name a file with --output"
+        )
     is_scanned = is_reported or outcome.needs_scan(request)
     with convert_errors():
         try:
@@ -186,6 +192,8 @@ def _run(options: _Options, plan: scan.PlannedReports | None, request: ScanReque
         is_stdout_used = plan is not None and any(output.path is None for output in plan.outputs)
         options.show(report, is_stdout_used=is_stdout_used)
         if plan is not None and assessment is not None:
+            if not plan.outputs:
+                _echo_unread(assessment)
             code = plan.present(assessment, request)
         else:
             _echo_gaps(report)
@@ -204,6 +212,14 @@ def _request_images(
     read = msgspec.structs.replace(request.input.read, registries=registries)
     source = msgspec.structs.replace(request.input, paths=(to_address(state),), read=read)
     return scan.request_images(msgspec.structs.replace(request, input=source), ImageOptions(), vulnerabilities)
+
+
+def _echo_unread(assessment: Assessment) -> None:
+    """Print the first parts of the input that were not read, which no report lists."""
+    for unread in assessment.unread[:_MOST_UNREAD]:
+        click.echo(f"not read: {visible(str(unread.location))}: {visible(unread.message)}", err=True)
+    if len(assessment.unread) > _MOST_UNREAD:
+        click.echo(f"not read: {len(assessment.unread) - _MOST_UNREAD:,} more, see a report: --format json", err=True)
 
 
 def _echo_gaps(report: RematchReport) -> None:
