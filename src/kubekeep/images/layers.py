@@ -26,6 +26,7 @@ from kubekeep.images.content import ContentProblem, LayerContent
 from kubekeep.images.errors import ImageAccessError, ImageContentError
 from kubekeep.images.exchange import LayerExchange
 from kubekeep.images.layer_cache import LayerCache
+from kubekeep.model.struct_types import prepare_types
 
 _THREADS: Final = 2
 _SHA256: Final = "sha256:"
@@ -149,6 +150,7 @@ class _ImageReader:
     def read(self, layers: Sequence[LayerReference]) -> list[LayerContent]:
         if len(layers) == 1:
             return [self._read_layer(layers[0])]
+        prepare_types()
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="layer") as executor:
             futures = [executor.submit(self._read_layer, layer) for layer in layers]
             try:

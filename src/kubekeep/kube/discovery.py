@@ -17,6 +17,7 @@ from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.errors import FORBIDDEN, NOT_FOUND, ApiError, ConnectionLostError, KubeError
 from kubekeep.kube.responses import JSON
 from kubekeep.model.json_values import as_list
+from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.text import visible
 
 _AGGREGATED: Final = ",".join(
@@ -177,6 +178,7 @@ def _read_aggregated(groups: Iterable[_DiscoveredGroup], failed: dict[str, str])
 def _discover_groups(
     connection: KubeConnection, groups: Iterable[_ApiGroup], failed: dict[str, str]
 ) -> Iterator[ApiResource]:
+    prepare_types()
     # After an error no further group is requested; requests in progress end by the timeouts of the connection.
     with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.close_on_error(KubeError):
         for resources, problem, group in pool.map(lambda group: _list_resources(connection, group), groups):

@@ -11,6 +11,7 @@ import msgspec
 from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.errors import KubeError
 from kubekeep.model.cluster import format_permission
+from kubekeep.model.struct_types import prepare_types
 
 _PATH: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _PARALLEL: Final = 8
@@ -44,6 +45,7 @@ class _AccessReview(msgspec.Struct, frozen=True):
 def review_permissions(connection: KubeConnection, permissions: Iterable[Permission]) -> dict[Permission, bool]:
     """Return for each of `permissions` if the API server grants it, in the order of the argument. Raises KubeError."""
     requested = list(dict.fromkeys(permissions))
+    prepare_types()
     # After an error no further review is requested; requests in progress end by the timeouts of the connection.
     with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, connection.close_on_error(KubeError):
         return dict(

@@ -23,6 +23,7 @@ from kubekeep.lsp.client_settings import ClientSettings
 from kubekeep.lsp.configuration_file import FileProblem
 from kubekeep.lsp.evaluation import EvaluatedDocument, EvaluationStep, FolderEvaluation, OpenDocument
 from kubekeep.lsp.launch import Launch
+from kubekeep.model.struct_types import prepare_types
 
 T = TypeVar("T")
 _PACKAGE: Final = Path(__file__).parents[1]
@@ -49,6 +50,7 @@ class Session:
         self._launch = launch
         self._accept = accept
         self._report = report
+        prepare_types()
         self._pool = ThreadPoolExecutor(1, "evaluation")
         self._futures: set[Future[Any]] = set()
         self._roots: list[str] = []

@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -31,6 +32,7 @@ from kubekeep.model.git import GitRepository
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.secret_text import mask_message
+from kubekeep.model.struct_types import prepare_types
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.known_vulnerabilities import add_known_vulnerabilities, list_statements
 from kubekeep.posture.priority import prioritise_results
@@ -94,6 +96,8 @@ def scan(
     RevisionError if the changed files cannot be determined, and ValueError for an unknown Kubernetes version, malformed
     parameters in a snapshot, unreadable exceptions, and an admission policy or custom rule that does not compile.
     """
+    if threading.active_count() > 1:
+        prepare_types()
     if request.input.read.signatures is not None:
         # Imported only on request: needs optional packages.
         from kubekeep.usecases.image_facts import add_image_facts  # noqa: PLC0415

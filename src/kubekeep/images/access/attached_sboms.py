@@ -60,6 +60,11 @@ class _CosignPredicate(msgspec.Struct, frozen=True):
     document: str | None = msgspec.field(name="Data", default=None)
 
 
+# Created here, because threads import this module (see `model.struct_types`).
+_decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
+_decode_predicate: Final = msgspec.json.Decoder(_CosignPredicate).decode
+
+
 def list_sboms(
     repository: OciRepository, digests: Iterable[str], attestations: Iterable[ImageDescriptor]
 ) -> Iterator[AttachedSbom]:
@@ -117,11 +122,11 @@ def _read(repository: OciRepository, layer: Descriptor, subjects: tuple[str, ...
 
 
 def _unwrap(content: bytes, digest: str, subjects: tuple[str, ...]) -> AttachedSbom | None:
-    statement = msgspec.json.decode(content, type=_Envelope)
+    statement = _decode_envelope(content)
     if bytes(statement.dsse_envelope):
-        statement = msgspec.json.decode(statement.dsse_envelope, type=_Envelope)
+        statement = _decode_envelope(statement.dsse_envelope)
     if statement.payload:
-        statement = msgspec.json.decode(base64.b64decode(statement.payload, validate=True), type=_Envelope)
+        statement = _decode_envelope(base64.b64decode(statement.payload, validate=True))
     is_subject = any(f"sha256:{subject.digest.get('sha256')}" in subjects for subject in statement.subject)
     if not is_subject or not statement.predicate_type.startswith(_PREDICATES):
         return None
@@ -132,5 +137,5 @@ def read_document(predicate: bytes) -> bytes:
     """Return the document in a predicate: the predicate itself, or a text in it. Raises msgspec.DecodeError."""
     if predicate.startswith(b'"'):
         return msgspec.json.decode(predicate, type=str).encode()
-    text = msgspec.json.decode(predicate, type=_CosignPredicate).document if predicate.startswith(b"{") else None
+    text = _decode_predicate(predicate).document if predicate.startswith(b"{") else None
     return predicate if text is None else text.encode()

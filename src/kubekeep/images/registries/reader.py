@@ -25,6 +25,7 @@ from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.images.registries.selection import SelectedImage
 from kubekeep.images.registries.state import RegistryState, RootDescription
 from kubekeep.model.errors import KubekeepError
+from kubekeep.model.struct_types import prepare_types
 from kubekeep.registry.errors import RegistryError, RejectedArtifactError, ScanStoppedError
 from kubekeep.registry.pace import RequestPace
 
@@ -77,6 +78,7 @@ class RegistryReader:
     def read(self, selection: Sequence[SelectedImage]) -> Iterator[ReadImage]:
         """Yield the images. An interrupt of the caller stops all threads; images that were read are in the state."""
         budget = self._options.budget
+        prepare_types()
         executor = concurrent.futures.ThreadPoolExecutor(budget.parallel, thread_name_prefix="image")
         pending: collections.deque[Future[ReadImage]] = collections.deque()
         rest = iter(selection)

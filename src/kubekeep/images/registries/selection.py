@@ -20,6 +20,7 @@ from kubekeep.images.registries.client import RegistryClient, resolve_tag
 from kubekeep.images.registries.options import TagSelection
 from kubekeep.images.registries.pattern import RegistryPattern, matches
 from kubekeep.images.registries.state import ImageName, RegistryState, RootDescription
+from kubekeep.model.struct_types import prepare_types
 from kubekeep.registry.errors import RegistryError, RejectedArtifactError, ScanStoppedError
 from kubekeep.registry.repository import OciRepository
 
@@ -142,6 +143,7 @@ class ImageSelector:
 
     def _run(self, read: Callable[[tuple[str, str]], _Repository], keys: list[tuple[str, str]]) -> list[_Repository]:
         """Return the results in the order of the keys; an interrupt stops all threads."""
+        prepare_types()
         with concurrent.futures.ThreadPoolExecutor(self._parallel, thread_name_prefix="listing") as executor:
             futures = [executor.submit(read, key) for key in keys]
             with contextlib.ExitStack() as on_failure:

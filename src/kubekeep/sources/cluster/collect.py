@@ -22,6 +22,7 @@ from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import HOST_DATA
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.model.resource_types import guess_plural
+from kubekeep.model.struct_types import prepare_types
 from kubekeep.sources.cluster.custom_kinds import has_pod_template, may_have_pod_template
 from kubekeep.sources.cluster.host_data import convert_host_data
 from kubekeep.sources.cluster.object_key import build_key, get_uid
@@ -123,6 +124,7 @@ class Collection:
     def _list_objects(self, planned: Sequence[ListTask]) -> Iterator[tuple[ListTask, dict[str, Any]]]:
         """Yield the objects of tasks, each once."""
         arrivals: queue.Queue[_ArrivedPage] = queue.Queue(maxsize=_QUEUE_SIZE)
+        prepare_types()
         # Close the connection first: its threads end, so the pool has none to wait for.
         with ThreadPoolExecutor(max_workers=_PARALLEL) as pool, self._connection.close_on_error():
             running = [pool.submit(self._fetch, task, arrivals) for task in planned]

@@ -15,6 +15,7 @@ from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.discovery import Catalogue
 from kubekeep.kube.listing import ListQuery
 from kubekeep.kube.watching import ListCompleted, ObjectChanged, ObjectDeleted, WatchTiming, watch_objects
+from kubekeep.model.struct_types import prepare_types
 
 DEFINITION_KINDS: Final = (
     ("apiextensions.k8s.io", "CustomResourceDefinition"),
@@ -40,6 +41,7 @@ class DefinitionWatch:
         self._connection = connection
         self._pace = pace
         self._stopped = threading.Event()
+        prepare_types()
         for query in list_definition_queries(catalogue):
             threading.Thread(target=self._follow, args=(query,), daemon=True).start()
 

@@ -31,6 +31,7 @@ from kubekeep.kube.watching import (
 )
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.resource import Resource
+from kubekeep.model.struct_types import prepare_types
 from kubekeep.sources.cluster.object_key import build_key, parse_uid
 from kubekeep.sources.cluster.owners import OwnerIndex, get_controller
 from kubekeep.sources.cluster.plan import ListTask, is_namespace
@@ -142,6 +143,7 @@ class ClusterFollower:
         followed = _FollowedTask(task, self._begun)
         self._begun += 1
         self._followed.append(followed)
+        prepare_types()
         threading.Thread(target=self._run, args=(followed,), daemon=True).start()
 
     def stop(self) -> None:

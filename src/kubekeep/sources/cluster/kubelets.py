@@ -18,6 +18,7 @@ from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeError
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.resource import Resource
+from kubekeep.model.struct_types import prepare_types
 from kubekeep.sources.cluster.host_data import VERSION
 from kubekeep.sources.host.configuration import mask_secrets
 
@@ -55,6 +56,7 @@ class KubeletConfigurations:
     def __iter__(self) -> Iterator[Resource]:
         """Yield a KubeletConfiguration with the name of its node, or a KubeletInfo if only the read-only port responds."""
         errors: list[tuple[str, KubeError]] = []
+        prepare_types()
         with (
             KubeConnection(self._request) as connection,
             ThreadPoolExecutor(max_workers=_PARALLEL) as pool,

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.database import schema
@@ -123,6 +124,7 @@ class EcosystemUpdate:
     def _load_changes(self, changes: list[tuple[int, str]]) -> UpdatedFile:
         reader = AdvisoryReader()
         shutil.copyfile(self._target, self._new)
+        prepare_types()
         with AdvisoryWriter(self._new, self._ecosystem, is_addition=True) as writer:
             with concurrent.futures.ThreadPoolExecutor(_REQUESTS) as executor:
                 for record in executor.map(self._fetch_record, (record_id for _, record_id in changes)):
