@@ -95,10 +95,10 @@ candidates(namespace, labels) := {selection |
 }
 
 # Policies of kinds that are not read, by kind and name. They may isolate pods of the namespace.
-unread(namespace) := {sprintf("%s %v", [item.kind, object.get(item, ["metadata", "name"], "")]) |
+unread(namespace) := {sprintf("%s %v", [policy.kind, object.get(policy, ["metadata", "name"], "")]) |
 	some place, kinds in {"default": cluster_wide, namespace: own}
 	some kind in kinds
-	item := input.cluster.objects[kind][place][_]
+	policy := input.cluster.objects[kind][place][_]
 }
 
 cluster_wide := [

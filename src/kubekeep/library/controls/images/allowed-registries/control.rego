@@ -1,14 +1,14 @@
 package kubekeep.controls.allowed_registries
 
 import data.kubekeep.lib.image
+import data.kubekeep.lib.pod_images
 import data.kubekeep.lib.registries
-import data.kubekeep.lib.workload
 
 violation contains {
 	"path": used.path,
 	"message": sprintf("imageRepositoryAllowList does not contain %s", [repository]),
 } if {
-	some used in workload.images
+	some used in pod_images.used
 	repository := image.repository(used.reference)
 	not registries.covers(allowed, repository)
 }

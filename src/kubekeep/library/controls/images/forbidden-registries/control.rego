@@ -1,15 +1,15 @@
 package kubekeep.controls.forbidden_registries
 
 import data.kubekeep.lib.image
+import data.kubekeep.lib.pod_images
 import data.kubekeep.lib.registries
-import data.kubekeep.lib.workload
 
 violation contains {
 	"path": used.path,
 	"message": sprintf("%s: image %s is from a forbidden registry", [used.user, repository]),
 } if {
 	listed
-	some used in workload.images
+	some used in pod_images.used
 	repository := image.repository(used.reference)
 	registries.covers(forbidden, repository)
 }

@@ -1,14 +1,14 @@
 package kubekeep.controls.image_digest
 
 import data.kubekeep.lib.image
+import data.kubekeep.lib.pod_images
 import data.kubekeep.lib.registries
-import data.kubekeep.lib.workload
 
 violation contains {
 	"path": used.path,
 	"message": sprintf("%s: image %s is not pinned by digest", [used.user, used.reference]),
 } if {
-	some used in workload.images
+	some used in pod_images.used
 	not pinned(used.reference)
 	not exempt(used.reference)
 }

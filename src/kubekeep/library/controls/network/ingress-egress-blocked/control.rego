@@ -5,12 +5,12 @@ import data.kubekeep.lib.place
 
 violation contains {"path": "", "message": message} if {
 	some message in problems
-	count(network.unread(place.namespace)) == 0
+	count(unread) == 0
 }
 
 declined contains reason if {
 	count(problems) > 0
-	reason := network.unknown(network.unread(place.namespace))
+	reason := network.unknown(unread)
 }
 
 problems contains message if {
@@ -34,6 +34,8 @@ violation contains {"path": sprintf("%s.hostNetwork", [input.workload.path]), "m
 	input.workload.spec.hostNetwork == true
 	message := "hostNetwork is true: network policies do not apply to the pod"
 }
+
+unread := network.unread(place.namespace)
 
 isolated := network.isolated(place.namespace, labels)
 

@@ -1,10 +1,10 @@
 package kubekeep.controls.image_tag
 
 import data.kubekeep.lib.image
-import data.kubekeep.lib.workload
+import data.kubekeep.lib.pod_images
 
 violation contains {"path": used.path, "message": message} if {
-	some used in workload.images
+	some used in pod_images.used
 	not contains(used.reference, "@")
 	message := problem(used)
 }

@@ -1,5 +1,6 @@
 package kubekeep.controls.credentials_in_configuration
 
+import data.kubekeep.lib.credential_patterns
 import data.kubekeep.lib.credentials
 
 # Name and value are evidence, and both are to be removed.
@@ -55,7 +56,7 @@ texts(words) := [sprintf("%v", [word]) | some word in words]
 # Cheap filter over all words of a command line.
 risky_words := concat("|", [
 	`(?i:pass|pwd|token|key|secret|bearer|://[^/\s]*@|mysql|mariadb|redis-cli|valkey-cli|curl|/hooks|webhook)`,
-	credentials.token,
+	credential_patterns.token,
 ])
 
 maps := object.union(plain, decoded)
@@ -90,10 +91,10 @@ hints := [
 	sprintf("(?m:%s)", [lines]),
 	"://",
 	`(?m:^\s*[0-9A-Za-z+/=_-]{20})`,
-	credentials.token,
+	credential_patterns.token,
 	`(?i:(?:passw(?:or)?d|passphrase|pwd|key|secret|token)["']?\s*[:=]|bearer\s)`,
 ] if {
-	lines := replace(replace(credentials.looks, `\A`, "^"), `\z`, "$")
+	lines := replace(replace(credential_patterns.looks(input.params.sensitiveValues), `\A`, "^"), `\z`, "$")
 }
 
 # Only variables with a literal value, not those with `valueFrom`.
@@ -140,7 +141,7 @@ may_have_words if regex.match(any_word, names)
 any_word := lower(concat("|", input.params.sensitiveKeyNames))
 
 declined contains sprintf("sensitiveValues: %q is not a valid regular expression", [pattern]) if {
-	not regex.is_valid(credentials.joined)
+	not regex.is_valid(credential_patterns.any_of(input.params.sensitiveValues))
 	some pattern in input.params.sensitiveValues
 	not regex.is_valid(pattern)
 }
