@@ -131,21 +131,22 @@ class VulnerabilityScanner:
     ) -> VulnerabilityReport:
         try:
             source = self._source
+            report = match_packages(
+                subject.packages if compared is None else compared,
+                subject.distribution,
+                source,
+                today=self._now.date(),
+                platform=subject.platform,
+                fixed_by_changelog=fixed,
+                used_symbols=used_symbols,
+            )
+            old = tuple(self._list_old(subject, source))
         except (DatabaseError, AdvisoryInputError) as error:
-            # The other checks of an image need no advisories.
+            # The other checks of an image need no advisories. Damage of a file appears when it is read.
             return VulnerabilityReport(
                 not_assessed=(NotAssessed("", str(error), subject.packages, is_incomplete=True),)
             )
-        report = match_packages(
-            subject.packages if compared is None else compared,
-            subject.distribution,
-            source,
-            today=self._now.date(),
-            platform=subject.platform,
-            fixed_by_changelog=fixed,
-            used_symbols=used_symbols,
-        )
-        report = msgspec.structs.replace(report, not_assessed=(*report.not_assessed, *self._list_old(subject, source)))
+        report = msgspec.structs.replace(report, not_assessed=(*report.not_assessed, *old))
         if not documents:
             return report
         # Only for scans with VEX documents.

@@ -27,7 +27,11 @@ SBOM: Final[dict[str, Any]] = {
     "dependencies": [{"ref": "root", "dependsOn": ["a", "b"]}, {"ref": "a", "dependsOn": ["b"]}],
 }  # fmt: skip
 CANARY_SBOM: Final = json.dumps(
-    {"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"component": {"type": "application", "name": "canary"}}}
+    {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "metadata": {"component": {"type": "application", "name": "canary"}},
+    }
     | {"components": [{"type": "library", "name": "canary", "version": "1.0.0", "purl": "pkg:npm/canary@1.0.0"}]}
 )
 """A valid SBOM beside hostile ones: its vulnerability must be in every report."""

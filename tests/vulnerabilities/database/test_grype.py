@@ -61,6 +61,14 @@ class GrypeWriter:
         statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - constants of this test
         return int(self._connection.execute(statement, tuple(values.values())).lastrowid or 0)
 
+    def execute(self, statement: str) -> None:
+        """Run a statement, also one that Grype would not."""
+        self._connection.execute(statement)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
     def add_blob(self, value: object) -> int:
         return self.insert("blobs", value=json.dumps(value))
 

@@ -14,7 +14,7 @@ from kubekeep.cli.age import AGE, AGE_HELP
 from kubekeep.cli.db.shared import FAILED, convert_errors, database_option
 from kubekeep.model.text import utc_text, visible
 from kubekeep.usecases.database import DatabaseFile, list_status
-from kubekeep.vulnerabilities.database.age import format_age, format_limit
+from kubekeep.vulnerabilities.database.age import format_age, format_limit, is_old
 
 _OLD: Final = 1
 _HEADER: Final = ("SOURCE", "RECORDS", "AGE", "UPDATED", "SIZE", "ORIGIN")
@@ -40,7 +40,7 @@ def command(folder: Path, output: str, max_age: dt.timedelta | None) -> None:
     with convert_errors():
         rows = list_status(folder)
     now = dt.datetime.now(dt.UTC)
-    old = [row for row in rows if max_age is not None and (row.updated is None or now - row.updated > max_age)]
+    old = [row for row in rows if max_age is not None and is_old(row.updated, max_age, now)]
     if output == "json":
         document = {"database": str(folder), "sources": [_describe(row, now, is_old=row in old) for row in rows]}
         click.echo(msgspec.json.format(msgspec.json.encode(document)).decode())

@@ -14,7 +14,12 @@ _UNITS: Final = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 def list_old(states: Mapping[str, SourceState], max_age: dt.timedelta, now: dt.datetime) -> list[SourceState]:
     """Return the states that are older than `max_age`, or of unknown age."""
-    return [state for state in states.values() if state.updated is None or now - state.updated > max_age]
+    return [state for state in states.values() if is_old(state.updated, max_age, now)]
+
+
+def is_old(updated: dt.datetime | None, max_age: dt.timedelta, now: dt.datetime) -> bool:
+    """Return True for a time that is unknown or further away than `max_age`, also if it is in the future."""
+    return updated is None or abs(now - updated) > max_age
 
 
 def describe_old(state: SourceState, max_age: dt.timedelta) -> str:

@@ -105,7 +105,8 @@ def read_bundle(path: Path, staging: Path) -> BundleIndex:
             missing = {file.name: file for file in index.files}
             for member in members:
                 bundled = missing.pop(member.name, None)
-                content = archive.extractfile(member) if member.isreg() else None
+                # A file with holes is larger than its part of the bundle.
+                content = archive.extractfile(member) if member.isreg() and not member.issparse() else None
                 if bundled is None or content is None or member.size != bundled.size:
                     raise DatabaseError(f"{name}: {visible(member.name)} is not in the index of the bundle")
                 receive_file(content, bundled, staging, name)

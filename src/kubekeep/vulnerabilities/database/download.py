@@ -36,6 +36,8 @@ _WINDOW: Final = 120
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,19})-")
 _TEMPORARY: Final = (429, 500, 502, 503, 504)
 _LONGEST_LINE: Final = 1 << 16
+_LONGEST_LENGTH: Final = 19
+"""Digits of a length, as in a range."""
 
 
 class DownloadSettings(msgspec.Struct, frozen=True):
@@ -153,7 +155,7 @@ class Downloader:
 
     def _write(self, url: str, response: httpx2.Response, partial: Path, start: int) -> None:
         length = response.headers.get("content-length", "")
-        total = start + int(length) if length.isdecimal() else None
+        total = start + int(length) if length.isdecimal() and len(length) <= _LONGEST_LENGTH else None
         if total is not None and total > MAX_ARCHIVE:
             raise UpdateError(f"{show_url(url)} has {total:,} bytes; the limit is {MAX_ARCHIVE:,}")
         size, window, window_size = start, time.monotonic(), start
@@ -217,7 +219,8 @@ def parse_url(text: str) -> httpx2.URL:
     try:
         url = httpx2.URL(text)
     except httpx2.InvalidURL as error:
-        raise UpdateError(f"{visible(text)!r} is not a URL: {error}") from error
+        # The reason may quote a part of a password.
+        raise UpdateError(f"{show_url(text)!r} is not a valid URL") from error
     if url.scheme not in ("http", "https") or not url.host or not is_port(url.port):
         raise UpdateError(f"{show_url(text)!r} is not a URL with https")
     return url
@@ -229,7 +232,7 @@ def show_url(text: str) -> str:
         url = httpx2.URL(text)
         return visible(str(url.copy_with(userinfo=b"", query=None, fragment=None)))
     except httpx2.InvalidURL:
-        return visible(text.rpartition("@")[2])
+        return visible(text.rpartition("@")[2].partition("?")[0])
 
 
 def _resolve_redirect(url: httpx2.URL, location: str, *, is_from_public: bool) -> httpx2.URL:

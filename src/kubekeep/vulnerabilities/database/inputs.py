@@ -35,8 +35,10 @@ _MOST_PROBLEMS: Final = 100
 _TOLERATED: Final = 100
 _TOLERATED_SHARE: Final = 0.01
 """A source with more unread records than these two is refused: it is probably damaged, or of another kind."""
+_MOST_UNREAD: Final = 10_000
+"""Unread records after which reading ends: a damaged or hostile file may have hundreds of millions."""
 _RATIO: Final = 200
-_FREE_BYTES: Final = 1 << 30
+_FREE_BYTES: Final = 32 << 20
 """Limits of decompression, as for zip archives."""
 _ERRORS: Final = (OSError, EOFError, ZipError, zlib.error, zstd.ZstdError, ValueError)
 
@@ -70,10 +72,16 @@ class AdvisoryReader:
         records, unread = self.records, self.unread
         if not path.exists():
             raise AdvisoryInputError(f"{visible(str(path))} does not exist")
+        if not (path.is_file() or path.is_dir()):
+            raise AdvisoryInputError(f"{visible(str(path))} is neither a file nor a folder")
         files = list_files(path)
         signals = len(self.signal_files)
+        folder = path.resolve()
         for file in files:
-            yield from self._read_file(file)
+            if file == path or file.resolve().is_relative_to(folder):
+                yield from self._read_file(file)
+            else:
+                self._report(visible(str(file)), 0, "a link out of the folder is not followed")
         records, unread = self.records - records, self.unread - unread
         if not records and not unread and len(self.signal_files) == signals:
             raise AdvisoryInputError(
@@ -147,6 +155,10 @@ class AdvisoryReader:
         self.unread += 1
         if len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(UnreadRecord(file, line, reason))
+        if self.unread > _MOST_UNREAD:
+            raise AdvisoryInputError(
+                f"{file}: more than {_MOST_UNREAD:,} records cannot be read, such as {self.problems[0]}"
+            )
 
 
 def list_files(path: Path) -> list[Path]:

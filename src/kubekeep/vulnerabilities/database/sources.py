@@ -74,8 +74,10 @@ class AdvisoryDatabase:
             for file in files:
                 file.close()
         self._files.clear()
-        if self._signals is not None:
-            self._signals.close()
+        # They are opened for the first question about them.
+        signals = self.__dict__.get("_signals")
+        if signals is not None:
+            signals.close()
 
     def get_states(self) -> Mapping[str, SourceState]:
         """Return the state of each ecosystem."""

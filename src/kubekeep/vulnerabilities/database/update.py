@@ -88,7 +88,7 @@ class EcosystemUpdate:
 
     def _list_changes(self) -> list[tuple[int, str]] | None:
         """Return the changed records; None if the archive is needed."""
-        limit = int(self._facts.get("newest", 0)) - _OVERLAP
+        limit = min(int(self._facts.get("newest", 0)), _now()) - _OVERLAP
         if limit <= 0:
             return None
         changes = []

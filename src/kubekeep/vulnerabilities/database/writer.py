@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 import uuid
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ from kubekeep.vulnerabilities.database.compression import (
     train,
 )
 from kubekeep.vulnerabilities.database.errors import DatabaseError
-from kubekeep.vulnerabilities.database.records import StoredRecord, store_record
+from kubekeep.vulnerabilities.database.records import StoredRecord, parse_time, store_record
 
 _LEVEL: Final = 3
 _FAST: Final = 1
@@ -47,6 +48,7 @@ class AdvisoryWriter:
         self._sample_bytes = 0
         self._releases: set[str] = set()
         self._newest = 0
+        self._now = parse_time(dt.datetime.now(dt.UTC).isoformat())
         self._training = Training()
         self._compressor: RecordCompressor | None = None
         self._facts: dict[str, Any] = {"ecosystem": ecosystem}
@@ -110,7 +112,7 @@ class AdvisoryWriter:
             if previous is not None:
                 self._continue(previous)
             self._add_generation()
-            newest = max(self._newest, int(self._facts.get("newest", 0)))
+            newest = max(self._newest, min(int(self._facts.get("newest", 0)), self._now))
             count = self._connection.execute("SELECT count(*) FROM records").fetchone()[0]
             schema.write_facts(self._connection, **{**self._facts, "newest": newest, "records": count, **facts})
         except sqlite3.Error as error:
@@ -152,7 +154,9 @@ class AdvisoryWriter:
         except sqlite3.Error as error:
             raise DatabaseError(f"{self.path} cannot be written: {error}") from error
         self._releases |= record.releases.get(self._ecosystem, frozenset())
-        self._newest = max(self._newest, record.modified)
+        # Updates fetch what is newer than this record: a time in the future would end them.
+        if record.modified <= self._now:
+            self._newest = max(self._newest, record.modified)
 
     def _replace(self, record: StoredRecord, row: tuple[object, ...]) -> int | None:
         """Replace the stored record with the same id; return its number, or None if it is newer or equal."""

@@ -29,7 +29,7 @@ _CHUNK: Final = 1 << 18
 _LONGEST_ENTRY: Final = _ENTRY.size + 3 * 0xFFFF
 _RATIO: Final = 200
 """Maximum ratio of the content to the archive; records of advisories have about ten."""
-_FREE_BYTES: Final = 1 << 30
+_FREE_BYTES: Final = 32 << 20
 """Bytes of content that every archive may have."""
 
 

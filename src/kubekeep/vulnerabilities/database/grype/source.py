@@ -227,7 +227,10 @@ class GrypeDatabase:
             " ORDER BY v.name, v.id",
             (json.dumps(list(ids)),),
         )
-        return (VulnerabilityRow(*row) for row in rows)
+        try:
+            return iter(msgspec.convert(rows, list[VulnerabilityRow]))
+        except msgspec.ValidationError as error:
+            raise DatabaseError(f"{self._name} is damaged: {visible(str(error))}") from error
 
     def _list_weaknesses(self, cve: str) -> list[str]:
         if "cwe_handles" not in self._tables:
