@@ -62,3 +62,10 @@ def test_timestamps_are_in_utc() -> None:
 def test_messages_keep_their_lines_but_run_no_command() -> None:
     text = "a\x1b[31m\n\tb\u202e\n::error::c\n  ##[error]d\r\n::e"
     assert escape_message(text) == "a\\x1b[31m\n  b\\u202e\\x0a::error::c\\x0a  ##[error]d\\x0d\\x0a::e"
+
+
+def test_json_has_escapes_for_characters_that_control_a_terminal() -> None:
+    value = {"a\u202e": ["\x9b31m\x7f\u2028\ufeff", "\U000e0041", "\u00e9\U0001f600"]}
+    text = json_text(value)
+    assert text == r'{"a\u202e":["\u009b31m\u007f\u2028\ufeff","\udb40\udc41","' + '\u00e9\U0001f600"]}'
+    assert json.loads(text) == value

@@ -18,6 +18,8 @@ _BIDI: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _HIDDEN: Final = "\xad\u200b\u2028\u2029\u2060-\u2064\ufeff\U000e0000-\U000e007f"
 """Characters without width and tags; joiners stay, as some scripts need them."""
 _UNSEEN: Final = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_HIDDEN}{_BIDI}]")
+_UNSEEN_IN_JSON: Final = re.compile(f"[\x7f-\x9f{_HIDDEN}{_BIDI}]")
+"""The same in JSON, which has escapes for the others, and spaces and lines between its values."""
 
 
 def visible(text: str) -> str:
@@ -44,6 +46,11 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def _escape_in_json(match: re.Match[str]) -> str:
+    units = match.group().encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
 def xml_safe(text: str) -> str:
     """Replace characters that XML 1.0 (§2.2, Char) forbids by U+FFFD; does not escape markup."""
     return _forbidden_in_xml().sub("\ufffd", text)
@@ -56,11 +63,21 @@ def _forbidden_in_xml() -> re.Pattern[str]:
 
 
 def json_text(value: Any) -> str:
-    """Encode `value` as JSON in valid Unicode: lone surrogates become `?`, keys that are not strings become strings."""
+    """Encode `value` as JSON in valid Unicode: lone surrogates become `?`, keys that are not strings become strings.
+
+    Characters that `visible` escapes are escapes of JSON: a document may be printed on a terminal.
+    """
     try:
-        return msgspec.json.encode(value).decode()
+        text = msgspec.json.encode(value).decode()
     except (UnicodeEncodeError, TypeError):
-        return msgspec.json.encode(_plain(value)).decode()
+        text = msgspec.json.encode(_plain(value)).decode()
+    return escape_json(text)
+
+
+def escape_json(text: str) -> str:
+    """Return a JSON text with the characters that `visible` escapes as escapes of JSON: the same document."""
+    # Most texts are ASCII, which takes no time to know.
+    return text if text.isascii() and "\x7f" not in text else _UNSEEN_IN_JSON.sub(_escape_in_json, text)
 
 
 def _plain(value: Any) -> Any:

@@ -108,7 +108,7 @@ def archives(source: random.Random) -> Iterator[Member]:
         "gzip bomb": ("a.json.gz", gzip.compress(zeros)), "gzip bomb of spaces": ("a.jsonl.gz", gzip.compress(b" " * (200 << 20))), "zstd bomb": ("a.json.zst", zstd.compress(zeros)),
         "zstd bomb of lines": ("a.jsonl.zst", zstd.compress(b"{}\n" * (60 << 20))), "half a gzip": ("a.json.gz", gzip.compress(record)[:-9]), "half a zstd": ("a.json.zst", zstd.compress(record)[:-9]),
         "wrong gzip": ("a.json.gz", record), "zip named gz": ("a.json.gz", valid), "zip in a zip": ("a.zip", _zip([("b.zip", valid)])), "entry out of the folder": ("a.zip", _zip([("../../../secret", b"x"), ("../ACME.json", record)])),
-        "entry with controls": ("a.zip", _zip([("\x1b[31m\u202e.json", b"{")])), "same entry": ("a.zip", _zip([("a.json", record)] * 2)), "many entries": ("a.zip", _zip(((f"{n}.json", b"{}") for n in range(20_000)))),
+        "entry with controls": ("a.zip", _zip([("\x1b[31m\u202e.json", b"{")])), "same entry": ("a.zip", _zip([("a.json", record)] * 2)), "many entries": ("a.zip", _zip((f"{n}.json", b"{}") for n in range(20_000))),
         "empty archive": ("a.zip", _zip([])), "empty file": ("a.json", b""), "no object": ("a.json", b"5"), "nested": ("a.json", b"[" * 200_000), "nested object": ("a.json", b'{"a":' * 200_000), "one long line": ("a.jsonl", b"x" * (40 << 20)),
         "null bytes": ("a.jsonl", bytes(1 << 20)), "not UTF-8": ("a.json", record.replace(b"left-pad", b"left-\xff")), "UTF-16": ("a.json", record.decode().encode("utf-16")),
     }  # fmt: skip

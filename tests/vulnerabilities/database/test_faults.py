@@ -116,7 +116,7 @@ def test_values_of_other_types_in_a_database_of_grype(column: str, tmp_path: Pat
     writer = GrypeWriter(tmp_path / "g.db")
     package = writer.insert("packages", ecosystem="npm", name="left-pad")
     writer.affect(writer.add_vulnerability("CVE-2026-1", "github"), package, "< 2", kind="semver")
-    writer.execute(f"UPDATE vulnerability_handles SET {column}")
+    writer.execute(f"UPDATE vulnerability_handles SET {column}")  # noqa: S608 - constants of this test
     writer.close()
     source = open_advisories(None, [tmp_path / "g.db"])
     with pytest.raises(DatabaseError, match="is damaged"):

@@ -12,7 +12,7 @@ import msgspec
 
 from kubekeep.cli.age import AGE, AGE_HELP
 from kubekeep.cli.db.shared import FAILED, convert_errors, database_option
-from kubekeep.model.text import utc_text, visible
+from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.usecases.database import DatabaseFile, list_status
 from kubekeep.vulnerabilities.database.age import format_age, format_limit, is_old
 
@@ -43,7 +43,7 @@ def command(folder: Path, output: str, max_age: dt.timedelta | None) -> None:
     old = [row for row in rows if max_age is not None and is_old(row.updated, max_age, now)]
     if output == "json":
         document = {"database": str(folder), "sources": [_describe(row, now, is_old=row in old) for row in rows]}
-        click.echo(msgspec.json.format(msgspec.json.encode(document)).decode())
+        click.echo(msgspec.json.format(json_text(document)))
     elif rows:
         _echo_table(rows, now)
     if not rows:

@@ -14,7 +14,7 @@ from kubekeep.config.file import ConfigurationError
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.finding import Status
-from kubekeep.model.text import visible
+from kubekeep.model.text import json_text, visible
 from kubekeep.signatures.policy.evaluate import ImagePolicyResult
 
 _DENIED: Final = 1
@@ -44,7 +44,7 @@ def verify_by_policy(
             msgspec.to_builtins(result) | {"status": result.status.value, "isAllowed": result.status is Status.PASSED}
             for result in results
         ]
-        click.echo(msgspec.json.format(msgspec.json.encode(documents)).decode())
+        click.echo(msgspec.json.format(json_text(documents)))
     else:
         for result in results:
             _print(result)

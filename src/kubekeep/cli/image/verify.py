@@ -20,7 +20,7 @@ from kubekeep.cli.trust_options import TrustOptions, trust_options
 from kubekeep.cli.trusted_root_text import describe_root
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.errors import ImageAccessError
-from kubekeep.model.text import visible
+from kubekeep.model.text import json_text, visible
 from kubekeep.signatures.verification import SignatureReport, VerifiedSignature
 
 _NOT_VERIFIED: Final = 1
@@ -187,7 +187,7 @@ def _encode(report: SignatureReport, selected: tuple[VerifiedSignature, ...]) ->
         "problems": msgspec.to_builtins(report.problems),
         "trustedRoot": None if report.root is None else msgspec.to_builtins(report.root),
     }
-    return msgspec.json.format(msgspec.json.encode(document)).decode() + "\n"
+    return msgspec.json.format(json_text(document)) + "\n"
 
 
 def _encode_signature(signature: VerifiedSignature) -> dict[str, Any]:

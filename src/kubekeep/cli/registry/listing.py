@@ -17,7 +17,7 @@ from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.images.registries.selection import SelectedImage, SelectedImages
 from kubekeep.model.errors import KubekeepError
-from kubekeep.model.text import visible
+from kubekeep.model.text import json_text, visible
 
 _MEGABYTE: Final = 1_000_000
 _SHORT_DIGEST: Final = 19
@@ -59,7 +59,7 @@ def command(patterns: tuple[str, ...], access: AccessOptions, registries: Regist
         sys.exit(INCOMPLETE)
     listed = [_describe(image) for image in selection.images]
     if layout == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(listed), indent=2))
+        click.echo(msgspec.json.format(json_text(listed), indent=2))
     elif listed:
         _print(listed)
     _report(selection)

@@ -29,7 +29,7 @@ from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.images.registries.state import StateError
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.severity import Severity
-from kubekeep.model.text import visible
+from kubekeep.model.text import json_text, visible
 from kubekeep.posture.gate import Gates
 from kubekeep.reports.shared.wording import count_noun
 from kubekeep.sources.registries.address import to_address
@@ -164,7 +164,7 @@ class _Options(msgspec.Struct, frozen=True):
             for line in _list_lines(report):
                 click.echo(visible(line), err=is_stdout_used or self.changes == Path(_STDOUT))
         if self.changes is not None:
-            text = f"{msgspec.json.format(msgspec.json.encode(report), indent=2).decode()}\n"
+            text = f"{msgspec.json.format(json_text(report), indent=2)}\n"
             write_text(text, None if self.changes == Path(_STDOUT) else self.changes)
 
     def check_new(self, report: RematchReport) -> bool:

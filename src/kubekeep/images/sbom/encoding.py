@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.images.sbom.document import Sbom
-from kubekeep.model.text import json_text, utc_text
+from kubekeep.model.text import escape_json, json_text, utc_text
 
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://kubekeep.io/sbom")
 
@@ -18,10 +18,10 @@ _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://kubekeep.io/sbom")
 def encode(document: Any) -> bytes:
     """Return a document as indented JSON. Lone surrogates of file names become `?`."""
     try:
-        content = msgspec.json.encode(document)
+        text = escape_json(msgspec.json.encode(document).decode())
     except UnicodeEncodeError:
-        content = json_text(msgspec.to_builtins(document)).encode()
-    return msgspec.json.format(content, indent=2) + b"\n"
+        text = json_text(msgspec.to_builtins(document))
+    return msgspec.json.format(text.encode(), indent=2) + b"\n"
 
 
 def create_uuid(sbom: Sbom, name: str) -> uuid.UUID:
