@@ -144,3 +144,14 @@ def test_error_in_an_evaluation_is_reported_once() -> None:
     (report,) = reports
     assert "KeyError" in report
     assert "secret" not in report
+
+
+def test_length_with_too_many_digits_ends_the_connection() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "kubekeep", "lsp"],
+        input=b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n",
+        capture_output=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (1, b"a message has an invalid length: the connection was closed\n")

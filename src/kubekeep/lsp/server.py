@@ -177,7 +177,11 @@ def serve(launch: Launch) -> int:
     server = create_server(launch, folder)
     try:
         with exit_on_signals():
-            server.start_io(sys.stdin.buffer, output.buffer)
+            try:
+                server.start_io(sys.stdin.buffer, output.buffer)
+            except ValueError:
+                # pygls reads the header without a limit of its digits.
+                sys.stderr.write("a message has an invalid length: the connection was closed\n")
         code = 0 if server.is_shut_down else 1
         if not server.session.stop():
             exit_now(code, folder)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kubekeep._native import Redactor
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import (
     MASK,
@@ -25,6 +26,8 @@ from kubekeep.model.secret_text import (
     secret_filter,
 )
 
+_IMAGE: Final = "ContainerImage"
+_IMAGE_COMMANDS: Final = ("Entrypoint", "Cmd")
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -36,9 +39,24 @@ def redact(resource: Resource) -> dict[str, Any]:
     `managedFields`, `status`. The related objects of a joined resource become `relatedObjects`, as paths into it require.
     """
     result: dict[str, Any] = _redactor().redact_object(resource.object, resource.kind)
+    if resource.kind == _IMAGE:
+        result = _mask_image_commands(result)
     if resource.related:
         result = {**result, "relatedObjects": [redact(part) for part in resource.related]}
     return result
+
+
+def _mask_image_commands(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of an image with masked command lines, which have other names than those of containers."""
+    config = as_mapping(document.get("config"))
+    commands = {key: list(config[key]) for key in _IMAGE_COMMANDS if isinstance(config.get(key), list)}
+    if not commands:
+        return document
+    entrypoint = commands.get("Entrypoint") or [""]
+    masked = {
+        key: mask_command(words, "" if key == "Entrypoint" else str(entrypoint[0])) for key, words in commands.items()
+    }
+    return {**document, "config": {**config, **masked}}
 
 
 def redact_value(value: Any) -> Any:

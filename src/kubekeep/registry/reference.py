@@ -16,6 +16,7 @@ DEFAULT_TAG: Final = "latest"
 _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _REPOSITORY: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_LOGIN: Final = re.compile(r"[^/@]*:[^@]*@(?!sha(?:256|512):)")
 _REFERENCE: Final = re.compile(
     r"oci://(?P<registry>(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)"
     rf"/(?P<repository>{_REPOSITORY.pattern})"
@@ -62,11 +63,18 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
+def hide_login(text: str) -> str:
+    """Return a reference without user and password, which do not belong there."""
+    return _LOGIN.sub("", text)
+
+
 def parse_reference(text: str) -> ArtifactReference:
     """Parse a reference. Raises ValueError with the accepted syntax."""
     match = _REFERENCE.fullmatch(text)
     if match is None or len(match["repository"]) > _LONGEST_REPOSITORY:
-        raise ValueError(f"{text}: use oci://registry/repository:tag or oci://registry/repository@sha256:...")
+        raise ValueError(
+            f"{hide_login(text)}: use oci://registry/repository:tag or oci://registry/repository@sha256:..."
+        )
     return ArtifactReference(match["registry"], match["repository"], match["tag"] or "", match["digest"] or "")
 
 
@@ -86,7 +94,9 @@ def parse_image_name(text: str) -> ArtifactReference:
     try:
         reference = parse_reference(f"oci://{host}/{rest}")
     except ValueError:
-        raise ValueError(f"{text!r} is not an image name: use name:tag, registry/name:tag or name@sha256:...") from None
+        raise ValueError(
+            f"{hide_login(text)!r} is not an image name: use name:tag, registry/name:tag or name@sha256:..."
+        ) from None
     port = reference.registry.rpartition(":")[2]
     if ":" in reference.registry and port.isdecimal() and not 0 < int(port) <= _LAST_PORT:
         raise ValueError(f"{text!r} has an invalid port")

@@ -23,6 +23,7 @@ from kubekeep.model.location import Location, parse_path
 from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.secret_text import mask_text
 from kubekeep.model.text import json_text
 from kubekeep.registry.reference import parse_image_name
 from kubekeep.vulnerabilities.vulnerability import VexStatement
@@ -254,7 +255,7 @@ def _describe(
         operating_system=f"{distribution.get('id', '')} {distribution.get('versionId', '')}".strip(),
         vulnerabilities=tuple(sorted(_report_all(result, document, summaries), key=_order)),
         unassessed=tuple(_decode(gap, ReportedGap) for gap in gaps),
-        layers={str(step["layer"]): str(step.get("createdBy", "")) for step in history if step.get("layer")},
+        layers={str(step["layer"]): mask_text(str(step.get("createdBy", ""))) for step in history if step.get("layer")},
         upgrades=tuple(_decode(upgrade, UpgradeAdvice) for upgrade in as_list(document.get("upgrades"))),
     )
 

@@ -114,7 +114,12 @@ def _describe_secret(secret: DetectedSecret) -> dict[str, Any]:
 
 
 def _describe_settings(settings: ContainerSettings) -> dict[str, Any]:
-    return {key: value for key, value in msgspec.to_builtins(settings).items() if value is not None}
+    # Redaction masks the elements of lists only, and the encoder leaves tuples as they are.
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in msgspec.to_builtins(settings).items()
+        if value is not None
+    }
 
 
 def _describe_history(configuration: ImageConfiguration) -> list[dict[str, str]]:

@@ -13,6 +13,7 @@ import msgspec
 
 from kubekeep.images.package import Package
 from kubekeep.images.sbom.identity import identify
+from kubekeep.model.secret_text import mask_text
 from kubekeep.vulnerabilities.vex.document import (
     COMPONENT_NOT_PRESENT,
     ProductStatement,
@@ -93,8 +94,8 @@ class _TrackedStatement:
         return VexStatement(
             status=self.statement.status.value,
             justification=self.statement.justification,
-            text=self.statement.text,
-            author=self.statement.supplier or self.document.author,
+            text=mask_text(self.statement.text),
+            author=mask_text(self.statement.supplier or self.document.author),
             origin=self.document.origin,
         )
 
