@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kubekeep.cli.main import main
+from kubekeep.vulnerabilities.database import download
 
 _CPU_SECONDS: Final = 30
 _MEMORY: Final = 1 << 30
@@ -143,6 +144,7 @@ def _serve() -> None:
     requests, answers = (int(number) for number in sys.argv[1:])
     # The jitter of pauses before a request is repeated: repeat it at once.
     random.uniform = lambda _, __: 0.0  # type: ignore[assignment]
+    download._FIRST_PAUSE = 0  # type: ignore[misc]  # noqa: SLF001 - the same for servers of advisories
     observer = _Observer()
     sys.addaudithook(observer)
     with open(requests, encoding="utf-8") as lines, open(answers, "w", encoding="utf-8") as replies:  # noqa: PTH123

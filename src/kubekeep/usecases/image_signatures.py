@@ -17,7 +17,7 @@ from kubekeep.model.text import visible
 from kubekeep.registry.errors import RegistryError, RejectedArtifactError
 from kubekeep.registry.keys import PrivateKey, fingerprint
 from kubekeep.registry.manifest import INDEX, MANIFEST, Descriptor, compute_digest
-from kubekeep.registry.reference import ArtifactReference, parse_image_name
+from kubekeep.registry.reference import ArtifactReference, hide_login, parse_image_name
 from kubekeep.registry.repository import OciRepository
 from kubekeep.signatures.discovery import list_artifacts
 from kubekeep.signatures.errors import SignatureError
@@ -130,7 +130,7 @@ def read_attested_documents(
     try:
         return tuple(dict.fromkeys(map(extract_document, attestations)))
     except SignatureError as error:
-        raise ImageAccessError(f"{visible(reference)}: {error}") from error
+        raise ImageAccessError(f"{visible(hide_login(reference))}: {error}") from error
 
 
 def sign_image(

@@ -122,9 +122,9 @@ def layouts(source: random.Random) -> Iterator[Member]:
     for name, changed in mutate(image.describe(), source, 40):
         yield _scan(f"manifest: {name}", image.write_layout(changed), check=_check_package)
     for name, changed in mutate(image.config, source, 40):
-        other = Image()
-        other.config = changed
-        yield _scan(f"configuration: {name}", other.write_layout(), check=_check_package)
+        reconfigured = Image()
+        reconfigured.config = changed
+        yield _scan(f"configuration: {name}", reconfigured.write_layout(), check=_check_package)
     files = image.write_layout()
     for name, changed in mutate(json.loads(files["image/index.json"]), source, 20):  # type: ignore[arg-type]
         yield _scan(f"index: {name}", {**files, "image/index.json": dump(changed)}, check=_check_package)
@@ -143,7 +143,7 @@ def archives(source: random.Random) -> Iterator[Member]:
     """Damaged archives of `docker save` and of layouts, links between members, and bombs."""
     image = Image()
     files = {str(name).removeprefix("image/"): content for name, content in image.write_layout().items()}
-    layout = pack((name, content.encode() if isinstance(content, str) else content) for name, content in files.items())  # type: ignore[misc, union-attr]
+    layout = pack((name, content.encode() if isinstance(content, str) else content) for name, content in files.items())  # type: ignore[misc]
     config = image.write_config()
     name = f"{digest(config)[7:]}.json"
     manifest = [{"Config": name, "RepoTags": ["a:1"], "Layers": ["a/layer.tar"]}]
@@ -176,7 +176,8 @@ def _link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tuple[tarfil
 def layers(source: random.Random) -> Iterator[Member]:
     """Damaged layers, bombs, entries with paths, links and hostile names, and hostile files of packages in them."""
     plain = Image().layer
-    for kind, compress in {"gzip": gzip.compress, "zstd": zstd.compress}.items():
+    compressors: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": zstd.compress}
+    for kind, compress in compressors.items():
         for name, content in damage(compress(plain), source, 12):
             image = Image(plain, f"{_LAYER}+{kind}")
             manifest = {**image.describe(), "layers": [_describe(content, f"{_LAYER}+{kind}")]}

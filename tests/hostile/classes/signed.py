@@ -74,10 +74,10 @@ def cosign(source: random.Random) -> Iterator[Member]:
     for name, changed in mutate(manifest, source, 30):
         yield _serve_tag(name, changed, payload)
     for name, changed in mutate(json.loads(payload), source, 20):
-        text = dump(changed).encode("utf-8", "surrogatepass")
-        yield _serve_tag(f"unsigned payload: {name}", _sign(text, manifest["layers"][0]["annotations"])[0], text, _check_refused)  # fmt: skip
+        other_payload = dump(changed).encode("utf-8", "surrogatepass")
+        yield _serve_tag(f"unsigned payload: {name}", _sign(other_payload, manifest["layers"][0]["annotations"])[0], other_payload, _check_refused)  # fmt: skip
         if "docker-manifest-digest" in name:
-            yield _serve_tag(f"signed payload: {name}", *_sign(text), _check_refused)
+            yield _serve_tag(f"signed payload: {name}", *_sign(other_payload), _check_refused)
     other = simple_payload("sha256:" + "b" * 64)
     yield _serve_tag("another image", *_sign(other), _check_refused)
     for name, content in damage(json.dumps(manifest).encode(), source, 12):
@@ -118,7 +118,7 @@ def bundles(source: random.Random) -> Iterator[Member]:
     yield _serve_bundle("another key", key_bundle(ec.generate_private_key(ec.SECP256R1()), statement(image_digest)), _check_refused)  # fmt: skip
     for name, content in damage(dump(bundle).encode(), source, 12):
         yield _serve_bundle(name, content)
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"mediaType": MANIFEST, "digest": image_digest, "size": 5, "artifactType": BUNDLE, "annotations": {"a": "b"}}]}  # fmt: skip
+    index: dict[str, Any] = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"mediaType": MANIFEST, "digest": image_digest, "size": 5, "artifactType": BUNDLE, "annotations": {"a": "b"}}]}  # fmt: skip
     for name, changed in mutate(index, source, 20):
         yield _serve_bundle(f"referrers: {name}", bundle, _check_refused, changed)
     for name, listed in {"nested": b"[" * 100_000, "many": dump({**index, "manifests": index["manifests"] * 20_000}).encode(), "empty": b"", "5 MiB": b" " * (5 << 20), "HTML": b"<html>"}.items():  # fmt: skip

@@ -53,7 +53,7 @@ class GrypeWriter:
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.executescript(_SCHEMA)
+        self._connection.executescript(f"PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF; {_SCHEMA}")
         self.insert("db_metadata", build_timestamp="2026-11-27 06:00:00+00:00", model=6, revision=1, addition=9)
 
     def insert(self, table: str, **values: object) -> int:

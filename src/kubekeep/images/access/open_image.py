@@ -8,6 +8,7 @@ from kubekeep.images.access.options import AccessOptions, parse_platform
 from kubekeep.images.access.references import ImageReference, ReferenceKind, parse_image_reference
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import visible
+from kubekeep.registry.reference import hide_login
 
 
 def open_image(reference: str, options: AccessOptions | None = None) -> OpenedImage:
@@ -22,7 +23,7 @@ def open_image(reference: str, options: AccessOptions | None = None) -> OpenedIm
         return _open(reference, parse_image_reference(reference), options)
     except (ImageAccessError, OSError, ValueError) as error:
         cause = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-        raise ImageAccessError(f"{visible(reference)}: {cause}") from error
+        raise ImageAccessError(f"{visible(hide_login(reference))}: {cause}") from error
 
 
 def _open(text: str, reference: ImageReference, options: AccessOptions) -> OpenedImage:

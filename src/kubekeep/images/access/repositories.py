@@ -24,7 +24,7 @@ from kubekeep.registry.errors import (
     UnreachableRegistryError,
     UntrustedRegistryError,
 )
-from kubekeep.registry.reference import ArtifactReference, parse_image_name
+from kubekeep.registry.reference import ArtifactReference, hide_login, parse_image_name
 from kubekeep.registry.repository import OciRepository
 
 _PLAIN: Final = "http://"
@@ -155,7 +155,7 @@ def list_origins(name: ArtifactReference, options: AccessOptions) -> list[ImageO
             if reference.registry != host.partition("/")[0]:
                 raise ValueError("the host needs a dot or a port")  # noqa: TRY301 - reported as the other errors
         except ValueError as error:
-            raise ImageAccessError(f"mirror {mirror} of {name.registry}: {error}") from error
+            raise ImageAccessError(f"mirror {hide_login(mirror)} of {name.registry}: {error}") from error
         origins += _list_schemes(
             msgspec.structs.replace(reference, tag=name.tag, digest=name.digest), plain_http=plain_http, is_mirror=True
         )

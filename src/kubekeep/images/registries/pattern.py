@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.text import visible
-from kubekeep.registry.reference import parse_image_name
+from kubekeep.registry.reference import hide_login, parse_image_name
 
 _WILDCARDS: Final = re.compile(r"[*?]")
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|localhost|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?")
@@ -54,7 +54,7 @@ def parse_pattern(text: str) -> RegistryPattern:
         # With a letter in place of each wildcard, a pattern is a name.
         name = parse_image_name(_WILDCARDS.sub("a", text))
     except ValueError:
-        raise ValueError(f"{visible(text)!r} is not a pattern of images: {_SYNTAX}") from None
+        raise ValueError(f"{visible(hide_login(text))!r} is not a pattern of images: {_SYNTAX}") from None
     without_digest = text.partition("@")[0]
     if _WILDCARDS.search(without_digest.partition("/")[0]) and name.registry != _DOCKER_HUB:
         raise ValueError(f"{visible(text)!r} has a wildcard in the name of the registry: {_SYNTAX}")

@@ -22,8 +22,8 @@ from kubekeep.model.known_vulnerability import KnownVulnerability
 from kubekeep.model.location import Location, parse_path
 from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
-from kubekeep.model.severity import Severity
 from kubekeep.model.secret_text import mask_text
+from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text
 from kubekeep.registry.reference import parse_image_name
 from kubekeep.vulnerabilities.vulnerability import VexStatement

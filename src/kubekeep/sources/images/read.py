@@ -16,6 +16,7 @@ from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
+from kubekeep.registry.reference import hide_login
 from kubekeep.sources.images.address import REGISTRY
 from kubekeep.sources.images.assessment import PackageScanner, list_advisory_problems, list_unassessed, open_scanner
 from kubekeep.sources.images.document import create_resource
@@ -45,11 +46,11 @@ def read_registry_images(
 def _read_image(
     reference: str, name: str, options: ImageOptions, scanner: PackageScanner | None
 ) -> Iterator[Resource | UnreadInput]:
-    shown_name = visible(name)
+    shown_name = visible(hide_login(name))
     try:
         image = inspect_image(reference, options, secrets=True)
     except KubekeepError as error:
-        yield UnreadInput(Location(shown_name), str(error).removeprefix(f"{visible(reference)}: "))
+        yield UnreadInput(Location(shown_name), str(error).removeprefix(f"{visible(hide_login(reference))}: "))
         return
     yield from describe_image(image, shown_name, options, scanner)
 
