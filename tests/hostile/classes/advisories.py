@@ -1,5 +1,8 @@
 """Advisories: OSV records in files and archives, servers of advisories, bundles, files of the database, and Grype's."""
 
+# Statements of hostile databases are text:
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 import functools
@@ -325,7 +328,7 @@ def grype(source: random.Random) -> Iterator[Member]:
             yield _scan(f"constraint {number}", {**none, "g.db": _write_grype(folder, {}, ranges)}, options=options)
         endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
         for number, statements in enumerate((
-            ("DROP TABLE epss_handles", " ".join(("CREATE VIEW epss_handles AS", endless, "SELECT n AS id, 'x' AS cve, 1.0 AS epss, 1.0 AS percentile FROM c"))), ("DROP TABLE operating_systems", " ".join(("CREATE VIEW operating_systems AS", endless, "SELECT n AS id, 'x' AS name, '' AS major_version, '' AS minor_version, '' AS label_version, '' AS codename FROM c"))),
+            ("DROP TABLE epss_handles", f"CREATE VIEW epss_handles AS {endless} SELECT n AS id, 'x' AS cve, 1.0 AS epss, 1.0 AS percentile FROM c"), ("DROP TABLE operating_systems", f"CREATE VIEW operating_systems AS {endless} SELECT n AS id, 'x' AS name, '' AS major_version, '' AS minor_version, '' AS label_version, '' AS codename FROM c"),
             ("ALTER TABLE packages RENAME TO p", "CREATE VIEW packages AS SELECT * FROM p"), ("DROP TABLE db_metadata",), ("UPDATE db_metadata SET build_timestamp = 'x'",), ("UPDATE db_metadata SET build_timestamp = '9999-12-31 00:00:00-23:00'",), ("UPDATE db_metadata SET model = 'x'",),
             ("UPDATE vulnerability_handles SET name = x'ff'",), ("UPDATE vulnerability_handles SET status = x'00'",), ("UPDATE vulnerability_handles SET modified_date = 5, published_date = x'ff'",),
             ("UPDATE blobs SET value = x'ff'",), ("UPDATE blobs SET value = 5",), ("UPDATE blobs SET value = '[' || hex(zeroblob(100000))",), ("INSERT INTO epss_handles (cve, epss, percentile) VALUES ('CVE-ACME-1001', 'x', x'00')",), ("INSERT INTO cwe_handles (cve, cwe) VALUES ('ACME-1001', x'ff')",),
