@@ -22,7 +22,7 @@ from kubekeep.model.location import Location, Region
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
-from kubekeep.model.text import json_text
+from kubekeep.model.text import encode_json
 
 
 class Status(enum.StrEnum):
@@ -296,7 +296,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         """64 hexadecimal digits that identify the finding across scans; see `model.fingerprint`."""
         if isinstance(self.subject, Resource):
             return fingerprint(self.id, Identity.from_resource(self.subject))
-        identity = json_text([VERSION, self.kind, self.id, *_identify(self.subject)])
+        identity = encode_json([VERSION, self.kind, self.id, *_identify(self.subject)])
         return hashlib.sha256(identity.encode()).hexdigest()
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import PackedObject, Resource, format_name
-from kubekeep.model.text import json_text
+from kubekeep.model.text import encode_json
 
 VERSION: Final = "v2"
 """Version of the hashed data: files with another version cannot be compared."""
@@ -105,7 +105,7 @@ def fingerprint(control: str, identity: Identity, path: str | None = None) -> st
     `path` comes from `format_stable_path`. Without a path the result identifies the control on the resource; if
     `control` is empty too, the resource.
     """
-    text = json_text([VERSION, control, msgspec.to_builtins(identity), path])
+    text = encode_json([VERSION, control, msgspec.to_builtins(identity), path])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

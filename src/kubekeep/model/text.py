@@ -63,15 +63,22 @@ def _forbidden_in_xml() -> re.Pattern[str]:
 
 
 def json_text(value: Any) -> str:
+    """Encode `value` as `encode_json` does, for output: characters that `visible` escapes are escapes of JSON.
+
+    A document may be printed on a terminal.
+    """
+    return escape_json(encode_json(value))
+
+
+def encode_json(value: Any) -> str:
     """Encode `value` as JSON in valid Unicode: lone surrogates become `?`, keys that are not strings become strings.
 
-    Characters that `visible` escapes are escapes of JSON: a document may be printed on a terminal.
+    The text of a value never changes: fingerprints depend on it.
     """
     try:
-        text = msgspec.json.encode(value).decode()
+        return msgspec.json.encode(value).decode()
     except (UnicodeEncodeError, TypeError):
-        text = msgspec.json.encode(_plain(value)).decode()
-    return escape_json(text)
+        return msgspec.json.encode(_plain(value)).decode()
 
 
 def escape_json(text: str) -> str:

@@ -22,7 +22,7 @@ from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Finding, Status
 from kubekeep.model.git import GitRepository
 from kubekeep.model.resource import Resource
-from kubekeep.model.text import json_text, utc_text, visible
+from kubekeep.model.text import encode_json, json_text, utc_text, visible
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
     MOST,
@@ -170,7 +170,7 @@ def _observations(
         yield entry
     unique_gap_ids = UniqueIds()
     for summary, resource, reason in unevaluated_resources(assessment):
-        observation_id = _uuid("undecided", unique_gap_ids(json_text([summary.control.id, resource.id])))
+        observation_id = _uuid("undecided", unique_gap_ids(encode_json([summary.control.id, resource.id])))
         yield _gap_observation(observation_id, summary.control.title, reason_text(reason), moment) | {
             "subjects": [_subject(resource, resources)]
         }
@@ -179,7 +179,7 @@ def _observations(
             title = f"{summary.control.id}: {summary.control.title}"
             yield _gap_observation(_uuid("gap", summary.control.id), title, reason_text(summary.reason), moment)
     for unread in assessment.unread:
-        observation_id = _uuid("unread", unique_gap_ids(json_text([str(unread.location), unread.message])))
+        observation_id = _uuid("unread", unique_gap_ids(encode_json([str(unread.location), unread.message])))
         evidence = {"href": _href(unread.location.file), "description": code(str(unread.location))}
         yield {
             "uuid": observation_id,
@@ -333,7 +333,7 @@ def _prop(name: str, value: str) -> dict[str, str]:
 
 
 def _uuid(*parts: str) -> str:
-    return str(uuid.uuid5(_SPACE, json_text(parts)))
+    return str(uuid.uuid5(_SPACE, encode_json(parts)))
 
 
 def _token(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.images.sbom.document import Sbom
-from kubekeep.model.text import escape_json, json_text, utc_text
+from kubekeep.model.text import encode_json, escape_json, json_text, utc_text
 
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "https://kubekeep.io/sbom")
 
@@ -33,7 +33,7 @@ def _encode_content(value: Any) -> bytes:
     try:
         return msgspec.msgpack.encode(value)
     except UnicodeEncodeError:
-        return json_text(msgspec.to_builtins(value)).encode()
+        return encode_json(msgspec.to_builtins(value)).encode()
 
 
 def format_time(text: str) -> str:

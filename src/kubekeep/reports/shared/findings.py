@@ -20,7 +20,7 @@ from kubekeep.model.finding import Cause, Finding, Reason, Status
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
-from kubekeep.model.text import json_text, visible
+from kubekeep.model.text import encode_json, visible
 from kubekeep.reports.shared.wording import describe_change, reason_text
 
 MOST: Final = 50
@@ -147,7 +147,7 @@ def cut(text: str, most: int) -> str:
 
 def digest(*parts: str) -> str:
     """Return 64 hexadecimal digits that identify an entry that is not a finding; stable from scan to scan."""
-    return hashlib.sha256(json_text(parts).encode()).hexdigest()
+    return hashlib.sha256(encode_json(parts).encode()).hexdigest()
 
 
 def file_lines(location: Location) -> dict[str, Any]:

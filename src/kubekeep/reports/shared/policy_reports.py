@@ -20,7 +20,7 @@ from kubekeep.model.control import Control
 from kubekeep.model.finding import Finding, Reason, Status
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
-from kubekeep.model.text import json_text, visible, xml_safe
+from kubekeep.model.text import encode_json, json_text, visible, xml_safe
 from kubekeep.reports.shared.findings import (
     UniqueIds,
     cut,
@@ -136,7 +136,7 @@ def _namespace(resource: Resource) -> str:
 
 def _size(result: Mapping[str, Any]) -> int:
     """Return the size in bytes of the JSON that Go writes, which escapes three more characters."""
-    text = json_text(result).encode()
+    text = encode_json(result).encode()
     return len(text) + 5 * len(_ESCAPED.findall(text)) + 1
 
 

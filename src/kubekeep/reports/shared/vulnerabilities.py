@@ -24,7 +24,7 @@ from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import mask_text
 from kubekeep.model.severity import Severity
-from kubekeep.model.text import json_text
+from kubekeep.model.text import encode_json
 from kubekeep.registry.reference import parse_image_name
 from kubekeep.vulnerabilities.vulnerability import VexStatement
 
@@ -332,7 +332,7 @@ def _fingerprint(name: str, repository: str, kind: str, entry: _DocumentEntry) -
         package = identify_line(parse_package_url(entry.purl))
     except ValueError:
         package = ("", entry.package)
-    identity = json_text([_VERSION, name, kind, repository, package, entry.path])
+    identity = encode_json([_VERSION, name, kind, repository, package, entry.path])
     return hashlib.sha256(identity.encode()).hexdigest()
 
 
