@@ -30,7 +30,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.privacy.encryption import pseudonymise
 from kubekeep.reports import ReportOptions, load, names
 from kubekeep.reports.shared.vulnerabilities import list_subjects
-from kubekeep.reports.shared.vulnerability_text import describe_vulnerability, recommend
+from kubekeep.reports.shared.vulnerability_text import describe_vulnerability, link_to, recommend
 
 ASSETS: Final = Path(__file__).parent / "assets"
 GOLDEN: Final = Path(__file__).parent / "golden" / "vulnerabilities"
@@ -515,3 +515,15 @@ def test_an_assessment_without_images_has_no_lists(assessment: Assessment) -> No
     report = load_json("json", assessment)
     assert "vulnerabilities" not in report
     assert report["summaryDetails"]["vulnerabilities"]["CVEs"] == []
+
+
+@pytest.mark.parametrize(
+    ("identifier", "link"),
+    [
+        ("CVE-2026-1", "https://nvd.nist.gov/vuln/detail/CVE-2026-1"),
+        ("ALSA-2026:1", "https://osv.dev/vulnerability/ALSA-2026:1"),
+        ("A-<b> x/../y", "https://osv.dev/vulnerability/A-%3Cb%3E%20x%2F..%2Fy"),
+    ],
+)
+def test_link_is_an_address_for_any_identifier(identifier: str, link: str) -> None:
+    assert link_to(identifier) == link

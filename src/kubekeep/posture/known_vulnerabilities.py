@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -245,9 +246,9 @@ def _define(entries: Sequence[_AffectedPackage]) -> KnownVulnerability:
 def _get_page(name: str) -> str:
     """Return the page about a vulnerability: of the NVD for a CVE, of OSV for other records."""
     return (
-        f"https://nvd.nist.gov/vuln/detail/{name}"
+        f"https://nvd.nist.gov/vuln/detail/{quote(name, safe=':', errors='replace')}"
         if name.startswith("CVE-")
-        else f"https://osv.dev/vulnerability/{name}"
+        else f"https://osv.dev/vulnerability/{quote(name, safe=':', errors='replace')}"
     )
 
 
