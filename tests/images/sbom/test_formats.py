@@ -33,6 +33,22 @@ def test_any_content_is_valid_spdx(sbom: Sbom) -> None:
     check_spdx_json(write_sbom(sbom, "spdx"))
 
 
+@pytest.mark.parametrize(
+    ("supplier", "expected"),
+    [
+        ("()", "NOASSERTION"),
+        ("((a) )", "Organization: a"),
+        ("a (b)", "Organization: a (b)"),
+        ("((", "Organization: (("),
+    ],
+)
+def test_suppliers_in_spdx_have_a_name(supplier: str, expected: str) -> None:
+    package = msgspec.structs.replace(create_image().packages[0], supplier=supplier)
+    text = write_sbom(Sbom(subject=SbomSubject("x"), packages=(package,)), "spdx")
+    check_spdx_json(text)
+    assert expected in [entry.get("supplier") for entry in json.loads(text)["packages"]]
+
+
 @EXAMPLES
 @given(sbom=sboms())
 def test_any_content_is_valid_spdx_3(sbom: Sbom) -> None:

@@ -273,6 +273,9 @@ def _describe(name: str, identifier: str, version: str, purpose: str) -> SpdxPac
 def _convert_supplier(supplier: str) -> str:
     """Return the supplier as an organisation: packages do not state if the maintainer is a person."""
     text = _one_line(supplier)
+    # Readers take text in parentheses for an address, which needs a name before it.
+    while text.startswith("(") and text.endswith(")"):
+        text = text[1:-1].strip()
     return f"Organization: {text}" if text else NO_ASSERTION
 
 
