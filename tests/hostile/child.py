@@ -22,6 +22,8 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
+from hcl2.parser import parser
+
 from kubekeep.cli.main import main
 from kubekeep.vulnerabilities.database import download
 
@@ -145,6 +147,8 @@ def _serve() -> None:
     # The jitter of pauses before a request is repeated: repeat it at once.
     random.uniform = lambda _, __: 0.0  # type: ignore[assignment]
     download._FIRST_PAUSE = 0  # type: ignore[misc]  # noqa: SLF001 - the same for servers of advisories
+    # In a new installation, the library for HCL stores the tables of its parser beside its code at the first use.
+    parser()
     observer = _Observer()
     sys.addaudithook(observer)
     with open(requests, encoding="utf-8") as lines, open(answers, "w", encoding="utf-8") as replies:  # noqa: PTH123
