@@ -75,9 +75,11 @@ def _list_files(results: Sequence[ResourceResult]) -> Iterator[tuple[str, Resour
     """Yield the displayed files that results come from, each with a resource that names it."""
     for result in results:
         resource = result.resource
-        whole = resource.locate(())
-        if whole is not None:
-            yield whole.file, resource
+        if resource.related or (resource.source is not None and resource.source.lazy_source_map is not None):
+            # All other objects are in the file of their source.
+            whole = resource.locate(())
+            if whole is not None:
+                yield whole.file, resource
         if resource.source is not None:
             yield resource.source.path, resource
             if (origin := resource.source.origin) is not None:
