@@ -1,0 +1,48 @@
+"""Packages that could not be compared with advisories: no command reports them as free of vulnerabilities."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.test_vulnerabilities import kubekeep, write_osv
+
+
+def write_sbom(path: Path, *components: dict[str, Any]) -> Path:
+    """Write a CycloneDX document with these components, each of the type library."""
+    document = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {"component": {"type": "application", "name": "app", "bom-ref": "app"}},
+        "components": [{"type": "library"} | component for component in components],
+    }
+    path.write_text(json.dumps(document, indent=1))
+    return path
+
+
+def set_version(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+        connection.commit()
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:9000])
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"), [(set_version, "has version 99 of the database"), (truncate, "is damaged")]
+)
+def test_unusable_file_of_the_database_makes_a_scan_incomplete(damage: Any, reason: str, tmp_path: Path) -> None:
+    write_osv(tmp_path / "osv.json", "a", ecosystem="npm")
+    kubekeep("db", "build", "osv.json", "-o", "advisories", folder=tmp_path)
+    damage(tmp_path / "advisories" / "npm.advisories")
+    write_sbom(tmp_path / "app.cdx.json", {"name": "a", "version": "1.0.0", "purl": "pkg:npm/a@1.0.0"})
+    text = kubekeep("sbom", "scan", "app.cdx.json", "--db", "advisories", folder=tmp_path, code=3).stdout
+    assert "1 package not assessed" in text
+    assert f"npm.advisories {reason}" in " ".join(text.split())
