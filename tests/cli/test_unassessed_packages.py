@@ -46,3 +46,27 @@ def test_unusable_file_of_the_database_makes_a_scan_incomplete(damage: Any, reas
     text = kubekeep("sbom", "scan", "app.cdx.json", "--db", "advisories", folder=tmp_path, code=3).stdout
     assert "1 package not assessed" in text
     assert f"npm.advisories {reason}" in " ".join(text.split())
+
+
+COMPONENTS = {
+    "without a package URL": ({"name": "a", "version": "1.0.0"}, "it has no valid package URL"),
+    "without a version": ({"name": "a", "purl": "pkg:npm/a"}, "the version is unknown"),
+    "with a branch": ({"name": "a", "purl": "pkg:npm/a@latest"}, "cannot be compared with TEST-1"),
+}
+
+
+@pytest.mark.parametrize("case", COMPONENTS)
+@pytest.mark.parametrize(
+    "name", ["pretty", "markdown", "sarif", "gitlab-container-scanning", "cyclonedx", "github", "csv", "html", "junit"]
+)
+def test_reports_name_packages_that_no_advisories_cover(name: str, case: str, tmp_path: Path) -> None:
+    component, reason = COMPONENTS[case]
+    write_osv(tmp_path / "osv.json", "a", ecosystem="npm")
+    write_sbom(tmp_path / "app.cdx.json", component)
+    options = ("--advisories", "osv.json", "-f", name, "-o", "report")
+    kubekeep("sbom", "scan", "app.cdx.json", *options, folder=tmp_path)
+    (report,) = tmp_path.glob("report*")
+    text = " ".join(report.read_text().split())
+    assert reason in text
+    assert "No findings" not in text.replace("No findings in what was evaluated", "")
+    assert "pkg:/" not in text

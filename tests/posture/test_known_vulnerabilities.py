@@ -35,7 +35,7 @@ def make_resource(*entries: dict[str, Any], gaps: tuple[dict[str, Any], ...] = (
         "apiVersion": "image.kubekeep.io/v1",
         "kind": "ContainerImage",
         "metadata": {"name": "shop:1"},
-        "packages": [{"purl": f"pkg:deb/debian/{entry['package']}@1.0"} for entry in entries],
+        "packages": [{"purl": f"pkg:deb/debian/{name}@1.0"} for name in (*(one["package"] for one in entries), "bash")],
         "vulnerabilities": list(entries),
         "assessment": {"notAssessed": list(gaps)},
     }
@@ -80,8 +80,28 @@ def test_packages_without_advisories_are_not_evaluated() -> None:
         "packages not assessed: 1 Debian: no data",
     )
     # Packages that no source of advisories covers do not hide a clean result.
-    _, verdicts = evaluate(make_resource(gaps=(gap | {"incomplete": False},)))
+    gap = gap | {"incomplete": False}
+    purl = {"purl": "pkg:deb/debian/a@1"}
+    _, verdicts = evaluate(make_resource(gaps=(gap,), packages=[purl, {"purl": "pkg:deb/debian/bash@1"}]))
     assert verdicts[0, NO_VULNERABILITIES.slug].status is Status.PASSED
+
+
+@pytest.mark.parametrize(
+    ("packages", "reason"),
+    [
+        (["pkg:deb/debian/a@1"], "packages not assessed: 1 Debian: no data"),
+        ([], "it lists no packages, so nothing was compared with advisories"),
+    ],
+)
+def test_nothing_passes_if_no_package_was_compared(packages: list[str], reason: str) -> None:
+    gaps = tuple(
+        {"ecosystem": "Debian", "reason": "no data", "packages": [purl], "incomplete": False} for purl in packages
+    )
+    _, verdicts = evaluate(make_resource(gaps=gaps, packages=[{"purl": purl} for purl in packages]))
+    verdict = verdicts[0, NO_VULNERABILITIES.slug]
+    assert verdict.status is Status.NOT_EVALUATED
+    assert verdict.reason is not None
+    assert verdict.reason.text == reason
 
 
 def test_document_without_comparison_gets_no_verdict() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -45,7 +45,7 @@ NO_VULNERABILITIES: Final = KnownVulnerability(
     area=VULNERABILITIES,
     title="Packages have no known vulnerabilities",
     severity=9.0,
-    asks="No advisory affects a package of the image or SBOM, and every package was compared with advisories.",
+    asks="No advisory affects a package of the image or SBOM, and all that advisories can cover were compared with them.",
     why="Exploits of known vulnerabilities are public.",
     fix="Update the advisory database, and see the reasons of the packages that were not assessed.",
     urgency=UNKNOWN_PRIORITY,
@@ -122,6 +122,7 @@ class _Assessment(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _AssessedDocument(msgspec.Struct, frozen=True):
+    packages: tuple[Any, ...] = ()
     vulnerabilities: tuple[_AffectedPackage, ...] = ()
     assessment: _Assessment = _Assessment()
 
@@ -212,13 +213,21 @@ def _describe_use(use: _StatementUse) -> ExceptionUse:
 
 def _summarise(document: _AssessedDocument) -> Verdict | None:
     """Return the verdict on the packages as a whole; None if a vulnerability fails."""
-    gaps = [gap for gap in document.assessment.not_assessed if gap.incomplete]
+    gaps = document.assessment.not_assessed
+    unassessed = {package for gap in gaps for package in gap.packages}
+    # Nothing is known about an image or SBOM of which no package was compared, although no other data would help.
+    is_unknown = not document.vulnerabilities and len(unassessed) >= len(document.packages)
+    gaps = gaps if is_unknown else tuple(gap for gap in gaps if gap.incomplete)
     if gaps:
         texts = (f"{len(gap.packages)} {gap.ecosystem}".rstrip() + f": {gap.reason}" for gap in gaps)
-        return Verdict(
-            Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, f"packages not assessed: {'; '.join(texts)}")
-        )
+        return _decline(f"packages not assessed: {'; '.join(texts)}")
+    if is_unknown:
+        return _decline("it lists no packages, so nothing was compared with advisories")
     return PASSED if all(entry.is_suppressed for entry in document.vulnerabilities) else None
+
+
+def _decline(text: str) -> Verdict:
+    return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, text))
 
 
 def _define(entries: Sequence[_AffectedPackage]) -> KnownVulnerability:

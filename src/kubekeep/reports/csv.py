@@ -28,7 +28,7 @@ from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 from kubekeep.reports.shared import wording
 from kubekeep.reports.shared.findings import framework_names_by_control
-from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, iterate_subjects
+from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, iterate_subjects, list_uncovered
 from kubekeep.reports.shared.vulnerability_text import describe_record, describe_vulnerability, link_to, recommend
 
 HEADER: Final = (
@@ -60,7 +60,9 @@ HEADER: Final = (
     "EPSS",
 )
 UNREAD: Final = "unread"
-"""Status of a row for unread input; all other statuses are Kubescape's."""
+"""Status of a row for unread input."""
+NOT_ASSESSED: Final = "not assessed"
+"""Status of a row for packages that no advisories can cover; all other statuses are Kubescape's."""
 EXCEPTED: Final = "w/exceptions"
 """Kubescape's sub-status of a control that passed only because of exceptions."""
 LONGEST: Final = 32_767
@@ -101,7 +103,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     for summary in assessment.controls:
         if summary.is_gap:
             writer.writerow(_row(controls[summary.control.slug], summary.status, summary.reason, _NO_RESOURCE))
-    writer.writerows(map(_unread, assessment.unread))
+    writer.writerows(_list_unread(assessment))
 
 
 def _list_others(
@@ -252,13 +254,18 @@ def _messages(verdict: Verdict) -> Iterator[str]:
     )
 
 
-def _unread(unread: UnreadInput) -> tuple[str, ...]:
+def _list_unread(assessment: Assessment) -> Iterator[tuple[str, ...]]:
+    yield from (_unread(entry, UNREAD) for entry in assessment.unread)
+    yield from (_unread(entry, NOT_ASSESSED) for entry in list_uncovered(assessment))
+
+
+def _unread(unread: UnreadInput, status: str) -> tuple[str, ...]:
     place = _place(unread.location)
     return (
         "",
         "",
         "",
-        UNREAD,
+        status,
         *_NO_RESOURCE[:4],
         "",
         "",

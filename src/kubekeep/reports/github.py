@@ -28,6 +28,7 @@ from kubekeep.reports.shared import wording
 from kubekeep.reports.shared.affected_packages import AffectedPackageRow, get_level, list_affected
 from kubekeep.reports.shared.findings import join_names
 from kubekeep.reports.shared.urgency import describe_priority, order_findings, priority_level, sort_findings
+from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.vulnerability_text import link_to
 
 _MAX_ANNOTATIONS: Final = 10
@@ -149,6 +150,8 @@ def _closing(assessment: Assessment, annotation_count: int, folded_count: int) -
             f"{wording.count_noun(folded_count, 'result')} not shown as annotations, because GitHub shows "
             f"{_MAX_ANNOTATIONS} for each level: see the collapsed group of this log."
         )
+    for uncovered in list_uncovered(assessment):
+        yield visible(f"{uncovered.location}: {uncovered.message}")
     if excepted_count:
         yield f"{wording.count_noun(excepted_count, 'finding')} covered by exceptions."
 

@@ -29,6 +29,7 @@ from kubekeep.reports.shared.vulnerabilities import (
     VulnerableSubject,
     get_repository,
     iterate_subjects,
+    list_uncovered,
 )
 from kubekeep.reports.shared.vulnerability_text import (
     describe_exploitation,
@@ -65,6 +66,8 @@ def _messages(assessment: Assessment) -> Iterator[dict[str, str]]:
     """Yield the messages: unread input, which includes packages that were not assessed, and exceptions."""
     for unread in assessment.unread:
         yield create_message("warn", f"not read: {unread.location}: {unread.message}")
+    for uncovered in list_uncovered(assessment):
+        yield create_message("info", f"{uncovered.location}: {uncovered.message}")
     counts: Counter[str] = Counter()
     for subject in iterate_subjects(assessment):
         counts.update(exception_text(entry.exception) for entry in subject.excepted if entry.exception is not None)

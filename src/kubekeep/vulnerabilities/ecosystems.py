@@ -112,6 +112,8 @@ def is_same_name(ecosystem: str, record_name: str, name: str) -> bool:
 def _explain_type(package: Package) -> NoQuery:
     if package.type in _SUBJECTS:
         return NoQuery("", "an image is assessed by its packages")
+    if not package.type:
+        return NoQuery("", "it has no valid package URL, by which advisories could name it")
     return NoQuery("", f"no advisories exist for packages of the type {package.type}")
 
 

@@ -24,7 +24,7 @@ from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.text import utc_text, visible
 from kubekeep.reports.cyclonedx.vulnerabilities import AffectedComponent, convert_vulnerabilities
 from kubekeep.reports.format import ReportOptions
-from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND, VulnerableSubject, list_subjects
+from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND, VulnerableSubject, list_subjects, list_uncovered
 
 _VERSION: Final = "1.6"
 
@@ -40,7 +40,10 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     subjects = list_subjects(assessment)
     sboms = [_create_sbom(subject, assessment) for subject in subjects]
     whole = merge(sboms, _name(assessment)) if sboms else Sbom(subject=SbomSubject(_name(assessment)))
-    unread = tuple(ContentProblem(visible(str(entry.location)), visible(entry.message)) for entry in assessment.unread)
+    unread = tuple(
+        ContentProblem(visible(str(entry.location)), visible(entry.message))
+        for entry in (*assessment.unread, *list_uncovered(assessment))
+    )
     whole = msgspec.structs.replace(
         whole, created=utc_text(assessment.finished), problems=unread, tool=TOOL, tool_version=assessment.version
     )
@@ -84,12 +87,14 @@ def _read_kind(text: Any) -> SubjectKind:
 
 
 def _read_package(entry: Mapping[str, Any]) -> Package:
-    """Return a package of a document; one whose package URL cannot be read keeps its text as name."""
+    """Return a package of a document; one without a valid package URL has its name, else that text, as name."""
     purl, path = str(entry.get("purl", "")), str(entry.get("path", ""))
     try:
         package = parse_package_url(purl)
     except ValueError:
-        package = Package(type="", name=visible(purl), version=str(entry.get("version", "")))
+        package = Package(
+            type="", name=visible(str(entry.get("name", purl))), version=visible(str(entry.get("version", "")))
+        )
     location = PackageLocation(path.removeprefix("/"), str(entry.get("layer", "")))
     return msgspec.structs.replace(
         package,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSummary
+from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSummary, UnreadInput
 from kubekeep.model.finding import Status
 from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
@@ -14,6 +14,7 @@ from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose,
 from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
 from kubekeep.reports.shared.content import LEVELS, count, known_score, risk
 from kubekeep.reports.shared.urgency import count_priorities, sort_failed, top_priorities
+from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import count_noun, describe_origin, group_by_reason, percent
 
 _MAX_ENTRIES: Final = 20
@@ -28,6 +29,7 @@ def write_summary(page: MarkdownPage, assessment: Assessment) -> None:
     page.write(f"## Kubekeep: {_headline(assessment, failed)}\n\n")
     page.write("".join(f"- {line}\n" for line in _lines(assessment)))
     _write_unread(page, assessment)
+    _write_uncovered(page, assessment)
     _write_frameworks(page, assessment)
     _write_controls(page, failed, top_priorities(assessment))
     _write_gaps(page, assessment)
@@ -86,8 +88,19 @@ def _write_unread(page: MarkdownPage, assessment: Assessment) -> None:
     if not assessment.unread:
         return
     page.write("\n### Input that was not read\n\n")
-    lines = (f"- {code(str(unread.location))}: {words(unread.message)}\n" for unread in assessment.unread)
-    page.write_list(lines, len(assessment.unread), "location", limit=_MAX_ENTRIES)
+    _write_places(page, assessment.unread, "location")
+
+
+def _write_uncovered(page: MarkdownPage, assessment: Assessment) -> None:
+    uncovered = list_uncovered(assessment)
+    if uncovered:
+        page.write("\n### Packages that no advisories cover\n\n")
+        _write_places(page, uncovered, "group")
+
+
+def _write_places(page: MarkdownPage, entries: Sequence[UnreadInput], noun: str) -> None:
+    lines = (f"- {code(str(entry.location))}: {words(entry.message)}\n" for entry in entries)
+    page.write_list(lines, len(entries), noun, limit=_MAX_ENTRIES)
 
 
 def _write_frameworks(page: MarkdownPage, assessment: Assessment) -> None:

@@ -19,6 +19,7 @@ from kubekeep.reports.pretty.findings import location_span
 from kubekeep.reports.shared.content import LEVELS, count, grade, is_idle
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
 from kubekeep.reports.shared.urgency import count_priorities, sort_failed
+from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import (
     count_noun,
     describe_enforcement,
@@ -52,6 +53,7 @@ def write_closing(terminal: Terminal, assessment: Assessment, options: ReportOpt
         write_audit(terminal, assessment)
     _write_gaps(terminal, assessment, options)
     write_unread(terminal, assessment, options)
+    _write_uncovered(terminal, assessment)
     _write_unknown_fields(terminal, assessment)
     if assessment.baseline is not None:
         write_baseline(terminal, assessment.baseline)
@@ -122,6 +124,18 @@ def write_unread(terminal: Terminal, assessment: Assessment, options: ReportOpti
     if gaps and by_cluster:
         option = Span("--dry-run", "bold cyan", whole=True)
         terminal.line(Span("Run the same command with ", "dim"), option, Span(_ROLES_HINT, "dim"), indent=2)
+    terminal.line()
+
+
+def _write_uncovered(terminal: Terminal, assessment: Assessment) -> None:
+    """Write the packages that no advisories can cover."""
+    uncovered = list_uncovered(assessment)
+    if not uncovered:
+        return
+    terminal.line(Span("• Packages that no advisories cover", "bold yellow"))
+    for entry in uncovered:
+        url = file_url(assessment.target.base, entry.location.file)
+        terminal.line(Span(str(entry.location), "underline", whole=True, url=url), "  ", entry.message, indent=2)
     terminal.line()
 
 

@@ -26,6 +26,7 @@ from kubekeep.reports.pretty.vulnerabilities import write_vulnerabilities
 from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
 from kubekeep.reports.shared.content import LEVELS, file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, cells, file_url
+from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import count_noun, describe_fix, describe_input, percent
 
 _LINES: Final = 45
@@ -306,6 +307,8 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
     red, yellow = "bold red", "bold yellow"
     _write_some(terminal, "✖ not read", red, _list_places(assessment, files), len(files), "--view all")
     fields = assessment.unknown_fields
+    uncovered = list_uncovered(assessment)
+    _write_some(terminal, "• not assessed", "yellow", _list_places(assessment, uncovered), len(uncovered), "--view all")
     _write_some(terminal, "! field", yellow, _list_places(assessment, fields), len(fields), "--view all")
     _write_some(terminal, "! exception", yellow, exceptions, len(attention), "--audit-exceptions")
     gaps = sum(summary.is_gap for summary in assessment.controls)
@@ -315,7 +318,7 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
         terminal.line(Span(f"• {text}", "yellow"))
     if excepted:
         terminal.line(Span(f"◌ {count_noun(excepted, 'finding')} covered by exceptions", "dim"))
-    if any((files, fields, attention, gaps, excepted)):
+    if any((files, uncovered, fields, attention, gaps, excepted)):
         terminal.line()
 
 

@@ -39,7 +39,7 @@ from kubekeep.reports.sarif.parts import (
 )
 from kubekeep.reports.sarif.vulnerabilities import describe_rule, group_vulnerabilities, list_results
 from kubekeep.reports.shared.findings import framework_names_by_control
-from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND, ReportedVulnerability, get_repository
+from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND, ReportedVulnerability, get_repository, list_uncovered
 from kubekeep.reports.shared.wording import describe_change, reason_text
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -170,8 +170,12 @@ def _invocation(assessment: Assessment) -> dict[str, Any]:
         "startTimeUtc": utc_text(assessment.started, "milliseconds"),
         "endTimeUtc": utc_text(assessment.finished, "milliseconds"),
     }
-    if assessment.unread:
-        entry["toolExecutionNotifications"] = [_unread(unread) for unread in assessment.unread]
+    notifications = [
+        *(_notify(unread, "error") for unread in assessment.unread),
+        *(_notify(uncovered, "note") for uncovered in list_uncovered(assessment)),
+    ]
+    if notifications:
+        entry["toolExecutionNotifications"] = notifications
     gaps = [
         {
             "level": "warning",
@@ -186,9 +190,9 @@ def _invocation(assessment: Assessment) -> dict[str, Any]:
     return entry
 
 
-def _unread(unread: UnreadInput) -> dict[str, Any]:
+def _notify(unread: UnreadInput, level: str) -> dict[str, Any]:
     return {
-        "level": "error",
+        "level": level,
         "message": {"text": visible(unread.message)},
         "locations": [{"physicalLocation": describe_physical(unread.location)}],
     }

@@ -14,7 +14,7 @@ import msgspec
 
 from kubekeep.images.package_url import parse_package_url
 from kubekeep.images.sbom.identity import identify_line
-from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
+from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, UnreadInput
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Evidence, Status
 from kubekeep.model.json_values import as_list, as_mapping
@@ -170,6 +170,12 @@ class ReportedGap(msgspec.Struct, frozen=True, kw_only=True):
     incomplete: bool = True
     packages: tuple[str, ...] = ()
 
+    def describe(self) -> str:
+        """Return the number of the packages and the reason."""
+        count = len(self.packages)
+        subject = " ".join(filter(None, (f"{count:,}", self.ecosystem, "package" if count == 1 else "packages")))
+        return f"{subject} not assessed: {self.reason}"
+
 
 class UpgradeAdvice(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """An upgrade of packages, and the identifiers of the vulnerabilities that it fixes and does not fix.
@@ -221,16 +227,45 @@ def list_subjects(assessment: Assessment) -> tuple[VulnerableSubject, ...]:
 
 def iterate_subjects(assessment: Assessment) -> Iterator[VulnerableSubject]:
     """Yield what `list_subjects` returns; each document is decoded only when it is reached."""
-    summaries = {
+    summaries = _list_summaries(assessment)
+    for result in _iterate_results(assessment, summaries):
+        yield _describe(result, result.resource.object, summaries)
+
+
+def _list_summaries(assessment: Assessment) -> dict[str, ControlSummary]:
+    return {
         summary.control.slug: summary
         for summary in assessment.controls
         if isinstance(summary.control, KnownVulnerability)
     }
+
+
+def _iterate_results(assessment: Assessment, summaries: Mapping[str, ControlSummary]) -> Iterator[ResourceResult]:
+    """Yield the results of the images and SBOMs that were compared with advisories."""
     for result in assessment.results if summaries else ():
-        if any(slug in summaries for slug in result.verdicts):
-            document = result.resource.object
-            if _FIELD in document:
-                yield _describe(result, document, summaries)
+        if _FIELD in result.resource.object and any(slug in summaries for slug in result.verdicts):
+            yield result
+
+
+def _read_gaps(document: Mapping[str, Any]) -> tuple[ReportedGap, ...]:
+    gaps = as_list(as_mapping(document.get("assessment")).get("notAssessed"))
+    return tuple(_decode(gap, ReportedGap) for gap in gaps)
+
+
+def list_uncovered(assessment: Assessment) -> list[UnreadInput]:
+    """Return the packages that no advisories can cover, with the reason; `unread` has those that others could cover."""
+    return [
+        UnreadInput(_get_file(result.resource), gap.describe())
+        for result in _iterate_results(assessment, _list_summaries(assessment))
+        for gap in _read_gaps(result.resource.object)
+        if not gap.incomplete
+    ]
+
+
+def _get_file(resource: Resource) -> Location:
+    """Return the file of an SBOM, or the reference of an image."""
+    source = resource.source if resource.kind != IMAGE_KIND else None
+    return Location(source.path if source is not None else resource.name)
 
 
 def drop_vulnerabilities(assessment: Assessment) -> Assessment:
@@ -245,7 +280,6 @@ def _describe(
     image = as_mapping(document.get("image")) or as_mapping(document.get("subject"))
     distribution = as_mapping(document.get("distribution"))
     history = map(as_mapping, as_list(document.get("history")))
-    gaps = as_list(as_mapping(document.get("assessment")).get("notAssessed"))
     return VulnerableSubject(
         resource=result.resource,
         reference=result.resource.name,
@@ -254,7 +288,7 @@ def _describe(
         distribution=str(distribution.get("name") or distribution.get("id", "")),
         operating_system=f"{distribution.get('id', '')} {distribution.get('versionId', '')}".strip(),
         vulnerabilities=tuple(sorted(_report_all(result, document, summaries), key=_order)),
-        unassessed=tuple(_decode(gap, ReportedGap) for gap in gaps),
+        unassessed=_read_gaps(document),
         layers={str(step["layer"]): mask_text(str(step.get("createdBy", ""))) for step in history if step.get("layer")},
         upgrades=tuple(_decode(upgrade, UpgradeAdvice) for upgrade in as_list(document.get("upgrades"))),
     )

@@ -12,6 +12,7 @@ import msgspec
 
 from kubekeep.images.package import Package, qualify_name
 from kubekeep.images.package_url import format_package_url
+from kubekeep.images.sbom.identity import identify
 from kubekeep.model.priority import Priority
 from kubekeep.vulnerabilities.priority import prioritise
 from kubekeep.vulnerabilities.upgrades import Upgrade, advise
@@ -94,5 +95,5 @@ def _describe_gap(gap: NotAssessed) -> dict[str, Any]:
         "ecosystem": gap.ecosystem,
         "reason": gap.reason,
         "incomplete": gap.is_incomplete,
-        "packages": [format_package_url(package) for package in gap.packages],
+        "packages": [identify(package) for package in gap.packages],
     }

@@ -13,8 +13,8 @@ from kubekeep.images.configuration import ContainerSettings, ImageConfiguration
 from kubekeep.images.content import DetectedSecret, FileMode
 from kubekeep.images.end_of_life import end_of_life
 from kubekeep.images.inspection import InspectedImage
-from kubekeep.images.package import Distribution, Package
-from kubekeep.images.package_url import format_package_url
+from kubekeep.images.package import Distribution, Package, qualify_name
+from kubekeep.images.sbom.identity import identify
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Location, Path, Position, Region
 from kubekeep.model.resource import FileType, Resource, Source
@@ -144,7 +144,9 @@ def describe_package(package: Package) -> dict[str, Any]:
     """Return the entry of a package with its first location."""
     place = package.locations[0] if package.locations else None
     description: dict[str, Any] = {
-        "purl": format_package_url(package),
+        # Without a type, of which a package URL consists, the reference and the name identify the package.
+        "purl": identify(package),
+        **({} if package.type else {"name": qualify_name(package)}),
         "version": package.version,
         "licences": list(package.licences),
     }
