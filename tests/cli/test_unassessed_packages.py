@@ -70,3 +70,26 @@ def test_reports_name_packages_that_no_advisories_cover(name: str, case: str, tm
     assert reason in text
     assert "No findings" not in text.replace("No findings in what was evaluated", "")
     assert "pkg:/" not in text
+
+
+def test_explanation_never_calls_an_incomparable_version_unaffected(tmp_path: Path) -> None:
+    write_osv(tmp_path / "osv.json", "a", ecosystem="npm")
+    write_sbom(tmp_path / "app.cdx.json", {"name": "a", "purl": "pkg:npm/a@latest"})
+    arguments = ("image", "explain", "sbom:app.cdx.json", "TEST-1", "--advisories", "osv.json")
+    text = kubekeep(*arguments, folder=tmp_path).stdout
+    assert "TEST-1 cannot be compared with packages of sbom:app.cdx.json" in text
+    assert "a latest  not known" in text
+    (package,) = json.loads(kubekeep(*arguments, "-f", "json", folder=tmp_path).stdout)["packages"]
+    assert package["affected"] is None
+
+
+def test_explanation_and_comparison_name_packages_that_were_not_assessed(tmp_path: Path) -> None:
+    write_osv(tmp_path / "osv.json", "a", ecosystem="npm")
+    write_sbom(tmp_path / "old.cdx.json", {"name": "a", "version": "1.0.0", "purl": "pkg:npm/a@1.0.0"})
+    write_sbom(tmp_path / "new.cdx.json", {"name": "a", "purl": "pkg:npm/a"})
+    options = ("--advisories", "osv.json")
+    text = kubekeep("image", "explain", "sbom:new.cdx.json", "TEST-1", *options, folder=tmp_path, code=1).stdout
+    assert "No advisory about TEST-1 names an assessed package of sbom:new.cdx.json" in text
+    assert "! not assessed  1 npm package: the version is unknown" in text
+    text = kubekeep("image", "diff", "sbom:old.cdx.json", "sbom:new.cdx.json", *options, folder=tmp_path).stdout
+    assert "! not assessed  1 npm package: the version is unknown" in text

@@ -20,6 +20,11 @@ class PackageExplanation(msgspec.Struct, frozen=True):
     vulnerability: Vulnerability | None
     records: tuple[MatchedRecord, ...]
 
+    @property
+    def is_unknown(self) -> bool:
+        """True if no record affects the package, but its version cannot be compared with one of them."""
+        return self.vulnerability is None and any(record.is_incomparable for record in self.records)
+
 
 class Explanation(msgspec.Struct, frozen=True):
     """The packages of an image or SBOM that records about a vulnerability name: affected ones first.

@@ -6,6 +6,7 @@ from typing import Any, Final, TextIO
 
 from kubekeep.model.text import json_text
 from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.sboms.unassessed import write_unassessed
 from kubekeep.reports.shared.terminal import Span, Terminal
 from kubekeep.reports.shared.wording import count_noun, shorten
 from kubekeep.vulnerabilities.comparison import ImageAdvice
@@ -37,10 +38,7 @@ def write_advice(advice: ImageAdvice, stream: TextIO, options: ReportOptions) ->
         )
     else:
         terminal.line("The base image is unknown: name it with ", Span("--base", "bold cyan"))
-    for gap in advice.not_assessed:
-        if gap.is_incomplete:
-            count = len(gap.packages)
-            terminal.line(Span("! not assessed  ", "bold yellow"), f"{count} {gap.ecosystem}: {gap.reason}", hang=16)
+    write_unassessed(terminal, advice.not_assessed)
 
 
 def _describe_upgrade(upgrade: Upgrade) -> list[Span]:

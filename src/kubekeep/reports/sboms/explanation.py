@@ -10,6 +10,7 @@ from kubekeep.images.package import qualify_name
 from kubekeep.images.package_url import format_package_url
 from kubekeep.model.text import json_text
 from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.sboms.unassessed import write_unassessed
 from kubekeep.reports.shared.terminal import Span, Terminal
 from kubekeep.reports.shared.wording import shorten
 from kubekeep.vulnerabilities.comparison import Explanation, PackageExplanation
@@ -26,26 +27,22 @@ def write_explanation(explanation: Explanation, stream: TextIO, options: ReportO
     if affected:
         _write_vulnerability(terminal, affected[0])
     elif explanation.packages:
-        terminal.line(
-            Span(explanation.name, "bold"), " affects no package of ", Span(explanation.reference, whole=True)
-        )
+        unknown = any(entry.is_unknown for entry in explanation.packages)
+        text = " cannot be compared with packages of " if unknown else " affects no package of "
+        terminal.line(Span(explanation.name, "bold"), text, Span(explanation.reference, whole=True))
     else:
         terminal.line(
             "No advisory about ",
             Span(explanation.name, "bold"),
-            " names a package of ",
+            " names an assessed package of " if explanation.not_assessed else " names a package of ",
             Span(explanation.reference, whole=True),
         )
     for entry in explanation.packages:
         terminal.line()
         _write_package(terminal, entry, explanation.steps)
-    if any(gap.is_incomplete for gap in explanation.not_assessed):
+    if explanation.not_assessed:
         terminal.line()
-    for gap in explanation.not_assessed:
-        if not gap.is_incomplete:
-            continue
-        count = len(gap.packages)
-        terminal.line(Span("! not assessed  ", "bold yellow"), f"{count} {gap.ecosystem}: {gap.reason}", hang=16)
+    write_unassessed(terminal, explanation.not_assessed)
 
 
 def _write_vulnerability(terminal: Terminal, vulnerability: Vulnerability) -> None:
@@ -74,10 +71,7 @@ def _write_vulnerability(terminal: Terminal, vulnerability: Vulnerability) -> No
 
 def _write_package(terminal: Terminal, entry: PackageExplanation, steps: dict[str, str]) -> None:
     package, vulnerability = entry.package, entry.vulnerability
-    state = Span("affected", "bold red") if vulnerability else Span("not affected", "green")
-    if vulnerability is not None and vulnerability.is_suppressed:
-        state = Span("suppressed", "yellow")
-    terminal.line(Span(qualify_name(package), "bold", whole=True), f" {package.version}  ", state)
+    terminal.line(Span(qualify_name(package), "bold", whole=True), f" {package.version}  ", _describe_state(entry))
     if vulnerability is not None:
         fixed = vulnerability.fixed_version
         terminal.line(f"fixed in {fixed}" if fixed else "no fixed version known", indent=2)
@@ -101,6 +95,14 @@ def _write_package(terminal: Terminal, entry: PackageExplanation, steps: dict[st
             indent=2,
             hang=4,
         )
+
+
+def _describe_state(entry: PackageExplanation) -> Span:
+    if entry.is_unknown:
+        return Span("not known", "bold yellow")
+    if entry.vulnerability is None:
+        return Span("not affected", "green")
+    return Span("suppressed", "yellow") if entry.vulnerability.is_suppressed else Span("affected", "bold red")
 
 
 def _describe_record(record: MatchedRecord) -> str:
@@ -135,7 +137,8 @@ def _describe_package(entry: PackageExplanation, steps: dict[str, str]) -> dict[
     is_affected = vulnerability is not None and not vulnerability.is_suppressed
     description: dict[str, Any] = {
         "purl": format_package_url(package),
-        "affected": is_affected,
+        # Null: the version cannot be compared.
+        "affected": None if entry.is_unknown else is_affected,
         "locations": [
             {"path": f"/{place.path}", "layer": place.layer, "createdBy": steps.get(place.layer, "")}
             for place in package.locations

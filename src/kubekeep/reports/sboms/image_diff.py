@@ -12,6 +12,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms import diff, json
+from kubekeep.reports.sboms.unassessed import write_unassessed
 from kubekeep.reports.shared.terminal import Span, Terminal
 from kubekeep.reports.shared.wording import count_noun, shorten
 from kubekeep.vulnerabilities.comparison import AffectedPackageChange, ImageComparison
@@ -27,11 +28,7 @@ def write_image_comparison(comparison: ImageComparison, stream: TextIO, options:
     terminal.line()
     _write_changes(terminal, "+ NEW VULNERABILITIES", "bold red", comparison.added)
     _write_changes(terminal, "- RESOLVED VULNERABILITIES", "bold green", comparison.resolved)
-    for gap in comparison.not_assessed:
-        if not gap.is_incomplete:
-            continue
-        count = len(gap.packages)
-        terminal.line(Span("! not assessed  ", "bold yellow"), f"{count} {gap.ecosystem}: {gap.reason}", hang=16)
+    write_unassessed(terminal, comparison.not_assessed)
     terminal.line(
         Span(f"{count_noun(len(comparison.added), 'new vulnerability')}", "bold"),
         f", {len(comparison.resolved):,} resolved, {len(comparison.unchanged):,} in both",

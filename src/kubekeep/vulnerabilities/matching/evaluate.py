@@ -76,6 +76,7 @@ class Evaluation(msgspec.Struct, frozen=True):
             fixed_version=self.match.fixed_version if self.match else "",
             reason=self.reason,
             origin=origin,
+            is_incomparable=self.is_incomparable,
         )
 
 

@@ -1,0 +1,17 @@
+"""Packages that were not assessed, below the result of a command for one or two images. Never assesses anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kubekeep.reports.shared.terminal import Span, Terminal
+from kubekeep.reports.shared.wording import count_noun
+from kubekeep.vulnerabilities.vulnerability import NotAssessed
+
+
+def write_unassessed(terminal: Terminal, gaps: Iterable[NotAssessed]) -> None:
+    """Write the number of packages with each reason."""
+    for gap in gaps:
+        noun = f"{gap.ecosystem} package".lstrip()
+        text = f"{count_noun(len(gap.packages), noun)}: {gap.reason}"
+        terminal.line(Span("! not assessed  ", "bold yellow"), text, hang=16)
