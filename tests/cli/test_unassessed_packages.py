@@ -93,3 +93,36 @@ def test_explanation_and_comparison_name_packages_that_were_not_assessed(tmp_pat
     assert "! not assessed  1 npm package: the version is unknown" in text
     text = kubekeep("image", "diff", "sbom:old.cdx.json", "sbom:new.cdx.json", *options, folder=tmp_path).stdout
     assert "! not assessed  1 npm package: the version is unknown" in text
+
+
+INVALID = "pkg:npm/a@1.0.0?arch=x&arch=y"
+DOCUMENTS: dict[str, dict[str, Any]] = {
+    "cyclonedx": {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "components": [{"type": "library", "name": "a", "version": "1.0.0", "purl": INVALID}],
+    },
+    "spdx": {
+        "spdxVersion": "SPDX-2.3",
+        "packages": [
+            {
+                "SPDXID": "SPDXRef-a",
+                "name": "a",
+                "versionInfo": "1.0.0",
+                "externalRefs": [{"referenceType": "purl", "referenceLocator": INVALID}],
+            }
+        ],
+    },
+    "syft": {
+        "artifacts": [{"id": "1", "name": "a", "version": "1.0.0", "purl": INVALID}],
+        "descriptor": {"name": "syft"},
+    },
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_invalid_package_url_makes_a_scan_incomplete(name: str, tmp_path: Path) -> None:
+    write_osv(tmp_path / "osv.json", "a", ecosystem="npm")
+    (tmp_path / "app.json").write_text(json.dumps(DOCUMENTS[name]))
+    done = kubekeep("sbom", "scan", "app.json", "--advisories", "osv.json", folder=tmp_path, code=3)
+    assert f"packages with an invalid package URL: 1, such as {INVALID}" in " ".join(done.stdout.split())

@@ -63,6 +63,7 @@ def test_plain_paths_are_recognised(built_layout: Path, tmp_path: Path, monkeypa
         "oci:": "the path is missing",
         "": "the reference is empty",
         "https://registry.example/app": "an image has no URL scheme",
+        "sbom:app.cdx.json": "it names an SBOM, and this command reads images",
         "Nginx": "'Nginx' is not an image name",
     }.items():
         with pytest.raises(ImageAccessError, match=message):

@@ -302,3 +302,12 @@ def test_records_with_very_many_events_are_evaluated() -> None:
     assert match("npm", "2500.1.0", events) == RangeMatch(">= 2500.0.0, < 2500.5.0", "2500.5.0")
     assert match("npm", "1.1.0", events, ">= 0") == RangeMatch(">= 1.0.0, < 1.5.0")
     assert match("npm", "2500.6.0", events) is None
+
+
+def test_range_of_an_unknown_type_gives_no_answer() -> None:
+    unknown = build_range(">= 0; < 2.0", "semver")
+    result = match("npm", "1.0.0", unknown)
+    assert isinstance(result, IncomparableVersion)
+    assert "unknown type 'semver'" in result.reason
+    assert isinstance(match("npm", "1.0.0", unknown, build_range(">= 0.5.0", "SEMVER")), RangeMatch)
+    assert match("npm", "1.0.0", build_range(">= 0", "GIT")) is None

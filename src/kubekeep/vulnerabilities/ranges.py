@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.advisory import AffectedVersions, VersionRange
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError, VersionScheme
 
@@ -178,6 +179,8 @@ def _read_ranges(affected: AffectedVersions, version: str, scheme: VersionScheme
                 reason = problem
             else:
                 timelines.append(Timeline(affected_range, order))
+        elif affected_range.type != "GIT":
+            reason = f"the record has a range of the unknown type {visible(affected_range.type)!r}"
     return timelines, reason
 
 

@@ -163,7 +163,10 @@ def test_packages_without_package_url() -> None:
         ("", "", "zlib", "1.2"),
     ]
     assert (sbom.tool, sbom.tool_version) == ("old", "2")
-    assert [problem.message for problem in sbom.problems] == ["components without a name: 1"]
+    assert [problem.message for problem in sbom.problems] == [
+        "components without a name: 1",
+        "packages with an invalid package URL: 1, such as no package URL",
+    ]
 
 
 def test_package_listed_twice_is_one_package_with_both_locations() -> None:

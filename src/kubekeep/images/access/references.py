@@ -53,6 +53,8 @@ _PATHS: Final = {
     "docker-archive:": ReferenceKind.ARCHIVE,
     "dir:": ReferenceKind.FOLDER,
 }
+_SBOM: Final = "sbom:"
+"""Prefix of an SBOM document in the commands that read images and SBOMs."""
 _DIGEST_AT_END: Final = re.compile(rf"(.+)@({DIGEST})")
 _ARCHIVE_SUFFIXES: Final = (".tar", ".tar.gz", ".tgz")
 LAYOUT_FILE: Final = "oci-layout"
@@ -70,6 +72,9 @@ def parse_image_reference(text: str) -> ImageReference:
         raise ImageAccessError("the reference is empty: use an image name or a path")
     if text.startswith(("http://", "https://")):
         raise ImageAccessError("an image has no URL scheme: use registry/name:tag")
+    if text.startswith(_SBOM):
+        # Docker Hub would receive the name of the file as a tag.
+        raise ImageAccessError("it names an SBOM, and this command reads images: docker://sbom:TAG is the image `sbom`")
     return _parse_plain(text)
 
 

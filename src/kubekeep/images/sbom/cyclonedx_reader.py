@@ -30,6 +30,7 @@ from kubekeep.images.sbom.fields import (
     find_distribution,
     limit_packages,
     list_mappings,
+    list_url_problems,
     locate_mappings,
     read_distribution_id,
     read_text,
@@ -65,7 +66,7 @@ def read_cyclonedx(document: dict[str, Any]) -> Sbom:
     root_id = read_text(root.get("bom-ref"))
     part_ids = targets.get(root_id, []) if root_id.startswith(_MERGED) else []
     subjects = frozenset(part_ids)
-    entries, nameless = _read_entries(entry for entry in located if _get_id(entry[1]) not in subjects)
+    entries, problems = _read_entries(entry for entry in located if _get_id(entry[1]) not in subjects)
     united, references = _unite(entries, targets)
     systems = {
         _get_id(component): _read_distribution(component)
@@ -79,7 +80,7 @@ def read_cyclonedx(document: dict[str, Any]) -> Sbom:
         created=read_text(metadata.get("timestamp")),
         distribution=NO_DISTRIBUTION if part_ids else system,
         packages=united.packages,
-        problems=tuple(_list_problems(document, nameless)),
+        problems=(*_list_problems(document), *problems),
         parts=tuple(_read_parts(part_ids, components, targets, systems, references)),
         tool=tool,
         tool_version=tool_version,
@@ -162,29 +163,30 @@ def _list_tools(metadata: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _read_entries(
     located: Iterable[tuple[Path, dict[str, Any]]],
-) -> tuple[list[tuple[Path, str, Package]], int]:
-    """Return path, `bom-ref` and package of each component that is a package, and the number of nameless others."""
+) -> tuple[list[tuple[Path, str, Package]], list[ContentProblem]]:
+    """Return path, `bom-ref` and package of each component that is a package, and the problems of components."""
     entries: list[tuple[Path, str, Package]] = []
+    urls: list[tuple[str, Package]] = []
     nameless = 0
     for path, component in located:
         package = _read_package(component)
         if package is not None:
             entries.append((path, _get_id(component), package))
+            urls.append((read_text(component.get("purl")), package))
         elif not read_text(component.get("name")):
             nameless += 1
-    return entries, nameless
+    problems = [ContentProblem("", f"components without a name: {nameless}")] if nameless else []
+    return entries, [*problems, *list_url_problems(urls)]
 
 
-def _list_problems(document: dict[str, Any], nameless: int) -> Iterator[ContentProblem]:
-    """Yield the problems that a document states, and the number of components that have no name."""
+def _list_problems(document: dict[str, Any]) -> Iterator[ContentProblem]:
+    """Yield the problems that a document states."""
     reasons = _read_properties(as_mapping(document.get("metadata"))).get("kubekeep:problem", ())
     for text in reasons:
         yield ContentProblem(*split_problem(text))
     aggregates = (read_text(entry.get("aggregate")) for entry in list_mappings(document.get("compositions")))
     if not reasons and any(aggregate.startswith("incomplete") for aggregate in aggregates):
         yield ContentProblem("", INCOMPLETE)
-    if nameless:
-        yield ContentProblem("", f"components without a name: {nameless}")
 
 
 def _read_package(component: dict[str, Any]) -> Package | None:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from kubekeep.images.content import ContentProblem
 from kubekeep.images.distributions import normalise_qualifier
 from kubekeep.images.errors import SbomError
 from kubekeep.images.foreign_packages import normalise_package
@@ -14,8 +15,10 @@ from kubekeep.images.package import Package, PackageLocation
 from kubekeep.images.package_url import parse_package_url
 from kubekeep.model.json_values import as_list
 from kubekeep.model.location import Path
+from kubekeep.model.text import visible
 
 T = TypeVar("T")
+_LONGEST_EXAMPLE: Final = 80
 
 MAX_PACKAGES: Final = 200_000
 LONGEST: Final = 16_384
@@ -87,6 +90,15 @@ def create_package(url: str, namespace: str, name: str, version: str) -> Package
     if not package.version and version:
         package = msgspec.structs.replace(package, version=version)
     return normalise_package(package)
+
+
+def list_url_problems(entries: Iterable[tuple[str, Package]]) -> Iterator[ContentProblem]:
+    """Yield a problem if package URLs of packages cannot be read, so that only names of these packages are known."""
+    invalid = [url for url, package in entries if url and not package.type]
+    if invalid:
+        example = visible(invalid[0])
+        shown = example if len(example) <= _LONGEST_EXAMPLE else f"{example[:_LONGEST_EXAMPLE]}..."
+        yield ContentProblem("", f"packages with an invalid package URL: {len(invalid)}, such as {shown}")
 
 
 def find_distribution(packages: Iterable[Package]) -> tuple[str, str]:

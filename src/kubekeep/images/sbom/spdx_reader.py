@@ -23,6 +23,7 @@ from kubekeep.images.sbom.fields import (
     index_elements,
     limit_packages,
     list_mappings,
+    list_url_problems,
     locate_mappings,
     read_distribution_id,
     read_text,
@@ -162,6 +163,8 @@ def _list_problems(
     )
     if nameless:
         yield ContentProblem("", f"packages without a name: {nameless}")
+    known = ((_read_url(elements[name]), package) for name, package in entries.items() if package is not None)
+    yield from list_url_problems(known)
 
 
 def _read_url(entry: dict[str, Any]) -> str:

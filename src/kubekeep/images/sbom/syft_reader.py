@@ -19,6 +19,7 @@ from kubekeep.images.sbom.fields import (
     index_elements,
     limit_packages,
     list_mappings,
+    list_url_problems,
     locate_mappings,
     read_text,
 )
@@ -50,6 +51,9 @@ def read_syft(document: dict[str, Any]) -> Sbom:
         subject=_read_subject(as_mapping(document.get("source"))),
         distribution=_read_distribution(as_mapping(document.get("distro"))),
         packages=united.packages,
+        problems=tuple(
+            list_url_problems((read_text(artifacts[name].get("purl")), package) for name, package in entries.items())
+        ),
         tool=read_text(descriptor.get("name")),
         tool_version=read_text(descriptor.get("version")),
         format=f"Syft JSON {read_text(schema.get('version'))}".strip(),
