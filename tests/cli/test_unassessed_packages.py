@@ -126,3 +126,24 @@ def test_invalid_package_url_makes_a_scan_incomplete(name: str, tmp_path: Path) 
     (tmp_path / "app.json").write_text(json.dumps(DOCUMENTS[name]))
     done = kubekeep("sbom", "scan", "app.json", "--advisories", "osv.json", folder=tmp_path, code=3)
     assert f"packages with an invalid package URL: 1, such as {INVALID}" in " ".join(done.stdout.split())
+
+
+def test_packages_of_two_releases_are_compared_with_the_advisories_of_both(tmp_path: Path) -> None:
+    write_osv(tmp_path / "11.json", "a", ecosystem="Debian:11", record_id="TEST-11")
+    write_osv(tmp_path / "12.json", "a", ecosystem="Debian:12", record_id="TEST-12")
+    purls = [f"pkg:deb/debian/a@1.0-1?arch=all&distro=debian-{release}" for release in (11, 12)]
+    for number, purl in enumerate(purls):
+        write_sbom(tmp_path / f"{number}.cdx.json", {"name": "a", "version": "1.0-1", "purl": purl, "bom-ref": purl})
+    kubekeep("sbom", "merge", "0.cdx.json", "1.cdx.json", "--name", "all", "-o", "all.cdx.json", folder=tmp_path)
+    options = ("--advisories", "11.json", "--advisories", "12.json", "-f", "json,cyclonedx", "-o", "report")
+    kubekeep("sbom", "scan", "all.cdx.json", *options, folder=tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert {(entry["id"], entry["purl"]) for entry in report["vulnerabilities"]} == {
+        ("TEST-11", purls[0]),
+        ("TEST-12", purls[1]),
+    }
+    document = json.loads((tmp_path / "report.cyclonedx.json").read_text())
+    assert {(entry["id"], entry["affects"][0]["ref"]) for entry in document["vulnerabilities"]} == {
+        ("TEST-11", purls[0]),
+        ("TEST-12", purls[1]),
+    }

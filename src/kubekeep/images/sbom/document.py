@@ -14,7 +14,7 @@ import msgspec
 
 from kubekeep.images.content import ContentProblem
 from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package
-from kubekeep.images.sbom.identity import identify, identify_everywhere
+from kubekeep.images.sbom.identity import identify, identify_everywhere, is_distribution_type
 from kubekeep.model.location import Path
 
 T = TypeVar("T")
@@ -105,17 +105,20 @@ class UnitedPackages(msgspec.Struct, frozen=True):
 def unite_packages(packages: Iterable[Package]) -> UnitedPackages:
     """Return each package once, with the locations and licences of all entries that name the same package.
 
-    Entries name the same package also if their package URLs differ in qualifiers that only describe it. Dependencies refer
-    to the united packages.
+    Entries name the same package also if their package URLs differ in qualifiers that only describe it. Packages of two
+    releases of a distribution differ, because other advisories apply. Dependencies refer to the united packages.
     """
-    groups: dict[str, list[Package]] = {}
-    identities: dict[str, str] = {}
-    first: dict[str, int] = {}
+    groups: dict[tuple[str, int], list[Package]] = {}
+    identities: dict[str, tuple[str, int]] = {}
+    releases: dict[str, list[str]] = {}
+    first: dict[tuple[str, int], int] = {}
     for number, package in enumerate(packages):
         reference = identify(package)
         identity = identities.get(reference)
         if identity is None:
-            identity = identities[reference] = identify_everywhere(package)
+            name = identify_everywhere(package)
+            release = _find_release(releases.setdefault(name, []), package)
+            identity = identities[reference] = (name, release)
         groups.setdefault(identity, []).append(package)
         first.setdefault(identity, number)
     by_identity = {identity: _join(group) if len(group) > 1 else group[0] for identity, group in groups.items()}
@@ -126,6 +129,21 @@ def unite_packages(packages: Iterable[Package]) -> UnitedPackages:
         references=references,
         numbers=tuple(first[identity] for identity, _ in united),
     )
+
+
+def _find_release(known: list[str], package: Package) -> int:
+    """Return the position of the package's release in `known`, where a new one is added.
+
+    `debian-12` and `debian-12.5` are one release; a package that states none is of the first.
+    """
+    stated = dict(package.qualifiers).get("distro", "") if is_distribution_type(package.type) else ""
+    for number, release in enumerate(known):
+        shorter, longer = sorted((stated, release), key=len)
+        if not shorter or shorter == longer or longer.startswith(f"{shorter}."):
+            known[number] = longer
+            return number
+    known.append(stated)
+    return len(known) - 1
 
 
 def _refer(package: Package, references: dict[str, str]) -> Package:

@@ -105,8 +105,12 @@ def _read_package(entry: Mapping[str, Any]) -> Package:
 
 def _list_affected(subjects: Sequence[VulnerableSubject], components: Iterable[Package]) -> Iterator[AffectedComponent]:
     """Yield each vulnerability with the `bom-ref` of the component it affects; none if names are hidden."""
-    references = {identify_everywhere(package): identify(package) for package in components}
+    references: dict[str, str] = {}
+    for component in components:
+        # Packages of two releases of a distribution have the same identity apart from the release.
+        references |= {identify_everywhere(component): identify(component), identify(component): identify(component)}
     for subject in subjects:
         for entry in subject.vulnerabilities:
             package = _read_package({"purl": entry.purl, "version": entry.version})
-            yield AffectedComponent(entry, references.get(identify_everywhere(package), ""))
+            reference = references.get(identify(package)) or references.get(identify_everywhere(package), "")
+            yield AffectedComponent(entry, reference)
