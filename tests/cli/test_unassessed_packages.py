@@ -12,13 +12,13 @@ import pytest
 from tests.cli.test_vulnerabilities import kubekeep, write_osv
 
 
-def write_sbom(path: Path, *components: dict[str, Any]) -> Path:
+def write_sbom(path: Path, *components: dict[str, Any], name: str = "app") -> Path:
     """Write a CycloneDX document with these components, each of the type library."""
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
-        "metadata": {"component": {"type": "application", "name": "app", "bom-ref": "app"}},
+        "metadata": {"component": {"type": "application", "name": name, "bom-ref": "app"}},
         "components": [{"type": "library"} | component for component in components],
     }
     path.write_text(json.dumps(document, indent=1))
@@ -128,12 +128,19 @@ def test_invalid_package_url_makes_a_scan_incomplete(name: str, tmp_path: Path) 
     assert f"packages with an invalid package URL: 1, such as {INVALID}" in " ".join(done.stdout.split())
 
 
-def test_packages_of_two_releases_are_compared_with_the_advisories_of_both(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stated", [(True, True), (True, False), (False, True), (False, False)])
+def test_packages_of_two_releases_are_compared_with_the_advisories_of_both(
+    stated: tuple[bool, bool], tmp_path: Path
+) -> None:
     write_osv(tmp_path / "11.json", "a", ecosystem="Debian:11", record_id="TEST-11")
     write_osv(tmp_path / "12.json", "a", ecosystem="Debian:12", record_id="TEST-12")
     purls = [f"pkg:deb/debian/a@1.0-1?arch=all&distro=debian-{release}" for release in (11, 12)]
     for number, purl in enumerate(purls):
-        write_sbom(tmp_path / f"{number}.cdx.json", {"name": "a", "version": "1.0-1", "purl": purl, "bom-ref": purl})
+        # Some tools state the release only once for the document.
+        system = {"type": "operating-system", "name": "debian", "version": str(11 + number), "bom-ref": "os"}
+        url = purl if stated[number] else purl.partition("&")[0]
+        package = {"name": "a", "version": "1.0-1", "purl": url, "bom-ref": url}
+        write_sbom(tmp_path / f"{number}.cdx.json", system, package, name=f"app-{number}")
     kubekeep("sbom", "merge", "0.cdx.json", "1.cdx.json", "--name", "all", "-o", "all.cdx.json", folder=tmp_path)
     options = ("--advisories", "11.json", "--advisories", "12.json", "-f", "json,cyclonedx", "-o", "report")
     kubekeep("sbom", "scan", "all.cdx.json", *options, folder=tmp_path)

@@ -125,7 +125,7 @@ def unite_packages(packages: Iterable[Package]) -> UnitedPackages:
     references = {reference: identify(by_identity[identity]) for reference, identity in identities.items()}
     united = sorted(by_identity.items(), key=lambda entry: identify(entry[1]))
     return UnitedPackages(
-        packages=tuple(_refer(package, references) for _, package in united),
+        packages=tuple(refer(package, references) for _, package in united),
         references=references,
         numbers=tuple(first[identity] for identity, _ in united),
     )
@@ -146,7 +146,7 @@ def _find_release(known: list[str], package: Package) -> int:
     return len(known) - 1
 
 
-def _refer(package: Package, references: dict[str, str]) -> Package:
+def refer(package: Package, references: dict[str, str]) -> Package:
     """Return the package with dependencies on the entries of `references`."""
     if all(references.get(dependency, dependency) == dependency for dependency in package.dependencies):
         return package

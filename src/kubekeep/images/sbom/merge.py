@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from kubekeep.images.content import ContentProblem
-from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, unite_packages
-from kubekeep.images.sbom.identity import identify
+from kubekeep.images.distributions import distribution_qualifier, package_namespace
+from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, refer, unite_packages
+from kubekeep.images.sbom.identity import identify, is_distribution_type
 
 
 def merge(sboms: Sequence[Sbom], name: str) -> Sbom:
@@ -28,6 +29,8 @@ def merge(sboms: Sequence[Sbom], name: str) -> Sbom:
             references=(),
             entries=(),
         )
+    if len({(sbom.distribution.id, sbom.distribution.version_id) for sbom in sboms}) > 1:
+        sboms = [_state_release(sbom) for sbom in sboms]
     united = unite_packages(package for sbom in sboms for package in sbom.packages)
     parts = _join_parts((part for sbom in sboms for part in _list_parts(sbom)), united.references)
     problems = (problem for sbom in sboms for problem in _list_problems(sbom, has_one_subject=len(parts) == 1))
@@ -41,6 +44,24 @@ def merge(sboms: Sequence[Sbom], name: str) -> Sbom:
     if len(parts) > 1:
         return msgspec.structs.replace(whole, parts=parts)
     return msgspec.structs.replace(whole, subject=parts[0].subject, distribution=parts[0].distribution)
+
+
+def _state_release(sbom: Sbom) -> Sbom:
+    """Return the SBOM with the release in the package URLs of its distribution, which the whole has no more."""
+    distribution = sbom.distribution
+    if not distribution.id or sbom.parts:
+        return sbom
+    stated = ("distro", distribution_qualifier(distribution))
+    packages = [
+        msgspec.structs.replace(package, qualifiers=tuple(sorted((*package.qualifiers, stated))))
+        if is_distribution_type(package.type)
+        and package.namespace == package_namespace(distribution)
+        and "distro" not in dict(package.qualifiers)
+        else package
+        for package in sbom.packages
+    ]
+    references = {identify(old): identify(new) for old, new in zip(sbom.packages, packages, strict=True)}
+    return msgspec.structs.replace(sbom, packages=tuple(refer(package, references) for package in packages))
 
 
 def _list_origins(sboms: Iterable[Sbom]) -> tuple[tuple[str, str], ...]:
