@@ -233,7 +233,7 @@ def test_format_by_extension_and_standard_output(tmp_path: Path) -> None:
 def test_quiet_and_priority_gate(tmp_path: Path) -> None:
     result = kubekeep("scan", BAD, "--quiet", "--fail-on", "critical", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == "gate FAILED: priority: 1 findings of Critical or above, limit 0\n"
+    assert result.stderr == "gate FAILED: priority: 1 finding of Critical or above, limit 0\n"
     assert kubekeep("scan", "control", "C-0018", BAD, "--fail-on", "critical", cwd=tmp_path).returncode == 0
 
 

@@ -255,6 +255,11 @@ def test_vex_documents_suppress(tmp_path: Path) -> None:
     report = scan_storefront(tmp_path, "--vex", "shop.openvex.json", "--severity-threshold", "high")
     (entry,) = (entry for entry in report["vulnerabilities"] if entry["id"] == "CVE-2023-46136")
     assert entry["vex"]["status"] == "not_affected"
+    statement["justification"] = "component_not_present"
+    (tmp_path / "shop.openvex.json").write_text(json.dumps(document))
+    options = ("--advisories", str(ADVISORIES), "--vex", "shop.openvex.json")
+    text = " ".join(kubekeep("sbom", "scan", str(STOREFRONT), *options, folder=tmp_path).stdout.split())
+    assert "it states component_not_present, but the package is in the list of packages" in text
 
 
 @pytest.mark.parametrize(

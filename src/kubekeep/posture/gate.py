@@ -113,6 +113,10 @@ def _evaluated_only(comparison: Comparison) -> Comparison:
     return msgspec.structs.replace(comparison, incomparable=evaluated)
 
 
+def _count(number: int, noun: str, plural: str) -> str:
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
 def _check_findings(assessment: Assessment, gates: Gates) -> Iterator[GateResult]:
     """Check the limits on priority, on severity and on failures."""
     if gates.priority is None and gates.severity is None and not gates.failures:
@@ -120,11 +124,11 @@ def _check_findings(assessment: Assessment, gates: Gates) -> Iterator[GateResult
     findings = [finding for finding in assessment.findings if finding.has_fix or not gates.only_fixable]
     rated = [finding for finding in findings if not _is_unrated(finding)]
     unrated = len(findings) - len(rated)
-    note = f" ({unrated:,} vulnerabilities without a rating not counted)" if unrated else ""
+    note = f" ({_count(unrated, 'vulnerability', 'vulnerabilities')} without a rating not counted)" if unrated else ""
     if gates.priority is not None:
         count = sum(_reaches(finding.priority.level, gates.priority) for finding in rated)
         with_fix = " with a fix" if gates.only_fixable else ""
-        text = f"priority: {count} findings of {gates.priority.label} or above{with_fix}, limit 0{note}"
+        text = f"priority: {_count(count, 'finding', 'findings')} of {gates.priority.label} or above{with_fix}, limit 0{note}"
         yield GateResult(not count, text)
     if gates.severity is not None:
         controls = {finding.id: finding.severity for finding in rated}

@@ -29,8 +29,7 @@ def merge(sboms: Sequence[Sbom], name: str) -> Sbom:
             references=(),
             entries=(),
         )
-    if len({(sbom.distribution.id, sbom.distribution.version_id) for sbom in sboms}) > 1:
-        sboms = [_state_release(sbom) for sbom in sboms]
+    sboms = _state_releases(sboms)
     united = unite_packages(package for sbom in sboms for package in sbom.packages)
     parts = _join_parts((part for sbom in sboms for part in _list_parts(sbom)), united.references)
     problems = (problem for sbom in sboms for problem in _list_problems(sbom, has_one_subject=len(parts) == 1))
@@ -44,6 +43,12 @@ def merge(sboms: Sequence[Sbom], name: str) -> Sbom:
     if len(parts) > 1:
         return msgspec.structs.replace(whole, parts=parts)
     return msgspec.structs.replace(whole, subject=parts[0].subject, distribution=parts[0].distribution)
+
+
+def _state_releases(sboms: Sequence[Sbom]) -> Sequence[Sbom]:
+    """Return the SBOMs; if their distributions differ, each with its release in its package URLs."""
+    releases = {(sbom.distribution.id, sbom.distribution.version_id) for sbom in sboms}
+    return [_state_release(sbom) for sbom in sboms] if len(releases) > 1 else sboms
 
 
 def _state_release(sbom: Sbom) -> Sbom:

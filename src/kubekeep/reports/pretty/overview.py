@@ -302,7 +302,11 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
     files = assessment.unread if assessment.target.cluster is None else ()
     attention = [use for use in assessment.exceptions if use.status not in _QUIET or use.scope_warnings]
     exceptions = (
-        (Span(use.exception.name, "bold"), use.text or f"this exception is {use.status}") for use in attention
+        (
+            Span(use.exception.name, "bold"),
+            use.text or "; ".join(use.scope_warnings) or f"this exception is {use.status}",
+        )
+        for use in attention
     )
     red, yellow = "bold red", "bold yellow"
     _write_some(terminal, "✖ not read", red, _list_places(assessment, files), len(files), "--view all")
