@@ -48,7 +48,8 @@ def test_unusable_file_of_the_database_makes_a_scan_incomplete(damage: Any, reas
     assert f"npm.advisories {reason}" in " ".join(text.split())
 
 
-COMPONENTS = {
+COMPONENTS: dict[str, tuple[dict[str, Any] | None, str]] = {
+    "without packages": (None, "none is listed, so nothing was compared with advisories"),
     "without a package URL": ({"name": "a", "version": "1.0.0"}, "it has no valid package URL"),
     "without a version": ({"name": "a", "purl": "pkg:npm/a"}, "the version is unknown"),
     "with a branch": ({"name": "a", "purl": "pkg:npm/a@latest"}, "cannot be compared with TEST-1"),
@@ -62,7 +63,7 @@ COMPONENTS = {
 def test_reports_name_packages_that_no_advisories_cover(name: str, case: str, tmp_path: Path) -> None:
     component, reason = COMPONENTS[case]
     write_osv(tmp_path / "osv.json", "a", ecosystem="npm")
-    write_sbom(tmp_path / "app.cdx.json", component)
+    write_sbom(tmp_path / "app.cdx.json", *([component] if component else []))
     options = ("--advisories", "osv.json", "-f", name, "-o", "report")
     kubekeep("sbom", "scan", "app.cdx.json", *options, folder=tmp_path)
     (report,) = tmp_path.glob("report*")
@@ -70,6 +71,7 @@ def test_reports_name_packages_that_no_advisories_cover(name: str, case: str, tm
     assert reason in text
     assert "No findings" not in text.replace("No findings in what was evaluated", "")
     assert "pkg:/" not in text
+    assert "no known vulnerabilit" not in text.lower().replace("packages have no known vulnerabilities", "")
 
 
 def test_explanation_never_calls_an_incomparable_version_unaffected(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def _write_image(stream: TextIO, subject: VulnerableSubject, number: int, moment
     for entry in subject.vulnerabilities:
         _write_vulnerability(stream, entry, prefix)
     for gap in subject.unassessed:
-        name = f"{count_noun(len(gap.packages), 'package')} of {gap.ecosystem}"
+        name = " of ".join(filter(None, (count_noun(len(gap.packages), "package"), gap.ecosystem)))
         case = _attributes({"classname": prefix, "name": visible(name)})
         skipped = _attributes({"message": visible(f"not assessed: {gap.reason}")})
         stream.write(f"    <testcase{case}>\n      <skipped{skipped}/>\n    </testcase>\n")

@@ -177,6 +177,9 @@ class ReportedGap(msgspec.Struct, frozen=True, kw_only=True):
         return f"{subject} not assessed: {self.reason}"
 
 
+_NO_PACKAGES: Final = ReportedGap(reason="none is listed, so nothing was compared with advisories", incomplete=False)
+
+
 class UpgradeAdvice(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """An upgrade of packages, and the identifiers of the vulnerabilities that it fixes and does not fix.
 
@@ -248,6 +251,8 @@ def _iterate_results(assessment: Assessment, summaries: Mapping[str, ControlSumm
 
 
 def _read_gaps(document: Mapping[str, Any]) -> tuple[ReportedGap, ...]:
+    if not document.get("packages"):
+        return (_NO_PACKAGES,)
     gaps = as_list(as_mapping(document.get("assessment")).get("notAssessed"))
     return tuple(_decode(gap, ReportedGap) for gap in gaps)
 
