@@ -75,26 +75,33 @@ def _list_files(results: Sequence[ResourceResult]) -> Iterator[tuple[str, Resour
     """Yield the displayed files that results come from, each with a resource that names it."""
     for result in results:
         resource = result.resource
-        if resource.related or (resource.source is not None and resource.source.lazy_source_map is not None):
+        source = resource.source
+        if resource.related or (source is not None and source.lazy_source_map is not None):
             # All other objects are in the file of their source.
             whole = resource.locate(())
             if whole is not None:
                 yield whole.file, resource
-        if resource.source is not None:
-            yield resource.source.path, resource
-            if (origin := resource.source.origin) is not None:
-                yield from ((file, resource) for file in origin.values)
-                if origin.chart:
-                    yield f"{origin.folder}/values.yaml", resource
-        previous = None
-        for verdict in result.verdicts.values():
-            for evidence in verdict.evidence:
-                location = evidence.location
-                if location is not None and (location.setting is not None or location.file is not previous):
-                    previous = location.file
-                    yield previous, resource
-                    if location.setting is not None:
-                        yield location.setting.file, resource
+        if source is not None:
+            yield source.path, resource
+            if source.origin is not None:
+                yield from ((file, resource) for file in source.origin.values)
+                if source.origin.chart:
+                    yield f"{source.origin.folder}/values.yaml", resource
+        for file in _list_evidence_files(result):
+            yield file, resource
+
+
+def _list_evidence_files(result: ResourceResult) -> Iterator[str]:
+    """Yield the files of evidence, without most repetitions."""
+    previous = None
+    for verdict in result.verdicts.values():
+        for evidence in verdict.evidence:
+            location = evidence.location
+            if location is not None and (location.setting is not None or location.file is not previous):
+                previous = location.file
+                yield previous
+                if location.setting is not None:
+                    yield location.setting.file
 
 
 def _read_file(file: str, path: str, source: Inputs, file_type: FileType | None = None) -> CommentedFile:
