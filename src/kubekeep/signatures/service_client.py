@@ -32,17 +32,22 @@ class _ErrorReply(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+def create_http_client(authority_file: str) -> httpx2.Client:
+    """Return a client without redirects and compression; authority_file: PEM certificates. Raises RegistryError."""
+    return httpx2.Client(
+        verify=create_tls_context(authority_file),
+        timeout=httpx2.Timeout(_PAUSE_SECONDS, connect=_CONNECT_SECONDS),
+        headers={"User-Agent": "kubekeep", "Accept-Encoding": "identity"},
+        follow_redirects=False,
+    )
+
+
 class ServiceClient:
     """Requests to services. Methods raise ServiceError. limit: largest response in bytes."""
 
     def __init__(self, authority_file: str = "") -> None:
         """Create the client; sends nothing yet. authority_file: PEM certificates for TLS. Raises RegistryError."""
-        self._client = httpx2.Client(
-            verify=create_tls_context(authority_file),
-            timeout=httpx2.Timeout(_PAUSE_SECONDS, connect=_CONNECT_SECONDS),
-            headers={"User-Agent": "kubekeep", "Accept-Encoding": "identity"},
-            follow_redirects=False,
-        )
+        self._client = create_http_client(authority_file)
 
     def __enter__(self) -> Self:
         return self

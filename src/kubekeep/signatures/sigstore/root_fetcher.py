@@ -16,12 +16,10 @@ from tuf.ngclient.fetcher import FetcherInterface
 
 from kubekeep.model.network_address import is_port
 from kubekeep.model.text import visible
-from kubekeep.registry.connection import create_tls_context
 from kubekeep.registry.errors import RegistryError
 from kubekeep.signatures.errors import TrustError
+from kubekeep.signatures.service_client import create_http_client
 
-_CONNECT_SECONDS: Final = 15
-_PAUSE_SECONDS: Final = 30
 _FILE_SECONDS: Final = 120
 """Longest download of a file, however steady its bytes arrive: a server could otherwise delay an update forever."""
 
@@ -32,15 +30,9 @@ class RootFetcher(FetcherInterface):
     def __init__(self, authority_file: str) -> None:
         """Create the client; sends nothing yet. Raises TrustError for a file without certificates."""
         try:
-            context = create_tls_context(authority_file)
+            self._client = create_http_client(authority_file)
         except RegistryError as error:
             raise TrustError(str(error)) from error
-        self._client = httpx2.Client(
-            verify=context,
-            timeout=httpx2.Timeout(_PAUSE_SECONDS, connect=_CONNECT_SECONDS),
-            headers={"User-Agent": "kubekeep", "Accept-Encoding": "identity"},
-            follow_redirects=False,
-        )
 
     def __enter__(self) -> Self:
         return self
