@@ -156,3 +156,24 @@ def test_packages_of_two_releases_are_compared_with_the_advisories_of_both(
         ("TEST-11", purls[0]),
         ("TEST-12", purls[1]),
     }
+
+
+@pytest.mark.parametrize(
+    ("count", "qualifier", "is_incomplete"), [(20, "", True), (20, "&upstream=openssl", False), (19, "", False)]
+)
+def test_documents_without_source_packages_are_incomplete(
+    count: int,
+    qualifier: str,
+    is_incomplete: bool,  # noqa: FBT001 - a parameter of the test
+    tmp_path: Path,
+) -> None:
+    write_osv(tmp_path / "osv.json", "openssl", ecosystem="Debian:12")
+    components = [
+        {"name": f"lib{number}", "version": "1.0", "purl": f"pkg:deb/debian/lib{number}@1.0?distro=debian-12"}
+        for number in range(count)
+    ]
+    components[0]["purl"] += qualifier
+    write_sbom(tmp_path / "app.cdx.json", *components)
+    arguments = ("sbom", "scan", "app.cdx.json", "--advisories", "osv.json", "--format", "json")
+    text = kubekeep(*arguments, folder=tmp_path, code=3 if is_incomplete else 0).stdout
+    assert ("none of the 20 deb packages names its source package" in text) is is_incomplete

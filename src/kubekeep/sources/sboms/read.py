@@ -26,6 +26,9 @@ from kubekeep.sources.source import ReadContext
 from kubekeep.vulnerabilities.vulnerability import VulnerabilityReport
 
 KIND: Final = "Sbom"
+_WITH_SOURCES: Final = frozenset({"deb", "apk"})
+_ENOUGH: Final = 20
+"""Packages of a distribution of which at least one has a source package with another name."""
 _FILE_TYPE: Final = FileType("sbom", "SBOM", fixed_files=("",), has_excerpts=False)
 
 
@@ -56,6 +59,24 @@ def _read_sbom(path: str, context: ReadContext, scanner: PackageScanner | None) 
     )
     if report is not None:
         yield from list_unassessed(report, name)
+        if reason := _explain_missing_sources(sbom):
+            yield UnreadInput(Location(name), reason)
+
+
+def _explain_missing_sources(sbom: Sbom) -> str:
+    """Return the reason why advisories may be missing if the SBOM names no source packages; empty if it names some.
+
+    Advisories of Debian and Alpine name source packages, and in every distribution some packages have another name.
+    """
+    packages = [package for package in sbom.packages if package.type in _WITH_SOURCES]
+    names_source = any(package.source is not None and package.source.name != package.name for package in packages)
+    if len(packages) < _ENOUGH or names_source:
+        return ""
+    return (
+        f"none of the {len(packages):,} {' and '.join(sorted({package.type for package in packages}))} packages names its "
+        "source package: advisories for source packages with other names are not found; make the SBOM with a tool that "
+        "writes `upstream` into package URLs"
+    )
 
 
 def _read_document(path: str, context: ReadContext) -> tuple[Sbom, SbomLocations]:
