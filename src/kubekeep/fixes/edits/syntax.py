@@ -164,11 +164,13 @@ def _get_kind(event: yaml.Event) -> NodeKind:
 
 
 def parse_json_nodes(text: str, numbers: frozenset[int]) -> dict[int, Node]:
-    """Parse the roots of numbered documents (from 0) of valid JSON."""
+    """Parse the roots of numbered documents (from 0) of JSON; text after the last valid document is ignored."""
     roots: dict[int, Node] = {}
     number = 0
     stack: list[Node] = []
     for match in _TOKEN.finditer(text):
+        if not stack and match[0] in "}]":
+            break
         node = _add_json_node(match, stack)
         if node is not None and not stack and number in numbers:
             roots[number] = node
