@@ -5,8 +5,12 @@ package kubekeep.lib.vulnerabilities
 import data.kubekeep.lib.image_data
 
 # Reports on the image of a container: numbers of vulnerabilities by severity (`severities`), and the names of those that
-# allow remote code execution (`rce`).
-reports(container) := array.concat(
+# allow remote code execution (`rce`). Most inputs have neither images nor reports: that test comes first, as it is cheap.
+reports(container) := [] if {
+	not input.cluster.named["armo.vuln.images/ImageVulnerabilities"]
+	not input.cluster.named["image.vulnscan.com/ImageVulnerabilities"]
+	not input.cluster.named["image.kubekeep.io/ContainerImage"]
+} else := array.concat(
 	[report |
 		some kind in ["armo.vuln.images/ImageVulnerabilities", "image.vulnscan.com/ImageVulnerabilities"]
 		report := input.cluster.named[kind][_][container.image][_]

@@ -1,11 +1,17 @@
 # Workload view of rules: effective security context of containers.
 package kubekeep.lib.workload
 
-# Path of the effective value of a field that pod and container share: in the container if set there, else in the
-# pod.
-origin(container, field) := sprintf("%s.securityContext.%s", [container.path, field]) if {
-	not inherited(container, field)
-} else := sprintf("%s.securityContext.%s", [input.workload.path, field])
+# Path of the effective value of a field that pod and container share, and the subject of messages about it: in the pod if
+# only the pod sets it, else in the container.
+origin(container, field) := {
+	"path": sprintf("%s.securityContext.%s", [input.workload.path, field]),
+	"subject": "pod",
+} if {
+	inherited(container, field)
+} else := {
+	"path": sprintf("%s.securityContext.%s", [container.path, field]),
+	"subject": sprintf("container %v", [called(container)]),
+}
 
 # True if the field is set in the pod and not in the container.
 inherited(container, field) if {
@@ -47,8 +53,3 @@ host_volume(name) if {
 called(container) := name if {
 	name := container.name
 } else := container.path
-
-# Subject of messages about the `origin` of a field.
-bearer(container, field) := sprintf("container %v", [called(container)]) if {
-	not inherited(container, field)
-} else := "pod"

@@ -8,6 +8,7 @@ violation contains {
 	"path": sprintf("%s.image", [container.path]),
 	"message": sprintf("container %v: image %s has no signature", [workload.called(container), container.image]),
 } if {
+	input.cluster.named["image.kubekeep.io/ContainerImage"]
 	some container in input.workload.containers
 	some description in image_data.searched(container)
 	description.signatures.attached == 0

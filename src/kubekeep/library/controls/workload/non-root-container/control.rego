@@ -3,23 +3,25 @@ package kubekeep.controls.non_root_container
 import data.kubekeep.lib.workload
 
 violation contains {
-	"path": workload.origin(container, "runAsUser"),
+	"path": origin.path,
 	"fix": 1000,
-	"message": sprintf("%s: runAsUser is 0", [workload.bearer(container, "runAsUser")]),
+	"message": sprintf("%s: runAsUser is 0", [origin.subject]),
 } if {
 	some container in input.workload.containers
 	container.effective.runAsUser == 0
+	origin := workload.origin(container, "runAsUser")
 }
 
 # The fix of the user would leave the setting that allows root.
 violation contains {
-	"path": workload.origin(container, "runAsNonRoot"),
+	"path": origin.path,
 	"fix": true,
-	"message": sprintf("%s: runAsNonRoot is false", [workload.bearer(container, "runAsNonRoot")]),
+	"message": sprintf("%s: runAsNonRoot is false", [origin.subject]),
 } if {
 	some container in input.workload.containers
 	container.effective.runAsUser == 0
 	container.effective.runAsNonRoot == false
+	origin := workload.origin(container, "runAsNonRoot")
 }
 
 violation contains {
@@ -34,13 +36,14 @@ violation contains {
 
 # Without a group, the process has root's group, unless the image sets another.
 violation contains {
-	"path": workload.origin(container, "runAsGroup"),
+	"path": origin.path,
 	"fix": 1000,
-	"message": sprintf("%s: runAsGroup is not set or 0", [workload.bearer(container, "runAsGroup")]),
+	"message": sprintf("%s: runAsGroup is not set or 0", [origin.subject]),
 } if {
 	not workload.windows
 	some container in input.workload.containers
 	object.get(container.effective, "runAsGroup", 0) == 0
+	origin := workload.origin(container, "runAsGroup")
 }
 
 violation contains {
