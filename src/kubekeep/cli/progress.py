@@ -13,8 +13,6 @@ import click
 from kubekeep.model.text import visible
 
 _STEP: Final = 500
-
-
 _LONGEST_NAME: Final = 50
 _MEGABYTE: Final = 1_000_000
 _INTERVAL: Final = 0.2
@@ -30,17 +28,14 @@ def counter() -> Iterator[Callable[[int], None]]:
 
     def show_count(count: int) -> None:
         if count % _STEP == 0:
-            sys.stderr.write(f"\r{count:,} resources ...")
-            sys.stderr.flush()
+            _write(f"\r{count:,} resources ...")
 
     # The first object of a large input or a remote cluster may take seconds.
-    sys.stderr.write("\rreading ...")
-    sys.stderr.flush()
+    _write("\rreading ...")
     try:
         yield show_count
     finally:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
+        _write("\r\x1b[K")
 
 
 @contextlib.contextmanager
@@ -58,14 +53,12 @@ def download() -> Iterator[Callable[[str, int, int | None], None]]:
             return
         shown = now
         rest = f" of {total / _MEGABYTE:,.0f}" if total else ""
-        sys.stderr.write(f"\r\x1b[K{visible(image)[-_LONGEST_NAME:]}: {size / _MEGABYTE:,.0f}{rest} MB")
-        sys.stderr.flush()
+        _write(f"\r\x1b[K{visible(image)[-_LONGEST_NAME:]}: {size / _MEGABYTE:,.0f}{rest} MB")
 
     try:
         yield show_size
     finally:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
+        _write("\r\x1b[K")
 
 
 @contextlib.contextmanager
@@ -79,16 +72,18 @@ def images() -> Iterator[Callable[[int, int, int], None]]:
     def show_images(done: int, total: int, size: int) -> None:
         rest = (time.monotonic() - start) / done * (total - done)
         text = f"{done:,} of {total:,} images, {size / _MEGABYTE:,.0f} MB, {_format_rest(rest)} left"
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
+        _write(f"\r\x1b[K{text}")
 
-    sys.stderr.write("\rlisting images ...")
-    sys.stderr.flush()
+    _write("\rlisting images ...")
     try:
         yield show_images
     finally:
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
+        _write("\r\x1b[K")
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
 
 
 def _format_rest(seconds: float) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from kubekeep.cli.settings import registry_settings
+from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
 from kubekeep.registry.errors import KeyFileError
+from kubekeep.signatures.errors import TrustError
 
 _MODULES: Final = ("cbor2", "cryptography", "nacl", "rfc3161_client", "tuf", "securesystemslib", "urllib3")
 KEY_FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -56,6 +60,18 @@ def convert_errors(function: Callable[..., None]) -> Callable[..., None]:
             raise click.UsageError(f"{error.name} is not installed: pip install 'kubekeep[signatures]'") from error
 
     return wrapper
+
+
+@contextlib.contextmanager
+def convert_signing_errors() -> Iterator[None]:
+    """Convert invalid settings to errors of the command line, and other failures to a message and an exit code."""
+    try:
+        yield
+    except TrustError as error:
+        raise click.UsageError(visible(str(error))) from error
+    except KubekeepError as error:
+        click.echo(f"failed: {visible(str(error))}", err=True)
+        sys.exit(INCOMPLETE)
 
 
 def print_signature(signature: Any, noun: str) -> None:

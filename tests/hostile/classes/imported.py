@@ -17,7 +17,7 @@ _GRYPE: Final = {"ignore": [{"vulnerability": "CVE-2026-1", "include-aliases": T
 
 @hostile_class("ignore files of other tools")
 def ignore_files(source: random.Random) -> Iterator[Member]:
-    """Ignore files of Trivy and Grype with values of other types, patterns, texts, and files that are none."""
+    """Ignore files of Trivy and Grype with values of other types, patterns, texts, and files of other kinds."""
 
     def convert(name: str, file: str, content: Content, expected: Expected = Expected.EITHER) -> Member:
         return Member(f"{file}: {name}", {file: content}, expected, ("exceptions", "import", file, "-o", "out.yaml"), ("out.yaml",))  # fmt: skip

@@ -164,7 +164,7 @@ def syft(source: random.Random) -> Iterator[Member]:
 
 @hostile_class("structures of SBOMs")
 def structures(source: random.Random) -> Iterator[Member]:
-    """Cycles, repeated keys and references, deep nesting, many packages, envelopes in envelopes, and files that are none."""
+    """Cycles, repeated keys and references, deep nesting, many packages, envelopes in envelopes, and files of other kinds."""
     del source
     text, component = dump(SBOM), SBOM["components"][1]
     nested: Any = component

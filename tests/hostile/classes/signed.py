@@ -130,7 +130,7 @@ def bundles(source: random.Random) -> Iterator[Member]:
 
 @hostile_class("keys and trust stores")
 def trust(source: random.Random) -> Iterator[Member]:
-    """Damaged keys, trusted roots, trust policies and certificates, and files that are none, for `image verify`."""
+    """Damaged keys, trusted roots, trust policies and certificates, and files of other kinds, for `image verify`."""
     image, image_digest = _get_image()
     manifest, payload = _sign(simple_payload(image_digest))
     pem = to_pem(_create_key())

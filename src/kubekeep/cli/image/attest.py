@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -13,15 +12,13 @@ from kubekeep.cli.keyless_options import SignerOptions, print_keyless_signature,
 from kubekeep.cli.signature_options import (
     KEY_FILE,
     convert_errors,
+    convert_signing_errors,
     layout_option,
     load_signing_key,
     print_signature,
     repository_option,
 )
-from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.images.access.options import AccessOptions
-from kubekeep.model.errors import KubekeepError
-from kubekeep.model.text import visible
 
 
 @click.command(short_help="Attach a signed SBOM or another statement to an image.")
@@ -58,14 +55,13 @@ def command(
     kubekeep image attest registry.example/app:1.0 --key cosign.key --type spdx --predicate app.spdx.json
     kubekeep image attest registry.example/app:1.0 --keyless --type spdx --predicate app.spdx.json
     """  # noqa: D301 - click takes the character itself
-    from kubekeep.signatures.errors import TrustError  # noqa: PLC0415 - optional packages
-    from kubekeep.signatures.predicates import resolve_predicate_type  # noqa: PLC0415
+    from kubekeep.signatures.predicates import resolve_predicate_type  # noqa: PLC0415 - optional packages
     from kubekeep.signatures.signing import SignatureLayout  # noqa: PLC0415
     from kubekeep.usecases.image_signatures import SignatureAccess, attest_image  # noqa: PLC0415
     from kubekeep.usecases.keyless_signing import attest_image_keyless  # noqa: PLC0415
 
     signature_access = SignatureAccess(images=access, repository=repository)
-    try:
+    with convert_signing_errors():
         uri, content = resolve_predicate_type(predicate_type), predicate.read_bytes()
         if signer.key is None:
             request = signer.create_request(access.registry_ca)
@@ -74,9 +70,4 @@ def command(
             return
         private_key, layout = load_signing_key(signer.key), SignatureLayout(signer.layout)
         statement = attest_image(reference, signature_access, private_key, layout, uri, content)
-    except TrustError as error:
-        raise click.UsageError(visible(str(error))) from error
-    except KubekeepError as error:
-        click.echo(f"failed: {visible(str(error))}", err=True)
-        sys.exit(INCOMPLETE)
     print_signature(statement, "attestation")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from kubekeep.cli.arguments import without_options
@@ -12,15 +10,13 @@ from kubekeep.cli.keyless_options import SignerOptions, print_keyless_signature,
 from kubekeep.cli.signature_options import (
     annotation_option,
     convert_errors,
+    convert_signing_errors,
     layout_option,
     load_signing_key,
     print_signature,
     repository_option,
 )
-from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.images.access.options import AccessOptions
-from kubekeep.model.errors import KubekeepError
-from kubekeep.model.text import visible
 
 
 @click.command(short_help="Sign an image with a key or an identity.")
@@ -48,22 +44,16 @@ def command(
     kubekeep image sign registry.example/app:1.0 --key cosign.key
     kubekeep image sign registry.example/app:1.0 --keyless
     """  # noqa: D301 - click takes the character itself
-    from kubekeep.signatures.errors import TrustError  # noqa: PLC0415 - optional packages
-    from kubekeep.signatures.signing import SignatureLayout  # noqa: PLC0415
+    from kubekeep.signatures.signing import SignatureLayout  # noqa: PLC0415 - optional packages
     from kubekeep.usecases.image_signatures import SignatureAccess, sign_image  # noqa: PLC0415
     from kubekeep.usecases.keyless_signing import sign_image_keyless  # noqa: PLC0415
 
     signature_access = SignatureAccess(images=access, repository=repository)
-    try:
+    with convert_signing_errors():
         if signer.key is None:
             request = signer.create_request(access.registry_ca)
             print_keyless_signature(sign_image_keyless(reference, signature_access, request, annotations), "signature")
             return
         private_key, layout = load_signing_key(signer.key), SignatureLayout(signer.layout)
         signature = sign_image(reference, signature_access, private_key, layout, annotations)
-    except TrustError as error:
-        raise click.UsageError(visible(str(error))) from error
-    except KubekeepError as error:
-        click.echo(f"failed: {visible(str(error))}", err=True)
-        sys.exit(INCOMPLETE)
     print_signature(signature, "signature")
