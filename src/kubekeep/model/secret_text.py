@@ -109,7 +109,18 @@ _NAMES: Final = (
 """Parts of names with secret values, in lower case. Such a name is before a colon or an equals sign, or is a flag."""
 _OTHER_HINTS: Final = ("://", "-----begin", "bearer ", "basic ")
 """Parts of other texts with secrets, beside those of commands. A token of a known format is a long word."""
-_FLAG: Final = re.compile(r"(?<![\w.-])-[\w.-]+")
+_NAME_ENDS: Final = (
+    r"(?:pass(?:word|wd|phrase|code|wort)?|pwd|pw|secret|token|cli_auth|(?:master)?auth(?:orization)?|key(?:[_-]?(?:id|data))?"
+    r"|cred(?:ential)?s?|connection[_-]?string|pin|otp|jwt|psk|salt|sas|sig(?:nature)?|cookie|dsn)"
+)
+"""The ends of names in the secret pattern."""
+_NAMED_SECRET: Final = (
+    # A name before a sign, in XML or in a list of variables; a flag; a manifest of a Secret.
+    rf"(?i){_NAME_ENDS}(?:[\\\"'\]]*[ \t]*[:=]|>|[^a-z0-9]+(?:value|string|default))"
+    rf"|(?i)-[\w.-]*{_NAME_ENDS}[ ]|-u[= ]|--user[= ]"
+    r"|(?i)kind[^a-z0-9]*:[^a-z0-9]*secret"
+)
+"""Matches each text with the value of a sensitive name, and some others, in the syntax of `Pattern`."""
 _LONG_WORD_LENGTH: Final = 14
 """Length of the shortest token of a known format, of letters, digits and `_+=-`."""
 _LONG_WORD: Final = re.compile(rf"[\w+=-]{{{_LONG_WORD_LENGTH}}}")
@@ -205,9 +216,7 @@ def _mask_cached(text: str) -> str:
 
 
 def _mask(text: str) -> str:
-    # The filters take UTF-8, which has no lone surrogates.
-    valid_text = text if text.isascii() else text.encode("utf-8", "replace").decode()
-    if not (secret_filter().matches(valid_text) and _may_hold_secret(valid_text)):
+    if not _is_candidate(text):
         return text
     if _SECRET_OBJECT.search(text):
         text = _PAYLOAD.sub(rf"\1 {MASK}", text)
@@ -220,34 +229,23 @@ def secret_filter() -> SecretFilter:
     return SecretFilter((*_NAMES, *_OTHER_HINTS, *HINTS), _SHORTEST, _LONG_WORD_LENGTH)
 
 
-def _may_hold_secret(text: str) -> bool:
-    """Return False for most other texts that match the filter, in a small part of the time of a search."""
-    lowered = text.lower()
+def _is_candidate(text: str) -> bool:
+    """Return False for most texts without a secret, in a small part of the time of a search."""
+    # The filters take UTF-8, which has no lone surrogates.
+    text = text if text.isascii() else text.encode("utf-8", "replace").decode()
+    if not secret_filter().matches(text):
+        return False
     return (
-        _has_sensitive_assignment(lowered)
-        or any(hint in lowered for hint in _OTHER_HINTS)
-        or has_hint(lowered)
-        or any(_is_sensitive(flag.lower()) for flag in _FLAG.findall(text))
-        or ("<" in lowered and ">" in lowered and _is_sensitive(lowered))
-        or (_LONG_WORD.search(text) is not None and _token_filter().matches(text))
+        _name_filter().matches(text)
+        or ("'" in text and has_hint(text.lower()))
+        or (_token_filter().matches(text) and _LONG_WORD.search(text) is not None)
     )
 
 
-def _has_sensitive_assignment(lowered: str) -> bool:
-    """Return False for a text in lower case without a sensitive name before a colon or an equals sign.
-
-    With one sign, as in most messages, the name is the word before it, or an option of a user before the word.
-    """
-    sign = max(lowered.rfind(":"), lowered.rfind("="))
-    before = lowered[: max(sign, 0)]
-    if not _is_sensitive(before):
-        return False
-    words = before.rstrip(" \t\\\"']").split()
-    return ":" in before or "=" in before or "-u" in before or (bool(words) and _is_sensitive(words[-1]))
-
-
-def _is_sensitive(lowered: str) -> bool:
-    return any(hint in lowered for hint in _NAMES)
+@functools.cache
+def _name_filter() -> Pattern:
+    hints = "|".join(rf"\Q{hint}\E" for hint in (*_OTHER_HINTS, *HINTS))
+    return Pattern(f"{_NAMED_SECRET}|(?i:{hints})")
 
 
 @functools.cache
