@@ -463,6 +463,32 @@ def test_values_are_equal(rules: str, document: str) -> None:
     assert evaluate(compile_byte_code(modules, [PATH]), document) == value
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "import data.lib.names\n\nv := names.all",
+        'import data.lib.names\n\nv := [names.all["a"], names["all"].a, names.double(2), names.missing]',
+        "import data.lib.names as n\n\nv contains n.all[x] if some x in input.a",
+        'import data.lib.names\n\nv := names[input.field] if not names.all["z"]',
+        "import data.lib.names\n\nv := count(names)",
+        "import data.lib.names\n\nv := f({1: 2})\n\nf(names) := names[1]",
+        "import data.lib.names\n\nv contains names.x if { some names; names = input.objects[0] }",
+        "import data.lib.names\n\nv := x if { names := input.objects[0]; x := names.x }",
+        "import data.lib.names\n\nv := {x: names.all.b | some x, _ in names.all}",
+        'import data.lib.names\n\nv := sprintf("%v", [names.all]) if { names.all.a == 1 } else := names.all',
+    ],
+)
+def test_references_through_imports(rules: str) -> None:
+    """References to imported packages are written in full, unless a local variable has the name of the import."""
+    library = 'package lib.names\n\nall[k] := v if some k, v in {"a": 1, "b": 2}\n\ndouble(x) := 2 * x\n\nmissing := 5 if input.a\n'
+    modules = {"test.rego": f"package test\n\n{rules}\n", "lib.rego": library}
+    document = '{"a": ["a", "b", "c"], "field": "all", "objects": [{"x": 1}]}'
+    value = evaluate(modules, document)
+    assert not isinstance(value, RuleFailure)
+    assert value is not None
+    assert evaluate(compile_byte_code(modules, [PATH]), document) == value
+
+
 @pytest.mark.parametrize("rules", REFUSED)
 def test_construct_is_refused(rules: str) -> None:
     with pytest.raises(ValueError, match="not supported"):

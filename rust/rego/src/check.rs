@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
-use regorus::unstable::{Expr, Module, Query, Rule, RuleHead, Span, BUILTINS};
+use regorus::unstable::{Expr, Import, Module, Query, Rule, RuleHead, Span, BUILTINS};
 
 use crate::builtins;
 use crate::failure::Failure;
@@ -93,7 +93,7 @@ fn fail(code: &'static str, message: String, span: &Span) -> Failure {
     Failure::at(code, message, span.source.file(), span.line, span.col)
 }
 
-fn refr(rule: &Rule) -> &Expr {
+pub fn refr(rule: &Rule) -> &Expr {
     match rule {
         Rule::Default { refr, .. } => refr,
         Rule::Spec { head, .. } => match head {
@@ -138,7 +138,8 @@ fn check_imports(module: &Module) -> Result<(), Failure> {
     Ok(())
 }
 
-fn alias(import: &regorus::unstable::Import) -> String {
+/// Return the name of an import in its module.
+pub fn alias(import: &Import) -> String {
     match &import.r#as {
         Some(name) => name.text().to_string(),
         None => components(&import.refr)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use regorus::languages::rego::compiler::Compiler;
-use regorus::rvm::program::DeserializationResult;
+use regorus::rvm::program::{DeserializationResult, RuleInfo};
 use regorus::rvm::{Program, RegoVM};
 use regorus::Engine;
 
@@ -48,7 +48,22 @@ pub fn load(data: &[u8]) -> anyhow::Result<Arc<Program>> {
             *resolved = function;
         }
     }
+    program.rule_infos.iter_mut().for_each(shorten);
     Ok(Arc::new(program))
+}
+
+/// Drop what evaluation does not need from the description of a rule: each call copies the description.
+fn shorten(rule: &mut RuleInfo) {
+    rule.name = String::new();
+    if let Some(function) = &mut rule.function_info {
+        function.param_names = Vec::new();
+    }
+    if rule.destructuring_blocks.iter().all(Option::is_none) {
+        rule.destructuring_blocks = Vec::new();
+    }
+    if !rule.else_bodies.iter().flatten().any(|is_else| *is_else) {
+        rule.else_bodies = Vec::new();
+    }
 }
 
 /// Make a machine for `program`. Machines are not shared between threads.

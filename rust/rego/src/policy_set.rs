@@ -2,7 +2,8 @@
 //!
 //! A document is parsed once, and the context that all documents share is added to it. The error of a rule that
 //! fails is reported under the name of that rule. Each shard of modules has an engine of its own, because an
-//! evaluation takes longer the more modules its engine holds.
+//! evaluation takes longer the more modules its engine holds. Threads share no values: the counters of references to
+//! them would move between the caches of the processors, which takes more time than the evaluation itself.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, OnceLock};
@@ -15,6 +16,9 @@ use regorus::{Engine, Value};
 
 use crate::{builtins, input, machine, source, Modules};
 
+/// Copies of a value for threads. With more threads, several share one.
+const MAX_COPIES: usize = 8;
+
 /// Name, path and shard of a rule.
 pub type RuleQuery = (String, String, usize);
 
@@ -26,10 +30,10 @@ pub enum Shard {
     ByteCode(Vec<u8>),
 }
 
-#[derive(Clone)]
 enum Compiled {
     Tree(Box<Engine>),
-    ByteCode(Arc<Program>),
+    /// Output of `machine::compile`, and a program of it for each thread.
+    ByteCode(Vec<u8>, PerThread<Arc<Program>>),
 }
 
 /// Compiled modules of one shard as a thread evaluates them.
@@ -40,9 +44,33 @@ enum Evaluator {
 
 /// Compiled modules with groups of rules to evaluate together.
 pub struct PolicySet {
-    compiled: Vec<Compiled>,
+    compiled: Arc<[Compiled]>,
     groups: Arc<[Vec<RuleQuery>]>,
     context: Value,
+}
+
+/// A value, and copies of it for other threads than the first.
+struct PerThread<T> {
+    first: T,
+    copies: [OnceLock<T>; MAX_COPIES],
+}
+
+impl<T: Clone> PerThread<T> {
+    fn new(first: T) -> Self {
+        Self {
+            first,
+            copies: Default::default(),
+        }
+    }
+
+    /// Return the value of the current thread, the first time from `make`.
+    fn get(&self, make: impl FnOnce() -> anyhow::Result<T>) -> &T {
+        match rayon::current_thread_index().unwrap_or_default() {
+            0 => &self.first,
+            number => self.copies[number % MAX_COPIES]
+                .get_or_init(|| make().unwrap_or_else(|_| self.first.clone())),
+        }
+    }
 }
 
 impl PolicySet {
@@ -67,7 +95,7 @@ impl PolicySet {
                 .collect::<anyhow::Result<Vec<_>>>()
         })?;
         Ok(Self {
-            compiled,
+            compiled: compiled.into(),
             groups: groups.into(),
             context: Value::from_json_str(context)?,
         })
@@ -209,7 +237,10 @@ impl Evaluator {
     fn start(compiled: &Compiled) -> Self {
         match compiled {
             Compiled::Tree(engine) => Self::Interpreter(engine.clone()),
-            Compiled::ByteCode(program) => Self::Machine(Box::new(machine::start(program))),
+            Compiled::ByteCode(data, programs) => {
+                let program = programs.get(|| machine::load(data));
+                Self::Machine(Box::new(machine::start(program)))
+            }
         }
     }
 
@@ -233,7 +264,10 @@ fn compile_shard(shard: Shard, rule: Option<&RuleQuery>) -> anyhow::Result<Compi
         Shard::Modules(modules) => {
             prepare_engine(modules, rule).map(|engine| Compiled::Tree(Box::new(engine)))
         }
-        Shard::ByteCode(data) => machine::load(&data).map(Compiled::ByteCode),
+        Shard::ByteCode(data) => {
+            let program = machine::load(&data)?;
+            Ok(Compiled::ByteCode(data, PerThread::new(program)))
+        }
     }
 }
 

@@ -40,6 +40,17 @@ pub fn components(mut expression: &Expr) -> Vec<Part> {
     parts
 }
 
+/// Return the location of the variable with which a reference begins.
+fn root(mut expression: &Expr) -> Option<&Span> {
+    loop {
+        match expression {
+            Expr::Var { span, .. } => return Some(span),
+            Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } => expression = refr,
+            _ => return None,
+        }
+    }
+}
+
 /// Add the variables that a pattern binds to `names`.
 pub fn bound_names(pattern: &Expr, names: &mut Vec<String>) {
     match pattern {
@@ -57,6 +68,8 @@ pub struct References {
     /// Function, number of arguments and location of each call.
     pub calls: Vec<(Vec<Part>, usize, Span)>,
     pub paths: Vec<Vec<Part>>,
+    /// Location of the first part of each path that is not a call.
+    pub roots: Vec<Span>,
     pub locals: HashSet<String>,
 }
 
@@ -166,11 +179,15 @@ impl Visitor for References {
 
     fn expression(&mut self, expression: &Expr) {
         match expression {
-            Expr::Var { .. } => self.paths.push(components(expression)),
+            Expr::Var { span, .. } => {
+                self.paths.push(components(expression));
+                self.roots.push(span.clone());
+            }
             Expr::RefDot { .. } | Expr::RefBrack { .. } => {
                 let path = components(expression);
                 if !path.is_empty() {
                     self.paths.push(path);
+                    self.roots.extend(root(expression).cloned());
                 }
                 self.indexes(expression);
             }

@@ -29,7 +29,7 @@ class Stage(enum.Enum):
 APPLIES: Final = "applies"
 DECLINED: Final = "declined"
 VIOLATION: Final = "violation"
-_SHARD_SIZE: Final = 40
+_SHARD_SIZE: Final = 10
 """Controls per shard: smaller shards compile the shared modules more often, larger ones make each evaluation slower."""
 _OUTCOME: Final = "kubekeep_outcome"
 """Name of the rule that gathers the outcomes of a control. It is in the control's package, where the engine finds it

@@ -1,13 +1,16 @@
 //! Rewriting of rules for the compiler of byte code, which differs from OPA where the interpreter does not.
 
+use std::collections::HashMap;
+
 use regorus::unstable::{
     AssignOp, Expr, Literal, LiteralStmt, Module, Query, Rule, RuleAssign, RuleHead,
 };
 
 use super::{is_computed, iterates, rewrite, Edits, Rewriting};
 use crate::builtins;
+use crate::check::{alias, refr};
 use crate::failure::Failure;
-use crate::references::{bound_names, Part, References, Visitor};
+use crate::references::{bound_names, components, Part, References, Visitor};
 use crate::source::{parse_module, prepare, Prepared};
 use crate::Modules;
 
@@ -24,6 +27,8 @@ const READ_INPUT: &str = "input != null";
 /// - `some x in e` is false if `e` is text or a number, where the interpreter fails;
 /// - `input` is read where it is used first, even if that is skipped, and not again;
 /// - sets with a variable in their name, and defaults of functions, are ignored: refused.
+///
+/// References through an import are written in full: through the import, all rules of the package would be evaluated.
 pub fn prepare_for_byte_code(modules: Modules) -> Result<Modules, Failure> {
     let Prepared { texts, .. } = prepare(modules, false)?;
     texts
@@ -51,6 +56,8 @@ pub fn prepare_for_byte_code(modules: Modules) -> Result<Modules, Failure> {
             }
             let (current, tree) = parse_module(&name, text, false)?;
             let text = rewrite(current, &tree, |edits, tree| edits.inputs(tree))?;
+            let (current, tree) = parse_module(&name, text, false)?;
+            let text = rewrite(current, &tree, |edits, tree| edits.imports(tree))?;
             Ok((name, text))
         })
         .collect()
@@ -89,6 +96,37 @@ impl Edits<'_> {
             let end = self.extent(&assign.value).1;
             self.list
                 .push((end, end, format!(" if {{ {READ_INPUT} }}")));
+        }
+    }
+
+    /// Write references to rules of imported packages in full: `data.a.b.rule` for `b.rule`.
+    pub(super) fn imports(&mut self, module: &Module) {
+        let rules: Vec<Part> = module
+            .policy
+            .iter()
+            .flat_map(|rule| components(refr(rule)).into_iter().next())
+            .collect();
+        let mut paths = HashMap::new();
+        for import in &module.imports {
+            let name = alias(import);
+            let path = components(&import.refr);
+            let is_data = path
+                .first()
+                .is_some_and(|root| root.as_deref() == Some("data"));
+            if is_data && !rules.contains(&Some(name.clone())) {
+                paths.insert(name, self.slice(&import.refr));
+            }
+        }
+        for rule in &module.policy {
+            let mut references = References::default();
+            references.rule(rule);
+            for span in &references.roots {
+                let name = span.text();
+                if let (Some(path), false) = (paths.get(name), references.locals.contains(name)) {
+                    let (start, end) = (span.start as usize, span.end as usize);
+                    self.list.push((start, end, path.clone()));
+                }
+            }
         }
     }
 
