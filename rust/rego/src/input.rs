@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use regorus::Value;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -20,7 +21,7 @@ const MAX_LEVELS: usize = 600;
 const NUMBER: &str = "$serde_json::private::Number";
 
 thread_local! {
-    static KEYS: RefCell<HashSet<Arc<str>>> = RefCell::default();
+    static KEYS: RefCell<HashSet<Arc<str>, RandomState>> = RefCell::default();
 }
 
 /// Parse a JSON document.

@@ -55,9 +55,9 @@ class ManifestSource(SourceType):
                     continue
                 context.files += 1
                 yield from _read_once(context.stdin, root, root.path, context)
-            elif not context.has_read(root.path):
+            elif (real_path := os.path.realpath(root.path)) not in context.read_paths:
                 path = os.path.abspath(root.path)
-                context.read_paths.add(os.path.realpath(path))
+                context.read_paths.add(real_path)
                 context.files += 1
                 context.changed_files.record_changes(root.shown_path, (root.path,))
                 context.add_manifest(root, path)
