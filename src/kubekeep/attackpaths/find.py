@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -20,6 +19,7 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import ALL_PATHS, AttackNode, AttackNodeKind, AttackPath, AttackQuery, Attacks, Cut, EdgeKind
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
+from kubekeep.model.similar_names import find_similar
 from kubekeep.posture.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY, OTHER_POLICIES
 from kubekeep.posture.roles import FILES, RoleCoverage
 from kubekeep.posture.select import UnknownNameError
@@ -147,8 +147,8 @@ def _match_nodes(word: str, graph: Graph, keywords: Mapping[str, str]) -> list[s
     matches = [name for name, node in graph.nodes.items() if text in _list_names(node)]
     if not matches:
         words = [*(keywords or _TARGETS), *(name for node in graph.nodes.values() for name in _list_names(node))]
-        similar = difflib.get_close_matches(text, dict.fromkeys(words), n=1, cutoff=0.5)
-        hint = f"; did you mean {similar[0]}?" if similar else ""
+        similar = find_similar(text, dict.fromkeys(words), cutoff=0.5)
+        hint = f"; did you mean {similar}?" if similar else ""
         raise UnknownNameError(f"no resource on an attack path has the name {word!r}{hint}")
     return matches
 

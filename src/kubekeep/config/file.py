@@ -8,7 +8,6 @@ Reads one file and checks paths named in it; never interprets a key.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import stat
@@ -23,6 +22,7 @@ import msgspec
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Path, Position, SourceMap, line_starts
 from kubekeep.model.paths import display_path, error_reason
+from kubekeep.model.similar_names import find_similar
 from kubekeep.model.text import visible
 from kubekeep.sources.manifests.read import open_file
 from kubekeep.sources.tree import LAST_WINS, Document, Limits, Problem
@@ -73,8 +73,8 @@ class Configuration(msgspec.Struct, frozen=True):
         """Check the keys of a mapping. Raises ConfigurationError with a suggestion for an unknown key."""
         for key in mapping:
             if key not in names:
-                similar = difflib.get_close_matches(key.lower().replace("_", "-"), names, n=1)
-                hint = f"did you mean {similar[0]}?" if similar else f"known keys: {', '.join(names)}"
+                similar = find_similar(key.lower().replace("_", "-"), names)
+                hint = f"did you mean {similar}?" if similar else f"known keys: {', '.join(names)}"
                 raise self.create_error((*at, key), f"unknown key {key[:80]}: {hint}")
 
     def resolve_path(self, name: str, at: Path) -> str:

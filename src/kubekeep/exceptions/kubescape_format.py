@@ -6,7 +6,6 @@ Unknown keys are refused, because a misspelt key must not widen an exception.
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -26,6 +25,7 @@ from kubekeep.exceptions.policy_exception import (
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.label_selector import LabelSelector, SelectorRequirement
 from kubekeep.model.location import Location, Path
+from kubekeep.model.similar_names import find_similar
 from kubekeep.model.text import json_text
 
 _TYPE: Final = "postureExceptionPolicy"
@@ -235,8 +235,8 @@ def normalise_keys(value: Any, names: tuple[str, ...], at: Path = ()) -> dict[st
     for key, entry in value.items():
         name = known.get(str(key).casefold())
         if name is None:
-            near = difflib.get_close_matches(str(key).casefold(), known, n=1)
-            hint = f"did you mean {known[near[0]]}?" if near else f"known keys: {', '.join(names)}"
+            near = find_similar(str(key).casefold(), known)
+            hint = f"did you mean {known[near]}?" if near else f"known keys: {', '.join(names)}"
             raise InvalidExceptionError(f"unknown key {str(key)[:60]!r}: {hint}", (*at, str(key)))
         if name in normalised:
             raise InvalidExceptionError(f"{name} occurs twice", (*at, str(key)))

@@ -6,7 +6,6 @@ An exception that matches a set of sample resources with ordinary names matches 
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 import string
@@ -32,6 +31,7 @@ from kubekeep.exceptions.policy_exception import (
 )
 from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, selects
 from kubekeep.model.resource_types import BUILTIN_TYPES, SHORT_NAMES
+from kubekeep.model.similar_names import find_similar
 
 Labels = Mapping[str, str]
 
@@ -158,8 +158,7 @@ def _check_pattern(key: str, text: str) -> str:
 
 @functools.lru_cache(maxsize=1_024)
 def _suggest_key(word: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=_CUTOFF)
-    return near[0] if near else ""
+    return find_similar(word, known, cutoff=_CUTOFF) or ""
 
 
 def _suggest(word: str, known: dict[str, str]) -> str:

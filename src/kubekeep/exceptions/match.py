@@ -5,7 +5,6 @@ Never decides if an exception is in force.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import itertools
 import posixpath
@@ -42,6 +41,7 @@ from kubekeep.model.json_values import as_mapping
 from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, get_labels, selects
 from kubekeep.model.location import format_path
 from kubekeep.model.resource import Resource, Source
+from kubekeep.model.similar_names import find_similar
 from kubekeep.model.workload import pod_path, value_at_or
 from kubekeep.posture.select import Selection
 
@@ -171,9 +171,9 @@ class ControlMatcher:
             number = _NUMBER.fullmatch(_normalise(name))
             if number and (same := f"c-{number[1]:0>4}") in self._by_name:
                 return f"; did you mean {self._spellings[same]}?"
-            similar = difflib.get_close_matches(_normalise(name), self._by_name, n=1, cutoff=0.7)
+            similar = find_similar(_normalise(name), self._by_name, cutoff=0.7)
             if similar:
-                return f"; did you mean {self._spellings[similar[0]]}?"
+                return f"; did you mean {self._spellings[similar]}?"
         return ""
 
     def _match_policy(self, policy: PosturePolicy, unknown: list[str]) -> frozenset[str]:

@@ -42,8 +42,7 @@ class FieldNames:
             path[len(_SHARED) : -len(".rego")]: _split(text) for path, text in sources.items() if _is_shared(path)
         }
         own = _COMMENT.sub("", "\n".join(text for path, text in sources.items() if not _is_shared(path)))
-        names = set(_NAME.findall(own))
-        pending = set(_CALL.findall(own))
+        names, pending = set(_NAME.findall(own)), set(_CALL.findall(own))
         seen: set[tuple[str, str]] = set()
         while pending:
             call = pending.pop()
@@ -51,15 +50,21 @@ class FieldNames:
                 continue
             seen.add(call)
             module, function = call
-            body = modules[module].get(function, "")
-            names.update(_NAME.findall(body))
-            pending.update(_CALL.findall(body))
-            pending.update((module, name) for name in _NAME.findall(body) if name in modules[module])
+            words, calls = _find_words(modules[module].get(function, ""))
+            names |= words
+            pending |= calls
+            pending.update((module, name) for name in words if name in modules[module])
         return frozenset(names)
 
 
 def _is_shared(path: str) -> bool:
     return path.startswith(_SHARED)
+
+
+@functools.lru_cache(maxsize=1024)
+def _find_words(text: str) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
+    """Return the names in the text of a rule, and its calls of functions of other modules."""
+    return frozenset(_NAME.findall(text)), frozenset(_CALL.findall(text))
 
 
 @functools.lru_cache(maxsize=64)

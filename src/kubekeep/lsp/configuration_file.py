@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from bisect import bisect_right
@@ -15,6 +14,7 @@ from lsprotocol import types
 from kubekeep.config.file import describe_type
 from kubekeep.library.load import builtin
 from kubekeep.model.location import Location, Path, Position, Region, line_starts
+from kubekeep.model.similar_names import find_similar
 from kubekeep.posture.select import UnknownNameError, find_controls, find_frameworks
 from kubekeep.reports import load
 from kubekeep.reports import names as list_formats
@@ -73,8 +73,8 @@ class ConfigurationChecker:
         region = document.source_map.region(document.value, (key,))
         schema = self._keys.get(key)
         if schema is None:
-            similar = difflib.get_close_matches(str(key).lower().replace("_", "-"), self._keys, n=1)
-            hint = f"did you mean {similar[0]}?" if similar else "see `kubekeep config schema`"
+            similar = find_similar(str(key).lower().replace("_", "-"), self._keys)
+            hint = f"did you mean {similar}?" if similar else "see `kubekeep config schema`"
             yield _error(f"unknown key {str(key)[:80]}: {hint}", region)
             return
         is_list = isinstance(value, list) and "anyOf" in schema

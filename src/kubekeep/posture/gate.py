@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -14,6 +13,7 @@ from kubekeep.model.comparison import Comparison, Difference
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.finding import Cause, Finding, FindingKind
 from kubekeep.model.severity import Severity
+from kubekeep.model.similar_names import find_similar
 
 OVERALL: Final = "overall"
 """Name of the limit on the figure over all controls."""
@@ -191,8 +191,8 @@ def _resolve_name(name: str, assessment: Assessment) -> str:
             word.casefold(): framework.slug for word in (framework.slug, framework.name, *framework.aliases)
         }
     if name.casefold() not in names_by_word:
-        similar = difflib.get_close_matches(name.casefold(), names_by_word, n=1)
+        similar = find_similar(name.casefold(), names_by_word)
         names = ", ".join((*(summary.framework.slug for summary in assessment.frameworks), OVERALL))
-        hint = f"did you mean {similar[0]}?" if similar else f"known: {names}"
+        hint = f"did you mean {similar}?" if similar else f"known: {names}"
         raise UnknownLimitError(f"a limit for {name}, which is not in this scan: {hint}")
     return names_by_word[name.casefold()]

@@ -5,7 +5,6 @@ Reports names in the selection that match no resource, so that a typo does not l
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
@@ -15,6 +14,7 @@ from kubekeep.model.label_selector import LabelSelector, SelectorRequirement, ge
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.resource_types import BUILTIN_TYPES, SHORT_NAMES, ResourceTypes, guess_plural
+from kubekeep.model.similar_names import find_similar
 
 _KEY: Final = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?"
 _VALUE: Final = r"(?:[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)?"
@@ -132,6 +132,6 @@ def _suggest_kind(name: str) -> str:
     """Return a hint for the name of an unknown kind, with a similar one; empty for a kind of Kubernetes."""
     if _is_builtin(name):
         return ""
-    similar = difflib.get_close_matches(name.lower(), _BUILTIN_KINDS, n=1)
-    kind = SHORT_NAMES.get(name.lower()) or (_BUILTIN_KINDS[similar[0]] if similar else "")
+    similar = find_similar(name.lower(), _BUILTIN_KINDS)
+    kind = SHORT_NAMES.get(name.lower()) or (_BUILTIN_KINDS[similar] if similar else "")
     return ", and Kubernetes has no such kind" + (f"; did you mean {kind}?" if kind else "")

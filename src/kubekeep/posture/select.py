@@ -5,7 +5,6 @@ An unknown name is an error that suggests a similar name; it never makes a scan 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -18,6 +17,7 @@ from kubekeep.model.control import Control, Provider
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.finding import Cause, Reason
 from kubekeep.model.framework import Framework
+from kubekeep.model.similar_names import find_similar
 from kubekeep.posture.third_party import ThirdPartyEvaluator
 
 T = TypeVar("T", Control, Framework)
@@ -190,8 +190,8 @@ def _find_by_name(
         }
         match = by_word.get(_normalise(name)) or by_word.get(_normalise(_complete_number(name)))
         if match is None:
-            similar = difflib.get_close_matches(_normalise(name), by_word, n=1, cutoff=0.5)
-            hint = f"; did you mean {by_word[similar[0]][0]}?" if similar else f"; `kubekeep list {noun}s` lists them"
+            similar = find_similar(_normalise(name), by_word, cutoff=0.5)
+            hint = f"; did you mean {by_word[similar][0]}?" if similar else f"; `kubekeep list {noun}s` lists them"
             raise UnknownNameError(f"unknown {noun} {name!r}{hint}")
         matches[match[1]] = None
     return tuple(matches)

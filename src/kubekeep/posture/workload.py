@@ -5,7 +5,6 @@ Reads only the given resources; never evaluates them and never queries a cluster
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.label_selector import LabelSelector, get_labels, selects
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_types import SHORT_NAMES, guess_plural
+from kubekeep.model.similar_names import find_similar
 from kubekeep.model.text import visible
 from kubekeep.model.workload import pod_path, value_at_or
 from kubekeep.posture.joins import find_account
@@ -79,9 +79,9 @@ def select_workload(name: WorkloadName, resources: Sequence[Resource]) -> list[R
 
 def _describe_missing(name: WorkloadName, resources: Iterable[Resource]) -> str:
     names = {f"{resource.kind.lower()}/{resource.name}" for resource in resources if pod_path(resource) is not None}
-    similar = difflib.get_close_matches(f"{name.kind.lower()}/{name.name}", sorted(names), n=1, cutoff=0.5)
+    similar = find_similar(f"{name.kind.lower()}/{name.name}", sorted(names), cutoff=0.5)
     hint = (
-        f"; did you mean {visible(similar[0])}?"
+        f"; did you mean {visible(similar)}?"
         if similar
         else f"; the input has {len(names)} workload{'' if len(names) == 1 else 's'}"
     )

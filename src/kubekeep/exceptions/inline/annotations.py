@@ -10,7 +10,6 @@ these is reported; if it may be an expiry, nothing is covered.
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import functools
 import re
 from collections.abc import Iterator, Mapping
@@ -24,6 +23,7 @@ from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import mask_text
+from kubekeep.model.similar_names import find_similar
 from kubekeep.model.text import json_text
 from kubekeep.model.workload import pod_path, value_at_or
 
@@ -199,9 +199,9 @@ def _check_key(key: str, value: Any, field: str, *, counts: bool) -> tuple[str, 
     if not prefix:
         return (f"{key} needs a prefix: {PREFIXES[1]}{key}", bare == EXPIRY) if bare in {CONTROLS, EXPIRY} else None
     is_skip = _SKIP.match(name) is not None
-    if not (_OURS.search(prefix) or (is_skip and difflib.get_close_matches(f"{prefix}/", PREFIXES, 1, _CUTOFF))):
+    if not (_OURS.search(prefix) or (is_skip and find_similar(f"{prefix}/", PREFIXES, cutoff=_CUTOFF))):
         return None
-    similar = next(iter(difflib.get_close_matches(bare, _FIELDS_OF, 1, _CUTOFF)), "")
+    similar = find_similar(bare, _FIELDS_OF, cutoff=_CUTOFF)
     is_end = similar == EXPIRY or _END.search(name) is not None
     if not (similar or is_skip or is_end):
         return None

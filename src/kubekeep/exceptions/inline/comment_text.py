@@ -6,7 +6,6 @@ Knows no file syntax and no controls. Unknown words are problems: a word intende
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import functools
 import re
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import msgspec
 
 from kubekeep.exceptions.inline.comment import MARKER, PRODUCT
 from kubekeep.exceptions.policy_exception import parse_expiry
+from kubekeep.model.similar_names import find_similar
 
 LINE_END: Final = re.compile(r"\r\n?|\n")
 _CALL: Final = re.compile(r"kubekeep(_|[^\w\r\n]{0,8})(\w+)", re.IGNORECASE)
@@ -222,4 +222,4 @@ def _check_name(word: str) -> str:
 @functools.lru_cache(maxsize=1024)
 def _is_key(word: str) -> bool:
     """Return True if a word looks like a key without its sign."""
-    return bool(difflib.get_close_matches(word, _KEYS, 1, _CUTOFF))
+    return find_similar(word, _KEYS, cutoff=_CUTOFF) is not None

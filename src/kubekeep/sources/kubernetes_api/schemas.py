@@ -5,7 +5,6 @@ Checks names and types of fields, not values. Kinds of other API groups are neve
 
 from __future__ import annotations
 
-import difflib
 import functools
 import pathlib
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ import msgspec
 from kubekeep._native import FieldCheck
 from kubekeep.model.location import Path, format_path
 from kubekeep.model.resource_types import SHORT_NAMES
+from kubekeep.model.similar_names import find_similar
 from kubekeep.model.unknown_field import FieldProblems, MistypedField, UnknownField
 
 _LEAF: Final = -1
@@ -155,8 +155,8 @@ def describe_mistyped(value: Any, expected: str, path: Path, place: str) -> Mist
 def _suggest(name: str, names: Iterable[str]) -> str:
     """Return the part of a message that suggests a similar name, if there is one."""
     by_spelling = {candidate.casefold(): candidate for candidate in names}
-    similar = difflib.get_close_matches(name.casefold(), by_spelling, n=1, cutoff=_SIMILARITY)
-    return f": did you mean {by_spelling[similar[0]]}?" if similar else ""
+    similar = find_similar(name.casefold(), by_spelling, cutoff=_SIMILARITY)
+    return f": did you mean {by_spelling[similar]}?" if similar else ""
 
 
 @functools.cache
