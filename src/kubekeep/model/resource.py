@@ -222,7 +222,9 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
     @property
     def group(self) -> str:
         """The API group; empty for the core group."""
-        return self.api_version.rpartition("/")[0]
+        content = self.content  # as in `api_version`, which takes longer: most steps of a scan read the group
+        version = content.get("apiVersion") if isinstance(content, dict) else content.api_version
+        return str(version or "").rpartition("/")[0]
 
     @property
     def version(self) -> str:

@@ -48,19 +48,19 @@ class ApiCheck:
         problems are found.
         """
         # Here, so that a scan without files loads nothing.
-        schemas, document = load_schemas(), resource.object
+        schemas, document, kind = load_schemas(), resource.object, resource.kind
         if resource.source is not None and resource.source.root and resource.document is not self._list:
             self._list = resource.document
             self._check_list(resource.document, resource.source)
-        protects = resource.kind in _PROTECTIONS and resource.is_builtin
+        protects = kind in _PROTECTIONS and resource.is_builtin
         version = str(document.get("apiVersion"))
-        problem = schemas.explain_unknown_kind(version, resource.kind)
+        problem = schemas.explain_unknown_kind(version, kind)
         if problem is None and protects:
-            problem = schemas.explain_unserved_kind(version, resource.kind, self._minor)
+            problem = schemas.explain_unserved_kind(version, kind, self._minor)
         if problem is not None:
             self.unread.append(UnreadInput(_locate(resource, ("kind",)), problem))
             return not protects
-        if is_checked_document(resource.group, resource.kind):
+        if is_checked_document(resource.group, kind):
             self._check_document(resource)
             return True
         return not (self._check_fields(resource) and protects)
