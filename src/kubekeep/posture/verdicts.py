@@ -76,12 +76,17 @@ def build_verdicts(
     may_depend_on_unknown = bool(resource.unknown or resource.related)
     missing_role = _explain_missing_role(resource) if resource.related else None
     verdicts: dict[str, Verdict] = {}
+    fixed, fixed_for, conditional = context.not_evaluable, context.not_evaluable_for, context.conditional
     for control in controls:
         slug = control.slug
-        verdict = context.find_fixed_verdict(slug, unpacked)
+        # Most verdicts need neither function, and each call counts here.
+        verdict = context.find_fixed_verdict(slug, unpacked) if slug in fixed or slug in fixed_for else None
         if verdict is None:
-            values = outcome.get(control.rule_name)
-            verdict = _build_verdict(control, values, unpacked, conditional=slug in context.conditional)
+            values = outcome.get(control.rule or slug)
+            if values:
+                verdict = _build_verdict(control, values, unpacked, conditional=slug in conditional)
+            elif slug not in conditional:
+                verdict = PASSED
             if verdict is not None and may_depend_on_unknown:
                 verdict = _withhold_unknown(control, verdict, resource, missing_role)
         if verdict is not None:
@@ -132,9 +137,7 @@ def _depends_on_role(control: Control, verdict: Verdict) -> bool:
 
 
 def _build_verdict(control: Control, values: Any, resource: Resource, *, conditional: bool) -> Verdict | None:
-    """Return the verdict of `control` for the values of its rule; None if it is `conditional` and does not apply."""
-    if not values:
-        return None if conditional else PASSED
+    """Return the verdict of `control` for values of its rule; None if it is `conditional` and does not apply."""
     if not isinstance(values, dict) or not isinstance(values.get(DECLINED, []), list):
         message = values.message if isinstance(values, RuleFailure) else f"{control.slug}: {DECLINED} is not a set"
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, mask_text(message)))

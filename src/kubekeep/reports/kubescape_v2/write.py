@@ -152,7 +152,7 @@ class _ControlEntries:
         text = self._complete.get((slug, id(verdict)))
         if text is None:
             text = self._encode_uncached(slug, verdict, resource)
-            is_placed = bool(resource.related) or any(evidence.location is not None for evidence in verdict.evidence)
+            is_placed = bool(resource.related) or (bool(verdict.evidence) and resource.source is not None)
             if not is_placed and len(self._complete) < _MAX_CACHED:
                 self._complete[slug, id(verdict)] = text
         return text
