@@ -17,8 +17,8 @@ said(name) := name if {
 	name != ""
 }
 
-# Functions with the same results, for rules that seldom need them: a reference to a rule of a package makes the engine
-# evaluate all rules of the package.
+# Functions with the same results, for functions of other modules, which use no rules of this one, and for rules that
+# seldom need them.
 namespace_of(object) := name if {
 	name := said(object.metadata.namespace)
 } else := "default"

@@ -1,4 +1,4 @@
-# Images that a pod uses. A package of its own: a reference to a rule of a package makes the engine evaluate all of them.
+# Images that a pod uses.
 package kubekeep.lib.pod_images
 
 import data.kubekeep.lib.workload

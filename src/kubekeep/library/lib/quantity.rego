@@ -1,5 +1,4 @@
 # Quantities as parsed by the API server (Kubernetes docs, Quantity), and effective limits and requests.
-# Rules of other packages only call functions: a reference to a rule of a package makes the engine evaluate all of them.
 # Nearly every workload has quantities, so the first test is a cheap one.
 package kubekeep.lib.quantity
 

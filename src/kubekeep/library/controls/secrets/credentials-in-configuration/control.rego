@@ -1,6 +1,5 @@
 package kubekeep.controls.credentials_in_configuration
 
-import data.kubekeep.lib.credential_patterns
 import data.kubekeep.lib.credentials
 
 # Name and value are evidence, and both are to be removed.
@@ -56,7 +55,7 @@ texts(words) := [sprintf("%v", [word]) | some word in words]
 # Cheap filter over all words of a command line.
 risky_words := concat("|", [
 	`(?i:pass|pwd|token|key|secret|bearer|://[^/\s]*@|mysql|mariadb|redis-cli|valkey-cli|curl|/hooks|webhook)`,
-	credential_patterns.token,
+	credentials.token,
 ])
 
 maps := object.union(plain, decoded)
@@ -91,10 +90,10 @@ hints := [
 	sprintf("(?m:%s)", [lines]),
 	"://",
 	`(?m:^\s*[0-9A-Za-z+/=_-]{20})`,
-	credential_patterns.token,
+	credentials.token,
 	`(?i:(?:passw(?:or)?d|passphrase|pwd|key|secret|token)["']?\s*[:=]|bearer\s)`,
 ] if {
-	lines := replace(replace(credential_patterns.looks(input.params.sensitiveValues), `\A`, "^"), `\z`, "$")
+	lines := replace(replace(credentials.looks(input.params.sensitiveValues), `\A`, "^"), `\z`, "$")
 }
 
 # Only variables with a literal value, not those with `valueFrom`.
@@ -141,7 +140,7 @@ may_have_words if regex.match(any_word, names)
 any_word := lower(concat("|", input.params.sensitiveKeyNames))
 
 declined contains sprintf("sensitiveValues: %q is not a valid regular expression", [pattern]) if {
-	not regex.is_valid(credential_patterns.any_of(input.params.sensitiveValues))
+	not regex.is_valid(credentials.any_of(input.params.sensitiveValues))
 	some pattern in input.params.sensitiveValues
 	not regex.is_valid(pattern)
 }
