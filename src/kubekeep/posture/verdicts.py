@@ -51,6 +51,10 @@ class EvaluationContext(msgspec.Struct, frozen=True):
     other_platforms: AbstractSet[str]
     not_evaluable_for: Mapping[str, Mapping[str, Verdict]] = {}
 
+    def select_controls(self, plan: RulePlan) -> list[Control]:
+        """Return the controls of a plan without those about other platforms."""
+        return [control for control in plan.controls if control.slug not in self.other_platforms]
+
     def find_fixed_verdict(self, slug: str, resource: Resource) -> Verdict | None:
         """Return the "not evaluated" verdict of a control that cannot be evaluated on `resource`, else None."""
         verdict = self.not_evaluable.get(slug)
@@ -69,7 +73,7 @@ def build_verdicts(
     resource: Resource, plan: RulePlan, outcome: Outcome, context: EvaluationContext, problem: str = ""
 ) -> dict[str, Verdict]:
     """Build the verdicts on a resource, by slug. `problem` is the reason if rules cannot read it, else empty."""
-    controls = [control for control in plan.controls if control.slug not in context.other_platforms]
+    controls = context.select_controls(plan)
     if problem:
         return dict.fromkeys([control.slug for control in controls], build_malformed_verdict(problem))
     unpacked = resource.unpack()
