@@ -2,8 +2,8 @@
 //!
 //! A document is parsed once, and the context that all documents share is added to it. The error of a rule that
 //! fails is reported under the name of that rule. Each shard of modules has an engine of its own, because an
-//! evaluation takes longer the more modules its engine holds. Threads share no values: the counters of references to
-//! them would move between the caches of the processors, which takes more time than the evaluation itself.
+//! evaluation takes longer the more modules its engine holds. Threads share no programs: the counters of references to
+//! the values of a program would move between the caches of the processors, which takes as long as the evaluation.
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, OnceLock};
@@ -16,8 +16,8 @@ use regorus::{Engine, Value};
 
 use crate::{builtins, input, machine, source, Modules};
 
-/// Copies of a value for threads. With more threads, several share one.
-const MAX_COPIES: usize = 8;
+/// Programs of one shard. With more threads, several share one.
+const MAX_PROGRAMS: usize = 8;
 
 /// Name, path and shard of a rule.
 pub type RuleQuery = (String, String, usize);
@@ -32,8 +32,14 @@ pub enum Shard {
 
 enum Compiled {
     Tree(Box<Engine>),
-    /// Output of `machine::compile`, and a program of it for each thread.
-    ByteCode(Vec<u8>, PerThread<Arc<Program>>),
+    ByteCode(Programs),
+}
+
+/// Programs with the same byte code, one for each thread that evaluates them.
+struct Programs {
+    byte_code: Vec<u8>,
+    first: Arc<Program>,
+    others: [OnceLock<Arc<Program>>; MAX_PROGRAMS],
 }
 
 /// Compiled modules of one shard as a thread evaluates them.
@@ -47,30 +53,6 @@ pub struct PolicySet {
     compiled: Arc<[Compiled]>,
     groups: Arc<[Vec<RuleQuery>]>,
     context: Value,
-}
-
-/// A value, and copies of it for other threads than the first.
-struct PerThread<T> {
-    first: T,
-    copies: [OnceLock<T>; MAX_COPIES],
-}
-
-impl<T: Clone> PerThread<T> {
-    fn new(first: T) -> Self {
-        Self {
-            first,
-            copies: Default::default(),
-        }
-    }
-
-    /// Return the value of the current thread, the first time from `make`.
-    fn get(&self, make: impl FnOnce() -> anyhow::Result<T>) -> &T {
-        match rayon::current_thread_index().unwrap_or_default() {
-            0 => &self.first,
-            number => self.copies[number % MAX_COPIES]
-                .get_or_init(|| make().unwrap_or_else(|_| self.first.clone())),
-        }
-    }
 }
 
 impl PolicySet {
@@ -120,12 +102,7 @@ impl PolicySet {
             documents
                 .par_iter()
                 .map_init(
-                    || {
-                        self.compiled
-                            .iter()
-                            .map(Evaluator::start)
-                            .collect::<Vec<_>>()
-                    },
+                    || self.compiled.iter().map(|_| None).collect::<Vec<_>>(),
                     |evaluators, (document, groups)| {
                         self.evaluate_document(evaluators, document, groups)
                     },
@@ -136,7 +113,7 @@ impl PolicySet {
 
     fn evaluate_document(
         &self,
-        evaluators: &mut [Evaluator],
+        evaluators: &mut [Option<Evaluator>],
         document: &[u8],
         groups: &[usize],
     ) -> anyhow::Result<Option<String>> {
@@ -151,7 +128,8 @@ impl PolicySet {
             for (name, path, shard) in group {
                 let value = match &input {
                     Ok(input) => {
-                        let evaluator = &mut evaluators[*shard];
+                        let evaluator = evaluators[*shard]
+                            .get_or_insert_with(|| Evaluator::start(&self.compiled[*shard]));
                         if *shard != current {
                             evaluator.set_input(input.clone());
                             current = *shard;
@@ -233,14 +211,33 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
+impl Programs {
+    /// Load byte code, the output of `machine::compile`.
+    fn load(byte_code: Vec<u8>) -> anyhow::Result<Self> {
+        let first = machine::load(&byte_code)?;
+        Ok(Self {
+            byte_code,
+            first,
+            others: Default::default(),
+        })
+    }
+
+    /// Return the program of the current thread.
+    fn get(&self) -> &Arc<Program> {
+        match rayon::current_thread_index().unwrap_or_default() % MAX_PROGRAMS {
+            0 => &self.first,
+            number => self.others[number].get_or_init(|| {
+                machine::load(&self.byte_code).unwrap_or_else(|_| self.first.clone())
+            }),
+        }
+    }
+}
+
 impl Evaluator {
     fn start(compiled: &Compiled) -> Self {
         match compiled {
             Compiled::Tree(engine) => Self::Interpreter(engine.clone()),
-            Compiled::ByteCode(data, programs) => {
-                let program = programs.get(|| machine::load(data));
-                Self::Machine(Box::new(machine::start(program)))
-            }
+            Compiled::ByteCode(programs) => Self::Machine(Box::new(machine::start(programs.get()))),
         }
     }
 
@@ -264,10 +261,7 @@ fn compile_shard(shard: Shard, rule: Option<&RuleQuery>) -> anyhow::Result<Compi
         Shard::Modules(modules) => {
             prepare_engine(modules, rule).map(|engine| Compiled::Tree(Box::new(engine)))
         }
-        Shard::ByteCode(data) => {
-            let program = machine::load(&data)?;
-            Ok(Compiled::ByteCode(data, PerThread::new(program)))
-        }
+        Shard::ByteCode(byte_code) => Programs::load(byte_code).map(Compiled::ByteCode),
     }
 }
 
