@@ -1,6 +1,7 @@
 """GitLab's code quality report, an array of Code Climate issues that are shown on lines of a merge request.
 
-One issue per location. The format supports only findings in files: unread input is an issue of its file, all
+One issue per location. The format supports only findings in files: unread input is an issue of its file, packages that no
+advisories cover are an issue of their SBOM or image, all
 unevaluated controls are one issue of the folder, and excepted findings are omitted.
 """
 
@@ -23,6 +24,7 @@ from kubekeep.reports.shared.findings import (
     join_names,
     resource_name,
 )
+from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import describe_change
 
 _SEVERITY: Final = {
@@ -51,6 +53,9 @@ def _issues(assessment: Assessment) -> Iterator[dict[str, Any]]:
         yield _issue(
             "kubekeep-input", text, "major", unread.location, unique_ids(digest("input", unread.location.file))
         )
+    for uncovered in list_uncovered(assessment):
+        unique = unique_ids(digest("not assessed", uncovered.location.file, uncovered.message))
+        yield _issue("kubekeep-coverage", visible(uncovered.message), "info", uncovered.location, unique)
     if skipped := [summary.control.id for summary in assessment.controls if summary.is_gap]:
         text = f"Controls not evaluated (see the reasons in another report): {join_names(skipped, _MAX_NAMED)}"
         unique = unique_ids(digest("coverage", *sorted(skipped)))

@@ -1,7 +1,7 @@
 """GitLab's security report for static analysis (scan type `sast`, schema 15), for merge requests and dashboards.
 
-One vulnerability per failed control and resource, with all locations in its details. Unread input, unevaluated
-controls and exceptions are messages of the scan: GitLab treats every vulnerability of a report as open, and its only
+One vulnerability per failed control and resource, with all locations in its details. Unread input, packages that were not
+assessed, unevaluated controls and exceptions are messages of the scan: GitLab treats every vulnerability of a report as open, and its only
 flag, "false positive", does not describe an excepted finding. Vulnerabilities are encoded one by one. Those of packages are
 in the format `gitlab-container-scanning` instead.
 """
@@ -44,6 +44,7 @@ from kubekeep.reports.shared.gitlab_reports import (
     create_message,
     describe_head,
 )
+from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import code, count_noun, describe_change, reason_text
 
 
@@ -66,6 +67,8 @@ def _messages(assessment: Assessment) -> Iterator[dict[str, str]]:
     """Yield the messages: unread input and errors as warnings, other coverage gaps as information."""
     for unread in assessment.unread:
         yield create_message("warn", f"not read: {unread.location}: {unread.message}")
+    for uncovered in list_uncovered(assessment):
+        yield create_message("info", f"{uncovered.location}: {uncovered.message}")
     for text, summaries in group_gaps(assessment).items():
         level = "warn" if any(is_error(summary.reason) for summary in summaries) else "info"
         yield create_message(level, f"not evaluated: {join_names(summary.control.id for summary in summaries)}: {text}")

@@ -1,7 +1,7 @@
 """OCSF 1.5 Compliance and Vulnerability Findings (classes 2003 and 2002) as JSON lines, for SIEMs and security lakes.
 
 One vulnerability event per vulnerability and affected package, with excepted ones as suppressed. One compliance event per failed control and resource, with excepted ones as suppressed; one per control that passed everywhere or
-could not be evaluated; and one per unread input, with the OCSF status for a check that "did not yield a result".
+could not be evaluated; and one per unread input and per group of packages that no advisories cover, with the OCSF status for a check that "did not yield a result".
 Controls without a resource to evaluate have no event. Events are encoded one by one.
 """
 
@@ -37,7 +37,7 @@ from kubekeep.reports.shared.findings import (
     unevaluated_resources,
     unix_time,
 )
-from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, iterate_subjects
+from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, iterate_subjects, list_uncovered
 from kubekeep.reports.shared.vulnerability_text import (
     describe_record,
     describe_status,
@@ -106,6 +106,8 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
     unique_ids = UniqueIds()
     for unread in assessment.unread:
         yield _unread_event(scan, unread, unique_ids)
+    for uncovered in list_uncovered(assessment):
+        yield _uncovered_event(scan, uncovered, unique_ids)
     for finding, uid in identify(_list_controls(assessment.findings), unique_ids):
         yield _finding_event(scan, finding, uid, _FindingState.NEW)
     for finding, uid in identify(_list_controls(assessment.excepted_findings), unique_ids):
@@ -331,12 +333,19 @@ def _unread_event(scan: _ScanContext, unread: UnreadInput, unique_ids: UniqueIds
     return event | {"evidences": [{"data": file_lines(unread.location)}]}
 
 
-def _input_event(scan: _ScanContext, uid: str, text: str) -> dict[str, Any]:
+def _uncovered_event(scan: _ScanContext, uncovered: UnreadInput, unique_ids: UniqueIds) -> dict[str, Any]:
+    uid = unique_ids(digest("not assessed", uncovered.location.file, uncovered.message))
+    text = f"{uncovered.location}: {uncovered.message}"
+    event = _input_event(scan, uid, text, "Packages that were not assessed")
+    return event | {"evidences": [{"data": file_lines(uncovered.location)}]}
+
+
+def _input_event(scan: _ScanContext, uid: str, text: str, title: str = "Input that was not read") -> dict[str, Any]:
     """Return an event about the input of the scan instead of a control."""
     return {
         **_head(scan, _INFORMATIONAL, text),
         **_state(_FindingState.NEW),
-        "finding_info": {"uid": uid, "created_time": scan.moment, "title": "Input that was not read"},
+        "finding_info": {"uid": uid, "created_time": scan.moment, "title": title},
         "compliance": {"control": "kubekeep-input", "status_id": _Outcome.WARNING, "status": "Warning"},
     }
 

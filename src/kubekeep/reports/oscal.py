@@ -2,7 +2,8 @@
 
 One observation per failed control and resource, one finding and one risk per control; excepted findings are a
 separate risk with an approved deviation. Controls that were not evaluated are excluded from the reviewed controls,
-observed as not evaluated, and have no finding, because OSCAL only knows satisfied and not satisfied. All UUIDs except
+observed as not evaluated, and have no finding, because OSCAL only knows satisfied and not satisfied. Unread input and
+packages that no advisories cover are observations of their own. All UUIDs except
 the document's are derived from fingerprints and stable from scan to scan. The parts are encoded one by one.
 """
 
@@ -16,7 +17,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.assessment import Assessment, ControlSummary, UnreadInput
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.control import Control
 from kubekeep.model.finding import Evidence, Finding, Status
@@ -32,6 +33,7 @@ from kubekeep.reports.shared.findings import (
     resource_name,
     unevaluated_resources,
 )
+from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import code, describe_change, reason_text
 
 _VERSION: Final = "1.1.3"
@@ -180,15 +182,25 @@ def _observations(
             yield _gap_observation(_uuid("gap", summary.control.id), title, reason_text(summary.reason), moment)
     for unread in assessment.unread:
         observation_id = _uuid("unread", unique_gap_ids(encode_json([str(unread.location), unread.message])))
-        evidence = {"href": _href(unread.location.file), "description": code(str(unread.location))}
-        yield {
-            "uuid": observation_id,
-            "title": "Input that was not read",
-            "description": code(unread.message),
-            "methods": ["UNKNOWN"],
-            "collected": moment,
-            "relevant-evidence": [evidence],
-        }
+        yield _input_observation(observation_id, "Input that was not read", unread, moment)
+    for uncovered in list_uncovered(assessment):
+        observation_id = _uuid(
+            "not assessed", unique_gap_ids(encode_json([str(uncovered.location), uncovered.message]))
+        )
+        yield _input_observation(observation_id, "Packages that were not assessed", uncovered, moment)
+
+
+def _input_observation(observation_id: str, title: str, unread: UnreadInput, moment: str) -> dict[str, Any]:
+    return {
+        "uuid": observation_id,
+        "title": title,
+        "description": code(unread.message),
+        "methods": ["UNKNOWN"],
+        "collected": moment,
+        "relevant-evidence": [
+            {"href": _href(unread.location.file), "description": code(str(unread.location))},
+        ],
+    }
 
 
 def _observation(finding: Finding, uid: str, moment: str, resources: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Policy reports: Kubernetes resources for dashboards, one per namespace and one for the cluster.
 
 The two APIs, wgpolicyk8s.io and openreports.io, differ only in names, which a `Dialect` holds. Failures have the
-result `fail`; exceptions and controls that were not evaluated `skip`; rule errors and unread input `error`. Passes
+result `fail`; exceptions, controls that were not evaluated and packages that no advisories cover `skip`; rule errors and unread input `error`. Passes
 are counted but not listed. Reports are split before they exceed the size limits of `kubectl apply` and etcd.
 Block-style YAML documents, written result by result.
 """
@@ -34,6 +34,7 @@ from kubekeep.reports.shared.findings import (
     unevaluated_resources,
     unix_time,
 )
+from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import reason_text
 
 _MAX_BYTES: Final = 128 * 1024
@@ -149,7 +150,9 @@ def _results(assessment: Assessment) -> Iterator[tuple[str, dict[str, Any]]]:
     stamp = {"seconds": int(unix_time(assessment.finished)), "nanos": 0}
     unique_ids = UniqueIds()
     for unread in assessment.unread:
-        yield "", _input(f"not read: {unread.location}: {unread.message}", stamp)
+        yield "", _input(f"not read: {unread.location}: {unread.message}", "error", stamp)
+    for uncovered in list_uncovered(assessment):
+        yield "", _input(f"{uncovered.location}: {uncovered.message}", "skip", stamp)
     for finding, uid in identify(assessment.findings, unique_ids):
         yield _namespace(finding.resource), _finding_result(finding, uid, "fail", stamp, names_by_slug)
     for finding, uid in identify(assessment.excepted_findings, unique_ids):
@@ -162,13 +165,13 @@ def _results(assessment: Assessment) -> Iterator[tuple[str, dict[str, Any]]]:
             yield "", _unevaluated_result(summary.control, summary.reason, stamp)
 
 
-def _input(text: str, stamp: dict[str, int]) -> dict[str, Any]:
+def _input(text: str, outcome: str, stamp: dict[str, int]) -> dict[str, Any]:
     return {
         "policy": "kubekeep",
         "rule": "input",
         "category": "input",
         "source": "kubekeep",
-        "result": "error",
+        "result": outcome,
         "message": _message(text),
         "timestamp": stamp,
     }
