@@ -44,8 +44,49 @@ def test_unusable_file_of_the_database_makes_a_scan_incomplete(damage: Any, reas
     damage(tmp_path / "advisories" / "npm.advisories")
     write_sbom(tmp_path / "app.cdx.json", {"name": "a", "version": "1.0.0", "purl": "pkg:npm/a@1.0.0"})
     text = kubekeep("sbom", "scan", "app.cdx.json", "--db", "advisories", folder=tmp_path, code=3).stdout
-    assert "1 package not assessed" in text
+    assert "1 npm package not assessed" in text
     assert f"npm.advisories {reason}" in " ".join(text.split())
+
+
+def damage_records(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("UPDATE records SET content = randomblob(100)")
+        connection.commit()
+
+
+def scan_two_ecosystems(folder: Path, damaged: str, damage: Any) -> dict[str, Any]:
+    """Return the report about an affected package of npm and one of PyPI, with a damaged file of the database."""
+    write_osv(folder / "npm.json", "a", ecosystem="npm", record_id="CVE-2026-10001")
+    write_osv(folder / "pypi.json", "b", ecosystem="PyPI", record_id="CVE-2026-10002")
+    kubekeep("db", "build", "npm.json", "pypi.json", "-o", "advisories", folder=folder)
+    damage(folder / "advisories" / damaged)
+    components = ({"name": name, "version": "1.0.0", "purl": f"pkg:{name}@1.0.0"} for name in ("npm/a", "pypi/b"))
+    write_sbom(folder / "app.cdx.json", *components)
+    options = ("--db", "advisories", "--format", "json", "-o", "report.json")
+    kubekeep("sbom", "scan", "app.cdx.json", *options, folder=folder, code=3)
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return report
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [(set_version, "has version 99 of the database"), (truncate, "is damaged"), (damage_records, "is damaged")],
+)
+def test_damaged_file_concerns_only_its_ecosystem(damage: Any, reason: str, tmp_path: Path) -> None:
+    report = scan_two_ecosystems(tmp_path, "npm.advisories", damage)
+    assert [entry["id"] for entry in report["vulnerabilities"]] == ["CVE-2026-10002"]
+    (gap,) = report["notAssessed"]
+    assert (gap["ecosystem"], gap["packages"]) == ("npm", ["pkg:npm/a@1.0.0"])
+    assert f"npm.advisories {reason}" in gap["reason"]
+    assert "run `kubekeep db update`" in gap["reason"]
+
+
+def test_damaged_signals_leave_the_vulnerabilities(tmp_path: Path) -> None:
+    report = scan_two_ecosystems(tmp_path, "exploits.signals", lambda file: file.write_bytes(b"x" * 200))
+    assert sorted(entry["id"] for entry in report["vulnerabilities"]) == ["CVE-2026-10001", "CVE-2026-10002"]
+    assert report["notAssessed"] == []
+    (problem,) = report["kubekeep"]["unread"]
+    assert "exploits.signals is damaged" in problem["message"]
 
 
 COMPONENTS: dict[str, tuple[dict[str, Any] | None, str]] = {

@@ -15,6 +15,7 @@ import msgspec
 from kubekeep.images.inspection import InspectedImage
 from kubekeep.images.package import Package
 from kubekeep.images.sbom.document import Sbom
+from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.changelog import find_fixed
 from kubekeep.vulnerabilities.database.age import describe_old, list_old
 from kubekeep.vulnerabilities.database.errors import AdvisoryInputError, DatabaseError
@@ -23,6 +24,7 @@ from kubekeep.vulnerabilities.matching.explain import explain_match
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.matching.match import match_packages, plan
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
+from kubekeep.vulnerabilities.source import AdvisorySource, ExploitSignal, SourceState
 from kubekeep.vulnerabilities.used_symbols import ImageSymbols
 from kubekeep.vulnerabilities.vex.document import VexDocument
 from kubekeep.vulnerabilities.vex.errors import VexError
@@ -32,6 +34,38 @@ from kubekeep.vulnerabilities.vex.subject import VexSubject, create_image_subjec
 from kubekeep.vulnerabilities.vulnerability import MatchedRecord, NotAssessed, VulnerabilityReport
 
 
+class _ReadableAdvisories:
+    """A source that yields no advisories of a damaged file, and keeps the error: other files are not affected.
+
+    problems: of advisories, by ecosystem. signal_problem: of exploit signals; empty if they were read.
+    """
+
+    def __init__(self, source: AdvisorySource) -> None:
+        self._source = source
+        self.problems: dict[str, str] = {}
+        self.signal_problem = ""
+
+    def get_states(self) -> Mapping[str, SourceState]:
+        """Return the state of each ecosystem."""
+        return self._source.get_states()
+
+    def find_advisories(self, ecosystem: str, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        """Yield (name, advisory) for the records that name a package; none of an ecosystem with a damaged record."""
+        try:
+            return iter([*self._source.find_advisories(ecosystem, names)])
+        except DatabaseError as error:
+            self.problems[ecosystem] = str(error)
+            return iter(())
+
+    def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:
+        """Return what is known about the exploitation of CVEs; nothing if the file is damaged."""
+        try:
+            return self._source.get_signals(cves)
+        except DatabaseError as error:
+            self.signal_problem = str(error)
+            return {}
+
+
 class VulnerabilityScanner:
     """Finds the vulnerabilities of packages with one set of advisories and VEX documents."""
 
@@ -39,6 +73,7 @@ class VulnerabilityScanner:
         self._options = options
         self._now = dt.datetime.now(dt.UTC)
         self._vex_problems: list[str] = []
+        self._signal_problems: dict[str, None] = {}
 
     @functools.cached_property
     def _source(self) -> OpenAdvisories:
@@ -64,8 +99,8 @@ class VulnerabilityScanner:
                 self._vex_problems.append(str(error))
 
     def list_problems(self) -> list[str]:
-        """Return messages about VEX documents and records that could not be read; a scan with any is incomplete."""
-        problems = list(self._vex_problems)
+        """Return messages about VEX documents, records and exploit signals that were not read; a scan with any is incomplete."""
+        problems = [*self._vex_problems, *self._signal_problems]
         if "_source" in self.__dict__:
             problems += self._source.problems
             hidden = self._source.unread - len(self._source.problems)
@@ -130,7 +165,7 @@ class VulnerabilityScanner:
         compared: Sequence[Package] | None = None,
     ) -> VulnerabilityReport:
         try:
-            source = self._source
+            source = _ReadableAdvisories(self._source)
             report = match_packages(
                 subject.packages if compared is None else compared,
                 subject.distribution,
@@ -140,13 +175,15 @@ class VulnerabilityScanner:
                 fixed_by_changelog=fixed,
                 used_symbols=used_symbols,
             )
-            old = tuple(self._list_old(subject, source))
+            gaps = (*_list_unreadable(subject, source), *self._list_old(subject, source))
         except (DatabaseError, AdvisoryInputError) as error:
-            # The other checks of an image need no advisories. Damage of a file appears when it is read.
+            # The other checks of an image need no advisories.
             return VulnerabilityReport(
                 not_assessed=(NotAssessed("", str(error), subject.packages, is_incomplete=True),)
             )
-        report = msgspec.structs.replace(report, not_assessed=(*report.not_assessed, *old))
+        report = msgspec.structs.replace(report, not_assessed=(*report.not_assessed, *gaps))
+        if source.signal_problem:
+            self._signal_problems[source.signal_problem] = None
         if not documents:
             return report
         # Only for scans with VEX documents.
@@ -154,18 +191,29 @@ class VulnerabilityScanner:
 
         return apply_vex(report, documents, subject=subject, today=self._now.date())
 
-    def _list_old(self, subject: VexSubject, source: OpenAdvisories) -> Iterator[NotAssessed]:
+    def _list_old(self, subject: VexSubject, source: AdvisorySource) -> Iterator[NotAssessed]:
         """Yield the packages whose advisories are older than the maximum age."""
         maximum = self._options.maximum_age
         if maximum is None:
             return
         states = source.get_states()
         for state in list_old(states, maximum, self._now):
-            packages = tuple(
-                package
-                for package in subject.packages
-                if isinstance(queries := plan(package, subject.distribution, states), tuple)
-                and any(query.ecosystem == state.ecosystem for query in queries)
-            )
-            if packages:
+            if packages := _list_compared(subject, state.ecosystem, states):
                 yield NotAssessed(state.ecosystem, describe_old(state, maximum), packages, is_incomplete=True)
+
+
+def _list_unreadable(subject: VexSubject, source: _ReadableAdvisories) -> Iterator[NotAssessed]:
+    """Yield the packages that were not compared because records of their ecosystem are damaged."""
+    states = source.get_states() if source.problems else {}
+    for ecosystem, problem in source.problems.items():
+        yield NotAssessed(ecosystem, problem, _list_compared(subject, ecosystem, states), is_incomplete=True)
+
+
+def _list_compared(subject: VexSubject, ecosystem: str, states: Mapping[str, SourceState]) -> tuple[Package, ...]:
+    """Return the packages that are compared with advisories of an ecosystem."""
+    return tuple(
+        package
+        for package in subject.packages
+        if isinstance(queries := plan(package, subject.distribution, states), tuple)
+        and any(query.ecosystem == ecosystem for query in queries)
+    )

@@ -15,7 +15,8 @@ class SourceState(msgspec.Struct, frozen=True):
     """The advisories of one ecosystem in a source.
 
     ecosystem: without a release, as "Debian". releases: the ecosystems with release that records name, as "Debian:12";
-    ("npm",) for one without releases. updated: time of the newest data.
+    ("npm",) for one without releases. updated: time of the newest data. problem: the reason why its advisories cannot be
+    read, with the next step; empty if they can.
     """
 
     ecosystem: str
@@ -23,6 +24,7 @@ class SourceState(msgspec.Struct, frozen=True):
     updated: dt.datetime | None = None
     records: int = 0
     origin: str = ""
+    problem: str = ""
 
 
 class ExploitSignal(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -44,7 +44,7 @@ class ClosableSource(AdvisorySource, Protocol):
 class AdvisoryDatabase:
     """The database in a folder: the files of OSV, and those of private feeds in folders below `feeds`.
 
-    Methods raise DatabaseError for a damaged or foreign file.
+    Methods except `get_states` raise DatabaseError for a damaged or foreign file.
     """
 
     unread = 0
@@ -80,10 +80,14 @@ class AdvisoryDatabase:
             signals.close()
 
     def get_states(self) -> Mapping[str, SourceState]:
-        """Return the state of each ecosystem."""
-        return {
-            ecosystem: join_states([file.get_state() for file in self._open(ecosystem)]) for ecosystem in self._paths
-        }
+        """Return the state of each ecosystem; that of a damaged or foreign file has only the problem."""
+        return {ecosystem: self._get_state(ecosystem) for ecosystem in self._paths}
+
+    def _get_state(self, ecosystem: str) -> SourceState:
+        try:
+            return join_states([file.get_state() for file in self._open(ecosystem)])
+        except DatabaseError as error:
+            return SourceState(ecosystem, frozenset(), problem=str(error))
 
     def find_advisories(self, ecosystem: str, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
         """Yield (name, advisory) for normalised names, withdrawn ones too; of equal ids the newest."""
@@ -234,6 +238,7 @@ def join_states(states: Sequence[SourceState]) -> SourceState:
         updated=min(known) if len(known) == len(times) else None,
         records=sum(state.records for state in states),
         origin=", ".join(dict.fromkeys(state.origin for state in states if state.origin)),
+        problem="; ".join(dict.fromkeys(state.problem for state in states if state.problem)),
     )
 
 

@@ -96,6 +96,8 @@ def plan(
         if query.is_optional:
             continue
         state = states.get(query.ecosystem)
+        if state is not None and state.problem:
+            return AssessmentGap(query.ecosystem, state.problem, True)
         label = query.release.label if query.release else query.ecosystem
         if state is None or (query.release and not any(map(query.release.applies, state.releases))):
             return AssessmentGap(query.ecosystem, f"the database has no advisories for {label}: {_advise(query)}", True)
