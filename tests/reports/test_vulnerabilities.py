@@ -468,7 +468,8 @@ def taint(document: dict[str, Any], text: str) -> dict[str, Any]:
     for package in document["packages"]:
         package |= {"purl": text, "version": text, "path": text, "layer": text, "licences": [text]}
     document["vulnerabilities"] = [_taint_entry(entry, text) for entry in document["vulnerabilities"]]
-    document["assessment"] = {"notAssessed": [{"ecosystem": text, "reason": text, "packages": [text]}]}
+    gap = {"ecosystem": text, "reason": text, "packages": [text]}
+    document["assessment"] = {"notAssessed": [gap, gap | {"incomplete": False}]}
     return document
 
 

@@ -151,7 +151,7 @@ def _closing(assessment: Assessment, annotation_count: int, folded_count: int) -
             f"{_MAX_ANNOTATIONS} for each level: see the collapsed group of this log."
         )
     for uncovered in list_uncovered(assessment):
-        yield visible(f"{uncovered.location}: {uncovered.message}")
+        yield _shorten(f"{_NOTICE}: {uncovered.location}: {uncovered.message}")
     if excepted_count:
         yield f"{wording.count_noun(excepted_count, 'finding')} covered by exceptions."
 
