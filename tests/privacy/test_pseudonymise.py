@@ -131,6 +131,17 @@ def test_policies_of_the_cluster_have_pseudonyms(scanned: Assessment) -> None:
         assert (policy.denies, OURS.findall(policy.policy)) == (True, [])
 
 
+def test_unknown_fields_and_api_versions_have_pseudonyms(tmp_path: Path) -> None:
+    (tmp_path / "q9zold.yaml").write_text(
+        "apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: q9zold}\nspec: {schedul: 1}\n"
+    )
+    assessment = scan(ScanRequest(ScanInput(paths=(str(tmp_path),))))
+    for whole in (pseudonymise(assessment, None), encrypt(assessment, KEY)):
+        assert len(whole.unknown_fields) == 2
+        for name in ("pretty", "json", "sarif"):
+            assert not OURS.findall(render_text(name, whole))
+
+
 EXPOSED = """
 apiVersion: v1
 kind: Service

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.assessment import Assessment, ControlSummary, UnreadInput
 from kubekeep.model.finding import Cause, Reason, Status
+from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.text import json_text
 from kubekeep.reports import ReportOptions, load
 
@@ -180,6 +181,12 @@ def test_coverage_and_own_object(document: dict[str, Any]) -> None:
         "column": 3,
         "message": "mapping values are not allowed here",
     }
+
+
+def test_unknown_fields_are_listed(assessment: Assessment) -> None:
+    field = UnreadInput(Location("web.yaml", Region(Position(3, 5), Position(3, 9))), "unknown field a")
+    own = report(msgspec.structs.replace(assessment, unknown_fields=(field,)))["kubekeep"]
+    assert own["unknownFields"] == [{"file": "web.yaml", "line": 3, "column": 5, "message": "unknown field a"}]
 
 
 def test_passed_verdicts_are_encoded_once(assessment: Assessment, monkeypatch: pytest.MonkeyPatch) -> None:

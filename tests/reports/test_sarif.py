@@ -11,7 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, ResourceResult, UnreadInput
 from kubekeep.model.finding import Edit, Evidence, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
@@ -158,6 +158,10 @@ def test_gaps_are_notifications(run: dict[str, Any], assessment: Assessment) -> 
     (invocation,) = run["invocations"]
     assert invocation["executionSuccessful"] is False
     assert len(invocation["toolExecutionNotifications"]) == 2
+    field = UnreadInput(Location("web.yaml"), "unknown field a")
+    (with_field,) = read_run(msgspec.structs.replace(assessment, unknown_fields=(field,)))["invocations"]
+    warnings = [entry for entry in with_field["toolExecutionNotifications"] if entry["level"] == "warning"]
+    assert [entry["message"]["text"] for entry in warnings] == ["unknown field a"]
     assert [notification["associatedRule"]["id"] for notification in invocation["toolConfigurationNotifications"]] == [
         "C-0001",
         "C-0069",

@@ -50,6 +50,56 @@ def test_known_and_custom_kinds(version: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("version", "kind", "minor", "message"),
+    [
+        ("batch/v1beta1", "CronJob", 24, None),
+        ("batch/v1beta1", "CronJob", 25, "no kind CronJob in batch/v1beta1 since Kubernetes 1.25: use batch/v1"),
+        ("batch/v2alpha1", "CronJob", 20, None),
+        ("batch/v1", "CronJob", 20, "no kind CronJob in batch/v1 before Kubernetes 1.21: use batch/v1beta1"),
+        (
+            "policy/v1beta1",
+            "PodSecurityPolicy",
+            37,
+            "no kind PodSecurityPolicy in policy/v1beta1 since Kubernetes 1.25",
+        ),
+        (
+            "extensions/v1beta1",
+            "Deployment",
+            37,
+            "no kind Deployment in extensions/v1beta1 since Kubernetes 1.16: use apps/v1",
+        ),
+        (
+            "events.k8s.io/v1beta1",
+            "Event",
+            37,
+            "no kind Event in events.k8s.io/v1beta1 since Kubernetes 1.25: use events.k8s.io/v1",
+        ),
+        (
+            "autoscaling/v2beta1",
+            "HorizontalPodAutoscaler",
+            25,
+            "no kind HorizontalPodAutoscaler in autoscaling/v2beta1 since Kubernetes 1.25: use autoscaling/v2",
+        ),
+        (
+            "resource.k8s.io/v1alpha2",
+            "ResourceClaim",
+            33,
+            "no kind ResourceClaim in resource.k8s.io/v1alpha2 since Kubernetes 1.31: use resource.k8s.io/v1beta2",
+        ),
+        (
+            "storage.k8s.io/v1",
+            "VolumeAttributesClass",
+            30,
+            "no kind VolumeAttributesClass in storage.k8s.io/v1 before Kubernetes 1.34: use storage.k8s.io/v1alpha1",
+        ),
+        ("example.com/v1", "CronJob", 37, None),
+    ],
+)
+def test_unserved_kinds(version: str, kind: str, minor: int, message: str | None) -> None:
+    assert load_schemas().explain_unserved_kind(version, kind, minor) == message
+
+
+@pytest.mark.parametrize(
     ("document", "path", "message"),
     [
         (

@@ -236,7 +236,7 @@ spec: {{podSelector: {{}}, policyTypes: [Ingress, Egress], ingress: {ingress}}}
         (
             "extensions/v1beta1",
             "[]",
-            "web.yaml:15: no kind NetworkPolicy in extensions/v1beta1 in Kubernetes 1.37: use networking.k8s.io/v1",
+            "web.yaml:15: no kind NetworkPolicy in extensions/v1beta1 since Kubernetes 1.16: use networking.k8s.io/v1",
         ),
     ],
 )
@@ -249,3 +249,37 @@ def test_a_network_policy_that_the_api_server_refuses_protects_no_pod(
     [deployment] = [result for result in assessment.results if result.resource.kind == "Deployment"]
     status = deployment.verdicts["missing-network-policy"].status
     assert status is (Status.FAILED if message else Status.PASSED)
+
+
+INGRESSES = "---".join(
+    f"""
+apiVersion: extensions/v1beta1
+kind: Ingress
+metadata: {{name: {name}, namespace: shop}}
+spec: {{backend: {{serviceName: web, servicePort: 80}}}}
+"""
+    for name in "ab"
+)
+
+
+def test_objects_of_an_api_version_that_is_not_served_are_evaluated_and_reported_once_per_file(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(INGRESSES)
+    assessment = scan_text(tmp_path, INGRESSES)
+    message = "no kind Ingress in extensions/v1beta1 since Kubernetes 1.22: use networking.k8s.io/v1"
+    assert problems(assessment, tmp_path) == [f"other.yaml:2: {message}", f"web.yaml:2: {message}"]
+    assert not assessment.unread
+    assert [result.verdicts["ingress-tls"].status for result in assessment.results] == [Status.FAILED] * 4
+
+
+@pytest.mark.parametrize(("minor", "count"), [(25, 0), (26, 1)])
+def test_kubernetes_version_decides_if_an_api_version_is_served(tmp_path: Path, minor: int, count: int) -> None:
+    target = "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}"
+    (tmp_path / "web.yaml").write_text(
+        "apiVersion: autoscaling/v2beta2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\n"
+        f"spec: {{{target}, maxReplicas: 3}}\n"
+    )
+    assessment = kubekeep.scan(tmp_path, frameworks=["recommended"], kubernetes_version=f"1.{minor}")
+    message = f"{tmp_path}/web.yaml:1: no kind HorizontalPodAutoscaler in autoscaling/v2beta2 since Kubernetes 1.26"
+    assert [f"{entry.location}: {entry.message}" for entry in assessment.unknown_fields] == [
+        f"{message}: use autoscaling/v2"
+    ] * count

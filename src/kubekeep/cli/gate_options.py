@@ -113,7 +113,7 @@ def _limits() -> tuple[Callable[..., Any], ...]:
         click.option(
             "--strict",
             is_flag=True,
-            help="Exit with 1 if a part of the input was not read or has fields that Kubernetes does not have.",
+            help="Exit with 1 if a part of the input was not read or has fields or API versions that Kubernetes does not have.",
         ),
         click.option(
             "--fail-on",

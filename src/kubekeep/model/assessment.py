@@ -135,7 +135,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     unread: tuple[UnreadInput, ...]
     files: int
     unknown_fields: tuple[UnreadInput, ...] = ()
-    """Fields of files that their kind does not have in this version of Kubernetes, which ignores them."""
+    """Fields of files that their kind does not have in this version of Kubernetes, which ignores them, and kinds that it
+    does not have in their API version."""
     notes: tuple[str, ...] = ()
     exceptions: tuple[ExceptionUse, ...] = ()
     attacks: Attacks | None = None

@@ -73,7 +73,11 @@ def evaluate_gates(assessment: Assessment, gates: Gates) -> list[GateResult]:
         results += _check_minimum("coverage", assessment, coverages | {OVERALL: assessment.coverage}, gates.coverage)
     if gates.strict:
         unread, fields = len(assessment.unread), len(assessment.unknown_fields)
-        results.append(GateResult(not (unread or fields), f"strict: {unread} parts not read, {fields} unknown fields"))
+        results.append(
+            GateResult(
+                not (unread or fields), f"strict: {unread} parts not read, {fields} unknown fields or API versions"
+            )
+        )
     if gates.new and assessment.baseline is not None:
         results.append(check_new_findings(_evaluated_only(assessment.baseline), gates.new_severity))
     return results

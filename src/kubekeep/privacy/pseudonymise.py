@@ -74,6 +74,7 @@ class _NameReplacer:
         self._resources: dict[int, Resource] = {}
 
     def replace_assessment(self, assessment: Assessment) -> Assessment:
+        replace_unread = functools.partial(self._replace_unread, self._map_permissions(assessment.target))
         controls = {control.control.slug: control.control for control in assessment.controls}
         return msgspec.structs.replace(
             assessment,
@@ -81,11 +82,8 @@ class _NameReplacer:
             target=self._replace_target(assessment.target),
             results=tuple(map(self._replace_result, assessment.results)),
             controls=tuple(map(self._replace_summary, assessment.controls)),
-            unread=tuple(
-                map(
-                    functools.partial(self._replace_unread, self._map_permissions(assessment.target)), assessment.unread
-                )
-            ),
+            unread=tuple(map(replace_unread, assessment.unread)),
+            unknown_fields=tuple(map(replace_unread, assessment.unknown_fields)),
             notes=tuple(map(self._replace_sentence, assessment.notes)),
             exceptions=tuple(map(self._replace_use, assessment.exceptions)),
             attacks=None if assessment.attacks is None else self._replace_attacks(assessment.attacks),

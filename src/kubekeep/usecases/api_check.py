@@ -1,6 +1,7 @@
 """Check the resources of files against the built-in Kubernetes API, while they are read.
 
-Reports unknown kinds and mistyped fields as unread input, and collects unknown fields. Of a live cluster it checks only
+Reports unknown kinds and mistyped fields as unread input, and collects unknown fields and API versions that the
+Kubernetes version does not serve. Of a live cluster it checks only
 documents about nodes and the managed cluster, which no API server has checked.
 """
 
@@ -32,6 +33,8 @@ class ApiCheck:
     def __init__(self, minor: int) -> None:
         self.unread: list[UnreadInput] = []
         self.unknown_fields: list[UnreadInput] = []
+        """Unknown fields, and kinds that this Kubernetes does not have in their API version."""
+        self._unserved: set[tuple[str, str]] = set()
         self._minor = minor
         self._problems: dict[int, FieldProblems] = {}
         self._mistyped_clouds: dict[str, MistypedField] = {}
@@ -55,8 +58,11 @@ class ApiCheck:
         protects = kind in _PROTECTIONS and resource.is_builtin
         version = str(document.get("apiVersion"))
         problem = schemas.explain_unknown_kind(version, kind)
-        if problem is None and protects:
-            problem = schemas.explain_unserved_kind(version, kind, self._minor)
+        if problem is None and (unserved := schemas.explain_unserved_kind(version, kind, self._minor)) is not None:
+            if protects:
+                problem = unserved
+            else:
+                self._report_unserved(resource, unserved)
         if problem is not None:
             self.unread.append(UnreadInput(_locate(resource, ("kind",)), problem))
             return not protects
@@ -78,6 +84,13 @@ class ApiCheck:
                 for field in problems.mistyped
             )
         return bool(problems.mistyped)
+
+    def _report_unserved(self, resource: Resource, problem: str) -> None:
+        """Report a kind that this Kubernetes does not have in its API version, once per file."""
+        location = _locate(resource, ("apiVersion",))
+        if (location.file, problem) not in self._unserved:
+            self._unserved.add((location.file, problem))
+            self.unknown_fields.append(UnreadInput(location, problem))
 
     def _check_list(self, document: Any, source: Source) -> None:
         """Report a list of a kind that does not exist: its items are read, but kubectl creates none of them."""

@@ -525,4 +525,5 @@ def _kubekeep_section(assessment: Assessment) -> dict[str, Any]:
         },
         "notes": list(assessment.notes),
         "unread": list(map(_unread, assessment.unread)),
+        **({"unknownFields": list(map(_unread, assessment.unknown_fields))} if assessment.unknown_fields else {}),
     }

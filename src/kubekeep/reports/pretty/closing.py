@@ -140,10 +140,10 @@ def _write_uncovered(terminal: Terminal, assessment: Assessment) -> None:
 
 
 def _write_unknown_fields(terminal: Terminal, assessment: Assessment) -> None:
-    """Write the fields that Kubernetes ignores because their kind does not have them."""
+    """Write the unknown fields, which Kubernetes ignores, and the API versions that it does not have."""
     if not assessment.unknown_fields:
         return
-    title = f"! {count_noun(len(assessment.unknown_fields), 'unknown field')}: Kubernetes ignores them"
+    title = f"! Fields and API versions that Kubernetes {assessment.kubernetes_version} does not have"
     terminal.line(Span(title, "bold yellow"))
     for field in assessment.unknown_fields:
         url = file_url(assessment.target.base, field.location.file)

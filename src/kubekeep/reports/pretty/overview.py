@@ -313,7 +313,7 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
     fields = assessment.unknown_fields
     uncovered = list_uncovered(assessment)
     _write_some(terminal, "• not assessed", "yellow", _list_places(assessment, uncovered), len(uncovered), "--view all")
-    _write_some(terminal, "! field", yellow, _list_places(assessment, fields), len(fields), "--view all")
+    _write_some(terminal, "! API", yellow, _list_places(assessment, fields), len(fields), "--view all")
     _write_some(terminal, "! exception", yellow, exceptions, len(attention), "--audit-exceptions")
     gaps = sum(summary.is_gap for summary in assessment.controls)
     excepted = len(assessment.excepted_findings)

@@ -164,7 +164,10 @@ def _markdown(control: Control) -> str:
 
 
 def _invocation(assessment: Assessment) -> dict[str, Any]:
-    """Return the invocation with unread input and unevaluated controls (§3.20.21), which explain missing results."""
+    """Return the invocation with what explains missing results (§3.20.21).
+
+    This is unread input, unknown fields and controls that were not evaluated.
+    """
     entry: dict[str, Any] = {
         "executionSuccessful": not assessment.unread,
         "startTimeUtc": utc_text(assessment.started, "milliseconds"),
@@ -172,6 +175,7 @@ def _invocation(assessment: Assessment) -> dict[str, Any]:
     }
     notifications = [
         *(_notify(unread, "error") for unread in assessment.unread),
+        *(_notify(field, "warning") for field in assessment.unknown_fields),
         *(_notify(uncovered, "note") for uncovered in list_uncovered(assessment)),
     ]
     if notifications:

@@ -33,6 +33,8 @@ _DESCRIPTIONS_OF_SHAPES: Final = {
     "o": "a mapping",
     "q": "a text or a number",
 }
+_SWITCHED_OFF: Final = 16
+"""Version that serves the kinds removed two versions later only on request, such as a Deployment of `extensions/v1beta1`."""
 _PAYLOADS: Final[tuple[Path, ...]] = (("data",), ("stringData",))
 _DESCRIPTIONS: Final[dict[type, str]] = {
     str: "a text",
@@ -85,9 +87,25 @@ class ApiSchemas(msgspec.Struct, frozen=True):
         entry = self.kinds.get(api_version, {}).get(kind)
         if entry is None or entry[1] <= minor <= entry[2]:
             return None
-        served = [version for version, known in self.kinds.items() if kind in known and known[kind][2] >= minor]
-        advice = f": use {min(served, key=lambda version: ('alpha' in version, 'beta' in version))}" if served else ""
-        return f"no kind {kind} in {api_version} in Kubernetes 1.{minor}{advice}"
+        _, first, last = entry
+        removed = _SWITCHED_OFF if last == _SWITCHED_OFF + 1 else last + 1
+        period = f"before Kubernetes 1.{first}" if minor < first else f"since Kubernetes 1.{removed}"
+        served = self._find_served_version(api_version, kind, minor)
+        return f"no kind {kind} in {api_version} {period}{f': use {served}' if served else ''}"
+
+    def _find_served_version(self, api_version: str, kind: str, minor: int) -> str | None:
+        """Return the API version to use for a kind in Kubernetes 1.`minor`: a stable one, of the same group, the newest."""
+        group = api_version.rpartition("/")[0]
+        served = {
+            version: known[kind][1]
+            for version, known in self.kinds.items()
+            if kind in known and known[kind][1] <= minor <= known[kind][2]
+        }
+
+        def rank(version: str) -> tuple[bool, bool, bool, int]:
+            return "alpha" in version, "beta" in version, version.rpartition("/")[0] != group, -served[version]
+
+        return min(served, key=rank, default=None)
 
     def find_problems(self, document: dict[str, Any], minor: int) -> FieldProblems:
         """Return the fields of an object that its kind does not have in Kubernetes 1.`minor`, or has with another type.
