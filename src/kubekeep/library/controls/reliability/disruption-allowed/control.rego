@@ -25,6 +25,15 @@ violation contains {"path": "spec.minAvailable", "message": message} if {
 	])
 }
 
+# The disruption controller expects 0 pods then, and allows no eviction (getExpectedPodCount).
+violation contains {
+	"path": "spec.maxUnavailable",
+	"message": "neither maxUnavailable nor minAvailable is set: no pod can be evicted",
+} if {
+	object.get(input.object, ["spec", "maxUnavailable"], null) == null
+	object.get(input.object, ["spec", "minAvailable"], null) == null
+}
+
 total := sum([number |
 	some kind in ["Deployment", "StatefulSet"]
 	item := input.cluster.objects[kind][place.namespace][_]

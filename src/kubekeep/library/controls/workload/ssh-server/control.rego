@@ -31,6 +31,8 @@ services contains name if {
 	by_label := input.cluster.selecting[place.namespace]
 	some key, value in labels
 	some service in by_label[sprintf("%s=%v", [key, value])]
+	# The selector of an ExternalName Service has no effect.
+	object.get(service.spec, "type", "ClusterIP") != "ExternalName"
 	offers(service)
 	name := service.metadata.name
 	every wanted, content in service.spec.selector {
