@@ -283,3 +283,22 @@ def test_kubernetes_version_decides_if_an_api_version_is_served(tmp_path: Path, 
     assert [f"{entry.location}: {entry.message}" for entry in assessment.unknown_fields] == [
         f"{message}: use autoscaling/v2"
     ] * count
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "{replicas: 3}",
+        "{template: {spec: {hostPID: true}}}",
+        "{template: {spec: {containers: [], hostPID: true, initContainers: [{name: a, image: a}]}}}",
+    ],
+)
+def test_workload_without_containers_does_not_pass(tmp_path: Path, spec: str) -> None:
+    assessment = scan_text(tmp_path, f"apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: a}}\nspec: {spec}\n")
+    assert not problems(assessment, tmp_path)
+    [result] = assessment.results
+    assert Status.PASSED not in {verdict.status for verdict in result.verdicts.values()}
+    privileged = result.verdicts["privileged-container"]
+    assert privileged.reason is not None
+    assert privileged.reason.text == "the pod has no containers: the API server would reject the object"
+    assert (result.verdicts["host-pid-ipc"].status is Status.FAILED) == ("hostPID" in spec)

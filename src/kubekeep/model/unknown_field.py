@@ -1,4 +1,4 @@
-"""Fields of built-in Kubernetes kinds that do not exist, or whose value is of another type. Values only."""
+"""Fields of built-in Kubernetes kinds that do not exist, are missing, or have a value of another type. Values only."""
 
 from __future__ import annotations
 
@@ -29,3 +29,5 @@ class FieldProblems(msgspec.Struct, frozen=True):
 
     unknown: tuple[UnknownField, ...] = ()
     mistyped: tuple[MistypedField, ...] = ()
+    has_no_container: bool = False
+    """True for a workload without containers, such as a part of an object that a tool would merge with another file."""

@@ -91,6 +91,12 @@ def list_pod_paths(resource: Resource) -> tuple[Path, ...]:
     return tuple(sorted(paths, key=_rank)) if len(paths) > 1 else paths
 
 
+def has_no_container(resource: Resource) -> bool:
+    """Return True for a pod of a built-in kind without a main container, which the API server rejects."""
+    path = _POD_PATHS.get((resource.group, resource.kind))
+    return path is not None and not value_at_or(resource.object, (*path, "spec", "containers"), None)
+
+
 def is_pattern_group(group: str) -> bool:
     """Return True for an API group of policies, whose pod templates are patterns."""
     return any(group == name or group.endswith(f".{name}") for name in _PATTERN_GROUPS)

@@ -1,8 +1,8 @@
-"""Verdicts on resources with misspelt or mistyped fields, which are not read as intended.
+"""Verdicts on resources with misspelt, mistyped or missing fields, which are not read as intended.
 
 A control that reads a sibling of an unknown field did not see what the author meant: a pass becomes "not evaluated".
 Failures stay, because Kubernetes ignores unknown fields as the rules do. It rejects an object with a field of another
-type, so no control passes on it.
+type, and a workload without containers, so no control passes on it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from kubekeep.model.unknown_field import FieldProblems, UnknownField
 
 _COMMON: Final = frozenset({"apiVersion", "kind", "metadata", "name", "namespace"})
 """Fields that rules read to name an object, not to check it."""
+_NO_CONTAINER: Final = Reason(Cause.DECLINED, "the pod has no containers: the API server would reject the object")
 
 
 def distrust_passes(
@@ -29,7 +30,7 @@ def distrust_passes(
     controls: Mapping[str, Control],
     list_names: Callable[[Control], AbstractSet[str]],
 ) -> list[ResourceResult]:
-    """Return the results without passes on mistyped resources, or of controls that read a sibling of an unknown field.
+    """Return the results without passes on resources that the API server rejects, or beside an unknown field.
 
     problems: by id() of the resource. controls: by slug. list_names: returns the names of fields that a rule reads.
     """
@@ -52,17 +53,22 @@ def _distrust_result(
 ) -> ResourceResult:
     mistyped = next((field for part in problems for field in part.mistyped), None)
     fields = [field for part in problems for field in part.unknown]
+    verdicts = result.verdicts
     if mistyped is not None:
-        verdict = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.MALFORMED, mistyped.message))
-        verdicts = {slug: verdict if old.status is Status.PASSED else old for slug, old in result.verdicts.items()}
+        verdicts = _replace_passes(verdicts, Reason(Cause.MALFORMED, mistyped.message))
     elif fields:
         verdicts = {
             slug: _distrust(verdict, fields, list_names(controls[slug])) if slug in controls else verdict
-            for slug, verdict in result.verdicts.items()
+            for slug, verdict in verdicts.items()
         }
-    else:
-        return result
-    return msgspec.structs.replace(result, verdicts=verdicts)
+    if any(part.has_no_container for part in problems):
+        verdicts = _replace_passes(verdicts, _NO_CONTAINER)
+    return result if verdicts is result.verdicts else msgspec.structs.replace(result, verdicts=verdicts)
+
+
+def _replace_passes(verdicts: Mapping[str, Verdict], reason: Reason) -> dict[str, Verdict]:
+    verdict = Verdict(Status.NOT_EVALUATED, reason=reason)
+    return {slug: verdict if old.status is Status.PASSED else old for slug, old in verdicts.items()}
 
 
 def _distrust(verdict: Verdict, fields: Sequence[UnknownField], names: AbstractSet[str]) -> Verdict:

@@ -18,6 +18,7 @@ from kubekeep.model.cloud import GROUPS
 from kubekeep.model.location import Location, Path
 from kubekeep.model.resource import Resource, Source
 from kubekeep.model.unknown_field import FieldProblems, MistypedField
+from kubekeep.model.workload import has_no_container
 from kubekeep.posture.select import Selection
 from kubekeep.posture.unknown_fields import distrust_passes
 from kubekeep.sources.kubernetes_api.documents import find_mistyped_field, is_checked_document
@@ -74,6 +75,9 @@ class ApiCheck:
     def _check_fields(self, resource: Resource) -> bool:
         """Check the fields of an object; return True if the API server refuses it."""
         problems = load_schemas().find_problems(resource.object, self._minor)
+        if has_no_container(resource):
+            problems = msgspec.structs.replace(problems, has_no_container=True)
+            self._problems[id(resource)] = problems
         if problems.unknown or problems.mistyped:
             self._problems[id(resource)] = problems
             self.unknown_fields += (
