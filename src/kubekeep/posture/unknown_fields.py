@@ -58,8 +58,7 @@ def _distrust_result(
         verdicts = _replace_passes(verdicts, Reason(Cause.MALFORMED, mistyped.message))
     elif fields:
         verdicts = {
-            slug: _distrust(verdict, fields, list_names(controls[slug])) if slug in controls else verdict
-            for slug, verdict in verdicts.items()
+            slug: _distrust(verdict, fields, controls.get(slug), list_names) for slug, verdict in verdicts.items()
         }
     if any(part.has_no_container for part in problems):
         verdicts = _replace_passes(verdicts, _NO_CONTAINER)
@@ -71,9 +70,15 @@ def _replace_passes(verdicts: Mapping[str, Verdict], reason: Reason) -> dict[str
     return {slug: verdict if old.status is Status.PASSED else old for slug, old in verdicts.items()}
 
 
-def _distrust(verdict: Verdict, fields: Sequence[UnknownField], names: AbstractSet[str]) -> Verdict:
-    if verdict.status is not Status.PASSED:
+def _distrust(
+    verdict: Verdict,
+    fields: Sequence[UnknownField],
+    control: Control | None,
+    list_names: Callable[[Control], AbstractSet[str]],
+) -> Verdict:
+    if verdict.status is not Status.PASSED or control is None:
         return verdict
+    names = list_names(control)
     field = next((field for field in fields if not names.isdisjoint(field.siblings - _COMMON)), None)
     if field is None:
         return verdict
