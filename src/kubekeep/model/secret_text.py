@@ -23,7 +23,7 @@ MASK: Final = "XXXXXX"
 
 _KEY: Final = (
     r"(?:api|app(?:lication)?|access|account|auth|encryption|hmac|integration|licen[sc]e|master|private|secret|service"
-    r"|pre[_-]?shared|session|shared(?:[_-]?access)?|signing|storage|subscription)[_-]?key(?:[_-]?id)?"
+    r"|pre[_-]?shared|session|shared(?:[_-]?access)?|signing|storage|subscription)[_-]?key(?:[_-]?id)?|(?:access|secret)[.]key|account[.]key[\w.]{0,80}"
 )
 SENSITIVE_NAME: Final = (
     r"(?i:[\w.-]*(?:password|passwd|passphrase|passcode|pwd|(?<!by)(?<!com)(?<!sur)(?<!tres)pass|secret|token"
@@ -35,7 +35,9 @@ SECRET_FLAG: Final = rf"--?{SENSITIVE_NAME}"
 _VAGUE_NAME: Final = r"(?i:(?:[\w.-]*[_.-])?(?:key|auth|pin|otp|jwt|psk|salt|sas|sig|signature|cookie|dsn|creds?))"
 """A name whose value is a secret only if the value looks generated."""
 _VAGUE_FLAG: Final = rf"--?{_VAGUE_NAME}"
-_WORD: Final = r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|[^\s'\";|&]+)"
+_QUOTED: Final = r"(?:(?:'[^']*'|\"(?:[^\"\\]|\\.)*\")[\w.$@%+!/-]*+)"
+_WORD: Final = rf"(?:(?:[^\s'\";|&\\]|\\[ ]|\\(?!\s))++{_QUOTED}*+|{_QUOTED}++)"
+"""A word of a shell, of parts with and without quotes. A bracket or a comma after a quoted part is not a part of it."""
 _GENERATED: Final = (
     r"(?=[^\s'\"]*\d)(?=[^\s'\"]*[A-Za-z])(?!/|\.{1,2}/|~/|\w+://)"
     r"(?![^\s'\"]*\.(?:pem|key|pub|crt|cer|csr|p12|pfx|jks|json|ya?ml|conf|txt|asc)\b)[^\s'\";|&,]{8,}"
@@ -49,19 +51,19 @@ _TOKEN: Final = (
     r"|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{8,})"
 )
 _SPACED_SIGN: Final = (
-    r"(?:[ \t]+:?=|\\*[\"']?\]?[ \t]*=>)(?![=~>])[ \t]*(?=\S)"
-    r"(?!(?:true|false|null|none)\b|[\[{(<]|\\*[\"']{2}|[$][({]|(?:var|local|data|module|each|self)\.)"
+    r"(?:[ \t]+:?=|\\*[\"']\]?[ \t]*=|\\*[\"']?\]?[ \t]*=>)(?![=~>])[ \t]*(?=\S)"
+    r"(?!(?:true|false|null|none)\b|[\[{(<]|\\*[\"']{2}(?![\"'])|[$][({]|(?:var|local|data|module|each|self)\.)"
 )
 """A sign of a settings file or a program before a value that is no constant and no expression."""
 _ASSIGNMENT: Final = (
-    rf"(?<![\w.-])(?P<assignment>{SECRET_FLAG}(?:=|[ ]+(?!-))|{SENSITIVE_NAME}(?:=|{_SPACED_SIGN})|(?:-u|--user)[= ][\w.@-]+:"
+    rf"(?<![\w.-])(?P<assignment>{SECRET_FLAG}(?:=|[ ]+(?!-))|{SENSITIVE_NAME}(?:=|{_SPACED_SIGN})|(?<=[=,])(?i:authorization)=|(?:-u|--user)[= ][\w.@-]+:"
     rf"|(?:{_VAGUE_FLAG}[= ]|(?<=[?&]){_VAGUE_NAME}=)(?={_GENERATED})){_WORD}"
 )
 _HEADER: Final = r"(?i:x-[\w-]*(?:key|token|secret|password|auth)|[\w-]*authorization|(?:set-)?cookie)"
 _FIELD: Final = (
     # The name begins a line, or follows a bracket or a quote; without quotes, a space follows the colon, except in headers.
     r"(?P<field>(?:(?P<block>(?m:^)[ \t]*(?:(?:#+|//|-)[ \t]+)?)|(?<==)|(?<=[{,\[(;\"'`#])[ \t]*|(?<=[\s=])(?=(?i:x-)))"
-    rf"(?:(?P<quote>\\*[\"'])(?:{SENSITIVE_NAME}|{_HEADER})(?P=quote)[ \t]*:|{_HEADER}:|{SENSITIVE_NAME}[ \t]*:(?=[ \t\n]))"
+    rf"(?:(?P<quote>\\*[\"'])(?:{SENSITIVE_NAME}|{_HEADER})(?P=quote)[ \t]*:|{_HEADER}:|{SENSITIVE_NAME}[ \t]*:(?=[ \t\n\"']))"
     r"[ \t]*+(?i:(?:basic|bearer|token|digest|apikey)[ ]++)?+)"
     # Not a secret: a constant, no value, a collection and an expression.
     r"(?![ \t]*(?:true|false|null|~)?[ \t]*(?:[,}\]\n]|$)|\\*[\"']{2}|[\[{]|[$]\(|[$]?\{\{?)"
@@ -71,9 +73,12 @@ _FIELD: Final = (
 )
 _PROGRAM: Final = rf"(?<![\w.-])(?P<option>{PROGRAM_PATTERN}){_WORD}"
 _ENTRY: Final = (
-    # An element of XML, and an entry of a list of variables.
-    rf"(?P<entry><{SENSITIVE_NAME}>|(?i:name)\\*[\"']?[ ]*[:=][ ]*\\*[\"']?{SENSITIVE_NAME}\\*[\"']?[\s,]+"
-    r"\\*[\"']?(?i:value|string|default)\\*[\"']?[ ]*[:=][ ]*)(?:\\*\"[^\"\\]*|'[^']*|[^\s<,}]+)"
+    # An element of XML, an entry of a list of variables or properties, and the default of a variable.
+    rf"(?P<entry><(?:[\w-]+:)?{SENSITIVE_NAME}(?:[ ][^<>]{{0,200}}(?<!/))?>(?:<!\[CDATA\[)?(?=[^<\s])"
+    rf"|(?i:name|key)\\*[\"']?[ ]*[:=][ ]*\\*[\"']?{SENSITIVE_NAME}\\*[\"']?[\s,]+"
+    r"\\*[\"']?(?i:value|string|default)\\*[\"']?[ ]*[:=][ ]*"
+    rf"|(?:(?i:name)=[\"']{SENSITIVE_NAME}[\"']>|<(?i:name|key)>{SENSITIVE_NAME}</(?i:name|key)>)\s*<(?i:value|string)>"
+    rf"|[$]\{{{SENSITIVE_NAME}:[-=]?(?![?+}}]|[\d:]+\}}))(?:\\*\"[^\"\\]*|'[^']*|[^\s<,}}]+)"
 )
 _SECRET_OBJECT: Final = re.compile(r"\bkind\\*[\"']?\s*:\s*\\*[\"']?Secret\b")
 _PAYLOAD: Final = re.compile(r"\b((?:stringData|binaryData|data)\\*[\"']?\s*:)\s*[\s\S]+")
@@ -107,8 +112,12 @@ _NAMES: Final = (
     *("otp", "psk", "jwt", "salt", "sig", "sas", "pin", "dsn"),
 )
 """Parts of names with secret values, in lower case. Such a name is before a colon or an equals sign, or is a flag."""
-_OTHER_HINTS: Final = ("://", "-----begin", "bearer ", "basic ")
-"""Parts of other texts with secrets, beside those of commands. A token of a known format is a long word."""
+_OTHER_HINTS: Final = (
+    *("://", "-----begin", "bearer ", "basic "),
+    *("$1$", "$2a$", "$2b$", "$2x$", "$2y$", "$5$", "$6$", "$apr1$", "$argon2", "$y$", "7q~", "8q~", "whsec_"),
+    *("webhookb2/", "slack.com/services/", "/api/webhooks/"),
+)
+"""Parts of other texts with secrets, beside those of commands. Other tokens of a known format have a long word."""
 _NAME_ENDS: Final = (
     r"(?:pass(?:word|wd|phrase|code|wort)?|pwd|pw|secret|token|cli_auth|(?:master)?auth(?:orization)?|key(?:[_-]?(?:id|data))?"
     r"|cred(?:ential)?s?|connection[_-]?string|pin|otp|jwt|psk|salt|sas|sig(?:nature)?|cookie|dsn)"
@@ -116,8 +125,10 @@ _NAME_ENDS: Final = (
 """The ends of names in the secret pattern."""
 _NAMED_SECRET: Final = (
     # A name before a sign, in XML or in a list of variables; a flag; a manifest of a Secret.
-    rf"(?i){_NAME_ENDS}(?:[\\\"'\]]*[ \t]*[:=]|>|[^a-z0-9]+(?:value|string|default))"
-    rf"|(?i)-[\w.-]*{_NAME_ENDS}[ ]|-u[= ]|--user[= ]"
+    rf"(?i){_NAME_ENDS}(?:[\\\"'\]]*[ \t]*[:=]|</|[^<>]*>|[^a-z0-9]+(?:value|string|default))"
+    rf"|(?i)-[^\s=]*{_NAME_ENDS}[ ]|-u[= ]|--user[= ]|set[ \t]+[$]|psk[ \t]|password[ ]+[\\]*[\"']|account[.]key"
+    rf"|(?i)(?:env[ \t]+|set[ \t]+-[a-z]+[ \t]+|define[(][ ]*[\"'])[a-z0-9_.-]*{_NAME_ENDS}"
+    r"|(?i)(?:^|\n)[ \t]*[a-z0-9_.]*(?:pass(?:word|wd|phrase)?|masterauth)[ \t]+[^ \t\n]+[ \t]*(?:\n|$)"
     r"|(?i)kind[^a-z0-9]*:[^a-z0-9]*secret"
 )
 """Matches each text with the value of a sensitive name, and some others, in the syntax of `Pattern`."""
@@ -235,11 +246,7 @@ def _is_candidate(text: str) -> bool:
     text = text if text.isascii() else text.encode("utf-8", "replace").decode()
     if not secret_filter().matches(text):
         return False
-    return (
-        _name_filter().matches(text)
-        or ("'" in text and has_hint(text.lower()))
-        or (_token_filter().matches(text) and _LONG_WORD.search(text) is not None)
-    )
+    return _name_filter().matches(text) or (_token_filter().matches(text) and _LONG_WORD.search(text) is not None)
 
 
 @functools.cache
