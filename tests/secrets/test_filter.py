@@ -108,7 +108,7 @@ def test_hashes_with_separators_are_masked(name: str) -> None:
     signs, *parts = _HASHES[name]
     source = random.Random(3)
     for _ in range(300):
-        alphabet = _LETTERS + signs
+        alphabet = f"{_LETTERS}{signs}"
         words = ("".join(source.choices(alphabet, k=part)) if isinstance(part, int) else part for part in parts)
         text = f"ann:{''.join(words)}"
         assert MASK in mask_text(text), text
