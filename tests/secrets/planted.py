@@ -433,6 +433,17 @@ def _plant_charts(planter: _Planter) -> None:
         prefix = "http://a:%zz" if place == "a value of a URL" else ""
         planter.file(f"{folder}/values.yaml", f"password: {prefix}{planter.weak(place)}\n")
         planter.file(f"{folder}/templates/a.yaml", template)
+    for place, template, is_encoded in (
+        ("a value in base64 printed by fail", "{{ fail (.Values.password | b64enc) }}", True),
+        ("a quoted value printed by fail", '{{ fail (printf "%q" .Values.password) }}', False),
+    ):
+        folder = f"charts/{place.replace(' ', '-')}"
+        value = f'a"b\\{planter.weak(place)}'
+        planter.file(f"{folder}/Chart.yaml", "apiVersion: v2\nname: a\nversion: 1.0.0\n")
+        planter.file(f"{folder}/values.yaml", f"password: '{value}'\n")
+        planter.file(f"{folder}/templates/a.yaml", template)
+        if is_encoded:
+            planter.plant(f"{place}, encoded", base64.b64encode(value.encode()).decode())
     planter.file(
         "kustomization/kustomization.yaml",
         f"secretGenerator:\n- name: a\n  literals: [{planter.weak('an invalid literal')}]\n",

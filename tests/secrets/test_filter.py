@@ -29,6 +29,10 @@ _HASHES: Final = {
 _EDITS: Final = (*" \t\n=:'\"\\-_./aA1`[]{}(),;|&@%$#!<>*", "  ", "\N{LATIN SMALL LETTER E WITH ACUTE}")
 
 SETTINGS: Final = {
+    "a numbered variable": "DB_PASSWORD_2=@@",
+    "a variable of an environment": "export API_TOKEN_PROD=@@",
+    "a numbered flag": "--password2 @@",
+    "a hash in YAML": "passwordHash: @@",
     "curl with several flags": "curl -sSuann:@@ example.com",
     "curl with several flags and a proxy": "curl -sSUann:@@ example.com",
     "a tab in nginx": "set\t$token\t@@;",

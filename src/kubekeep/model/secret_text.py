@@ -25,9 +25,13 @@ _KEY: Final = (
     r"(?:api|app(?:lication)?|access|account|auth|encryption|hmac|integration|licen[sc]e|master|private|secret|service"
     r"|pre[_-]?shared|session|shared(?:[_-]?access)?|signing|storage|subscription)[_-]?key(?:[_-]?id)?|(?:access|secret)[.]key|account[.]key[\w.]{0,80}"
 )
+_SUFFIX: Final = (
+    r"(?:[_.-]?(?:\d{1,3}|v\d|value|hash|plain(?:text)?|new|old|current|previous|default|prod|staging|dev|test))?"
+)
+"""The end of a name with a secret of several, as in `DB_PASSWORD_2`."""
 SENSITIVE_NAME: Final = (
     r"(?i:[\w.-]*(?:password|passwd|passphrase|passcode|pwd|(?<!by)(?<!com)(?<!sur)(?<!tres)pass|secret|token"
-    rf"|{_KEY}|bind_?pw|passwort|cli_auth|key[_-]?data|credentials?|masterauth|connection[_-]?string|(?<![a-z])pw))"
+    rf"|{_KEY}|bind_?pw|passwort|cli_auth|key[_-]?data|credentials?|masterauth|connection[_-]?string|(?<![a-z])pw){_SUFFIX})"
 )
 """A name whose value is a secret: of a flag, a variable, a field or a header."""
 SECRET_FLAG: Final = rf"--?{SENSITIVE_NAME}"
@@ -120,7 +124,7 @@ _OTHER_HINTS: Final = (
 """Parts of other texts with secrets, beside those of commands. Other tokens of a known format have a long word."""
 _NAME_ENDS: Final = (
     r"(?:pass(?:word|wd|phrase|code|wort)?|pwd|pw|secret|token|cli_auth|(?:master)?auth(?:orization)?|key(?:[_-]?(?:id|data))?"
-    r"|cred(?:ential)?s?|connection[_-]?string|pin|otp|jwt|psk|salt|sas|sig(?:nature)?|cookie|dsn)"
+    rf"|cred(?:ential)?s?|connection[_-]?string|pin|otp|jwt|psk|salt|sas|sig(?:nature)?|cookie|dsn){_SUFFIX}"
 )
 """The ends of names in the secret pattern."""
 _NAMED_SECRET: Final = (

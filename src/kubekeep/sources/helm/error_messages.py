@@ -5,6 +5,7 @@ Never runs Helm.
 
 from __future__ import annotations
 
+import base64
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Path, Position, Region, has_path, line_starts
 from kubekeep.model.secret_keys import find_secret_values
 from kubekeep.model.secret_text import MASK
+from kubekeep.model.text import encode_json
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.chart import METADATA, VALUES, Chart, ChartInstance
 from kubekeep.sources.helm.release import UserValues
@@ -148,11 +150,18 @@ class RenderErrorConverter:
         for layer in self._texts.values:
             # Template functions quote values that they cannot use in their errors.
             for secret in find_secret_values(layer.value):
-                text = text.replace(secret, MASK) if len(secret) >= _MIN_SECRET_LENGTH else text
+                for form in _list_forms(secret) if len(secret) >= _MIN_SECRET_LENGTH else ():
+                    text = text.replace(form, MASK)
         if _MISSING in text and _FETCHES not in text:
             text = f"{text}; run `{_FETCHES}` to fetch them"
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
+
+
+def _list_forms(secret: str) -> tuple[str, ...]:
+    """Return a secret as templates print it: in quotes, in base64 and as it is."""
+    encoded = secret.encode("utf-8", "replace")
+    return (encode_json(secret)[1:-1], base64.b64encode(encoded).decode(), secret)
 
 
 def _convert_path(layer: ValuesLayer, path: Path) -> Path | None:
