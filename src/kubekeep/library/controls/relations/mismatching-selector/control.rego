@@ -11,6 +11,13 @@ selector := input.object.spec.jobTemplate.spec.selector if {
 
 labels := object.get(input.workload.metadata, "labels", {})
 
+# Older versions of the API set the labels of the template as the selector, as for Jobs and ReplicationControllers.
+declined contains sprintf("%s.selector is empty: the API server would reject the object", [owner]) if {
+	input.object.apiVersion in {"apps/v1", "apps/v1beta2"}
+	count(object.get(input.object, ["spec", "selector", "matchLabels"], {})) == 0
+	count(object.get(input.object, ["spec", "selector", "matchExpressions"], [])) == 0
+}
+
 violation contains {"path": sprintf("%s.selector.matchLabels", [owner]), "message": message} if {
 	input.object.kind != "ReplicationController"
 	message := missing(selector.matchLabels)
