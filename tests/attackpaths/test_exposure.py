@@ -219,3 +219,18 @@ spec: {{headGroupSpec: {{{head}}}, workerGroupSpecs: [{{{worker}}}]}}
     assert [path.edges[-1].target.label for path in attacks.paths] == [NODE]
     assert not any("several times" in note for note in attacks.notes)
     assert [path.edges[-1].target.label for path in find_paths(ray + service(name="head")).paths] != [NODE]
+
+
+@pytest.mark.parametrize(("pod_name", "is_exposed"), [("db-0", True), ("db-archive-0", False)])
+def test_service_exposes_one_pod_of_a_statefulset(pod_name: str, *, is_exposed: bool) -> None:
+    database = (
+        "---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db, namespace: shop}\n"
+        "spec: {serviceName: db, selector: {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}, spec: "
+        f"{{automountServiceAccountToken: false, containers: [{{name: a, image: a, {PRIVILEGED}}}]}}}}}}\n"
+    )
+    selector = f"{{app: db, statefulset.kubernetes.io/pod-name: {pod_name}}}"
+    exposed = (
+        "---\napiVersion: v1\nkind: Service\nmetadata: {name: db, namespace: shop}\n"
+        f"spec: {{type: LoadBalancer, selector: {selector}, ports: [{{port: 80}}]}}\n"
+    )
+    assert bool(chains(database + exposed)) == is_exposed

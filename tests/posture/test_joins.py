@@ -60,6 +60,13 @@ def test_services_are_indexed_by_rarest_label() -> None:
     assert selecting == {"shop": {"app=a": [services[0]], "app=b": [services[1]], "app=c": [services[2]]}}
 
 
+def test_services_for_one_pod_are_indexed_by_its_statefulset() -> None:
+    services = [service("one", **{"statefulset.kubernetes.io/pod-name": "db-1"})]
+    selecting = build_index(*services, kinds=("Service",))["selecting"]
+    label = "statefulset.kubernetes.io/pod-name"
+    assert selecting == {"shop": {f"{label}=db-1": services, f"{label}=db": services}}
+
+
 @pytest.mark.parametrize(
     ("subject", "where"),
     [

@@ -21,6 +21,7 @@ from kubekeep.attackpaths.network_policies import Approach, NetworkPolicies, Por
 from kubekeep.attackpaths.objects import Objects, PlacedResource, Workload, join_labels
 from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.label_selector import POD_NAME_LABEL, remove_ordinal
 from kubekeep.posture.routes import GATEWAY_ROUTES, INGRESS, ROUTES, Backend, list_backends
 
 INTERNET: Final = "internet"
@@ -130,8 +131,13 @@ class Exposure:
         pairs = [(str(key), str(value)) for key, value in as_mapping(service.spec.get("selector")).items()]
         if not pairs or service.spec.get("type") == "ExternalName":
             return []
-        candidates = min((self._by_label.get((service.namespace, *pair), []) for pair in pairs), key=len)
-        return [workload for workload in candidates if all(workload.labels.get(key) == value for key, value in pairs)]
+        of_owners = [(key, remove_ordinal(value) if key == POD_NAME_LABEL else value) for key, value in pairs]
+        return [
+            workload
+            for labels in ([pairs] if pairs == of_owners else [pairs, of_owners])
+            for workload in min((self._by_label.get((service.namespace, *pair), []) for pair in labels), key=len)
+            if all(workload.labels.get(key) == value for key, value in labels)
+        ]
 
     def _connect_routes(self) -> None:
         missing: set[str] = set()

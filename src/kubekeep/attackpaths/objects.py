@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, get_labels, parse_selector, selects
+from kubekeep.model.label_selector import NAME_LABEL, POD_NAME_LABEL, LabelSelector, get_labels, parse_selector, selects
 from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource, format_name
 from kubekeep.model.resource_types import BUILTIN_TYPES
@@ -235,6 +235,9 @@ class Objects:
             if container["type"] != "init" or container.get("restartPolicy") == "Always"
         )
         labels = {str(key): str(value) for key, value in as_mapping(view["metadata"].get("labels")).items()}
+        if resource.kind == "StatefulSet":
+            # Its pods have this label with their own names.
+            labels[POD_NAME_LABEL] = resource.name
         self.workloads.append(Workload(node, resource, view["spec"], parse_path(view["path"]), labels, containers))
 
     def _is_owned(self, resource: PlacedResource) -> bool:

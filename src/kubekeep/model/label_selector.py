@@ -12,6 +12,14 @@ import msgspec
 
 NAME_LABEL: Final = "kubernetes.io/metadata.name"
 """The label with the name of a namespace; the API server sets it."""
+POD_NAME_LABEL: Final = "statefulset.kubernetes.io/pod-name"
+"""The label with the name of a pod of a StatefulSet; its controller sets it, so that a Service can select one pod."""
+
+
+def remove_ordinal(pod_name: str) -> str:
+    """Return the name of the StatefulSet of a pod: `db` for `db-0`."""
+    name, _, ordinal = pod_name.rpartition("-")
+    return name if ordinal.isdecimal() else pod_name
 
 
 class SelectorRequirement(msgspec.Struct, frozen=True):

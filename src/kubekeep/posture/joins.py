@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.json_values import as_mapping
+from kubekeep.model.label_selector import POD_NAME_LABEL, remove_ordinal
 from kubekeep.model.resource import Resource
 from kubekeep.posture.roles import EffectiveRole
 
@@ -125,7 +126,8 @@ def index_pods(workloads: Mapping[str, Sequence[IndexedPod]]) -> dict[str, Any]:
 def index_selectors(services: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     """Index Services by selector: namespace to `key=value` to Services.
 
-    Each Service is under the rarest label of its selector; a pod that the selector matches has this label.
+    Each Service is under the rarest label of its selector; a pod that the selector matches has this label. One that
+    selects a pod of a StatefulSet by name is also under the name of the StatefulSet, whose template has no such label.
     """
     return {namespace: _group_by_rarest_label(group) for namespace, group in services.items()}
 
@@ -157,6 +159,8 @@ def _group_by_rarest_label(services: Iterable[Mapping[str, Any]]) -> dict[str, l
     for service, pairs in selectors:
         if pairs:
             by_label.setdefault(min(pairs, key=lambda pair: frequency[pair]), []).append(service)
+        if (pod_name := _get_selector(service).get(POD_NAME_LABEL)) is not None:
+            by_label.setdefault(f"{POD_NAME_LABEL}={remove_ordinal(str(pod_name))}", []).append(service)
     return by_label
 
 

@@ -10,12 +10,26 @@ namespace(item) := item.metadata.namespace if {
 # Services that select pods with these labels; each Service is indexed by its rarest label.
 services(place, labels) := [service |
 	found := input.cluster.selecting[place]
-	some key, value in labels
+	some key, value in object.union(labels, named)
 	service := found[sprintf("%s=%v", [key, value])][_]
 	every wanted, word in service.spec.selector {
-		labels[wanted] == word
+		carries(labels, wanted, word)
 	}
 ]
+
+# The key for Services that select one pod of a StatefulSet by the label that its controller sets.
+default named := {}
+
+named := {"statefulset.kubernetes.io/pod-name": input.object.metadata.name} if input.object.kind == "StatefulSet"
+
+carries(labels, key, value) if labels[key] == value
+
+carries(_, "statefulset.kubernetes.io/pod-name", value) if {
+	input.object.kind == "StatefulSet"
+	regex.replace(value, `-[0-9]+$`, "") == input.object.metadata.name
+}
+
+carries(_, "apps.kubernetes.io/pod-index", _) if input.object.kind == "StatefulSet"
 
 # The field that makes a Service reachable from outside the cluster: its type, with a port on every node or a cloud
 # address, or external addresses that the nodes accept; undefined if none does.

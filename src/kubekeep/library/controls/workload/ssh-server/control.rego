@@ -1,5 +1,6 @@
 package kubekeep.controls.ssh_server
 
+import data.kubekeep.lib.exposure
 import data.kubekeep.lib.place
 import data.kubekeep.lib.workload
 
@@ -27,17 +28,11 @@ violation contains {
 }
 
 services contains name if {
-	labels := input.workload.metadata.labels
-	by_label := input.cluster.selecting[place.namespace]
-	some key, value in labels
-	some service in by_label[sprintf("%s=%v", [key, value])]
+	some service in exposure.services(place.namespace, input.workload.metadata.labels)
 	# The selector of an ExternalName Service has no effect.
 	object.get(service.spec, "type", "ClusterIP") != "ExternalName"
 	offers(service)
 	name := service.metadata.name
-	every wanted, content in service.spec.selector {
-		labels[wanted] == content
-	}
 }
 
 offers(service) if {
