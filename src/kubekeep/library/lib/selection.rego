@@ -17,6 +17,19 @@ added := {
 	"statefulset.kubernetes.io/pod-name",
 }
 
+# Labels of a selector with the domain of a vendor, such as `cnpg.io/cluster`, that no pod of the input in the namespace
+# has. Operators set them on the pods that they create.
+foreign(namespace, keys) := {key |
+	some key in keys
+	contains(key, "/")
+	domain := split(key, "/")[0]
+	not endswith(sprintf(".%s", [domain]), ".kubernetes.io")
+	not key in added
+	not input.cluster.pods[namespace].by_key[key]
+}
+
+unknown(keys) := sprintf("no workload of the input has the label %s, which an operator may set", [concat(", ", keys)])
+
 # True if pods of some workload in the namespace match these labels and expressions.
 selected(namespace, labels, expressions) if {
 	pods := input.cluster.pods[namespace]

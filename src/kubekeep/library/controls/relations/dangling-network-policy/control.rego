@@ -3,9 +3,18 @@ package kubekeep.controls.dangling_network_policy
 import data.kubekeep.lib.exposure
 import data.kubekeep.lib.selection
 
+declined contains selection.unknown(foreign) if count(foreign) > 0
+
+namespace := exposure.namespace(input.object)
+
+foreign := selection.foreign(namespace, object.keys(labels) | {item.key |
+	item := expressions[_]
+	item.operator in {"In", "Exists"}
+})
+
 violation contains {"path": "spec.podSelector", "message": message} if {
 	count(labels) + count(expressions) > 0
-	namespace := exposure.namespace(input.object)
+	count(foreign) == 0
 	not selection.selected(namespace, labels, expressions)
 	message := sprintf("podSelector matches no workload in namespace %s", [namespace])
 }

@@ -14,8 +14,13 @@ selector := input.object.spec.selector
 
 namespace := exposure.namespace(input.object)
 
+declined contains selection.unknown(foreign) if count(foreign) > 0
+
+foreign := selection.foreign(namespace, object.keys(selector))
+
 violation contains {"path": "spec.selector", "message": message} if {
 	is_object(selector)
+	count(foreign) == 0
 	not selection.selected(namespace, selector, [])
 	message := sprintf("selector %s matches no workload in namespace %s", [
 		concat(",", [sprintf("%s=%v", [key, value]) | some key, value in selector]),
