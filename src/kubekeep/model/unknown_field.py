@@ -29,5 +29,5 @@ class FieldProblems(msgspec.Struct, frozen=True):
 
     unknown: tuple[UnknownField, ...] = ()
     mistyped: tuple[MistypedField, ...] = ()
-    has_no_container: bool = False
-    """True for a workload without containers, such as a part of an object that a tool would merge with another file."""
+    rejection: str = ""
+    """The reason why the API server would reject the object as a whole; empty if there is none."""

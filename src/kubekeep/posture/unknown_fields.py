@@ -2,7 +2,7 @@
 
 A control that reads a sibling of an unknown field did not see what the author meant: a pass becomes "not evaluated".
 Failures stay, because Kubernetes ignores unknown fields as the rules do. It rejects an object with a field of another
-type, and a workload without containers, so no control passes on it.
+type, or without a part that it requires, so no control passes on it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from kubekeep.model.unknown_field import FieldProblems, UnknownField
 
 _COMMON: Final = frozenset({"apiVersion", "kind", "metadata", "name", "namespace"})
 """Fields that rules read to name an object, not to check it."""
-_NO_CONTAINER: Final = Reason(Cause.DECLINED, "the pod has no containers: the API server would reject the object")
 
 
 def distrust_passes(
@@ -60,8 +59,9 @@ def _distrust_result(
         verdicts = {
             slug: _distrust(verdict, fields, controls.get(slug), list_names) for slug, verdict in verdicts.items()
         }
-    if any(part.has_no_container for part in problems):
-        verdicts = _replace_passes(verdicts, _NO_CONTAINER)
+    rejection = next((part.rejection for part in problems if part.rejection), None)
+    if rejection is not None:
+        verdicts = _replace_passes(verdicts, Reason(Cause.DECLINED, rejection))
     return result if verdicts is result.verdicts else msgspec.structs.replace(result, verdicts=verdicts)
 
 

@@ -51,7 +51,15 @@ guarded(namespace) if {
 	policy.metadata.name == binding.spec.policyName
 	constraints := policy.spec.matchConstraints
 	asked(constraints.resourceRules, constraints, namespace)
-	chosen(object.get(binding.spec, "matchResources", null), namespace)
+	narrowed(object.get(binding.spec, "matchResources", null), namespace)
+}
+
+# True if the restrictions of a binding, if it has any, leave the pods of the namespace to the policy.
+narrowed(resources, namespace) if asked(resources.resourceRules, resources, namespace)
+
+narrowed(resources, namespace) if {
+	not resources.resourceRules[0]
+	covered(resources, namespace)
 }
 
 engine(configuration, webhook) if {
@@ -70,7 +78,31 @@ asked(rules, owner, namespace) if {
 	rule.resources[_] in {"pods", "*", "*/*"}
 	rule.operations[_] in {"CREATE", "*"}
 	object.get(rule, "scope", "*") != "Cluster"
+	not rule.resourceNames[0]
+	covered(owner, namespace)
+}
+
+# True if the selectors of `owner` select the namespace and pods with any labels, and no rule excludes pods.
+covered(owner, namespace) if {
 	chosen(owner, namespace)
+	not selective(owner)
+	not excludes(owner)
+}
+
+# True if only pods with some label are selected: others are not checked.
+selective(owner) if count(owner.objectSelector.matchLabels) > 0
+
+selective(owner) if {
+	expression := owner.objectSelector.matchExpressions[_]
+	expression.operator in {"In", "Exists"}
+}
+
+excludes(owner) if {
+	rule := owner.excludeResourceRules[_]
+	rule.apiGroups[_] in {"", "*"}
+	rule.resources[_] in {"pods", "*", "*/*"}
+	rule.operations[_] in {"CREATE", "*"}
+	not rule.resourceNames[0]
 }
 
 chosen(owner, namespace) if not owner.namespaceSelector
