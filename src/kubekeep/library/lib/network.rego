@@ -36,9 +36,48 @@ pod_labels(namespace, account) := object.union(
 	count(input.cluster.objects[kind]) > 0
 } else := own_labels
 
-default own_labels := {}
+own_labels := object.union(template_labels, controller_labels)
 
-own_labels := input.workload.metadata.labels if is_object(input.workload.metadata.labels)
+default template_labels := {}
+
+template_labels := input.workload.metadata.labels if is_object(input.workload.metadata.labels)
+
+# Labels that controllers add to the pods (Kubernetes docs, Well-Known Labels); `unknown_value` is no valid value.
+default controller_labels := {}
+
+controller_labels := {
+	"batch.kubernetes.io/controller-uid": unknown_value,
+	"batch.kubernetes.io/job-name": input.object.metadata.name,
+	"controller-uid": unknown_value,
+	"job-name": input.object.metadata.name,
+} if {
+	input.object.kind == "Job"
+}
+
+controller_labels := {
+	"batch.kubernetes.io/controller-uid": unknown_value,
+	"batch.kubernetes.io/job-name": unknown_value,
+	"controller-uid": unknown_value,
+	"job-name": unknown_value,
+} if {
+	input.object.kind == "CronJob"
+}
+
+controller_labels := {"pod-template-hash": unknown_value} if input.object.kind == "Deployment"
+
+controller_labels := {"controller-revision-hash": unknown_value, "pod-template-generation": unknown_value} if {
+	input.object.kind == "DaemonSet"
+}
+
+controller_labels := {
+	"apps.kubernetes.io/pod-index": unknown_value,
+	"controller-revision-hash": unknown_value,
+	"statefulset.kubernetes.io/pod-name": unknown_value,
+} if {
+	input.object.kind == "StatefulSet"
+}
+
+unknown_value := "?"
 
 # Directions, `egress` and `ingress`, in which policies isolate a pod with these labels. Namespaced
 # policies apply in their namespace only; cluster-wide policies are under "".
