@@ -196,7 +196,7 @@ def _list_gaps(objects: Objects) -> Iterable[str]:
     ):
         yield "the input contains no network policies: policies outside the input may block paths"
     if any(map(objects.list_kind, OTHER_POLICIES)):
-        yield "network policies of Calico and of administrators are not evaluated: they may block paths"
+        yield "network policies of Calico, Antrea and administrators are not evaluated: they may block paths"
     if objects.malformed_resources:
         yield f"excluded, because their pod templates are invalid: {join_labels(resource.label for resource in objects.malformed_resources)}"
     if objects.unplaced_count:

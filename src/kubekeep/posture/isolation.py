@@ -22,6 +22,8 @@ OTHER_POLICIES: Final = (
     "AdminNetworkPolicy",
     "BaselineAdminNetworkPolicy",
     "ClusterNetworkPolicy",
+    "crd.antrea.io/ClusterNetworkPolicy",
+    "crd.antrea.io/NetworkPolicy",
     "crd.projectcalico.org/GlobalNetworkPolicy",
     "crd.projectcalico.org/NetworkPolicy",
     "projectcalico.org/GlobalNetworkPolicy",

@@ -142,10 +142,11 @@ unread(namespace) := {sprintf("%s %v", [policy.kind, object.get(policy, ["metada
 
 cluster_wide := [
 	"AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy",
+	"crd.antrea.io/ClusterNetworkPolicy",
 	"crd.projectcalico.org/GlobalNetworkPolicy", "projectcalico.org/GlobalNetworkPolicy",
 ]
 
-own := ["crd.projectcalico.org/NetworkPolicy", "projectcalico.org/NetworkPolicy"]
+own := ["crd.antrea.io/NetworkPolicy", "crd.projectcalico.org/NetworkPolicy", "projectcalico.org/NetworkPolicy"]
 
 # Reason why the isolation of the pods of a namespace is not known.
 unknown(policies) := sprintf("policies of kinds that are not read may isolate the pods: %s", [listed]) if {
