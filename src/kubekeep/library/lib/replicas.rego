@@ -20,7 +20,17 @@ autoscalers(item) := [autoscaler |
 	target := autoscaler.spec.scaleTargetRef
 	target.kind == item.kind
 	target.name == item.metadata.name
+	split(object.get(target, "apiVersion", "apps/v1"), "/")[0] in {"apps", "extensions"}
 ]
+
+# True if a ScaledObject of KEDA sets the replicas: KEDA creates a HorizontalPodAutoscaler for it. The kind of its target
+# is Deployment if it is not set (KEDA docs, ScaledObject specification).
+is_scaled_by_keda(item) if {
+	scaler := input.cluster.objects["keda.sh/ScaledObject"][place.namespace_of(item)][_]
+	target := scaler.spec.scaleTargetRef
+	target.name == item.metadata.name
+	object.get(target, "kind", "Deployment") == item.kind
+}
 
 # `minReplicas` of an autoscaler; the API server sets 1.
 minimum(autoscaler) := 1 if object.get(autoscaler, ["spec", "minReplicas"], null) == null
