@@ -141,7 +141,9 @@ def test_shared_mapping_is_fixed_once(folder: Path) -> None:
 
 
 def test_json_list_is_fixed(folder: Path) -> None:
-    resource = '{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x"},"spec":{"hostPID":true,"containers":[]}}'
+    containers = '[{"name":"x","image":"registry.example.com/x:1.0"}]'
+    spec = f'{{"hostPID":true,"containers":{containers}}}'
+    resource = f'{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"x"}},"spec":{spec}}}'
     (folder / "list.json").write_text(f'{{"apiVersion":"v1","kind":"List","items":[{resource}]}}')
     fix_plan = create_plan("C-0038", paths=("list.json",))
     assert write_files(fix_plan) == []
