@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kubekeep.lsp.launch import FileSettings, Launch
 from kubekeep.lsp.session import Session
 from tests.lsp.client import PUSH, TIMEOUT, WITHOUT_PACKAGES, Editor
@@ -146,10 +148,11 @@ def test_error_in_an_evaluation_is_reported_once() -> None:
     assert "secret" not in report
 
 
-def test_length_with_too_many_digits_ends_the_connection() -> None:
+@pytest.mark.parametrize("length", ["9" * 5_000, "9" * 20, "1" + "0" * 15])
+def test_length_with_too_many_digits_ends_the_connection(length: str) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "kubekeep", "lsp"],
-        input=b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n",
+        input=f"Content-Length: {length}\r\n\r\n".encode(),
         capture_output=True,
         timeout=TIMEOUT,
         check=False,

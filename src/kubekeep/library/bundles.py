@@ -147,7 +147,7 @@ def _parse_inputs(value: Any, file: Path) -> dict[str, tuple[str, ...]]:
 def _list_files(path: Path) -> Iterable[Path]:
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.glob("*.json") if file.is_file())
+    files = sorted(file for file in path.glob("*.json") if not file.is_dir())
     if not files:
         raise LibraryError(f"{path}: no JSON file in the folder")
     if len(files) > _MAX_FILES:

@@ -5,6 +5,7 @@ Reads only the paths it gets; evaluates no rules.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -75,7 +76,7 @@ def load_rules(custom: Sequence[Path] = (), bundles: Sequence[Path] = ()) -> Ext
             raise LibraryError(f"{path}: the folder contains neither a control nor a Rego file")
         files += bare_files
         if control_file is not None:
-            library = Library(path.resolve(), parent=library, own_framework=CUSTOM_RULES)
+            library = Library(Path(os.path.realpath(path)), parent=library, own_framework=CUSTOM_RULES)
     bundles_content = read_bundles(bundles)
     return ExtraRules(
         library=library,

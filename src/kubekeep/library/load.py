@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -253,8 +254,8 @@ def _read(file: Path, kind: type[T]) -> T:
 
 def refuse_outside_links(files: Iterable[Path], root: Path) -> None:
     """Raise LibraryError for a file that is a link to a path outside of the library at `root`."""
-    real_root = root.resolve()
-    outside = next((file for file in files if not file.resolve().is_relative_to(real_root)), None)
+    real_root = os.path.realpath(root)
+    outside = next((file for file in files if not Path(os.path.realpath(file)).is_relative_to(real_root)), None)
     if outside:
         raise LibraryError(f"{outside}: link to a path outside {root}")
 

@@ -179,8 +179,8 @@ def serve(launch: Launch) -> int:
         with exit_on_signals():
             try:
                 server.start_io(sys.stdin.buffer, output.buffer)
-            except ValueError:
-                # pygls reads the header without a limit of its digits.
+            except (ValueError, OverflowError, MemoryError):
+                # pygls reads the header without a limit of its number.
                 sys.stderr.write("a message has an invalid length: the connection was closed\n")
         code = 0 if server.is_shut_down else 1
         if not server.session.stop():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def write_control(folder: Path, area: str, slug: str) -> list[Path]:
 
 def load_controls(folder: Path) -> tuple[Library, tuple[Control, ...]]:
     """Return the library to evaluate with and the controls in `folder`. Raises LibraryError."""
-    root = folder.resolve()
+    root = Path(os.path.realpath(folder))
     if not root.is_dir():
         raise LibraryError(f"{folder}: no such folder")
     if root.is_relative_to(ROOT):

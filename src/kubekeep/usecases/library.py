@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +63,7 @@ def push(
 
     Raises LibraryError for a library that does not load, KeyFileError, RegistryError.
     """
-    root = folder.resolve()
+    root = Path(os.path.realpath(folder))
     if not root.is_dir():
         raise LibraryError(f"{folder}: no such folder")
     files = _validate(root)

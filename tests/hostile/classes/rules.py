@@ -119,6 +119,24 @@ def controls(source: random.Random) -> Iterator[Member]:
         )
 
 
+@hostile_class("links in folders of rules")
+def links(source: random.Random) -> Iterator[Member]:  # noqa: ARG001 - the links are the same in every run
+    """Links to themselves, to each other, to folders and to nothing in the place of each file of a library."""
+    folder = "workload/pod-named"
+    valid: dict[str, Content] = {f"{folder}/control.yaml": dump(CONTROL), f"{folder}/control.rego": CONTROL_REGO}
+    for file in ("a.rego", f"{folder}/control.yaml", f"{folder}/control.rego", "lib/x.rego", "frameworks/x.yaml"):
+        parent, _, name = file.rpartition("/")
+        other = f"{parent}/y-{name}".lstrip("/")
+        for target in (name, f"y-{name}", ".", "..", "missing", f"../{name}"):
+            entries = {**valid, file: Link(target), other: Link(name)}
+            yield _rules(f"{file} to {target}", Expected.EITHER, **entries)
+            files = {f"rules/{path}": content for path, content in entries.items()}
+            yield Member(f"test of {file} to {target}", files, Expected.EITHER, ("control", "test", "rules"))
+    for command in (("control", "test"), ("library", "push")):
+        arguments = (*command, "rules", *(["oci://127.0.0.1:9/a:1"] if command[0] == "library" else []))
+        yield Member(f"{command} of a link to itself", {"rules": Link("rules")}, Expected.REFUSED, arguments)
+
+
 @hostile_class("cases of controls")
 def cases(source: random.Random) -> Iterator[Member]:
     """Cases for `control test` that are broken, of other types, or named in other ways."""

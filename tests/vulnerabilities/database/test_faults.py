@@ -103,6 +103,28 @@ def test_links_out_of_a_folder_are_not_followed(tmp_path: Path) -> None:
         assert [name for _, name in find(files, "npm", "left-pad")] == ["A-2"]
 
 
+def test_entries_of_a_folder_that_cannot_be_read_are_reported(tmp_path: Path) -> None:
+    import os  # noqa: PLC0415 - POSIX only
+
+    folder = tmp_path / "folder"
+    (folder / "npm").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    write_lines(folder / "npm" / "a.jsonl", [create_record("A-1")])
+    (folder / "latest").symlink_to("npm")
+    (folder / "loop.json").symlink_to("loop.json")
+    (folder / "missing.json").symlink_to("nothing.json")
+    (folder / "other").symlink_to("../other")
+    os.mkfifo(folder / "pipe.json")
+    with AdvisoryFiles([folder]) as files:
+        assert [str(problem).removeprefix(f"{folder}/") for problem in files.problems] == [
+            "loop.json: neither a file nor a link to one",
+            "missing.json: neither a file nor a link to one",
+            "other: a link out of the folder is not followed",
+            "pipe.json: neither a file nor a link to one",
+        ]
+        assert [name for _, name in find(files, "npm", "left-pad")] == ["A-1"]
+
+
 def test_a_pipe_is_refused(tmp_path: Path) -> None:
     import os  # noqa: PLC0415 - POSIX only
 

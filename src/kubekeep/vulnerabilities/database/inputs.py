@@ -74,14 +74,10 @@ class AdvisoryReader:
             raise AdvisoryInputError(f"{visible(str(path))} does not exist")
         if not (path.is_file() or path.is_dir()):
             raise AdvisoryInputError(f"{visible(str(path))} is neither a file nor a folder")
-        files = list_files(path)
+        files = self._list_files(path) if path.is_dir() else [path]
         signals = len(self.signal_files)
-        folder = path.resolve()
         for file in files:
-            if file == path or file.resolve().is_relative_to(folder):
-                yield from self._read_file(file)
-            else:
-                self._report(visible(str(file)), 0, "a link out of the folder is not followed")
+            yield from self._read_file(file)
         records, unread = self.records - records, self.unread - unread
         if not records and not unread and len(self.signal_files) == signals:
             raise AdvisoryInputError(
@@ -102,6 +98,28 @@ class AdvisoryReader:
             return
         self.records += 1
         yield advisory
+
+    def _list_files(self, folder: Path) -> list[Path]:
+        """Return the advisory files in a folder in a fixed order. Hidden ones are skipped; others that cannot be read are reported."""
+        real_folder = os.path.realpath(folder)
+        files = []
+        for root, folders, names in os.walk(folder, onerror=self._report_folder):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            entries = sorted(
+                Path(root, name) for name in (*folders, *names) if name in folders or _is_advisory_name(name)
+            )
+            for entry in entries:
+                # Targets in the folder are read by their own names.
+                if not Path(os.path.realpath(entry)).is_relative_to(real_folder):
+                    self._report(visible(str(entry)), 0, "a link out of the folder is not followed")
+                elif entry.is_file():
+                    files.append(entry)
+                elif not entry.is_dir():
+                    self._report(visible(str(entry)), 0, "neither a file nor a link to one")
+        return files
+
+    def _report_folder(self, error: OSError) -> None:
+        self._report(visible(str(error.filename)), 0, _describe(error))
 
     def _read_file(self, path: Path) -> Iterator[Advisory]:
         name = visible(str(path))
@@ -161,21 +179,9 @@ class AdvisoryReader:
             )
 
 
-def list_files(path: Path) -> list[Path]:
-    """Return the file, or the advisory files in a folder in a fixed order; hidden ones are skipped, links of folders too."""
-    if not path.is_dir():
-        return [path]
-    files = []
-    for root, folders, names in os.walk(path):
-        folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-        candidates = (Path(root, name) for name in sorted(names) if not name.startswith("."))
-        # The index of a mirror is no file of EPSS.
-        files += [
-            file
-            for file in candidates
-            if file.name.lower().endswith(_NAMES) and file.name != "modified_id.csv" and file.is_file()
-        ]
-    return files
+def _is_advisory_name(name: str) -> bool:
+    # The index of a mirror is no file of EPSS.
+    return not name.startswith(".") and name.lower().endswith(_NAMES) and name != "modified_id.csv"
 
 
 def is_signal_file(head: bytes) -> bool:
