@@ -166,6 +166,13 @@ def test_work_grows_with_the_length_of_a_file_and_not_with_its_square(tmp_path: 
     assert [entry.control.slug for entry in read_rego([file], "custom-rules")] == ["custom-long"]
 
 
+def test_bundle_that_is_a_link_to_nothing_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"name": "a", "controls": []}')
+    (tmp_path / "b.json").symlink_to("missing.json")
+    with pytest.raises(LibraryError, match="b.json: no such file"):
+        read_bundles([tmp_path])
+
+
 def test_links_duplicates_and_large_files_are_errors(tmp_path: Path) -> None:
     outside = write(tmp_path / "outside.rego", REGO)
     folder = tmp_path / "rules"

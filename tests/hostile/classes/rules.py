@@ -132,9 +132,8 @@ def links(source: random.Random) -> Iterator[Member]:  # noqa: ARG001 - the link
             yield _rules(f"{file} to {target}", Expected.EITHER, **entries)
             files = {f"rules/{path}": content for path, content in entries.items()}
             yield Member(f"test of {file} to {target}", files, Expected.EITHER, ("control", "test", "rules"))
-    for command in (("control", "test"), ("library", "push")):
-        arguments = (*command, "rules", *(["oci://127.0.0.1:9/a:1"] if command[0] == "library" else []))
-        yield Member(f"{command} of a link to itself", {"rules": Link("rules")}, Expected.REFUSED, arguments)
+    for arguments in (("control", "test", "rules"), ("library", "push", "rules", "oci://127.0.0.1:9/a:1")):
+        yield Member(f"{arguments[0]} at a link to itself", {"rules": Link("rules")}, Expected.REFUSED, arguments)
 
 
 @hostile_class("cases of controls")
