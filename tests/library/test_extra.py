@@ -167,9 +167,9 @@ def test_work_grows_with_the_length_of_a_file_and_not_with_its_square(tmp_path: 
 
 
 def test_bundle_that_is_a_link_to_nothing_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text('{"name": "a", "controls": []}')
-    (tmp_path / "b.json").symlink_to("missing.json")
-    with pytest.raises(LibraryError, match="b.json: no such file"):
+    (tmp_path / "a.json").symlink_to("missing.json")
+    (tmp_path / "b.json").write_text('{"name": "a", "controls": []}')
+    with pytest.raises(LibraryError, match=r"a\.json: no such file"):
         read_bundles([tmp_path])
 
 

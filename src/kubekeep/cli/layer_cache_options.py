@@ -12,6 +12,7 @@ import click
 
 from kubekeep.cli.image_options import create_image_options
 from kubekeep.cli.settings import cache_folder, registry_settings
+from kubekeep.cli.small_files import read_small_file
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.exchange import LayerExchange
 from kubekeep.model.text import visible
@@ -109,8 +110,8 @@ def _create(
     from kubekeep.registry.keys import fingerprint, load_private_key, load_public_key  # noqa: PLC0415
     from kubekeep.registry.repository import OciRepository  # noqa: PLC0415
 
-    public = load_public_key(key.read_bytes()) if key else None
-    private = load_private_key(sign_key.read_bytes(), _read_password) if sign_key else None
+    public = load_public_key(read_small_file(key)) if key else None
+    private = load_private_key(read_small_file(sign_key), _read_password) if sign_key else None
     # Without TLS for a registry on this machine, which rarely has it.
     origin = list_origins(reference, access)[-1]
     folder = cache_folder()

@@ -15,6 +15,7 @@ from typing import Any, Final
 import click
 
 from kubekeep.cli.settings import RegistrySettings, registry_settings
+from kubekeep.cli.small_files import read_small_file
 from kubekeep.library.load import LibraryError
 from kubekeep.model.text import visible
 from kubekeep.registry.errors import KeyFileError, RegistryError, RejectedArtifactError
@@ -93,7 +94,7 @@ def push(folder: Path, reference: ArtifactReference, key: Path | None, *, plain_
         folder,
         reference,
         usecase.RegistryAccess(config=settings.docker_config, plain_http=plain_http),
-        key=key and key.read_bytes(),
+        key=key and read_small_file(key),
         password=functools.partial(read_key_password, settings),
     )
     click.echo(
@@ -115,7 +116,7 @@ def pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_
     """
     usecase = _usecase()
     access = usecase.RegistryAccess(config=registry_settings().docker_config, plain_http=plain_http)
-    pulled = usecase.pull(reference, folder, access, key=key and key.read_bytes())
+    pulled = usecase.pull(reference, folder, access, key=key and read_small_file(key))
     signature_text = (
         f"signed with the key {pulled.signed_by[:16]}" if pulled.signed_by else "signature not verified: use --key"
     )

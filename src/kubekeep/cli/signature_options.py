@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from kubekeep.cli.settings import registry_settings
+from kubekeep.cli.small_files import read_small_file
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
@@ -88,7 +89,7 @@ def load_signing_key(path: Path) -> Any:
     """Return a private key. Raises KeyFileError."""
     from kubekeep.registry.keys import load_private_key  # noqa: PLC0415 - an optional package
 
-    return load_private_key(path.read_bytes(), read_password)
+    return load_private_key(read_small_file(path), read_password)
 
 
 def read_password() -> bytes:

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from kubekeep.cli.signature_options import KEY_FILE
+from kubekeep.cli.small_files import read_small_file
 from kubekeep.model.text import visible
 
 
@@ -38,9 +39,9 @@ class TrustOptions(msgspec.Struct, frozen=True, kw_only=True):
         root = self.trusted_root
         log = LogPolicy.REQUIRED if self.require_log else LogPolicy.IGNORED if self.ignore_log else LogPolicy.DEFAULT
         return Trust(
-            keys=tuple(load_public_key(key.read_bytes()) for key in self.keys),
+            keys=tuple(load_public_key(read_small_file(key)) for key in self.keys),
             identities=self._create_identities(),
-            root=None if root is None else read_trusted_root(root.read_bytes(), visible(str(root))),
+            root=None if root is None else read_trusted_root(read_small_file(root), visible(str(root))),
             log=log,
             annotations=tuple(annotations.items()),
         )

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from kubekeep.images.access.blob_files import read_file
 from kubekeep.images.access.open_image import open_image
 from kubekeep.images.configuration import decode_configuration
 from kubekeep.images.errors import ImageAccessError
@@ -35,6 +36,8 @@ from kubekeep.usecases.policy_languages import ImportedLanguages
 from kubekeep.usecases.policy_signers import create_trust, select_signatures
 
 _REGISTRY: Final = "docker://"
+_MAX_REVOCATION_LIST: Final = 64 << 20
+"""Maximum size of a list of revoked certificates."""
 _REFERENCE: Final = re.compile(r"docker://\S+: ")
 T = TypeVar("T")
 
@@ -189,7 +192,7 @@ def verify_with_trust_policy(
     policy = document.select(name.name)
     if policy is None:
         raise TrustError(f"{visible(str(folder))}: no trust policy has the scope {name.name}")
-    lists = tuple(load_list(path.read_bytes(), visible(str(path))) for path in revocation.lists)
+    lists = tuple(load_list(read_file(path, _MAX_REVOCATION_LIST), visible(str(path))) for path in revocation.lists)
     fetched = fetch_signatures(reference, access)
     if not revocation.online:
         sources = RevocationSources(lists) if lists else None

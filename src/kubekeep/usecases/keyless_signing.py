@@ -9,6 +9,7 @@ import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -26,6 +27,9 @@ from kubekeep.signatures.sigstore.root_state import select_root
 from kubekeep.signatures.sigstore.trusted_root import TrustedRoot, read_trusted_root
 from kubekeep.signatures.verification import Signer
 from kubekeep.usecases.image_signatures import OpenImage, SignatureAccess, open_to_write
+
+_MAX_BYTES: Final = 4 << 20
+"""Maximum size of a trusted root or a signing configuration."""
 
 
 class KeylessRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +104,10 @@ def _load_instance(request: KeylessRequest) -> tuple[SigningServices, TrustedRoo
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            content = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         raise ImageAccessError(f"{visible(str(path))}: {error.strerror}") from error
+    if len(content) > _MAX_BYTES:
+        raise ImageAccessError(f"{visible(str(path))}: larger than {_MAX_BYTES >> 20} MiB")
+    return content

@@ -11,6 +11,7 @@ import click
 from kubekeep.cli.db.artifact import load_usecase, plain_http_option, read_registry
 from kubekeep.cli.db.shared import FAILED, convert_errors, database_option, echo_unread
 from kubekeep.cli.library import KEY_FILE, convert_registry_errors
+from kubekeep.cli.small_files import read_small_file
 from kubekeep.model.text import visible
 from kubekeep.registry.reference import ArtifactReference, parse_reference
 from kubekeep.reports.shared.wording import count_noun
@@ -72,7 +73,7 @@ def command(origin: ArtifactReference | Path, feed: str, key: Path | None, folde
 def _pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_http: bool) -> None:
     with convert_errors():
         pulled = load_usecase().pull_database(
-            reference, folder, read_registry(plain_http=plain_http), key=key and key.read_bytes()
+            reference, folder, read_registry(plain_http=plain_http), key=key and read_small_file(key)
         )
     signature_text = (
         f"signed with the key {pulled.signed_by[:16]}" if pulled.signed_by else "signature not verified: use --key"

@@ -11,6 +11,7 @@ from kubekeep.cli.db.artifact import load_usecase, plain_http_option, read_regis
 from kubekeep.cli.db.shared import convert_errors, database_option
 from kubekeep.cli.library import KEY_FILE, convert_registry_errors, parse_artifact, read_key_password
 from kubekeep.cli.settings import registry_settings
+from kubekeep.cli.small_files import read_small_file
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.reports.shared.wording import count_noun
 
@@ -38,7 +39,7 @@ def command(reference: ArtifactReference, key: Path | None, folder: Path, *, pla
             folder,
             reference,
             read_registry(plain_http=plain_http),
-            key=key and key.read_bytes(),
+            key=key and read_small_file(key),
             password=functools.partial(read_key_password, settings),
         )
     signature_text = "signed" if pushed.signed_by else "not signed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -18,7 +19,11 @@ from kubekeep.cli.signature_options import (
     print_signature,
     repository_option,
 )
+from kubekeep.cli.small_files import read_small_file
 from kubekeep.images.access.options import AccessOptions
+
+_MAX_PREDICATE: Final = 64 << 20
+"""Maximum size of a statement, as for attached SBOMs."""
 
 
 @click.command(short_help="Attach a signed SBOM or another statement to an image.")
@@ -62,7 +67,7 @@ def command(
 
     signature_access = SignatureAccess(images=access, repository=repository)
     with convert_signing_errors():
-        uri, content = resolve_predicate_type(predicate_type), predicate.read_bytes()
+        uri, content = resolve_predicate_type(predicate_type), read_small_file(predicate, _MAX_PREDICATE)
         if signer.key is None:
             request = signer.create_request(access.registry_ca)
             added = attest_image_keyless(reference, signature_access, request, uri, content)

@@ -9,6 +9,7 @@ import click
 
 from kubekeep.cli.image.trust.shared import convert_trust_errors, get_folder
 from kubekeep.cli.signature_options import KEY_FILE, convert_errors
+from kubekeep.cli.small_files import read_small_file
 from kubekeep.model.text import utc_text, visible
 
 
@@ -45,7 +46,7 @@ def command(url: str, root: Path | None, authority_file: str | None) -> None:
     request = TrustUpdateRequest(
         folder=get_folder(),
         url=url,
-        root=b"" if root is None else root.read_bytes(),
+        root=b"" if root is None else read_small_file(root),
         authority_file=authority_file or "",
     )
     with convert_trust_errors():
