@@ -42,42 +42,26 @@ default template_labels := {}
 
 template_labels := input.workload.metadata.labels if is_object(input.workload.metadata.labels)
 
-# Labels that controllers add to the pods (Kubernetes docs, Well-Known Labels); `unknown_value` is no valid value.
-default controller_labels := {}
-
-controller_labels := {
-	"batch.kubernetes.io/controller-uid": unknown_value,
-	"batch.kubernetes.io/job-name": input.object.metadata.name,
-	"controller-uid": unknown_value,
-	"job-name": input.object.metadata.name,
-} if {
-	input.object.kind == "Job"
-}
-
-controller_labels := {
-	"batch.kubernetes.io/controller-uid": unknown_value,
-	"batch.kubernetes.io/job-name": unknown_value,
-	"controller-uid": unknown_value,
-	"job-name": unknown_value,
-} if {
-	input.object.kind == "CronJob"
-}
-
-controller_labels := {"pod-template-hash": unknown_value} if input.object.kind == "Deployment"
-
-controller_labels := {"controller-revision-hash": unknown_value, "pod-template-generation": unknown_value} if {
-	input.object.kind == "DaemonSet"
-}
-
-controller_labels := {
-	"apps.kubernetes.io/pod-index": unknown_value,
-	"controller-revision-hash": unknown_value,
-	"statefulset.kubernetes.io/pod-name": unknown_value,
+# Labels that controllers add to the pods (Kubernetes docs, Well-Known Labels). `?` stands for an unknown value: it is no
+# valid one.
+controller_labels := {"pod-template-hash": "?"} if {
+	input.object.kind == "Deployment"
+} else := {
+	"apps.kubernetes.io/pod-index": "?",
+	"controller-revision-hash": "?",
+	"statefulset.kubernetes.io/pod-name": "?",
 } if {
 	input.object.kind == "StatefulSet"
-}
-
-unknown_value := "?"
+} else := {"controller-revision-hash": "?", "pod-template-generation": "?"} if {
+	input.object.kind == "DaemonSet"
+} else := {
+	"batch.kubernetes.io/controller-uid": "?",
+	"batch.kubernetes.io/job-name": job_name,
+	"controller-uid": "?",
+	"job-name": job_name,
+} if {
+	job_name := {"Job": input.object.metadata.name, "CronJob": "?"}[input.object.kind]
+} else := {}
 
 # Directions, `egress` and `ingress`, in which policies isolate a pod with these labels. Namespaced
 # policies apply in their namespace only; cluster-wide policies are under "".
@@ -122,6 +106,7 @@ candidates(namespace, labels) := {selection |
 	some scope in [namespace, ""]
 	policies := input.cluster.isolation[scope]
 	some key, value in labels
+	value != "?"
 	some selection in policies.by_label[sprintf("%s=%v", [key, value])]
 } | {selection |
 	some scope in [namespace, ""]
