@@ -302,16 +302,3 @@ def test_workload_without_containers_does_not_pass(tmp_path: Path, spec: str) ->
     assert privileged.reason is not None
     assert privileged.reason.text == "the pod has no containers: the API server would reject the object"
     assert (result.verdicts["host-pid-ipc"].status is Status.FAILED) == ("hostPID" in spec)
-
-
-def test_pod_security_policy_that_is_not_served_does_not_pass(tmp_path: Path) -> None:
-    (tmp_path / "web.yaml").write_text(
-        "apiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata: {name: a}\nspec: {hostIPC: true}\n"
-    )
-    assessment = kubekeep.scan(tmp_path, controls=["psp-privileged", "psp-host-ipc"])
-    [result] = assessment.results
-    statuses = {slug: verdict.status for slug, verdict in result.verdicts.items()}
-    assert statuses == {"psp-privileged": Status.NOT_EVALUATED, "psp-host-ipc": Status.FAILED}
-    reason = result.verdicts["psp-privileged"].reason
-    assert reason is not None
-    assert reason.text == "no kind PodSecurityPolicy in policy/v1beta1 since Kubernetes 1.25"

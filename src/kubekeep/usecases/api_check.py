@@ -26,6 +26,7 @@ from kubekeep.sources.kubernetes_api.schemas import load_schemas
 
 _PROTECTIONS: Final = frozenset({"LimitRange", "NetworkPolicy", "PodDisruptionBudget"})
 """Built-in kinds that make controls on other objects pass, and have few controls of their own."""
+_NO_CONTAINER: Final = "the pod has no containers: the API server would reject the object"
 
 
 class ApiCheck:
@@ -75,8 +76,8 @@ class ApiCheck:
     def _check_fields(self, resource: Resource) -> bool:
         """Check the fields of an object; return True if the API server refuses it."""
         problems = load_schemas().find_problems(resource.object, self._minor)
-        if rejection := self._explain_rejection(resource):
-            problems = msgspec.structs.replace(problems, rejection=rejection)
+        if has_no_container(resource):
+            problems = msgspec.structs.replace(problems, rejection=_NO_CONTAINER)
             self._problems[id(resource)] = problems
         if problems.unknown or problems.mistyped:
             self._problems[id(resource)] = problems
@@ -88,14 +89,6 @@ class ApiCheck:
                 for field in problems.mistyped
             )
         return bool(problems.mistyped)
-
-    def _explain_rejection(self, resource: Resource) -> str:
-        """Return why the API server would reject an object that controls would pass; empty if there is no reason."""
-        if has_no_container(resource):
-            return "the pod has no containers: the API server would reject the object"
-        if resource.kind == "PodSecurityPolicy":
-            return load_schemas().explain_unserved_kind(resource.api_version, resource.kind, self._minor) or ""
-        return ""
 
     def _report_unserved(self, resource: Resource, problem: str) -> None:
         """Report a kind that this Kubernetes does not have in its API version, once per file."""
