@@ -47,6 +47,15 @@ def test_invalid_values_are_errors(tmp_path: Path, text: str) -> None:
         read_params(tmp_path / "missing.json")
 
 
+def test_pipe_is_refused(tmp_path: Path) -> None:
+    """A pipe without a writer would block for ever, and a configuration file in a scanned folder may name one."""
+    import os  # noqa: PLC0415 - POSIX only
+
+    os.mkfifo(tmp_path / "inputs.json")
+    with pytest.raises(ParamsError, match="not a regular file"):
+        read_params(tmp_path / "inputs.json")
+
+
 def test_control_input_object() -> None:
     spec = {"controls": {"insecureCapabilities": ["NET_RAW", "SYS_ADMIN"]}}
     entry = {"apiVersion": "kubescape.io/v1", "kind": "ControlInput", "metadata": {"name": "default"}, "spec": spec}

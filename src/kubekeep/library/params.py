@@ -5,6 +5,7 @@ A wrong type or an unknown name is an error; values of retired parameters are ig
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -39,6 +40,9 @@ def read_params(path: Path, controls: Iterable[Control] | None = None) -> Values
     declares is an error, so that a typo does not silently leave the default in force.
     """
     try:
+        # A pipe without a writer would block.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ParamsError(f"{path}: not a regular file")
         with path.open("rb") as stream:
             content = stream.read(_MAX_BYTES + 1)
     except OSError as error:

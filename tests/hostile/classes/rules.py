@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tests.hostile.member import SCAN, Content, Expected, Link, Member, Special, hostile_class
+from tests.hostile.member import REPORT, SCAN, Content, Expected, Link, Member, Special, hostile_class
 from tests.hostile.samples import POD, TEXTS, VALUES, damage, dump, mutate
 
 _REGO: Final = """\
@@ -22,6 +22,7 @@ deny contains response if {
 	response := {"alertMessage": "no owner", "failedPaths": [], "fixPaths": [{"path": "a", "value": "b"}], "alertObject": {"k8sApiObjects": [pod]}}
 }
 """
+_SCAN_FOLDER: Final = ("scan", "control", "C-0057,C-0016", ".", *REPORT)
 CONTROL: Final = {
     "title": "A pod", "asks": "Is it a pod?", "why": "Because.", "fix": "Fix it.", "severity": 5, "targets": ["workload"],
     "satisfies": {"nsa": ["1"]}, "references": ["https://example.com"], "params": {"a": {"description": "b", "default": ["c"]}},
@@ -207,13 +208,18 @@ def parameters(source: random.Random) -> Iterator[Member]:
                 Expected.EITHER,
                 (*SCAN, "--controls-config", "p.json"),
             )
-    for content in ("", "[", "\x00", b"\xff\xfe", "[" * 100_000, " " * (5 << 20), Special.FOLDER, Link("/dev/zero")):
+    for content in (
+        "", "[", "\x00", b"\xff\xfe", "[" * 100_000, " " * (5 << 20), Special.FOLDER, Special.FIFO, Special.SOCKET, Link("/dev/zero"), Link("p.json"),
+    ):  # fmt: skip
         yield Member(
             f"content {str(content)[:20]!r}",
             {"in/a.yaml": POD, "p.json": content},
             Expected.REFUSED if content else Expected.EITHER,
             (*SCAN, "--controls-config", "p.json"),
         )
+    # A file that the folder itself names.
+    config: dict[str, Content] = {"a.yaml": POD, "kubekeep.yaml": "controls-config: p\n"}
+    yield Member("named by the folder", {**config, "p": Special.FIFO}, Expected.REFUSED, _SCAN_FOLDER)
 
 
 def _evaluate(name: str, expected: Expected, *documents: object) -> Member:
