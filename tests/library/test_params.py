@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,19 @@ def test_invalid_values_are_errors(tmp_path: Path, text: str) -> None:
 
 def test_pipe_is_refused(tmp_path: Path) -> None:
     """A pipe without a writer would block for ever, and a configuration file in a scanned folder may name one."""
-    import os  # noqa: PLC0415 - POSIX only
-
     os.mkfifo(tmp_path / "inputs.json")
     with pytest.raises(ParamsError, match="not a regular file"):
         read_params(tmp_path / "inputs.json")
+
+
+def test_pipe_of_a_shell_is_read() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b'{"insecureCapabilities": ["NET_RAW"]}')
+    os.close(writer)
+    try:
+        assert read_params(Path(f"/dev/fd/{reader}")) == {"insecureCapabilities": ("NET_RAW",)}
+    finally:
+        os.close(reader)
 
 
 def test_control_input_object() -> None:

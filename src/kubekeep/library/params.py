@@ -5,6 +5,7 @@ A wrong type or an unknown name is an error; values of retired parameters are ig
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +23,8 @@ Values: TypeAlias = dict[str, tuple[str, ...]]
 
 CONTROL_INPUT: Final = "kubescape.io/ControlInput"
 """Kind of the objects that set parameters in a cluster."""
+_SHELL_PIPE: Final = re.compile(r"/(?:dev|proc/self)/fd/(?:[3-9]|[1-9]\d+)")
+"""Paths of files that a process inherits, without the standard streams."""
 _MAX_BYTES: Final = 4 << 20
 """Maximum size of a file with values."""
 _RETIRED: Final = frozenset({"listOfDangerousArtifcats", "servicesNames", "wlKnownNames"})
@@ -40,8 +43,8 @@ def read_params(path: Path, controls: Iterable[Control] | None = None) -> Values
     declares is an error, so that a typo does not silently leave the default in force.
     """
     try:
-        # A pipe without a writer would block.
-        if not stat.S_ISREG(path.stat().st_mode):
+        # A pipe without a writer would block; those that a shell opens for `<(command)` have one.
+        if not (stat.S_ISREG(path.stat().st_mode) or _SHELL_PIPE.fullmatch(str(path))):
             raise ParamsError(f"{path}: not a regular file")
         with path.open("rb") as stream:
             content = stream.read(_MAX_BYTES + 1)
