@@ -78,8 +78,7 @@ class ApiCheck:
         problems = load_schemas().find_problems(resource.object, self._minor)
         if has_no_container(resource):
             problems = msgspec.structs.replace(problems, rejection=_NO_CONTAINER)
-            self._problems[id(resource)] = problems
-        if problems.unknown or problems.mistyped:
+        if problems.unknown or problems.mistyped or problems.rejection:
             self._problems[id(resource)] = problems
             self.unknown_fields += (
                 UnreadInput(_locate(resource, field.path), field.message) for field in problems.unknown
