@@ -22,8 +22,8 @@ from typing import Any
 from kubekeep.images.content import ImageContent
 from kubekeep.images.inspection import InspectedImage
 from kubekeep.images.layers import compute_version
-from kubekeep.images.package import Distribution, Package, PackageLocation
 from kubekeep.images.registries.state import ImageName, RegistryState
+from kubekeep.model.package import Distribution, Package, PackageLocation
 
 KUBEKEEP = Path(sys.executable).parent / "kubekeep"
 CHANGED = 100

@@ -20,7 +20,7 @@ import corpus
 
 from kubekeep import reports
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Status
+from kubekeep.model.verdict import Status
 from kubekeep.usecases.request import ReportNeeds, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 

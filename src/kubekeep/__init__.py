@@ -13,14 +13,14 @@ from __future__ import annotations
 
 _MODULES = {
     "Assessment": "kubekeep.model.assessment",
-    "Evidence": "kubekeep.model.finding",
+    "Evidence": "kubekeep.model.verdict",
     "Finding": "kubekeep.model.finding",
     "FindingKind": "kubekeep.model.finding",
     "KubekeepError": "kubekeep.model.errors",
     "Location": "kubekeep.model.location",
     "Resource": "kubekeep.model.resource",
     "Severity": "kubekeep.model.severity",
-    "Status": "kubekeep.model.finding",
+    "Status": "kubekeep.model.verdict",
     "VulnerabilityOptions": "kubekeep.vulnerabilities.options",
     "render": "kubekeep.api",
     "scan": "kubekeep.api",

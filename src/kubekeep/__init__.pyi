@@ -3,13 +3,13 @@ from kubekeep.api import scan as scan
 from kubekeep.api import scan_cluster as scan_cluster
 from kubekeep.model.assessment import Assessment as Assessment
 from kubekeep.model.errors import KubekeepError as KubekeepError
-from kubekeep.model.finding import Evidence as Evidence
 from kubekeep.model.finding import Finding as Finding
 from kubekeep.model.finding import FindingKind as FindingKind
-from kubekeep.model.finding import Status as Status
 from kubekeep.model.location import Location as Location
 from kubekeep.model.resource import Resource as Resource
 from kubekeep.model.severity import Severity as Severity
+from kubekeep.model.verdict import Evidence as Evidence
+from kubekeep.model.verdict import Status as Status
 from kubekeep.vulnerabilities.options import VulnerabilityOptions as VulnerabilityOptions
 
 __all__ = [

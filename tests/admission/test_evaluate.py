@@ -10,8 +10,8 @@ import yaml
 
 from kubekeep.admission.evaluate import PolicyEvaluator
 from kubekeep.admission.policy import AdmissionError, collect_policies
-from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Status, Verdict
 
 POD: dict[str, Any] = {
     "apiVersion": "v1",

@@ -17,9 +17,9 @@ import yaml
 
 from kubekeep.admission.evaluate import PolicyEvaluator
 from kubekeep.admission.policy import AdmissionError, AdmissionPolicies, collect_policies
-from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_types import ResourceTypes
+from kubekeep.model.verdict import Cause, Status, Verdict
 from tests.admission.expressions import expression
 from tests.oracles.program import program
 

@@ -10,8 +10,8 @@ from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import AttackNodeKind, EdgeKind
 from kubekeep.model.exception import AppliedException, ExceptionSource
-from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import PASSED, Evidence, Status, Verdict
 
 UNEXCEPTED = Evidence("spec", exists=True)
 EXCEPTED = Evidence("spec", exists=True, exception=AppliedException(name="w", source=ExceptionSource.COMMENT))

@@ -15,9 +15,9 @@ from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import PrioritisedResource
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource
-from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import PASSED, Evidence, Status, Verdict
 
 FAILED = Verdict(Status.FAILED, (Evidence("spec", exists=True),))
 EXCEPTED = Verdict(

@@ -32,8 +32,8 @@ from kubekeep.cli.watch import command
 from kubekeep.kube.access import Impersonation
 from kubekeep.kube.errors import KubeconfigError
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.model.watch import ConnectionChanged, VerdictChange, VerdictChanged, WatchEvent, WatchStarted
 from kubekeep.reports.shared.watch_output import event_lines, json_lines
 

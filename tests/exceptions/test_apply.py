@@ -13,9 +13,9 @@ from kubekeep.exceptions.match import ResourceMatcher
 from kubekeep.exceptions.policy_exception import PolicyException, matches
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.exception import ExceptionStatus
-from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource, Source
+from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.posture.select import find_controls, select
 from kubekeep.sources.manifests.source import YAML
 

@@ -13,7 +13,7 @@ import pytest
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.exception import ExceptionSource, ExceptionStatus
-from kubekeep.model.finding import Status
+from kubekeep.model.verdict import Status
 from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan

@@ -13,7 +13,7 @@ import yaml
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.exception import ExceptionStatus
-from kubekeep.model.finding import Status
+from kubekeep.model.verdict import Status
 from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan

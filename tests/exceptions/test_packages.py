@@ -14,9 +14,9 @@ from kubekeep.exceptions.policy_exception import InvalidExceptionError
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.exception import ExceptionStatus, ExceptionUse
-from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.posture.select import find_controls, select
 
 NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)

@@ -9,9 +9,9 @@ from kubekeep.exceptions.inline.suppressions import CommentedFile, apply_comment
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus
-from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource, Source
+from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.sources.manifests.source import YAML
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 
 SPEC = """\
 Name: shop

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubekeep.images.catalog import apk
 from kubekeep.images.content import LayerFile
 from kubekeep.images.merge import merge
-from kubekeep.images.package import SourcePackage
+from kubekeep.model.package import SourcePackage
 from tests.images.tar_layers import build_layer
 
 DATABASE = """\

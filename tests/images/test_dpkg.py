@@ -12,7 +12,7 @@ import pytest
 from kubekeep.images.catalog import debian_copyright, dpkg, dpkg_files
 from kubekeep.images.content import LayerFile
 from kubekeep.images.merge import merge
-from kubekeep.images.package import Package, SourcePackage
+from kubekeep.model.package import Package, SourcePackage
 from tests.images.tar_layers import read_folder
 
 STATUS = Path("/var/lib/dpkg/status")

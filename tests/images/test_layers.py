@@ -28,7 +28,7 @@ from kubekeep.images.content import (
 from kubekeep.images.errors import ImageAccessError, ImageContentError
 from kubekeep.images.layer_cache import LayerCache
 from kubekeep.images.layers import LayerSettings, compute_shared_version, compute_version, read_folder, read_layers
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 from tests.images.layer_files import FolderImage, MemoryImage, build_tar, digest, entry, read_native, select
 
 BASE = build_tar(

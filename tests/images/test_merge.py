@@ -6,7 +6,7 @@ import pytest
 
 from kubekeep.images.content import CatalogRecord, ImageContent, LayerContent
 from kubekeep.images.merge import merge
-from kubekeep.images.package import Package, PackageLocation
+from kubekeep.model.package import Package, PackageLocation
 from tests.images.tar_layers import add_records, build_layer
 
 RELEASE = {"etc/os-release": 'ID=debian\nVERSION_ID="13"\n'}

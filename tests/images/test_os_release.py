@@ -14,7 +14,7 @@ from kubekeep.images.content import LayerFile
 from kubekeep.images.distributions import distribution_qualifier, normalise_qualifier, package_namespace
 from kubekeep.images.end_of_life import end_of_life
 from kubekeep.images.merge import merge
-from kubekeep.images.package import NO_DISTRIBUTION, Distribution
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution
 from tests.images.tar_layers import build_layer
 
 TABLE = Path(kubekeep.images.__file__).parent / "end_of_life.json"

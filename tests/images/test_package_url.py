@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from kubekeep.images.foreign_packages import normalise_package
-from kubekeep.images.package import Package, SourcePackage
 from kubekeep.images.package_url import format_package_url, parse_package_url
+from kubekeep.model.package import Package, SourcePackage
 
 CASES = msgspec.json.decode((Path(__file__).parent / "package_urls" / "test-suite-data.json").read_bytes())
 

@@ -10,7 +10,7 @@ import pytest
 from kubekeep.images.catalog import rpm
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.merge import merge
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 from tests.images import rpm_databases
 from tests.images.tar_layers import add_records, build_layer
 

@@ -23,8 +23,8 @@ from kubekeep.library.cases import Case, list_cases, read_objects
 from kubekeep.library.index import Program
 from kubekeep.library.load import ROOT, Library
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.finding import Cause, Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Verdict
 from kubekeep.posture.byte_code import INTERPRETED, compile_programs
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import select

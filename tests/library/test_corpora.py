@@ -17,8 +17,8 @@ import pytest
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Status
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import select
 from kubekeep.sources.inputs import read

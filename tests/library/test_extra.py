@@ -12,7 +12,7 @@ from kubekeep.library.bundles import read_bundles
 from kubekeep.library.extra import CUSTOM_RULES, load_rules
 from kubekeep.library.load import LibraryError, builtin
 from kubekeep.library.rego_files import list_rego_files, read_rego
-from kubekeep.model.finding import Cause
+from kubekeep.model.verdict import Cause
 
 REGO = 'package armo_builtins\n\ndeny[r] {\n\tr := {"alertObject": {"k8sApiObjects": input}}\n}\n'
 

@@ -10,7 +10,7 @@ import pytest
 from kubekeep.library.cases import Case, CaseOptions, list_cases, read_objects
 from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Status
+from kubekeep.model.verdict import Status
 from kubekeep.usecases.control import evaluate_case, list_verdicts
 
 GROUP = "hostdata.kubescape.cloud"

@@ -10,8 +10,8 @@ import pytest
 
 from kubekeep.library.cases import Case, list_cases, read_objects
 from kubekeep.library.load import builtin
-from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Status
 from kubekeep.sources.kubernetes_api.documents import find_mistyped_field, is_checked_document
 from kubekeep.usecases.control import evaluate_case
 from tests.hostile.samples import list_paths, replace

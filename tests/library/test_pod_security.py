@@ -20,8 +20,8 @@ from kubekeep.library.cases import read_objects as documents
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Status
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import Selection, select
 from tests.library.pods import objects

@@ -12,9 +12,9 @@ from kubekeep.kube.access import ClusterAccess, ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.library.load import ROOT, builtin
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.verdict import Cause, Status
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import select
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest

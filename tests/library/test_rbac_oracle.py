@@ -19,8 +19,8 @@ from kubekeep.attackpaths.rights import RoleRules
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Status
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.roles import Roles
 from kubekeep.posture.select import select

@@ -15,8 +15,8 @@ import pytest
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Status
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import find_controls, select
 from tests.library.kubescape import FACTS, convert_path

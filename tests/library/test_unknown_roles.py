@@ -12,8 +12,8 @@ from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import Library, builtin
 from kubekeep.model.cluster import RBAC, CoverageGap
 from kubekeep.model.control import SUBJECT, Control
-from kubekeep.model.finding import Cause, Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Verdict
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import select
 

@@ -6,7 +6,7 @@ import pytest
 
 from kubekeep.model.assessment import ControlSummary, Counts
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Cause, Reason, Status
+from kubekeep.model.verdict import Cause, Reason, Status
 
 CONTROL = Control(title="t", severity=1, asks="a", why="w", fix="f", targets=("Pod",))
 

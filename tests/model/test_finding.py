@@ -12,22 +12,14 @@ import msgspec
 import pytest
 
 from kubekeep.model.exception import AppliedException, ExceptionSource
-from kubekeep.model.finding import (
-    AffectedPackage,
-    Container,
-    Evidence,
-    Finding,
-    FindingKind,
-    Host,
-    Image,
-    Process,
-    Subject,
-)
+from kubekeep.model.finding import Finding, FindingKind
 from kubekeep.model.finding_document import FindingDocument, build_finding_document
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.subject import AffectedPackage, Container, Host, Image, Process, Subject
+from kubekeep.model.verdict import Evidence
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "src" / "kubekeep" / "model" / "finding-v1.schema.json").read_text())

@@ -9,8 +9,8 @@ import pytest
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
 from kubekeep.model.cluster import CoverageGap
-from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Status, Verdict
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.select import Selection, select

@@ -11,8 +11,8 @@ from kubekeep.engine.isolation import limits
 from kubekeep.engine.isolation.limits import RuleLimits
 from kubekeep.library.load import Library, builtin
 from kubekeep.library.scaffold import build_files
-from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Status, Verdict
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.select import Selection, find_frameworks, select

@@ -14,8 +14,8 @@ import pytest
 from kubekeep.engine.policy_set import Outcome, PolicySet, RuleFailure
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Status, Verdict
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import find_controls, find_frameworks, select
 from kubekeep.sources.inputs import read

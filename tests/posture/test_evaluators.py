@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
-from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import PASSED, Evidence, Status, Verdict
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import Selection, find_controls, select
 from kubekeep.posture.summary import summarise

@@ -9,10 +9,10 @@ import pytest
 
 from kubekeep.model.assessment import Assessment, UnreadInput
 from kubekeep.model.comparison import Comparison, Difference, FindingChange, RecordedFinding
-from kubekeep.model.finding import Verdict
 from kubekeep.model.fingerprint import Granularity, Identity
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import Verdict
 from kubekeep.posture.gate import EVERY, Gates, UnknownLimitError, evaluate_gates, is_incomplete
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan

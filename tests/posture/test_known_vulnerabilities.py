@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from kubekeep.model.finding import Cause, Finding, FindingKind, Status
+from kubekeep.model.finding import Finding, FindingKind
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import Cause, Status
 from kubekeep.posture.known_vulnerabilities import NO_VULNERABILITIES, VulnerabilityEvaluator
 from kubekeep.posture.priority import prioritise
 

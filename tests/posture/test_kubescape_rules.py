@@ -22,8 +22,8 @@ from kubekeep.library.kubescape_rules import (
 from kubekeep.library.rego_files import read_rego
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control, Provider
-from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Reason, Status, Verdict
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.kubescape_rules import KubescapeEvaluator, KubescapeRuleError
 from kubekeep.posture.select import select

@@ -6,10 +6,10 @@ import pytest
 
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.finding import PASSED, Evidence, Status, Verdict
 from kubekeep.model.priority import NO_CONTEXT, Priority, ResourceContext
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import PASSED, Evidence, Status, Verdict
 from kubekeep.posture.priority import prioritise, prioritise_results
 
 EXPOSED = ResourceContext(exposure="reachable from the internet")

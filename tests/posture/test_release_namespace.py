@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kubekeep.engine.rego_policies import RegoPolicySet
-from kubekeep.model.finding import Status
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Status
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.release_namespace import RELEASE_NAMESPACE, InstalledResource
 from kubekeep.posture.select import find_controls, select

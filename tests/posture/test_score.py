@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kubekeep.model.assessment import ControlSummary, Counts
-from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Reason, Status
 from kubekeep.posture import score
 from kubekeep.posture.select import find_controls
 

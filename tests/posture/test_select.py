@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubekeep.model.finding import Cause
+from kubekeep.model.verdict import Cause
 from kubekeep.posture.select import UnknownNameError, find_controls, find_frameworks, select
 
 

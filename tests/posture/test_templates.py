@@ -9,8 +9,8 @@ import pytest
 
 from kubekeep.engine.policy_set import RuleFailure, RuleQuery
 from kubekeep.engine.rego_policies import RegoPolicySet
-from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Status, Verdict
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.select import find_controls, select

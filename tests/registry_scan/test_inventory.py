@@ -12,21 +12,22 @@ from pathlib import Path
 import pytest
 
 from kubekeep.images.content import GoSymbols
-from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
 from kubekeep.images.registries.state import StateError
+from kubekeep.model.exploit_signal import ExploitSignal
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
 from kubekeep.model.severity import Severity
-from kubekeep.vulnerabilities.advisory import Advisory
-from kubekeep.vulnerabilities.inventory import IndexedImage, PackageContext, PackageInventory
-from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
-from kubekeep.vulnerabilities.package_facts import NO_FACTS, collect_facts
-from kubekeep.vulnerabilities.rematching import Matcher, Rematch, RematchReport
-from kubekeep.vulnerabilities.source import AdvisorySource, ExploitSignal, SourceState
-from kubekeep.vulnerabilities.vulnerability import (
+from kubekeep.model.vulnerability import (
     NotAssessed,
     Vulnerability,
     VulnerabilityRating,
     VulnerabilityReport,
 )
+from kubekeep.vulnerabilities.advisory import Advisory
+from kubekeep.vulnerabilities.inventory import IndexedImage, PackageContext, PackageInventory
+from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
+from kubekeep.vulnerabilities.package_facts import NO_FACTS, collect_facts
+from kubekeep.vulnerabilities.rematching import Matcher, Rematch, RematchReport
+from kubekeep.vulnerabilities.source import AdvisorySource, SourceState
 
 TODAY = dt.date(2026, 11, 29)
 DEBIAN = PackageContext(Distribution("debian", "13"), "linux/amd64")

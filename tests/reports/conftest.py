@@ -19,11 +19,11 @@ from kubekeep.model.assessment import (
 )
 from kubekeep.model.control import Control, Parameter
 from kubekeep.model.enforcement import Enforcement
-from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
 from kubekeep.model.git import Commit
 from kubekeep.model.location import Location, Position, Region, Setting
 from kubekeep.model.resource import RenderOrigin, Resource, Source
+from kubekeep.model.verdict import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.posture.priority import prioritise
 from kubekeep.sources.helm.source import HELM
 from kubekeep.sources.kustomize.source import KUSTOMIZE

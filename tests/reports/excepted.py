@@ -8,7 +8,7 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
 from kubekeep.model.exception import AppliedException, ExceptionSource
-from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.verdict import Evidence, Status, Verdict
 
 GATEWAY = AppliedException(
     name="gateway",

@@ -8,9 +8,9 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, Target, UnreadInput
 from kubekeep.model.cluster import ClusterFacts
-from kubekeep.model.finding import Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource, Source
+from kubekeep.model.verdict import Evidence, Reason, Status, Verdict
 from kubekeep.sources.manifests.source import YAML
 
 TAME = "a_b"

@@ -23,11 +23,11 @@ from kubekeep.model.attack import (
     TrackStep,
 )
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus, ExceptionUse
-from kubekeep.model.finding import PASSED, Evidence, Excerpt, Status, Verdict
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource, Source
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import PASSED, Evidence, Excerpt, Status, Verdict
 from kubekeep.sources.manifests.source import YAML
 
 HOSTILE: Final = "</script><img src=x onerror=alert(1)>&amp;<!--{{7*7}}"

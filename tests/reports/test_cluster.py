@@ -14,9 +14,9 @@ from tests.reports.test_json_shape import SHAPE
 
 from kubekeep.model.assessment import Assessment, Counts, Target, UnreadInput
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
-from kubekeep.model.finding import Status
 from kubekeep.model.location import Location
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.verdict import Status
 from kubekeep.privacy.encryption import pseudonymise
 from kubekeep.reports import names
 

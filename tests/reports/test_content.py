@@ -9,11 +9,11 @@ from tests.reports.samples import SAMPLES, add_extras
 from kubekeep.baseline.assessment_findings import record_assessment
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison, Difference, FindingChange
-from kubekeep.model.finding import Evidence
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.model.framework import Framework, Section
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import Evidence
 from kubekeep.reports.shared.content import build_content, describe_source, grade, risk
 from kubekeep.reports.shared.urgency import sort_failed
 from kubekeep.reports.shared.wording import count_noun, describe_fix, percent

@@ -11,7 +11,7 @@ import pytest
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.exception import AppliedException, ExceptionSource
-from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.reports import ReportOptions, load
 
 KUBESCAPE = (

@@ -16,8 +16,8 @@ from tests.reports import rendering
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts, ResourceResult
 from kubekeep.model.exception import AppliedException, ExceptedFinding, ExceptionSource, ExceptionStatus, ExceptionUse
-from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.reports import ReportOptions, names
 
 ASSETS = Path(__file__).parent / "assets"

@@ -11,10 +11,10 @@ import pytest
 
 from kubekeep.model.assessment import Assessment, ResourceResult, Target
 from kubekeep.model.exception import AppliedException, ExceptionSource
-from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.reports import ReportOptions, load
 
 COMMAND = re.compile(r"::(\w[\w-]*)(?: ([^:]*))?::(.*)")

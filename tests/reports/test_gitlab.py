@@ -15,10 +15,10 @@ from tests.reports.excepted import add_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.reports import ReportOptions, load
 
 SCHEMA = json.loads((Path(__file__).parent / "assets" / "gitlab-sast-15.json").read_text())

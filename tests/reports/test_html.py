@@ -17,8 +17,8 @@ from lxml import html
 from tests.reports.samples import SAMPLES, add_extras, multiply_findings
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Status
 from kubekeep.model.framework import Section
+from kubekeep.model.verdict import Status
 from kubekeep.reports import ReportOptions, load
 
 

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from kubekeep.model.assessment import Assessment, ControlSummary, UnreadInput
-from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.text import json_text
+from kubekeep.model.verdict import Cause, Reason, Status
 from kubekeep.reports import ReportOptions, load
 
 SUMMARY_KEYS = [

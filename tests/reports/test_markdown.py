@@ -18,8 +18,8 @@ from tests.oracles.program import program
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.exception import AppliedException, ExceptionSource
-from kubekeep.model.finding import Evidence, Status, Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose, words
 

@@ -15,7 +15,7 @@ from lxml import etree, html
 from tests.reports.rendering import remove_whitespace, render_text
 
 from kubekeep.model.assessment import Assessment, Counts
-from kubekeep.model.finding import Status
+from kubekeep.model.verdict import Status
 from kubekeep.posture.gate import OVERALL, Gates, evaluate_gates
 from kubekeep.reports import names
 

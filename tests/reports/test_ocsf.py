@@ -14,7 +14,7 @@ from py_ocsf_models.events.findings.compliance_finding import ComplianceFinding 
 from tests.reports.excepted import add_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult
-from kubekeep.model.finding import Cause, Reason, Status, Verdict
+from kubekeep.model.verdict import Cause, Reason, Status, Verdict
 from kubekeep.reports import ReportOptions, load
 
 SCHEMA = json.loads((Path(__file__).parent / "assets" / "ocsf-compliance-finding-1.5.0.json").read_text())

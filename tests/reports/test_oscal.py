@@ -16,9 +16,9 @@ import pytest
 from tests.reports.excepted import add_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult
-from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.reports import ReportOptions, load
 
 ASSET = Path(__file__).parent / "assets" / "oscal-assessment-results-1.1.3.json"

@@ -11,9 +11,10 @@ import pytest
 
 import kubekeep
 from kubekeep.model.assessment import Assessment, ResourceResult
-from kubekeep.model.finding import Finding, Status
+from kubekeep.model.finding import Finding
 from kubekeep.model.priority import Priority
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import Status
 from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.pretty.overview import merge_problems
 from kubekeep.reports.shared.terminal import cells

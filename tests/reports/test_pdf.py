@@ -23,8 +23,8 @@ from tests.reports.samples import EXCEPTION, SAMPLES, add_extras, multiply_findi
 
 import kubekeep
 from kubekeep.model.assessment import Assessment, ResourceResult
-from kubekeep.model.finding import Status
 from kubekeep.model.location import Location
+from kubekeep.model.verdict import Status
 from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.pdf.details import MAX_RESOURCES, fair_share
 from kubekeep.reports.pdf.document import build_document

@@ -18,8 +18,8 @@ from tests.oracles.program import program
 from tests.reports.excepted import add_exceptions
 
 from kubekeep.model.assessment import Assessment, ResourceResult, Target
-from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.reports import ReportOptions, load
 
 ASSETS = Path(__file__).parent / "assets"

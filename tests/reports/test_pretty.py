@@ -10,7 +10,7 @@ import pytest
 from tests.reports.rendering import long_view
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Status
+from kubekeep.model.verdict import Status
 from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.format import View
 from kubekeep.reports.shared.terminal import Span, Terminal, cells

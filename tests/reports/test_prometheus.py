@@ -14,7 +14,7 @@ from tests.oracles.program import program
 
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.exception import AppliedException, ExceptionSource
-from kubekeep.model.finding import Evidence, Status, Verdict
+from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.reports import ReportOptions, load
 
 NAMES = {

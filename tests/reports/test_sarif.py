@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from kubekeep.model.assessment import Assessment, ResourceResult, UnreadInput
-from kubekeep.model.finding import Edit, Evidence, Status, Verdict
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Edit, Evidence, Status, Verdict
 from kubekeep.reports import ReportOptions, load
 
 SCHEMA = Path(__file__).parent / "assets" / "sarif-2.1.0.json"

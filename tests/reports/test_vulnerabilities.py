@@ -25,8 +25,8 @@ from tests.reports.vulnerable import BASE, assess_vulnerable, read_image
 
 from kubekeep.model.assessment import Assessment, ResourceResult, Target
 from kubekeep.model.exception import AppliedException, ExceptionSource
-from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import Status, Verdict
 from kubekeep.privacy.encryption import pseudonymise
 from kubekeep.reports import ReportOptions, load, names
 from kubekeep.reports.shared.vulnerabilities import list_subjects

@@ -12,8 +12,8 @@ import yaml
 from kubekeep.kube.access import ClusterRequest, RetryPolicy
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Verdict
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.verdict import Verdict
 from kubekeep.usecases.scan import scan
 from tests.cluster.cluster import Cluster
 from tests.requests import scan_request

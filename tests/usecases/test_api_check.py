@@ -12,7 +12,7 @@ import pytest
 import kubekeep
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Cause, Status
+from kubekeep.model.verdict import Cause, Status
 
 DEPLOYMENT = """\
 apiVersion: apps/v1

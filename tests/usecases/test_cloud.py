@@ -20,7 +20,7 @@ from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.cloud import GROUPS, CloudCluster, CloudRequest
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.control import Provider
-from kubekeep.model.finding import Cause, Status
+from kubekeep.model.verdict import Cause, Status
 from kubekeep.usecases.cloud import describe_cluster
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan

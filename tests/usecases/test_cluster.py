@@ -11,9 +11,9 @@ from kubekeep.attackpaths.find import compute_attack_paths
 from kubekeep.attackpaths.objects import Objects
 from kubekeep.library.load import builtin
 from kubekeep.model.attack import ALL_PATHS
-from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.verdict import Status
 from kubekeep.posture.gate import is_incomplete
 from kubekeep.posture.select import UnknownNameError, select
 from kubekeep.reports.format import Extra

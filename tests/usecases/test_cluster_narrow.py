@@ -11,7 +11,7 @@ import pytest
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import SUBJECT
-from kubekeep.model.finding import Cause, Status, Verdict
+from kubekeep.model.verdict import Cause, Status, Verdict
 from kubekeep.model.watch import UnmatchedName, WatchEvent, WatchStarted
 from kubekeep.posture.gate import is_incomplete
 from kubekeep.usecases.permissions import create_roles, preflight

@@ -18,7 +18,7 @@ from kubekeep.library.params import ParamsError
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionSource, ExceptionStatus, ExceptionUse
-from kubekeep.model.finding import Cause, Status, Verdict
+from kubekeep.model.verdict import Cause, Status, Verdict
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 from tests.cli.test_scan import kubekeep

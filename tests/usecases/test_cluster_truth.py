@@ -10,8 +10,8 @@ import pytest
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.control import SUBJECT, WORKLOAD
-from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.resource_types import BUILTIN_TYPES
+from kubekeep.model.verdict import Cause, Reason, Status
 from kubekeep.model.workload import POD_KINDS
 from kubekeep.posture.gate import is_incomplete
 from kubekeep.usecases.request import EvaluationOptions, ScanInput, ScanRequest

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Evidence, Excerpt
+from kubekeep.model.verdict import Evidence, Excerpt
 from kubekeep.reports import Extra
 from kubekeep.sources.options import Access, ReadOptions
 from kubekeep.usecases.request import ReportNeeds, RuleOptions, ScanInput, ScanRequest

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.fixes.plan import write_files
-from kubekeep.model.finding import Status
+from kubekeep.model.verdict import Status
 from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan

@@ -11,7 +11,7 @@ import yaml
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control, RequiredData
-from kubekeep.model.finding import Status
+from kubekeep.model.verdict import Status
 from kubekeep.usecases.host import CollectedNode, collect, format_documents
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kubekeep.config.file import ConfigurationError
 from kubekeep.images.access.options import AccessOptions
-from kubekeep.model.finding import Status
+from kubekeep.model.verdict import Status
 from kubekeep.signatures.errors import TrustError
 from kubekeep.signatures.notation.envelope import TargetArtifact
 from kubekeep.signatures.policy.evaluate import ImagePolicyResult

@@ -11,10 +11,10 @@ from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.kube.discovery import ApiResource, Catalogue
 from kubekeep.model.cluster import CoverageGap, expand_kind_names
 from kubekeep.model.control import SUBJECT
-from kubekeep.model.finding import Cause, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.resource_types import BUILTIN_TYPES, guess_plural
+from kubekeep.model.verdict import Cause, Verdict
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.select import Selection, find_frameworks, select

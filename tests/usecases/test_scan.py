@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Cause, Evidence, Status
 from kubekeep.model.location import parse_path
+from kubekeep.model.verdict import Cause, Evidence, Status
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest, kubernetes_minor
 from kubekeep.usecases.scan import scan
 from tests.requests import ALL_CONTROLS

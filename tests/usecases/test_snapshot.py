@@ -10,7 +10,7 @@ import yaml
 
 from kubekeep.library.params import ParamsError
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Cause, Status
+from kubekeep.model.verdict import Cause, Status
 from kubekeep.usecases.scan import scan
 from tests.requests import scan_request
 

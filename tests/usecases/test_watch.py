@@ -21,8 +21,8 @@ from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.kube.watching import WatchTiming
 from kubekeep.library.extra import load_rules
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.finding import Cause, Status
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.verdict import Cause, Status
 from kubekeep.model.watch import (
     ConnectionChanged,
     CoverageChanged,

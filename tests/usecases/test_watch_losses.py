@@ -15,7 +15,7 @@ import pytest
 
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.connection import KubeConnection
-from kubekeep.model.finding import Status
+from kubekeep.model.verdict import Status
 from kubekeep.model.watch import CoverageChanged, VerdictChange, VerdictChanged
 from tests.cluster import supervisor
 from tests.cluster.cluster import Cluster, eventually

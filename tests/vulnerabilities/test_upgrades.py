@@ -7,10 +7,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.images.package import Package, PackageLocation, SourcePackage
 from kubekeep.images.package_url import parse_package_url
+from kubekeep.model.exploit_signal import ExploitSignal
+from kubekeep.model.package import Package, PackageLocation, SourcePackage
 from kubekeep.model.severity import Severity
-from kubekeep.vulnerabilities.source import ExploitSignal
+from kubekeep.model.vulnerability import (
+    MatchedRecord,
+    NotAssessed,
+    VexStatement,
+    Vulnerability,
+    VulnerabilityRating,
+    VulnerabilityReport,
+)
 from kubekeep.vulnerabilities.upgrades import (
     BaseReference,
     Weight,
@@ -19,14 +27,6 @@ from kubekeep.vulnerabilities.upgrades import (
     find_base_layers,
     read_base_reference,
     weigh,
-)
-from kubekeep.vulnerabilities.vulnerability import (
-    MatchedRecord,
-    NotAssessed,
-    VexStatement,
-    Vulnerability,
-    VulnerabilityRating,
-    VulnerabilityReport,
 )
 
 LAYERS = ("sha256:base1", "sha256:base2", "sha256:own")

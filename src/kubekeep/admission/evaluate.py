@@ -27,13 +27,13 @@ from kubekeep.admission.program import AdmissionProgram, Denial, UndecidedExpres
 from kubekeep.engine.cel.program import CompileError
 from kubekeep.engine.cel.values import UnavailableError, create_partial_map
 from kubekeep.model.control import EVERYTHING, POLICIES, Control
-from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.label_selector import NAME_LABEL, get_labels, selects
 from kubekeep.model.location import Path, format_path, has_path
 from kubekeep.model.redaction import redact
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource, is_builtin
 from kubekeep.model.resource_types import BUILTIN_TYPES
+from kubekeep.model.verdict import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.posture.third_party import ThirdPartyEvaluator
 
 _UNKNOWN_OLD: Final = UnavailableError("oldObject: the object in the cluster is not known")

@@ -14,9 +14,9 @@ from kubekeep.attackpaths.objects import PlacedResource
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import AttackNode, AttackNodeKind, Edge, EdgeKind, Opening
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Status
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Status
 
 MAX_EDGES: Final = 500_000
 """The limit of edges; a note reports that it was reached."""

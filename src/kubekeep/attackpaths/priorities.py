@@ -15,9 +15,9 @@ from kubekeep.attackpaths.tracks import Track, Tracks
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.attack import PrioritisedResource, PriorityVector, TrackStep
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Status
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import Status
 from kubekeep.model.workload import pod_path
 
 MAX_VECTORS: Final = 1_000

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
 from kubekeep.model.comparison import RESOURCE_SELECTION, TARGETS, TOOL, RecordedFinding, ReportLocation, ScanRecord
-from kubekeep.model.finding import Evidence, Finding, Status
+from kubekeep.model.finding import Finding
 from kubekeep.model.fingerprint import Identity, format_stable_path
+from kubekeep.model.verdict import Evidence, Status
 
 
 def record_assessment(assessment: Assessment, name: str = "this scan") -> ScanRecord:

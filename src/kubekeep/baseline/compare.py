@@ -28,8 +28,8 @@ from kubekeep.model.comparison import (
     ReportLocation,
     ScanRecord,
 )
-from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.fingerprint import Granularity, Identity, format_stable_path
+from kubekeep.model.verdict import Status, Verdict
 
 _Key: TypeAlias = tuple[Identity, str, str]
 _ELSEWHERE: Final = (

@@ -32,8 +32,8 @@ from kubekeep.cli.vulnerability_options import no_vulnerabilities_option, vulner
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.options import ImageOptions
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Cause
 from kubekeep.model.text import visible
+from kubekeep.model.verdict import Cause
 from kubekeep.posture.gate import GateResult, Gates, UnknownLimitError, evaluate_gates, is_incomplete
 from kubekeep.posture.severity_filter import filter_by_severity
 from kubekeep.reports import Extra, ReportOptions

@@ -19,9 +19,10 @@ from kubekeep.exceptions.match import ControlMatcher, ControlScope, Part, Resour
 from kubekeep.exceptions.policy_exception import PolicyException
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
-from kubekeep.model.finding import Evidence, Finding, Status, Verdict
+from kubekeep.model.finding import Finding
 from kubekeep.model.label_selector import get_labels
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.posture.select import Selection
 
 _NAMED: Final = 3

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from kubekeep.model.exception import AppliedException, ExceptedFinding
-from kubekeep.model.finding import Evidence, Finding, Status, Verdict
+from kubekeep.model.finding import Finding
+from kubekeep.model.verdict import Evidence, Status, Verdict
 
 
 def cover_finding(finding: Finding, find_exception: Callable[[Evidence], AppliedException | None]) -> Finding:

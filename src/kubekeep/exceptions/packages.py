@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kubekeep.exceptions.policy_exception import PackageSelector, matches
-from kubekeep.images.package import Package
 from kubekeep.images.sbom.identity import is_distribution_type
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import format_path
+from kubekeep.model.package import Package
 from kubekeep.model.resource import Resource
 from kubekeep.vulnerabilities.vex.identities import parse_purl
 from kubekeep.vulnerabilities.vex.purl_matching import matches_purl

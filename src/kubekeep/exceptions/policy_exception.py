@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.images.package import Package
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.location import Path
+from kubekeep.model.package import Package
 
 EVERYTHING: Final = "*"
 """Kubescape's wildcard for any value; not a regular expression."""

@@ -8,9 +8,9 @@ from typing import Final
 
 from kubekeep.fixes.proposed_changes import ControlFinding, ProposedChange, format_key
 from kubekeep.model.assessment import Assessment, ResourceResult, UnreadInput
-from kubekeep.model.finding import Cause, Status, Verdict
 from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Status, Verdict
 
 _NOT_RESOLVED: Final = "the change does not resolve the finding"
 

@@ -16,9 +16,9 @@ import msgspec
 from kubekeep.fixes.risks import find_risk
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Evidence, Status
 from kubekeep.model.location import Path, format_path, has_path, parse_path, value_at
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Evidence, Status
 
 _PLACEHOLDER: Final = re.compile(r"YOUR_|<[A-Za-z][\w -]*>")
 """Placeholder for a user's value in third-party rules."""

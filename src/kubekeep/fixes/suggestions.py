@@ -23,9 +23,9 @@ from kubekeep.fixes.files import parse_text
 from kubekeep.fixes.proposed_changes import ControlFinding, ProposedChange, propose_changes_for
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Edit, Evidence, Status, Verdict
 from kubekeep.model.location import Position, Region, has_path
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Edit, Evidence, Status, Verdict
 from kubekeep.sources.inputs import Inputs
 
 _MAX_PARSED: Final = 100_000_000

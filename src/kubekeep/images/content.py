@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package
 
 
 class LayerFile(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubekeep.images.package import Distribution
+from kubekeep.model.package import Distribution
 
 _NAMESPACES: Final = {
     "rhel": "redhat",

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.package import Distribution
+from kubekeep.model.package import Distribution
 
 _TABLE: Final = Path(__file__).with_suffix(".json")
 _SERVICE_PACKS: Final = frozenset(("opensuse-leap", "sles"))

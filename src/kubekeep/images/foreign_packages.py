@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.images.distributions import normalise_namespace, normalise_qualifier
-from kubekeep.images.package import Package, SourcePackage, read_source_rpm
+from kubekeep.model.package import Package, SourcePackage, read_source_rpm
 
 _NO_VERSION: Final = "UNKNOWN"
 """The version that Syft writes for a package without one."""

@@ -24,9 +24,9 @@ from kubekeep.images.content import (
 )
 from kubekeep.images.distributions import distribution_qualifier, package_namespace
 from kubekeep.images.ownership import find_owned, list_owners
-from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
 from kubekeep.images.package_url import format_package_url
 from kubekeep.images.visibility import UpperLayers, is_recreated
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
 
 DISTRIBUTION_TYPES: Final = frozenset(("apk", "deb", "rpm"))
 """Types of packages that the package manager of a distribution installs."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 
 MAX_LENGTH: Final = 16_384
 """Longest package URL that is read; real ones have less than 1,000 characters."""

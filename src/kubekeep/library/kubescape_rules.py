@@ -13,8 +13,8 @@ import msgspec
 
 from kubekeep.library.load import ROOT
 from kubekeep.model.control import SUBJECT, Control
-from kubekeep.model.finding import Cause, Reason
 from kubekeep.model.resource import is_builtin
+from kubekeep.model.verdict import Cause, Reason
 
 DEFAULT_SEVERITY: Final = 5.0
 """Severity of a control that sets none."""

@@ -16,7 +16,7 @@ from kubekeep.library import kubescape_rules
 from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule, RuleMatch
 from kubekeep.library.load import LibraryError
 from kubekeep.model.control import LOADED, Control, Parameter
-from kubekeep.model.finding import Cause, Reason
+from kubekeep.model.verdict import Cause, Reason
 
 T = TypeVar("T", bound=msgspec.Struct)
 _INPUT_PATH: Final = "settings.postureControlInputs."

@@ -19,9 +19,9 @@ from kubekeep.lsp.findings import FileFinding
 from kubekeep.lsp.positions import ClientText
 from kubekeep.lsp.texts import ClientTexts
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Edit
 from kubekeep.model.location import line_starts
 from kubekeep.model.resource import CommentSyntax, Resource
+from kubekeep.model.verdict import Edit
 from kubekeep.reports.shared.wording import describe_fix
 from kubekeep.usecases.exceptions import append_entry, build_entry
 

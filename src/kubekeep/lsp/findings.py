@@ -11,9 +11,10 @@ from lsprotocol import types
 from kubekeep.lsp.positions import ClientText
 from kubekeep.model.assessment import Assessment, UnreadInput
 from kubekeep.model.exception import ExceptionSource, ExceptionStatus
-from kubekeep.model.finding import Evidence, Finding
+from kubekeep.model.finding import Finding
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import Evidence
 from kubekeep.reports.shared.urgency import describe_priority, priority_level
 
 SOURCE: Final = "kubekeep"

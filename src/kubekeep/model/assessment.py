@@ -17,7 +17,7 @@ from kubekeep.model.comparison import Comparison
 from kubekeep.model.control import Control
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
-from kubekeep.model.finding import Cause, Evidence, Finding, Reason, Status, Verdict
+from kubekeep.model.finding import Finding
 from kubekeep.model.framework import Framework
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
@@ -25,6 +25,7 @@ from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.pseudonyms import Encryption
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 
 
 class UnreadInput(msgspec.Struct, frozen=True):

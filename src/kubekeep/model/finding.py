@@ -1,4 +1,4 @@
-"""Verdicts and findings. A verdict is the result of one control on one resource; a finding is one problem on one subject.
+"""Findings: one problem on one subject.
 
 `Finding` is the platform's model of problems of every kind: misconfigurations, vulnerabilities, secrets, signatures,
 drift and runtime detections. Without timestamps: history belongs to the store. No I/O.
@@ -16,132 +16,14 @@ from kubekeep.model.comparison import FindingChange
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.fingerprint import VERSION, Identity, fingerprint
-from kubekeep.model.git import Commit
 from kubekeep.model.known_vulnerability import is_vulnerability
-from kubekeep.model.location import Location, Region
+from kubekeep.model.location import Location
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.subject import AffectedPackage, Host, Image, Process, Subject
 from kubekeep.model.text import encode_json
-
-
-class Status(enum.StrEnum):
-    """Result of a control on a resource: passed, failed, or not evaluated for a reason."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    NOT_EVALUATED = "notEvaluated"
-
-
-class Cause(enum.StrEnum):
-    """Cause of a "not evaluated" verdict."""
-
-    IRRELEVANT = "irrelevant"
-    """The input has no resource of the control's target kinds: nothing was left out."""
-    NEEDS_CLUSTER = "needs-cluster"
-    NEEDS_ACCESS = "needs-access"
-    """Some resources that the control targets or compares with could not be listed."""
-    NEEDS_HOST_DATA = "needs-host-data"
-    NEEDS_CLOUD_DATA = "needs-cloud-data"
-    NEEDS_IMAGE_DATA = "needs-image-data"
-    NEEDS_NETWORK = "needs-network"
-    """The rule would need a registry or an API server; rules have no network access."""
-    MANUAL = "manual"
-    """The control needs a manual review."""
-    CONFIGURATION = "configuration"
-    MALFORMED = "malformed"
-    RULE_ERROR = "rule-error"
-    UNKNOWN_FIELD = "unknown-field"
-    """The resource has a field that its kind does not have, beside the fields that the control reads."""
-    DECLINED = "declined"
-    """The rule found that required data is missing from the resource."""
-
-
-class Reason(msgspec.Struct, frozen=True, gc=False):
-    """Cause of a "not evaluated" verdict, and a sentence with the missing input and the next step."""
-
-    cause: Cause
-    text: str
-
-
-class Excerpt(msgspec.Struct, frozen=True, gc=False):
-    """Lines around a location, without secrets; `first` is the 1-based number of the first line."""
-
-    first: int
-    lines: tuple[str, ...]
-
-
-class Edit(msgspec.Struct, frozen=True, gc=False):
-    """One exact replacement in a file: the text of `region` becomes `text`; an empty region inserts.
-
-    risk: how the change can stop a program, or empty.
-    """
-
-    file: str
-    region: Region
-    text: str
-    risk: str = ""
-
-
-class Evidence(msgspec.Struct, frozen=True, gc=False):
-    """A field or file that proves a problem, and the change that fixes it.
-
-    `path` is the path of a field in a resource, or of a file in an image or on a host; empty for the subject as a
-    whole. `exists` is False if the field is missing. `fix` is the value to set there, as JSON text; with `delete`,
-    removing the field is the fix. `exception` covers this evidence, `change` is its change since the baseline. On
-    request: `commit` is the last change of the line at `location`, `excerpt` the text there, and `edits` are changes of
-    files: the edits of all evidence of a verdict together fix it; an edit that several pieces share is listed once.
-    """
-
-    path: str
-    exists: bool
-    location: Location | None = None
-    fix: str | None = None
-    delete: bool = False
-    message: str = ""
-    commit: Commit | None = None
-    exception: AppliedException | None = None
-    excerpt: Excerpt | None = None
-    edits: tuple[Edit, ...] = ()
-    change: FindingChange | None = None
-
-    @property
-    def note(self) -> str:
-        """The message, and the values file that set the value, in one line."""
-        setting = self.location.setting if self.location else None
-        return "; ".join(filter(None, (self.message, f"from {setting}" if setting else "")))
-
-
-class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """Result of one control on one resource: evidence if failed, a reason if not evaluated.
-
-    If exceptions cover all evidence of a failure, the status is "passed" and the evidence is kept.
-    """
-
-    status: Status
-    evidence: tuple[Evidence, ...] = ()
-    reason: Reason | None = None
-
-    @property
-    def is_excepted(self) -> bool:
-        """True if the verdict is "passed" only because of exceptions."""
-        return self.status is Status.PASSED and bool(self.evidence)
-
-    @property
-    def unexcepted(self) -> Verdict:
-        """The verdict with the evidence that no exception covers."""
-        return self._replace_evidence(tuple([evidence for evidence in self.evidence if evidence.exception is None]))
-
-    @property
-    def excepted(self) -> Verdict:
-        """The verdict with the evidence that exceptions cover."""
-        return self._replace_evidence(tuple([evidence for evidence in self.evidence if evidence.exception is not None]))
-
-    def _replace_evidence(self, evidence: tuple[Evidence, ...]) -> Verdict:
-        return self if len(evidence) == len(self.evidence) else msgspec.structs.replace(self, evidence=evidence)
-
-
-PASSED = Verdict(Status.PASSED)
+from kubekeep.model.verdict import Evidence
 
 
 class FindingKind(enum.StrEnum):
@@ -156,56 +38,6 @@ class FindingKind(enum.StrEnum):
     """A difference between the declared and the running state."""
     RUNTIME = "runtime"
     """A detection in a running process, file system, network connection or memory."""
-
-
-class AffectedPackage(msgspec.Struct, frozen=True):
-    """A software package: its package URL (purl specification) with name and version, and its file if known."""
-
-    purl: str
-    file: str = ""
-
-
-class Image(msgspec.Struct, frozen=True):
-    """A container image, or a part of it.
-
-    `digest` is the manifest digest (OCI image specification); `layer` the digest of the layer with the problem, and
-    `package` the affected package.
-    """
-
-    reference: str
-    digest: str = ""
-    platform: str = ""
-    layer: str = ""
-    package: AffectedPackage | None = None
-
-
-class Host(msgspec.Struct, frozen=True):
-    """A node of a cluster, or a machine outside of one (empty `cluster`)."""
-
-    name: str
-    cluster: str = ""
-
-
-class Container(msgspec.Struct, frozen=True):
-    """A running container: its workload with namespace, its name in the pod, and the digest of its image."""
-
-    namespace: str
-    workload: str
-    name: str
-    image: str = ""
-
-
-class Process(msgspec.Struct, frozen=True):
-    """A running process on a host, in a container or directly on the host. `executable` is its absolute path."""
-
-    host: Host
-    executable: str
-    pid: int = 0
-    container: Container | None = None
-
-
-Subject = Resource | Image | Host | Process
-"""The thing with the problem."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,11 +11,13 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.finding import Container, Evidence, Finding, FindingKind, Host, Image, Process, Subject
+from kubekeep.model.finding import Finding, FindingKind
 from kubekeep.model.location import Location
 from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.subject import Container, Host, Image, Process, Subject
+from kubekeep.model.verdict import Evidence
 
 VERSION: Final = "kubekeep.io/finding/v1"
 

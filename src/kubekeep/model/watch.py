@@ -9,8 +9,8 @@ import msgspec
 
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Verdict
 
 
 class VerdictChange(enum.StrEnum):

@@ -10,7 +10,7 @@ import msgspec
 from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Control, Provider
-from kubekeep.model.finding import Cause, Reason
+from kubekeep.model.verdict import Cause, Reason
 from kubekeep.posture.rule_scope import cluster_wide_kinds, is_scope_verified
 from kubekeep.posture.select import Selection
 

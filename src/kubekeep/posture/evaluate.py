@@ -20,8 +20,8 @@ from kubekeep.engine.policy_set import Compile, Outcome, PolicySet, stop_after_e
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, Provider
-from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.resource import PackedObject, Resource
+from kubekeep.model.verdict import Cause, Reason, Status, Verdict
 from kubekeep.model.workload import MalformedWorkloadError, build_pod_views
 from kubekeep.posture.coverage_gaps import AffectedControls, find_affected_controls
 from kubekeep.posture.index import Index, kinds_to_index

@@ -11,9 +11,10 @@ import msgspec
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison, Difference
 from kubekeep.model.errors import KubekeepError
-from kubekeep.model.finding import Cause, Finding, FindingKind
+from kubekeep.model.finding import Finding, FindingKind
 from kubekeep.model.severity import Severity
 from kubekeep.model.similar_names import find_similar
+from kubekeep.model.verdict import Cause
 
 OVERALL: Final = "overall"
 """Name of the limit on the figure over all controls."""

@@ -17,8 +17,8 @@ from kubekeep.engine.policy_set import Compile, Outcome
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Control, Provider
-from kubekeep.model.finding import Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Verdict
 from kubekeep.posture.coverage_gaps import AffectedControls, find_affected_controls
 from kubekeep.posture.evaluate import (
     BATCH,

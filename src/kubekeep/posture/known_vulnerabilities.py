@@ -15,13 +15,13 @@ import msgspec
 
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus, ExceptionUse
-from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.known_vulnerability import SUPPRESSING, VULNERABILITIES, KnownVulnerability
 from kubekeep.model.location import parse_path
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text
+from kubekeep.model.verdict import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.posture.select import Selection
 from kubekeep.posture.third_party import ThirdPartyEvaluator
 

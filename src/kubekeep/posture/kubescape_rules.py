@@ -23,11 +23,11 @@ from kubekeep.library import kubescape_rules
 from kubekeep.library.kubescape_rules import ANY, API_SERVER, SUBJECTS, KubescapeControl, KubescapeRule, RuleMatch
 from kubekeep.model.control import Control, Parameter, Provider
 from kubekeep.model.errors import KubekeepError
-from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import Path, has_path, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
+from kubekeep.model.verdict import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.workload import value_at_or
 from kubekeep.posture.index import find_provider
 from kubekeep.posture.third_party import ThirdPartyEvaluator

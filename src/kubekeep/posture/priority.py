@@ -12,10 +12,10 @@ import msgspec
 
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Status
 from kubekeep.model.known_vulnerability import KnownVulnerability
 from kubekeep.model.priority import NO_CONTEXT, Priority, ResourceContext
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import Status
 
 _TAKEOVER: Final = 9.0
 """Minimum score of a failed control that gives control of a node or the cluster."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kubekeep.model.assessment import ControlSummary, Counts
-from kubekeep.model.finding import Cause, Status
 from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Cause, Status
 
 
 def weight(resource: Resource) -> float:

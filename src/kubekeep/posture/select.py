@@ -15,9 +15,9 @@ import msgspec
 from kubekeep.library.load import Library, builtin
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.errors import KubekeepError
-from kubekeep.model.finding import Cause, Reason
 from kubekeep.model.framework import Framework
 from kubekeep.model.similar_names import find_similar
+from kubekeep.model.verdict import Cause, Reason
 from kubekeep.posture.third_party import ThirdPartyEvaluator
 
 T = TypeVar("T", Control, Framework)

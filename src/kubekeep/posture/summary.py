@@ -11,9 +11,9 @@ import msgspec
 from kubekeep.model.assessment import ControlSummary, Counts, FrameworkSummary, ResourceResult
 from kubekeep.model.control import HOST_DATA, PLATFORMS, SUBJECT, WORKLOAD, Control, RequiredData
 from kubekeep.model.enforcement import Enforcement
-from kubekeep.model.finding import Cause, Reason, Status
 from kubekeep.model.framework import Framework
 from kubekeep.model.known_vulnerability import is_vulnerability
+from kubekeep.model.verdict import Cause, Reason, Status
 from kubekeep.posture import score
 from kubekeep.posture.coverage_gaps import NO_GAPS, AffectedControls
 from kubekeep.posture.priority import prioritise

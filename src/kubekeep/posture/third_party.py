@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Verdict
 
 
 class ThirdPartyEvaluator(Protocol):

@@ -15,9 +15,9 @@ import msgspec
 
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Cause, Reason, Status, Verdict
 from kubekeep.model.location import format_path
 from kubekeep.model.unknown_field import FieldProblems, UnknownField
+from kubekeep.model.verdict import Cause, Reason, Status, Verdict
 
 _COMMON: Final = frozenset({"apiVersion", "kind", "metadata", "name", "namespace"})
 """Fields that rules read to name an object, not to check it."""

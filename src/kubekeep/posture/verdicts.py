@@ -12,10 +12,10 @@ import msgspec
 
 from kubekeep.engine.policy_set import Outcome, RuleFailure
 from kubekeep.model.control import Control
-from kubekeep.model.finding import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.location import Location, Path, format_path, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import mask_text
+from kubekeep.model.verdict import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.posture.coverage_gaps import build_access_reason
 from kubekeep.posture.rule_scope import is_scope_verified
 from kubekeep.posture.rulebook import APPLIES, DECLINED, VIOLATION, RulePlan

@@ -11,10 +11,10 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.finding import Evidence, Excerpt
 from kubekeep.model.location import line_starts
 from kubekeep.model.resource import CommentSyntax, Resource
 from kubekeep.model.secret_keys import find_secret_spans
+from kubekeep.model.verdict import Evidence, Excerpt
 from kubekeep.privacy.masking import mask_lines
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.inputs import Inputs

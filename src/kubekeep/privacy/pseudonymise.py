@@ -19,7 +19,6 @@ from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.comparison import Comparison, Difference, ReportLocation
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptedFinding, ExceptionUse
-from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.fingerprint import Identity
 from kubekeep.model.location import Location, format_path, parse_path
 from kubekeep.model.priority import Priority
@@ -27,6 +26,7 @@ from kubekeep.model.pseudonyms import Pseudonymiser
 from kubekeep.model.redaction import redact
 from kubekeep.model.resource import RenderOrigin, Resource, Source, is_builtin
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 
 _FIELD: Final = re.compile(r"[a-z][A-Za-z0-9]*")
 """Form of Kubernetes field names; other keys are user-defined names."""

@@ -19,11 +19,12 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, ResourceResult, UnreadInput
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Reason, Status, Verdict, first_location
+from kubekeep.model.finding import first_location
 from kubekeep.model.location import Location
 from kubekeep.model.priority import Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
+from kubekeep.model.verdict import Reason, Status, Verdict
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 from kubekeep.reports.shared import wording

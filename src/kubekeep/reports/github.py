@@ -17,12 +17,13 @@ from typing import Final, TextIO
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, UnreadInput
-from kubekeep.model.finding import Cause, Finding
+from kubekeep.model.finding import Finding
 from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import visible
+from kubekeep.model.verdict import Cause
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared import wording
 from kubekeep.reports.shared.affected_packages import AffectedPackageRow, get_level, list_affected

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Evidence, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text
+from kubekeep.model.verdict import Evidence, Verdict
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 from kubekeep.reports.kubescape_v2.exceptions import location_entry

@@ -14,9 +14,10 @@ from xml.sax.saxutils import escape, quoteattr
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary
-from kubekeep.model.finding import Finding, Status
+from kubekeep.model.finding import Finding
 from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.text import utc_text, visible, xml_safe
+from kubekeep.model.verdict import Status
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject, iterate_subjects
 from kubekeep.reports.shared.vulnerability_text import (

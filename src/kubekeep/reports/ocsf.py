@@ -16,13 +16,14 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, UnreadInput
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Evidence, Finding, Status
+from kubekeep.model.finding import Finding
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.framework import Framework
 from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
+from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
     MOST,

@@ -20,10 +20,11 @@ import msgspec
 from kubekeep.model.assessment import Assessment, ControlSummary, UnreadInput
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Evidence, Finding, Status
+from kubekeep.model.finding import Finding
 from kubekeep.model.git import GitRepository
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import encode_json, json_text, utc_text, visible
+from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
     MOST,

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts
-from kubekeep.model.finding import Status
 from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
+from kubekeep.model.verdict import Status
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.kubescape_metrics import list_kubescape_families
 from kubekeep.reports.shared.metrics import Family, Series, format_labels, sum_by_labels, write_families

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Verdict
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Verdict
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 from kubekeep.reports.kubescape_v2.vulnerabilities import has_vulnerabilities, list_unassessed, list_vulnerabilities

@@ -19,10 +19,10 @@ from kubekeep.library.cases import Case, list_cases, read_objects
 from kubekeep.library.load import ROOT, Library, LibraryError, builtin
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.location import Path as DocumentPath
 from kubekeep.model.location import format_path, parse_path
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Status, Verdict
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import select
 

@@ -24,13 +24,13 @@ from kubekeep.fixes.suggestions import suggest_edits
 from kubekeep.model.assessment import Assessment, ResourceResult, Target, UnreadInput
 from kubekeep.model.control import Control
 from kubekeep.model.exception import ExceptionUse
-from kubekeep.model.finding import Edit, Evidence, Status, Verdict
 from kubekeep.model.location import Location
 from kubekeep.model.location import Path as LocationPath
 from kubekeep.model.paths import error_reason
 from kubekeep.model.priority import ResourceContext
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import mask_message
+from kubekeep.model.verdict import Edit, Evidence, Status, Verdict
 from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from kubekeep.model.assessment import ResourceResult, UnreadInput
-from kubekeep.model.finding import Evidence, Verdict
 from kubekeep.model.git import GitRepository
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Evidence, Verdict
 from kubekeep.sources.git.root import find_repository_root
 from kubekeep.sources.inputs import Inputs
 

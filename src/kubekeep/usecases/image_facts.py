@@ -12,8 +12,8 @@ from kubekeep.images.access.references import ReferenceKind, parse_image_referen
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.images.options import ImageDescription, ImageIdentity
 from kubekeep.model.errors import RequestError
-from kubekeep.model.finding import Status
 from kubekeep.model.text import visible
+from kubekeep.model.verdict import Status
 from kubekeep.registry.errors import KeyFileError
 from kubekeep.registry.keys import load_public_key
 from kubekeep.registry.reference import ArtifactReference

@@ -11,7 +11,6 @@ from typing import Final
 import msgspec
 
 from kubekeep.images.layers import compute_version
-from kubekeep.images.package import Distribution, Package
 from kubekeep.images.registries.selection import select_known
 from kubekeep.images.registries.state import FILE, RegistryState, StateError
 from kubekeep.model.assessment import Assessment, ResourceResult
@@ -19,6 +18,7 @@ from kubekeep.model.exception import AppliedException
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.location import parse_path
+from kubekeep.model.package import Distribution, Package
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase
 from kubekeep.vulnerabilities.ecosystems import NoQuery, build_queries

@@ -9,12 +9,12 @@ from typing import BinaryIO
 import msgspec
 
 from kubekeep._native import VERSION
-from kubekeep.images.package import Package, qualify_name
 from kubekeep.images.sbom.compare import SbomComparison, compare
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.image import TOOL
 from kubekeep.images.sbom.merge import merge
 from kubekeep.images.sbom.write import write_sbom
+from kubekeep.model.package import Package, qualify_name
 from kubekeep.model.paths import display_path
 from kubekeep.reports.sboms.words import name_type
 from kubekeep.sources.sboms.file import read_document

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 from kubekeep.model.text import visible
 from kubekeep.registry.reference import parse_image_name
 from kubekeep.vulnerabilities.vex.document import (

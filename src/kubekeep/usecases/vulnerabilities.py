@@ -14,6 +14,7 @@ from kubekeep.images.sbom.compare import compare
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.identity import identify
 from kubekeep.images.sbom.image import create_image_sbom
+from kubekeep.model.vulnerability import Vulnerability, VulnerabilityReport
 from kubekeep.sources.sboms.address import is_sbom_address, to_path
 from kubekeep.sources.sboms.file import read_document
 from kubekeep.vulnerabilities.comparison import (
@@ -27,7 +28,6 @@ from kubekeep.vulnerabilities.options import VulnerabilityOptions
 from kubekeep.vulnerabilities.scanner import VulnerabilityScanner
 from kubekeep.vulnerabilities.upgrades import advise, advise_base, find_base_layers, read_base_reference
 from kubekeep.vulnerabilities.used_symbols import ImageSymbols
-from kubekeep.vulnerabilities.vulnerability import Vulnerability, VulnerabilityReport
 
 
 class Subject(msgspec.Struct, frozen=True):

@@ -25,9 +25,9 @@ from kubekeep.model.assessment import Assessment, ResourceResult, Target
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
-from kubekeep.model.finding import Status, Verdict
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
+from kubekeep.model.verdict import Status, Verdict
 from kubekeep.model.watch import (
     ConnectionChanged,
     CoverageChanged,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from kubekeep.images.package import Package
 from kubekeep.images.sbom.compare import SbomComparison
+from kubekeep.model.package import Package
+from kubekeep.model.vulnerability import MatchedRecord, NotAssessed, Vulnerability
 from kubekeep.vulnerabilities.upgrades import BaseAdvice, Upgrade
-from kubekeep.vulnerabilities.vulnerability import MatchedRecord, NotAssessed, Vulnerability
 
 
 class PackageExplanation(msgspec.Struct, frozen=True):

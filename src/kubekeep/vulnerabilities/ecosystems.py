@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.package import Distribution, Package
 from kubekeep.images.sbom.identity import is_distribution_type
+from kubekeep.model.package import Distribution, Package
 from kubekeep.vulnerabilities.names import normalise_name
 from kubekeep.vulnerabilities.releases import DistributionRelease, resolve_release
 

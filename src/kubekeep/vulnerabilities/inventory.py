@@ -20,8 +20,8 @@ from typing import Any, Final, Self
 import msgspec
 
 from kubekeep.images.content import GoSymbols
-from kubekeep.images.package import Distribution, Package, PackageLocation
 from kubekeep.images.registries.state import convert_errors, open_database, open_folder, write
+from kubekeep.model.package import Distribution, Package, PackageLocation
 from kubekeep.vulnerabilities.package_facts import NO_FACTS, ImageFacts, PackageFacts, StoredSymbols
 
 FILE: Final = "packages.sqlite"

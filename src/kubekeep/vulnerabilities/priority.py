@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.priority import Priority
 from kubekeep.model.severity import Severity
+from kubekeep.model.vulnerability import FixState, Vulnerability, VulnerabilityRating
 from kubekeep.vulnerabilities.severity.cvss import rate
-from kubekeep.vulnerabilities.source import ExploitSignal
-from kubekeep.vulnerabilities.vulnerability import FixState, Vulnerability, VulnerabilityRating
 
 _SCORES: Final = {Severity.CRITICAL: 9.5, Severity.HIGH: 8.0, Severity.MEDIUM: 5.5, Severity.LOW: 2.0}
 """Scores of levels without a number: about the middle of their bands."""

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.images.distributions import normalise_namespace, normalise_qualifier, package_namespace
-from kubekeep.images.package import Distribution, Package
+from kubekeep.model.package import Distribution, Package
 
 
 class DistributionRelease(msgspec.Struct, frozen=True):

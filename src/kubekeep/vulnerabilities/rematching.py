@@ -13,9 +13,10 @@ from typing import Final, Protocol
 
 import msgspec
 
-from kubekeep.images.package import Distribution, Package
 from kubekeep.images.package_url import format_package_url
 from kubekeep.images.sbom.identity import identify
+from kubekeep.model.package import Distribution, Package
+from kubekeep.model.vulnerability import Vulnerability, VulnerabilityReport
 from kubekeep.vulnerabilities.database.age import describe_old, list_old
 from kubekeep.vulnerabilities.inventory import (
     AffectedEntries,
@@ -29,7 +30,6 @@ from kubekeep.vulnerabilities.inventory import (
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.matching.merge import list_cves
 from kubekeep.vulnerabilities.source import AdvisorySource
-from kubekeep.vulnerabilities.vulnerability import Vulnerability, VulnerabilityReport
 
 _PROGRAM: Final = ""
 """Key of the version of the matching among the tokens of ecosystems."""

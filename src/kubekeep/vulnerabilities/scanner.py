@@ -13,8 +13,10 @@ from pathlib import Path
 import msgspec
 
 from kubekeep.images.inspection import InspectedImage
-from kubekeep.images.package import Package
 from kubekeep.images.sbom.document import Sbom
+from kubekeep.model.exploit_signal import ExploitSignal
+from kubekeep.model.package import Package
+from kubekeep.model.vulnerability import MatchedRecord, NotAssessed, VulnerabilityReport
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.changelog import find_fixed
 from kubekeep.vulnerabilities.database.age import describe_old, list_old
@@ -24,14 +26,13 @@ from kubekeep.vulnerabilities.matching.explain import explain_match
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.matching.match import match_packages, plan
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
-from kubekeep.vulnerabilities.source import AdvisorySource, ExploitSignal, SourceState
+from kubekeep.vulnerabilities.source import AdvisorySource, SourceState
 from kubekeep.vulnerabilities.used_symbols import ImageSymbols
 from kubekeep.vulnerabilities.vex.document import VexDocument
 from kubekeep.vulnerabilities.vex.errors import VexError
 from kubekeep.vulnerabilities.vex.files import load_vex_files
 from kubekeep.vulnerabilities.vex.read import read_vex
 from kubekeep.vulnerabilities.vex.subject import VexSubject, create_image_subject, create_sbom_subject
-from kubekeep.vulnerabilities.vulnerability import MatchedRecord, NotAssessed, VulnerabilityReport
 
 
 class _ReadableAdvisories:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.vulnerabilities.advisory import Advisory
 
 
@@ -25,19 +26,6 @@ class SourceState(msgspec.Struct, frozen=True):
     records: int = 0
     origin: str = ""
     problem: str = ""
-
-
-class ExploitSignal(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """Facts about the exploitation of a CVE.
-
-    known_exploited: date of addition to CISA's catalogue of known exploited vulnerabilities; empty if not listed.
-    epss and percentile: probability from 0 to 1 of exploitation within 30 days (FIRST EPSS); None if unknown.
-    """
-
-    known_exploited: str = ""
-    ransomware: bool = False
-    epss: float | None = None
-    percentile: float | None = None
 
 
 class AdvisorySource(Protocol):

@@ -11,12 +11,12 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.package import Package, qualify_name
 from kubekeep.images.sbom.identity import is_distribution_type
+from kubekeep.model.package import Package, qualify_name
 from kubekeep.model.severity import Severity
+from kubekeep.model.vulnerability import Vulnerability, VulnerabilityReport
 from kubekeep.vulnerabilities.versions.registry import get_scheme
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError, VersionScheme
-from kubekeep.vulnerabilities.vulnerability import Vulnerability, VulnerabilityReport
 
 BASE_NAME: Final = "org.opencontainers.image.base.name"
 BASE_DIGEST: Final = "org.opencontainers.image.base.digest"

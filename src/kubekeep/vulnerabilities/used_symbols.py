@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from kubekeep.images.content import GoSymbols
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 
 _MAX_TEXT: Final = 64 << 20
 _FROZEN: Final = re.compile(r"^(crypto/internal/fips140)/v\d[^/]*")

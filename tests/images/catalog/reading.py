@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from kubekeep.images.content import LayerFile
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 
 RECORDED = Path(__file__).parent / "recorded"
 

@@ -11,7 +11,7 @@ import pytest
 
 from kubekeep.images.catalog import go, go_files, rust
 from kubekeep.images.content import Executable
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 from tests.images.catalog.reading import RECORDED, list_names, read_packages
 
 MODULES = (RECORDED / "locks/go/modules.txt").read_text()

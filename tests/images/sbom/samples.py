@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from kubekeep.images.content import ContentProblem
-from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation, SourcePackage
 from kubekeep.images.sbom.document import Sbom, SbomSubject, SubjectKind, unite_packages
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation, SourcePackage
 
 LAYERS = ("sha256:" + "a" * 64, "sha256:" + "b" * 64)
 DIGEST = "sha256:" + "c" * 64

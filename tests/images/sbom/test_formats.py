@@ -11,11 +11,11 @@ from tests.images.sbom.samples import DIGEST, LAYERS, create_image, sboms
 from tests.images.sbom.validation import check_cyclonedx, check_spdx3, check_spdx_json, check_spdx_tag_value
 
 from kubekeep.images.licence_expressions import list_licences
-from kubekeep.images.package import Package
 from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, SubjectKind
 from kubekeep.images.sbom.identity import identify
 from kubekeep.images.sbom.read import read_sbom
 from kubekeep.images.sbom.write import FORMATS, write_sbom
+from kubekeep.model.package import Package
 
 EXAMPLES = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

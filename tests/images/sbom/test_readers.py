@@ -11,11 +11,11 @@ import pytest
 from tests.images.sbom.samples import LAYERS, create_image
 
 from kubekeep.images.errors import SbomError
-from kubekeep.images.package import Package, PackageLocation, SourcePackage
 from kubekeep.images.sbom.document import Sbom, SubjectKind
 from kubekeep.images.sbom.identity import get_package_url
 from kubekeep.images.sbom.read import read_sbom
 from kubekeep.images.sbom.write import write_sbom
+from kubekeep.model.package import Package, PackageLocation, SourcePackage
 
 PEERS = Path(__file__).parent / "peers"
 IMAGE_FILES = sorted(path for path in PEERS.iterdir() if path.name.startswith(("syft", "trivy")))

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from kubekeep.images.access.options import AccessOptions
-from kubekeep.model.finding import Status
+from kubekeep.model.verdict import Status
 from kubekeep.signatures.policy.evaluate import ImagePolicyResult
 from kubekeep.usecases.image_policy import ImagePolicyVerifier
 from kubekeep.usecases.image_signatures import SignatureAccess

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.model.finding import Status
+from kubekeep.model.verdict import Status
 from kubekeep.registry.errors import UnreachableRegistryError
 from kubekeep.registry.reference import parse_image_name
 from kubekeep.signatures.policy.evaluate import ImagePolicyEvaluator, ImagePolicyResult, RequirementResult

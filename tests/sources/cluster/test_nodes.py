@@ -19,7 +19,7 @@ from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.kube.review import Permission
 from kubekeep.library.extra import load_rules
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.finding import Cause, Status, Verdict
+from kubekeep.model.verdict import Cause, Status, Verdict
 from kubekeep.usecases.host import collect, format_documents
 from kubekeep.usecases.permissions import create_roles, preflight
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest

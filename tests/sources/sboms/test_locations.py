@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from kubekeep.images.package import Package
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.identity import identify_everywhere
 from kubekeep.images.sbom.read import read_sbom
 from kubekeep.images.sbom.write import FORMATS, write_sbom
 from kubekeep.model.location import Location
+from kubekeep.model.package import Package
 from kubekeep.sources.sboms.locations import locate_packages
 
 ROOT = Path(__file__).parents[3]

@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 
 from kubekeep.images.foreign_packages import normalise_package
-from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, SourcePackage
 from kubekeep.images.package_url import parse_package_url
+from kubekeep.model.exploit_signal import ExploitSignal
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, SourcePackage
+from kubekeep.model.vulnerability import VulnerabilityReport
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.matching import match_packages
 from kubekeep.vulnerabilities.names import normalise_name
-from kubekeep.vulnerabilities.source import ExploitSignal, SourceState
-from kubekeep.vulnerabilities.vulnerability import VulnerabilityReport
+from kubekeep.vulnerabilities.source import SourceState
 
 TODAY = dt.date(2026, 6, 1)
 

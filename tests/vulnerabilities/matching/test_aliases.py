@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from kubekeep.images.package import Distribution
 from kubekeep.images.package_url import parse_package_url
+from kubekeep.model.exploit_signal import ExploitSignal
+from kubekeep.model.package import Distribution
+from kubekeep.model.vulnerability import FixState
 from kubekeep.vulnerabilities.matching import explain_match
-from kubekeep.vulnerabilities.source import ExploitSignal
-from kubekeep.vulnerabilities.vulnerability import FixState
 from tests.vulnerabilities.matching.records import TODAY, ListedSource, build_record, scan, summarise
 
 NPM = "pkg:npm/a@1.0.0"

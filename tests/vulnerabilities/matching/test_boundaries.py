@@ -14,8 +14,8 @@ from urllib.parse import quote
 import pytest
 
 from kubekeep.images.foreign_packages import normalise_package
-from kubekeep.images.package import NO_DISTRIBUTION, Package
 from kubekeep.images.package_url import parse_package_url
+from kubekeep.model.package import NO_DISTRIBUTION, Package
 from kubekeep.vulnerabilities.advisory import Advisory, VersionRange
 from kubekeep.vulnerabilities.database.records import decode_record
 from kubekeep.vulnerabilities.matching import match_packages

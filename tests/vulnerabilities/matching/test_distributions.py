@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubekeep.images.package import Distribution
+from kubekeep.model.package import Distribution
 from kubekeep.vulnerabilities.advisory import Advisory
 from tests.vulnerabilities.matching.records import build_record, scan, summarise
 

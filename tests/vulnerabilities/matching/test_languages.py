@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.matching import match_packages
 from tests.vulnerabilities.matching.records import (

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.images.package import Distribution
+from kubekeep.model.package import Distribution
 from kubekeep.vulnerabilities import ecosystems, releases
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.versions.registry import get_scheme

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.images.package import Package
+from kubekeep.model.exploit_signal import ExploitSignal
+from kubekeep.model.package import Package
 from kubekeep.model.severity import Severity
+from kubekeep.model.vulnerability import FixState, Vulnerability, VulnerabilityRating
 from kubekeep.vulnerabilities.priority import prioritise
 from kubekeep.vulnerabilities.severity.rating import choose_rating
-from kubekeep.vulnerabilities.source import ExploitSignal
-from kubekeep.vulnerabilities.vulnerability import FixState, Vulnerability, VulnerabilityRating
 from tests.vulnerabilities.matching.records import build_record, scan
 
 CRITICAL = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"

@@ -8,20 +8,20 @@ from typing import Any
 
 import msgspec
 
-from kubekeep.images.package import Distribution, Package, PackageLocation, SourcePackage
 from kubekeep.images.package_url import parse_package_url
+from kubekeep.model.package import Distribution, Package, PackageLocation, SourcePackage
 from kubekeep.model.severity import Severity
-from kubekeep.vulnerabilities.vex.apply import apply_vex
-from kubekeep.vulnerabilities.vex.document import VexDocument
-from kubekeep.vulnerabilities.vex.read import read_vex
-from kubekeep.vulnerabilities.vex.subject import VexSubject, create_image_subject
-from kubekeep.vulnerabilities.vulnerability import (
+from kubekeep.model.vulnerability import (
     VexStatement,
     VexUse,
     Vulnerability,
     VulnerabilityRating,
     VulnerabilityReport,
 )
+from kubekeep.vulnerabilities.vex.apply import apply_vex
+from kubekeep.vulnerabilities.vex.document import VexDocument
+from kubekeep.vulnerabilities.vex.read import read_vex
+from kubekeep.vulnerabilities.vex.subject import VexSubject, create_image_subject
 
 TODAY = dt.date(2026, 6, 1)
 DIGEST = "sha256:" + "a" * 64

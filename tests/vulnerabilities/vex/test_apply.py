@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.images.package import Distribution, Package
+from kubekeep.model.package import Distribution, Package
+from kubekeep.model.vulnerability import MatchedRecord, VexUseState, VulnerabilityReport
 from kubekeep.vulnerabilities.vex.apply import apply_vex
 from kubekeep.vulnerabilities.vex.subject import VexSubject, create_image_subject
-from kubekeep.vulnerabilities.vulnerability import MatchedRecord, VexUseState, VulnerabilityReport
 from tests.vulnerabilities.vex.shop import (
     API,
     APP,

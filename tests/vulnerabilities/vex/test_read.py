@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.images.package import Distribution
 from kubekeep.images.sbom.read import read_sbom
+from kubekeep.model.package import Distribution
+from kubekeep.model.vulnerability import VexUseState
 from kubekeep.vulnerabilities.vex.document import VexStatus
 from kubekeep.vulnerabilities.vex.subject import create_image_subject, create_sbom_subject
-from kubekeep.vulnerabilities.vulnerability import VexUseState
 from tests.vulnerabilities.vex.documents import COMPONENTS, ELSEWHERE, SHOP, analysed, csaf, cyclonedx, encode, flag
 from tests.vulnerabilities.vex.shop import (
     DIGEST,

@@ -13,8 +13,8 @@ from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.config.file import ConfigurationError
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.errors import ImageAccessError
-from kubekeep.model.finding import Status
 from kubekeep.model.text import json_text, visible
+from kubekeep.model.verdict import Status
 from kubekeep.signatures.policy.evaluate import ImagePolicyResult
 
 _DENIED: Final = 1

@@ -18,10 +18,11 @@ from kubekeep.exceptions.inline.comment import MARKER, PRODUCT, SuppressionComme
 from kubekeep.model.assessment import ResourceResult
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus, ExceptionUse
-from kubekeep.model.finding import Evidence, Finding
+from kubekeep.model.finding import Finding
 from kubekeep.model.location import Location, Path, SourceMap, line_starts, parse_path
 from kubekeep.model.resource import CommentSyntax, FileType, Resource
 from kubekeep.model.secret_text import mask_text
+from kubekeep.model.verdict import Evidence
 from kubekeep.posture.select import Selection, UnknownNameError, find_controls
 from kubekeep.sources import yaml_text
 from kubekeep.sources.inputs import Inputs

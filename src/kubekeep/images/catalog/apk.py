@@ -23,7 +23,7 @@ from kubekeep.images.catalog.bounded import (
 )
 from kubekeep.images.catalog.licence_names import read_licence
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package, SourcePackage
+from kubekeep.model.package import Package, SourcePackage
 
 PATTERNS: Final = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 

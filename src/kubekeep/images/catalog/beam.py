@@ -12,8 +12,8 @@ from typing import Any, Final
 from kubekeep.images.catalog.bounded import read_text
 from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, as_text, build_record, is_name, is_plain
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
 from kubekeep.images.package_url import normalise_name
+from kubekeep.model.package import Package
 
 PATTERNS: Final = ("**/mix.lock", "**/rebar.lock", "**/ebin/*.app", "**/releases/*/OTP_VERSION")
 MAXIMUM_DEPTH: Final = 100

@@ -10,7 +10,7 @@ from typing import Final
 
 from kubekeep.images.catalog.documents import is_plain
 from kubekeep.images.content import CatalogRecord, Executable
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 
 PATTERNS: Final[tuple[str, ...]] = ()
 

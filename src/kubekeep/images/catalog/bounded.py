@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from kubekeep.images.content import LayerFile
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 
 MAX_TEXT: Final = 64 * 2**20
 """Largest text in bytes; the status file of a Debian desktop has 5 MB."""

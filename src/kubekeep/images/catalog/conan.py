@@ -9,8 +9,8 @@ from typing import Any, Final
 from kubekeep.images.catalog.bounded import read_content, read_text
 from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, as_text, build_record, is_name, is_plain, read_json
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.package import Package
 
 PATTERNS: Final = ("**/conan.lock", "**/conaninfo.txt")
 REFERENCE: Final = r"([^/@#%\s]+)/([^/@#:%\s]+)(?:@([^/#:%\s]*)/([^#:%\s]*))?(?:#([0-9a-f]+))?"

@@ -13,7 +13,7 @@ import msgspec
 from kubekeep._native import YamlDocuments
 from kubekeep.images.catalog.bounded import BYTE_ORDER_MARK, MAX_TEXT, check_size, decode_text
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 
 MAXIMUM_SLOW_BYTES: Final = 16 * 1024 * 1024
 """For formats that are parsed in Python."""

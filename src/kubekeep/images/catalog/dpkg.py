@@ -21,7 +21,7 @@ from kubekeep.images.catalog.bounded import (
     split_paragraphs,
 )
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package, SourcePackage
+from kubekeep.model.package import Package, SourcePackage
 
 PATTERNS: Final = ("var/lib/dpkg/status", "var/lib/dpkg/status.d/*")
 STATES: Final = frozenset(("installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending"))

@@ -13,7 +13,7 @@ from kubekeep.images.catalog.bounded import read_text
 from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, build_record
 from kubekeep.images.catalog.go import build_module, is_module, read_toolchain
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 
 PATTERNS: Final[tuple[str, ...]] = ()
 FOLDER_PATTERNS: Final = ("**/go.mod",)

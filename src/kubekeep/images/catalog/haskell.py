@@ -9,8 +9,8 @@ from typing import Final
 from kubekeep.images.catalog.bounded import read_content, read_text
 from kubekeep.images.catalog.documents import as_text, build_record, read_yaml
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.package import Package
 
 PATTERNS: Final[tuple[str, ...]] = ()
 FOLDER_PATTERNS: Final = ("**/stack.yaml.lock", "**/cabal.project.freeze")

@@ -18,7 +18,7 @@ from kubekeep.images.catalog.java_archive import ArchiveFacts, Coordinates, read
 from kubekeep.images.catalog.java_groups import resolve_groups
 from kubekeep.images.catalog.language_licences import read_licence
 from kubekeep.images.content import Archive, CatalogRecord, LayerFile
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 
 PATTERNS: Final = ("**/release",)
 RELEASE_LINE: Final = r'(?m)^([A-Z_]+)="?([^"\r\n]*)"?[ \t\r]*$'

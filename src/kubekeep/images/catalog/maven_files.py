@@ -9,7 +9,7 @@ from typing import Any, Final
 from kubekeep.images.catalog.bounded import read_content, read_text
 from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, build_record, is_name, is_plain, read_xml
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 
 PATTERNS: Final[tuple[str, ...]] = ()
 FOLDER_PATTERNS: Final = ("**/pom.xml", "**/gradle.lockfile", "**/*.gradle.lockfile", "**/buildscript-gradle.lockfile")

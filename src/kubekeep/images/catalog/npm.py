@@ -16,8 +16,8 @@ from kubekeep.images.catalog.bounded import read_content, read_text
 from kubekeep.images.catalog.documents import as_text, build_record, decode_json, is_name, is_plain, read_json
 from kubekeep.images.catalog.language_licences import read_licences
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
 from kubekeep.images.package_url import normalise_name
+from kubekeep.model.package import Package
 
 PATTERNS: Final = (
     "**/node_modules/*/package.json",

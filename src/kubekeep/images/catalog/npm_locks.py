@@ -16,8 +16,8 @@ from kubekeep.images.catalog.documents import as_text, build_record, decode_json
 from kubekeep.images.catalog.language_licences import read_licences
 from kubekeep.images.catalog.npm import build_package, is_test_data, read_reference
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.package import Package
 
 PATTERNS: Final[tuple[str, ...]] = ()
 FOLDER_PATTERNS: Final = (

@@ -11,7 +11,7 @@ import shlex
 from typing import Final
 
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Distribution
+from kubekeep.model.package import Distribution
 
 PATTERNS: Final = (
     "etc/os-release",

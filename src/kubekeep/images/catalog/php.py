@@ -11,7 +11,7 @@ from kubekeep.images.catalog.bounded import read_content
 from kubekeep.images.catalog.documents import as_text, build_record, decode_json, is_name, is_plain
 from kubekeep.images.catalog.language_licences import read_licence
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 
 PATTERNS: Final = ("**/composer/installed.json",)
 FOLDER_PATTERNS: Final = ("**/composer.lock",)

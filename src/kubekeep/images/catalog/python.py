@@ -15,8 +15,8 @@ from kubekeep.images.catalog.bounded import read_content
 from kubekeep.images.catalog.documents import as_text, build_record, decode_json, is_name, is_plain
 from kubekeep.images.catalog.language_licences import CLASSIFIERS, find_licence, read_licence, read_licences
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
 from kubekeep.images.package_url import normalise_name
+from kubekeep.model.package import Package
 
 PATTERNS: Final = (
     "**/*.dist-info/METADATA",

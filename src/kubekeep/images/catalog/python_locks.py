@@ -12,9 +12,9 @@ from typing import Any, Final
 from kubekeep.images.catalog.bounded import read_content, read_text
 from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, as_text, build_record, is_plain, read_json, read_toml
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
 from kubekeep.images.package_url import normalise_name
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.package import Package
 
 PATTERNS: Final[tuple[str, ...]] = ()
 FOLDER_PATTERNS: Final = (

@@ -10,8 +10,8 @@ from kubekeep.images.catalog.bounded import read_content
 from kubekeep.images.catalog.documents import as_text, build_record, is_name, is_plain, read_json
 from kubekeep.images.catalog.language_licences import read_licence
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
 from kubekeep.model.json_values import as_mapping
+from kubekeep.model.package import Package
 
 PATTERNS: Final = ("**/*library/*/DESCRIPTION",)
 FOLDER_PATTERNS: Final = ("**/renv.lock",)

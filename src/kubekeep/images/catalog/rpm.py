@@ -38,7 +38,7 @@ from kubekeep.images.catalog.rpm_header import (
 )
 from kubekeep.images.catalog.rpm_ndb import iterate_ndb_records
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package, read_source_rpm
+from kubekeep.model.package import Package, read_source_rpm
 
 PATTERNS: Final = (
     "var/lib/rpm/{rpmdb.sqlite,Packages.db,Packages}",

@@ -13,7 +13,7 @@ from kubekeep.images.catalog.bounded import read_text
 from kubekeep.images.catalog.documents import MAXIMUM_SLOW_BYTES, build_record, is_name, is_plain
 from kubekeep.images.catalog.language_licences import read_licence
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 
 PATTERNS: Final = ("**/specifications/*.gemspec", "**/specifications/default/*.gemspec", "**/bundler/gems/*/*.gemspec")
 FOLDER_PATTERNS: Final = ("**/Gemfile.lock", "**/gems.locked")

@@ -8,8 +8,8 @@ from typing import Any, Final
 from kubekeep.images.catalog.bounded import read_content
 from kubekeep.images.catalog.documents import as_text, build_record, is_name, is_plain, read_json, read_toml
 from kubekeep.images.content import CatalogRecord, Executable, LayerFile
-from kubekeep.images.package import Package
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.package import Package
 
 PATTERNS: Final[tuple[str, ...]] = ()
 FOLDER_PATTERNS: Final = ("**/Cargo.lock",)

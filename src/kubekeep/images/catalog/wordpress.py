@@ -7,7 +7,7 @@ from typing import Final
 
 from kubekeep.images.catalog.documents import build_record, is_name, is_plain
 from kubekeep.images.content import CatalogRecord, LayerFile
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 
 PATTERNS: Final = (
     "**/wp-includes/version.php",

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from kubekeep.images.package import Package
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.identity import get_full_version, identify_line
 from kubekeep.images.sbom.version_order import compare_versions
+from kubekeep.model.package import Package
 
 
 class PackageChangeKind(enum.StrEnum):

@@ -13,10 +13,10 @@ from typing import Final
 import msgspec
 
 from kubekeep.images.licence_expressions import is_identifier, join_licences, list_licences, parse_expression
-from kubekeep.images.package import Distribution, Package, PackageLocation
 from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, SubjectKind
 from kubekeep.images.sbom.encoding import create_uuid, encode, format_time
 from kubekeep.images.sbom.identity import get_package_url, identify, is_distribution_type
+from kubekeep.model.package import Distribution, Package, PackageLocation
 
 _EMAIL: Final = re.compile(r"(.*\S)\s*<([A-Za-z0-9._+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)>", re.DOTALL)
 _HASH: Final = re.compile(r"[a-fA-F0-9]+")

@@ -14,7 +14,6 @@ import msgspec
 
 from kubekeep.images.content import ContentProblem
 from kubekeep.images.licence_expressions import list_licences
-from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation, SourcePackage
 from kubekeep.images.sbom.document import (
     INCOMPLETE,
     Sbom,
@@ -39,6 +38,7 @@ from kubekeep.images.sbom.fields import (
 from kubekeep.images.sbom.identity import identify
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import Path
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation, SourcePackage
 
 _KINDS: Final = {"container": SubjectKind.IMAGE, "file": SubjectKind.FOLDER}
 _NO_PACKAGES: Final = frozenset(

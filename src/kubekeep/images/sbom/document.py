@@ -13,9 +13,9 @@ from typing import Final, TypeVar
 import msgspec
 
 from kubekeep.images.content import ContentProblem
-from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package
 from kubekeep.images.sbom.identity import identify, identify_everywhere, is_distribution_type
 from kubekeep.model.location import Path
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ from kubekeep.images.content import ContentProblem
 from kubekeep.images.distributions import normalise_qualifier
 from kubekeep.images.errors import SbomError
 from kubekeep.images.foreign_packages import normalise_package
-from kubekeep.images.package import Package, PackageLocation
 from kubekeep.images.package_url import parse_package_url
 from kubekeep.model.json_values import as_list
 from kubekeep.model.location import Path
+from kubekeep.model.package import Package, PackageLocation
 from kubekeep.model.text import visible
 
 T = TypeVar("T")

@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.package import Package
 from kubekeep.images.package_url import format_package_url
+from kubekeep.model.package import Package
 
 _DISTRIBUTIONS: Final = frozenset({"deb", "apk", "rpm", "alpm"})
 """Types whose namespace is a distribution, not a part of the package's name."""

@@ -13,10 +13,10 @@ from typing import Final
 import msgspec
 
 from kubekeep.images.licence_expressions import join_licences, list_licences, parse_expression
-from kubekeep.images.package import Distribution, Package
 from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, SubjectKind
 from kubekeep.images.sbom.encoding import create_uuid, encode, format_time
 from kubekeep.images.sbom.identity import get_package_url, identify
+from kubekeep.model.package import Distribution, Package
 from kubekeep.model.text import visible
 
 NO_ASSERTION: Final = "NOASSERTION"

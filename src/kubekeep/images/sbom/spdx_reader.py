@@ -14,7 +14,6 @@ import msgspec
 
 from kubekeep.images.content import ContentProblem
 from kubekeep.images.licence_expressions import NO_LICENCE, list_licences, split_conjunction
-from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation, SourcePackage
 from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, SubjectKind, UnitedPackages, unite_packages
 from kubekeep.images.sbom.fields import (
     create_location,
@@ -31,6 +30,7 @@ from kubekeep.images.sbom.fields import (
 )
 from kubekeep.images.sbom.identity import identify
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation, SourcePackage
 
 _DOCUMENT: Final = "SPDXRef-DOCUMENT"
 _MERGED: Final = "SPDXRef-Merged-"

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from kubekeep.images.licence_expressions import list_licences
-from kubekeep.images.package import Distribution, Package, PackageLocation
 from kubekeep.images.sbom.document import Sbom, SbomSubject, SubjectKind, unite_packages
 from kubekeep.images.sbom.fields import (
     create_location,
@@ -25,6 +24,7 @@ from kubekeep.images.sbom.fields import (
 )
 from kubekeep.images.sbom.identity import identify
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.package import Distribution, Package, PackageLocation
 
 
 def read_syft(document: dict[str, Any]) -> Sbom:

@@ -21,8 +21,9 @@ from kubekeep.mcp.answers import (
 from kubekeep.mcp.tasks.task_input import TaskInput, check_confined, open_input
 from kubekeep.mcp.text import clean
 from kubekeep.model.assessment import Assessment, UnreadInput
-from kubekeep.model.finding import Evidence, Finding, Status
+from kubekeep.model.finding import Finding
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.format import Extra
 from kubekeep.reports.shared.wording import group_by_reason
 from kubekeep.usecases.request import ReportNeeds, RuleOptions, ScanRequest

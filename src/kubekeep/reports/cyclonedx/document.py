@@ -11,7 +11,6 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from kubekeep.images.content import ContentProblem
-from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
 from kubekeep.images.package_url import parse_package_url
 from kubekeep.images.sbom.cyclonedx import CycloneDocument, create_document
 from kubekeep.images.sbom.document import Sbom, SbomSubject, SubjectKind, unite_packages
@@ -21,6 +20,7 @@ from kubekeep.images.sbom.image import TOOL
 from kubekeep.images.sbom.merge import merge
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
 from kubekeep.model.text import utc_text, visible
 from kubekeep.reports.cyclonedx.vulnerabilities import AffectedComponent, convert_vulnerabilities
 from kubekeep.reports.format import ReportOptions

@@ -18,9 +18,9 @@ from markupsafe import Markup
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Status
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text, visible
+from kubekeep.model.verdict import Status
 from kubekeep.reports.html import script_data
 from kubekeep.reports.html.vulnerabilities import build_parts
 from kubekeep.reports.shared import content

@@ -10,12 +10,13 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Final
 
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.finding import Evidence, Excerpt, Finding
+from kubekeep.model.finding import Finding
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.git import Commit
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import json_text, utc_text, visible
+from kubekeep.model.verdict import Evidence, Excerpt
 from kubekeep.reports.html.vulnerabilities import ImagePart, VulnerabilityTables
 from kubekeep.reports.shared.content import ReportContent, describe_source
 from kubekeep.reports.shared.urgency import describe_priority, priority_level, sort_findings

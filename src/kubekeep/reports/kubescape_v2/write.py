@@ -20,12 +20,12 @@ from kubekeep.model.attack import PriorityVector
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.enforcement import Enforcement
-from kubekeep.model.finding import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.redaction import redact
 from kubekeep.model.resource import Resource, Source
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text
+from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.reports.kubescape_v2.exceptions import (
     audit_exceptions,
     describe_exception,

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
-from kubekeep.model.finding import Evidence, Finding, FindingKind
+from kubekeep.model.finding import Finding, FindingKind
 from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Evidence
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.markdown.page import LIMIT, MarkdownPage
 from kubekeep.reports.markdown.text import cell, code, html_code, prose, words

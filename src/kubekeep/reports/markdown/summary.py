@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSummary, UnreadInput
-from kubekeep.model.finding import Status
 from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
+from kubekeep.model.verdict import Status
 from kubekeep.reports.markdown.page import MarkdownPage
 from kubekeep.reports.markdown.text import cell, code, html_code, linked, prose, words
 from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities

@@ -8,9 +8,10 @@ from typing import Any, Final
 from kubekeep.model.assessment import ControlSummary
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.finding import Evidence, Excerpt, Finding, Status
+from kubekeep.model.finding import Finding
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import Evidence, Excerpt, Status
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, code_line, line, paragraphs
 from kubekeep.reports.shared.content import (
     ControlFindings,

@@ -12,8 +12,8 @@ from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
-from kubekeep.model.finding import Status
 from kubekeep.model.text import utc_text
+from kubekeep.model.verdict import Status
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.findings import location_span
 from kubekeep.reports.shared.content import LEVELS, count, grade, is_idle

@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.comparison import FindingChange
-from kubekeep.model.finding import Evidence, Finding
+from kubekeep.model.finding import Finding
 from kubekeep.model.location import Location, parse_path, value_at
 from kubekeep.model.redaction import redact
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import MASK
 from kubekeep.model.text import json_text
+from kubekeep.model.verdict import Evidence
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.shared.content import file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url

@@ -15,10 +15,11 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, FrameworkSummary, UnreadInput
 from kubekeep.model.exception import ExceptionStatus
-from kubekeep.model.finding import Evidence, Finding, FindingKind, Status
+from kubekeep.model.finding import Finding, FindingKind
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
+from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.closing import bar, score_style, write_audit, write_baseline, write_unread
 from kubekeep.reports.pretty.findings import kustomization_spans, location_span

@@ -17,12 +17,13 @@ from urllib.parse import quote
 from kubekeep.model.assessment import Assessment, UnreadInput
 from kubekeep.model.comparison import FindingChange
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Evidence, Finding
+from kubekeep.model.finding import Finding
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.text import json_text, utc_text, visible
+from kubekeep.model.verdict import Evidence
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sarif.parts import (
     ROOT,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final, TextIO
 
-from kubekeep.images.package import qualify_name
 from kubekeep.images.sbom.compare import PackageChange, PackageChangeKind, SbomComparison
+from kubekeep.model.package import qualify_name
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms.words import (
     describe_licences,

@@ -6,15 +6,15 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
-from kubekeep.images.package import qualify_name
 from kubekeep.images.package_url import format_package_url
+from kubekeep.model.package import qualify_name
 from kubekeep.model.text import json_text
+from kubekeep.model.vulnerability import MatchedRecord, Vulnerability
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms.unassessed import write_unassessed
 from kubekeep.reports.shared.terminal import Span, Terminal
 from kubekeep.reports.shared.wording import shorten
 from kubekeep.vulnerabilities.comparison import Explanation, PackageExplanation
-from kubekeep.vulnerabilities.vulnerability import MatchedRecord, Vulnerability
 
 _LONGEST: Final = 400
 _REFERENCES: Final = 5

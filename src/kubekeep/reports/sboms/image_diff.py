@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, TextIO
 
-from kubekeep.images.package import qualify_name
 from kubekeep.images.package_url import format_package_url
+from kubekeep.model.package import qualify_name
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text
+from kubekeep.model.vulnerability import Vulnerability
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms import diff, json
 from kubekeep.reports.sboms.unassessed import write_unassessed
 from kubekeep.reports.shared.terminal import Span, Terminal
 from kubekeep.reports.shared.wording import count_noun, shorten
 from kubekeep.vulnerabilities.comparison import AffectedPackageChange, ImageComparison
-from kubekeep.vulnerabilities.vulnerability import Vulnerability
 
 _LONGEST: Final = 60
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from kubekeep.images.package import Distribution, Package, qualify_name
 from kubekeep.images.sbom.compare import PackageChange, SbomComparison
 from kubekeep.images.sbom.document import Sbom, SbomSubject
 from kubekeep.images.sbom.identity import get_package_url
+from kubekeep.model.package import Distribution, Package, qualify_name
 from kubekeep.model.text import json_text
 from kubekeep.reports.sboms.words import count_licences, count_types
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, TextIO
 
-from kubekeep.images.package import Package, qualify_name
 from kubekeep.images.sbom.document import Sbom
+from kubekeep.model.package import Package, qualify_name
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms.words import (
     count_licences,

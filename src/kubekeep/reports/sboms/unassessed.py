@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kubekeep.model.vulnerability import NotAssessed
 from kubekeep.reports.shared.terminal import Span, Terminal
 from kubekeep.reports.shared.wording import count_noun
-from kubekeep.vulnerabilities.vulnerability import NotAssessed
 
 
 def write_unassessed(terminal: Terminal, gaps: Iterable[NotAssessed]) -> None:

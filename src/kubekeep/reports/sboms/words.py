@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from kubekeep.images.package import Distribution, Package
 from kubekeep.images.sbom.compare import PackageChange, PackageChangeKind, SbomComparison
+from kubekeep.model.package import Distribution, Package
 
 NO_TYPE: Final = "other"
 """Type of packages without a package URL."""

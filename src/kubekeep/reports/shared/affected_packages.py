@@ -12,10 +12,10 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import FindingChange
-from kubekeep.model.finding import Cause
 from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import Cause
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject, list_subjects
 
 

@@ -13,10 +13,11 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSummary
-from kubekeep.model.finding import Evidence, Finding, Status
+from kubekeep.model.finding import Finding
 from kubekeep.model.framework import is_in_section
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.shared.urgency import count_priorities, priority_level, sort_findings
 from kubekeep.reports.shared.wording import count_noun, group_by_reason, percent
 

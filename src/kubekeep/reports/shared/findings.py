@@ -16,11 +16,12 @@ import msgspec
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.finding import Cause, Finding, Reason, Status
+from kubekeep.model.finding import Finding
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import encode_json, visible
+from kubekeep.model.verdict import Cause, Reason, Status
 from kubekeep.reports.shared.wording import describe_change, reason_text
 
 MOST: Final = 50

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, ControlSummary, Counts
-from kubekeep.model.finding import Status
 from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Status
 from kubekeep.reports.shared.metrics import Family, format_labels, sum_by_labels
 from kubekeep.reports.shared.vulnerabilities import iterate_subjects
 

@@ -17,10 +17,11 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Control
-from kubekeep.model.finding import Finding, Reason, Status
+from kubekeep.model.finding import Finding
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import encode_json, json_text, visible, xml_safe
+from kubekeep.model.verdict import Reason, Status
 from kubekeep.reports.shared.findings import (
     UniqueIds,
     cut,

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kubekeep.model.assessment import Assessment, ControlSummary
-from kubekeep.model.finding import Finding, Status
+from kubekeep.model.finding import Finding
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.severity import Severity
+from kubekeep.model.verdict import Status
 
 
 def priority_level(finding: Finding) -> Severity:

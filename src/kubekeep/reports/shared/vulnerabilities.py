@@ -16,7 +16,6 @@ from kubekeep.images.package_url import parse_package_url
 from kubekeep.images.sbom.identity import identify_line
 from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, UnreadInput
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.finding import Evidence, Status
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.known_vulnerability import KnownVulnerability
 from kubekeep.model.location import Location, parse_path
@@ -25,8 +24,9 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import mask_text
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import encode_json
+from kubekeep.model.verdict import Evidence, Status
+from kubekeep.model.vulnerability import VexStatement
 from kubekeep.registry.reference import parse_image_name
-from kubekeep.vulnerabilities.vulnerability import VexStatement
 
 IMAGE_KIND: Final = "ContainerImage"
 _FIELD: Final = "vulnerabilities"

@@ -11,11 +11,11 @@ from typing import Final
 from kubekeep.model.assessment import Assessment, ControlSummary
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.finding import Cause, Evidence, Reason
 from kubekeep.model.known_vulnerability import is_package_version
 from kubekeep.model.location import Location, has_path, parse_path, value_at
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
+from kubekeep.model.verdict import Cause, Evidence, Reason
 
 _TICKS: Final = re.compile("`+")
 _MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()<>#+!|~&@:$-]")

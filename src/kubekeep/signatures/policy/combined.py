@@ -11,8 +11,8 @@ from typing import Final, Protocol
 import msgspec
 
 from kubekeep.model.errors import KubekeepError
-from kubekeep.model.finding import Status
 from kubekeep.model.text import visible
+from kubekeep.model.verdict import Status
 from kubekeep.registry.errors import RejectedArtifactError
 from kubekeep.signatures.errors import SignatureError
 from kubekeep.signatures.policy.globs import WrittenReference

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from kubekeep.model.errors import KubekeepError
-from kubekeep.model.finding import Status
 from kubekeep.model.text import visible
+from kubekeep.model.verdict import Status
 from kubekeep.registry.errors import RejectedArtifactError
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.signatures.errors import SignatureError

@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from kubekeep.images.package import Package, qualify_name
 from kubekeep.images.package_url import format_package_url
 from kubekeep.images.sbom.identity import identify
+from kubekeep.model.package import Package, qualify_name
 from kubekeep.model.priority import Priority
+from kubekeep.model.vulnerability import NotAssessed, Vulnerability, VulnerabilityReport
 from kubekeep.vulnerabilities.priority import prioritise
 from kubekeep.vulnerabilities.upgrades import Upgrade, advise
-from kubekeep.vulnerabilities.vulnerability import NotAssessed, Vulnerability, VulnerabilityReport
 
 
 def describe_assessment(report: VulnerabilityReport, packages: Sequence[Package]) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from kubekeep.images.inspection import InspectedImage
-from kubekeep.images.package import Package
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
+from kubekeep.model.package import Package
+from kubekeep.model.vulnerability import VulnerabilityReport
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
-from kubekeep.vulnerabilities.vulnerability import VulnerabilityReport
 
 
 class PackageScanner(Protocol):

@@ -13,12 +13,12 @@ from kubekeep.images.configuration import ContainerSettings, ImageConfiguration
 from kubekeep.images.content import DetectedSecret, FileMode
 from kubekeep.images.end_of_life import end_of_life
 from kubekeep.images.inspection import InspectedImage
-from kubekeep.images.package import Distribution, Package, qualify_name
 from kubekeep.images.sbom.identity import identify
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Location, Path, Position, Region
+from kubekeep.model.package import Distribution, Package, qualify_name
 from kubekeep.model.resource import FileType, Resource, Source
-from kubekeep.vulnerabilities.vulnerability import VulnerabilityReport
+from kubekeep.model.vulnerability import VulnerabilityReport
 
 API_VERSION: Final = "image.kubekeep.io/v1"
 KIND: Final = "ContainerImage"

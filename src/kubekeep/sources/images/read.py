@@ -10,10 +10,10 @@ import msgspec
 
 from kubekeep.images.inspection import InspectedImage, inspect_image
 from kubekeep.images.options import ImageDescription, ImageIdentity, ImageOptions
-from kubekeep.images.package import Package
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Location
+from kubekeep.model.package import Package
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.registry.reference import hide_login

@@ -13,6 +13,7 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Location
 from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.vulnerability import VulnerabilityReport
 from kubekeep.sources.images.assessment import (
     PackageScanner,
     list_advisory_problems,
@@ -23,7 +24,6 @@ from kubekeep.sources.images.document import API_VERSION, describe_distribution,
 from kubekeep.sources.sboms.file import name_document, read_content
 from kubekeep.sources.sboms.locations import SbomLocations, locate_packages
 from kubekeep.sources.source import ReadContext
-from kubekeep.vulnerabilities.vulnerability import VulnerabilityReport
 
 KIND: Final = "Sbom"
 _WITH_SOURCES: Final = frozenset({"deb", "apk"})

@@ -9,13 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.database import schema
 from kubekeep.vulnerabilities.database.build import RecordRouter, write_signals
 from kubekeep.vulnerabilities.database.inputs import AdvisoryReader, UnreadRecord
 from kubekeep.vulnerabilities.database.reader import SignalFile
 from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase, list_database_files
-from kubekeep.vulnerabilities.source import ExploitSignal, SourceState
+from kubekeep.vulnerabilities.source import SourceState
 
 
 class AdvisoryFiles:

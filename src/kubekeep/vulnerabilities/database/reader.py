@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.database import schema
 from kubekeep.vulnerabilities.database.compression import RecordDecompressor
 from kubekeep.vulnerabilities.database.errors import DatabaseError
 from kubekeep.vulnerabilities.database.records import format_time
-from kubekeep.vulnerabilities.source import ExploitSignal, SourceState
+from kubekeep.vulnerabilities.source import SourceState
 
 _BATCH: Final = 500
 """Names of one query."""

@@ -14,13 +14,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.database import schema
 from kubekeep.vulnerabilities.database.errors import DatabaseError, MissingDatabaseError
 from kubekeep.vulnerabilities.database.reader import EcosystemFile, SignalFile
 from kubekeep.vulnerabilities.database.records import parse_time
-from kubekeep.vulnerabilities.source import AdvisorySource, ExploitSignal, SourceState
+from kubekeep.vulnerabilities.source import AdvisorySource, SourceState
 
 _SQLITE: Final = b"SQLite format 3\0"
 _FEED_SEPARATOR: Final = ","

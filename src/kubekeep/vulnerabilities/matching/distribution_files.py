@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kubekeep.images.package import Distribution, Package
 from kubekeep.images.sbom.identity import is_distribution_type
+from kubekeep.model.package import Distribution, Package
 
 _DEBIAN: Final = re.compile(
     r"/?usr/(?:lib/python3(?:\.\d+)?/dist-packages|share/python3-wheels|share/nodejs|lib/nodejs|share/npm"

@@ -11,9 +11,10 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from kubekeep.images.package import Package
 from kubekeep.images.package_url import parse_package_url
 from kubekeep.images.sbom.identity import is_distribution_type
+from kubekeep.model.package import Package
+from kubekeep.model.vulnerability import MatchedRecord
 from kubekeep.vulnerabilities.advisory import Advisory, AffectedVersions, VersionRange
 from kubekeep.vulnerabilities.ecosystems import PackageQuery, QueryName, is_same_name
 from kubekeep.vulnerabilities.matching.aliases import list_upstream
@@ -22,7 +23,6 @@ from kubekeep.vulnerabilities.matching.modules import explain_flavour, explain_m
 from kubekeep.vulnerabilities.names import normalise_name
 from kubekeep.vulnerabilities.ranges import IncomparableVersion, RangeMatch, match_range
 from kubekeep.vulnerabilities.versions.registry import get_scheme
-from kubekeep.vulnerabilities.vulnerability import MatchedRecord
 
 
 class Context(msgspec.Struct, frozen=True):

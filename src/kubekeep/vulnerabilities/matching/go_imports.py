@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 from kubekeep.vulnerabilities.advisory import AffectedVersions
 
 

@@ -12,8 +12,10 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.package import Distribution, Package
 from kubekeep.images.sbom.identity import identify
+from kubekeep.model.exploit_signal import ExploitSignal
+from kubekeep.model.package import Distribution, Package
+from kubekeep.model.vulnerability import NotAssessed, VexStatement, Vulnerability, VulnerabilityReport
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.ecosystems import NoQuery, PackageQuery, build_queries
 from kubekeep.vulnerabilities.matching.aliases import extract_cve, group
@@ -22,8 +24,7 @@ from kubekeep.vulnerabilities.matching.evaluate import Context, Evaluation, eval
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.matching.merge import Group, build_vulnerability, list_cves
 from kubekeep.vulnerabilities.names import normalise_name
-from kubekeep.vulnerabilities.source import AdvisorySource, ExploitSignal, SourceState
-from kubekeep.vulnerabilities.vulnerability import NotAssessed, VexStatement, Vulnerability, VulnerabilityReport
+from kubekeep.vulnerabilities.source import AdvisorySource, SourceState
 
 AdvisoryKey = tuple[str, str]
 """Ecosystem without a release, and normalised name."""

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.images.package import Package
 from kubekeep.images.sbom.identity import is_distribution_type
+from kubekeep.model.package import Package
+from kubekeep.model.vulnerability import FixState, VexStatement, Vulnerability
 from kubekeep.vulnerabilities.matching.aliases import choose_id, is_cve, list_equal_names
 from kubekeep.vulnerabilities.matching.evaluate import Evaluation, read_service
 from kubekeep.vulnerabilities.matching.go_imports import list_symbols
@@ -20,7 +21,6 @@ from kubekeep.vulnerabilities.ranges import match_range
 from kubekeep.vulnerabilities.severity.rating import choose_rating, list_invalid_vectors, read_urgency
 from kubekeep.vulnerabilities.versions.registry import get_scheme
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError
-from kubekeep.vulnerabilities.vulnerability import FixState, VexStatement, Vulnerability
 
 MAX_REFERENCES: Final = 100
 _CURATED: Final = ("GHSA-", "GO-", "PYSEC-", "RUSTSEC-")

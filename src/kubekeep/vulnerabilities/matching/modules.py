@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kubekeep.images.package import Package
+from kubekeep.model.package import Package
 from kubekeep.vulnerabilities.advisory import Advisory, AffectedVersions
 
 _BUILD: Final = re.compile(r"\.module[+_]")

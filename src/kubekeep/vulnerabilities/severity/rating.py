@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kubekeep.model.severity import Severity
+from kubekeep.model.vulnerability import VulnerabilityRating
 from kubekeep.vulnerabilities.advisory import Advisory, AdvisorySeverity, AffectedVersions
 from kubekeep.vulnerabilities.severity.cvss import rate, score_vector
-from kubekeep.vulnerabilities.vulnerability import VulnerabilityRating
 
 RatedEntry = tuple[Advisory, AffectedVersions]
 """A record, and its entry that applies to the package."""

@@ -11,9 +11,16 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.package import Package
 from kubekeep.images.sbom.identity import identify
+from kubekeep.model.package import Package
 from kubekeep.model.secret_text import mask_text
+from kubekeep.model.vulnerability import (
+    VexStatement,
+    VexUse,
+    VexUseState,
+    Vulnerability,
+    VulnerabilityReport,
+)
 from kubekeep.vulnerabilities.vex.document import (
     COMPONENT_NOT_PRESENT,
     ProductStatement,
@@ -23,13 +30,6 @@ from kubekeep.vulnerabilities.vex.document import (
 )
 from kubekeep.vulnerabilities.vex.inventory import ProductInventory, TargetIndex
 from kubekeep.vulnerabilities.vex.subject import VexSubject
-from kubekeep.vulnerabilities.vulnerability import (
-    VexStatement,
-    VexUse,
-    VexUseState,
-    Vulnerability,
-    VulnerabilityReport,
-)
 
 _SHOWN: Final = 20
 """Maximum number of products of a statement that its use names."""

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.package import Package
 from kubekeep.images.sbom.cyclonedx_reader import create_bom_link
+from kubekeep.model.package import Package
 from kubekeep.vulnerabilities.vex.document import (
     JUSTIFICATIONS,
     ProductStatement,

@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.package import Package
 from kubekeep.images.package_url import format_package_url
+from kubekeep.model.package import Package
 
 
 class VexStatus(enum.StrEnum):

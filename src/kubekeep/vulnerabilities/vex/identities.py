@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from kubekeep.images.foreign_packages import normalise_package
-from kubekeep.images.package import Package
 from kubekeep.images.package_url import parse_package_url
+from kubekeep.model.package import Package
 from kubekeep.vulnerabilities.vex.document import VexIdentity
 from kubekeep.vulnerabilities.vex.nodes import DocumentNode
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from kubekeep.images.package import Package
 from kubekeep.images.sbom.identity import identify, is_distribution_type
+from kubekeep.model.package import Package
 from kubekeep.vulnerabilities.vex.document import VexIdentity, VexTarget
 from kubekeep.vulnerabilities.vex.identities import read_hash
 from kubekeep.vulnerabilities.vex.purl_matching import is_source, matches_purl

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package, SourcePackage
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, SourcePackage
 
 _SOURCE_ARCHITECTURES: Final = frozenset({"src", "source"})
 """Values of `arch` with which a package URL names a source package: all binary packages of it are meant."""

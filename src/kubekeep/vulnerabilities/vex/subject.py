@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.package import NO_DISTRIBUTION, Distribution, Package
 from kubekeep.images.sbom.document import Sbom, SubjectKind
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package
 from kubekeep.registry.reference import ArtifactReference, parse_image_name
 from kubekeep.vulnerabilities.vex.document import VexIdentity
 from kubekeep.vulnerabilities.vex.identities import parse_purl

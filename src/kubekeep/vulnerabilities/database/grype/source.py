@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.database.errors import DatabaseError
@@ -28,7 +29,7 @@ from kubekeep.vulnerabilities.database.grype.convert import (
 )
 from kubekeep.vulnerabilities.database.grype.systems import LANGUAGES, SYSTEMS, OperatingSystemRow
 from kubekeep.vulnerabilities.names import normalise_name
-from kubekeep.vulnerabilities.source import ExploitSignal, SourceState
+from kubekeep.vulnerabilities.source import SourceState
 
 _Blob = TypeVar("_Blob", ExploitedBlob, PackageBlob)
 
