@@ -56,7 +56,7 @@ def build(folder: Path) -> dict[str, float]:
 
 def read(folder: Path) -> dict[str, float]:
     """Look up the packages of the SBOM and return the figures."""
-    from kubekeep.vulnerabilities.database.sources import open_advisories  # noqa: PLC0415 - counted
+    from kubekeep.vulnerabilities.database.open import open_advisories  # noqa: PLC0415 - counted
     from kubekeep.vulnerabilities.names import normalise_name  # noqa: PLC0415
 
     sbom = json.loads((folder / "sbom.cdx.json").read_bytes())

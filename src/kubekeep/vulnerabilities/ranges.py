@@ -16,6 +16,7 @@ import msgspec
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.advisory import AffectedVersions, VersionRange
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError, VersionScheme
+from kubekeep.vulnerabilities.versions.semver import SEMVER
 
 VersionPlace = tuple[Any, ...]
 """The place of a version among others: before all, its key, or after all."""
@@ -173,7 +174,7 @@ def _read_ranges(affected: AffectedVersions, version: str, scheme: VersionScheme
     timelines, reason = [], ""
     for affected_range in affected.ranges:
         if affected_range.type in ("SEMVER", "ECOSYSTEM"):
-            order = scheme.semver_key if affected_range.type == "SEMVER" else scheme.key
+            order = scheme.get_semver_order(SEMVER) if affected_range.type == "SEMVER" else scheme.key
             problem = _explain_incomparable(order, version, scheme)
             if problem:
                 reason = problem

@@ -21,7 +21,7 @@ from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.changelog import find_fixed
 from kubekeep.vulnerabilities.database.age import describe_old, list_old
 from kubekeep.vulnerabilities.database.errors import AdvisoryInputError, DatabaseError
-from kubekeep.vulnerabilities.database.sources import OpenAdvisories, open_advisories
+from kubekeep.vulnerabilities.database.open import OpenAdvisories, open_advisories
 from kubekeep.vulnerabilities.matching.explain import explain_match
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.matching.match import match_packages, plan

@@ -14,7 +14,8 @@ from kubekeep.vulnerabilities.database.advisory_files import AdvisoryFiles
 from kubekeep.vulnerabilities.database.build import build_database
 from kubekeep.vulnerabilities.database.compression import zstd
 from kubekeep.vulnerabilities.database.errors import AdvisoryInputError
-from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase, open_advisories
+from kubekeep.vulnerabilities.database.open import open_advisories
+from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase
 from tests.vulnerabilities.database.records import EPSS, KEV, OSV, create_record, write_lines, write_zip
 
 RECORDS = [create_record("A-1"), create_record("A-2", "right-pad"), create_record("B-1", "Flask_Login", "PyPI")]

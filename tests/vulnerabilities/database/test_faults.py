@@ -16,7 +16,8 @@ from kubekeep.vulnerabilities.database.advisory_files import AdvisoryFiles
 from kubekeep.vulnerabilities.database.age import list_old
 from kubekeep.vulnerabilities.database.download import parse_url
 from kubekeep.vulnerabilities.database.errors import AdvisoryInputError, DatabaseError, UpdateError
-from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase, open_advisories
+from kubekeep.vulnerabilities.database.open import open_advisories
+from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase
 from kubekeep.vulnerabilities.source import SourceState
 from tests.vulnerabilities.database.bucket import Bucket
 from tests.vulnerabilities.database.records import create_record, run_db, write_lines, write_zip

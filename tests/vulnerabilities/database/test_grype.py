@@ -13,7 +13,7 @@ from kubekeep.vulnerabilities.advisory import Advisory, VersionEvent
 from kubekeep.vulnerabilities.database.build import build_database
 from kubekeep.vulnerabilities.database.errors import DatabaseError
 from kubekeep.vulnerabilities.database.grype.constraints import UnreadableConstraintError, parse_constraint
-from kubekeep.vulnerabilities.database.sources import open_advisories
+from kubekeep.vulnerabilities.database.open import open_advisories
 from tests.vulnerabilities.database.records import create_record, write_lines
 
 _SCHEMA = """

@@ -21,7 +21,8 @@ from kubekeep.vulnerabilities.database.build import build_database
 from kubekeep.vulnerabilities.database.compression import RecordDecompressor, Training
 from kubekeep.vulnerabilities.database.errors import AdvisoryInputError, DatabaseError, MissingDatabaseError
 from kubekeep.vulnerabilities.database.locking import change_folder
-from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase, open_advisories
+from kubekeep.vulnerabilities.database.open import open_advisories
+from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase
 from kubekeep.vulnerabilities.database.zip_archive import ZipArchive, ZipError
 from tests.vulnerabilities.database.records import create_record, write_lines, write_zip
 

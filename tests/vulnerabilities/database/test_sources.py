@@ -10,7 +10,8 @@ import pytest
 from kubekeep.cli.settings import database_folder
 from kubekeep.vulnerabilities.database.age import describe_old, format_age, list_old
 from kubekeep.vulnerabilities.database.build import build_database
-from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase, open_advisories
+from kubekeep.vulnerabilities.database.open import open_advisories
+from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase
 from kubekeep.vulnerabilities.names import normalise_name
 from kubekeep.vulnerabilities.source import SourceState
 from tests.vulnerabilities.database.records import create_record, write_lines

@@ -21,6 +21,7 @@ from kubekeep.vulnerabilities.database.records import decode_record
 from kubekeep.vulnerabilities.matching import match_packages
 from kubekeep.vulnerabilities.versions.registry import get_scheme
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError
+from kubekeep.vulnerabilities.versions.semver import SEMVER
 from tests.vulnerabilities.database.records import OSV
 from tests.vulnerabilities.matching.records import TODAY, ListedSource
 
@@ -68,7 +69,7 @@ def _is_affected(record: Advisory, ecosystem: str, name: str, version: str) -> b
     listed = [text for entry in entries for text in entry.versions]
     ranges = [versions for entry in entries for versions in entry.ranges if versions.type != "GIT"]
     return any(scheme.compare(text, version) == 0 for text in listed) or any(
-        _is_in_range(versions, version, scheme.semver_key if versions.type == "SEMVER" else scheme.key)
+        _is_in_range(versions, version, scheme.get_semver_order(SEMVER) if versions.type == "SEMVER" else scheme.key)
         for versions in ranges
     )
 

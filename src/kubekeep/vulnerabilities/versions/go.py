@@ -7,6 +7,7 @@ which is before 1.21rc1. In ranges of type SEMVER, "1.21" is the release 1.21.0.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from kubekeep.vulnerabilities.versions.scheme import VersionScheme
@@ -32,11 +33,12 @@ class GoScheme(VersionScheme):
             return str(self.invalid(version, "it is a placeholder for a replaced module"))
         return super().explain_unordered(version)
 
-    def semver_key(self, version: str) -> Any:
-        """Return the key for ranges of type SEMVER; toolchain versions as in the Go vulnerability database.
+    def get_semver_order(self, semver: VersionScheme) -> Callable[[str], Any]:
+        """Return the key function for ranges of type SEMVER; toolchain versions as in the Go vulnerability database."""
+        del semver
+        return self._semver_key
 
-        Raises InvalidVersionError.
-        """
+    def _semver_key(self, version: str) -> SemverKey:
         key: SemverKey = self.key(version)
         return (*key[:4], 1, ()) if key[4] == _LANGUAGE else key
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import functools
 import re
+from collections.abc import Callable
 from typing import Any
 
 MAX_LENGTH = 1024
@@ -39,11 +40,12 @@ class VersionScheme(abc.ABC):
         """
         return self._cached_key(version) if len(version) <= _CACHED_LENGTH else self._checked_key(version)
 
-    def semver_key(self, version: str) -> Any:
-        """Return the key for ranges of type SEMVER, which SemVer 2.0 orders in all ecosystems. Raises InvalidVersionError."""
-        from kubekeep.vulnerabilities.versions.semver import SEMVER  # noqa: PLC0415 - semver.py imports this module
+    def get_semver_order(self, semver: VersionScheme) -> Callable[[str], Any]:
+        """Return the key function for ranges of type SEMVER: that of `semver`, SemVer 2.0, in almost all ecosystems.
 
-        return SEMVER.key(version)
+        It raises InvalidVersionError.
+        """
+        return semver.key
 
     def compare(self, first: str, second: str) -> int:
         """Return -1, 0 or 1: the first version is before, equal to or after the second. Raises InvalidVersionError."""

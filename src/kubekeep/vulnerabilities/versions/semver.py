@@ -7,6 +7,7 @@ behind three numbers. Build metadata has no order, except in Pub and Julia.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from kubekeep.vulnerabilities.versions.scheme import VersionScheme
@@ -77,12 +78,14 @@ class BitnamiScheme(SemverScheme):
 
     name = "Bitnami"
 
-    def semver_key(self, version: str) -> Any:
-        """Return the key for ranges of type SEMVER: as `key`, but revision 0 is a pre-release as in SemVer.
+    def get_semver_order(self, semver: VersionScheme) -> Callable[[str], Any]:
+        """Return the key function for ranges of type SEMVER: as `key`, but revision 0 is a pre-release as in SemVer."""
+        del semver
+        return self._semver_key
 
-        The records use "-0" for the lowest pre-release of a version. Raises InvalidVersionError.
-        """
+    def _semver_key(self, version: str) -> Any:
         key = self.key(version)
+        # The records use "-0" for the lowest pre-release of a version.
         if version.endswith("-0") and key[0][4] == _RELEASE:
             return (*key[0][:4], _PRE_RELEASE, parse_identifiers("0")), 0
         return key
