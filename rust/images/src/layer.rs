@@ -5,9 +5,10 @@ use std::io::Read;
 use crate::collector::{Collector, Layer, Request};
 use crate::content::{Data, Spool};
 use crate::error::{damaged, describe_amount, Result};
+use crate::header::{Entry, Kind};
 use crate::paths::clean;
 use crate::stream::{Stream, MAX_PEEK};
-use crate::tar::{next_entry, skip_padding, Entry, Kind};
+use crate::tar::{next_entry, skip_padding};
 
 /// Bytes that show the kind of a file.
 const HEAD: usize = 64;

@@ -10,6 +10,7 @@ mod error;
 mod executable;
 mod folder;
 mod go;
+mod header;
 mod huffman;
 mod inflate;
 mod java;

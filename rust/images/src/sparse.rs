@@ -3,17 +3,10 @@
 use std::io::Read;
 
 use crate::error::{damaged, Result};
+use crate::header::{parse_size, Entry, Segment, BLOCK};
 use crate::limits::MAX_SEGMENTS;
 use crate::pax::{parse_decimal, PaxRecords};
 use crate::stream::Stream;
-use crate::tar::{parse_size, Entry, BLOCK};
-
-/// A part of a sparse file with data; the rest is zeros.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
-    pub offset: u64,
-    pub size: u64,
-}
 
 pub fn read_old_gnu<R: Read>(
     stream: &mut Stream<R>,

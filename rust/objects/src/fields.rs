@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 use serde_json::Value as Json;
 
-use crate::check_depth;
+use crate::depth::check_depth;
 
 /// Name of the only field of a map.
 const ANY_FIELD: &str = "*";

@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString};
 
-use crate::check_depth;
+use crate::depth::check_depth;
 use crate::filter::SecretFilter;
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 
-use regorus::unstable::{Expr, Import, Module, Query, Rule, RuleHead, Span, BUILTINS};
+use regorus::unstable::{Expr, Import, Module, Query, Rule, RuleAssign, RuleHead, Span, BUILTINS};
 
 use crate::builtins;
 use crate::failure::Failure;
@@ -102,6 +102,18 @@ pub fn refr(rule: &Rule) -> &Expr {
             | RuleHead::Func { refr, .. } => refr,
         },
     }
+}
+
+/// Return the value of a head; a set has none.
+pub fn assignment(head: &RuleHead) -> Option<&RuleAssign> {
+    match head {
+        RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.as_ref(),
+        RuleHead::Set { .. } => None,
+    }
+}
+
+pub fn is_nested_set(head: &RuleHead) -> bool {
+    matches!(head, RuleHead::Set { refr, .. } if !matches!(refr.as_ref(), Expr::Var { .. }))
 }
 
 /// Return the path of a rule: its package and the parts of its head.

@@ -6,12 +6,10 @@ use regorus::unstable::{
     AssignOp, Expr, Literal, LiteralStmt, Module, Query, Rule, RuleHead, Span,
 };
 
-use self::byte_code::{assignment, is_nested_set};
 use crate::builtins;
+use crate::check::{assignment, is_nested_set};
 use crate::failure::Failure;
 use crate::references::{bound_names, Visitor};
-
-pub use byte_code::prepare_for_byte_code;
 
 /// Return a text with the edits that a function makes to its tree.
 pub fn rewrite(
@@ -32,12 +30,12 @@ pub struct Edits<'a> {
     refused: Option<Failure>,
     /// True if the current statement is a whole body without braces.
     is_bare: bool,
-    rewriting: Rewriting,
+    pub rewriting: Rewriting,
 }
 
 /// The constructs that are rewritten in one reading of a module.
 #[derive(Clone, Copy, PartialEq)]
-enum Rewriting {
+pub enum Rewriting {
     /// Those that the interpreter evaluates otherwise than OPA.
     Interpreted,
     /// For byte code: the values of comprehensions.

@@ -3,6 +3,7 @@
 //! No file or network access, no knowledge of controls or Kubernetes.
 
 mod builtins;
+mod byte_code;
 mod check;
 mod edits;
 mod failure;
@@ -19,6 +20,4 @@ pub use failure::Failure;
 pub use machine::compile as compile_byte_code;
 pub use policy_set::{PolicySet, RuleQuery, Shard};
 pub use query::Query;
-
-/// Modules as (path, source).
-pub type Modules = Vec<(String, String)>;
+pub use source::Modules;

@@ -1,6 +1,6 @@
 //! Byte code of rules: several times faster than the interpreter, with the same values for rules that were compared.
 //!
-//! The compiler of regorus differs from OPA where it is not corrected here (`edits::prepare_for_byte_code`), so byte code
+//! The compiler of regorus differs from OPA where it is not corrected here (`byte_code`), so byte code
 //! is for rules only whose values were compared with those of the interpreter. Calls of built-ins go to the functions of
 //! this crate, as in the interpreter.
 
@@ -12,7 +12,9 @@ use regorus::rvm::program::{DeserializationResult, RuleInfo};
 use regorus::rvm::{Program, RegoVM};
 use regorus::Engine;
 
-use crate::{builtins, edits, source, Modules};
+use crate::builtins;
+use crate::byte_code::prepare_for_byte_code;
+use crate::source::{self, Modules};
 
 /// Instructions that the evaluation of one rule may take: seconds. A rule of the library takes thousands.
 const MAX_INSTRUCTIONS: usize = 100_000_000;
@@ -22,7 +24,7 @@ pub fn compile(modules: Modules, paths: &[&str]) -> anyhow::Result<Vec<u8>> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(false);
     source::lift_length_limits(&mut engine);
-    for (path, text) in edits::prepare_for_byte_code(modules)? {
+    for (path, text) in prepare_for_byte_code(modules)? {
         engine.add_policy(path, text)?;
     }
     let first = paths.first().copied().unwrap_or_default();

@@ -14,7 +14,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use regorus::rvm::{Program, RegoVM};
 use regorus::{Engine, Value};
 
-use crate::{builtins, input, machine, source, Modules};
+use crate::source::{self, Modules};
+use crate::{builtins, input, machine};
 
 /// Programs of one shard. With more threads, several share one.
 const MAX_PROGRAMS: usize = 8;

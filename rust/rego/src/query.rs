@@ -9,8 +9,9 @@ use std::time::Duration;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
+use crate::builtins;
 use crate::failure::Failure;
-use crate::{builtins, source, Modules};
+use crate::source::{self, Modules};
 
 /// Bytes of stack of the evaluating thread. Memory is used only when it is touched.
 const STACK: usize = 1 << 30;

@@ -12,7 +12,10 @@ use crate::check::{check, check_query};
 use crate::edits::{apply, rewrite, Edits};
 use crate::failure::Failure;
 use crate::references::Visitor;
-use crate::{syntax, Modules};
+use crate::syntax;
+
+/// Modules as (path, source).
+pub type Modules = Vec<(String, String)>;
 
 /// Sources longer than this are refused; lines may be as long as the source.
 const MAX_BYTES: usize = 16 << 20;

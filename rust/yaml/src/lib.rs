@@ -5,6 +5,7 @@
 //! knowledge of Kubernetes.
 
 mod events;
+mod failure;
 mod lines;
 mod regions;
 mod scalars;
@@ -24,57 +25,10 @@ use scalars::{Refusal, Scalar};
 use strings::StringCache;
 use tree::{Child, Document, Tree};
 
+pub use failure::Failure;
 pub use lines::line_starts;
 pub use regions::find_fields;
 pub use tree::PyTree;
-
-/// Reason why a document, or the rest of the text, cannot be read.
-pub enum Failure {
-    Text {
-        message: String,
-        at: u32,
-        /// True if the rest of the text cannot be read either.
-        ends: bool,
-    },
-    Python(PyErr),
-}
-
-impl Failure {
-    fn document(message: String, at: u32) -> Self {
-        Self::Text {
-            message,
-            at,
-            ends: false,
-        }
-    }
-
-    fn end(message: String, at: u32) -> Self {
-        Self::Text {
-            message,
-            at,
-            ends: true,
-        }
-    }
-
-    fn into_error(self) -> PyErr {
-        match self {
-            Self::Text { message, .. } => PyValueError::new_err(message),
-            Self::Python(error) => error,
-        }
-    }
-}
-
-impl From<PyErr> for Failure {
-    fn from(error: PyErr) -> Self {
-        Self::Python(error)
-    }
-}
-
-impl From<SyntaxError> for Failure {
-    fn from(error: SyntaxError) -> Self {
-        Self::end(error.message, error.at)
-    }
-}
 
 /// Limits of a text; the rest of a text that exceeds one is refused.
 struct Limits {

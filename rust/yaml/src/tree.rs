@@ -8,7 +8,7 @@ use std::ops::Range;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// Start and end (exclusive) of a node in characters, and the number of nodes of its subtree.
 pub type Mark = [u32; 3];

@@ -7,8 +7,7 @@ use anyhow::{anyhow, bail, Result};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use regorus::Value;
 
-use super::value::{argument, array, mismatch, string};
-use super::Entry;
+use super::value::{argument, array, mismatch, string, Entry};
 
 pub const ENTRIES: &[Entry] = &[
     ("net.cidr_contains", 2, contains),

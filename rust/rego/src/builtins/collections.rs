@@ -3,8 +3,7 @@
 use anyhow::Result;
 use regorus::Value;
 
-use super::value::{argument, array, mismatch};
-use super::Entry;
+use super::value::{argument, array, mismatch, Entry};
 
 pub const ENTRIES: &[Entry] = &[
     ("array.flatten", 1, flatten),

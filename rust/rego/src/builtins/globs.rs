@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use anyhow::{bail, Result};
 use regorus::Value;
 
-use super::value::{string, Unsupported};
-use super::Entry;
+use super::value::{string, Entry, Unsupported};
 
 pub const ENTRIES: &[Entry] = &[("regex.globs_match", 2, globs_match)];
 

@@ -8,8 +8,7 @@ use anyhow::{anyhow, bail, Result};
 use regorus::unstable::{Expr, Ref, Source, Span, BUILTINS};
 use regorus::Value;
 
-use super::value::{argument, array, mismatch, string, to_json, type_error, Unsupported};
-use super::Entry;
+use super::value::{argument, array, mismatch, string, to_json, type_error, Entry, Unsupported};
 
 pub const ENTRIES: &[Entry] = &[
     ("http.send", 1, http_send),

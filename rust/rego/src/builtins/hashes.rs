@@ -7,8 +7,7 @@ use regorus::Value;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 
-use super::value::string;
-use super::Entry;
+use super::value::{string, Entry};
 
 pub const ENTRIES: &[Entry] = &[
     ("crypto.md5", 1, digest::<Md5>),

@@ -18,8 +18,7 @@ use std::cell::RefCell;
 use regorus::unstable::{BuiltinFcn, Expr, Ref, Span};
 use regorus::{Engine, Value};
 
-/// Built-in function: OPA's name, number of arguments and implementation.
-type Entry = (&'static str, u8, fn(&[Value]) -> anyhow::Result<Value>);
+use value::Entry;
 
 const GROUPS: &[&[Entry]] = &[
     cidr::ENTRIES,

@@ -8,8 +8,7 @@ use anyhow::{anyhow, bail, Result};
 use regex::Regex;
 use regorus::Value;
 
-use super::value::{argument, array, string, Unsupported};
-use super::Entry;
+use super::value::{argument, array, string, Entry, Unsupported};
 use crate::pattern::{compile, Flaw};
 
 pub const ENTRIES: &[Entry] = &[

@@ -6,8 +6,7 @@
 use anyhow::Result;
 use regorus::Value;
 
-use super::value::{argument, mismatch, string, Unsupported};
-use super::Entry;
+use super::value::{argument, mismatch, string, Entry, Unsupported};
 
 pub const ENTRIES: &[Entry] = &[("sprintf", 2, sprintf)];
 

@@ -5,8 +5,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use base64::Engine as _;
 use regorus::Value;
 
-use super::value::{argument, array, mismatch, string, type_error, Unsupported};
-use super::Entry;
+use super::value::{argument, array, mismatch, string, type_error, Entry, Unsupported};
 
 pub const ENTRIES: &[Entry] = &[
     ("strings.split_n", 3, split_n),

@@ -4,8 +4,7 @@ use anyhow::{bail, Result};
 use regorus::Value;
 use serde_json::{Map, Value as Json};
 
-use super::value::{argument, string};
-use super::Entry;
+use super::value::{argument, string, Entry};
 
 pub const ENTRIES: &[Entry] = &[("uri.parse", 1, parse), ("uri.is_valid", 1, is_valid)];
 

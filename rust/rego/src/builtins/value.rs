@@ -1,10 +1,13 @@
-//! Access to the arguments of built-ins, with OPA's error messages.
+//! The signature of built-ins, and access to their arguments with OPA's error messages.
 
 use std::fmt;
 
 use anyhow::Result;
 use regorus::Value;
 use serde_json::Value as Json;
+
+/// Built-in function: OPA's name, number of arguments and implementation.
+pub type Entry = (&'static str, u8, fn(&[Value]) -> Result<Value>);
 
 /// Argument of the wrong type: OPA's `eval_type_error`.
 #[derive(Debug)]

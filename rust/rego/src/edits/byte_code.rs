@@ -1,71 +1,20 @@
-//! Rewriting of rules for the compiler of byte code, which differs from OPA where the interpreter does not.
+//! Edits for the compiler of byte code, which differs from OPA where the interpreter does not.
 
 use std::collections::HashMap;
 
-use regorus::unstable::{
-    AssignOp, Expr, Literal, LiteralStmt, Module, Query, Rule, RuleAssign, RuleHead,
-};
+use regorus::unstable::{AssignOp, Expr, Literal, LiteralStmt, Module, Query, Rule, RuleAssign};
 
-use super::{is_computed, iterates, rewrite, Edits, Rewriting};
+use super::{is_computed, iterates, Edits};
 use crate::builtins;
-use crate::check::{alias, refr};
-use crate::failure::Failure;
+use crate::check::{alias, assignment, refr};
 use crate::references::{bound_names, components, Part, References, Visitor};
-use crate::source::{parse_module, prepare, Prepared};
-use crate::Modules;
 
 /// Condition that is always true and reads `input`.
 const READ_INPUT: &str = "input != null";
 
-/// Prepare modules, and rewrite what regorus executes otherwise than OPA as byte code:
-///
-/// - `x := e` succeeds if `e` is undefined;
-/// - a body with a loop over nothing is not followed by its `else`;
-/// - a condition that fails in a comprehension without a loop ends the loop around the comprehension;
-/// - an undefined value becomes an element of a comprehension;
-/// - an index in `every` is taken for a loop;
-/// - `some x in e` is false if `e` is text or a number, where the interpreter fails;
-/// - `input` is read where it is used first, even if that is skipped, and not again;
-/// - sets with a variable in their name, and defaults of functions, are ignored: refused.
-///
-/// References through an import are written in full: through the import, all rules of the package would be evaluated.
-pub fn prepare_for_byte_code(modules: Modules) -> Result<Modules, Failure> {
-    let Prepared { texts, .. } = prepare(modules, false)?;
-    texts
-        .into_iter()
-        .map(|(name, text)| {
-            let (text, tree) = parse_module(&name, text, false)?;
-            let mut text = rewrite(text, &tree, |edits, tree| edits.alternatives(tree))?;
-            loop {
-                // Inner comprehensions first: the rewriting of the outer one moves their text.
-                let (current, tree) = parse_module(&name, text, false)?;
-                text = rewrite(current.clone(), &tree, |edits, tree| {
-                    edits.rewriting = Rewriting::Values;
-                    edits.module(tree);
-                })?;
-                if text == current {
-                    break;
-                }
-            }
-            for rewriting in [Rewriting::Quantifiers, Rewriting::Loops] {
-                let (current, tree) = parse_module(&name, text, false)?;
-                text = rewrite(current, &tree, |edits, tree| {
-                    edits.rewriting = rewriting;
-                    edits.module(tree);
-                })?;
-            }
-            let (current, tree) = parse_module(&name, text, false)?;
-            let text = rewrite(current, &tree, |edits, tree| edits.inputs(tree))?;
-            let (current, tree) = parse_module(&name, text, false)?;
-            let text = rewrite(current, &tree, |edits, tree| edits.imports(tree))?;
-            Ok((name, text))
-        })
-        .collect()
-}
-
 impl Edits<'_> {
     /// Read `input` at the start of each body of a rule that refers to it.
-    pub(super) fn inputs(&mut self, module: &Module) {
+    pub fn inputs(&mut self, module: &Module) {
         for rule in &module.policy {
             let Rule::Spec { head, bodies, .. } = rule.as_ref() else {
                 continue;
@@ -100,7 +49,7 @@ impl Edits<'_> {
     }
 
     /// Write references to rules of imported packages in full: `data.a.b.rule` for `b.rule`.
-    pub(super) fn imports(&mut self, module: &Module) {
+    pub fn imports(&mut self, module: &Module) {
         let rules: Vec<Part> = module
             .policy
             .iter()
@@ -163,7 +112,7 @@ impl Edits<'_> {
 
     /// Gather the values of each body that has an `else` in a list, unless it has exactly one: a body without values then
     /// fails.
-    pub(super) fn alternatives(&mut self, module: &Module) {
+    pub fn alternatives(&mut self, module: &Module) {
         for rule in &module.policy {
             let Rule::Spec { head, bodies, .. } = rule.as_ref() else {
                 continue;
@@ -283,10 +232,6 @@ impl Edits<'_> {
     }
 }
 
-pub(super) fn is_nested_set(head: &RuleHead) -> bool {
-    matches!(head, RuleHead::Set { refr, .. } if !matches!(refr.as_ref(), Expr::Var { .. }))
-}
-
 fn is_collection(expression: &Expr) -> bool {
     matches!(
         expression,
@@ -297,12 +242,4 @@ fn is_collection(expression: &Expr) -> bool {
             | Expr::SetCompr { .. }
             | Expr::ObjectCompr { .. }
     )
-}
-
-/// Return the value of a head; a set has none.
-pub(super) fn assignment(head: &RuleHead) -> Option<&RuleAssign> {
-    match head {
-        RuleHead::Compr { assign, .. } | RuleHead::Func { assign, .. } => assign.as_ref(),
-        RuleHead::Set { .. } => None,
-    }
 }
