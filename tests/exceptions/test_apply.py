@@ -17,7 +17,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource, Source
 from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.posture.select import find_controls, select
-from kubekeep.sources.manifests.source import YAML
+from kubekeep.sources.manifests.names import YAML
 
 NOW = dt.datetime(2026, 11, 25, tzinfo=dt.UTC)
 VALUES = {

@@ -12,7 +12,7 @@ from kubekeep.model.exception import AppliedException, ExceptionSource, Exceptio
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource, Source
 from kubekeep.model.verdict import Evidence, Status, Verdict
-from kubekeep.sources.manifests.source import YAML
+from kubekeep.sources.manifests.names import YAML
 
 
 def test_existing_exception_stays() -> None:

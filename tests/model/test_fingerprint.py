@@ -9,7 +9,7 @@ import pytest
 from kubekeep.model.fingerprint import Identity, evidence_fingerprint, fingerprint, format_stable_path
 from kubekeep.model.redaction import redact
 from kubekeep.model.resource import Resource, Source
-from kubekeep.sources.manifests.source import YAML
+from kubekeep.sources.manifests.names import YAML
 
 SECRET = "h7Zq-planted"  # noqa: S105 - made up
 

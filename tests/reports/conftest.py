@@ -25,9 +25,9 @@ from kubekeep.model.location import Location, Position, Region, Setting
 from kubekeep.model.resource import RenderOrigin, Resource, Source
 from kubekeep.model.verdict import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.posture.priority import prioritise
-from kubekeep.sources.helm.source import HELM
-from kubekeep.sources.kustomize.source import KUSTOMIZE
-from kubekeep.sources.manifests.source import YAML
+from kubekeep.sources.helm.names import HELM
+from kubekeep.sources.kustomize.names import KUSTOMIZE
+from kubekeep.sources.manifests.names import YAML
 
 BASE = "/srv/shop"
 PLANTED = "kept-secret-4711"

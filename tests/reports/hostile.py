@@ -11,7 +11,7 @@ from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource, Source
 from kubekeep.model.verdict import Evidence, Reason, Status, Verdict
-from kubekeep.sources.manifests.source import YAML
+from kubekeep.sources.manifests.names import YAML
 
 TAME = "a_b"
 """Harmless text, for comparison."""

@@ -28,7 +28,7 @@ from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource, Source
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import PASSED, Evidence, Excerpt, Status, Verdict
-from kubekeep.sources.manifests.source import YAML
+from kubekeep.sources.manifests.names import YAML
 
 HOSTILE: Final = "</script><img src=x onerror=alert(1)>&amp;<!--{{7*7}}"
 EXCEPTION: Final = AppliedException(

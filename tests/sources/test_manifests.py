@@ -12,7 +12,7 @@ import pytest
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import read
-from kubekeep.sources.manifests.source import JSON, YAML
+from kubekeep.sources.manifests.names import JSON, YAML
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"
 NO_LIST = "kubectl treats an object with items as a list, but its items are not a list"

@@ -15,7 +15,7 @@ from typing import Any, Final
 from kubekeep.config.file import Configuration, describe_type
 from kubekeep.model.location import Path
 from kubekeep.model.text import json_text
-from kubekeep.sources.helm.source import CHART
+from kubekeep.sources.helm.names import CHART
 from kubekeep.sources.options import ChartValues
 
 CHARTS: Final = "charts"

@@ -13,7 +13,7 @@ from kubekeep.fixes.edits.change import EditRefusedError
 from kubekeep.fixes.edits.dockerfile import DockerfileEditText
 from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.sources import json_text
-from kubekeep.sources.dockerfile.source import is_dockerfile_name
+from kubekeep.sources.dockerfile.names import is_dockerfile_name
 from kubekeep.sources.tree import DEFAULT_LIMITS, MAXIMUM_BYTES, Problem
 from kubekeep.sources.unsaved import find_unsaved
 

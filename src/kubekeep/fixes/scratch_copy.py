@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from kubekeep.sources.dockerfile.source import is_dockerfile_name
-from kubekeep.sources.manifests.source import EXTENSIONS
+from kubekeep.sources.dockerfile.names import is_dockerfile_name
+from kubekeep.sources.manifests.names import EXTENSIONS
 from kubekeep.sources.temporary import temporary_folder
 from kubekeep.sources.tree import MAXIMUM_BYTES
 from kubekeep.sources.walk import is_tool_folder

@@ -36,7 +36,7 @@ from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.roles import RoleCoverage
 from kubekeep.reports.format import Extra
-from kubekeep.sources.dockerfile.source import is_dockerfile_name
+from kubekeep.sources.dockerfile.names import is_dockerfile_name
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.manifests.read import open_file, read_stream
 from kubekeep.sources.options import ReadOptions

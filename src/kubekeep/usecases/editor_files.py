@@ -16,13 +16,13 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.sources.dockerfile.source import is_dockerfile_name
-from kubekeep.sources.helm.source import CHART
+from kubekeep.sources.dockerfile.names import is_dockerfile_name
+from kubekeep.sources.helm.names import CHART
 from kubekeep.sources.ignore import Ignores
 from kubekeep.sources.inputs import read
 from kubekeep.sources.kustomize.documents import SourceFiles
 from kubekeep.sources.kustomize.graph import build_graph, find_kustomization_file
-from kubekeep.sources.manifests.source import EXTENSIONS
+from kubekeep.sources.manifests.names import EXTENSIONS
 from kubekeep.sources.options import ReadOptions
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS, MAXIMUM_BYTES

@@ -12,10 +12,10 @@ from kubekeep.fixes.edits.target import EditTarget, find_target
 from kubekeep.fixes.edits.text import edit
 from kubekeep.model.location import Location, Path, Position, Region, Setting, parse_path
 from kubekeep.model.resource import FileType, RenderOrigin, Resource, Source
-from kubekeep.sources.helm.source import HELM
+from kubekeep.sources.helm.names import HELM
 from kubekeep.sources.inputs import read
-from kubekeep.sources.kustomize.source import KUSTOMIZE
-from kubekeep.sources.terraform.source import TERRAFORM
+from kubekeep.sources.kustomize.names import KUSTOMIZE
+from kubekeep.sources.terraform.read import TERRAFORM
 
 VALUES = """\
 image:

@@ -8,7 +8,7 @@ import pytest
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
-from kubekeep.sources.dockerfile.source import is_dockerfile_name
+from kubekeep.sources.dockerfile.names import is_dockerfile_name
 from kubekeep.sources.inputs import read
 from kubekeep.sources.options import ReadOptions
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.sources.git.changed_files import Changes
-from kubekeep.sources.git.changes import find_changes
+from kubekeep.sources.git.changes import Changes
+from kubekeep.sources.git.diff import find_changes
 from kubekeep.sources.git.program import GitError
 from tests.sources.git.service import Repo
 

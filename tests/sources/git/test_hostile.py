@@ -16,8 +16,8 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.sources.git import listing
 from kubekeep.sources.git.blame import Blame
-from kubekeep.sources.git.changes import find_changes
 from kubekeep.sources.git.checkout import CheckoutLimits, checkout
+from kubekeep.sources.git.diff import find_changes
 from kubekeep.sources.git.program import Git, GitError, GitLimitError
 from kubekeep.sources.git.worktree import Worktree, read_repository
 from kubekeep.sources.inputs import read

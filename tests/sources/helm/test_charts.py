@@ -12,8 +12,8 @@ import pytest
 
 from kubekeep.model.location import Position, Region
 from kubekeep.model.resource import RenderOrigin
+from kubekeep.sources.helm.names import HELM
 from kubekeep.sources.helm.reader import ChartReader
-from kubekeep.sources.helm.source import HELM
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.source import Root
 from tests.library.kubescape import SHARED

@@ -12,7 +12,7 @@ from kubekeep.model.location import Location, line_starts, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources import yaml_text
 from kubekeep.sources.kustomize.build import Kustomizations
-from kubekeep.sources.kustomize.source import KUSTOMIZATIONS
+from kubekeep.sources.kustomize.names import KUSTOMIZATIONS
 from kubekeep.sources.kustomize.tool import KustomizeTool, find_tool
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document

@@ -12,7 +12,7 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import RenderOrigin, Resource
 from kubekeep.sources.inputs import read
 from kubekeep.sources.kustomize.build import Kustomizations
-from kubekeep.sources.kustomize.source import KUSTOMIZE
+from kubekeep.sources.kustomize.names import KUSTOMIZE
 from tests.sources.kustomize.builds import build, build_with_kustomize, list_folders, resources, write_tree
 from tests.sources.kustomize.features import BUILT, CHART, TREES
 

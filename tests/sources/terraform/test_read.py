@@ -13,8 +13,7 @@ from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import read
 from kubekeep.sources.source import Root
-from kubekeep.sources.terraform.read import read_modules
-from kubekeep.sources.terraform.source import TERRAFORM
+from kubekeep.sources.terraform.read import TERRAFORM, read_modules
 
 WEB = """\
 variable "image" {

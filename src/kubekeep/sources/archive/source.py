@@ -14,11 +14,9 @@ import msgspec
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import error_reason
+from kubekeep.sources.archive.names import ARCHIVES
 from kubekeep.sources.registry import load_sources
 from kubekeep.sources.source import ReadContext, Root, SourceType
-
-ARCHIVES: Final = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".zip")
-"""Extensions of archives."""
 
 
 class ArchiveSource(SourceType):

@@ -24,11 +24,11 @@ from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.archive import tar
 from kubekeep.sources.archive import zip as zip_archive
 from kubekeep.sources.archive.member import ArchiveError, ArchiveLimits, Member
-from kubekeep.sources.archive.source import ARCHIVES
-from kubekeep.sources.dockerfile.source import is_dockerfile_name
-from kubekeep.sources.helm.source import CHART
+from kubekeep.sources.archive.names import ARCHIVES
+from kubekeep.sources.dockerfile.names import is_dockerfile_name
+from kubekeep.sources.helm.names import CHART
+from kubekeep.sources.manifests.names import EXTENSIONS
 from kubekeep.sources.manifests.read import open_file
-from kubekeep.sources.manifests.source import EXTENSIONS
 from kubekeep.sources.temporary import temporary_folder
 
 __all__ = ["ArchiveError", "ArchiveLimits", "Unpacked", "is_archive", "is_chart", "unpack"]

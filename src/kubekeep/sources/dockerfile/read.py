@@ -15,7 +15,7 @@ from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import Resource, Source
 from kubekeep.sources.dockerfile.document import build_document
 from kubekeep.sources.dockerfile.errors import DockerfileError
-from kubekeep.sources.dockerfile.source import DOCKERFILE
+from kubekeep.sources.dockerfile.names import DOCKERFILE
 from kubekeep.sources.manifests.read import decode_text, open_file
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import Limits

@@ -4,36 +4,21 @@ Runs git once per repository. Unchanged resources are still read, because others
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
-# ruff: noqa: PTH100, PTH112, PTH118, PTH119, PTH120
+# ruff: noqa: PTH112, PTH118, PTH120
 
 from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping
-
-import msgspec
+from collections.abc import Iterable, Mapping
 
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.resource import Resource
+from kubekeep.sources.git.changes import Changes
 
 
 class RevisionError(KubekeepError, ValueError):
     """The changes since a revision cannot be determined."""
-
-
-class Changes(msgspec.Struct, frozen=True):
-    """Absolute paths below the real path of a repository, as spelled by git; nested repositories as their folder.
-
-    changed: existing files, renamed ones by their new name. deleted: missing files, renamed ones by their old name.
-    """
-
-    changed: frozenset[str]
-    deleted: frozenset[str]
-
-    def __contains__(self, path: str) -> bool:
-        """Return True if a file is new or changed: itself, the target of a link, or the nested repository it is in."""
-        return any(name in self.changed for start in _list_spellings(path) for name in _list_parents(start))
 
 
 class ChangedFiles:
@@ -66,7 +51,7 @@ class ChangedFiles:
 
     def _find_changes(self, path: str) -> Changes:
         # Loaded only if a revision is requested.
-        from kubekeep.sources.git.changes import find_changes  # noqa: PLC0415
+        from kubekeep.sources.git.diff import find_changes  # noqa: PLC0415
         from kubekeep.sources.git.program import GitError  # noqa: PLC0415
         from kubekeep.sources.git.root import find_repository_root  # noqa: PLC0415
 
@@ -78,19 +63,3 @@ class ChangedFiles:
             except GitError as error:
                 raise RevisionError(f"--changed-since {self._revision}: {error}") from error
         return self._repositories[top]
-
-
-def _list_spellings(path: str) -> tuple[str, str, str]:
-    """Return an absolute path as it is, with links resolved, and with the links of its folder resolved."""
-    absolute = os.path.abspath(path)
-    folder = os.path.realpath(os.path.dirname(absolute))
-    return absolute, os.path.realpath(absolute), os.path.join(folder, os.path.basename(absolute))
-
-
-def _list_parents(path: str) -> Iterator[str]:
-    while True:
-        yield path
-        parent = os.path.dirname(path)
-        if parent == path:
-            return
-        path = parent

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kubekeep.model.text import visible
-from kubekeep.sources.git.changed_files import Changes
+from kubekeep.sources.git.changes import Changes
 from kubekeep.sources.git.program import GitError
 from kubekeep.sources.git.root import find_repository_root
 from kubekeep.sources.git.worktree import Worktree

@@ -21,9 +21,9 @@ from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import Location, Path, line_starts
 from kubekeep.model.resource import Resource
 from kubekeep.sources import yaml_text
-from kubekeep.sources.gitops.source import ARGO, FLUX_HELM, FLUX_KUSTOMIZE, FLUX_SOURCE
-from kubekeep.sources.helm.source import CHART
-from kubekeep.sources.kustomize.source import KUSTOMIZATIONS
+from kubekeep.sources.gitops.names import ARGO, FLUX_HELM, FLUX_KUSTOMIZE, FLUX_SOURCE
+from kubekeep.sources.helm.names import CHART
+from kubekeep.sources.kustomize.names import KUSTOMIZATIONS
 from kubekeep.sources.options import InlineValues
 from kubekeep.sources.tree import Limits, Problem
 

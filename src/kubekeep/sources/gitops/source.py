@@ -7,12 +7,8 @@ from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
+from kubekeep.sources.gitops.names import ARGO, FLUX_HELM, FLUX_KUSTOMIZE, FLUX_SOURCE
 from kubekeep.sources.source import ReadContext, Root, SourceType
-
-ARGO: Final = "argoproj.io"
-FLUX_HELM: Final = "helm.toolkit.fluxcd.io"
-FLUX_KUSTOMIZE: Final = "kustomize.toolkit.fluxcd.io"
-FLUX_SOURCE: Final = "source.toolkit.fluxcd.io"
 
 
 class GitopsSource(SourceType):

@@ -16,9 +16,9 @@ from kubekeep.model.location import Location, Path, line_starts
 from kubekeep.model.resource import DEFAULT_NAMESPACE, RenderOrigin, Resource, Source
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.chart import Chart
+from kubekeep.sources.helm.names import HELM
 from kubekeep.sources.helm.release import ReleaseTemplate
 from kubekeep.sources.helm.rendering import RenderedRelease
-from kubekeep.sources.helm.source import HELM
 from kubekeep.sources.helm.yaml_mapping import decode_text
 from kubekeep.sources.objects import IncompleteObject, find_objects
 from kubekeep.sources.tree import Document, Limits, Problem

@@ -12,25 +12,11 @@ from pathlib import PurePath
 from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
-from kubekeep.model.resource import CommentSyntax, FileType, Resource
+from kubekeep.model.resource import Resource
+from kubekeep.sources.helm.names import CHART
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
-CHART: Final = "Chart.yaml"
-HELM: Final = FileType(
-    "Helm Chart",
-    origin="chart",
-    is_template=True,
-    comments=(("", CommentSyntax.TEMPLATE),),
-    fields=(
-        ("helmPath", "folder"),
-        ("helmChartName", "chart"),
-        ("helmTemplateFile", "file"),
-        ("helmValuesPaths", "values"),
-        ("helmTemplateLine", "line"),
-        ("helmSubchart", "subchart"),
-    ),
-)
 _FOLDERS: Final = frozenset({"templates", "charts", "crds"})
 _FILES: Final = frozenset({CHART, "Chart.lock", "values.yaml", "values.yml", "values.schema.json"})
 

@@ -23,7 +23,7 @@ from kubekeep.sources import yaml_text
 from kubekeep.sources.kustomize.documents import SourceFiles
 from kubekeep.sources.kustomize.graph import KustomizationGraph, build_graph, find_kustomization_file
 from kubekeep.sources.kustomize.messages import describe_failure, is_base_missing
-from kubekeep.sources.kustomize.source import KUSTOMIZE
+from kubekeep.sources.kustomize.names import KUSTOMIZE
 from kubekeep.sources.kustomize.source_map import Build, ObjectSourceMap
 from kubekeep.sources.kustomize.tool import MISSING_TOOL, KustomizeTool, ProcessLimits, ProcessResult, find_tool
 from kubekeep.sources.kustomize.unsaved_copy import UnsavedCopy

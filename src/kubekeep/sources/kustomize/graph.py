@@ -25,7 +25,7 @@ from kubekeep.sources.kustomize.documents import (
     list_charts,
     list_references,
 )
-from kubekeep.sources.kustomize.source import KUSTOMIZATIONS
+from kubekeep.sources.kustomize.names import KUSTOMIZATIONS
 
 _MAX_KUSTOMIZATIONS: Final = 1_000
 _MAX_DEPTH: Final = 64

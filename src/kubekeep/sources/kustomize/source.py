@@ -8,21 +8,13 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
-from kubekeep.model.resource import FileType, Resource
+from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
+from kubekeep.sources.kustomize.names import KUSTOMIZATIONS
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
-KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-"""Names of the file that makes a folder a kustomization (kustomize, `konfig.RecognizedKustomizationFileNames`)."""
 _MAX_NAMES: Final = 3
 _ADVICE: Final = "scan the folder of an overlay"
-KUSTOMIZE: Final = FileType(
-    "Kustomize Directory",
-    origin="kustomization",
-    shares_files=True,
-    fixed_files=KUSTOMIZATIONS,
-    fields=(("kustomizeDirectoryName", "folder"),),
-)
 
 
 class KustomizeSource(SourceType):

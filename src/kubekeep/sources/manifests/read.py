@@ -25,7 +25,7 @@ from kubekeep.model.location import Location, Position, Region, line_starts
 from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.sources import json_text, yaml_text
-from kubekeep.sources.manifests.source import JSON, YAML
+from kubekeep.sources.manifests.names import JSON, YAML
 from kubekeep.sources.objects import IncompleteObject, find_objects
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import Document, Limits, Problem

@@ -13,13 +13,11 @@ from typing import BinaryIO, Final
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import error_reason
-from kubekeep.model.resource import FileType, Resource
+from kubekeep.model.resource import Resource
+from kubekeep.sources.manifests.names import EXTENSIONS
 from kubekeep.sources.source import ReadContext, Root, SourceType
 from kubekeep.sources.unsaved import find_unsaved
 
-EXTENSIONS: Final = (".yaml", ".yml", ".json")
-YAML: Final = FileType("YAML")
-JSON: Final = FileType("JSON")
 _STDIN: Final = "-"
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Path, format_path
-from kubekeep.model.resource import Resource, Source
+from kubekeep.model.resource import CommentSyntax, FileType, Resource, Source
 from kubekeep.sources.source import Root
 from kubekeep.sources.terraform import kinds
 from kubekeep.sources.terraform.evaluate import CostError, ExpressionEvaluator, ExpressionScope
@@ -21,10 +21,14 @@ from kubekeep.sources.terraform.files import ModuleFiles, preview_module
 from kubekeep.sources.terraform.functions import FUNCTIONS
 from kubekeep.sources.terraform.module import ModulePaths, TerraformModule
 from kubekeep.sources.terraform.objects import ObjectBuilder
-from kubekeep.sources.terraform.source import TERRAFORM
 from kubekeep.sources.terraform.syntax import HclBlock
 from kubekeep.sources.terraform.values import LocatedList, LocatedMapping, LocatedText, UnknownValue, list_entries
 
+TERRAFORM: Final = FileType(
+    "Terraform",
+    is_template=True,
+    comments=((".tf", CommentSyntax.TERRAFORM), (".tfvars", CommentSyntax.TERRAFORM)),
+)
 MAX_INSTANCES: Final = 10_000
 """Objects and modules that one root module may create."""
 _MAX_REPORTED_UNKNOWNS: Final = 10

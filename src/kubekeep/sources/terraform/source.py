@@ -8,15 +8,10 @@ from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
-from kubekeep.model.resource import CommentSyntax, FileType, Resource
+from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
-TERRAFORM: Final = FileType(
-    "Terraform",
-    is_template=True,
-    comments=((".tf", CommentSyntax.TERRAFORM), (".tfvars", CommentSyntax.TERRAFORM)),
-)
 _EXTENSIONS: Final = (".tf", ".tf.json")
 _VALUES_EXTENSIONS: Final = (".tfvars", ".tfvars.json")
 _MAX_NAMES: Final = 3

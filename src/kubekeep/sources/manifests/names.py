@@ -1,0 +1,11 @@
+"""Names and file types of manifests. No I/O."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kubekeep.model.resource import FileType
+
+EXTENSIONS: Final = (".yaml", ".yml", ".json")
+YAML: Final = FileType("YAML")
+JSON: Final = FileType("JSON")
