@@ -11,17 +11,17 @@ from pathlib import Path
 
 import msgspec
 
+from kubekeep.imagepolicy.policy import ImagePolicy
 from kubekeep.model.control import Control
 from kubekeep.model.finding_document import FindingDocument
 from kubekeep.model.framework import Framework
-from kubekeep.signatures.policy.policy import ImagePolicy
 
 PACKAGE = Path(__file__).parent.parent / "src" / "kubekeep"
 SCHEMAS = {
     PACKAGE / "library" / "schema" / "control.schema.json": Control,
     PACKAGE / "library" / "schema" / "framework.schema.json": Framework,
     PACKAGE / "model" / "finding-v1.schema.json": FindingDocument,
-    PACKAGE / "signatures" / "policy" / "image-policy-v1.schema.json": ImagePolicy,
+    PACKAGE / "imagepolicy" / "image-policy-v1.schema.json": ImagePolicy,
 }
 PATH_FIELDS = {"Control": ("slug", "area", "page"), "Framework": ("slug",)}
 """Fields that library files do not contain: they come from the names of the file and its folders."""

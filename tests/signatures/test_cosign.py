@@ -11,9 +11,10 @@ import pytest
 
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.registry.keys import load_private_key, load_public_key
+from kubekeep.signatures.access import SignatureAccess
 from kubekeep.signatures.signing import SignatureLayout
 from kubekeep.signatures.trust import LogPolicy, Trust
-from kubekeep.usecases.image_signatures import SignatureAccess, attest_image, sign_image, verify_image
+from kubekeep.usecases.image_signatures import attest_image, sign_image, verify_image
 from tests.signatures.authority import IDENTITY, ISSUER, PrivateSigstore, encode
 from tests.signatures.making import BUNDLE, SPDX, Signing, envelope, sign, simple_payload, statement
 from tests.signatures.registries import SignedRepository, decode, find_cosign

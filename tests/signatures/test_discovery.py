@@ -13,9 +13,10 @@ import pytest
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.registry.keys import load_public_key
+from kubekeep.signatures.access import SignatureAccess
 from kubekeep.signatures.trust import Trust
 from kubekeep.signatures.verification import SignatureReport
-from kubekeep.usecases.image_signatures import SignatureAccess, verify_image
+from kubekeep.usecases.image_signatures import verify_image
 from tests.images.relay import reply, run_relay
 from tests.signatures.authority import to_pem
 from tests.signatures.making import BUNDLE, key_bundle, statement

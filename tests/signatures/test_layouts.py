@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.registry.keys import load_public_key
+from kubekeep.signatures.access import SignatureAccess
 from kubekeep.signatures.sigstore.certificates import CertificateIdentity
 from kubekeep.signatures.sigstore.trusted_root import TrustedRoot
 from kubekeep.signatures.trust import Trust
 from kubekeep.signatures.verification import SignatureReport
-from kubekeep.usecases.image_signatures import SignatureAccess, verify_image
+from kubekeep.usecases.image_signatures import verify_image
 from tests.signatures.authority import IDENTITY, ISSUER, PrivateSigstore, encode, to_pem
 from tests.signatures.making import (
     BUNDLE,

@@ -16,18 +16,13 @@ from kubekeep.cli.main import kubekeep
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.registry.keys import PrivateKey, load_public_key
+from kubekeep.signatures.access import SignatureAccess
 from kubekeep.signatures.errors import SignatureError, TrustError
 from kubekeep.signatures.predicates import extract_document, matches_type, resolve_predicate_type
 from kubekeep.signatures.signing import SignatureLayout, compact_predicate
 from kubekeep.signatures.trust import Trust
 from kubekeep.signatures.verification import Signer, VerifiedSignature
-from kubekeep.usecases.image_signatures import (
-    SignatureAccess,
-    attest_image,
-    read_attested_documents,
-    sign_image,
-    verify_image,
-)
+from kubekeep.usecases.image_signatures import attest_image, read_attested_documents, sign_image, verify_image
 from tests.signatures.authority import IDENTITY, ISSUER, PrivateSigstore, to_pem
 from tests.signatures.making import BUNDLE, Signing, statement
 from tests.signatures.registries import INDEX, SignedRepository

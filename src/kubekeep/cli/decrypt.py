@@ -11,7 +11,7 @@ from kubekeep.cli.atomic_files import write_text
 from kubekeep.cli.settings import master_keys
 from kubekeep.model.paths import error_reason
 from kubekeep.privacy.encryption import PrivacyError, decrypt, parse_master_key
-from kubekeep.sources.manifests.read import open_file
+from kubekeep.sources.files import open_file
 
 
 class RefusedError(click.ClickException):

@@ -24,7 +24,7 @@ from kubekeep.model.location import Path, Position, SourceMap, line_starts
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.similar_names import find_similar
 from kubekeep.model.text import visible
-from kubekeep.sources.manifests.read import open_file
+from kubekeep.sources.files import open_file
 from kubekeep.sources.tree import LAST_WINS, Document, Limits, Problem
 from kubekeep.sources.yaml_text import parse_documents
 

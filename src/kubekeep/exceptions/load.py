@@ -28,7 +28,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.posture.select import Selection
 from kubekeep.sources import json_text, yaml_text
-from kubekeep.sources.manifests.read import open_file
+from kubekeep.sources.files import open_file
 from kubekeep.sources.objects import DocumentObject, find_objects
 from kubekeep.sources.tree import LAST_WINS, Document, Limits, Problem
 

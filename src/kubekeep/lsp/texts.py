@@ -7,7 +7,7 @@ from pygls.uris import from_fs_path
 
 from kubekeep.lsp.evaluation import Documents
 from kubekeep.lsp.positions import ClientText
-from kubekeep.sources.manifests.read import decode_text, open_file
+from kubekeep.sources.files import decode_text, open_file
 from kubekeep.sources.tree import MAXIMUM_BYTES
 
 

@@ -17,8 +17,8 @@ from kubekeep.model.secret_keys import find_secret_spans
 from kubekeep.model.verdict import Evidence, Excerpt
 from kubekeep.privacy.masking import mask_lines
 from kubekeep.sources import json_text, yaml_text
+from kubekeep.sources.files import decode_text
 from kubekeep.sources.inputs import Inputs
-from kubekeep.sources.manifests.read import decode_text
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 
 _LINES_BEFORE: Final = 2

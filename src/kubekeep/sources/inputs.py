@@ -19,9 +19,9 @@ from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
+from kubekeep.sources.files import open_file
 from kubekeep.sources.git.changed_files import ChangedFiles
 from kubekeep.sources.ignore import Ignores
-from kubekeep.sources.manifests.read import open_file
 from kubekeep.sources.options import ReadOptions
 from kubekeep.sources.pattern import expand
 from kubekeep.sources.process_limits import RenderingTime

@@ -37,8 +37,9 @@ from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.roles import RoleCoverage
 from kubekeep.reports.format import Extra
 from kubekeep.sources.dockerfile.names import is_dockerfile_name
+from kubekeep.sources.files import open_file
 from kubekeep.sources.inputs import Inputs, read
-from kubekeep.sources.manifests.read import open_file, read_stream
+from kubekeep.sources.manifests.read import read_stream
 from kubekeep.sources.options import ReadOptions
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS

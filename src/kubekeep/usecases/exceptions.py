@@ -28,7 +28,7 @@ from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.text import visible
 from kubekeep.posture.select import find_frameworks, select
 from kubekeep.sinks.file import atomic
-from kubekeep.sources.manifests.read import open_file
+from kubekeep.sources.files import open_file
 
 ERROR_STATUSES = frozenset(ExceptionStatus) - {ExceptionStatus.MATCHED, ExceptionStatus.UNUSED}
 """Statuses that are errors for any input."""

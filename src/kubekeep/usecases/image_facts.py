@@ -8,6 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.imagepolicy.conditions import load_image_policy
+from kubekeep.imagepolicy.evaluate import ImagePolicyResult, RequirementResult
+from kubekeep.imagepolicy.verify import ImagePolicyVerifier
 from kubekeep.images.access.references import ReferenceKind, parse_image_reference
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.images.options import ImageDescription, ImageIdentity
@@ -17,18 +20,15 @@ from kubekeep.model.verdict import Status
 from kubekeep.registry.errors import KeyFileError
 from kubekeep.registry.keys import load_public_key
 from kubekeep.registry.reference import ArtifactReference
+from kubekeep.signatures.access import FetchedSignatures, SignatureAccess, fetch_identity_signatures
 from kubekeep.signatures.errors import SignatureError, TrustError
 from kubekeep.signatures.options import SignatureOptions
-from kubekeep.signatures.policy.evaluate import ImagePolicyResult, RequirementResult
 from kubekeep.signatures.predicates import matches_type
 from kubekeep.signatures.sigstore.root_state import load_default_root
 from kubekeep.signatures.stored_signature import StoredSignature
 from kubekeep.signatures.trust import Trust
 from kubekeep.signatures.verification import SignatureReport, VerifiedSignature
 from kubekeep.signatures.verify import read_signed_content, verify_signatures
-from kubekeep.usecases.image_policy import ImagePolicyVerifier, fetch_identity_signatures
-from kubekeep.usecases.image_signatures import FetchedSignatures, SignatureAccess
-from kubekeep.usecases.policy_conditions import load_image_policy
 from kubekeep.usecases.request import ScanRequest
 
 KEYS_PARAMETER: Final = "trustedCosignPublicKeys"

@@ -2,52 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import datetime as dt
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from kubekeep.images.access.documents import ACCEPT, decode_document
-from kubekeep.images.access.options import AccessOptions
-from kubekeep.images.access.references import ReferenceKind, parse_image_reference
-from kubekeep.images.access.registry_image import RegistryImage
-from kubekeep.images.access.repositories import ImageRepositories, get_manifest
+from kubekeep.images.access.blob_files import read_file
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import visible
-from kubekeep.registry.errors import RegistryError, RejectedArtifactError
 from kubekeep.registry.keys import PrivateKey, fingerprint
-from kubekeep.registry.manifest import INDEX, MANIFEST, Descriptor, compute_digest
-from kubekeep.registry.reference import ArtifactReference, hide_login, parse_image_name
-from kubekeep.registry.repository import OciRepository
+from kubekeep.registry.reference import hide_login, parse_image_name
+from kubekeep.signatures.access import (
+    REGISTRY,
+    OpenImage,
+    SignatureAccess,
+    fetch_signatures,
+    open_to_write,
+    verify_fetched,
+)
 from kubekeep.signatures.discovery import list_artifacts
-from kubekeep.signatures.errors import SignatureError
-from kubekeep.signatures.notation.envelope import TargetArtifact
-from kubekeep.signatures.notation.image import NotationSignature, is_notation, read_signature
+from kubekeep.signatures.errors import SignatureError, TrustError
+from kubekeep.signatures.notation.revocation import RevocationSources, load_list
+from kubekeep.signatures.notation.trust_policy import load_trust_policy
+from kubekeep.signatures.notation.trust_store import TrustStore
+from kubekeep.signatures.notation.verify import NotationTrust
 from kubekeep.signatures.predicates import extract_document, matches_type, resolve_predicate_type
+from kubekeep.signatures.service_client import ServiceClient
 from kubekeep.signatures.signing import ImageSigner, SignatureLayout, compact_predicate
-from kubekeep.signatures.stored_signature import StoredSignature, read_signatures
+from kubekeep.signatures.stored_signature import read_signatures
 from kubekeep.signatures.trust import LogPolicy, Trust
 from kubekeep.signatures.verification import SignatureReport, VerifiedSignature
 from kubekeep.signatures.verify import verify_signatures
 
-
-class SignatureAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """Access to an image and its signatures. repository: with the signatures, if it is not the image's own."""
-
-    images: AccessOptions
-    repository: str = ""
-
-
-class FetchedSignatures(msgspec.Struct, frozen=True):
-    """The signatures of an image, fetched and not verified. digests: of its manifest or index, the root first.
-
-    notation: those of the Notary Project.
-    """
-
-    reference: str
-    digests: tuple[str, ...]
-    signatures: tuple[StoredSignature, ...]
-    notation: tuple[NotationSignature, ...] = ()
+_MAX_REVOCATION_LIST: Final = 64 << 20
+"""Maximum size of a list of revoked certificates."""
 
 
 class NewSignature(msgspec.Struct, frozen=True):
@@ -59,41 +48,6 @@ class NewSignature(msgspec.Struct, frozen=True):
     digest: str
     place: str
     key: str
-
-
-class OpenImage(msgspec.Struct, frozen=True):
-    """An image in its repository, and the repository of its signatures. subject: the manifest or index to sign."""
-
-    name: str
-    repository: OciRepository
-    signatures: OciRepository
-    digests: tuple[str, ...]
-    subject: Descriptor
-
-
-def fetch_signatures(reference: str, access: SignatureAccess) -> FetchedSignatures:
-    """Fetch the signatures and attestations of an image. Raises ImageAccessError.
-
-    Without a platform, they are those of the manifest or index that the reference names; with one, those of its manifest and
-    of its index.
-    """
-    with _open(reference, access) as image:
-        artifacts = list(list_artifacts(image.repository, image.digests, signature_repository=image.signatures))
-        signatures = tuple(signature for artifact in artifacts for signature in read_signatures(artifact))
-        notation = tuple(
-            read_signature(artifact, _find_target(image, artifact.attachment.subject))
-            for artifact in artifacts
-            if is_notation(artifact)
-        )
-    return FetchedSignatures(reference, image.digests, signatures, notation)
-
-
-def _find_target(image: OpenImage, digest: str) -> TargetArtifact:
-    """Return the descriptor of the manifest or index of an image, which notation signs as a whole."""
-    subject = image.subject
-    if digest != subject.digest:
-        subject = _describe(get_manifest(image.repository, digest))
-    return TargetArtifact(subject.media_type, subject.digest, subject.size)
 
 
 def verify_image(reference: str, access: SignatureAccess, trust: Trust) -> SignatureReport:
@@ -184,59 +138,33 @@ def _list_statements(
     }
 
 
-def open_to_write(reference: str, access: SignatureAccess) -> contextlib.AbstractContextManager[OpenImage]:
-    """Open the registry itself: a signature in a mirror would be lost."""
-    images = msgspec.structs.replace(access.images, mirrors={})
-    return _open(reference, msgspec.structs.replace(access, images=images))
+class RevocationOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Sources of the status of certificates. lists: files with CRLs. online: permission for requests to OCSP and CRL."""
+
+    lists: tuple[Path, ...] = ()
+    online: bool = False
 
 
-@contextlib.contextmanager
-def _open(reference: str, access: SignatureAccess) -> Iterator[OpenImage]:
-    """Open the repositories of an image and of its signatures. Raises ImageAccessError, which names the image."""
-    with contextlib.ExitStack() as stack:
-        try:
-            parsed = parse_image_reference(reference)
-            if parsed.kind is not ReferenceKind.REGISTRY or parsed.name is None:
-                raise ImageAccessError("signatures are kept in registries: use a name such as registry.example/app:1.0")  # noqa: TRY301
-            repository, digests, subject = _open_subject(stack, reference, parsed.name, access.images)
-            signatures = repository
-            if access.repository:
-                signatures = _open_separate(stack, access, subject.digest)
-            yield OpenImage(parsed.name.name, repository, signatures, digests, subject)
-        except (ImageAccessError, RegistryError, RejectedArtifactError) as error:
-            text = str(error)
-            prefix = f"{visible(reference)}: "
-            raise ImageAccessError(text if text.startswith(prefix) else prefix + text) from error
+def verify_with_trust_policy(
+    reference: str, access: SignatureAccess, folder: Path, now: dt.datetime, revocation: RevocationOptions
+) -> SignatureReport:
+    """Verify the notation signatures of an image with the trustpolicy.json and the trust stores in a folder.
 
-
-def _open_subject(
-    stack: contextlib.ExitStack, reference: str, name: ArtifactReference, options: AccessOptions
-) -> tuple[OciRepository, tuple[str, ...], Descriptor]:
-    """Return the repository, the digests of manifest and index, and the manifest to sign."""
-    if options.platform:
-        image = stack.enter_context(RegistryImage(reference, parse_image_reference(reference), options))
-        content = get_manifest(image.repository, image.digest)
-        return image.repository, tuple(filter(None, (image.digest, image.index_digest))), _describe(content)
-    repositories = ImageRepositories(name, options)
-    stack.callback(repositories.close)
-    subject = _describe(repositories.try_each(lambda repository: get_manifest(repository, name.version)))
-    return repositories.preferred, (subject.digest,), subject
-
-
-def _open_separate(stack: contextlib.ExitStack, access: SignatureAccess, digest: str) -> OciRepository:
-    """Return the repository with signatures. Raises ImageAccessError if its registry cannot be reached."""
+    Raises ImageAccessError, and TrustError also if no trust policy is for the repository of the image.
+    """
+    document = load_trust_policy(folder / "trustpolicy.json")
     try:
-        name = parse_image_name(access.repository)
+        name = parse_image_name(reference.removeprefix(REGISTRY))
     except ValueError as error:
-        raise ImageAccessError(f"--repository: {error}") from error
-    repositories = ImageRepositories(name, access.images)
-    stack.callback(repositories.close)
-    # One request decides between TLS and plain HTTP, and between mirrors.
-    repositories.try_each(lambda repository: repository.get_manifest(digest, ACCEPT))
-    return repositories.preferred
-
-
-def _describe(content: bytes) -> Descriptor:
-    document = decode_document(content)
-    media_type = document.media_type or (INDEX if document.is_index else MANIFEST)
-    return Descriptor(media_type=media_type, digest=compute_digest(content), size=len(content))
+        raise ImageAccessError(visible(str(error))) from error
+    policy = document.select(name.name)
+    if policy is None:
+        raise TrustError(f"{visible(str(folder))}: no trust policy has the scope {name.name}")
+    lists = tuple(load_list(read_file(path, _MAX_REVOCATION_LIST), visible(str(path))) for path in revocation.lists)
+    fetched = fetch_signatures(reference, access)
+    if not revocation.online:
+        sources = RevocationSources(lists) if lists else None
+        return verify_fetched(fetched, NotationTrust(policy, TrustStore(folder), now, sources))
+    with ServiceClient() as client:
+        sources = RevocationSources(lists, client)
+        return verify_fetched(fetched, NotationTrust(policy, TrustStore(folder), now, sources))

@@ -16,6 +16,7 @@ import msgspec
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import visible
 from kubekeep.registry.errors import RegistryError
+from kubekeep.signatures.access import OpenImage, SignatureAccess, open_to_write
 from kubekeep.signatures.errors import TrustError
 from kubekeep.signatures.keyless.services import SigningServices, select_services
 from kubekeep.signatures.keyless.signing import KeylessSigner
@@ -26,7 +27,6 @@ from kubekeep.signatures.signing import compact_predicate
 from kubekeep.signatures.sigstore.root_state import select_root
 from kubekeep.signatures.sigstore.trusted_root import TrustedRoot, read_trusted_root
 from kubekeep.signatures.verification import Signer
-from kubekeep.usecases.image_signatures import OpenImage, SignatureAccess, open_to_write
 
 _MAX_BYTES: Final = 4 << 20
 """Maximum size of a trusted root or a signing configuration."""

@@ -60,9 +60,10 @@ def command(
     kubekeep image attest registry.example/app:1.0 --key cosign.key --type spdx --predicate app.spdx.json
     kubekeep image attest registry.example/app:1.0 --keyless --type spdx --predicate app.spdx.json
     """  # noqa: D301 - click takes the character itself
+    from kubekeep.signatures.access import SignatureAccess  # noqa: PLC0415
     from kubekeep.signatures.predicates import resolve_predicate_type  # noqa: PLC0415 - optional packages
     from kubekeep.signatures.signing import SignatureLayout  # noqa: PLC0415
-    from kubekeep.usecases.image_signatures import SignatureAccess, attest_image  # noqa: PLC0415
+    from kubekeep.usecases.image_signatures import attest_image  # noqa: PLC0415
     from kubekeep.usecases.keyless_signing import attest_image_keyless  # noqa: PLC0415
 
     signature_access = SignatureAccess(images=access, repository=repository)

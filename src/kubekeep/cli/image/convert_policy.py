@@ -32,8 +32,8 @@ def command(file: str, output: Path | None) -> None:
     \b
     kubekeep image convert-policy cluster-image-policy.yaml -o image-policy.yaml
     """  # noqa: D301 - click takes the character itself
-    from kubekeep.usecases.policy_conditions import load_image_policy  # noqa: PLC0415 - optional packages
-    from kubekeep.usecases.policy_text import format_policy, list_unevaluated  # noqa: PLC0415 - optional packages
+    from kubekeep.imagepolicy.conditions import load_image_policy  # noqa: PLC0415 - optional packages
+    from kubekeep.imagepolicy.text import format_policy, list_unevaluated  # noqa: PLC0415 - optional packages
 
     if output is not None and os.path.lexists(output):
         raise click.UsageError(f"{visible(str(output))} exists already: name a new file")

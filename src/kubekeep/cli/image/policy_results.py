@@ -11,11 +11,11 @@ import msgspec
 
 from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.config.file import ConfigurationError
+from kubekeep.imagepolicy.evaluate import ImagePolicyResult
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import json_text, visible
 from kubekeep.model.verdict import Status
-from kubekeep.signatures.policy.evaluate import ImagePolicyResult
 
 _DENIED: Final = 1
 _WORDS: Final = {Status.PASSED: "allowed", Status.FAILED: "denied", Status.NOT_EVALUATED: "not evaluated"}
@@ -26,10 +26,10 @@ def verify_by_policy(
     references: tuple[str, ...], policy: str, access: AccessOptions, repository: str, layout: str
 ) -> None:
     """Evaluate the policy on each image, print the results and exit: 0 allowed, 1 denied, 3 not evaluated."""
+    from kubekeep.imagepolicy.conditions import load_image_policy  # noqa: PLC0415
+    from kubekeep.imagepolicy.verify import ImagePolicyVerifier  # noqa: PLC0415 - optional packages
+    from kubekeep.signatures.access import SignatureAccess  # noqa: PLC0415
     from kubekeep.signatures.errors import TrustError  # noqa: PLC0415 - optional packages
-    from kubekeep.usecases.image_policy import ImagePolicyVerifier  # noqa: PLC0415 - optional packages
-    from kubekeep.usecases.image_signatures import SignatureAccess  # noqa: PLC0415
-    from kubekeep.usecases.policy_conditions import load_image_policy  # noqa: PLC0415
 
     signature_access = SignatureAccess(images=access, repository=repository)
     try:

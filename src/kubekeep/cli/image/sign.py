@@ -44,8 +44,9 @@ def command(
     kubekeep image sign registry.example/app:1.0 --key cosign.key
     kubekeep image sign registry.example/app:1.0 --keyless
     """  # noqa: D301 - click takes the character itself
+    from kubekeep.signatures.access import SignatureAccess  # noqa: PLC0415
     from kubekeep.signatures.signing import SignatureLayout  # noqa: PLC0415 - optional packages
-    from kubekeep.usecases.image_signatures import SignatureAccess, sign_image  # noqa: PLC0415
+    from kubekeep.usecases.image_signatures import sign_image  # noqa: PLC0415
     from kubekeep.usecases.keyless_signing import sign_image_keyless  # noqa: PLC0415
 
     signature_access = SignatureAccess(images=access, repository=repository)

@@ -101,13 +101,14 @@ def command(  # noqa: PLR0913 - options of a command
 
         verify_by_policy(references, policy, access, repository, layout)
     (reference,) = references
+    from kubekeep.signatures.access import SignatureAccess  # noqa: PLC0415
     from kubekeep.signatures.errors import TrustError  # noqa: PLC0415 - optional packages
-    from kubekeep.usecases.image_signatures import SignatureAccess, select_attestations, verify_image  # noqa: PLC0415
+    from kubekeep.usecases.image_signatures import select_attestations, verify_image  # noqa: PLC0415
 
     try:
         signature_access = SignatureAccess(images=access, repository=repository)
         if notation is not None:
-            from kubekeep.usecases.image_policy import RevocationOptions, verify_with_trust_policy  # noqa: PLC0415
+            from kubekeep.usecases.image_signatures import RevocationOptions, verify_with_trust_policy  # noqa: PLC0415
 
             revocation = RevocationOptions(lists=lists, online=check_revocation)
             report = verify_with_trust_policy(

@@ -25,8 +25,8 @@ from kubekeep.model.secret_text import mask_text
 from kubekeep.model.verdict import Evidence
 from kubekeep.posture.select import Selection, UnknownNameError, find_controls
 from kubekeep.sources import yaml_text
+from kubekeep.sources.files import decode_text
 from kubekeep.sources.inputs import Inputs
-from kubekeep.sources.manifests.read import decode_text
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 
 _MARKERS: Final = tuple(PRODUCT.encode(name) for name in ("UTF-8", "UTF-16-LE", "UTF-16-BE"))

@@ -26,9 +26,9 @@ from kubekeep.sources.archive import zip as zip_archive
 from kubekeep.sources.archive.member import ArchiveError, ArchiveLimits, Member
 from kubekeep.sources.archive.names import ARCHIVES
 from kubekeep.sources.dockerfile.names import is_dockerfile_name
+from kubekeep.sources.files import open_file
 from kubekeep.sources.helm.names import CHART
 from kubekeep.sources.manifests.names import EXTENSIONS
-from kubekeep.sources.manifests.read import open_file
 from kubekeep.sources.temporary import temporary_folder
 
 __all__ = ["ArchiveError", "ArchiveLimits", "Unpacked", "is_archive", "is_chart", "unpack"]

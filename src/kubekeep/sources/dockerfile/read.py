@@ -16,7 +16,7 @@ from kubekeep.model.resource import Resource, Source
 from kubekeep.sources.dockerfile.document import build_document
 from kubekeep.sources.dockerfile.errors import DockerfileError
 from kubekeep.sources.dockerfile.names import DOCKERFILE
-from kubekeep.sources.manifests.read import decode_text, open_file
+from kubekeep.sources.files import decode_text, open_file
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import Limits
 from kubekeep.sources.unsaved import find_unsaved

@@ -44,7 +44,8 @@ class ManifestSource(SourceType):
 
     def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
         """Yield the objects of files that no kustomization has read."""
-        from kubekeep.sources.manifests.read import is_pipe, open_file, read_file  # noqa: PLC0415
+        from kubekeep.sources.files import is_pipe, open_file  # noqa: PLC0415
+        from kubekeep.sources.manifests.read import read_file  # noqa: PLC0415
 
         for root in roots:
             if root.path == _STDIN:

@@ -8,7 +8,7 @@ from kubekeep.images.errors import SbomError
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.read import MAX_BYTES, read_sbom
 from kubekeep.model.paths import display_path, error_reason
-from kubekeep.sources.manifests.read import open_file
+from kubekeep.sources.files import open_file
 
 STDIN: Final = "-"
 """The path of standard input."""

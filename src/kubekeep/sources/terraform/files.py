@@ -14,7 +14,7 @@ import msgspec
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Region
 from kubekeep.model.paths import display_path, error_reason
-from kubekeep.sources.manifests.read import open_file
+from kubekeep.sources.files import open_file
 from kubekeep.sources.terraform import json_syntax, syntax
 from kubekeep.sources.terraform.syntax import HclBlock, HclBody, HclSyntaxError
 from kubekeep.sources.terraform.values import LocatedText

@@ -10,19 +10,19 @@ from typing import Final, Protocol
 
 import msgspec
 
-from kubekeep.model.errors import KubekeepError
-from kubekeep.model.text import visible
-from kubekeep.model.verdict import Status
-from kubekeep.registry.errors import RejectedArtifactError
-from kubekeep.signatures.errors import SignatureError
-from kubekeep.signatures.policy.globs import WrittenReference
-from kubekeep.signatures.policy.requirements import (
+from kubekeep.imagepolicy.globs import WrittenReference
+from kubekeep.imagepolicy.requirements import (
     CombinedAttestation,
     CombinedRule,
     ImageExpression,
     ImageRequirement,
     SigstoreRego,
 )
+from kubekeep.model.errors import KubekeepError
+from kubekeep.model.text import visible
+from kubekeep.model.verdict import Status
+from kubekeep.registry.errors import RejectedArtifactError
+from kubekeep.signatures.errors import SignatureError
 from kubekeep.signatures.verification import SignatureReport, VerifiedSignature
 
 BUNDLE: Final = "sigstore-bundle"

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import re2  # type: ignore[import-untyped]  # it has no types
 
-from kubekeep.signatures.policy.policy import SignerIdentity
+from kubekeep.imagepolicy.policy import SignerIdentity
 
 _END: Final = re.compile(r"-----END [A-Z ]*PUBLIC KEY-----")
 ANY: Final = "(?s).+"

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.imagepolicy.signed_images import SignedImages
 from tests.signatures.authority import PrivateSigstore
-from tests.signatures.policy.signed_images import SignedImages
+from tests.signatures.conftest import referrers_registry, sigstore
+
+__all__ = ("referrers_registry", "sigstore")
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
+from kubekeep.imagepolicy.imported.documents import PolicyDocument, ResourceFields
+from kubekeep.imagepolicy.imported.trusted_roots import Parts, PemError, describe_authorities, describe_log
 from kubekeep.model.location import Path
-from kubekeep.signatures.policy.imported.documents import PolicyDocument, ResourceFields
-from kubekeep.signatures.policy.imported.trusted_roots import Parts, PemError, describe_authorities, describe_log
 
 
 class _TrustRootAuthority(ResourceFields, frozen=True):

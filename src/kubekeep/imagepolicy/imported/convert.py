@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from kubekeep.signatures.policy.imported.cluster_image_policy import convert_cluster_image_policies, read_unmatched
-from kubekeep.signatures.policy.imported.documents import (
+from kubekeep.imagepolicy.imported.cluster_image_policy import convert_cluster_image_policies, read_unmatched
+from kubekeep.imagepolicy.imported.documents import (
     ConvertedRules,
     FixedResultError,
     Locate,
@@ -20,10 +20,10 @@ from kubekeep.signatures.policy.imported.documents import (
     has_policy,
     split_lists,
 )
-from kubekeep.signatures.policy.imported.image_validating_policy import convert_image_validating_policies
-from kubekeep.signatures.policy.imported.kyverno_policy import convert_kyverno_policies
-from kubekeep.signatures.policy.imported.trust_root import read_trust_root
-from kubekeep.signatures.policy.policy import API_VERSION, KIND, ImagePolicy, InvalidPolicyError, parse_policy
+from kubekeep.imagepolicy.imported.image_validating_policy import convert_image_validating_policies
+from kubekeep.imagepolicy.imported.kyverno_policy import convert_kyverno_policies
+from kubekeep.imagepolicy.imported.trust_root import read_trust_root
+from kubekeep.imagepolicy.policy import API_VERSION, KIND, ImagePolicy, InvalidPolicyError, parse_policy
 
 _KYVERNO_KINDS = ("ClusterPolicy", "Policy", "ImageValidatingPolicy", "NamespacedImageValidatingPolicy")
 

@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
+from kubekeep.imagepolicy.combined import CoveringRule, PolicyLanguages, evaluate_rule, find_rules
+from kubekeep.imagepolicy.globs import WrittenReference
+from kubekeep.imagepolicy.patterns import parse_pattern
+from kubekeep.imagepolicy.policy import AttestationRequirement, ImagePolicy, ImageRule, PredicateCondition
+from kubekeep.imagepolicy.predicate_time import find_time
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
 from kubekeep.model.verdict import Status
 from kubekeep.registry.errors import RejectedArtifactError
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.signatures.errors import SignatureError
-from kubekeep.signatures.policy.combined import CoveringRule, PolicyLanguages, evaluate_rule, find_rules
-from kubekeep.signatures.policy.globs import WrittenReference
-from kubekeep.signatures.policy.patterns import parse_pattern
-from kubekeep.signatures.policy.policy import AttestationRequirement, ImagePolicy, ImageRule, PredicateCondition
-from kubekeep.signatures.policy.predicate_time import find_time
 from kubekeep.signatures.predicates import matches_type
 from kubekeep.signatures.provenance import read_provenance
 from kubekeep.signatures.verification import SignatureReport, VerifiedSignature

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.signatures.policy.imported import (
+from tests.imagepolicy.imported import (
     FAILED,
     PASSED,
     SPDX,
@@ -22,7 +22,7 @@ from tests.signatures.policy.imported import (
     remote_root,
     secret,
 )
-from tests.signatures.policy.signed_images import CUSTOM, SignedImages
+from tests.imagepolicy.signed_images import CUSTOM, SignedImages
 
 CUE = {"type": "cue", "data": 'predicateType: "x"'}
 COMPLIANT = 'isCompliant { input.predicate.name == "shop"; input._type == "https://in-toto.io/Statement/v1" }'

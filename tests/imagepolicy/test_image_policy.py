@@ -14,15 +14,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kubekeep.config.file import ConfigurationError
+from kubekeep.imagepolicy.conditions import load_image_policy
+from kubekeep.imagepolicy.evaluate import ImagePolicyResult
+from kubekeep.imagepolicy.verify import ImagePolicyVerifier
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.model.verdict import Status
+from kubekeep.signatures.access import SignatureAccess
 from kubekeep.signatures.errors import TrustError
 from kubekeep.signatures.notation.envelope import TargetArtifact
-from kubekeep.signatures.policy.evaluate import ImagePolicyResult
 from kubekeep.signatures.signing import SignatureLayout
-from kubekeep.usecases.image_policy import ImagePolicyVerifier
-from kubekeep.usecases.image_signatures import SignatureAccess, attest_image, sign_image
-from kubekeep.usecases.policy_conditions import load_image_policy
+from kubekeep.usecases.image_signatures import attest_image, sign_image
 from tests.registry.conftest import service
 from tests.registry.service import Service
 from tests.signatures.notation.signing import JWS, create_root, write_configuration

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from kubekeep.imagepolicy.globs import compile_glob
+from kubekeep.imagepolicy.patterns import parse_pattern
+from kubekeep.imagepolicy.requirements import CombinedRule
 from kubekeep.model.location import Path
 from kubekeep.signatures.errors import TrustError
-from kubekeep.signatures.policy.globs import compile_glob
-from kubekeep.signatures.policy.patterns import parse_pattern
-from kubekeep.signatures.policy.requirements import CombinedRule
 from kubekeep.signatures.predicates import resolve_predicate_type
 
 KIND: Final = "ImagePolicy"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import yaml
 
-from kubekeep.signatures.policy.policy import ImagePolicy
+from kubekeep.imagepolicy.policy import ImagePolicy
 
 
 class _PolicyDumper(yaml.SafeDumper):

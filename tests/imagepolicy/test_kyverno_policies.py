@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tests.imagepolicy.signed_images import SignedImages
 from tests.registry.conftest import service
 from tests.registry.service import Service
 from tests.signatures.authority import PrivateSigstore, certificate_pem
 from tests.signatures.notation.signing import JWS, create_root
 from tests.signatures.notation.test_registry import push_image
 from tests.signatures.notation.test_registry import sign_image as sign_with_notation
-from tests.signatures.policy.signed_images import SignedImages
 
 __all__ = ("service",)
 
-from tests.signatures.policy.imported import (
+from tests.imagepolicy.imported import (
     FAILED,
     PASSED,
     SPDX,

@@ -7,23 +7,23 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.imagepolicy.combined import BUNDLE
+from kubekeep.imagepolicy.conditions import ImagePolicyFile
+from kubekeep.imagepolicy.imported.trusted_roots import PemError, load_certificates
+from kubekeep.imagepolicy.policy import PolicySigner, SignerIdentity
 from kubekeep.model.text import visible
 from kubekeep.registry.errors import KeyFileError
 from kubekeep.registry.keys import load_public_key
+from kubekeep.signatures.access import FetchedSignatures
 from kubekeep.signatures.errors import TrustError
 from kubekeep.signatures.notation.trust_policy import SignatureVerification, TrustPolicy, check_policy
 from kubekeep.signatures.notation.trust_store import CertificateStore, TrustStore
 from kubekeep.signatures.notation.verify import NotationTrust
-from kubekeep.signatures.policy.combined import BUNDLE
-from kubekeep.signatures.policy.imported.trusted_roots import PemError, load_certificates
-from kubekeep.signatures.policy.policy import PolicySigner, SignerIdentity
 from kubekeep.signatures.sigstore.certificates import CertificateIdentity
 from kubekeep.signatures.sigstore.root_state import load_default_root
 from kubekeep.signatures.sigstore.trusted_root import TrustedRoot, read_trusted_root
 from kubekeep.signatures.trust import LogPolicy, Trust
 from kubekeep.signatures.verification import SignatureProblem, SignatureReport
-from kubekeep.usecases.image_signatures import FetchedSignatures
-from kubekeep.usecases.policy_conditions import ImagePolicyFile
 
 _COSIGN: Final = "cosign"
 _TAG: Final = "legacy-tag"

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from kubekeep.signatures.policy.globs import GlobSyntax
+from kubekeep.imagepolicy.globs import GlobSyntax
 
 Names = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=1000)]
 _DEEPEST: Final = 8

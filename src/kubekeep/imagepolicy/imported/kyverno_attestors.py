@@ -9,24 +9,21 @@ from typing import Any, Final, Literal
 import msgspec
 from cryptography.hazmat.primitives import serialization
 
-from kubekeep.model.location import Path
-from kubekeep.registry.errors import KeyFileError
-from kubekeep.registry.keys import load_public_key
-from kubekeep.signatures.policy.imported.documents import (
+from kubekeep.imagepolicy.imported.documents import (
     ConvertedRules,
     FixedResultError,
     PolicyDocument,
     PolicyObjects,
     ResourceFields,
 )
-from kubekeep.signatures.policy.imported.identities import (
+from kubekeep.imagepolicy.imported.identities import (
     KeylessIdentity,
     convert_identity,
     convert_wildcards,
     first_key,
     split_keys,
 )
-from kubekeep.signatures.policy.imported.trusted_roots import (
+from kubekeep.imagepolicy.imported.trusted_roots import (
     Parts,
     PemError,
     build_root,
@@ -34,8 +31,11 @@ from kubekeep.signatures.policy.imported.trusted_roots import (
     describe_log,
     load_certificates,
 )
-from kubekeep.signatures.policy.policy import PolicySigner, SignerIdentity
-from kubekeep.signatures.policy.requirements import ImageRequirement
+from kubekeep.imagepolicy.policy import PolicySigner, SignerIdentity
+from kubekeep.imagepolicy.requirements import ImageRequirement
+from kubekeep.model.location import Path
+from kubekeep.registry.errors import KeyFileError
+from kubekeep.registry.keys import load_public_key
 
 ImageType = Literal["Cosign", "SigstoreBundle", "Notary"]
 _KEY_ENTRY: Final = "cosign.pub"

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from kubekeep.imagepolicy.evaluate import ImagePolicyEvaluator, ImagePolicyResult, RequirementResult
+from kubekeep.imagepolicy.languages import ImportedLanguages
+from kubekeep.imagepolicy.policy import InvalidPolicyError, PredicateCondition, parse_policy
 from kubekeep.model.verdict import Status
 from kubekeep.registry.errors import UnreachableRegistryError
 from kubekeep.registry.reference import parse_image_name
-from kubekeep.signatures.policy.evaluate import ImagePolicyEvaluator, ImagePolicyResult, RequirementResult
-from kubekeep.signatures.policy.policy import InvalidPolicyError, PredicateCondition, parse_policy
 from kubekeep.signatures.verification import SignatureProblem, SignatureReport, Signer, VerifiedSignature
-from kubekeep.usecases.policy_languages import ImportedLanguages
 
 NOW = dt.datetime(2026, 11, 29, tzinfo=dt.UTC)
 DIGEST = "sha256:" + "ab" * 32

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kubekeep.imagepolicy.globs import GlobSyntax, WrittenReference, compile_glob, format_kyverno
 from kubekeep.registry.reference import parse_image_name
-from kubekeep.signatures.policy.globs import GlobSyntax, WrittenReference, compile_glob, format_kyverno
 
 DIGEST = "@sha256:" + "ab" * 32
 

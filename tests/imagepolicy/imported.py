@@ -11,15 +11,15 @@ from typing import Any
 
 import yaml
 
+from kubekeep.imagepolicy.conditions import load_image_policy
+from kubekeep.imagepolicy.evaluate import ImagePolicyResult
+from kubekeep.imagepolicy.text import format_policy
+from kubekeep.imagepolicy.verify import ImagePolicyVerifier
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.model.verdict import Status
-from kubekeep.signatures.policy.evaluate import ImagePolicyResult
-from kubekeep.usecases.image_policy import ImagePolicyVerifier
-from kubekeep.usecases.image_signatures import SignatureAccess
-from kubekeep.usecases.policy_conditions import load_image_policy
-from kubekeep.usecases.policy_text import format_policy
+from kubekeep.signatures.access import SignatureAccess
+from tests.imagepolicy.signed_images import SignedImages
 from tests.signatures.authority import IDENTITY, ISSUER, certificate_pem
-from tests.signatures.policy.signed_images import SignedImages
 
 PASSED, FAILED, UNKNOWN = Status.PASSED, Status.FAILED, Status.NOT_EVALUATED
 Documents = list[dict[str, Any]]

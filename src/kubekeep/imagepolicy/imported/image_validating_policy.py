@@ -9,20 +9,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from kubekeep.model.json_values import as_mapping
-from kubekeep.model.location import Path
-from kubekeep.registry.errors import KeyFileError
-from kubekeep.registry.keys import load_public_key
-from kubekeep.signatures.policy.globs import compile_glob
-from kubekeep.signatures.policy.imported.documents import (
+from kubekeep.imagepolicy.globs import compile_glob
+from kubekeep.imagepolicy.imported.documents import (
     ConvertedRules,
     FixedResultError,
     PolicyDocument,
     PolicyObjects,
     ResourceFields,
 )
-from kubekeep.signatures.policy.imported.identities import KeylessIdentity, convert_identity, first_key
-from kubekeep.signatures.policy.imported.trusted_roots import (
+from kubekeep.imagepolicy.imported.identities import KeylessIdentity, convert_identity, first_key
+from kubekeep.imagepolicy.imported.trusted_roots import (
     Parts,
     PemError,
     build_root,
@@ -30,8 +26,12 @@ from kubekeep.signatures.policy.imported.trusted_roots import (
     describe_log,
     load_certificates,
 )
-from kubekeep.signatures.policy.policy import PolicySigner
-from kubekeep.signatures.policy.requirements import CombinedRule, ImageExpression, ImageRequirement
+from kubekeep.imagepolicy.policy import PolicySigner
+from kubekeep.imagepolicy.requirements import CombinedRule, ImageExpression, ImageRequirement
+from kubekeep.model.json_values import as_mapping
+from kubekeep.model.location import Path
+from kubekeep.registry.errors import KeyFileError
+from kubekeep.registry.keys import load_public_key
 from kubekeep.signatures.predicates import PREDICATE_TYPES
 
 _EXPRESSION = "values from expressions are not evaluated; write the value"

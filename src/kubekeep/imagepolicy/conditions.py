@@ -17,15 +17,15 @@ from kubekeep.engine.isolation.limits import RuleStoppedError
 from kubekeep.engine.isolation.queries import IsolatedQueries
 from kubekeep.engine.isolation.rules import check_modules
 from kubekeep.engine.rego import RegoError
+from kubekeep.imagepolicy.imported.convert import convert_policies
+from kubekeep.imagepolicy.imported.documents import is_imported
+from kubekeep.imagepolicy.policy import ImagePolicy, InvalidPolicyError, PredicateCondition, parse_policy
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.location import Path as DocumentPath
 from kubekeep.model.paths import error_reason
 from kubekeep.model.text import visible
-from kubekeep.signatures.policy.imported.convert import convert_policies
-from kubekeep.signatures.policy.imported.documents import is_imported
-from kubekeep.signatures.policy.policy import ImagePolicy, InvalidPolicyError, PredicateCondition, parse_policy
 from kubekeep.signatures.verification import VerifiedSignature
-from kubekeep.sources.manifests.read import open_file
+from kubekeep.sources.files import open_file
 
 _PACKAGE: Final = re.compile(r"^\s*package\s+([A-Za-z_][\w.]*)", re.MULTILINE)
 _LARGEST_FILE: Final = 1 << 20

@@ -12,8 +12,8 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kubekeep.config.file import ConfigurationError
-from kubekeep.usecases.policy_conditions import load_image_policy
-from kubekeep.usecases.policy_text import list_unevaluated
+from kubekeep.imagepolicy.conditions import load_image_policy
+from kubekeep.imagepolicy.text import list_unevaluated
 from tests.hostile.samples import mutate
 from tests.signatures.authority import to_pem
 

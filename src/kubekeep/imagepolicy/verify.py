@@ -6,38 +6,32 @@ import contextlib
 import datetime as dt
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
-from kubekeep.images.access.blob_files import read_file
+from kubekeep.imagepolicy.conditions import ImagePolicyFile, PolicyConditions
+from kubekeep.imagepolicy.evaluate import ImagePolicyEvaluator, ImagePolicyResult
+from kubekeep.imagepolicy.languages import ImportedLanguages
+from kubekeep.imagepolicy.policy import PolicySigner
+from kubekeep.imagepolicy.signers import create_trust, select_signatures
 from kubekeep.images.access.open_image import open_image
 from kubekeep.images.configuration import decode_configuration
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.images.options import ImageIdentity
 from kubekeep.model.text import visible
 from kubekeep.registry.reference import ArtifactReference, parse_image_name
-from kubekeep.signatures.errors import TrustError
-from kubekeep.signatures.notation.image import verify_notation
-from kubekeep.signatures.notation.revocation import RevocationSources, load_list
-from kubekeep.signatures.notation.trust_policy import load_trust_policy
-from kubekeep.signatures.notation.trust_store import TrustStore
+from kubekeep.signatures.access import (
+    REGISTRY,
+    FetchedSignatures,
+    SignatureAccess,
+    fetch_identity_signatures,
+    verify_fetched,
+)
 from kubekeep.signatures.notation.verify import NotationTrust
-from kubekeep.signatures.policy.evaluate import ImagePolicyEvaluator, ImagePolicyResult
-from kubekeep.signatures.policy.policy import PolicySigner
-from kubekeep.signatures.service_client import ServiceClient
 from kubekeep.signatures.trust import Trust
-from kubekeep.signatures.verification import SignatureProblem, SignatureReport, VerifiedSignature
-from kubekeep.signatures.verify import verify_signatures
-from kubekeep.usecases.image_signatures import FetchedSignatures, SignatureAccess, fetch_signatures
-from kubekeep.usecases.policy_conditions import ImagePolicyFile, PolicyConditions
-from kubekeep.usecases.policy_languages import ImportedLanguages
-from kubekeep.usecases.policy_signers import create_trust, select_signatures
+from kubekeep.signatures.verification import SignatureReport
 
-_REGISTRY: Final = "docker://"
-_MAX_REVOCATION_LIST: Final = 64 << 20
-"""Maximum size of a list of revoked certificates."""
 _REFERENCE: Final = re.compile(r"docker://\S+: ")
 T = TypeVar("T")
 
@@ -59,19 +53,19 @@ class ImagePolicyVerifier:
     def verify(self, reference: str) -> ImagePolicyResult:
         """Return the result for the name of an image in a registry. Raises ImageAccessError for an invalid name."""
         try:
-            name = parse_image_name(reference.removeprefix(_REGISTRY))
+            name = parse_image_name(reference.removeprefix(REGISTRY))
         except ValueError as error:
             raise ImageAccessError(visible(str(error))) from error
-        text = reference.removeprefix(_REGISTRY)
+        text = reference.removeprefix(REGISTRY)
         return self._evaluate(name, _PolicyImage(name, self._access, self._signers), text)
 
     def verify_identity(self, identity: ImageIdentity) -> ImagePolicyResult:
         """Return the result for an image that was read already. Raises ImageAccessError for one outside of a registry."""
         try:
-            name = parse_image_name(identity.reference.removeprefix(_REGISTRY))
+            name = parse_image_name(identity.reference.removeprefix(REGISTRY))
         except ValueError as error:
             raise ImageAccessError("signatures are kept in registries") from error
-        text = identity.reference.removeprefix(_REGISTRY)
+        text = identity.reference.removeprefix(REGISTRY)
         return self._evaluate(name, _PolicyImage(name, self._access, self._signers, identity), text)
 
     def _evaluate(self, name: ArtifactReference, image: _PolicyImage, text: str) -> ImagePolicyResult:
@@ -114,7 +108,7 @@ class _PolicyImage:
     def verify(self, signer: str) -> SignatureReport:
         trusted = self._signers[signer]
         fetched = self._fetch(trusted.signer.repository)
-        return select_signatures(verify_signer(fetched, trusted.trust), trusted.signer, fetched, self.digest)
+        return select_signatures(verify_fetched(fetched, trusted.trust), trusted.signer, fetched, self.digest)
 
     def _read_identity(self) -> ImageIdentity:
         if self._identity is None:
@@ -141,62 +135,7 @@ class _PolicyImage:
         return self._fetched[repository]
 
     def _open(self) -> ImageIdentity:
-        reference = f"{_REGISTRY}{str(self._name).removeprefix('oci://')}"
+        reference = f"{REGISTRY}{str(self._name).removeprefix('oci://')}"
         with contextlib.closing(open_image(reference, self._access.images)) as image:
             created = decode_configuration(image.config, reference).created
             return ImageIdentity(reference, image.digest, image.index_digest, image.platform, created or "")
-
-
-def fetch_identity_signatures(
-    name: ArtifactReference, identity: ImageIdentity, access: SignatureAccess
-) -> FetchedSignatures:
-    """Fetch the signatures of the manifest and of the index of an image, by digest. Raises ImageAccessError."""
-    pinned = f"{_REGISTRY}{name.name}@{identity.index_digest or identity.digest}"
-    # Without a cached manifest, the first request decides between TLS and plain HTTP, and between mirrors.
-    images = msgspec.structs.replace(access.images, platform=identity.platform, manifest_cache="")
-    return fetch_signatures(pinned, msgspec.structs.replace(access, images=images))
-
-
-def verify_signer(fetched: FetchedSignatures, trust: Trust | NotationTrust) -> SignatureReport:
-    """Verify the signatures of an image with the trust in one signer. Raises TrustError."""
-    if isinstance(trust, Trust):
-        return verify_signatures(fetched.reference, fetched.digests, fetched.signatures, trust)
-    results = list(verify_notation(fetched.notation, trust))
-    return SignatureReport(
-        fetched.reference,
-        fetched.digests[0],
-        tuple(result for result in results if isinstance(result, VerifiedSignature)),
-        tuple(result for result in results if isinstance(result, SignatureProblem)),
-    )
-
-
-class RevocationOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Sources of the status of certificates. lists: files with CRLs. online: permission for requests to OCSP and CRL."""
-
-    lists: tuple[Path, ...] = ()
-    online: bool = False
-
-
-def verify_with_trust_policy(
-    reference: str, access: SignatureAccess, folder: Path, now: dt.datetime, revocation: RevocationOptions
-) -> SignatureReport:
-    """Verify the notation signatures of an image with the trustpolicy.json and the trust stores in a folder.
-
-    Raises ImageAccessError, and TrustError also if no trust policy is for the repository of the image.
-    """
-    document = load_trust_policy(folder / "trustpolicy.json")
-    try:
-        name = parse_image_name(reference.removeprefix(_REGISTRY))
-    except ValueError as error:
-        raise ImageAccessError(visible(str(error))) from error
-    policy = document.select(name.name)
-    if policy is None:
-        raise TrustError(f"{visible(str(folder))}: no trust policy has the scope {name.name}")
-    lists = tuple(load_list(read_file(path, _MAX_REVOCATION_LIST), visible(str(path))) for path in revocation.lists)
-    fetched = fetch_signatures(reference, access)
-    if not revocation.online:
-        sources = RevocationSources(lists) if lists else None
-        return verify_signer(fetched, NotationTrust(policy, TrustStore(folder), now, sources))
-    with ServiceClient() as client:
-        sources = RevocationSources(lists, client)
-        return verify_signer(fetched, NotationTrust(policy, TrustStore(folder), now, sources))

@@ -11,10 +11,10 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from kubekeep.imagepolicy.policy import InvalidPolicyError, PolicySigner, locate_error
+from kubekeep.imagepolicy.requirements import CombinedRule, ImageRequirement
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Path, format_path
-from kubekeep.signatures.policy.policy import InvalidPolicyError, PolicySigner, locate_error
-from kubekeep.signatures.policy.requirements import CombinedRule, ImageRequirement
 
 CONTROLLER: Final = "policy.sigstore.dev"
 KYVERNO: Final = "kyverno.io"

@@ -18,14 +18,14 @@ from kubekeep.engine.cel.values import BudgetError, CelError, UnavailableError
 from kubekeep.engine.isolation.limits import RuleStoppedError
 from kubekeep.engine.isolation.queries import IsolatedQueries
 from kubekeep.engine.rego import RegoError
+from kubekeep.imagepolicy.combined import BUNDLE, Verify
+from kubekeep.imagepolicy.conditions import ConditionError, check_size
+from kubekeep.imagepolicy.requirements import ImageExpression, SigstoreRego
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
 from kubekeep.registry.errors import RejectedArtifactError
 from kubekeep.signatures.envelope import Statement
-from kubekeep.signatures.policy.combined import BUNDLE, Verify
-from kubekeep.signatures.policy.requirements import ImageExpression, SigstoreRego
 from kubekeep.signatures.verification import VerifiedSignature
-from kubekeep.usecases.policy_conditions import ConditionError, check_size
 
 _SECONDS: Final = 5.0
 _QUERY: Final = "data.sigstore.isCompliant = result"

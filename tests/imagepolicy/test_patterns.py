@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kubekeep.imagepolicy.patterns import ImagePattern
 from kubekeep.registry.reference import parse_image_name
-from kubekeep.signatures.policy.patterns import ImagePattern
 
 COVERED = {
     "registry.example/team": ("registry.example/team:1", "registry.example/team/app", "REGISTRY.example/team/app"),

@@ -9,18 +9,16 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from kubekeep.model.json_values import as_mapping
-from kubekeep.model.location import Path
-from kubekeep.signatures.policy.globs import compile_glob
-from kubekeep.signatures.policy.imported.documents import (
+from kubekeep.imagepolicy.globs import compile_glob
+from kubekeep.imagepolicy.imported.documents import (
     ConvertedRules,
     FixedResultError,
     PolicyDocument,
     PolicyObjects,
     ResourceFields,
 )
-from kubekeep.signatures.policy.imported.identities import ANY
-from kubekeep.signatures.policy.imported.kyverno_attestors import (
+from kubekeep.imagepolicy.imported.identities import ANY
+from kubekeep.imagepolicy.imported.kyverno_attestors import (
     Attestor,
     AttestorContext,
     AttestorConversion,
@@ -30,8 +28,10 @@ from kubekeep.signatures.policy.imported.kyverno_attestors import (
     KyvernoKeys,
     find_variables,
 )
-from kubekeep.signatures.policy.policy import SignerIdentity
-from kubekeep.signatures.policy.requirements import CombinedAttestation, CombinedRule, ImageRequirement
+from kubekeep.imagepolicy.policy import SignerIdentity
+from kubekeep.imagepolicy.requirements import CombinedAttestation, CombinedRule, ImageRequirement
+from kubekeep.model.json_values import as_mapping
+from kubekeep.model.location import Path
 
 FailureAction = Literal["", "audit", "enforce", "Audit", "Enforce"]
 _PODS: Final = {"Pod", "v1/Pod", "*/Pod", "*/v1/Pod", "*", "*/*"}

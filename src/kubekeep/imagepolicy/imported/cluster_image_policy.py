@@ -9,22 +9,22 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from kubekeep.model.location import Path
-from kubekeep.registry.errors import KeyFileError
-from kubekeep.registry.keys import load_public_key
-from kubekeep.signatures.policy.globs import compile_glob
-from kubekeep.signatures.policy.imported.documents import (
+from kubekeep.imagepolicy.globs import compile_glob
+from kubekeep.imagepolicy.imported.documents import (
     ConvertedRules,
     FixedResultError,
     PolicyDocument,
     PolicyObjects,
     ResourceFields,
 )
-from kubekeep.signatures.policy.imported.identities import KeylessIdentity, convert_identity, first_key
-from kubekeep.signatures.policy.imported.trust_root import read_trust_root
-from kubekeep.signatures.policy.imported.trusted_roots import Parts, build_root
-from kubekeep.signatures.policy.policy import PolicySigner
-from kubekeep.signatures.policy.requirements import CombinedAttestation, CombinedRule, ImageRequirement, SigstoreRego
+from kubekeep.imagepolicy.imported.identities import KeylessIdentity, convert_identity, first_key
+from kubekeep.imagepolicy.imported.trust_root import read_trust_root
+from kubekeep.imagepolicy.imported.trusted_roots import Parts, build_root
+from kubekeep.imagepolicy.policy import PolicySigner
+from kubekeep.imagepolicy.requirements import CombinedAttestation, CombinedRule, ImageRequirement, SigstoreRego
+from kubekeep.model.location import Path
+from kubekeep.registry.errors import KeyFileError
+from kubekeep.registry.keys import load_public_key
 from kubekeep.signatures.predicates import PREDICATE_TYPES
 
 _CONFIGURATION: Final = "config-policy-controller"
