@@ -1,9 +1,11 @@
-"""The inventory of packages, and rematching after changes of advisories, with a source in memory."""
+"""Inventories of packages in a file and in memory, and rematching after changes of advisories, with equal results."""
 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import datetime as dt
+import random
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.images.content import GoSymbols
-from kubekeep.images.registries.state import StateError
+from kubekeep.images.registries.state_file import StateError
 from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
 from kubekeep.model.severity import Severity
@@ -23,11 +25,13 @@ from kubekeep.model.vulnerability import (
     VulnerabilityReport,
 )
 from kubekeep.vulnerabilities.advisory import Advisory
-from kubekeep.vulnerabilities.inventory import IndexedImage, PackageContext, PackageInventory
+from kubekeep.vulnerabilities.inventory import IndexedImage, PackageContext
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.package_facts import NO_FACTS, collect_facts
 from kubekeep.vulnerabilities.rematching import Matcher, Rematch, RematchReport
 from kubekeep.vulnerabilities.source import AdvisorySource, SourceState
+from kubekeep.vulnerabilities.sqlite_inventory import SqliteInventory
+from tests.registry_scan.memory_inventory import MemoryInventory
 
 TODAY = dt.date(2026, 11, 29)
 DEBIAN = PackageContext(Distribution("debian", "13"), "linux/amd64")
@@ -114,10 +118,19 @@ class Advisories:
         return VulnerabilityReport(tuple(vulnerabilities), gaps)
 
 
+AnyInventory = SqliteInventory | MemoryInventory
+
+
 @pytest.fixture
-def inventory(tmp_path: Path) -> Iterator[PackageInventory]:
-    with PackageInventory(tmp_path / "state") as opened:
+def file_inventory(tmp_path: Path) -> Iterator[SqliteInventory]:
+    with SqliteInventory(tmp_path / "state") as opened:
         yield opened
+
+
+@pytest.fixture(params=["file", "memory"])
+def inventory(request: pytest.FixtureRequest) -> AnyInventory:
+    opened: AnyInventory = MemoryInventory() if request.param == "memory" else request.getfixturevalue("file_inventory")
+    return opened
 
 
 @pytest.fixture
@@ -128,16 +141,16 @@ def advisories() -> Advisories:
     return source
 
 
-def add(inventory: PackageInventory, digest: str, *packages: Package, context: PackageContext = DEBIAN) -> None:
+def add(inventory: AnyInventory, digest: str, *packages: Package, context: PackageContext = DEBIAN) -> None:
     inventory.add_images([IndexedImage(digest=digest, packages=packages, context=context)], list_keys)
 
 
-def run(inventory: PackageInventory, advisories: Advisories) -> RematchReport:
+def run(inventory: AnyInventory, advisories: Advisories) -> RematchReport:
     advisories.queried.clear()
     return match_again(inventory, advisories, advisories.match)
 
 
-def match_again(inventory: PackageInventory, advisories: Advisories, match: Matcher) -> RematchReport:
+def match_again(inventory: AnyInventory, advisories: Advisories, match: Matcher) -> RematchReport:
     now = dt.datetime.combine(TODAY, dt.time(12), dt.UTC)
     rematch = Rematch(inventory, advisories, version="1", names=list_keys, now=now)
     rematch.match(match)
@@ -157,7 +170,7 @@ def summarise(report: RematchReport) -> dict[str, tuple[list[str], list[str], li
     }
 
 
-def test_affected_images(inventory: PackageInventory) -> None:
+def test_affected_images(inventory: AnyInventory) -> None:
     add(inventory, "a", pypi("flask"), deb("bash"))
     add(inventory, "b", pypi("flask", "2.0"), context=BARE)
     add(inventory, "c", deb("bash"), context=PackageContext(Distribution("ubuntu", "24.04")))
@@ -172,7 +185,7 @@ def test_affected_images(inventory: PackageInventory) -> None:
     assert inventory.list_images().keys() == {"b", "c"}
 
 
-def test_equal_packages_are_matched_once(inventory: PackageInventory, advisories: Advisories) -> None:
+def test_equal_packages_are_matched_once(inventory: AnyInventory, advisories: Advisories) -> None:
     for index in range(20):
         add(inventory, f"image-{index}", pypi("flask", layer=f"layer-{index}"), deb("bash"))
     report = run(inventory, advisories)
@@ -181,7 +194,7 @@ def test_equal_packages_are_matched_once(inventory: PackageInventory, advisories
     assert len(report.images) == report.image_count == 20
 
 
-def test_only_changed_names_are_matched_again(inventory: PackageInventory, advisories: Advisories) -> None:
+def test_only_changed_names_are_matched_again(inventory: AnyInventory, advisories: Advisories) -> None:
     add(inventory, "a", pypi("flask"), pypi("django"), deb("bash"))
     add(inventory, "b", pypi("django"))
     assert summarise(run(inventory, advisories)) == {"a": (["CVE-2026-0001", "CVE-2026-0002"], [], [])}
@@ -200,7 +213,7 @@ def test_only_changed_names_are_matched_again(inventory: PackageInventory, advis
     }
 
 
-def test_new_images_are_matched_without_a_change(inventory: PackageInventory, advisories: Advisories) -> None:
+def test_new_images_are_matched_without_a_change(inventory: AnyInventory, advisories: Advisories) -> None:
     add(inventory, "a", pypi("flask"))
     run(inventory, advisories)
     add(inventory, "b", pypi("flask"), pypi("flask", "2.0"))
@@ -208,7 +221,7 @@ def test_new_images_are_matched_without_a_change(inventory: PackageInventory, ad
     assert advisories.queried == ["flask"]
 
 
-def test_unknown_token_matches_everything(inventory: PackageInventory, advisories: Advisories) -> None:
+def test_unknown_token_matches_everything(inventory: AnyInventory, advisories: Advisories) -> None:
     add(inventory, "a", pypi("flask"), deb("bash"))
     run(inventory, advisories)
     advisories.set("PyPI", "unrelated")
@@ -219,9 +232,7 @@ def test_unknown_token_matches_everything(inventory: PackageInventory, advisorie
     assert report.images == ()
 
 
-def test_packages_without_data_are_assessed_once_there_is_some(
-    inventory: PackageInventory, advisories: Advisories
-) -> None:
+def test_packages_without_data_are_assessed_once_there_is_some(inventory: AnyInventory, advisories: Advisories) -> None:
     add(inventory, "a", deb("bash"), context=PackageContext(Distribution("ubuntu", "24.04"), "linux/amd64"))
     for _ in range(2):
         (gap,) = run(inventory, advisories).not_assessed
@@ -233,7 +244,7 @@ def test_packages_without_data_are_assessed_once_there_is_some(
     assert report.not_assessed == ()
 
 
-def test_newly_exploited_vulnerability_is_a_change(inventory: PackageInventory, advisories: Advisories) -> None:
+def test_newly_exploited_vulnerability_is_a_change(inventory: AnyInventory, advisories: Advisories) -> None:
     add(inventory, "a", pypi("flask"), deb("bash"))
     run(inventory, advisories)
     advisories.signals["CVE-2026-0001"] = ExploitSignal(known_exploited="2026-11-28")
@@ -246,7 +257,7 @@ def test_newly_exploited_vulnerability_is_a_change(inventory: PackageInventory, 
     assert (image.changed[0].before.known_exploited, image.changed[0].after.known_exploited) == ("2026-11-28", "")
 
 
-def test_failed_match_changes_nothing(inventory: PackageInventory, advisories: Advisories) -> None:
+def test_failed_match_changes_nothing(inventory: AnyInventory, advisories: Advisories) -> None:
     add(inventory, "a", pypi("flask"))
 
     def fail(*_: object, **__: object) -> VulnerabilityReport:
@@ -260,33 +271,33 @@ def test_failed_match_changes_nothing(inventory: PackageInventory, advisories: A
 
 def test_programs_share_an_inventory(tmp_path: Path) -> None:
     def fill(number: int) -> None:
-        with PackageInventory(tmp_path / "state") as own:
+        with SqliteInventory(tmp_path / "state") as own:
             for index in range(20):
                 add(own, f"image-{(index + number) % 25}", pypi("flask"), pypi(f"own-{index}"))
 
     with concurrent.futures.ThreadPoolExecutor(4) as executor:
         list(executor.map(fill, range(6)))
-    with PackageInventory(tmp_path / "state") as inventory:
+    with SqliteInventory(tmp_path / "state") as inventory:
         assert len(inventory.list_images()) == 25
         assert len(inventory.find_images("PyPI", ["flask"])) == 25
 
 
 def test_damaged_file(tmp_path: Path) -> None:
-    with PackageInventory(tmp_path / "state") as inventory:
+    with SqliteInventory(tmp_path / "state") as inventory:
         path = inventory.path
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(StateError, match="cannot be used"):
-        PackageInventory(tmp_path / "state")
+        SqliteInventory(tmp_path / "state")
 
 
-def test_packages_of_an_image_are_replaced(inventory: PackageInventory) -> None:
+def test_packages_of_an_image_are_replaced(inventory: AnyInventory) -> None:
     add(inventory, "a", pypi("flask"))
     add(inventory, "a", pypi("django"))
     assert inventory.find_images("PyPI", ["flask"]) == set()
     assert inventory.find_images("PyPI", ["django"]) == {"a"}
 
 
-def test_vulnerabilities_of_replaced_images_are_not_new(inventory: PackageInventory, advisories: Advisories) -> None:
+def test_vulnerabilities_of_replaced_images_are_not_new(inventory: AnyInventory, advisories: Advisories) -> None:
     add(inventory, "a", pypi("flask"), deb("bash"))
     run(inventory, advisories)
     # The next version of the program finds the same package at another path.
@@ -295,7 +306,7 @@ def test_vulnerabilities_of_replaced_images_are_not_new(inventory: PackageInvent
     assert summarise(run(inventory, advisories)) == {"a": ([], [], ["CVE-2026-0002"])}
 
 
-def test_incomplete_images(inventory: PackageInventory, advisories: Advisories) -> None:
+def test_incomplete_images(inventory: AnyInventory, advisories: Advisories) -> None:
     image = IndexedImage(digest="a", packages=(pypi("flask"),), context=DEBIAN, problems=2)
     inventory.add_images([image], list_keys)
     report = run(inventory, advisories)
@@ -303,7 +314,7 @@ def test_incomplete_images(inventory: PackageInventory, advisories: Advisories) 
     assert report.is_incomplete
 
 
-def test_facts_of_images_separate_packages(inventory: PackageInventory, advisories: Advisories) -> None:
+def test_facts_of_images_separate_packages(inventory: AnyInventory, advisories: Advisories) -> None:
     symbols = GoSymbols("bin/app", zlib.compress(b"net/http\t.Get"))
     package = Package(type="pypi", name="flask", version="1.0", locations=(PackageLocation("bin/app"),))
     for digest, own in (("a", (symbols,)), ("b", (symbols,)), ("c", ())):
@@ -320,6 +331,57 @@ def test_facts_of_images_separate_packages(inventory: PackageInventory, advisori
     inventory.remove_images(["a", "b"])
     (group,) = inventory.iterate_entries(inventory.list_results())
     assert group.facts == NO_FACTS
-    with sqlite3.connect(inventory.path) as connection:
-        assert connection.execute("SELECT count(*) FROM executable").fetchone() == (0,)
-    connection.close()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rematches_are_equal_in_a_file_and_in_memory(file_inventory: SqliteInventory, seed: int) -> None:
+    dice, memory, advisories = random.Random(seed), MemoryInventory(), Advisories()
+    packages = [*map(pypi, "abcd"), *map(deb, "abcd"), pypi("a", "2.0"), pypi("b", layer="other")]
+    digests = [f"image-{number}" for number in range(6)]
+    changed = 0
+    for _ in range(15):
+        if dice.random() < 0.7:
+            levels = {f"CVE_2026_000{number}": dice.choice([*Severity]) for number in range(dice.randrange(3))}
+            advisories.set(dice.choice(("PyPI", "Debian")), dice.choice("abcd"), **levels)
+        advisories.signals = {"CVE-2026-0001": ExploitSignal(known_exploited=dice.choice(("", "2026-11-01")))}
+        advisories.ecosystems = {"PyPI", "Debian"} if dice.random() < 0.8 else {"PyPI"}
+        digest, own = dice.choice(digests), tuple(dice.sample(packages, 3))
+        context = dice.choice((DEBIAN, BARE, PackageContext(Distribution("ubuntu", "24.04"), "linux/amd64")))
+        removed = [dice.choice(digests)] if dice.random() < 0.3 else []
+        for inventory in (file_inventory, memory):
+            add(inventory, digest, *own, context=context)
+            inventory.remove_images(removed)
+        suppressed = {(digest, "CVE-2026-0001", "pkg:pypi/a@1.0"): "accepted"} if dice.random() < 0.5 else {}
+        reports = [compare(inventory, advisories, suppressed) for inventory in (file_inventory, memory)]
+        assert reports[0] == reports[1]
+        changed += len(reports[0].images)
+    assert changed
+
+
+def compare(
+    inventory: AnyInventory, advisories: Advisories, suppressions: Mapping[tuple[str, str, str], str]
+) -> RematchReport:
+    """Match again, and return the changes with the suppressions."""
+    now = dt.datetime.combine(TODAY, dt.time(), dt.UTC)
+    rematch = Rematch(inventory, advisories, version="1", names=list_keys, now=now)
+    rematch.match(advisories.match)
+    report = rematch.compare({digest: [digest] for digest in inventory.list_images()}, suppressions=suppressions)
+    rematch.record()
+    return report
+
+
+def test_removed_images_leave_no_executables_in_the_file(file_inventory: SqliteInventory) -> None:
+    symbols = GoSymbols("bin/app", zlib.compress(b"net/http\t.Get"))
+    package = Package(type="pypi", name="flask", version="1.0", locations=(PackageLocation("bin/app"),))
+    facts = collect_facts((package,), (), (symbols,))
+    image = IndexedImage(digest="a", packages=(package,), context=DEBIAN, facts=facts)
+    file_inventory.add_images([image], list_keys)
+    assert count_executables(file_inventory) == 1
+    file_inventory.remove_images(["a"])
+    assert count_executables(file_inventory) == 0
+
+
+def count_executables(inventory: SqliteInventory) -> int:
+    with contextlib.closing(sqlite3.connect(inventory.path)) as connection:
+        (count,) = connection.execute("SELECT count(*) FROM executable").fetchone()
+    return int(count)

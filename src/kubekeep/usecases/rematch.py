@@ -12,7 +12,8 @@ import msgspec
 
 from kubekeep.images.layers import compute_version
 from kubekeep.images.registries.selection import select_known
-from kubekeep.images.registries.state import FILE, RegistryState, StateError
+from kubekeep.images.registries.state import FILE, RegistryState
+from kubekeep.images.registries.state_file import StateError
 from kubekeep.model.assessment import Assessment, ResourceResult
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.json_values import as_list, as_mapping
@@ -22,12 +23,13 @@ from kubekeep.model.package import Distribution, Package
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase
 from kubekeep.vulnerabilities.ecosystems import NoQuery, build_queries
-from kubekeep.vulnerabilities.inventory import IndexedImage, PackageContext, PackageInventory
+from kubekeep.vulnerabilities.inventory import IndexedImage, PackageContext
 from kubekeep.vulnerabilities.matching.match import match_packages
 from kubekeep.vulnerabilities.matching.version import compute_matching_version
 from kubekeep.vulnerabilities.names import normalise_name
 from kubekeep.vulnerabilities.package_facts import collect_facts
 from kubekeep.vulnerabilities.rematching import Rematch, RematchReport
+from kubekeep.vulnerabilities.sqlite_inventory import SqliteInventory
 
 _NO_STATE: Final = "run `kubekeep registry scan PATTERN --state {0}` first"
 _CHANGED: Final = "the advisory database changed during the run: run the command again"
@@ -43,7 +45,7 @@ class StateRematch:
         self._database = database
 
     @property
-    def packages(self) -> dict[str, frozenset[bytes]]:
+    def packages(self) -> Mapping[str, frozenset[bytes]]:
         """Digests of the packages with vulnerabilities or without an answer, by digest of the image."""
         return self._rematch.list_results()
 
@@ -81,7 +83,7 @@ def open_rematch(folder: Path, database: Path) -> Iterator[StateRematch]:
     with (
         AdvisoryDatabase(database) as advisories,
         RegistryState(folder, compute_version()) as state,
-        PackageInventory(folder) as inventory,
+        SqliteInventory(folder) as inventory,
     ):
         try:
             names = _list_names(state)
@@ -151,7 +153,7 @@ def _list_names(state: RegistryState) -> dict[str, list[str]]:
     return names
 
 
-def _update(inventory: PackageInventory, state: RegistryState, names: Mapping[str, list[str]]) -> None:
+def _update(inventory: SqliteInventory, state: RegistryState, names: Mapping[str, list[str]]) -> None:
     """Bring the inventory to the images of the state."""
     versions, known = state.list_versions(), inventory.list_images()
     added = [digest for digest in names if known.get(digest) != versions.get(digest)]

@@ -151,7 +151,7 @@ class Rematch:
             source.get_token(ecosystem) == token for ecosystem, token in self._tokens.items() if ecosystem != _PROGRAM
         )
 
-    def list_results(self) -> dict[str, frozenset[bytes]]:
+    def list_results(self) -> Mapping[str, frozenset[bytes]]:
         """Return the digests of the packages with vulnerabilities or without an answer, by digest of the image."""
         entries = self._inventory.list_results() - self._matched.keys()
         entries |= {entry for entry, result in self._matched.items() if not result.is_empty}
@@ -188,7 +188,7 @@ class Rematch:
 
     def _count_unassessed(self) -> Iterator[UnassessedPackages]:
         """Yield the numbers of packages that were not assessed, the most frequent reason first."""
-        reasons = self._inventory.list_unassessed()
+        reasons = dict(self._inventory.list_unassessed())
         reasons |= {entry: (result.reason, result.is_incomplete) for entry, result in self._matched.items()}
         counts = collections.Counter(reason for reason in reasons.values() if reason[0])
         for (reason, is_incomplete), count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
@@ -288,7 +288,9 @@ class _Comparison:
 
     def _list_entries(self, digests: Iterable[str]) -> dict[str, set[int]]:
         """Return the entries with vulnerabilities before or after, by image."""
-        entries: dict[str, set[int]] = collections.defaultdict(set, self._inventory.list_vulnerable(digests))
+        entries: dict[str, set[int]] = collections.defaultdict(set)
+        for digest, known in self._inventory.list_vulnerable(digests).items():
+            entries[digest] |= known
         vulnerable = [entry for entry, result in self._matched.items() if result.vulnerabilities]
         for entry, own in self._inventory.list_images_of(vulnerable).items():
             for digest in own:

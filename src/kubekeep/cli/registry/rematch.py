@@ -26,7 +26,7 @@ from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.cli.vulnerability_options import vulnerability_options
 from kubekeep.images.options import ImageOptions
 from kubekeep.images.registries.options import RegistryOptions
-from kubekeep.images.registries.state import StateError
+from kubekeep.images.registries.state_file import StateError
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible

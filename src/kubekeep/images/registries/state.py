@@ -7,12 +7,10 @@ reading. Holds names of files and packages, and never content of files. An entry
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
-import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -21,17 +19,14 @@ import msgspec
 
 from kubekeep import _native
 from kubekeep.images.inspection import InspectedImage
-from kubekeep.model.errors import KubekeepError
-from kubekeep.model.text import visible
+from kubekeep.images.registries.state_file import convert_errors, open_database, open_folder, write
 
 FILE: Final = "images.sqlite"
 _APPLICATION: Final = 0x6B6B7273
 _VERSION: Final = 2
-_BUSY_SECONDS: Final = 60
 _SIZE: Final = 4
 _MAX_ENTRY: Final = 512 << 20
 """Bytes of the content of one image after decompression."""
-_WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
 _SCHEMA: Final = """
 CREATE TABLE image (digest TEXT PRIMARY KEY, program BLOB NOT NULL, content BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE root (
@@ -56,10 +51,6 @@ DROP TABLE old_name;
 CREATE INDEX name_by_root ON name (root, platform);
 """
 """Change of a state of version 1, in which a tag had the image of one platform only."""
-
-
-class StateError(KubekeepError):
-    """The state cannot be used; the message names the file and the next step."""
 
 
 class PlatformDescription(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -229,85 +220,6 @@ class RegistryState:
     def _convert_errors(self) -> Iterator[None]:
         with convert_errors(self.path):
             yield
-
-
-def open_folder(folder: Path) -> None:
-    """Create the folder of a state. Raises OSError, PermissionError if another user may write it."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode):
-        raise NotADirectoryError(f"{visible(str(folder))} is not a folder")
-    if os.name == "posix" and (status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & _WRITABLE):
-        raise PermissionError(f"{visible(str(folder))} belongs to another user or others may write it")
-
-
-def open_database(
-    path: Path,
-    application: int,
-    version: int,
-    schema: str,
-    changes: Mapping[int, str] | None = None,
-    older: str = "",
-) -> sqlite3.Connection:
-    """Open or create a database. Raises sqlite3.Error and OSError; ValueError for a file of another program.
-
-    changes: statements that change a database of an older version to the present one. older: the message about other
-    older versions.
-    """
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    with contextlib.ExitStack() as on_failure:
-        on_failure.callback(connection.close)
-        connection.execute("PRAGMA trusted_schema = OFF")
-        with write(connection):
-            _create_tables(connection, application, version, schema, changes or {}, older)
-        on_failure.pop_all()
-    return connection
-
-
-def _create_tables(
-    connection: sqlite3.Connection, application: int, version: int, schema: str, changes: Mapping[int, str], older: str
-) -> None:
-    """Create the tables of an empty database, or change an older one. Raises ValueError for one of another program."""
-    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-        names = ("application_id", "user_version")
-        own, present = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
-        if (own, present) == (application, version):
-            return
-        if own != application or present not in changes:
-            is_older = own == application and present < version and older
-            raise ValueError(older if is_older else "it was written by another program or version; use another folder")
-        schema = changes[present]
-    for statement in filter(str.strip, schema.split(";")):
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {application:d}")
-    connection.execute(f"PRAGMA user_version = {version:d}")
-
-
-@contextlib.contextmanager
-def write(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Yield a connection in a transaction, which other programs wait for."""
-    connection.execute("BEGIN IMMEDIATE")
-    with contextlib.ExitStack() as on_failure:
-        on_failure.callback(connection.rollback)
-        yield connection
-        connection.execute("COMMIT")
-        on_failure.pop_all()
-
-
-@contextlib.contextmanager
-def convert_errors(path: Path) -> Iterator[None]:
-    """Raise StateError for errors of a database."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        advice = (
-            "" if isinstance(error, sqlite3.OperationalError) else "; delete the file, the next run creates it again"
-        )
-        raise StateError(f"{visible(str(path))}: the state cannot be used: {visible(str(error))}{advice}") from error
-    except ValueError as error:
-        raise StateError(f"{visible(str(path))}: the state cannot be used: {error}") from error
-    except OSError as error:
-        raise StateError(f"{visible(str(path))}: the state cannot be used: {error.strerror or error}") from error
 
 
 def _decode(content: bytes, kind: Any) -> Any:

@@ -10,7 +10,8 @@ from kubekeep.images.inspection import InspectedImage
 from kubekeep.images.layers import compute_version
 from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.images.registries.selection import select_known
-from kubekeep.images.registries.state import RegistryState, StateError
+from kubekeep.images.registries.state import RegistryState
+from kubekeep.images.registries.state_file import StateError
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource

@@ -17,7 +17,8 @@ from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.images.registries.pattern import parse_pattern
 from kubekeep.images.registries.reader import ReadImage, ReadState, RegistryReader
 from kubekeep.images.registries.selection import ImageSelector, SelectedImage, SelectedImages
-from kubekeep.images.registries.state import ImageName, RegistryState, StateError
+from kubekeep.images.registries.state import ImageName, RegistryState
+from kubekeep.images.registries.state_file import StateError
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
