@@ -20,8 +20,8 @@ import yaml
 from kubekeep.kube.access import ClusterAccess, ClusterRequest, Impersonation
 from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.errors import ApiError, ConnectionLostError, KubeconfigError, KubeError, LoginError, UnreachableError
-from kubekeep.kube.in_cluster import load_in_cluster_access
 from kubekeep.kube.kubeconfig import Kubeconfig
+from kubekeep.kube.settings import load_in_cluster_access
 from tests.cluster.cluster import Cluster
 from tests.kube import connecting
 from tests.kube.faults import front

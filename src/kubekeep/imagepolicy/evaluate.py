@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -15,8 +16,8 @@ from kubekeep.imagepolicy.combined import CoveringRule, PolicyLanguages, evaluat
 from kubekeep.imagepolicy.globs import WrittenReference
 from kubekeep.imagepolicy.patterns import parse_pattern
 from kubekeep.imagepolicy.policy import AttestationRequirement, ImagePolicy, ImageRule, PredicateCondition
-from kubekeep.imagepolicy.predicate_time import find_time
 from kubekeep.model.errors import KubekeepError
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.text import visible
 from kubekeep.model.verdict import Status
 from kubekeep.registry.errors import RejectedArtifactError
@@ -204,7 +205,7 @@ class ImagePolicyEvaluator:
             if requirement.source and not _matches(requirement.source.removesuffix(".git"), source):
                 return f"the source is {visible(source) or 'missing'}, not {requirement.source}"
         if requirement.maximum_age_days is not None:
-            age = self._compute_age(find_time(signature.predicate) or signature.signer.time)
+            age = self._compute_age(_find_time(signature.predicate) or signature.signer.time)
             if age is None:
                 return "its time is unknown"
             if age.days >= requirement.maximum_age_days:
@@ -250,3 +251,21 @@ def _explain_absence(kind: str, signers: Sequence[str], reports: Sequence[tuple[
 
 def _matches(pattern: str, value: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\*", "[^/]*"), value) is not None
+
+
+def _find_time(predicate: bytes) -> str:
+    """Return the time of a build, scan or document in RFC 3339, or "". Raises SignatureError for invalid JSON."""
+    try:
+        content = msgspec.json.decode(predicate)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SignatureError("the predicate is not valid JSON") from error
+    document = as_mapping(content)
+    details = as_mapping(as_mapping(document.get("runDetails")).get("metadata"))
+    metadata = as_mapping(document.get("metadata"))
+    creation = as_mapping(document.get("creationInfo"))
+    candidates: tuple[Any, ...] = (
+        *(details.get("finishedOn"), details.get("startedOn")),
+        *(metadata.get("buildFinishedOn"), metadata.get("buildStartedOn"), metadata.get("scanFinishedOn")),
+        *(creation.get("created"), metadata.get("timestamp"), document.get("timestamp")),
+    )
+    return next((text for text in candidates if isinstance(text, str) and text), "")

@@ -7,7 +7,7 @@ is read without the others. Never reads a layer.
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -23,7 +23,6 @@ from kubekeep.images.content import (
     LayerContent,
 )
 from kubekeep.images.distributions import distribution_qualifier, package_namespace
-from kubekeep.images.ownership import find_owned, list_owners
 from kubekeep.images.package_url import format_package_url
 from kubekeep.images.visibility import UpperLayers, is_recreated
 from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
@@ -45,6 +44,11 @@ _RELEASE_FILES: Final = (
     "etc/debian_version",
 )
 """Files that name a distribution, the most reliable first: derivatives keep the files of their origin."""
+_MERGED_FOLDERS: Final = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
+"""Folders that distributions with a merged `/usr` have in `/usr` and in `/`, and of which `bin` and `sbin` are one.
+
+The lists of package managers use the one name, the layers of an image the other: both names are equal here.
+"""
 
 
 class VisibleRecord(msgspec.Struct, frozen=True, gc=False):
@@ -175,14 +179,14 @@ def _find_suppressed(records: Sequence[VisibleRecord], layers: Sequence[LayerCon
     if not evidence:
         return set()
     owners = [entry.record for entry in records if entry.record.owned or entry.record.disowned]
-    owned = find_owned({_file_path(entry.record.path) for entry in evidence}, owners)
+    owned = _find_owned({_file_path(entry.record.path) for entry in evidence}, owners)
     replaced: dict[int, set[str]] = collections.defaultdict(set)
     for entry in evidence:
         path = _file_path(entry.record.path)
         if entry.earlier and path in owned:
             replaced[entry.layer].add(path)
     for layer, paths in replaced.items():
-        owned -= paths - find_owned(paths, list_owners(layers[layer]))
+        owned -= paths - _find_owned(paths, _list_owners(layers[layer]))
     return owned
 
 
@@ -290,3 +294,32 @@ def _resolve(package: Package, url: str, urls: Mapping[str, list[tuple[str, str]
         resolved.update([match[1] for match in matches])
     resolved.discard(url)
     return tuple(sorted(resolved))
+
+
+def _find_owned(evidence: Collection[str], records: Iterable[CatalogRecord]) -> set[str]:
+    """Return the paths of `evidence` that the records of package managers list as their files."""
+    aliases = {alias: path for path in evidence for alias in _list_aliases(path)}
+    names = frozenset(aliases)
+    owned: set[str] = set()
+    disowned: set[str] = set()
+    for record in records:
+        if record.owned:
+            owned.update(names.intersection(record.owned.split("\n")))
+        if record.disowned:
+            disowned.update(names.intersection(record.disowned.split("\n")))
+    return {aliases[name] for name in owned} - {aliases[name] for name in disowned}
+
+
+def _list_owners(layer: LayerContent) -> list[CatalogRecord]:
+    """Return the records of a layer that list installed files."""
+    return [record for record in layer.records if record.owned or record.disowned]
+
+
+def _list_aliases(path: str) -> Iterator[str]:
+    yield path
+    prefix, _, rest = path.removeprefix("usr/").partition("/")
+    if prefix not in _MERGED_FOLDERS or not rest:
+        return
+    for name in ("bin", "sbin") if prefix in ("bin", "sbin") else (prefix,):
+        yield f"{name}/{rest}"
+        yield f"usr/{name}/{rest}"

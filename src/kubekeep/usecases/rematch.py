@@ -25,10 +25,9 @@ from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase
 from kubekeep.vulnerabilities.ecosystems import NoQuery, build_queries
 from kubekeep.vulnerabilities.inventory import IndexedImage, PackageContext
 from kubekeep.vulnerabilities.matching.match import match_packages
-from kubekeep.vulnerabilities.matching.version import compute_matching_version
 from kubekeep.vulnerabilities.names import normalise_name
 from kubekeep.vulnerabilities.package_facts import collect_facts
-from kubekeep.vulnerabilities.rematching import Rematch, RematchReport
+from kubekeep.vulnerabilities.rematching import Rematch, RematchReport, compute_matching_version
 from kubekeep.vulnerabilities.sqlite_inventory import SqliteInventory
 
 _NO_STATE: Final = "run `kubekeep registry scan PATTERN --state {0}` first"

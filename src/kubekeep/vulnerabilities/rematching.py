@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import collections
 import datetime as dt
+import functools
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
 
+from kubekeep import _native
 from kubekeep.images.package_url import format_package_url
 from kubekeep.images.sbom.identity import identify
 from kubekeep.model.package import Distribution, Package
@@ -33,6 +37,7 @@ from kubekeep.vulnerabilities.source import AdvisorySource
 
 _PROGRAM: Final = ""
 """Key of the version of the matching among the tokens of ecosystems."""
+_MATCHING_FILES: Final = ("*.py", "matching/*.py", "versions/*.py", "severity/*.py")
 
 
 class ChangingSource(AdvisorySource, Protocol):
@@ -353,3 +358,14 @@ def _has_changed(before: StoredVulnerability, after: StoredVulnerability) -> boo
     return before.is_suppressed != after.is_suppressed or any(
         getattr(before, field) != getattr(after, field) for field in ("level", "fixed_version", "known_exploited")
     )
+
+
+@functools.cache
+def compute_matching_version() -> str:
+    """Return a text that changes with the code of the matching: other code may give other results for the same packages."""
+    folder = Path(__file__).parent
+    digest = hashlib.blake2b(_native.VERSION.encode(), digest_size=16)
+    for pattern in _MATCHING_FILES:
+        for path in sorted(folder.glob(pattern)):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from tests.images.sbom.samples import create_image
 
 from kubekeep.images.content import ContentProblem
-from kubekeep.images.sbom.compare import PackageChangeKind, compare
+from kubekeep.images.sbom.compare import PackageChangeKind, compare, compare_versions
 from kubekeep.images.sbom.document import Sbom, SbomSubject
 from kubekeep.images.sbom.identity import get_package_url, identify
 from kubekeep.images.sbom.merge import merge
 from kubekeep.images.sbom.read import read_sbom
-from kubekeep.images.sbom.version_order import compare_versions
 from kubekeep.model.package import Package
 
 PEERS = Path(__file__).parent / "peers"

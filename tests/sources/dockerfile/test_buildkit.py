@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from kubekeep.sources.dockerfile.arguments import Arguments
 from kubekeep.sources.dockerfile.checks import KEYWORDS
+from kubekeep.sources.dockerfile.document import group_stages
 from kubekeep.sources.dockerfile.errors import DockerfileError
 from kubekeep.sources.dockerfile.instructions import Instruction, split_instructions
-from kubekeep.sources.dockerfile.stages import group_stages
 from kubekeep.sources.dockerfile.words import expand_known
 from tests.oracles.program import program
 from tests.sources.dockerfile.corpus import FILES, generate

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from kubekeep.images.access.opened import OpenedImage
+from kubekeep.images.access.opened import OpenedFolder, OpenedImage
 from kubekeep.images.access.options import AccessOptions, parse_platform
 from kubekeep.images.access.references import ImageReference, ReferenceKind, parse_image_reference
 from kubekeep.images.errors import ImageAccessError
@@ -37,8 +37,6 @@ def _open(text: str, reference: ImageReference, options: AccessOptions) -> Opene
 
             return open_archive(text, reference.path, reference.version, options.platform)
         case ReferenceKind.FOLDER:
-            from kubekeep.images.access.folder import OpenedFolder
-
             return OpenedFolder(text, reference.path)
         case ReferenceKind.CONTAINERD:
             from kubekeep.images.access.containerd import ContainerdImage

@@ -17,8 +17,7 @@ from kubekeep.signatures.signed_object import SignedObject
 from kubekeep.signatures.sigstore.certificates import list_identities, read_issuer, verify_certificate
 from kubekeep.signatures.sigstore.log import check_period, verify_entry
 from kubekeep.signatures.sigstore.log_body import compare_body
-from kubekeep.signatures.sigstore.timestamps import verify_timestamp
-from kubekeep.signatures.sigstore.trusted_root import TrustedRoot
+from kubekeep.signatures.sigstore.trusted_root import CertificateAuthority, TrustedRoot
 from kubekeep.signatures.trust import LogPolicy, Trust
 from kubekeep.signatures.verification import Signer
 
@@ -87,7 +86,7 @@ def _verify_timestamps(signed: SignedObject, root: TrustedRoot) -> tuple[list[dt
     times, reasons = [], []
     for content in signed.timestamps:
         try:
-            times.append(verify_timestamp(content, signed.stamped, root.timestamp_authorities))
+            times.append(_verify_timestamp(content, signed.stamped, root.timestamp_authorities))
         except SignatureError as error:
             reasons.append(str(error))
     return times, reasons
@@ -136,3 +135,32 @@ def _load_key(certificate: x509.Certificate) -> PublicKey:
 
 def _format(time: dt.datetime | None) -> str:
     return "" if time is None else time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _verify_timestamp(content: bytes, message: bytes, authorities: tuple[CertificateAuthority, ...]) -> dt.datetime:
+    """Return the time at which `message` existed, by a timestamp of RFC 3161. Raises SignatureError.
+
+    No certificate in the timestamp is trusted, only those of the trusted root.
+    """
+    from rfc3161_client import VerificationError, VerifierBuilder, decode_timestamp_response  # noqa: PLC0415 - few have it
+
+    try:
+        response = decode_timestamp_response(content)
+        time = response.tst_info.gen_time
+    except ValueError as error:
+        raise SignatureError(f"a timestamp cannot be read: {error}") from error
+    reasons = ["the trusted root has no timestamp authority"]
+    for authority in authorities:
+        if len(authority.certificates) < 2:
+            continue
+        signer, *intermediates, anchor = authority.certificates
+        builder = VerifierBuilder(tsa_certificate=signer, intermediates=intermediates, roots=[anchor])
+        try:
+            builder.build().verify_message(response, message)
+        except (VerificationError, ValueError) as error:
+            reasons.append(str(error))
+            continue
+        if authority.period.includes(time):
+            return time
+        reasons.append(f"the authority was not in use at {time:%Y-%m-%d %H:%M:%S} UTC")
+    raise SignatureError(f"a timestamp is not trusted: {reasons[-1]}")

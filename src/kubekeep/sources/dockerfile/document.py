@@ -6,6 +6,7 @@ variables of ENV and ARG are lists named `env`, whose values reports mask, as th
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -13,10 +14,9 @@ import msgspec
 
 from kubekeep.model.location import SourceMap, line_starts
 from kubekeep.sources.dockerfile.arguments import NESTING, Arguments, Token
-from kubekeep.sources.dockerfile.checks import parse_flags, split_fields
+from kubekeep.sources.dockerfile.checks import check_instruction, parse_flags, split_fields
 from kubekeep.sources.dockerfile.errors import DockerfileError
 from kubekeep.sources.dockerfile.instructions import Instruction, split_instructions
-from kubekeep.sources.dockerfile.located import LocatedNode, Span, build_source_map
 from kubekeep.sources.dockerfile.shell import (
     ShellCommand,
     ShellWord,
@@ -26,7 +26,6 @@ from kubekeep.sources.dockerfile.shell import (
     split_arguments,
     split_script,
 )
-from kubekeep.sources.dockerfile.stages import BuildStage, group_stages
 from kubekeep.sources.dockerfile.variables import DockerfileVariables, ExpansionBudget
 
 API_VERSION: Final = "docker.kubekeep.io/v1"
@@ -37,6 +36,8 @@ _PAIRS: Final = {"ENV": "env", "LABEL": "labels"}
 _LISTS: Final = {"EXPOSE": "ports", "VOLUME": "paths"}
 _TEXTS: Final = {"MAINTAINER": "name", "STOPSIGNAL": "signal", "USER": "user", "WORKDIR": "path"}
 _WITH_COMMANDS: Final = ("RUN", "CMD", "ENTRYPOINT", "SHELL", "HEALTHCHECK")
+Span = tuple[int, int]
+"""Start and end index in a file."""
 
 
 class DockerfileDocument(msgspec.Struct, frozen=True):
@@ -98,7 +99,7 @@ class _DocumentBuilder:
         nodes = [self._build_stage(stage, is_final=stage is stages[-1]) for stage in stages]
         entries["stages"] = LocatedNode(nodes, (first[0], len(self._text)), first)
         root = LocatedNode(entries, (first[0], len(self._text)))
-        return DockerfileDocument(*build_source_map(root, line_starts(self._text)))
+        return DockerfileDocument(*_build_source_map(root, line_starts(self._text)))
 
     def _create_variables(self, *, is_open: bool) -> DockerfileVariables:
         return DockerfileVariables(self._file.escape, self._expansion, is_open=is_open)
@@ -412,3 +413,80 @@ class _ErrorLine:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, DockerfileError) and not error.line:
             error.line = self._number
+
+
+class BuildStage(msgspec.Struct, frozen=True):
+    """A stage: its FROM, its name in lower case, and the instructions after it."""
+
+    opening: Instruction
+    name: str
+    instructions: tuple[Instruction, ...]
+
+    @property
+    def base(self) -> str:
+        """The base as it is written."""
+        return self.opening.arguments.words[0].text
+
+    @property
+    def platform(self) -> str:
+        """The flag `--platform` as it is written, empty without one."""
+        return parse_flags(self.opening.arguments).get("platform", [("", None)])[0][0]
+
+
+def group_stages(instructions: Sequence[Instruction]) -> tuple[tuple[Instruction, ...], tuple[BuildStage, ...]]:
+    """Return the ARG instructions before the first stage, and the stages. Raises DockerfileError."""
+    arguments: list[Instruction] = []
+    stages: list[tuple[Instruction, list[Instruction]]] = []
+    for instruction in instructions:
+        keyword = instruction.arguments.keyword.text
+        try:
+            check_instruction(instruction.arguments)
+        except DockerfileError as error:
+            raise DockerfileError(str(error), instruction.first_line) from None
+        if keyword == "FROM":
+            stages.append((instruction, []))
+        elif stages:
+            stages[-1][1].append(instruction)
+        elif keyword == "ARG":
+            arguments.append(instruction)
+        else:
+            raise DockerfileError(f"{keyword} precedes the first FROM", instruction.first_line)
+    if not stages:
+        raise DockerfileError("the file has no FROM", instructions[-1].last_line)
+    return tuple(arguments), tuple(
+        BuildStage(opening, _get_stage_name(opening), tuple(following)) for opening, following in stages
+    )
+
+
+def _get_stage_name(opening: Instruction) -> str:
+    words = opening.arguments.words
+    return words[2].text.lower() if len(words) > 1 else ""
+
+
+class LocatedNode(msgspec.Struct, frozen=True):
+    """A scalar, a mapping or a list with its span in the file. key: span that stands for a collection of a mapping."""
+
+    value: str | int | bool | dict[str, LocatedNode] | list[LocatedNode]
+    span: Span
+    key: Span | None = None
+
+
+def _build_source_map(node: LocatedNode, lines: array[int]) -> tuple[Any, SourceMap]:
+    """Return the plain value and its source map. lines: start of each line of the file."""
+    numbers = array("I")
+    return _add_node(node, numbers), SourceMap(numbers, lines)
+
+
+def _add_node(node: LocatedNode, numbers: array[int]) -> Any:
+    at = len(numbers)
+    numbers.extend((*node.span, 0))
+    plain: Any = node.value
+    if isinstance(node.value, dict):
+        plain = {}
+        for key, child in node.value.items():
+            numbers.extend((*(child.key or child.span), 1))
+            plain[key] = _add_node(child, numbers)
+    elif isinstance(node.value, list):
+        plain = [_add_node(child, numbers) for child in node.value]
+    numbers[at + 2] = (len(numbers) - at) // 3
+    return plain

@@ -25,8 +25,14 @@ from kubekeep.sources.kustomize.graph import KustomizationGraph, build_graph, fi
 from kubekeep.sources.kustomize.messages import describe_failure, is_base_missing
 from kubekeep.sources.kustomize.names import KUSTOMIZE
 from kubekeep.sources.kustomize.source_map import Build, ObjectSourceMap
-from kubekeep.sources.kustomize.tool import MISSING_TOOL, KustomizeTool, ProcessLimits, ProcessResult, find_tool
-from kubekeep.sources.kustomize.unsaved_copy import UnsavedCopy
+from kubekeep.sources.kustomize.tool import (
+    MISSING_TOOL,
+    KustomizeTool,
+    ProcessLimits,
+    ProcessResult,
+    UnsavedCopy,
+    find_tool,
+)
 from kubekeep.sources.objects import IncompleteObject, find_objects
 from kubekeep.sources.process_limits import RenderingTime, RenderingTimeError
 from kubekeep.sources.signals import wait_for_result

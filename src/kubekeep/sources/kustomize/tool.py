@@ -5,7 +5,7 @@ exec plugins, Go plugins or functions. Never uses a shell and never leaves a pro
 """
 
 # Paths are text here, as the programs take them:
-# ruff: noqa: PTH118, PTH103, PTH123
+# ruff: noqa: PTH103, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ import sysconfig
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import ExitStack
 from functools import lru_cache
-from typing import IO, Final
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final, Self
 
 import msgspec
 
@@ -247,3 +251,42 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
+
+
+class UnsavedCopy:
+    """A private copy of the files that a build reads, with the unsaved texts of an editor; a context that removes it.
+
+    files: real paths. unsaved: contents by real path. Never writes outside of the copy.
+    """
+
+    def __init__(self, files: AbstractSet[str], unsaved: Mapping[str, bytes]) -> None:
+        self._files = files
+        self._unsaved = unsaved
+        self._root = os.path.commonpath([os.path.dirname(file) for file in files])
+        self._copy = ""
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._copy = os.path.realpath(self._stack.enter_context(temporary_folder()))
+        for file in self._files:
+            target = self.locate(file)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            if file in self._unsaved:
+                Path(target).write_bytes(self._unsaved[file])
+            elif os.path.isfile(file):  # noqa: PTH113
+                shutil.copyfile(file, target)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def locate(self, path: str) -> str:
+        """Return the path in the copy of an original path."""
+        return os.path.normpath(os.path.join(self._copy, os.path.relpath(path, self._root)))
+
+    def restore_paths(self, result: ProcessResult) -> ProcessResult:
+        """Return the result of a build with the original paths in its messages."""
+        messages = result.messages.replace(os.fsencode(self._copy), os.fsencode(self._root))
+        return msgspec.structs.replace(result, messages=messages)

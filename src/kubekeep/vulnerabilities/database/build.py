@@ -6,6 +6,7 @@ Files are complete before they replace others. Never uses the network.
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,11 +19,11 @@ from kubekeep.vulnerabilities.database.errors import AdvisoryInputError
 from kubekeep.vulnerabilities.database.inputs import AdvisoryReader, UnreadRecord
 from kubekeep.vulnerabilities.database.locking import change_folder, publish
 from kubekeep.vulnerabilities.database.records import store_record
-from kubekeep.vulnerabilities.database.seen_ids import SeenIds
 from kubekeep.vulnerabilities.database.signals import SignalWriter
 from kubekeep.vulnerabilities.database.writer import AdvisoryWriter
 
 _MOST_ECOSYSTEMS: Final = 300
+_ECOSYSTEM_SEPARATOR: Final = "\n"
 
 
 class BuildResult(msgspec.Struct, frozen=True):
@@ -46,7 +47,7 @@ class RecordRouter:
         self._previous = previous
         self._is_temporary = is_temporary
         self._writers: dict[str, AdvisoryWriter] = {}
-        self._ids = SeenIds(folder / "ids")
+        self._ids = _SeenIds(folder / "ids")
 
     def add(self, advisory: Advisory) -> None:
         """Write a record, unless a newer one with the same id has been written. Raises DatabaseError."""
@@ -144,3 +145,45 @@ def _count_records(path: Path) -> int:
         return int(schema.read_facts(connection)["records"])
     finally:
         connection.close()
+
+
+class _SeenIds:
+    """Ids of the records of one run with their time of change and ecosystems, to any number: in a temporary file.
+
+    With them the newest record with an id counts in all ecosystems.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        for statement in (
+            "PRAGMA journal_mode = OFF",
+            "PRAGMA synchronous = OFF",
+            "PRAGMA locking_mode = EXCLUSIVE",
+            "CREATE TABLE ids (id TEXT PRIMARY KEY, modified INTEGER, ecosystems TEXT) WITHOUT ROWID",
+            "BEGIN",
+        ):
+            self._connection.execute(statement)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def replace(self, record_id: str, modified: int, ecosystems: Iterable[str]) -> frozenset[str] | None:
+        """Note a record and return the ecosystems that an older record with this id has named and this one does not.
+
+        Return None, and note nothing, if the noted record is newer.
+        """
+        text = _ECOSYSTEM_SEPARATOR.join(ecosystems)
+        cursor = self._connection.execute(
+            "INSERT INTO ids VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (record_id, modified, text)
+        )
+        if cursor.rowcount == 1:
+            return frozenset()
+        query = "SELECT modified, ecosystems FROM ids WHERE id = ?"
+        old_modified, old_text = self._connection.execute(query, (record_id,)).fetchone()
+        if modified < old_modified:
+            return None
+        self._connection.execute(
+            "UPDATE ids SET modified = ?, ecosystems = ? WHERE id = ?", (modified, text, record_id)
+        )
+        return frozenset(old_text.split(_ECOSYSTEM_SEPARATOR)) - frozenset(text.split(_ECOSYSTEM_SEPARATOR))

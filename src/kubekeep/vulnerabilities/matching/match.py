@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import collections
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from kubekeep.images.sbom.identity import identify
+from kubekeep.images.sbom.identity import identify, is_distribution_type
 from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.package import Distribution, Package
 from kubekeep.model.vulnerability import NotAssessed, VexStatement, Vulnerability, VulnerabilityReport
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.ecosystems import NoQuery, PackageQuery, build_queries
 from kubekeep.vulnerabilities.matching.aliases import extract_cve, group
-from kubekeep.vulnerabilities.matching.distribution_files import is_installed_by_distribution
 from kubekeep.vulnerabilities.matching.evaluate import Context, Evaluation, evaluate, is_withdrawn
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.matching.merge import Group, build_vulnerability, list_cves
@@ -31,6 +31,16 @@ AdvisoryKey = tuple[str, str]
 
 GRYPE_ONLY: Final = frozenset(("Amazon Linux", "CentOS", "Fedora", "Oracle Linux"))
 """Ecosystems that only a database of Grype has."""
+_DEBIAN_FOLDERS: Final = re.compile(
+    r"/?usr/(?:lib/python3(?:\.\d+)?/dist-packages|share/python3-wheels|share/nodejs|lib/nodejs|share/npm"
+    r"|share/rubygems-integration|share/maven-repo|share/java|share/perl5)/"
+)
+"""Folders that only packages of Debian and Ubuntu write; `pip` and `gem` write below /usr/local and /var/lib."""
+_RED_HAT_FOLDERS: Final = re.compile(
+    r"/?usr/(?:lib(?:64)?/python\d+(?:\.\d+)?/site-packages|share/(?:gems|java|maven-repo))/"
+)
+"""The same of the family of Red Hat, where `pip` writes below /usr/local."""
+_RED_HAT_IDS: Final = frozenset(("almalinux", "amzn", "centos", "fedora", "ol", "rhel", "rocky"))
 
 
 class AssessmentGap(msgspec.Struct, frozen=True):
@@ -89,7 +99,7 @@ def plan(
     result = build_queries(package, distribution)
     if isinstance(result, NoQuery):
         return AssessmentGap(result.ecosystem, result.reason, result.is_incomplete)
-    if is_installed_by_distribution(package, distribution):
+    if _is_installed_by_distribution(package, distribution):
         return AssessmentGap(
             result[0].ecosystem, "a package of the distribution contains it and is assessed instead", False
         )
@@ -272,3 +282,21 @@ def _list_not_assessed(gaps: Mapping[AssessmentGap, Sequence[Package]]) -> tuple
             gaps.items(), key=lambda pair: (not pair[0].is_incomplete, pair[0].ecosystem, pair[0].reason)
         )
     )
+
+
+def _is_installed_by_distribution(package: Package, distribution: Distribution) -> bool:
+    """Return True if all files that prove a package of a language are in folders of the package manager.
+
+    SBOMs of other tools list such packages twice: as a package of the distribution with backported fixes, and as a
+    package of the language, whose version does not show them.
+    """
+    # Packages with evidence were read from an image by ourselves, with the list of owned files.
+    if package.evidence or is_distribution_type(package.type) or not package.locations or not distribution.id:
+        return False
+    if distribution.id in ("debian", "ubuntu") or "debian" in distribution.id_like:
+        folders = _DEBIAN_FOLDERS
+    elif distribution.id in _RED_HAT_IDS:
+        folders = _RED_HAT_FOLDERS
+    else:
+        return False
+    return all(folders.match(location.path) for location in package.locations)
