@@ -251,7 +251,7 @@ def test_findings_of_deleted_object_share_a_text_line() -> None:
         "Pod shop/b",
         f"  removed  High     Control 1 ({ids[1]})",
     ]
-    assert [json.loads(text)["event"] for text in json_lines(events)] == ["gone", "gone", "gone", "mended"]
+    assert [json.loads(text)["event"] for text in json_lines(events)] == ["gone", "gone", "gone", "fixed"]
     hidden = [verdict_change("a", 1, VerdictChange.UNKNOWN), verdict_change("a", 2, VerdictChange.UNKNOWN)]
     assert [text[9:] for text in event_lines(hidden)] == [
         f"unknown  High     Pod shop/a: 2 findings: {ids[0]}, {ids[2]}"

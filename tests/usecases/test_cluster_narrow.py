@@ -16,7 +16,9 @@ from kubekeep.model.watch import UnmatchedName, WatchEvent, WatchStarted
 from kubekeep.posture.gate import is_incomplete
 from kubekeep.usecases.permissions import create_roles, preflight
 from kubekeep.usecases.request import EvaluationOptions, ScanInput, ScanRequest
-from kubekeep.usecases.watch import Watch, WatchRequest
+from kubekeep.usecases.watch import Watch
+from kubekeep.usecases.watching.request import WatchRequest
+from kubekeep.usecases.watching.subscribers import EventSubscriber
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
 from tests.kube.faults import front
@@ -270,7 +272,7 @@ def run_watch(cluster: Cluster, user: str, during: Callable[[Watch], None], **op
     request = scan_request(
         cluster=clusters.access(kubeconfig), **{"resource_selection": clusters.select_namespaces(TEAM)} | options
     )
-    watch = Watch(WatchRequest(scan=request), events.extend)
+    watch = Watch(WatchRequest(scan=request), (EventSubscriber(events.extend),))
     stopped = threading.Event()
     thread = threading.Thread(target=watch.run, args=(stopped,))
     thread.start()

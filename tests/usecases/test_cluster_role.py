@@ -18,7 +18,9 @@ from kubekeep.reports.format import Extra
 from kubekeep.usecases.cluster import VERSIONS as VERSION
 from kubekeep.usecases.permissions import Preflight, create_roles, preflight
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
-from kubekeep.usecases.watch import Watch, WatchRequest
+from kubekeep.usecases.watch import Watch
+from kubekeep.usecases.watching.request import WatchRequest
+from kubekeep.usecases.watching.subscribers import EventSubscriber
 from tests.cluster.cluster import Cluster
 from tests.kube.faults import Front, ReceivedRequest, front
 from tests.requests import ALL_CONTROLS, replaced
@@ -246,7 +248,7 @@ def run_watch(request: ScanRequest) -> WatchStarted:
         events.extend(batch)
         stopped.set()
 
-    Watch(WatchRequest(scan=request), receive).run(stopped)
+    Watch(WatchRequest(scan=request), (EventSubscriber(receive),)).run(stopped)
     (start,) = [event for event in events if isinstance(event, WatchStarted)]
     return start
 

@@ -36,7 +36,9 @@ from kubekeep.usecases.cluster import connect_cluster
 from kubekeep.usecases.request import ScanInput, ScanRequest
 from kubekeep.usecases.rule_selection import RuleSelector
 from kubekeep.usecases.scan import scan
-from kubekeep.usecases.watch import Watch, WatchRequest
+from kubekeep.usecases.watch import Watch
+from kubekeep.usecases.watching.request import WatchRequest
+from kubekeep.usecases.watching.subscribers import EventSubscriber, MetricsSubscriber
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.users import UNAVAILABLE
@@ -63,7 +65,8 @@ class Live:
         self.events: list[WatchEvent] = []
         # The resync is too rare to hide a change that the streams miss.
         request = WatchRequest(scan=self.request, pace=PACE, pause=0.1, resync=3600, patience=0.5)
-        self.watch = Watch(request, self.events.extend)
+        self.counting = MetricsSubscriber()
+        self.watch = Watch(request, (EventSubscriber(self.events.extend), self.counting))
         self._stopped = threading.Event()
         self._errors: list[BaseException] = []
         self._thread = threading.Thread(target=self._run)
@@ -88,7 +91,10 @@ class Live:
 
     def is_ready(self) -> bool:
         """Return True if `/readyz` reports success."""
-        return create_pages(self.watch, self.request, ReportOptions())["/readyz"]().status is HTTPStatus.OK
+        return (
+            create_pages(self.watch, self.counting.metrics, self.request, ReportOptions())["/readyz"]().status
+            is HTTPStatus.OK
+        )
 
     def losses(self) -> list[bool]:
         """Return one value per connection event: True if the cluster is followed, False if it is lost."""
@@ -307,7 +313,7 @@ def test_cluster_exceptions_and_parameters_apply_at_once(own_cluster: Cluster) -
             },
         }
         own_cluster.apply([exception])
-        eventually(lambda: ("privileged-container", cart) in live.changes(VerdictChange.ACCEPTED))
+        eventually(lambda: ("privileged-container", cart) in live.changes(VerdictChange.EXCEPTED))
         own_cluster.delete(exception)
         eventually(lambda: ("privileged-container", cart) in live.changes(VerdictChange.FAILED))
         settings = {
@@ -456,4 +462,4 @@ def test_unsupported_requests_are_rejected(
     cluster = ClusterRequest(access=Kubeconfig((str(kubeconfig),)).get_access(""))
     request = change(ScanRequest(ScanInput(paths=(), cluster=cluster), rules=ALL_CONTROLS))
     with pytest.raises(ValueError, match=message):
-        Watch(WatchRequest(scan=request), lambda _: None)
+        Watch(WatchRequest(scan=request), ())

@@ -328,7 +328,7 @@ def test_expired_token_is_replaced(shop: Cluster, tmp_path: Path) -> None:
         shop.delete(first)
         shop.apply([deployment("shop", privileged=True)])
         eventually(lambda: is_failing(live))
-        streams = live.watch.metrics.lists
+        streams = live.counting.metrics.lists
         assert live.losses() == []
         shop.delete(second)
         # The API server caches authenticated tokens for some seconds.
@@ -338,5 +338,34 @@ def test_expired_token_is_replaced(shop: Cluster, tmp_path: Path) -> None:
         eventually(lambda: is_back(live))
         shop.apply([deployment("shop", privileged=False)])
         eventually(lambda: ("privileged-container", CART) in live.changes(VerdictChange.FIXED))
-        assert live.watch.metrics.lists == streams
+        assert live.counting.metrics.lists == streams
     assert not [event for event in live.events if isinstance(event, CoverageChanged)]
+
+
+def test_watches_of_two_clusters_are_independent(shop: Cluster, cluster: Cluster, namespace: str) -> None:
+    cluster.apply([deployment(namespace, privileged=False)])
+    lost, other = Live(shop.kubeconfig, ("shop",)), Live(cluster.kubeconfig, (namespace,))
+    other_cart = f"Deployment {namespace}/cart"
+    with other.running():
+        with lost.running():
+            shop.apply([deployment("shop", privileged=True)])
+            eventually(lambda: ("privileged-container", CART) in lost.changes(VerdictChange.FAILED))
+            with supervisor.without_server(shop.layout.folder):
+                eventually(lambda: is_lost(lost))
+                cluster.apply([deployment(namespace, privileged=True)])
+                eventually(lambda: ("privileged-container", other_cart) in other.changes(VerdictChange.FAILED))
+                assert other.is_ready()
+            eventually(lambda: is_back(lost))
+            eventually(other.agrees)
+            evaluations = lost.counting.metrics.assessments
+        # The garbage collector is one for both: the objects of the other watch are frozen again.
+        assert gc.get_freeze_count() == 0
+        cluster.apply([deployment(namespace, privileged=False)])
+        eventually(lambda: ("privileged-container", other_cart) in other.changes(VerdictChange.FIXED))
+        eventually(lambda: gc.get_freeze_count() > 0)
+    assert gc.get_freeze_count() == 0
+    assert not other.losses()
+    assert lost.counting.metrics.assessments == evaluations
+    for live, label in ((lost, CART), (other, other_cart)):
+        labels = {event.resource.label for event in live.events if isinstance(event, VerdictChanged)}
+        assert labels == {label}

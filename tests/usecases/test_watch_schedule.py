@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubekeep.usecases import watch_schedule
-from kubekeep.usecases.watch_schedule import DiscoverySchedule, SleepDetector
+from kubekeep.usecases.watching import schedule
+from kubekeep.usecases.watching.schedule import DiscoverySchedule, SleepDetector
 
 
 class Clock:
@@ -25,7 +25,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     controlled = Clock()
-    monkeypatch.setattr(watch_schedule, "time", controlled)
+    monkeypatch.setattr(schedule, "time", controlled)
     return controlled
 
 

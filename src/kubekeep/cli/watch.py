@@ -98,9 +98,11 @@ def _watch(
 ) -> None:
     """Watch until an interrupt."""
     from kubekeep.reports.shared.watch_output import event_lines, json_lines  # noqa: PLC0415 - not for `--help`
-    from kubekeep.usecases.watch import Watch, WatchRequest  # noqa: PLC0415
+    from kubekeep.usecases.watch import Watch  # noqa: PLC0415
+    from kubekeep.usecases.watching.request import WatchRequest  # noqa: PLC0415
+    from kubekeep.usecases.watching.subscribers import EventSubscriber, MetricsSubscriber  # noqa: PLC0415
 
-    is_terminal, printing = sys.stdout.isatty(), threading.Lock()
+    is_terminal, printing, metrics = sys.stdout.isatty(), threading.Lock(), MetricsSubscriber()
 
     def notify(events: Sequence[WatchEvent]) -> None:
         width = get_width(sys.stdout) if is_terminal else None
@@ -110,10 +112,10 @@ def _watch(
             sys.stdout.flush()
 
     try:
-        watch = Watch(WatchRequest(scan=request), notify)
+        watch = Watch(WatchRequest(scan=request), (EventSubscriber(notify), metrics))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    with _serve(address, watch, request, options):
+    with _serve(address, watch, metrics.metrics, request, options):
         convert_cluster_errors(lambda: shutdown_handler.run(watch.run, printing))
 
 

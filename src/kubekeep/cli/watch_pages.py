@@ -9,6 +9,9 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
+
+from kubekeep.model.watch import WatchMetrics
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.prometheus import FORMAT
 from kubekeep.reports.shared.watch_output import write_metrics
@@ -20,14 +23,16 @@ _CACHE_SECONDS: Final = 5.0
 """Seconds for which metrics of the assessment are cached: for a large cluster, they take seconds to create."""
 
 
-def create_pages(watch: Watch, request: ScanRequest, options: ReportOptions) -> dict[str, Callable[[], HttpResponse]]:
-    """Return the handlers of `watch` by path; `options` are those of the metrics."""
-    metrics = _MetricsPage(watch, request, options)
+def create_pages(
+    watch: Watch, counted: WatchMetrics, request: ScanRequest, options: ReportOptions
+) -> dict[str, Callable[[], HttpResponse]]:
+    """Return the handlers of `watch` by path; `counted` are its counters, `options` those of the metrics."""
+    metrics = _MetricsPage(watch, counted, request, options)
 
     def check_readiness() -> HttpResponse:
         if watch.current is None:
             return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, "the first evaluation is not complete yet\n")
-        if not watch.metrics.is_current:
+        if not watch.is_current:
             return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, "the connection to the cluster is lost\n")
         return HttpResponse(HTTPStatus.OK, "ok\n")
 
@@ -41,8 +46,9 @@ def create_pages(watch: Watch, request: ScanRequest, options: ReportOptions) -> 
 class _MetricsPage:
     """Metrics of a watch and of its current assessment."""
 
-    def __init__(self, watch: Watch, request: ScanRequest, options: ReportOptions) -> None:
+    def __init__(self, watch: Watch, counted: WatchMetrics, request: ScanRequest, options: ReportOptions) -> None:
         self._watch = watch
+        self._counted = counted
         self._request = request
         self._options = options
         self._lock = threading.Lock()
@@ -57,6 +63,9 @@ class _MetricsPage:
                 stream = io.StringIO()
                 FORMAT.render(current.assessment(self._request), stream, self._options)
                 self._text, self._created_at = stream.getvalue(), time.monotonic()
+            counted = msgspec.structs.replace(
+                self._counted, objects=self._watch.objects, is_current=self._watch.is_current
+            )
             metrics = io.StringIO()
-            write_metrics(self._watch.metrics, metrics)
+            write_metrics(counted, metrics)
             return metrics.getvalue() + self._text

@@ -18,9 +18,9 @@ class VerdictChange(enum.StrEnum):
 
     FAILED = "failed"
     """Fails, and did not before."""
-    FIXED = "mended"
+    FIXED = "fixed"
     """Failed before, and passes now."""
-    ACCEPTED = "accepted"
+    EXCEPTED = "excepted"
     """Failed before, and an exception covers it now."""
     GONE = "gone"
     """Failed before, and the resource was deleted, or the control no longer applies to it."""

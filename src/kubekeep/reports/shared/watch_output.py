@@ -22,7 +22,7 @@ from kubekeep.reports.shared.wording import count_noun
 _WORDS: Final = {
     VerdictChange.FAILED: "FAILED",
     VerdictChange.FIXED: "fixed",
-    VerdictChange.ACCEPTED: "excepted",
+    VerdictChange.EXCEPTED: "excepted",
     VerdictChange.GONE: "removed",
     VerdictChange.UNKNOWN: "unknown",
 }

@@ -1,0 +1,1 @@
+"""Parts of the continuous assessment of a cluster: request, sessions, changes and subscribers."""
