@@ -14,7 +14,6 @@ import msgspec
 
 from kubekeep.kube.access import ClusterAccess, ClusterLogin
 from kubekeep.kube.errors import KubeconfigError
-from kubekeep.kube.files import MAX_KUBECONFIG_FILE, read_regular_file
 from kubekeep.model.text import visible
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -71,6 +70,8 @@ def resolve_access(settings: ClusterSettings, kubeconfig: str = "", context: str
 
 def load_in_cluster_access(environment: Mapping[str, str], account: Path = ACCOUNT) -> ClusterAccess | None:
     """Return the access of this pod, or None outside a cluster. Raises KubeconfigError if account files are missing."""
+    from kubekeep.kube.files import MAX_KUBECONFIG_FILE, read_regular_file  # noqa: PLC0415 - only for clusters
+
     host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT")
     token = account / "token"
     if not host or not port or not token.exists():

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from kubekeep.images.access.opened import OpenedFolder, OpenedImage
+from pathlib import Path
+
+from kubekeep.images.access.opened import FileRange, LayerReference, OpenedImage
 from kubekeep.images.access.options import AccessOptions, parse_platform
 from kubekeep.images.access.references import ImageReference, ReferenceKind, parse_image_reference
 from kubekeep.images.errors import ImageAccessError
@@ -50,3 +52,19 @@ def _open(text: str, reference: ImageReference, options: AccessOptions) -> Opene
             from kubekeep.images.access.registry_image import RegistryImage
 
             return RegistryImage(text, reference, options)
+
+
+class OpenedFolder(OpenedImage):
+    """A folder, which has no layers, no digest and an empty configuration. Never lists its files; the layer reader does."""
+
+    def __init__(self, text: str, path: str) -> None:
+        """Check the folder. Raises ImageAccessError."""
+        if not Path(path).is_dir():
+            raise ImageAccessError(f"{visible(path)}: no such folder")
+        self.reference, self.folder = text, path
+        self.digest = self.platform = ""
+        self.config, self.layers = b"{}", ()
+
+    def open_layer(self, layer: LayerReference) -> FileRange:
+        """Raise ImageAccessError: a folder has no layers."""
+        raise ImageAccessError(f"{visible(self.folder)} is a folder and has no layer {layer.diff_id}")

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 import msgspec
-
-from kubekeep.images.errors import ImageAccessError
-from kubekeep.model.text import visible
 
 
 class ByteStream(Protocol):
@@ -95,19 +91,3 @@ class OpenedImage(ABC):
 
     def close(self) -> None:  # noqa: B027 - most kinds hold nothing
         """Release connections and files."""
-
-
-class OpenedFolder(OpenedImage):
-    """A folder, which has no layers, no digest and an empty configuration. Never lists its files; the layer reader does."""
-
-    def __init__(self, text: str, path: str) -> None:
-        """Check the folder. Raises ImageAccessError."""
-        if not Path(path).is_dir():
-            raise ImageAccessError(f"{visible(path)}: no such folder")
-        self.reference, self.folder = text, path
-        self.digest = self.platform = ""
-        self.config, self.layers = b"{}", ()
-
-    def open_layer(self, layer: LayerReference) -> FileRange:
-        """Raise ImageAccessError: a folder has no layers."""
-        raise ImageAccessError(f"{visible(self.folder)} is a folder and has no layer {layer.diff_id}")
