@@ -21,11 +21,12 @@ from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.errors import ConnectionLostError, KubeError
 from kubekeep.kube.watching import WatchTiming
 from kubekeep.library.params import ParamsError, find_params
-from kubekeep.model.assessment import Assessment, ResourceResult, Target
+from kubekeep.model.assessment import Assessment, SubjectResult, Target
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import visible
 from kubekeep.model.verdict import Status, Verdict
 from kubekeep.model.watch import (
@@ -95,7 +96,7 @@ class CurrentAssessment(msgspec.Struct, frozen=True):
     selection: Selection
     minor: int
     facts: ClusterFacts
-    results: tuple[ResourceResult, ...]
+    results: tuple[SubjectResult, ...]
     uses: tuple[ExceptionUse, ...]
     enforcement: Mapping[str, tuple[Enforcement, ...]]
 
@@ -127,7 +128,7 @@ class Watch:
         self._notify = notify
         self.rules = RuleSelector(request.scan.rules, whole_cluster=True)
         self._exceptions = load_exceptions(request.scan, self.rules)
-        self._previous_results: dict[str, ResourceResult] = {}
+        self._previous_results: dict[str, SubjectResult] = {}
         self._gaps: tuple[CoverageGap, ...] = ()
         self._lost_at = 0.0
         self._loss_reported = False
@@ -199,7 +200,7 @@ class Watch:
         gaps = session.gaps
         session.evaluator.update(gaps)
         now = dt.datetime.now(dt.UTC)
-        results: dict[str, ResourceResult] = session.evaluator.results
+        results: dict[str, SubjectResult] = session.evaluator.results
         uses: tuple[ExceptionUse, ...] = ()
         if self._exceptions.has_any or session.exception_context_changed:
             results, uses = self._apply_exceptions(session, now)
@@ -238,7 +239,7 @@ class Watch:
 
     def _apply_exceptions(
         self, session: _Session, now: dt.datetime
-    ) -> tuple[dict[str, ResourceResult], tuple[ExceptionUse, ...]]:
+    ) -> tuple[dict[str, SubjectResult], tuple[ExceptionUse, ...]]:
         """Return all results with exceptions applied, and the use of each exception."""
         self._exceptions.forget()
         for _ in self._exceptions.collect(session.exception_context.values()):
@@ -249,7 +250,7 @@ class Watch:
         return dict(zip(evaluated, results, strict=True)), uses
 
     def _list_changes(
-        self, results: Mapping[str, ResourceResult], gaps: Sequence[CoverageGap], now: dt.datetime
+        self, results: Mapping[str, SubjectResult], gaps: Sequence[CoverageGap], now: dt.datetime
     ) -> Iterator[VerdictChanged]:
         """Yield the changed verdicts, the most severe first, and store the new ones.
 
@@ -266,14 +267,12 @@ class Watch:
             old = previous.verdicts if previous else {}
             new = result.verdicts if result else {}
             disappearance = (
-                VerdictChange.UNKNOWN
-                if result is None and _is_hidden(any_result.resource, gaps)
-                else VerdictChange.GONE
+                VerdictChange.UNKNOWN if result is None and _is_hidden(any_result.subject, gaps) else VerdictChange.GONE
             )
             for slug in old.keys() | new.keys():
                 change = _compare_verdicts(old.get(slug), new.get(slug), disappearance)
                 if change is not None and slug in controls:
-                    changes.append(VerdictChanged(now, change, controls[slug], any_result.resource, new.get(slug)))
+                    changes.append(VerdictChanged(now, change, controls[slug], any_result.subject, new.get(slug)))
         changes.sort(key=lambda changed: (-changed.control.severity, changed.resource.id, changed.control.id))
         yield from changes
 
@@ -483,7 +482,7 @@ class _Session:
         return False
 
 
-def _is_hidden(resource: Resource, gaps: Sequence[CoverageGap]) -> bool:
+def _is_hidden(resource: Subject, gaps: Sequence[CoverageGap]) -> bool:
     """Return True if one of `gaps` hides `resource` or one of its related objects."""
     parts = resource.related or (resource,)
     return any(gap.may_hide(part.group, part.kind, part.namespace, part.name) for part in parts for gap in gaps)

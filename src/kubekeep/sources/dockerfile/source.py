@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
-from kubekeep.model.resource import CommentSyntax, FileType, Resource
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import CommentSyntax, FileType
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
 DOCKERFILE: Final = FileType("Dockerfile", comments=(("", CommentSyntax.DOCKERFILE),))

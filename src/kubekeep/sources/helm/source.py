@@ -12,7 +12,8 @@ from pathlib import PurePath
 from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
-from kubekeep.model.resource import CommentSyntax, FileType, Resource
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import CommentSyntax, FileType
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.source import ReadContext, Root, SourceType
 

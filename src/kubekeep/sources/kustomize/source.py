@@ -8,7 +8,8 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
-from kubekeep.model.resource import FileType, Resource
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import FileType
 from kubekeep.model.text import visible
 from kubekeep.sources.source import ReadContext, Root, SourceType
 

@@ -23,7 +23,8 @@ import msgspec
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Position, Region, line_starts
 from kubekeep.model.paths import error_reason
-from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import FileType, Source
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.manifests.source import JSON, YAML
 from kubekeep.sources.objects import IncompleteObject, find_objects

@@ -13,7 +13,8 @@ from typing import BinaryIO, Final
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import error_reason
-from kubekeep.model.resource import FileType, Resource
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import FileType
 from kubekeep.sources.source import ReadContext, Root, SourceType
 from kubekeep.sources.unsaved import find_unsaved
 

@@ -8,7 +8,8 @@ from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
-from kubekeep.model.resource import CommentSyntax, FileType, Resource
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import CommentSyntax, FileType
 from kubekeep.model.text import visible
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
