@@ -33,6 +33,8 @@ MODEL = Path(kubekeep.__file__).parent / "model"
 VULNERABILITIES_ONLY = {"cyclonedx", "gitlab-container-scanning"}
 METRICS_ONLY = {"prometheus"}
 
+pytestmark = pytest.mark.usefixtures("folder")
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -53,7 +55,7 @@ def assess(exceptions: dict[str, Any] | None = None) -> Assessment:
     return scan(ScanRequest(ScanInput(paths=("proxies.mesh",)), evaluation=evaluation))
 
 
-def test_scan_has_findings_with_exact_locations(folder: Path) -> None:
+def test_scan_has_findings_with_exact_locations() -> None:
     assessment = assess()
     findings = assessment.findings
     assert [(finding.kind, finding.id, finding.subject.label, str(finding.location)) for finding in findings] == [
@@ -68,7 +70,7 @@ def test_scan_has_findings_with_exact_locations(folder: Path) -> None:
     assert len({finding.fingerprint for finding in findings}) == 2
 
 
-def test_gates_count_it(folder: Path) -> None:
+def test_gates_count_it() -> None:
     assessment = assess()
     gates = Gates(severity=Severity.CRITICAL, priority=Severity.CRITICAL, failures={"critical": 1})
     assert [outcome.has_passed for outcome in evaluate_gates(assessment, gates)] == [False, False, False]
@@ -76,7 +78,7 @@ def test_gates_count_it(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("control", ["MESH-1", "mesh-certificate-age"])
-def test_exceptions_cover_it(folder: Path, control: str) -> None:
+def test_exceptions_cover_it(control: str) -> None:
     exception = {
         "name": "old doorway",
         "policyType": "postureExceptionPolicy",
@@ -100,12 +102,12 @@ def test_baseline_finds_what_is_new(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("view", View)
-def test_terminal_shows_it(folder: Path, view: View) -> None:
+def test_terminal_shows_it(view: View) -> None:
     assert "web" in render_text("pretty", assess(), ReportOptions(view=view, verbose=True))
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_format_shows_it(folder: Path, name: str) -> None:
+def test_every_format_shows_it(name: str) -> None:
     text = render_text(name, assess(), ReportOptions(verbose=True, full=True))
     assert text
     if name in VULNERABILITIES_ONLY:
@@ -116,7 +118,7 @@ def test_every_format_shows_it(folder: Path, name: str) -> None:
         assert "doorway" in text
 
 
-def test_findings_format_follows_its_schema(folder: Path) -> None:
+def test_findings_format_follows_its_schema() -> None:
     schemas = {
         f"kubekeep.io/{name}/v1": json.loads((MODEL / f"{name}-v1.schema.json").read_text())
         for name in ("finding", "coverage-gap")
@@ -133,7 +135,7 @@ def test_findings_format_follows_its_schema(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_names_can_be_hidden(folder: Path, name: str) -> None:
+def test_names_can_be_hidden(name: str) -> None:
     hidden = pseudonymise(assess(), None)
     text = render_text(name, hidden, ReportOptions(verbose=True, full=True))
     assert "doorway" not in text
