@@ -9,8 +9,8 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from kubekeep.ecosystems.shared.registry import is_distribution_type
 from kubekeep.exceptions.policy_exception import PackageSelector, matches
-from kubekeep.images.sbom.identity import is_distribution_type
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import format_path
 from kubekeep.model.package import Package

@@ -20,12 +20,12 @@ from kubekeep.model.location import parse_path
 from kubekeep.model.package import Distribution, Package
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase
-from kubekeep.vulnerabilities.ecosystems import NoQuery, build_queries
 from kubekeep.vulnerabilities.inventory import IndexedImage, PackageContext, PackageInventory
 from kubekeep.vulnerabilities.matching.match import match_packages
 from kubekeep.vulnerabilities.matching.version import compute_matching_version
 from kubekeep.vulnerabilities.names import normalise_name
 from kubekeep.vulnerabilities.package_facts import collect_facts
+from kubekeep.vulnerabilities.queries import NoQuery, build_queries
 from kubekeep.vulnerabilities.rematching import Rematch, RematchReport
 
 _NO_STATE: Final = "run `kubekeep registry scan PATTERN --state {0}` first"

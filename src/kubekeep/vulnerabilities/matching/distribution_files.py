@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kubekeep.images.sbom.identity import is_distribution_type
+from kubekeep.ecosystems.shared.registry import is_distribution_type
 from kubekeep.model.package import Distribution, Package
 
 _DEBIAN: Final = re.compile(
