@@ -15,7 +15,7 @@ _MODULES = {
     "Assessment": "kubekeep.model.assessment",
     "Evidence": "kubekeep.model.verdict",
     "Finding": "kubekeep.model.finding",
-    "FindingKind": "kubekeep.model.finding",
+    "FindingKind": "kubekeep.model.definition",
     "KubekeepError": "kubekeep.model.errors",
     "Location": "kubekeep.model.location",
     "Resource": "kubekeep.model.resource",

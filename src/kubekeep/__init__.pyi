@@ -2,9 +2,9 @@ from kubekeep.api import render as render
 from kubekeep.api import scan as scan
 from kubekeep.api import scan_cluster as scan_cluster
 from kubekeep.model.assessment import Assessment as Assessment
+from kubekeep.model.definition import FindingKind as FindingKind
 from kubekeep.model.errors import KubekeepError as KubekeepError
 from kubekeep.model.finding import Finding as Finding
-from kubekeep.model.finding import FindingKind as FindingKind
 from kubekeep.model.location import Location as Location
 from kubekeep.model.resource import Resource as Resource
 from kubekeep.model.severity import Severity as Severity

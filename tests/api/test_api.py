@@ -45,17 +45,17 @@ def test_scan_returns_findings_with_locations_and_fingerprints() -> None:
         assert finding.suppression is None
         assert isinstance(finding.subject, kubekeep.Resource)
     assert len({finding.fingerprint for finding in assessment.findings}) == len(assessment.findings)
-    assert all(finding.location is not None for finding in assessment.findings if not finding.resource.related)
+    assert all(finding.location is not None for finding in assessment.findings if not finding.subject.related)
 
 
 def test_findings_are_the_failed_verdicts() -> None:
     assessment = kubekeep.scan(SHOP, controls="C-0057")
     failed = [
-        result.resource.id
+        result.subject.id
         for result in assessment.results
         if result.verdicts["privileged-container"].status is kubekeep.Status.FAILED
     ]
-    assert [finding.resource.id for finding in assessment.findings] == failed != []
+    assert [finding.subject.id for finding in assessment.findings] == failed != []
 
 
 def test_exceptions_move_findings_to_the_excepted_ones(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_exceptions_move_findings_to_the_excepted_ones(tmp_path: Path) -> None:
         for finding in excepted.excepted_findings
         if finding.suppression is not None and finding.suppression.name == "reviewed"
     ]
-    assert {finding.resource.kind for finding in covered} == {"Pod"}
+    assert {finding.subject.kind for finding in covered} == {"Pod"}
     assert len(covered) + len(excepted.findings) == len(plain.findings)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from kubekeep.attackpaths.graph import Draft, FailedControls, Graph
 from kubekeep.attackpaths.objects import PlacedResource
 from kubekeep.library.load import builtin
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.attack import AttackNodeKind, EdgeKind
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.resource import Resource
@@ -23,7 +23,7 @@ def place_resource(name: str = "web", **fields: Any) -> PlacedResource:
     return PlacedResource(resource, resource.object, "default", name)
 
 
-def list_failed(draft: Draft, *results: ResourceResult) -> list[str]:
+def list_failed(draft: Draft, *results: SubjectResult) -> list[str]:
     return [control.slug for control in FailedControls(results, builtin().controls).list_failed(draft)]
 
 
@@ -35,15 +35,15 @@ def test_unexcepted_failures_are_listed() -> None:
         "reading-secrets": PASSED,
         "host-port": Verdict(Status.FAILED, (UNEXCEPTED,)),
     }
-    assert list_failed(Draft("", web, slugs=SLUGS), ResourceResult(web.original, verdicts)) == ["privileged-container"]
-    assert list_failed(Draft("", place_resource(), slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
-    assert list_failed(Draft("", slugs=SLUGS), ResourceResult(web.original, verdicts)) == []
+    assert list_failed(Draft("", web, slugs=SLUGS), SubjectResult(web.original, verdicts)) == ["privileged-container"]
+    assert list_failed(Draft("", place_resource(), slugs=SLUGS), SubjectResult(web.original, verdicts)) == []
+    assert list_failed(Draft("", slugs=SLUGS), SubjectResult(web.original, verdicts)) == []
 
 
 def test_failure_of_joined_subject_counts_for_its_binding_and_role() -> None:
     binding, role, other = place_resource("binding"), place_resource("role"), place_resource("other")
     subject = Resource({"kind": "User", "name": "jane"}, related=(binding.original, role.original))
-    result = ResourceResult(subject, {"reading-secrets": Verdict(Status.FAILED, (UNEXCEPTED,))})
+    result = SubjectResult(subject, {"reading-secrets": Verdict(Status.FAILED, (UNEXCEPTED,))})
     assert list_failed(Draft("", binding, slugs=SLUGS, also_evaluated=(binding, role)), result) == ["reading-secrets"]
     assert list_failed(Draft("", binding, slugs=SLUGS, also_evaluated=(binding, other)), result) == []
     assert list_failed(Draft("", role, slugs=SLUGS, also_evaluated=(role,)), result) == ["reading-secrets"]

@@ -11,7 +11,7 @@ import pytest
 from kubekeep.attackpaths.priorities import MAX_VECTORS, prioritise_resources
 from kubekeep.attackpaths.tracks import Step, Track, TrackMembership, Tracks, load_tracks
 from kubekeep.library.load import builtin
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.attack import PrioritisedResource
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource
@@ -26,15 +26,15 @@ EXCEPTED = Verdict(
 NUMBERS = {number: slug for slug, control in builtin().controls.items() for number in control.ids}
 
 
-def result(*failed: str, kind: str = "Deployment", replicas: Any = 1, **others: Verdict) -> ResourceResult:
+def result(*failed: str, kind: str = "Deployment", replicas: Any = 1, **others: Verdict) -> SubjectResult:
     spec = {"replicas": replicas, "template": {"spec": {"containers": []}}}
     workload = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "web"}, "spec": spec}
     verdicts = {NUMBERS[number]: FAILED for number in failed}
     other_verdicts = {NUMBERS[name.replace("_", "-")]: verdict for name, verdict in others.items()}
-    return ResourceResult(Resource(workload), {**verdicts, **other_verdicts})
+    return SubjectResult(Resource(workload), {**verdicts, **other_verdicts})
 
 
-def rank_resources(*results: ResourceResult) -> list[PrioritisedResource]:
+def rank_resources(*results: SubjectResult) -> list[PrioritisedResource]:
     return [*prioritise_resources(results, builtin().controls, load_tracks())]
 
 
@@ -71,7 +71,7 @@ def test_replicas_raise_the_score(replicas: Any, factor: float) -> None:
 
 def test_highest_score_comes_first() -> None:
     low, high = result("C-0256", "C-0017"), result("C-0256", "C-0255")
-    assert [entry.resource for entry in rank_resources(low, high)] == [high.resource, low.resource]
+    assert [entry.resource for entry in rank_resources(low, high)] == [high.subject, low.subject]
 
 
 def test_excepted_findings_do_not_count() -> None:
@@ -86,7 +86,7 @@ def test_paths_of_impact_controls_alone_do_not_count() -> None:
     known = Tracks((Track("t", Step("a")),), {"C-1": TrackMembership(("security-impact",), {"t": ("a",)})})
     control = msgspec.structs.replace(builtin().controls[NUMBERS["C-0256"]], slug="s", ids=("C-1",))
     ranking = result("C-0256")
-    only = ResourceResult(ranking.resource, {"s": FAILED})
+    only = SubjectResult(ranking.subject, {"s": FAILED})
     assert prioritise_resources([only], {"s": control}, known) == ()
     both = {"C-1": TrackMembership(("security-impact", "security"), {"t": ("a",)})}
     assert len(prioritise_resources([only], {"s": control}, msgspec.structs.replace(known, memberships=both))) == 1
@@ -103,7 +103,7 @@ def test_excess_paths_are_counted_and_not_listed() -> None:
         verdicts[slug] = FAILED
     ranking: dict[str, Control] = controls
     (entry,) = prioritise_resources(
-        [ResourceResult(result().resource, verdicts)], ranking, Tracks((Track("t", steps),), members)
+        [SubjectResult(result().subject, verdicts)], ranking, Tracks((Track("t", steps),), members)
     )
     assert len(entry.vectors) == MAX_VECTORS
     assert entry.unlisted_vector_count == 10**4 - MAX_VECTORS

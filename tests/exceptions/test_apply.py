@@ -11,10 +11,11 @@ from kubekeep.exceptions.apply import apply_exceptions
 from kubekeep.exceptions.kubescape_format import parse_exception
 from kubekeep.exceptions.match import ResourceMatcher
 from kubekeep.exceptions.policy_exception import PolicyException, matches
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.exception import ExceptionStatus
 from kubekeep.model.location import Location
-from kubekeep.model.resource import Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import Source
 from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.posture.select import find_controls, select
 from kubekeep.sources.manifests.names import YAML
@@ -79,9 +80,9 @@ def test_index_matches_like_pairwise_comparison() -> None:
         assert index.find_matching(matching) == dict.fromkeys(expected)
 
 
-def failing(resource: Resource, *paths: str) -> ResourceResult:
+def failing(resource: Resource, *paths: str) -> SubjectResult:
     evidence = tuple(Evidence(path, exists=True) for path in paths)
-    return ResourceResult(resource, {"privileged-container": Verdict(Status.FAILED, evidence)})
+    return SubjectResult(resource, {"privileged-container": Verdict(Status.FAILED, evidence)})
 
 
 SELECTION = select(named=find_controls(["C-0057"]))

@@ -9,7 +9,7 @@ import pytest
 from kubekeep.exceptions.inline.comment import SuppressionComment
 from kubekeep.exceptions.inline.comments import find_comments
 from kubekeep.model.location import line_starts
-from kubekeep.model.resource import CommentSyntax
+from kubekeep.model.source import CommentSyntax
 from kubekeep.sources import yaml_text
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 

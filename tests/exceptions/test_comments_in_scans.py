@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.exceptions.load import ExceptionOptions
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.exception import ExceptionSource, ExceptionStatus
 from kubekeep.model.verdict import Status
 from kubekeep.usecases.fix import FixRequest, plan
@@ -43,7 +43,7 @@ def statuses(assessment: Assessment) -> set[Status]:
     return set().union(*map(statuses_of, assessment.results))
 
 
-def statuses_of(result: ResourceResult) -> set[Status]:
+def statuses_of(result: SubjectResult) -> set[Status]:
     return {verdict.status for verdict in result.verdicts.values()}
 
 
@@ -58,7 +58,7 @@ def test_finding_is_excepted_and_reported(here: Path) -> None:
     assert (exception.source, exception.reason, exception.name) == (ExceptionSource.COMMENT, "a test", "pod.yaml:10")
     (use,) = assessment.exceptions
     assert (use.status, [evidence.name for evidence in use.findings]) == (ExceptionStatus.MATCHED, ["a"])
-    summary = next(evidence for evidence in assessment.controls if evidence.control.slug == "privileged-container")
+    summary = next(evidence for evidence in assessment.summaries if evidence.definition.slug == "privileged-container")
     assert (summary.counts.passed, summary.counts.excepted) == (1, 1)
 
 
@@ -263,7 +263,7 @@ def test_comment_works_as_intended_or_is_reported(here: Path, newline: str) -> N
         resource.source.path
         for result in assessment.results
         if statuses_of(result) == {Status.PASSED}
-        for resource in [result.resource]
+        for resource in [result.subject]
         if resource.source is not None
     }
     use_by_name = {use.exception.name: use for use in assessment.exceptions}
@@ -408,7 +408,7 @@ def test_alias_in_chart_values(here: Path, place: str, expected: set[str]) -> No
         )
     assessment = scan(ScanRequest(ScanInput(paths=(".",)), rules=RuleOptions(controls=("C-0057",))))
     assert len(assessment.results) == 2
-    assert {use.resource.name for use in assessment.results if statuses_of(use) == {Status.PASSED}} == expected
+    assert {use.subject.name for use in assessment.results if statuses_of(use) == {Status.PASSED}} == expected
 
 
 @pytest.mark.parametrize("name", ["pod.json", "pod.yaml", "-"])

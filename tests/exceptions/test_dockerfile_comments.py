@@ -9,7 +9,7 @@ import pytest
 from kubekeep.exceptions.inline.comments import find_comments
 from kubekeep.exceptions.inline.insert import insert_comment
 from kubekeep.model.exception import ExceptionStatus
-from kubekeep.model.resource import CommentSyntax
+from kubekeep.model.source import CommentSyntax
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 

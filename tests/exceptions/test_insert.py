@@ -8,7 +8,7 @@ import pytest
 
 from kubekeep.exceptions.inline.comments import find_comments
 from kubekeep.exceptions.inline.insert import format_comment, insert_comment
-from kubekeep.model.resource import CommentSyntax
+from kubekeep.model.source import CommentSyntax
 
 COMMENT = format_comment(["C-0057", "C-0016"], dt.date(2999, 12, 31), "loads a\nmodule")
 

@@ -65,11 +65,11 @@ def scanned(exceptions: ExceptionOptions = ExceptionOptions(), **request: Any) -
 
 def covered(assessment: Assessment) -> set[str]:
     """Return the names of the resources with an excepted finding."""
-    return {finding.resource.name for findings in assessment.group_excepted_findings().values() for finding in findings}
+    return {finding.subject.name for findings in assessment.group_excepted_findings().values() for finding in findings}
 
 
 def standing(assessment: Assessment) -> set[str]:
-    return {finding.resource.name for findings in assessment.group_findings().values() for finding in findings}
+    return {finding.subject.name for findings in assessment.group_findings().values() for finding in findings}
 
 
 def exception(*controls: str, resources: Sequence[dict[str, str]] = (), **more: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def test_control_by_number_slug_title_or_pattern(folder: Path, name: str) -> Non
     write(deployment())
     assessment = scanned(excepted(exception(name, resources=[{"kind": "Deployment"}])))
     assert (covered(assessment), standing(assessment)) == ({"web"}, set())
-    (summary,) = assessment.controls
+    (summary,) = assessment.summaries
     assert (summary.status, summary.counts.passed, summary.counts.excepted) == (Status.PASSED, 1, 1)
     assert (assessment.compliance, assessment.score) == (100.0, 0.0), "scores see it"
     (use,) = assessment.exceptions
@@ -166,7 +166,7 @@ def test_container_is_a_part_of_the_finding(folder: Path) -> None:  # noqa: ARG0
     write(deployment())
     one = exception(PRIVILEGED, resources=[{"containerName": "sidecar"}])
     assessment = scanned(excepted(one))
-    assert assessment.controls[0].status is Status.FAILED
+    assert assessment.summaries[0].status is Status.FAILED
     (covered_part,) = assessment.group_excepted_findings()["privileged-container"]
     (stands,) = assessment.group_findings()["privileged-container"]
     assert {evidence.path for evidence in covered_part.evidence} == {
@@ -338,7 +338,7 @@ def test_only_failures_are_covered(folder: Path) -> None:  # noqa: ARG001
     broken["spec"]["template"]["spec"]["containers"] = "none"
     write(broken)
     assessment = scanned(excepted(exception(PRIVILEGED)))
-    assert assessment.controls[0].status is Status.NOT_EVALUATED
+    assert assessment.summaries[0].status is Status.NOT_EVALUATED
     assert statuses(assessment) == [(ExceptionStatus.UNUSED, "")]
 
 
@@ -366,7 +366,7 @@ def test_framework_limits_the_scope(
     write(deployment())
     policies = [{"controlID": PRIVILEGED, "frameworkName": name} for name in named]
     assessment = scanned(excepted({"name": "e", "posturePolicies": policies}), **rules)
-    names = {finding.resource.name for finding in assessment.group_excepted_findings().get("privileged-container", ())}
+    names = {finding.subject.name for finding in assessment.group_excepted_findings().get("privileged-container", ())}
     assert names == expected
 
 

@@ -11,7 +11,7 @@ import pytest
 from kubekeep.exceptions.apply import apply_exceptions
 from kubekeep.exceptions.kubescape_format import parse_exception
 from kubekeep.exceptions.policy_exception import InvalidExceptionError
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.control import Control
 from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.location import Location
@@ -53,7 +53,7 @@ def apply(entry: dict[str, Any], *names: str) -> tuple[set[int], ExceptionUse]:
         Evidence(f"packages[{number}].version", exists=True, location=Location(f"image!{path}"))
         for number, (_, path) in enumerate(PACKAGES)
     )
-    result = ResourceResult(IMAGE, {control.slug: Verdict(Status.FAILED, evidence) for control in controls})
+    result = SubjectResult(IMAGE, {control.slug: Verdict(Status.FAILED, evidence) for control in controls})
     exception = parse_exception({"name": "x", **entry}, Location("e.yaml"), 0)
     results, uses = apply_exceptions([result], [exception], selection, NOW, namespaces={}, folder="/", inline=False)
     verdict = results[0].verdicts[controls[0].slug]
@@ -148,7 +148,7 @@ def test_other_resources_are_not_covered() -> None:
     pod = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "packages": IMAGE.object["packages"]})
     selection = msgspec.structs.replace(select(named=(_TEMPLATE,)), controls=(define(CVE),))
     evidence = (Evidence("packages[0].version", exists=True, location=Location("pod.yaml")),)
-    result = ResourceResult(pod, {CVE.lower(): Verdict(Status.FAILED, evidence)})
+    result = SubjectResult(pod, {CVE.lower(): Verdict(Status.FAILED, evidence)})
     exception = parse_exception(named({"purl": "pkg:npm/lodash"}), Location("e.yaml"), 0)
     results, _ = apply_exceptions([result], [exception], selection, NOW, namespaces={}, folder="/", inline=False)
     assert results[0].verdicts[CVE.lower()].status is Status.FAILED

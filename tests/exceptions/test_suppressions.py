@@ -6,11 +6,12 @@ import datetime as dt
 
 from kubekeep.exceptions.inline.comment import SuppressionComment
 from kubekeep.exceptions.inline.suppressions import CommentedFile, apply_comments
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus
 from kubekeep.model.location import Location, Position, Region
-from kubekeep.model.resource import Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import Source
 from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.sources.manifests.names import YAML
 
@@ -20,7 +21,7 @@ def test_existing_exception_stays() -> None:
     source = Source("a.yaml", "/", YAML, 0)
     existing = AppliedException(name="theirs", source=ExceptionSource.FILE)
     evidence = Evidence("spec", exists=True, location=Location("a.yaml", place), exception=existing)
-    result = ResourceResult(Resource({"kind": "Pod"}, source), {"privileged": Verdict(Status.PASSED, (evidence,))})
+    result = SubjectResult(Resource({"kind": "Pod"}, source), {"privileged": Verdict(Status.PASSED, (evidence,))})
     control = Control(slug="privileged", title="t", severity=8.0, asks="", why="", fix="", ids=("C-0057",))
     changed, (use,) = apply_comments(
         [result],

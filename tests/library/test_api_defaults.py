@@ -184,7 +184,7 @@ def test_cases_have_the_same_verdicts_after_storage(cluster: Cluster) -> None:
 
 def get_statuses(case: Case, objects: Sequence[Json]) -> list[tuple[str, str]]:
     return [
-        (str(result.resource.name), result.verdicts[case.control.slug].status)
+        (str(result.subject.name), result.verdicts[case.control.slug].status)
         for result in evaluate_case(case, objects, builtin())
     ]
 
@@ -252,7 +252,7 @@ def evaluate_all(documents: Sequence[Json]) -> dict[tuple[str, str], str]:
     """Return the status of every control by namespace and slug."""
     results = evaluate(map(Resource, documents), select(named=AUTOMATED), RegoPolicySet, kubernetes_minor=MINOR)
     return {
-        (result.resource.namespace, slug): verdict.status
+        (result.subject.namespace, slug): verdict.status
         for result in results
         for slug, verdict in result.verdicts.items()
     }

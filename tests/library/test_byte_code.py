@@ -22,7 +22,7 @@ from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.cases import Case, list_cases, read_objects
 from kubekeep.library.index import Program
 from kubekeep.library.load import ROOT, Library
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Cause, Verdict
 from kubekeep.posture.byte_code import INTERPRETED, compile_programs
@@ -76,7 +76,7 @@ def judge(case: Case, documents: Sequence[dict[str, Any]], library: Library) -> 
     return simplify(evaluate(resources, selection, compile_once, kubernetes_minor=case.options.minor))
 
 
-def simplify(results: Sequence[ResourceResult]) -> list[dict[str, Any]]:
+def simplify(results: Sequence[SubjectResult]) -> list[dict[str, Any]]:
     """Return the verdicts by control; the texts of failures of a rule are left out, as those of the engines differ."""
     return [{slug: simplify_verdict(verdict) for slug, verdict in result.verdicts.items()} for result in results]
 

@@ -16,8 +16,9 @@ import pytest
 
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Status
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import select
@@ -83,16 +84,16 @@ Key: TypeAlias = tuple[str | None, ...]
 
 
 @functools.cache
-def ours(corpus: str) -> dict[Key, ResourceResult]:
+def ours(corpus: str) -> dict[Key, SubjectResult]:
     """Return our results for a corpus, with every numbered control selected by name."""
     controls = [control for control in builtin().controls.values() if control.ids]
     paths = [str(SHARED / "corpora" / corpus)]
     resources = (resource for resource in read(paths) if isinstance(resource, Resource))
     results = evaluate(resources, select(named=controls), RegoPolicySet, kubernetes_minor=37)
-    return {_key(result.resource, corpus): result for result in results}
+    return {_key(result.subject, corpus): result for result in results}
 
 
-def _key(resource: Resource, corpus: str) -> Key:
+def _key(resource: Subject, corpus: str) -> Key:
     if resource.related:
         binding = resource.related[0]
         return resource.kind, resource.name, binding.kind, binding.namespace, binding.name

@@ -109,10 +109,11 @@ def edit_case(case: Case, library: Library) -> str | None:
         verdict = result.verdicts.get(case.control.slug)
         for evidence in verdict.evidence if verdict else ():
             path = parse_path(evidence.path)
-            if result.resource.source is None or evidence.location != result.resource.locate(path):
+            if result.subject.source is None or evidence.location != result.subject.locate(path):
                 return None
             if evidence.delete or evidence.fix is not None:
-                target = find_target(result.resource, path, lambda _: file)
+                assert isinstance(result.subject, Resource)
+                target = find_target(result.subject, path, lambda _: file)
                 value = ABSENT if evidence.fix is None else json.loads(evidence.fix)
                 changes.append(Change(target.document, target.path, value))
     edited = edit(file, changes)
@@ -148,9 +149,9 @@ def test_fixed_findings_disappear(fixed: Fixed) -> None:
         "the request names every control"
     )
     remaining = [
-        (result.resource.source.path, slug, evidence.path)
+        (result.subject.source.path, slug, evidence.path)
         for result in scan(request(fixed.folder)).results
-        if result.resource.source and result.resource.source.path not in files
+        if result.subject.source and result.subject.source.path not in files
         for slug, verdict in result.verdicts.items()
         if slug not in refused
         for evidence in verdict.evidence

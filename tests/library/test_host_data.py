@@ -182,11 +182,11 @@ def test_static_pod_replaces_unread_command_line(control: Control) -> None:
     document = make_incomplete_document("ControlPlaneInfo", field, PKIDir={"path": "/etc/kubernetes/pki"})
     case = Case(control, Path("skip.yaml"), CaseOptions())
     results = evaluate_case(case, [pod, document], builtin())
-    from_agent = [result for result in results if result.resource.kind == "ControlPlaneInfo"]
+    from_agent = [result for result in results if result.subject.kind == "ControlPlaneInfo"]
     statuses = [verdict.status for verdict in list_verdicts(case, from_agent)]
     assert statuses == ([Status.NOT_EVALUATED] if control.slug in BY_FILES else [])
     results = evaluate_case(case, [other, document], builtin())
-    from_agent = [result for result in results if result.resource.kind == "ControlPlaneInfo"]
+    from_agent = [result for result in results if result.subject.kind == "ControlPlaneInfo"]
     assert [verdict.status for verdict in list_verdicts(case, from_agent)] == [Status.NOT_EVALUATED]
 
 

@@ -68,7 +68,7 @@ def evaluate_documents(case: Case, documents: list[dict[str, Any]], others: list
     passed: list[bool] = []
     for group in groups:
         results = evaluate_case(case, group, builtin())
-        statuses = {result.resource.id: result.verdicts[case.control.slug].status for result in results}
+        statuses = {result.subject.id: result.verdicts[case.control.slug].status for result in results}
         if others:
             passed.append(set(statuses.values()) == {Status.PASSED})
         else:

@@ -18,7 +18,7 @@ from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.cases import Case, list_cases
 from kubekeep.library.cases import read_objects as documents
 from kubekeep.library.load import builtin
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Cause, Status
@@ -107,11 +107,11 @@ def _members(level: str) -> tuple[Control, ...]:
     return builtin().select_members(builtin().frameworks[f"pss-{level}"])
 
 
-def _assess(pods: Sequence[dict[str, Any]], minor: int) -> list[ResourceResult]:
+def _assess(pods: Sequence[dict[str, Any]], minor: int) -> list[SubjectResult]:
     return evaluate([Resource(pod) for pod in pods], _selection(), RegoPolicySet, kubernetes_minor=minor)
 
 
-def _failed(result: ResourceResult, level: str, minor: int) -> frozenset[str]:
+def _failed(result: SubjectResult, level: str, minor: int) -> frozenset[str]:
     """Return the upstream names of the failed controls of `level`. Asserts that all others passed."""
     failed = set()
     for control in _members(level):

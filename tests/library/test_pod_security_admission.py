@@ -11,7 +11,7 @@ from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.kube.access import ClusterAccess, ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.library.load import ROOT, builtin
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.verdict import Cause, Status
@@ -240,10 +240,10 @@ def label(cluster: Cluster, namespace: str, labels: dict[str, str]) -> None:
 def statuses(cluster: Cluster, namespace: str, slug: str = ENFORCED) -> dict[str, Status]:
     """Return the status of a control for each workload of a namespace, by name."""
     access = Kubeconfig((str(cluster.kubeconfig),)).get_access("admin")
-    return {result.resource.name: result.verdicts[slug].status for result in evaluate_cluster(access, namespace, slug)}
+    return {result.subject.name: result.verdicts[slug].status for result in evaluate_cluster(access, namespace, slug)}
 
 
-def evaluate_cluster(access: ClusterAccess, namespace: str, slug: str) -> list[ResourceResult]:
+def evaluate_cluster(access: ClusterAccess, namespace: str, slug: str) -> list[SubjectResult]:
     """Return the results of a control for the resources of a namespace that `access` may list."""
     request = ScanRequest(
         ScanInput(paths=(), cluster=ClusterRequest(access=access)),

@@ -18,7 +18,7 @@ import pytest
 from kubekeep.attackpaths.rights import RoleRules
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Status
 from kubekeep.posture.evaluate import evaluate
@@ -106,7 +106,7 @@ def test_subjects_of_unknown_roles_pass_no_control_in_files(seed: int) -> None:
     for objects in (generate(generator) for _ in range(INPUTS)):
         for is_whole_cluster in (False, True):
             for result in evaluate_controls(objects, complete=is_whole_cluster):
-                if result.resource.related[1].name == "missing":
+                if result.subject.related[1].name == "missing":
                     statuses.update((is_whole_cluster, verdict.status) for verdict in result.verdicts.values())
     assert {*statuses} == {(False, Status.NOT_EVALUATED), (True, Status.PASSED)}
 
@@ -284,7 +284,7 @@ def ask(
     return expected
 
 
-def evaluate_controls(objects: Sequence[dict[str, Any]], *, complete: bool) -> list[ResourceResult]:
+def evaluate_controls(objects: Sequence[dict[str, Any]], *, complete: bool) -> list[SubjectResult]:
     selection = select([], [builtin().controls[slug] for slug in CONTROLS], whole_cluster=complete)
     return evaluate(map(Resource, objects), selection, RegoPolicySet, kubernetes_minor=37)
 
@@ -293,8 +293,8 @@ def find_failed(objects: Sequence[dict[str, Any]], *, complete: bool) -> set[tup
     """Return the controls that fail, with subject and namespace."""
     failed = set()
     for result in evaluate_controls(objects, complete=complete):
-        named = (result.resource.kind, result.resource.namespace, result.resource.name)
-        namespace = result.resource.related[0].namespace
+        named = (result.subject.kind, result.subject.namespace, result.subject.name)
+        namespace = result.subject.related[0].namespace
         for slug, verdict in result.verdicts.items():
             if verdict.status is Status.FAILED:
                 everywhere = ("",) if slug in CLUSTER_SCOPED else (*NAMESPACES, "other")

@@ -14,7 +14,7 @@ import pytest
 
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Cause, Status
 from kubekeep.posture.evaluate import evaluate
@@ -84,7 +84,7 @@ def cases() -> Iterator[RuleCase]:
                 yield RuleCase(name, case["id"], case["objects"], case["inputs"], case["failed"])
 
 
-def evaluate_case(case: RuleCase) -> tuple[str, list[ResourceResult]]:
+def evaluate_case(case: RuleCase) -> tuple[str, list[SubjectResult]]:
     """Return the slug of the control and our results."""
     (control,) = find_controls([case.control])
     selection = select(named=[control], params=case.inputs)
@@ -98,7 +98,7 @@ def test_rule_case(case: RuleCase) -> None:
     slug, results = evaluate_case(case)
     verdicts = [result.verdicts[slug] for result in results if slug in result.verdicts]
     failed = [result for result in results if slug in result.verdicts and result.verdicts[slug].status is Status.FAILED]
-    failed_names = [(result.resource.kind, result.resource.name) for result in failed]
+    failed_names = [(result.subject.kind, result.subject.name) for result in failed]
     if str(case) in DIFFERENT:
         assert bool(failed) != bool(case.failed), "the verdicts are equal now"
         return

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 import pytest
 
 from kubekeep.library.load import builtin
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.control import Control
 from kubekeep.posture.select import select
 from kubekeep.posture.summary import Totals, summarise
@@ -44,7 +44,7 @@ def numbered() -> dict[str, Control]:
     return {number: control for control in builtin().controls.values() for number in control.ids}
 
 
-def known(corpus: str) -> dict[Key, ResourceResult]:
+def known(corpus: str) -> dict[Key, SubjectResult]:
     """Return our results for the resources that Kubescape reports too."""
     names = {key for key, _ in theirs(corpus)}
     return {key: result for key, result in ours(corpus).items() if key in names}
@@ -71,7 +71,7 @@ def totals(corpus: str, numbers: tuple[str, ...]) -> Totals:
     chosen = [numbered()[number] for number in numbers]
     slugs = {control.slug for control in chosen}
     results = [
-        ResourceResult(result.resource, {slug: verdict for slug, verdict in result.verdicts.items() if slug in slugs})
+        SubjectResult(result.subject, {slug: verdict for slug, verdict in result.verdicts.items() if slug in slugs})
         for result in known(corpus).values()
     ]
     return summarise(results, select(named=chosen))
@@ -89,7 +89,7 @@ def compliance(statuses: Rows) -> float:
 
 def weight(key: Key, corpus: str) -> float:
     """Return the weight of a resource: 1.1 x replicas if it has several, else 1."""
-    spec = known(corpus)[key].resource.object.get("spec") or {}
+    spec = known(corpus)[key].subject.object.get("spec") or {}
     replicas = spec.get("replicas", 1)
     return float(replicas * 1.1 if replicas > 1 else 1)
 
@@ -98,7 +98,7 @@ def weight(key: Key, corpus: str) -> float:
 def test_controls(corpus: str) -> None:
     same = agreeing(corpus)
     assert len(same) >= AGREEING[corpus]
-    sums = {number: summary for summary in totals(corpus, tuple(same)).controls for number in summary.control.ids}
+    sums = {number: summary for summary in totals(corpus, tuple(same)).summaries for number in summary.definition.ids}
     for number, statuses in same.items():
         assert sums[number].compliance == pytest.approx(compliance(statuses), abs=0.005), number
         failed = sum(weight(key, corpus) for key, status in statuses.items() if status == "failed")

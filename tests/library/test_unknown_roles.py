@@ -57,7 +57,7 @@ def find_verdict(
     selection = select(named=[control], library=library, whole_cluster=whole_cluster)
     resources = map(Resource, (binding, *others))
     results = evaluate(resources, selection, RegoPolicySet, kubernetes_minor=34, gaps=gaps)
-    (verdict,) = (result.verdicts[control.slug] for result in results if result.resource.related)
+    (verdict,) = (result.verdicts[control.slug] for result in results if result.subject.related)
     return verdict
 
 

@@ -52,7 +52,7 @@ def test_scan_pages_are_the_whole_scan(session: Session, monkeypatch: pytest.Mon
     monkeypatch.chdir(EXAMPLES)
     assessment = kubekeep.scan("online-shop")
     expected = sorted(
-        (finding.id, finding.resource.label, evidence.path, str(evidence.location or finding.location))
+        (finding.id, finding.subject.label, evidence.path, str(evidence.location or finding.location))
         for finding in assessment.findings
         for evidence in finding.evidence
     )
@@ -75,11 +75,11 @@ def test_totals_are_those_of_the_scan(session: Session, monkeypatch: pytest.Monk
     assessment = kubekeep.scan("online-shop", frameworks=["nsa"])
     answer = session.call("scan", path="online-shop", frameworks=["nsa"])
     totals = answer["totals"]
-    gaps = [summary for summary in assessment.controls if summary.is_gap]
+    gaps = [summary for summary in assessment.summaries if summary.is_gap]
     assert gaps
     assert totals["controls"]["not_evaluated"] == len(gaps)
     assert sum(group["controls"] for group in answer["not_evaluated"]) == len(gaps)
-    assert sum(totals["controls"].values()) == len(assessment.controls)
+    assert sum(totals["controls"].values()) == len(assessment.summaries)
     assert totals["findings"] == len(assessment.findings)
     assert totals["resources"] == assessment.counts.total
     assert totals["compliance"] == pytest.approx(assessment.compliance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubekeep.model.assessment import ControlSummary, Counts
+from kubekeep.model.assessment import Counts, DefinitionSummary
 from kubekeep.model.control import Control
 from kubekeep.model.verdict import Cause, Reason, Status
 
@@ -22,4 +22,4 @@ CONTROL = Control(title="t", severity=1, asks="a", why="w", fix="f", targets=("P
     ],
 )
 def test_irrelevant_control_is_no_gap(status: Status, reason: Reason | None, gap: bool) -> None:  # noqa: FBT001
-    assert ControlSummary(CONTROL, status, Counts(), 0, None, reason).is_gap is gap
+    assert DefinitionSummary(CONTROL, status, Counts(), 0, None, reason).is_gap is gap

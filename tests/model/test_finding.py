@@ -11,14 +11,18 @@ import jsonschema
 import msgspec
 import pytest
 
+from kubekeep.model.definition import Definition, FindingKind
 from kubekeep.model.exception import AppliedException, ExceptionSource
-from kubekeep.model.finding import Finding, FindingKind
+from kubekeep.model.finding import Finding
 from kubekeep.model.finding_document import FindingDocument, build_finding_document
+from kubekeep.model.image import Image
+from kubekeep.model.known_vulnerability import KnownVulnerability
 from kubekeep.model.location import Location, Position, Region
-from kubekeep.model.priority import Priority
+from kubekeep.model.package import AffectedPackage
+from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
-from kubekeep.model.subject import AffectedPackage, Container, Host, Image, Process, Subject
+from kubekeep.model.subject import Container, Host, Process, Subject
 from kubekeep.model.verdict import Evidence
 
 ROOT = Path(__file__).parents[2]
@@ -26,24 +30,32 @@ SCHEMA = json.loads((ROOT / "src" / "kubekeep" / "model" / "finding-v1.schema.js
 ADR = (ROOT / "docs" / "decisions" / "0024-finding-model.md").read_text()
 EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", ADR, re.DOTALL)]
 
-IMAGE = Image(
-    "registry.example.com/web:1.4", "sha256:aa", "linux/amd64", "sha256:bb", AffectedPackage("pkg:deb/debian/xz@5.6")
-)
+IMAGE = Image.create("registry.example.com/web:1.4", "sha256:aa", "linux/amd64")
+PACKAGE = AffectedPackage("pkg:deb/debian/xz-utils@5.6.0-0.2", "xz-utils", "5.6.0-0.2", layer="sha256:bb")
 PROCESS = Process(Host("node-1", "production"), "/tmp/x", 4711, Container("shop", "Deployment/web", "web"))  # noqa: S108
 POD = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"}})
 
 
 def finding(subject: Subject, **changes: Any) -> Finding:
-    values = {
-        "kind": FindingKind.VULNERABILITY,
-        "subject": subject,
-        "id": "CVE-2024-3094",
-        "title": "Malicious code",
-        "severity": Severity.CRITICAL,
-        "score": 10.0,
-        "evidence": (Evidence("usr/lib/liblzma.so", exists=True),),
-    }
+    definition = KnownVulnerability(
+        slug="cve-2024-3094",
+        ids=("CVE-2024-3094",),
+        title="Malicious code",
+        severity=10.0,
+        fix="Upgrade.",
+        context_free_priority=UNKNOWN_PRIORITY,
+    )
+    evidence = (Evidence("usr/lib/liblzma.so", exists=True, package=PACKAGE),)
+    values: dict[str, Any] = {"definition": definition, "subject": subject, "evidence": evidence}
     return Finding(**(values | changes))
+
+
+class Leak(Definition, frozen=True, kw_only=True):
+    """A definition of another kind."""
+
+    @property
+    def kind(self) -> str:
+        return FindingKind.SECRET
 
 
 def test_priority_and_its_reasons() -> None:
@@ -84,7 +96,7 @@ def test_decision_record_has_vulnerability_and_runtime_examples() -> None:
 
 
 def test_fingerprints_ignore_tags_and_process_ids() -> None:
-    retagged = msgspec.structs.replace(IMAGE, reference="mirror.example.com/web:latest")
+    retagged = Image.create("mirror.example.com/web:latest", IMAGE.digest, IMAGE.platform)
     assert finding(IMAGE).fingerprint == finding(retagged).fingerprint
     restarted = msgspec.structs.replace(PROCESS, pid=1, host=Host("node-2", "production"))
     assert finding(PROCESS).fingerprint == finding(restarted).fingerprint
@@ -92,10 +104,9 @@ def test_fingerprints_ignore_tags_and_process_ids() -> None:
 
 def test_fingerprints_distinguish_problem_and_subject() -> None:
     others = [
-        finding(IMAGE, id="CVE-2024-0001"),
-        finding(IMAGE, kind=FindingKind.SECRET),
+        finding(IMAGE, definition=Definition(slug="cve-2024-0001", title="Other", severity=5.0, fix="Upgrade.")),
+        finding(IMAGE, definition=Leak(slug="CVE-2024-3094", title="Secret", severity=5.0, fix="Remove it.")),
         finding(msgspec.structs.replace(IMAGE, digest="sha256:cc")),
-        finding(msgspec.structs.replace(IMAGE, package=AffectedPackage("pkg:deb/debian/xz@5.4"))),
         finding(Host("node-1")),
         finding(PROCESS),
         finding(POD),
@@ -103,9 +114,3 @@ def test_fingerprints_distinguish_problem_and_subject() -> None:
     fingerprints = {one.fingerprint for one in (finding(IMAGE), *others)}
     assert len(fingerprints) == len(others) + 1
     assert all(re.fullmatch("[0-9a-f]{64}", fingerprint) for fingerprint in fingerprints)
-
-
-def test_only_a_resource_subject_is_a_resource() -> None:
-    assert finding(POD).resource is POD
-    with pytest.raises(TypeError, match="CVE-2024-3094"):
-        _ = finding(IMAGE).resource

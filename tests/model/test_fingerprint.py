@@ -8,7 +8,8 @@ import pytest
 
 from kubekeep.model.fingerprint import Identity, evidence_fingerprint, fingerprint, format_stable_path
 from kubekeep.model.redaction import redact
-from kubekeep.model.resource import Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import Source
 from kubekeep.sources.manifests.names import YAML
 
 SECRET = "h7Zq-planted"  # noqa: S105 - made up
@@ -109,9 +110,9 @@ def test_file_version_and_other_containers_are_irrelevant() -> None:
 
 def test_identity_of_joined_subject_includes_its_parts() -> None:
     here, newer = subject([], []), subject([], [], version="v1beta1")
-    assert Identity.from_resource(here) == Identity.from_resource(newer)
+    assert Identity.from_subject(here) == Identity.from_subject(newer)
     alone = Resource({"kind": "ServiceAccount", "name": "s", "namespace": "n"})
-    assert Identity.from_resource(alone) != Identity.from_resource(here)
+    assert Identity.from_subject(alone) != Identity.from_subject(here)
 
 
 def test_parts_are_separated() -> None:

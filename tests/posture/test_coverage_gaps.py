@@ -47,7 +47,7 @@ RESOURCES = [pod("asks"), pod("declines", automountServiceAccountToken=False), a
 
 def evaluate_once(gap: CoverageGap) -> dict[str, Verdict]:
     results = evaluate(RESOURCES, selection(), RegoPolicySet, kubernetes_minor=34, gaps=[gap])
-    return {result.resource.name: result.verdicts[SLUG] for result in results}
+    return {result.subject.name: result.verdicts[SLUG] for result in results}
 
 
 def evaluate_incrementally(gap: CoverageGap) -> dict[str, Verdict]:
@@ -56,7 +56,7 @@ def evaluate_incrementally(gap: CoverageGap) -> dict[str, Verdict]:
         evaluator.put(str(number), resource)
     evaluator.update()
     evaluator.update([gap])
-    return {result.resource.name: result.verdicts[SLUG] for result in evaluator.results.values()}
+    return {result.subject.name: result.verdicts[SLUG] for result in evaluator.results.values()}
 
 
 @pytest.mark.parametrize("evaluate_with", [evaluate_once, evaluate_incrementally])

@@ -13,7 +13,7 @@ import pytest
 
 from kubekeep.engine.policy_set import Outcome, PolicySet, RuleFailure
 from kubekeep.engine.rego_policies import RegoPolicySet
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Cause, Status, Verdict
 from kubekeep.posture.evaluate import evaluate
@@ -32,8 +32,8 @@ def pod(name: str, **spec: Any) -> Resource:
     )
 
 
-def verdicts(results: Sequence[ResourceResult]) -> dict[str, dict[str, Any]]:
-    return {result.resource.id: dict(result.verdicts) for result in results}
+def verdicts(results: Sequence[SubjectResult]) -> dict[str, dict[str, Any]]:
+    return {result.subject.id: dict(result.verdicts) for result in results}
 
 
 def test_verdicts_are_independent_of_resource_order() -> None:
@@ -91,7 +91,7 @@ def test_equal_workloads_in_later_batches_share_the_verdict() -> None:
 def test_many_batches_keep_each_verdict_with_its_resource() -> None:
     resources = [pod(f"web-{number}", hostNetwork=number % 3 == 0, dnsPolicy=f"p{number}") for number in range(1000)]
     results = evaluate(resources, select(named=find_controls(["C-0041"])), RegoPolicySet, kubernetes_minor=34)
-    failed = {result.resource.name for result in results for v in result.verdicts.values() if v.status is Status.FAILED}
+    failed = {result.subject.name for result in results for v in result.verdicts.values() if v.status is Status.FAILED}
     assert failed == {f"web-{number}" for number in range(0, 1000, 3)}
 
 
@@ -152,7 +152,7 @@ def test_out_of_scope_resources_are_context_only() -> None:
         results = evaluate(
             known, selection, RegoPolicySet, kubernetes_minor=34, in_scope=lambda resource: resource.name == "web"
         )
-        assert [result.resource.name for result in results] == ["web"]
+        assert [result.subject.name for result in results] == ["web"]
         slugs = {control.ids[0]: control.slug for control in selection.controls}
         assert results[0].verdicts[slugs["C-0260"]].status is status
 
@@ -174,7 +174,7 @@ def test_evaluators_see_out_of_scope_resources_without_reporting_them() -> None:
     results = evaluate(
         resources, selection, RegoPolicySet, kubernetes_minor=34, in_scope=lambda resource: resource.name == "api"
     )
-    assert [(result.resource.name, sorted(result.verdicts)) for result in results] == [
+    assert [(result.subject.name, sorted(result.verdicts)) for result in results] == [
         ("api", ["mine", "privileged-container"])
     ]
     assert seen_names == [["api", "web", "db"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kubekeep.engine.rego_policies import RegoPolicySet
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import PASSED, Evidence, Status, Verdict
@@ -34,7 +34,7 @@ def create_resource(kind: str, name: str) -> Resource:
     return Resource({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": {"containers": []}})
 
 
-def evaluate_all(*resources: Resource) -> tuple[Selection, list[ResourceResult]]:
+def evaluate_all(*resources: Resource) -> tuple[Selection, list[SubjectResult]]:
     selection = select(named=find_controls(["C-0057"]), evaluators=[Names()])
     return selection, evaluate(resources, selection, RegoPolicySet, kubernetes_minor=37)
 
@@ -44,8 +44,7 @@ def test_verdicts_of_evaluators_and_library_are_joined() -> None:
         create_resource("ConfigMap", "bad"), create_resource("Pod", "web"), create_resource("Service", "web")
     )
     statuses = [
-        (result.resource.kind, {slug: verdict.status for slug, verdict in result.verdicts.items()})
-        for result in results
+        (result.subject.kind, {slug: verdict.status for slug, verdict in result.verdicts.items()}) for result in results
     ]
     assert statuses == [
         ("ConfigMap", {"named-well": Status.FAILED}),
@@ -55,5 +54,5 @@ def test_verdicts_of_evaluators_and_library_are_joined() -> None:
 
 def test_controls_of_evaluators_are_summarised() -> None:
     selection, results = evaluate_all(create_resource("ConfigMap", "bad"), create_resource("ConfigMap", "good"))
-    (summary,) = [entry for entry in summarise(results, selection).controls if entry.control is NAMED_WELL]
+    (summary,) = [entry for entry in summarise(results, selection).summaries if entry.definition is NAMED_WELL]
     assert (summary.counts.passed, summary.counts.failed, summary.compliance) == (1, 1, 50)

@@ -65,8 +65,8 @@ def test_failed_gate_messages(half: Assessment, gates: Gates, texts: list[str]) 
 
 
 def test_unknown_severity_exceeds_every_limit(half: Assessment) -> None:
-    control = msgspec.structs.replace(half.controls[0].control, severity=0.5)
-    unknown = msgspec.structs.replace(half, controls=(msgspec.structs.replace(half.controls[0], control=control),))
+    control = msgspec.structs.replace(half.controls[0].definition, severity=0.5)
+    unknown = msgspec.structs.replace(half, summaries=(msgspec.structs.replace(half.controls[0], definition=control),))
     gates = Gates(severity=Severity.CRITICAL, failures={"critical": 0})
     assert [outcome.text for outcome in evaluate_gates(unknown, gates) if not outcome.has_passed] == [
         "severity: 1 failed controls of Critical or above (1 of unknown severity), limit 0",

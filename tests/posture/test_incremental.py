@@ -9,7 +9,7 @@ import pytest
 
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.cluster import RBAC, CoverageGap
 from kubekeep.model.resource import Resource
 from kubekeep.posture.evaluate import evaluate
@@ -27,11 +27,9 @@ def select_controls() -> Selection:
     return select(find_frameworks(["allcontrols"]), others, whole_cluster=True)
 
 
-def list_verdicts(results: Iterable[ResourceResult]) -> Verdicts:
+def list_verdicts(results: Iterable[SubjectResult]) -> Verdicts:
     """Return the verdicts by resource, sorted. A binding may list a subject twice."""
-    verdicts = [
-        (result.resource.id, repr(sorted(result.verdicts.items())), dict(result.verdicts)) for result in results
-    ]
+    verdicts = [(result.subject.id, repr(sorted(result.verdicts.items())), dict(result.verdicts)) for result in results]
     return sorted(verdicts, key=lambda entry: entry[:2])
 
 

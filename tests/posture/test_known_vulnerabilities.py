@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
-from kubekeep.model.finding import Finding, FindingKind
-from kubekeep.model.resource import Resource
+from kubekeep.library.load import builtin
+from kubekeep.model.assessment import SubjectResult
+from kubekeep.model.definition import FindingKind
+from kubekeep.model.finding import Finding
+from kubekeep.model.image import Image
+from kubekeep.model.listed_vulnerabilities import NO_VULNERABILITIES
+from kubekeep.model.package import AffectedPackage
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Cause, Status
-from kubekeep.posture.known_vulnerabilities import NO_VULNERABILITIES, VulnerabilityEvaluator
+from kubekeep.posture.listed_problems import add_listed_problems
 from kubekeep.posture.priority import prioritise
+from kubekeep.posture.select import Selection
 
 
 def make_entry(name: str = "CVE-2024-1", package: str = "openssl", number: int = 0, **fields: Any) -> dict[str, Any]:
@@ -19,19 +25,23 @@ def make_entry(name: str = "CVE-2024-1", package: str = "openssl", number: int =
         "id": name,
         "aliases": ["GHSA-aaaa-bbbb-cccc"],
         "title": "Overflow",
+        "purl": f"pkg:deb/debian/{package}@1.0",
         "package": package,
         "version": "1.0",
         "severity": "High",
         "score": 7.5,
         "fixedVersion": "1.1",
         "fixState": "fixed",
+        "path": "/var/lib/dpkg/status",
+        "layer": "sha256:aa",
         "priority": {"level": "High", "score": 8.0, "reasons": ["fixed in 1.1"]},
+        "evidence": [],
         "packageNumber": number,
     }
     return entry | fields
 
 
-def make_resource(*entries: dict[str, Any], gaps: tuple[dict[str, Any], ...] = (), **fields: Any) -> Resource:
+def make_resource(*entries: dict[str, Any], gaps: tuple[dict[str, Any], ...] = (), **fields: Any) -> Image:
     document = {
         "apiVersion": "image.kubekeep.io/v1",
         "kind": "ContainerImage",
@@ -40,16 +50,23 @@ def make_resource(*entries: dict[str, Any], gaps: tuple[dict[str, Any], ...] = (
         "vulnerabilities": list(entries),
         "assessment": {"notAssessed": list(gaps)},
     }
-    return Resource(document | fields, None)
+    return Image(document | fields, digest="sha256:bb", is_compared=True)
 
 
-def evaluate(*resources: Resource) -> tuple[VulnerabilityEvaluator, dict[tuple[int, str], Any]]:
-    evaluator = VulnerabilityEvaluator()
-    return evaluator, {(position, slug): verdict for position, slug, verdict in evaluator.evaluate(resources)}
+def evaluate(*images: Image) -> tuple[Selection, dict[tuple[int, str], Any]]:
+    results, selection = add_listed_problems(
+        [SubjectResult(image, {}) for image in images], Selection((), (), {}, {}, builtin())
+    )
+    verdicts = {
+        (position, slug): verdict
+        for position, result in enumerate(results)
+        for slug, verdict in result.verdicts.items()
+    }
+    return selection, verdicts
 
 
 def test_each_vulnerability_fails_with_its_packages() -> None:
-    evaluator, verdicts = evaluate(
+    selection, verdicts = evaluate(
         make_resource(make_entry(), make_entry(package="libssl3", number=1), make_entry("CVE-2024-2", number=0))
     )
     assert set(verdicts) == {(0, "cve-2024-1"), (0, "cve-2024-2")}
@@ -59,7 +76,7 @@ def test_each_vulnerability_fails_with_its_packages() -> None:
         ("packages[0].version", '"1.1"', "openssl 1.0: fixed in 1.1"),
         ("packages[1].version", '"1.1"', "libssl3 1.0: fixed in 1.1"),
     ]
-    control = next(control for control in evaluator.controls if control.slug == "cve-2024-1")
+    control = next(control for control in selection.definitions if control.slug == "cve-2024-1")
     assert control.ids == ("CVE-2024-1", "GHSA-aaaa-bbbb-cccc")
     assert control.fix == "Upgrade openssl to 1.1, libssl3 to 1.1."
     assert (control.level, prioritise(control).score) == (Severity.HIGH, 8.0)
@@ -108,7 +125,7 @@ def test_nothing_passes_if_no_package_was_compared(packages: list[str], reason: 
 def test_document_without_comparison_gets_no_verdict() -> None:
     resource = make_resource()
     document = {key: value for key, value in resource.object.items() if key != "vulnerabilities"}
-    assert evaluate(Resource(document, None))[1] == {}
+    assert evaluate(Image(document))[1] == {}
 
 
 @pytest.mark.parametrize(
@@ -141,27 +158,30 @@ def test_vex_statements_suppress(status: str, expected: Status) -> None:
     ],
 )
 def test_scores_agree_with_severities(severity: str, score: float | None, expected: float) -> None:
-    evaluator, _ = evaluate(make_resource(make_entry(severity=severity, score=score)))
-    assert evaluator.controls[0].severity == expected
-    assert evaluator.controls[0].level is Severity.from_score(expected)
+    selection, _ = evaluate(make_resource(make_entry(severity=severity, score=score)))
+    assert selection.definitions[0].severity == expected
+    assert selection.definitions[0].level is Severity.from_score(expected)
 
 
 def test_vulnerability_in_two_resources_has_the_higher_rating() -> None:
-    evaluator, verdicts = evaluate(
+    selection, verdicts = evaluate(
         make_resource(make_entry(severity="Low", score=2.0, priority={"level": "Low", "score": 2.0})),
         make_resource(make_entry(aliases=["OTHER-1"], fixedVersion="1.2")),
     )
     assert {slug for _, slug in verdicts} == {"cve-2024-1"}
-    (control,) = evaluator.controls
+    (control,) = selection.definitions
     assert control.severity == 7.5
     assert control.ids == ("CVE-2024-1", "GHSA-aaaa-bbbb-cccc", "OTHER-1")
     assert control.fix == "Upgrade openssl to 1.1. Upgrade openssl to 1.2."
 
 
 def test_kind_of_findings() -> None:
-    evaluator, verdicts = evaluate(make_resource(make_entry()))
-    finding = Finding.from_failure(
-        evaluator.controls[0], make_resource(make_entry()), verdicts[0, "cve-2024-1"].evidence
+    selection, verdicts = evaluate(make_resource(make_entry()))
+    finding = Finding(selection.definitions[0], make_resource(make_entry()), verdicts[0, "cve-2024-1"].evidence)
+    assert isinstance(finding.subject, Image)
+    assert finding.subject.digest == "sha256:bb"
+    assert finding.evidence[0].package == AffectedPackage(
+        "pkg:deb/debian/openssl@1.0", "openssl", "1.0", "1.1", "/var/lib/dpkg/status", "sha256:aa"
     )
     assert (finding.kind, finding.id, finding.has_fix) == (FindingKind.VULNERABILITY, "CVE-2024-1", True)
 
@@ -177,5 +197,5 @@ def test_malformed_documents_are_not_evaluated(fields: dict[str, Any]) -> None:
 
 
 def test_unknown_severity_has_no_score() -> None:
-    evaluator, _ = evaluate(make_resource(make_entry(severity="Bad")))
-    assert evaluator.controls[0].level is Severity.UNKNOWN
+    selection, _ = evaluate(make_resource(make_entry(severity="Bad")))
+    assert selection.definitions[0].level is Severity.UNKNOWN

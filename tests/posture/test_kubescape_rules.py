@@ -20,7 +20,7 @@ from kubekeep.library.kubescape_rules import (
     list_targets,
 )
 from kubekeep.library.rego_files import read_rego
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Cause, Reason, Status, Verdict
@@ -78,14 +78,14 @@ def results(
     params: dict[str, tuple[str, ...]] | None = None,
     provider: Provider | None = None,
     time_limit: float = 30.0,
-) -> list[ResourceResult]:
+) -> list[SubjectResult]:
     evaluator = KubescapeEvaluator([checked_control], params=params or {}, provider=provider, time_limit=time_limit)
     resources = [Resource(content) for content in objects]
     return evaluate(resources, select(evaluators=[evaluator]), RegoPolicySet, kubernetes_minor=37)
 
 
 def verdicts(checked_control: KubescapeControl, *objects: dict[str, Any], **options: Any) -> dict[str, Verdict]:
-    return {result.resource.name: result.verdicts["x"] for result in results(checked_control, *objects, **options)}
+    return {result.subject.name: result.verdicts["x"] for result in results(checked_control, *objects, **options)}
 
 
 def statuses(checked_control: KubescapeControl, *objects: dict[str, Any], **options: Any) -> dict[str, str]:

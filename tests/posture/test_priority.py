@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubekeep.library.load import builtin
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.priority import NO_CONTEXT, Priority, ResourceContext
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
@@ -53,7 +53,7 @@ def test_only_failures_of_resources_with_a_context_get_priorities() -> None:
     failed = Verdict(Status.FAILED, (Evidence("spec", exists=True),))
     exposed, plain = Resource({"kind": "Pod"}), Resource({"kind": "Pod"})
     results = [
-        ResourceResult(resource, {"privileged-container": failed, "host-path": PASSED}) for resource in (exposed, plain)
+        SubjectResult(resource, {"privileged-container": failed, "host-path": PASSED}) for resource in (exposed, plain)
     ]
     first, second = prioritise_results(results, {id(exposed): EXPOSED}, builtin().controls.values())
     assert {slug: priority.score for slug, priority in first.priorities.items()} == {"privileged-container": 8.9}
@@ -64,7 +64,7 @@ def test_subject_has_the_context_of_its_role() -> None:
     role, binding = Resource({"kind": "ClusterRole"}), Resource({"kind": "ClusterRoleBinding"})
     subject = Resource({"kind": "Group"}, related=(binding, role))
     failed = Verdict(Status.FAILED, (Evidence("relatedObjects[1].rules[0]", exists=True),))
-    results = [ResourceResult(subject, {"administrative-roles": failed})]
+    results = [SubjectResult(subject, {"administrative-roles": failed})]
     contexts = {id(role): ResourceContext(steps={"administrative-roles": "it allows everything"})}
     (result,) = prioritise_results(results, contexts, builtin().controls.values())
     assert result.priorities["administrative-roles"].level is Severity.CRITICAL

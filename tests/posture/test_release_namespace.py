@@ -55,7 +55,7 @@ def test_policies_of_other_files_do_not_cover_a_chart() -> None:
 
     def status(*resources: Resource) -> Status:
         results = evaluate(resources, selection, RegoPolicySet, kubernetes_minor=34)
-        return next(result for result in results if result.resource.kind == "Pod").verdicts[slug].status
+        return next(result for result in results if result.subject.kind == "Pod").verdicts[slug].status
 
     assert status(plain, pod("web", None)) is Status.PASSED
     assert status(plain, pod("web", ())) is Status.FAILED
@@ -70,8 +70,8 @@ def test_subjects_are_reported_with_original_namespace() -> None:
         RBAC, "RoleBinding", "all", later, roleRef={"kind": "Role", "name": "all"}, subjects=[subject]
     )
     results = evaluate([role, binding], select(named=find_controls(["C-0015"])), RegoPolicySet, kubernetes_minor=34)
-    (result,) = (entry for entry in results if entry.resource.related)
-    assert result.resource.related[0] is binding
-    assert result.resource.related[1] is role
-    assert result.resource.object["relatedObjects"] == [binding.object, role.object]
+    (result,) = (entry for entry in results if entry.subject.related)
+    assert result.subject.related[0] is binding
+    assert result.subject.related[1] is role
+    assert result.subject.object["relatedObjects"] == [binding.object, role.object]
     assert {verdict.status for verdict in result.verdicts.values()} == {Status.FAILED}

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from kubekeep.model.assessment import ControlSummary, Counts
+from kubekeep.model.assessment import Counts, DefinitionSummary
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Cause, Reason, Status
 from kubekeep.posture import score
 from kubekeep.posture.select import find_controls
 
 
-def summary(passed: int, failed: int, not_evaluated: int = 0, cause: Cause | None = None) -> ControlSummary:
+def summary(passed: int, failed: int, not_evaluated: int = 0, cause: Cause | None = None) -> DefinitionSummary:
     counts = Counts(passed, failed, not_evaluated)
-    return ControlSummary(
-        control=find_controls(["C-0057"])[0],
+    return DefinitionSummary(
+        definition=find_controls(["C-0057"])[0],
         status=score.status(counts),
         counts=counts,
         score=0,

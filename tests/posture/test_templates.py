@@ -43,7 +43,7 @@ def find_verdict(control: str, *resources: Resource) -> Verdict | None:
     selection = select(named=find_controls([control]))
     [slug] = [control.slug for control in selection.library_controls]
     verdicts = [
-        next((result.verdicts.get(slug) for result in evaluated if result.resource.kind == resources[0].kind), None)
+        next((result.verdicts.get(slug) for result in evaluated if result.subject.kind == resources[0].kind), None)
         for pack in (False, True)
         for evaluated in [evaluate(resources, selection, RegoPolicySet, kubernetes_minor=37, pack=pack)]
     ]

@@ -16,7 +16,6 @@ from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.fingerprint import Identity
 from kubekeep.model.location import parse_path
-from kubekeep.model.resource import Resource
 from kubekeep.posture.gate import EVERY, Gates, evaluate_gates
 from kubekeep.privacy.encryption import (
     MasterKey,
@@ -198,7 +197,7 @@ def test_attack_paths_are_dropped_and_priorities_stay(tmp_path: Path) -> None:
     for whole in (pseudonymise(plain, None), encrypt(plain, KEY)):
         assert whole.attacks is not None
         assert not whole.attacks.paths
-        ids = {result.resource.id for result in whole.results}
+        ids = {result.subject.id for result in whole.results}
         assert {priority.resource.id for priority in whole.attacks.prioritised} <= ids
         assert [priority.score for priority in whole.attacks.prioritised] == [
             priority.score for priority in plain.attacks.prioritised
@@ -360,8 +359,8 @@ class _Marked:
 
 
 def test_fields_numbers_and_api_values_stay(scanned: Assessment) -> None:
-    results = {result.resource.kind: result.resource for result in replace_names(scanned, _Marked()).results}
-    web: Resource = results["Deployment"]
+    results = {result.subject.kind: result.subject for result in replace_names(scanned, _Marked()).results}
+    web = results["Deployment"]
     assert web.name == "<q9zweb>"
     assert web.namespace == "<q9zshop>"
     assert web.object["metadata"]["labels"] == {"<q9zkey>": "<q9zvalue>", "<app.q9zcorp.example/tier>": "<q9zfront>"}

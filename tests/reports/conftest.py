@@ -10,19 +10,21 @@ import pytest
 
 from kubekeep.model.assessment import (
     Assessment,
-    ControlSummary,
     Counts,
+    DefinitionSummary,
     FrameworkSummary,
-    ResourceResult,
+    SubjectResult,
     Target,
     UnreadInput,
 )
-from kubekeep.model.control import Control, Parameter
+from kubekeep.model.control import Control
+from kubekeep.model.definition import Parameter
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.framework import Framework
 from kubekeep.model.git import Commit
 from kubekeep.model.location import Location, Position, Region, Setting
-from kubekeep.model.resource import RenderOrigin, Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import RenderOrigin, Source
 from kubekeep.model.verdict import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.posture.priority import prioritise
 from kubekeep.sources.helm.names import HELM
@@ -111,10 +113,10 @@ ENFORCEMENT = {
 }
 
 
-def results() -> tuple[ResourceResult, ...]:
+def results() -> tuple[SubjectResult, ...]:
     owner = Verdict(Status.FAILED, (Evidence("metadata.labels.owner", exists=False, location=None, fix='"me"'),))
     skipped = Verdict(Status.NOT_EVALUATED, reason=WHERE["registries"])
-    results_of_web: list[ResourceResult] = []
+    results_of_web: list[SubjectResult] = []
     for index in range(7):
         file = f"deploy/web-{index}.yaml"
         first = (privileged(file, 21), privileged(file, 44, 1))
@@ -131,9 +133,9 @@ def results() -> tuple[ResourceResult, ...]:
             "limits": PASSED,
             "registries": skipped,
         }
-        results_of_web.append(ResourceResult(deployment(f"web-{index}", file), verdicts))
+        results_of_web.append(SubjectResult(deployment(f"web-{index}", file), verdicts))
     secret = resource("v1", "Secret", "db", "deploy/secret.yaml", data={"password": PLANTED}, stringData={"a": PLANTED})
-    results_of_web.append(ResourceResult(secret, {"labels": owner}))
+    results_of_web.append(SubjectResult(secret, {"labels": owner}))
     variable = Evidence(
         "spec.containers[0].env[0].value",
         exists=True,
@@ -151,11 +153,11 @@ def results() -> tuple[ResourceResult, ...]:
     )
     host = Evidence("spec.hostPID", exists=True, location=None, delete=True, message=HOSTILE)
     failed = {"secret-in-env": Verdict(Status.FAILED, (variable,)), "host-pid": Verdict(Status.FAILED, (host,))}
-    results_of_web.append(ResourceResult(pod, failed))
+    results_of_web.append(SubjectResult(pod, failed))
     return (rendered(), built(), *results_of_web, joined())
 
 
-def rendered() -> ResourceResult:
+def rendered() -> SubjectResult:
     """Return a workload of a sub-chart with values from a values file and from the command line."""
     template = "chart/charts/cache/templates/deploy.yaml"
     origin = RenderOrigin("chart", chart="shop", subchart="cache", values=("values-prod.yaml",))
@@ -176,10 +178,10 @@ def rendered() -> ResourceResult:
         for number, setting in enumerate(settings)
     )
     failed = {"privileged": Verdict(Status.FAILED, evidence)}
-    return ResourceResult(msgspec.structs.replace(plain, source=source), failed)
+    return SubjectResult(msgspec.structs.replace(plain, source=source), failed)
 
 
-def built() -> ResourceResult:
+def built() -> SubjectResult:
     """Return a workload that an overlay builds from a base."""
     plain = deployment("web", "overlays/prod")
     assert plain.source is not None
@@ -189,10 +191,10 @@ def built() -> ResourceResult:
     patched = msgspec.structs.replace(privileged("overlays/prod/patch.yaml", 12, 1), commit=commit)
     evidence = (privileged("base/web.yaml", 9), patched)
     failed = {"privileged": Verdict(Status.FAILED, evidence)}
-    return ResourceResult(msgspec.structs.replace(plain, source=source), failed)
+    return SubjectResult(msgspec.structs.replace(plain, source=source), failed)
 
 
-def joined() -> ResourceResult:
+def joined() -> SubjectResult:
     binding = resource("rbac.authorization.k8s.io/v1", "RoleBinding", "deployer", "rbac.yaml", 0, roleRef={"name": "r"})
     role = resource("rbac.authorization.k8s.io/v1", "Role", "r", "rbac.yaml", 1, rules=[{"verbs": ["create"]}])
     subject = Resource(
@@ -203,11 +205,11 @@ def joined() -> ResourceResult:
         Evidence(path, exists=True, location=Location("rbac.yaml", region(number, 5, 20)))
         for number, path in enumerate(paths, start=12)
     )
-    return ResourceResult(subject, {"bindings": Verdict(Status.FAILED, evidence)})
+    return SubjectResult(subject, {"bindings": Verdict(Status.FAILED, evidence)})
 
 
-def summaries(results: tuple[ResourceResult, ...]) -> tuple[ControlSummary, ...]:
-    sums: list[ControlSummary] = []
+def summaries(results: tuple[SubjectResult, ...]) -> tuple[DefinitionSummary, ...]:
+    sums: list[DefinitionSummary] = []
     for slug, entry in CONTROLS.items():
         statuses = [result.verdicts[slug].status for result in results if slug in result.verdicts]
         counts = Counts(*(statuses.count(status) for status in Status))
@@ -215,7 +217,7 @@ def summaries(results: tuple[ResourceResult, ...]) -> tuple[ControlSummary, ...]
         status = Status.NOT_EVALUATED if reason else Status.FAILED if counts.failed else Status.PASSED
         score = None if reason else 100.0 * counts.passed / (counts.total or 1)
         risk = 100.0 - (score or 0.0)
-        sums.append(ControlSummary(entry, status, counts, risk, score, reason, policies, prioritise(entry)))
+        sums.append(DefinitionSummary(entry, status, counts, risk, score, reason, policies, prioritise(entry)))
     return tuple(sums)
 
 
@@ -235,7 +237,7 @@ def assessment() -> Assessment:
         version="0.1.0",
         kubernetes_version="1.34",
         results=resource_results,
-        controls=summaries(resource_results),
+        summaries=summaries(resource_results),
         frameworks=tuple(
             FrameworkSummary(
                 Framework(slug=name.lower(), name=name, title=name, description=name),

@@ -6,7 +6,7 @@ import datetime as dt
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
+from kubekeep.model.assessment import Assessment, DefinitionSummary, SubjectResult
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.verdict import Evidence, Status, Verdict
 
@@ -22,12 +22,12 @@ LEGACY = AppliedException(name="legacy", source=ExceptionSource.ANNOTATION)
 def add_exceptions(assessment: Assessment) -> Assessment:
     """Except one location of `web-0`, all of `web-1`, and the only finding of the control `labels`."""
     results = tuple(map(_result, assessment.results))
-    return msgspec.structs.replace(assessment, results=results, controls=tuple(map(_summary, assessment.controls)))
+    return msgspec.structs.replace(assessment, results=results, summaries=tuple(map(_summary, assessment.summaries)))
 
 
-def _result(result: ResourceResult) -> ResourceResult:
+def _result(result: SubjectResult) -> SubjectResult:
     verdicts = dict(result.verdicts)
-    match result.resource.name:
+    match result.subject.name:
         case "web-0":
             first, *rest = verdicts["privileged"].evidence
             verdicts["privileged"] = Verdict(Status.FAILED, (_except(first, GATEWAY), *rest))
@@ -37,7 +37,7 @@ def _result(result: ResourceResult) -> ResourceResult:
             verdicts["labels"] = _except_all(verdicts["labels"], LEGACY)
         case _:
             pass
-    return ResourceResult(result.resource, verdicts)
+    return SubjectResult(result.subject, verdicts)
 
 
 def _except_all(verdict: Verdict, exception: AppliedException) -> Verdict:
@@ -48,9 +48,9 @@ def _except(evidence: Evidence, exception: AppliedException) -> Evidence:
     return msgspec.structs.replace(evidence, exception=exception)
 
 
-def _summary(summary: ControlSummary) -> ControlSummary:
+def _summary(summary: DefinitionSummary) -> DefinitionSummary:
     counts = summary.counts
-    match summary.control.slug:
+    match summary.definition.slug:
         case "privileged" | "labels":
             changed = msgspec.structs.replace(counts, failed=counts.failed - 1, passed=counts.passed + 1, excepted=1)
             status = Status.FAILED if changed.failed else Status.PASSED

@@ -6,10 +6,11 @@ import json
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, Target, UnreadInput
+from kubekeep.model.assessment import Assessment, DefinitionSummary, SubjectResult, Target, UnreadInput
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.location import Location
-from kubekeep.model.resource import Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import Source
 from kubekeep.model.verdict import Evidence, Reason, Status, Verdict
 from kubekeep.sources.manifests.names import YAML
 
@@ -57,7 +58,7 @@ def taint(assessment: Assessment, text: str, path: str) -> Assessment:
     )
     return msgspec.structs.replace(
         assessment,
-        results=(ResourceResult(resource, {"privileged": Verdict(Status.FAILED, evidence)}),),
+        results=(SubjectResult(resource, {"privileged": Verdict(Status.FAILED, evidence)}),),
         unread=(UnreadInput(Location(text), text),),
         notes=(text,),
     )
@@ -69,7 +70,7 @@ def taint_user_control(assessment: Assessment, text: str) -> Assessment:
     framework = msgspec.structs.replace(first.framework, name=text, title=text, description=text, version=text)
     return msgspec.structs.replace(
         taint(assessment, text, text),
-        controls=tuple(_control(summary, text) for summary in assessment.controls),
+        summaries=tuple(_control(summary, text) for summary in assessment.summaries),
         frameworks=(msgspec.structs.replace(first, framework=framework), *others),
     )
 
@@ -82,11 +83,11 @@ def taint_cluster(assessment: Assessment, text: str) -> Assessment:
     return msgspec.structs.replace(assessment, target=Target((), "/srv/shop", facts))
 
 
-def _control(summary: ControlSummary, text: str) -> ControlSummary:
+def _control(summary: DefinitionSummary, text: str) -> DefinitionSummary:
     if summary.reason is not None:
         return msgspec.structs.replace(summary, reason=Reason(summary.reason.cause, text))
-    if summary.control.slug != "privileged":
+    if summary.definition.slug != "privileged":
         return summary
     texts = {"title": text, "asks": text, "why": text, "fix": f"{text} and {text}", "impact": text}
-    control = msgspec.structs.replace(summary.control, **texts, ids=(f"C-0057 {text}",), references=(text,))
-    return msgspec.structs.replace(summary, control=control)
+    control = msgspec.structs.replace(summary.definition, **texts, ids=(f"C-0057 {text}",), references=(text,))
+    return msgspec.structs.replace(summary, definition=control)

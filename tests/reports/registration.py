@@ -92,6 +92,7 @@ REGISTRATIONS: Final = {
     "cyclonedx": Registration(
         json.loads, has_target=False, memory_reason="packages and vulnerabilities of all images are joined"
     ),
+    "findings": Registration(read_json_lines, has_target=False, findings_reason="findings are grouped by definition"),
     "github": Registration(list_actions, is_structure=True, has_target=False),
     "gitlab-codequality": Registration(json.loads, has_target=False),
     "gitlab-container-scanning": Registration(json.loads, has_target=False),

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, Counts, ResourceResult
+from kubekeep.model.assessment import Assessment, Counts, SubjectResult
 from kubekeep.model.attack import (
     AttackNode,
     AttackNodeKind,
@@ -22,11 +22,13 @@ from kubekeep.model.attack import (
     PriorityVector,
     TrackStep,
 )
+from kubekeep.model.control import Control
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location, Position, Region
-from kubekeep.model.resource import Resource, Source
+from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.source import Source
 from kubekeep.model.verdict import PASSED, Evidence, Excerpt, Status, Verdict
 from kubekeep.sources.manifests.names import YAML
 
@@ -54,8 +56,8 @@ def add_extras(assessment: Assessment) -> Assessment:
     )
 
 
-def _add_exceptions(result: ResourceResult) -> ResourceResult:
-    name, verdict = result.resource.name, result.verdicts.get("privileged")
+def _add_exceptions(result: SubjectResult) -> SubjectResult:
+    name, verdict = result.subject.name, result.verdicts.get("privileged")
     if verdict is None or name not in ("web-0", "web-6"):
         return result
     evidence = tuple(
@@ -63,11 +65,11 @@ def _add_exceptions(result: ResourceResult) -> ResourceResult:
         for index, evidence in enumerate(verdict.evidence)
     )
     status = Status.PASSED if name == "web-6" else Status.FAILED
-    return ResourceResult(result.resource, {**result.verdicts, "privileged": Verdict(status, evidence)})
+    return SubjectResult(result.subject, {**result.verdicts, "privileged": Verdict(status, evidence)})
 
 
-def _add_excerpts(result: ResourceResult) -> ResourceResult:
-    return ResourceResult(result.resource, {slug: _shown(verdict) for slug, verdict in result.verdicts.items()})
+def _add_excerpts(result: SubjectResult) -> SubjectResult:
+    return SubjectResult(result.subject, {slug: _shown(verdict) for slug, verdict in result.verdicts.items()})
 
 
 def _shown(verdict: Verdict) -> Verdict:
@@ -89,7 +91,13 @@ def _with_excerpt(evidence: Evidence) -> Evidence:
 
 def attacks(assessment: Assessment) -> Attacks:
     """Return a path from the internet over a workload to a node."""
-    by_slug = {summary.control.slug: summary.control for summary in assessment.controls}
+    by_slug = {
+        summary.definition.slug: summary.definition
+        for summary in assessment.summaries
+        if isinstance(summary.definition, Control)
+    }
+    privileged = assessment.results[2].subject
+    assert isinstance(privileged, Resource)
     place = Location("deploy/web-0.yaml", Region(Position(21, 13), Position(21, 29)))
     internet = AttackNode("internet", AttackNodeKind.INTERNET, "internet")
     web = AttackNode("web", AttackNodeKind.WORKLOAD, f"Deployment default/web-0 {HOSTILE}", place)
@@ -102,7 +110,7 @@ def attacks(assessment: Assessment) -> Attacks:
     step = TrackStep(by_slug["privileged"], "Privilege escalation", ("security",))
     vector = PriorityVector("workload-external-track", (step,), 1250.4, Severity.HIGH)
     return Attacks(
-        prioritised=(PrioritisedResource(assessment.results[2].resource, (vector,), 1250.4, Severity.HIGH),),
+        prioritised=(PrioritisedResource(privileged, (vector,), 1250.4, Severity.HIGH),),
         paths=(AttackPath((exposed, escape), Severity.CRITICAL),),
         unlisted_path_count=3,
         cuts=(Cut(escape, (0,), unlisted_path_count=2, detours=1),),
@@ -113,7 +121,7 @@ def attacks(assessment: Assessment) -> Attacks:
 def multiply_findings(assessment: Assessment, count: int) -> Assessment:
     """Return the assessment with `count` findings of two controls in a hundred namespaces."""
 
-    def result(number: int) -> ResourceResult:
+    def result(number: int) -> SubjectResult:
         file = f"teams/team-{number % 100}/app-{number}.yaml"
         metadata = {"name": f"app-{number}", "namespace": f"team-{number % 100}"}
         source = Source(path=file, base="/srv/shop", file_type=YAML, document=0)
@@ -123,7 +131,7 @@ def multiply_findings(assessment: Assessment, count: int) -> Assessment:
         path = f"spec.template.spec.containers[{number % 4}].securityContext.privileged"
         evidence = Evidence(path, exists=True, location=Location(file, region), fix="false")
         slug = "privileged" if number % 2 else "limits"
-        return ResourceResult(resource, {slug: _shown(Verdict(Status.FAILED, (evidence,)))})
+        return SubjectResult(resource, {slug: _shown(Verdict(Status.FAILED, (evidence,)))})
 
     counts = Counts(failed=count)
     return msgspec.structs.replace(assessment, results=tuple(map(result, range(count))), counts=counts)
@@ -131,14 +139,18 @@ def multiply_findings(assessment: Assessment, count: int) -> Assessment:
 
 def passed(assessment: Assessment) -> Assessment:
     """Return the assessment with every control evaluated and passed."""
-    first = msgspec.structs.replace(assessment.controls[5], reason=None)
+    first = msgspec.structs.replace(assessment.summaries[5], reason=None)
     part = msgspec.structs.replace(
-        assessment.frameworks[0], controls=(first.control.slug,), compliance=100.0, coverage=100.0, status=Status.PASSED
+        assessment.frameworks[0],
+        controls=(first.definition.slug,),
+        compliance=100.0,
+        coverage=100.0,
+        status=Status.PASSED,
     )
     return msgspec.structs.replace(
         assessment,
-        results=(ResourceResult(assessment.results[2].resource, {first.control.slug: PASSED}),),
-        controls=(first,),
+        results=(SubjectResult(assessment.results[2].subject, {first.definition.slug: PASSED}),),
+        summaries=(first,),
         frameworks=(part,),
         unread=(),
         notes=(),
@@ -155,7 +167,7 @@ def empty(assessment: Assessment) -> Assessment:
     return msgspec.structs.replace(
         passed(assessment),
         results=(),
-        controls=(),
+        summaries=(),
         frameworks=(),
         counts=Counts(),
         compliance=None,

@@ -33,6 +33,7 @@ from kubekeep.model.attack import (
     TrackStep,
 )
 from kubekeep.model.location import Location, Position, Region
+from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text
 from kubekeep.reports import ReportOptions, load
@@ -171,7 +172,8 @@ def test_pretty_without_paths(assessment: Assessment) -> None:
 
 
 def test_json_ranks_resources_like_kubescape(assessment: Assessment) -> None:
-    resource = assessment.results[2].resource
+    resource = assessment.results[2].subject
+    assert isinstance(resource, Resource)
     step = TrackStep(CONTROLS["privileged"], "Initial Access", ("security",))
     vector = PriorityVector("service-destruction", (step,), 8.8, Severity.HIGH)
     attack_paths = Attacks(prioritised=(PrioritisedResource(resource, (vector,), 8.8, Severity.HIGH),))

@@ -221,14 +221,14 @@ def test_pretty_without_resources_names_the_target(
     assessment: Assessment, facts: ClusterFacts | None, resource_selection: ResourceSelection, words: str
 ) -> None:
     facts = facts and msgspec.structs.replace(facts, gaps=())
-    controls = tuple(msgspec.structs.replace(summary, status=Status.NOT_EVALUATED) for summary in assessment.controls)
+    controls = tuple(msgspec.structs.replace(summary, status=Status.NOT_EVALUATED) for summary in assessment.summaries)
     nothing = msgspec.structs.replace(
         assessment,
         target=Target((), "", facts),
         results=(),
         unread=(),
         counts=Counts(),
-        controls=controls,
+        summaries=controls,
         resource_selection=resource_selection,
     )
     assert remove_whitespace(words) in remove_whitespace(render_text("pretty", nothing))

@@ -22,7 +22,7 @@ from kubekeep.reports.shared.wording import count_noun, describe_fix, percent
 def test_totals_are_consistent(assessment: Assessment) -> None:
     report = build_content(assessment)
     assert (report.counts.failed, report.counts.passed, report.counts.gaps, report.counts.idle) == (5, 1, 3, 1)
-    assert report.counts.total == len(assessment.controls)
+    assert report.counts.total == len(assessment.summaries)
     assert [(severity.level, severity.controls, severity.findings) for severity in report.severities] == [
         (Severity.CRITICAL, 1, 1),
         (Severity.HIGH, 2, 10),
@@ -36,7 +36,7 @@ def test_excepted_evidence_is_separate(assessment: Assessment) -> None:
     report = build_content(add_extras(assessment))
     assert report.total == 12
     (group,) = report.excepted
-    assert [finding.resource.name for finding in group.findings] == ["web-0", "web-6"]
+    assert [finding.subject.name for finding in group.findings] == ["web-0", "web-6"]
     assert [exception.name for finding in group.findings for exception in finding.suppressions] == [
         "legacy-web",
         "legacy-web",
@@ -46,14 +46,14 @@ def test_excepted_evidence_is_separate(assessment: Assessment) -> None:
 
 def test_worst_first_and_locations_in_file_order(assessment: Assessment) -> None:
     report = build_content(assessment)
-    assert [group.summary.control.id for group in report.findings] == [
+    assert [group.summary.definition.id for group in report.findings] == [
         "host-pid",
         "C-0057",
         "C-0012",
         "C-0188",
         "C-0076",
     ]
-    web = next(finding for finding in report.findings[1].findings if finding.resource.name == "web-0")
+    web = next(finding for finding in report.findings[1].findings if finding.subject.name == "web-0")
     lines = [
         evidence.location.region.start.line
         for evidence in web.evidence
@@ -64,12 +64,12 @@ def test_worst_first_and_locations_in_file_order(assessment: Assessment) -> None
 
 
 def test_controls_with_new_findings_come_first(assessment: Assessment) -> None:
-    plain = [summary.control.id for summary in sort_failed(assessment)]
+    plain = [summary.definition.id for summary in sort_failed(assessment)]
     last = next(finding for finding in record_assessment(assessment).findings if finding.control == plain[-1])
     new = (Difference(FindingChange.NEW, last, "passed", "failed"),)
     since = Comparison(base="x", head="y", granularity=Granularity.EVIDENCE, new=new)
     marked = msgspec.structs.replace(assessment, baseline=since)
-    assert [summary.control.id for summary in sort_failed(marked)] == [plain[-1], *plain[:-1]]
+    assert [summary.definition.id for summary in sort_failed(marked)] == [plain[-1], *plain[:-1]]
 
 
 def test_cautions_state_omissions(assessment: Assessment) -> None:
@@ -84,7 +84,7 @@ def test_cautions_state_omissions(assessment: Assessment) -> None:
 
 def test_controls_outside_sections_are_sorted_by_result(assessment: Assessment) -> None:
     (section,) = build_content(assessment).frameworks[0].sections
-    slugs = [summary.control.slug for part in section.requirements for summary in part.controls]
+    slugs = [summary.definition.slug for part in section.requirements for summary in part.controls]
     assert slugs == ["host-pid", "privileged", "limits", "kubelet", "cronjobs"]
 
 
@@ -95,12 +95,14 @@ def test_sections_list_requirements_in_order_and_uncovered_ones(assessment: Asse
     controls = tuple(
         msgspec.structs.replace(
             summary,
-            control=msgspec.structs.replace(summary.control, satisfies={"house": cited.get(summary.control.slug, ())}),
+            definition=msgspec.structs.replace(
+                summary.definition, satisfies={"house": cited.get(summary.definition.slug, ())}
+            ),
         )
-        for summary in assessment.controls
+        for summary in assessment.summaries
     )
     summary = msgspec.structs.replace(assessment.frameworks[0], framework=framework)
-    (part,) = build_content(msgspec.structs.replace(assessment, controls=controls, frameworks=(summary,))).frameworks
+    (part,) = build_content(msgspec.structs.replace(assessment, summaries=controls, frameworks=(summary,))).frameworks
     shown = [
         (section.id, [(requirement.id, len(requirement.controls)) for requirement in section.requirements])
         for section in part.sections
@@ -125,7 +127,7 @@ def test_sections_list_requirements_in_order_and_uncovered_ones(assessment: Asse
     ],
 )
 def test_paths_into_related_resources_name_them(path: str, expected: str, assessment: Assessment) -> None:
-    joined = assessment.results[-1].resource
+    joined = assessment.results[-1].subject
     assert describe_fix(Evidence(path, exists=True), joined) == expected
 
 
@@ -137,7 +139,7 @@ def test_fix_texts() -> None:
 
 
 def test_source_of_rendered_resources(assessment: Assessment) -> None:
-    assert [describe_source(result.resource) for result in assessment.results[:3]] == [
+    assert [describe_source(result.subject) for result in assessment.results[:3]] == [
         "chart shop/cache with values-prod.yaml",
         "kustomization overlays/prod",
         "",

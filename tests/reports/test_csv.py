@@ -9,7 +9,7 @@ import io
 import msgspec
 import pytest
 
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.reports import ReportOptions, load
@@ -35,7 +35,7 @@ def rows(assessment: Assessment) -> list[dict[str, str]]:
 
 def select_verdict(assessment: Assessment, *evidence: Evidence, status: Status = Status.FAILED) -> list[dict[str, str]]:
     """Return the rows of one resource with one verdict."""
-    result = ResourceResult(assessment.results[2].resource, {"privileged": Verdict(status, evidence)})
+    result = SubjectResult(assessment.results[2].subject, {"privileged": Verdict(status, evidence)})
     all_rows = rows(msgspec.structs.replace(assessment, results=(result,)))
     return [row for row in all_rows if row["Resource Name"]]
 
@@ -144,11 +144,11 @@ def test_failure_without_evidence_has_remediation(assessment: Assessment) -> Non
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_no_cell_is_a_formula(start: str, assessment: Assessment) -> None:
-    resource = assessment.results[2].resource
+    resource = assessment.results[2].subject
     metadata = {"name": f"{start}cmd|' /C calc'!A0", "namespace": f"{start}1"}
     hostile = msgspec.structs.replace(resource, content={"kind": f"{start}A1", "metadata": metadata})
     evidence = Evidence(f"{start}path", exists=True, message=f"{start}message", fix='"x"')
-    result = ResourceResult(hostile, {"privileged": Verdict(Status.FAILED, (evidence,))})
+    result = SubjectResult(hostile, {"privileged": Verdict(Status.FAILED, (evidence,))})
     table = list(csv.reader(io.StringIO(text(msgspec.structs.replace(assessment, results=(result,))))))
     cells = [cell for row in table for cell in row]
     assert not [cell for cell in cells if cell[:1] in {"=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"}]  # noqa: RUF001

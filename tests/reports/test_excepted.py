@@ -14,7 +14,7 @@ import yaml
 from lxml import etree
 from tests.reports import rendering
 
-from kubekeep.model.assessment import Assessment, ControlSummary, Counts, ResourceResult
+from kubekeep.model.assessment import Assessment, Counts, DefinitionSummary, SubjectResult
 from kubekeep.model.exception import AppliedException, ExceptedFinding, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.verdict import Evidence, Status, Verdict
@@ -59,18 +59,18 @@ def except_findings(assessment: Assessment) -> Assessment:
         ExceptionUse(exception=msgspec.structs.replace(KNOWN, name="old"), status=ExceptionStatus.EXPIRED),
         ExceptionUse(exception=msgspec.structs.replace(KNOWN, name="idle"), status=ExceptionStatus.UNUSED),
     )
-    controls = tuple(_summary(summary, counts) for summary in assessment.controls)
-    return msgspec.structs.replace(assessment, results=results, controls=controls, exceptions=uses)
+    controls = tuple(_summary(summary, counts) for summary in assessment.summaries)
+    return msgspec.structs.replace(assessment, results=results, summaries=controls, exceptions=uses)
 
 
-def _result(result: ResourceResult) -> ResourceResult:
-    verdict, exception = result.verdicts.get("privileged"), EXCEPTED.get(result.resource.name)
-    if verdict is None or result.resource.source is None or not result.resource.source.path.startswith("deploy/web-"):
+def _result(result: SubjectResult) -> SubjectResult:
+    verdict, exception = result.verdicts.get("privileged"), EXCEPTED.get(result.subject.name)
+    if verdict is None or result.subject.source is None or not result.subject.source.path.startswith("deploy/web-"):
         return result
     if exception is not None:
         evidence = tuple(msgspec.structs.replace(evidence, exception=exception) for evidence in verdict.evidence)
         changed = Verdict(Status.PASSED, evidence)
-    elif result.resource.name == "web-0":
+    elif result.subject.name == "web-0":
         first: Evidence = msgspec.structs.replace(verdict.evidence[0], exception=KNOWN)
         changed = Verdict(Status.FAILED, (first, *verdict.evidence[1:]))
     else:
@@ -78,8 +78,8 @@ def _result(result: ResourceResult) -> ResourceResult:
     return msgspec.structs.replace(result, verdicts={**result.verdicts, "privileged": changed})
 
 
-def _summary(summary: ControlSummary, counts: Counts) -> ControlSummary:
-    return msgspec.structs.replace(summary, counts=counts) if summary.control.slug == "privileged" else summary
+def _summary(summary: DefinitionSummary, counts: Counts) -> DefinitionSummary:
+    return msgspec.structs.replace(summary, counts=counts) if summary.definition.slug == "privileged" else summary
 
 
 @pytest.fixture
@@ -138,11 +138,11 @@ def test_control_passed_by_exceptions_has_sub_status(excepted_assessment: Assess
     counts = Counts(passed=2, excepted=2)
     controls = tuple(
         msgspec.structs.replace(summary, status=Status.PASSED, counts=counts)
-        if summary.control.id == "C-0057"
+        if summary.definition.id == "C-0057"
         else summary
         for summary in excepted_assessment.controls
     )
-    report = json.loads(render_text("json", msgspec.structs.replace(excepted_assessment, controls=controls)))
+    report = json.loads(render_text("json", msgspec.structs.replace(excepted_assessment, summaries=controls)))
     info = report["summaryDetails"]["controls"]["C-0057"]["statusInfo"]
     assert info == {"status": "passed", "subStatus": "w/exceptions"}
 

@@ -49,7 +49,7 @@ def test_unread_input_is_reported(name: str, assessment: Assessment) -> None:
 @pytest.mark.parametrize("name", names())
 def test_empty_scan_renders(name: str, assessment: Assessment) -> None:
     empty = msgspec.structs.replace(
-        assessment, results=(), controls=(), frameworks=(), unread=(), compliance=None, files=0
+        assessment, results=(), summaries=(), frameworks=(), unread=(), compliance=None, files=0
     )
     assert render_text(name, empty)
 

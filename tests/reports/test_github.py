@@ -9,7 +9,7 @@ import re
 import msgspec
 import pytest
 
-from kubekeep.model.assessment import Assessment, ResourceResult, Target
+from kubekeep.model.assessment import Assessment, SubjectResult, Target
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location, Position, Region
@@ -65,7 +65,7 @@ def list_annotations(assessment: Assessment) -> list[Annotation]:
 def select_finding(assessment: Assessment, name: str, *evidence: Evidence) -> Assessment:
     """Return the assessment with one finding of one resource and nothing else."""
     resource = Resource({"kind": "Pod", "metadata": {"name": name}})
-    result = ResourceResult(resource, {"privileged": Verdict(Status.FAILED, evidence)})
+    result = SubjectResult(resource, {"privileged": Verdict(Status.FAILED, evidence)})
     return msgspec.structs.replace(assessment, results=(result,), unread=())
 
 
@@ -154,7 +154,7 @@ def test_excepted_findings_are_only_counted(assessment: Assessment) -> None:
     )
     resource = Resource({"kind": "Pod", "metadata": {"name": "kept"}})
     evidence = Evidence("spec.a", exists=True, exception=exception)
-    result = ResourceResult(resource, {"privileged": Verdict(Status.PASSED, (evidence,))})
+    result = SubjectResult(resource, {"privileged": Verdict(Status.PASSED, (evidence,))})
     report_text = text(msgspec.structs.replace(assessment, results=(result,)))
     assert "kept" not in report_text
     assert report_text.endswith("\n1 finding covered by exceptions.\n")

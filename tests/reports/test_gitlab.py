@@ -13,8 +13,7 @@ import msgspec
 import pytest
 from tests.reports.excepted import add_exceptions
 
-from kubekeep.model.assessment import Assessment, ResourceResult
-from kubekeep.model.control import Control
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
@@ -74,7 +73,7 @@ def shift_lines(assessment: Assessment) -> Assessment:
                 for evidence in verdict.evidence
             )
             verdicts[slug] = msgspec.structs.replace(verdict, evidence=evidence)
-        results.append(ResourceResult(result.resource, verdicts))
+        results.append(SubjectResult(result.subject, verdicts))
     return msgspec.structs.replace(assessment, results=tuple(results))
 
 
@@ -117,15 +116,15 @@ def test_vulnerability_fields(assessment: Assessment) -> None:
 
 
 def test_requirements_are_identifiers(assessment: Assessment) -> None:
-    control = msgspec.structs.replace(assessment.controls[1].control, satisfies={"nsa": ("pod-security",)})
-    controls = (msgspec.structs.replace(assessment.controls[1], control=control),)
+    control = msgspec.structs.replace(assessment.summaries[1].definition, satisfies={"nsa": ("pod-security",)})
+    controls = (msgspec.structs.replace(assessment.summaries[1], definition=control),)
     framework = msgspec.structs.replace(
         assessment.frameworks[0],
         framework=Framework(slug="nsa", name="NSA", title="NSA", description="", url="https://example.com/nsa"),
         controls=("privileged",),
     )
     results = assessment.results[:1]
-    some = msgspec.structs.replace(assessment, controls=controls, frameworks=(framework,), results=results)
+    some = msgspec.structs.replace(assessment, summaries=controls, frameworks=(framework,), results=results)
     (vulnerability,) = render_sast(some)["vulnerabilities"]
     assert vulnerability["identifiers"][-1] == {
         "type": "nsa",
@@ -136,13 +135,13 @@ def test_requirements_are_identifiers(assessment: Assessment) -> None:
 
 
 def test_identifiers_of_other_frameworks(assessment: Assessment) -> None:
-    summary = assessment.controls[1]
-    control = msgspec.structs.replace(summary.control, satisfies={"cis-v2.0.1": ("5.2.2",), "mitre": ()})
+    summary = assessment.summaries[1]
+    control = msgspec.structs.replace(summary.definition, satisfies={"cis-v2.0.1": ("5.2.2",), "mitre": ()})
     everything = Framework(slug="allcontrols", name="AllControls", title="All", description="", all_controls=True)
     framework = msgspec.structs.replace(assessment.frameworks[0], framework=everything, controls=("privileged",))
     some = msgspec.structs.replace(
         assessment,
-        controls=(msgspec.structs.replace(summary, control=control),),
+        summaries=(msgspec.structs.replace(summary, definition=control),),
         frameworks=(framework,),
         results=assessment.results[:1],
     )
@@ -164,11 +163,11 @@ def test_hostile_names_are_code_spans(assessment: Assessment) -> None:
 
 
 def test_schema_limits(assessment: Assessment) -> None:
-    summary = assessment.controls[1]
-    control = msgspec.structs.replace(summary.control, title="t" * 400, fix="f" * 9000, asks="a" * 2_000_000)
-    controls = (msgspec.structs.replace(summary, control=control),)
+    summary = assessment.summaries[1]
+    control = msgspec.structs.replace(summary.definition, title="t" * 400, fix="f" * 9000, asks="a" * 2_000_000)
+    controls = (msgspec.structs.replace(summary, definition=control),)
     long = render_sast(
-        msgspec.structs.replace(assessment, controls=controls, frameworks=(), results=assessment.results[:1])
+        msgspec.structs.replace(assessment, summaries=controls, frameworks=(), results=assessment.results[:1])
     )
     (vulnerability,) = long["vulnerabilities"]
     assert (len(vulnerability["name"]), len(vulnerability["solution"]), len(vulnerability["description"])) == (
@@ -211,7 +210,7 @@ def test_gaps_are_scan_messages(assessment: Assessment) -> None:
         ("info", "not evaluated"),
     ]
     assert "C-0069, C-0070: It reads files of the nodes" in scan["messages"][3]["value"]
-    whole = msgspec.structs.replace(assessment, unread=(), controls=assessment.controls[:6])
+    whole = msgspec.structs.replace(assessment, unread=(), summaries=assessment.summaries[:6])
     coverage_messages = tuple(result for result in whole.results if "registries" not in result.verdicts)
     assert "messages" not in render_sast(msgspec.structs.replace(whole, results=coverage_messages))["scan"]
 
@@ -219,7 +218,7 @@ def test_gaps_are_scan_messages(assessment: Assessment) -> None:
 def test_unevaluated_resources_are_messages(assessment: Assessment) -> None:
     broken_verdict = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
     last = assessment.results[-1]
-    results = (*assessment.results[:-1], ResourceResult(last.resource, {**last.verdicts, "limits": broken_verdict}))
+    results = (*assessment.results[:-1], SubjectResult(last.subject, {**last.verdicts, "limits": broken_verdict}))
     messages = render_sast(msgspec.structs.replace(assessment, results=results))["scan"]["messages"]
     text = "not evaluated: C-0271 for ServiceAccount default/robot: The rule failed."
     assert messages[-1] == {"level": "warn", "value": text}
@@ -227,20 +226,20 @@ def test_unevaluated_resources_are_messages(assessment: Assessment) -> None:
 
 def test_manual_controls_are_one_message(assessment: Assessment) -> None:
     controls = tuple(
-        msgspec.structs.replace(summary, reason=Reason(Cause.MANUAL, f"see {summary.control.id}"))
+        msgspec.structs.replace(summary, reason=Reason(Cause.MANUAL, f"see {summary.definition.id}"))
         if summary.reason
         else summary
-        for summary in assessment.controls
+        for summary in assessment.summaries
     )
-    messages = render_sast(msgspec.structs.replace(assessment, controls=controls, unread=()))["scan"]["messages"]
+    messages = render_sast(msgspec.structs.replace(assessment, summaries=controls, unread=()))["scan"]["messages"]
     text = "not evaluated: C-0001, C-0069, C-0070, C-0026: requires manual review"
     assert messages == [{"level": "info", "value": text}]
 
 
 def test_resources_without_files_are_distinct(assessment: Assessment) -> None:
-    def live(name: str) -> ResourceResult:
+    def live(name: str) -> SubjectResult:
         resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "n"}})
-        return ResourceResult(resource, {"privileged": Verdict(Status.FAILED, (Evidence("spec.x", exists=True),))})
+        return SubjectResult(resource, {"privileged": Verdict(Status.FAILED, (Evidence("spec.x", exists=True),))})
 
     some = msgspec.structs.replace(assessment, results=(live("a"), live("b")))
     assert [vulnerability["location"] for vulnerability in render_sast(some)["vulnerabilities"]] == [
@@ -302,15 +301,15 @@ def test_excepted_locations_are_no_issues(assessment: Assessment) -> None:
 
 def test_control_without_evidence_is_one_issue(assessment: Assessment) -> None:
     first = assessment.results[0]
-    without_evidence = ResourceResult(first.resource, {"privileged": Verdict(Status.FAILED)})
+    without_evidence = SubjectResult(first.subject, {"privileged": Verdict(Status.FAILED)})
     all_issues = render_issues(
-        msgspec.structs.replace(assessment, results=(without_evidence,), unread=(), controls=assessment.controls[:2])
+        msgspec.structs.replace(assessment, results=(without_evidence,), unread=(), summaries=assessment.summaries[:2])
     )
     assert [issue["description"] for issue in all_issues] == ["Privileged container: Deployment default/cache"]
 
 
 def test_control_without_id_uses_slug(assessment: Assessment) -> None:
-    control: Control = assessment.controls[0].control
+    control = assessment.summaries[0].definition
     assert not control.ids
     vulnerability = next(
         candidate for candidate in render_sast(assessment)["vulnerabilities"] if candidate["severity"] == "Critical"

@@ -175,14 +175,16 @@ def test_framework_sections_are_in_order(assessment: Assessment) -> None:
     summaries = tuple(
         msgspec.structs.replace(
             summary,
-            control=msgspec.structs.replace(summary.control, satisfies={"nsa": cites.get(summary.control.slug, ())}),
+            definition=msgspec.structs.replace(
+                summary.definition, satisfies={"nsa": cites.get(summary.definition.slug, ())}
+            ),
         )
-        for summary in assessment.controls
+        for summary in assessment.summaries
     )
     changed = msgspec.structs.replace(
         framework, framework=msgspec.structs.replace(framework.framework, sections=sections)
     )
-    page = parse_page(msgspec.structs.replace(assessment, controls=summaries, frameworks=(changed,)))
+    page = parse_page(msgspec.structs.replace(assessment, summaries=summaries, frameworks=(changed,)))
     text = read_element(page, "f0")
     order = [text.index(part) for part in ("1 Pods", "1.1", "2 Nodes", "2.2", "2.10", "3 People", "C-0271")]
     assert order == sorted(order)
@@ -196,13 +198,15 @@ def test_repeated_text_is_written_once(assessment: Assessment) -> None:
 
 
 def test_control_texts_keep_paragraphs(assessment: Assessment) -> None:
-    first = assessment.controls[0]
+    first = assessment.summaries[0]
     fix = "Set `hostPID: false`:\n1. edit\n   the file\n2. an odd ` tick\n"
     control = msgspec.structs.replace(
-        first.control, fix=fix, references=("javascript:alert(1)", "https://example.com/x")
+        first.definition, fix=fix, references=("javascript:alert(1)", "https://example.com/x")
     )
     page = parse_page(
-        msgspec.structs.replace(assessment, controls=(msgspec.structs.replace(first, control=control),), frameworks=())
+        msgspec.structs.replace(
+            assessment, summaries=(msgspec.structs.replace(first, definition=control),), frameworks=()
+        )
     )
     paragraphs = [node.text_content().strip() for node in page.xpath("//tr[@id='c0']//p")]
     assert paragraphs[-3:] == ["Set hostPID: false:", "1. edit the file", "2. an odd ` tick"]

@@ -14,7 +14,7 @@ from pypdf import PdfReader
 from tests.reports.browsers import chromium, needs_chromium
 from tests.reports.samples import SAMPLES, add_extras, multiply_findings
 
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.priority import Priority
 from kubekeep.model.severity import Severity
 from kubekeep.reports import ReportOptions, load
@@ -191,8 +191,8 @@ def test_details_show_evidence(open_report: Open, assessment: Assessment) -> Non
 def test_huge_name_does_not_fill_the_page(open_report: Open, assessment: Assessment) -> None:
     result = assessment.results[2]
     name = "x" * 1_000_000
-    resource = msgspec.structs.replace(result.resource, content={"kind": "Pod", "metadata": {"name": name}})
-    page = open_report(msgspec.structs.replace(assessment, results=(ResourceResult(resource, result.verdicts),)))
+    resource = msgspec.structs.replace(result.subject, content={"kind": "Pod", "metadata": {"name": name}})
+    page = open_report(msgspec.structs.replace(assessment, results=(SubjectResult(resource, result.verdicts),)))
     page.locator(".finding .opener").click()
     expect(page.locator(".details")).to_contain_text("Link to this finding")
     assert len(page.locator("#list").inner_text()) < 5_000
@@ -214,7 +214,7 @@ def test_keyboard_navigation(open_report: Open, assessment: Assessment) -> None:
 
 def test_link_opens_finding_on_its_page(open_report: Open, assessment: Assessment) -> None:
     page = open_report(multiply_findings(assessment, 700))
-    key = page.evaluate("findings.find((finding) => finding.resource.name === 'app-623').key")
+    key = page.evaluate("findings.find((finding) => finding.subject.name === 'app-623').key")
     link = open_report(multiply_findings(assessment, 700), f"#finding={key}")
     expect(link.locator(".details")).to_be_in_viewport()
     expect(link.locator(".finding", has_text="app-623")).to_be_in_viewport()
@@ -222,7 +222,7 @@ def test_link_opens_finding_on_its_page(open_report: Open, assessment: Assessmen
     link.get_by_role("link", name="Link to this finding").click()
     assert link.evaluate("location.hash") == f"#finding={key}"
     excepted = open_report(add_extras(assessment))
-    key = excepted.evaluate("findings.find((finding) => finding.isExcepted && finding.resource.name === 'web-6').key")
+    key = excepted.evaluate("findings.find((finding) => finding.isExcepted && finding.subject.name === 'web-6').key")
     excepted.evaluate(f"location.hash = 'finding={key}'")
     expect(excepted.locator("#count")).to_have_text("2 findings covered by exceptions")
     expect(excepted.locator(".details")).to_contain_text("legacy-web")

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.model.assessment import Assessment, ControlSummary, UnreadInput
+from kubekeep.model.assessment import Assessment, DefinitionSummary, UnreadInput
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.text import json_text
 from kubekeep.model.verdict import Cause, Reason, Status
@@ -73,7 +73,7 @@ def test_top_level_keys_in_order(document: dict[str, Any], assessment: Assessmen
     content = ["summaryDetails", "resources", "attributes", "results", "metadata"]
     assert list(document) == [*head, *content, "scanCoverage", "kubekeep"]
     assert document["generationTime"] == "2026-11-24T10:00:01Z"
-    whole = msgspec.structs.replace(assessment, controls=(), frameworks=(), results=(), unread=())
+    whole = msgspec.structs.replace(assessment, summaries=(), frameworks=(), results=(), unread=())
     assert list(report(whole)) == [*head, *content[:1], *content[2:], "kubekeep"], (
         "coverage and resources are left out if empty"
     )
@@ -121,10 +121,10 @@ def test_unevaluated_controls_are_skipped(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("cause", Cause)
 def test_every_cause_has_a_kubescape_sub_status(cause: Cause, assessment: Assessment) -> None:
-    summary: ControlSummary = msgspec.structs.replace(
-        assessment.controls[0], status=Status.NOT_EVALUATED, reason=Reason(cause, "x")
+    summary: DefinitionSummary = msgspec.structs.replace(
+        assessment.summaries[0], status=Status.NOT_EVALUATED, reason=Reason(cause, "x")
     )
-    document = report(msgspec.structs.replace(assessment, controls=(summary,), frameworks=(), results=()))
+    document = report(msgspec.structs.replace(assessment, summaries=(summary,), frameworks=(), results=()))
     words = {"irrelevant", "configuration", "integration", "requires review", "manual review", "notEvaluated"}
     assert document["summaryDetails"]["controls"]["host-pid"]["statusInfo"]["subStatus"] in words
 

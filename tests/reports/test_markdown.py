@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from tests.oracles.program import program
 
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Evidence, Status, Verdict
@@ -129,17 +129,17 @@ def taint_names(assessment: Assessment, hostile: str) -> Assessment:
     controls = tuple(
         msgspec.structs.replace(
             summary,
-            control=msgspec.structs.replace(
-                summary.control, title=hostile, ids=(hostile,), fix=f"{hostile} is {hostile}", references=()
+            definition=msgspec.structs.replace(
+                summary.definition, title=hostile, ids=(hostile,), fix=f"{hostile} is {hostile}", references=()
             ),
             reason=summary.reason and msgspec.structs.replace(summary.reason, text=hostile),
         )
-        for summary in assessment.controls
+        for summary in assessment.summaries
     )
     return msgspec.structs.replace(
         assessment,
-        results=(ResourceResult(resource, {"privileged": Verdict(Status.FAILED, evidence)}),),
-        controls=controls,
+        results=(SubjectResult(resource, {"privileged": Verdict(Status.FAILED, evidence)}),),
+        summaries=controls,
         frameworks=(framework, *others),
         notes=(hostile,),
         unread=tuple(msgspec.structs.replace(unread, message=hostile) for unread in assessment.unread),
@@ -243,9 +243,9 @@ def test_report_text(assessment: Assessment) -> None:
 
 
 def test_nothing_failed(assessment: Assessment) -> None:
-    passed = tuple(summary for summary in assessment.controls if summary.status is Status.PASSED)
+    passed = tuple(summary for summary in assessment.summaries if summary.status is Status.PASSED)
     clean_assessment = msgspec.structs.replace(
-        assessment, controls=passed, results=assessment.results[2:3], frameworks=(), unread=(), notes=()
+        assessment, summaries=passed, results=assessment.results[2:3], frameworks=(), unread=(), notes=()
     )
     report_text = text(clean_assessment)
     assert report_text.startswith("## Kubekeep: no control failed\n\n- ✅ **No control failed**\n")
@@ -256,14 +256,14 @@ def test_nothing_failed(assessment: Assessment) -> None:
 
 
 def test_unevaluated_controls_are_no_success(assessment: Assessment) -> None:
-    (gap,) = (summary for summary in assessment.controls if summary.control.slug == "registries")
-    unevaluated = msgspec.structs.replace(assessment, controls=(gap,), results=(), frameworks=(), unread=(), notes=())
+    (gap,) = (summary for summary in assessment.summaries if summary.definition.slug == "registries")
+    unevaluated = msgspec.structs.replace(assessment, summaries=(gap,), results=(), frameworks=(), unread=(), notes=())
     report_text = text(unevaluated)
     assert report_text.startswith(
         "## Kubekeep: no control was evaluated\n\n"
         "- ⚠️ **1 control was not evaluated** and counts neither as passed nor as failed\n"
     )
-    assert text(msgspec.structs.replace(unevaluated, controls=())).startswith("## Kubekeep: no resources found\n")
+    assert text(msgspec.structs.replace(unevaluated, summaries=())).startswith("## Kubekeep: no resources found\n")
 
 
 def test_excepted_findings(assessment: Assessment) -> None:
@@ -274,7 +274,7 @@ def test_excepted_findings(assessment: Assessment) -> None:
         expires=dt.datetime(2027, 6, 30, tzinfo=dt.UTC),
     )
     verdict = Verdict(Status.PASSED, (Evidence("spec.a", exists=True, exception=exception),))
-    result = ResourceResult(assessment.results[2].resource, {"privileged": verdict})
+    result = SubjectResult(assessment.results[2].subject, {"privileged": verdict})
     report_text = text(msgspec.structs.replace(assessment, results=(result,)))
     assert "1 finding covered by exceptions" in report_text
     assert (

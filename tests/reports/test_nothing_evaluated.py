@@ -25,10 +25,10 @@ def nothing(assessment: Assessment) -> Assessment:
     """Return a scan with three controls, none of which was evaluated."""
     controls = tuple(
         msgspec.structs.replace(summary, counts=Counts(), score=0.0, compliance=None)
-        for summary in assessment.controls
+        for summary in assessment.summaries
         if summary.status is Status.NOT_EVALUATED
     )
-    slugs = {summary.control.slug for summary in controls}
+    slugs = {summary.definition.slug for summary in controls}
     frameworks = tuple(
         msgspec.structs.replace(
             framework,
@@ -44,7 +44,7 @@ def nothing(assessment: Assessment) -> Assessment:
     return msgspec.structs.replace(
         assessment,
         results=(),
-        controls=controls,
+        summaries=controls,
         frameworks=frameworks,
         unread=(),
         counts=Counts(),

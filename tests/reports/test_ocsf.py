@@ -13,7 +13,7 @@ import msgspec
 from py_ocsf_models.events.findings.compliance_finding import ComplianceFinding  # type: ignore[import-untyped]
 from tests.reports.excepted import add_exceptions
 
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.verdict import Cause, Reason, Status, Verdict
 from kubekeep.reports import ReportOptions, load
 
@@ -64,12 +64,12 @@ def test_a_failure(assessment: Assessment) -> None:
 
 
 def test_requirements_are_cited(assessment: Assessment) -> None:
-    summary = assessment.controls[1]
-    control = msgspec.structs.replace(summary.control, satisfies={"nsa": ("pod-security", "hardening")})
-    controls = (msgspec.structs.replace(summary, control=control),)
+    summary = assessment.summaries[1]
+    control = msgspec.structs.replace(summary.definition, satisfies={"nsa": ("pod-security", "hardening")})
+    controls = (msgspec.structs.replace(summary, definition=control),)
     frameworks = (msgspec.structs.replace(assessment.frameworks[0], controls=("privileged",)),)
     some = msgspec.structs.replace(
-        assessment, controls=controls, frameworks=frameworks, results=assessment.results[:1], unread=()
+        assessment, summaries=controls, frameworks=frameworks, results=assessment.results[:1], unread=()
     )
     (event,) = events(some)
     assert event["compliance"]["requirements"] == ["NSA pod-security", "NSA hardening"]
@@ -95,7 +95,7 @@ def test_passed_and_unevaluated_controls(assessment: Assessment) -> None:
 
 def test_unevaluated_resource(assessment: Assessment) -> None:
     broken_verdict = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
-    result = ResourceResult(assessment.results[2].resource, {"limits": broken_verdict})
+    result = SubjectResult(assessment.results[2].subject, {"limits": broken_verdict})
     all_events = events(msgspec.structs.replace(assessment, results=(result,), unread=()))
     event = next(event for event in all_events if "resources" in event)
     assert (event["compliance"]["control"], event["compliance"]["status_id"]) == ("C-0271", WARNING)
@@ -129,7 +129,7 @@ def test_event_ids_are_unique(assessment: Assessment) -> None:
 
 
 def test_empty_scan_is_an_event(assessment: Assessment) -> None:
-    (event,) = events(msgspec.structs.replace(assessment, results=(), controls=(), frameworks=(), unread=()))
+    (event,) = events(msgspec.structs.replace(assessment, results=(), summaries=(), frameworks=(), unread=()))
     assert event["message"].startswith("nothing was evaluated")
     assert event["compliance"]["status_id"] == WARNING
 

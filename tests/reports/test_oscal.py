@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from tests.reports.excepted import add_exceptions
 
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
@@ -161,7 +161,7 @@ def test_gaps_are_observations(assessment: Assessment) -> None:
 
 def test_unevaluated_resource(assessment: Assessment) -> None:
     broken_verdict = Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, "The rule failed."))
-    result = ResourceResult(assessment.results[2].resource, {"limits": broken_verdict})
+    result = SubjectResult(assessment.results[2].subject, {"limits": broken_verdict})
     some = msgspec.structs.replace(assessment, results=(result, result), unread=())
     seen = [observation for observation in read_result(some)["observations"] if "subjects" in observation]
     assert [observation["description"] for observation in seen] == ["The rule failed."] * 2
@@ -205,7 +205,7 @@ def test_repository_properties(assessment: Assessment) -> None:
 
 
 def test_empty_scan_is_valid(assessment: Assessment) -> None:
-    empty = msgspec.structs.replace(assessment, results=(), controls=(), frameworks=(), unread=())
+    empty = msgspec.structs.replace(assessment, results=(), summaries=(), frameworks=(), unread=())
     result = read_result(empty)
     assert not {"observations", "findings", "risks", "local-definitions"} & set(result)
 
@@ -215,15 +215,15 @@ def test_hostile_text_is_valid(text: str, assessment: Assessment) -> None:
     metadata = {"name": text, "namespace": text}
     resource = Resource({"apiVersion": text, "kind": text, "metadata": metadata})
     evidence = Evidence(text, exists=True, message=text)
-    failed = ResourceResult(resource, {"privileged": Verdict(Status.FAILED, (evidence,))})
+    failed = SubjectResult(resource, {"privileged": Verdict(Status.FAILED, (evidence,))})
     read_results(msgspec.structs.replace(assessment, results=(failed,)))
 
 
 def test_control_ids_are_tokens(assessment: Assessment) -> None:
-    summary = assessment.controls[1]
-    control = msgspec.structs.replace(summary.control, ids=("5.2 <a>/b",))
-    controls = (msgspec.structs.replace(summary, control=control), *assessment.controls[2:])
-    some = msgspec.structs.replace(assessment, controls=controls, frameworks=())
+    summary = assessment.summaries[1]
+    control = msgspec.structs.replace(summary.definition, ids=("5.2 <a>/b",))
+    controls = (msgspec.structs.replace(summary, definition=control), *assessment.summaries[2:])
+    some = msgspec.structs.replace(assessment, summaries=controls, frameworks=())
     targets = [finding["target"]["target-id"] for finding in read_result(some)["findings"]]
     assert targets[0] == "_5.2__a__b"
     assert re.fullmatch(r"[\w.-]+", targets[0])

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 import kubekeep
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.finding import Finding
 from kubekeep.model.priority import Priority
 from kubekeep.model.severity import Severity
@@ -69,7 +69,7 @@ def test_problems_of_the_same_field_are_merged() -> None:
     everything = kubekeep.scan(SHOP, frameworks=["allcontrols"])
     by_resource: dict[int, list[Finding]] = {}
     for finding in everything.findings:
-        by_resource.setdefault(id(finding.resource), []).append(finding)
+        by_resource.setdefault(id(finding.subject), []).append(finding)
     for findings in by_resource.values():
         problems = merge_problems(findings)
         assert sorted(f.id for problem in problems for f in problem.findings) == sorted(f.id for f in findings)
@@ -98,7 +98,7 @@ def test_priority_orders_problems(assessment: Assessment) -> None:
 
 
 def test_nothing_assessed_is_left_to_the_exit_message(assessment: Assessment) -> None:
-    empty: tuple[ResourceResult, ...] = ()
+    empty: tuple[SubjectResult, ...] = ()
     assert render_overview(msgspec.structs.replace(assessment, results=empty)) == ""
 
 

@@ -22,7 +22,7 @@ from tests.reports.rendering import extract_pdf_text, remove_whitespace, render_
 from tests.reports.samples import EXCEPTION, SAMPLES, add_extras, multiply_findings, passed
 
 import kubekeep
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.location import Location
 from kubekeep.model.verdict import Status
 from kubekeep.reports import ReportOptions, load
@@ -47,8 +47,8 @@ def renamed(assessment: Assessment, name: str) -> Assessment:
     """Return the assessment with one failed resource with the name."""
     first = assessment.results[2]
     metadata = {"name": name, "namespace": "default"}
-    resource = msgspec.structs.replace(first.resource, content={**first.resource.object, "metadata": metadata})
-    return msgspec.structs.replace(assessment, results=(ResourceResult(resource, first.verdicts),))
+    resource = msgspec.structs.replace(first.subject, content={**first.subject.object, "metadata": metadata})
+    return msgspec.structs.replace(assessment, results=(SubjectResult(resource, first.verdicts),))
 
 
 def test_document_data(assessment: Assessment, pytestconfig: pytest.Config) -> None:
@@ -103,18 +103,18 @@ def test_output_is_reproducible(assessment: Assessment, tmp_path: Path) -> None:
 def test_every_finding_is_printed(assessment: Assessment) -> None:
     text = remove_whitespace(render_text("pdf", assessment))
     for slug, failures in assessment.group_findings().items():
-        control = next(summary.control for summary in assessment.controls if summary.control.slug == slug)
+        control = next(summary.definition for summary in assessment.summaries if summary.definition.slug == slug)
         assert remove_whitespace(control.title) in text
         for finding in failures:
-            resource = finding.resource
+            resource = finding.subject
             if "\x1b" not in resource.name:
                 assert remove_whitespace(f"{resource.kind} {resource.namespace}/{resource.name}") in text
             for evidence in finding.evidence:
                 if evidence.location and evidence.location.region and "deploy" in evidence.location.file:
                     assert evidence.location.file in text
                     assert f"{evidence.location.region.start.line}" in text
-    for summary in assessment.controls:
-        assert remove_whitespace(summary.control.title) in text
+    for summary in assessment.summaries:
+        assert remove_whitespace(summary.definition.title) in text
         assert not summary.is_gap or summary.reason is None or remove_whitespace(summary.reason.text) in text
 
 
@@ -259,8 +259,8 @@ def test_verbose_prints_all_findings(assessment: Assessment) -> None:
 
 def test_bounds_of_excepted_findings_are_separate(assessment: Assessment) -> None:
     excepted = [
-        ResourceResult(
-            result.resource,
+        SubjectResult(
+            result.subject,
             {
                 "privileged": msgspec.structs.replace(
                     verdict,
@@ -283,7 +283,7 @@ def test_many_locations_show_the_first(assessment: Assessment) -> None:
     many_places = tuple(
         msgspec.structs.replace(verdict.evidence[0], location=Location(f"f{number}.yaml")) for number in range(500)
     )
-    result = ResourceResult(first.resource, {"privileged": msgspec.structs.replace(verdict, evidence=many_places)})
+    result = SubjectResult(first.subject, {"privileged": msgspec.structs.replace(verdict, evidence=many_places)})
     crowded = msgspec.structs.replace(assessment, results=(result,))
     assert remove_whitespace("and 488 more locations") in remove_whitespace(render_text("pdf", crowded))
     assert "f499.yaml" in remove_whitespace(render_text("pdf", crowded, ReportOptions(verbose=True)))
@@ -310,6 +310,6 @@ def test_short_form_lists_every_failed_control_on_few_pages() -> None:
     load("pdf").render(shop, stream, ReportOptions())
     assert len(pypdf.PdfReader(stream).pages) <= 12
     text = remove_whitespace(extract_pdf_text(stream.getvalue()))
-    for control in {finding.control for finding in shop.findings}:
+    for control in {finding.definition for finding in shop.findings}:
         assert remove_whitespace(control.title) in text
         assert remove_whitespace(control.id) in text

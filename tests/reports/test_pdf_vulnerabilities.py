@@ -13,7 +13,6 @@ from tests.reports.test_vulnerabilities import taint
 from tests.reports.vulnerable import assess_vulnerable, read_image
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.pdf.document import build_document
 from kubekeep.reports.pdf.vulnerabilities import MAX_VULNERABILITIES
@@ -96,7 +95,7 @@ def test_rows_are_those_of_the_other_reports(vulnerable: Assessment) -> None:
 def test_controls_and_vulnerabilities_are_counted_apart(vulnerable: Assessment, assessment: Assessment) -> None:
     """Chapters about controls do not repeat vulnerabilities, and a scan without images has no chapter about them."""
     data = build_document(vulnerable, full=True, whole=True)
-    assert any(is_vulnerability(summary.control) for summary in vulnerable.controls)
+    assert any(summary.definition.concerns_packages for summary in vulnerable.summaries)
     assert data["findings"] == data["controls"] == data["excepted"] == data["frameworks"] == []
     assert build_document(assessment, full=True, whole=True)["vulnerabilities"] is None
 

@@ -17,7 +17,7 @@ import yaml
 from tests.oracles.program import program
 from tests.reports.excepted import add_exceptions
 
-from kubekeep.model.assessment import Assessment, ResourceResult, Target
+from kubekeep.model.assessment import Assessment, SubjectResult, Target
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.reports import ReportOptions, load
@@ -122,7 +122,7 @@ def test_gaps_are_in_the_cluster_report(name: str, assessment: Assessment) -> No
 @pytest.mark.parametrize(("cause", "outcome"), [(Cause.RULE_ERROR, "error"), (Cause.DECLINED, "skip")])
 def test_unevaluated_resources(name: str, cause: Cause, outcome: str, assessment: Assessment) -> None:
     broken_verdict = Verdict(Status.NOT_EVALUATED, reason=Reason(cause, "It does not tell enough."))
-    result = ResourceResult(assessment.results[2].resource, {"limits": broken_verdict})
+    result = SubjectResult(assessment.results[2].subject, {"limits": broken_verdict})
     _, default = documents(name, msgspec.structs.replace(assessment, results=(result,)))
     (entry,) = default["results"]
     assert (entry["policy"], entry["result"], entry["scored"]) == ("C-0271", outcome, False)
@@ -148,9 +148,9 @@ def test_large_reports_are_split(name: str, assessment: Assessment) -> None:
     marks = "<&>" * 300
     hostile = Verdict(Status.FAILED, (Evidence("spec.x", exists=True, message=marks),))
 
-    def pod(number: int) -> ResourceResult:
+    def pod(number: int) -> SubjectResult:
         metadata = {"name": f"p{number}", "namespace": "big"}
-        return ResourceResult(Resource({"kind": "Pod", "metadata": metadata}), {"privileged": hostile})
+        return SubjectResult(Resource({"kind": "Pod", "metadata": metadata}), {"privileged": hostile})
 
     many = msgspec.structs.replace(assessment, results=tuple(map(pod, range(200))))
     parts = [part for part in documents(name, many) if part["metadata"].get("namespace") == "big"]
@@ -167,7 +167,7 @@ def test_texts_are_bounded(name: str, assessment: Assessment) -> None:
     endless = "x" * 3_000_000
     verdict = Verdict(Status.FAILED, (Evidence(endless, exists=True, message=endless),))
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": endless}})
-    some = msgspec.structs.replace(assessment, results=(ResourceResult(resource, {"privileged": verdict}),))
+    some = msgspec.structs.replace(assessment, results=(SubjectResult(resource, {"privileged": verdict}),))
     assert max(len(json.dumps(document)) for document in documents(name, some)) < 32 * 1024
 
 
@@ -175,7 +175,7 @@ def test_texts_are_bounded(name: str, assessment: Assessment) -> None:
 @pytest.mark.parametrize("namespace", ["", "-bad", "Shop", "a" * 64, "a.b", "a\n"])
 def test_invalid_namespace_uses_the_cluster_report(name: str, namespace: str, assessment: Assessment) -> None:
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": namespace}})
-    failed = ResourceResult(resource, {"privileged": Verdict(Status.FAILED, (Evidence("spec", exists=True),))})
+    failed = SubjectResult(resource, {"privileged": Verdict(Status.FAILED, (Evidence("spec", exists=True),))})
     (cluster,) = documents(name, msgspec.structs.replace(assessment, results=(failed,)))
     (entry,) = (result for result in cluster["results"] if result["result"] == "fail")
     assert entry["resources"][0]["name"] == "p"
@@ -223,7 +223,7 @@ def test_kubectl_reads_the_same_values(name: str, assessment: Assessment) -> Non
     ]
     failed = Verdict(Status.FAILED, tuple(Evidence(text, exists=True, message=text) for text in texts))
     results = tuple(
-        ResourceResult(Resource({"kind": text, "metadata": {"name": text}}), {"privileged": failed}) for text in texts
+        SubjectResult(Resource({"kind": text, "metadata": {"name": text}}), {"privileged": failed}) for text in texts
     )
     stream = io.StringIO()
     load(name).render(msgspec.structs.replace(assessment, results=results), stream, ReportOptions())

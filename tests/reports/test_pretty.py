@@ -65,10 +65,10 @@ def test_possible_secrets_are_hidden(assessment: Assessment) -> None:
 
 
 def test_code_is_coloured_or_keeps_backticks(assessment: Assessment) -> None:
-    first = assessment.controls[0]
+    first = assessment.summaries[0]
     fix = "Set `hostPID: false`.\n\nMore."
-    summary = msgspec.structs.replace(first, control=msgspec.structs.replace(first.control, fix=fix))
-    coded = msgspec.structs.replace(assessment, controls=(summary,), frameworks=())
+    summary = msgspec.structs.replace(first, control=msgspec.structs.replace(first.definition, fix=fix))
+    coded = msgspec.structs.replace(assessment, summaries=(summary,), frameworks=())
     assert "Fix: Set `hostPID: false`.\n" in render_pretty(coded)
     assert "Set \x1b[36mhostPID: false\x1b[0m.\n" in render_pretty(coded, ReportOptions(colour=True))
 
@@ -121,16 +121,18 @@ def test_last_line_is_the_next_step(assessment: Assessment) -> None:
     assert render_pretty(assessment).endswith(
         "→ Next: start with host-pid (Host process namespace): kubekeep explain host-pid\n"
     )
-    full_coverage = tuple(summary for summary in assessment.controls if summary.status is Status.PASSED)
-    gaps = tuple(summary for summary in assessment.controls if summary.is_gap)
-    clean_assessment = msgspec.structs.replace(assessment, controls=full_coverage, results=(), frameworks=(), unread=())
+    full_coverage = tuple(summary for summary in assessment.summaries if summary.status is Status.PASSED)
+    gaps = tuple(summary for summary in assessment.summaries if summary.is_gap)
+    clean_assessment = msgspec.structs.replace(
+        assessment, summaries=full_coverage, results=(), frameworks=(), unread=()
+    )
     assert render_pretty(clean_assessment).endswith("✔ No control failed, and all input was evaluated.\n")
     assert "fix the input that was not read, and scan again" in render_pretty(
         msgspec.structs.replace(clean_assessment, unread=assessment.unread)
     )
-    assert "provide the missing data" in render_pretty(msgspec.structs.replace(clean_assessment, controls=gaps))
+    assert "provide the missing data" in render_pretty(msgspec.structs.replace(clean_assessment, summaries=gaps))
     empty = msgspec.structs.replace(
-        clean_assessment, controls=(), counts=msgspec.structs.replace(clean_assessment.counts, failed=0)
+        clean_assessment, summaries=(), counts=msgspec.structs.replace(clean_assessment.counts, failed=0)
     )
     assert "no resources found" in render_pretty(empty)
 
@@ -138,7 +140,7 @@ def test_last_line_is_the_next_step(assessment: Assessment) -> None:
 def test_all_controls_row_is_unique(assessment: Assessment) -> None:
     assert "  overall  " in render_pretty(assessment)
     whole = msgspec.structs.replace(
-        assessment.frameworks[0], controls=tuple(summary.control.slug for summary in assessment.controls)
+        assessment.frameworks[0], controls=tuple(summary.definition.slug for summary in assessment.summaries)
     )
     assert "  overall  " not in render_pretty(
         msgspec.structs.replace(assessment, frameworks=(whole, assessment.frameworks[1]))

@@ -16,7 +16,7 @@ import pytest
 from lxml import html
 from tests.reports.rendering import extract_pdf_text, render_text
 
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.priority import Priority
 from kubekeep.model.severity import Severity
 from kubekeep.reports import Extra, ReportOptions, formats, load
@@ -126,7 +126,7 @@ def test_file_view_shows_the_most_urgent_places_of_a_long_file(assessment: Asses
     places = msgspec.structs.replace(verdict, evidence=(verdict.evidence[0],) * 30)
     last = msgspec.structs.replace(verdict, evidence=verdict.evidence[1:2])
     priorities = {"labels": Priority(Severity.CRITICAL, 9.5), "privileged": Priority(Severity.MEDIUM, 5.0)}
-    changed = ResourceResult(result.resource, {"privileged": places, "labels": last}, priorities=priorities)
+    changed = SubjectResult(result.subject, {"privileged": places, "labels": last}, priorities=priorities)
     text = render_text("pretty", msgspec.structs.replace(assessment, results=(changed,)), ReportOptions(view=View.FILE))
     assert "    44  CRITICAL " in text
     assert "… and 11 more locations" in text
@@ -141,8 +141,8 @@ def test_reason_of_a_priority_is_shown(shop: Assessment) -> None:
 
 def test_github_level_follows_from_the_priority(assessment: Assessment) -> None:
     result = assessment.results[2]
-    low = ResourceResult(
-        result.resource,
+    low = SubjectResult(
+        result.subject,
         {"privileged": result.verdicts["privileged"]},
         priorities={"privileged": Priority(Severity.LOW, 2.0)},
     )

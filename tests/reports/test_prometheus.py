@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.oracles.program import program
 
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.reports import ReportOptions, load
@@ -137,9 +137,9 @@ def test_own_figures(assessment: Assessment) -> None:
 def test_number_of_namespaces_is_limited(assessment: Assessment) -> None:
     result = next(result for result in assessment.results if any(v.evidence for v in result.verdicts.values()))
     results = tuple(
-        ResourceResult(
+        SubjectResult(
             msgspec.structs.replace(
-                result.resource, content={"kind": "Pod", "metadata": {"name": "web", "namespace": f"team-{number}"}}
+                result.subject, content={"kind": "Pod", "metadata": {"name": "web", "namespace": f"team-{number}"}}
             ),
             result.verdicts,
         )
@@ -187,8 +187,8 @@ def test_equal_shown_names_are_one_series(assessment: Assessment) -> None:
     result = assessment.results[2]
     names = ("\x1b", "\\x1b")
     results = tuple(
-        ResourceResult(
-            msgspec.structs.replace(result.resource, content={"kind": "Pod", "metadata": {"name": name}}),
+        SubjectResult(
+            msgspec.structs.replace(result.subject, content={"kind": "Pod", "metadata": {"name": name}}),
             result.verdicts,
         )
         for name in names
@@ -201,11 +201,11 @@ def test_equal_titles_are_one_series(assessment: Assessment) -> None:
     controls = tuple(
         msgspec.structs.replace(
             summary,
-            control=msgspec.structs.replace(summary.control, title="Alike", severity=5.0, references=()),
+            definition=msgspec.structs.replace(summary.definition, title="Alike", severity=5.0, references=()),
         )
-        for summary in assessment.controls
+        for summary in assessment.summaries
     )
-    by_family = families(msgspec.structs.replace(assessment, controls=controls))
+    by_family = families(msgspec.structs.replace(assessment, summaries=controls))
     assert find_value(by_family["kubescape_control_count_resources_failed"]) == 13
     assert find_value(by_family["kubescape_control_complianceScore"]) == 0
 
@@ -222,7 +222,7 @@ def test_go_parser_reads_the_same(assessment: Assessment) -> None:
 def test_excepted_findings_are_counted_separately(assessment: Assessment) -> None:
     exception = AppliedException(name="legacy", source=ExceptionSource.FILE)
     verdict = Verdict(Status.PASSED, (Evidence("spec.a", exists=True, exception=exception),))
-    result = ResourceResult(assessment.results[2].resource, {"privileged": verdict})
+    result = SubjectResult(assessment.results[2].subject, {"privileged": verdict})
     by_family = families(msgspec.structs.replace(assessment, results=(result,)))
     assert find_value(by_family["kubescape_resource_count_controls_failed"]) == 0
     assert find_value(by_family["kubekeep_excepted_findings"]) == 1

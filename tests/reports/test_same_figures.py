@@ -464,6 +464,19 @@ def test_oscal(reports: Reports) -> None:
     assert result["description"].startswith(f"{total} resources from {files} files were assessed. 3 parts ")
 
 
+def test_findings(reports: Reports) -> None:
+    lines = [json.loads(line) for line in reports.text("findings").splitlines()]
+    findings = [line for line in lines if line["schema"] == "kubekeep.io/finding/v1"]
+    gaps = [line for line in lines if line["schema"] == "kubekeep.io/coverage-gap/v1"]
+    assert len(findings) + len(gaps) == len(lines)
+    assert Counter(line["id"] for line in findings if "suppression" not in line) == reports.failing
+    assert sum("suppression" in line for line in findings) == reports.accepted.total()
+    assert sum("definition" not in line for line in gaps) == reports.unread
+    assert {line["definition"] for line in gaps if "definition" in line and "subject" not in line} == {
+        number for number in reports.known if reports.status(number) == "gap"
+    }
+
+
 def test_ocsf(reports: Reports) -> None:
     events = [json.loads(line) for line in reports.text("ocsf").splitlines()]
     failed = [event for event in events if event["compliance"]["status"] == "Fail"]

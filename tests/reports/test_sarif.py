@@ -11,7 +11,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from kubekeep.model.assessment import Assessment, ResourceResult, UnreadInput
+from kubekeep.model.assessment import Assessment, SubjectResult, UnreadInput
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Edit, Evidence, Status, Verdict
@@ -114,7 +114,7 @@ def test_odd_file_names(file: str, artifact: dict[str, str], assessment: Assessm
     verdict = Verdict(
         assessment.results[0].verdicts["privileged"].status, (Evidence("x", exists=False, location=Location(file)),)
     )
-    result = ResourceResult(assessment.results[0].resource, {"privileged": verdict})
+    result = SubjectResult(assessment.results[0].subject, {"privileged": verdict})
     (entry,) = read_run(msgspec.structs.replace(assessment, results=(result,)))["results"]
     assert entry["locations"][0]["physicalLocation"] == {"artifactLocation": artifact}
 
@@ -124,13 +124,13 @@ def test_resource_without_file_has_a_logical_location(assessment: Assessment) ->
     verdict = msgspec.structs.replace(
         assessment.results[0].verdicts["privileged"], evidence=(Evidence("spec.x", exists=True),)
     )
-    results = (ResourceResult(resource, {"privileged": verdict}),)
+    results = (SubjectResult(resource, {"privileged": verdict}),)
     (entry,) = read_run(msgspec.structs.replace(assessment, results=results))["results"]
     logical = {"name": "p", "fullyQualifiedName": "n/Pod/p", "kind": "resource"}
     assert entry["locations"] == [{"logicalLocations": [logical]}]
 
 
-def move_lines(result: ResourceResult) -> ResourceResult:
+def move_lines(result: SubjectResult) -> SubjectResult:
     far = Region(Position(900, 1), Position(900, 5))
     verdicts = {
         slug: msgspec.structs.replace(
@@ -142,7 +142,7 @@ def move_lines(result: ResourceResult) -> ResourceResult:
         )
         for slug, verdict in result.verdicts.items()
     }
-    return ResourceResult(result.resource, verdicts)
+    return SubjectResult(result.subject, verdicts)
 
 
 def test_fingerprints_are_unique_and_stable(run: dict[str, Any], assessment: Assessment) -> None:
@@ -167,7 +167,7 @@ def test_gaps_are_notifications(run: dict[str, Any], assessment: Assessment) -> 
         "C-0069",
         "C-0070",
     ]
-    whole = read_run(msgspec.structs.replace(assessment, unread=(), controls=assessment.controls[:6], results=()))
+    whole = read_run(msgspec.structs.replace(assessment, unread=(), summaries=assessment.summaries[:6], results=()))
     assert whole["invocations"] == [
         {
             "executionSuccessful": True,
@@ -190,7 +190,7 @@ def test_edits_of_all_evidence_are_one_fix(assessment: Assessment) -> None:
     )
     result = assessment.results[0]
     slug = next(iter(result.verdicts))
-    changed = ResourceResult(result.resource, {slug: Verdict(Status.FAILED, evidence)})
+    changed = SubjectResult(result.subject, {slug: Verdict(Status.FAILED, evidence)})
     (result,) = read_run(msgspec.structs.replace(assessment, results=(changed,)))["results"]
     (fix,) = result["fixes"]
     assert fix["description"]["text"] == "set a to false; set b to 1"

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from tests.reports.registration import REGISTRATIONS
 
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.resource import Resource
 from kubekeep.reports import ReportOptions, load, names
 
@@ -45,8 +45,8 @@ def add_findings(assessment: Assessment, count: int) -> Assessment:
     failed = {"privileged": sample.verdicts["privileged"]}
     results = []
     for number in range(count):
-        document = {**sample.resource.object, "metadata": {"name": f"web-{number}", "namespace": "default"}}
-        results.append(ResourceResult(Resource(document, sample.resource.source), failed))
+        document = {**sample.subject.object, "metadata": {"name": f"web-{number}", "namespace": "default"}}
+        results.append(SubjectResult(Resource(document, sample.subject.source), failed))
     return msgspec.structs.replace(assessment, results=tuple(results))
 
 

@@ -23,8 +23,9 @@ from tests.reports.rendering import render_bytes, render_text
 from tests.reports.test_hostile import structure
 from tests.reports.vulnerable import BASE, assess_vulnerable, read_image
 
-from kubekeep.model.assessment import Assessment, ResourceResult, Target
+from kubekeep.model.assessment import Assessment, SubjectResult, Target
 from kubekeep.model.exception import AppliedException, ExceptionSource
+from kubekeep.model.listed_vulnerabilities import NO_VULNERABILITIES
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Status, Verdict
 from kubekeep.privacy.encryption import pseudonymise
@@ -110,10 +111,15 @@ def test_view_joins_entries_and_exceptions(vulnerable: Assessment) -> None:
     assert image.layers["sha256:" + "b" * 64].startswith("RUN pip install")
 
 
-def test_view_keeps_an_entry_with_wrong_types() -> None:
-    (subject,) = list_subjects(change_entries(percentile="high", weaknesses="CWE-1", symbols=[1]))
-    assert {(entry.percentile, entry.symbols) for entry in subject.vulnerabilities} == {(None, ())}
-    assert all(entry.purl and entry.records for entry in subject.vulnerabilities)
+@pytest.mark.parametrize("fields", [{"percentile": "high"}, {"weaknesses": "CWE-1"}, {"symbols": [1]}])
+def test_document_with_wrong_types_is_not_evaluated(fields: dict[str, Any]) -> None:
+    assessment = change_entries(**fields)
+    ((slug, verdict),) = assessment.results[0].verdicts.items()
+    assert (slug, verdict.status) == (NO_VULNERABILITIES.slug, Status.NOT_EVALUATED)
+    assert verdict.reason is not None
+    assert next(iter(fields)) in verdict.reason.text
+    for name in PROGRAMS:
+        render_text(name, assessment)
 
 
 def test_fingerprints_are_independent_of_tag_and_version() -> None:
@@ -327,7 +333,7 @@ def test_an_exception_is_no_analysis() -> None:
         msgspec.structs.replace(entry, exception=exception) for entry in result.verdicts["cve-2018-3721"].evidence
     )
     verdicts = {**result.verdicts, "cve-2018-3721": Verdict(Status.PASSED, evidence)}
-    excepted = msgspec.structs.replace(assessment, results=(ResourceResult(result.resource, verdicts),))
+    excepted = msgspec.structs.replace(assessment, results=(SubjectResult(result.subject, verdicts),))
     (entry,) = (
         entry for entry in load_json("cyclonedx", excepted)["vulnerabilities"] if entry["id"] == "CVE-2018-3721"
     )

@@ -16,11 +16,12 @@ from typing import Any
 import msgspec
 
 from kubekeep.library.load import builtin
-from kubekeep.model.assessment import Assessment, ResourceResult, Target, UnreadInput
+from kubekeep.model.assessment import Assessment, SubjectResult, Target, UnreadInput
+from kubekeep.model.image import Image, PackageList
 from kubekeep.model.location import Location
-from kubekeep.model.resource import FileType, Resource, Source
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.posture.known_vulnerabilities import VulnerabilityEvaluator, add_known_vulnerabilities
+from kubekeep.model.source import FileType, Source
+from kubekeep.posture.listed_problems import add_listed_problems
 from kubekeep.posture.select import Selection
 from kubekeep.sources.images.document import FILE_TYPE, ImageLocations
 from kubekeep.sources.sboms.locations import SbomLocations
@@ -42,30 +43,28 @@ def assess_vulnerable(*documents: dict[str, Any]) -> Assessment:
         _create_resource(document)
         for document in documents or (_read("vulnerable-image.json"), _read("vulnerable-sbom.json"))
     ]
-    evaluator = VulnerabilityEvaluator()
-    results = [ResourceResult(resource, {}) for resource in resources]
-    for position, slug, verdict in evaluator.evaluate(resources):
-        results[position].verdicts[slug] = verdict
-    selection = Selection((), (), {}, {}, builtin(), evaluators=(evaluator,))
+    results, selection = add_listed_problems(
+        [SubjectResult(resource, {}) for resource in resources], Selection((), (), {}, {}, builtin())
+    )
     facts = EvaluationFacts(
         target=Target(tuple(resource.name for resource in resources), BASE),
         started=dt.datetime(2026, 11, 24, 10, 0, 0, tzinfo=dt.UTC),
         finished=dt.datetime(2026, 11, 24, 10, 0, 2, tzinfo=dt.UTC),
         kubernetes_minor=37,
-        selection=add_known_vulnerabilities(selection),
+        selection=selection,
         resource_selection=ResourceSelection(),
         enforcement={},
         files=len(resources),
     )
     unread = [
-        UnreadInput(Location(result.resource.name), f"{len(gap['packages'])} package not assessed: {gap['reason']}")
+        UnreadInput(Location(result.subject.name), f"{len(gap['packages'])} package not assessed: {gap['reason']}")
         for result in results
-        for gap in result.resource.object["assessment"]["notAssessed"]
+        for gap in result.subject.object["assessment"]["notAssessed"]
     ]
     return msgspec.structs.replace(assemble(facts, results, unread=unread), version="0.1.0")
 
 
-def _create_resource(document: dict[str, Any]) -> Resource:
+def _create_resource(document: dict[str, Any]) -> PackageList:
     name = document["metadata"]["name"]
     is_image = document["kind"] == "ContainerImage"
     reference = name if is_image else f"{name}.cdx.json"
@@ -73,7 +72,10 @@ def _create_resource(document: dict[str, Any]) -> Resource:
     regions = array("I", [number for line in lines for number in (line, 5, line + 1, 13)])
     locations = ImageLocations(reference) if is_image else SbomLocations(reference, regions)
     source = Source(reference, BASE, FILE_TYPE if is_image else _SBOM, 0, lazy_source_map=locations)
-    return Resource(document, source)
+    if not is_image:
+        return PackageList(document, source, is_compared=True)
+    image = document["image"]
+    return Image(document, source, digest=image["digest"], platform=image["platform"], is_compared=True)
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.sources.inputs import read
 from kubekeep.sources.tree import Limits
 
@@ -33,7 +34,7 @@ def read_folder(limits: Limits | None = None) -> list[str]:
     return results[:-1]
 
 
-def describe(result: Resource | UnreadInput) -> str:
+def describe(result: Subject | UnreadInput) -> str:
     if isinstance(result, UnreadInput):
         return f"{result.location} {result.message}"
     assert result.source is not None

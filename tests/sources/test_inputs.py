@@ -12,6 +12,7 @@ import pytest
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.options import Access, ChartValues, HelmOptions, ReadOptions
 
@@ -52,7 +53,7 @@ def describe_all(inputs: Inputs) -> list[str]:
         return sorted(map(describe, inputs))
 
 
-def describe(result: Resource | UnreadInput) -> str:
+def describe(result: Subject | UnreadInput) -> str:
     if isinstance(result, UnreadInput):
         return f"{result.location} {result.message}"
     assert result.source is not None

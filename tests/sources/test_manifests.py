@@ -11,6 +11,7 @@ import pytest
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.sources.inputs import read
 from kubekeep.sources.manifests.names import JSON, YAML
 
@@ -34,7 +35,7 @@ def describe_results(*paths: str) -> list[str]:
     return [describe(result) for result in read(paths)]
 
 
-def describe(result: Resource | UnreadInput) -> str:
+def describe(result: Subject | UnreadInput) -> str:
     if isinstance(result, UnreadInput):
         return f"{result.location} {result.message}"
     assert result.source is not None

@@ -19,7 +19,8 @@ from kubekeep.sources.registry import load_sources
 TOY = '''
 """Pods listed by name in files called `pods.toy`."""
 
-from kubekeep.model.resource import FileType, RenderOrigin, Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import FileType, RenderOrigin, Source
 from kubekeep.sources.source import Root, SourceType
 
 TOY = FileType("Toy", origin="toy", fields=(("toyFolder", "folder"),))

@@ -45,7 +45,7 @@ def verdicts(assessment: Assessment) -> dict[tuple[str, str], Verdict]:
     """Return verdicts by (label of the resource, with its roles for a subject; slug of the control)."""
     verdicts_by_key: dict[tuple[str, str], Verdict] = {}
     for result in assessment.results:
-        resource = result.resource
+        resource = result.subject
         roles = [f"{role.kind} {role.namespace}/{role.name}" for role in resource.related]
         name = " of ".join([f"{resource.kind} {resource.namespace}/{resource.name}", *roles])
         for slug, verdict in result.verdicts.items():

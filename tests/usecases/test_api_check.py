@@ -49,7 +49,7 @@ def test_list_of_an_unknown_kind_is_reported_once(tmp_path: Path) -> None:
     item = "- {apiVersion: v1, kind: ConfigMap}\n"
     assessment = scan_text(tmp_path, f"apiVersion: v1\nkind: list\nitems:\n{item}{item}")
     assert problems(assessment, tmp_path) == ["web.yaml:2: no kind list in v1: did you mean List?"]
-    assert [result.resource.kind for result in assessment.results] == ["ConfigMap", "ConfigMap"]
+    assert [result.subject.kind for result in assessment.results] == ["ConfigMap", "ConfigMap"]
     for kind in ("List", "ConfigMapList", "Secret"):
         assert not problems(scan_text(tmp_path, f"apiVersion: v1\nkind: {kind}\nitems:\n{item}"), tmp_path)
 
@@ -59,7 +59,7 @@ def test_field_beside_a_misspelt_one_does_not_pass(tmp_path: Path) -> None:
     assert problems(assessment, tmp_path) == [
         "web.yaml:12: unknown field securityContxt: did you mean securityContext?"
     ]
-    (result,) = [result for result in assessment.results if result.resource.kind == "Deployment"]
+    (result,) = [result for result in assessment.results if result.subject.kind == "Deployment"]
     privileged = result.verdicts["privileged-container"]
     assert privileged.reason is not None
     assert (privileged.status, privileged.reason.cause) == (Status.NOT_EVALUATED, Cause.UNKNOWN_FIELD)
@@ -72,7 +72,7 @@ def test_field_beside_a_misspelt_one_does_not_pass(tmp_path: Path) -> None:
 def test_misspelt_containers(tmp_path: Path) -> None:
     assessment = scan_text(tmp_path, DEPLOYMENT.format(pod="container:", container="securityContext"))
     assert problems(assessment, tmp_path) == ["web.yaml:9: unknown field container: did you mean containers?"]
-    (result,) = [result for result in assessment.results if result.resource.kind == "Deployment"]
+    (result,) = [result for result in assessment.results if result.subject.kind == "Deployment"]
     passed = {slug for slug, verdict in result.verdicts.items() if verdict.status is Status.PASSED}
     assert passed.isdisjoint({"privileged-container", "non-root-container", "cpu-limit", "host-network", "host-path"})
 
@@ -81,7 +81,7 @@ def test_misspelt_containers(tmp_path: Path) -> None:
 def test_known_fields_are_not_reported(tmp_path: Path, field: str) -> None:
     assessment = scan_text(tmp_path, DEPLOYMENT.format(pod="containers:", container=field))
     assert problems(assessment, tmp_path) == []
-    (result,) = [result for result in assessment.results if result.resource.kind == "Deployment"]
+    (result,) = [result for result in assessment.results if result.subject.kind == "Deployment"]
     assert result.verdicts["privileged-container"].status is Status.PASSED
 
 
@@ -142,7 +142,7 @@ def test_controls_do_not_pass_on_mistyped_objects(tmp_path: Path, kind: str, tex
     assessment = scan_text(tmp_path, text)
     assert problems(assessment, tmp_path) == [message.format("the API server rejects this object: ")]
     verdicts = [
-        verdict for result in assessment.results if result.resource.kind == kind for verdict in result.verdicts.values()
+        verdict for result in assessment.results if result.subject.kind == kind for verdict in result.verdicts.values()
     ]
     assert verdicts
     assert not [verdict for verdict in verdicts if verdict.status is Status.PASSED]
@@ -160,7 +160,7 @@ def test_subjects_of_a_mistyped_role_do_not_pass(tmp_path: Path) -> None:
     assert problems(assessment, tmp_path) == [
         "web.yaml:4: the API server rejects this object: rules[0].verbs is a text, not a list"
     ]
-    subjects = [result for result in assessment.results if result.resource.related]
+    subjects = [result for result in assessment.results if result.subject.related]
     assert subjects
     assert not [
         slug for result in subjects for slug, verdict in result.verdicts.items() if verdict.status is Status.PASSED
@@ -246,7 +246,7 @@ def test_a_network_policy_that_the_api_server_refuses_protects_no_pod(
     text = DEPLOYMENT.format(pod="containers:", container="securityContext")
     assessment = scan_text(tmp_path, text + POLICY.format(version=version, ingress=ingress))
     assert problems(assessment, tmp_path) == [message] * bool(message)
-    [deployment] = [result for result in assessment.results if result.resource.kind == "Deployment"]
+    [deployment] = [result for result in assessment.results if result.subject.kind == "Deployment"]
     status = deployment.verdicts["missing-network-policy"].status
     assert status is (Status.FAILED if message else Status.PASSED)
 

@@ -16,7 +16,7 @@ from moto import mock_aws
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.library.load import builtin
-from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.assessment import Assessment, DefinitionSummary
 from kubekeep.model.cloud import GROUPS, CloudCluster, CloudRequest
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.control import Provider
@@ -59,8 +59,8 @@ def aws() -> Iterator[None]:
         yield
 
 
-def summary(assessment: Assessment, number: str) -> ControlSummary:
-    (match,) = [entry for entry in assessment.controls if number in entry.control.ids]
+def summary(assessment: Assessment, number: str) -> DefinitionSummary:
+    (match,) = [entry for entry in assessment.summaries if number in entry.definition.ids]
     return match
 
 
@@ -78,9 +78,9 @@ def test_every_control_of_a_platform_is_evaluated(cluster: CloudCluster, cloud: 
         ScanRequest(ScanInput(paths=(str(tmp_path / "cloud.yaml"),)), rules=RuleOptions(provider=cluster.provider))
     )
     reasons = {
-        entry.control.slug: entry.reason
-        for entry in assessment.controls
-        if entry.control.slug in concerned_controls and entry.status is Status.NOT_EVALUATED
+        entry.definition.slug: entry.reason
+        for entry in assessment.summaries
+        if entry.definition.slug in concerned_controls and entry.status is Status.NOT_EVALUATED
     }
     assert reasons == {}
 
@@ -120,7 +120,7 @@ def test_verdicts_follow_the_cloud_documents(
     assessment = scan(
         ScanRequest(ScanInput(paths=(str(tmp_path / "cloud.yaml"),)), rules=RuleOptions(controls=(control,)))
     )
-    assert [entry.status for entry in assessment.controls] == [expected]
+    assert [entry.status for entry in assessment.summaries] == [expected]
 
 
 def node(machine: str, **labels: str) -> dict[str, Any]:
@@ -165,9 +165,9 @@ def test_eks_controls_are_evaluated_with_cloud_data(own_cluster: Cluster, scanne
     described = scanned(ARN, CloudRequest(), "C-0228", "C-0223")
     assert summary(described, "C-0223").status is Status.PASSED
     assert summary(described, "C-0228").status is Status.FAILED
-    assert [
-        result.resource.label for result in described.results if "eks-private-endpoint-only" in result.verdicts
-    ] == ["ClusterDescribe shop"]
+    assert [result.subject.label for result in described.results if "eks-private-endpoint-only" in result.verdicts] == [
+        "ClusterDescribe shop"
+    ]
     assert not described.unread
 
     amazon.make_role("pushing", inline=["ecr:PutImage"])

@@ -209,8 +209,8 @@ def test_selected_pod_of_an_unselected_owner_is_evaluated(
         key: value.format(namespace=namespace) if isinstance(value, str) else value for key, value in selection.items()
     }
     assessment = clusters.scan_cluster(clusters.access(cluster.kubeconfig), controls=("C-0013",), **selection)
-    selected_verdicts = [result for result in assessment.results if result.resource.namespace == namespace]
-    assert [result.resource.kind for result in selected_verdicts] == sorted(kinds)
+    selected_verdicts = [result for result in assessment.results if result.subject.namespace == namespace]
+    assert [result.subject.kind for result in selected_verdicts] == sorted(kinds)
     assert {verdict.status for result in selected_verdicts for verdict in result.verdicts.values()} == {Status.FAILED}
 
 

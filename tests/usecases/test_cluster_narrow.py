@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.control import SUBJECT
+from kubekeep.model.control import SUBJECT, Control
 from kubekeep.model.verdict import Cause, Status, Verdict
 from kubekeep.model.watch import UnmatchedName, WatchEvent, WatchStarted
 from kubekeep.posture.gate import is_incomplete
@@ -104,20 +104,20 @@ def compare(admin_assessment: Assessment, user_assessment: Assessment) -> Counte
         assert (key, verdict) == (key, expected[key])
         counts["equal"] += 1
     counts["missing"] = len(expected.keys() - partial.keys())
-    summaries = {summary.control.slug: summary for summary in admin_assessment.controls}
+    summaries = {summary.definition.slug: summary for summary in admin_assessment.controls}
     for summary in user_assessment.controls:
-        known = summaries[summary.control.slug]
+        known = summaries[summary.definition.slug]
         if summary.reason is not None and summary.reason.cause is Cause.NEEDS_ACCESS:
             counts["controls unknown"] += 1
             continue
-        assert (summary.control.slug, summary.status, summary.reason) == (
-            summary.control.slug,
+        assert (summary.definition.slug, summary.status, summary.reason) == (
+            summary.definition.slug,
             known.status,
             known.reason,
         )
         counts["controls equal"] += 1
     for _, slug in expected.keys() - partial.keys():
-        (summary,) = (summary for summary in user_assessment.controls if summary.control.slug == slug)
+        (summary,) = (summary for summary in user_assessment.controls if summary.definition.slug == slug)
         assert summary.status is not Status.PASSED, slug
     return counts
 
@@ -153,9 +153,10 @@ def test_every_verdict_is_the_administrators_or_unknown(shop: Cluster, admin_ass
         )
     )
     expected, partial = clusters.verdicts(admin_assessment), clusters.verdicts(user_assessment)
-    controls = {summary.control.slug: summary.control for summary in admin_assessment.controls}
+    controls = {summary.definition.slug: summary.definition for summary in admin_assessment.controls}
     for name, slug in expected:
         verdict, control = partial.get((name, slug)), controls[slug]
+        assert isinstance(control, Control)
         if verdict is None:
             # Without Nodes the platform is unknown, and controls for one platform may not apply.
             assert control.providers or any(word in name for word in UNSEEN[user]), (name, slug)
@@ -207,9 +208,11 @@ def test_namespaced_roles_are_evaluated_without_other_grants(shop: Cluster, admi
     assert keys
     assert {key: partial[key] for key in keys} == {key: expected[key] for key in keys}
     grant_controls = {
-        summary.control.slug
+        summary.definition.slug
         for summary in user_assessment.controls
-        if SUBJECT in summary.control.relates and summary.control.within.get(SUBJECT) != "own"
+        if isinstance(summary.definition, Control)
+        and SUBJECT in summary.definition.relates
+        and summary.definition.within.get(SUBJECT) != "own"
     }
     assert grant_controls
     assert all(lacks_access(verdict) for (_, slug), verdict in partial.items() if slug in grant_controls)
@@ -323,7 +326,7 @@ def test_watch_follows_roles_of_one_namespace(shop: Cluster) -> None:
     def failing(watch: Watch) -> set[str]:
         assert watch.current is not None
         return {
-            result.resource.label
+            result.subject.label
             for result in watch.current.results
             if any(verdict.status is Status.FAILED for verdict in result.verdicts.values())
         }

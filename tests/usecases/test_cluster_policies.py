@@ -15,7 +15,7 @@ from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.library.extra import load_rules
 from kubekeep.library.params import ParamsError
-from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.assessment import Assessment, DefinitionSummary
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.verdict import Cause, Status, Verdict
@@ -102,8 +102,8 @@ def pod(namespace: str, name: str = "tool", *, privileged: bool = True, **metada
     }
 
 
-def summary(assessment: Assessment, slug: str = PRIVILEGED) -> ControlSummary:
-    (match,) = [entry for entry in assessment.controls if entry.control.slug == slug]
+def summary(assessment: Assessment, slug: str = PRIVILEGED) -> DefinitionSummary:
+    (match,) = [entry for entry in assessment.summaries if entry.definition.slug == slug]
     return match
 
 
@@ -111,7 +111,7 @@ def verdict(assessment: Assessment, namespace: str, name: str = "tool", slug: st
     (match,) = [
         result.verdicts[slug]
         for result in assessment.results
-        if (result.resource.namespace, result.resource.name) == (namespace, name) and slug in result.verdicts
+        if (result.subject.namespace, result.subject.name) == (namespace, name) and slug in result.verdicts
     ]
     return match
 
@@ -315,7 +315,7 @@ def test_resources_are_evaluated_by_policies_in_force(
     apply(cluster, applied, named, bound, custom, binding("custom", "Audit"), loose)
     request = replaced(request_as(cluster), cluster_policies=True)
     assessment = scan(request)
-    assert {entry.control.slug for entry in assessment.controls} == {PRIVILEGED, "named", "custom"}, (
+    assert {entry.definition.slug for entry in assessment.summaries} == {PRIVILEGED, "named", "custom"}, (
         "the third policy has no binding"
     )
     refused = verdict(assessment, namespace, slug="named")
@@ -323,13 +323,13 @@ def test_resources_are_evaluated_by_policies_in_force(
     assert [evidence.message for evidence in refused.evidence] == ["named says no [Deny]"]
     assert verdict(assessment, namespace, "web", "named").status is Status.PASSED
     assert not [
-        result for result in assessment.results if result.resource.namespace == other and "named" in result.verdicts
+        result for result in assessment.results if result.subject.namespace == other and "named" in result.verdicts
     ]
     assert verdict(assessment, namespace, "g", "custom").status is Status.FAILED
     assert summary(assessment, "named").enforcement == (
         Enforcement(policy="named", is_bound=True, actions=("Deny",), is_partial=True),
     )
-    assert {entry.control.slug for entry in scan(request_as(cluster)).controls} == {PRIVILEGED}
+    assert {entry.definition.slug for entry in scan(request_as(cluster)).controls} == {PRIVILEGED}
     words = ("scan", "control", "C-0057", "--kubeconfig", cluster.kubeconfig, "--cluster-policies")
     assert "named says no [Deny]" in kubekeep(*words).stdout
 

@@ -108,8 +108,8 @@ def test_role_is_sufficient(complete: Cluster, scanner: Any) -> None:
     assert assessment.unread == ()
     assert assessment.results
     admin_assessment = clusters.scan_cluster(clusters.access(complete.kubeconfig))
-    statuses = {summary.control.slug: summary.status for summary in admin_assessment.controls}
-    assert {summary.control.slug: summary.status for summary in assessment.controls} == statuses
+    statuses = {summary.definition.slug: summary.status for summary in admin_assessment.controls}
+    assert {summary.definition.slug: summary.status for summary in assessment.summaries} == statuses
 
 
 def test_role_equals_the_lists_of_a_scan(complete: Cluster) -> None:
@@ -219,8 +219,8 @@ def test_namespaced_permissions_are_granted_in_the_namespace(complete: Cluster) 
     assessment = clusters.scan_cluster(clusters.access(kubeconfig), resource_selection=resource_selection)
     assert assessment.unread == ()
     admin = clusters.scan_cluster(clusters.access(complete.kubeconfig), resource_selection=resource_selection)
-    assert {result.resource.id: result.verdicts for result in assessment.results} == {
-        result.resource.id: result.verdicts for result in admin.results
+    assert {result.subject.id: result.verdicts for result in assessment.results} == {
+        result.subject.id: result.verdicts for result in admin.results
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.assessment import Assessment, DefinitionSummary
 from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.model.resource_types import BUILTIN_TYPES
 from kubekeep.model.verdict import Cause, Reason, Status
@@ -75,7 +75,7 @@ def admin_assessment(shop: Cluster) -> Assessment:
 
 def test_full_scan_evaluates_every_hidden_kind(admin_assessment: Assessment) -> None:
     """The kinds that the tests below hide have verdicts in the full scan."""
-    kinds = {result.resource.kind for result in admin_assessment.results}
+    kinds = {result.subject.kind for result in admin_assessment.results}
     assert kinds >= {"Deployment", "StatefulSet", "DaemonSet", "CronJob", "Pod", "Service", "Ingress", "Namespace"}
     assert kinds >= {"ServiceAccount", "ConfigMap", "Role", "RoleBinding", "ClusterRoleBinding", "NetworkPolicy"}
 
@@ -101,7 +101,7 @@ def compare(
     inside: kinds of `hidden` that are listed in the evaluated namespaces.
     """
     expected, partial = clusters.verdicts(admin_assessment), clusters.verdicts(user_assessment)
-    summaries = {summary.control.slug: summary for summary in user_assessment.controls}
+    summaries = {summary.definition.slug: summary for summary in user_assessment.controls}
     for (name, slug), verdict in partial.items():
         known = expected.get((name, slug))
         if known is None and name.split()[0] in {kind for _, kind in POD_KINDS} and hidden & OWNING:
@@ -119,17 +119,17 @@ def compare(
         assert (name, slug, summaries[slug].status) != (name, slug, Status.PASSED)
         assert not is_irrelevant(summaries[slug]), (name, slug)
     for summary in admin_assessment.controls:
-        compare_control(summary, summaries[summary.control.slug], hidden, inside)
+        compare_control(summary, summaries[summary.definition.slug], hidden, inside)
     assert user_assessment.coverage <= admin_assessment.coverage
 
 
 def compare_control(
-    admin_assessment: ControlSummary,
-    user_assessment: ControlSummary,
+    admin_assessment: DefinitionSummary,
+    user_assessment: DefinitionSummary,
     hidden: set[str],
     inside: frozenset[str] = frozenset(),
 ) -> None:
-    slug = admin_assessment.control.slug
+    slug = admin_assessment.definition.slug
     if user_assessment.status is Status.PASSED:
         assert (slug, admin_assessment.status) == (slug, Status.PASSED)
         assert not reads_hidden_kind(admin_assessment, hidden - inside), slug
@@ -149,15 +149,15 @@ def assert_named(reason: Reason | None, hidden: set[str]) -> None:
     assert any(f"{verb} {resource}" in reason.text for resource in hidden for verb in ("list", "get")), reason.text
 
 
-def is_irrelevant(summary: ControlSummary) -> bool:
+def is_irrelevant(summary: DefinitionSummary) -> bool:
     return summary.reason is not None and summary.reason.cause is Cause.IRRELEVANT
 
 
-def reads_hidden_kind(summary: ControlSummary, hidden: set[str]) -> bool:
+def reads_hidden_kind(summary: DefinitionSummary, hidden: set[str]) -> bool:
     """Return True if a control reads a hidden kind."""
     kinds = {kind for (_, kind), known in BUILTIN_TYPES.items() if known.plural in hidden}
     pods = {kind for _, kind in POD_KINDS}
-    targets = set(summary.control.targets)
+    targets = set(summary.definition.targets)
     return (
         bool(targets & kinds)
         or (WORKLOAD in targets and bool(kinds & pods))
@@ -168,10 +168,10 @@ def reads_hidden_kind(summary: ControlSummary, hidden: set[str]) -> bool:
 def test_user_without_permissions_gets_no_verdicts(shop: Cluster, admin_assessment: Assessment) -> None:
     assessment = clusters.scan_cluster(clusters.access(shop.kubeconfig, "nobody"))
     assert assessment.results == ()
-    assert {summary.status for summary in assessment.controls} == {Status.NOT_EVALUATED}
+    assert {summary.status for summary in assessment.summaries} == {Status.NOT_EVALUATED}
     answered = [summary for summary in admin_assessment.controls if summary.status is not Status.NOT_EVALUATED]
-    summaries = {summary.control.slug: summary for summary in assessment.controls}
-    assert {summaries[summary.control.slug].reason.cause for summary in answered} == {Cause.NEEDS_ACCESS}  # type: ignore[union-attr]
+    summaries = {summary.definition.slug: summary for summary in assessment.summaries}
+    assert {summaries[summary.definition.slug].reason.cause for summary in answered} == {Cause.NEEDS_ACCESS}  # type: ignore[union-attr]
     assert (assessment.compliance, assessment.coverage) == (None, 0)
 
 
@@ -226,8 +226,8 @@ def test_snapshot_equals_cluster(shop: Cluster, admin_assessment: Assessment, tm
     expected = {key: verdict.status for key, verdict in clusters.verdicts(admin_assessment).items()}
     assert {name for name, _ in statuses.keys() - expected.keys()} == clusters.OWNED
     assert {key: status for key, status in statuses.items() if key[0] not in clusters.OWNED} == expected
-    assert {summary.control.slug: summary.status for summary in files.controls} == {
-        summary.control.slug: summary.status for summary in admin_assessment.controls
+    assert {summary.definition.slug: summary.status for summary in files.controls} == {
+        summary.definition.slug: summary.status for summary in admin_assessment.controls
     }
 
 
@@ -258,9 +258,7 @@ def test_user_of_one_namespace_gets_its_verdicts(shop: Cluster) -> None:
 def test_order_of_results_is_independent_of_response_times(shop: Cluster, admin_assessment: Assessment) -> None:
     with front(shop, always(page_of("configmaps"), _late)) as proxy:
         again = clusters.scan_cluster(clusters.redirect_access(shop.kubeconfig, proxy.url))
-    assert [result.resource.id for result in again.results] == [
-        result.resource.id for result in admin_assessment.results
-    ]
+    assert [result.subject.id for result in again.results] == [result.subject.id for result in admin_assessment.results]
 
 
 def _late(exchange: Any) -> None:

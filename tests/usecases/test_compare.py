@@ -206,7 +206,7 @@ def test_key_identifier_is_no_pseudonym(files: Path) -> None:
     write(files, a=BAD)
     first, second = (pseudonymise(scan_folder(files), KEY) for _ in range(2))
     assert first.pseudonyms == second.pseudonyms
-    assert first.results[0].resource.name not in first.pseudonyms
+    assert first.results[0].subject.name not in first.pseudonyms
     assert scan_folder(files).pseudonyms == ""
 
 

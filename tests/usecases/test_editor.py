@@ -25,13 +25,12 @@ Row = tuple[str, str, str, str, str, float]
 def list_rows(assessment: Assessment, file: str) -> set[Row]:
     """Return the findings of resources with a part in a file."""
     return {
-        (finding.id, finding.resource.identity, evidence.path, evidence.message, str(evidence.location), score)
+        (finding.id, finding.subject.identity, evidence.path, evidence.message, str(evidence.location), score)
         for finding in assessment.findings
         for score in [finding.priority.score]
         for evidence in finding.evidence
         if any(
-            part.source is not None and part.source.path == file
-            for part in (finding.resource, *finding.resource.related)
+            part.source is not None and part.source.path == file for part in (finding.subject, *finding.subject.related)
         )
     }
 

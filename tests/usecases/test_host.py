@@ -63,7 +63,7 @@ def assessment(collected: CollectedNode, tmp_path_factory: pytest.TempPathFactor
 
 
 def status(assessment: Assessment, slug: str) -> Status:
-    return next(summary.status for summary in assessment.controls if summary.control.slug == slug)
+    return next(summary.status for summary in assessment.summaries if summary.definition.slug == slug)
 
 
 @pytest.mark.parametrize("control", HOST_CONTROLS, ids=lambda control: control.slug)

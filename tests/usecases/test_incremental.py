@@ -57,8 +57,8 @@ def create_resource(dice: random.Random, number: int) -> dict[str, Any]:
 def summarise(assessment: Assessment) -> dict[str, Any]:
     """Return the parts of an assessment that depend on its input."""
     return {
-        "verdicts": [(result.resource.id, dict(result.verdicts)) for result in assessment.results],
-        "controls": assessment.controls,
+        "verdicts": [(result.subject.id, dict(result.verdicts)) for result in assessment.results],
+        "controls": assessment.summaries,
         "counts": assessment.counts,
         "notes": assessment.notes,
     }

@@ -88,9 +88,9 @@ def verdicts(
     )
     verdicts_by_key: dict[tuple[str, str], Verdict] = {}
     for number, result in enumerate(results):
-        equal_verdicts = sum(earlier.resource.id == result.resource.id for earlier in results[:number])
+        equal_verdicts = sum(earlier.subject.id == result.subject.id for earlier in results[:number])
         verdicts_by_key |= {
-            (f"{result.resource.id} {equal_verdicts}", slug): verdict for slug, verdict in result.verdicts.items()
+            (f"{result.subject.id} {equal_verdicts}", slug): verdict for slug, verdict in result.verdicts.items()
         }
     return verdicts_by_key
 

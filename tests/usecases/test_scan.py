@@ -47,7 +47,7 @@ def shop() -> Assessment:
 
 
 def evidence(assessment: Assessment) -> list[tuple[str, Evidence]]:
-    numbers = {summary.control.slug: summary.control.id for summary in assessment.controls}
+    numbers = {summary.definition.slug: summary.definition.id for summary in assessment.summaries}
     return [
         (numbers[slug], entry)
         for result in assessment.results
@@ -96,7 +96,7 @@ def test_all_files_are_read_and_counted(shop: Assessment) -> None:
 
 
 def test_reasons_name_the_missing_input(shop: Assessment) -> None:
-    reasons = {summary.control.id: summary.reason for summary in shop.controls if summary.reason is not None}
+    reasons = {summary.definition.id: summary.reason for summary in shop.controls if summary.reason is not None}
     causes = {name: reason.cause for name, reason in reasons.items()}
     assert "kubekeep host collect" in reasons["C-0069"].text
     assert causes["C-0067"] is Cause.NEEDS_CLUSTER

@@ -59,7 +59,7 @@ def scanned(folder: Path, *objects: dict[str, Any], **request: Any) -> Assessmen
 
 
 def status(assessment: Assessment, number: str) -> tuple[Status, Cause | None]:
-    (match,) = [summary for summary in assessment.controls if summary.control.id == number]
+    (match,) = [summary for summary in assessment.summaries if summary.definition.id == number]
     return match.status, match.reason.cause if match.reason else None
 
 

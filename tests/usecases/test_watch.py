@@ -20,7 +20,7 @@ from kubekeep.kube.discovery import discover
 from kubekeep.kube.kubeconfig import Kubeconfig
 from kubekeep.kube.watching import WatchTiming
 from kubekeep.library.extra import load_rules
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.verdict import Cause, Status
 from kubekeep.model.watch import (
@@ -121,8 +121,8 @@ class Live:
 
 def list_verdicts(results: Any) -> list[Any]:
     """Return the verdicts on all resources but Namespaces, which other tests create too."""
-    relevant: list[ResourceResult] = [result for result in results if result.resource.kind != "Namespace"]
-    return sorted((result.resource.id, repr(sorted(result.verdicts.items()))) for result in relevant)
+    relevant: list[SubjectResult] = [result for result in results if result.subject.kind != "Namespace"]
+    return sorted((result.subject.id, repr(sorted(result.verdicts.items()))) for result in relevant)
 
 
 def adapt_resource(resource: dict[str, Any], namespaces: tuple[str, str]) -> dict[str, Any]:
@@ -255,7 +255,7 @@ def test_hidden_resources_are_not_evaluated_until_restored(cluster: Cluster, nam
     def verdict(slug: str) -> Any:
         current = live.watch.current
         assert current is not None
-        return next(result.verdicts[slug] for result in current.results if result.resource.label == cart)
+        return next(result.verdicts[slug] for result in current.results if result.subject.label == cart)
 
     with live.running():
         assert verdict("missing-network-policy").status is Status.PASSED

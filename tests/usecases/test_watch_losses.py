@@ -64,7 +64,7 @@ def is_failing(live: Live) -> bool:
     """Return True if the cart fails as privileged."""
     current = live.watch.current
     assert current is not None
-    verdicts = [result.verdicts["privileged-container"] for result in current.results if result.resource.label == CART]
+    verdicts = [result.verdicts["privileged-container"] for result in current.results if result.subject.label == CART]
     return [verdict.status for verdict in verdicts] == [Status.FAILED]
 
 
@@ -120,7 +120,7 @@ def test_watch_follows_a_replaced_server(shop: Cluster, cluster: Cluster, namesp
                 lambda: ("privileged-container", f"Deployment {namespace}/cart") in live.changes(VerdictChange.FAILED)
             )
             eventually(live.is_ready)
-            assert CART not in {result.resource.label for result in live.watch.current.results}  # type: ignore[union-attr]
+            assert CART not in {result.subject.label for result in live.watch.current.results}  # type: ignore[union-attr]
     assert live.losses() == [False, True]
 
 

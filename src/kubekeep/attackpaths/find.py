@@ -15,7 +15,7 @@ from kubekeep.attackpaths.identity import add_identities
 from kubekeep.attackpaths.objects import Objects, join_labels
 from kubekeep.attackpaths.search import CandidatePath, EdgeKey, PathSearch, choose_cuts
 from kubekeep.attackpaths.shared_nodes import ANONYMOUS, AUTHENTICATED, SharedNodes
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.attack import ALL_PATHS, AttackNode, AttackNodeKind, AttackPath, AttackQuery, Attacks, Cut, EdgeKind
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
@@ -44,7 +44,7 @@ _DEFAULT_TARGETS: Final = (
 
 def compute_attack_paths(
     resources: Iterable[Resource],
-    results: Sequence[ResourceResult],
+    results: Sequence[SubjectResult],
     controls: Mapping[str, Control],
     query: AttackQuery = ALL_PATHS,
     roles: RoleCoverage = FILES,

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.attackpaths.objects import PlacedResource
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.attack import AttackNode, AttackNodeKind, Edge, EdgeKind, Opening
 from kubekeep.model.control import Control
 from kubekeep.model.location import Path
@@ -42,7 +42,7 @@ class Draft(msgspec.Struct, frozen=True, eq=False):
 class FailedControls:
     """Failed controls by resource; excepted evidence does not count."""
 
-    def __init__(self, results: Iterable[ResourceResult], controls: Mapping[str, Control]) -> None:
+    def __init__(self, results: Iterable[SubjectResult], controls: Mapping[str, Control]) -> None:
         self._controls = controls
         self._slugs_by_resource: dict[int, set[str]] = {}
         self._slugs_by_part: dict[int | str, set[str]] = {}
@@ -54,8 +54,8 @@ class FailedControls:
                 if verdict.status is Status.FAILED and verdict.unexcepted.evidence
             }
             if failed:
-                self._slugs_by_resource.setdefault(id(result.resource), set()).update(failed)
-                for part in result.resource.related:
+                self._slugs_by_resource.setdefault(id(result.subject), set()).update(failed)
+                for part in result.subject.related:
                     self._slugs_by_part.setdefault(_build_part_key(part), set()).update(failed)
 
     def list_failed(self, draft: Draft) -> tuple[Control, ...]:

@@ -16,8 +16,9 @@ import msgspec
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.label_selector import NAME_LABEL, POD_NAME_LABEL, LabelSelector, get_labels, parse_selector, selects
 from kubekeep.model.location import Path, parse_path
-from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource, format_name
+from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.model.resource_types import BUILTIN_TYPES
+from kubekeep.model.subject import format_name
 from kubekeep.model.workload import MalformedWorkloadError, build_pod_views
 from kubekeep.posture.release_namespace import RELEASE_NAMESPACE, InstalledResource
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from kubekeep.attackpaths.tracks import Track, Tracks
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.attack import PrioritisedResource, PriorityVector, TrackStep
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
@@ -30,7 +30,7 @@ FailedSteps = Mapping[tuple[str, str], Sequence[TrackStep]]
 
 
 def prioritise_resources(
-    results: Iterable[ResourceResult], controls: Mapping[str, Control], tracks: Tracks
+    results: Iterable[SubjectResult], controls: Mapping[str, Control], tracks: Tracks
 ) -> tuple[PrioritisedResource, ...]:
     """Return the resources on some path, highest score first; `controls` are by slug."""
     rater = _Rater(controls, tracks)
@@ -56,12 +56,12 @@ class _Rater:
         self._members = {control.slug: (control, member) for control, member in members if member is not None}
         self._ratings: dict[tuple[int, tuple[str, ...]], _CombinationRating | None] = {}
 
-    def rate(self, result: ResourceResult) -> PrioritisedResource | None:
+    def rate(self, result: SubjectResult) -> PrioritisedResource | None:
         """Return the rating of a resource; None if it is on no path."""
-        resource = result.resource
-        if resource.related or not (
-            pod_path(resource) is not None or (resource.is_builtin and resource.kind == "Node")
-        ):
+        resource = result.subject
+        if not isinstance(resource, Resource) or resource.related:
+            return None
+        if not (pod_path(resource) is not None or (resource.is_builtin and resource.kind == "Node")):
             return None
         failed = tuple(
             slug

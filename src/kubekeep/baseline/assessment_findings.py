@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult
+from kubekeep.model.assessment import Assessment, DefinitionSummary, SubjectResult
 from kubekeep.model.comparison import RESOURCE_SELECTION, TARGETS, TOOL, RecordedFinding, ReportLocation, ScanRecord
 from kubekeep.model.finding import Finding
 from kubekeep.model.fingerprint import Identity, format_stable_path
@@ -14,14 +14,14 @@ from kubekeep.model.verdict import Evidence, Status
 
 def record_assessment(assessment: Assessment, name: str = "this scan") -> ScanRecord:
     """Record the findings and the coverage of an assessment."""
-    controls = {summary.control.slug: summary.control for summary in assessment.controls}
+    controls = {summary.definition.slug: summary.definition for summary in assessment.summaries}
     findings: list[RecordedFinding] = []
     accepted: list[RecordedFinding] = []
     gaps: dict[Identity, set[str]] = {}
     resources: dict[Identity, set[str]] = {}
     # Reports have no results without verdicts.
     for result, identity, copy in number_results([result for result in assessment.results if result.verdicts]):
-        resource = result.resource
+        resource = result.subject
         file = resource.source.path if resource.source else ""
         resources.setdefault(identity, set()).add(file)
         for slug, verdict in result.verdicts.items():
@@ -29,18 +29,14 @@ def record_assessment(assessment: Assessment, name: str = "this scan") -> ScanRe
             if verdict.status is Status.NOT_EVALUATED:
                 gaps.setdefault(identity, set()).add(control.id)
             if verdict.status is Status.FAILED:
-                findings += _record(
-                    Finding.from_failure(control, resource, verdict.unexcepted.evidence), identity, file, copy
-                )
+                findings += _record(Finding(control, resource, verdict.unexcepted.evidence), identity, file, copy)
             if verdict.excepted.evidence:
-                accepted += _record(
-                    Finding.from_failure(control, resource, verdict.excepted.evidence), identity, file, copy
-                )
+                accepted += _record(Finding(control, resource, verdict.excepted.evidence), identity, file, copy)
     return ScanRecord(
         name=name,
         findings=tuple(findings),
         accepted=tuple(accepted),
-        controls={summary.control.id: _get_reason(summary) for summary in assessment.controls},
+        controls={summary.definition.id: _get_reason(summary) for summary in assessment.summaries},
         gaps=gaps,
         resources=resources,
         unread=frozenset(unread_file.location.file for unread_file in assessment.unread),
@@ -49,19 +45,19 @@ def record_assessment(assessment: Assessment, name: str = "this scan") -> ScanRe
     )
 
 
-def number_results(results: Iterable[ResourceResult]) -> Iterator[tuple[ResourceResult, Identity, int]]:
+def number_results(results: Iterable[SubjectResult]) -> Iterator[tuple[SubjectResult, Identity, int]]:
     """Yield each result with the identity of its resource and the number of that identity in its file, from 0."""
     seen: Counter[tuple[Identity, str]] = Counter()
     for result in results:
-        identity = Identity.from_resource(result.resource)
-        key = identity, result.resource.source.path if result.resource.source else ""
+        identity = Identity.from_subject(result.subject)
+        key = identity, result.subject.source.path if result.subject.source else ""
         yield result, identity, seen[key]
         seen[key] += 1
 
 
 def _record(finding: Finding, identity: Identity, file: str, copy: int) -> Iterator[RecordedFinding]:
     """Yield a record for each piece of evidence; a failure without evidence is one record of the whole resource."""
-    resource = finding.resource
+    resource = finding.subject
     for evidence in finding.evidence or (Evidence("", exists=False),):
         yield RecordedFinding(
             control=finding.id,
@@ -87,7 +83,7 @@ def _get_report_key(evidence: Evidence) -> str:
     return "deletePath" if evidence.delete else "reviewPath"
 
 
-def _get_reason(summary: ControlSummary) -> str:
+def _get_reason(summary: DefinitionSummary) -> str:
     """Return the reason if a control was evaluated on no resource, else "". Single verdicts have their own reasons."""
     if not summary.is_gap or summary.counts.not_evaluated:
         return ""

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from kubekeep.baseline.assessment_findings import number_results
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.comparison import (
     RESOURCE_SELECTION,
     TARGETS,
@@ -216,13 +216,13 @@ def mark_changes(assessment: Assessment, comparison: Comparison) -> Assessment:
             changes[finding.identity, finding.file, finding.copy, finding.control, finding.path].append(
                 difference.change
             )
-    ids = {summary.control.slug: summary.control.id for summary in assessment.controls}
+    ids = {summary.definition.slug: summary.definition.id for summary in assessment.summaries}
 
-    def change(result: ResourceResult, identity: Identity, copy: int, slug: str, path: str) -> FindingChange | None:
-        file = result.resource.source.path if result.resource.source else ""
+    def change(result: SubjectResult, identity: Identity, copy: int, slug: str, path: str) -> FindingChange | None:
+        file = result.subject.source.path if result.subject.source else ""
         if coarse:
             return next(iter(changes.get((identity, file, copy, ids[slug], ""), ())), None)
-        left = changes.get((identity, file, copy, ids[slug], format_stable_path(result.resource, path)))
+        left = changes.get((identity, file, copy, ids[slug], format_stable_path(result.subject, path)))
         return left.pop(0) if left else None
 
     results = []

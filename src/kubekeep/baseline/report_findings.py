@@ -50,7 +50,7 @@ def record_report(path: Path) -> ScanRecord:
     for result in report.results or ():
         entry = known.get(result.id) or ReportedResource(result.id)
         resource = _parse_object(path, entry)
-        identity = Identity.from_resource(resource) if resource else _parse_identity(result.id)
+        identity = Identity.from_subject(resource) if resource else _parse_identity(result.id)
         file = entry.source.relative_path if entry.source else ""
         resources.setdefault(identity, set()).add(file)
         copy = seen[identity, file]

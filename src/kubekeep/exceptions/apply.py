@@ -17,11 +17,11 @@ from kubekeep.exceptions.inline.annotations import find_annotated_exceptions
 from kubekeep.exceptions.lint import covers_everything, find_likely_mistakes
 from kubekeep.exceptions.match import ControlMatcher, ControlScope, Part, ResourceMatcher
 from kubekeep.exceptions.policy_exception import PolicyException
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Finding
 from kubekeep.model.label_selector import get_labels
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.posture.select import Selection
 
@@ -35,7 +35,7 @@ _ALL_HERE: Final = "it covers every control on every resource of this scan"
 
 
 def apply_exceptions(
-    results: Sequence[ResourceResult],
+    results: Sequence[SubjectResult],
     policy_exceptions: Sequence[PolicyException],
     selection: Selection,
     now: dt.datetime,
@@ -43,7 +43,7 @@ def apply_exceptions(
     namespaces: Mapping[str, Mapping[str, str]],
     folder: str,
     inline: bool,
-) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
+) -> tuple[list[SubjectResult], tuple[ExceptionUse, ...]]:
     """Return the results with exceptions set in the evidence they cover, and the use of every exception.
 
     A failed verdict with all evidence covered becomes passed. Evidence names the first exception that covers it; every
@@ -64,22 +64,22 @@ def apply_exceptions(
 class _ScannedLabels:
     """Labels of the scanned resources and namespaces, as input for label selectors."""
 
-    def __init__(self, results: Sequence[ResourceResult], namespaces: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, results: Sequence[SubjectResult], namespaces: Mapping[str, Mapping[str, str]]) -> None:
         self.namespaces = namespaces
         self.objects = [
-            get_labels(candidate.object) for result in results for candidate in _list_objects(result.resource)
+            get_labels(candidate.object) for result in results for candidate in _list_objects(result.subject)
         ]
         """Labels of the evaluated resources."""
         self.namespaces_by_name: dict[str, Mapping[str, str]] = {
             candidate.namespace: {}
             for result in results
-            for candidate in _list_objects(result.resource)
+            for candidate in _list_objects(result.subject)
             if candidate.namespace
         } | dict(namespaces)
         """Labels of all known namespaces."""
 
 
-def _list_objects(resource: Resource) -> tuple[Resource, ...]:
+def _list_objects(resource: Subject) -> tuple[Subject, ...]:
     """Return the resource and its related resources: an exception may match any of them."""
     return (*resource.related, resource)
 
@@ -160,7 +160,7 @@ class _ExceptionApplier:
         folder: str,
     ) -> None:
         self._now = now
-        self._selected = {control.slug: control for control in selection.controls}
+        self._selected = {control.slug: control for control in selection.definitions}
         self._controls = ControlMatcher(selection)
         self._tracked = [self._track(exception, scanned) for exception in policy_exceptions]
         active = {
@@ -174,7 +174,7 @@ class _ExceptionApplier:
         everything = scope.everything and covers_everything(exception, scanned.objects, scanned.namespaces_by_name)
         return _TrackedException(exception, scope, self._now, everything=everything)
 
-    def doubt_broad_exceptions(self, results: Sequence[ResourceResult]) -> None:
+    def doubt_broad_exceptions(self, results: Sequence[SubjectResult]) -> None:
         """Add a doubt to each exception that covers every control on all of results, if there are more than a few."""
         if len(results) <= _FEW:
             return
@@ -184,7 +184,7 @@ class _ExceptionApplier:
         for result in results:
             if not numbers:
                 return
-            covering = self._resources.find_matching(result.resource)
+            covering = self._resources.find_matching(result.subject)
             numbers &= {number for number, part in covering.items() if part is None}
         for number in numbers:
             self._tracked[number].doubts += (_ALL_HERE,)
@@ -194,9 +194,9 @@ class _ExceptionApplier:
         inline = [exception for exceptions in self._inline.values() for exception in exceptions]
         return tuple(exception.report_use() for exception in (*self._tracked, *inline))
 
-    def apply_to(self, result: ResourceResult, *, inline: bool) -> ResourceResult:
+    def apply_to(self, result: SubjectResult, *, inline: bool) -> SubjectResult:
         """Return result with exceptions set in its evidence."""
-        resource = result.resource
+        resource = result.subject
         covering = self._list_covering(resource, inline=inline)
         if not covering:
             return result
@@ -210,18 +210,18 @@ class _ExceptionApplier:
         for slug, verdict in failed.items():
             applicable = [(exception, part) for exception, part in covering if slug in exception.scope.slugs]
             if applicable:
-                finding = Finding.from_failure(self._selected[slug], resource, verdict.evidence)
+                finding = Finding(self._selected[slug], resource, verdict.evidence)
                 changed[slug] = cover_verdict(verdict, _cover(finding, applicable))
         return msgspec.structs.replace(result, verdicts={**result.verdicts, **changed}) if changed else result
 
-    def _list_covering(self, resource: Resource, *, inline: bool) -> list[tuple[_TrackedException, Part]]:
+    def _list_covering(self, resource: Subject, *, inline: bool) -> list[tuple[_TrackedException, Part]]:
         """Return the exceptions that cover a resource, and the part of it: configured ones first."""
         annotated = list(self._track_annotations(resource)) if inline else []
         matching = self._resources.find_matching(resource) if self._tracked else {}
         covering = [(self._tracked[number], part) for number, part in sorted(matching.items())]
         return covering + [(exception, None) for exception in annotated if exception.is_active]
 
-    def _track_annotations(self, resource: Resource) -> Iterator[_TrackedException]:
+    def _track_annotations(self, resource: Subject) -> Iterator[_TrackedException]:
         """Return the exceptions in the annotations of the resource and of its related resources."""
         for candidate in _list_objects(resource):
             annotations = list(find_annotated_exceptions(candidate))

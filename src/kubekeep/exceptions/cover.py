@@ -38,5 +38,5 @@ def cover_verdict(verdict: Verdict, finding: Finding) -> Verdict:
 
 def record_excepted(finding: Finding) -> ExceptedFinding:
     """Return the record of a covered finding for the report of the exception's use."""
-    resource = finding.resource
+    resource = finding.subject
     return ExceptedFinding(resource.id, resource.kind, resource.namespace, resource.name, finding.id)

@@ -6,6 +6,7 @@ misconfigurations, secrets and licences name rules of the other tool, which Kube
 
 from __future__ import annotations
 
+import functools
 import itertools
 import posixpath
 import re
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.ecosystems.shared.registry import load_ecosystems
 from kubekeep.exceptions.policy_exception import (
     ALL_VULNERABILITIES,
     InvalidExceptionError,
@@ -36,26 +38,6 @@ _TRIVY_LISTS: Final = ("vulnerabilities", "misconfigurations", "secrets", "licen
 _TRIVY_KEYS: Final = frozenset({"id", "paths", "purls", "expired_at", "statement"})
 _GRYPE_KEYS: Final = frozenset({"vulnerability", "include-aliases", "reason", "package"})
 _GRYPE_PACKAGE_KEYS: Final = frozenset({"name", "version", "type", "location"})
-_TYPES: Final = {
-    "apk": "apk",
-    "conan": "conan",
-    "dart-pub": "pub",
-    "deb": "deb",
-    "dotnet": "nuget",
-    "gem": "gem",
-    "go-module": "golang",
-    "hackage": "hackage",
-    "hex": "hex",
-    "java-archive": "maven",
-    "npm": "npm",
-    "php-composer": "composer",
-    "python": "pypi",
-    "R-package": "cran",
-    "rpm": "rpm",
-    "rust-crate": "cargo",
-    "swift": "swift",
-}
-"""Types of package URLs by Grype's types of packages."""
 _MAX_SELECTORS: Final = 1_000
 _ABSENT: Final[tuple[Any, ...]] = (None, "", False, {})
 """Values of conditions that are not set."""
@@ -185,10 +167,10 @@ def _convert_rule(rule: Mapping[str, Any], place: str, name: str) -> dict[str, A
     if others:
         return SkippedRule(place, f"exceptions have no condition {', '.join(others)[:200]}")
     package_type = package.get("type", "")
-    if package_type and package_type not in _TYPES:
+    if package_type and package_type not in _list_types():
         return SkippedRule(place, f"the package type {package_type[:60]} has no single type of package URL")
     selector = {
-        "type": _TYPES.get(package_type, ""),
+        "type": _list_types().get(package_type, ""),
         "name": package.get("name", ""),
         "version": escape_pattern(package.get("version", "")),
         "path": convert_path_glob(package.get("location", "")),
@@ -197,6 +179,18 @@ def _convert_rule(rule: Mapping[str, Any], place: str, name: str) -> dict[str, A
     reason = str(rule.get("reason", "")) or f"from {name}"
     packages = [conditions] if conditions else []
     return _create_entry(str(rule.get("vulnerability", "")), place, reason, packages=packages)
+
+
+@functools.cache
+def _list_types() -> Mapping[str, str]:
+    """Return types of package URLs by Grype's types of packages, for ecosystems that have one type."""
+    types = {}
+    for ecosystem in load_ecosystems().values():
+        if ecosystem.is_distribution:
+            types.update({kind.name: kind.name for kind in ecosystem.types})
+        elif len(ecosystem.types) == 1 and ecosystem.advisories and ecosystem.advisories[0].grype:
+            types[ecosystem.advisories[0].grype[0]] = ecosystem.types[0].name
+    return types
 
 
 def _create_entry(

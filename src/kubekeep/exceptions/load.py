@@ -18,7 +18,7 @@ from kubekeep.exceptions.custom_resources import describe_object, is_security_ex
 from kubekeep.exceptions.kubescape_format import is_policy, parse_exception
 from kubekeep.exceptions.policy_exception import InvalidExceptionError, PolicyException
 from kubekeep.exceptions.sets import get_set_file
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.exception import AppliedException, ExceptionUse
 from kubekeep.model.label_selector import get_labels
@@ -128,8 +128,8 @@ class ScanExceptions:
             yield resource
 
     def apply(
-        self, results: list[ResourceResult], selection: Selection, now: dt.datetime
-    ) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
+        self, results: list[SubjectResult], selection: Selection, now: dt.datetime
+    ) -> tuple[list[SubjectResult], tuple[ExceptionUse, ...]]:
         """Return the results with exceptions applied, and the use of each exception."""
         return apply_exceptions(
             results,

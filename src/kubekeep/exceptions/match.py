@@ -35,13 +35,14 @@ from kubekeep.exceptions.policy_exception import (
     matches,
     names_vulnerability,
 )
-from kubekeep.model.control import Control
+from kubekeep.model.definition import Definition
 from kubekeep.model.framework import Framework
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.label_selector import NAME_LABEL, LabelSelector, get_labels, selects
 from kubekeep.model.location import format_path
-from kubekeep.model.resource import Resource, Source
 from kubekeep.model.similar_names import find_similar
+from kubekeep.model.source import Source
+from kubekeep.model.subject import Subject
 from kubekeep.model.workload import pod_path, value_at_or
 from kubekeep.posture.select import Selection
 
@@ -79,14 +80,14 @@ class ControlMatcher:
     """Lookup of the controls and frameworks that exceptions may name: those of the library and of the scan."""
 
     def __init__(self, selection: Selection) -> None:
-        known = {**selection.library.controls, **{control.slug: control for control in selection.controls}}
-        self._controls: tuple[Control, ...] = tuple(known.values())
+        known = {**selection.library.controls, **{control.slug: control for control in selection.definitions}}
+        self._controls: tuple[Definition, ...] = tuple(known.values())
         self._frameworks: tuple[Framework, ...] = (*selection.frameworks, *selection.library.frameworks.values())
         self._members: dict[str, frozenset[str]] = {}
         self._matches: dict[tuple[str, bool], frozenset[str]] = {}
         # A pattern that matches all numbered controls is intended for all controls, with or without a number.
         self._numbered = frozenset(control.slug for control in self._controls if control.ids)
-        self._ids = {control.slug: control.id for control in selection.controls}
+        self._ids = {control.slug: control.id for control in selection.definitions}
         self._selected = frozenset(self._ids)
         self._frameworks_of_scan = [
             framework
@@ -285,7 +286,7 @@ class ResourceMatcher:
         self._matching: dict[tuple[str, str], tuple[str, ...]] = {}
         self._entries_by_kind: dict[tuple[str, str, str], _CandidateEntries] = {}
 
-    def find_matching(self, resource: Resource) -> dict[int, Part]:
+    def find_matching(self, resource: Subject) -> dict[int, Part]:
         """Return the matching exceptions by number, each with the matched part of the resource.
 
         A resource with related objects matches if one of them or the subject itself matches. Its first related object
@@ -305,7 +306,7 @@ class ResourceMatcher:
                     parts[entry.number] = None if part is None or before is None else (*before, *part)
         return parts
 
-    def _find_candidates(self, candidate: Resource) -> Iterator[_DesignatorEntry]:
+    def _find_candidates(self, candidate: Subject) -> Iterator[_DesignatorEntry]:
         """Yield the entries with matching kind, namespace and key."""
         candidates = self._find_entries(candidate)
         yield from candidates.others
@@ -316,7 +317,7 @@ class ResourceMatcher:
                 for pattern in self._matching[key, value]:
                     yield from entries.get(pattern, ())
 
-    def _find_entries(self, candidate: Resource) -> _CandidateEntries:
+    def _find_entries(self, candidate: Subject) -> _CandidateEntries:
         """Return the entries for the kind and namespace of an object."""
         key = (candidate.group, candidate.kind, _get_namespace(candidate))
         if key not in self._entries_by_kind:
@@ -333,7 +334,7 @@ class ResourceMatcher:
                     )
         return self._entries_by_kind[key]
 
-    def _match_part(self, entry: _DesignatorEntry, candidate: Resource) -> Part:
+    def _match_part(self, entry: _DesignatorEntry, candidate: Subject) -> Part:
         """Return the part of the object that the entry matches, () for none. The kind and namespace match already."""
         if entry.labels and not _has_labels(entry, candidate):
             return ()
@@ -355,7 +356,7 @@ class ResourceMatcher:
             return () if containers is not None else find_packages(candidate, entry.packages)
         return None if containers is None else tuple(_find_containers(candidate, containers))
 
-    def _is_namespace_selected(self, selector: LabelSelector, candidate: Resource) -> bool:
+    def _is_namespace_selected(self, selector: LabelSelector, candidate: Subject) -> bool:
         """Return True if the namespace of an object is selected; False if that depends on unknown labels."""
         name = _get_namespace(candidate)
         if not name:
@@ -391,7 +392,7 @@ def _prepare_entries(number: int, policy_exception: PolicyException) -> Iterator
         )
 
 
-def _list_values(key: str, resource: Resource, folder: str) -> Iterator[str]:
+def _list_values(key: str, resource: Subject, folder: str) -> Iterator[str]:
     """Yield the values to compare with the pattern of an attribute; one of them has to match."""
     match key:
         case "name":
@@ -419,7 +420,7 @@ def _list_paths(source: Source, folder: str) -> Iterator[str]:
     yield from dict.fromkeys((source.path, whole, *(() if below == whole else (below, f"./{below}"))))
 
 
-def _has_labels(entry: _DesignatorEntry, resource: Resource) -> bool:
+def _has_labels(entry: _DesignatorEntry, resource: Subject) -> bool:
     """Return True if all required labels are present as labels, or all of them as annotations."""
     return any(
         all(key in metadata and matches(pattern, str(metadata[key])) for key, pattern in entry.labels)
@@ -427,11 +428,11 @@ def _has_labels(entry: _DesignatorEntry, resource: Resource) -> bool:
     )
 
 
-def _get_metadata(resource: Resource, field: str) -> dict[Any, Any]:
+def _get_metadata(resource: Subject, field: str) -> dict[Any, Any]:
     return as_mapping(as_mapping(resource.object.get("metadata")).get(field))
 
 
-def _find_containers(resource: Resource, pattern: str) -> Iterator[str]:
+def _find_containers(resource: Subject, pattern: str) -> Iterator[str]:
     """Yield the paths of the containers with matching names."""
     at = pod_path(resource)
     if at is None:
@@ -444,10 +445,10 @@ def _find_containers(resource: Resource, pattern: str) -> Iterator[str]:
                 yield format_path((*path, index))
 
 
-def _get_namespace(resource: Resource) -> str:
+def _get_namespace(resource: Subject) -> str:
     """Return the namespace of an object, for a Namespace its own name."""
     return resource.name if _is_namespace(resource) else resource.namespace
 
 
-def _is_namespace(resource: Resource) -> bool:
+def _is_namespace(resource: Subject) -> bool:
     return resource.kind == "Namespace" and not resource.group

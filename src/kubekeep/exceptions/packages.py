@@ -9,12 +9,12 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from kubekeep.ecosystems.shared.registry import is_distribution_type
 from kubekeep.exceptions.policy_exception import PackageSelector, matches
-from kubekeep.images.sbom.identity import is_distribution_type
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import format_path
 from kubekeep.model.package import Package
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.vulnerabilities.vex.identities import parse_purl
 from kubekeep.vulnerabilities.vex.purl_matching import matches_purl
 
@@ -24,7 +24,7 @@ LISTS: Final = ("packages", "vulnerabilities")
 """Fields of these documents whose entries are about one package each."""
 
 
-def find_packages(resource: Resource, selectors: Sequence[PackageSelector]) -> tuple[str, ...]:
+def find_packages(resource: Subject, selectors: Sequence[PackageSelector]) -> tuple[str, ...]:
     """Return the field paths of the entries about packages that one of the selectors matches."""
     if resource.group != GROUP:
         return ()

@@ -36,7 +36,7 @@ from kubekeep.fixes.proposed_changes import (
 from kubekeep.fixes.risks import NEEDS_UNPRIVILEGED
 from kubekeep.fixes.scratch_copy import ScratchCopy
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.control import Control
+from kubekeep.model.definition import Definition
 from kubekeep.model.location import Path, has_path
 from kubekeep.model.resource import Resource
 from kubekeep.sinks.file import atomic
@@ -59,7 +59,7 @@ class FileChange(msgspec.Struct, frozen=True):
     findings: tuple[tuple[ControlFinding, ...], ...]
     changes: int
 
-    def controls(self, hunk: Hunk) -> list[Control]:
+    def controls(self, hunk: Hunk) -> list[Definition]:
         """Return the controls that a hunk fixes, the most severe first."""
         controls = {
             finding.control.slug: finding.control for number in hunk.changes for finding in self.findings[number]
@@ -167,7 +167,7 @@ class Planner:
     def _add_necessary(self, active: list[int], proof: Proof) -> list[int]:
         """Add the changes that become necessary through the planned ones, so that a second run changes nothing."""
 
-        def was_selected(control: Control, resource: Resource) -> bool:
+        def was_selected(control: Definition, resource: Resource) -> bool:
             original = proof.find_original(resource)
             return original is not None and self._is_selected(control, original)
 
@@ -254,7 +254,7 @@ class Planner:
 
     def _prove(self, active: Sequence[int], texts: Mapping[str, bytes]) -> Proof:
         """Scan a copy of the files with the edits applied."""
-        sources = [result.resource.source for result in self._assessment.results if result.resource.source]
+        sources = [result.subject.source for result in self._assessment.results if result.subject.source]
         is_generated = any(source.origin is not None or source.lazy_source_map is not None for source in sources)
         extra_files = {*texts, *(source.path for source in sources if is_generated)}
         existing = [path for path in extra_files if os.path.exists(path)]

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from kubekeep.fixes.proposed_changes import ControlFinding, ProposedChange, format_key
-from kubekeep.model.assessment import Assessment, ResourceResult, UnreadInput
+from kubekeep.model.assessment import Assessment, SubjectResult, UnreadInput
 from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Cause, Status, Verdict
 
 _NOT_RESOLVED: Final = "the change does not resolve the finding"
@@ -38,7 +39,7 @@ class Proof:
         )
         self.rejected: dict[int, str] = {}
         self._check_unread(before.unread, after.unread)
-        self._check_new_failures({summary.control.slug: summary.control.id for summary in before.controls})
+        self._check_new_failures({summary.definition.slug: summary.definition.id for summary in before.controls})
         for number, change in changes.items():
             if not any(self.resolves(finding) for finding in change.findings):
                 reasons = {self.explain(finding) for finding in change.findings} - {""}
@@ -78,7 +79,8 @@ class Proof:
     def find_original(self, resource: Resource) -> Resource | None:
         """Return the resource before the changes that corresponds to one after them, or None."""
         result = self._before.get(self._format_key(resource))
-        return result.resource if result else None
+        subject = result.subject if result else None
+        return subject if isinstance(subject, Resource) else None
 
     def _format_key(self, resource: Resource) -> str:
         return format_key(resource, self._name_file)
@@ -105,9 +107,9 @@ class Proof:
                     continue
                 previous = before.verdicts.get(slug) if before else None
                 if previous is None or _has_passed(previous) or _is_no_longer_evaluated(previous, verdict):
-                    self._reject_causes(key, result.resource, verdict, numbers.get(slug, slug))
+                    self._reject_causes(key, result.subject, verdict, numbers.get(slug, slug))
 
-    def _reject_causes(self, key: str, resource: Resource, verdict: Verdict, number: str) -> None:
+    def _reject_causes(self, key: str, resource: Subject, verdict: Verdict, number: str) -> None:
         """Reject the causes of a new failure: the nearest changes in the object, else all in the object, else all."""
         keys = {key, *(self._format_key(related) for related in resource.related)}
         paths = [parse_path(related.path) for related in verdict.evidence]
@@ -139,11 +141,11 @@ def _is_no_longer_evaluated(before: Verdict, after: Verdict) -> bool:
     return before.status is Status.FAILED and after.status is Status.NOT_EVALUATED
 
 
-def _index_by_key(results: Iterable[ResourceResult], name_file: NameFile) -> dict[str, ResourceResult]:
+def _index_by_key(results: Iterable[SubjectResult], name_file: NameFile) -> dict[str, SubjectResult]:
     """Return the results by the key of their resource; see `format_key`."""
-    by_key: dict[str, ResourceResult] = {}
+    by_key: dict[str, SubjectResult] = {}
     for result in results:
-        by_key.setdefault(format_key(result.resource, name_file), result)
+        by_key.setdefault(format_key(result.subject, name_file), result)
     return by_key
 
 

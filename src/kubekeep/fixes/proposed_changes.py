@@ -15,9 +15,10 @@ import msgspec
 
 from kubekeep.fixes.risks import find_risk
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.control import Control
+from kubekeep.model.definition import Definition
 from kubekeep.model.location import Path, format_path, has_path, parse_path, value_at
 from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence, Status
 
 _PLACEHOLDER: Final = re.compile(r"YOUR_|<[A-Za-z][\w -]*>")
@@ -29,7 +30,7 @@ DECIDED: Final = "another control requires a different value"
 _INSIDE: Final = "it is inside a text value of the object"
 
 
-FindingFilter = Callable[[Control, Resource], bool]
+FindingFilter = Callable[[Definition, Resource], bool]
 """Predicate: True if findings of the control on the resource are to be fixed."""
 
 
@@ -45,7 +46,7 @@ class UnfixedCause(enum.Enum):
 class UnfixedFinding(msgspec.Struct, frozen=True):
     """A finding that is not fixed, with cause and reason."""
 
-    control: Control
+    control: Definition
     resource: Resource
     evidence: Evidence
     cause: UnfixedCause
@@ -55,7 +56,7 @@ class UnfixedFinding(msgspec.Struct, frozen=True):
 class ControlFinding(msgspec.Struct, frozen=True):
     """A piece of evidence with its control and resource."""
 
-    control: Control
+    control: Definition
     resource: Resource
     evidence: Evidence
 
@@ -126,12 +127,15 @@ def propose_changes(
 
 
 def _list_findings(assessment: Assessment, is_selected: FindingFilter) -> Iterator[ControlFinding]:
-    controls = {summary.control.slug: summary.control for summary in assessment.controls}
+    controls = {summary.definition.slug: summary.definition for summary in assessment.summaries}
     for result in assessment.results:
+        resource = result.subject
+        if not isinstance(resource, Resource):
+            continue
         for slug, verdict in result.verdicts.items():
-            if verdict.status is Status.FAILED and is_selected(controls[slug], result.resource):
+            if verdict.status is Status.FAILED and is_selected(controls[slug], resource):
                 for evidence in verdict.unexcepted.evidence:
-                    yield ControlFinding(controls[slug], result.resource, evidence)
+                    yield ControlFinding(controls[slug], resource, evidence)
 
 
 def _find_changes(
@@ -190,7 +194,7 @@ def _find_object(resource: Resource, path: Path) -> tuple[Resource, Path]:
             return resource, path
 
 
-def format_key(resource: Resource, name: Callable[[str], str] = str) -> str:
+def format_key(resource: Subject, name: Callable[[str], str] = str) -> str:
     """Format the key of an object in a scan: file, document, path and identity.
 
     name: maps a file name to one that is the same in another scan.

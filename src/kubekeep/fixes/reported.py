@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from kubekeep.model.control import Control
+from kubekeep.model.definition import Definition
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.reports.kubescape_v2.read import Report, ReportedResource, ReportError, read_report
@@ -30,7 +30,7 @@ class ReportedFailures(msgspec.Struct, frozen=True):
     controls: tuple[str, ...]
     findings: frozenset[tuple[str, str, str]]
 
-    def contains(self, resource: Resource, control: Control) -> bool:
+    def contains(self, resource: Resource, control: Definition) -> bool:
         """Return True if the report contains a failure of the control for the resource."""
         if resource.source is None:
             return any(self.contains(related, control) for related in resource.related)

@@ -21,8 +21,8 @@ from kubekeep.fixes.edits.target import EditTarget, find_target
 from kubekeep.fixes.edits.text import edit
 from kubekeep.fixes.files import parse_text
 from kubekeep.fixes.proposed_changes import ControlFinding, ProposedChange, propose_changes_for
-from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.control import Control
+from kubekeep.model.assessment import SubjectResult
+from kubekeep.model.definition import Definition
 from kubekeep.model.location import Position, Region, has_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Edit, Evidence, Status, Verdict
@@ -33,8 +33,8 @@ _MAX_PARSED: Final = 100_000_000
 
 
 def suggest_edits(
-    results: Sequence[ResourceResult], source: Inputs, controls: Iterable[Control]
-) -> list[ResourceResult]:
+    results: Sequence[SubjectResult], source: Inputs, controls: Iterable[Definition]
+) -> list[SubjectResult]:
     """Return the results with edits in the evidence of verdicts; verdicts without a certain fix stay unchanged."""
     suggester = _EditSuggester(source, results)
     by_slug = {control.slug: control for control in controls}
@@ -42,7 +42,9 @@ def suggest_edits(
         msgspec.structs.replace(
             result,
             verdicts={
-                slug: suggester.add_edits(verdict, by_slug[slug], result.resource)
+                slug: suggester.add_edits(verdict, by_slug[slug], result.subject)
+                if isinstance(result.subject, Resource)
+                else verdict
                 for slug, verdict in result.verdicts.items()
             },
         )
@@ -53,19 +55,19 @@ def suggest_edits(
 class _EditSuggester:
     """The parsed files and the edits they allow."""
 
-    def __init__(self, source: Inputs, results: Iterable[ResourceResult]) -> None:
+    def __init__(self, source: Inputs, results: Iterable[SubjectResult]) -> None:
         self._source = source
         self._parsed: dict[str, ParsedText] = {}
         self._refused_by_path: dict[str, EditRefusedError] = {}
-        failed = (result for result in results if result.resource.source is not None)
+        failed = (result for result in results if result.subject.source is not None)
         self._failure_counts = Counter(
-            result.resource.source.path
+            result.subject.source.path
             for result in failed
             for verdict in result.verdicts.values()
-            if verdict.status is Status.FAILED and result.resource.source is not None
+            if verdict.status is Status.FAILED and result.subject.source is not None
         )
 
-    def add_edits(self, verdict: Verdict, control: Control, resource: Resource) -> Verdict:
+    def add_edits(self, verdict: Verdict, control: Definition, resource: Resource) -> Verdict:
         """Return the verdict with the edits that fix it, if any."""
         remaining = [evidence for evidence in verdict.evidence if evidence.exception is None]
         if verdict.status is not Status.FAILED:

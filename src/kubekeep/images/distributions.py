@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+import functools
+from collections.abc import Mapping
 
+from kubekeep.ecosystems.shared.registry import index_distributions
 from kubekeep.model.package import Distribution
-
-_NAMESPACES: Final = {
-    "rhel": "redhat",
-    "opensuse-leap": "opensuse",
-    "opensuse-tumbleweed": "opensuse",
-    "sled": "suse",
-    "sles": "suse",
-    "sles_sap": "suse",
-    "suse-microos": "suse",
-    "sle_hpc": "suse",
-    "sl-micro": "suse",
-}
-"""Namespaces of package URLs that differ from the id in `os-release`: the names of the vendors, as they use themselves."""
-
-_IDS: Final = {
-    "alma": "almalinux",
-    "amazon": "amzn",
-    "azure": "azurelinux",
-    "azure-linux": "azurelinux",
-    "cbl-mariner": "mariner",
-    "oracle": "ol",
-    "oraclelinux": "ol",
-    "redhat": "rhel",
-    "red-hat": "rhel",
-    "rocky-linux": "rocky",
-    "rockylinux": "rocky",
-    "opensuse.leap": "opensuse-leap",
-    "opensuse.tumbleweed": "opensuse-tumbleweed",
-    "suse linux enterprise server": "sles",
-}
-"""Ids of `os-release` by the names that other tools and advisories use."""
 
 
 def package_namespace(distribution: Distribution) -> str:
     """Return the namespace of the package URLs of a distribution; empty if there is none."""
-    return _NAMESPACES.get(distribution.id, distribution.id)
+    return _get_namespace(distribution.id)
 
 
 def distribution_qualifier(distribution: Distribution) -> str:
@@ -51,8 +22,7 @@ def distribution_qualifier(distribution: Distribution) -> str:
 
 def normalise_namespace(namespace: str) -> str:
     """Return our namespace for the one in a package URL of another tool."""
-    identifier = _IDS.get(namespace, namespace)
-    return _NAMESPACES.get(identifier, identifier)
+    return _get_namespace(_list_ids().get(namespace, namespace))
 
 
 def normalise_qualifier(qualifier: str, namespace: str) -> str:
@@ -63,5 +33,17 @@ def normalise_qualifier(qualifier: str, namespace: str) -> str:
     name, hyphen, version = qualifier.rpartition("-")
     if not hyphen or not version[:1].isdigit():
         name, version = qualifier, ""
-    identifier = _IDS.get(name, name)
+    identifier = _list_ids().get(name, name)
     return f"{identifier}-{version}" if version else identifier
+
+
+def _get_namespace(identifier: str) -> str:
+    """Return the namespace of package URLs for an id: the names of the vendors, as they use themselves."""
+    distribution = index_distributions().get(identifier)
+    return (distribution.namespace if distribution else "") or identifier
+
+
+@functools.cache
+def _list_ids() -> Mapping[str, str]:
+    """Return the ids of `os-release` by the names that other tools and advisories use."""
+    return {name: entry.id for entry in index_distributions().values() for name in entry.other_ids}

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from kubekeep.ecosystems.shared.registry import is_distribution_type
 from kubekeep.images.content import (
     CatalogRecord,
     ContentProblem,
@@ -27,8 +28,6 @@ from kubekeep.images.package_url import format_package_url
 from kubekeep.images.visibility import UpperLayers, is_recreated
 from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
 
-DISTRIBUTION_TYPES: Final = frozenset(("apk", "deb", "rpm"))
-"""Types of packages that the package manager of a distribution installs."""
 _RELEASE_FILES: Final = (
     "etc/os-release",
     "usr/lib/os-release",
@@ -166,7 +165,7 @@ def _choose_distribution(records: Iterable[VisibleRecord]) -> Distribution:
 
 
 def _has_language_packages(entry: VisibleRecord) -> bool:
-    return bool(entry.record.packages) and entry.record.packages[0].type not in DISTRIBUTION_TYPES
+    return bool(entry.record.packages) and not is_distribution_type(entry.record.packages[0].type)
 
 
 def _find_suppressed(records: Sequence[VisibleRecord], layers: Sequence[LayerContent]) -> set[str]:
@@ -214,7 +213,7 @@ def _place_packages(entry: VisibleRecord, distribution: Distribution) -> Iterato
             if _key(package) not in keys:
                 break
             origin = layer
-        if package.type in DISTRIBUTION_TYPES:
+        if is_distribution_type(package.type):
             package = _add_distribution(package, distribution)  # noqa: PLW2901 - the first value is incomplete
         yield PlacedPackage(format_package_url(package), package, origin, entry.record.path)
 
@@ -255,7 +254,7 @@ def _list_urls(placed: Iterable[PlacedPackage]) -> dict[str, list[tuple[str, str
     """Return architecture and package URL of the packages of distributions by name."""
     urls: dict[str, list[tuple[str, str]]] = collections.defaultdict(list)
     for entry in placed:
-        if entry.package.type in DISTRIBUTION_TYPES:
+        if is_distribution_type(entry.package.type):
             urls[entry.package.name].append((_architecture(entry.package), entry.url))
     return urls
 
@@ -274,7 +273,7 @@ def _join(
     package = group[0].package
     places = sorted({(entry.layer, entry.path) for entry in group})
     locations = tuple([PackageLocation(path, layers[layer].diff_id) for layer, path in places])
-    if package.type not in DISTRIBUTION_TYPES:
+    if not is_distribution_type(package.type):
         return replace(package, locations=locations)
     names = package.licences
     if package.type == "deb" and not names and licences:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from kubekeep.ecosystems.shared.registry import find_type
 from kubekeep.model.package import Package
 
 MAX_LENGTH: Final = 16_384
@@ -18,15 +19,6 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9.\-_~:]+")
 _ENCODED: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _TYPE: Final = re.compile(r"[a-z][a-z0-9.-]*")
 _KEY: Final = re.compile(r"[a-z][a-z0-9._-]*")
-_CASELESS_NAMESPACE: Final = frozenset(
-    ("alpm", "apk", "bitbucket", "composer", "deb", "github", "gitlab", "golang", "hex", "npm", "qpkg", "rpm")
-)
-_CASELESS_NAME: Final = frozenset(
-    (
-        *("alpm", "apk", "bitbucket", "bitnami", "composer", "deb", "github", "gitlab", "golang", "hex", "luarocks"),
-        *("npm", "oci", "pub", "pypi"),
-    )
-)
 
 
 def format_package_url(package: Package) -> str:
@@ -73,17 +65,8 @@ def parse_package_url(text: str) -> Package:
 
 def normalise_name(kind: str, namespace: str, name: str) -> tuple[str, str]:
     """Return namespace and name in the canonical form that the purl specification defines for the type `kind`."""
-    if kind in _CASELESS_NAMESPACE:
-        namespace = namespace.lower()
-    elif kind == "cpan":
-        namespace = namespace.upper()
-    if kind in _CASELESS_NAME:
-        name = name.lower()
-    if kind in ("pypi", "hackage"):
-        name = name.replace("_", "-")
-    elif kind == "pub":
-        name = re.sub(r"[^a-z0-9_]", "_", name)
-    return namespace, name
+    definition = find_type(kind)
+    return definition.normalise(namespace, name) if definition else (namespace, name)
 
 
 def encode_path(path: str) -> str:
@@ -124,7 +107,8 @@ def _split_version(kind: str, rest: str) -> tuple[str, str]:
 
 
 def _normalise_version(kind: str, version: str) -> str:
-    return version.lower() if kind in ("huggingface", "oci") else version
+    definition = find_type(kind)
+    return version.lower() if definition and definition.has_caseless_versions else version
 
 
 def _parse_qualifiers(query: str) -> tuple[tuple[str, str], ...]:

@@ -14,7 +14,8 @@ from kubekeep._native import YamlDocuments
 from kubekeep.library import kubescape_rules
 from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule
 from kubekeep.library.load import CONTROL_FILE, RULE_FILE, LibraryError, read_limited, refuse_outside_links
-from kubekeep.model.control import Control, Parameter
+from kubekeep.model.control import Control
+from kubekeep.model.definition import Parameter
 from kubekeep.model.severity import parse_score
 
 _MAX_BYTES: Final = 1 << 20

@@ -15,7 +15,8 @@ import msgspec
 from kubekeep.library import kubescape_rules
 from kubekeep.library.kubescape_rules import KubescapeControl, KubescapeRule, RuleMatch
 from kubekeep.library.load import LibraryError
-from kubekeep.model.control import LOADED, Control, Parameter
+from kubekeep.model.control import LOADED, Control
+from kubekeep.model.definition import Parameter
 from kubekeep.model.verdict import Cause, Reason
 
 T = TypeVar("T", bound=msgspec.Struct)

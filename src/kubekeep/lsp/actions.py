@@ -18,9 +18,10 @@ from kubekeep.lsp.evaluation import Documents, EvaluatedDocument
 from kubekeep.lsp.findings import FileFinding
 from kubekeep.lsp.positions import ClientText
 from kubekeep.lsp.texts import ClientTexts
-from kubekeep.model.control import Control
+from kubekeep.model.definition import Definition
 from kubekeep.model.location import line_starts
-from kubekeep.model.resource import CommentSyntax, Resource
+from kubekeep.model.source import CommentSyntax
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Edit
 from kubekeep.reports.shared.wording import describe_fix
 from kubekeep.usecases.exceptions import append_entry, build_entry
@@ -67,9 +68,9 @@ class ActionBuilder:
         evaluated = self._evaluated
         if evaluated.project is None or evaluated.assessment is None:
             return {}
-        known = {(finding.control.slug, _identify(finding.resource)) for finding in evaluated.assessment.findings}
+        known = {(finding.definition.slug, _identify(finding.subject)) for finding in evaluated.assessment.findings}
 
-        def is_known(resource: Resource, control: Control) -> bool:
+        def is_known(resource: Subject, control: Definition) -> bool:
             return (control.slug, _identify(resource)) in known
 
         path = evaluated.document.path
@@ -108,14 +109,14 @@ class ActionBuilder:
             return
         for entry, diagnostic in pairs:
             finding = entry.finding
-            edits = project.suggest(finding.resource, finding.control, entry.evidence, self._unsaved)
+            edits = project.suggest(finding.subject, finding.definition, entry.evidence, self._unsaved)
             if edits:
                 by_edits.setdefault(edits, []).append((entry, diagnostic))
         for edits, fixed in by_edits.items():
             first = fixed[0][0]
             risk = "; ".join(dict.fromkeys(edit.risk for edit in edits if edit.risk))
             numbers = ", ".join(dict.fromkeys(entry.finding.id for entry, _ in fixed))
-            title = f"Fix {numbers}: {describe_fix(first.evidence, first.finding.resource)}"
+            title = f"Fix {numbers}: {describe_fix(first.evidence, first.finding.subject)}"
             yield types.CodeAction(
                 title=_cut(f"{title} (check first: {risk})" if risk else title),
                 kind=types.CodeActionKind.QuickFix,
@@ -133,7 +134,7 @@ class ActionBuilder:
         return by_path
 
     def _list_comments(self, entry: FileFinding, diagnostic: types.Diagnostic) -> Iterator[types.CodeAction]:
-        path, region, source = entry.location.file, entry.location.region, entry.finding.resource.source
+        path, region, source = entry.location.file, entry.location.region, entry.finding.subject.source
         if region is None or path.endswith(".json"):
             return
         syntax = source.file_type.comment_syntax(path) if source is not None else CommentSyntax.YAML
@@ -155,7 +156,7 @@ class ActionBuilder:
     def _list_exceptions(self, entry: FileFinding, diagnostic: types.Diagnostic) -> Iterator[types.CodeAction]:
         project = self._evaluated.project
         files = project.request.evaluation.exceptions.files if project is not None else ()
-        resource = entry.finding.resource
+        resource = entry.finding.subject
         action = types.CodeAction(
             title=_cut(f"Add an exception for {', '.join(entry.controls)} on {resource.label}, until {self._expiry}"),
             kind=types.CodeActionKind.QuickFix,
@@ -176,7 +177,7 @@ class ActionBuilder:
         yield action
 
     def _create_entry(self, entry: FileFinding) -> dict[str, Any]:
-        resource = entry.finding.resource
+        resource = entry.finding.subject
         subject = resource.related[0] if resource.related else resource
         attributes = {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name}
         patterns = {key: _quote_pattern(value) for key, value in attributes.items()}
@@ -203,7 +204,7 @@ def _split_lines(text: str) -> list[str]:
     return [text[start:end] for start, end in itertools.pairwise(starts) if start != end]
 
 
-def _identify(resource: Resource) -> tuple[str, ...]:
+def _identify(resource: Subject) -> tuple[str, ...]:
     return (resource.identity, *(part.identity for part in resource.related))
 
 

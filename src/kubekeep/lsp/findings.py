@@ -66,7 +66,7 @@ def list_findings(assessment: Assessment, minimum: Severity | None) -> dict[str,
 
 
 def _locate(finding: Finding, evidence: Evidence) -> Iterator[FileFinding]:
-    resource = finding.resource
+    resource = finding.subject
     location = evidence.location or resource.locate(())
     if location is None:
         return
@@ -90,12 +90,12 @@ def _merge(entries: Sequence[FileFinding]) -> list[FileFinding]:
     seen: set[tuple[str, str, Location]] = set()
     for entry in sorted(entries, key=_urgency):
         # Overlays of one base, and loops of a template, report the same line many times.
-        identity = (entry.finding.control.slug, entry.message, entry.location)
+        identity = (entry.finding.definition.slug, entry.message, entry.location)
         if identity in seen:
             continue
         seen.add(identity)
-        key = (id(entry.finding.resource), entry.evidence.path, entry.location)
-        control = entry.finding.control
+        key = (id(entry.finding.subject), entry.evidence.path, entry.location)
+        control = entry.finding.definition
         numbers = by_field.setdefault(key, [])
         match = next((number for number in numbers if _overlap(merged[number], entry)), None)
         if match is None:
@@ -107,12 +107,12 @@ def _merge(entries: Sequence[FileFinding]) -> list[FileFinding]:
 
 
 def _overlap(one: FileFinding, other: FileFinding) -> bool:
-    first, second = one.finding.control, other.finding.control
+    first, second = one.finding.definition, other.finding.definition
     return first.slug in second.overlaps or second.slug in first.overlaps or first.slug == second.slug
 
 
 def _urgency(entry: FileFinding) -> tuple[float, bool, str]:
-    return -entry.finding.priority.score, bool(entry.finding.control.overlaps), entry.finding.id
+    return -entry.finding.priority.score, bool(entry.finding.definition.overlaps), entry.finding.id
 
 
 def _order(entry: FileFinding) -> tuple[int, int, float, str]:
@@ -125,7 +125,7 @@ def create_diagnostic(
     entry: FileFinding, text: ClientText, related: Sequence[types.DiagnosticRelatedInformation]
 ) -> types.Diagnostic:
     """Return the diagnostic of a finding. The priority is in its data, because two priorities share a severity."""
-    page = entry.finding.control.page
+    page = entry.finding.definition.page
     priority = priority_level(entry.finding)
     return types.Diagnostic(
         range=text.convert_region(entry.location.region),

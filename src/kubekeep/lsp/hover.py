@@ -37,7 +37,7 @@ def describe_findings(entries: Iterable[FileFinding]) -> str:
 
 
 def _describe(entry: FileFinding) -> str:
-    finding, control = entry.finding, entry.finding.control
+    finding, control = entry.finding, entry.finding.definition
     level = priority_level(finding)
     page = f" · [documentation]({control.page})" if control.page else ""
     head = f"**{_escape(control.title)}** · {finding.id} · {level.label} priority, severity {control.severity:g}{page}"
@@ -47,7 +47,7 @@ def _describe(entry: FileFinding) -> str:
     if observed:
         parts.append(observed)
     if finding.has_fix:
-        parts.append(f"Fix: `{describe_fix(entry.evidence, finding.resource).replace('`', '')}`")
+        parts.append(f"Fix: `{describe_fix(entry.evidence, finding.subject).replace('`', '')}`")
     chapters = dict(control.chapters)
     # The texts of the library are Markdown.
     escape = _escape if control.is_user_supplied else str
@@ -59,7 +59,7 @@ def _describe(entry: FileFinding) -> str:
 
 def _observe(entry: FileFinding) -> str:
     """Return the observed value; empty for a resource as a whole."""
-    path, resource = entry.evidence.path, entry.finding.resource
+    path, resource = entry.evidence.path, entry.finding.subject
     if not path:
         return ""
     try:

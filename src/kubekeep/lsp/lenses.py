@@ -24,9 +24,9 @@ def list_lenses(evaluated: EvaluatedDocument, text: ClientText) -> Iterator[type
     yield _create(f"Kubekeep: {summary}{score}{scope}", text.find_line(0))
     by_resource: dict[str, list[Finding]] = {}
     for finding in findings:
-        by_resource.setdefault(finding.resource.id, []).append(finding)
-    own_results = [result for result in assessment.results if not result.resource.related]
-    locations = [(result, result.resource.locate(())) for result in own_results]
+        by_resource.setdefault(finding.subject.id, []).append(finding)
+    own_results = [result for result in assessment.results if not result.subject.related]
+    locations = [(result, result.subject.locate(())) for result in own_results]
     own_locations = [(result, place) for result, place in locations if place is not None and place.file == path]
     lines: set[int] = set()
     # The lens of the document says all about a single resource.
@@ -34,8 +34,8 @@ def list_lenses(evaluated: EvaluatedDocument, text: ClientText) -> Iterator[type
         area = text.convert_region(location.region)
         if area.start.line not in lines:
             lines.add(area.start.line)
-            own = count_levels(by_resource.get(result.resource.id, ())) or "no findings"
-            yield _create(f"{result.resource.label}: {own}", area)
+            own = count_levels(by_resource.get(result.subject.id, ())) or "no findings"
+            yield _create(f"{result.subject.label}: {own}", area)
 
 
 def _unique(evaluated: EvaluatedDocument) -> list[Finding]:

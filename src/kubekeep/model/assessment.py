@@ -14,7 +14,7 @@ import msgspec
 from kubekeep.model.attack import Attacks
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.comparison import Comparison
-from kubekeep.model.control import Control
+from kubekeep.model.definition import Definition
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.finding import Finding
@@ -23,8 +23,8 @@ from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.pseudonyms import Encryption
-from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 
 
@@ -35,19 +35,19 @@ class UnreadInput(msgspec.Struct, frozen=True):
     message: str
 
 
-class ResourceResult(msgspec.Struct, frozen=True):
-    """One resource with the verdict of each control that applies to it, by slug.
+class SubjectResult(msgspec.Struct, frozen=True):
+    """One subject with the verdict of each definition that applies to it, by slug.
 
-    `priorities` are those of failed controls that differ from `ControlSummary.priority` because of the context.
+    `priorities` are those of failures that differ from `DefinitionSummary.priority` because of the context.
     """
 
-    resource: Resource
+    subject: Subject
     verdicts: dict[str, Verdict]
     priorities: Mapping[str, Priority] = {}
 
-    def get_priority(self, summary: ControlSummary) -> Priority:
-        """Return the priority of a failure of the control on this resource."""
-        return self.priorities.get(summary.control.slug, summary.priority)
+    def get_priority(self, summary: DefinitionSummary) -> Priority:
+        """Return the priority of a failure of the definition on this subject."""
+        return self.priorities.get(summary.definition.slug, summary.priority)
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -64,15 +64,15 @@ class Counts(msgspec.Struct, frozen=True):
         return self.passed + self.failed + self.not_evaluated
 
 
-class ControlSummary(msgspec.Struct, frozen=True):
-    """The result of one control over all resources.
+class DefinitionSummary(msgspec.Struct, frozen=True):
+    """The result of one control, or of another definition, over all subjects.
 
-    `score` is the risk (0 best, 100 worst); `compliance` the percentage of resources that pass, None if the control was
+    `score` is the risk (0 best, 100 worst); `compliance` the percentage of subjects that pass, None if the definition was
     not evaluated. `enforcement` lists the admission policies of the cluster that enforce the control, strictest first.
-    `priority` is the priority of a failure on a resource without context.
+    `priority` is the priority of a failure on a subject without context.
     """
 
-    control: Control
+    definition: Definition
     status: Status
     counts: Counts
     score: float
@@ -120,7 +120,7 @@ class Target(msgspec.Struct, frozen=True):
 class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a scan, with all data that a report needs.
 
-    `controls` are ordered by severity and name, `results` as they were read. `notes` are remarks on an input without
+    `summaries` are those of all definitions, ordered by severity and name, `results` as they were read. `notes` are remarks on an input without
     errors. `exceptions` lists the use of every exception, also of unused ones. `attacks` is set on request. `baseline` is
     the comparison with an earlier scan.
     """
@@ -130,8 +130,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     finished: dt.datetime
     version: str
     kubernetes_version: str
-    results: tuple[ResourceResult, ...]
-    controls: tuple[ControlSummary, ...]
+    results: tuple[SubjectResult, ...]
+    summaries: tuple[DefinitionSummary, ...]
     frameworks: tuple[FrameworkSummary, ...]
     unread: tuple[UnreadInput, ...]
     files: int
@@ -159,16 +159,23 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     coverage: float
 
     @property
+    def controls(self) -> tuple[DefinitionSummary, ...]:
+        """The summaries of controls and all other definitions but those that are reported by package and upgrade."""
+        return tuple(summary for summary in self.summaries if not summary.definition.concerns_packages)
+
+    @property
     def set_params(self) -> dict[str, tuple[str, ...]]:
         """Parameters of controls with values other than their defaults."""
         defaults = {
-            name: parameter.default for summary in self.controls for name, parameter in summary.control.params.items()
+            name: parameter.default
+            for summary in self.summaries
+            for name, parameter in summary.definition.params.items()
         }
         return {name: values for name, values in self.params.items() if values != defaults.get(name, ())}
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Findings without an exception, by control (highest severity first), then by resource; computed each time."""
+        """Findings without an exception, by definition (highest severity first), then by subject; computed each time."""
         return tuple(itertools.chain.from_iterable(self.group_findings().values()))
 
     @property
@@ -177,21 +184,22 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(itertools.chain.from_iterable(self.group_excepted_findings().values()))
 
     def group_findings(self) -> dict[str, list[Finding]]:
-        """Group the findings by slug of the control; controls without findings are absent."""
+        """Group the findings by slug of the definition; definitions without findings are absent."""
         return self._group(lambda verdict: verdict.unexcepted.evidence if verdict.status is Status.FAILED else None)
 
     def group_excepted_findings(self) -> dict[str, list[Finding]]:
-        """Group the excepted findings by slug of the control."""
+        """Group the excepted findings by slug of the definition."""
         return self._group(lambda verdict: verdict.excepted.evidence or None)
 
     def _group(self, select: Callable[[Verdict], tuple[Evidence, ...] | None]) -> dict[str, list[Finding]]:
-        summaries = {summary.control.slug: summary for summary in self.controls}
-        by_control: dict[str, list[Finding]] = {slug: [] for slug in summaries}
+        summaries = {summary.definition.slug: summary for summary in self.summaries}
+        by_slug: dict[str, list[Finding]] = {slug: [] for slug in summaries}
         for result in self.results:
             for slug, verdict in result.verdicts.items():
                 evidence = select(verdict)
                 # A partial assessment keeps verdicts of controls that it no longer lists.
                 if evidence is not None and slug in summaries:
-                    control, priority = summaries[slug].control, result.get_priority(summaries[slug])
-                    by_control[slug].append(Finding.from_failure(control, result.resource, evidence, priority))
-        return {slug: findings for slug, findings in by_control.items() if findings}
+                    summary = summaries[slug]
+                    finding = Finding(summary.definition, result.subject, evidence, result.get_priority(summary))
+                    by_slug[slug].append(finding)
+        return {slug: findings for slug, findings in by_slug.items() if findings}

@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD, Control
+from kubekeep.model.control import EVERYTHING, SUBJECT, WORKLOAD
+from kubekeep.model.definition import Definition
 from kubekeep.model.distribution import DISTRIBUTION_NAMES
 from kubekeep.model.resource import kind_names
 from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
@@ -111,7 +112,7 @@ class CoverageGap(msgspec.Struct, frozen=True, kw_only=True):
             and self.name in ("", name)
         )
 
-    def affects(self, control: Control) -> bool:
+    def affects(self, control: Definition) -> bool:
         """Return True if the kind is a target of `control`, or related to one.
 
         A gap outside the evaluated namespaces affects only controls with the kind in `relates`.

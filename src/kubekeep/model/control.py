@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from kubekeep.model.severity import Severity
+from kubekeep.model.definition import Definition, select_texts
 
 WORKLOAD = "workload"
 """The target for every kind with a pod spec."""
@@ -63,35 +63,11 @@ PLATFORMS: Final[dict[str, Provider]] = {
 """Managed platform that a document of the cloud describes, by API group of the document."""
 
 
-class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A list of strings that users may set (`--controls-config`), with its default."""
-
-    description: str
-    default: tuple[str, ...] = ()
-    required: bool = False
-    """True if the control is not evaluated without a value."""
-
-
-class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Control(Definition, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One control, as in its `control.yaml`; `slug`, `area` and `page` are derived from its folder."""
 
-    slug: str = ""
-    area: str = ""
-    page: str = ""
-    """URL of its documentation; empty for user-supplied controls."""
-    title: str
-    severity: float
-    """Severity score, 0 to 10."""
-    effect: Literal["security", "availability", "practice"] = "security"
-    """Consequence of a failure: `availability` (outage, not compromise) and `practice` limit its priority."""
     asks: str
     why: str
-    fix: str
-    impact: str = ""
-    default_value: str = ""
-    references: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
-    """`workload`, `rbac-subject`, a built-in kind (`Service`) or `group/Kind`; empty for a manual control."""
     audit: str = ""
     """Instructions for a manual control, which has no rule."""
     rule: str = ""
@@ -100,39 +76,24 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """The managed platforms it applies to; empty for all clusters."""
     scope: Literal["file", "cluster"] = "file"
     """`cluster` if the control needs a whole cluster; files are evaluated only if the control is named."""
-    relates: tuple[str, ...] = ()
-    """Kinds of related resources that the rule looks up in `input.cluster`; `workload` for every kind with pods,
-    `rbac-subject` for the permissions of service accounts."""
-    within: dict[str, Literal["own", "named", "kube-system", "mentioned"]] = {}
+    within: dict[str, Literal["own", "named", "kube-system", "mentioned"]] = msgspec.field(default_factory=dict)
     """Kinds of `relates` that the rule looks up in some namespaces only; the others are looked up in all.
 
     `own` is the namespace of the evaluated object (for a Namespace, the one of its name), `kube-system` that namespace,
     `mentioned` the own namespace and those named in the object's text. `named` is the own namespace, restricted to
     objects that the object's text names or selects. Changes elsewhere do not affect verdicts, and a scan of some
     namespaces lists nothing elsewhere; a rule must decline if the object names a namespace that was not read."""
-    only_for: dict[str, tuple[str, ...]] = {}
+    only_for: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """Kinds of `relates` that the rule looks up for some of its targets only, with these targets. A coverage gap of such
     a kind affects no other verdicts."""
-    overlaps: tuple[str, ...] = ()
-    """Slugs of controls that report the same field for the same reason, as far as they go. Reports for people show the
-    field once; a framework of distinct problems has none of these pairs."""
-    params: dict[str, Parameter] = {}
-    ids: tuple[str, ...] = ()
-    satisfies: dict[str, tuple[str, ...]] = {}
-    """Requirements or sections that this control serves, by slug of the framework."""
 
     def __hash__(self) -> int:
         return hash(self.slug)
 
     @property
-    def id(self) -> str:
-        """Identifier in reports: the first number, or the slug if there is none."""
-        return self.ids[0] if self.ids else self.slug
-
-    @property
-    def level(self) -> Severity:
-        """The severity band of the score."""
-        return Severity.from_score(self.severity)
+    def is_requirement(self) -> bool:
+        """True: scores, compliance and coverage measure controls."""
+        return True
 
     @property
     def chapters(self) -> tuple[tuple[str, str], ...]:
@@ -145,12 +106,7 @@ class Control(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             ("Impact", self.impact),
             ("Default value", self.default_value),
         )
-        return tuple((heading, text.strip()) for heading, text in chapters if text.strip())
-
-    @property
-    def link(self) -> str:
-        """URL of its documentation, or of its first reference; empty if there is neither."""
-        return self.page or next((link for link in self.references if link.startswith("https://")), "")
+        return select_texts(chapters)
 
     @property
     def required_data(self) -> RequiredData:

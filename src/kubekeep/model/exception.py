@@ -8,7 +8,7 @@ import enum
 import msgspec
 
 from kubekeep.model.location import Location
-from kubekeep.model.resource import format_name
+from kubekeep.model.subject import format_name
 
 
 class ExceptionSource(enum.StrEnum):

@@ -17,7 +17,8 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.location import Path, parse_path
-from kubekeep.model.resource import PackedObject, Resource, format_name
+from kubekeep.model.resource import PackedObject, Resource
+from kubekeep.model.subject import Subject, format_name
 from kubekeep.model.text import encode_json
 
 VERSION: Final = "v2"
@@ -76,7 +77,7 @@ class Granularity(enum.StrEnum):
 
 
 class Identity(msgspec.Struct, frozen=True, order=True):
-    """Identity of a resource in a cluster, independent of the API version; joined resources list their parts."""
+    """Identity of a subject, independent of the API version; joined resources list their parts."""
 
     group: str
     kind: str
@@ -85,18 +86,18 @@ class Identity(msgspec.Struct, frozen=True, order=True):
     related: tuple[Identity, ...] = ()
 
     @classmethod
-    def from_resource(cls, resource: Resource) -> Identity:
-        """Return the identity of `resource`."""
-        related = tuple(map(cls.from_resource, resource.related))
-        return cls(resource.group, resource.kind, resource.namespace, resource.name, related)
+    def from_subject(cls, subject: Subject) -> Identity:
+        """Return the identity of `subject`."""
+        related = tuple(map(cls.from_subject, subject.related))
+        return cls(subject.group, subject.kind, subject.namespace, subject.name, related)
 
     def __str__(self) -> str:
         return format_name(self.kind, self.namespace, self.name)
 
 
-def evidence_fingerprint(control: str, resource: Resource, path: str) -> str:
+def evidence_fingerprint(control: str, resource: Subject, path: str) -> str:
     """Return the fingerprint of a failure of `control` (its id) at `path`: 64 hexadecimal digits."""
-    return fingerprint(control, Identity.from_resource(resource), format_stable_path(resource, path))
+    return fingerprint(control, Identity.from_subject(resource), format_stable_path(resource, path))
 
 
 def fingerprint(control: str, identity: Identity, path: str | None = None) -> str:
@@ -109,7 +110,7 @@ def fingerprint(control: str, identity: Identity, path: str | None = None) -> st
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def format_stable_path(resource: Resource, path: str) -> str:
+def format_stable_path(resource: Subject, path: str) -> str:
     """Format `path` with identifying fields instead of list indexes, if the objects have them.
 
     `spec.containers[name=app].securityContext.capabilities.add[=SYS_ADMIN]`; an element that a fix would append is
@@ -130,8 +131,8 @@ def format_stable_path(resource: Resource, path: str) -> str:
             return _format_steps(_get_object(resource), steps, scalars=resource.is_builtin, numbered=numbered)
 
 
-def _get_object(resource: Resource) -> dict[str, Any]:
-    content = resource.content
+def _get_object(subject: Subject) -> dict[str, Any]:
+    content = subject.content if isinstance(subject, Resource) else subject.object
     return _unpack(_Shared(content)) if isinstance(content, PackedObject) else content
 
 

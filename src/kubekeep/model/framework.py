@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from kubekeep.model.control import Control, Provider
+from kubekeep.model.definition import Definition
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +36,7 @@ class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """True for a set of controls of Kubescape that implements no published standard."""
     sections: tuple[Section, ...] = ()
 
-    def has(self, control: Control) -> bool:
+    def has(self, control: Definition) -> bool:
         """Return True if `control` belongs to the framework."""
         return bool(control.ids) if self.all_controls else self.slug in control.satisfies
 

@@ -65,6 +65,21 @@ def qualify_name(package: Package) -> str:
     return f"{package.namespace}{':' if package.type == 'maven' else '/'}{package.name}"
 
 
+class AffectedPackage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
+    """A package with a problem: its package URL, name and installed version.
+
+    fixed_version: the nearest version without the problem; empty without one. path: the file that proves the package, and
+    layer: the digest (diff ID, OCI image specification) of the layer with it.
+    """
+
+    purl: str = ""
+    name: str = ""
+    version: str = ""
+    fixed_version: str = ""
+    path: str = ""
+    layer: str = ""
+
+
 class Distribution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The operating system of an image, with the fields of `os-release`(5): `id` as "debian", `version_id` as "13"."""
 

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from kubekeep._native import Redactor
 from kubekeep.model.json_values import as_mapping
-from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import (
     MASK,
     find_program,
@@ -25,13 +24,14 @@ from kubekeep.model.secret_text import (
     mask_text,
     secret_filter,
 )
+from kubekeep.model.subject import Subject
 
 _IMAGE: Final = "ContainerImage"
 _IMAGE_COMMANDS: Final = ("Entrypoint", "Cmd")
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-def redact(resource: Resource) -> dict[str, Any]:
+def redact(resource: Subject) -> dict[str, Any]:
     """Return a copy of the object of `resource` that reports may embed; it shares parts with the object.
 
     Masked: values of Secrets, ConfigMaps and environments of containers and images, headers of probes, values of keys and parameters

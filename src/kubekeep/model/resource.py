@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import enum
 import functools
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any, Final
 
 import msgspec
 
 from kubekeep import _native
 from kubekeep.model.json_values import as_mapping
-from kubekeep.model.location import LazySourceMap, Location, Path, SourceMap, has_path
+from kubekeep.model.location import Location, Path, has_path
+from kubekeep.model.source import Source
+from kubekeep.model.subject import Subject, SubjectDocument
 
 DEFAULT_NAMESPACE: Final = "default"
 """The namespace of a namespaced resource without `metadata.namespace`, as in kubectl."""
@@ -31,97 +31,6 @@ def kind_names(group: str, kind: str) -> frozenset[str]:
     """Return the names that controls may use for a kind: `group/Kind`, and for a built-in kind also `Kind`."""
     full = f"{group}/{kind}"
     return frozenset((kind, full)) if is_builtin(group) else frozenset((full,))
-
-
-def format_name(kind: str, namespace: str, name: str) -> str:
-    """Format a display name: `Deployment shop/web`, or `Node a` without a namespace."""
-    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
-
-
-class CommentSyntax(enum.Enum):
-    """Syntax of the comments in a file."""
-
-    YAML = "YAML"
-    TEMPLATE = "a template of YAML"
-    TERRAFORM = "Terraform"
-    DOCKERFILE = "Dockerfile"
-
-
-class FileType(msgspec.Struct, frozen=True):
-    """Kind of source that a resource was read from, declared by the folder of the source.
-
-    name: `fileType` in reports. origin: noun for the origin of its resources, as "chart". is_template: files are
-    templates or programs, so that a value without a setting of its own cannot be edited. shares_files: several origins
-    may build resources from one file, so that reports name the origin. fixed_files: names of files whose values cannot
-    be edited. has_excerpts: False for documents of programs, whose lines explain nothing to people and are many.
-    comments: comment syntax by file extension, "" for all others; YAML where there is none.
-    fields: names of further fields in JSON reports with their content: `file`, `line`, or a field of `RenderOrigin`.
-    """
-
-    name: str
-    origin: str = ""
-    is_template: bool = False
-    shares_files: bool = False
-    fixed_files: tuple[str, ...] = ()
-    has_excerpts: bool = True
-    comments: tuple[tuple[str, CommentSyntax], ...] = ()
-    fields: tuple[tuple[str, str], ...] = ()
-
-    def comment_syntax(self, file: str) -> CommentSyntax:
-        """Return the syntax of comments in a file, by its extension."""
-        by_extension = dict(self.comments)
-        return by_extension.get(PurePosixPath(file).suffix) or by_extension.get("", CommentSyntax.YAML)
-
-
-class RenderOrigin(msgspec.Struct, frozen=True):
-    """Chart or kustomization that generated an object.
-
-    `folder` is the display path of the chart or kustomization. `chart` is the name of the chart, `values` the values
-    files used in addition to its own, `subchart` the innermost sub-chart with the template. `application` is the file
-    and line of the Argo CD or Flux object that configured the rendering, if any.
-    """
-
-    folder: str
-    chart: str = ""
-    subchart: str = ""
-    values: tuple[str, ...] = ()
-    application: str = ""
-
-
-class Source(msgspec.Struct, frozen=True):
-    """File and document of an object, or the template or kustomization that generated it.
-
-    `path` is the display path (relative to `base` if below it); `base` is the absolute folder of the scan; `document`
-    is the 0-based number of the document in the file, the same for all items of a List; `root` is the path of the
-    object in that document. A generated object has an `origin`, and a `lazy_source_map` to the original files.
-    """
-
-    path: str
-    base: str
-    file_type: FileType
-    document: int
-    source_map: SourceMap | None = None
-    root: Path = ()
-    origin: RenderOrigin | None = None
-    lazy_source_map: LazySourceMap | None = None
-
-    def locate(self, document: Any, path: Path) -> Location:
-        """Return the location of `path`, a path from the root of the object; `document` is the whole document."""
-        if self.lazy_source_map is not None:
-            return self.lazy_source_map.locate(document, self.root + path)
-        if self.source_map is None:
-            return Location(self.path)
-        return Location(self.path, self.source_map.region(document, self.root + path))
-
-    def locate_fields(self, document: Any, paths: Sequence[Path]) -> list[tuple[Location | None, bool]] | None:
-        """Return for each path its location, and true if it exists; None if locations are looked up one by one."""
-        if self.lazy_source_map is not None or self.source_map is None:
-            return None
-        file = self.path
-        return [
-            (Location(file, region), exists)
-            for region, exists in self.source_map.find_fields(document, self.root, paths)
-        ]
 
 
 class PackedObject(msgspec.Struct, frozen=True, gc=False):
@@ -175,7 +84,17 @@ def _intern(value: Any) -> Any:
     return sys.intern(value) if isinstance(value, str) else value
 
 
-class Resource(msgspec.Struct, frozen=True, gc=False):
+class ResourceSubject(SubjectDocument, frozen=True, tag="resource", tag_field="type"):
+    """A Kubernetes resource; a joined RBAC subject lists its binding and role in `related`."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str = ""
+    related: tuple[ResourceSubject, ...] = ()
+
+
+class Resource(Subject, frozen=True, gc=False):
     """One object as submitted to the API (`object`), with its source.
 
     `content` is the object, or a packed object, which saves memory and costs time on each access to `object`.
@@ -265,11 +184,6 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         return self.namespace or DEFAULT_NAMESPACE
 
     @property
-    def label(self) -> str:
-        """Display name, `Deployment shop/web`; without a namespace if none is set."""
-        return format_name(self.kind, self.namespace, self.name)
-
-    @property
     def replicas(self) -> int | None:
         """`spec.replicas`, if it is a number."""
         content = self.content
@@ -290,11 +204,6 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         return str(content.get(key) or "") if isinstance(content, dict) else ""
 
     @property
-    def identity(self) -> str:
-        """`<group>/<version>/<namespace>/<kind>/<name>`, Kubescape's identity of an object."""
-        return f"{self.group}/{self.version}/{self.namespace}/{self.kind}/{self.name}"
-
-    @property
     def id(self) -> str:
         """Identity within a scan, in Kubescape's form: objects from files include a hash of file and document."""
         if self.related:
@@ -306,6 +215,15 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
         if self.source.origin is not None and self.source.origin.application:
             end += f" {self.source.origin.application}"
         return f"path={_fnv1a(end, _hash_path(self.source.path))}/api={self.identity}"
+
+    @property
+    def has_problems(self) -> bool:
+        """False: rules find the problems of resources."""
+        return False
+
+    def describe(self) -> SubjectDocument:
+        """Return its JSON form in findings."""
+        return _describe_resource(self)
 
     def locate(self, path: Path) -> Location | None:
         """Return the location of `path` in the original file; None for an object without a file."""
@@ -326,6 +244,16 @@ class Resource(msgspec.Struct, frozen=True, gc=False):
             if fields is not None:
                 return fields
         return [(self.locate(path), has_path(content, path)) for path in paths]
+
+
+def _describe_resource(resource: Resource) -> ResourceSubject:
+    return ResourceSubject(
+        api_version=resource.api_version,
+        kind=resource.kind,
+        name=resource.name,
+        namespace=resource.namespace,
+        related=tuple(map(_describe_resource, resource.related)),
+    )
 
 
 def join_related(subject: Mapping[str, Any], related: tuple[Resource, ...]) -> Resource:

@@ -10,6 +10,7 @@ from kubekeep.model.comparison import FindingChange
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.git import Commit
 from kubekeep.model.location import Location, Region
+from kubekeep.model.package import AffectedPackage
 
 
 class Status(enum.StrEnum):
@@ -78,6 +79,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     removing the field is the fix. `exception` covers this evidence, `change` is its change since the baseline. On
     request: `commit` is the last change of the line at `location`, `excerpt` the text there, and `edits` are changes of
     files: the edits of all evidence of a verdict together fix it; an edit that several pieces share is listed once.
+    `package` is the affected package of a vulnerability.
     """
 
     path: str
@@ -91,6 +93,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     excerpt: Excerpt | None = None
     edits: tuple[Edit, ...] = ()
     change: FindingChange | None = None
+    package: AffectedPackage | None = None
 
     @property
     def note(self) -> str:

@@ -8,8 +8,8 @@ import enum
 import msgspec
 
 from kubekeep.model.cluster import CoverageGap
-from kubekeep.model.control import Control
-from kubekeep.model.resource import Resource
+from kubekeep.model.definition import Definition
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Verdict
 
 
@@ -33,8 +33,8 @@ class VerdictChanged(msgspec.Struct, frozen=True):
 
     at: dt.datetime
     change: VerdictChange
-    control: Control
-    resource: Resource
+    control: Definition
+    resource: Subject
     verdict: Verdict | None
     """The current verdict; None if the resource was deleted or cannot be listed, or the control does not apply."""
 

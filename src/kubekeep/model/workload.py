@@ -13,6 +13,7 @@ import msgspec
 
 from kubekeep.model.location import Path, format_path, value_at
 from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 
 _TEMPLATE: Final[Path] = ("spec", "template")
 _POD_PATHS: Final[dict[tuple[str, str], Path]] = {
@@ -70,12 +71,12 @@ class MalformedWorkloadError(ValueError):
     """The pod spec does not match the schema of the API, so rules cannot be evaluated reliably."""
 
 
-def pod_path(resource: Resource) -> Path | None:
+def pod_path(resource: Subject) -> Path | None:
     """Return the path of the pod (metadata and spec) inside `resource`, the first of several; None if it has none."""
     return next(iter(list_pod_paths(resource)), None)
 
 
-def list_pod_paths(resource: Resource) -> tuple[Path, ...]:
+def list_pod_paths(resource: Subject) -> tuple[Path, ...]:
     """Return the paths of all pods (metadata and spec) inside `resource`.
 
     Built-in kinds have one, at a fixed path. A custom kind has a pod at each field named like a template

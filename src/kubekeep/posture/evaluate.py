@@ -17,7 +17,7 @@ import msgspec
 
 from kubekeep import _native
 from kubekeep.engine.policy_set import Compile, Outcome, PolicySet, stop_after_error
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import SUBJECT, Provider
 from kubekeep.model.resource import PackedObject, Resource
@@ -120,7 +120,7 @@ def evaluate(
     in_scope: Callable[[Resource], bool] | None = None,
     gaps: Sequence[CoverageGap] = (),
     pack: bool = False,
-) -> list[ResourceResult]:
+) -> list[SubjectResult]:
     """Return the verdicts on every resource that a control of `selection` applies to, in the order of `resources`.
 
     Joined RBAC subjects follow the resources. `on_progress` receives the number of resources read so far. With
@@ -147,10 +147,10 @@ def evaluate(
     return _add_third_party(results, collector.others, selection, affected) if selection.evaluators else results
 
 
-def _evaluate_related(entries: list[_Entry], batcher: _Batcher, context: EvaluationContext) -> list[ResourceResult]:
+def _evaluate_related(entries: list[_Entry], batcher: _Batcher, context: EvaluationContext) -> list[SubjectResult]:
     """Run the rules that relate resources and return the results, consuming `entries` to free memory early."""
     equal_verdicts: dict[bytes, dict[str, Verdict]] = {}
-    results: list[ResourceResult] = []
+    results: list[SubjectResult] = []
     entries.reverse()
     pending: deque[tuple[int, _Entry]] = deque()
     while entries:
@@ -165,22 +165,26 @@ def _evaluate_related(entries: list[_Entry], batcher: _Batcher, context: Evaluat
 
 
 def _add_third_party(
-    results: Sequence[ResourceResult], others: Sequence[Resource], selection: Selection, affected: AffectedControls
-) -> list[ResourceResult]:
+    results: Sequence[SubjectResult], others: Sequence[Resource], selection: Selection, affected: AffectedControls
+) -> list[SubjectResult]:
     """Add the verdicts of third-party rules and drop resources without any verdict.
 
     Third-party rules can compare with `others`, which get no verdicts. A pass becomes "not evaluated" if a coverage gap
     affects the control.
     """
     verdicts = [dict(result.verdicts) for result in results]
-    resources = [result.resource for result in results]
+    resources = [result.subject for result in results if isinstance(result.subject, Resource)]
     for evaluator in selection.evaluators:
         for position, slug, verdict in evaluator.evaluate([*resources, *others]):
             if slug not in selection.skip_reasons and position < len(verdicts):
                 certain = withhold_unknown_values(verdict, resources[position])
                 reason = affected.unreliable.get(slug) if certain.status is Status.PASSED else None
                 verdicts[position][slug] = certain if reason is None else Verdict(Status.NOT_EVALUATED, reason=reason)
-    return [ResourceResult(*pair) for pair in zip(resources, verdicts, strict=True) if pair[1]]
+    return [
+        SubjectResult(resource, own)
+        for resource, own in zip(resources, verdicts, strict=True)
+        if own or resource.has_problems
+    ]
 
 
 class _Collector:
@@ -225,7 +229,7 @@ class _Collector:
 
     def _send(self, installed: InstalledResource, *, keep: bool) -> None:
         plan, workload, problem = self._evaluator.prepare(installed.evaluated)
-        if not plan.controls and not keep:
+        if not plan.controls and not keep and not installed.resource.has_problems:
             return
         related = bool(plan.groups[Stage.RELATED]) and not problem
         # Most large objects have no rule that reads the whole object, so their JSON is not needed.
@@ -290,11 +294,11 @@ class _Entry:
 
     def build_result(
         self, context: EvaluationContext, equal_verdicts: dict[bytes, dict[str, Verdict]]
-    ) -> ResourceResult:
+    ) -> SubjectResult:
         """Return the verdicts; equal mappings of verdicts are shared to save memory."""
         verdicts = build_verdicts(self.resource, self.plan, self.outcome, context, self.problem)
         key = array("Q", (id(self.plan), *map(id, verdicts.values()))).tobytes()
-        return ResourceResult(self.resource, equal_verdicts.setdefault(key, verdicts))
+        return SubjectResult(self.resource, equal_verdicts.setdefault(key, verdicts))
 
 
 class _PendingResults:

@@ -11,7 +11,7 @@ import msgspec
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison, Difference
 from kubekeep.model.errors import KubekeepError
-from kubekeep.model.finding import Finding, FindingKind
+from kubekeep.model.finding import Finding
 from kubekeep.model.severity import Severity
 from kubekeep.model.similar_names import find_similar
 from kubekeep.model.verdict import Cause
@@ -127,7 +127,7 @@ def _check_findings(assessment: Assessment, gates: Gates) -> Iterator[GateResult
     if gates.priority is None and gates.severity is None and not gates.failures:
         return
     findings = [finding for finding in assessment.findings if finding.has_fix or not gates.only_fixable]
-    rated = [finding for finding in findings if not _is_unrated(finding)]
+    rated = [finding for finding in findings if finding.definition.is_rated]
     unrated = len(findings) - len(rated)
     note = f" ({_count(unrated, 'vulnerability', 'vulnerabilities')} without a rating not counted)" if unrated else ""
     if gates.priority is not None:
@@ -147,15 +147,6 @@ def _check_numbers(findings: Iterable[Finding], rated: Iterable[Finding], gates:
     everything, by_severity = (Counter(finding.severity for finding in group) for group in (findings, rated))
     for name in gates.failures:
         yield _check_failures(name, everything if name == TOTAL else by_severity, gates)
-
-
-def _is_unrated(finding: Finding) -> bool:
-    """Return True for a vulnerability whose severity and priority nobody has rated, as for most of a distribution."""
-    return (
-        finding.kind is FindingKind.VULNERABILITY
-        and finding.severity is Severity.UNKNOWN
-        and finding.priority.level is Severity.UNKNOWN
-    )
 
 
 def _check_severity(levels: list[Severity], limit: Severity, gates: Gates) -> GateResult:

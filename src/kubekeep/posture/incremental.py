@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.engine.policy_set import Compile, Outcome
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.resource import Resource
@@ -38,7 +38,7 @@ from kubekeep.posture.verdicts import build_verdicts
 _CONTROL_PLANE: Final = "kube-system"
 _encode: Final = msgspec.json.Encoder().encode
 
-Change = tuple[ResourceResult | None, ResourceResult | None]
+Change = tuple[SubjectResult | None, SubjectResult | None]
 """The results of a resource before and after a change; None where the resource does not exist."""
 
 
@@ -60,7 +60,7 @@ class _EvaluatedResource:
         self.local: Outcome = {}
         self.object: Outcome = {}
         self.related: Outcome = {}
-        self.result: ResourceResult | None = None
+        self.result: SubjectResult | None = None
         self.stale: AbstractSet[str] = frozenset()
         """Names of the rules with a new outcome since `result`."""
         self.namespaces: tuple[str, ...] | None = None
@@ -155,7 +155,7 @@ class IncrementalEvaluator:
         self._changed[key] = None
 
     @property
-    def results(self) -> dict[str, ResourceResult]:
+    def results(self) -> dict[str, SubjectResult]:
         """The verdicts on all resources by key, as of the last `settle`. RBAC subjects have keys of their own."""
         return {key: entry.result for key, entry in self._entries.items() if entry.result is not None}
 
@@ -166,7 +166,7 @@ class IncrementalEvaluator:
 
     def update(self, gaps: Sequence[CoverageGap] = ()) -> dict[str, Change]:
         """Evaluate all changes, with the present coverage `gaps`, and return the resources with new verdicts."""
-        before: dict[str, ResourceResult | None] = {}
+        before: dict[str, SubjectResult | None] = {}
         queries: list[_Query] = []
         for key, resource in self._changed.items():
             if resource is None:
@@ -194,7 +194,7 @@ class IncrementalEvaluator:
         return dict(self._update_results(before))
 
     def _add(
-        self, key: str, resource: Resource, before: dict[str, ResourceResult | None], queries: list[_Query]
+        self, key: str, resource: Resource, before: dict[str, SubjectResult | None], queries: list[_Query]
     ) -> None:
         """Add `resource` under `key` and queue the queries it needs."""
         plan, workload, problem = self._evaluator.prepare(resource.unpack())
@@ -217,7 +217,7 @@ class IncrementalEvaluator:
         if groups := plan.groups[Stage.OBJECT]:
             queries.append(_Query(build_document(encode_object(resource), workload), groups, entry.set_object))
 
-    def _drop(self, key: str, before: dict[str, ResourceResult | None]) -> None:
+    def _drop(self, key: str, before: dict[str, SubjectResult | None]) -> None:
         entry = self._remove_entry(key)
         if entry is not None:
             before.setdefault(key, entry.result)
@@ -231,7 +231,7 @@ class IncrementalEvaluator:
                 del self._by_namespace[entry.home]
         return entry
 
-    def _join_subjects(self, before: dict[str, ResourceResult | None], queries: list[_Query]) -> None:
+    def _join_subjects(self, before: dict[str, SubjectResult | None], queries: list[_Query]) -> None:
         """Add the new and changed RBAC subjects, and drop the deleted ones."""
         digests: dict[str, bytes] = {}
         for subject in self._slices.subjects:
@@ -253,7 +253,7 @@ class IncrementalEvaluator:
         self._joined = digests
 
     def _run_related(
-        self, before: dict[str, ResourceResult | None], changes: Sequence[SliceChange], *, everything: bool
+        self, before: dict[str, SubjectResult | None], changes: Sequence[SliceChange], *, everything: bool
     ) -> None:
         """Run the rules that relate objects wherever `changes` may alter their outcome."""
         queries = self._list_related_queries(before, changes, everything=everything)
@@ -270,7 +270,7 @@ class IncrementalEvaluator:
                     before.setdefault(key, entry.result)
 
     def _list_related_queries(
-        self, before: Mapping[str, ResourceResult | None], changes: Sequence[SliceChange], *, everything: bool
+        self, before: Mapping[str, SubjectResult | None], changes: Sequence[SliceChange], *, everything: bool
     ) -> list[_RelatedQuery]:
         """Return the rules to run again by resource, those of a namespace together."""
         reaches = {number: scope.find_reach(changes) for number, scope in enumerate(self._scopes)} if changes else {}
@@ -327,13 +327,13 @@ class IncrementalEvaluator:
         )
         return SliceQuery(whole, near, homes)
 
-    def _update_results(self, before: Mapping[str, ResourceResult | None]) -> Iterator[tuple[str, Change]]:
+    def _update_results(self, before: Mapping[str, SubjectResult | None]) -> Iterator[tuple[str, Change]]:
         for key, previous in before.items():
             entry = self._entries.get(key)
             if entry is None:
                 yield key, (previous, None)
                 continue
-            entry.result = ResourceResult(entry.resource, self._build_verdicts(entry))
+            entry.result = SubjectResult(entry.resource, self._build_verdicts(entry))
             entry.stale = frozenset()
             yield key, (previous, entry.result)
 

@@ -21,7 +21,8 @@ from kubekeep.engine.policy_set import stop_after_error
 from kubekeep.engine.rego import RegoError, RegoVersion
 from kubekeep.library import kubescape_rules
 from kubekeep.library.kubescape_rules import ANY, API_SERVER, SUBJECTS, KubescapeControl, KubescapeRule, RuleMatch
-from kubekeep.model.control import Control, Parameter, Provider
+from kubekeep.model.control import Control, Provider
+from kubekeep.model.definition import Parameter
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import Path, has_path, parse_path

@@ -10,9 +10,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.control import Control
-from kubekeep.model.known_vulnerability import KnownVulnerability
+from kubekeep.model.assessment import SubjectResult
+from kubekeep.model.definition import Definition
 from kubekeep.model.priority import NO_CONTEXT, Priority, ResourceContext
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Status
@@ -28,8 +27,8 @@ _MOST: Final[Mapping[str, float]] = {"security": 10.0, "availability": 5.0, "pra
 
 
 def prioritise_results(
-    results: Sequence[ResourceResult], contexts: Mapping[int, ResourceContext], controls: Iterable[Control]
-) -> list[ResourceResult]:
+    results: Sequence[SubjectResult], contexts: Mapping[int, ResourceContext], controls: Iterable[Definition]
+) -> list[SubjectResult]:
     """Return the results with the priorities of failed controls in the context of their resources.
 
     contexts: by id() of the resource. A joined RBAC subject has the context of its binding and role.
@@ -37,7 +36,7 @@ def prioritise_results(
     by_slug = {control.slug: control for control in controls}
     prioritised = []
     for result in results:
-        parts = (result.resource, *result.resource.related)
+        parts = (result.subject, *result.subject.related)
         matches = [context for part in parts if (context := contexts.get(id(part))) is not None]
         if matches:
             context = _merge(matches)
@@ -58,9 +57,9 @@ def _merge(contexts: Sequence[ResourceContext]) -> ResourceContext:
     return msgspec.structs.replace(contexts[0], steps=steps)
 
 
-def prioritise(control: Control, context: ResourceContext = NO_CONTEXT) -> Priority:
+def prioritise(control: Definition, context: ResourceContext = NO_CONTEXT) -> Priority:
     """Return the priority of a failure of `control` on a resource with this context."""
-    if isinstance(control, KnownVulnerability):
+    if control.urgency is not None:
         return control.urgency
     score = min(control.severity, _MOST[control.effect])
     if control.effect != "security":

@@ -2,7 +2,7 @@
 
 The formulas are Kubescape's (risk and compliance, by control, framework and overall) with three differences: a framework
 without resources does not abort the rest, "not evaluated" never counts as passed, and means cover only evaluated
-controls. Known vulnerabilities are no controls: all scores leave them out. Scores and coverage are percentages from 0 to
+controls. All scores leave out definitions that are no requirements, such as known vulnerabilities. Scores and coverage are percentages from 0 to
 100.
 """
 
@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from kubekeep.model.assessment import ControlSummary, Counts
-from kubekeep.model.known_vulnerability import is_vulnerability
-from kubekeep.model.resource import Resource
+from kubekeep.model.assessment import Counts, DefinitionSummary
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Cause, Status
 
 
-def weight(resource: Resource) -> float:
+def weight(resource: Subject) -> float:
     """Return the weight of a resource in the risk score: 1, or 1.1 x replicas above one replica."""
     if resource.related:
         return max(map(weight, resource.related))
@@ -34,18 +33,18 @@ def compliance(counts: Counts) -> float | None:
     return 100 * counts.passed / counts.total if counts.total else None
 
 
-def mean_compliance(controls: Iterable[ControlSummary]) -> float | None:
+def mean_compliance(controls: Iterable[DefinitionSummary]) -> float | None:
     """Return the mean compliance of the evaluated controls in percent; None if there are none."""
     percentages = [
         summary.compliance
         for summary in controls
-        if summary.status is not Status.NOT_EVALUATED and not is_vulnerability(summary.control)
+        if summary.status is not Status.NOT_EVALUATED and summary.definition.is_requirement
     ]
     defined = [value for value in percentages if value is not None]
     return sum(defined) / len(defined) if defined else None
 
 
-def coverage(controls: Sequence[ControlSummary]) -> float:
+def coverage(controls: Sequence[DefinitionSummary]) -> float:
     """Return the percentage of relevant controls that were evaluated; 0 without controls.
 
     A control is relevant unless the input has no resource in its scope.
@@ -53,7 +52,7 @@ def coverage(controls: Sequence[ControlSummary]) -> float:
     relevant = [
         summary
         for summary in controls
-        if not is_vulnerability(summary.control)
+        if summary.definition.is_requirement
         and (summary.reason is None or summary.reason.cause is not Cause.IRRELEVANT)
     ]
     if not controls:

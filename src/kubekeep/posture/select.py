@@ -14,13 +14,14 @@ import msgspec
 
 from kubekeep.library.load import Library, builtin
 from kubekeep.model.control import Control, Provider
+from kubekeep.model.definition import Definition
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.framework import Framework
 from kubekeep.model.similar_names import find_similar
 from kubekeep.model.verdict import Cause, Reason
 from kubekeep.posture.third_party import ThirdPartyEvaluator
 
-T = TypeVar("T", Control, Framework)
+T = TypeVar("T", Control, Definition, Framework)
 _SHORT_NUMBER: Final = re.compile(r"[Cc]-?0*(\d{1,4})", re.ASCII)
 """A number of a control with too few or too many zeros, or without the dash."""
 
@@ -50,6 +51,13 @@ class Selection(msgspec.Struct, frozen=True):
     """Names of the parameters that the request itself sets, regardless of the cluster."""
     is_whole_cluster: bool = False
     """True if the input contains all resources of a cluster, except for coverage gaps."""
+    listed: tuple[Definition, ...] = ()
+    """Definitions of the problems that subjects list themselves, which are known after evaluation."""
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """The controls and the listed definitions."""
+        return (*self.controls, *self.listed)
 
     @property
     def third_party_controls(self) -> tuple[Control, ...]:
@@ -90,6 +98,17 @@ def find_controls(
     """
     candidates = (*(library or builtin()).controls.values(), *preferred)
     return _find_by_name(names, candidates, lambda control: (control.slug, control.title, *control.ids), "control")
+
+
+def find_definition(name: str, selection: Selection) -> Definition:
+    """Return the control or listed definition called `name`: number, slug or title, in any case.
+
+    One of the scan takes precedence. Raises UnknownNameError.
+    """
+    candidates: tuple[Definition, ...] = (*selection.library.controls.values(), *selection.definitions)
+    return _find_by_name(
+        (name,), candidates, lambda definition: (definition.slug, definition.title, *definition.ids), "control"
+    )[0]
 
 
 def select(

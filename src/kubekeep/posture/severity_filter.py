@@ -16,8 +16,8 @@ def filter_by_severity(assessment: Assessment, lowest: Severity | None, highest:
     if lowest is None and highest is None:
         return assessment
     low, high = lowest or Severity.UNKNOWN, highest or Severity.CRITICAL
-    controls = tuple(summary for summary in assessment.controls if low <= summary.control.level <= high)
-    slugs = {summary.control.slug for summary in controls}
+    controls = tuple(summary for summary in assessment.summaries if low <= summary.definition.level <= high)
+    slugs = {summary.definition.slug for summary in controls}
     results = tuple(
         msgspec.structs.replace(
             result, verdicts={slug: verdict for slug, verdict in result.verdicts.items() if slug in slugs}
@@ -30,7 +30,7 @@ def filter_by_severity(assessment: Assessment, lowest: Severity | None, highest:
     )
     return msgspec.structs.replace(
         assessment,
-        controls=controls,
+        summaries=controls,
         frameworks=frameworks,
         results=tuple(result for result in results if result.verdicts),
         notes=(*assessment.notes, _describe_restriction(lowest, highest)),

@@ -8,11 +8,11 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.assessment import ControlSummary, Counts, FrameworkSummary, ResourceResult
+from kubekeep.model.assessment import Counts, DefinitionSummary, FrameworkSummary, SubjectResult
 from kubekeep.model.control import HOST_DATA, PLATFORMS, SUBJECT, WORKLOAD, Control, RequiredData
+from kubekeep.model.definition import Definition
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.framework import Framework
-from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.verdict import Cause, Reason, Status
 from kubekeep.posture import score
 from kubekeep.posture.coverage_gaps import NO_GAPS, AffectedControls
@@ -25,7 +25,7 @@ NO_ENFORCEMENT: Final[Mapping[str, tuple[Enforcement, ...]]] = MappingProxyType(
 class Totals(msgspec.Struct, frozen=True):
     """The totals of a whole scan, as in `Assessment`."""
 
-    controls: tuple[ControlSummary, ...]
+    summaries: tuple[DefinitionSummary, ...]
     frameworks: tuple[FrameworkSummary, ...]
     status: Status
     counts: Counts
@@ -46,7 +46,7 @@ class _Tally:
 
 
 def summarise(
-    results: Sequence[ResourceResult],
+    results: Sequence[SubjectResult],
     selection: Selection,
     affected: AffectedControls = NO_GAPS,
     enforcement: Mapping[str, tuple[Enforcement, ...]] = NO_ENFORCEMENT,
@@ -56,25 +56,25 @@ def summarise(
     A control in `affected.incomplete` does not pass, as some of its targets are missing from the input. `enforcement`
     lists the admission policies that enforce each control, by slug.
     """
-    tallies = _tally_verdicts(results, selection.controls)
+    tallies = _tally_verdicts(results, selection.definitions)
     controls = sorted(
         (
             msgspec.structs.replace(
                 _summarise_control(control, tallies[control.slug], selection.skip_reasons.get(control.slug), affected),
                 enforcement=enforcement.get(control.slug, ()),
             )
-            for control in selection.controls
+            for control in selection.definitions
         ),
-        key=lambda summary: (-summary.control.severity, summary.control.id),
+        key=lambda summary: (-summary.definition.severity, summary.definition.id),
     )
-    by_slug = {summary.control.slug: summary for summary in controls}
+    by_slug = {summary.definition.slug: summary for summary in controls}
     frameworks = tuple(
         _summarise_framework(framework, selection.select_members(framework), by_slug, results, tallies)
         for framework in selection.frameworks
     )
     counts = _count_resources(results, by_slug)
     return Totals(
-        controls=tuple(controls),
+        summaries=tuple(controls),
         frameworks=frameworks,
         status=score.status(_count_controls(controls)),
         counts=counts,
@@ -84,10 +84,10 @@ def summarise(
     )
 
 
-def _tally_verdicts(results: Iterable[ResourceResult], controls: Iterable[Control]) -> dict[str, _Tally]:
+def _tally_verdicts(results: Iterable[SubjectResult], controls: Iterable[Definition]) -> dict[str, _Tally]:
     tallies = {control.slug: _Tally() for control in controls}
     for result in results:
-        weight = score.weight(result.resource)
+        weight = score.weight(result.subject)
         for slug, verdict in result.verdicts.items():
             tally = tallies[slug]
             tally.weight += weight
@@ -104,8 +104,8 @@ def _tally_verdicts(results: Iterable[ResourceResult], controls: Iterable[Contro
 
 
 def _summarise_control(
-    control: Control, tally: _Tally, skip_reason: Reason | None, affected: AffectedControls
-) -> ControlSummary:
+    control: Definition, tally: _Tally, skip_reason: Reason | None, affected: AffectedControls
+) -> DefinitionSummary:
     counts = Counts(tally.passed, tally.failed, tally.not_evaluated, tally.excepted)
     status = score.status(counts)
     gap_reason = affected.incomplete.get(control.slug)
@@ -114,8 +114,8 @@ def _summarise_control(
     reason = skip_reason or gap_reason or tally.reason
     if reason is None and not counts.total:
         reason = _explain_missing_data(control)
-    return ControlSummary(
-        control=control,
+    return DefinitionSummary(
+        definition=control,
         status=status,
         counts=counts,
         score=score.risk(tally.weight_failed, tally.weight),
@@ -126,19 +126,20 @@ def _summarise_control(
     )
 
 
-def _explain_missing_data(control: Control) -> Reason:
+def _explain_missing_data(control: Definition) -> Reason:
     names = {WORKLOAD: "workload", SUBJECT: "bound RBAC subject"}
     kinds = list(dict.fromkeys(names.get(target, target.rpartition("/")[2]) for target in control.targets))
-    if control.uses_only_documents():
+    if isinstance(control, Control) and control.uses_only_documents():
         cause = _MISSING_DATA_CAUSES.get(control.required_data, Cause.NEEDS_CLUSTER)
         return Reason(
             cause, f"required data is missing from the input: add {' or '.join(kinds)}{_other_sources(control)}"
         )
-    platforms = f"{' or '.join(name.upper() for name in control.providers)} " if control.providers else ""
+    providers = control.providers if isinstance(control, Control) else ()
+    platforms = f"{' or '.join(name.upper() for name in providers)} " if providers else ""
     return Reason(Cause.IRRELEVANT, f"no {platforms}resources in scope in the input ({', '.join(kinds)})")
 
 
-def _other_sources(control: Control) -> str:
+def _other_sources(control: Definition) -> str:
     """Return other ways to collect the documents that `control` needs, as text."""
     groups = {target.partition("/")[0] for target in control.targets}
     by_hosts = ", or collect it with kubekeep host collect" if HOST_DATA in groups else ""
@@ -155,8 +156,8 @@ _MISSING_DATA_CAUSES: Final = {
 def _summarise_framework(
     framework: Framework,
     controls: Sequence[Control],
-    by_slug: Mapping[str, ControlSummary],
-    results: Iterable[ResourceResult],
+    by_slug: Mapping[str, DefinitionSummary],
+    results: Iterable[SubjectResult],
     tallies: Mapping[str, _Tally],
 ) -> FrameworkSummary:
     members = {control.slug: by_slug[control.slug] for control in controls}
@@ -172,7 +173,7 @@ def _summarise_framework(
     )
 
 
-def _count_controls(controls: Iterable[ControlSummary]) -> Counts:
+def _count_controls(controls: Iterable[DefinitionSummary]) -> Counts:
     """Count the controls by status, without irrelevant ones."""
     statuses = [
         summary.status for summary in controls if summary.reason is None or summary.reason.cause is not Cause.IRRELEVANT
@@ -180,7 +181,7 @@ def _count_controls(controls: Iterable[ControlSummary]) -> Counts:
     return Counts(*(statuses.count(status) for status in (Status.PASSED, Status.FAILED, Status.NOT_EVALUATED)))
 
 
-def _count_resources(results: Iterable[ResourceResult], slugs: Mapping[str, object]) -> Counts:
+def _count_resources(results: Iterable[SubjectResult], slugs: Mapping[str, object]) -> Counts:
     """Count the resources by their worst verdict among `slugs`; a resource without verdicts is not counted.
 
     Verdicts with the cause "configuration" are ignored: an unset parameter is not a property of the resource.
@@ -203,11 +204,11 @@ def _count_resources(results: Iterable[ResourceResult], slugs: Mapping[str, obje
     return Counts(passed, failed, not_evaluated, excepted)
 
 
-def _compute_risk(controls: Iterable[ControlSummary], tallies: Mapping[str, _Tally]) -> float:
+def _compute_risk(controls: Iterable[DefinitionSummary], tallies: Mapping[str, _Tally]) -> float:
     pairs = [
-        (summary.control.severity, tallies[summary.control.slug])
+        (summary.definition.severity, tallies[summary.definition.slug])
         for summary in controls
-        if not is_vulnerability(summary.control)
+        if summary.definition.is_requirement
     ]
     return score.risk(
         sum(severity * tally.weight_failed for severity, tally in pairs),

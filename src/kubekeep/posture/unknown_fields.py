@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.control import Control
 from kubekeep.model.location import format_path
 from kubekeep.model.unknown_field import FieldProblems, UnknownField
@@ -24,11 +24,11 @@ _COMMON: Final = frozenset({"apiVersion", "kind", "metadata", "name", "namespace
 
 
 def distrust_passes(
-    results: Iterable[ResourceResult],
+    results: Iterable[SubjectResult],
     problems: Mapping[int, FieldProblems],
     controls: Mapping[str, Control],
     list_names: Callable[[Control], AbstractSet[str]],
-) -> list[ResourceResult]:
+) -> list[SubjectResult]:
     """Return the results without passes on resources that the API server rejects, or beside an unknown field.
 
     problems: by id() of the resource. controls: by slug. list_names: returns the names of fields that a rule reads.
@@ -36,7 +36,7 @@ def distrust_passes(
     return [
         _distrust_result(
             result,
-            [problems[id(part)] for part in (result.resource, *result.resource.related) if id(part) in problems],
+            [problems[id(part)] for part in (result.subject, *result.subject.related) if id(part) in problems],
             controls,
             list_names,
         )
@@ -45,11 +45,11 @@ def distrust_passes(
 
 
 def _distrust_result(
-    result: ResourceResult,
+    result: SubjectResult,
     problems: Sequence[FieldProblems],
     controls: Mapping[str, Control],
     list_names: Callable[[Control], AbstractSet[str]],
-) -> ResourceResult:
+) -> SubjectResult:
     mistyped = next((field for part in problems for field in part.mistyped), None)
     fields = [field for part in problems for field in part.unknown]
     verdicts = result.verdicts

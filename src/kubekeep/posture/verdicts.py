@@ -15,6 +15,7 @@ from kubekeep.model.control import Control
 from kubekeep.model.location import Location, Path, format_path, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import mask_text
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.posture.coverage_gaps import build_access_reason
 from kubekeep.posture.rule_scope import is_scope_verified
@@ -106,7 +107,7 @@ def _withhold_unknown(control: Control, verdict: Verdict, resource: Resource, mi
     return verdict
 
 
-def withhold_unknown_values(verdict: Verdict, resource: Resource) -> Verdict:
+def withhold_unknown_values(verdict: Verdict, resource: Subject) -> Verdict:
     """Return `verdict` without evidence at values that are unknown before apply; a pass becomes "not evaluated"."""
     if not (resource.unknown or resource.related):
         return verdict

@@ -10,10 +10,11 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.location import line_starts
-from kubekeep.model.resource import CommentSyntax, Resource
 from kubekeep.model.secret_keys import find_secret_spans
+from kubekeep.model.source import CommentSyntax
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence, Excerpt
 from kubekeep.privacy.masking import mask_lines
 from kubekeep.sources import json_text, yaml_text
@@ -27,13 +28,13 @@ _MAX_LINES: Final = 8
 _MAX_WIDTH: Final = 300
 
 
-def add_excerpts(results: Sequence[ResourceResult], source: Inputs) -> list[ResourceResult]:
+def add_excerpts(results: Sequence[SubjectResult], source: Inputs) -> list[SubjectResult]:
     """Return the results with the lines around each piece of evidence, secrets masked; equal excerpts are shared."""
     excerpts = _Excerpts(source)
     for result in results:
         for verdict in result.verdicts.values():
             for evidence in verdict.evidence:
-                excerpts.register(evidence, result.resource)
+                excerpts.register(evidence, result.subject)
     excerpts.read()
     return [_replace_evidence(result, excerpts.add_excerpt) for result in results]
 
@@ -53,7 +54,7 @@ class _Excerpts:
         self._spans: dict[str, list[tuple[int, int]]] = {}
         """Positions of secrets in files that are no YAML, by path."""
 
-    def register(self, evidence: Evidence, resource: Resource) -> None:
+    def register(self, evidence: Evidence, resource: Subject) -> None:
         """Register evidence that needs an excerpt."""
         key = self._locate(evidence, resource)
         if key is not None:
@@ -70,20 +71,20 @@ class _Excerpts:
                 if excerpt is not None:
                     self._excerpts[path, window] = excerpt
 
-    def _add_spans(self, path: str, evidence: Evidence, resource: Resource) -> None:
+    def _add_spans(self, path: str, evidence: Evidence, resource: Subject) -> None:
         source = resource.source
         if path in self._spans or source is None or source.source_map is None or evidence.location is None:
             return
         if source.file_type.comment_syntax(evidence.location.file) is CommentSyntax.DOCKERFILE:
             self._spans[path] = list(find_secret_spans(resource.object, source.source_map))
 
-    def add_excerpt(self, evidence: Evidence, resource: Resource) -> Evidence:
+    def add_excerpt(self, evidence: Evidence, resource: Subject) -> Evidence:
         """Return the evidence with its excerpt."""
         key = self._locate(evidence, resource)
         excerpt = self._excerpts.get(key) if key is not None else None
         return evidence if excerpt is None else msgspec.structs.replace(evidence, excerpt=excerpt)
 
-    def _locate(self, evidence: Evidence, resource: Resource) -> tuple[str, _Window] | None:
+    def _locate(self, evidence: Evidence, resource: Subject) -> tuple[str, _Window] | None:
         location, source = evidence.location, resource.source
         if location is None or location.region is None or (source is not None and not source.file_type.has_excerpts):
             return None
@@ -94,11 +95,11 @@ class _Excerpts:
         return self._paths[key], (first, min(location.region.end.line + _LINES_AFTER, first + _MAX_LINES - 1))
 
 
-def _replace_evidence(result: ResourceResult, change: Callable[[Evidence, Resource], Evidence]) -> ResourceResult:
+def _replace_evidence(result: SubjectResult, change: Callable[[Evidence, Subject], Evidence]) -> SubjectResult:
     """Return the result with each piece of its evidence replaced."""
     verdicts = {
         slug: msgspec.structs.replace(
-            verdict, evidence=tuple(change(evidence, result.resource) for evidence in verdict.evidence)
+            verdict, evidence=tuple(change(evidence, result.subject) for evidence in verdict.evidence)
         )
         if verdict.evidence
         else verdict

@@ -13,19 +13,22 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, ResourceResult, Target, UnreadInput
+from kubekeep.model.assessment import Assessment, DefinitionSummary, SubjectResult, Target, UnreadInput
 from kubekeep.model.attack import Attacks
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.comparison import Comparison, Difference, ReportLocation
-from kubekeep.model.control import Control
+from kubekeep.model.definition import Definition
 from kubekeep.model.exception import AppliedException, ExceptedFinding, ExceptionUse
 from kubekeep.model.fingerprint import Identity
 from kubekeep.model.location import Location, format_path, parse_path
+from kubekeep.model.package import AffectedPackage
 from kubekeep.model.priority import Priority
 from kubekeep.model.pseudonyms import Pseudonymiser
 from kubekeep.model.redaction import redact
-from kubekeep.model.resource import RenderOrigin, Resource, Source, is_builtin
+from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.source import RenderOrigin, Source
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 
 _FIELD: Final = re.compile(r"[a-z][A-Za-z0-9]*")
@@ -56,6 +59,14 @@ _RESOURCE_CAUSES: Final = frozenset({Cause.DECLINED, Cause.MALFORMED, Cause.RULE
 _HIDDEN: Final = "hidden"
 
 
+class _HiddenSubject(Subject, frozen=True):
+    """A subject of which only the kind is shown."""
+
+    kind: str
+    name: str
+    namespace: str
+
+
 def replace_names(assessment: Assessment, pseudonymiser: Pseudonymiser) -> Assessment:
     """Return the assessment with all names replaced."""
     return _NameReplacer(pseudonymiser).replace_assessment(assessment)
@@ -75,13 +86,13 @@ class _NameReplacer:
 
     def replace_assessment(self, assessment: Assessment) -> Assessment:
         replace_unread = functools.partial(self._replace_unread, self._map_permissions(assessment.target))
-        controls = {control.control.slug: control.control for control in assessment.controls}
+        controls = {control.definition.slug: control.definition for control in assessment.summaries}
         return msgspec.structs.replace(
             assessment,
             repository=None,
             target=self._replace_target(assessment.target),
             results=tuple(map(self._replace_result, assessment.results)),
-            controls=tuple(map(self._replace_summary, assessment.controls)),
+            summaries=tuple(map(self._replace_summary, assessment.summaries)),
             unread=tuple(map(replace_unread, assessment.unread)),
             unknown_fields=tuple(map(replace_unread, assessment.unknown_fields)),
             notes=tuple(map(self._replace_sentence, assessment.notes)),
@@ -207,14 +218,14 @@ class _NameReplacer:
             else self._pseudonymiser.replace_name(name)
         )
 
-    def _replace_param(self, name: str, values: tuple[str, ...], controls: Mapping[str, Control]) -> tuple[str, ...]:
+    def _replace_param(self, name: str, values: tuple[str, ...], controls: Mapping[str, Definition]) -> tuple[str, ...]:
         """Replace the values of a parameter, unless they are the library's defaults."""
         parameters = (control.params[name] for control in controls.values() if name in control.params)
         if any(parameter.default == values for parameter in parameters):
             return values
         return tuple(map(self._pseudonymiser.replace_name, values))
 
-    def _replace_summary(self, summary: ControlSummary) -> ControlSummary:
+    def _replace_summary(self, summary: DefinitionSummary) -> DefinitionSummary:
         policies = tuple(
             msgspec.structs.replace(enforcement, policy=self._pseudonymiser.replace_name(enforcement.policy))
             for enforcement in summary.enforcement
@@ -226,11 +237,11 @@ class _NameReplacer:
             return reason
         return Reason(reason.cause, self._replace_sentence(reason.text))
 
-    def _replace_result(self, result: ResourceResult) -> ResourceResult:
+    def _replace_result(self, result: SubjectResult) -> SubjectResult:
         verdicts = {slug: self._replace_verdict(verdict) for slug, verdict in result.verdicts.items()}
         # The facts behind a priority name containers and roles.
         priorities = {slug: Priority(priority.level, priority.score) for slug, priority in result.priorities.items()}
-        return ResourceResult(self._replace_resource(result.resource), verdicts, priorities)
+        return SubjectResult(self._replace_subject(result.subject), verdicts, priorities)
 
     def _replace_verdict(self, verdict: Verdict) -> Verdict:
         if verdict.status is Status.PASSED and not verdict.evidence:
@@ -248,7 +259,15 @@ class _NameReplacer:
             delete=evidence.delete,
             message=self._pseudonymiser.replace_text(evidence.message),
             change=evidence.change,
+            package=None if evidence.package is None else self._replace_package(evidence.package),
             exception=None if evidence.exception is None else self._replace_exception(evidence.exception),
+        )
+
+    def _replace_package(self, package: AffectedPackage) -> AffectedPackage:
+        """Replace all facts about a package, as the document of its image does."""
+        values = {name: getattr(package, name) for name in package.__struct_fields__}
+        return AffectedPackage(
+            **{name: value and self._pseudonymiser.replace_name(value) for name, value in values.items()}
         )
 
     def _replace_field_path(self, path: str) -> str:
@@ -318,6 +337,12 @@ class _NameReplacer:
             name=replace(finding.name),
             control=finding.control,
         )
+
+    def _replace_subject(self, subject: Subject) -> Subject:
+        if isinstance(subject, Resource):
+            return self._replace_resource(subject)
+        replace = self._pseudonymiser.replace_name
+        return _HiddenSubject(subject.kind, replace(subject.name), subject.namespace and replace(subject.namespace))
 
     def _replace_resource(self, resource: Resource) -> Resource:
         """Mask secrets of a resource, then replace its names. Cached, because subjects share related objects."""

@@ -17,12 +17,12 @@ from typing import Final, TextIO
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ResourceResult, UnreadInput
-from kubekeep.model.control import Control
+from kubekeep.model.assessment import Assessment, SubjectResult, UnreadInput
+from kubekeep.model.definition import Definition
 from kubekeep.model.finding import first_location
 from kubekeep.model.location import Location
 from kubekeep.model.priority import Priority
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import visible
 from kubekeep.model.verdict import Reason, Status, Verdict
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
@@ -91,7 +91,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     controls = _controls(assessment)
     order = [index for _, index in kubescape_v2.sort_resources(assessment)]
     vulnerabilities = [entry for subject in iterate_subjects(assessment) for entry in subject.vulnerabilities]
-    reported = {entry.control.slug for entry in vulnerabilities}
+    reported = {entry.definition.slug for entry in vulnerabilities}
     failed = heapq.merge(
         _list_failed(assessment, order, reported, controls),
         _list_vulnerabilities(vulnerabilities, controls),
@@ -101,22 +101,22 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     writer.writerows(_vulnerability(controls, entry) for entry in vulnerabilities if entry.exception is not None)
     for result in map(assessment.results.__getitem__, order):
         writer.writerows(_list_others(result, reported, controls))
-    for summary in assessment.controls:
+    for summary in assessment.summaries:
         if summary.is_gap:
-            writer.writerow(_row(controls[summary.control.slug], summary.status, summary.reason, _NO_RESOURCE))
+            writer.writerow(_row(controls[summary.definition.slug], summary.status, summary.reason, _NO_RESOURCE))
     writer.writerows(_list_unread(assessment))
 
 
 def _list_others(
-    result: ResourceResult, reported: Container[str], controls: Mapping[str, _ControlCells]
+    result: SubjectResult, reported: Container[str], controls: Mapping[str, _ControlCells]
 ) -> Iterator[tuple[str, ...]]:
     """Yield the rows of controls that did not fail on a resource; `reported` vulnerabilities have rows of their own."""
-    resource = _resource(result.resource)
+    resource = _resource(result.subject)
     for slug, verdict in result.verdicts.items():
         if slug in reported:
             continue
         if verdict.is_excepted:
-            yield (*_finding(controls[slug], verdict, result.resource, resource), "", *_NO_PACKAGE)
+            yield (*_finding(controls[slug], verdict, result.subject, resource), "", *_NO_PACKAGE)
         elif verdict.status is not Status.FAILED:
             yield _row(controls[slug], verdict.status, verdict.reason, resource)
 
@@ -125,7 +125,7 @@ _Order = tuple[float, float]
 """Sort key of a row: priority, then severity."""
 
 
-def _order(priority: Priority, control: Control) -> _Order:
+def _order(priority: Priority, control: Definition) -> _Order:
     return -priority.score, -control.severity
 
 
@@ -134,15 +134,15 @@ def _list_vulnerabilities(
 ) -> Iterator[tuple[_Order, tuple[str, ...]]]:
     """Yield the rows of open vulnerabilities by priority, then by severity, with their sort keys."""
     open_entries = [entry for entry in entries if entry.exception is None]
-    for entry in sorted(open_entries, key=lambda entry: _order(entry.priority, entry.control)):
-        yield _order(entry.priority, entry.control), _vulnerability(controls, entry)
+    for entry in sorted(open_entries, key=lambda entry: _order(entry.priority, entry.definition)):
+        yield _order(entry.priority, entry.definition), _vulnerability(controls, entry)
 
 
 def _list_failed(
     assessment: Assessment, order: Iterable[int], reported: Container[str], controls: Mapping[str, _ControlCells]
 ) -> Iterator[tuple[_Order, tuple[str, ...]]]:
     """Yield the rows of failed controls by priority, then by severity, with their sort keys."""
-    summaries = {summary.control.slug: summary for summary in assessment.controls}
+    summaries = {summary.definition.slug: summary for summary in assessment.summaries}
     failed = [
         (slug, index, result.get_priority(summaries[slug]))
         for index in order
@@ -150,16 +150,16 @@ def _list_failed(
         for slug, verdict in result.verdicts.items()
         if verdict.status is Status.FAILED and slug not in reported
     ]
-    failed.sort(key=lambda entry: _order(entry[2], summaries[entry[0]].control))
+    failed.sort(key=lambda entry: _order(entry[2], summaries[entry[0]].definition))
     for slug, index, priority in failed:
         result = assessment.results[index]
-        cells = _finding(controls[slug], result.verdicts[slug], result.resource, _resource(result.resource))
-        yield _order(priority, summaries[slug].control), (*cells, priority.level.label, *_NO_PACKAGE)
+        cells = _finding(controls[slug], result.verdicts[slug], result.subject, _resource(result.subject))
+        yield _order(priority, summaries[slug].definition), (*cells, priority.level.label, *_NO_PACKAGE)
 
 
 def _vulnerability(controls: Mapping[str, _ControlCells], entry: ReportedVulnerability) -> tuple[str, ...]:
     """Return the row of a vulnerability of one package."""
-    control, resource = controls[entry.control.slug], _resource(entry.resource)
+    control, resource = controls[entry.definition.slug], _resource(entry.subject)
     verdict = Verdict(Status.FAILED if entry.exception is None else Status.PASSED, (entry.evidence,))
     word, sub_status = kubescape_v2.status_words(verdict.status, None)
     exception = [] if entry.exception is None else [wording.describe_exception(entry.exception)]
@@ -174,7 +174,7 @@ def _vulnerability(controls: Mapping[str, _ControlCells], entry: ReportedVulnera
         _cell(recommend(entry)),
         _cell(link_to(entry.id)),
         resource[4],
-        *_place(entry.evidence.location or entry.resource.locate(())),
+        *_place(entry.evidence.location or entry.subject.locate(())),
         control.frameworks,
         sub_status if entry.exception is None else EXCEPTED,
         _cell(message),
@@ -190,18 +190,18 @@ def _vulnerability(controls: Mapping[str, _ControlCells], entry: ReportedVulnera
 def _controls(assessment: Assessment) -> dict[str, _ControlCells]:
     frameworks = framework_names_by_control(assessment)
     return {
-        summary.control.slug: _ControlCells(
-            (_cell(summary.control.title), _cell(summary.control.id), summary.control.level.label),
-            _cell(" ".join(summary.control.fix.split())),
-            _cell(summary.control.link),
-            _cell("; ".join(frameworks.get(summary.control.slug, ()))),
+        summary.definition.slug: _ControlCells(
+            (_cell(summary.definition.title), _cell(summary.definition.id), summary.definition.level.label),
+            _cell(" ".join(summary.definition.fix.split())),
+            _cell(summary.definition.link),
+            _cell("; ".join(frameworks.get(summary.definition.slug, ()))),
             summary.priority,
         )
-        for summary in assessment.controls
+        for summary in assessment.summaries
     }
 
 
-def _resource(resource: Resource) -> tuple[str, ...]:
+def _resource(resource: Subject) -> tuple[str, ...]:
     """Return the four cells that identify the resource, and its file."""
     source = resource.source.path if resource.source else ""
     return tuple(map(_cell, (resource.name, resource.kind, resource.namespace, resource.api_version, source)))
@@ -215,7 +215,7 @@ def _row(control: _ControlCells, status: Status, reason: Reason | None, resource
     return (*control.head, word, *resource[:4], "", "", "", control.link, resource[4], *ours)
 
 
-def _finding(control: _ControlCells, verdict: Verdict, resource: Resource, cells: tuple[str, ...]) -> tuple[str, ...]:
+def _finding(control: _ControlCells, verdict: Verdict, resource: Subject, cells: tuple[str, ...]) -> tuple[str, ...]:
     """Return the cells of a failed or excepted control with its open evidence, or with all if none is open.
 
     All columns except the priority and those of packages.

@@ -28,7 +28,7 @@ class Extra(enum.StrEnum):
     PRIORITIES = "priorities"
     """Resources on attack tracks by priority: `Attacks.prioritised` only."""
     CONTEXT = "context"
-    """Context of resources in the priority of findings: `ResourceResult.priorities`."""
+    """Context of resources in the priority of findings: `SubjectResult.priorities`."""
 
 
 class View(enum.StrEnum):

@@ -16,12 +16,11 @@ from typing import Final, TextIO
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, UnreadInput
+from kubekeep.model.assessment import Assessment, DefinitionSummary, UnreadInput
 from kubekeep.model.finding import Finding
-from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.location import Location
-from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import visible
 from kubekeep.model.verdict import Cause
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
@@ -81,10 +80,10 @@ def _annotations(assessment: Assessment) -> Iterator[_Annotation]:
     A package with vulnerabilities is one annotation, because few fit.
     """
     yield from map(_unread, assessment.unread)
-    if gaps := [summary for summary in assessment.controls if summary.is_gap]:
+    if gaps := [summary for summary in assessment.summaries if summary.is_gap]:
         yield _gaps(gaps, assessment)
     findings = assessment.findings
-    controls = sort_findings(finding for finding in findings if not is_vulnerability(finding.control))
+    controls = sort_findings(finding for finding in findings if not finding.definition.concerns_packages)
     packages = [(row, rows.subject.resource) for rows in list_affected(assessment) for row in rows.packages]
     packages.sort(key=lambda entry: entry[0].urgency)
     annotations = heapq.merge(
@@ -99,16 +98,16 @@ def _unread(unread: UnreadInput) -> _Annotation:
     return _Annotation(_ERROR, "Input not read: the scan is incomplete", (unread.message,), unread.location)
 
 
-def _gaps(gaps: list[ControlSummary], assessment: Assessment) -> _Annotation:
+def _gaps(gaps: list[DefinitionSummary], assessment: Assessment) -> _Annotation:
     by_cause: dict[Cause | None, list[str]] = {}
     for summary in gaps:
-        by_cause.setdefault(summary.reason.cause if summary.reason else None, []).append(summary.control.id)
+        by_cause.setdefault(summary.reason.cause if summary.reason else None, []).append(summary.definition.id)
     lines = (f"{', '.join(ids)}: {wording.describe_gap(cause, assessment)}" for cause, ids in by_cause.items())
     return _Annotation(_NOTICE, f"{wording.count_noun(len(gaps), 'control')} not evaluated", tuple(lines))
 
 
 def _finding(finding: Finding) -> _Annotation:
-    control = finding.control
+    control = finding.definition
     changes = [wording.describe_change(evidence) for evidence in finding.evidence]
     if len(changes) > _MAX_LOCATIONS:
         changes[_MAX_LOCATIONS:] = [f"and {wording.count_noun(len(changes) - _MAX_LOCATIONS, 'more location')}"]
@@ -118,12 +117,12 @@ def _finding(finding: Finding) -> _Annotation:
     return _Annotation(
         _LEVELS[sarif_level(finding.priority.score if finding.priority.level else finding.score)],
         f"{priority_level(finding).label}: {control.title} ({control.id})",
-        (finding.resource.label, *changes, *priority, *link),
+        (finding.subject.label, *changes, *priority, *link),
         finding.location,
     )
 
 
-def _package(row: AffectedPackageRow, resource: Resource) -> _Annotation:
+def _package(row: AffectedPackageRow, resource: Subject) -> _Annotation:
     """Return the annotation of a package with vulnerabilities; only that of an SBOM has a file in the repository."""
     first = row.entries[0]
     lines = (
@@ -135,7 +134,7 @@ def _package(row: AffectedPackageRow, resource: Resource) -> _Annotation:
     )
     count_text = wording.count_noun(len(row.entries), "vulnerability")
     return _Annotation(
-        _LEVELS[sarif_level(first.priority.score if first.priority.level else first.control.severity)],
+        _LEVELS[sarif_level(first.priority.score if first.priority.level else first.definition.severity)],
         f"{get_level(first).label}: {row.name} {row.version} has {count_text}",
         tuple(filter(None, lines)),
         row.location,

@@ -56,7 +56,7 @@ def _issues(assessment: Assessment) -> Iterator[dict[str, Any]]:
     for uncovered in list_uncovered(assessment):
         unique = unique_ids(digest("not assessed", uncovered.location.file, uncovered.message))
         yield _issue("kubekeep-coverage", visible(uncovered.message), "info", uncovered.location, unique)
-    if skipped := [summary.control.id for summary in assessment.controls if summary.is_gap]:
+    if skipped := [summary.definition.id for summary in assessment.summaries if summary.is_gap]:
         text = f"Controls not evaluated (see the reasons in another report): {join_names(skipped, _MAX_NAMED)}"
         unique = unique_ids(digest("coverage", *sorted(skipped)))
         yield _issue("kubekeep-coverage", visible(text), "info", Location("."), unique)
@@ -65,7 +65,7 @@ def _issues(assessment: Assessment) -> Iterator[dict[str, Any]]:
 
 
 def _finding_issues(finding: Finding, uid: str, unique_ids: UniqueIds) -> Iterator[dict[str, Any]]:
-    control, resource = finding.control, finding.resource
+    control, resource = finding.definition, finding.subject
     head = f"{control.title}: {resource_name(resource)}"
     severity = _SEVERITY[control.level]
     location = finding.location or Location("/".join(filter(None, (resource.namespace, resource.kind, resource.name))))

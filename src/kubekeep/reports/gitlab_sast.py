@@ -13,10 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.control import Control
+from kubekeep.model.definition import Definition
 from kubekeep.model.finding import Finding
 from kubekeep.model.framework import Framework
-from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.location import Location
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
@@ -54,11 +53,11 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     frameworks = frameworks_by_control(assessment)
     rules: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
     stream.write(json_text(head)[:-1] + ',"vulnerabilities":[')
-    findings = (finding for finding in assessment.findings if not is_vulnerability(finding.control))
+    findings = (finding for finding in assessment.findings if not finding.definition.concerns_packages)
     for index, (finding, uid) in enumerate(identify(findings, UniqueIds())):
-        slug = finding.control.slug
+        slug = finding.definition.slug
         if slug not in rules:
-            rules[slug] = _rule(finding.control, frameworks.get(slug, ()))
+            rules[slug] = _rule(finding.definition, frameworks.get(slug, ()))
         stream.write(("," if index else "") + json_text(_vulnerability(finding, uid, *rules[slug])))
     stream.write("]}\n")
 
@@ -71,10 +70,12 @@ def _messages(assessment: Assessment) -> Iterator[dict[str, str]]:
         yield create_message("info", f"{uncovered.location}: {uncovered.message}")
     for text, summaries in group_gaps(assessment).items():
         level = "warn" if any(is_error(summary.reason) for summary in summaries) else "info"
-        yield create_message(level, f"not evaluated: {join_names(summary.control.id for summary in summaries)}: {text}")
+        yield create_message(
+            level, f"not evaluated: {join_names(summary.definition.id for summary in summaries)}: {text}"
+        )
     yield from _unevaluated(assessment)
     yield from _excepted(assessment)
-    if count := sum(is_vulnerability(finding.control) for finding in assessment.findings):
+    if count := sum(finding.definition.concerns_packages for finding in assessment.findings):
         yield create_message("info", f"{count_noun(count, 'vulnerability')}: see the format gitlab-container-scanning")
 
 
@@ -82,7 +83,7 @@ def _unevaluated(assessment: Assessment) -> Iterator[dict[str, str]]:
     resources_by_reason: dict[tuple[str, str, str], list[str]] = {}
     for summary, resource, reason in unevaluated_resources(assessment):
         level = "warn" if is_error(reason) else "info"
-        resources_by_reason.setdefault((level, summary.control.id, reason_text(reason)), []).append(
+        resources_by_reason.setdefault((level, summary.definition.id, reason_text(reason)), []).append(
             resource_name(resource)
         )
     for (level, control, text), resources in resources_by_reason.items():
@@ -92,12 +93,12 @@ def _unevaluated(assessment: Assessment) -> Iterator[dict[str, str]]:
 def _excepted(assessment: Assessment) -> Iterator[dict[str, str]]:
     counts: Counter[str] = Counter()
     for finding in assessment.excepted_findings:
-        counts.update(f"{finding.control.id} {exception_text(exception)}" for exception in finding.suppressions)
+        counts.update(f"{finding.definition.id} {exception_text(exception)}" for exception in finding.suppressions)
     for text, count in counts.items():
         yield create_message("info", f"{count} finding{'' if count == 1 else 's'} of {text}")
 
 
-def _rule(control: Control, frameworks: Iterable[Framework]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _rule(control: Definition, frameworks: Iterable[Framework]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the shared parts of all vulnerabilities of a control: keys before the locations, and keys after them."""
     text = "\n\n".join(part.strip() for part in (control.asks, control.why) if part.strip())
     head = {
@@ -115,7 +116,7 @@ def _rule(control: Control, frameworks: Iterable[Framework]) -> tuple[dict[str, 
     return head, tail
 
 
-def _identifiers(control: Control, frameworks: Iterable[Framework]) -> Iterator[dict[str, str]]:
+def _identifiers(control: Definition, frameworks: Iterable[Framework]) -> Iterator[dict[str, str]]:
     """Yield the identifiers; GitLab tracks by the first one: the Kubescape ID, or the slug if there is none."""
     page = {"url": control.link} if control.link else {}
     for number in control.ids:
@@ -128,7 +129,7 @@ def _identifiers(control: Control, frameworks: Iterable[Framework]) -> Iterator[
 
 
 def _vulnerability(finding: Finding, uid: str, head: Mapping[str, Any], tail: Mapping[str, Any]) -> dict[str, Any]:
-    resource = finding.resource
+    resource = finding.subject
     changes = "\n".join(f"- {code(line)}" for line in list_changes(finding))
     affected = f"Affected: {code(resource_name(resource))}"
     text = "\n\n".join(filter(None, (head["description"], affected, changes)))
@@ -145,7 +146,7 @@ def _vulnerability(finding: Finding, uid: str, head: Mapping[str, Any], tail: Ma
 
 def _location(finding: Finding) -> dict[str, Any]:
     """Return the location. A resource without a file gets its name as file, so that GitLab does not merge findings."""
-    resource, location = finding.resource, finding.location
+    resource, location = finding.subject, finding.location
     if location is None:
         return {"file": "/".join(visible(part) for part in (resource.namespace, resource.kind, resource.name) if part)}
     return file_lines(location)
@@ -167,7 +168,7 @@ def _details(finding: Finding) -> dict[str, Any]:
         for evidence in finding.evidence[:MOST]
     ]
     details: dict[str, Any] = {
-        "resource": {"name": "Resource", "type": "text", "value": resource_name(finding.resource)},
+        "resource": {"name": "Resource", "type": "text", "value": resource_name(finding.subject)},
     }
     if rows:
         header = [{"type": "text", "value": text} for text in ("Field", "Change", "Location")]

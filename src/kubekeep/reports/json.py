@@ -12,7 +12,7 @@ from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.location import Location
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import json_text
 from kubekeep.model.verdict import Evidence, Verdict
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
@@ -26,7 +26,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     order = kubescape_v2.sort_resources(assessment)
     stream.write(json_text(kubescape_v2.build_head(assessment))[:-1])
     if order:
-        resources = (kubescape_v2.resource_entry(name, assessment.results[index].resource) for name, index in order)
+        resources = (kubescape_v2.resource_entry(name, assessment.results[index].subject) for name, index in order)
         _write_list(stream, "resources", map(json_text, resources))
     stream.write(',"attributes":null')
     _write_list(stream, "results", map(_result, kubescape_v2.encode_results(assessment, order, _ENCODER)))
@@ -49,7 +49,7 @@ def _result(result: kubescape_v2.ResultEntry) -> str:
     return f'{{"resourceID":{json_text(result.id)},"controls":[{controls}]{priority}}}'
 
 
-def _append_evidence(text: str, verdict: Verdict, resource: Resource) -> str:
+def _append_evidence(text: str, verdict: Verdict, resource: Subject) -> str:
     """Append evidence to the only rule of an encoded control entry."""
     head, mark, tail = text.rpartition('}],"severity":')
     paths = ",".join(map(_encode_evidence, verdict.evidence))

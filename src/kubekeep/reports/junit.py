@@ -13,9 +13,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.assessment import Assessment, DefinitionSummary
 from kubekeep.model.finding import Finding
-from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.text import utc_text, visible, xml_safe
 from kubekeep.model.verdict import Status
 from kubekeep.reports.format import ReportFormat, ReportOptions
@@ -39,9 +38,9 @@ class _Suite(msgspec.Struct, frozen=True):
 
     name: str
     classname: str
-    controls: tuple[ControlSummary, ...]
+    controls: tuple[DefinitionSummary, ...]
     compliance: float | None
-    coverage: float
+    coverage: float | None
 
     def count(self, status: Status) -> int:
         """Return the number of controls with the status."""
@@ -75,13 +74,13 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
 
 
 def _suites(assessment: Assessment) -> list[_Suite]:
-    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
     if not assessment.frameworks:
-        controls = _by_id(summary for summary in assessment.controls if not is_vulnerability(summary.control))
-        has_other_suites = not controls and assessment.controls
+        controls = _by_id(assessment.controls)
+        has_other_suites = not controls and assessment.summaries
         suite = _Suite("kubekeep", "Kubekeep", controls, assessment.compliance, assessment.coverage)
         return [] if has_other_suites else [suite]
-    return [
+    suites = [
         _Suite(
             framework.framework.name,
             framework.framework.name,
@@ -91,10 +90,13 @@ def _suites(assessment: Assessment) -> list[_Suite]:
         )
         for framework in assessment.frameworks
     ]
+    members = {slug for framework in assessment.frameworks for slug in framework.controls}
+    others = _by_id(summary for summary in assessment.controls if summary.definition.slug not in members)
+    return [*suites, _Suite("Without a framework", "Without a framework", others, None, None)] if others else suites
 
 
-def _by_id(controls: Iterable[ControlSummary]) -> tuple[ControlSummary, ...]:
-    return tuple(sorted(controls, key=lambda summary: summary.control.id))
+def _by_id(controls: Iterable[DefinitionSummary]) -> tuple[DefinitionSummary, ...]:
+    return tuple(sorted(controls, key=lambda summary: summary.definition.id))
 
 
 def _write_suite(
@@ -122,8 +124,10 @@ def _write_suite(
     stream.write("  </testsuite>\n")
 
 
-def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: _Findings, excepted: _Findings) -> None:
-    control = summary.control
+def _write_case(
+    stream: TextIO, summary: DefinitionSummary, prefix: str, failures: _Findings, excepted: _Findings
+) -> None:
+    control = summary.definition
     case = _attributes({"classname": f"{prefix}/{control.id}", "name": control.title})
     excepted_findings = excepted.get(control.slug, ())
     if summary.status is Status.PASSED and not excepted_findings:
@@ -145,8 +149,8 @@ def _write_case(stream: TextIO, summary: ControlSummary, prefix: str, failures: 
     stream.write("    </testcase>\n")
 
 
-def _write_failure(stream: TextIO, summary: ControlSummary, failures: Sequence[Finding]) -> None:
-    control = summary.control
+def _write_failure(stream: TextIO, summary: DefinitionSummary, failures: Sequence[Finding]) -> None:
+    control = summary.definition
     message = f"{control.title} failed on {len(failures)} resource{'' if len(failures) == 1 else 's'}"
     stream.write(f"      <failure{_attributes({'type': 'Control', 'message': message})}>")
     stream.write(_text(f"Remediation: {' '.join(control.fix.split())}\n"))
@@ -170,7 +174,7 @@ def _excepted_lines(finding: Finding) -> Iterable[str]:
 
 def _lines(finding: Finding) -> Iterable[str]:
     """Yield Kubescape's line for a resource, then our line for each location in the form that editors link."""
-    resource = finding.resource
+    resource = finding.subject
     source = f"; sourcePath: {resource.source.path}" if resource.source else ""
     yield (
         f"apiVersion: {resource.api_version}; kind: {resource.kind}; namespace: {resource.namespace}; "
@@ -224,7 +228,7 @@ def _write_image(stream: TextIO, subject: VulnerableSubject, number: int, moment
 
 def _write_vulnerability(stream: TextIO, entry: ReportedVulnerability, prefix: str) -> None:
     case = _attributes({"classname": prefix, "name": visible(f"{entry.id} in {entry.package} {entry.version}")})
-    location = entry.evidence.location or entry.resource.locate(())
+    location = entry.evidence.location or entry.subject.locate(())
     lines = [
         f"{location}: {describe_vulnerability(entry)}" if location else describe_vulnerability(entry),
         f"Severity: {entry.severity.label}{f', CVSS {entry.score:g}' if entry.score is not None else ''}",

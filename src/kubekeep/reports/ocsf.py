@@ -14,14 +14,13 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, UnreadInput
-from kubekeep.model.control import Control
+from kubekeep.model.assessment import Assessment, DefinitionSummary, UnreadInput
+from kubekeep.model.definition import Definition
 from kubekeep.model.finding import Finding
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.framework import Framework
-from kubekeep.model.known_vulnerability import is_vulnerability
-from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import json_text, visible
 from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.format import ReportFormat, ReportOptions
@@ -46,7 +45,7 @@ from kubekeep.reports.shared.vulnerability_text import (
     link_to,
     recommend,
 )
-from kubekeep.reports.shared.wording import describe_change, reason_text
+from kubekeep.reports.shared.wording import NOTHING_EVALUATED, describe_change, reason_text
 
 _VERSION: Final = "1.5.0"
 _CATEGORY, _CREATE, _RULE = 2, 1, 1
@@ -100,8 +99,8 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
         round(unix_time(assessment.finished) * 1000),
         {"name": "Kubekeep", "vendor_name": "Kubekeep", "version": assessment.version},
         {
-            summary.control.slug: _parts(summary.control, frameworks.get(summary.control.slug, []))
-            for summary in assessment.controls
+            summary.definition.slug: _parts(summary.definition, frameworks.get(summary.definition.slug, []))
+            for summary in assessment.summaries
         },
     )
     unique_ids = UniqueIds()
@@ -115,24 +114,22 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
         yield _finding_event(scan, finding, uid, _FindingState.SUPPRESSED)
     yield from _list_vulnerabilities(assessment, scan, unique_ids)
     for summary, resource, reason in unevaluated_resources(assessment):
-        uid = unique_ids(fingerprint(summary.control.id, Identity.from_resource(resource)))
-        event = _event(scan, summary.control, uid, _Outcome.WARNING, f"not evaluated: {reason_text(reason)}")
+        uid = unique_ids(fingerprint(summary.definition.id, Identity.from_subject(resource)))
+        event = _event(scan, summary.definition, uid, _Outcome.WARNING, f"not evaluated: {reason_text(reason)}")
         yield event | {**_state(_FindingState.NEW), "resources": _resources(resource)}
-    for summary in assessment.controls:
+    for summary in assessment.summaries:
         if summary.is_gap or (summary.status is Status.PASSED and not summary.counts.excepted):
             yield _control_event(scan, summary)
-    if all(summary.status is Status.NOT_EVALUATED and not summary.is_gap for summary in assessment.controls):
-        yield _input_event(
-            scan, digest("nothing"), "nothing was evaluated: the input has no resource that a control applies to"
-        )
+    if all(summary.status is Status.NOT_EVALUATED and not summary.is_gap for summary in assessment.summaries):
+        yield _input_event(scan, digest("nothing"), NOTHING_EVALUATED)
 
 
 def _list_controls(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Yield the findings of controls; vulnerabilities have events of their own class."""
-    return (finding for finding in findings if not is_vulnerability(finding.control))
+    return (finding for finding in findings if not finding.definition.concerns_packages)
 
 
-def _parts(control: Control, frameworks: list[Framework]) -> dict[str, Any]:
+def _parts(control: Definition, frameworks: list[Framework]) -> dict[str, Any]:
     """Return the parts of `compliance`, `finding_info` and `remediation` that all events of a control share."""
     compliance: dict[str, Any] = {"control": control.id, "desc": control.asks.strip(), "category": control.area}
     if frameworks:
@@ -158,7 +155,7 @@ def _parts(control: Control, frameworks: list[Framework]) -> dict[str, Any]:
     }
 
 
-def _event(scan: _ScanContext, control: Control, uid: str, outcome: _Outcome, message: str) -> dict[str, Any]:
+def _event(scan: _ScanContext, control: Definition, uid: str, outcome: _Outcome, message: str) -> dict[str, Any]:
     """Return an event without state and resources; only failures have the severity of their control."""
     severity = _SEVERITY[control.level] if outcome is _Outcome.FAIL else _INFORMATIONAL
     parts = scan.parts[control.slug]
@@ -192,9 +189,9 @@ def _head(
 
 
 def _finding_event(scan: _ScanContext, finding: Finding, uid: str, state: _FindingState) -> dict[str, Any]:
-    message = f"{finding.control.title}: {resource_name(finding.resource)}"
-    event = _event(scan, finding.control, uid, _Outcome.FAIL, message)
-    event |= {**_state(state), "resources": _resources(finding.resource)}
+    message = f"{finding.definition.title}: {resource_name(finding.subject)}"
+    event = _event(scan, finding.definition, uid, _Outcome.FAIL, message)
+    event |= {**_state(state), "resources": _resources(finding.subject)}
     if exceptions := finding.suppressions:
         event["status_detail"] = "; ".join(map(exception_text, exceptions))
     if finding.evidence:
@@ -224,7 +221,7 @@ def _vulnerability_event(scan: _ScanContext, entry: ReportedVulnerability, uid: 
             "src_url": link_to(entry.id),
         },
         "vulnerabilities": [_vulnerability(entry)],
-        "resources": _resources(entry.resource),
+        "resources": _resources(entry.subject),
     }
     if entry.exception is not None:
         event["status_detail"] = exception_text(entry.exception)
@@ -291,17 +288,17 @@ def _cve(entry: ReportedVulnerability) -> dict[str, Any]:
 
 
 def _evidence(evidence: Evidence, finding: Finding) -> dict[str, Any]:
-    location = evidence.location or finding.resource.locate(())
+    location = evidence.location or finding.subject.locate(())
     lines = {} if location is None else file_lines(location)
     return {"path": visible(evidence.path), "change": visible(describe_change(evidence)), **lines}
 
 
-def _resources(resource: Resource) -> list[dict[str, Any]]:
+def _resources(resource: Subject) -> list[dict[str, Any]]:
     """Return the resource and its related resources."""
     return [_resource(related) for related in (resource, *resource.related)]
 
 
-def _resource(resource: Resource) -> dict[str, Any]:
+def _resource(resource: Subject) -> dict[str, Any]:
     entry = {
         "uid": visible(resource.identity),
         "name": visible(resource.name),
@@ -312,15 +309,15 @@ def _resource(resource: Resource) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value}
 
 
-def _control_event(scan: _ScanContext, summary: ControlSummary) -> dict[str, Any]:
+def _control_event(scan: _ScanContext, summary: DefinitionSummary) -> dict[str, Any]:
     """Return the event of a control that passed for all resources or was not evaluated."""
-    uid = digest("control", summary.control.id)
+    uid = digest("control", summary.definition.id)
     if summary.is_gap:
-        event = _event(scan, summary.control, uid, _Outcome.WARNING, f"not evaluated: {reason_text(summary.reason)}")
+        event = _event(scan, summary.definition, uid, _Outcome.WARNING, f"not evaluated: {reason_text(summary.reason)}")
         return event | _state(_FindingState.NEW)
     passed = summary.counts.passed
     return _event(
-        scan, summary.control, uid, _Outcome.PASS, f"passed for {passed} resource{'' if passed == 1 else 's'}"
+        scan, summary.definition, uid, _Outcome.PASS, f"passed for {passed} resource{'' if passed == 1 else 's'}"
     )
 
 

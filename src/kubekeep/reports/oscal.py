@@ -17,12 +17,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, UnreadInput
+from kubekeep.model.assessment import Assessment, DefinitionSummary, UnreadInput
 from kubekeep.model.cluster import ClusterFacts
-from kubekeep.model.control import Control
+from kubekeep.model.definition import Definition
 from kubekeep.model.finding import Finding
 from kubekeep.model.git import GitRepository
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import encode_json, json_text, utc_text, visible
 from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
@@ -69,7 +69,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     }
     stream.write('{"assessment-results":' + json_text(head)[:-1] + ',"results":[')
     stream.write(json_text(_result(assessment))[:-1])
-    observations = {summary.control.slug: _ControlObservations([], [], {}) for summary in assessment.controls}
+    observations = {summary.definition.slug: _ControlObservations([], [], {}) for summary in assessment.summaries}
     resources: dict[str, dict[str, Any]] = {}
     _write(stream, "observations", _observations(assessment, observations, resources))
     if resources:
@@ -139,18 +139,18 @@ def _source(repository: GitRepository | None) -> Iterator[dict[str, str]]:
 
 def _selections(assessment: Assessment) -> Iterator[dict[str, Any]]:
     """Yield one selection per framework, or one for all controls, with unevaluated controls excluded."""
-    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
     groups = [(visible(framework.framework.title), framework.controls) for framework in assessment.frameworks]
     for title, slugs in groups or [("Selected controls", tuple(by_slug))]:
         members = [by_slug[slug] for slug in slugs]
         entry: dict[str, Any] = {"description": title}
         if members:
-            entry["include-controls"] = [{"control-id": _token(member.control.id)} for member in members]
+            entry["include-controls"] = [{"control-id": _token(member.definition.id)} for member in members]
         else:
             entry["include-all"] = {}
         skipped = [member for member in members if member.status is Status.NOT_EVALUATED]
         if skipped:
-            entry["exclude-controls"] = [{"control-id": _token(member.control.id)} for member in skipped]
+            entry["exclude-controls"] = [{"control-id": _token(member.definition.id)} for member in skipped]
             entry["remarks"] = "The excluded controls were not evaluated or have no matching resources."
         yield entry
 
@@ -163,24 +163,24 @@ def _observations(
     moment = utc_text(assessment.finished)
     for finding, uid in identify(assessment.findings, unique_ids):
         entry = _observation(finding, uid, moment, resources)
-        observations[finding.control.slug].open.append(entry["uuid"])
+        observations[finding.definition.slug].open.append(entry["uuid"])
         yield entry
     for finding, uid in identify(assessment.excepted_findings, unique_ids):
         entry = _observation(finding, uid, moment, resources)
-        control_observations = observations[finding.control.slug]
+        control_observations = observations[finding.definition.slug]
         control_observations.excepted.append(entry["uuid"])
         control_observations.exceptions.update(dict.fromkeys(map(exception_text, finding.suppressions)))
         yield entry
     unique_gap_ids = UniqueIds()
     for summary, resource, reason in unevaluated_resources(assessment):
-        observation_id = _uuid("undecided", unique_gap_ids(encode_json([summary.control.id, resource.id])))
-        yield _gap_observation(observation_id, summary.control.title, reason_text(reason), moment) | {
+        observation_id = _uuid("undecided", unique_gap_ids(encode_json([summary.definition.id, resource.id])))
+        yield _gap_observation(observation_id, summary.definition.title, reason_text(reason), moment) | {
             "subjects": [_subject(resource, resources)]
         }
-    for summary in assessment.controls:
+    for summary in assessment.summaries:
         if summary.is_gap:
-            title = f"{summary.control.id}: {summary.control.title}"
-            yield _gap_observation(_uuid("gap", summary.control.id), title, reason_text(summary.reason), moment)
+            title = f"{summary.definition.id}: {summary.definition.title}"
+            yield _gap_observation(_uuid("gap", summary.definition.id), title, reason_text(summary.reason), moment)
     for unread in assessment.unread:
         observation_id = _uuid("unread", unique_gap_ids(encode_json([str(unread.location), unread.message])))
         yield _input_observation(observation_id, "Input that was not read", unread, moment)
@@ -205,7 +205,7 @@ def _input_observation(observation_id: str, title: str, unread: UnreadInput, mom
 
 
 def _observation(finding: Finding, uid: str, moment: str, resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    control, resource = finding.control, finding.resource
+    control, resource = finding.definition, finding.subject
     entry: dict[str, Any] = {
         "uuid": _uuid("observation", uid),
         "title": _line(control.title),
@@ -221,7 +221,7 @@ def _observation(finding: Finding, uid: str, moment: str, resources: dict[str, d
     return entry
 
 
-def _evidence(evidence: Evidence, resource: Resource) -> dict[str, Any]:
+def _evidence(evidence: Evidence, resource: Subject) -> dict[str, Any]:
     location = evidence.location or resource.locate(())
     entry: dict[str, Any] = {"description": code(describe_change(evidence))}
     if location is not None:
@@ -242,7 +242,7 @@ def _gap_observation(observation_id: str, title: str, reason: str, moment: str) 
     }
 
 
-def _subject(resource: Resource, resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _subject(resource: Subject, resources: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the reference to a resource, and add the resource to the inventory of the result."""
     entry = resources.get(resource.id)
     if entry is None:
@@ -265,17 +265,17 @@ def _subject(resource: Resource, resources: dict[str, dict[str, Any]]) -> dict[s
 
 
 def _risks(assessment: Assessment, observations: Mapping[str, _ControlObservations]) -> Iterator[dict[str, Any]]:
-    for summary in assessment.controls:
-        control_observations = observations[summary.control.slug]
+    for summary in assessment.summaries:
+        control_observations = observations[summary.definition.slug]
         if control_observations.open:
-            yield _risk(summary.control, "open", control_observations.open)
+            yield _risk(summary.definition, "open", control_observations.open)
         if control_observations.excepted:
-            entry = _risk(summary.control, "deviation-approved", control_observations.excepted)
+            entry = _risk(summary.definition, "deviation-approved", control_observations.excepted)
             words = "\n".join(f"- {code(text)}" for text in control_observations.exceptions)
             yield entry | {"description": f"{entry['description']}\n\nCovered by exceptions:\n\n{words}"}
 
 
-def _risk(control: Control, status: str, observations: list[str]) -> dict[str, Any]:
+def _risk(control: Definition, status: str, observations: list[str]) -> dict[str, Any]:
     recommendation = {
         "uuid": _uuid("remediation", status, control.id),
         "lifecycle": "recommendation",
@@ -294,21 +294,21 @@ def _risk(control: Control, status: str, observations: list[str]) -> dict[str, A
     }
 
 
-def _describe(control: Control) -> str:
+def _describe(control: Definition) -> str:
     """Return the requirement of a control, or the title of a vulnerability, which has no requirement."""
     return control.asks.strip() or f"No package has {code(control.id)}: {visible(control.title)}."
 
 
 def _findings(assessment: Assessment, observations: Mapping[str, _ControlObservations]) -> Iterator[dict[str, Any]]:
     """Yield a finding for each evaluated control."""
-    for summary in assessment.controls:
+    for summary in assessment.summaries:
         if summary.status is not Status.NOT_EVALUATED:
-            yield _finding(summary, observations[summary.control.slug])
+            yield _finding(summary, observations[summary.definition.slug])
 
 
-def _finding(summary: ControlSummary, control_observations: _ControlObservations) -> dict[str, Any]:
+def _finding(summary: DefinitionSummary, control_observations: _ControlObservations) -> dict[str, Any]:
     """Return the finding of a control; the reason is `other` if it is satisfied only because of exceptions."""
-    control, counts = summary.control, summary.counts
+    control, counts = summary.definition, summary.counts
     if summary.status is Status.FAILED:
         status = {"state": "not-satisfied", "reason": "fail"}
     elif control_observations.excepted:

@@ -12,8 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final, TextIO
 
-from kubekeep.model.assessment import Assessment, ControlSummary, Counts
-from kubekeep.model.known_vulnerability import is_vulnerability
+from kubekeep.model.assessment import Assessment, Counts, DefinitionSummary
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.model.verdict import Status
@@ -73,7 +72,7 @@ def _totals(assessment: Assessment) -> Iterator[Family]:
 
 def _findings(assessment: Assessment) -> Iterator[Family]:
     """Yield the numbers of findings; a finding is a control that fails on a resource."""
-    findings = [(finding.severity, finding.resource.namespace) for finding in assessment.findings]
+    findings = [(finding.severity, finding.subject.namespace) for finding in assessment.findings]
     levels = Counter(severity for severity, _ in findings)
     text = "Findings without an exception, by severity."
     yield "kubekeep_findings", text, {format_labels(severity=_name(level)): levels[level] for level in _LEVELS}
@@ -121,13 +120,13 @@ def _vulnerabilities(assessment: Assessment) -> Iterator[Family]:
         yield f"kubekeep_{name}", _IMAGE_TEXTS[name], sum_by_labels(labelled)
 
 
-def _list_controls(assessment: Assessment) -> list[ControlSummary]:
+def _list_controls(assessment: Assessment) -> list[DefinitionSummary]:
     """Return the controls without the vulnerabilities in their place."""
-    return [summary for summary in assessment.controls if not is_vulnerability(summary.control)]
+    return list(assessment.controls)
 
 
 def _frameworks(assessment: Assessment) -> Iterator[Family]:
-    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
     labelled = {format_labels(framework=summary.framework.slug): summary for summary in assessment.frameworks}
     compliance = {
         labels: summary.compliance / 100 for labels, summary in labelled.items() if summary.compliance is not None
@@ -147,14 +146,14 @@ def _controls(assessment: Assessment) -> Iterator[Family]:
     controls = _list_controls(assessment)
     info = {
         format_labels(
-            control=summary.control.id, title=summary.control.title, severity=_name(summary.control.level)
+            control=summary.definition.id, title=summary.definition.title, severity=_name(summary.definition.level)
         ): 1.0
         for summary in controls
     }
     yield "kubekeep_control_info", "Title and severity of the control.", info
     failed = sum_by_labels(
         (
-            format_labels(control=summary.control.id, severity=_name(summary.control.level)),
+            format_labels(control=summary.definition.id, severity=_name(summary.definition.level)),
             summary.counts.failed,
         )
         for summary in controls
@@ -162,7 +161,7 @@ def _controls(assessment: Assessment) -> Iterator[Family]:
     )
     yield "kubekeep_control_failed_resources", "Resources that fail the control.", failed
     gaps = {
-        format_labels(control=summary.control.id, cause=summary.reason.cause if summary.reason else ""): 1.0
+        format_labels(control=summary.definition.id, cause=summary.reason.cause if summary.reason else ""): 1.0
         for summary in controls
         if summary.is_gap
     }
@@ -183,7 +182,7 @@ def _by_result(counts: Counts, **labels: str) -> Series:
     return {format_labels(**labels, result=result): value for result, value in values.items()}
 
 
-def _count_statuses(summaries: Iterable[ControlSummary]) -> Counts:
+def _count_statuses(summaries: Iterable[DefinitionSummary]) -> Counts:
     statuses = Counter(summary.status for summary in summaries)
     return Counts(statuses[Status.PASSED], statuses[Status.FAILED], statuses[Status.NOT_EVALUATED])
 

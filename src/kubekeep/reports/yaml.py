@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Verdict
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
@@ -28,7 +28,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     order = kubescape_v2.sort_resources(assessment)
     stream.write(mapping_lines(kubescape_v2.build_head(assessment)))
     if order:
-        resources = (kubescape_v2.resource_entry(name, assessment.results[index].resource) for name, index in order)
+        resources = (kubescape_v2.resource_entry(name, assessment.results[index].subject) for name, index in order)
         _write_list(stream, "resources", (sequence_entry(entry, STEP) for entry in resources))
     stream.write("attributes: null\n")
     _write_list(stream, "results", map(_result, kubescape_v2.encode_results(assessment, order, _ENCODER)))
@@ -62,7 +62,7 @@ def _result(result: kubescape_v2.ResultEntry) -> str:
     )
 
 
-def _append_evidence(text: str, verdict: Verdict, resource: Resource) -> str:
+def _append_evidence(text: str, verdict: Verdict, resource: Subject) -> str:
     """Append evidence to the only rule of an encoded control entry."""
     paths = [path for evidence in verdict.evidence for path in kubescape_v2.list_paths(evidence)]
     more = {"paths": paths, **kubescape_v2.evidence_details(verdict, resource)}

@@ -18,6 +18,7 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path
 from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import visible
 from kubekeep.sources.files import open_file
 from kubekeep.sources.git.changed_files import ChangedFiles
@@ -90,7 +91,7 @@ class Inputs(ReadContext):
     ) -> None:
         self.stack.close()
 
-    def __iter__(self) -> Iterator[Resource | UnreadInput]:
+    def __iter__(self) -> Iterator[Subject | UnreadInput]:
         self._reset()
         roots: list[Root] = []
         for path in self._paths:
@@ -112,7 +113,7 @@ class Inputs(ReadContext):
         """Return True if a file of `resource` changed since the requested revision; True without a revision."""
         return self.changed_files.has_changed(resource)
 
-    def find_path(self, file: str, resource: Resource) -> str:
+    def find_path(self, file: str, resource: Subject) -> str:
         """Return the path on disk of a file in a location of `resource`."""
         sources = (related.source for related in (resource, *resource.related))
         base = next((source.base for source in sources if source is not None), "")
@@ -145,7 +146,7 @@ class Inputs(ReadContext):
             else:
                 yield from load_sources()[root.source].open_root(root, self)
 
-    def read_root(self, root: Root) -> Iterator[Resource | UnreadInput]:
+    def read_root(self, root: Root) -> Iterator[Subject | UnreadInput]:
         """Yield the resources of a root, read by its source."""
         return load_sources()[root.source].read([root], self)
 
@@ -199,7 +200,7 @@ class Inputs(ReadContext):
                 f"not read: {archives}; an archive in a folder is read only if it is named as an argument"
             )
 
-    def _collect_followed(self, resources: Iterable[Resource | UnreadInput]) -> Iterator[Resource | UnreadInput]:
+    def _collect_followed(self, resources: Iterable[Subject | UnreadInput]) -> Iterator[Subject | UnreadInput]:
         """Yield the same resources, and pass those that lead to more inputs to the source that follows them."""
         by_group = {group: source.name for source in load_sources().values() for group in source.followed_groups}
         for resource in resources:

@@ -15,6 +15,7 @@ import msgspec
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.sources.git.changed_files import ChangedFiles
 from kubekeep.sources.options import HelmOptions, ReadOptions
 from kubekeep.sources.process_limits import RenderingTime
@@ -63,13 +64,13 @@ class ReadContext(Protocol):
     def find(self, path: str, shown_path: str | None = None) -> Iterator[Root | UnreadInput]:
         """Yield the inputs at and below a path; users see `shown_path`, if any, in place of `path`."""
 
-    def read_root(self, root: Root) -> Iterator[Resource | UnreadInput]:
+    def read_root(self, root: Root) -> Iterator[Subject | UnreadInput]:
         """Yield the resources of a root, read by its source."""
 
     def has_read(self, *parts: str) -> bool:
         """Return True if a source has read the file at the path joined from `parts`."""
 
-    def find_path(self, file: str, resource: Resource) -> str:
+    def find_path(self, file: str, resource: Subject) -> str:
         """Return the path on disk of a file in a location of `resource`."""
 
     def add_manifest(self, root: Root, path: str, content: bytes | None = None) -> None:
@@ -142,7 +143,7 @@ class SourceType:
         del context
         yield root
 
-    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
+    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Subject | UnreadInput]:
         """Yield the resources of the roots of this source in their order, and of `followed`; errors as UnreadInput."""
         del roots, context
         yield from ()

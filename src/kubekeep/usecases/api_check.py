@@ -13,10 +13,12 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.library.field_names import FieldNames
-from kubekeep.model.assessment import ResourceResult, UnreadInput
+from kubekeep.model.assessment import SubjectResult, UnreadInput
 from kubekeep.model.cloud import GROUPS
 from kubekeep.model.location import Location, Path
-from kubekeep.model.resource import Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import Source
+from kubekeep.model.subject import Subject
 from kubekeep.model.unknown_field import FieldProblems, MistypedField
 from kubekeep.model.workload import has_no_container
 from kubekeep.posture.select import Selection
@@ -103,7 +105,7 @@ class ApiCheck:
             location = msgspec.structs.replace(source, root=()).locate(document, ("kind",))
             self.unread.append(UnreadInput(location, problem))
 
-    def _check_document(self, resource: Resource) -> None:
+    def _check_document(self, resource: Subject) -> None:
         """Report a document about a node or a managed cluster with a mistyped field."""
         field = find_mistyped_field(resource.object)
         if field is not None:
@@ -113,16 +115,16 @@ class ApiCheck:
             if resource.group in GROUPS.values():
                 self._mistyped_clouds.setdefault(resource.group, field)
 
-    def distrust(self, results: list[ResourceResult], selection: Selection) -> list[ResourceResult]:
+    def distrust(self, results: list[SubjectResult], selection: Selection) -> list[SubjectResult]:
         """Return the results without passes that rest on misspelt or mistyped fields."""
         for result in results:
-            resource = result.resource
+            resource = result.subject
             if resource.source is None and is_checked_document(resource.group, resource.kind):
                 self._check_document(resource)
         # Controls compare the documents about a cloud with each other.
         for result in results if self._mistyped_clouds else ():
-            if (field := self._mistyped_clouds.get(result.resource.group)) is not None:
-                self._problems.setdefault(id(result.resource), FieldProblems(mistyped=(field,)))
+            if (field := self._mistyped_clouds.get(result.subject.group)) is not None:
+                self._problems.setdefault(id(result.subject), FieldProblems(mistyped=(field,)))
         if not self._problems:
             return results
         names = FieldNames(selection.library)
@@ -130,5 +132,5 @@ class ApiCheck:
         return distrust_passes(results, self._problems, controls, names.list_names)
 
 
-def _locate(resource: Resource, path: Path) -> Location:
+def _locate(resource: Subject, path: Path) -> Location:
     return resource.locate(path) or resource.locate(()) or Location(resource.label)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from kubekeep import _native
-from kubekeep.model.assessment import Assessment, ResourceResult, Target, UnreadInput
+from kubekeep.model.assessment import Assessment, SubjectResult, Target, UnreadInput
 from kubekeep.model.attack import Attacks
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.enforcement import Enforcement
@@ -45,7 +45,7 @@ def unread_gaps(gaps: Sequence[CoverageGap]) -> tuple[UnreadInput, ...]:
 
 def assemble(
     facts: EvaluationFacts,
-    results: Sequence[ResourceResult],
+    results: Sequence[SubjectResult],
     *,
     unread: Sequence[UnreadInput] = (),
     unknown_fields: Sequence[UnreadInput] = (),

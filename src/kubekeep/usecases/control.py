@@ -17,7 +17,7 @@ from kubekeep.engine.compile import compile_rules
 from kubekeep.library import scaffold
 from kubekeep.library.cases import Case, list_cases, read_objects
 from kubekeep.library.load import ROOT, Library, LibraryError, builtin
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.control import Control
 from kubekeep.model.location import Path as DocumentPath
 from kubekeep.model.location import format_path, parse_path
@@ -113,7 +113,7 @@ def _format_verdict(verdict: Verdict) -> str:
     return " ".join((verdict.status, *(evidence.path for evidence in verdict.evidence)))
 
 
-def evaluate_case(case: Case, documents: Sequence[dict[str, Any]], library: Library) -> list[ResourceResult]:
+def evaluate_case(case: Case, documents: Sequence[dict[str, Any]], library: Library) -> list[SubjectResult]:
     """Return the results of the case's control for `documents`."""
     selection = select(named=[case.control], params=case.options.params, library=library)
     results = evaluate(
@@ -122,13 +122,13 @@ def evaluate_case(case: Case, documents: Sequence[dict[str, Any]], library: Libr
     return [result for result in results if case.control.slug in result.verdicts]
 
 
-def list_verdicts(case: Case, results: Sequence[ResourceResult]) -> list[Verdict]:
+def list_verdicts(case: Case, results: Sequence[SubjectResult]) -> list[Verdict]:
     """Return the verdicts of the case's control."""
     return [result.verdicts[case.control.slug] for result in results]
 
 
 def apply_fixes(
-    documents: Sequence[dict[str, Any]], results: Sequence[ResourceResult], slug: str
+    documents: Sequence[dict[str, Any]], results: Sequence[SubjectResult], slug: str
 ) -> list[dict[str, Any]] | None:
     """Return the documents with every proposed fix applied; None if some evidence has no fix."""
     fixed = copy.deepcopy(list(documents))
@@ -138,7 +138,7 @@ def apply_fixes(
             continue
         if any(not evidence.delete and evidence.fix is None for evidence in verdict.evidence):
             return None
-        target = next((document for document in fixed if Resource(document).identity == result.resource.identity), None)
+        target = next((document for document in fixed if Resource(document).identity == result.subject.identity), None)
         if target is None:  # a joined subject is not one document
             return None
         # From the last to the first, so that deleting a list item does not move the others.

@@ -21,8 +21,8 @@ from kubekeep.exceptions.inline.suppressions import apply_suppressions
 from kubekeep.exceptions.load import ScanExceptions
 from kubekeep.fixes.plan import FileChange
 from kubekeep.fixes.suggestions import suggest_edits
-from kubekeep.model.assessment import Assessment, ResourceResult, Target, UnreadInput
-from kubekeep.model.control import Control
+from kubekeep.model.assessment import Assessment, SubjectResult, Target, UnreadInput
+from kubekeep.model.definition import Definition
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.location import Location
 from kubekeep.model.location import Path as LocationPath
@@ -30,6 +30,7 @@ from kubekeep.model.paths import error_reason
 from kubekeep.model.priority import ResourceContext
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import mask_message
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Edit, Evidence, Status, Verdict
 from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.priority import prioritise_results
@@ -107,15 +108,15 @@ class EditorProject:
         rendered = (*files.kustomizations[:_MAX_RENDERED], *files.charts[:_MAX_RENDERED])
         return self._scan((*rendered, *files.manifests[:MAX_REPORTED]), unsaved)
 
-    def suggest(self, resource: Resource, control: Control, evidence: Evidence, unsaved: Unsaved) -> tuple[Edit, ...]:
+    def suggest(self, resource: Subject, control: Definition, evidence: Evidence, unsaved: Unsaved) -> tuple[Edit, ...]:
         """Return the edits that fix one piece of evidence; none without a certain fix."""
         verdict = Verdict(Status.FAILED, (evidence,))
         source = _create_inputs(self.request.input.read, unsaved)
-        (result,) = suggest_edits([ResourceResult(resource, {control.slug: verdict})], source, [control])
+        (result,) = suggest_edits([SubjectResult(resource, {control.slug: verdict})], source, [control])
         return tuple(edit for entry in result.verdicts[control.slug].evidence for edit in entry.edits)
 
     def plan_fixes(
-        self, path: str, unit: EvaluationUnit, unsaved: Unsaved, only: Callable[[Resource, Control], bool]
+        self, path: str, unit: EvaluationUnit, unsaved: Unsaved, only: Callable[[Resource, Definition], bool]
     ) -> FileChange | None:
         """Return the proven change of one file that fixes the findings `only` selects, without risks; None for none."""
         # Loaded with the first request to fix all findings.
@@ -256,10 +257,10 @@ class _Manifests:
     def _list_keys(self, path: str) -> set[str]:
         return {*self._files[path].resources, *self._subjects.get(path, ())}
 
-    def _join_subjects(self, results: Mapping[str, ResourceResult]) -> None:
+    def _join_subjects(self, results: Mapping[str, SubjectResult]) -> None:
         self._subjects = {}
         for key, result in results.items():
-            for part in result.resource.related:
+            for part in result.subject.related:
                 if part.source is not None:
                     self._subjects.setdefault(part.source.path, set()).add(key)
 
@@ -276,18 +277,18 @@ class _Manifests:
         has_changed, self._contexts = contexts != self._contexts, contexts
         return has_changed
 
-    def _assemble(self, path: str, results: Mapping[str, ResourceResult], unsaved: Unsaved) -> Assessment:
+    def _assemble(self, path: str, results: Mapping[str, SubjectResult], unsaved: Unsaved) -> Assessment:
         """Return the assessment of one document."""
         started, file, api = dt.datetime.now(dt.UTC), self._files[path], ApiCheck(self._minor)
         resources = {key: resource for key, resource in file.resources.items() if api.check(resource)}
         own = [
             # The evaluator keeps packed copies.
-            msgspec.structs.replace(results[key], resource=resources.get(key, results[key].resource))
+            msgspec.structs.replace(results[key], subject=resources.get(key, results[key].subject))
             for key in (*resources, *sorted(self._subjects.get(path, ())))
             if key in results
         ]
         own, uses = self._apply_exceptions(path, api.distrust(own, self._selection), unsaved, started)
-        parts = (part for result in own for part in (result.resource, *result.resource.related))
+        parts = (part for result in own for part in (result.subject, *result.subject.related))
         contexts = {id(part): self._contexts[place] for part in parts if (place := _locate(part)) in self._contexts}
         own = prioritise_results(own, contexts, self._selection.controls)
         facts = EvaluationFacts(
@@ -306,8 +307,8 @@ class _Manifests:
         )
 
     def _apply_exceptions(
-        self, path: str, results: list[ResourceResult], unsaved: Unsaved, now: dt.datetime
-    ) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
+        self, path: str, results: list[SubjectResult], unsaved: Unsaved, now: dt.datetime
+    ) -> tuple[list[SubjectResult], tuple[ExceptionUse, ...]]:
         """Return the results with exceptions and suppression comments applied, and the use of each."""
         self._exceptions.forget()
         for _ in self._exceptions.collect(iter(self._list_exception_context())):

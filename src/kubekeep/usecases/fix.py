@@ -13,7 +13,7 @@ from kubekeep.fixes.proposed_changes import propose_changes
 from kubekeep.library.extra import load_rules
 from kubekeep.library.load import Library
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.control import Control
+from kubekeep.model.definition import Definition
 from kubekeep.model.location import Path
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
@@ -38,7 +38,7 @@ class FixRequest(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity | None = None
     values: Mapping[Path, Any] = {}
     includes_risky: bool = False
-    only: Callable[[Resource, Control], bool] | None = None
+    only: Callable[[Resource, Definition], bool] | None = None
 
 
 def plan(request: FixRequest, *, on_progress: Callable[[int], None] = lambda _: None) -> Plan:
@@ -57,7 +57,7 @@ def plan(request: FixRequest, *, on_progress: Callable[[int], None] = lambda _: 
     listed = frozenset(control.slug for control in find_controls(rules.controls, library))
     requested = _requested_controls(rules, library, assessment, listed)
 
-    def is_requested(control: Control, resource: Resource) -> bool:
+    def is_requested(control: Definition, resource: Resource) -> bool:
         is_severe = request.severity is None or control.level >= request.severity
         is_selected = requested is None or control.slug in requested
         return is_severe and is_selected and (request.only is None or request.only(resource, control))

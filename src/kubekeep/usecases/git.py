@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from kubekeep.model.assessment import ResourceResult, UnreadInput
+from kubekeep.model.assessment import SubjectResult, UnreadInput
 from kubekeep.model.git import GitRepository
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence, Verdict
 from kubekeep.sources.git.root import find_repository_root
 from kubekeep.sources.inputs import Inputs
 
 
 def add_commits(
-    results: Sequence[ResourceResult], source: Inputs, environment: Mapping[str, str], unread: list[UnreadInput]
-) -> list[ResourceResult]:
+    results: Sequence[SubjectResult], source: Inputs, environment: Mapping[str, str], unread: list[UnreadInput]
+) -> list[SubjectResult]:
     """Return `results` with the commit of the failing line in all evidence that has one.
 
     Git runs once per file; its failures are added to `unread`.
@@ -26,7 +26,7 @@ def add_commits(
     with_commits = [
         msgspec.structs.replace(
             result,
-            verdicts={slug: finder.add_commits(verdict, result.resource) for slug, verdict in result.verdicts.items()},
+            verdicts={slug: finder.add_commits(verdict, result.subject) for slug, verdict in result.verdicts.items()},
         )
         for result in results
     ]
@@ -37,7 +37,7 @@ def add_commits(
 class _CommitFinder:
     """The commits of failing lines, by `git blame` in all repositories that hold the input."""
 
-    def __init__(self, results: Sequence[ResourceResult], source: Inputs, environment: Mapping[str, str]) -> None:
+    def __init__(self, results: Sequence[SubjectResult], source: Inputs, environment: Mapping[str, str]) -> None:
         from kubekeep.sources.git.blame import Blame  # noqa: PLC0415 - loaded only if requested
 
         self._source = source
@@ -54,7 +54,7 @@ class _CommitFinder:
             if blame is not None:
                 blame.add_lines(file, numbers)
 
-    def add_commits(self, verdict: Verdict, resource: Resource) -> Verdict:
+    def add_commits(self, verdict: Verdict, resource: Subject) -> Verdict:
         """Return `verdict` with the commits of its evidence."""
         if not verdict.evidence:
             return verdict
@@ -68,21 +68,21 @@ class _CommitFinder:
             if blame is not None:
                 yield from blame.unread
 
-    def _add_commit(self, evidence: Evidence, resource: Resource) -> Evidence:
+    def _add_commit(self, evidence: Evidence, resource: Subject) -> Evidence:
         location = self._locate(evidence, resource)
         blame = self._by_file.get(location[0]) if location else None
         commit = blame.find_commit(*location) if blame is not None and location is not None else None
         return evidence if commit is None else msgspec.structs.replace(evidence, commit=commit)
 
-    def _list_locations(self, results: Sequence[ResourceResult]) -> Iterator[tuple[str, int]]:
+    def _list_locations(self, results: Sequence[SubjectResult]) -> Iterator[tuple[str, int]]:
         for result in results:
             for verdict in result.verdicts.values():
                 for evidence in verdict.evidence:
-                    location = self._locate(evidence, result.resource)
+                    location = self._locate(evidence, result.subject)
                     if location is not None:
                         yield location
 
-    def _locate(self, evidence: Evidence, resource: Resource) -> tuple[str, int] | None:
+    def _locate(self, evidence: Evidence, resource: Subject) -> tuple[str, int] | None:
         """Return the file and line to edit: the location of the value if a template only inserts it."""
         location = evidence.location
         if location is None:
@@ -95,7 +95,7 @@ class _CommitFinder:
 
 
 def find_repository(
-    results: Sequence[ResourceResult], source: Inputs, environment: Mapping[str, str]
+    results: Sequence[SubjectResult], source: Inputs, environment: Mapping[str, str]
 ) -> GitRepository | None:
     """Return the repository that contains the first resource with a file.
 
@@ -103,9 +103,9 @@ def find_repository(
     """
     path = next(
         (
-            source.find_path(origin.path, result.resource)
+            source.find_path(origin.path, result.subject)
             for result in results
-            if (origin := result.resource.source) is not None
+            if (origin := result.subject.source) is not None
         ),
         "",
     )

@@ -14,19 +14,18 @@ from kubekeep.images.layers import compute_version
 from kubekeep.images.registries.selection import select_known
 from kubekeep.images.registries.state import FILE, RegistryState
 from kubekeep.images.registries.state_file import StateError
-from kubekeep.model.assessment import Assessment, ResourceResult
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.location import parse_path
 from kubekeep.model.package import Distribution, Package
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase
-from kubekeep.vulnerabilities.ecosystems import NoQuery, build_queries
 from kubekeep.vulnerabilities.inventory import IndexedImage, PackageContext
 from kubekeep.vulnerabilities.matching.match import match_packages
 from kubekeep.vulnerabilities.names import normalise_name
 from kubekeep.vulnerabilities.package_facts import collect_facts
+from kubekeep.vulnerabilities.queries import NoQuery, build_queries
 from kubekeep.vulnerabilities.rematching import Rematch, RematchReport, compute_matching_version
 from kubekeep.vulnerabilities.sqlite_inventory import SqliteInventory
 
@@ -109,9 +108,9 @@ def list_suppressions(assessment: Assessment) -> dict[tuple[str, str, str], str]
     A vulnerability that counts under one of the names of an image is not suppressed.
     """
     controls = {
-        summary.control.slug: summary.control.ids[0]
-        for summary in assessment.controls
-        if is_vulnerability(summary.control) and summary.control.ids
+        summary.definition.slug: summary.definition.ids[0]
+        for summary in assessment.summaries
+        if summary.definition.concerns_packages and summary.definition.ids
     }
     suppressions: dict[tuple[str, str, str], str] = {}
     open_keys: set[tuple[str, str, str]] = set()
@@ -125,13 +124,13 @@ def list_suppressions(assessment: Assessment) -> dict[tuple[str, str, str], str]
 
 
 def _list_evidence(
-    result: ResourceResult, names: Mapping[str, str]
+    result: SubjectResult, names: Mapping[str, str]
 ) -> Iterator[tuple[tuple[str, str, str], AppliedException | None]]:
     """Yield the key and the exception of each affected package of a resource."""
     verdicts = {slug: verdict for slug, verdict in result.verdicts.items() if slug in names and verdict.evidence}
     if not verdicts:
         return
-    document = result.resource.object
+    document = result.subject.object
     digest = str(as_mapping(document.get("image")).get("digest", ""))
     packages = as_list(document.get("packages"))
     for slug, verdict in verdicts.items():

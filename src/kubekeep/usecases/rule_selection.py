@@ -17,7 +17,6 @@ from kubekeep.model.errors import RequestError
 from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import mask_message
-from kubekeep.posture.known_vulnerabilities import VulnerabilityEvaluator
 from kubekeep.posture.select import Selection, find_controls, find_frameworks, select
 from kubekeep.posture.third_party import ThirdPartyEvaluator
 from kubekeep.sources.inputs import read
@@ -119,7 +118,6 @@ class RuleSelector:
         self, params: dict[str, tuple[str, ...]], settings: Sequence[Resource]
     ) -> list[ThirdPartyEvaluator]:
         """Return the evaluators of Kubescape rules and of admission policies."""
-        options = self._options
         evaluators: list[ThirdPartyEvaluator] = []
         if self._third_party:
             from kubekeep.posture.kubescape_rules import KubescapeEvaluator  # noqa: PLC0415 - only with such rules
@@ -138,8 +136,6 @@ class RuleSelector:
                 evaluator = PolicyEvaluator(group, slugs)
                 slugs |= {control.slug for control in evaluator.controls}
                 evaluators.append(evaluator)
-        if options.vulnerabilities:
-            evaluators.append(VulnerabilityEvaluator())
         return evaluators
 
 
@@ -150,5 +146,6 @@ def read_policies(paths: Sequence[str]) -> AdmissionPolicies:
         for resource in source:
             if isinstance(resource, UnreadInput):
                 raise AdmissionError(f"{resource.location}: {mask_message(resource.message)}")
-            resources.append(resource)
+            if isinstance(resource, Resource):
+                resources.append(resource)
     return collect_policies(resources)

@@ -23,18 +23,21 @@ from kubekeep.engine.compile import compile_rules
 from kubekeep.engine.policy_set import Compile
 from kubekeep.exceptions.inline.suppressions import apply_suppressions
 from kubekeep.exceptions.load import ScanExceptions
-from kubekeep.model.assessment import Assessment, ResourceResult, Target, UnreadInput
+from kubekeep.model.assessment import Assessment, SubjectResult, Target, UnreadInput
 from kubekeep.model.attack import Attacks
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.control import WORKLOAD
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.git import GitRepository
+from kubekeep.model.image import PackageList
+from kubekeep.model.listed_vulnerabilities import list_statements
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.secret_text import mask_message
 from kubekeep.model.struct_types import prepare_types
+from kubekeep.model.subject import Subject
 from kubekeep.posture.evaluate import evaluate
-from kubekeep.posture.known_vulnerabilities import add_known_vulnerabilities, list_statements
+from kubekeep.posture.listed_problems import add_listed_problems
 from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.roles import RoleCoverage
@@ -136,6 +139,7 @@ class _Scan:
         self._source = source
         self._cluster = cluster
         self._unread: list[UnreadInput] = []
+        self._others: list[Subject] = []
         self._notes: list[str] = []
         self._exceptions = load_exceptions(request, rules)
         self._enforcers = EnforcementCollector()
@@ -167,8 +171,9 @@ class _Scan:
                 gaps=self._gaps,
                 pack=(cluster is not None or _has_only_registries(request.input)) and not everything,
             )
-        selection = add_known_vulnerabilities(selection)
-        _logger.debug("read and evaluated %d resources, %d controls", len(results), len(selection.controls))
+        results += [SubjectResult(subject, {}) for subject in self._others]
+        results, selection = add_listed_problems(results, selection)
+        _logger.debug("read and evaluated %d resources, %d controls", len(results), len(selection.definitions))
         if cluster is not None:
             results.sort(key=_report_order)
         self._unread += unread_gaps(self._gaps)
@@ -183,7 +188,7 @@ class _Scan:
             from kubekeep.attackpaths.context import find_contexts  # noqa: PLC0415 - only on request
 
             contexts = find_contexts(everything or _list_resources(results), roles)
-            results = prioritise_results(results, contexts, selection.controls)
+            results = prioritise_results(results, contexts, selection.definitions)
             _logger.debug("determined priorities")
         repository = self._repository(results)
         attacks = _attacks(request.needs, everything, results, selection, roles)
@@ -221,14 +226,16 @@ class _Scan:
             resources = self._enforcers.collect(resources)
         return selection, self._exceptions.collect(resources)
 
-    def _collect_unread(self, resources: Iterable[Resource | UnreadInput]) -> Iterator[Resource]:
-        """Yield the resources, and keep the parts that were not read."""
-        for resource in resources:
+    def _collect_unread(self, subjects: Iterable[Subject | UnreadInput]) -> Iterator[Resource]:
+        """Yield the resources, and keep other subjects, which rules do not read, and the parts that were not read."""
+        for resource in subjects:
             if isinstance(resource, UnreadInput):
                 # Messages of other programs may quote the text that they cannot parse, with tokens in it.
                 self._unread.append(msgspec.structs.replace(resource, message=mask_message(resource.message)))
-            else:
+            elif isinstance(resource, Resource):
                 yield resource
+            else:
+                self._others.append(resource)
 
     def _follow_images(self, resources: Iterator[Resource]) -> Iterator[Resource]:
         """Yield the resources, then the images that their workloads use."""
@@ -263,18 +270,18 @@ class _Scan:
             raise
 
     def _apply_exceptions(
-        self, results: list[ResourceResult], selection: Selection
-    ) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
+        self, results: list[SubjectResult], selection: Selection
+    ) -> tuple[list[SubjectResult], tuple[ExceptionUse, ...]]:
         """Return the results with exceptions and suppression comments applied, and the use of each."""
         results, uses = self._exceptions.apply(results, selection, self._started)
-        if self._request.rules.vulnerabilities:
-            uses = (*uses, *list_statements(result.resource for result in results))
+        lists = [result.subject for result in results if isinstance(result.subject, PackageList)]
+        uses = (*uses, *list_statements(lists))
         if not self._request.evaluation.exceptions.honours_inline(snapshot=self._request.input.is_whole_cluster):
             return results, uses
         results, comments = apply_suppressions(results, self._source, selection, self._started)
         return results, (*uses, *comments)
 
-    def _repository(self, results: Sequence[ResourceResult]) -> GitRepository | None:
+    def _repository(self, results: Sequence[SubjectResult]) -> GitRepository | None:
         if Extra.REPOSITORY not in self._request.needs.extras:
             return None
         return find_repository(results, self._source, self._request.input.read.access.environment)
@@ -312,9 +319,9 @@ def _has_only_registries(source: ScanInput) -> bool:
     return bool(source.paths) and all(map(is_registry_address, source.paths))
 
 
-def _report_order(result: ResourceResult) -> tuple[bool, str]:
+def _report_order(result: SubjectResult) -> tuple[bool, str]:
     """Return a sort key for results of a cluster, whose lists have no stable order. Joined subjects come last."""
-    return bool(result.resource.related), result.resource.id
+    return bool(result.subject.related), result.subject.id
 
 
 def _connect(source: ScanInput) -> AbstractContextManager[ClusterInput | None]:
@@ -345,8 +352,8 @@ def _outcome_cache(options: EvaluationOptions, notes: list[str]) -> Iterator[Com
 
 
 def _add_file_extras(
-    results: list[ResourceResult], source: Inputs, needs: ReportNeeds, selection: Selection
-) -> list[ResourceResult]:
+    results: list[SubjectResult], source: Inputs, needs: ReportNeeds, selection: Selection
+) -> list[SubjectResult]:
     """Return `results` with the excerpts and edits that reports need; both require the open `source`."""
     if Extra.EXCERPTS in needs.extras:
         from kubekeep.privacy.excerpts import add_excerpts  # noqa: PLC0415 - only for such reports
@@ -355,14 +362,14 @@ def _add_file_extras(
     if Extra.EDITS in needs.extras:
         from kubekeep.fixes.suggestions import suggest_edits  # noqa: PLC0415 - only for reports with edits
 
-        results = suggest_edits(results, source, selection.controls)
+        results = suggest_edits(results, source, selection.definitions)
     return results
 
 
 def _attacks(
     needs: ReportNeeds,
     resources: Sequence[Resource],
-    results: Sequence[ResourceResult],
+    results: Sequence[SubjectResult],
     selection: Selection,
     roles: RoleCoverage,
 ) -> Attacks | None:
@@ -382,10 +389,10 @@ def _attacks(
     return msgspec.structs.replace(attacks, prioritised=priorities)
 
 
-def _list_resources(results: Sequence[ResourceResult]) -> list[Resource]:
+def _list_resources(results: Sequence[SubjectResult]) -> list[Resource]:
     """Return the resources with verdicts, and the bindings and roles of subjects, which may have none of their own."""
-    parts = (part for result in results for part in (result.resource, *result.resource.related))
-    return [*{id(part): part for part in parts if part.missing is None}.values()]
+    parts = (part for result in results for part in (result.subject, *result.subject.related))
+    return [*{id(part): part for part in parts if isinstance(part, Resource) and part.missing is None}.values()]
 
 
 def _collect(resources: Iterator[Resource], collected: list[Resource]) -> Iterator[Resource]:

@@ -15,7 +15,7 @@ import msgspec
 
 from kubekeep.engine.policy_set import StoppedError
 from kubekeep.kube.errors import KubeError
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.verdict import Status
 from kubekeep.model.watch import ConnectionChanged, CoverageChanged, UnmatchedName, WatchStarted
@@ -42,7 +42,7 @@ class Watch:
         self._rules = RuleSelector(request.scan.rules, whole_cluster=True)
         self._exceptions = load_exceptions(request.scan, self._rules)
         self._session: WatchSession | None = None
-        self._previous_results: Mapping[str, ResourceResult] = {}
+        self._previous_results: Mapping[str, SubjectResult] = {}
         self._gaps: tuple[CoverageGap, ...] = ()
         self._lost_at = 0.0
         self._loss_reported = False

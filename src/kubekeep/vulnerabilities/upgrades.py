@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.sbom.identity import is_distribution_type
+from kubekeep.ecosystems.shared.registry import is_distribution_type
 from kubekeep.model.package import Package, qualify_name
 from kubekeep.model.severity import Severity
 from kubekeep.model.vulnerability import Vulnerability, VulnerabilityReport

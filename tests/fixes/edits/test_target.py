@@ -11,7 +11,8 @@ from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.edits.target import EditTarget, find_target
 from kubekeep.fixes.edits.text import edit
 from kubekeep.model.location import Location, Path, Position, Region, Setting, parse_path
-from kubekeep.model.resource import FileType, RenderOrigin, Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import FileType, RenderOrigin, Source
 from kubekeep.sources.helm.names import HELM
 from kubekeep.sources.inputs import read
 from kubekeep.sources.kustomize.names import KUSTOMIZE

@@ -227,7 +227,7 @@ def test_deeply_nested_object_is_only_a_gap(custom: Cluster, namespace: str, dep
         assessment = clusters.scan_cluster(
             request, controls=("C-0057",), resource_selection=clusters.select_namespaces(namespace)
         )
-    judged = {part.resource.label for part in assessment.results}
+    judged = {part.subject.label for part in assessment.results}
     assert f"Deployment {namespace}/web" in judged
     assert (f"Rollout {namespace}/deep" in judged) == (depth == 400)
     assert [part.message for part in assessment.unread] == (

@@ -65,7 +65,7 @@ def get_verdicts(assessment: Assessment, name: str, slug: str) -> list[Verdict]:
     return [
         result.verdicts[slug]
         for result in assessment.results
-        if result.resource.name == name and slug in result.verdicts
+        if result.subject.name == name and slug in result.verdicts
     ]
 
 
@@ -132,7 +132,7 @@ def test_kubelets_are_queried_through_the_api_server(cluster: Cluster) -> None:
     assert [verdict.status for verdict in get_verdicts(assessment, names[0], READ_ONLY_PORT)] == [Status.FAILED]
     assert [verdict.status for verdict in get_verdicts(assessment, names[1], READ_ONLY_PORT)] == [Status.PASSED]
     (resource,) = {
-        result.resource.name: result.resource for result in assessment.results if result.resource.name == names[0]
+        result.subject.name: result.subject for result in assessment.results if result.subject.name == names[0]
     }.values()
     assert (resource.kind, resource.api_version) == ("KubeletConfiguration", "kubelet.config.k8s.io/v1beta1")
     assert HIDDEN not in str(resource.object)
@@ -143,7 +143,7 @@ def test_kubelets_are_queried_only_on_request(cluster: Cluster) -> None:
         for host_scan in (None, False):
             assessment = scan(request_as(cluster, "admin", host_scan=host_scan, controls=[ANONYMOUS]))
             assert get_verdicts(assessment, node["metadata"]["name"], ANONYMOUS) == []
-            (summary,) = assessment.controls
+            (summary,) = assessment.summaries
             assert summary.status is Status.NOT_EVALUATED
             assert not assessment.unread
 
@@ -154,7 +154,7 @@ def test_refusing_kubelet_is_a_gap(cluster: Cluster) -> None:
         kubelet(cluster, {"configz": {}}) as empty_node,
     ):
         assessment = scan(request_as(cluster, "admin", host_scan=True, controls=[READ_ONLY_PORT]))
-    (summary,) = assessment.controls
+    (summary,) = assessment.summaries
     assert summary.status is Status.NOT_EVALUATED, "one node passes, and nobody knows of the other"
     assert summary.reason is not None
     assert summary.reason.cause is Cause.NEEDS_ACCESS
@@ -197,7 +197,7 @@ def test_kubelets_of_unknown_nodes_are_a_gap(cluster: Cluster, fault: Fault, why
         redirected = msgspec.structs.replace(request.input.cluster, access=connecting.request(proxy.url).access)
         hurried_request = msgspec.structs.replace(redirected, retry_policy=connecting.HURRIED)
         assessment = scan(replaced(request, cluster=hurried_request))
-    (summary,) = assessment.controls
+    (summary,) = assessment.summaries
     assert summary.status is Status.NOT_EVALUATED
     assert summary.reason is not None
     assert summary.reason.cause is Cause.NEEDS_ACCESS
@@ -281,7 +281,7 @@ def test_missing_permission_is_a_single_gap(cluster: Cluster) -> None:
         assessment = scan(request_as(cluster, user, host_scan=True, controls=[READ_ONLY_PORT]))
     (gap,) = [part for part in assessment.unread if str(part.location) == "get nodes/proxy"]
     assert 'cannot get resource "nodes/proxy"' in gap.message
-    assert assessment.controls[0].status is Status.NOT_EVALUATED
+    assert assessment.summaries[0].status is Status.NOT_EVALUATED
 
 
 def test_required_permissions_include_nodes_proxy(cluster: Cluster) -> None:
@@ -312,9 +312,9 @@ def test_objects_of_a_node_agent_are_evaluated(cluster: Cluster) -> None:
         Status.FAILED,
     ]
     (resource,) = [
-        result.resource
+        result.subject
         for result in assessment.results
-        if result.resource.kind == "KubeletInfo" and result.resource.name == name
+        if result.subject.kind == "KubeletInfo" and result.subject.name == name
     ]
     assert resource.api_version == f"{GROUP}/v1beta0", "as Kubescape hands it to rules"
     assert "nodeName" not in resource.object["data"]
@@ -346,7 +346,7 @@ def test_kubescape_rules_find_agent_data(cluster: Cluster, tmp_path: Path) -> No
     statuses = [
         verdict.status
         for result in assessment.results
-        if result.resource.name == name
+        if result.subject.name == name
         for verdict in result.verdicts.values()
     ]
     assert statuses == [Status.FAILED]

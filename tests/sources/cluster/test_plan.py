@@ -46,7 +46,7 @@ def test_metadata_is_sufficient(case: Case) -> None:
     ]
     assert stripped != documents
     verdicts, stripped_verdicts = (
-        [(result.resource.identity, result.verdicts) for result in evaluate_case(case, input_objects, builtin())]
+        [(result.subject.identity, result.verdicts) for result in evaluate_case(case, input_objects, builtin())]
         for input_objects in (documents, stripped)
     )
     assert stripped_verdicts == verdicts

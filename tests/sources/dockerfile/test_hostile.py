@@ -64,6 +64,7 @@ def test_hostile_file(tmp_path: Path, name: str) -> None:
         assert len(msgspec.json.encode(entry.object)) < MAX_JSON
         assert entry.locate(("stages", 0)) is not None
     else:
+        assert isinstance(entry, UnreadInput)
         assert entry.message
         assert len(entry.message) < 300
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.location import Position, Region
-from kubekeep.model.resource import RenderOrigin
+from kubekeep.model.source import RenderOrigin
 from kubekeep.sources.helm.names import HELM
 from kubekeep.sources.helm.reader import ChartReader
 from kubekeep.sources.options import ChartValues, HelmOptions

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from kubekeep.model.assessment import UnreadInput
-from kubekeep.model.resource import RenderOrigin, Resource
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import RenderOrigin
 from kubekeep.sources.inputs import read
 from kubekeep.sources.kustomize.build import Kustomizations
 from kubekeep.sources.kustomize.names import KUSTOMIZE

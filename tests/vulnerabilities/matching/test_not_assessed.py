@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from kubekeep.ecosystems.shared.registry import index_advisories, index_distributions
 from kubekeep.model.package import Distribution
-from kubekeep.vulnerabilities import ecosystems, releases
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.versions.registry import get_scheme
 from tests.vulnerabilities.matching.records import build_record, scan
@@ -81,15 +81,14 @@ def test_packages_with_one_reason_are_listed_together() -> None:
     assert [entry.id for entry in report.vulnerabilities] == ["GHSA-1"]
 
 
-@pytest.mark.parametrize("kind", sorted(ecosystems.ECOSYSTEMS))
-def test_versions_of_each_type_have_an_order(kind: str) -> None:
-    assert get_scheme(ecosystems.ECOSYSTEMS[kind])
+@pytest.mark.parametrize("name", sorted(index_advisories()))
+def test_versions_of_each_ecosystem_have_an_order(name: str) -> None:
+    assert get_scheme(name)
 
 
-@pytest.mark.parametrize("identifier", sorted(releases.SYSTEMS))
+@pytest.mark.parametrize("identifier", sorted(index_distributions()))
 def test_versions_of_each_distribution_have_an_order(identifier: str) -> None:
-    _, build = releases.SYSTEMS[identifier]
-    release = build(Distribution(identifier, "22.04"))
+    release = index_distributions()[identifier].build_release(Distribution(identifier, "22.04"))
     assert release
     assert release.label in release.names or release.applies(release.label)
     assert get_scheme(release.ecosystem)

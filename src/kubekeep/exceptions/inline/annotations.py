@@ -21,9 +21,9 @@ from kubekeep.exceptions.policy_exception import PolicyException, PosturePolicy,
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Path
-from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import mask_text
 from kubekeep.model.similar_names import find_similar
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import json_text
 from kubekeep.model.workload import pod_path, value_at_or
 
@@ -49,7 +49,7 @@ _HINTS: Final = ("skip", "keep", "scape")
 _CUTOFF: Final = 0.8
 
 
-def find_annotated_exceptions(resource: Resource) -> Iterator[PolicyException]:
+def find_annotated_exceptions(resource: Subject) -> Iterator[PolicyException]:
     """Yield the exceptions of a resource, each for itself alone. A key that only resembles an exception has a flaw."""
     counting = _list_effective_paths(resource)
     metadata = {
@@ -82,7 +82,7 @@ class _MetadataExceptions:
     """The exceptions in the metadata of one resource."""
 
     def __init__(
-        self, resource: Resource, counting: tuple[Path, ...], metadata: Mapping[Path, Mapping[str, Any]]
+        self, resource: Subject, counting: tuple[Path, ...], metadata: Mapping[Path, Mapping[str, Any]]
     ) -> None:
         """metadata: mappings that users may put exceptions in, by path. counting: the paths with effect."""
         self._resource = resource
@@ -172,7 +172,7 @@ class _MetadataExceptions:
         return _get_texts(self._metadata[place], field)
 
 
-def _list_effective_paths(resource: Resource) -> tuple[Path, ...]:
+def _list_effective_paths(resource: Subject) -> tuple[Path, ...]:
     """Return the paths of the metadata with effect: of the object and of its pods."""
     pod = pod_path(resource)
     return (_METADATA, *([(*pod, *_METADATA)] if pod else ()))

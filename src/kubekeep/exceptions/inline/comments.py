@@ -26,7 +26,7 @@ from kubekeep.exceptions.inline.comment_text import (
     parse_comment_text,
 )
 from kubekeep.model.location import Position, Region, line_starts
-from kubekeep.model.resource import CommentSyntax
+from kubekeep.model.source import CommentSyntax
 
 _CLOSED: Final = re.compile(r"[ \t]*\*/.*")
 _OPENS: Final = re.compile(r"""(?:"[^"]*"|'[^']*'|[^\s"'#-][^#]*?)\s*:(?:\s+[&!]\S*)*\s*(?:\s#.*)?""")

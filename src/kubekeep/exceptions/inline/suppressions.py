@@ -15,15 +15,16 @@ import msgspec
 
 from kubekeep.exceptions.cover import cover_finding, cover_verdict, record_excepted
 from kubekeep.exceptions.inline.comment import MARKER, PRODUCT, SuppressionComment
-from kubekeep.model.assessment import ResourceResult
-from kubekeep.model.control import Control
+from kubekeep.model.assessment import SubjectResult
+from kubekeep.model.definition import Definition
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Finding
 from kubekeep.model.location import Location, Path, SourceMap, line_starts, parse_path
-from kubekeep.model.resource import CommentSyntax, FileType, Resource
 from kubekeep.model.secret_text import mask_text
+from kubekeep.model.source import CommentSyntax, FileType
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence
-from kubekeep.posture.select import Selection, UnknownNameError, find_controls
+from kubekeep.posture.select import Selection, UnknownNameError, find_definition
 from kubekeep.sources import yaml_text
 from kubekeep.sources.files import decode_text
 from kubekeep.sources.inputs import Inputs
@@ -31,7 +32,7 @@ from kubekeep.sources.tree import DEFAULT_LIMITS, Document
 
 _MARKERS: Final = tuple(PRODUCT.encode(name) for name in ("UTF-8", "UTF-16-LE", "UTF-16-BE"))
 
-PathOf = Callable[[str, Resource], str]
+PathOf = Callable[[str, Subject], str]
 """Function that returns the path of a file named in a location of a resource."""
 
 
@@ -46,8 +47,8 @@ class CommentedFile(msgspec.Struct, frozen=True):
 
 
 def apply_suppressions(
-    results: Sequence[ResourceResult], source: Inputs, selection: Selection, now: dt.datetime
-) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
+    results: Sequence[SubjectResult], source: Inputs, selection: Selection, now: dt.datetime
+) -> tuple[list[SubjectResult], tuple[ExceptionUse, ...]]:
     """Return the results with the suppression comments of their files applied, and the use of each comment."""
     files = {path: _read_file(file, path, source) for (_, file), path in source.manifests.items()}
     seen: set[tuple[str, str]] = set()
@@ -63,19 +64,19 @@ def apply_suppressions(
         return list(results), ()
 
     @functools.cache
-    def resolve_control(name: str) -> Control | None:
+    def resolve_control(name: str) -> Definition | None:
         try:
-            return find_controls((name,), selection.library, selection.controls)[0]
+            return find_definition(name, selection)
         except UnknownNameError:
             return None
 
     return apply_comments(results, files, source.find_path, resolve_control, now)
 
 
-def _list_files(results: Sequence[ResourceResult]) -> Iterator[tuple[str, Resource]]:
+def _list_files(results: Sequence[SubjectResult]) -> Iterator[tuple[str, Subject]]:
     """Yield the displayed files that results come from, each with a resource that names it."""
     for result in results:
-        resource = result.resource
+        resource = result.subject
         source = resource.source
         if resource.related or (source is not None and source.lazy_source_map is not None):
             # All other objects are in the file of their source.
@@ -92,7 +93,7 @@ def _list_files(results: Sequence[ResourceResult]) -> Iterator[tuple[str, Resour
             yield file, resource
 
 
-def _list_evidence_files(result: ResourceResult) -> Iterator[str]:
+def _list_evidence_files(result: SubjectResult) -> Iterator[str]:
     """Yield the files of evidence, without most repetitions."""
     previous = None
     for verdict in result.verdicts.values():
@@ -143,12 +144,12 @@ def _decode_marked(data: bytes | None) -> str | None:
 
 
 def apply_comments(
-    results: Sequence[ResourceResult],
+    results: Sequence[SubjectResult],
     files: Mapping[str, CommentedFile],
     path_of: PathOf,
-    resolve_control: Callable[[str], Control | None],
+    resolve_control: Callable[[str], Definition | None],
     now: dt.datetime,
-) -> tuple[list[ResourceResult], tuple[ExceptionUse, ...]]:
+) -> tuple[list[SubjectResult], tuple[ExceptionUse, ...]]:
     """Return the results with comments applied, and the use of every comment, ordered by file and line.
 
     files: by path. resolve_control: resolves a name in a comment. Evidence is covered at its own location, or at the
@@ -174,7 +175,11 @@ class _TrackedComment:
     """A suppression comment with its controls and the findings it covers so far."""
 
     def __init__(
-        self, file: str, comment: SuppressionComment, resolve_control: Callable[[str], Control | None], now: dt.datetime
+        self,
+        file: str,
+        comment: SuppressionComment,
+        resolve_control: Callable[[str], Definition | None],
+        now: dt.datetime,
     ) -> None:
         controls = {name: resolve_control(name) for name in comment.names}
         self.comment = comment
@@ -198,7 +203,7 @@ class _TrackedComment:
 
     def count(self, finding: Finding) -> None:
         """Count a finding that the comment covers."""
-        self.findings.setdefault((finding.resource.id, finding.id), finding)
+        self.findings.setdefault((finding.subject.id, finding.id), finding)
 
     def use(self, evaluated: set[str]) -> ExceptionUse:
         """Return the use of the comment. evaluated: slugs of the controls with a verdict."""
@@ -250,12 +255,10 @@ class _CommentMatcher:
         self._path_of = path_of
         self._files: dict[tuple[str, str], str] = {}
 
-    def apply_to(self, result: ResourceResult) -> ResourceResult:
+    def apply_to(self, result: SubjectResult) -> SubjectResult:
         """Return the result with suppressed evidence; the same result if no comment names a failed control of it."""
         changed = {
-            slug: cover_verdict(
-                verdict, self._cover(Finding.from_failure(self._controls[slug], result.resource, verdict.evidence))
-            )
+            slug: cover_verdict(verdict, self._cover(Finding(self._controls[slug], result.subject, verdict.evidence)))
             for slug, verdict in result.verdicts.items()
             if slug in self._controls and verdict.evidence
         }
@@ -274,7 +277,7 @@ class _CommentMatcher:
         return cover_finding(finding, find_exception)
 
     def _find_covering(self, evidence: Evidence, finding: Finding) -> Iterator[_TrackedComment]:
-        resource, location = finding.resource, evidence.location
+        resource, location = finding.subject, evidence.location
         if location is None:
             return
         for place in (location, location.setting):
@@ -284,7 +287,7 @@ class _CommentMatcher:
             comments = [
                 comment
                 for comment in self._comments.get(path, ())
-                if comment.is_active and finding.control.slug in comment.controls
+                if comment.is_active and finding.definition.slug in comment.controls
             ]
             if not comments:
                 continue
@@ -305,7 +308,7 @@ class _CommentMatcher:
         value, source_map = documents[0]
         return source_map.find_alias_lines(value, _parse_steps(location.setting.key))
 
-    def _find_path(self, file: str, resource: Resource) -> str:
+    def _find_path(self, file: str, resource: Subject) -> str:
         """Return the path of a file named in a location of a resource."""
         key = file, resource.source.base if resource.source is not None else ""
         if key not in self._files:
@@ -321,7 +324,7 @@ def _parse_steps(path: str) -> Path:
         return ()
 
 
-def _find_alias_lines(resource: Resource, path: Path) -> tuple[int, ...]:
+def _find_alias_lines(resource: Subject, path: Path) -> tuple[int, ...]:
     """Return the lines with the alias that the value at a path comes from; () if it comes from none."""
     match path:
         case ("relatedObjects", int(number), *rest) if number < len(resource.related):

@@ -14,7 +14,8 @@ from kubekeep.fixes.edits.change import EditRefusedError, is_equal
 from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.edits.syntax import Node, NodeKind
 from kubekeep.model.location import Location, Path, Position, has_path, parse_path, value_at
-from kubekeep.model.resource import FileType, Resource
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import FileType
 
 
 class EditTarget(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Catalogues: each module of this package reads the packages from one kind of file.
 
-`registry` imports all modules that define PATTERNS; other modules of this package are helpers. A catalogue defines:
+`registry` imports the modules that ecosystems name in `catalogs`; other modules of this package are helpers. A catalogue defines:
 
 - `PATTERNS: Final[tuple[str, ...]]`: globs of whole paths, as `var/lib/dpkg/status` or `**/*.dist-info/METADATA`. `*` and
   `?` match no slash, `**/` matches any folders or none, `[ab]` and `{a,b}` choose. May be empty.

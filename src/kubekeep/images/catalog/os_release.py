@@ -10,6 +10,7 @@ import re
 import shlex
 from typing import Final
 
+from kubekeep.ecosystems.shared.registry import index_distributions
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.model.package import Distribution
 
@@ -23,19 +24,6 @@ PATTERNS: Final = (
 )
 MAX_SIZE: Final = 64 * 2**10
 """Largest release file in bytes; real ones have less than 1,000."""
-
-_PRODUCTS: Final = (
-    ("almalinux", "almalinux"),
-    ("amazon linux", "amzn"),
-    ("centos", "centos"),
-    ("fedora", "fedora"),
-    ("oracle linux", "ol"),
-    ("red hat enterprise linux", "rhel"),
-    ("rocky linux", "rocky"),
-    ("opensuse", "opensuse"),
-    ("suse linux enterprise server", "sles"),
-)
-"""Ids of distributions by the lowercase beginning of the line in their release files."""
 
 
 def read(file: LayerFile) -> CatalogRecord | None:
@@ -102,7 +90,8 @@ def _read_release_line(text: str) -> Distribution | None:
     """Return the distribution of a line such as `CentOS release 6.10 (Final)` or `openSUSE 13.2 (x86_64)`."""
     line = text.partition("\n")[0]
     match = _compile_line().match(line)
-    identifier = next((identifier for start, identifier in _PRODUCTS if line.lower().startswith(start)), "")
+    starts = ((entry.release_line, entry.id) for entry in index_distributions().values() if entry.release_line)
+    identifier = next((identifier for start, identifier in starts if line.lower().startswith(start)), "")
     return Distribution(identifier, match[1], name=line[:200]) if match and identifier else None
 
 

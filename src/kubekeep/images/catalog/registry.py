@@ -1,17 +1,19 @@
-"""All catalogues of this package, from a walk over its modules. Reads no files of images."""
+"""All catalogues that the ecosystems name. Reads no files of images."""
 
 from __future__ import annotations
 
 import functools
 import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
+from typing import Final
 
 import msgspec
 
-import kubekeep.images.catalog
+from kubekeep.ecosystems.shared.registry import load_ecosystems
 from kubekeep.images.content import Archive, CatalogRecord, Executable, LayerFile
+
+_PACKAGE: Final = "kubekeep.images.catalog"
 
 
 class Catalog(msgspec.Struct, frozen=True):
@@ -30,9 +32,8 @@ class Catalog(msgspec.Struct, frozen=True):
 @functools.cache
 def load_catalogs() -> tuple[Catalog, ...]:
     """Return all catalogues in the order of their names. Raises TypeError if one has patterns but no function."""
-    modules = pkgutil.iter_modules(kubekeep.images.catalog.__path__, f"{kubekeep.images.catalog.__name__}.")
-    loaded = [importlib.import_module(name) for name in sorted(module.name for module in modules) if name != __name__]
-    return tuple(_build_catalog(module) for module in loaded if hasattr(module, "PATTERNS"))
+    names = {name for ecosystem in load_ecosystems().values() for name in ecosystem.catalogs}
+    return tuple(_build_catalog(importlib.import_module(f"{_PACKAGE}.{name}")) for name in sorted(names))
 
 
 def _build_catalog(module: ModuleType) -> Catalog:

@@ -12,10 +12,11 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.ecosystems.shared.registry import is_distribution_type
 from kubekeep.images.licence_expressions import is_identifier, join_licences, list_licences, parse_expression
 from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, SubjectKind
 from kubekeep.images.sbom.encoding import create_uuid, encode, format_time
-from kubekeep.images.sbom.identity import get_package_url, identify, is_distribution_type
+from kubekeep.images.sbom.identity import get_package_url, identify
 from kubekeep.model.package import Distribution, Package, PackageLocation
 
 _EMAIL: Final = re.compile(r"(.*\S)\s*<([A-Za-z0-9._+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)>", re.DOTALL)

@@ -12,8 +12,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from kubekeep.ecosystems.shared.registry import is_distribution_type
 from kubekeep.images.content import ContentProblem
-from kubekeep.images.sbom.identity import identify, identify_everywhere, is_distribution_type
+from kubekeep.images.sbom.identity import identify, identify_everywhere
 from kubekeep.model.location import Path
 from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package
 

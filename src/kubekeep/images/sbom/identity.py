@@ -6,20 +6,14 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.ecosystems.shared.registry import is_distribution_type
 from kubekeep.images.package_url import format_package_url
 from kubekeep.model.package import Package
 
-_DISTRIBUTIONS: Final = frozenset({"deb", "apk", "rpm", "alpm"})
-"""Types whose namespace is a distribution, not a part of the package's name."""
 _DESCRIPTIVE: Final = frozenset(
     {"distro", "upstream", "package-id", "vcs_url", "download_url", "file_name", "checksum", "goos", "goarch"}
 )
 """Qualifiers that describe a package without being part of its identity."""
-
-
-def is_distribution_type(package_type: str) -> bool:
-    """Return True for the types of packages of Linux distributions."""
-    return package_type in _DISTRIBUTIONS
 
 
 def get_package_url(package: Package) -> str:

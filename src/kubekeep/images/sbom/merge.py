@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from kubekeep.ecosystems.shared.registry import is_distribution_type
 from kubekeep.images.content import ContentProblem
 from kubekeep.images.distributions import distribution_qualifier, package_namespace
 from kubekeep.images.sbom.document import Sbom, SbomPart, SbomSubject, refer, unite_packages
-from kubekeep.images.sbom.identity import identify, is_distribution_type
+from kubekeep.images.sbom.identity import identify
 
 
 def merge(sboms: Sequence[Sbom], name: str) -> Sbom:

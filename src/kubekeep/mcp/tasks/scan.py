@@ -100,7 +100,7 @@ def _make_entry(finding: Finding, evidence: Evidence) -> FindingEntry:
         remediation=clean(finding.remediation, _REMEDIATION),
         fixable=evidence.delete or evidence.fix is not None,
         untrusted=EvidencePlace(
-            resource=clean(finding.resource.label, _NAME),
+            resource=clean(finding.subject.label, _NAME),
             file=clean(location.file, _NAME) if location else "",
             line=region.start.line if region else None,
             field=clean(evidence.path, _NAME),
@@ -116,8 +116,8 @@ def _name(severity: Severity) -> _LevelName:
 
 def _count(assessment: Assessment, findings: Iterable[Finding]) -> ScanTotals:
     levels = Counter(finding.severity for finding in findings)
-    statuses = Counter(summary.status for summary in assessment.controls)
-    gaps = sum(summary.is_gap for summary in assessment.controls)
+    statuses = Counter(summary.status for summary in assessment.summaries)
+    gaps = sum(summary.is_gap for summary in assessment.summaries)
     unevaluated = sum(
         verdict.status is Status.NOT_EVALUATED for result in assessment.results for verdict in result.verdicts.values()
     )
@@ -144,10 +144,10 @@ def _count(assessment: Assessment, findings: Iterable[Finding]) -> ScanTotals:
 
 
 def _group_unevaluated(assessment: Assessment) -> Iterator[MissingEvaluation]:
-    groups = group_by_reason(summary for summary in assessment.controls if summary.is_gap)
+    groups = group_by_reason(summary for summary in assessment.summaries if summary.is_gap)
     for reason, summaries in list(groups.items())[:_MAX_GROUPS]:
         yield MissingEvaluation(
             controls=len(summaries),
             reason=clean(reason, _NAME),
-            examples=[summary.control.id for summary in summaries[:_MAX_LISTED]],
+            examples=[summary.definition.id for summary in summaries[:_MAX_LISTED]],
         )

@@ -115,10 +115,10 @@ def _list_files(assessment: Assessment) -> set[tuple[str, str]]:
     """Return the display paths of the files of all resources and evidence, with the folder of their scan."""
     files: set[tuple[str, str]] = set()
     for result in assessment.results:
-        for resource in (result.resource, *result.resource.related):
+        for resource in (result.subject, *result.subject.related):
             if resource.source is not None:
                 files |= {(file, resource.source.base) for file in _list_resource_files(resource)}
-        base = result.resource.source.base if result.resource.source is not None else ""
+        base = result.subject.source.base if result.subject.source is not None else ""
         for verdict in result.verdicts.values():
             for evidence in verdict.evidence:
                 if evidence.location is not None:

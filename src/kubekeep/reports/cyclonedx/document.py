@@ -19,12 +19,13 @@ from kubekeep.images.sbom.identity import identify, identify_everywhere
 from kubekeep.images.sbom.image import TOOL
 from kubekeep.images.sbom.merge import merge
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.image import KIND as IMAGE_KIND
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
 from kubekeep.model.text import utc_text, visible
 from kubekeep.reports.cyclonedx.vulnerabilities import AffectedComponent, convert_vulnerabilities
 from kubekeep.reports.format import ReportOptions
-from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND, VulnerableSubject, list_subjects, list_uncovered
+from kubekeep.reports.shared.vulnerabilities import VulnerableSubject, list_subjects, list_uncovered
 
 _VERSION: Final = "1.6"
 

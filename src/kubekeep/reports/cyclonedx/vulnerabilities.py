@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 from kubekeep.images.sbom.encoding import format_time
 from kubekeep.model.text import visible
+from kubekeep.model.vulnerability import MatchedRecord
 from kubekeep.reports.shared.findings import exception_text
-from kubekeep.reports.shared.vulnerabilities import ReportedRecord, ReportedVulnerability
+from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability
 from kubekeep.reports.shared.vulnerability_text import describe_record, is_stated, link_to, recommend
 
 _METHODS: Final = {"CVSS:3.0/": "CVSSv3", "CVSS:3.1/": "CVSSv31", "CVSS:4.0/": "CVSSv4", "AV:": "CVSSv2"}
@@ -162,7 +163,7 @@ def _describe_affected(entry: ReportedVulnerability, reference: str) -> dict[str
     return {"ref": reference, "versions": kept} if kept else {"ref": reference}
 
 
-def _format_range(record: ReportedRecord, package_type: str) -> str:
+def _format_range(record: MatchedRecord, package_type: str) -> str:
     """Return the range as `vers` (ECMA-427): `vers:rpm/<1.2.3`; empty if it is a list of versions or a text."""
     parts = [part.strip() for part in record.range.split(",")]
     matches = [_COMPARISON.fullmatch(part) for part in parts]

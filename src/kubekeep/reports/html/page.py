@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import jinja2
+import msgspec
 from markupsafe import Markup
 
-from kubekeep.model.assessment import Assessment, ControlSummary
-from kubekeep.model.control import Control
+from kubekeep.model.assessment import Assessment, DefinitionSummary
+from kubekeep.model.definition import Definition
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text, visible
 from kubekeep.model.verdict import Status
@@ -25,7 +26,7 @@ from kubekeep.reports.html import script_data
 from kubekeep.reports.html.vulnerabilities import build_parts
 from kubekeep.reports.shared import content
 from kubekeep.reports.shared.attack_svg import attack_svg
-from kubekeep.reports.shared.vulnerabilities import drop_vulnerabilities, list_subjects
+from kubekeep.reports.shared.vulnerabilities import list_subjects
 from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_input, percent, reason_text
 
 _STATIC: Final = importlib.resources.files(__package__) / "static"
@@ -42,7 +43,7 @@ _LONGEST: Final = 1000
 def generate_page(assessment: Assessment) -> Iterator[str]:
     """Yield the page in pieces."""
     images = build_parts(list_subjects(assessment))
-    assessment = drop_vulnerabilities(assessment)
+    assessment = msgspec.structs.replace(assessment, summaries=assessment.controls)
     report = content.build_content(assessment)
     style, script = Markup(_style()), Markup(_script())  # noqa: S704 - our own files
     yield from (
@@ -64,7 +65,7 @@ def generate_page(assessment: Assessment) -> Iterator[str]:
             max_images=_MAX_IMAGES,
             max_upgrades=_MAX_UPGRADES,
             max_rows=_MAX_ROWS,
-            position={summary.control.slug: number for number, summary in enumerate(assessment.controls)},
+            position={summary.definition.slug: number for number, summary in enumerate(assessment.summaries)},
         )
     )
     yield "\n"
@@ -143,7 +144,7 @@ def _share(part: float | None, whole: float) -> str:
     return f"{max(1.0, 100 * part / whole):.1f}" if part and whole else "0"
 
 
-def _result(summary: ControlSummary) -> tuple[str, str]:
+def _result(summary: DefinitionSummary) -> tuple[str, str]:
     """Return the result of a control as a style class and a text."""
     counts = summary.counts
     if summary.status is Status.FAILED:
@@ -157,7 +158,7 @@ def _result(summary: ControlSummary) -> tuple[str, str]:
     return "gap", f"not evaluated: {reason_text(summary.reason)}"
 
 
-def _chapters(control: Control) -> Iterator[tuple[str, list[list[tuple[str, bool]]]]]:
+def _chapters(control: Definition) -> Iterator[tuple[str, list[list[tuple[str, bool]]]]]:
     """Yield the chapters of a control by heading: lines of text pieces, each with True if it is code."""
     for heading, text in control.chapters:
         lines = re.sub(r"\n[ \t]+", " ", text).splitlines()
@@ -171,7 +172,7 @@ def _coded(line: str) -> list[tuple[str, bool]]:
     return [(part, bool(number % 2)) for number, part in enumerate(parts) if part]
 
 
-def _links(control: Control) -> list[str]:
+def _links(control: Definition) -> list[str]:
     """Return the web links of a control; other URLs are dropped, because a custom control may contain any."""
     links = dict.fromkeys((control.page, *control.references))
     return [link for link in links if re.match(r"https?://[^\s]+\Z", link)]

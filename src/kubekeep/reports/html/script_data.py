@@ -14,7 +14,7 @@ from kubekeep.model.finding import Finding
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.git import Commit
 from kubekeep.model.location import Location
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.model.verdict import Evidence, Excerpt
 from kubekeep.reports.html.vulnerabilities import ImagePart, VulnerabilityTables
@@ -66,14 +66,14 @@ class _Tables:
             self._texts.add("", "")
         return self._texts.number(value) if value in self._texts else self._texts.add(value, visible(value))
 
-    def resource(self, resource: Resource) -> int:
+    def resource(self, resource: Subject) -> int:
         """Return the number of a resource: kind, namespace, name, API version and source, and its identity."""
         # Keyed by id(), since hashing a resource hashes its whole object; the assessment keeps every resource alive.
         key = id(resource)
         if key in self._resources:
             return self._resources.number(key)
         texts = (resource.kind, resource.namespace, resource.name, resource.api_version, describe_source(resource))
-        return self._resources.add(key, [*map(self.text, texts), Identity.from_resource(resource)])
+        return self._resources.add(key, [*map(self.text, texts), Identity.from_subject(resource)])
 
     def identity(self, number: int) -> Identity:
         """Return the identity of a resource by its number."""
@@ -124,10 +124,10 @@ def encode_findings(content: ReportContent, images: Sequence[ImagePart]) -> Iter
     `findings`, `vulnerabilities` with the tables of `VulnerabilityTables`, and the tables of `_Tables`, `texts` last.
     """
     tables = _Tables()
-    summaries = content.assessment.controls
-    numbers = {summary.control.slug: number for number, summary in enumerate(summaries)}
+    summaries = content.assessment.summaries
+    numbers = {summary.definition.slug: number for number, summary in enumerate(summaries)}
     controls = [
-        [visible(summary.control.id), visible(summary.control.title), int(summary.control.level)]
+        [visible(summary.definition.id), visible(summary.definition.title), int(summary.definition.level)]
         for summary in summaries
     ]
     frameworks = [
@@ -159,7 +159,7 @@ def _rows(content: ReportContent, numbers: dict[str, int], tables: _Tables) -> I
     """Yield the rows of the open findings, then those of the excepted ones, the most urgent first."""
     for groups in (content.findings, content.excepted):
         for finding in sort_findings(finding for group in groups for finding in group.findings):
-            yield _row(finding, numbers[finding.control.slug], tables)
+            yield _row(finding, numbers[finding.definition.slug], tables)
 
 
 def _row(finding: Finding, number: int, tables: _Tables) -> list[Any]:
@@ -167,18 +167,18 @@ def _row(finding: Finding, number: int, tables: _Tables) -> list[Any]:
 
     The key is used in links to the finding and stable from scan to scan; the script numbers duplicates.
     """
-    resource = tables.resource(finding.resource)
+    resource = tables.resource(finding.subject)
     return [
         number,
         resource,
-        fingerprint(finding.control.id, tables.identity(resource))[:_KEY_LENGTH],
+        fingerprint(finding.definition.id, tables.identity(resource))[:_KEY_LENGTH],
         *_place(finding.location, tables),
         tables.priority(finding),
-        *(_evidence(evidence, finding.resource, tables) for evidence in finding.evidence),
+        *(_evidence(evidence, finding.subject, tables) for evidence in finding.evidence),
     ]
 
 
-def _evidence(evidence: Evidence, resource: Resource, tables: _Tables) -> list[int]:
+def _evidence(evidence: Evidence, resource: Subject, tables: _Tables) -> list[int]:
     """Return change, file, lines, message, setting, commit, exception and excerpt, without trailing zeros."""
     location = evidence.location
     region = location.region if location else None

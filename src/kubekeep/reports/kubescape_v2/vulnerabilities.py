@@ -14,9 +14,9 @@ import msgspec
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text
+from kubekeep.model.vulnerability import MatchedRecord
 from kubekeep.reports.kubescape_v2.exceptions import location_entry
 from kubekeep.reports.shared.vulnerabilities import (
-    ReportedRecord,
     ReportedVulnerability,
     VulnerableSubject,
     iterate_subjects,
@@ -155,7 +155,7 @@ def _describe_subject(subject: VulnerableSubject) -> dict[str, str]:
     return {key: value for key, value in facts.items() if value}
 
 
-def _describe_record(record: ReportedRecord) -> dict[str, str]:
+def _describe_record(record: MatchedRecord) -> dict[str, str]:
     fields = {
         "id": record.id,
         "ecosystem": record.ecosystem,

@@ -15,15 +15,16 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, Counts, FrameworkSummary, UnreadInput
+from kubekeep.model.assessment import Assessment, Counts, DefinitionSummary, FrameworkSummary, UnreadInput
 from kubekeep.model.attack import PriorityVector
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.redaction import redact
-from kubekeep.model.resource import Resource, Source
 from kubekeep.model.severity import Severity
+from kubekeep.model.source import Source
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import utc_text
 from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 from kubekeep.reports.kubescape_v2.exceptions import (
@@ -106,7 +107,7 @@ def _priority_vector(vector: PriorityVector) -> dict[str, Any]:
 
 def sort_resources(assessment: Assessment) -> list[tuple[str, int]]:
     """Return the order of `resources` and `results`: the ID of each resource and its index in `assessment.results`."""
-    return sorted((result.resource.id, index) for index, result in enumerate(assessment.results))
+    return sorted((result.subject.id, index) for index, result in enumerate(assessment.results))
 
 
 class ResultEntry(msgspec.Struct, frozen=True):
@@ -121,7 +122,7 @@ class EntryEncoder(NamedTuple):
     """Functions of a format that encode a control entry, and append evidence to the rule of an encoded entry."""
 
     encode_control: Callable[[dict[str, Any]], str]
-    append_evidence: Callable[[str, Verdict, Resource], str]
+    append_evidence: Callable[[str, Verdict, Subject], str]
 
 
 def encode_results(
@@ -132,7 +133,7 @@ def encode_results(
     priorities = _list_priorities(assessment)
     for name, index in order:
         result = assessment.results[index]
-        if controls := [texts.encode(slug, verdict, result.resource) for slug, verdict in result.verdicts.items()]:
+        if controls := [texts.encode(slug, verdict, result.subject) for slug, verdict in result.verdicts.items()]:
             yield ResultEntry(name, controls, priorities.get(name))
 
 
@@ -142,12 +143,12 @@ class _ControlEntries:
     def __init__(self, assessment: Assessment, encoder: EntryEncoder) -> None:
         self._assessment = assessment
         self._encoder = encoder
-        self._by_slug = {summary.control.slug: summary for summary in assessment.controls}
+        self._by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
         self._without_evidence: dict[tuple[str, Status, Reason | None, bool], str] = {}
         self._complete: dict[tuple[str, int], str] = {}
         """Entries with evidence, by slug and id() of the verdict, which the assessment keeps alive."""
 
-    def encode(self, slug: str, verdict: Verdict, resource: Resource) -> str:
+    def encode(self, slug: str, verdict: Verdict, resource: Subject) -> str:
         """Return the encoded entry of a control for a verdict on a resource."""
         text = self._complete.get((slug, id(verdict)))
         if text is None:
@@ -157,7 +158,7 @@ class _ControlEntries:
                 self._complete[slug, id(verdict)] = text
         return text
 
-    def _encode_uncached(self, slug: str, verdict: Verdict, resource: Resource) -> str:
+    def _encode_uncached(self, slug: str, verdict: Verdict, resource: Subject) -> str:
         key = (slug, verdict.status, verdict.reason, verdict.is_excepted)
         text = self._without_evidence.get(key)
         if text is None:
@@ -170,7 +171,7 @@ class _ControlEntries:
 def build_tail(assessment: Assessment, format_name: str, *, audit: bool = False) -> dict[str, Any]:
     """Return the keys after `results`; `audit` adds the audit of exceptions."""
     entries: dict[str, Any] = {"metadata": _metadata(assessment, format_name)}
-    gaps = [summary for summary in assessment.controls if summary.is_gap]
+    gaps = [summary for summary in assessment.summaries if summary.is_gap]
     if gaps or assessment.unread:
         entries["scanCoverage"] = _coverage(assessment, gaps)
     if audit:
@@ -180,17 +181,17 @@ def build_tail(assessment: Assessment, format_name: str, *, audit: bool = False)
 
 
 def _summary(assessment: Assessment) -> dict[str, Any]:
-    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
     by_control: Counter[Severity] = Counter()
     by_finding: Counter[Severity] = Counter()
-    for summary in assessment.controls:
+    for summary in assessment.summaries:
         if summary.status is Status.FAILED:
-            by_control[summary.control.level] += 1
-            by_finding[summary.control.level] += summary.counts.failed
+            by_control[summary.definition.level] += 1
+            by_finding[summary.definition.level] += summary.counts.failed
     return {
         "controls": {
-            summary.control.id: {**_control(summary), "severity": summary.control.level.label}
-            for summary in assessment.controls
+            summary.definition.id: {**_control(summary), "severity": summary.definition.level.label}
+            for summary in assessment.summaries
         },
         "status": _STATUS[assessment.status],
         "frameworks": [_framework(framework, by_slug) for framework in assessment.frameworks],
@@ -203,10 +204,10 @@ def _summary(assessment: Assessment) -> dict[str, Any]:
     }
 
 
-def _framework(summary: FrameworkSummary, by_slug: dict[str, ControlSummary]) -> dict[str, Any]:
+def _framework(summary: FrameworkSummary, by_slug: dict[str, DefinitionSummary]) -> dict[str, Any]:
     members = (by_slug[slug] for slug in summary.controls)
     return {
-        "controls": {member.control.id: _control(member) for member in members},
+        "controls": {member.definition.id: _control(member) for member in members},
         "name": summary.framework.name,
         "status": _STATUS[summary.status],
         "version": summary.framework.version,
@@ -216,11 +217,11 @@ def _framework(summary: FrameworkSummary, by_slug: dict[str, ControlSummary]) ->
     }
 
 
-def _control(summary: ControlSummary) -> dict[str, Any]:
+def _control(summary: DefinitionSummary) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "statusInfo": _status(summary.status, summary.reason, excepted=bool(summary.counts.excepted)),
-        "controlID": summary.control.id,
-        "name": summary.control.title,
+        "controlID": summary.definition.id,
+        "name": summary.definition.title,
         "status": _STATUS[summary.status],
         "resourceIDs": {},
         "ResourceCounters": _counters(summary.counts),
@@ -229,11 +230,11 @@ def _control(summary: ControlSummary) -> dict[str, Any]:
     }
     if summary.compliance is not None:
         entry["complianceScore"] = summary.compliance
-    entry["scoreFactor"] = summary.control.severity
-    if summary.control.area:
-        entry["category"] = _category(summary.control.area)
-    if summary.control.link:
-        entry["documentation"] = summary.control.link
+    entry["scoreFactor"] = summary.definition.severity
+    if summary.definition.area:
+        entry["category"] = _category(summary.definition.area)
+    if summary.definition.link:
+        entry["documentation"] = summary.definition.link
     if summary.enforcement:
         # Kubescape's readers expect one policy; the `kubekeep` object lists all.
         entry["vapEnforcement"] = _enforcement(summary.enforcement[0])
@@ -288,7 +289,7 @@ def _severities(counts: Counter[Severity]) -> dict[str, int]:
     return {f"{level.name.lower()}Severity": counts[level] for level in sorted(Severity, reverse=True) if level}
 
 
-def resource_entry(name: str, resource: Resource) -> dict[str, Any]:
+def resource_entry(name: str, resource: Subject) -> dict[str, Any]:
     """Return the entry of `resources`; `name` is the ID of the resource."""
     entry: dict[str, Any] = {"resourceID": name, "object": redact(resource)}
     if resource.source is not None:
@@ -296,7 +297,7 @@ def resource_entry(name: str, resource: Resource) -> dict[str, Any]:
     return entry
 
 
-def _source(resource: Resource, source: Source) -> dict[str, Any]:
+def _source(resource: Subject, source: Source) -> dict[str, Any]:
     file_type = source.file_type
     entry: dict[str, Any] = {"path": source.base, "relativePath": source.path, "fileType": file_type.name}
     if source.origin is None:
@@ -310,9 +311,9 @@ def _source(resource: Resource, source: Source) -> dict[str, Any]:
     return entry
 
 
-def control_entry(summary: ControlSummary, verdict: Verdict, assessment: Assessment) -> dict[str, Any]:
+def control_entry(summary: DefinitionSummary, verdict: Verdict, assessment: Assessment) -> dict[str, Any]:
     """Return the entry of `controls` for a verdict, without its evidence."""
-    control = summary.control
+    control = summary.definition
     rule: dict[str, Any] = {}
     if control.params:
         rule["controlConfigurations"] = {
@@ -331,7 +332,7 @@ def control_entry(summary: ControlSummary, verdict: Verdict, assessment: Assessm
     }
 
 
-def evidence_details(verdict: Verdict, resource: Resource) -> dict[str, Any]:
+def evidence_details(verdict: Verdict, resource: Subject) -> dict[str, Any]:
     """Return the keys after `paths` at the end of the only rule of `associated`, for a verdict with evidence."""
     entry: dict[str, Any] = {}
     exceptions = dict.fromkeys(evidence.exception for evidence in verdict.evidence if evidence.exception is not None)
@@ -405,7 +406,7 @@ def _metadata(assessment: Assessment, format_name: str) -> dict[str, Any]:
             "formatVersion": "v2",
             "format": format_name,
             "formats": [format_name],
-            "targetNames": frameworks or [summary.control.id for summary in assessment.controls],
+            "targetNames": frameworks or [summary.definition.id for summary in assessment.summaries],
             **scanning_target,
         },
     }
@@ -413,7 +414,7 @@ def _metadata(assessment: Assessment, format_name: str) -> dict[str, Any]:
 
 def _cluster(assessment: Assessment, facts: ClusterFacts) -> dict[str, Any]:
     """Return the cluster with the number of evaluated resources per namespace; cluster-scoped ones are not counted."""
-    namespaces = Counter(result.resource.namespace for result in assessment.results if not result.resource.related)
+    namespaces = Counter(result.subject.namespace for result in assessment.results if not result.subject.related)
     return {
         "namespaceToNumberOfResources": {name: count for name, count in sorted(namespaces.items()) if name},
         "cloudProvider": facts.provider,
@@ -454,15 +455,15 @@ def _encryption(assessment: Assessment) -> dict[str, Any]:
     }
 
 
-def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, Any]:
-    evaluated = sum(summary.status is not Status.NOT_EVALUATED for summary in assessment.controls)
+def _coverage(assessment: Assessment, gaps: list[DefinitionSummary]) -> dict[str, Any]:
+    evaluated = sum(summary.status is not Status.NOT_EVALUATED for summary in assessment.summaries)
     hidden = assessment.target.cluster.gaps if assessment.target.cluster else ()
     return {
         "failedGVRPulls": [{"gvr": gap.gvr, "error": gap.reason} for gap in hidden if not gap.is_partial],
         "notEvaluatedControls": [
             {
-                "controlID": summary.control.id,
-                "missingGVRs": [gap.gvr for gap in hidden if gap.affects(summary.control)],
+                "controlID": summary.definition.id,
+                "missingGVRs": [gap.gvr for gap in hidden if gap.affects(summary.definition)],
                 "reason": summary.reason.text if summary.reason else "",
             }
             for summary in gaps
@@ -473,7 +474,7 @@ def _coverage(assessment: Assessment, gaps: list[ControlSummary]) -> dict[str, A
         "policyDegradations": [],
         "coverageScore": assessment.coverage,
         "evaluatedControls": evaluated,
-        "totalControls": len(assessment.controls),
+        "totalControls": len(assessment.summaries),
         "degraded": True,
         "silentFailedGVRCount": 0,
         "vacuousFrameworks": [],
@@ -504,8 +505,8 @@ def _unread(unread: UnreadInput) -> dict[str, Any]:
 
 def _kubekeep_section(assessment: Assessment) -> dict[str, Any]:
     enforcement = {
-        summary.control.id: [_enforcement(policy) for policy in summary.enforcement]
-        for summary in assessment.controls
+        summary.definition.id: [_enforcement(policy) for policy in summary.enforcement]
+        for summary in assessment.summaries
         if summary.enforcement
     }
     return {

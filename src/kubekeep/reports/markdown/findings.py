@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from kubekeep.model.assessment import Assessment, ControlSummary
-from kubekeep.model.finding import Finding, FindingKind
-from kubekeep.model.known_vulnerability import is_vulnerability
-from kubekeep.model.resource import Resource
+from kubekeep.model.assessment import Assessment, DefinitionSummary
+from kubekeep.model.finding import Finding
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.markdown.page import LIMIT, MarkdownPage
@@ -31,14 +30,14 @@ def write_findings(page: MarkdownPage, assessment: Assessment, options: ReportOp
     """Write the findings of every failed control and return the number of omitted findings."""
     failures = assessment.group_findings()
     omitted_count = sum(
-        finding.kind is not FindingKind.VULNERABILITY for findings in failures.values() for finding in findings
+        not finding.definition.concerns_packages for findings in failures.values() for finding in findings
     )
     limit = omitted_count if options.verbose else _RESOURCES
     omitted_count += write_vulnerabilities(page, assessment, verbose=options.verbose)
     for summary in sort_failed(assessment):
-        if is_vulnerability(summary.control):
+        if summary.definition.concerns_packages:
             continue
-        failed = sort_findings(failures.get(summary.control.slug, []))
+        failed = sort_findings(failures.get(summary.definition.slug, []))
         if not failed or not page.fold(_title(summary, failed), keep=_MIN_FREE):
             continue
         page.write(f"{_advice(summary)}\n\n", keep=_MIN_FREE // 2)
@@ -51,13 +50,13 @@ def write_findings(page: MarkdownPage, assessment: Assessment, options: ReportOp
     return omitted_count
 
 
-def _title(summary: ControlSummary, failed: Sequence[Finding]) -> str:
+def _title(summary: DefinitionSummary, failed: Sequence[Finding]) -> str:
     """Return the title of a control: its highest priority, its names, and the number of resources by priority."""
     counts = count_priorities(failed)
     levels = [level for level in LEVELS if counts[level]]
     by_level = ", ".join(f"{counts[level]:,} {level.label.lower()}" for level in levels)
     resources = count_noun(len(failed), "resource") + (f" ({by_level})" if len(levels) > 1 else "")
-    return f"<b>{levels[0].label}</b> {html_code(summary.control.id)} {cell(summary.control.title)}: {resources}"
+    return f"<b>{levels[0].label}</b> {html_code(summary.definition.id)} {cell(summary.definition.title)}: {resources}"
 
 
 def write_excepted(page: MarkdownPage, assessment: Assessment) -> None:
@@ -80,15 +79,15 @@ def closing(assessment: Assessment, omitted_count: int, options: ReportOptions) 
     return f"\n**{count_noun(omitted_count, 'finding')} not shown**: this report shows at most {limits}.\n{text}"
 
 
-def _advice(summary: ControlSummary) -> str:
+def _advice(summary: DefinitionSummary) -> str:
     """Return the first paragraph of the control's remediation."""
-    return prose(summary.control.fix.strip().partition("\n\n")[0])
+    return prose(summary.definition.fix.strip().partition("\n\n")[0])
 
 
 def _resource(finding: Finding, options: ReportOptions) -> str:
     """Return the lines of a resource; a single line if it has one location."""
-    name = code(finding.resource.label)
-    changes = [_change(finding.resource, evidence) for evidence in finding.evidence]
+    name = code(finding.subject.label)
+    changes = [_change(finding.subject, evidence) for evidence in finding.evidence]
     if len(changes) == 1:
         return f"- {name}, {changes[0]}\n"
     listed_changes = changes if options.verbose else changes[:_LOCATIONS]
@@ -97,7 +96,7 @@ def _resource(finding: Finding, options: ReportOptions) -> str:
     return "".join((f"- {name}\n", *(f"  - {change}\n" for change in listed_changes)))
 
 
-def _change(resource: Resource, evidence: Evidence) -> str:
+def _change(resource: Subject, evidence: Evidence) -> str:
     path = code(evidence.path) if evidence.path else "the whole resource"
     if evidence.fix is not None:
         text = f"set {path} to {code(evidence.fix)}"
@@ -118,7 +117,7 @@ def _note(evidence: Evidence) -> str:
 
 
 def _excepted(assessment: Assessment, excepted: dict[str, list[Finding]]) -> Iterator[str]:
-    for summary in assessment.controls:
-        for finding in excepted.get(summary.control.slug, ()):
+    for summary in assessment.summaries:
+        for finding in excepted.get(summary.definition.slug, ()):
             why = ", ".join(words(wording.describe_exception(exception)) for exception in finding.suppressions)
-            yield f"- {code(summary.control.id)} {code(finding.resource.label)}: {why}\n"
+            yield f"- {code(summary.definition.id)} {code(finding.subject.label)}: {why}\n"

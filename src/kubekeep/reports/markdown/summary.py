@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSummary, UnreadInput
-from kubekeep.model.known_vulnerability import is_vulnerability
+from kubekeep.model.assessment import Assessment, DefinitionSummary, FrameworkSummary, UnreadInput
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.verdict import Status
 from kubekeep.reports.markdown.page import MarkdownPage
@@ -25,7 +24,7 @@ _MAX_FRAMEWORKS: Final = 50
 
 def write_summary(page: MarkdownPage, assessment: Assessment) -> None:
     """Write everything before the findings."""
-    failed = [summary for summary in sort_failed(assessment) if not is_vulnerability(summary.control)]
+    failed = [summary for summary in sort_failed(assessment) if not summary.definition.concerns_packages]
     page.write(f"## Kubekeep: {_headline(assessment, failed)}\n\n")
     page.write("".join(f"- {line}\n" for line in _lines(assessment)))
     _write_unread(page, assessment)
@@ -40,10 +39,10 @@ def write_summary(page: MarkdownPage, assessment: Assessment) -> None:
         page.unfold()
 
 
-def _headline(assessment: Assessment, failed: list[ControlSummary]) -> str:
-    counts = count(assessment.controls)
+def _headline(assessment: Assessment, failed: list[DefinitionSummary]) -> str:
+    counts = count(assessment.summaries)
     vulnerable = sum(
-        is_vulnerability(summary.control) and summary.status is Status.FAILED for summary in assessment.controls
+        summary.definition.concerns_packages and summary.status is Status.FAILED for summary in assessment.summaries
     )
     if failed or vulnerable:
         parts = (
@@ -60,7 +59,7 @@ def _headline(assessment: Assessment, failed: list[ControlSummary]) -> str:
 
 def _lines(assessment: Assessment) -> Iterator[str]:
     """Yield lines about failures, missing input and exceptions."""
-    counts = count(assessment.controls)
+    counts = count(assessment.summaries)
     extent = f"{words(describe_origin(assessment))}, {count_noun(assessment.counts.total, 'resource')}"
     compliance = f"compliance {percent(assessment.compliance)}, coverage {percent(assessment.coverage)}"
     by_level = count_priorities(assessment.findings)
@@ -106,7 +105,7 @@ def _write_places(page: MarkdownPage, entries: Sequence[UnreadInput], noun: str)
 def _write_frameworks(page: MarkdownPage, assessment: Assessment) -> None:
     if not assessment.frameworks or has_only_vulnerabilities(assessment):
         return
-    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
     page.write(
         "\n| Framework | Compliance | Coverage | Failed | Passed | Not evaluated | No matching resources |\n"
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
@@ -119,24 +118,24 @@ def _write_frameworks(page: MarkdownPage, assessment: Assessment) -> None:
     )
 
 
-def _framework(summary: FrameworkSummary, by_slug: dict[str, ControlSummary]) -> str:
+def _framework(summary: FrameworkSummary, by_slug: dict[str, DefinitionSummary]) -> str:
     results = count(by_slug[slug] for slug in summary.controls)
     counts = f"{results.failed} | {results.passed} | {results.gaps} | {results.idle}"
     figures = f"{percent(summary.compliance)} | {percent(summary.coverage)}"
     return f"| {cell(summary.framework.slug)} | {figures} | {counts} |\n"
 
 
-def _write_controls(page: MarkdownPage, failed: list[ControlSummary], top: Mapping[str, Priority]) -> None:
+def _write_controls(page: MarkdownPage, failed: list[DefinitionSummary], top: Mapping[str, Priority]) -> None:
     if not failed:
         return
     page.write("\n| Priority | Severity | Control | | Resources |\n| --- | --- | --- | --- | ---: |\n")
-    rows = [_control(summary, top.get(summary.control.slug, UNKNOWN_PRIORITY)) for summary in failed]
+    rows = [_control(summary, top.get(summary.definition.slug, UNKNOWN_PRIORITY)) for summary in failed]
     _write_rows(page, rows, "control", limit=_MAX_ENTRIES)
 
 
-def _control(summary: ControlSummary, priority: Priority) -> str:
+def _control(summary: DefinitionSummary, priority: Priority) -> str:
     """Return the row of a control, with the highest priority of its findings."""
-    control, counts = summary.control, summary.counts
+    control, counts = summary.definition, summary.counts
     level = priority.level or control.level
     name = linked(html_code(control.id), control.link)
     of = f"{counts.failed:,} of {counts.passed + counts.failed:,}"
@@ -155,15 +154,15 @@ def _write_rows(page: MarkdownPage, rows: list[str], noun: str, *, limit: int) -
 
 def _write_gaps(page: MarkdownPage, assessment: Assessment) -> None:
     """Write the unevaluated controls, grouped by reason."""
-    by_reason = group_by_reason(assessment.controls)
+    by_reason = group_by_reason(assessment.summaries)
     total = sum(map(len, by_reason.values()))
     if by_reason and page.fold(f"{count_noun(total, 'control')} not evaluated"):
         page.write_list(map(_reason, by_reason.items()), len(by_reason), "reason", limit=_MAX_ENTRIES)
         page.unfold()
 
 
-def _reason(group: tuple[str, list[ControlSummary]]) -> str:
+def _reason(group: tuple[str, list[DefinitionSummary]]) -> str:
     text, summaries = group
-    ids = ", ".join(code(summary.control.id) for summary in summaries[:_MAX_ENTRIES])
+    ids = ", ".join(code(summary.definition.id) for summary in summaries[:_MAX_ENTRIES])
     more = f" and {len(summaries) - _MAX_ENTRIES:,} more" if len(summaries) > _MAX_ENTRIES else ""
     return f"- {ids}{more}: {prose(text)}\n"

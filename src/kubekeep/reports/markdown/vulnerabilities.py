@@ -59,7 +59,7 @@ def _describe_head(rows: SubjectRows, *, has_line: bool) -> str:
 
 
 def _describe_row(row: AffectedPackageRow, limit: int, *, has_line: bool) -> str:
-    names = " ".join(linked(html_code(entry.id), entry.control.link) for entry in row.entries[:limit])
+    names = " ".join(linked(html_code(entry.id), entry.definition.link) for entry in row.entries[:limit])
     more = f" and {len(row.entries) - limit:,} more" if len(row.entries) > limit else ""
     exploited = " (exploited)" if row.is_exploited else ""
     fixed = html_code(row.fixed_version) if row.fixed_version else ""

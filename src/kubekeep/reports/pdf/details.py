@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from kubekeep.model.assessment import ControlSummary
-from kubekeep.model.control import Control
+from kubekeep.model.assessment import DefinitionSummary
+from kubekeep.model.definition import Definition
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Finding
-from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence, Excerpt, Status
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, code_line, line, paragraphs
 from kubekeep.reports.shared.content import (
@@ -64,9 +64,9 @@ def fair_share(sizes: Iterable[int], available: int) -> int:
     return max([1, *ordered])
 
 
-def control_head(summary: ControlSummary) -> dict[str, Any]:
+def control_head(summary: DefinitionSummary) -> dict[str, Any]:
     """Return the data of every mention of a control: names, severity and result."""
-    control, counts = summary.control, summary.counts
+    control, counts = summary.definition, summary.counts
     return {
         "id": line(control.id),
         "title": line(control.title),
@@ -81,20 +81,20 @@ def control_head(summary: ControlSummary) -> dict[str, Any]:
     }
 
 
-def status(summary: ControlSummary) -> str:
+def status(summary: DefinitionSummary) -> str:
     """Return `failed`, `passed`, `not evaluated`, or `no matching resources`."""
     if is_idle(summary):
         return "no matching resources"
     return "not evaluated" if summary.status is Status.NOT_EVALUATED else summary.status.value
 
 
-def _url(control: Control) -> str:
+def _url(control: Definition) -> str:
     return control.link if control.link.startswith("https://") and len(control.link) < _LONGEST_URL else ""
 
 
 def control_entry(findings: ControlFindings, bounds: Bounds) -> dict[str, Any]:
     """Return a control with its texts, its failed resources, and the number of omitted ones."""
-    control = findings.summary.control
+    control = findings.summary.definition
     printed_findings = findings.findings[: bounds.resources]
     return {
         **control_head(findings.summary),
@@ -106,8 +106,8 @@ def control_entry(findings: ControlFindings, bounds: Bounds) -> dict[str, Any]:
     }
 
 
-def _chapters(summary: ControlSummary) -> Iterator[tuple[str, str]]:
-    yield from summary.control.chapters
+def _chapters(summary: DefinitionSummary) -> Iterator[tuple[str, str]]:
+    yield from summary.definition.chapters
     if summary.enforcement:
         yield "In the cluster", "\n\n".join(map(describe_enforcement, summary.enforcement))
 
@@ -117,8 +117,8 @@ def _finding(finding: Finding, bounds: Bounds, number: int) -> dict[str, Any]:
     excerpts = bounds.excerpts(printed_evidence, number)
     return {
         "place": line(str(finding.location)) if finding.location else "",
-        "name": display_name(finding.resource),
-        "made_by": line(describe_source(finding.resource)),
+        "name": display_name(finding.subject),
+        "made_by": line(describe_source(finding.subject)),
         "priority": _level(priority_level(finding)),
         "reasons": line(describe_priority(finding.priority)),
         "evidence": [_evidence(evidence, finding, excerpts) for evidence in printed_evidence],
@@ -138,7 +138,7 @@ def exception_entry(exception: AppliedException) -> dict[str, Any]:
     }
 
 
-def display_name(resource: Resource) -> str:
+def display_name(resource: Subject) -> str:
     """Return the display name of a resource: `Deployment shop/web`."""
     return line(resource.label)
 
@@ -149,7 +149,7 @@ def _evidence(evidence: Evidence, finding: Finding, excerpts: list[Excerpt]) -> 
     commit_text = f"{commit.hash[:10]} {commit.date:%Y-%m-%d} {commit.author}: {commit.subject}" if commit else ""
     return {
         "place": line(relative_location(evidence.location, finding.location)),
-        "change": line(describe_fix(evidence, finding.resource)),
+        "change": line(describe_fix(evidence, finding.subject)),
         "note": line(evidence.note),
         "commit": line(commit_text),
         "excerpt": _excerpt(evidence, excerpts),
@@ -216,7 +216,7 @@ def brief_entry(group: ControlFindings) -> dict[str, Any]:
 
 def _failing(finding: Finding) -> dict[str, str]:
     place = line(str(finding.location)) if finding.location else ""
-    return {"name": display_name(finding.resource), "place": place}
+    return {"name": display_name(finding.subject), "place": place}
 
 
 def _rows(requirement: RequirementPart, findings_by_control: Mapping[str, ControlFindings]) -> Iterator[dict[str, Any]]:
@@ -224,7 +224,7 @@ def _rows(requirement: RequirementPart, findings_by_control: Mapping[str, Contro
     if not requirement.controls:
         yield {"requirement": requirement_text, "control": None, "failing": [], "more": 0}
     for number, summary in enumerate(requirement.controls):
-        group = findings_by_control.get(summary.control.slug)
+        group = findings_by_control.get(summary.definition.slug)
         findings = group.findings if group else ()
         yield {
             "requirement": "" if number else requirement_text,

@@ -6,7 +6,9 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kubekeep.model.assessment import Assessment, ControlSummary
+import msgspec
+
+from kubekeep.model.assessment import Assessment, DefinitionSummary
 from kubekeep.model.attack import AttackPath, Attacks
 from kubekeep.model.exception import ExceptionStatus, ExceptionUse
 from kubekeep.model.text import utc_text
@@ -31,7 +33,6 @@ from kubekeep.reports.shared.content import (
     known_score,
     risk,
 )
-from kubekeep.reports.shared.vulnerabilities import drop_vulnerabilities
 from kubekeep.reports.shared.wording import count_noun, describe_input, percent
 
 _FIRST: Final = 5
@@ -52,7 +53,7 @@ def build_document(assessment: Assessment, *, full: bool, whole: bool) -> dict[s
     """Return the data of the document; `full` includes the texts and findings of controls, `whole` all of them."""
     vulnerabilities = describe_vulnerabilities(assessment, full=full, whole=whole)
     only_vulnerabilities = has_only_vulnerabilities(assessment)
-    assessment = drop_vulnerabilities(assessment)
+    assessment = msgspec.structs.replace(assessment, summaries=assessment.controls)
     report = build_content(assessment)
     params = sorted(assessment.params.items()) if full else ()
     return {
@@ -68,13 +69,13 @@ def build_document(assessment: Assessment, *, full: bool, whole: bool) -> dict[s
         **_not_evaluated(report),
         "attacks": _attacks(assessment.attacks) if assessment.attacks and not only_vulnerabilities else None,
         "params": [[line(key), line(", ".join(values), LONGEST_PROSE)] for key, values in params],
-        "controls": [_outcome(summary) for summary in assessment.controls] if full else [],
+        "controls": [_outcome(summary) for summary in assessment.summaries] if full else [],
     }
 
 
 def _findings(report: ReportContent, *, full: bool, whole: bool) -> dict[str, Any]:
     bounds, excepted = Bounds(report.findings, whole=whole), Bounds(report.excepted, whole=whole)
-    findings_by_control = {group.summary.control.slug: group for group in report.findings}
+    findings_by_control = {group.summary.definition.slug: group for group in report.findings}
     evidence = (evidence for group in report.findings for finding in group.findings for evidence in finding.evidence)
     return {
         "frameworks": [framework_entry(part, findings_by_control, full=full) for part in report.frameworks],
@@ -104,7 +105,7 @@ def _not_evaluated(report: ReportContent) -> dict[str, Any]:
     }
 
 
-def _outcome(summary: ControlSummary) -> dict[str, Any]:
+def _outcome(summary: DefinitionSummary) -> dict[str, Any]:
     entry = control_head(summary)
     return {
         **entry,
@@ -150,7 +151,7 @@ def _list_figures(
     """Yield the figures of the controls, unless there are only vulnerabilities, and those of the vulnerabilities."""
     assessment = report.assessment
     if not only_vulnerabilities:
-        resources = {id(finding.resource) for group in report.findings for finding in group.findings}
+        resources = {id(finding.subject) for group in report.findings for finding in group.findings}
         # The assessment counts resources with vulnerabilities as failed too.
         failed = assessment.counts.failed if vulnerabilities is None else len(resources)
         evaluated = "fair" if assessment.coverage < 100 else "good"
@@ -195,7 +196,7 @@ def _summary(report: ReportContent) -> dict[str, Any]:
                 **control_head(group.summary),
                 "priority": {"label": group.level.label, "ink": group.level.print_colour},
                 "place": line(str(group.findings[0].location)) if group.findings[0].location else "",
-                "name": display_name(group.findings[0].resource),
+                "name": display_name(group.findings[0].subject),
             }
             for group in report.findings[:_FIRST]
         ],

@@ -7,7 +7,7 @@ from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import AttackNodeKind, AttackPath, Attacks, Edge, Opening, PrioritisedResource
-from kubekeep.model.control import Control
+from kubekeep.model.definition import Definition
 from kubekeep.model.severity import Severity
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.findings import location_span
@@ -85,7 +85,7 @@ def _write_cuts(terminal: Terminal, attacks: Attacks, base: str) -> None:
     terminal.line()
 
 
-def _closing_controls(edge: Edge) -> Iterable[Control]:
+def _closing_controls(edge: Edge) -> Iterable[Definition]:
     """Return the first failing control of each opening; fixing it closes the opening."""
     first = (opening.controls[0] for opening in edge.openings if opening.controls)
     return {control.slug: control for control in first}.values()

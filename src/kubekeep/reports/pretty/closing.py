@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.assessment import Assessment, DefinitionSummary
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
@@ -62,27 +62,29 @@ def write_closing(terminal: Terminal, assessment: Assessment, options: ReportOpt
 
 
 def _write_passed(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
-    passed = [summary for summary in assessment.controls if summary.status is Status.PASSED]
-    idle = [summary for summary in assessment.controls if is_idle(summary)]
+    passed = [summary for summary in assessment.summaries if summary.status is Status.PASSED]
+    idle = [summary for summary in assessment.summaries if is_idle(summary)]
     if passed:
         terminal.line(Span(f"✔ {count_noun(len(passed), 'control')} passed", "green"))
     if options.verbose:
         for summary in passed:
             enforcement = "; ".join(map(describe_enforcement, summary.enforcement))
             details = [Span(f"  {enforcement}", "dim")] if enforcement else []
-            terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, *details, indent=2)
+            terminal.line(
+                Span(summary.definition.id, "cyan", whole=True), "  ", summary.definition.title, *details, indent=2
+            )
     if idle:
         terminal.line(Span(f"· {count_noun(len(idle), 'control')} without matching resources", "dim"))
     if options.verbose:
         for summary in idle:
-            terminal.line(Span(summary.control.id, "cyan", whole=True), "  ", summary.control.title, indent=2)
+            terminal.line(Span(summary.definition.id, "cyan", whole=True), "  ", summary.definition.title, indent=2)
     if passed or idle:
         terminal.line()
 
 
 def _write_gaps(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
     """Write the unevaluated controls by reason; if there are many, only their number unless verbose."""
-    gaps = [summary for summary in assessment.controls if summary.is_gap]
+    gaps = [summary for summary in assessment.summaries if summary.is_gap]
     if not gaps:
         return
     title = Span(f"• {count_noun(len(gaps), 'control')} not evaluated", "bold yellow")
@@ -97,13 +99,13 @@ def _write_gaps(terminal: Terminal, assessment: Assessment, options: ReportOptio
     terminal.line()
 
 
-def _write_reasons(terminal: Terminal, gaps: Iterable[ControlSummary]) -> None:
+def _write_reasons(terminal: Terminal, gaps: Iterable[DefinitionSummary]) -> None:
     for text, summaries in group_by_reason(gaps).items():
         if len(summaries) == 1:
-            control = summaries[0].control
+            control = summaries[0].definition
             terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, indent=2)
         else:
-            terminal.line(Span(", ".join(summary.control.id for summary in summaries), "cyan"), indent=2, hang=0)
+            terminal.line(Span(", ".join(summary.definition.id for summary in summaries), "cyan"), indent=2, hang=0)
         terminal.line(Span(text, "dim"), indent=4, hang=0)
 
 
@@ -217,21 +219,21 @@ def write_baseline(terminal: Terminal, comparison: Comparison) -> None:
 
 
 def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
-    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
     headings = ("Framework", "Compliance", "", "Coverage", "Failed", "Passed", "Not evaluated")
     rows = [[Span(head, "dim") for head in headings]]
     for framework in assessment.frameworks:
         members = [by_slug[slug] for slug in framework.controls]
         rows.append(_row(framework.framework.slug, framework.compliance, framework.coverage, members))
-    if not any(len(framework.controls) == len(assessment.controls) for framework in assessment.frameworks):
-        rows.append(_row("overall", assessment.compliance, assessment.coverage, list(assessment.controls)))
+    if not any(len(framework.controls) == len(assessment.summaries) for framework in assessment.frameworks):
+        rows.append(_row("overall", assessment.compliance, assessment.coverage, list(assessment.summaries)))
     terminal.line(Span("Summary", "bold"))
     terminal.table(rows, indent=2)
     terminal.line()
     _write_priorities(terminal, assessment)
 
 
-def _row(name: str, compliance: float | None, coverage: float, controls: list[ControlSummary]) -> list[Span]:
+def _row(name: str, compliance: float | None, coverage: float, controls: list[DefinitionSummary]) -> list[Span]:
     style = score_style(compliance)
     counts = count(controls)
     return [
@@ -273,7 +275,7 @@ def _write_priorities(terminal: Terminal, assessment: Assessment) -> None:
 def _write_next(terminal: Terminal, assessment: Assessment) -> None:
     failed = sort_failed(assessment)
     if failed:
-        control = failed[0].control
+        control = failed[0].definition
         first = f"start with {control.id} ({control.title})"
         command = Span(f"kubekeep explain {control.id}", "bold cyan", whole=True)
         terminal.line(
@@ -283,7 +285,7 @@ def _write_next(terminal: Terminal, assessment: Assessment) -> None:
         terminal.line(Span("→ Next: ", "bold"), f"{_suggest_reading(assessment)}, and scan again.")
     elif assessment.counts.total == 0:
         terminal.line(Span("→ Next: ", "bold"), _suggest_target(assessment))
-    elif any(summary.is_gap for summary in assessment.controls):
+    elif any(summary.is_gap for summary in assessment.summaries):
         terminal.line(Span("→ Next: ", "bold"), "no control failed; provide the missing data for the controls above.")
     elif assessment.group_excepted_findings():
         terminal.line(Span("✔ All failures are covered by exceptions.", "bold green"))
@@ -318,14 +320,16 @@ def write_excepted(terminal: Terminal, assessment: Assessment, options: ReportOp
     title = Span(f"◌ {count_noun(count, 'finding')} covered by exceptions", "bold")
     terminal.line(title, *([] if options.verbose else ["  (use --verbose to list them)"]))
     controls = [
-        summary.control for summary in assessment.controls if options.verbose and summary.control.slug in excepted
+        summary.definition
+        for summary in assessment.summaries
+        if options.verbose and summary.definition.slug in excepted
     ]
     for control in controls:
         terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, indent=2)
         for finding in excepted[control.slug]:
-            place = finding.evidence[0].location or finding.resource.locate(())
+            place = finding.evidence[0].location or finding.subject.locate(())
             head: list[Span | str] = [location_span(str(place), place, assessment.target.base), "  "] if place else []
-            terminal.line(*head, Span(finding.resource.label, "bold", whole=True), indent=4)
+            terminal.line(*head, Span(finding.subject.label, "bold", whole=True), indent=4)
             for exception in finding.suppressions:
                 terminal.line(*_describe_exception(exception, assessment.target.base), indent=6)
     terminal.line()

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.assessment import Assessment, DefinitionSummary
 from kubekeep.model.comparison import FindingChange
 from kubekeep.model.finding import Finding
 from kubekeep.model.location import Location, parse_path, value_at
 from kubekeep.model.redaction import redact
-from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import MASK
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import json_text
 from kubekeep.model.verdict import Evidence
 from kubekeep.reports.format import ReportOptions
@@ -45,13 +45,13 @@ def write_findings(terminal: Terminal, assessment: Assessment, options: ReportOp
     """Write every failed control with its resources."""
     failures = assessment.group_findings()
     for summary in sort_failed(assessment):
-        failed = sort_findings(failures.get(summary.control.slug, []))
+        failed = sort_findings(failures.get(summary.definition.slug, []))
         _write_head(terminal, summary, failed)
         first_findings = failed if options.verbose else failed[:_MAX_LISTED]
         for finding in first_findings:
             _write_resource(terminal, assessment.target.base, finding, options)
         write_more(terminal, len(failed) - len(first_findings), "resource", indent=2)
-        advice = _advice(summary.control.fix, code_style=options.colour)
+        advice = _advice(summary.definition.fix, code_style=options.colour)
         terminal.line(Span("Fix: ", "bold green"), *advice, indent=2, hang=5)
         terminal.line()
 
@@ -69,9 +69,9 @@ def _advice(text: str, *, code_style: bool) -> Iterator[Span | str]:
         yield Span(part, "cyan" if number % 2 else "")
 
 
-def _write_head(terminal: Terminal, summary: ControlSummary, findings: Sequence[Finding]) -> None:
+def _write_head(terminal: Terminal, summary: DefinitionSummary, findings: Sequence[Finding]) -> None:
     """Write the control with the highest priority of its findings."""
-    control, counts = summary.control, summary.counts
+    control, counts = summary.definition, summary.counts
     new = sum(finding.has_new for finding in findings)
     level = max(map(priority_level, findings), default=control.level)
     evaluated = counts.passed + counts.failed
@@ -91,7 +91,7 @@ def _write_head(terminal: Terminal, summary: ControlSummary, findings: Sequence[
 
 
 def _write_resource(terminal: Terminal, base: str, finding: Finding, options: ReportOptions) -> None:
-    resource = finding.resource
+    resource = finding.subject
     evidence = sorted(finding.evidence, key=lambda entry: (entry.change is not FindingChange.NEW, *file_order(entry)))
     head = evidence[0].location if evidence else None
     head = head or resource.locate(())
@@ -133,7 +133,7 @@ def _relative_location(location: Location | None, head: Location | None, base: s
     return [location_span(text, location, base), ": "] if location is not None and text else []
 
 
-def kustomization_spans(resource: Resource) -> list[Span | str]:
+def kustomization_spans(resource: Subject) -> list[Span | str]:
     """Return the kustomization that builds the resource, as several may build it from the same file."""
     source = resource.source
     if source is None or source.origin is None or not source.file_type.shares_files:
@@ -149,7 +149,7 @@ def _write_setting(terminal: Terminal, base: str, location: Location | None) -> 
         terminal.line("from ", Span(str(setting), "underline", whole=True, url=url), indent=6)
 
 
-def _change(evidence: Evidence, resource: Resource, document: dict[str, Any]) -> Iterator[Span | str]:
+def _change(evidence: Evidence, resource: Subject, document: dict[str, Any]) -> Iterator[Span | str]:
     path = list(_path_spans(evidence.path, resource))
     if evidence.fix is not None:
         value = Span(evidence.fix, "green", whole=len(evidence.fix) <= _LONGEST)
@@ -161,7 +161,7 @@ def _change(evidence: Evidence, resource: Resource, document: dict[str, Any]) ->
         yield Span(f"  ({notes})", "dim")
 
 
-def _path_spans(text: str, resource: Resource) -> Iterator[Span | str]:
+def _path_spans(text: str, resource: Subject) -> Iterator[Span | str]:
     """Yield the path. A path into a related resource names it: `rules[0] of Role reader`."""
     match = _RELATED.match(text)
     if match is None or int(match[1]) >= len(resource.related):
@@ -201,11 +201,11 @@ def write_more(terminal: Terminal, count: int, noun: str, *, indent: int) -> Non
 
 def write_resources(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
     """Write every failed resource with its controls."""
-    by_resource: dict[int, tuple[Resource, list[Finding]]] = {
-        id(result.resource): (result.resource, []) for result in assessment.results
+    by_resource: dict[int, tuple[Subject, list[Finding]]] = {
+        id(result.subject): (result.subject, []) for result in assessment.results
     }
     for finding in assessment.findings:
-        by_resource[id(finding.resource)][1].append(finding)
+        by_resource[id(finding.subject)][1].append(finding)
     failed = [(resource, findings) for resource, findings in by_resource.values() if findings]
     for _, findings in failed:
         findings.sort(key=lambda finding: (not finding.has_new, -finding.priority.score, -finding.score, finding.id))
@@ -255,7 +255,7 @@ def _line(finding: Finding, evidence: Evidence | None) -> int:
 def _write_place(terminal: Terminal, finding: Finding, evidence: Evidence | None) -> None:
     level = priority_level(finding)
     line = _line(finding, evidence)
-    text = (evidence.message or describe_fix(evidence, finding.resource)) if evidence else finding.title
+    text = (evidence.message or describe_fix(evidence, finding.subject)) if evidence else finding.title
     terminal.line(
         Span(f"{line or '':>6}", "dim", whole=True),
         "  ",
@@ -263,7 +263,7 @@ def _write_place(terminal: Terminal, finding: Finding, evidence: Evidence | None
         "  ",
         text,
         "  ",
-        Span(finding.id, "cyan", whole=True, url=finding.control.link),
+        Span(finding.id, "cyan", whole=True, url=finding.definition.link),
         *([Span("  NEW", "bold red")] if finding.has_new else []),
         hang=18,
     )
@@ -278,7 +278,7 @@ def _weight(findings: list[Finding]) -> tuple[bool, float, int]:
 def _write_resource_controls(
     terminal: Terminal,
     base: str,
-    resource: Resource,
+    resource: Subject,
     findings: list[Finding],
     options: ReportOptions,
 ) -> None:
@@ -289,7 +289,7 @@ def _write_resource_controls(
     terminal.line(name, *location_spans, *kustomization_spans(resource), Span(count, "dim"))
     first_findings = findings if options.verbose else findings[:_RESOURCES]
     for finding in first_findings:
-        control, level = finding.control, priority_level(finding)
+        control, level = finding.definition, priority_level(finding)
         locations = _describe_locations(finding, head)
         line_spans: list[Span | str] = (
             ["  ", Span(locations, "dim", whole=len(locations) < _UNBROKEN)] if locations else []

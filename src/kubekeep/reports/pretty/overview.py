@@ -15,9 +15,9 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, FrameworkSummary, UnreadInput
 from kubekeep.model.exception import ExceptionStatus
-from kubekeep.model.finding import Finding, FindingKind
+from kubekeep.model.finding import Finding
 from kubekeep.model.location import Location
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import visible
 from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.format import ReportOptions
@@ -77,11 +77,11 @@ def merge_problems(findings: Iterable[Finding]) -> list[MergedProblem]:
 
 def _urgency(finding: Finding) -> tuple[bool, float, bool, str]:
     """Sort key: new findings first, then by priority; of equal ones, controls that others overlap with first."""
-    return not finding.has_new, -finding.priority.score, bool(finding.control.overlaps), finding.id
+    return not finding.has_new, -finding.priority.score, bool(finding.definition.overlaps), finding.id
 
 
 def _repeats(finding: Finding, other: Finding) -> bool:
-    one, two = finding.control, other.control
+    one, two = finding.definition, other.definition
     if one.slug in two.overlaps or two.slug in one.overlaps:
         return True
     # The empty path is the resource as a whole, about which unrelated controls report different problems.
@@ -98,12 +98,10 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
     findings = assessment.findings
     by_resource = _group_by_resource(findings)
     _write_headline(terminal, assessment, findings)
-    vulnerabilities = [finding for finding in findings if finding.kind is FindingKind.VULNERABILITY]
+    vulnerabilities = [finding for finding in findings if finding.definition.concerns_packages]
     shown = write_vulnerabilities(terminal, assessment)
     if vulnerabilities:
-        by_resource = _group_by_resource(
-            finding for finding in findings if finding.kind is not FindingKind.VULNERABILITY
-        )
+        by_resource = _group_by_resource(finding for finding in findings if not finding.definition.concerns_packages)
     below = 7 + min(len(assessment.frameworks), _FRAMEWORKS) + min(len(assessment.unread), _UNREAD)
     below += min(len(assessment.unknown_fields), _UNREAD + 1)
     shown += _write_first(terminal, assessment, by_resource, _LINES - _HEADLINE - below)
@@ -144,7 +142,7 @@ def _group_by_resource(findings: Iterable[Finding]) -> list[list[Finding]]:
     """Return the findings of each resource, the most urgent resource first."""
     by_resource: dict[int, list[Finding]] = {}
     for finding in findings:
-        by_resource.setdefault(id(finding.resource), []).append(finding)
+        by_resource.setdefault(id(finding.subject), []).append(finding)
     return sorted(by_resource.values(), key=_resource_urgency)
 
 
@@ -170,12 +168,12 @@ def _write_first(
 def _resource_urgency(findings: Sequence[Finding]) -> tuple[bool, list[float], str]:
     """Sort key: resources with new findings first, then by their most urgent findings, compared one by one."""
     scores = sorted(-finding.priority.score for finding in findings)
-    return not any(finding.has_new for finding in findings), scores[: _PROBLEMS * 2], findings[0].resource.label
+    return not any(finding.has_new for finding in findings), scores[: _PROBLEMS * 2], findings[0].subject.label
 
 
 def _write_resource(terminal: Terminal, base: str, problems: Sequence[MergedProblem]) -> int:
     first = problems[0].first
-    resource, level = first.resource, first.priority.level
+    resource, level = first.subject, first.priority.level
     place = _find_place(resource, problems[0])
     terminal.line(
         Span(f"{level.label.upper():8}", f"bold {level.colour}", whole=True),
@@ -197,7 +195,7 @@ def _write_resource(terminal: Terminal, base: str, problems: Sequence[MergedProb
     return sum(len(problem.findings) for problem in problems[:_PROBLEMS])
 
 
-def _find_place(resource: Resource, problem: MergedProblem) -> Location | None:
+def _find_place(resource: Subject, problem: MergedProblem) -> Location | None:
     """Return the first location of the most urgent problem, else that of the resource."""
     located = (evidence.location for evidence in problem.evidence if evidence.location is not None)
     return next(located, None) or resource.locate(())
@@ -222,7 +220,7 @@ def _write_problem(terminal: Terminal, base: str, problem: MergedProblem, head: 
         Span(more, "dim", whole=True),
         Span(where, "dim underline", whole=True, url=url),
         "  ",
-        Span(names, "cyan", whole=True, url=problem.first.control.link),
+        Span(names, "cyan", whole=True, url=problem.first.definition.link),
         indent=2,
         hang=10,
     )
@@ -251,7 +249,7 @@ def _describe(problem: MergedProblem, evidence: Evidence | None) -> str:
         return finding.priority.step
     if evidence is None:
         return finding.title
-    return evidence.message or describe_fix(evidence, finding.resource)
+    return evidence.message or describe_fix(evidence, finding.subject)
 
 
 def _describe_context(problems: Iterable[MergedProblem]) -> str:
@@ -271,7 +269,7 @@ def _shorten(text: str, room: int) -> str:
 
 
 def _write_frameworks(terminal: Terminal, assessment: Assessment) -> None:
-    failed = {summary.control.slug for summary in assessment.controls if summary.status is Status.FAILED}
+    failed = {summary.definition.slug for summary in assessment.summaries if summary.status is Status.FAILED}
     if has_only_vulnerabilities(assessment):
         return
     rows = [_framework_row(summary, failed) for summary in assessment.frameworks[:_FRAMEWORKS]]
@@ -316,7 +314,7 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
     _write_some(terminal, "• not assessed", "yellow", _list_places(assessment, uncovered), len(uncovered), "--view all")
     _write_some(terminal, "! API", yellow, _list_places(assessment, fields), len(fields), "--view all")
     _write_some(terminal, "! exception", yellow, exceptions, len(attention), "--audit-exceptions")
-    gaps = sum(summary.is_gap for summary in assessment.controls)
+    gaps = sum(summary.is_gap for summary in assessment.summaries)
     excepted = len(assessment.excepted_findings)
     if gaps:
         text = f"{count_noun(gaps, 'control')} not evaluated (--view all lists the reasons)"
@@ -375,7 +373,7 @@ def _list_commands(
     names = () if slugs == [_DEFAULT] else ("framework", ",".join(slugs))
     words = shlex.join((*names, *paths))
     top = merge_problems(by_resource[0])[0].first
-    if not top.control.is_user_supplied:
+    if not top.definition.is_user_supplied:
         yield f"kubekeep explain {top.id}", top.title
     fixable = sum(finding.has_fix for findings in by_resource for finding in findings)
     can_repeat = repeatable and bool(slugs) and _are_files(paths)

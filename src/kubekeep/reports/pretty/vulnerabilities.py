@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.image import KIND as IMAGE_KIND
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.subject import Subject
 from kubekeep.reports.shared.affected_packages import AffectedPackageRow, SubjectRows, list_affected
 from kubekeep.reports.shared.content import LEVELS
 from kubekeep.reports.shared.terminal import Span, Terminal
-from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND
 from kubekeep.reports.shared.wording import count_noun, shorten
 
 _PACKAGES: Final = 10
@@ -60,7 +60,7 @@ def _write_subject(terminal: Terminal, rows: SubjectRows) -> int:
     return len({entry.id for row in shown for entry in row.entries})
 
 
-def _describe_subject(resource: Resource) -> str:
+def _describe_subject(resource: Subject) -> str:
     """Return distribution, number of packages, and the file of an SBOM, to which the lines of packages belong."""
     document = resource.object
     distribution = as_mapping(document.get("distribution"))

@@ -16,12 +16,13 @@ from urllib.parse import quote
 
 from kubekeep.model.assessment import Assessment, UnreadInput
 from kubekeep.model.comparison import FindingChange
-from kubekeep.model.control import Control
+from kubekeep.model.definition import Definition
 from kubekeep.model.finding import Finding
 from kubekeep.model.git import GitRepository
+from kubekeep.model.image import KIND as IMAGE_KIND
 from kubekeep.model.location import Location
-from kubekeep.model.resource import Resource
 from kubekeep.model.severity import sarif_level
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.model.verdict import Evidence
 from kubekeep.reports.format import ReportOptions
@@ -40,7 +41,7 @@ from kubekeep.reports.sarif.parts import (
 )
 from kubekeep.reports.sarif.vulnerabilities import describe_rule, group_vulnerabilities, list_results
 from kubekeep.reports.shared.findings import framework_names_by_control
-from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND, ReportedVulnerability, get_repository, list_uncovered
+from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, get_repository, list_uncovered
 from kubekeep.reports.shared.wording import describe_change, reason_text
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -86,9 +87,9 @@ def _list_reported(assessment: Assessment, slugs: AbstractSet[str]) -> dict[str,
     resolved = assessment.baseline.resolved if assessment.baseline else ()
     ids = {difference.finding.control for difference in resolved}
     reported = (
-        summary.control.slug
-        for summary in assessment.controls
-        if summary.control.slug in slugs or summary.control.id in ids
+        summary.definition.slug
+        for summary in assessment.summaries
+        if summary.definition.slug in slugs or summary.definition.id in ids
     )
     return {slug: index for index, slug in enumerate(reported)}
 
@@ -100,7 +101,7 @@ def _categorise(assessment: Assessment) -> str:
     """
     names = [summary.framework.slug for summary in assessment.frameworks]
     images = {
-        get_repository(result.resource.name) if result.resource.kind == IMAGE_KIND else ""
+        get_repository(result.subject.name) if result.subject.kind == IMAGE_KIND else ""
         for result in assessment.results
     }
     image = f"{images.pop()}/" if len(images) == 1 and "" not in images else ""
@@ -119,15 +120,15 @@ def _driver(
         "version": assessment.version,
         "rules": [
             describe_rule(entries)
-            if (entries := vulnerabilities.get(summary.control.slug))
-            else _rule(summary.control, frameworks.get(summary.control.slug, []))
-            for summary in assessment.controls
-            if summary.control.slug in reported
+            if (entries := vulnerabilities.get(summary.definition.slug))
+            else _rule(summary.definition, frameworks.get(summary.definition.slug, []))
+            for summary in assessment.summaries
+            if summary.definition.slug in reported
         ],
     }
 
 
-def _rule(control: Control, frameworks: list[str]) -> dict[str, Any]:
+def _rule(control: Definition, frameworks: list[str]) -> dict[str, Any]:
     """Return a reportingDescriptor (§3.49); GitHub reads `security-severity` and `tags`."""
     rule: dict[str, Any] = {
         "id": control.id,
@@ -147,12 +148,12 @@ def _rule(control: Control, frameworks: list[str]) -> dict[str, Any]:
     return rule
 
 
-def _help(control: Control) -> str:
+def _help(control: Definition) -> str:
     parts = [control.fix, control.impact and f"Impact: {control.impact}", *control.references]
     return "\n\n".join(part.strip() for part in parts if part)
 
 
-def _markdown(control: Control) -> str:
+def _markdown(control: Definition) -> str:
     parts = [
         f"**{control.title}** ({control.level.label}, {control.id})",
         control.why,
@@ -185,9 +186,9 @@ def _invocation(assessment: Assessment) -> dict[str, Any]:
         {
             "level": "warning",
             "message": {"text": f"not evaluated: {reason_text(summary.reason)}"},
-            "associatedRule": {"id": summary.control.id},
+            "associatedRule": {"id": summary.definition.id},
         }
-        for summary in assessment.controls
+        for summary in assessment.summaries
         if summary.is_gap
     ]
     if gaps:
@@ -222,7 +223,7 @@ def _results(
 
 
 def _result(finding: Finding, index: int, id_counts: Counter[str]) -> dict[str, Any]:
-    control, resource = finding.control, finding.resource
+    control, resource = finding.definition, finding.subject
     resource_location = resource.locate(())
     locations = [
         (evidence, location)
@@ -272,7 +273,7 @@ def _fix(finding: Finding) -> dict[str, Any] | None:
     return {"description": {"text": visible(text)}, "artifactChanges": changes}
 
 
-def _related(resource: Resource, locations: Sequence[tuple[Evidence, Location]]) -> Iterator[dict[str, Any]]:
+def _related(resource: Subject, locations: Sequence[tuple[Evidence, Location]]) -> Iterator[dict[str, Any]]:
     """Yield all locations after the first, and the locations of values that templates insert."""
     for number, (evidence, location) in enumerate(locations):
         if number:
@@ -284,13 +285,13 @@ def _related(resource: Resource, locations: Sequence[tuple[Evidence, Location]])
             yield {"physicalLocation": inserted, "message": {"text": visible(f"set by {setting.key}")}}
 
 
-def _build_location(resource: Resource, location: Location | None) -> dict[str, Any]:
+def _build_location(resource: Subject, location: Location | None) -> dict[str, Any]:
     entry: dict[str, Any] = {} if location is None else {"physicalLocation": describe_place(resource, location)}
     return entry | {"logicalLocations": [describe_resource(resource)]}
 
 
 def _message(finding: Finding) -> str:
-    lines = [f"{finding.title}: {finding.resource.label}"]
+    lines = [f"{finding.title}: {finding.subject.label}"]
     if finding.evidence:
         lines += ["", "Affected fields:", *(f"- {describe_change(evidence)}" for evidence in finding.evidence)]
     return "\n".join(map(visible, lines))
@@ -301,7 +302,7 @@ def _fingerprint(finding: Finding, id_counts: Counter[str]) -> str:
 
     Resources with the same identity, such as a base and its overlay, are numbered in input order.
     """
-    identifier = finding.fingerprint
+    identifier = finding.name_fingerprint
     id_counts[identifier] += 1
     return f"{identifier}:{id_counts[identifier]}"
 
@@ -319,9 +320,9 @@ def _baseline_state(finding: Finding) -> str:
 def _resolved_results(assessment: Assessment, reported: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """Yield the resolved findings of the baseline."""
     index_by_id = {
-        summary.control.id: (reported[summary.control.slug], summary.control)
-        for summary in assessment.controls
-        if summary.control.slug in reported
+        summary.definition.id: (reported[summary.definition.slug], summary.definition)
+        for summary in assessment.summaries
+        if summary.definition.slug in reported
     }
     resolved = assessment.baseline.resolved if assessment.baseline else ()
     findings = {

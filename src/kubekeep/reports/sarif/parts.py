@@ -7,11 +7,12 @@ from urllib.parse import quote_from_bytes
 
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.fingerprint import Identity
+from kubekeep.model.image import KIND as IMAGE_KIND
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.priority import Priority
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import utc_text, visible
-from kubekeep.reports.shared.vulnerabilities import IMAGE_KIND, get_repository
+from kubekeep.reports.shared.vulnerabilities import get_repository
 
 ROOT: Final = "SRCROOT"
 """The base of relative paths: the folder of the scan."""
@@ -45,9 +46,9 @@ def format_full_name(identity: Identity) -> str:
     return f"{f'{identity.namespace}/' if identity.namespace else ''}{identity.kind}/{identity.name}"
 
 
-def describe_resource(resource: Resource) -> dict[str, str]:
+def describe_resource(resource: Subject) -> dict[str, str]:
     """Return the logical location (§3.33) of a resource."""
-    return describe_logical(resource.name, format_full_name(Identity.from_resource(resource)))
+    return describe_logical(resource.name, format_full_name(Identity.from_subject(resource)))
 
 
 def describe_logical(name: str, full_name: str, kind: str = "resource") -> dict[str, str]:
@@ -55,7 +56,7 @@ def describe_logical(name: str, full_name: str, kind: str = "resource") -> dict[
     return {"name": name, "fullyQualifiedName": full_name, "kind": kind}
 
 
-def describe_place(resource: Resource, location: Location) -> dict[str, Any]:
+def describe_place(resource: Subject, location: Location) -> dict[str, Any]:
     """Return the physical location of evidence on a resource.
 
     A file in an image is `REPOSITORY/PATH`, without tag and digest, because code scanning tracks alerts by their paths. It

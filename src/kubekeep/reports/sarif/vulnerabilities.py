@@ -45,7 +45,7 @@ def group_vulnerabilities(assessment: Assessment) -> dict[str, list[ReportedVuln
     groups: dict[str, list[ReportedVulnerability]] = {}
     for subject in iterate_subjects(assessment):
         for entry in subject.vulnerabilities:
-            groups.setdefault(entry.control.slug, []).append(entry)
+            groups.setdefault(entry.definition.slug, []).append(entry)
     return groups
 
 
@@ -80,7 +80,7 @@ def list_results(
 
 
 def _describe_result(entry: ReportedVulnerability, index: int, fingerprint: str) -> dict[str, Any]:
-    resource = entry.resource
+    resource = entry.subject
     location = entry.evidence.location or resource.locate(()) or Location(resource.name)
     logical = describe_logical(entry.package, entry.purl or entry.package, "package")
     result: dict[str, Any] = {
@@ -108,7 +108,7 @@ def _describe_result(entry: ReportedVulnerability, index: int, fingerprint: str)
 def _describe_message(entry: ReportedVulnerability) -> str:
     lines = [
         describe_vulnerability(entry),
-        f"Image or SBOM: {entry.resource.name}",
+        f"Image or SBOM: {entry.subject.name}",
         *(f"Compared: {describe_record(record)}" for record in entry.records),
         f"Exploitation: {exploitation}" if (exploitation := describe_exploitation(entry)) else "",
         *entry.notes,
@@ -133,7 +133,7 @@ def _describe_facts(entry: ReportedVulnerability) -> dict[str, Any]:
 
 def _score(entry: ReportedVulnerability) -> float:
     """Return the CVSS score, or the lowest one of the severity."""
-    return entry.control.severity if entry.score is None else entry.score
+    return entry.definition.severity if entry.score is None else entry.score
 
 
 def _help(entries: Iterable[ReportedVulnerability]) -> str:

@@ -12,7 +12,6 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import FindingChange
-from kubekeep.model.known_vulnerability import is_vulnerability
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Cause
@@ -36,7 +35,7 @@ class AffectedPackageRow(msgspec.Struct, frozen=True):
     def urgency(self) -> tuple[bool, float, float]:
         """Sort key among all findings: that of its most urgent vulnerability, new ones first."""
         return min(
-            (entry.evidence.change is not FindingChange.NEW, -entry.priority.score, -entry.control.severity)
+            (entry.evidence.change is not FindingChange.NEW, -entry.priority.score, -entry.definition.severity)
             for entry in self.entries
         )
 
@@ -110,9 +109,10 @@ class SubjectRows(msgspec.Struct, frozen=True):
 
 def has_only_vulnerabilities(assessment: Assessment) -> bool:
     """Return True if no control was evaluated, only vulnerabilities: for an SBOM. Compliance is then no figure."""
-    return any(is_vulnerability(summary.control) for summary in assessment.controls) and all(
-        is_vulnerability(summary.control) or (summary.reason is not None and summary.reason.cause is Cause.IRRELEVANT)
-        for summary in assessment.controls
+    return any(summary.definition.concerns_packages for summary in assessment.summaries) and all(
+        summary.definition.concerns_packages
+        or (summary.reason is not None and summary.reason.cause is Cause.IRRELEVANT)
+        for summary in assessment.summaries
     )
 
 
@@ -148,7 +148,7 @@ def list_packages(subject: VulnerableSubject) -> list[AffectedPackageRow]:
             entries[0].package,
             entries[0].version,
             upgrades.get(number) or _get_only_fix(entries),
-            tuple(sorted(entries, key=lambda entry: (-entry.priority.score, -entry.control.severity, entry.id))),
+            tuple(sorted(entries, key=lambda entry: (-entry.priority.score, -entry.definition.severity, entry.id))),
         )
         for number, entries in _group_by_package(subject.open).items()
     ]

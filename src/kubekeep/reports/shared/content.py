@@ -12,11 +12,11 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary, FrameworkSummary
+from kubekeep.model.assessment import Assessment, DefinitionSummary, FrameworkSummary
 from kubekeep.model.finding import Finding
 from kubekeep.model.framework import is_in_section
-from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.shared.urgency import count_priorities, priority_level, sort_findings
 from kubekeep.reports.shared.wording import count_noun, group_by_reason, percent
@@ -61,7 +61,7 @@ class StatusCount(msgspec.Struct, frozen=True):
 class ControlFindings(msgspec.Struct, frozen=True):
     """A control with its findings, the most urgent first; the evidence of each is in file order."""
 
-    summary: ControlSummary
+    summary: DefinitionSummary
     findings: tuple[Finding, ...]
 
     @property
@@ -78,7 +78,7 @@ class RequirementPart(msgspec.Struct, frozen=True):
 
     id: str
     title: str
-    controls: tuple[ControlSummary, ...]
+    controls: tuple[DefinitionSummary, ...]
 
 
 class SectionPart(msgspec.Struct, frozen=True):
@@ -101,7 +101,7 @@ class ReasonGroup(msgspec.Struct, frozen=True):
     """Controls that were not evaluated for the same reason."""
 
     text: str
-    controls: tuple[ControlSummary, ...]
+    controls: tuple[DefinitionSummary, ...]
 
 
 class ReportContent(msgspec.Struct, frozen=True):
@@ -118,7 +118,7 @@ class ReportContent(msgspec.Struct, frozen=True):
     findings: tuple[ControlFindings, ...]
     excepted: tuple[ControlFindings, ...]
     gaps: tuple[ReasonGroup, ...]
-    idle: tuple[ControlSummary, ...]
+    idle: tuple[DefinitionSummary, ...]
 
     @property
     def title(self) -> str:
@@ -156,23 +156,23 @@ class ReportContent(msgspec.Struct, frozen=True):
 
 def build_content(assessment: Assessment) -> ReportContent:
     """Return the content of a report on the assessment."""
-    by_slug = {summary.control.slug: summary for summary in assessment.controls}
-    ordered = sorted(assessment.controls, key=lambda summary: (-summary.control.severity, -summary.counts.failed))
+    by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
+    ordered = sorted(assessment.summaries, key=lambda summary: (-summary.definition.severity, -summary.counts.failed))
     findings = tuple(_group_findings(ordered, assessment.group_findings()))
     return ReportContent(
         assessment=assessment,
-        counts=count(assessment.controls),
+        counts=count(assessment.summaries),
         severities=tuple(_severities(findings)),
         priorities=tuple(_priorities(findings)),
         frameworks=tuple(_framework(summary, by_slug) for summary in assessment.frameworks),
         findings=findings,
         excepted=tuple(_group_findings(ordered, assessment.group_excepted_findings())),
-        gaps=_gaps(assessment.controls),
-        idle=tuple(summary for summary in assessment.controls if is_idle(summary)),
+        gaps=_gaps(assessment.summaries),
+        idle=tuple(summary for summary in assessment.summaries if is_idle(summary)),
     )
 
 
-def count(controls: Iterable[ControlSummary]) -> StatusCount:
+def count(controls: Iterable[DefinitionSummary]) -> StatusCount:
     """Count the controls by result."""
     counts = Counter(
         "gap" if summary.is_gap else "idle" if is_idle(summary) else summary.status.value for summary in controls
@@ -180,19 +180,19 @@ def count(controls: Iterable[ControlSummary]) -> StatusCount:
     return StatusCount(counts[Status.FAILED], counts[Status.PASSED], counts["gap"], counts["idle"])
 
 
-def is_idle(summary: ControlSummary) -> bool:
+def is_idle(summary: DefinitionSummary) -> bool:
     """Return True if the input has no resource of the kinds that the control evaluates."""
     return summary.status is Status.NOT_EVALUATED and not summary.is_gap
 
 
 def _group_findings(
-    ordered: Iterable[ControlSummary], by_control: Mapping[str, list[Finding]]
+    ordered: Iterable[DefinitionSummary], by_control: Mapping[str, list[Finding]]
 ) -> list[ControlFindings]:
     """Return the controls with findings, the one with the most urgent finding first, then in the order given."""
     groups = [
         ControlFindings(summary, tuple(map(_sort_evidence, sort_findings(findings))))
         for summary in ordered
-        if (findings := by_control.get(summary.control.slug))
+        if (findings := by_control.get(summary.definition.slug))
     ]
     return sorted(groups, key=lambda group: (not group.findings[0].has_new, -group.findings[0].priority.score))
 
@@ -215,8 +215,8 @@ def _severities(findings: Iterable[ControlFindings]) -> Iterator[SeverityCount]:
     controls: Counter[Severity] = Counter()
     total: Counter[Severity] = Counter()
     for group in findings:
-        controls[group.summary.control.level] += 1
-        total[group.summary.control.level] += len(group.findings)
+        controls[group.summary.definition.level] += 1
+        total[group.summary.definition.level] += len(group.findings)
     for level in LEVELS:
         if level or controls[level]:
             yield SeverityCount(level, controls[level], total[level])
@@ -230,26 +230,26 @@ def _priorities(findings: Iterable[ControlFindings]) -> Iterator[PriorityCount]:
             yield PriorityCount(level, counts[level])
 
 
-def _gaps(controls: Iterable[ControlSummary]) -> tuple[ReasonGroup, ...]:
+def _gaps(controls: Iterable[DefinitionSummary]) -> tuple[ReasonGroup, ...]:
     groups = (ReasonGroup(text, tuple(members)) for text, members in group_by_reason(controls).items())
     return tuple(sorted(groups, key=lambda group: -len(group.controls)))
 
 
-def _framework(summary: FrameworkSummary, by_slug: Mapping[str, ControlSummary]) -> FrameworkPart:
+def _framework(summary: FrameworkSummary, by_slug: Mapping[str, DefinitionSummary]) -> FrameworkPart:
     members = [by_slug[slug] for slug in summary.controls]
     return FrameworkPart(summary, count(members), tuple(_sections(summary, members)))
 
 
-def _sections(summary: FrameworkSummary, members: Sequence[ControlSummary]) -> Iterator[SectionPart]:
+def _sections(summary: FrameworkSummary, members: Sequence[DefinitionSummary]) -> Iterator[SectionPart]:
     """Yield the sections in the framework's order, then the controls outside any requirement, sorted by result."""
     framework = summary.framework
     titles = {section.id: section.title for section in framework.sections}
-    by_requirement: dict[str, list[ControlSummary]] = {}
+    by_requirement: dict[str, list[DefinitionSummary]] = {}
     for member in members:
-        for text in member.control.satisfies.get(framework.slug, ()):
+        for text in member.definition.satisfies.get(framework.slug, ()):
             by_requirement.setdefault(text, []).append(member)
     unnumbered = sorted(
-        (member for member in members if not member.control.satisfies.get(framework.slug)), key=_result_order
+        (member for member in members if not member.definition.satisfies.get(framework.slug)), key=_result_order
     )
     uncovered = [section for section in titles if not any(is_in_section(text, section) for text in by_requirement)]
     parts: dict[str, list[RequirementPart]] = {}
@@ -262,14 +262,14 @@ def _sections(summary: FrameworkSummary, members: Sequence[ControlSummary]) -> I
         yield SectionPart("", "", tuple(RequirementPart("", "", (member,)) for member in unnumbered))
 
 
-def _result_order(summary: ControlSummary) -> tuple[int, float]:
+def _result_order(summary: DefinitionSummary) -> tuple[int, float]:
     """Return a sort key: failed first, controls without resources last, each group by descending severity."""
     if summary.status is Status.NOT_EVALUATED:
-        return 3 if is_idle(summary) else 2, -summary.control.severity
-    return int(summary.status is Status.PASSED), -summary.control.severity
+        return 3 if is_idle(summary) else 2, -summary.definition.severity
+    return int(summary.status is Status.PASSED), -summary.definition.severity
 
 
-def describe_source(resource: Resource) -> str:
+def describe_source(resource: Subject) -> str:
     """Return the source of a rendered resource such as `chart web with prod.yaml`, or an empty text for plain files."""
     source = resource.source
     if source is None or source.origin is None:

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ControlSummary
-from kubekeep.model.control import Control
+from kubekeep.model.assessment import Assessment, DefinitionSummary
+from kubekeep.model.definition import Definition
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Finding
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import encode_json, visible
 from kubekeep.model.verdict import Cause, Reason, Status
 from kubekeep.reports.shared.wording import describe_change, reason_text
@@ -57,34 +57,34 @@ def identify(findings: Iterable[Finding], unique_ids: UniqueIds) -> Iterator[tup
     after the open ones: a partly excepted finding is counted there first, and a fully excepted one keeps its identifier.
     """
     for finding in findings:
-        yield finding, unique_ids(finding.fingerprint)
+        yield finding, unique_ids(finding.name_fingerprint)
 
 
 def list_changes(finding: Finding) -> Iterator[str]:
     """Yield the changes to make, a line for each of at most `MOST` locations: `web.yaml:21: set hostPID to false`."""
     for evidence in finding.evidence[:MOST]:
-        location = evidence.location or finding.resource.locate(())
+        location = evidence.location or finding.subject.locate(())
         yield visible(f"{location}: {describe_change(evidence)}" if location else describe_change(evidence))
     if len(finding.evidence) > MOST:
         yield f"and {len(finding.evidence) - MOST} more"
 
 
-def unevaluated_resources(assessment: Assessment) -> Iterator[tuple[ControlSummary, Resource, Reason | None]]:
+def unevaluated_resources(assessment: Assessment) -> Iterator[tuple[DefinitionSummary, Subject, Reason | None]]:
     """Yield resources that a control could not evaluate although it evaluated others."""
-    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
     for result in assessment.results:
         for slug, verdict in result.verdicts.items():
             if verdict.status is Status.NOT_EVALUATED and not by_slug[slug].is_gap:
-                yield by_slug[slug], result.resource, verdict.reason
+                yield by_slug[slug], result.subject, verdict.reason
 
 
-def group_gaps(assessment: Assessment) -> dict[str, list[ControlSummary]]:
+def group_gaps(assessment: Assessment) -> dict[str, list[DefinitionSummary]]:
     """Group the controls that were not evaluated by reason, in the order of the assessment.
 
     Controls for manual review form one group although each has its own reason text.
     """
-    groups: dict[str, list[ControlSummary]] = {}
-    for summary in assessment.controls:
+    groups: dict[str, list[DefinitionSummary]] = {}
+    for summary in assessment.summaries:
         if summary.is_gap:
             manual = summary.reason is not None and summary.reason.cause is Cause.MANUAL
             text = "requires manual review" if manual else reason_text(summary.reason)
@@ -117,7 +117,7 @@ def framework_names_by_control(assessment: Assessment) -> dict[str, list[str]]:
     return by_control
 
 
-def list_requirements(control: Control, frameworks: Iterable[Framework]) -> Iterator[RequirementReference]:
+def list_requirements(control: Definition, frameworks: Iterable[Framework]) -> Iterator[RequirementReference]:
     """Yield the numbered requirements that a control covers in all frameworks, those of the scan first."""
     scanned_frameworks = {framework.slug: framework for framework in frameworks}
     for slug in (*scanned_frameworks, *(other for other in control.satisfies if other not in scanned_frameworks)):
@@ -136,7 +136,7 @@ def join_names(names: Iterable[str], most: int = MOST) -> str:
     return ", ".join(all_names[:most]) + more
 
 
-def resource_name(resource: Resource) -> str:
+def resource_name(resource: Subject) -> str:
     """Return the display name of a resource: `Deployment shop/web`."""
     return visible(resource.label)
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from kubekeep.model.assessment import Assessment, ControlSummary, Counts
-from kubekeep.model.known_vulnerability import is_vulnerability
-from kubekeep.model.resource import Resource
+from kubekeep.model.assessment import Assessment, Counts, DefinitionSummary
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Status
 from kubekeep.reports.shared.metrics import Family, format_labels, sum_by_labels
 from kubekeep.reports.shared.vulnerabilities import iterate_subjects
@@ -41,7 +40,7 @@ def _overall(assessment: Assessment) -> Iterator[Family]:
 
 
 def _frameworks(assessment: Assessment) -> Iterator[Family]:
-    by_slug = {summary.control.slug: summary for summary in assessment.controls}
+    by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
     labelled = {format_labels(name=framework.framework.name): framework for framework in assessment.frameworks}
     tallies = {
         labels: _count_statuses(by_slug[slug] for slug in framework.controls) for labels, framework in labelled.items()
@@ -61,7 +60,9 @@ def _frameworks(assessment: Assessment) -> Iterator[Family]:
 def _controls(assessment: Assessment) -> Iterator[Family]:
     labelled = [
         (
-            format_labels(name=summary.control.title, severity=summary.control.level.label, link=summary.control.link),
+            format_labels(
+                name=summary.definition.title, severity=summary.definition.level.label, link=summary.definition.link
+            ),
             summary,
         )
         for summary in _list_controls(assessment)
@@ -81,7 +82,7 @@ def _resources(assessment: Assessment) -> Iterator[Family]:
     skipped: dict[str, float] = {}
     for result in assessment.results:
         statuses = [verdict.status for verdict in result.verdicts.values()]
-        labels = _identity(result.resource)
+        labels = _identity(result.subject)
         failed[labels] = failed.get(labels, 0) + statuses.count(Status.FAILED)
         skipped[labels] = skipped.get(labels, 0) + statuses.count(Status.NOT_EVALUATED)
     yield "kubescape_resource_count_controls_failed", "Controls that the resource failed.", failed
@@ -102,11 +103,11 @@ def _images(assessment: Assessment) -> Iterator[Family]:
     yield "kubescape_image_count_cve_fixable", text, sum_by_labels(fixable)
 
 
-def _list_controls(assessment: Assessment) -> list[ControlSummary]:
-    return [summary for summary in assessment.controls if not is_vulnerability(summary.control)]
+def _list_controls(assessment: Assessment) -> list[DefinitionSummary]:
+    return list(assessment.controls)
 
 
-def _count_statuses(summaries: Iterable[ControlSummary]) -> Counts:
+def _count_statuses(summaries: Iterable[DefinitionSummary]) -> Counts:
     statuses = [summary.status for summary in summaries]
     order = (Status.PASSED, Status.FAILED, Status.NOT_EVALUATED)
     return Counts(*(statuses.count(status) for status in order))
@@ -116,7 +117,7 @@ def _count(counts: Counts, word: str) -> int:
     return {"failed": counts.failed, "skipped": counts.not_evaluated, "passed": counts.passed}[word]
 
 
-def _identity(resource: Resource) -> str:
+def _identity(resource: Subject) -> str:
     return format_labels(
         apiVersion=resource.api_version, kind=resource.kind, namespace=resource.namespace, name=resource.name
     )

@@ -16,10 +16,10 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.control import Control
+from kubekeep.model.definition import Definition
 from kubekeep.model.finding import Finding
-from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import encode_json, json_text, visible, xml_safe
 from kubekeep.model.verdict import Reason, Status
 from kubekeep.reports.shared.findings import (
@@ -113,7 +113,7 @@ def _reports(assessment: Assessment) -> Iterator[_Report]:
         by_namespace.setdefault(namespace, []).append(result)
     passed: Counter[str] = Counter()
     for resource_result in assessment.results:
-        namespace = _namespace(resource_result.resource)
+        namespace = _namespace(resource_result.subject)
         by_namespace.setdefault(namespace, [])
         passed[namespace] += sum(
             verdict.status is Status.PASSED and not verdict.is_excepted for verdict in resource_result.verdicts.values()
@@ -131,7 +131,7 @@ def _reports(assessment: Assessment) -> Iterator[_Report]:
         yield report
 
 
-def _namespace(resource: Resource) -> str:
+def _namespace(resource: Subject) -> str:
     """Return the namespace of the report for a resource; empty if it has none or an invalid one."""
     return resource.namespace if _LABEL.fullmatch(resource.namespace) else ""
 
@@ -155,15 +155,15 @@ def _results(assessment: Assessment) -> Iterator[tuple[str, dict[str, Any]]]:
     for uncovered in list_uncovered(assessment):
         yield "", _input(f"{uncovered.location}: {uncovered.message}", "skip", stamp)
     for finding, uid in identify(assessment.findings, unique_ids):
-        yield _namespace(finding.resource), _finding_result(finding, uid, "fail", stamp, names_by_slug)
+        yield _namespace(finding.subject), _finding_result(finding, uid, "fail", stamp, names_by_slug)
     for finding, uid in identify(assessment.excepted_findings, unique_ids):
-        yield _namespace(finding.resource), _finding_result(finding, uid, "skip", stamp, names_by_slug)
+        yield _namespace(finding.subject), _finding_result(finding, uid, "skip", stamp, names_by_slug)
     for summary, resource, reason in unevaluated_resources(assessment):
-        entry = _unevaluated_result(summary.control, reason, stamp)
+        entry = _unevaluated_result(summary.definition, reason, stamp)
         yield _namespace(resource), entry | {"resources": _references(resource)}
-    for summary in assessment.controls:
+    for summary in assessment.summaries:
         if summary.is_gap:
-            yield "", _unevaluated_result(summary.control, summary.reason, stamp)
+            yield "", _unevaluated_result(summary.definition, summary.reason, stamp)
 
 
 def _input(text: str, outcome: str, stamp: dict[str, int]) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _input(text: str, outcome: str, stamp: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _result(control: Control, outcome: str, message: str, stamp: dict[str, int]) -> dict[str, Any]:
+def _result(control: Definition, outcome: str, message: str, stamp: dict[str, int]) -> dict[str, Any]:
     return {
         "policy": _text(control.id),
         "rule": _text(control.slug),
@@ -196,8 +196,8 @@ def _result(control: Control, outcome: str, message: str, stamp: dict[str, int])
 def _finding_result(
     finding: Finding, uid: str, outcome: str, stamp: dict[str, int], frameworks: Mapping[str, list[str]]
 ) -> dict[str, Any]:
-    control, location = finding.control, finding.location
-    message = "\n".join((f"{control.title}: {resource_name(finding.resource)}", *list_changes(finding)))
+    control, location = finding.definition, finding.location
+    message = "\n".join((f"{control.title}: {resource_name(finding.subject)}", *list_changes(finding)))
     entry = _result(control, outcome, message, stamp)
     properties = entry["properties"]
     properties["fingerprint"] = uid
@@ -209,15 +209,15 @@ def _finding_result(
         properties["link"] = _text(control.link)
     if finding.suppressions:
         properties["waiver"] = _text("; ".join(map(exception_text, finding.suppressions)))
-    entry["resources"] = _references(finding.resource)
+    entry["resources"] = _references(finding.subject)
     return entry
 
 
-def _unevaluated_result(control: Control, reason: Reason | None, stamp: dict[str, int]) -> dict[str, Any]:
+def _unevaluated_result(control: Definition, reason: Reason | None, stamp: dict[str, int]) -> dict[str, Any]:
     return _result(control, "error" if is_error(reason) else "skip", f"not evaluated: {reason_text(reason)}", stamp)
 
 
-def _references(resource: Resource) -> list[dict[str, str]]:
+def _references(resource: Subject) -> list[dict[str, str]]:
     references = []
     for referenced in (resource, *resource.related):
         reference = {

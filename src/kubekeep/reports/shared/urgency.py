@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.assessment import Assessment, DefinitionSummary
 from kubekeep.model.finding import Finding
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.severity import Severity
@@ -39,7 +39,7 @@ def order_findings(findings: Sequence[Finding]) -> tuple[bool, float, float]:
 
 def top_priorities(assessment: Assessment) -> dict[str, Priority]:
     """Return the highest priority among the findings of each failed control, by slug."""
-    summaries = {summary.control.slug: summary for summary in assessment.controls}
+    summaries = {summary.definition.slug: summary for summary in assessment.summaries}
     top: dict[str, Priority] = {}
     for result in assessment.results:
         for slug, verdict in result.verdicts.items():
@@ -50,17 +50,17 @@ def top_priorities(assessment: Assessment) -> dict[str, Priority]:
     return top
 
 
-def sort_failed(assessment: Assessment) -> list[ControlSummary]:
+def sort_failed(assessment: Assessment) -> list[DefinitionSummary]:
     """Return the failed controls: with new findings first, then by their most urgent finding, then by severity."""
-    failed = [summary for summary in assessment.controls if summary.status is Status.FAILED]
+    failed = [summary for summary in assessment.summaries if summary.status is Status.FAILED]
     new = {difference.finding.control for difference in (assessment.baseline.new if assessment.baseline else ())}
     top = top_priorities(assessment)
     return sorted(
         failed,
         key=lambda summary: (
-            summary.control.id not in new,
-            -top.get(summary.control.slug, UNKNOWN_PRIORITY).score,
-            -summary.control.severity,
+            summary.definition.id not in new,
+            -top.get(summary.definition.slug, UNKNOWN_PRIORITY).score,
+            -summary.definition.severity,
             -summary.counts.failed,
         ),
     )

@@ -8,15 +8,15 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from kubekeep.model.assessment import Assessment, ControlSummary
+from kubekeep.model.assessment import Assessment, DefinitionSummary
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import AppliedException
-from kubekeep.model.known_vulnerability import is_package_version
 from kubekeep.model.location import Location, has_path, parse_path, value_at
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import visible
 from kubekeep.model.verdict import Cause, Evidence, Reason
 
+NOTHING_EVALUATED: Final = "nothing was evaluated: the input has no resource that a control applies to"
 _TICKS: Final = re.compile("`+")
 _MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()<>#+!|~&@:$-]")
 _GAP_CAUSES: Final[dict[Cause | None, str]] = {
@@ -39,7 +39,7 @@ def describe_change(evidence: Evidence) -> str:
 
     The message of a vulnerability is complete: `openssl 3.0.1: fixed in 3.0.2`.
     """
-    if evidence.note and is_package_version(evidence.path):
+    if evidence.note and evidence.package is not None:
         return evidence.note
     path = evidence.path or "the whole resource"
     if evidence.fix is not None:
@@ -49,12 +49,12 @@ def describe_change(evidence: Evidence) -> str:
     return f"{text} ({evidence.note})" if evidence.note else text
 
 
-def describe_fix(evidence: Evidence, resource: Resource) -> str:
+def describe_fix(evidence: Evidence, resource: Subject) -> str:
     """Return the change to make without its message: `set spec.hostPID to false`, or `add ...` if the field is unset.
 
     A path into a related resource names that resource instead of its index. A package with a vulnerability is upgraded.
     """
-    if is_package_version(evidence.path):
+    if evidence.package is not None:
         return "review the package" if evidence.fix is None else f"upgrade to {json.loads(evidence.fix)}"
     path = _display_path(evidence.path, resource)
     if resource.kind == "Dockerfile" and (evidence.delete or evidence.fix is not None):
@@ -67,7 +67,7 @@ def describe_fix(evidence: Evidence, resource: Resource) -> str:
     return f"delete {path}" if evidence.delete else f"review {path}"
 
 
-def _display_path(path: str, resource: Resource) -> str:
+def _display_path(path: str, resource: Subject) -> str:
     """Return `rules[0] of Role reader` for a path into a related resource (`relatedObjects[1].rules[0]`)."""
     head, mark, rest = path.partition("]")
     text = head.removeprefix("relatedObjects[")
@@ -119,9 +119,9 @@ def describe_gap(cause: Cause | None, assessment: Assessment) -> str:
     return texts.get(cause, "could not be evaluated")
 
 
-def group_by_reason(controls: Iterable[ControlSummary]) -> dict[str, list[ControlSummary]]:
+def group_by_reason(controls: Iterable[DefinitionSummary]) -> dict[str, list[DefinitionSummary]]:
     """Group the unevaluated controls by the sentence of their reason, in input order."""
-    groups: dict[str, list[ControlSummary]] = {}
+    groups: dict[str, list[DefinitionSummary]] = {}
     for summary in controls:
         if summary.is_gap:
             groups.setdefault(reason_text(summary.reason), []).append(summary)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from kubekeep.model.resource import CommentSyntax, FileType
+from kubekeep.model.source import CommentSyntax, FileType
 
 DOCKERFILE: Final = FileType("Dockerfile", comments=(("", CommentSyntax.DOCKERFILE),))
 _NAME: Final = re.compile(r"(?:Docker|Container)file(?:\.(?P<variant>.+))?|[^.].*\.(?:[dD]ocker|[cC]ontainer)file")

@@ -12,7 +12,8 @@ from typing import Final
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.paths import error_reason
-from kubekeep.model.resource import Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import Source
 from kubekeep.sources.dockerfile.document import build_document
 from kubekeep.sources.dockerfile.errors import DockerfileError
 from kubekeep.sources.dockerfile.names import DOCKERFILE

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.sources.gitops.names import ARGO, FLUX_HELM, FLUX_KUSTOMIZE, FLUX_SOURCE
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
@@ -21,7 +21,7 @@ class GitopsSource(SourceType):
     order = 70
     followed_groups = frozenset({ARGO, FLUX_HELM, FLUX_KUSTOMIZE, FLUX_SOURCE})
 
-    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
+    def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Subject | UnreadInput]:
         """Yield the resources of kustomizations and folders that applications deploy, then of their charts."""
         del roots
         applications = context.followed.get(self.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubekeep.model.resource import CommentSyntax, FileType
+from kubekeep.model.source import CommentSyntax, FileType
 
 CHART: Final = "Chart.yaml"
 HELM: Final = FileType(

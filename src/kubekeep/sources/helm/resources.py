@@ -13,7 +13,8 @@ import msgspec
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Path, line_starts
-from kubekeep.model.resource import DEFAULT_NAMESPACE, RenderOrigin, Resource, Source
+from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
+from kubekeep.model.source import RenderOrigin, Source
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.chart import Chart
 from kubekeep.sources.helm.names import HELM

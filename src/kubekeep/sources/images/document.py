@@ -14,14 +14,13 @@ from kubekeep.images.content import DetectedSecret, FileMode
 from kubekeep.images.end_of_life import end_of_life
 from kubekeep.images.inspection import InspectedImage
 from kubekeep.images.sbom.identity import identify
+from kubekeep.model.image import API_VERSION, KIND, Image
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Location, Path, Position, Region
 from kubekeep.model.package import Distribution, Package, qualify_name
-from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.source import FileType, Source
 from kubekeep.model.vulnerability import VulnerabilityReport
 
-API_VERSION: Final = "image.kubekeep.io/v1"
-KIND: Final = "ContainerImage"
 FILE_TYPE: Final = FileType("image", "image", fixed_files=("",))
 _FILE_LISTS: Final = frozenset({"files", "secrets", "packages"})
 _MODE_KINDS: Final = ((stat.S_ISUID, "setuid"), (stat.S_ISGID, "setgid"), (stat.S_IWOTH, "worldWritable"))
@@ -50,13 +49,14 @@ class ImageLocations(msgspec.Struct, frozen=True):
 
 def create_resource(
     image: InspectedImage, base: str, today: dt.date, report: VulnerabilityReport | None = None
-) -> Resource:
-    """Return the resource of an image; `base` is the folder of the scan, `today` its day.
+) -> Image:
+    """Return the image with its document; `base` is the folder of the scan, `today` its day.
 
     report: its vulnerabilities; None if they were not requested.
     """
     source = Source(image.reference, base, FILE_TYPE, 0, lazy_source_map=ImageLocations(image.reference))
-    return Resource(build_document(image, today, report), source)
+    document = build_document(image, today, report)
+    return Image(document, source, digest=image.digest, platform=image.platform, is_compared=report is not None)
 
 
 def build_document(image: InspectedImage, today: dt.date, report: VulnerabilityReport | None = None) -> dict[str, Any]:

@@ -18,7 +18,8 @@ import msgspec
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, line_starts
 from kubekeep.model.paths import display_path
-from kubekeep.model.resource import RenderOrigin, Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import RenderOrigin, Source
 from kubekeep.sources import yaml_text
 from kubekeep.sources.kustomize.documents import SourceFiles
 from kubekeep.sources.kustomize.graph import KustomizationGraph, build_graph, find_kustomization_file

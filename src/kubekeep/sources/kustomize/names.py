@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubekeep.model.resource import FileType
+from kubekeep.model.source import FileType
 
 KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 """Names of the file that makes a folder a kustomization (kustomize, `konfig.RecognizedKustomizationFileNames`)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kubekeep.model.resource import FileType
+from kubekeep.model.source import FileType
 
 EXTENSIONS: Final = (".yaml", ".yml", ".json")
 YAML: Final = FileType("YAML")

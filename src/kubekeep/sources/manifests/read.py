@@ -20,7 +20,8 @@ import msgspec
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Position, Region, line_starts
 from kubekeep.model.paths import error_reason
-from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import FileType, Source
 from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.files import open_file
 from kubekeep.sources.manifests.names import JSON, YAML

@@ -7,12 +7,14 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from kubekeep.images.sbom.document import Sbom
+from kubekeep.images.sbom.document import Sbom, SubjectKind
 from kubekeep.images.sbom.read import read_sbom
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import KubekeepError
+from kubekeep.model.image import API_VERSION, Image, PackageList
 from kubekeep.model.location import Location
-from kubekeep.model.resource import FileType, Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import FileType, Source
 from kubekeep.model.vulnerability import VulnerabilityReport
 from kubekeep.sources.images.assessment import (
     PackageScanner,
@@ -20,7 +22,7 @@ from kubekeep.sources.images.assessment import (
     list_unassessed,
     open_scanner,
 )
-from kubekeep.sources.images.document import API_VERSION, describe_distribution, describe_package
+from kubekeep.sources.images.document import describe_distribution, describe_package
 from kubekeep.sources.sboms.file import name_document, read_content
 from kubekeep.sources.sboms.locations import SbomLocations, locate_packages
 from kubekeep.sources.source import ReadContext
@@ -52,7 +54,7 @@ def _read_sbom(path: str, context: ReadContext, scanner: PackageScanner | None) 
     # The working folder is shown to users, not traversed.
     today, base = dt.datetime.now(dt.UTC).date(), os.getcwd()  # noqa: PTH109
     source = Source(name, base, _FILE_TYPE, 0, lazy_source_map=locations)
-    yield Resource(_build_document(sbom, name, today, report), source)
+    yield _create_subject(sbom, _build_document(sbom, name, today, report), source, is_compared=report is not None)
     yield from (
         UnreadInput(Location(name), ": ".join(filter(None, (problem.path, problem.message))))
         for problem in sbom.problems
@@ -61,6 +63,13 @@ def _read_sbom(path: str, context: ReadContext, scanner: PackageScanner | None) 
         yield from list_unassessed(report, name)
         if reason := _explain_missing_sources(sbom):
             yield UnreadInput(Location(name), reason)
+
+
+def _create_subject(sbom: Sbom, document: dict[str, Any], source: Source, *, is_compared: bool) -> PackageList:
+    """Return the image that an SBOM describes, or the SBOM itself as the subject for other software."""
+    if sbom.subject.kind is not SubjectKind.IMAGE:
+        return PackageList(document, source, is_compared=is_compared)
+    return Image(document, source, digest=sbom.subject.digest, platform=sbom.subject.platform, is_compared=is_compared)
 
 
 def _explain_missing_sources(sbom: Sbom) -> str:

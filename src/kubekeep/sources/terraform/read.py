@@ -13,7 +13,8 @@ import msgspec
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Path, format_path
-from kubekeep.model.resource import CommentSyntax, FileType, Resource, Source
+from kubekeep.model.resource import Resource
+from kubekeep.model.source import CommentSyntax, FileType, Source
 from kubekeep.sources.source import Root
 from kubekeep.sources.terraform import kinds
 from kubekeep.sources.terraform.evaluate import CostError, ExpressionEvaluator, ExpressionScope

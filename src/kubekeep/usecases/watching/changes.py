@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, ResourceResult, Target
+from kubekeep.model.assessment import Assessment, SubjectResult, Target
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Status, Verdict
 from kubekeep.model.watch import VerdictChange, VerdictChanged
 from kubekeep.posture.select import Selection
@@ -27,7 +27,7 @@ class CurrentAssessment(msgspec.Struct, frozen=True):
     selection: Selection
     minor: int
     facts: ClusterFacts
-    results: tuple[ResourceResult, ...]
+    results: tuple[SubjectResult, ...]
     uses: tuple[ExceptionUse, ...]
     enforcement: Mapping[str, tuple[Enforcement, ...]]
 
@@ -47,7 +47,7 @@ class CurrentAssessment(msgspec.Struct, frozen=True):
 
 
 def list_changes(
-    previous_results: Mapping[str, ResourceResult], results: Mapping[str, ResourceResult], current: CurrentAssessment
+    previous_results: Mapping[str, SubjectResult], results: Mapping[str, SubjectResult], current: CurrentAssessment
 ) -> tuple[VerdictChanged, ...]:
     """Return the changed verdicts, the most severe first; results are by key.
 
@@ -64,20 +64,20 @@ def list_changes(
         new = result.verdicts if result else {}
         disappearance = (
             VerdictChange.UNKNOWN
-            if result is None and _is_hidden(any_result.resource, current.facts.gaps)
+            if result is None and _is_hidden(any_result.subject, current.facts.gaps)
             else VerdictChange.GONE
         )
         for slug in old.keys() | new.keys():
             change = _compare_verdicts(old.get(slug), new.get(slug), disappearance)
             if change is not None and slug in controls:
                 changes.append(
-                    VerdictChanged(current.finished, change, controls[slug], any_result.resource, new.get(slug))
+                    VerdictChanged(current.finished, change, controls[slug], any_result.subject, new.get(slug))
                 )
     changes.sort(key=lambda changed: (-changed.control.severity, changed.resource.id, changed.control.id))
     return tuple(changes)
 
 
-def _is_hidden(resource: Resource, gaps: Sequence[CoverageGap]) -> bool:
+def _is_hidden(resource: Subject, gaps: Sequence[CoverageGap]) -> bool:
     """Return True if one of `gaps` hides `resource` or one of its related objects."""
     parts = resource.related or (resource,)
     return any(gap.may_hide(part.group, part.kind, part.namespace, part.name) for part in parts for gap in gaps)

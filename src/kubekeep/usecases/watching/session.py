@@ -24,7 +24,7 @@ from kubekeep.exceptions.custom_resources import is_security_exception
 from kubekeep.exceptions.load import ScanExceptions
 from kubekeep.kube.errors import ConnectionLostError, KubeError
 from kubekeep.library.params import ParamsError, find_params
-from kubekeep.model.assessment import ResourceResult
+from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
@@ -61,7 +61,7 @@ class SessionResults(msgspec.Struct, frozen=True):
     first evaluation.
     """
 
-    results: Mapping[str, ResourceResult]
+    results: Mapping[str, SubjectResult]
     assessment: CurrentAssessment
     objects: int
     counters: FollowerCounters
@@ -231,7 +231,7 @@ class WatchSession:
         started, gaps = time.monotonic(), self._list_gaps()
         self._evaluator.update(gaps)
         now = dt.datetime.now(dt.UTC)
-        results: dict[str, ResourceResult] = self._evaluator.results
+        results: dict[str, SubjectResult] = self._evaluator.results
         uses: tuple[ExceptionUse, ...] = ()
         if self._rules.exceptions.has_any or self._exception_context_changed:
             results, uses = self._apply_exceptions(now)
@@ -258,7 +258,7 @@ class WatchSession:
             has_all_resources=False, missing_namespaces=self._following.missing_namespaces
         )
 
-    def _apply_exceptions(self, now: dt.datetime) -> tuple[dict[str, ResourceResult], tuple[ExceptionUse, ...]]:
+    def _apply_exceptions(self, now: dt.datetime) -> tuple[dict[str, SubjectResult], tuple[ExceptionUse, ...]]:
         """Return all results with exceptions applied, and the use of each exception."""
         exceptions = self._rules.exceptions
         exceptions.forget()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from kubekeep.ecosystems.shared.registry import index_advisories
 from kubekeep.vulnerabilities.database import schema
 from kubekeep.vulnerabilities.database.build import get_feed_folder
 from kubekeep.vulnerabilities.database.bundle import is_feed_name
@@ -14,7 +15,6 @@ from kubekeep.vulnerabilities.database.download import Downloader, parse_url
 from kubekeep.vulnerabilities.database.errors import UpdateError
 from kubekeep.vulnerabilities.database.sources import list_database_files
 from kubekeep.vulnerabilities.database.update import (
-    DEFAULT_ECOSYSTEMS,
     EPSS,
     EPSS_NAME,
     KEV,
@@ -30,13 +30,8 @@ from kubekeep.vulnerabilities.database.update import (
 Step = Callable[[], UpdatedFile | None]
 """Updates a file; returns None if there is nothing to report."""
 
-_KNOWN: Final = (
-    *DEFAULT_ECOSYSTEMS, "AlmaLinux", "Alpaquita", "Android", "Azure Linux", "BellSoft Hardened Containers", "Bioconductor",
-    "Bitnami", "CRAN", "CleanStart", "ConanCenter", "Echo", "GHC", "GIT", "GitHub Actions", "Hackage", "Hex", "Julia",
-    "Linux", "Mageia", "MinimOS", "OSS-Fuzz", "Photon OS", "Pub", "Red Hat", "Rocky Linux", "SUSE", "SwiftURL", "TuxCare",
-    "VSCode", "WordPress", "opam", "openEuler", "openSUSE",
-)  # fmt: skip
-"""Ecosystems whose names are accepted in any case."""
+_OTHERS: Final = ("GIT", "OSS-Fuzz", "TuxCare")
+"""Names in OSV that are no ecosystem of packages: their records are about commits, or about packages of ecosystems."""
 
 
 def list_steps(
@@ -78,7 +73,7 @@ def _list_targets(
     if source or feed:
         own = [(known_feed, ecosystem) for known_feed, ecosystem in known if known_feed == feed]
         return own or [(feed, ecosystem) for ecosystem in _list_available(downloader, source, feed)]
-    return known or [("", ecosystem) for ecosystem in DEFAULT_ECOSYSTEMS]
+    return known or [("", ecosystem) for ecosystem in _list_common()]
 
 
 def _list_known(folder: Path) -> Iterator[tuple[str, str]]:
@@ -93,7 +88,8 @@ def _list_available(downloader: Downloader, source: str, feed: str) -> Iterable[
     if not source:
         raise UpdateError(f"the feed {feed} has no source: add --source URL")
     available = list_feed_ecosystems(downloader, source)
-    selected = [ecosystem for ecosystem in available if ecosystem in DEFAULT_ECOSYSTEMS]
+    common = _list_common()
+    selected = [ecosystem for ecosystem in available if ecosystem in common]
     return available if feed else selected or available
 
 
@@ -115,5 +111,12 @@ def _list_signal_urls(folder: Path, source: str, signals: Mapping[str, str]) -> 
     return urls, bool(source) and not any(signals.values())
 
 
+def _list_common() -> list[str]:
+    """Return the ecosystems of the first update: those of most container images."""
+    return sorted(name for name, advisories in index_advisories().items() if advisories.is_common)
+
+
 def _complete_name(ecosystem: str) -> str:
-    return next((name for name in _KNOWN if name.casefold() == ecosystem.casefold()), ecosystem)
+    """Return the name in OSV of an ecosystem, which users may write in any case."""
+    known = (name for name, advisories in index_advisories().items() if advisories.is_in_osv)
+    return next((name for name in (*known, *_OTHERS) if name.casefold() == ecosystem.casefold()), ecosystem)

@@ -37,11 +37,6 @@ EPSS: Final = "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz"
 KEV_NAME: Final = "known_exploited_vulnerabilities.json"
 EPSS_NAME: Final = "epss_scores-current.csv.gz"
 """Names of the files of exploit signals in a mirror."""
-DEFAULT_ECOSYSTEMS: Final = (
-    "Alpine", "Chainguard", "Debian", "Go", "Maven", "NuGet", "Packagist", "PyPI", "RubyGems", "Ubuntu", "Wolfi",
-    "crates.io", "npm",
-)  # fmt: skip
-"""Ecosystems of the first update: those of most container images."""
 DOWNLOADS: Final = ".downloads"
 _MOST_CHANGES: Final = 1000
 """Changed records that are fetched one by one; beyond, the archive is cheaper."""

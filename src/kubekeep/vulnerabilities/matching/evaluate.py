@@ -11,16 +11,17 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from kubekeep.ecosystems.shared.ecosystem import QueryName
+from kubekeep.ecosystems.shared.registry import is_distribution_type
 from kubekeep.images.package_url import parse_package_url
-from kubekeep.images.sbom.identity import is_distribution_type
 from kubekeep.model.package import Package
 from kubekeep.model.vulnerability import MatchedRecord
 from kubekeep.vulnerabilities.advisory import Advisory, AffectedVersions, VersionRange
-from kubekeep.vulnerabilities.ecosystems import PackageQuery, QueryName, is_same_name
 from kubekeep.vulnerabilities.matching.aliases import list_upstream
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols, explain_imports
 from kubekeep.vulnerabilities.matching.modules import explain_flavour, explain_module
-from kubekeep.vulnerabilities.names import normalise_name
+from kubekeep.vulnerabilities.names import is_same_name, normalise_name
+from kubekeep.vulnerabilities.queries import PackageQuery
 from kubekeep.vulnerabilities.ranges import IncomparableVersion, RangeMatch, match_range
 from kubekeep.vulnerabilities.versions.registry import get_scheme
 

@@ -13,24 +13,23 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.sbom.identity import identify, is_distribution_type
+from kubekeep.ecosystems.shared.registry import index_advisories, is_distribution_type
+from kubekeep.images.sbom.identity import identify
 from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.package import Distribution, Package
 from kubekeep.model.vulnerability import NotAssessed, VexStatement, Vulnerability, VulnerabilityReport
 from kubekeep.vulnerabilities.advisory import Advisory
-from kubekeep.vulnerabilities.ecosystems import NoQuery, PackageQuery, build_queries
 from kubekeep.vulnerabilities.matching.aliases import extract_cve, group
 from kubekeep.vulnerabilities.matching.evaluate import Context, Evaluation, evaluate, is_withdrawn
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.matching.merge import Group, build_vulnerability, list_cves
 from kubekeep.vulnerabilities.names import normalise_name
+from kubekeep.vulnerabilities.queries import NoQuery, PackageQuery, build_queries
 from kubekeep.vulnerabilities.source import AdvisorySource, SourceState
 
 AdvisoryKey = tuple[str, str]
 """Ecosystem without a release, and normalised name."""
 
-GRYPE_ONLY: Final = frozenset(("Amazon Linux", "CentOS", "Fedora", "Oracle Linux"))
-"""Ecosystems that only a database of Grype has."""
 _DEBIAN_FOLDERS: Final = re.compile(
     r"/?usr/(?:lib/python3(?:\.\d+)?/dist-packages|share/python3-wheels|share/nodejs|lib/nodejs|share/npm"
     r"|share/rubygems-integration|share/maven-repo|share/java|share/perl5)/"
@@ -172,7 +171,7 @@ def complete_platform(platform: str, distribution: Distribution) -> str:
 
 def _advise(query: PackageQuery) -> str:
     """Return the next step for an ecosystem without data."""
-    if query.ecosystem in GRYPE_ONLY:
+    if not index_advisories()[query.ecosystem].is_in_osv:
         return "OSV has none; a database of Grype has them"
     name = f"'{query.ecosystem}'" if " " in query.ecosystem else query.ecosystem
     return f"run `kubekeep db update {name}`"

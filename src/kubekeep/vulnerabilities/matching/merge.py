@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.images.sbom.identity import is_distribution_type
+from kubekeep.ecosystems.shared.registry import is_distribution_type
 from kubekeep.model.package import Package
 from kubekeep.model.vulnerability import FixState, VexStatement, Vulnerability
 from kubekeep.vulnerabilities.matching.aliases import choose_id, is_cve, list_equal_names

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from kubekeep.images.sbom.identity import identify, is_distribution_type
+from kubekeep.ecosystems.shared.registry import is_distribution_type
+from kubekeep.images.sbom.identity import identify
 from kubekeep.model.package import Package
 from kubekeep.vulnerabilities.vex.document import VexIdentity, VexTarget
 from kubekeep.vulnerabilities.vex.identities import read_hash

@@ -15,6 +15,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from kubekeep.ecosystems.shared.ecosystem import Advisories
+from kubekeep.ecosystems.shared.registry import find_distribution_type, index_advisories
+from kubekeep.ecosystems.shared.releases import GrypeRelease, GrypeReleaseNamer
 from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.advisory import Advisory
@@ -27,7 +30,6 @@ from kubekeep.vulnerabilities.database.grype.convert import (
     build_advisory,
     is_unconditional,
 )
-from kubekeep.vulnerabilities.database.grype.systems import LANGUAGES, SYSTEMS, OperatingSystemRow
 from kubekeep.vulnerabilities.names import normalise_name
 from kubekeep.vulnerabilities.source import SourceState
 
@@ -84,22 +86,26 @@ class GrypeDatabase:
     def get_states(self) -> Mapping[str, SourceState]:
         """Return the state of each ecosystem; records are not counted."""
         states = {}
-        for ecosystem, kinds in LANGUAGES.items():
-            query = "SELECT 1 FROM packages p JOIN affected_package_handles a ON a.package_id = p.id WHERE p.ecosystem = ? LIMIT 1"
-            if any(self._query(query, (kind,)) for kind in kinds):
-                states[ecosystem] = self._create_state(ecosystem, {ecosystem})
-        for ecosystem in SYSTEMS:
-            if releases := set(self._list_releases(ecosystem).values()):
+        query = "SELECT 1 FROM packages p JOIN affected_package_handles a ON a.package_id = p.id WHERE p.ecosystem = ? LIMIT 1"
+        for ecosystem, advisories in index_advisories().items():
+            if advisories.name_grype_release is not None:
+                releases = set(self._list_releases(advisories, advisories.name_grype_release).values())
+            else:
+                releases = {ecosystem} if any(self._query(query, (kind,)) for kind in advisories.grype) else set()
+            if releases:
                 states[ecosystem] = self._create_state(ecosystem, releases)
         return states
 
     def find_advisories(self, ecosystem: str, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
         """Yield (name, advisory) for normalised names, sorted by name."""
-        if ecosystem in SYSTEMS:
-            kinds: tuple[str, ...] = (SYSTEMS[ecosystem].package_type,)
-            releases: Mapping[int | None, str] = self._list_releases(ecosystem)
-        else:
-            kinds, releases = LANGUAGES.get(ecosystem, ()), {None: ecosystem}
+        advisories = index_advisories().get(ecosystem)
+        if advisories is None:
+            return
+        kinds = advisories.grype
+        releases: Mapping[int | None, str] = {None: ecosystem}
+        if advisories.name_grype_release is not None:
+            kinds = (find_distribution_type(advisories.distributions[0].id),)
+            releases = self._list_releases(advisories, advisories.name_grype_release)
         if not kinds or not releases:
             return
         ordered = sorted(set(names))
@@ -138,7 +144,7 @@ class GrypeDatabase:
         return SourceState(ecosystem, frozenset(releases), self._built, origin=self._name)
 
     @functools.cached_property
-    def _operating_systems(self) -> dict[str, list[OperatingSystemRow]]:
+    def _operating_systems(self) -> dict[str, list[GrypeRelease]]:
         columns = {row[1] for row in self._query("PRAGMA table_info(operating_systems)", ())}
         channel = "coalesce(channel, '')" if "channel" in columns else "''"
         query = (
@@ -146,9 +152,9 @@ class GrypeDatabase:
             f" coalesce(label_version, ''), coalesce(codename, ''), {channel} FROM operating_systems"
         )
         rows = self._query(query, ())
-        systems: dict[str, list[OperatingSystemRow]] = {}
+        systems: dict[str, list[GrypeRelease]] = {}
         for row in rows:
-            system = OperatingSystemRow(*row)
+            system = GrypeRelease(*row)
             systems.setdefault(system.name, []).append(system)
         return systems
 
@@ -163,14 +169,15 @@ class GrypeDatabase:
         )
         return dict(self._query(query, ()))
 
-    def _list_releases(self, ecosystem: str) -> dict[int | None, str]:
+    def _list_releases(self, advisories: Advisories, name_release: GrypeReleaseNamer) -> dict[int | None, str]:
         """Return the releases of a distribution, as OSV names them, by the row of the operating system."""
-        system = SYSTEMS[ecosystem]
-        rows = [row for name in system.names for row in self._operating_systems.get(name, ())]
+        rows = [row for name in advisories.grype for row in self._operating_systems.get(name, ())]
         if not rows:
-            replacement = next((self._replacements[name] for name in system.names if name in self._replacements), "")
+            replacement = next(
+                (self._replacements[name] for name in advisories.grype if name in self._replacements), ""
+            )
             rows = self._operating_systems.get(replacement, [])
-        releases = {row.id: system.get_release(ecosystem, row) for row in rows}
+        releases = {row.id: name_release(advisories.name, row) for row in rows}
         return {row_id: release for row_id, release in releases.items() if release}
 
     def _find_packages(

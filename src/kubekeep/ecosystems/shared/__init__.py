@@ -1,0 +1,1 @@
+"""Definition of an ecosystem, releases of distributions, and the registry. Knows no concrete ecosystem."""

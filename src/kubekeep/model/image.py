@@ -1,0 +1,63 @@
+"""Container images as subjects of findings, and the packages in them as evidence. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Self
+
+from kubekeep.model.definition import Definition
+from kubekeep.model.listed_vulnerabilities import list_problems
+from kubekeep.model.resource import Resource
+from kubekeep.model.subject import SubjectDocument
+from kubekeep.model.verdict import Verdict
+
+API_VERSION: Final = "image.kubekeep.io/v1"
+KIND: Final = "ContainerImage"
+
+
+class ImageSubject(SubjectDocument, frozen=True, tag="image", tag_field="type"):
+    """A container image. The digest is that of its manifest (OCI image specification)."""
+
+    reference: str
+    digest: str = ""
+    platform: str = ""
+
+
+class PackageList(Resource, frozen=True, gc=False, kw_only=True):
+    """The document of an image or SBOM that lists packages, and their vulnerabilities if they were compared.
+
+    is_compared: True if the packages were compared with advisories.
+    """
+
+    is_compared: bool = False
+
+    @property
+    def has_problems(self) -> bool:
+        """True if the packages were compared with advisories."""
+        return self.is_compared
+
+    def list_problems(self) -> Iterator[tuple[Definition, Verdict]]:
+        """Yield the verdict on each vulnerability, and on the packages as a whole."""
+        return list_problems(self)
+
+
+class Image(PackageList, frozen=True, gc=False, kw_only=True):
+    """A container image with the document that rules read. digest: of the manifest (OCI image specification)."""
+
+    digest: str = ""
+    platform: str = ""
+
+    @classmethod
+    def create(cls, reference: str, digest: str = "", platform: str = "") -> Self:
+        """Return an image of which only the identity is known."""
+        content = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": reference}}
+        return cls(content, digest=digest, platform=platform)
+
+    @property
+    def stable_name(self) -> str:
+        """The digest, if it is known: the same image may have several tags."""
+        return self.digest or self.name
+
+    def describe(self) -> SubjectDocument:
+        """Return its JSON form in findings."""
+        return ImageSubject(reference=self.name, digest=self.digest, platform=self.platform)

@@ -1,0 +1,41 @@
+"""Problems that subjects list themselves, such as the vulnerabilities of an image, beside those that rules find.
+
+Never evaluates a rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from kubekeep.model.assessment import SubjectResult
+from kubekeep.model.definition import Definition
+from kubekeep.posture.select import Selection
+
+
+def add_listed_problems(
+    results: Iterable[SubjectResult], selection: Selection
+) -> tuple[list[SubjectResult], Selection]:
+    """Return the results with the verdicts on listed problems, and the selection with their definitions.
+
+    Subjects without any verdict are dropped.
+    """
+    definitions: dict[str, Definition] = {}
+    complete: list[SubjectResult] = []
+    for result in results:
+        if result.subject.has_problems:
+            verdicts = dict(result.verdicts)
+            for definition, verdict in result.subject.list_problems():
+                known = definitions.get(definition.slug)
+                if known is not None and known is not definition:
+                    definitions[definition.slug] = known.join(definition)
+                else:
+                    definitions[definition.slug] = definition
+                verdicts[definition.slug] = verdict
+            result = msgspec.structs.replace(result, verdicts=verdicts)  # noqa: PLW2901 - the same result
+        if result.verdicts:
+            complete.append(result)
+    if not definitions:
+        return complete, selection
+    return complete, msgspec.structs.replace(selection, listed=tuple(definitions.values()))

@@ -1,0 +1,1 @@
+"""Ecosystems: their parts, and one that only these tests define."""
