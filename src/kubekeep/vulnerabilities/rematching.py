@@ -37,7 +37,10 @@ from kubekeep.vulnerabilities.source import AdvisorySource
 
 _PROGRAM: Final = ""
 """Key of the version of the matching among the tokens of ecosystems."""
-_MATCHING_FILES: Final = ("*.py", "matching/*.py", "versions/*.py", "severity/*.py")
+_MATCHING_FILES: Final = (
+    *("vulnerabilities/*.py", "vulnerabilities/matching/*.py", "vulnerabilities/versions/*.py"),
+    *("vulnerabilities/severity/*.py", "ecosystems/*.py", "ecosystems/shared/*.py"),
+)
 
 
 class ChangingSource(AdvisorySource, Protocol):
@@ -363,7 +366,7 @@ def _has_changed(before: StoredVulnerability, after: StoredVulnerability) -> boo
 @functools.cache
 def compute_matching_version() -> str:
     """Return a text that changes with the code of the matching: other code may give other results for the same packages."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parent.parent
     digest = hashlib.blake2b(_native.VERSION.encode(), digest_size=16)
     for pattern in _MATCHING_FILES:
         for path in sorted(folder.glob(pattern)):
