@@ -14,8 +14,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kubekeep.cli.config_keys import NAMED_ONLY, KeyType, create_schema
-from kubekeep.cli.configured import FileError, is_from_file
+from kubekeep.cli.console.config_keys import NAMED_ONLY, KeyType, create_schema
+from kubekeep.cli.console.configured import FileError, is_from_file
 from kubekeep.cli.scan import command as scan
 from kubekeep.model.severity import Severity
 

@@ -12,7 +12,7 @@ CODE = """
 import sys
 import click
 import msgspec
-from kubekeep.cli.image_options import image_options
+from kubekeep.cli.options.image import image_options
 
 @click.command()
 @image_options

@@ -26,8 +26,8 @@ from tests.cluster.cluster import Cluster, eventually
 from tests.kube.faults import Exchange, always, front
 from tests.usecases.test_watch import deployment
 
-from kubekeep.cli.arguments import parse_listen_address
-from kubekeep.cli.cluster_options import ClusterOptions
+from kubekeep.cli.console.arguments import parse_listen_address
+from kubekeep.cli.options.cluster import ClusterOptions
 from kubekeep.cli.watch import command
 from kubekeep.kube.access import Impersonation
 from kubekeep.kube.errors import KubeconfigError

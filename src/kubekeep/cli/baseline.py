@@ -11,14 +11,14 @@ import click
 from kubekeep.baseline.assessment_findings import record_assessment
 from kubekeep.baseline.file import format_baseline
 from kubekeep.baseline.report_findings import record_report
-from kubekeep.cli import arguments
-from kubekeep.cli.atomic_files import open_text
-from kubekeep.cli.configured import ConfiguredCommand
-from kubekeep.cli.exception_options import ExceptionSettings
-from kubekeep.cli.request_options import request_options, run_scan
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.atomic_files import open_text
+from kubekeep.cli.console.configured import ConfiguredCommand
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.exception import ExceptionSettings
+from kubekeep.cli.options.request import request_options, run_scan
 from kubekeep.cli.scan import command as scan
 from kubekeep.cli.scan import images_options
-from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.text import visible
 from kubekeep.posture.gate import is_incomplete

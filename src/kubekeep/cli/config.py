@@ -13,9 +13,14 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from kubekeep.cli import outputs
-from kubekeep.cli.config_keys import ConfigurationKey, create_schema
-from kubekeep.cli.configured import LoadedConfiguration, get_configuration, is_from_discovered_file, is_from_file
+from kubekeep.cli.console import outputs
+from kubekeep.cli.console.config_keys import ConfigurationKey, create_schema
+from kubekeep.cli.console.configured import (
+    LoadedConfiguration,
+    get_configuration,
+    is_from_discovered_file,
+    is_from_file,
+)
 from kubekeep.cli.scan import command as scan
 from kubekeep.config.chart_values import CHARTS
 from kubekeep.exceptions.load import ExceptionOptions

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from kubekeep.cli.atomic_files import write_text
+from kubekeep.cli.console.atomic_files import write_text
 from kubekeep.cli.settings import master_keys
 from kubekeep.model.paths import error_reason
 from kubekeep.privacy.encryption import PrivacyError, decrypt, parse_master_key

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli import arguments, progress
-from kubekeep.cli.arguments import Names
-from kubekeep.cli.atomic_files import write_text
-from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.cli.console import arguments, progress
+from kubekeep.cli.console.arguments import Names
+from kubekeep.cli.console.atomic_files import write_text
+from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.exceptions.load import ExceptionOptions, ExceptionsError, read_all
 from kubekeep.exceptions.policy_exception import Designator, PackageSelector, PolicyException
 from kubekeep.exceptions.sets import list_sets

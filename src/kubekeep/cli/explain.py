@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from kubekeep.cli.completed_names import complete_names
+from kubekeep.cli.console.completed_names import complete_names
 from kubekeep.cli.settings import get_width
 from kubekeep.library.load import builtin
 from kubekeep.library.requirements import Requirement, count_by_required_data, list_requirements

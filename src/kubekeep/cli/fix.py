@@ -14,13 +14,13 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli import arguments, progress
-from kubekeep.cli.aliased_option import AliasedOption
-from kubekeep.cli.arguments import Names
-from kubekeep.cli.atomic_files import UnwritableError, open_text
-from kubekeep.cli.completed_names import complete_words
+from kubekeep.cli.console import arguments, progress
+from kubekeep.cli.console.aliased_option import AliasedOption
+from kubekeep.cli.console.arguments import Names
+from kubekeep.cli.console.atomic_files import UnwritableError, open_text
+from kubekeep.cli.console.completed_names import complete_words
+from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.settings import settings
-from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.fixes.edits.diff import format_patch
 from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.plan import FileChange, Plan, count_findings, write_files

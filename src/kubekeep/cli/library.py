@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import click
 
+from kubekeep.cli.console.small_files import read_small_file
 from kubekeep.cli.settings import RegistrySettings, registry_settings
-from kubekeep.cli.small_files import read_small_file
 from kubekeep.library.load import LibraryError
 from kubekeep.model.text import visible
 from kubekeep.registry.errors import KeyFileError, RegistryError, RejectedArtifactError

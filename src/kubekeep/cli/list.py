@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli import arguments
-from kubekeep.cli.arguments import SEVERITIES, parse_severity
-from kubekeep.cli.completed_names import complete_frameworks
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.arguments import SEVERITIES, parse_severity
+from kubekeep.cli.console.completed_names import complete_frameworks
 from kubekeep.exceptions.load import read_set
 from kubekeep.exceptions.sets import list_sets, read_set_title
 from kubekeep.library.load import builtin

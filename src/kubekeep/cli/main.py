@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli.standard_output import INCOMPLETE, READER_GONE, standard_output
+from kubekeep.cli.console.standard_output import INCOMPLETE, READER_GONE, standard_output
 
 _COMMANDS: Final = {
     "scan": "Scan manifests, charts, overlays, repositories or a cluster.",
@@ -126,7 +126,7 @@ def _debug_option() -> click.Option:
 
     def enable(_: click.Context, __: click.Parameter, requested: bool) -> None:  # noqa: FBT001 - click's signature
         if requested:
-            importlib.import_module("kubekeep.cli.diagnostics").enable_debug()
+            importlib.import_module("kubekeep.cli.console.diagnostics").enable_debug()
 
     return click.Option(
         ["--debug"],
@@ -175,7 +175,9 @@ def main(arguments: list[str] | None = None) -> Any:
         try:
             kubekeep.main(args=arguments, prog_name=_PROGRAMS.get(_invoked_name(), "kubekeep"), complete_var=_COMPLETE)
         except Exception as error:  # noqa: BLE001 - an exit code of 1 would be that of a failed gate
-            click.echo(importlib.import_module("kubekeep.cli.diagnostics").describe_unexpected_error(error), err=True)
+            click.echo(
+                importlib.import_module("kubekeep.cli.console.diagnostics").describe_unexpected_error(error), err=True
+            )
             sys.exit(INCOMPLETE)
 
 

@@ -11,14 +11,14 @@ from typing import Final, TextIO
 
 import click
 
-from kubekeep.cli import arguments, outputs, progress
-from kubekeep.cli.aliased_option import AliasedOption
-from kubekeep.cli.arguments import without_options
-from kubekeep.cli.cluster_options import ClusterOptions, cluster_options
-from kubekeep.cli.exception_options import ExceptionSettings, exception_options
-from kubekeep.cli.request_options import convert_cluster_errors
-from kubekeep.cli.source_options import source_options
-from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.cli.console import arguments, outputs, progress
+from kubekeep.cli.console.aliased_option import AliasedOption
+from kubekeep.cli.console.arguments import without_options
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.cluster import ClusterOptions, cluster_options
+from kubekeep.cli.options.exception import ExceptionSettings, exception_options
+from kubekeep.cli.options.request import convert_cluster_errors
+from kubekeep.cli.options.source import source_options
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import AttackQuery, Attacks
 from kubekeep.model.text import json_text, visible

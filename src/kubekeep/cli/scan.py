@@ -16,19 +16,19 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from kubekeep.cli import arguments, outputs
-from kubekeep.cli.configured import ConfiguredCommand
-from kubekeep.cli.exception_options import ExceptionSettings
-from kubekeep.cli.gate_options import BaselineOptions, gate_options, read_baseline
-from kubekeep.cli.help_sections import PRESENTATION
-from kubekeep.cli.image_options import create_image_options, image_options
+from kubekeep.cli.console import arguments, outputs
+from kubekeep.cli.console.configured import ConfiguredCommand
+from kubekeep.cli.console.help_sections import PRESENTATION
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.exception import ExceptionSettings
+from kubekeep.cli.options.gate import BaselineOptions, gate_options, read_baseline
+from kubekeep.cli.options.image import create_image_options, image_options
+from kubekeep.cli.options.privacy import PrivacyOptions, privacy_options
+from kubekeep.cli.options.report import OutputOptions, report_options
+from kubekeep.cli.options.request import request_options, run_scan
+from kubekeep.cli.options.signature_scan import signature_scan_options
+from kubekeep.cli.options.vulnerability import no_vulnerabilities_option, vulnerability_options
 from kubekeep.cli.preflight import print_permissions
-from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
-from kubekeep.cli.report_options import OutputOptions, report_options
-from kubekeep.cli.request_options import request_options, run_scan
-from kubekeep.cli.signature_scan_options import signature_scan_options
-from kubekeep.cli.standard_output import INCOMPLETE
-from kubekeep.cli.vulnerability_options import no_vulnerabilities_option, vulnerability_options
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.options import ImageOptions
 from kubekeep.model.assessment import Assessment

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from kubekeep.cli import arguments
+from kubekeep.cli.console import arguments
 from kubekeep.library.load import builtin
 from kubekeep.library.search import search_controls
 

@@ -13,8 +13,8 @@ from typing import Final, TextIO
 import click
 import msgspec
 
-from kubekeep.cli import arguments
-from kubekeep.cli.atomic_files import open_binary
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.atomic_files import open_binary
 from kubekeep.cli.settings import get_width, settings
 from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportOptions

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli.arguments import kubescape_metrics_option, parse_listen_address, without_options
-from kubekeep.cli.exception_options import ExceptionSettings
+from kubekeep.cli.console.arguments import kubescape_metrics_option, parse_listen_address, without_options
+from kubekeep.cli.console.shutdown import ShutdownHandler, handle_interrupts
+from kubekeep.cli.options.exception import ExceptionSettings
+from kubekeep.cli.options.request import convert_cluster_errors, request_options
 from kubekeep.cli.preflight import print_permissions
-from kubekeep.cli.request_options import convert_cluster_errors, request_options
 from kubekeep.cli.settings import get_width
-from kubekeep.cli.shutdown import ShutdownHandler, handle_interrupts
 from kubekeep.model.watch import WatchEvent
 from kubekeep.reports.format import ReportOptions
 from kubekeep.usecases.request import ScanRequest

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
+from kubekeep.cli.console.small_files import read_small_file
 from kubekeep.cli.db.artifact import load_usecase, plain_http_option, read_registry
 from kubekeep.cli.db.shared import convert_errors, database_option
 from kubekeep.cli.library import KEY_FILE, convert_registry_errors, parse_artifact, read_key_password
 from kubekeep.cli.settings import registry_settings
-from kubekeep.cli.small_files import read_small_file
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.reports.shared.wording import count_noun
 

@@ -7,10 +7,11 @@ from typing import Final
 
 import click
 
-from kubekeep.cli.arguments import without_options
-from kubekeep.cli.image_options import registry_options
-from kubekeep.cli.keyless_options import SignerOptions, print_keyless_signature, signer_options
-from kubekeep.cli.signature_options import (
+from kubekeep.cli.console.arguments import without_options
+from kubekeep.cli.console.small_files import read_small_file
+from kubekeep.cli.options.image import registry_options
+from kubekeep.cli.options.keyless import SignerOptions, print_keyless_signature, signer_options
+from kubekeep.cli.options.signature import (
     KEY_FILE,
     convert_errors,
     convert_signing_errors,
@@ -19,7 +20,6 @@ from kubekeep.cli.signature_options import (
     print_signature,
     repository_option,
 )
-from kubekeep.cli.small_files import read_small_file
 from kubekeep.images.access.options import AccessOptions
 
 _MAX_PREDICATE: Final = 64 << 20

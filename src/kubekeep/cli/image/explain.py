@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from kubekeep.cli import arguments
-from kubekeep.cli.image_options import image_options, open_images
+from kubekeep.cli.console import arguments
+from kubekeep.cli.options.image import image_options, open_images
+from kubekeep.cli.options.vulnerability import vulnerability_options
 from kubekeep.cli.settings import get_width, settings
-from kubekeep.cli.vulnerability_options import vulnerability_options
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms.explanation import write_explanation, write_explanation_json

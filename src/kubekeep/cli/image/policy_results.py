@@ -9,7 +9,7 @@ from typing import Final
 import click
 import msgspec
 
-from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.config.file import ConfigurationError
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.errors import ImageAccessError

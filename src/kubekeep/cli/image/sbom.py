@@ -11,11 +11,11 @@ from typing import Final
 
 import click
 
-from kubekeep.cli.atomic_files import open_binary, open_text
+from kubekeep.cli.console.atomic_files import open_binary, open_text
+from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.image import REFERENCE_HELP
-from kubekeep.cli.image_options import image_options, open_images
+from kubekeep.cli.options.image import image_options, open_images
 from kubekeep.cli.settings import get_width, settings
-from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.write import DEFAULT, FORMATS, write_sbom

@@ -11,18 +11,18 @@ import click
 import msgspec
 
 from kubekeep.cli import scan
-from kubekeep.cli.arguments import without_options
-from kubekeep.cli.configured import ConfiguredCommand
-from kubekeep.cli.exception_options import ExceptionSettings
-from kubekeep.cli.gate_options import BaselineOptions, gate_options
+from kubekeep.cli.console.arguments import without_options
+from kubekeep.cli.console.configured import ConfiguredCommand
 from kubekeep.cli.image import REFERENCE_HELP
-from kubekeep.cli.image_options import image_options
-from kubekeep.cli.layer_cache_options import layer_cache_options
-from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
-from kubekeep.cli.report_options import OutputOptions, report_options
-from kubekeep.cli.request_options import request_options
-from kubekeep.cli.signature_scan_options import signature_scan_options
-from kubekeep.cli.vulnerability_options import no_vulnerabilities_option, vulnerability_options
+from kubekeep.cli.options.exception import ExceptionSettings
+from kubekeep.cli.options.gate import BaselineOptions, gate_options
+from kubekeep.cli.options.image import image_options
+from kubekeep.cli.options.layer_cache import layer_cache_options
+from kubekeep.cli.options.privacy import PrivacyOptions, privacy_options
+from kubekeep.cli.options.report import OutputOptions, report_options
+from kubekeep.cli.options.request import request_options
+from kubekeep.cli.options.signature_scan import signature_scan_options
+from kubekeep.cli.options.vulnerability import no_vulnerabilities_option, vulnerability_options
 from kubekeep.images.options import ImageOptions
 from kubekeep.posture.gate import Gates
 from kubekeep.sources.images.address import to_address

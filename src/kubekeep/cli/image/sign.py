@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from kubekeep.cli.arguments import without_options
-from kubekeep.cli.image_options import registry_options
-from kubekeep.cli.keyless_options import SignerOptions, print_keyless_signature, signer_options
-from kubekeep.cli.signature_options import (
+from kubekeep.cli.console.arguments import without_options
+from kubekeep.cli.options.image import registry_options
+from kubekeep.cli.options.keyless import SignerOptions, print_keyless_signature, signer_options
+from kubekeep.cli.options.signature import (
     annotation_option,
     convert_errors,
     convert_signing_errors,

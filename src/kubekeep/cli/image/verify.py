@@ -13,10 +13,10 @@ from typing import Any, Final
 import click
 import msgspec
 
-from kubekeep.cli.image_options import registry_options
-from kubekeep.cli.signature_options import annotation_option, convert_errors, repository_option
-from kubekeep.cli.standard_output import INCOMPLETE
-from kubekeep.cli.trust_options import TrustOptions, trust_options
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.image import registry_options
+from kubekeep.cli.options.signature import annotation_option, convert_errors, repository_option
+from kubekeep.cli.options.trust import TrustOptions, trust_options
 from kubekeep.cli.trusted_root_text import describe_root
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.errors import ImageAccessError

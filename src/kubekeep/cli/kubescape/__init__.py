@@ -15,11 +15,11 @@ from typing import Any, Final
 import click
 
 from kubekeep._native import VERSION
+from kubekeep.cli.console.standard_output import standard_output
 from kubekeep.cli.kubescape import flags
 from kubekeep.cli.kubescape.flags import FlagValueType, KubescapeFlag
 from kubekeep.cli.kubescape.parse import FlagError, FlagValue, get_value, parse
 from kubekeep.cli.kubescape.translate import TranslatedCommand, scan, translate_options
-from kubekeep.cli.standard_output import standard_output
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import Assessment
 

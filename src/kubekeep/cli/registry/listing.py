@@ -8,11 +8,11 @@ from typing import Final
 import click
 import msgspec
 
-from kubekeep.cli.arguments import layout_option, without_options
-from kubekeep.cli.image_options import create_image_options, image_options
+from kubekeep.cli.console.arguments import layout_option, without_options
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.image import create_image_options, image_options
+from kubekeep.cli.options.registry import pattern_argument, selection_options
 from kubekeep.cli.registry import PATTERN_HELP
-from kubekeep.cli.registry_options import pattern_argument, selection_options
-from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.images.registries.selection import SelectedImage, SelectedImages

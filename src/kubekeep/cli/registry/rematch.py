@@ -10,20 +10,21 @@ from typing import Final
 import click
 import msgspec
 
-from kubekeep.cli import arguments, scan
-from kubekeep.cli.arguments import without_options
-from kubekeep.cli.atomic_files import write_text
-from kubekeep.cli.configured import ConfiguredCommand
+from kubekeep.cli import scan
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.arguments import without_options
+from kubekeep.cli.console.atomic_files import write_text
+from kubekeep.cli.console.configured import ConfiguredCommand
+from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.db.shared import convert_errors
-from kubekeep.cli.exception_options import ExceptionSettings
-from kubekeep.cli.gate_options import BaselineOptions, gate_options
 from kubekeep.cli.image.scan import NO_IMAGE_OPTIONS
-from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
+from kubekeep.cli.options.exception import ExceptionSettings
+from kubekeep.cli.options.gate import BaselineOptions, gate_options
+from kubekeep.cli.options.privacy import PrivacyOptions, privacy_options
+from kubekeep.cli.options.report import OutputOptions, report_options
+from kubekeep.cli.options.request import request_options, run_scan
+from kubekeep.cli.options.vulnerability import vulnerability_options
 from kubekeep.cli.registry import scan as registry_scan
-from kubekeep.cli.report_options import OutputOptions, report_options
-from kubekeep.cli.request_options import request_options, run_scan
-from kubekeep.cli.standard_output import INCOMPLETE
-from kubekeep.cli.vulnerability_options import vulnerability_options
 from kubekeep.images.options import ImageOptions
 from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.images.registries.state import StateError

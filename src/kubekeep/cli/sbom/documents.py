@@ -11,8 +11,8 @@ from typing import Final, TextIO
 
 import click
 
-from kubekeep.cli import arguments
-from kubekeep.cli.atomic_files import open_binary, open_text
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.atomic_files import open_binary, open_text
 from kubekeep.cli.settings import get_width, settings
 from kubekeep.images.errors import SbomError
 from kubekeep.images.sbom.compare import SbomComparison

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.model.text import visible
 from kubekeep.signatures.errors import TrustError
 from kubekeep.signatures.settings import find_trust_folder

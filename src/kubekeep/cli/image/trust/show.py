@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from kubekeep.cli.image.trust.shared import convert_trust_errors
-from kubekeep.cli.signature_options import convert_errors
+from kubekeep.cli.options.signature import convert_errors
 from kubekeep.cli.trusted_root_text import describe_root
 from kubekeep.model.text import utc_text, visible
 from kubekeep.signatures.settings import find_trust_folder

@@ -11,9 +11,9 @@ from typing import Any
 import click
 import msgspec
 
-from kubekeep.cli import progress
+from kubekeep.cli.console import progress
+from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.settings import cache_folder
-from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.images.access.options import AccessOptions, parse_platform
 from kubekeep.images.access.settings import read_access_options
 from kubekeep.images.exchange import LayerExchange

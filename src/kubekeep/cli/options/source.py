@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from kubekeep.cli.configured import get_chart_values
+from kubekeep.cli.console.configured import get_chart_values
 from kubekeep.cli.settings import access
 from kubekeep.sources.options import DEFAULT_RELEASE, ChartValues, HelmOptions, ReadOptions
 

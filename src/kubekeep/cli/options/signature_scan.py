@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from kubekeep.cli.signature_options import convert_errors
+from kubekeep.cli.options.signature import convert_errors
 from kubekeep.signatures.options import SignatureOptions
 from kubekeep.usecases.request import ScanRequest
 

@@ -11,10 +11,10 @@ import click
 import msgspec
 
 from kubekeep import reports
-from kubekeep.cli import arguments, outputs
-from kubekeep.cli.arguments import Names
-from kubekeep.cli.completed_names import complete_formats
-from kubekeep.cli.configured import is_from_discovered_file
+from kubekeep.cli.console import arguments, outputs
+from kubekeep.cli.console.arguments import Names
+from kubekeep.cli.console.completed_names import complete_formats
+from kubekeep.cli.console.configured import is_from_discovered_file
 from kubekeep.model.severity import Severity
 from kubekeep.reports import ReportOptions
 from kubekeep.reports.format import View

@@ -15,15 +15,15 @@ import click
 import msgspec
 
 from kubekeep.api import scan_request
-from kubekeep.cli import arguments, progress
-from kubekeep.cli.aliased_option import AliasedOption
-from kubekeep.cli.arguments import Names
-from kubekeep.cli.cluster_options import cluster_options
-from kubekeep.cli.completed_names import complete_controls, complete_words
-from kubekeep.cli.configured import is_from_file
-from kubekeep.cli.exception_options import exception_options
+from kubekeep.cli.console import arguments, progress
+from kubekeep.cli.console.aliased_option import AliasedOption
+from kubekeep.cli.console.arguments import Names
+from kubekeep.cli.console.completed_names import complete_controls, complete_words
+from kubekeep.cli.console.configured import is_from_file
+from kubekeep.cli.options.cluster import cluster_options
+from kubekeep.cli.options.exception import exception_options
+from kubekeep.cli.options.source import source_options
 from kubekeep.cli.settings import cache_folder
-from kubekeep.cli.source_options import source_options
 from kubekeep.images.options import OnBytes
 from kubekeep.images.registries.options import OnImages
 from kubekeep.kube.errors import KubeError

@@ -10,8 +10,8 @@ from typing import Any, Final
 import click
 import msgspec
 
-from kubekeep.cli.signature_options import KEY_FILE
-from kubekeep.cli.small_files import read_small_file
+from kubekeep.cli.console.small_files import read_small_file
+from kubekeep.cli.options.signature import KEY_FILE
 from kubekeep.model.text import visible
 
 

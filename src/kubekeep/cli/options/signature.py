@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import click
 
+from kubekeep.cli.console.small_files import read_small_file
+from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.settings import registry_settings
-from kubekeep.cli.small_files import read_small_file
-from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
 from kubekeep.registry.errors import KeyFileError

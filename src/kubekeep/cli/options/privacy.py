@@ -12,7 +12,7 @@ from typing import Any
 import click
 import msgspec
 
-from kubekeep.cli.outputs import Output
+from kubekeep.cli.console.outputs import Output
 from kubekeep.cli.settings import master_keys
 from kubekeep.model.assessment import Assessment
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 import click
 import msgspec
 
-from kubekeep.cli.aliased_option import AliasedOption
-from kubekeep.cli.limits import COUNTS, LimitsType
+from kubekeep.cli.console.aliased_option import AliasedOption
+from kubekeep.cli.console.limits import COUNTS, LimitsType
 from kubekeep.config.chart_values import CHARTS, SET, SET_FILE, VALUES, list_entries, resolve_key_and_file
 from kubekeep.config.file import Configuration, describe_type
 from kubekeep.model.location import Path

@@ -14,8 +14,8 @@ import click
 import msgspec
 
 from kubekeep import reports
-from kubekeep.cli.arguments import Names
-from kubekeep.cli.atomic_files import open_binary, open_text
+from kubekeep.cli.console.arguments import Names
+from kubekeep.cli.console.atomic_files import open_binary, open_text
 from kubekeep.cli.settings import get_width, settings
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from kubekeep.cli.arguments import Names
+from kubekeep.cli.console.arguments import Names
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.exceptions.sets import list_sets
 from kubekeep.model.assessment import Assessment

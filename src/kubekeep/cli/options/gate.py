@@ -10,9 +10,9 @@ from typing import Any
 import click
 import msgspec
 
-from kubekeep.cli import arguments
-from kubekeep.cli.aliased_option import AliasedOption
-from kubekeep.cli.limits import COUNTS, PERCENTAGES, map_limits
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.aliased_option import AliasedOption
+from kubekeep.cli.console.limits import COUNTS, PERCENTAGES, map_limits
 from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.posture.gate import Gates

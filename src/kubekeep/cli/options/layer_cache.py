@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli.image_options import create_image_options
+from kubekeep.cli.console.small_files import read_small_file
+from kubekeep.cli.options.image import create_image_options
 from kubekeep.cli.settings import cache_folder, registry_settings
-from kubekeep.cli.small_files import read_small_file
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.exchange import LayerExchange
 from kubekeep.model.text import visible

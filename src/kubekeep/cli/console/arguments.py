@@ -11,8 +11,8 @@ from typing import Any, Final
 import click
 import msgspec
 
-from kubekeep.cli.completed_names import complete_frameworks
-from kubekeep.cli.configured import is_from_file
+from kubekeep.cli.console.completed_names import complete_frameworks
+from kubekeep.cli.console.configured import is_from_file
 from kubekeep.model.severity import Severity
 
 Names = tuple[str, ...]

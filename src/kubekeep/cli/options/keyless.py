@@ -10,8 +10,8 @@ from typing import Any, Final
 import click
 import msgspec
 
+from kubekeep.cli.options.signature import KEY_FILE
 from kubekeep.cli.settings import identity_variables
-from kubekeep.cli.signature_options import KEY_FILE
 
 _MOST_TOKEN: Final = 1 << 16
 

@@ -13,8 +13,8 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from kubekeep.cli.config_keys import ConfigurationKey, list_keys, read_defaults
-from kubekeep.cli.help_sections import write_options
+from kubekeep.cli.console.config_keys import ConfigurationKey, list_keys, read_defaults
+from kubekeep.cli.console.help_sections import write_options
 from kubekeep.config.chart_values import list_entries, read_chart_values
 from kubekeep.config.file import NAMES, Configuration, ConfigurationError, find_configuration, read_configuration
 from kubekeep.kube.settings import find_home_folder
