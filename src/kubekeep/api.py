@@ -35,15 +35,17 @@ PathLike = str | os.PathLike[str]
 
 def scan(  # noqa: PLR0913 - one argument per option
     *paths: PathLike,
-    frameworks: Iterable[str] = (),
-    controls: Iterable[str] = (),
-    exclude_controls: Iterable[str] = (),
-    params: Mapping[str, Iterable[str]] | None = None,
-    custom_rules: Iterable[PathLike] = (),
+    # Options of the command line, written by scripts/api_arguments.py:
     exceptions: Iterable[PathLike] = (),
+    frameworks: Iterable[str] = (),
     kubernetes_version: str = "",
-    provider: Provider | None = None,
     snapshot: bool = False,
+    provider: Provider | None = None,
+    exclude_controls: Iterable[str] = (),
+    custom_rules: Iterable[PathLike] = (),
+    # Other arguments:
+    controls: Iterable[str] = (),
+    params: Mapping[str, Iterable[str]] | None = None,
     vulnerabilities: VulnerabilityOptions | None = None,
     stdin: BinaryIO | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
@@ -70,14 +72,16 @@ def scan(  # noqa: PLR0913 - one argument per option
 def scan_cluster(  # noqa: PLR0913 - one argument per option
     context: str = "",
     *,
+    # Options of the command line, written by scripts/api_arguments.py:
     kubeconfig: PathLike = "",
-    namespaces: Iterable[str] = (),
-    frameworks: Iterable[str] = (),
-    controls: Iterable[str] = (),
-    exclude_controls: Iterable[str] = (),
-    params: Mapping[str, Iterable[str]] | None = None,
-    custom_rules: Iterable[PathLike] = (),
     exceptions: Iterable[PathLike] = (),
+    frameworks: Iterable[str] = (),
+    exclude_controls: Iterable[str] = (),
+    namespaces: Iterable[str] = (),
+    custom_rules: Iterable[PathLike] = (),
+    # Other arguments:
+    controls: Iterable[str] = (),
+    params: Mapping[str, Iterable[str]] | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Assessment:
     """Scan the cluster of a kubeconfig `context` (default: the current one) and return the assessment.

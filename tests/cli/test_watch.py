@@ -27,9 +27,8 @@ from tests.kube.faults import Exchange, always, front
 from tests.usecases.test_watch import deployment
 
 from kubekeep.cli.console.arguments import parse_listen_address
-from kubekeep.cli.options.cluster import ClusterOptions
+from kubekeep.cli.options.cluster import ClusterAccessOptions, ClusterOptions
 from kubekeep.cli.watch import command
-from kubekeep.kube.access import Impersonation
 from kubekeep.kube.errors import KubeconfigError
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
@@ -308,7 +307,7 @@ def test_ends_during_a_pending_request(cluster: Cluster, tmp_path: Path, ending:
 def test_reloaded_kubeconfig_keeps_the_context(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "config"
     kubeconfig.write_text(json.dumps(config("https://one.example.com")))
-    request = ClusterOptions(kubeconfig=str(kubeconfig), impersonation=Impersonation(user="ann")).request()
+    request = ClusterOptions(access=ClusterAccessOptions(kubeconfig=str(kubeconfig), as_user="ann")).request()
     assert request.reload_access is not None
     assert request.reload_access() == request.access
     changed_kubeconfig = config("https://two.example.com")

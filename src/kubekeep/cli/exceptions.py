@@ -18,6 +18,7 @@ from kubekeep.cli.console import arguments, progress
 from kubekeep.cli.console.arguments import Names
 from kubekeep.cli.console.atomic_files import write_text
 from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.framework import framework_option
 from kubekeep.exceptions.load import ExceptionOptions, ExceptionsError, read_all
 from kubekeep.exceptions.policy_exception import Designator, PackageSelector, PolicyException
 from kubekeep.exceptions.sets import list_sets
@@ -217,7 +218,7 @@ def import_file(file: str, output: Path | None) -> None:
 @command.command()
 @click.argument("file", type=click.Path())
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@arguments.framework_option
+@framework_option
 @click.option("--snapshot", is_flag=True, help="Treat the files as a whole cluster (`kubectl get -o yaml`).")
 def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
     """Scan each PATH and show the findings that each exception in FILE covers.

@@ -20,6 +20,7 @@ from kubekeep.cli.console.arguments import Names
 from kubekeep.cli.console.atomic_files import UnwritableError, open_text
 from kubekeep.cli.console.completed_names import complete_words
 from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.framework import framework_option
 from kubekeep.cli.settings import settings
 from kubekeep.fixes.edits.diff import format_patch
 from kubekeep.fixes.edits.parsed_text import ParsedText
@@ -69,7 +70,7 @@ def _values(ctx: click.Context, param: click.Parameter, value: Names) -> dict[St
     shell_complete=complete_words,
 )
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Fix the findings in this JSON report.")
-@arguments.framework_option
+@framework_option
 @click.option(
     "--min-severity",
     "severity",

@@ -121,6 +121,13 @@ def _printable_errors() -> Iterator[None]:
         raise
 
 
+class _DebugOption(click.Option):
+    """An option of every command, so that it is in no group."""
+
+    section = "Report"
+    rank = 6
+
+
 def _debug_option() -> click.Option:
     """Return the option `--debug`; its module is loaded only if it is used."""
 
@@ -128,7 +135,7 @@ def _debug_option() -> click.Option:
         if requested:
             importlib.import_module("kubekeep.cli.console.diagnostics").enable_debug()
 
-    return click.Option(
+    return _DebugOption(
         ["--debug"],
         is_flag=True,
         is_eager=True,

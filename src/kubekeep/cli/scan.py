@@ -18,11 +18,13 @@ from click.core import ParameterSource
 
 from kubekeep.cli.console import arguments, outputs
 from kubekeep.cli.console.configured import ConfiguredCommand
-from kubekeep.cli.console.help_sections import PRESENTATION
+from kubekeep.cli.console.help_sections import PRESENTATION, get_section
+from kubekeep.cli.console.option_group import create_option
 from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.cluster import dry_run_option
 from kubekeep.cli.options.exception import ExceptionSettings
 from kubekeep.cli.options.gate import BaselineOptions, gate_options, read_baseline
-from kubekeep.cli.options.image import create_image_options, image_options
+from kubekeep.cli.options.image import WorkloadImageOptions, create_image_options, image_options
 from kubekeep.cli.options.privacy import PrivacyOptions, privacy_options
 from kubekeep.cli.options.report import OutputOptions, report_options
 from kubekeep.cli.options.request import request_options, run_scan
@@ -68,8 +70,8 @@ def images_options(function: Callable[..., None]) -> Callable[..., None]:
             request = request_images(request, options, vulnerabilities, DEFAULT_FRAMEWORKS, workloads=images)
         function(request=request, **others)
 
-    option = click.option("--images", is_flag=True, help="Also scan the images that workloads use, each image once.")
-    return option(image_options(vulnerability_options(no_vulnerabilities_option(wrapper))))
+    add_images = create_option(WorkloadImageOptions, "images")
+    return add_images(image_options(vulnerability_options(no_vulnerabilities_option(wrapper))))
 
 
 def _has_packages(path: str) -> bool:
@@ -109,11 +111,7 @@ def request_images(
 @report_options
 @images_options
 @signature_scan_options
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Print the roles that a scan of the cluster requires and the missing permissions. Does not scan.",
-)
+@dry_run_option
 def command(
     request: ScanRequest,
     exception_settings: ExceptionSettings,
@@ -230,7 +228,7 @@ def _is_repeatable(request: ScanRequest) -> bool:
     selections = (
         param.name
         for param in context.command.params
-        if isinstance(param, click.Option) and param.name not in PRESENTATION
+        if isinstance(param, click.Option) and get_section(param) not in PRESENTATION
     )
     return not request.evaluation.workload and not any(
         name and context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in selections

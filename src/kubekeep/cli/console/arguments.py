@@ -11,8 +11,8 @@ from typing import Any, Final
 import click
 import msgspec
 
-from kubekeep.cli.console.completed_names import complete_frameworks
 from kubekeep.cli.console.configured import is_from_file
+from kubekeep.cli.console.option_group import Command, DeclaredOption, Decorator, Use
 from kubekeep.model.severity import Severity
 
 Names = tuple[str, ...]
@@ -34,16 +34,6 @@ def parse_names(ctx: click.Context, param: click.Parameter, value: Names) -> Nam
     """Click callback: return comma-separated names of a repeatable option as one tuple."""
     return tuple(name.strip() for text in value for name in text.split(",") if name.strip())
 
-
-framework_option: Final = click.option(
-    "--framework",
-    "frameworks",
-    multiple=True,
-    callback=parse_names,
-    show_default="recommended",
-    shell_complete=complete_frameworks,
-    help="Evaluate these frameworks, comma separated; `kubekeep list frameworks` lists them.",
-)
 
 SEVERITIES: Final = click.Choice([level.name.lower() for level in Severity if level], case_sensitive=False)
 
@@ -104,11 +94,6 @@ def parse_words(task: str, words: Names, frameworks: Names, *, or_cluster: bool 
     return ParsedWords(words, frameworks, controls, workload)
 
 
-kubescape_metrics_option = click.option(
-    "--kubescape-metrics", is_flag=True, help="Add metrics with the names of Kubescape to those for Prometheus."
-)
-
-
 def parse_listen_address(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, int] | None:  # noqa: ARG001
     """Click callback: return the address to listen on from `9090`, `:9090`, `0.0.0.0:9090` or `[::]:9090`.
 
@@ -152,5 +137,16 @@ def without_options(*names: str) -> Callable[[Callable[..., None]], Callable[...
             parameter for parameter in declared if parameter not in removed_options
         ]
         return wrapper
+
+    return decorate
+
+
+def leave_out_options(use: Use) -> Decorator:
+    """Return a decorator that removes the options of groups that do not apply to a kind of scan."""
+
+    def decorate(function: Command) -> Command:
+        declared: list[click.Parameter] = function.__click_params__  # type: ignore[attr-defined]
+        names = [str(each.name) for each in declared if isinstance(each, DeclaredOption) and not each.uses & use]
+        return without_options(*names)(function) if names else function
 
     return decorate

@@ -1,4 +1,4 @@
-"""Keys of a configuration file: one for each option of a command, from click's parameters.
+"""Keys of a configuration file: one for each option of a command whose group states it.
 
 Checks types and paths; leaves conversions to click.
 """
@@ -12,34 +12,12 @@ from typing import Any, Final
 import click
 import msgspec
 
-from kubekeep.cli.console.aliased_option import AliasedOption
 from kubekeep.cli.console.limits import COUNTS, LimitsType
+from kubekeep.cli.console.option_group import DeclaredOption, Key
 from kubekeep.config.chart_values import CHARTS, SET, SET_FILE, VALUES, list_entries, resolve_key_and_file
 from kubekeep.config.file import Configuration, describe_type
 from kubekeep.model.location import Path
 
-NAMED_ONLY: Final = frozenset(
-    {
-        *("output", "enable-helm", "custom-rules", "use-from", "use-artifacts-from", "dry-run"),
-        *("kubeconfig", "kube-context", "as", "as-group", "as-uid", "host-scan", "insecure-skip-tls-verify"),
-        *("cloud", "cloud-cluster"),
-        *("images", "plain-http", "registry-ca", "mirror", "registry-config", "containerd-root"),
-        *("no-vulnerabilities", "advisories", "with-db", "database", "grype-db", "vex"),
-        *("verify-signatures", "image-policy"),
-    }
-)
-"""Keys that write files, load code, use credentials or disable gates.
-
-They are rejected in a discovered file.
-"""
-
-_IMAGES_NAMED_ONLY: Final = frozenset(
-    {
-        *("state", "repositories", "layer-cache", "layer-cache-key", "layer-cache-trusted"),
-        *("layer-cache-write", "layer-cache-sign-key"),
-    }
-)
-"""The same for keys of scans of images and registries only."""
 _CHARTS_HELP: Final = "Values of single charts, by the path of the folder or archive."
 
 
@@ -86,14 +64,18 @@ class ConfigurationKey(msgspec.Struct, frozen=True):
     """A key of the file and its option."""
 
     name: str
-    option: click.Option
+    option: DeclaredOption
     kind: KeyType
+
+    @property
+    def is_explicit_only(self) -> bool:
+        """True if the key is rejected in a file that was discovered."""
+        return self.option.key is Key.EXPLICIT
 
     @property
     def aliases(self) -> list[str]:
         """Former names, which a file may still have and the schema does not list."""
-        option = self.option
-        return [flag.removeprefix("--") for flag in option.aliases] if isinstance(option, AliasedOption) else []
+        return [flag.removeprefix("--") for flag in self.option.aliases]
 
     def find_name(self, configuration: Configuration) -> str:
         """Return the name of the key in `configuration`: an alias if the file has one, else the name."""
@@ -120,7 +102,7 @@ def list_keys(command: click.Command) -> dict[str, ConfigurationKey]:
     keys = {}
     for parameter in command.params:
         long_flags = [flag for flag in parameter.opts if flag.startswith("--")]
-        if isinstance(parameter, click.Option) and parameter.expose_value and long_flags:
+        if isinstance(parameter, DeclaredOption) and parameter.key is not Key.NONE:
             name = long_flags[0].removeprefix("--")
             keys[name] = ConfigurationKey(name, parameter, _key_type(name, parameter))
     return keys
@@ -161,7 +143,7 @@ def _value(key: ConfigurationKey, configuration: Configuration) -> Any:
     path: Path = (name,)
     if name != key.name and key.name in configuration.values:
         raise configuration.create_error(path, f"{name} is another name of {key.name}: keep one")
-    if key.name in NAMED_ONLY | _IMAGES_NAMED_ONLY and not configuration.is_explicit:
+    if key.is_explicit_only and not configuration.is_explicit:
         raise configuration.create_error(path, f"{key.name}: this key is allowed only in a file named with --config")
     value = configuration.values[name]
     if key.option.multiple:

@@ -45,6 +45,7 @@ _MAX_PREDICATE: Final = 64 << 20
 def command(
     reference: str,
     signer: SignerOptions,
+    layout: str,
     predicate: Path,
     predicate_type: str,
     repository: str,
@@ -73,6 +74,6 @@ def command(
             added = attest_image_keyless(reference, signature_access, request, uri, content)
             print_keyless_signature(added, "attestation")
             return
-        private_key, layout = load_signing_key(signer.key), SignatureLayout(signer.layout)
-        statement = attest_image(reference, signature_access, private_key, layout, uri, content)
+        private_key, signature_layout = load_signing_key(signer.key), SignatureLayout(layout)
+        statement = attest_image(reference, signature_access, private_key, signature_layout, uri, content)
     print_signature(statement, "attestation")

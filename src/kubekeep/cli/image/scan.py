@@ -5,14 +5,12 @@ Parses; never opens an image itself.
 
 from __future__ import annotations
 
-from typing import Final
-
 import click
 import msgspec
 
 from kubekeep.cli import scan
-from kubekeep.cli.console.arguments import without_options
 from kubekeep.cli.console.configured import ConfiguredCommand
+from kubekeep.cli.console.option_group import Use
 from kubekeep.cli.image import REFERENCE_HELP
 from kubekeep.cli.options.exception import ExceptionSettings
 from kubekeep.cli.options.gate import BaselineOptions, gate_options
@@ -29,16 +27,6 @@ from kubekeep.sources.images.address import to_address
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
-NO_IMAGE_OPTIONS: Final = (
-    *("kubernetes_version", "snapshot", "cloud_provider", "policies", "cluster_policies", "incremental"),
-    *("include_namespaces", "exclude_namespaces", "include_kinds", "exclude_kinds", "label_selector"),
-    *("values", "set_", "set_string", "set_json", "set_file", "release_name", "release_namespace", "api_versions"),
-    *("enable_helm", "blame", "changed_since", "branch", "exclude_path", "no_ignore_file", "honor_inline_exceptions"),
-    *("kubeconfig", "kube_context", "as_user", "as_groups", "as_uid", "insecure_skip_tls_verify"),
-    *("host_scan", "host_data", "cloud", "cloud_cluster"),
-)
-"""Options of scans that have no effect on images and SBOMs."""
-
 
 @click.command(
     short_help="Scan images for vulnerabilities, secrets, configuration and licences.",
@@ -46,8 +34,7 @@ NO_IMAGE_OPTIONS: Final = (
     target=lambda _: ".",
     epilog=REFERENCE_HELP,
 )
-@without_options(*NO_IMAGE_OPTIONS)
-@request_options("image scan", "[framework NAMES | control IDS] REFERENCE...")
+@request_options("image scan", "[framework NAMES | control IDS] REFERENCE...", Use.IMAGES)
 @privacy_options
 @gate_options
 @report_options

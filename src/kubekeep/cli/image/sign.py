@@ -29,7 +29,12 @@ from kubekeep.images.access.options import AccessOptions
 @registry_options
 @convert_errors
 def command(
-    reference: str, signer: SignerOptions, annotations: dict[str, str], repository: str, access: AccessOptions
+    reference: str,
+    signer: SignerOptions,
+    layout: str,
+    annotations: dict[str, str],
+    repository: str,
+    access: AccessOptions,
 ) -> None:
     """Sign an image with a private key, or with the identity of a CI job. Prints the digest that is signed.
 
@@ -54,6 +59,6 @@ def command(
             request = signer.create_request(access.registry_ca)
             print_keyless_signature(sign_image_keyless(reference, signature_access, request, annotations), "signature")
             return
-        private_key, layout = load_signing_key(signer.key), SignatureLayout(signer.layout)
-        signature = sign_image(reference, signature_access, private_key, layout, annotations)
+        private_key, signature_layout = load_signing_key(signer.key), SignatureLayout(layout)
+        signature = sign_image(reference, signature_access, private_key, signature_layout, annotations)
     print_signature(signature, "signature")

@@ -1,15 +1,12 @@
 """Options of `kubekeep scan` for the cluster and its user. Parses; never connects."""
 
-from __future__ import annotations
-
-import functools
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Annotated, Final
 
 import click
 import msgspec
 
+from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGroup, Use, add_groups, create_option
 from kubekeep.cli.settings import azure_cloud
 from kubekeep.kube.access import ClusterAccess, ClusterRequest, Impersonation
 from kubekeep.kube.errors import KubeconfigError
@@ -19,13 +16,119 @@ from kubekeep.model.cloud import FORMS, CloudRequest, Endpoints, parse_cluster
 _NOWHERE: Final = "no PATH and no cluster: name a file or a folder, or - for standard input; {why}"
 
 
-class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options for a cluster."""
+class ClusterAccessOptions(OptionGroup, frozen=True):
+    """Options for the access to a cluster, as given."""
 
-    kubeconfig: str = ""
-    context: str = ""
-    impersonation: Impersonation = Impersonation()
-    insecure: bool = False
+    section = HelpSection.CLUSTER
+    uses = Use.SCAN | Use.WATCH
+
+    kubeconfig: Annotated[
+        str | None,
+        Option(
+            "--kubeconfig",
+            "Use this kubeconfig for a scan without PATH. Default: KUBECONFIG, or ~/.kube/config.",
+            Key.EXPLICIT,
+            type=click.Path(exists=True, dir_okay=False),
+            api=("scan_cluster",),
+        ),
+    ] = None
+    kube_context: Annotated[
+        str,
+        Option(
+            "--kube-context",
+            "Use this context of the kubeconfig. Default: the current context.",
+            Key.EXPLICIT,
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = ""
+    as_user: Annotated[
+        str,
+        Option("--as", "Impersonate this user in the cluster.", Key.EXPLICIT, metavar="USER", show_default=False),
+    ] = ""
+    as_groups: Annotated[
+        tuple[str, ...],
+        Option("--as-group", "Impersonate this group; requires --as; repeatable.", Key.EXPLICIT, metavar="GROUP"),
+    ] = ()
+    as_uid: Annotated[
+        str,
+        Option("--as-uid", "Impersonate this UID; requires --as.", Key.EXPLICIT, metavar="UID", show_default=False),
+    ] = ""
+    insecure_skip_tls_verify: Annotated[
+        bool,
+        Option(
+            "--insecure-skip-tls-verify",
+            "Do not verify the API server's certificate. Any server that answers receives the credentials.",
+            Key.EXPLICIT,
+        ),
+    ] = False
+
+
+class ClusterDataOptions(OptionGroup, frozen=True):
+    """Options for data about a cluster that is not among its objects, as given."""
+
+    section = HelpSection.CLUSTER
+    rank = 20
+    uses = Use.SCAN
+
+    host_scan: Annotated[
+        bool | None,
+        Option(
+            "--host-scan/--no-host-scan",
+            "Also read the configuration of each kubelet (requires get nodes/proxy), or read no data about nodes.",
+            Key.EXPLICIT,
+            show_default="read the data that a node agent wrote into the cluster",
+        ),
+    ] = None
+    host_data: Annotated[
+        tuple[str, ...],
+        Option(
+            "--host-data",
+            "Also scan this file or folder of `kubekeep host collect`; repeatable.",
+            Key.DISCOVERED,
+            type=click.Path(exists=True),
+        ),
+    ] = ()
+    cloud: Annotated[
+        bool,
+        Option(
+            "--cloud",
+            "Also read the data of AWS, Azure or Google Cloud about the cluster, with the credentials of their tools.",
+            Key.EXPLICIT,
+        ),
+    ] = False
+    cloud_cluster: Annotated[
+        str,
+        Option(
+            "--cloud-cluster",
+            f"Read the cloud provider's data about this cluster, if kubeconfig and Nodes do not identify it: {FORMS}.",
+            Key.EXPLICIT,
+            metavar="NAME",
+            show_default=False,
+        ),
+    ] = ""
+
+
+class DryRunOptions(OptionGroup, frozen=True):
+    """The option to check permissions only."""
+
+    section = HelpSection.CLUSTER
+    rank = 15
+
+    dry_run: Annotated[
+        bool,
+        Option(
+            "--dry-run",
+            "Print the roles that a scan of the cluster requires and the missing permissions. Does not scan.",
+            Key.EXPLICIT,
+        ),
+    ] = False
+
+
+class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Parsed options for a cluster."""
+
+    access: ClusterAccessOptions = ClusterAccessOptions()
     cloud: CloudRequest | None = None
     """The request for documents of the cloud provider; None without one."""
     host_scan: bool | None = None
@@ -35,9 +138,9 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     def check_unused(self, task: str) -> None:
         """Raise a usage error for cluster options in a scan of paths."""
         flags = (
-            ("--kube-context", self.context),
-            ("--as", self.impersonation.user),
-            ("--insecure-skip-tls-verify", self.insecure),
+            ("--kube-context", self.access.kube_context),
+            ("--as", self.access.as_user),
+            ("--insecure-skip-tls-verify", self.access.insecure_skip_tls_verify),
             ("--cloud", self.cloud),
             ("--host-scan", self.host_scan),
             ("--host-data", self.host_data),
@@ -49,7 +152,7 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Return the cluster to scan. Raises a usage error if there is none, or its kubeconfig cannot be used."""
         settings = read_cluster_settings()
         try:
-            access, context = self._access(settings, self.context)
+            access, context = self._access(settings, self.access.kube_context)
         except NoClusterError as error:
             raise click.UsageError(_NOWHERE.format(why=error)) from error
         except KubeconfigError as error:
@@ -65,40 +168,21 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def _access(self, settings: ClusterSettings, context: str) -> tuple[ClusterAccess, str]:
         """Return the access of `context` with these options, and the name of the context. Raises KubeconfigError."""
-        access, context = resolve_access(settings, self.kubeconfig, context)
-        if self.impersonation.user:
-            access = msgspec.structs.replace(access, impersonation=self.impersonation)
-        if self.insecure:
+        options = self.access
+        access, context = resolve_access(settings, options.kubeconfig or "", context)
+        if options.as_user:
+            user = Impersonation(user=options.as_user, uid=options.as_uid, groups=options.as_groups)
+            access = msgspec.structs.replace(access, impersonation=user)
+        if options.insecure_skip_tls_verify:
             access = msgspec.structs.replace(access, insecure=True)
         return access, context
 
 
-def cluster_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; they are passed on as one argument, `cluster`."""
-
-    @functools.wraps(function)
-    def wrapper(**values: Any) -> None:
-        function(cluster=_parse_options(values), **values)
-
-    for option in _options():
-        wrapper = option(wrapper)
-    return wrapper
-
-
-def _parse_options(values: dict[str, Any]) -> ClusterOptions:
-    """Remove the options from `values` and return them parsed."""
-    user, uid, groups = values.pop("as_user"), values.pop("as_uid"), values.pop("as_groups")
-    if (uid or groups) and not user:
-        raise click.UsageError(f"{'--as-uid' if uid else '--as-group'} requires --as")
-    return ClusterOptions(
-        kubeconfig=values.pop("kubeconfig") or "",
-        context=values.pop("kube_context"),
-        impersonation=Impersonation(user=user, uid=uid, groups=groups),
-        insecure=values.pop("insecure_skip_tls_verify"),
-        cloud=_cloud(requested=values.pop("cloud"), name=values.pop("cloud_cluster")),
-        host_scan=values.pop("host_scan"),
-        host_data=values.pop("host_data"),
-    )
+def _create_options(access: ClusterAccessOptions, data: ClusterDataOptions) -> dict[str, ClusterOptions]:
+    if (access.as_uid or access.as_groups) and not access.as_user:
+        raise click.UsageError(f"{'--as-uid' if access.as_uid else '--as-group'} requires --as")
+    cloud = _cloud(requested=data.cloud, name=data.cloud_cluster)
+    return {"cluster": ClusterOptions(access=access, cloud=cloud, host_scan=data.host_scan, host_data=data.host_data)}
 
 
 def _cloud(*, requested: bool, name: str) -> CloudRequest | None:
@@ -112,55 +196,8 @@ def _cloud(*, requested: bool, name: str) -> CloudRequest | None:
     return CloudRequest(cluster=cluster, endpoints=Endpoints(azure=azure_cloud()))
 
 
-def _options() -> tuple[Callable[..., Any], ...]:
-    text: Mapping[str, Any] = {"default": "", "show_default": False}
-    return (
-        click.option(
-            "--cloud-cluster",
-            metavar="NAME",
-            help=f"Read the cloud provider's data about this cluster, if kubeconfig and Nodes do not identify it: {FORMS}.",
-            **text,
-        ),
-        click.option(
-            "--cloud",
-            is_flag=True,
-            help="Also read the data of AWS, Azure or Google Cloud about the cluster, with the credentials of their tools.",
-        ),
-        click.option(
-            "--host-data",
-            multiple=True,
-            type=click.Path(exists=True),
-            help="Also scan this file or folder of `kubekeep host collect`; repeatable.",
-        ),
-        click.option(
-            "--host-scan/--no-host-scan",
-            default=None,
-            show_default="read the data that a node agent wrote into the cluster",
-            help="Also read the configuration of each kubelet (requires get nodes/proxy), or read no data about nodes.",
-        ),
-        click.option(
-            "--insecure-skip-tls-verify",
-            is_flag=True,
-            help="Do not verify the API server's certificate. Any server that answers receives the credentials.",
-        ),
-        click.option("--as-uid", metavar="UID", help="Impersonate this UID; requires --as.", **text),
-        click.option(
-            "--as-group",
-            "as_groups",
-            multiple=True,
-            metavar="GROUP",
-            help="Impersonate this group; requires --as; repeatable.",
-        ),
-        click.option("--as", "as_user", metavar="USER", help="Impersonate this user in the cluster.", **text),
-        click.option(
-            "--kube-context",
-            metavar="NAME",
-            help="Use this context of the kubeconfig. Default: the current context.",
-            **text,
-        ),
-        click.option(
-            "--kubeconfig",
-            type=click.Path(exists=True, dir_okay=False),
-            help="Use this kubeconfig for a scan without PATH. Default: KUBECONFIG, or ~/.kube/config.",
-        ),
-    )
+cluster_options: Final = add_groups(_create_options, ClusterAccessOptions, ClusterDataOptions)
+"""Decorator that adds the options; they are passed on as one argument, `cluster`."""
+
+dry_run_option: Final = create_option(DryRunOptions, "dry_run")
+"""Decorator that adds the option; it is passed on as `dry_run`."""

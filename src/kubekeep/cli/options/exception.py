@@ -1,16 +1,12 @@
 """Options for the exceptions of a scan, passed on as one argument. Reads no file."""
 
-from __future__ import annotations
-
-import functools
 from collections import Counter
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Annotated, Final
 
 import click
 import msgspec
 
-from kubekeep.cli.console.arguments import Names
+from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGroup, Use, add_groups
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.exceptions.sets import list_sets
 from kubekeep.model.assessment import Assessment
@@ -37,44 +33,59 @@ class ExceptionSettings(msgspec.Struct, frozen=True):
             click.echo(text, err=True)
 
 
-def exception_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; they are passed on as one argument, `exception_settings`."""
+class ExceptionFileOptions(OptionGroup, frozen=True):
+    """Options for exceptions, as given."""
 
-    @functools.wraps(function)
-    def wrapper(
-        *, exceptions: Names, exception_sets: Names, honor_inline_exceptions: bool | None, audit: bool, **others: Any
-    ) -> None:
-        options = ExceptionOptions(files=exceptions, sets=exception_sets, inline=honor_inline_exceptions)
-        function(exception_settings=ExceptionSettings(options, audit), **others)
+    section = HelpSection.EXCEPTIONS
 
-    for option in (
-        click.option(
-            "--audit-exceptions",
-            "audit",
-            is_flag=True,
-            help="List each exception with the findings that it covers, or the reason if it covers none.",
-        ),
-        click.option(
-            "--honor-inline-exceptions/--no-honor-inline-exceptions",
-            default=None,
-            help="Apply exceptions in annotations and suppression comments. Default: only for files without --snapshot.",
-        ),
-        click.option(
-            "--exception-set",
-            "exception_sets",
-            multiple=True,
-            type=click.Choice(list_sets()),
-            help="Apply this ready-made set of exceptions for the system components of a platform; repeatable.",
-        ),
-        click.option(
+    exceptions: Annotated[
+        tuple[str, ...],
+        Option(
             "--exceptions",
-            multiple=True,
+            "Apply the exceptions in this file, in Kubescape's format or as SecurityException objects; repeatable.",
+            Key.DISCOVERED,
             type=click.Path(),
-            help="Apply the exceptions in this file, in Kubescape's format or as SecurityException objects; repeatable.",
+            api=("scan", "scan_cluster"),
         ),
-    ):
-        wrapper = option(wrapper)
-    return wrapper
+    ] = ()
+    exception_sets: Annotated[
+        tuple[str, ...],
+        Option(
+            "--exception-set",
+            "Apply this ready-made set of exceptions for the system components of a platform; repeatable.",
+            Key.DISCOVERED,
+            type=click.Choice(list_sets()),
+        ),
+    ] = ()
+    honor_inline_exceptions: Annotated[
+        bool | None,
+        Option(
+            "--honor-inline-exceptions/--no-honor-inline-exceptions",
+            "Apply exceptions in annotations and suppression comments. Default: only for files without --snapshot.",
+            Key.DISCOVERED,
+            uses=Use.SCAN | Use.WATCH,
+        ),
+    ] = None
+    audit: Annotated[
+        bool,
+        Option(
+            "--audit-exceptions",
+            "List each exception with the findings that it covers, or the reason if it covers none.",
+            Key.DISCOVERED,
+            uses=Use.SCAN | Use.IMAGES,
+        ),
+    ] = False
+
+
+def _create_settings(options: ExceptionFileOptions) -> dict[str, ExceptionSettings]:
+    exceptions = ExceptionOptions(
+        files=options.exceptions, sets=options.exception_sets, inline=options.honor_inline_exceptions
+    )
+    return {"exception_settings": ExceptionSettings(exceptions, options.audit)}
+
+
+exception_options: Final = add_groups(_create_settings, ExceptionFileOptions)
+"""Decorator that adds the options; they are passed on as one argument, `exception_settings`."""
 
 
 def _summarize(assessment: Assessment, *, audit: bool) -> str:

@@ -1,20 +1,17 @@
 """Options of `kubekeep scan` for limits and the baseline. Parses only."""
 
-from __future__ import annotations
-
-import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
 
 import click
 import msgspec
 
 from kubekeep.cli.console import arguments
-from kubekeep.cli.console.aliased_option import AliasedOption
-from kubekeep.cli.console.limits import COUNTS, PERCENTAGES, map_limits
+from kubekeep.cli.console.limits import COUNTS, PERCENTAGES, NamedLimits, map_limits
+from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGroup, add_groups
 from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.fingerprint import Granularity
+from kubekeep.model.severity import Severity
 from kubekeep.posture.gate import Gates
 
 
@@ -25,17 +22,123 @@ class BaselineOptions(msgspec.Struct, frozen=True):
     granularity: Granularity | None = None
 
 
-def gate_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; they are passed on as two arguments: `gates` and `baseline`."""
+class LimitOptions(OptionGroup, frozen=True):
+    """Limits of a scan, as given."""
 
-    @functools.wraps(function)
-    def wrapper(**values: Any) -> None:
-        baseline = _parse_baseline(values)
-        function(baseline=baseline, gates=_gates(values), **values)
+    section = HelpSection.LIMITS
 
-    for option in (*_baseline(), *_limits()):
-        wrapper = option(wrapper)
-    return wrapper
+    severity: Annotated[
+        Severity | None,
+        Option(
+            "--severity-threshold",
+            "Exit with 1 if a control of this severity or above fails.",
+            Key.DISCOVERED,
+            type=arguments.SEVERITIES,
+            callback=arguments.parse_severity,
+            rank=3,
+        ),
+    ] = None
+    priority: Annotated[
+        Severity | None,
+        Option(
+            "--fail-on",
+            "Exit with 1 on a finding of this priority or above.",
+            Key.DISCOVERED,
+            type=arguments.SEVERITIES,
+            callback=arguments.parse_severity,
+            rank=1,
+        ),
+    ] = None
+    strict: Annotated[
+        bool,
+        Option(
+            "--strict",
+            "Exit with 1 if a part of the input was not read or has fields or API versions that Kubernetes does not have.",
+            Key.DISCOVERED,
+            rank=2,
+        ),
+    ] = False
+    compliance: Annotated[
+        NamedLimits | None,
+        Option(
+            "--compliance-threshold",
+            "Exit with 1 below this compliance score in percent; by framework: `nsa=80,overall=70`.",
+            Key.DISCOVERED,
+            type=PERCENTAGES,
+            metavar="PERCENT",
+        ),
+    ] = None
+    coverage: Annotated[
+        NamedLimits | None,
+        Option(
+            "--fail-coverage-below",
+            "Exit with 1 below this coverage in percent; by framework: `nsa=90,overall=80`.",
+            Key.DISCOVERED,
+            type=PERCENTAGES,
+            metavar="PERCENT",
+        ),
+    ] = None
+    max_failures: Annotated[
+        NamedLimits | None,
+        Option(
+            "--max-failures",
+            "Exit with 1 above this number of failures, by severity or in total: `critical=0,high=5,total=50`.",
+            Key.DISCOVERED,
+            type=COUNTS,
+            metavar="SEVERITY=N,...",
+            rank=4,
+        ),
+    ] = None
+    only_fixable: Annotated[
+        bool,
+        Option(
+            "--only-fixable",
+            "Count only findings with a fix in --fail-on, --severity-threshold and --max-failures.",
+            Key.DISCOVERED,
+            aliases=("--only-fixed",),
+        ),
+    ] = False
+
+
+class BaselineFileOptions(OptionGroup, frozen=True):
+    """The baseline and the limits for new findings, as given."""
+
+    section = HelpSection.LIMITS
+
+    baseline: Annotated[
+        Path | None,
+        Option(
+            "--baseline",
+            "Show findings that are new since this baseline or JSON report, of Kubekeep or of Kubescape.",
+            Key.DISCOVERED,
+            type=click.Path(path_type=Path, dir_okay=False),
+        ),
+    ] = None
+    fail_on_new: Annotated[
+        bool,
+        Option(
+            "--fail-on-new --baseline-fail-on-new", "Exit with 1 on new findings; requires --baseline.", Key.DISCOVERED
+        ),
+    ] = False
+    baseline_severity_threshold: Annotated[
+        Severity | None,
+        Option(
+            "--baseline-severity-threshold",
+            "Count only new findings of this severity or above; requires --fail-on-new.",
+            Key.DISCOVERED,
+            type=arguments.SEVERITIES,
+            callback=arguments.parse_severity,
+        ),
+    ] = None
+    baseline_granularity: Annotated[
+        str | None,
+        Option(
+            "--baseline-granularity",
+            "Compare by evidence, or by control and resource.",
+            Key.DISCOVERED,
+            type=click.Choice([Granularity.EVIDENCE.value, Granularity.CONTROL.value]),
+        ),
+    ] = None
 
 
 def read_baseline(path: Path) -> ScanRecord:
@@ -53,117 +156,41 @@ def read_baseline(path: Path) -> ScanRecord:
     return record
 
 
-def _baseline() -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option(
-            "--baseline-granularity",
-            type=click.Choice([Granularity.EVIDENCE.value, Granularity.CONTROL.value]),
-            help="Compare by evidence, or by control and resource.",
-        ),
-        click.option(
-            "--baseline-severity-threshold",
-            type=arguments.SEVERITIES,
-            callback=arguments.parse_severity,
-            help="Count only new findings of this severity or above; requires --fail-on-new.",
-        ),
-        click.option(
-            "--fail-on-new",
-            "--baseline-fail-on-new",
-            "fail_on_new",
-            is_flag=True,
-            help="Exit with 1 on new findings; requires --baseline.",
-        ),
-        click.option(
-            "--baseline",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="Show findings that are new since this baseline or JSON report, of Kubekeep or of Kubescape.",
-        ),
-    )
+def _create_arguments(limits: LimitOptions, baseline: BaselineFileOptions) -> dict[str, Any]:
+    return {"baseline": _create_baseline(baseline), "gates": _create_gates(limits, baseline)}
 
 
-def _limits() -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option(
-            "--only-fixable",
-            cls=AliasedOption,
-            aliases=("--only-fixed",),
-            is_flag=True,
-            help="Count only findings with a fix in --fail-on, --severity-threshold and --max-failures.",
-        ),
-        click.option(
-            "--max-failures",
-            type=COUNTS,
-            metavar="SEVERITY=N,...",
-            help="Exit with 1 above this number of failures, by severity or in total: `critical=0,high=5,total=50`.",
-        ),
-        click.option(
-            "--fail-coverage-below",
-            "coverage",
-            type=PERCENTAGES,
-            metavar="PERCENT",
-            help="Exit with 1 below this coverage in percent; by framework: `nsa=90,overall=80`.",
-        ),
-        click.option(
-            "--compliance-threshold",
-            "compliance",
-            type=PERCENTAGES,
-            metavar="PERCENT",
-            help="Exit with 1 below this compliance score in percent; by framework: `nsa=80,overall=70`.",
-        ),
-        click.option(
-            "--strict",
-            is_flag=True,
-            help="Exit with 1 if a part of the input was not read or has fields or API versions that Kubernetes does not have.",
-        ),
-        click.option(
-            "--fail-on",
-            "priority",
-            type=arguments.SEVERITIES,
-            callback=arguments.parse_severity,
-            help="Exit with 1 on a finding of this priority or above.",
-        ),
-        click.option(
-            "--severity-threshold",
-            "severity",
-            type=arguments.SEVERITIES,
-            callback=arguments.parse_severity,
-            help="Exit with 1 if a control of this severity or above fails.",
-        ),
-    )
-
-
-def _parse_baseline(values: dict[str, Any]) -> BaselineOptions | None:
-    """Remove the baseline file and granularity from `values`; `_gates` removes the limits for new findings."""
-    path, granularity = values.pop("baseline"), values.pop("baseline_granularity")
-    if path is None:
+def _create_baseline(options: BaselineFileOptions) -> BaselineOptions | None:
+    granularity = options.baseline_granularity
+    if options.baseline is None:
         for name, value in (
-            ("--fail-on-new", values["fail_on_new"]),
-            ("--baseline-severity-threshold", values["baseline_severity_threshold"]),
+            ("--fail-on-new", options.fail_on_new),
+            ("--baseline-severity-threshold", options.baseline_severity_threshold),
             ("--baseline-granularity", granularity),
         ):
             if value:
                 raise click.UsageError(f"{name} requires --baseline")
         return None
-    if values["baseline_severity_threshold"] and not values["fail_on_new"]:
+    if options.baseline_severity_threshold and not options.fail_on_new:
         raise click.UsageError("--baseline-severity-threshold has no effect without --fail-on-new")
-    return BaselineOptions(path, Granularity(granularity) if granularity else None)
+    return BaselineOptions(options.baseline, Granularity(granularity) if granularity else None)
 
 
-def _gates(values: dict[str, Any]) -> Gates:
-    """Remove the options from `values` and return the gates."""
-    take = values.pop
-    failures, severity, fixable = take("max_failures"), take("severity"), take("only_fixable")
-    priority = take("priority")
-    if fixable and failures is None and severity is None and priority is None:
+def _create_gates(limits: LimitOptions, baseline: BaselineFileOptions) -> Gates:
+    if limits.only_fixable and limits.max_failures is None and limits.severity is None and limits.priority is None:
         raise click.UsageError("--only-fixable has no effect without --fail-on, --severity-threshold or --max-failures")
     return Gates(
-        priority=priority,
-        strict=take("strict"),
-        severity=severity,
-        compliance=map_limits(take("compliance")),
-        coverage=map_limits(take("coverage")),
-        failures={name: int(limit) for name, limit in map_limits(failures).items()},
-        only_fixable=fixable,
-        new=take("fail_on_new"),
-        new_severity=take("baseline_severity_threshold"),
+        priority=limits.priority,
+        strict=limits.strict,
+        severity=limits.severity,
+        compliance=map_limits(limits.compliance),
+        coverage=map_limits(limits.coverage),
+        failures={name: int(limit) for name, limit in map_limits(limits.max_failures).items()},
+        only_fixable=limits.only_fixable,
+        new=baseline.fail_on_new,
+        new_severity=baseline.baseline_severity_threshold,
     )
+
+
+gate_options: Final = add_groups(_create_arguments, LimitOptions, BaselineFileOptions)
+"""Decorator that adds the options; they are passed on as two arguments: `gates` and `baseline`."""

@@ -1,17 +1,15 @@
 """Options of commands that open images: platform, registries and stores. Never opens an image itself."""
 
-from __future__ import annotations
-
 import contextlib
-import functools
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Final
 
 import click
 import msgspec
 
 from kubekeep.cli.console import progress
+from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGroup, add_groups
 from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.settings import cache_folder
 from kubekeep.images.access.options import AccessOptions, parse_platform
@@ -23,104 +21,6 @@ from kubekeep.model.text import visible
 
 _FILE = click.Path(exists=True, dir_okay=False)
 _FOLDER = click.Path(exists=True, file_okay=False)
-
-
-def image_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; they are passed on as one argument, `access`, of type AccessOptions."""
-
-    @functools.wraps(function)
-    def wrapper(**arguments: Any) -> None:
-        function(access=_read_options(arguments), **arguments)
-
-    for option in (*_stores(), *_registries(), _platform("Default: linux/amd64, else the platform of this machine.")):
-        wrapper = option(wrapper)
-    return wrapper
-
-
-def registry_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options for images that are in registries; they are passed on as `access`, as by `image_options`."""
-
-    @functools.wraps(function)
-    def wrapper(**arguments: Any) -> None:
-        stores = {"containerd_root": None, "containerd_namespace": AccessOptions().containerd_namespace}
-        arguments |= stores
-        function(access=_read_options(arguments), **arguments)
-
-    for option in (*_registries(), _platform("Default: what REFERENCE names, which may be an index.")):
-        wrapper = option(wrapper)
-    return wrapper
-
-
-def create_image_options(access: AccessOptions, shared_layers: LayerExchange | None = None) -> ImageOptions:
-    """Return the options of reading images, with the folder of cached layers."""
-    folder = cache_folder()
-    return ImageOptions(
-        access=access, cache_folder=str(folder / "layers") if folder else "", shared_layers=shared_layers
-    )
-
-
-@contextlib.contextmanager
-def open_images(access: AccessOptions) -> Iterator[ImageOptions]:
-    """Yield the options of reading images, and show downloads; an error ends the command with its message."""
-    try:
-        with progress.download() as on_bytes:
-            yield msgspec.structs.replace(create_image_options(access), on_bytes=on_bytes)
-    except KubekeepError as error:
-        click.echo(f"failed: {visible(str(error))}", err=True)
-        sys.exit(INCOMPLETE)
-
-
-def _registries() -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option(
-            "--registry-config",
-            multiple=True,
-            type=_FILE,
-            help="Read credentials from this file in the format of Docker's config.json, for example a pull secret of "
-            "Kubernetes, before the usual files; repeatable.",
-        ),
-        click.option(
-            "--mirror",
-            multiple=True,
-            metavar="REGISTRY=MIRROR[/PREFIX]",
-            callback=_parse_mirrors,
-            help="Try this mirror before the registry, for example docker.io=mirror.example/hub; repeatable.",
-        ),
-        click.option(
-            "--registry-ca",
-            type=_FILE,
-            default=None,
-            help="Trust the certificates in this PEM file for registries, in addition to those of the system.",
-        ),
-        click.option("--plain-http", is_flag=True, help="Connect to registries without TLS. Not needed for localhost."),
-    )
-
-
-def _platform(default: str) -> Callable[..., Any]:
-    return click.option(
-        "--platform",
-        default="",
-        metavar="OS/ARCH[/VARIANT]",
-        callback=_check_platform,
-        help=f"Read the image for this platform. {default}",
-    )
-
-
-def _stores() -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option(
-            "--containerd-root",
-            type=_FOLDER,
-            default=None,
-            help="Read the containerd store in this folder. Default: /var/lib/containerd, or that of k3s, RKE2, k0s or MicroK8s.",
-        ),
-        click.option(
-            "--containerd-namespace",
-            default="k8s.io",
-            show_default=True,
-            help="Read containerd images of this namespace.",
-        ),
-    )
 
 
 def _check_platform(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001
@@ -140,19 +40,152 @@ def _parse_mirrors(ctx: click.Context, param: click.Parameter, value: tuple[str,
     return mirrors
 
 
-def _read_options(arguments: dict[str, Any]) -> AccessOptions:
-    """Remove the options from `arguments` and return them with the settings of this process."""
-    take = arguments.pop
+def _state_platform(default: str) -> Option:
+    return Option(
+        "--platform",
+        f"Read the image for this platform. {default}",
+        Key.DISCOVERED,
+        metavar="OS/ARCH[/VARIANT]",
+        callback=_check_platform,
+    )
+
+
+class PlatformOptions(OptionGroup, frozen=True):
+    """The platform of images to read."""
+
+    section = HelpSection.IMAGES
+
+    platform: Annotated[str, _state_platform("Default: linux/amd64, else the platform of this machine.")] = ""
+
+
+class ReferencePlatformOptions(OptionGroup, frozen=True):
+    """The platform of an image that may also be an index."""
+
+    section = HelpSection.IMAGES
+
+    platform: Annotated[str, _state_platform("Default: what REFERENCE names, which may be an index.")] = ""
+
+
+class RegistryAccessOptions(OptionGroup, frozen=True, kw_only=True):
+    """Options for the access to registries, as given."""
+
+    section = HelpSection.IMAGES
+
+    plain_http: Annotated[
+        bool,
+        Option("--plain-http", "Connect to registries without TLS. Not needed for localhost.", Key.EXPLICIT),
+    ] = False
+    registry_ca: Annotated[
+        str | None,
+        Option(
+            "--registry-ca",
+            "Trust the certificates in this PEM file for registries, in addition to those of the system.",
+            Key.EXPLICIT,
+            type=_FILE,
+        ),
+    ] = None
+    mirror: Annotated[
+        dict[str, str],
+        Option(
+            "--mirror",
+            "Try this mirror before the registry, for example docker.io=mirror.example/hub; repeatable.",
+            Key.EXPLICIT,
+            metavar="REGISTRY=MIRROR[/PREFIX]",
+            callback=_parse_mirrors,
+            repeatable=True,
+        ),
+    ]
+    registry_config: Annotated[
+        tuple[str, ...],
+        Option(
+            "--registry-config",
+            "Read credentials from this file in the format of Docker's config.json, for example a pull secret of "
+            "Kubernetes, before the usual files; repeatable.",
+            Key.EXPLICIT,
+            type=_FILE,
+        ),
+    ] = ()
+
+
+class ImageStoreOptions(OptionGroup, frozen=True):
+    """Options for stores of images on this machine, as given."""
+
+    section = HelpSection.IMAGES
+    rank = 20
+
+    containerd_namespace: Annotated[
+        str,
+        Option(
+            "--containerd-namespace", "Read containerd images of this namespace.", Key.DISCOVERED, show_default=True
+        ),
+    ] = "k8s.io"
+    containerd_root: Annotated[
+        str | None,
+        Option(
+            "--containerd-root",
+            "Read the containerd store in this folder. Default: /var/lib/containerd, or that of k3s, RKE2, k0s or MicroK8s.",
+            Key.EXPLICIT,
+            type=_FOLDER,
+        ),
+    ] = None
+
+
+class WorkloadImageOptions(OptionGroup, frozen=True):
+    """The option to scan the images of workloads."""
+
+    section = HelpSection.IMAGES
+
+    images: Annotated[
+        bool, Option("--images", "Also scan the images that workloads use, each image once.", Key.EXPLICIT)
+    ] = False
+
+
+_NO_STORES: Final = ImageStoreOptions()
+
+
+def _create_access(
+    platform: PlatformOptions | ReferencePlatformOptions,
+    registries: RegistryAccessOptions,
+    stores: ImageStoreOptions = _NO_STORES,
+) -> dict[str, AccessOptions]:
+    """Return the options with the settings of this process."""
     defaults = read_access_options()
     folder = cache_folder()
-    return msgspec.structs.replace(
+    access = msgspec.structs.replace(
         defaults,
-        platform=take("platform"),
-        plain_http=take("plain_http"),
-        registry_ca=take("registry_ca") or "",
-        mirrors=take("mirror"),
-        auth_files=(*take("registry_config"), *defaults.auth_files),
-        containerd_root=take("containerd_root") or "",
-        containerd_namespace=take("containerd_namespace"),
+        platform=platform.platform,
+        plain_http=registries.plain_http,
+        registry_ca=registries.registry_ca or "",
+        mirrors=registries.mirror,
+        auth_files=(*registries.registry_config, *defaults.auth_files),
+        containerd_root=stores.containerd_root or "",
+        containerd_namespace=stores.containerd_namespace,
         manifest_cache=str(folder / "manifests") if folder else "",
     )
+    return {"access": access}
+
+
+image_options: Final = add_groups(_create_access, PlatformOptions, RegistryAccessOptions, ImageStoreOptions)
+"""Decorator that adds the options; they are passed on as one argument, `access`, of type AccessOptions."""
+
+registry_options: Final = add_groups(_create_access, ReferencePlatformOptions, RegistryAccessOptions)
+"""Decorator that adds the options for images that are in registries; they are passed on as by `image_options`."""
+
+
+def create_image_options(access: AccessOptions, shared_layers: LayerExchange | None = None) -> ImageOptions:
+    """Return the options of reading images, with the folder of cached layers."""
+    folder = cache_folder()
+    return ImageOptions(
+        access=access, cache_folder=str(folder / "layers") if folder else "", shared_layers=shared_layers
+    )
+
+
+@contextlib.contextmanager
+def open_images(access: AccessOptions) -> Iterator[ImageOptions]:
+    """Yield the options of reading images, and show downloads; an error ends the command with its message."""
+    try:
+        with progress.download() as on_bytes:
+            yield msgspec.structs.replace(create_image_options(access), on_bytes=on_bytes)
+    except KubekeepError as error:
+        click.echo(f"failed: {visible(str(error))}", err=True)
+        sys.exit(INCOMPLETE)

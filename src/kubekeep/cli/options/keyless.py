@@ -1,36 +1,53 @@
 """Options for the signer of a new signature: a key, or an identity. Parses; signs nothing."""
 
-from __future__ import annotations
-
 import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import click
-import msgspec
 
+from kubekeep.cli.console.option_group import Command, Option, OptionGroup, add_groups
 from kubekeep.cli.options.signature import KEY_FILE
 from kubekeep.cli.settings import identity_variables
 
 _MOST_TOKEN: Final = 1 << 16
 
 
-class SignerOptions(msgspec.Struct, frozen=True, kw_only=True):
+class SignerOptions(OptionGroup, frozen=True):
     """The options as given: either `key`, or `keyless` with the options for it."""
 
-    key: Path | None
-    keyless: bool
-    identity_token: Path | None
-    signing_config: Path | None
-    trusted_root: Path | None
-    layout: str
+    key: Annotated[Path | None, Option("--key", "Sign with this private key, of cosign or in PEM.", type=KEY_FILE)] = (
+        None
+    )
+    keyless: Annotated[bool, Option("--keyless", "Sign with the identity of this CI job, or of --identity-token.")] = (
+        False
+    )
+    identity_token: Annotated[
+        Path | None,
+        Option(
+            "--identity-token",
+            "Read the identity token (OpenID Connect) from this file. Default: SIGSTORE_ID_TOKEN, else of GitHub Actions.",
+            type=KEY_FILE,
+        ),
+    ] = None
+    signing_config: Annotated[
+        Path | None,
+        Option("--signing-config", "Use the services in this signing_config.json, with --trusted-root.", type=KEY_FILE),
+    ] = None
+    trusted_root: Annotated[
+        Path | None,
+        Option(
+            "--trusted-root",
+            "The authorities and logs of these services. Default of both: as `image trust show` lists.",
+            type=KEY_FILE,
+        ),
+    ] = None
 
-    def check(self) -> None:
+    def check(self, layout: str) -> None:
         """Raise UsageError unless the signer is named once."""
         if (self.key is not None) == self.keyless:
             raise click.UsageError("name the signer: use --key FILE or --keyless")
-        if self.keyless and self.layout != "referrers":
+        if self.keyless and layout != "referrers":
             raise click.UsageError("--keyless makes bundles of Sigstore: it cannot be used with --layout legacy-tag")
         if not self.keyless and any((self.identity_token, self.signing_config, self.trusted_root)):
             raise click.UsageError("--identity-token, --signing-config and --trusted-root need --keyless")
@@ -52,51 +69,11 @@ class SignerOptions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-_NAMES: Final = tuple(name for name in SignerOptions.__struct_fields__ if name != "layout")
-
-
-def signer_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; they are passed on as one argument, `signer`, of type SignerOptions, checked."""
-
-    @functools.wraps(function)
-    def wrapper(**arguments: Any) -> None:
-        options = {name: arguments.pop(name) for name in _NAMES}
-        signer = SignerOptions(**options, layout=arguments.pop("layout"))
-        signer.check()
-        function(signer=signer, **arguments)
-
-    for option in reversed(_list_options()):
-        wrapper = option(wrapper)
-    return wrapper
-
-
 def print_keyless_signature(signature: Any, noun: str) -> None:
     """Print where a new signature is, its identity, and the digest that it covers. signature: a KeylessSignature."""
     signer = signature.signer
     click.echo(f"added the {noun} {signature.place} as {signer.identity}, issuer {signer.issuer}", err=True)
     click.echo(signature.digest)
-
-
-def _list_options() -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option("--key", type=KEY_FILE, help="Sign with this private key, of cosign or in PEM."),
-        click.option("--keyless", is_flag=True, help="Sign with the identity of this CI job, or of --identity-token."),
-        click.option(
-            "--identity-token",
-            type=KEY_FILE,
-            help="Read the identity token (OpenID Connect) from this file. Default: SIGSTORE_ID_TOKEN, else of GitHub Actions.",
-        ),
-        click.option(
-            "--signing-config",
-            type=KEY_FILE,
-            help="Use the services in this signing_config.json, with --trusted-root.",
-        ),
-        click.option(
-            "--trusted-root",
-            type=KEY_FILE,
-            help="The authorities and logs of these services. Default of both: as `image trust show` lists.",
-        ),
-    )
 
 
 def _read_token(path: Path) -> str:
@@ -105,3 +82,14 @@ def _read_token(path: Path) -> str:
             return stream.read(_MOST_TOKEN + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise click.UsageError(f"--identity-token: {path} cannot be read") from error
+
+
+def signer_options(function: Command) -> Command:
+    """Add the options; they are passed on as one argument, `signer`, checked with the argument `layout`."""
+
+    @functools.wraps(function)
+    def wrapper(signer: SignerOptions, layout: str, **arguments: Any) -> None:
+        signer.check(layout)
+        function(signer=signer, layout=layout, **arguments)
+
+    return add_groups(lambda options: {"signer": options}, SignerOptions)(wrapper)

@@ -1,15 +1,13 @@
 """Options of the cache of layers that a fleet shares through a registry. Parses only; sends no request."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import click
 
+from kubekeep.cli.console.option_group import Command, HelpSection, Key, Option, OptionGroup, add_groups
 from kubekeep.cli.console.small_files import read_small_file
 from kubekeep.cli.options.image import create_image_options
 from kubekeep.cli.settings import cache_folder, registry_settings
@@ -21,46 +19,6 @@ from kubekeep.registry.reference import ArtifactReference, parse_image_name
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 _EXTRA: Final = {"cryptography", "nacl"}
-
-
-def layer_cache_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options below those of `image_options`; both are passed on as one argument, `images`."""
-
-    @functools.wraps(function)
-    def wrapper(access: AccessOptions, **arguments: Any) -> None:
-        function(images=create_image_options(access, _open(arguments, access)), **arguments)
-
-    for option in reversed(_list_options()):
-        wrapper = option(wrapper)
-    return wrapper
-
-
-def _list_options() -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option(
-            "--layer-cache",
-            metavar="REGISTRY/REPOSITORY",
-            callback=_parse_repository,
-            help="Take the content of layers from this repository if another machine has read them. Requires "
-            "--layer-cache-key or --layer-cache-trusted.",
-        ),
-        click.option(
-            "--layer-cache-key",
-            type=_FILE,
-            help="Accept only content that is signed with this public key, in PEM.",
-        ),
-        click.option(
-            "--layer-cache-trusted",
-            is_flag=True,
-            help="Accept content without a signature: everyone who may write to the repository can hide packages.",
-        ),
-        click.option("--layer-cache-write", is_flag=True, help="Write the content of layers that this run reads."),
-        click.option(
-            "--layer-cache-sign-key",
-            type=_FILE,
-            help="Sign written content with this private key, of cosign or in PEM; its password is in COSIGN_PASSWORD.",
-        ),
-    )
 
 
 def _parse_repository(ctx: click.Context, param: click.Parameter, value: str | None) -> ArtifactReference | None:  # noqa: ARG001
@@ -75,12 +33,68 @@ def _parse_repository(ctx: click.Context, param: click.Parameter, value: str | N
     return reference
 
 
-def _open(arguments: dict[str, Any], access: AccessOptions) -> LayerExchange | None:
-    """Remove the options from `arguments` and return the shared layers; None without a repository."""
-    take = arguments.pop
-    reference: ArtifactReference | None = take("layer_cache")
-    key, sign_key = take("layer_cache_key"), take("layer_cache_sign_key")
-    is_trusted, writes = take("layer_cache_trusted"), take("layer_cache_write")
+class LayerCacheOptions(OptionGroup, frozen=True):
+    """Options of the shared cache, as given."""
+
+    section = HelpSection.REGISTRIES
+    rank = 20
+
+    layer_cache: Annotated[
+        ArtifactReference | None,
+        Option(
+            "--layer-cache",
+            "Take the content of layers from this repository if another machine has read them. Requires "
+            "--layer-cache-key or --layer-cache-trusted.",
+            Key.EXPLICIT,
+            metavar="REGISTRY/REPOSITORY",
+            callback=_parse_repository,
+        ),
+    ] = None
+    layer_cache_key: Annotated[
+        Path | None,
+        Option(
+            "--layer-cache-key",
+            "Accept only content that is signed with this public key, in PEM.",
+            Key.EXPLICIT,
+            type=_FILE,
+        ),
+    ] = None
+    layer_cache_trusted: Annotated[
+        bool,
+        Option(
+            "--layer-cache-trusted",
+            "Accept content without a signature: everyone who may write to the repository can hide packages.",
+            Key.EXPLICIT,
+        ),
+    ] = False
+    layer_cache_write: Annotated[
+        bool, Option("--layer-cache-write", "Write the content of layers that this run reads.", Key.EXPLICIT)
+    ] = False
+    layer_cache_sign_key: Annotated[
+        Path | None,
+        Option(
+            "--layer-cache-sign-key",
+            "Sign written content with this private key, of cosign or in PEM; its password is in COSIGN_PASSWORD.",
+            Key.EXPLICIT,
+            type=_FILE,
+        ),
+    ] = None
+
+
+def layer_cache_options(function: Command) -> Command:
+    """Add the options below those of `image_options`; both are passed on as one argument, `images`."""
+
+    @functools.wraps(function)
+    def wrapper(access: AccessOptions, layer_cache: LayerCacheOptions, **arguments: Any) -> None:
+        function(images=create_image_options(access, _open(layer_cache, access)), **arguments)
+
+    return add_groups(lambda options: {"layer_cache": options}, LayerCacheOptions)(wrapper)
+
+
+def _open(options: LayerCacheOptions, access: AccessOptions) -> LayerExchange | None:
+    """Return the shared layers; None without a repository."""
+    reference, is_trusted, writes = options.layer_cache, options.layer_cache_trusted, options.layer_cache_write
+    key, sign_key = options.layer_cache_key, options.layer_cache_sign_key
     if reference is None:
         if key or sign_key or is_trusted or writes:
             raise click.UsageError("the options of the layer cache require --layer-cache REGISTRY/REPOSITORY")

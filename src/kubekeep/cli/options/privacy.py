@@ -3,15 +3,11 @@
 Parses, and reads the key from the environment; never replaces a name itself.
 """
 
-from __future__ import annotations
-
-import functools
-from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Final
 
 import click
-import msgspec
 
+from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGroup, add_groups
 from kubekeep.cli.console.outputs import Output
 from kubekeep.cli.settings import master_keys
 from kubekeep.model.assessment import Assessment
@@ -20,11 +16,23 @@ _ENCRYPTED = "json"
 """The format that `kubekeep decrypt` reads."""
 
 
-class PrivacyOptions(msgspec.Struct, frozen=True):
+class PrivacyOptions(OptionGroup, frozen=True):
     """Privacy options of reports."""
 
-    hide: bool
-    encrypt: bool
+    section = HelpSection.REPORT
+    rank = 20
+
+    hide: Annotated[
+        bool, Option("--hide", "Replace names and values in the report with pseudonyms.", Key.DISCOVERED)
+    ] = False
+    encrypt: Annotated[
+        bool,
+        Option(
+            "--encrypt",
+            "Encrypt names and texts in the report with the key in KUBEKEEP_MASTER_KEY; requires --format json.",
+            Key.DISCOVERED,
+        ),
+    ] = False
 
     def check(self, outputs: list[Output]) -> None:
         """Raise the errors of `protect` before a scan: click.UsageError for formats and for the key."""
@@ -65,20 +73,5 @@ class PrivacyOptions(msgspec.Struct, frozen=True):
         return key
 
 
-def privacy_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; they are passed on as one argument, `privacy`."""
-
-    @functools.wraps(function)
-    def wrapper(*, hide: bool, encrypt: bool, **others: Any) -> None:
-        function(privacy=PrivacyOptions(hide, encrypt), **others)
-
-    for option in (
-        click.option(
-            "--encrypt",
-            is_flag=True,
-            help="Encrypt names and texts in the report with the key in KUBEKEEP_MASTER_KEY; requires --format json.",
-        ),
-        click.option("--hide", is_flag=True, help="Replace names and values in the report with pseudonyms."),
-    ):
-        wrapper = option(wrapper)
-    return wrapper
+privacy_options: Final = add_groups(lambda options: {"privacy": options}, PrivacyOptions)
+"""Decorator that adds the options; they are passed on as one argument, `privacy`."""

@@ -1,16 +1,14 @@
 """Options of commands for whole registries: selection of images, budgets and state. Parses only."""
 
-from __future__ import annotations
-
 import datetime as dt
-import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final
 
 import click
 
+from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGroup, add_groups
 from kubekeep.images.registries.options import RegistryOptions, ScanBudget, TagSelection
 from kubekeep.images.registries.pattern import parse_pattern
 from kubekeep.model.text import visible
@@ -38,118 +36,144 @@ def check_patterns(ctx: click.Context, param: click.Parameter, value: tuple[str,
     return value
 
 
-def selection_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; they are passed on as one argument, `registries`, of type RegistryOptions."""
-
-    @functools.wraps(function)
-    def wrapper(**arguments: Any) -> None:
-        function(registries=_read_options(arguments), **arguments)
-
-    for option in (*reversed(_list_budgets()), *reversed(_list_selections())):
-        wrapper = option(wrapper)
-    return wrapper
+def _parse_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:  # noqa: ARG001
+    if value is None:
+        return None
+    match = _SIZE.fullmatch(str(value).strip())
+    if match is None:
+        raise click.BadParameter(f"{visible(value)!r} is not a size: use 500MB or 50GiB")
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** _POWERS[match[2].upper()])
 
 
-def _list_selections() -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option("--tags", multiple=True, metavar="GLOB", help="Read only tags that match; repeatable."),
-        click.option(
+def _parse_duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:  # noqa: ARG001
+    if value is None:
+        return None
+    match = _DURATION.fullmatch(str(value).strip())
+    if match is None or not any(match.groups()):
+        raise click.BadParameter(f"{visible(value)!r} is not a time: use 45s, 90m or 2h30m")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(hours * 3600 + minutes * 60 + seconds)
+
+
+class TagOptions(OptionGroup, frozen=True):
+    """Options that select images of registries, as given."""
+
+    section = HelpSection.REGISTRIES
+
+    tags: Annotated[
+        tuple[str, ...], Option("--tags", "Read only tags that match; repeatable.", Key.DISCOVERED, metavar="GLOB")
+    ] = ()
+    exclude: Annotated[
+        tuple[str, ...],
+        Option(
             "--exclude",
-            multiple=True,
+            "Skip tags, repositories, or both as REPOSITORY:TAG, that match; repeatable.",
+            Key.DISCOVERED,
             metavar="GLOB",
-            help="Skip tags, repositories, or both as REPOSITORY:TAG, that match; repeatable.",
         ),
-        click.option(
+    ] = ()
+    newest: Annotated[
+        int | None,
+        Option(
             "--newest",
+            "Read the N newest images of each repository, by the time of creation, then by version.",
+            Key.DISCOVERED,
             type=click.IntRange(min=1),
             metavar="N",
-            help="Read the N newest images of each repository, by the time of creation, then by version.",
         ),
-        click.option(
+    ] = None
+    since: Annotated[
+        dt.datetime | None,
+        Option(
             "--since",
+            "Read only images that were created on this day (UTC) or later.",
+            Key.DISCOVERED,
             type=click.DateTime(["%Y-%m-%d"]),
             metavar="YYYY-MM-DD",
-            help="Read only images that were created on this day (UTC) or later.",
         ),
-        click.option(
+    ] = None
+    repositories: Annotated[
+        Path | None,
+        Option(
             "--repositories",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="Read the names of repositories from this file, one on each line, instead of the list of the registry. "
+            "Read the names of repositories from this file, one on each line, instead of the list of the registry. "
             "Required for wildcards at Docker Hub and GHCR, which have no list.",
+            Key.EXPLICIT,
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
         ),
-        click.option("--all-platforms", is_flag=True, help="Read the images of all platforms of an index."),
-        click.option(
+    ] = None
+    all_platforms: Annotated[
+        bool, Option("--all-platforms", "Read the images of all platforms of an index.", Key.DISCOVERED)
+    ] = False
+    state: Annotated[
+        str | None,
+        Option(
             "--state",
+            "Keep results in this folder. The next run continues where this one stops, and reads only new images.",
+            Key.EXPLICIT,
             type=click.Path(file_okay=False),
             metavar="DIR",
-            help="Keep results in this folder. The next run continues where this one stops, and reads only new images.",
         ),
-    )
+    ] = None
 
 
-def _list_budgets() -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option(
+class BudgetOptions(OptionGroup, frozen=True, kw_only=True):
+    """Limits of one run, as given."""
+
+    section = HelpSection.REGISTRIES
+
+    parallel: Annotated[
+        int,
+        Option(
             "--parallel",
+            "Read this number of images at the same time.",
+            Key.DISCOVERED,
             type=click.IntRange(1, 64),
-            default=_BUDGET.parallel,
             show_default=True,
-            help="Read this number of images at the same time.",
         ),
-        click.option(
+    ] = _BUDGET.parallel
+    max_in_flight: Annotated[
+        int,
+        Option(
             "--max-in-flight",
+            "Read at most this many bytes of layers at the same time, such as 2GiB.",
+            Key.DISCOVERED,
+            metavar="SIZE",
+            callback=_parse_size,
             default="4GiB",
             show_default=True,
-            metavar="SIZE",
-            callback=_parse_size,
-            help="Read at most this many bytes of layers at the same time, such as 2GiB.",
         ),
-        click.option(
+    ]
+    max_bytes: Annotated[
+        int | None,
+        Option(
             "--max-bytes",
+            "Read at most this many bytes of layers in this run, such as 50GiB.",
+            Key.DISCOVERED,
             metavar="SIZE",
             callback=_parse_size,
-            help="Read at most this many bytes of layers in this run, such as 50GiB.",
         ),
-        click.option(
+    ] = None
+    max_duration: Annotated[
+        float | None,
+        Option(
             "--max-duration",
+            "Read for at most this time in this run, such as 90m or 2h30m.",
+            Key.DISCOVERED,
             metavar="TIME",
             callback=_parse_duration,
-            help="Read for at most this time in this run, such as 90m or 2h30m.",
         ),
-        click.option(
+    ] = None
+    requests_per_second: Annotated[
+        float,
+        Option(
             "--requests-per-second",
+            "Send at most this number of requests per second to each registry.",
+            Key.DISCOVERED,
             type=click.FloatRange(0.01, 1000),
-            default=_BUDGET.requests_per_second,
             show_default=True,
-            help="Send at most this number of requests per second to each registry.",
         ),
-    )
-
-
-def _read_options(arguments: dict[str, Any]) -> RegistryOptions:
-    """Remove the options from `arguments` and return them."""
-    take = arguments.pop
-    since: dt.datetime | None = take("since")
-    file: Path | None = take("repositories")
-    selection = TagSelection(
-        tags=take("tags"),
-        exclude=take("exclude"),
-        newest=take("newest") or 0,
-        since=since.date() if since else None,
-        repositories=_read_repositories(file) if file else (),
-        all_platforms=take("all_platforms"),
-    )
-    access = arguments["images"].access if "images" in arguments else arguments["access"]
-    if selection.all_platforms and access.platform:
-        raise click.UsageError("--all-platforms and --platform exclude each other")
-    budget = ScanBudget(
-        parallel=take("parallel"),
-        bytes_in_flight=take("max_in_flight"),
-        bytes=take("max_bytes"),
-        duration=take("max_duration"),
-        requests_per_second=take("requests_per_second"),
-    )
-    return RegistryOptions(selection=selection, budget=budget, state=take("state") or "")
+    ] = _BUDGET.requests_per_second
 
 
 def _read_repositories(file: Path) -> tuple[str, ...]:
@@ -175,20 +199,26 @@ def _read_repositories(file: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _parse_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:  # noqa: ARG001
-    if value is None:
-        return None
-    match = _SIZE.fullmatch(str(value).strip())
-    if match is None:
-        raise click.BadParameter(f"{visible(value)!r} is not a size: use 500MB or 50GiB")
-    return int(float(match[1]) * (1024 if match[3] else 1000) ** _POWERS[match[2].upper()])
+def _create_options(tags: TagOptions, limits: BudgetOptions) -> dict[str, RegistryOptions]:
+    selection = TagSelection(
+        tags=tags.tags,
+        exclude=tags.exclude,
+        newest=tags.newest or 0,
+        since=tags.since.date() if tags.since else None,
+        repositories=_read_repositories(tags.repositories) if tags.repositories else (),
+        all_platforms=tags.all_platforms,
+    )
+    if tags.all_platforms and click.get_current_context().params["platform"]:
+        raise click.UsageError("--all-platforms and --platform exclude each other")
+    budget = ScanBudget(
+        parallel=limits.parallel,
+        bytes_in_flight=limits.max_in_flight,
+        bytes=limits.max_bytes,
+        duration=limits.max_duration,
+        requests_per_second=limits.requests_per_second,
+    )
+    return {"registries": RegistryOptions(selection=selection, budget=budget, state=tags.state or "")}
 
 
-def _parse_duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:  # noqa: ARG001
-    if value is None:
-        return None
-    match = _DURATION.fullmatch(str(value).strip())
-    if match is None or not any(match.groups()):
-        raise click.BadParameter(f"{visible(value)!r} is not a time: use 45s, 90m or 2h30m")
-    hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return float(hours * 3600 + minutes * 60 + seconds)
+selection_options: Final = add_groups(_create_options, TagOptions, BudgetOptions)
+"""Decorator that adds the options; they are passed on as one argument, `registries`, of type RegistryOptions."""

@@ -3,27 +3,27 @@
 `kubekeep scan` has them, and every command that uses a scan.
 """
 
-from __future__ import annotations
-
 import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, get_args
 
 import click
 import msgspec
 
 from kubekeep.api import scan_request
 from kubekeep.cli.console import arguments, progress
-from kubekeep.cli.console.aliased_option import AliasedOption
-from kubekeep.cli.console.arguments import Names
+from kubekeep.cli.console.arguments import Names, leave_out_options
 from kubekeep.cli.console.completed_names import complete_controls, complete_words
 from kubekeep.cli.console.configured import is_from_file
-from kubekeep.cli.options.cluster import cluster_options
-from kubekeep.cli.options.exception import exception_options
+from kubekeep.cli.console.option_group import Command, Decorator, HelpSection, Key, Option, OptionGroup, Use, add_groups
+from kubekeep.cli.options.cluster import ClusterOptions, cluster_options
+from kubekeep.cli.options.exception import ExceptionSettings, exception_options
+from kubekeep.cli.options.framework import FrameworkOptions
 from kubekeep.cli.options.source import source_options
 from kubekeep.cli.settings import cache_folder
+from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.images.options import OnBytes
 from kubekeep.images.registries.options import OnImages
 from kubekeep.kube.errors import KubeError
@@ -35,6 +35,7 @@ from kubekeep.model.control import Provider
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.resource_filter import parse_labels
 from kubekeep.posture.select import UnknownNameError
+from kubekeep.sources.options import ReadOptions
 from kubekeep.sources.registries.address import is_registry_address
 from kubekeep.usecases.request import (
     NEWEST_KUBERNETES,
@@ -52,34 +53,275 @@ T = TypeVar("T")
 _WORDS: Final = "[framework NAMES | control IDS | workload KIND/NAME] [PATH...]"
 
 
-def request_options(task: str, words: str = _WORDS) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _version(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001
+    try:
+        kubernetes_minor(value or "latest")
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return value
+
+
+def _labels(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001 - click's signature
+    try:
+        return str(value and parse_labels(value) and value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+class ConditionOptions(OptionGroup, frozen=True):
+    """Options for conditions of a scan and for policies, as given."""
+
+    section = HelpSection.RULES
+
+    controls_config: Annotated[
+        Path | None,
+        Option(
+            "--controls-config",
+            "Read parameters of controls from this file: {name: [values]}, or a ControlInput object.",
+            Key.DISCOVERED,
+            type=click.Path(path_type=Path, dir_okay=False),
+            rank=3,
+        ),
+    ] = None
+    kubernetes_version: Annotated[
+        str,
+        Option(
+            "--kubernetes-version",
+            "Evaluate for this Kubernetes version, and render charts for it.",
+            Key.DISCOVERED,
+            callback=_version,
+            show_default=f"the cluster's, or 1.{NEWEST_KUBERNETES}",
+            aliases=("--kube-version",),
+            uses=Use.SCAN | Use.WATCH,
+            rank=3,
+            api=("scan",),
+        ),
+    ] = ""
+    snapshot: Annotated[
+        bool,
+        Option(
+            "--snapshot",
+            "Treat the files as a whole cluster (`kubectl get -o yaml`), and evaluate the controls that require one.",
+            Key.DISCOVERED,
+            uses=Use.SCAN,
+            rank=4,
+            api=("scan",),
+        ),
+    ] = False
+    cloud_provider: Annotated[
+        Provider | None,
+        Option(
+            "--cloud-provider",
+            "Set the managed platform, if Nodes and cloud documents in the input do not identify it.",
+            Key.DISCOVERED,
+            type=click.Choice(get_args(Provider), case_sensitive=False),
+            uses=Use.SCAN | Use.WATCH,
+            rank=3,
+            api=("scan",),
+            api_name="provider",
+        ),
+    ] = None
+    incremental: Annotated[
+        bool,
+        Option(
+            "--incremental",
+            "Cache the outcomes of rules, and evaluate only changed resources again.",
+            Key.DISCOVERED,
+            section=HelpSection.OTHER,
+            uses=Use.SCAN,
+        ),
+    ] = False
+    policies: Annotated[
+        tuple[str, ...],
+        Option(
+            "--policies",
+            "Also evaluate the ValidatingAdmissionPolicies in this file or folder; repeatable.",
+            Key.DISCOVERED,
+            type=click.Path(),
+            uses=Use.SCAN,
+            rank=20,
+        ),
+    ] = ()
+    cluster_policies: Annotated[
+        bool,
+        Option(
+            "--cluster-policies",
+            "Also evaluate the ValidatingAdmissionPolicies in force in the cluster or in the files of --snapshot.",
+            Key.DISCOVERED,
+            uses=Use.SCAN,
+            rank=20,
+        ),
+    ] = False
+
+
+class ControlOptions(OptionGroup, frozen=True):
+    """The controls to leave out."""
+
+    section = HelpSection.RULES
+
+    exclude_controls: Annotated[
+        Names,
+        Option(
+            "--exclude-controls",
+            "Exclude these controls from the scan and its scores.",
+            Key.DISCOVERED,
+            callback=arguments.parse_names,
+            complete=complete_controls,
+            rank=2,
+            api=("scan", "scan_cluster"),
+        ),
+    ] = ()
+
+
+class SelectionOptions(OptionGroup, frozen=True):
+    """Options that select resources, as given."""
+
+    section = HelpSection.RESOURCES
+    uses = Use.SCAN | Use.WATCH
+
+    include_namespaces: Annotated[
+        Names,
+        Option(
+            "-n --include-namespaces",
+            "Evaluate only resources in these namespaces; `team-*` is a pattern.",
+            Key.DISCOVERED,
+            callback=arguments.parse_names,
+            api=("scan_cluster",),
+            api_name="namespaces",
+        ),
+    ] = ()
+    exclude_namespaces: Annotated[
+        Names,
+        Option(
+            "-e --exclude-namespaces",
+            "Skip resources in these namespaces; `team-*` is a pattern.",
+            Key.DISCOVERED,
+            callback=arguments.parse_names,
+        ),
+    ] = ()
+    include_kinds: Annotated[
+        Names,
+        Option(
+            "--include-kinds",
+            "Evaluate only resources of these kinds; `*Role` is a pattern.",
+            Key.DISCOVERED,
+            callback=arguments.parse_names,
+        ),
+    ] = ()
+    exclude_kinds: Annotated[
+        Names,
+        Option(
+            "--exclude-kinds",
+            "Skip resources of these kinds; `*Role` is a pattern.",
+            Key.DISCOVERED,
+            callback=arguments.parse_names,
+        ),
+    ] = ()
+    label_selector: Annotated[
+        str,
+        Option(
+            "--label-selector",
+            "Evaluate only resources with these labels, in the syntax of `kubectl -l`: `app=web,env in (a,b)`.",
+            Key.DISCOVERED,
+            metavar="SELECTOR",
+            callback=_labels,
+        ),
+    ] = ""
+
+
+class CustomRuleOptions(OptionGroup, frozen=True):
+    """Options for third-party and custom rules, as given."""
+
+    section = HelpSection.RULES
+
+    custom_rules: Annotated[
+        Paths,
+        Option(
+            "--custom-rules",
+            "Add rules: a Rego file, or a folder of Rego files or of controls; repeatable.",
+            Key.EXPLICIT,
+            type=click.Path(path_type=Path),
+            api=("scan", "scan_cluster"),
+        ),
+    ] = ()
+    use_from: Annotated[
+        Paths,
+        Option(
+            "--use-from",
+            "Replace the library by this framework or control in Kubescape's JSON, or by a folder of them; repeatable.",
+            Key.EXPLICIT,
+            type=click.Path(path_type=Path),
+            uses=Use.SCAN | Use.IMAGES,
+        ),
+    ] = ()
+    artifacts: Annotated[
+        Paths,
+        Option(
+            "--use-artifacts-from",
+            "Replace the library by the frameworks and `controls-inputs.json` in this folder, in Kubescape's format.",
+            Key.EXPLICIT,
+            type=click.Path(path_type=Path, file_okay=False),
+            uses=Use.SCAN | Use.IMAGES,
+        ),
+    ] = ()
+
+
+def request_options(task: str, words: str = _WORDS, use: Use = Use.SCAN) -> Decorator:
     """Add the options of a scan; they are passed on as two arguments: `request`, and `exception_settings`.
 
-    `task` is the command's name, `words` the description of its arguments.
+    `task` is the command's name, `words` the description of its arguments. Options for other uses get their defaults.
     """
+    add_options = add_groups(
+        lambda *groups: {"options": _ScanOptions(*groups)},
+        FrameworkOptions,
+        ConditionOptions,
+        ControlOptions,
+        SelectionOptions,
+        CustomRuleOptions,
+    )
 
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+    def decorate(function: Command) -> Command:
         @functools.wraps(function)
-        def wrapper(**values: Any) -> None:
-            request = _request(task, values)
-            function(request=request, **values)
+        def wrapper(
+            words: Names,
+            options: _ScanOptions,
+            cluster: ClusterOptions,
+            read: ReadOptions,
+            exception_settings: ExceptionSettings,
+            **values: Any,
+        ) -> None:
+            request = _create_request(task, words, options, cluster, read, exception_settings.exceptions)
+            function(request=request, exception_settings=exception_settings, **values)
 
-        command: Callable[..., None] = resource_selection_options(
-            _rules_options(source_options(exception_options(cluster_options(wrapper))))
-        )
-        for option in reversed(_evaluation_options()):
-            command = option(command)
+        command = add_options(source_options(exception_options(cluster_options(wrapper))))
+        command = leave_out_options(use)(command)
         return click.argument("words", nargs=-1, metavar=words, shell_complete=complete_words)(command)
 
     return decorate
 
 
-def _request(task: str, values: dict[str, Any]) -> ScanRequest:
-    """Remove the options from `values` and return the request."""
-    take = values.pop
-    target = arguments.parse_words(task, take("words"), take("frameworks"), or_cluster=True)
-    rules, cluster = take("rules"), take("cluster")
-    if target.paths and values["cluster_policies"] and not values["snapshot"]:
+class _ScanOptions(msgspec.Struct, frozen=True):
+    """Groups of options of a scan."""
+
+    frameworks: FrameworkOptions
+    conditions: ConditionOptions
+    controls: ControlOptions
+    selection: SelectionOptions
+    rules: CustomRuleOptions
+
+
+def _create_request(
+    task: str,
+    words: Names,
+    options: _ScanOptions,
+    cluster: ClusterOptions,
+    read: ReadOptions,
+    exceptions: ExceptionOptions,
+) -> ScanRequest:
+    target = arguments.parse_words(task, words, options.frameworks.frameworks, or_cluster=True)
+    conditions, selection = options.conditions, options.selection
+    rules = _load_rules(options.rules)
+    if target.paths and conditions.cluster_policies and not conditions.snapshot:
         raise click.UsageError("--cluster-policies requires a live cluster, or files with --snapshot")
     if target.paths:
         cluster.check_unused(task)
@@ -88,25 +330,31 @@ def _request(task: str, values: dict[str, Any]) -> ScanRequest:
             paths=target.paths or cluster.host_data,
             cluster=None if target.paths else cluster.request(),
             cloud=cluster.cloud,
-            snapshot=take("snapshot"),
-            read=take("read"),
+            snapshot=conditions.snapshot,
+            read=read,
         ),
         rules=RuleOptions(
             frameworks=target.frameworks,
             controls=target.controls,
-            params=_params(take("controls_config"), rules),
-            provider=take("cloud_provider"),
-            policies=take("policies"),
-            cluster_policies=take("cluster_policies"),
+            params=_params(conditions.controls_config, rules),
+            provider=conditions.cloud_provider,
+            policies=conditions.policies,
+            cluster_policies=conditions.cluster_policies,
             extra=rules,
-            excluded=take("excluded"),
+            excluded=options.controls.exclude_controls,
         ),
         evaluation=EvaluationOptions(
-            kubernetes_version=take("kubernetes_version"),
+            kubernetes_version=conditions.kubernetes_version,
             workload=target.workload,
-            resource_selection=take("resource_selection"),
-            exceptions=values["exception_settings"].exceptions,
-            outcome_cache=_resolve_cache_file(incremental=take("incremental")),
+            resource_selection=ResourceSelection(
+                include_namespaces=selection.include_namespaces,
+                exclude_namespaces=selection.exclude_namespaces,
+                include_kinds=selection.include_kinds,
+                exclude_kinds=selection.exclude_kinds,
+                labels=selection.label_selector,
+            ),
+            exceptions=exceptions,
+            outcome_cache=_resolve_cache_file(incremental=conditions.incremental),
         ),
     )
 
@@ -172,96 +420,9 @@ def _show_images(request: ScanRequest, on_images: OnImages) -> ScanRequest:
     return msgspec.structs.replace(request, input=source)
 
 
-def _version(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001
+def _load_rules(options: CustomRuleOptions) -> ExtraRules:
     try:
-        kubernetes_minor(value or "latest")
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-    return value
-
-
-def _evaluation_options() -> tuple[Callable[..., Any], ...]:
-    return (
-        arguments.framework_option,
-        click.option(
-            "--controls-config",
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="Read parameters of controls from this file: {name: [values]}, or a ControlInput object.",
-        ),
-        click.option(
-            "--kubernetes-version",
-            cls=AliasedOption,
-            aliases=("--kube-version",),
-            default="",
-            show_default=f"the cluster's, or 1.{NEWEST_KUBERNETES}",
-            callback=_version,
-            help="Evaluate for this Kubernetes version, and render charts for it.",
-        ),
-        click.option(
-            "--snapshot",
-            is_flag=True,
-            help="Treat the files as a whole cluster (`kubectl get -o yaml`), and evaluate the controls that require one.",
-        ),
-        click.option(
-            "--cloud-provider",
-            type=click.Choice(get_args(Provider), case_sensitive=False),
-            help="Set the managed platform, if Nodes and cloud documents in the input do not identify it.",
-        ),
-        click.option(
-            "--incremental",
-            is_flag=True,
-            help="Cache the outcomes of rules, and evaluate only changed resources again.",
-        ),
-        click.option(
-            "--policies",
-            multiple=True,
-            type=click.Path(),
-            help="Also evaluate the ValidatingAdmissionPolicies in this file or folder; repeatable.",
-        ),
-        click.option(
-            "--cluster-policies",
-            is_flag=True,
-            help="Also evaluate the ValidatingAdmissionPolicies in force in the cluster or in the files of --snapshot.",
-        ),
-    )
-
-
-def _rules_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options for third-party and custom rules; they are passed on as one argument, `rules`."""
-
-    @functools.wraps(function)
-    def wrapper(*, custom_rules: Paths, use_from: Paths, artifacts: Paths, **others: Any) -> None:
-        function(rules=_rules(custom_rules, (*use_from, *artifacts)), **others)
-
-    path = click.Path(path_type=Path)
-    for option in (
-        click.option(
-            "--use-artifacts-from",
-            "artifacts",
-            multiple=True,
-            type=click.Path(path_type=Path, file_okay=False),
-            help="Replace the library by the frameworks and `controls-inputs.json` in this folder, in Kubescape's format.",
-        ),
-        click.option(
-            "--use-from",
-            multiple=True,
-            type=path,
-            help="Replace the library by this framework or control in Kubescape's JSON, or by a folder of them; repeatable.",
-        ),
-        click.option(
-            "--custom-rules",
-            multiple=True,
-            type=path,
-            help="Add rules: a Rego file, or a folder of Rego files or of controls; repeatable.",
-        ),
-    ):
-        wrapper = option(wrapper)
-    return wrapper
-
-
-def _rules(custom: Paths, bundles: Paths) -> ExtraRules:
-    try:
-        rules = load_rules(custom, bundles)
+        rules = load_rules(options.custom_rules, (*options.use_from, *options.artifacts))
     except LibraryError as error:
         raise click.UsageError(str(error)) from error
     for note in rules.notes:
@@ -274,60 +435,3 @@ def _params(file: Path | None, rules: ExtraRules) -> dict[str, Names]:
         return {} if file is None else read_params(file, rules.all_controls)
     except ParamsError as error:
         raise click.BadParameter(str(error), param_hint="--controls-config") from error
-
-
-def _labels(ctx: click.Context, param: click.Parameter, value: str) -> str:  # noqa: ARG001 - click's signature
-    try:
-        return str(value and parse_labels(value) and value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def resource_selection_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; they are passed on as two arguments: `resource_selection`, and `excluded` for controls."""
-
-    @functools.wraps(function)
-    def wrapper(**values: Any) -> None:
-        excluded = values.pop("exclude_controls")
-        resource_selection = ResourceSelection(
-            include_namespaces=values.pop("include_namespaces"),
-            exclude_namespaces=values.pop("exclude_namespaces"),
-            include_kinds=values.pop("include_kinds"),
-            exclude_kinds=values.pop("exclude_kinds"),
-            labels=values.pop("label_selector"),
-        )
-        function(resource_selection=resource_selection, excluded=excluded, **values)
-
-    for option in _list_resource_selection_options():
-        wrapper = option(wrapper)
-    return wrapper
-
-
-def _list_resource_selection_options() -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option(
-            "--label-selector",
-            default="",
-            metavar="SELECTOR",
-            callback=_labels,
-            help="Evaluate only resources with these labels, in the syntax of `kubectl -l`: `app=web,env in (a,b)`.",
-        ),
-        _create_names_option("--exclude-kinds", "Skip resources of these kinds; `*Role` is a pattern."),
-        _create_names_option("--include-kinds", "Evaluate only resources of these kinds; `*Role` is a pattern."),
-        _create_names_option(
-            "--exclude-namespaces", "Skip resources in these namespaces; `team-*` is a pattern.", "-e"
-        ),
-        _create_names_option(
-            "--include-namespaces", "Evaluate only resources in these namespaces; `team-*` is a pattern.", "-n"
-        ),
-        _create_names_option(
-            "--exclude-controls", "Exclude these controls from the scan and its scores.", complete=complete_controls
-        ),
-    )
-
-
-def _create_names_option(
-    flag: str, text: str, short: str = "", complete: Callable[..., Any] | None = None
-) -> Callable[..., Any]:
-    names = (short, flag) if short else (flag,)
-    return click.option(*names, multiple=True, callback=arguments.parse_names, shell_complete=complete, help=text)

@@ -3,137 +3,151 @@
 Parses only; the sources interpret the options.
 """
 
-from __future__ import annotations
-
-import functools
-from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Final
 
 import click
 from click.core import ParameterSource
 
 from kubekeep.cli.console.configured import get_chart_values
+from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGroup, Use, add_groups
 from kubekeep.cli.settings import access
 from kubekeep.sources.options import DEFAULT_RELEASE, ChartValues, HelmOptions, ReadOptions
 
 _FILE = click.Path(exists=True, dir_okay=False)
 
 
-def source_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; they are passed on as one argument, `read`."""
+class ChartOptions(OptionGroup, frozen=True):
+    """Options for rendering charts and kustomizations, as given."""
 
-    @functools.wraps(function)
-    def wrapper(**arguments: Any) -> None:
-        function(read=_read_options(arguments), **arguments)
+    section = HelpSection.CHARTS
+    uses = Use.SCAN
 
-    for option in (*_paths(), *_repositories(), *_charts()):
-        wrapper = option(wrapper)
-    return wrapper
-
-
-def _charts() -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option(
-            "--enable-helm", is_flag=True, help="Render charts that kustomizations inflate from their own folder."
+    values: Annotated[
+        tuple[str, ...],
+        Option(
+            "--values", "Use this values file for charts; repeatable, the last one wins.", Key.DISCOVERED, type=_FILE
         ),
-        click.option(
-            "--api-versions",
-            multiple=True,
-            metavar="GROUP/VERSION",
-            help="Declare this API version for charts, in addition to those of Kubernetes; repeatable.",
+    ] = ()
+    set_: Annotated[
+        tuple[str, ...],
+        Option(
+            "--set", "Set a value of charts, in the syntax of Helm; repeatable.", Key.DISCOVERED, metavar="KEY=VALUE"
         ),
-        click.option(
+    ] = ()
+    set_string: Annotated[
+        tuple[str, ...],
+        Option(
+            "--set-string", "Set a value of charts, always as text; repeatable.", Key.DISCOVERED, metavar="KEY=TEXT"
+        ),
+    ] = ()
+    set_json: Annotated[
+        tuple[str, ...],
+        Option("--set-json", "Set a value of charts to JSON; repeatable.", Key.DISCOVERED, metavar="KEY=JSON"),
+    ] = ()
+    set_file: Annotated[
+        tuple[str, ...],
+        Option(
+            "--set-file", "Set a value of charts to the text of a file; repeatable.", Key.DISCOVERED, metavar="KEY=FILE"
+        ),
+    ] = ()
+    release_name: Annotated[
+        str, Option("--release-name", "Render charts with this release name.", Key.DISCOVERED, show_default=True)
+    ] = DEFAULT_RELEASE
+    release_namespace: Annotated[
+        str,
+        Option(
             "--release-namespace",
-            default="",
-            help="Render charts for this namespace. Default: `default` in templates, and an undecided namespace in verdicts.",
+            "Render charts for this namespace. Default: `default` in templates, and an undecided namespace in verdicts.",
+            Key.DISCOVERED,
         ),
-        click.option(
-            "--release-name", default=DEFAULT_RELEASE, show_default=True, help="Render charts with this release name."
+    ] = ""
+    api_versions: Annotated[
+        tuple[str, ...],
+        Option(
+            "--api-versions",
+            "Declare this API version for charts, in addition to those of Kubernetes; repeatable.",
+            Key.DISCOVERED,
+            metavar="GROUP/VERSION",
         ),
-        click.option(
-            "--set-file",
-            multiple=True,
-            metavar="KEY=FILE",
-            help="Set a value of charts to the text of a file; repeatable.",
-        ),
-        click.option(
-            "--set-json", multiple=True, metavar="KEY=JSON", help="Set a value of charts to JSON; repeatable."
-        ),
-        click.option(
-            "--set-string", multiple=True, metavar="KEY=TEXT", help="Set a value of charts, always as text; repeatable."
-        ),
-        click.option(
-            "--set",
-            "set_",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Set a value of charts, in the syntax of Helm; repeatable.",
-        ),
-        click.option(
-            "--values",
-            multiple=True,
-            type=_FILE,
-            help="Use this values file for charts; repeatable, the last one wins.",
-        ),
-    )
+    ] = ()
+    enable_helm: Annotated[
+        bool, Option("--enable-helm", "Render charts that kustomizations inflate from their own folder.", Key.EXPLICIT)
+    ] = False
 
 
-def _paths() -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option("--no-ignore-file", is_flag=True, help="Do not read .kubekeepignore and .kubescapeignore files."),
-        click.option(
-            "--exclude-path",
-            multiple=True,
-            metavar="PATTERN",
-            help="Exclude paths that match this pattern, in the syntax of .gitignore; repeatable.",
-        ),
-    )
+class PathOptions(OptionGroup, frozen=True):
+    """Options for repositories and for paths to read, as given."""
 
+    section = HelpSection.RESOURCES
+    uses = Use.SCAN
 
-def _repositories() -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option("--branch", default="", help="Scan this branch or tag of repositories that are given by URL."),
-        click.option(
+    blame: Annotated[
+        bool, Option("--blame", "Show the commit that last changed each failing line.", Key.DISCOVERED, rank=21)
+    ] = False
+    changed_since: Annotated[
+        str,
+        Option(
             "--changed-since",
-            default="",
+            "Report only resources changed since this Git revision. Other resources are still read for relations.",
+            Key.DISCOVERED,
             metavar="REVISION",
-            help="Report only resources changed since this Git revision. Other resources are still read for relations.",
+            rank=20,
         ),
-        click.option("--blame", is_flag=True, help="Show the commit that last changed each failing line."),
-    )
+    ] = ""
+    branch: Annotated[
+        str,
+        Option("--branch", "Scan this branch or tag of repositories that are given by URL.", Key.DISCOVERED, rank=20),
+    ] = ""
+    exclude_path: Annotated[
+        tuple[str, ...],
+        Option(
+            "--exclude-path",
+            "Exclude paths that match this pattern, in the syntax of .gitignore; repeatable.",
+            Key.DISCOVERED,
+            metavar="PATTERN",
+        ),
+    ] = ()
+    no_ignore_file: Annotated[
+        bool, Option("--no-ignore-file", "Do not read .kubekeepignore and .kubescapeignore files.", Key.DISCOVERED)
+    ] = False
 
 
-def _read_options(arguments: dict[str, Any]) -> ReadOptions:
-    """Remove the options from `arguments` and return them parsed."""
-    take = arguments.pop
+def _create_options(charts: ChartOptions, paths: PathOptions) -> dict[str, ReadOptions]:
     values = ChartValues(
-        files=take("values"),
-        set_json=take("set_json"),
-        set=take("set_"),
-        set_string=take("set_string"),
-        set_file=take("set_file"),
+        files=charts.values,
+        set_json=charts.set_json,
+        set=charts.set_,
+        set_string=charts.set_string,
+        set_file=charts.set_file,
     )
     helm = HelmOptions(
         values=values,
         per_chart=get_chart_values(),
-        release=take("release_name"),
-        namespace=take("release_namespace"),
-        kube_version=_get_explicit_version(arguments["kubernetes_version"]),
-        api_versions=take("api_versions"),
+        release=charts.release_name,
+        namespace=charts.release_namespace,
+        kube_version=_get_explicit_version(),
+        api_versions=charts.api_versions,
     )
-    return ReadOptions(
+    options = ReadOptions(
         helm=helm,
-        exclude=take("exclude_path"),
-        ignore_files=not take("no_ignore_file"),
-        kustomize_helm=take("enable_helm"),
-        branch=take("branch"),
-        changed_since=take("changed_since"),
-        blame=take("blame"),
+        exclude=paths.exclude_path,
+        ignore_files=not paths.no_ignore_file,
+        kustomize_helm=charts.enable_helm,
+        branch=paths.branch,
+        changed_since=paths.changed_since,
+        blame=paths.blame,
         access=access(),
     )
+    return {"read": options}
 
 
-def _get_explicit_version(version: str) -> str:
+def _get_explicit_version() -> str:
     """Return the explicit version of the manifests; empty for the default."""
-    source = click.get_current_context().get_parameter_source("kubernetes_version")
+    context = click.get_current_context()
+    version: str = context.params.get("kubernetes_version", "")
+    source = context.get_parameter_source("kubernetes_version")
     return "" if source is ParameterSource.DEFAULT or version == "latest" else version
+
+
+source_options: Final = add_groups(_create_options, ChartOptions, PathOptions)
+"""Decorator that adds the options; they are passed on as one argument, `read`."""

@@ -1,32 +1,51 @@
 """Options that name trusted signers of images: keys, identities, roots and logs. Parses; verifies nothing."""
 
-from __future__ import annotations
-
-import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import click
-import msgspec
 
+from kubekeep.cli.console.option_group import Option, OptionGroup, add_groups
 from kubekeep.cli.console.small_files import read_small_file
 from kubekeep.cli.options.signature import KEY_FILE
 from kubekeep.model.text import visible
 
 
-class TrustOptions(msgspec.Struct, frozen=True, kw_only=True):
+class TrustOptions(OptionGroup, frozen=True):
     """The options as given; files are read by `load`."""
 
-    keys: tuple[Path, ...]
-    identity: str
-    issuer: str
-    identity_regexp: str
-    issuer_regexp: str
-    claims: tuple[str, ...]
-    trusted_root: Path | None
-    require_log: bool
-    ignore_log: bool
+    keys: Annotated[tuple[Path, ...], Option("--key", "Trust this public key, in PEM; repeatable.", type=KEY_FILE)] = ()
+    identity: Annotated[str, Option("--identity", "Trust certificates of this identity: email address or URI.")] = ""
+    issuer: Annotated[str, Option("--issuer", "The OIDC issuer of the identity.", metavar="URL")] = ""
+    identity_regexp: Annotated[
+        str, Option("--identity-regexp", "Trust identities that match this as a whole.", metavar="REGEXP")
+    ] = ""
+    issuer_regexp: Annotated[
+        str, Option("--issuer-regexp", "Trust issuers that match this as a whole.", metavar="REGEXP")
+    ] = ""
+    claims: Annotated[
+        tuple[str, ...],
+        Option(
+            "--claim",
+            "Require this claim of a CI system in the certificate, such as source-repository=URI; repeatable.",
+            metavar="NAME=VALUE",
+        ),
+    ] = ()
+    trusted_root: Annotated[
+        Path | None,
+        Option(
+            "--trusted-root",
+            "Use the authorities and logs in this trusted_root.json, not those that `image trust show` lists.",
+            type=KEY_FILE,
+        ),
+    ] = None
+    require_log: Annotated[bool, Option("--require-log", "Require an entry of a transparency log for keys too.")] = (
+        False
+    )
+    ignore_log: Annotated[
+        bool,
+        Option("--ignore-log", "Ignore entries of transparency logs; certificates then need a timestamp of RFC 3161."),
+    ] = False
 
     def load(self, annotations: dict[str, str]) -> Any:
         """Return the Trust. Raises KeyFileError, TrustError and click's errors of usage."""
@@ -67,47 +86,5 @@ class TrustOptions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-_NAMES: Final = TrustOptions.__struct_fields__
-
-
-def trust_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options; they are passed on as one argument, `trust`, of type TrustOptions."""
-
-    @functools.wraps(function)
-    def wrapper(**arguments: Any) -> None:
-        options = TrustOptions(**{name: arguments.pop(name) for name in _NAMES})
-        function(trust=options, **arguments)
-
-    for option in reversed(_list_options()):
-        wrapper = option(wrapper)
-    return wrapper
-
-
-def _list_options() -> tuple[Callable[..., Any], ...]:
-    return (
-        click.option("--key", "keys", type=KEY_FILE, multiple=True, help="Trust this public key, in PEM; repeatable."),
-        click.option("--identity", default="", help="Trust certificates of this identity: email address or URI."),
-        click.option("--issuer", default="", metavar="URL", help="The OIDC issuer of the identity."),
-        click.option(
-            "--identity-regexp", default="", metavar="REGEXP", help="Trust identities that match this as a whole."
-        ),
-        click.option("--issuer-regexp", default="", metavar="REGEXP", help="Trust issuers that match this as a whole."),
-        click.option(
-            "--claim",
-            "claims",
-            multiple=True,
-            metavar="NAME=VALUE",
-            help="Require this claim of a CI system in the certificate, such as source-repository=URI; repeatable.",
-        ),
-        click.option(
-            "--trusted-root",
-            type=KEY_FILE,
-            help="Use the authorities and logs in this trusted_root.json, not those that `image trust show` lists.",
-        ),
-        click.option("--require-log", is_flag=True, help="Require an entry of a transparency log for keys too."),
-        click.option(
-            "--ignore-log",
-            is_flag=True,
-            help="Ignore entries of transparency logs; certificates then need a timestamp of RFC 3161.",
-        ),
-    )
+trust_options: Final = add_groups(lambda options: {"trust": options}, TrustOptions)
+"""Decorator that adds the options; they are passed on as one argument, `trust`, of type TrustOptions."""

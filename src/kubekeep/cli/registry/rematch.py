@@ -11,16 +11,16 @@ import click
 import msgspec
 
 from kubekeep.cli import scan
-from kubekeep.cli.console import arguments
 from kubekeep.cli.console.arguments import without_options
 from kubekeep.cli.console.atomic_files import write_text
 from kubekeep.cli.console.configured import ConfiguredCommand
+from kubekeep.cli.console.option_group import Use, list_names
 from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.db.shared import convert_errors
-from kubekeep.cli.image.scan import NO_IMAGE_OPTIONS
 from kubekeep.cli.options.exception import ExceptionSettings
-from kubekeep.cli.options.gate import BaselineOptions, gate_options
+from kubekeep.cli.options.gate import BaselineFileOptions, BaselineOptions, gate_options
 from kubekeep.cli.options.privacy import PrivacyOptions, privacy_options
+from kubekeep.cli.options.rematch import RematchOptions, rematch_options
 from kubekeep.cli.options.report import OutputOptions, report_options
 from kubekeep.cli.options.request import request_options, run_scan
 from kubekeep.cli.options.vulnerability import vulnerability_options
@@ -49,11 +49,10 @@ _OUTDATED: Final = (
     "run `kubekeep registry scan` again"
 )
 _NO_OPTIONS: Final = (
-    *NO_IMAGE_OPTIONS,
-    *("advisories", "with_db", "grype_db", "hide", "encrypt"),
-    *("baseline", "baseline_granularity", "fail_on_new", "baseline_severity_threshold"),
+    *list_names(PrivacyOptions, BaselineFileOptions),
+    *("advisories", "with_db", "grype_db"),
 )
-"""Options of scans that have no effect here.
+"""Options of image scans that have no effect here.
 
 Only a database records its changes, the last match is the baseline, and changes always have the names of images.
 """
@@ -66,30 +65,13 @@ Only a database records its changes, the last match is the baseline, and changes
     like=registry_scan.command,
 )
 @without_options(*_NO_OPTIONS)
-@request_options("registry rematch", "[framework NAMES | control IDS] DIR")
+@request_options("registry rematch", "[framework NAMES | control IDS] DIR", Use.IMAGES)
 @privacy_options
 @gate_options
 @report_options
 @vulnerability_options
-@click.option(
-    "--changes",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write the changes as JSON to this file; - is standard output.",
-)
-@click.option(
-    "--fail-on-new",
-    "fails_on_new",
-    is_flag=True,
-    help="Exit with 1 on vulnerabilities that are new since the last run, or no longer suppressed.",
-)
-@click.option(
-    "--baseline-severity-threshold",
-    "new_severity",
-    type=arguments.SEVERITIES,
-    callback=arguments.parse_severity,
-    help="Count only new vulnerabilities of this severity or above; requires --fail-on-new.",
-)
-def command(  # noqa: PLR0913 - one argument per group of options
+@rematch_options
+def command(
     request: ScanRequest,
     exception_settings: ExceptionSettings,
     gates: Gates,
@@ -97,10 +79,7 @@ def command(  # noqa: PLR0913 - one argument per group of options
     privacy: PrivacyOptions,
     output_options: OutputOptions,
     vulnerabilities: VulnerabilityOptions,
-    changes: Path | None,
-    *,
-    fails_on_new: bool,
-    new_severity: Severity | None,
+    options: RematchOptions,
 ) -> None:
     """Match the images in the state DIR of `kubekeep registry scan` with the advisory database again.
 
@@ -116,15 +95,13 @@ def command(  # noqa: PLR0913 - one argument per group of options
     del baseline
     if len(request.input.paths) != 1:
         raise click.UsageError("name one DIR: the folder of `kubekeep registry scan --state`")
-    if new_severity and not fails_on_new:
-        raise click.UsageError("--baseline-severity-threshold has no effect without --fail-on-new")
     if not vulnerabilities.database:
         raise click.UsageError("there is no home folder for the database: use --database or KUBEKEEP_DATABASE")
-    outcome = _Options(gates, vulnerabilities, changes, fails_on_new, new_severity, is_quiet=output_options.quiet)
+    outcome = _Options(options, gates, vulnerabilities, is_quiet=output_options.quiet)
     is_reported = bool(output_options.formats or output_options.output)
     presentation = scan.Presentation(exception_settings, gates, privacy, output_options)
     plan = presentation.plan(output_options.plan_outputs() if is_reported else [], is_repeatable=False)
-    if changes == Path(_STDOUT) and any(output.path is None for output in plan.outputs):
+    if options.changes == Path(_STDOUT) and any(output.path is None for output in plan.outputs):
         raise click.UsageError(
             "--changes - and a report on standard output exclude each other: name a file with --output"
         )
@@ -141,11 +118,9 @@ def command(  # noqa: PLR0913 - one argument per group of options
 class _Options(msgspec.Struct, frozen=True):
     """Options for the changes."""
 
+    changes: RematchOptions
     gates: Gates
     vulnerabilities: VulnerabilityOptions
-    changes: Path | None
-    fails_on_new: bool
-    new_severity: Severity | None
     is_quiet: bool
 
     def needs_scan(self, request: ScanRequest) -> bool:
@@ -161,18 +136,19 @@ class _Options(msgspec.Struct, frozen=True):
 
     def show(self, report: RematchReport, *, is_stdout_used: bool) -> None:
         """Print the changes, and write them to a file; the text goes to standard error if a report is printed."""
+        file = self.changes.changes
         if not self.is_quiet:
             for line in _list_lines(report):
-                click.echo(visible(line), err=is_stdout_used or self.changes == Path(_STDOUT))
-        if self.changes is not None:
+                click.echo(visible(line), err=is_stdout_used or file == Path(_STDOUT))
+        if file is not None:
             text = f"{msgspec.json.format(json_text(report), indent=2)}\n"
-            write_text(text, None if self.changes == Path(_STDOUT) else self.changes)
+            write_text(text, None if file == Path(_STDOUT) else file)
 
     def check_new(self, report: RematchReport) -> bool:
         """Print the result of the gate on new vulnerabilities; return True if it passed or is not set."""
-        if not self.fails_on_new:
+        if not self.changes.fails_on_new:
             return True
-        limit = self.new_severity
+        limit = self.changes.new_severity
         levels = [Severity.parse(one.level) for image in report.images for one in image.opened]
         count = sum(limit is None or level >= limit for level in levels)
         above = f" of {limit.label} or above" if limit else ""

@@ -15,10 +15,10 @@ import msgspec
 from kubekeep.cli import scan
 from kubekeep.cli.console.arguments import without_options
 from kubekeep.cli.console.configured import ConfiguredCommand
-from kubekeep.cli.image.scan import NO_IMAGE_OPTIONS
+from kubekeep.cli.console.option_group import Use, list_names
 from kubekeep.cli.options.exception import ExceptionSettings
 from kubekeep.cli.options.gate import BaselineOptions, gate_options
-from kubekeep.cli.options.image import image_options
+from kubekeep.cli.options.image import ImageStoreOptions, image_options
 from kubekeep.cli.options.layer_cache import layer_cache_options
 from kubekeep.cli.options.privacy import PrivacyOptions, privacy_options
 from kubekeep.cli.options.registry import check_patterns, selection_options
@@ -49,8 +49,8 @@ def _selection_options(function: Callable[..., None]) -> Callable[..., None]:
 @click.command(
     short_help="Scan the images of registries.", cls=ConfiguredCommand, target=lambda _: ".", epilog=PATTERN_HELP
 )
-@without_options(*NO_IMAGE_OPTIONS, "containerd_root", "containerd_namespace")
-@request_options("registry scan", "[framework NAMES | control IDS] PATTERN...")
+@without_options(*list_names(ImageStoreOptions))
+@request_options("registry scan", "[framework NAMES | control IDS] PATTERN...", Use.IMAGES)
 @privacy_options
 @gate_options
 @report_options

@@ -9,9 +9,8 @@ import click
 import msgspec
 
 from kubekeep.cli import scan
-from kubekeep.cli.console.arguments import without_options
 from kubekeep.cli.console.configured import ConfiguredCommand
-from kubekeep.cli.image.scan import NO_IMAGE_OPTIONS
+from kubekeep.cli.console.option_group import Use
 from kubekeep.cli.options.exception import ExceptionSettings
 from kubekeep.cli.options.gate import BaselineOptions, gate_options
 from kubekeep.cli.options.privacy import PrivacyOptions, privacy_options
@@ -30,8 +29,7 @@ from kubekeep.vulnerabilities.options import VulnerabilityOptions
     cls=ConfiguredCommand,
     target=lambda _: ".",
 )
-@without_options(*NO_IMAGE_OPTIONS)
-@request_options("sbom scan", "[framework NAMES | control IDS] FILE...")
+@request_options("sbom scan", "[framework NAMES | control IDS] FILE...", Use.IMAGES)
 @privacy_options
 @gate_options
 @report_options
