@@ -32,11 +32,9 @@ from kubekeep.model.location import parse_path
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.reports.kubescape_v2.read import ReportError
-from kubekeep.sources.images.address import is_image_address
-from kubekeep.sources.registries.address import is_registry_address
-from kubekeep.sources.sboms.address import is_sbom_address
 from kubekeep.sources.tree import Problem
 from kubekeep.usecases.fix import FixRequest, plan
+from kubekeep.usecases.package_request import has_packages
 from kubekeep.usecases.request import NEWEST_KUBERNETES, EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 
 _NOT_FIXED: Final = 1
@@ -174,7 +172,7 @@ def command(  # noqa: PLR0913 - one argument an option
 
 def _check_paths(paths: Iterable[str]) -> None:
     for path in paths:
-        if is_image_address(path) or is_registry_address(path) or is_sbom_address(path):
+        if has_packages(path):
             raise click.UsageError(f"{visible(path)} cannot be fixed: name the folder with its Dockerfile or manifests")
         if path == "-" or "://" in path:
             raise click.UsageError("only files and folders can be fixed: name a path")

@@ -20,7 +20,7 @@ from kubekeep.cli.options.signature import (
     print_signature,
     repository_option,
 )
-from kubekeep.images.access.options import AccessOptions
+from kubekeep.usecases.package_request import PackageRequest
 
 _MAX_PREDICATE: Final = 64 << 20
 """Maximum size of a statement, as for attached SBOMs."""
@@ -49,7 +49,7 @@ def command(
     predicate: Path,
     predicate_type: str,
     repository: str,
-    access: AccessOptions,
+    packages: PackageRequest,
 ) -> None:
     """Attach a file to an image as a signed statement (attestation). Prints the digest that it is about.
 
@@ -66,11 +66,11 @@ def command(
     from kubekeep.usecases.image_signatures import SignatureAccess, attest_image  # noqa: PLC0415
     from kubekeep.usecases.keyless_signing import attest_image_keyless  # noqa: PLC0415
 
-    signature_access = SignatureAccess(images=access, repository=repository)
+    signature_access = SignatureAccess(images=packages.images.access, repository=repository)
     with convert_signing_errors():
         uri, content = resolve_predicate_type(predicate_type), read_small_file(predicate, _MAX_PREDICATE)
         if signer.key is None:
-            request = signer.create_request(access.registry_ca)
+            request = signer.create_request(packages.images.access.registry_ca)
             added = attest_image_keyless(reference, signature_access, request, uri, content)
             print_keyless_signature(added, "attestation")
             return

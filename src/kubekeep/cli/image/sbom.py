@@ -16,11 +16,11 @@ from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.image import REFERENCE_HELP
 from kubekeep.cli.options.image import image_options, open_images
 from kubekeep.cli.settings import get_width, settings
-from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.write import DEFAULT, FORMATS, write_sbom
 from kubekeep.model.text import visible
 from kubekeep.usecases.image import create_sbom, read_attached_sbom
+from kubekeep.usecases.package_request import PackageRequest
 
 _PRETTY: Final = "pretty"
 
@@ -43,7 +43,9 @@ _PRETTY: Final = "pretty"
     help="Take the SBOM that is attached to the image in its registry; its layers are not read.",
 )
 @image_options
-def command(reference: str, layout: str | None, output: Path | None, access: AccessOptions, *, attached: bool) -> None:
+def command(
+    reference: str, layout: str | None, output: Path | None, packages: PackageRequest, *, attached: bool
+) -> None:
     """List the packages of an image, or write them as an SBOM (software bill of materials).
 
     The same image gives the same bytes. Exits with 3 if a part of the image could not be read.
@@ -53,8 +55,9 @@ def command(reference: str, layout: str | None, output: Path | None, access: Acc
     kubekeep image sbom nginx:1.29 -o nginx.cdx.json
     kubekeep image sbom oci:build/ -f spdx -o build.spdx.json
     """  # noqa: D301 - click takes the character itself
-    with open_images(access) as options:
-        sbom = read_attached_sbom(reference, options) if attached else create_sbom(reference, options)
+    with open_images(packages) as request:
+        read = read_attached_sbom if attached else create_sbom
+        sbom = read(reference, request.images)
     layout = layout or (_find_format(output) if output else _PRETTY)
     if layout == _PRETTY:
         _print_summary(sbom, output)

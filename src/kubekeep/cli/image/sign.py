@@ -16,7 +16,7 @@ from kubekeep.cli.options.signature import (
     print_signature,
     repository_option,
 )
-from kubekeep.images.access.options import AccessOptions
+from kubekeep.usecases.package_request import PackageRequest
 
 
 @click.command(short_help="Sign an image with a key or an identity.")
@@ -34,7 +34,7 @@ def command(
     layout: str,
     annotations: dict[str, str],
     repository: str,
-    access: AccessOptions,
+    packages: PackageRequest,
 ) -> None:
     """Sign an image with a private key, or with the identity of a CI job. Prints the digest that is signed.
 
@@ -53,10 +53,10 @@ def command(
     from kubekeep.usecases.image_signatures import SignatureAccess, sign_image  # noqa: PLC0415
     from kubekeep.usecases.keyless_signing import sign_image_keyless  # noqa: PLC0415
 
-    signature_access = SignatureAccess(images=access, repository=repository)
+    signature_access = SignatureAccess(images=packages.images.access, repository=repository)
     with convert_signing_errors():
         if signer.key is None:
-            request = signer.create_request(access.registry_ca)
+            request = signer.create_request(packages.images.access.registry_ca)
             print_keyless_signature(sign_image_keyless(reference, signature_access, request, annotations), "signature")
             return
         private_key, signature_layout = load_signing_key(signer.key), SignatureLayout(layout)

@@ -18,10 +18,10 @@ from kubekeep.cli.options.image import registry_options
 from kubekeep.cli.options.signature import annotation_option, convert_errors, repository_option
 from kubekeep.cli.options.trust import TrustOptions, trust_options
 from kubekeep.cli.trusted_root_text import describe_root
-from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import json_text, visible
 from kubekeep.signatures.verification import SignatureReport, VerifiedSignature
+from kubekeep.usecases.package_request import PackageRequest
 
 _NOT_VERIFIED: Final = 1
 _PRETTY: Final = "pretty"
@@ -69,7 +69,7 @@ _PRETTY: Final = "pretty"
 @convert_errors
 def command(  # noqa: PLR0913 - options of a command
     references: tuple[str, ...],
-    access: AccessOptions,
+    packages: PackageRequest,
     annotations: dict[str, str],
     attestation: str,
     repository: str,
@@ -99,13 +99,13 @@ def command(  # noqa: PLR0913 - options of a command
     if policy is not None:
         from kubekeep.cli.image.policy_results import verify_by_policy  # noqa: PLC0415 - optional packages
 
-        verify_by_policy(references, policy, access, repository, layout)
+        verify_by_policy(references, policy, packages, repository, layout)
     (reference,) = references
     from kubekeep.signatures.errors import TrustError  # noqa: PLC0415 - optional packages
     from kubekeep.usecases.image_signatures import SignatureAccess, select_attestations, verify_image  # noqa: PLC0415
 
     try:
-        signature_access = SignatureAccess(images=access, repository=repository)
+        signature_access = SignatureAccess(images=packages.images.access, repository=repository)
         if notation is not None:
             from kubekeep.usecases.image_policy import RevocationOptions, verify_with_trust_policy  # noqa: PLC0415
 

@@ -141,19 +141,15 @@ class BaselineFileOptions(OptionGroup, frozen=True):
     ] = None
 
 
-def read_baseline(path: Path) -> ScanRecord:
+def read_baseline_file(path: Path) -> ScanRecord:
     """Return the findings of the baseline at `path`. Raises a usage error for an unreadable file."""
-    from kubekeep.baseline.file import read_baseline_or_report  # noqa: PLC0415 - loaded only with a baseline
-    from kubekeep.reports.kubescape_v2.read import ReportError  # noqa: PLC0415
+    from kubekeep.reports.kubescape_v2.read import ReportError  # noqa: PLC0415 - loaded only with a baseline
+    from kubekeep.usecases.baseline import read_baseline  # noqa: PLC0415
 
     try:
-        record = read_baseline_or_report(path)
+        return read_baseline(path)
     except ReportError as error:
         raise click.BadParameter(str(error), param_hint="--baseline") from error
-    if record.pseudonyms:
-        text = f"{record.name}: names are pseudonymised; use `kubekeep diff` to compare it with a report of scan --hide"
-        raise click.BadParameter(text, param_hint="--baseline")
-    return record
 
 
 def _create_arguments(limits: LimitOptions, baseline: BaselineFileOptions) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from kubekeep.cli.console import progress
 from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGroup, add_groups
 from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.settings import cache_folder
-from kubekeep.images.access.options import AccessOptions, parse_platform
+from kubekeep.images.access.options import parse_platform
 from kubekeep.images.access.settings import read_access_options
-from kubekeep.images.exchange import LayerExchange
 from kubekeep.images.options import ImageOptions
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
+from kubekeep.usecases.package_request import PackageRequest
 
 _FILE = click.Path(exists=True, dir_okay=False)
 _FOLDER = click.Path(exists=True, file_okay=False)
@@ -140,14 +140,11 @@ class WorkloadImageOptions(OptionGroup, frozen=True):
     ] = False
 
 
-_NO_STORES: Final = ImageStoreOptions()
-
-
-def _create_access(
+def _create_request(
     platform: PlatformOptions | ReferencePlatformOptions,
     registries: RegistryAccessOptions,
-    stores: ImageStoreOptions = _NO_STORES,
-) -> dict[str, AccessOptions]:
+    stores: ImageStoreOptions | None = None,
+) -> dict[str, PackageRequest]:
     """Return the options with the settings of this process."""
     defaults = read_access_options()
     folder = cache_folder()
@@ -158,34 +155,30 @@ def _create_access(
         registry_ca=registries.registry_ca or "",
         mirrors=registries.mirror,
         auth_files=(*registries.registry_config, *defaults.auth_files),
-        containerd_root=stores.containerd_root or "",
-        containerd_namespace=stores.containerd_namespace,
         manifest_cache=str(folder / "manifests") if folder else "",
     )
-    return {"access": access}
+    if stores is not None:
+        access = msgspec.structs.replace(
+            access, containerd_root=stores.containerd_root or "", containerd_namespace=stores.containerd_namespace
+        )
+    images = ImageOptions(access=access, cache_folder=str(folder / "layers") if folder else "")
+    return {"packages": PackageRequest(images=images)}
 
 
-image_options: Final = add_groups(_create_access, PlatformOptions, RegistryAccessOptions, ImageStoreOptions)
-"""Decorator that adds the options; they are passed on as one argument, `access`, of type AccessOptions."""
+image_options: Final = add_groups(_create_request, PlatformOptions, RegistryAccessOptions, ImageStoreOptions)
+"""Decorator that adds the options; they are passed on as one argument, `packages`, of type PackageRequest."""
 
-registry_options: Final = add_groups(_create_access, ReferencePlatformOptions, RegistryAccessOptions)
+registry_options: Final = add_groups(_create_request, ReferencePlatformOptions, RegistryAccessOptions)
 """Decorator that adds the options for images that are in registries; they are passed on as by `image_options`."""
 
 
-def create_image_options(access: AccessOptions, shared_layers: LayerExchange | None = None) -> ImageOptions:
-    """Return the options of reading images, with the folder of cached layers."""
-    folder = cache_folder()
-    return ImageOptions(
-        access=access, cache_folder=str(folder / "layers") if folder else "", shared_layers=shared_layers
-    )
-
-
 @contextlib.contextmanager
-def open_images(access: AccessOptions) -> Iterator[ImageOptions]:
-    """Yield the options of reading images, and show downloads; an error ends the command with its message."""
+def open_images(packages: PackageRequest) -> Iterator[PackageRequest]:
+    """Yield the request with an observer that shows downloads; an error ends the command with its message."""
     try:
         with progress.download() as on_bytes:
-            yield msgspec.structs.replace(create_image_options(access), on_bytes=on_bytes)
+            images = msgspec.structs.replace(packages.images, on_bytes=on_bytes)
+            yield msgspec.structs.replace(packages, images=images)
     except KubekeepError as error:
         click.echo(f"failed: {visible(str(error))}", err=True)
         sys.exit(INCOMPLETE)

@@ -1,18 +1,21 @@
 """Options of commands for whole registries: selection of images, budgets and state. Parses only."""
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import click
+import msgspec
 
-from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGroup, add_groups
+from kubekeep.cli.console.option_group import Command, HelpSection, Key, Option, OptionGroup, add_groups
 from kubekeep.images.registries.options import RegistryOptions, ScanBudget, TagSelection
 from kubekeep.images.registries.pattern import parse_pattern
 from kubekeep.model.text import visible
 from kubekeep.registry.reference import is_repository
+from kubekeep.usecases.package_request import PackageRequest
 
 _LONGEST_FILE: Final = 64 << 20
 _SIZE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,3})?)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
@@ -199,7 +202,7 @@ def _read_repositories(file: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _create_options(tags: TagOptions, limits: BudgetOptions) -> dict[str, RegistryOptions]:
+def _create_options(tags: TagOptions, limits: BudgetOptions) -> RegistryOptions:
     selection = TagSelection(
         tags=tags.tags,
         exclude=tags.exclude,
@@ -217,8 +220,17 @@ def _create_options(tags: TagOptions, limits: BudgetOptions) -> dict[str, Regist
         duration=limits.max_duration,
         requests_per_second=limits.requests_per_second,
     )
-    return {"registries": RegistryOptions(selection=selection, budget=budget, state=tags.state or "")}
+    return RegistryOptions(selection=selection, budget=budget, state=tags.state or "")
 
 
-selection_options: Final = add_groups(_create_options, TagOptions, BudgetOptions)
-"""Decorator that adds the options; they are passed on as one argument, `registries`, of type RegistryOptions."""
+def selection_options(function: Command) -> Command:
+    """Add the options; they are applied to the argument `packages`."""
+
+    @functools.wraps(function)
+    def wrapper(registries: RegistryOptions, packages: PackageRequest, **others: Any) -> None:
+        function(packages=msgspec.structs.replace(packages, registries=registries), **others)
+
+    add_options = add_groups(
+        lambda tags, limits: {"registries": _create_options(tags, limits)}, TagOptions, BudgetOptions
+    )
+    return add_options(wrapper)

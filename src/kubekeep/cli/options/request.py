@@ -24,8 +24,6 @@ from kubekeep.cli.options.framework import FrameworkOptions
 from kubekeep.cli.options.source import source_options
 from kubekeep.cli.settings import cache_folder
 from kubekeep.exceptions.load import ExceptionOptions
-from kubekeep.images.options import OnBytes
-from kubekeep.images.registries.options import OnImages
 from kubekeep.kube.errors import KubeError
 from kubekeep.library.extra import ExtraRules, load_rules
 from kubekeep.library.load import LibraryError
@@ -36,7 +34,7 @@ from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.resource_filter import parse_labels
 from kubekeep.posture.select import UnknownNameError
 from kubekeep.sources.options import ReadOptions
-from kubekeep.sources.registries.address import is_registry_address
+from kubekeep.usecases.package_request import names_registry, observe_downloads, observe_images
 from kubekeep.usecases.request import (
     NEWEST_KUBERNETES,
     EvaluationOptions,
@@ -387,11 +385,11 @@ def run_scan(request: ScanRequest) -> Assessment:
     """Return the assessment of `request`. Raises click errors for an invalid request or an unreachable cluster."""
 
     def assess() -> Assessment:
-        if any(map(is_registry_address, request.input.paths)):
+        if names_registry(request.input.paths):
             with progress.images() as on_images:
-                return scan_request(_show_images(request, on_images), stdin=sys.stdin.buffer)
+                return scan_request(observe_images(request, on_images), stdin=sys.stdin.buffer)
         with progress.counter() as on_progress, progress.download() as on_bytes:
-            return scan_request(_show_downloads(request, on_bytes), stdin=sys.stdin.buffer, on_progress=on_progress)
+            return scan_request(observe_downloads(request, on_bytes), stdin=sys.stdin.buffer, on_progress=on_progress)
 
     try:
         return convert_cluster_errors(assess)
@@ -404,20 +402,6 @@ def run_scan(request: ScanRequest) -> Assessment:
         raise click.UsageError(str(error)) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-
-
-def _show_downloads(request: ScanRequest, on_bytes: OnBytes) -> ScanRequest:
-    read = request.input.read
-    images = msgspec.structs.replace(read.images, on_bytes=on_bytes)
-    source = msgspec.structs.replace(request.input, read=msgspec.structs.replace(read, images=images))
-    return msgspec.structs.replace(request, input=source)
-
-
-def _show_images(request: ScanRequest, on_images: OnImages) -> ScanRequest:
-    read = request.input.read
-    registries = msgspec.structs.replace(read.registries, on_images=on_images)
-    source = msgspec.structs.replace(request.input, read=msgspec.structs.replace(read, registries=registries))
-    return msgspec.structs.replace(request, input=source)
 
 
 def _load_rules(options: CustomRuleOptions) -> ExtraRules:

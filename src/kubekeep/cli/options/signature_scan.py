@@ -4,11 +4,10 @@ import functools
 from typing import Annotated, Any
 
 import click
-import msgspec
 
 from kubekeep.cli.console.option_group import Command, HelpSection, Key, Option, OptionGroup, add_groups
 from kubekeep.cli.options.signature import convert_errors
-from kubekeep.signatures.options import SignatureOptions
+from kubekeep.usecases.package_request import request_signatures
 from kubekeep.usecases.request import ScanRequest
 
 
@@ -42,16 +41,8 @@ def signature_scan_options(function: Command) -> Command:
     """Add the options; they are applied to the argument `request`."""
 
     @functools.wraps(function)
-    def wrapper(request: ScanRequest, signatures: SignatureOptions | None, **others: Any) -> None:
-        if signatures:
-            read = msgspec.structs.replace(request.input.read, signatures=signatures)
-            request = msgspec.structs.replace(request, input=msgspec.structs.replace(request.input, read=read))
-        function(request=request, **others)
+    def wrapper(request: ScanRequest, signatures: SignatureScanOptions, **others: Any) -> None:
+        verify, policy = signatures.verify_signatures, signatures.image_policy or ""
+        function(request=request_signatures(request, verify=verify, policy=policy), **others)
 
-    return convert_errors(add_groups(_create_options, SignatureScanOptions)(wrapper))
-
-
-def _create_options(options: SignatureScanOptions) -> dict[str, SignatureOptions | None]:
-    is_requested = options.verify_signatures or options.image_policy
-    signatures = SignatureOptions(verify=options.verify_signatures, policy=options.image_policy or "")
-    return {"signatures": signatures if is_requested else None}
+    return convert_errors(add_groups(lambda options: {"signatures": options}, SignatureScanOptions)(wrapper))

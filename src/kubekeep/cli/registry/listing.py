@@ -10,14 +10,13 @@ import msgspec
 
 from kubekeep.cli.console.arguments import layout_option, without_options
 from kubekeep.cli.console.standard_output import INCOMPLETE
-from kubekeep.cli.options.image import create_image_options, image_options
+from kubekeep.cli.options.image import image_options
 from kubekeep.cli.options.registry import pattern_argument, selection_options
 from kubekeep.cli.registry import PATTERN_HELP
-from kubekeep.images.access.options import AccessOptions
-from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.images.registries.selection import SelectedImage, SelectedImages
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import json_text, visible
+from kubekeep.usecases.package_request import PackageRequest
 
 _MEGABYTE: Final = 1_000_000
 _SHORT_DIGEST: Final = 19
@@ -43,7 +42,7 @@ class ListedImage(msgspec.Struct, frozen=True):
 @image_options
 @selection_options
 @layout_option("text", "json")
-def command(patterns: tuple[str, ...], access: AccessOptions, registries: RegistryOptions, layout: str) -> None:
+def command(patterns: tuple[str, ...], packages: PackageRequest, layout: str) -> None:
     """List the images that `kubekeep registry scan` would read: names, digests, compressed sizes, time of creation.
 
     \b
@@ -53,7 +52,7 @@ def command(patterns: tuple[str, ...], access: AccessOptions, registries: Regist
     from kubekeep.usecases.registry import list_images  # noqa: PLC0415 - the help needs none of it
 
     try:
-        selection = list_images(patterns, registries, create_image_options(access))
+        selection = list_images(patterns, packages.registries, packages.images)
     except KubekeepError as error:
         click.echo(f"failed: {visible(str(error))}", err=True)
         sys.exit(INCOMPLETE)

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 import msgspec
 
-from kubekeep.cli import scan
 from kubekeep.cli.console.arguments import without_options
 from kubekeep.cli.console.atomic_files import write_text
 from kubekeep.cli.console.configured import ConfiguredCommand
 from kubekeep.cli.console.option_group import Use, list_names
 from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.db.shared import convert_errors
-from kubekeep.cli.options.exception import ExceptionSettings
-from kubekeep.cli.options.gate import BaselineFileOptions, BaselineOptions, gate_options
-from kubekeep.cli.options.privacy import PrivacyOptions, privacy_options
+from kubekeep.cli.options.gate import BaselineFileOptions
+from kubekeep.cli.options.privacy import PrivacyOptions
 from kubekeep.cli.options.rematch import RematchOptions, rematch_options
-from kubekeep.cli.options.report import OutputOptions, report_options
 from kubekeep.cli.options.request import request_options, run_scan
 from kubekeep.cli.options.vulnerability import vulnerability_options
+from kubekeep.cli.presentation import PlannedReports, Presentation, presentation_options
 from kubekeep.cli.registry import scan as registry_scan
-from kubekeep.images.options import ImageOptions
-from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.images.registries.state import StateError
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
-from kubekeep.posture.gate import Gates
 from kubekeep.reports.shared.wording import count_noun
-from kubekeep.sources.registries.address import to_address
+from kubekeep.usecases.package_request import PackageRequest, request_stored_images
 from kubekeep.usecases.rematch import open_rematch
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.vulnerabilities.inventory import StoredVulnerability
@@ -66,19 +61,13 @@ Only a database records its changes, the last match is the baseline, and changes
 )
 @without_options(*_NO_OPTIONS)
 @request_options("registry rematch", "[framework NAMES | control IDS] DIR", Use.IMAGES)
-@privacy_options
-@gate_options
-@report_options
+@presentation_options
 @vulnerability_options
 @rematch_options
 def command(
     request: ScanRequest,
-    exception_settings: ExceptionSettings,
-    gates: Gates,
-    baseline: BaselineOptions | None,
-    privacy: PrivacyOptions,
-    output_options: OutputOptions,
-    vulnerabilities: VulnerabilityOptions,
+    presentation: Presentation,
+    packages: PackageRequest,
     options: RematchOptions,
 ) -> None:
     """Match the images in the state DIR of `kubekeep registry scan` with the advisory database again.
@@ -92,14 +81,15 @@ def command(
     kubekeep registry rematch state --fail-on-new --changes changes.json
     kubekeep registry rematch state --vex vendor.json --format html,sarif --output report
     """  # noqa: D301 - click takes the character itself
-    del baseline
     if len(request.input.paths) != 1:
         raise click.UsageError("name one DIR: the folder of `kubekeep registry scan --state`")
-    if not vulnerabilities.database:
+    if not packages.vulnerabilities or not packages.vulnerabilities.database:
         raise click.UsageError("there is no home folder for the database: use --database or KUBEKEEP_DATABASE")
-    outcome = _Options(options, gates, vulnerabilities, is_quiet=output_options.quiet)
+    output_options = presentation.output_options
+    outcome = _Options(
+        options, packages.vulnerabilities, has_gates=presentation.has_gates, is_quiet=output_options.quiet
+    )
     is_reported = bool(output_options.formats or output_options.output)
-    presentation = scan.Presentation(exception_settings, gates, privacy, output_options)
     plan = presentation.plan(output_options.plan_outputs() if is_reported else [], is_repeatable=False)
     if options.changes == Path(_STDOUT) and any(output.path is None for output in plan.outputs):
         raise click.UsageError(
@@ -119,15 +109,15 @@ class _Options(msgspec.Struct, frozen=True):
     """Options for the changes."""
 
     changes: RematchOptions
-    gates: Gates
     vulnerabilities: VulnerabilityOptions
+    has_gates: bool
     is_quiet: bool
 
     def needs_scan(self, request: ScanRequest) -> bool:
         """Return True if more than the advisories decides which vulnerabilities count, or a gate counts all of them."""
         exceptions, extra = request.evaluation.exceptions, request.rules.extra
         return bool(
-            self.gates != Gates()
+            self.has_gates
             or self.vulnerabilities.vex
             or exceptions.files
             or exceptions.sets
@@ -157,15 +147,16 @@ class _Options(msgspec.Struct, frozen=True):
         return not count
 
 
-def _run(options: _Options, plan: scan.PlannedReports | None, request: ScanRequest) -> int:
+def _run(options: _Options, plan: PlannedReports | None, request: ScanRequest) -> int:
     """Match, show the changes and write the reports; return the exit code. Raises StateError and DatabaseError."""
     (state,) = request.input.paths
-    with open_rematch(Path(state), Path(options.vulnerabilities.database)) as rematch:
+    vulnerabilities = options.vulnerabilities
+    with open_rematch(Path(state), Path(vulnerabilities.database)) as rematch:
         assessment = None
         if plan is not None:
-            request = _request_images(plan.add_needs(request), options.vulnerabilities, state, rematch.packages)
+            request = request_stored_images(plan.add_needs(request), state, rematch.packages, vulnerabilities)
             assessment = run_scan(request)
-        report = rematch.compare(assessment, options.vulnerabilities.maximum_age)
+        report = rematch.compare(assessment, vulnerabilities.maximum_age)
         is_stdout_used = plan is not None and any(output.path is None for output in plan.outputs)
         options.show(report, is_stdout_used=is_stdout_used)
         if plan is not None and assessment is not None:
@@ -179,16 +170,6 @@ def _run(options: _Options, plan: scan.PlannedReports | None, request: ScanReque
         # Last: changes that could not be written are shown again by the next run.
         rematch.record()
     return code if has_passed else _GATE_FAILED
-
-
-def _request_images(
-    request: ScanRequest, vulnerabilities: VulnerabilityOptions, state: str, packages: Mapping[str, frozenset[bytes]]
-) -> ScanRequest:
-    """Return the request for a scan of the images of a state without their registries."""
-    registries = RegistryOptions(state=state, packages=packages)
-    read = msgspec.structs.replace(request.input.read, registries=registries)
-    source = msgspec.structs.replace(request.input, paths=(to_address(state),), read=read)
-    return scan.request_images(msgspec.structs.replace(request, input=source), ImageOptions(), vulnerabilities)
 
 
 def _echo_unread(assessment: Assessment) -> None:
