@@ -14,8 +14,6 @@ from typing import BinaryIO
 import msgspec
 
 from kubekeep.exceptions.load import ExceptionOptions
-from kubekeep.kube.access import ClusterRequest
-from kubekeep.kube.settings import read_cluster_settings, resolve_access
 from kubekeep.library.extra import load_rules
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
@@ -24,6 +22,7 @@ from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.reports import load
 from kubekeep.reports.format import ReportOptions
 from kubekeep.sources.images.settings import select_read_options
+from kubekeep.usecases.cluster_access import ClusterSelection, request_cluster
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan as scan_request
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
@@ -90,14 +89,7 @@ def scan_cluster(  # noqa: PLR0913 - one argument per option
     KubeError, a KubekeepError, if the cluster cannot be reached; resources that could not be listed are in
     `Assessment.unread`.
     """
-    settings = read_cluster_settings()
-    kubeconfig = os.fspath(kubeconfig)
-    access, name = resolve_access(settings, kubeconfig, context)
-    cluster = ClusterRequest(
-        access=access,
-        environment=settings.environment,
-        reload_access=lambda: resolve_access(settings, kubeconfig, name)[0],
-    )
+    cluster = request_cluster(ClusterSelection(kubeconfig=os.fspath(kubeconfig), context=context))
     rules = _rules(frameworks, controls, exclude_controls, params, custom_rules)
     selection = ResourceSelection(include_namespaces=tuple(namespaces))
     evaluation = msgspec.structs.replace(_evaluation(exceptions, ""), resource_selection=selection)

@@ -22,11 +22,9 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
-from kubekeep.posture.gate import Gates
-from kubekeep.posture.severity_filter import filter_by_severity
 from kubekeep.reports import Extra, ReportOptions
 from kubekeep.reports.shared.wording import count_noun
-from kubekeep.usecases.outcome import Outcome, create_outcome
+from kubekeep.usecases.outcome import OutcomeRequest, ScanOutcome, create_outcome
 from kubekeep.usecases.package_request import names_registry
 from kubekeep.usecases.request import ReportNeeds, ScanRequest
 
@@ -40,15 +38,10 @@ class Presentation(msgspec.Struct, frozen=True):
     """Options of a scan for what is done with its result."""
 
     exception_settings: ExceptionSettings
-    gates: Gates
+    outcome_request: OutcomeRequest
     baseline: BaselineOptions | None
     privacy: PrivacyOptions
     output_options: OutputOptions
-
-    @property
-    def has_gates(self) -> bool:
-        """True if a gate is set."""
-        return self.gates != Gates()
 
     def read_baseline(self) -> ScanRecord | None:
         """Return the findings to compare with; None without a baseline. Raises a usage error for an unreadable file."""
@@ -81,14 +74,14 @@ class PlannedReports(msgspec.Struct, frozen=True):
     def add_needs(self, request: ScanRequest) -> ScanRequest:
         """Return the request with all that reports and gates need."""
         extras = outputs.list_extras(self.outputs, self.options)
-        extras |= {Extra.CONTEXT} if self.presentation.gates.priority is not None else set()
+        extras |= {Extra.CONTEXT} if self.presentation.outcome_request.needs_context else set()
         return msgspec.structs.replace(request, needs=ReportNeeds(extras=extras))
 
     def present(self, assessment: Assessment, request: ScanRequest) -> int:
         """Write the reports, print the results of gates, and return the exit code."""
         output_options = self.presentation.output_options
-        outcome = _create_outcome(assessment, self.presentation.gates)
-        reported_assessment = filter_by_severity(assessment, output_options.min_severity, output_options.max_severity)
+        outcome = _create_outcome(assessment, self.presentation.outcome_request)
+        reported_assessment = outcome.reported
         for text in reported_assessment.notes:
             click.echo(visible(text), err=True)
         self.presentation.exception_settings.report(assessment)
@@ -118,25 +111,29 @@ def presentation_options(function: Command) -> Command:
     @functools.wraps(function)
     def wrapper(
         exception_settings: ExceptionSettings,
-        gates: Gates,
+        outcome_request: OutcomeRequest,
         baseline: BaselineOptions | None,
         privacy: PrivacyOptions,
         output_options: OutputOptions,
         **others: Any,
     ) -> None:
-        function(presentation=Presentation(exception_settings, gates, baseline, privacy, output_options), **others)
+        outcome_request = msgspec.structs.replace(
+            outcome_request, lowest=output_options.min_severity, highest=output_options.max_severity
+        )
+        presentation = Presentation(exception_settings, outcome_request, baseline, privacy, output_options)
+        function(presentation=presentation, **others)
 
     return privacy_options(gate_options(report_options(wrapper)))
 
 
-def _create_outcome(assessment: Assessment, gates: Gates) -> Outcome:
+def _create_outcome(assessment: Assessment, request: OutcomeRequest) -> ScanOutcome:
     try:
-        return create_outcome(assessment, gates)
+        return create_outcome(assessment, request)
     except KubekeepError as error:
         raise click.UsageError(str(error)) from error
 
 
-def _exit_code(assessment: Assessment, outcome: Outcome) -> int:
+def _exit_code(assessment: Assessment, outcome: ScanOutcome) -> int:
     if not assessment.results:
         # No figure of nothing passes or fails a gate.
         click.echo(f"nothing was assessed: {_explain_nothing(assessment)}", err=True)

@@ -14,14 +14,12 @@ from click.core import ParameterSource
 
 from kubekeep.cli.console import arguments
 from kubekeep.cli.console.configured import ConfiguredCommand
-from kubekeep.cli.console.help_sections import PRESENTATION, get_section
-from kubekeep.cli.console.option_group import Command, create_option
+from kubekeep.cli.console.option_group import PRESENTATION, Command, create_option, get_section
 from kubekeep.cli.options.cluster import dry_run_option
 from kubekeep.cli.options.image import WorkloadImageOptions, image_options
 from kubekeep.cli.options.request import request_options, run_scan
 from kubekeep.cli.options.signature_scan import signature_scan_options
 from kubekeep.cli.options.vulnerability import no_vulnerabilities_option, vulnerability_options
-from kubekeep.cli.preflight import print_permissions
 from kubekeep.cli.presentation import Presentation, presentation_options
 from kubekeep.usecases.package_request import PackageRequest, add_packages
 from kubekeep.usecases.request import ScanRequest
@@ -77,6 +75,8 @@ def run(
     plan = presentation.plan(presentation.output_options.plan_outputs(), is_repeatable=_is_repeatable(request))
     request = plan.add_needs(request)
     if dry_run:
+        from kubekeep.cli.preflight import print_permissions  # noqa: PLC0415 - only with --dry-run
+
         sys.exit(print_permissions(request))
     base = presentation.read_baseline()
     assessment = presentation.compare(run_scan(request), base)

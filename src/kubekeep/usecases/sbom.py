@@ -13,11 +13,29 @@ from kubekeep.images.sbom.compare import SbomComparison, compare
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.image import TOOL
 from kubekeep.images.sbom.merge import merge
-from kubekeep.images.sbom.write import write_sbom
+from kubekeep.images.sbom.write import DEFAULT, FORMATS, write_sbom
 from kubekeep.model.package import Package, qualify_name
 from kubekeep.model.paths import display_path
 from kubekeep.reports.sboms.words import name_type
 from kubekeep.sources.sboms.file import read_document
+
+
+def list_formats() -> tuple[str, ...]:
+    """Return the names of formats; the first is the default."""
+    return tuple(FORMATS)
+
+
+def find_format(name: str) -> str:
+    """Return the first format whose files have the ending of a file name, else the default."""
+    return next((each for each, (_, _, ending) in FORMATS.items() if name.endswith(ending)), DEFAULT)
+
+
+def read_packages(
+    path: str, stdin: BinaryIO, types: Sequence[str], names: Sequence[str]
+) -> tuple[Sbom, tuple[Package, ...]]:
+    """Return the SBOM in a file, `-` is standard input, and the packages of `select_packages`. Raises SbomError."""
+    sbom = read_document(path, stdin)
+    return sbom, select_packages(sbom, types, names)
 
 
 def select_packages(sbom: Sbom, types: Sequence[str], names: Sequence[str]) -> tuple[Package, ...]:

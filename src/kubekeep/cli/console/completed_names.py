@@ -12,17 +12,16 @@ from kubekeep import reports
 
 def complete_frameworks(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
     """Return the frameworks whose names begin with the last of the comma-separated words."""
-    from kubekeep.library.load import builtin  # noqa: PLC0415 - only while completing
+    from kubekeep.usecases.catalog import list_frameworks  # noqa: PLC0415 - only while completing
 
-    return _complete(((framework.slug, framework.title) for framework in builtin().frameworks.values()), incomplete)
+    return _complete(((framework.slug, framework.title) for framework in list_frameworks()), incomplete)
 
 
 def complete_controls(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
     """Return the controls whose numbers or slugs begin with the last of the comma-separated words."""
-    from kubekeep.library.load import builtin  # noqa: PLC0415 - only while completing
+    from kubekeep.usecases.catalog import list_controls  # noqa: PLC0415 - only while completing
 
-    controls = builtin().controls.values()
-    names = ((name, control.title) for control in controls for name in (*control.ids, control.slug))
+    names = ((name, control.title) for control in list_controls() for name in (*control.ids, control.slug))
     return _complete(names, incomplete)
 
 

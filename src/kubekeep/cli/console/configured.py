@@ -10,16 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import click
-import msgspec
 from click.core import ParameterSource
 
 from kubekeep.cli.console.config_keys import ConfigurationKey, list_keys, read_defaults
-from kubekeep.cli.console.help_sections import write_options
-from kubekeep.config.chart_values import list_entries, read_chart_values
-from kubekeep.config.file import NAMES, Configuration, ConfigurationError, find_configuration, read_configuration
+from kubekeep.config.chart_values import LoadedConfiguration, list_entries, read_chart_values
+from kubekeep.config.file import NAMES, ConfigurationError, find_configuration, read_configuration
 from kubekeep.kube.settings import find_home_folder
 from kubekeep.model.paths import display_path
-from kubekeep.sources.options import ChartValues
 
 _META: Final = "kubekeep.configuration"
 
@@ -30,23 +27,10 @@ class FileError(click.ClickException):
     exit_code = 2
 
 
-class LoadedConfiguration(msgspec.Struct, frozen=True):
-    """The configuration file of a command line, and its values for single charts."""
-
-    file: Configuration
-    charts: Mapping[str, ChartValues]
-
-
 def get_configuration(ctx: click.Context) -> LoadedConfiguration | None:
     """Return the configuration that `ctx` has read; None without a file."""
     configuration: LoadedConfiguration | None = ctx.meta.get(_META)
     return configuration
-
-
-def get_chart_values() -> Mapping[str, ChartValues]:
-    """Return the values for single charts by absolute path, for the running command."""
-    configuration = get_configuration(click.get_current_context())
-    return configuration.charts if configuration else {}
 
 
 def is_from_file(ctx: click.Context, parameter: str) -> bool:
@@ -68,6 +52,8 @@ class ConfiguredCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in sections."""
+        from kubekeep.cli.console.help_sections import write_options  # noqa: PLC0415 - only for help texts
+
         write_options(self, ctx, formatter)
 
     def __init__(

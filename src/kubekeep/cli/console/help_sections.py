@@ -6,17 +6,10 @@ from typing import Final
 
 import click
 
-from kubekeep.cli.console.option_group import DEFAULT_RANK, HelpSection
+from kubekeep.cli.console.option_group import DEFAULT_RANK, HelpSection, get_section
 
-PRESENTATION: Final = frozenset((HelpSection.REPORT, HelpSection.LIMITS))
-"""Sections of options that change neither the input nor the rules of a scan."""
 _MANY: Final = 20
 """Number of options from which a command has sections."""
-
-
-def get_section(option: click.Option) -> HelpSection:
-    """Return the section that the group of an option states."""
-    return HelpSection(getattr(option, "section", HelpSection.OTHER))
 
 
 def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:

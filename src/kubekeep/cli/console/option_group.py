@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Any, ClassVar, Final, get_args, get_origin
 
 import click
 import msgspec
-
-from kubekeep.cli.console.aliased_option import AliasedOption
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
@@ -41,6 +39,10 @@ class HelpSection(enum.StrEnum):
     REGISTRIES = "Registries"
     CLUSTER = "Cluster"
     OTHER = "Other options"
+
+
+PRESENTATION: Final = frozenset((HelpSection.REPORT, HelpSection.LIMITS))
+"""Sections of options that change neither the input nor the rules of a scan."""
 
 
 class Key(enum.Enum):
@@ -105,6 +107,23 @@ class OptionGroup(msgspec.Struct, frozen=True):
     uses: ClassVar[Use] = Use.SCAN | Use.WATCH | Use.IMAGES
 
 
+class AliasedOption(click.Option):
+    """An option that also accepts former names, which help texts do not show."""
+
+    def __init__(self, *declarations: Any, aliases: Sequence[str] = (), **attributes: Any) -> None:
+        super().__init__(*declarations, **attributes)
+        self.aliases = tuple(aliases)
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Add the option with all names to the parser."""
+        shown = self.opts
+        self.opts = [*shown, *self.aliases]
+        try:
+            super().add_to_parser(parser, ctx)
+        finally:
+            self.opts = shown
+
+
 class DeclaredOption(AliasedOption):
     """A click option from a group."""
 
@@ -122,6 +141,11 @@ class DeclaredOption(AliasedOption):
         self.rank = rank
         self.key = key
         self.uses = uses
+
+
+def get_section(option: click.Option) -> HelpSection:
+    """Return the section that the group of an option states."""
+    return HelpSection(getattr(option, "section", HelpSection.OTHER))
 
 
 def list_options(group: type[OptionGroup]) -> Iterator[tuple[str, Any, Option]]:

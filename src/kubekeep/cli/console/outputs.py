@@ -15,7 +15,6 @@ import msgspec
 
 from kubekeep import reports
 from kubekeep.cli.console.arguments import Names
-from kubekeep.cli.console.atomic_files import open_binary, open_text
 from kubekeep.cli.settings import get_width, settings
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
@@ -142,6 +141,8 @@ def write(assessment: Assessment, outputs: list[Output], options: ReportOptions,
             report_output.format.render(assessment, _utf8(sys.stdout), _for_terminal(sys.stdout, options, colour))
             sys.stdout.flush()
             continue
+        from kubekeep.cli.console.atomic_files import open_binary, open_text  # noqa: PLC0415 - only for files
+
         with (
             open_binary(report_output.path) if report_output.format.binary else open_text(report_output.path) as stream
         ):

@@ -8,12 +8,12 @@ from typing import Final
 import click
 
 from kubekeep.cli.console.arguments import without_options
+from kubekeep.cli.console.key_files import convert_errors
 from kubekeep.cli.console.small_files import read_small_file
 from kubekeep.cli.options.image import registry_options
 from kubekeep.cli.options.keyless import SignerOptions, print_keyless_signature, signer_options
 from kubekeep.cli.options.signature import (
     KEY_FILE,
-    convert_errors,
     convert_signing_errors,
     layout_option,
     load_signing_key,

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from kubekeep.cli.console.atomic_files import write_text
+from kubekeep.cli.console.key_files import convert_errors
 from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.image.policy_results import print_notes
-from kubekeep.cli.options.signature import convert_errors
 from kubekeep.config.file import ConfigurationError
 from kubekeep.model.text import visible
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from kubekeep.cli.console.arguments import without_options
+from kubekeep.cli.console.key_files import convert_errors
 from kubekeep.cli.options.image import registry_options
 from kubekeep.cli.options.keyless import SignerOptions, print_keyless_signature, signer_options
 from kubekeep.cli.options.signature import (
     annotation_option,
-    convert_errors,
     convert_signing_errors,
     layout_option,
     load_signing_key,

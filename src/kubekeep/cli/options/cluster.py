@@ -8,10 +8,9 @@ import msgspec
 
 from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGroup, Use, add_groups, create_option
 from kubekeep.cli.settings import azure_cloud
-from kubekeep.kube.access import ClusterAccess, ClusterRequest, Impersonation
-from kubekeep.kube.errors import KubeconfigError
-from kubekeep.kube.settings import ClusterSettings, NoClusterError, read_cluster_settings, resolve_access
 from kubekeep.model.cloud import FORMS, CloudRequest, Endpoints, parse_cluster
+from kubekeep.model.errors import KubekeepError
+from kubekeep.usecases.request import ScanInput
 
 _NOWHERE: Final = "no PATH and no cluster: name a file or a folder, or - for standard input; {why}"
 
@@ -148,34 +147,33 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
         if flag := next((flag for flag, value in flags if value), ""):
             raise click.UsageError(f"{flag} requires a live cluster: use `{task}` without a path")
 
-    def request(self) -> ClusterRequest:
-        """Return the cluster to scan. Raises a usage error if there is none, or its kubeconfig cannot be used."""
-        settings = read_cluster_settings()
+    def select_input(self, scan_input: ScanInput, paths: tuple[str, ...]) -> ScanInput:
+        """Return the input of a scan: the paths, else the cluster with the data about it.
+
+        Raises a usage error if there is no cluster, or its kubeconfig cannot be used.
+        """
+        if paths:
+            return msgspec.structs.replace(scan_input, paths=paths, cloud=self.cloud)
+        # Only a scan of a cluster pays for loading these.
+        from kubekeep.kube.settings import NoClusterError  # noqa: PLC0415
+        from kubekeep.usecases.cluster_access import ClusterSelection, request_cluster  # noqa: PLC0415
+
+        options = self.access
+        selection = ClusterSelection(
+            kubeconfig=options.kubeconfig or "",
+            context=options.kube_context,
+            user=options.as_user,
+            uid=options.as_uid,
+            groups=options.as_groups,
+            insecure=options.insecure_skip_tls_verify,
+        )
         try:
-            access, context = self._access(settings, self.access.kube_context)
+            cluster = request_cluster(selection, has_terminal=sys.stdin.isatty(), host_scan=self.host_scan)
         except NoClusterError as error:
             raise click.UsageError(_NOWHERE.format(why=error)) from error
-        except KubeconfigError as error:
+        except KubekeepError as error:
             raise click.UsageError(str(error)) from error
-        return ClusterRequest(
-            access=access,
-            environment=settings.environment,
-            has_terminal=sys.stdin.isatty(),
-            host_scan=self.host_scan,
-            # By name, since the current context may change until then.
-            reload_access=lambda: self._access(settings, context)[0],
-        )
-
-    def _access(self, settings: ClusterSettings, context: str) -> tuple[ClusterAccess, str]:
-        """Return the access of `context` with these options, and the name of the context. Raises KubeconfigError."""
-        options = self.access
-        access, context = resolve_access(settings, options.kubeconfig or "", context)
-        if options.as_user:
-            user = Impersonation(user=options.as_user, uid=options.as_uid, groups=options.as_groups)
-            access = msgspec.structs.replace(access, impersonation=user)
-        if options.insecure_skip_tls_verify:
-            access = msgspec.structs.replace(access, insecure=True)
-        return access, context
+        return msgspec.structs.replace(scan_input, paths=self.host_data, cluster=cluster, cloud=self.cloud)
 
 
 def _create_options(access: ClusterAccessOptions, data: ClusterDataOptions) -> dict[str, ClusterOptions]:

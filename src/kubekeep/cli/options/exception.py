@@ -77,14 +77,17 @@ class ExceptionFileOptions(OptionGroup, frozen=True):
     ] = False
 
 
-def _create_settings(options: ExceptionFileOptions) -> dict[str, ExceptionSettings]:
+def create_settings(options: ExceptionFileOptions) -> ExceptionSettings:
+    """Return the exceptions of a scan with these options."""
     exceptions = ExceptionOptions(
         files=options.exceptions, sets=options.exception_sets, inline=options.honor_inline_exceptions
     )
-    return {"exception_settings": ExceptionSettings(exceptions, options.audit)}
+    return ExceptionSettings(exceptions, options.audit)
 
 
-exception_options: Final = add_groups(_create_settings, ExceptionFileOptions)
+exception_options: Final = add_groups(
+    lambda options: {"exception_settings": create_settings(options)}, ExceptionFileOptions
+)
 """Decorator that adds the options; they are passed on as one argument, `exception_settings`."""
 
 

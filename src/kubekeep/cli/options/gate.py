@@ -13,6 +13,7 @@ from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.fingerprint import Granularity
 from kubekeep.model.severity import Severity
 from kubekeep.posture.gate import Gates
+from kubekeep.usecases.outcome import OutcomeRequest
 
 
 class BaselineOptions(msgspec.Struct, frozen=True):
@@ -153,7 +154,7 @@ def read_baseline_file(path: Path) -> ScanRecord:
 
 
 def _create_arguments(limits: LimitOptions, baseline: BaselineFileOptions) -> dict[str, Any]:
-    return {"baseline": _create_baseline(baseline), "gates": _create_gates(limits, baseline)}
+    return {"baseline": _create_baseline(baseline), "outcome_request": OutcomeRequest(_create_gates(limits, baseline))}
 
 
 def _create_baseline(options: BaselineFileOptions) -> BaselineOptions | None:
@@ -189,4 +190,4 @@ def _create_gates(limits: LimitOptions, baseline: BaselineFileOptions) -> Gates:
 
 
 gate_options: Final = add_groups(_create_arguments, LimitOptions, BaselineFileOptions)
-"""Decorator that adds the options; they are passed on as two arguments: `gates` and `baseline`."""
+"""Decorator that adds the options; they are passed on as two arguments: `outcome_request` and `baseline`."""

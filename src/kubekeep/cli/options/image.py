@@ -8,16 +8,13 @@ from typing import Annotated, Final
 import click
 import msgspec
 
-from kubekeep.cli.console import progress
 from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGroup, add_groups
 from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.settings import cache_folder
 from kubekeep.images.access.options import parse_platform
-from kubekeep.images.access.settings import read_access_options
-from kubekeep.images.options import ImageOptions
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
-from kubekeep.usecases.package_request import PackageRequest
+from kubekeep.usecases.package_request import ImageAccess, PackageRequest, request_images
 
 _FILE = click.Path(exists=True, dir_okay=False)
 _FOLDER = click.Path(exists=True, file_okay=False)
@@ -145,24 +142,19 @@ def _create_request(
     registries: RegistryAccessOptions,
     stores: ImageStoreOptions | None = None,
 ) -> dict[str, PackageRequest]:
-    """Return the options with the settings of this process."""
-    defaults = read_access_options()
-    folder = cache_folder()
-    access = msgspec.structs.replace(
-        defaults,
+    access = ImageAccess(
         platform=platform.platform,
         plain_http=registries.plain_http,
         registry_ca=registries.registry_ca or "",
         mirrors=registries.mirror,
-        auth_files=(*registries.registry_config, *defaults.auth_files),
-        manifest_cache=str(folder / "manifests") if folder else "",
+        auth_files=registries.registry_config,
+        folder=cache_folder(),
     )
     if stores is not None:
         access = msgspec.structs.replace(
             access, containerd_root=stores.containerd_root or "", containerd_namespace=stores.containerd_namespace
         )
-    images = ImageOptions(access=access, cache_folder=str(folder / "layers") if folder else "")
-    return {"packages": PackageRequest(images=images)}
+    return {"packages": request_images(access)}
 
 
 image_options: Final = add_groups(_create_request, PlatformOptions, RegistryAccessOptions, ImageStoreOptions)
@@ -175,6 +167,8 @@ registry_options: Final = add_groups(_create_request, ReferencePlatformOptions, 
 @contextlib.contextmanager
 def open_images(packages: PackageRequest) -> Iterator[PackageRequest]:
     """Yield the request with an observer that shows downloads; an error ends the command with its message."""
+    from kubekeep.cli.console import progress  # noqa: PLC0415 - not for `--help`
+
     try:
         with progress.download() as on_bytes:
             images = msgspec.structs.replace(packages.images, on_bytes=on_bytes)

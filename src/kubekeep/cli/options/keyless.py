@@ -54,15 +54,13 @@ class SignerOptions(OptionGroup, frozen=True):
 
     def create_request(self, authority_file: str) -> Any:
         """Return the KeylessRequest. Raises UsageError for an unreadable token."""
-        from kubekeep.signatures.keyless.tokens import TokenSources  # noqa: PLC0415 - optional packages
-        from kubekeep.usecases.keyless_signing import KeylessRequest  # noqa: PLC0415
+        from kubekeep.usecases.keyless_signing import request_keyless  # noqa: PLC0415 - optional packages
 
         variables = identity_variables()
-        token = variables.token if self.identity_token is None else _read_token(self.identity_token)
-        return KeylessRequest(
-            tokens=TokenSources(
-                token=token, request_url=variables.request_url, request_secret=variables.request_secret
-            ),
+        return request_keyless(
+            token=variables.token if self.identity_token is None else _read_token(self.identity_token),
+            request_url=variables.request_url,
+            request_secret=variables.request_secret,
             signing_config=self.signing_config,
             trusted_root=self.trusted_root,
             authority_file=authority_file,

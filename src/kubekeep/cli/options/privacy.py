@@ -11,6 +11,7 @@ from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGr
 from kubekeep.cli.console.outputs import Output
 from kubekeep.cli.settings import master_keys
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.errors import KubekeepError
 
 _ENCRYPTED = "json"
 """The format that `kubekeep decrypt` reads."""
@@ -41,36 +42,33 @@ class PrivacyOptions(OptionGroup, frozen=True):
         if self.encrypt and [output.format.name for output in outputs] != [_ENCRYPTED]:
             raise click.UsageError(f"--encrypt requires --format {_ENCRYPTED}")
         if self.hide or self.encrypt:
-            self._key()
+            self._create()
 
     def protect(self, assessment: Assessment) -> Assessment:
         """Return `assessment` with the options applied, for reports."""
         if not (self.hide or self.encrypt):
             return assessment
-        from kubekeep.privacy.encryption import encrypt, pseudonymise  # noqa: PLC0415 - loaded only with --hide or --encrypt
-
-        key = self._key()
-        if self.encrypt and key is not None:
-            return encrypt(assessment, key)
-        if key is None:
+        privacy = self._create()
+        if privacy.key is None:
             click.echo(
                 "pseudonyms apply to this report only; set KUBEKEEP_MASTER_KEY to use the same ones in all reports",
                 err=True,
             )
-        return pseudonymise(assessment, key)
+        protected: Assessment = privacy.protect(assessment)
+        return protected
 
-    def _key(self) -> Any:
-        """Return the master key; None without one, which only pseudonyms permit."""
-        from kubekeep.privacy.encryption import PrivacyError, parse_master_key  # noqa: PLC0415 - the same
+    def _create(self) -> Any:
+        """Return the ReportPrivacy. Raises a usage error for the key."""
+        from kubekeep.usecases.privacy import create_privacy  # noqa: PLC0415 - loaded only with --hide or --encrypt
 
         keys = master_keys()
         try:
-            key = parse_master_key(keys.passphrase, keys.hexadecimal)
-        except PrivacyError as error:
+            privacy = create_privacy(keys.passphrase, keys.hexadecimal, encrypts=self.encrypt)
+        except KubekeepError as error:
             raise click.UsageError(str(error)) from error
-        if self.encrypt and key is None:
+        if self.encrypt and privacy.key is None:
             raise click.UsageError("--encrypt requires a key: set KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX")
-        return key
+        return privacy
 
 
 privacy_options: Final = add_groups(lambda options: {"privacy": options}, PrivacyOptions)

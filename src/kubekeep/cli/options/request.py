@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from kubekeep.api import scan_request
-from kubekeep.cli.console import arguments, progress
+from kubekeep.cli.console import arguments
 from kubekeep.cli.console.arguments import Names, leave_out_options
 from kubekeep.cli.console.completed_names import complete_controls, complete_words
 from kubekeep.cli.console.configured import is_from_file
@@ -23,17 +23,12 @@ from kubekeep.cli.options.exception import ExceptionSettings, exception_options
 from kubekeep.cli.options.framework import FrameworkOptions
 from kubekeep.cli.options.source import source_options
 from kubekeep.cli.settings import cache_folder
-from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.kube.errors import KubeError
-from kubekeep.library.extra import ExtraRules, load_rules
-from kubekeep.library.load import LibraryError
-from kubekeep.library.params import ParamsError, read_params
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.resource_filter import parse_labels
-from kubekeep.posture.select import UnknownNameError
-from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.package_request import names_registry, observe_downloads, observe_images
 from kubekeep.usecases.request import (
     NEWEST_KUBERNETES,
@@ -43,6 +38,7 @@ from kubekeep.usecases.request import (
     ScanRequest,
     kubernetes_minor,
 )
+from kubekeep.usecases.rule_selection import RuleFiles, RuleSetting, create_rule_options, find_invalid_setting
 
 Paths: TypeAlias = tuple[Path, ...]
 T = TypeVar("T")
@@ -284,11 +280,11 @@ def request_options(task: str, words: str = _WORDS, use: Use = Use.SCAN) -> Deco
             words: Names,
             options: _ScanOptions,
             cluster: ClusterOptions,
-            read: ReadOptions,
+            scan_input: ScanInput,
             exception_settings: ExceptionSettings,
             **values: Any,
         ) -> None:
-            request = _create_request(task, words, options, cluster, read, exception_settings.exceptions)
+            request = _create_request(task, words, options, cluster, scan_input, exception_settings)
             function(request=request, exception_settings=exception_settings, **values)
 
         command = add_options(source_options(exception_options(cluster_options(wrapper))))
@@ -313,34 +309,19 @@ def _create_request(
     words: Names,
     options: _ScanOptions,
     cluster: ClusterOptions,
-    read: ReadOptions,
-    exceptions: ExceptionOptions,
+    scan_input: ScanInput,
+    exception_settings: ExceptionSettings,
 ) -> ScanRequest:
     target = arguments.parse_words(task, words, options.frameworks.frameworks, or_cluster=True)
     conditions, selection = options.conditions, options.selection
-    rules = _load_rules(options.rules)
+    rules = _create_rules(target, options)
     if target.paths and conditions.cluster_policies and not conditions.snapshot:
         raise click.UsageError("--cluster-policies requires a live cluster, or files with --snapshot")
     if target.paths:
         cluster.check_unused(task)
     return ScanRequest(
-        ScanInput(
-            paths=target.paths or cluster.host_data,
-            cluster=None if target.paths else cluster.request(),
-            cloud=cluster.cloud,
-            snapshot=conditions.snapshot,
-            read=read,
-        ),
-        rules=RuleOptions(
-            frameworks=target.frameworks,
-            controls=target.controls,
-            params=_params(conditions.controls_config, rules),
-            provider=conditions.cloud_provider,
-            policies=conditions.policies,
-            cluster_policies=conditions.cluster_policies,
-            extra=rules,
-            excluded=options.controls.exclude_controls,
-        ),
+        msgspec.structs.replace(cluster.select_input(scan_input, target.paths), snapshot=conditions.snapshot),
+        rules=rules,
         evaluation=EvaluationOptions(
             kubernetes_version=conditions.kubernetes_version,
             workload=target.workload,
@@ -351,7 +332,7 @@ def _create_request(
                 exclude_kinds=selection.exclude_kinds,
                 labels=selection.label_selector,
             ),
-            exceptions=exceptions,
+            exceptions=exception_settings.exceptions,
             outcome_cache=_resolve_cache_file(incremental=conditions.incremental),
         ),
     )
@@ -383,6 +364,7 @@ class _UnreachableError(click.ClickException):
 
 def run_scan(request: ScanRequest) -> Assessment:
     """Return the assessment of `request`. Raises click errors for an invalid request or an unreachable cluster."""
+    from kubekeep.cli.console import progress  # noqa: PLC0415 - not for `--help`
 
     def assess() -> Assessment:
         if names_registry(request.input.paths):
@@ -393,29 +375,36 @@ def run_scan(request: ScanRequest) -> Assessment:
 
     try:
         return convert_cluster_errors(assess)
-    except UnknownNameError as error:
+    except ValueError as error:
         ctx = click.get_current_context()
-        if any(repr(name) in str(error) for name in request.rules.excluded):
+        setting = find_invalid_setting(error, request.rules.excluded)
+        if setting is RuleSetting.EXCLUDED:
             raise click.BadParameter(str(error), param_hint="--exclude-controls") from error
-        if is_from_file(ctx, "frameworks") and request.rules.frameworks == ctx.params["frameworks"]:
+        is_in_file = is_from_file(ctx, "frameworks") and request.rules.frameworks == ctx.params["frameworks"]
+        if setting is RuleSetting.NAMES and is_in_file:
             raise click.BadParameter(str(error), param_hint="--framework") from error
         raise click.UsageError(str(error)) from error
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
 
 
-def _load_rules(options: CustomRuleOptions) -> ExtraRules:
+def _create_rules(target: arguments.ParsedWords, options: _ScanOptions) -> RuleOptions:
+    rules, conditions = options.rules, options.conditions
+    files = RuleFiles(
+        custom=rules.custom_rules, bundles=(*rules.use_from, *rules.artifacts), params=conditions.controls_config
+    )
     try:
-        rules = load_rules(options.custom_rules, (*options.use_from, *options.artifacts))
-    except LibraryError as error:
+        rule_options = create_rule_options(
+            files,
+            frameworks=target.frameworks,
+            controls=target.controls,
+            excluded=options.controls.exclude_controls,
+            provider=conditions.cloud_provider,
+            policies=conditions.policies,
+            cluster_policies=conditions.cluster_policies,
+        )
+    except KubekeepError as error:
+        if find_invalid_setting(error, ()) is RuleSetting.PARAMS:
+            raise click.BadParameter(str(error), param_hint="--controls-config") from error
         raise click.UsageError(str(error)) from error
-    for note in rules.notes:
+    for note in rule_options.extra.notes if rule_options.extra else ():
         click.echo(note, err=True)
-    return rules
-
-
-def _params(file: Path | None, rules: ExtraRules) -> dict[str, Names]:
-    try:
-        return {} if file is None else read_params(file, rules.all_controls)
-    except ParamsError as error:
-        raise click.BadParameter(str(error), param_hint="--controls-config") from error
+    return rule_options

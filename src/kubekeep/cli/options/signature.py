@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,15 +10,13 @@ from typing import Any, Final
 
 import click
 
+from kubekeep.cli.console.key_files import read_password
 from kubekeep.cli.console.small_files import read_small_file
 from kubekeep.cli.console.standard_output import INCOMPLETE
-from kubekeep.cli.settings import registry_settings
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
-from kubekeep.registry.errors import KeyFileError
 from kubekeep.signatures.errors import TrustError
 
-_MODULES: Final = ("cbor2", "cryptography", "nacl", "rfc3161_client", "tuf", "securesystemslib", "urllib3")
 KEY_FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
@@ -44,23 +41,6 @@ def layout_option() -> Callable[..., Any]:
         show_default=True,
         help="Place of the signature: a referrer with a bundle of Sigstore (OCI 1.1, cosign 3), or the tag of cosign 1 and 2.",
     )
-
-
-def convert_errors(function: Callable[..., None]) -> Callable[..., None]:
-    """Convert the lack of optional packages, and errors of key files, to messages."""
-
-    @functools.wraps(function)
-    def wrapper(*arguments: Any, **options: Any) -> None:
-        try:
-            function(*arguments, **options)
-        except KeyFileError as error:
-            raise click.BadParameter(visible(str(error)), param_hint="--key") from error
-        except ModuleNotFoundError as error:
-            if str(error.name).partition(".")[0] not in _MODULES:
-                raise
-            raise click.UsageError(f"{error.name} is not installed: pip install 'kubekeep[signatures]'") from error
-
-    return wrapper
 
 
 @contextlib.contextmanager
@@ -90,17 +70,6 @@ def load_signing_key(path: Path) -> Any:
     from kubekeep.registry.keys import load_private_key  # noqa: PLC0415 - an optional package
 
     return load_private_key(read_small_file(path), read_password)
-
-
-def read_password() -> bytes:
-    """Return the password of a key, from COSIGN_PASSWORD or a prompt. Raises KeyFileError without a terminal."""
-    password = registry_settings().key_password
-    if password is not None:
-        return password.encode()
-    if not sys.stdin.isatty():
-        raise KeyFileError("the key has a password: set COSIGN_PASSWORD")
-    text: str = click.prompt("Password of the key", hide_input=True, default="", show_default=False, err=True)
-    return text.encode()
 
 
 def _parse(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:  # noqa: ARG001

@@ -8,10 +8,11 @@ from typing import Annotated, Final
 import click
 from click.core import ParameterSource
 
-from kubekeep.cli.console.configured import get_chart_values
+from kubekeep.cli.console.configured import get_configuration
 from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGroup, Use, add_groups
 from kubekeep.cli.settings import access
 from kubekeep.sources.options import DEFAULT_RELEASE, ChartValues, HelmOptions, ReadOptions
+from kubekeep.usecases.request import ScanInput
 
 _FILE = click.Path(exists=True, dir_okay=False)
 
@@ -112,7 +113,8 @@ class PathOptions(OptionGroup, frozen=True):
     ] = False
 
 
-def _create_options(charts: ChartOptions, paths: PathOptions) -> dict[str, ReadOptions]:
+def _create_options(charts: ChartOptions, paths: PathOptions) -> dict[str, ScanInput]:
+    configuration = get_configuration(click.get_current_context())
     values = ChartValues(
         files=charts.values,
         set_json=charts.set_json,
@@ -122,13 +124,13 @@ def _create_options(charts: ChartOptions, paths: PathOptions) -> dict[str, ReadO
     )
     helm = HelmOptions(
         values=values,
-        per_chart=get_chart_values(),
+        per_chart=configuration.charts if configuration else {},
         release=charts.release_name,
         namespace=charts.release_namespace,
         kube_version=_get_explicit_version(),
         api_versions=charts.api_versions,
     )
-    options = ReadOptions(
+    read = ReadOptions(
         helm=helm,
         exclude=paths.exclude_path,
         ignore_files=not paths.no_ignore_file,
@@ -138,7 +140,7 @@ def _create_options(charts: ChartOptions, paths: PathOptions) -> dict[str, ReadO
         blame=paths.blame,
         access=access(),
     )
-    return {"read": options}
+    return {"scan_input": ScanInput(read=read)}
 
 
 def _get_explicit_version() -> str:
@@ -150,4 +152,4 @@ def _get_explicit_version() -> str:
 
 
 source_options: Final = add_groups(_create_options, ChartOptions, PathOptions)
-"""Decorator that adds the options; they are passed on as one argument, `read`."""
+"""Decorator that adds the options; they are passed on as one argument, `scan_input`."""

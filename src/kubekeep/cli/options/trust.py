@@ -49,41 +49,29 @@ class TrustOptions(OptionGroup, frozen=True):
 
     def load(self, annotations: dict[str, str]) -> Any:
         """Return the Trust. Raises KeyFileError, TrustError and click's errors of usage."""
-        from kubekeep.registry.keys import load_public_key  # noqa: PLC0415 - optional packages
-        from kubekeep.signatures.sigstore.trusted_root import read_trusted_root  # noqa: PLC0415
-        from kubekeep.signatures.trust import LogPolicy, Trust  # noqa: PLC0415
+        from kubekeep.usecases.signer_trust import SignerRequest, create_trust  # noqa: PLC0415 - optional packages
 
         if self.require_log and self.ignore_log:
             raise click.UsageError("--require-log cannot be used with --ignore-log")
-        root = self.trusted_root
-        log = LogPolicy.REQUIRED if self.require_log else LogPolicy.IGNORED if self.ignore_log else LogPolicy.DEFAULT
-        return Trust(
-            keys=tuple(load_public_key(read_small_file(key)) for key in self.keys),
-            identities=self._create_identities(),
-            root=None if root is None else read_trusted_root(read_small_file(root), visible(str(root))),
-            log=log,
-            annotations=tuple(annotations.items()),
-        )
-
-    def _create_identities(self) -> tuple[Any, ...]:
-        from kubekeep.signatures.sigstore.certificates import CertificateIdentity  # noqa: PLC0415
-
         if (self.identity and self.identity_regexp) or (self.issuer and self.issuer_regexp):
             raise click.UsageError("name an identity and an issuer exactly or by a regular expression, not both")
-        if not any((self.identity, self.issuer, self.identity_regexp, self.issuer_regexp, self.claims)):
-            if not self.keys:
-                raise click.UsageError("no signer is trusted: use --key FILE, or --identity with --issuer")
-            return ()
-        claims = tuple((name, value) for name, _, value in (text.partition("=") for text in self.claims))
-        return (
-            CertificateIdentity(
-                identity=self.identity,
-                issuer=self.issuer,
-                identity_pattern=self.identity_regexp,
-                issuer_pattern=self.issuer_regexp,
-                claims=claims,
-            ),
+        root = self.trusted_root
+        request = SignerRequest(
+            keys=tuple(map(read_small_file, self.keys)),
+            identity=self.identity,
+            issuer=self.issuer,
+            identity_pattern=self.identity_regexp,
+            issuer_pattern=self.issuer_regexp,
+            claims=self.claims,
+            root=None if root is None else read_small_file(root),
+            root_name=visible(str(root)),
+            requires_log=self.require_log,
+            ignores_log=self.ignore_log,
+            annotations=annotations,
         )
+        if not (request.has_identity or request.keys):
+            raise click.UsageError("no signer is trusted: use --key FILE, or --identity with --issuer")
+        return create_trust(request)
 
 
 trust_options: Final = add_groups(lambda options: {"trust": options}, TrustOptions)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,24 +24,17 @@ from kubekeep.cli.presentation import PlannedReports, Presentation, presentation
 from kubekeep.cli.registry import scan as registry_scan
 from kubekeep.images.registries.state import StateError
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
-from kubekeep.reports.shared.wording import count_noun
+from kubekeep.reports.registries.rematch import count_new, list_changes, list_gaps
 from kubekeep.usecases.package_request import PackageRequest, request_stored_images
 from kubekeep.usecases.rematch import open_rematch
 from kubekeep.usecases.request import ScanRequest
-from kubekeep.vulnerabilities.inventory import StoredVulnerability
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
 from kubekeep.vulnerabilities.rematching import RematchReport
 
 _GATE_FAILED: Final = 1
-_MOST_NAMES: Final = 3
 _MOST_UNREAD: Final = 20
 _STDOUT: Final = "-"
-_OUTDATED: Final = (
-    "read by another version of Kubekeep, which may not have recorded all that this version compares; "
-    "run `kubekeep registry scan` again"
-)
 _NO_OPTIONS: Final = (
     *list_names(PrivacyOptions, BaselineFileOptions),
     *("advisories", "with_db", "grype_db"),
@@ -87,7 +79,10 @@ def command(
         raise click.UsageError("there is no home folder for the database: use --database or KUBEKEEP_DATABASE")
     output_options = presentation.output_options
     outcome = _Options(
-        options, packages.vulnerabilities, has_gates=presentation.has_gates, is_quiet=output_options.quiet
+        options,
+        packages.vulnerabilities,
+        has_gates=presentation.outcome_request.has_gates,
+        is_quiet=output_options.quiet,
     )
     is_reported = bool(output_options.formats or output_options.output)
     plan = presentation.plan(output_options.plan_outputs() if is_reported else [], is_repeatable=False)
@@ -128,7 +123,7 @@ class _Options(msgspec.Struct, frozen=True):
         """Print the changes, and write them to a file; the text goes to standard error if a report is printed."""
         file = self.changes.changes
         if not self.is_quiet:
-            for line in _list_lines(report):
+            for line in list_changes(report):
                 click.echo(visible(line), err=is_stdout_used or file == Path(_STDOUT))
         if file is not None:
             text = f"{msgspec.json.format(json_text(report), indent=2)}\n"
@@ -139,8 +134,7 @@ class _Options(msgspec.Struct, frozen=True):
         if not self.changes.fails_on_new:
             return True
         limit = self.changes.new_severity
-        levels = [Severity.parse(one.level) for image in report.images for one in image.opened]
-        count = sum(limit is None or level >= limit for level in levels)
+        count = count_new(report, limit)
         above = f" of {limit.label} or above" if limit else ""
         result = "FAILED" if count else "passed"
         click.echo(f"gate {result}: new vulnerabilities: {count:,}{above}, limit 0", err=True)
@@ -164,7 +158,8 @@ def _run(options: _Options, plan: PlannedReports | None, request: ScanRequest) -
                 _echo_unread(assessment)
             code = plan.present(assessment, request)
         else:
-            _echo_gaps(report)
+            for line in list_gaps(report):
+                click.echo(line, err=True)
             code = INCOMPLETE if report.is_incomplete else 0
         has_passed = options.check_new(report)
         # Last: changes that could not be written are shown again by the next run.
@@ -178,52 +173,3 @@ def _echo_unread(assessment: Assessment) -> None:
         click.echo(f"not read: {visible(str(unread.location))}: {visible(unread.message)}", err=True)
     if len(assessment.unread) > _MOST_UNREAD:
         click.echo(f"not read: {len(assessment.unread) - _MOST_UNREAD:,} more, see a report: --format json", err=True)
-
-
-def _echo_gaps(report: RematchReport) -> None:
-    """Print what a scan would report as not read or not assessed."""
-    for gap in report.not_assessed:
-        click.echo(f"not assessed: {count_noun(gap.packages, 'package')}: {visible(gap.reason)}", err=True)
-    for names, text in ((report.outdated, _OUTDATED), (report.incomplete, "not read completely, as the scan reported")):
-        if names:
-            click.echo(f"incomplete: {count_noun(len(names), 'image')} {text}: {visible(_shorten(names))}", err=True)
-
-
-def _shorten(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return f"{', '.join(names[:_MOST_NAMES])}{more}"
-
-
-def _list_lines(report: RematchReport) -> Iterator[str]:
-    """Yield the text for people."""
-    counts = [
-        sum(len(image.new) for image in report.images),
-        sum(len(image.changed) for image in report.images),
-        sum(len(image.resolved) for image in report.images),
-    ]
-    for image in report.images:
-        yield _shorten(image.names) or image.digest
-        for entry in image.new:
-            yield f"  new       {_describe(entry)}"
-        for change in image.changed:
-            yield f"  changed   {_describe(change.after)}; before: {_describe_state(change.before)}"
-        for entry in image.resolved:
-            yield f"  resolved  {_describe(entry)}"
-    yield (
-        f"{len(report.images):,} of {report.image_count:,} images changed: {counts[0]:,} new, {counts[1]:,} changed, "
-        f"{counts[2]:,} resolved; {count_noun(report.matched, 'package')} matched"
-    )
-
-
-def _describe(entry: StoredVulnerability) -> str:
-    return f"{entry.id}  {entry.purl}  {_describe_state(entry)}"
-
-
-def _describe_state(entry: StoredVulnerability) -> str:
-    parts = (
-        entry.level,
-        f"fixed in {entry.fixed_version}" if entry.fixed_version else "no fix",
-        f"exploited since {entry.known_exploited}" if entry.known_exploited else "",
-        f"suppressed by {entry.suppression}" if entry.suppression else "",
-    )
-    return ", ".join(filter(None, parts))
