@@ -15,6 +15,7 @@ from scripts import api_arguments
 
 from kubekeep import api
 from kubekeep.cli.console.arguments import leave_out_options
+from kubekeep.cli.console.config_keys import list_keys
 from kubekeep.cli.console.configured import ConfiguredCommand
 from kubekeep.cli.console.option_group import (
     DeclaredOption,
@@ -87,7 +88,7 @@ def test_option_is_in_the_section_of_its_group() -> None:
 
 def test_option_is_no_key_of_the_configuration_unless_it_says_so(here: Path) -> None:
     (here / "kubekeep.yaml").write_text("ship: a\n")
-    assert create_command(create_group()).keys == {}
+    assert list_keys(create_command(create_group())) == {}
     assert "kubekeep.yaml:1:1: unknown key ship" in run(create_command(create_group()))
     assert "unknown key ship" in run(create_command(create_group()), "--config", "kubekeep.yaml")
 

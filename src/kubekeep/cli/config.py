@@ -14,7 +14,7 @@ import click
 from click.core import ParameterSource
 
 from kubekeep.cli.console import outputs
-from kubekeep.cli.console.config_keys import ConfigurationKey, create_schema
+from kubekeep.cli.console.config_keys import ConfigurationKey, create_schema, list_keys
 from kubekeep.cli.console.configured import (
     get_configuration,
     is_from_discovered_file,
@@ -22,7 +22,8 @@ from kubekeep.cli.console.configured import (
 )
 from kubekeep.cli.options.exception import ExceptionFileOptions, create_settings
 from kubekeep.cli.scan import command as scan
-from kubekeep.config.chart_values import CHARTS, LoadedConfiguration
+from kubekeep.config.chart_values import CHARTS
+from kubekeep.config.file import LoadedConfiguration
 from kubekeep.model.paths import display_path
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
@@ -71,7 +72,7 @@ def check(ctx: click.Context, arguments: tuple[str, ...]) -> None:
 @command.command("schema")
 def print_schema() -> None:
     """Print the JSON Schema of the configuration file, for editors."""
-    click.echo(json.dumps(create_schema(scan.keys), indent=2))
+    click.echo(json.dumps(create_schema(list_keys(scan)), indent=2))
 
 
 def _check_request(ctx: click.Context) -> None:
@@ -110,7 +111,7 @@ def _check_request(ctx: click.Context) -> None:
 
 def _rows(ctx: click.Context, configuration: LoadedConfiguration | None) -> Iterator[tuple[str, str]]:
     """Yield each key with its value as in the file, and its origin; keys without a value have none."""
-    for key in scan.keys.values():
+    for key in list_keys(scan).values():
         value, origin = _effective(ctx, configuration, key)
         yield (f"{key.name}: not set", "") if value in (None, (), "", {}) else (f"{key.name}: {_yaml(value)}", origin)
     if configuration and configuration.charts:

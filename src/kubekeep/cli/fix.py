@@ -29,7 +29,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.reports.kubescape_v2.read import ReportError
 from kubekeep.usecases.fix import FixRequest, find_patch_folder, list_patch_lines, parse_values, plan
-from kubekeep.usecases.package_request import has_packages
+from kubekeep.usecases.package_scan import has_packages
 from kubekeep.usecases.request import NEWEST_KUBERNETES, EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 
 _NOT_FIXED: Final = 1

@@ -21,7 +21,6 @@ from kubekeep.model.framework import Framework
 from kubekeep.model.severity import Severity
 from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.catalog import list_frameworks, read_content, select_controls
-from kubekeep.usecases.exception_lists import describe_sets
 
 _LAYOUT = arguments.layout_option("pretty", "json", "csv")
 
@@ -78,6 +77,8 @@ def controls(layout: str, framework: tuple[str, ...], severity: Severity | None,
 @_LAYOUT
 def exception_sets(layout: str) -> None:
     """List the ready-made sets of exceptions for --exception-set. `kubekeep exceptions list` shows their exceptions."""
+    from kubekeep.usecases.exception_lists import describe_sets  # noqa: PLC0415 - no other list needs it
+
     rows = [msgspec.to_builtins(each) for each in describe_sets()]
     if layout != "pretty":
         _write(layout, rows)

@@ -25,7 +25,7 @@ from kubekeep.model.text import visible
 from kubekeep.reports import Extra, ReportOptions
 from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.outcome import OutcomeRequest, ScanOutcome, create_outcome
-from kubekeep.usecases.package_request import names_registry
+from kubekeep.usecases.package_scan import names_registry
 from kubekeep.usecases.request import ReportNeeds, ScanRequest
 
 _GATE_FAILED: Final = 1

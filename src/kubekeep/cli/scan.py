@@ -21,7 +21,8 @@ from kubekeep.cli.options.request import request_options, run_scan
 from kubekeep.cli.options.signature_scan import signature_scan_options
 from kubekeep.cli.options.vulnerability import no_vulnerabilities_option, vulnerability_options
 from kubekeep.cli.presentation import Presentation, presentation_options
-from kubekeep.usecases.package_request import PackageRequest, add_packages
+from kubekeep.usecases.package_request import PackageRequest
+from kubekeep.usecases.package_scan import add_packages
 from kubekeep.usecases.request import ScanRequest
 
 

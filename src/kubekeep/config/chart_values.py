@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from typing import Any, Final
-
-import msgspec
 
 from kubekeep.config.file import Configuration, describe_type
 from kubekeep.model.location import Path
@@ -30,13 +27,6 @@ _ARCHIVES: Final = (".tgz", ".tar.gz")
 _HELM_KEY: Final = re.compile(r"[^=,{}\s\0]+")
 _KEY_AND_FILE: Final = re.compile(r"([^=,{}\s\0]+)=([^,{}\\]+)")
 """One key and one file; with other characters Helm would read several, and others than intended."""
-
-
-class LoadedConfiguration(msgspec.Struct, frozen=True):
-    """The configuration file of a command line, and its values for single charts."""
-
-    file: Configuration
-    charts: Mapping[str, ChartValues]
 
 
 def list_entries(value: Any, at: Path) -> list[tuple[Any, Path]]:

@@ -13,21 +13,10 @@ from kubekeep.images.sbom.compare import SbomComparison, compare
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.image import TOOL
 from kubekeep.images.sbom.merge import merge
-from kubekeep.images.sbom.write import DEFAULT, FORMATS, write_sbom
 from kubekeep.model.package import Package, qualify_name
 from kubekeep.model.paths import display_path
 from kubekeep.reports.sboms.words import name_type
 from kubekeep.sources.sboms.file import read_document
-
-
-def list_formats() -> tuple[str, ...]:
-    """Return the names of formats; the first is the default."""
-    return tuple(FORMATS)
-
-
-def find_format(name: str) -> str:
-    """Return the first format whose files have the ending of a file name, else the default."""
-    return next((each for each, (_, _, ending) in FORMATS.items() if name.endswith(ending)), DEFAULT)
 
 
 def read_packages(
@@ -72,8 +61,3 @@ def merge_documents(paths: Sequence[str], name: str, stdin: BinaryIO) -> tuple[S
     merged = merge(sboms, name)
     origins = tuple(origin for origin in merged.origins if origin[0] != TOOL)
     return msgspec.structs.replace(merged, tool=TOOL, tool_version=VERSION, origins=origins), messages
-
-
-def format_document(sbom: Sbom, name: str) -> bytes:
-    """Return the SBOM in the format `name`."""
-    return write_sbom(sbom, name)

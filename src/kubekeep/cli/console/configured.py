@@ -12,9 +12,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from kubekeep.cli.console.config_keys import ConfigurationKey, list_keys, read_defaults
-from kubekeep.config.chart_values import LoadedConfiguration, list_entries, read_chart_values
-from kubekeep.config.file import NAMES, ConfigurationError, find_configuration, read_configuration
+from kubekeep.config.file import NAMES, ConfigurationError, LoadedConfiguration, find_configuration, read_configuration
 from kubekeep.kube.settings import find_home_folder
 from kubekeep.model.paths import display_path
 
@@ -76,11 +74,6 @@ class ConfiguredCommand(click.Command):
             click.Option(["--no-config"], is_flag=True, expose_value=False, help="Do not use a configuration file."),
         ]
 
-    @property
-    def keys(self) -> dict[str, ConfigurationKey]:
-        """Keys that a configuration file may have for this command."""
-        return list_keys(self._like)
-
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the configuration file, then parse with its values as defaults."""
         if not ctx.resilient_parsing:
@@ -117,9 +110,13 @@ class ConfiguredCommand(click.Command):
             )
             if path is None:
                 return
+            # Only a command line with a file pays for loading these.
+            from kubekeep.cli.console.config_keys import list_keys, read_defaults  # noqa: PLC0415
+            from kubekeep.config.chart_values import read_chart_values  # noqa: PLC0415
+
             file = read_configuration(path, is_explicit=explicit_path is not None)
             own_names = {parameter.name for parameter in self.params}
-            values = read_defaults(self.keys, file)
+            values = read_defaults(list_keys(self._like), file)
             ctx.default_map = {name: value for name, value in values.items() if name in own_names}
             ctx.meta[_META] = LoadedConfiguration(file, read_chart_values(file))
         except ConfigurationError as error:
@@ -136,10 +133,15 @@ class ConfiguredCommand(click.Command):
     def locate_error(self, ctx: click.Context, error: click.BadParameter) -> click.ClickException:
         """Return `error` with its location if the value is from the file."""
         configuration = get_configuration(ctx)
-        for name, key in self.keys.items():
+        if configuration is None:
+            return error
+        from kubekeep.cli.console.config_keys import list_keys  # noqa: PLC0415 - only with a file
+        from kubekeep.config.chart_values import list_entries  # noqa: PLC0415
+
+        for name, key in list_keys(self._like).items():
             is_parameter = error.param is not None and error.param.name == key.option.name
             is_meant = is_parameter or error.param_hint in key.option.opts
-            if configuration and is_meant and is_from_file(ctx, key.option.name or name):
+            if is_meant and is_from_file(ctx, key.option.name or name):
                 written = key.find_name(configuration.file)
                 entries = list_entries(configuration.file.values[written], (written,))
                 at = next((location for entry, location in entries if f"'{entry}'" in error.message), (written,))

@@ -22,7 +22,7 @@ from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportOptions
 from kubekeep.usecases.image import create_sbom, read_attached_sbom
 from kubekeep.usecases.package_request import PackageRequest
-from kubekeep.usecases.sbom import find_format, format_document, list_formats
+from kubekeep.usecases.sbom_formats import find_format, format_document, list_formats
 
 _PRETTY: Final = "pretty"
 

@@ -17,7 +17,8 @@ from kubekeep.cli.options.request import request_options
 from kubekeep.cli.options.signature_scan import signature_scan_options
 from kubekeep.cli.options.vulnerability import no_vulnerabilities_option, vulnerability_options
 from kubekeep.cli.presentation import Presentation, presentation_options
-from kubekeep.usecases.package_request import PackageRequest, PackageSource, request_packages
+from kubekeep.usecases.package_request import PackageRequest
+from kubekeep.usecases.package_scan import PackageSource, request_packages
 from kubekeep.usecases.request import ScanRequest
 
 

@@ -19,7 +19,6 @@ from kubekeep.cli.options.signature import annotation_option, repository_option
 from kubekeep.cli.options.trust import TrustOptions, trust_options
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import visible
-from kubekeep.reports.signatures.verification import encode_report, list_lines
 from kubekeep.usecases.package_request import PackageRequest
 
 _NOT_VERIFIED: Final = 1
@@ -124,6 +123,8 @@ def command(  # noqa: PLR0913 - options of a command
     except ImageAccessError as error:
         click.echo(f"failed: {visible(str(error))}", err=True)
         sys.exit(INCOMPLETE)
+    from kubekeep.reports.signatures.verification import encode_report, list_lines  # noqa: PLC0415 - not for `--help`
+
     if layout == _PRETTY:
         for line in list_lines(report, selected, attestation, dt.datetime.now(dt.UTC)):
             click.echo(line)

@@ -29,7 +29,7 @@ from kubekeep.model.control import Provider
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.posture.resource_filter import parse_labels
-from kubekeep.usecases.package_request import names_registry, observe_downloads, observe_images
+from kubekeep.usecases.package_scan import names_registry, observe_downloads, observe_images
 from kubekeep.usecases.request import (
     NEWEST_KUBERNETES,
     EvaluationOptions,

@@ -7,7 +7,7 @@ import click
 
 from kubekeep.cli.console.key_files import convert_errors
 from kubekeep.cli.console.option_group import Command, HelpSection, Key, Option, OptionGroup, add_groups
-from kubekeep.usecases.package_request import request_signatures
+from kubekeep.usecases.package_scan import request_signatures
 from kubekeep.usecases.request import ScanRequest
 
 

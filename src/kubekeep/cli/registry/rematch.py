@@ -26,7 +26,8 @@ from kubekeep.images.registries.state import StateError
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.registries.rematch import count_new, list_changes, list_gaps
-from kubekeep.usecases.package_request import PackageRequest, request_stored_images
+from kubekeep.usecases.package_request import PackageRequest
+from kubekeep.usecases.package_scan import request_stored_images
 from kubekeep.usecases.rematch import open_rematch
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.vulnerabilities.options import VulnerabilityOptions

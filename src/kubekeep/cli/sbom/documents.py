@@ -21,9 +21,10 @@ from kubekeep.reports.sboms import diff as diff_report
 from kubekeep.reports.sboms import json as json_report
 from kubekeep.reports.sboms import show as show_report
 from kubekeep.usecases import sbom as usecase
+from kubekeep.usecases.sbom_formats import format_document, list_formats
 
 _GATE_FAILED: Final = 1
-_FORMATS: Final = usecase.list_formats()
+_FORMATS: Final = list_formats()
 _DOCUMENT: Final = click.Path(dir_okay=False, exists=True, allow_dash=True)
 _OUTPUT: Final = click.Path(path_type=Path, dir_okay=False)
 
@@ -129,7 +130,7 @@ def merge(files: tuple[str, ...], name: str, output: Path | None, title: str) ->
         sbom, messages = usecase.merge_documents(files, title, sys.stdin.buffer)
     for message in messages:
         click.echo(visible(message), err=True)
-    content = usecase.format_document(sbom, name)
+    content = format_document(sbom, name)
     if output is None:
         _stdout().write(content.decode())
         return

@@ -13,7 +13,8 @@ from kubekeep.cli.console.option_group import Use
 from kubekeep.cli.options.request import request_options
 from kubekeep.cli.options.vulnerability import vulnerability_options
 from kubekeep.cli.presentation import Presentation, presentation_options
-from kubekeep.usecases.package_request import PackageRequest, PackageSource, request_packages
+from kubekeep.usecases.package_request import PackageRequest
+from kubekeep.usecases.package_scan import PackageSource, request_packages
 from kubekeep.usecases.request import ScanRequest
 
 
