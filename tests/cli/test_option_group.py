@@ -137,6 +137,14 @@ def test_one_option_of_a_group_can_be_used_alone() -> None:
     assert list_names(create_group()) == ("ships",)
 
 
+@pytest.mark.parametrize(("value_type", "default"), [(int, 0), (int, 3), (str, ""), (bool, False), (bool, True)])
+def test_default_is_that_of_the_field(value_type: type, default: object) -> None:
+    field = ("level", Annotated[value_type, Option("--level", "Set the level.")], default)
+    group = msgspec.defstruct("LevelOptions", [field], bases=(OptionGroup,), frozen=True)
+    assert issubclass(group, OptionGroup)
+    assert run(create_command(group)) == f"LevelOptions(level={default!r})\n"
+
+
 def test_field_without_an_option_is_an_error() -> None:
     class Incomplete(OptionGroup, frozen=True):
         ship: Annotated[str, "no option"] = ""

@@ -201,7 +201,7 @@ def _create(group: type[OptionGroup], name: str, value_type: Any, option: Option
         attributes["default"] = None
     if option.default is not None:
         attributes["default"] = option.default
-    elif default not in (None, False, ()):
+    elif default is not None and default is not False and default != ():
         attributes["default"] = default
     if option.type is not None:
         attributes["type"] = option.type
