@@ -20,6 +20,7 @@ import click
 
 import kubekeep
 from kubekeep import reports
+from kubekeep.cli.console.config_keys import list_keys
 from kubekeep.cli.kubescape import list_flags, list_unsupported_commands
 from kubekeep.cli.kubescape.flags import FlagEffect, KubescapeFlag
 from kubekeep.cli.main import kubekeep as command_group
@@ -238,7 +239,7 @@ def render_configuration() -> str:
     """Return the page of the keys of the configuration file."""
     rows = [
         f"| `{key.name}` | {key.kind.description}{', or a list' if key.option.multiple else ''} | {key.option.help} |"
-        for key in scan.keys.values()
+        for key in list_keys(scan).values()
     ]
     charts = "| `charts` | a mapping | Values for single charts, see the [guide](../guides/configuration.md). |"
     return "\n".join(["# Configuration file", "", "| key | value | |", "| --- | --- | --- |", *rows, charts, ""])

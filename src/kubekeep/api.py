@@ -14,8 +14,6 @@ from typing import BinaryIO
 import msgspec
 
 from kubekeep.exceptions.load import ExceptionOptions
-from kubekeep.kube.access import ClusterRequest
-from kubekeep.kube.settings import read_cluster_settings, resolve_access
 from kubekeep.library.extra import load_rules
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
@@ -24,6 +22,7 @@ from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.reports import load
 from kubekeep.reports.format import ReportOptions
 from kubekeep.sources.images.settings import select_read_options
+from kubekeep.usecases.cluster_access import ClusterSelection, request_cluster
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan as scan_request
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
@@ -35,15 +34,17 @@ PathLike = str | os.PathLike[str]
 
 def scan(  # noqa: PLR0913 - one argument per option
     *paths: PathLike,
-    frameworks: Iterable[str] = (),
-    controls: Iterable[str] = (),
-    exclude_controls: Iterable[str] = (),
-    params: Mapping[str, Iterable[str]] | None = None,
-    custom_rules: Iterable[PathLike] = (),
+    # Options of the command line, written by scripts/api_arguments.py:
     exceptions: Iterable[PathLike] = (),
+    frameworks: Iterable[str] = (),
     kubernetes_version: str = "",
-    provider: Provider | None = None,
     snapshot: bool = False,
+    provider: Provider | None = None,
+    exclude_controls: Iterable[str] = (),
+    custom_rules: Iterable[PathLike] = (),
+    # Other arguments:
+    controls: Iterable[str] = (),
+    params: Mapping[str, Iterable[str]] | None = None,
     vulnerabilities: VulnerabilityOptions | None = None,
     stdin: BinaryIO | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
@@ -62,7 +63,6 @@ def scan(  # noqa: PLR0913 - one argument per option
     read = msgspec.structs.replace(select_read_options(names), vulnerabilities=vulnerabilities)
     source = ScanInput(paths=names, snapshot=snapshot, read=read)
     rules = _rules(frameworks, controls, exclude_controls, params, custom_rules, provider)
-    rules = msgspec.structs.replace(rules, vulnerabilities=vulnerabilities is not None)
     evaluation = _evaluation(exceptions, kubernetes_version)
     return scan_request(ScanRequest(source, rules, evaluation), stdin=stdin, on_progress=on_progress)
 
@@ -70,14 +70,16 @@ def scan(  # noqa: PLR0913 - one argument per option
 def scan_cluster(  # noqa: PLR0913 - one argument per option
     context: str = "",
     *,
+    # Options of the command line, written by scripts/api_arguments.py:
     kubeconfig: PathLike = "",
-    namespaces: Iterable[str] = (),
-    frameworks: Iterable[str] = (),
-    controls: Iterable[str] = (),
-    exclude_controls: Iterable[str] = (),
-    params: Mapping[str, Iterable[str]] | None = None,
-    custom_rules: Iterable[PathLike] = (),
     exceptions: Iterable[PathLike] = (),
+    frameworks: Iterable[str] = (),
+    exclude_controls: Iterable[str] = (),
+    namespaces: Iterable[str] = (),
+    custom_rules: Iterable[PathLike] = (),
+    # Other arguments:
+    controls: Iterable[str] = (),
+    params: Mapping[str, Iterable[str]] | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Assessment:
     """Scan the cluster of a kubeconfig `context` (default: the current one) and return the assessment.
@@ -86,14 +88,7 @@ def scan_cluster(  # noqa: PLR0913 - one argument per option
     KubeError, a KubekeepError, if the cluster cannot be reached; resources that could not be listed are in
     `Assessment.unread`.
     """
-    settings = read_cluster_settings()
-    kubeconfig = os.fspath(kubeconfig)
-    access, name = resolve_access(settings, kubeconfig, context)
-    cluster = ClusterRequest(
-        access=access,
-        environment=settings.environment,
-        reload_access=lambda: resolve_access(settings, kubeconfig, name)[0],
-    )
+    cluster = request_cluster(ClusterSelection(kubeconfig=os.fspath(kubeconfig), context=context))
     rules = _rules(frameworks, controls, exclude_controls, params, custom_rules)
     selection = ResourceSelection(include_namespaces=tuple(namespaces))
     evaluation = msgspec.structs.replace(_evaluation(exceptions, ""), resource_selection=selection)

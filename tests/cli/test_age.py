@@ -7,8 +7,8 @@ import datetime as dt
 import click
 import pytest
 
-from kubekeep.cli.age import AGE
-from kubekeep.cli.config_keys import KeyType, list_keys
+from kubekeep.cli.console.age import AGE
+from kubekeep.cli.console.config_keys import KeyType, list_keys
 from kubekeep.cli.db.status import command as db_status
 from kubekeep.cli.image.scan import command as image_scan
 from kubekeep.cli.registry.rematch import command as rematch

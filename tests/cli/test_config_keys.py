@@ -14,13 +14,14 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kubekeep.cli.config_keys import NAMED_ONLY, KeyType, create_schema
-from kubekeep.cli.configured import FileError, is_from_file
+from kubekeep.cli.console.config_keys import KeyType, create_schema, list_keys
+from kubekeep.cli.console.configured import FileError, is_from_file
 from kubekeep.cli.scan import command as scan
 from kubekeep.model.severity import Severity
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "configuration.md"
-KEYS = scan.keys
+KEYS = list_keys(scan)
+NAMED_ONLY = {name for name, key in KEYS.items() if key.is_explicit_only}
 HARMLESS = {
     *("framework", "kubernetes-version", "snapshot", "cloud-provider", "cluster-policies", "format", "verbose", "view"),
     *("full", "quiet", "color", "kubescape-metrics", "fail-on", "strict"),

@@ -12,13 +12,13 @@ CODE = """
 import sys
 import click
 import msgspec
-from kubekeep.cli.image_options import image_options
+from kubekeep.cli.options.image import image_options
 
 @click.command()
 @image_options
-def command(access):
+def command(packages):
     assert "httpx2" not in sys.modules
-    click.echo(msgspec.json.encode(access))
+    click.echo(msgspec.json.encode(packages.images.access))
 
 command()
 """

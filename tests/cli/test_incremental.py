@@ -38,7 +38,7 @@ def test_cache_is_in_the_cache_folder_and_changes_no_result(tmp_path: Path, monk
 
 
 def test_missing_cache_folder_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kubekeep.cli.request_options.cache_folder", lambda: None)
+    monkeypatch.setattr("kubekeep.cli.options.request.cache_folder", lambda: None)
     result = CliRunner().invoke(command, [SHOP, "--incremental"])
     assert result.exit_code == 2
     assert "requires a cache folder" in result.output

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from kubekeep.cli.shutdown import handle_interrupts
+from kubekeep.cli.console.shutdown import handle_interrupts
 
 _PROGRAM = """
 import signal, sys, threading, time
-from kubekeep.cli import shutdown
+from kubekeep.cli.console import shutdown
 printing = threading.Lock()
 def work(stopped):
     print("begun", flush=True)

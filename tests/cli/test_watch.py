@@ -26,16 +26,15 @@ from tests.cluster.cluster import Cluster, eventually
 from tests.kube.faults import Exchange, always, front
 from tests.usecases.test_watch import deployment
 
-from kubekeep.cli.arguments import parse_listen_address
-from kubekeep.cli.cluster_options import ClusterOptions
+from kubekeep.cli.console.arguments import parse_listen_address
 from kubekeep.cli.watch import command
-from kubekeep.kube.access import Impersonation
 from kubekeep.kube.errors import KubeconfigError
 from kubekeep.model.control import Control
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.model.watch import ConnectionChanged, VerdictChange, VerdictChanged, WatchEvent, WatchStarted
 from kubekeep.reports.shared.watch_output import event_lines, json_lines
+from kubekeep.usecases.cluster_access import ClusterSelection, request_cluster
 
 
 class Running:
@@ -308,7 +307,7 @@ def test_ends_during_a_pending_request(cluster: Cluster, tmp_path: Path, ending:
 def test_reloaded_kubeconfig_keeps_the_context(tmp_path: Path) -> None:
     kubeconfig = tmp_path / "config"
     kubeconfig.write_text(json.dumps(config("https://one.example.com")))
-    request = ClusterOptions(kubeconfig=str(kubeconfig), impersonation=Impersonation(user="ann")).request()
+    request = request_cluster(ClusterSelection(kubeconfig=str(kubeconfig), user="ann"))
     assert request.reload_access is not None
     assert request.reload_access() == request.access
     changed_kubeconfig = config("https://two.example.com")

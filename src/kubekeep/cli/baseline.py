@@ -8,21 +8,17 @@ from typing import Final
 
 import click
 
-from kubekeep.baseline.assessment_findings import record_assessment
-from kubekeep.baseline.file import format_baseline
-from kubekeep.baseline.report_findings import record_report
-from kubekeep.cli import arguments
-from kubekeep.cli.atomic_files import open_text
-from kubekeep.cli.configured import ConfiguredCommand
-from kubekeep.cli.exception_options import ExceptionSettings
-from kubekeep.cli.request_options import request_options, run_scan
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.atomic_files import open_text
+from kubekeep.cli.console.configured import ConfiguredCommand
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.exception import ExceptionSettings
+from kubekeep.cli.options.request import request_options, run_scan
 from kubekeep.cli.scan import command as scan
 from kubekeep.cli.scan import images_options
-from kubekeep.cli.standard_output import INCOMPLETE
-from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.text import visible
-from kubekeep.posture.gate import is_incomplete
 from kubekeep.reports.kubescape_v2.read import ReportError
+from kubekeep.usecases.baseline import Baseline, convert_report, create_baseline
 from kubekeep.usecases.request import ScanRequest
 
 _NAME: Final = "kubekeep-baseline.json"
@@ -66,8 +62,9 @@ def create(request: ScanRequest, exception_settings: ExceptionSettings, to: Path
     if not assessment.results:
         click.echo("nothing was assessed: no baseline was written", err=True)
         sys.exit(INCOMPLETE)
-    _write(record_assessment(assessment), to)
-    sys.exit(INCOMPLETE if is_incomplete(assessment) else 0)
+    baseline = create_baseline(assessment)
+    _write(baseline, to)
+    sys.exit(INCOMPLETE if baseline.is_incomplete else 0)
 
 
 @command.command("from-report", short_help="Write a baseline from a report.")
@@ -76,17 +73,15 @@ def create(request: ScanRequest, exception_settings: ExceptionSettings, to: Path
 def from_report(report: Path, to: Path) -> None:
     """Write the findings in REPORT to a baseline file. REPORT is JSON of `kubekeep scan -f json` or of Kubescape."""
     try:
-        record = record_report(report)
+        baseline = convert_report(report)
     except ReportError as error:
         raise click.UsageError(str(error)) from error
-    _write(record, to)
+    _write(baseline, to)
 
 
-def _write(record: ScanRecord, output: Path) -> None:
+def _write(baseline: Baseline, output: Path) -> None:
     with open_text(output) as stream:
-        stream.writelines(format_baseline(record))
-    fields = len(record.findings)
-    # A scan counts a control that fails on a resource once.
-    count = len({(finding.control, finding.identity, finding.file, finding.copy) for finding in record.findings})
+        stream.writelines(baseline.format())
+    count, fields = baseline.failures, baseline.fields
     text = f"{count} finding{'' if count == 1 else 's'}" + (f" in {fields} fields" if fields != count else "")
     click.echo(f"baseline: {visible(str(output))}, {text}", err=True)

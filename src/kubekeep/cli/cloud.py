@@ -12,7 +12,7 @@ from typing import Any
 import click
 import yaml
 
-from kubekeep.cli.atomic_files import write_text
+from kubekeep.cli.console.atomic_files import write_text
 from kubekeep.cli.settings import azure_cloud
 from kubekeep.model.cloud import CloudCluster, CloudRequest, Endpoints, parse_cluster
 from kubekeep.model.cluster import CoverageGap

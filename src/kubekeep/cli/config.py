@@ -13,24 +13,32 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from kubekeep.cli import outputs
-from kubekeep.cli.config_keys import ConfigurationKey, create_schema
-from kubekeep.cli.configured import LoadedConfiguration, get_configuration, is_from_discovered_file, is_from_file
+from kubekeep.cli.console import outputs
+from kubekeep.cli.console.config_keys import ConfigurationKey, create_schema, list_keys
+from kubekeep.cli.console.configured import (
+    get_configuration,
+    is_from_discovered_file,
+    is_from_file,
+)
+from kubekeep.cli.options.exception import ExceptionFileOptions, create_settings
 from kubekeep.cli.scan import command as scan
 from kubekeep.config.chart_values import CHARTS
-from kubekeep.exceptions.load import ExceptionOptions
-from kubekeep.library.extra import load_rules
-from kubekeep.library.params import ParamsError, read_params
+from kubekeep.config.file import LoadedConfiguration
 from kubekeep.model.paths import display_path
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
-from kubekeep.posture.select import UnknownNameError
-from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.request import EvaluationOptions, ScanInput, ScanRequest
+from kubekeep.usecases.rule_selection import RuleFiles, RuleSetting, create_rule_options, find_invalid_setting
 from kubekeep.usecases.scan import check as check_request
 
 _WIDTH: Final = 48
 """Column of the origins, unless a value is longer."""
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+_HINTS: Final = {
+    RuleSetting.NAMES: "--framework",
+    RuleSetting.EXCLUDED: "--exclude-controls",
+    RuleSetting.PARAMS: "--controls-config",
+}
 _RESERVED_WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
 """Text that YAML reads as a boolean or null."""
 
@@ -64,49 +72,46 @@ def check(ctx: click.Context, arguments: tuple[str, ...]) -> None:
 @command.command("schema")
 def print_schema() -> None:
     """Print the JSON Schema of the configuration file, for editors."""
-    click.echo(json.dumps(create_schema(scan.keys), indent=2))
+    click.echo(json.dumps(create_schema(list_keys(scan)), indent=2))
 
 
 def _check_request(ctx: click.Context) -> None:
     """Raise the errors that the scan would raise before it reads a manifest."""
     values = ctx.params
+    files = RuleFiles(
+        custom=values["custom_rules"],
+        bundles=(*values["use_from"], *values["artifacts"]),
+        params=values["controls_config"],
+    )
     try:
-        rules = load_rules(values["custom_rules"], (*values["use_from"], *values["artifacts"]))
-        params = read_params(values["controls_config"], rules.all_controls) if values["controls_config"] else {}
+        rules = create_rule_options(
+            files,
+            frameworks=values["frameworks"],
+            excluded=values["exclude_controls"],
+            provider=values["cloud_provider"],
+            policies=values["policies"],
+        )
         discovered = is_from_discovered_file(ctx, "formats")
         outputs.plan(values["formats"], values["output"], unnamed_files=not discovered)
-        check_request(
-            ScanRequest(
-                ScanInput(paths=()),
-                rules=RuleOptions(
-                    frameworks=values["frameworks"],
-                    params=params,
-                    provider=values["cloud_provider"],
-                    policies=values["policies"],
-                    extra=rules,
-                    excluded=values["exclude_controls"],
-                ),
-                evaluation=EvaluationOptions(
-                    kubernetes_version=values["kubernetes_version"],
-                    exceptions=ExceptionOptions(files=values["exceptions"], sets=values["exception_sets"]),
-                ),
-            )
+        exceptions = ExceptionFileOptions(exceptions=values["exceptions"], exception_sets=values["exception_sets"])
+        evaluation = EvaluationOptions(
+            kubernetes_version=values["kubernetes_version"],
+            exceptions=create_settings(exceptions).exceptions,
         )
+        check_request(ScanRequest(ScanInput(paths=()), rules, evaluation))
     except click.BadParameter as error:
         raise scan.locate_error(ctx, error) from error
-    except UnknownNameError as error:
-        excluded = any(repr(name) in str(error) for name in values["exclude_controls"])
-        hint = "--exclude-controls" if excluded else "--framework"
-        raise scan.locate_error(ctx, click.BadParameter(str(error), ctx, param_hint=hint)) from error
-    except ParamsError as error:
-        raise scan.locate_error(ctx, click.BadParameter(str(error), ctx, param_hint="--controls-config")) from error
     except ValueError as error:
-        raise click.UsageError(visible(str(error)), ctx) from error
+        setting = find_invalid_setting(error, values["exclude_controls"])
+        if setting is None:
+            raise click.UsageError(visible(str(error)), ctx) from error
+        parameter_error = click.BadParameter(str(error), ctx, param_hint=_HINTS[setting])
+        raise scan.locate_error(ctx, parameter_error) from error
 
 
 def _rows(ctx: click.Context, configuration: LoadedConfiguration | None) -> Iterator[tuple[str, str]]:
     """Yield each key with its value as in the file, and its origin; keys without a value have none."""
-    for key in scan.keys.values():
+    for key in list_keys(scan).values():
         value, origin = _effective(ctx, configuration, key)
         yield (f"{key.name}: not set", "") if value in (None, (), "", {}) else (f"{key.name}: {_yaml(value)}", origin)
     if configuration and configuration.charts:

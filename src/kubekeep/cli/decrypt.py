@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from kubekeep.cli.atomic_files import write_text
+from kubekeep.cli.console.atomic_files import write_text
 from kubekeep.cli.settings import master_keys
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.paths import error_reason
-from kubekeep.privacy.encryption import PrivacyError, decrypt, parse_master_key
-from kubekeep.sources.files import open_file
+from kubekeep.usecases.privacy import create_privacy, decrypt_report
 
 
 class RefusedError(click.ClickException):
@@ -32,18 +32,13 @@ def command(report: Path, output: Path | None) -> None:
     """
     keys = master_keys()
     try:
-        key = parse_master_key(keys.passphrase, keys.hexadecimal)
-        if key is None:
+        privacy = create_privacy(keys.passphrase, keys.hexadecimal, encrypts=True)
+        if privacy.key is None:
             raise click.UsageError(
                 "no key: set KUBEKEEP_MASTER_KEY or KUBEKEEP_MASTER_KEY_HEX to the key of the report"
             )
-        if str(report) == "-":
-            content = sys.stdin.buffer.read()
-        else:
-            with open_file(str(report)) as stream:
-                content = stream.read()
-        text = decrypt(content, key)
-    except PrivacyError as error:
+        text = decrypt_report(str(report), sys.stdin.buffer, privacy)
+    except KubekeepError as error:
         raise RefusedError(f"{report}: {error}") from error
     except OSError as error:
         raise RefusedError(f"{report}: {error_reason(error)}") from error

@@ -9,9 +9,9 @@ from typing import Final
 
 import click
 
-from kubekeep.cli import arguments
-from kubekeep.cli.aliased_option import AliasedOption
-from kubekeep.cli.atomic_files import open_text
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.atomic_files import open_text
+from kubekeep.cli.console.option_group import AliasedOption
 from kubekeep.cli.settings import get_width, settings
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.fingerprint import Granularity

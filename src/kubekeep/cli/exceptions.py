@@ -14,25 +14,23 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli import arguments, progress
-from kubekeep.cli.arguments import Names
-from kubekeep.cli.atomic_files import write_text
-from kubekeep.cli.standard_output import INCOMPLETE
-from kubekeep.exceptions.load import ExceptionOptions, ExceptionsError, read_all
-from kubekeep.exceptions.policy_exception import Designator, PackageSelector, PolicyException
+from kubekeep.cli.console import arguments, progress
+from kubekeep.cli.console.arguments import Names
+from kubekeep.cli.console.atomic_files import write_text
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.exception import ExceptionFileOptions, create_settings
+from kubekeep.cli.options.framework import framework_option
 from kubekeep.exceptions.sets import list_sets
-from kubekeep.images.package_url import format_package_url
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.exception import ExceptionStatus, ExceptionUse
-from kubekeep.model.label_selector import LabelSelector
 from kubekeep.model.paths import display_path
 from kubekeep.model.text import utc_text, visible
-from kubekeep.posture.select import UnknownNameError
 from kubekeep.reports.shared.wording import count_noun
+from kubekeep.usecases.exception_lists import ExceptionScope, check_files, describe_exceptions
 from kubekeep.usecases.exceptions import (
     ERROR_STATUSES,
     add,
     build_entry,
-    check_exceptions,
     format_entries,
     import_rules,
 )
@@ -141,7 +139,7 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
     )
     try:
         use = add(file, entry)
-    except ExceptionsError as error:
+    except KubekeepError as error:
         raise click.UsageError(str(error)) from error
     click.echo(f"{visible(file)}: added {visible(use.exception.name)}", err=True)
     for doubt in use.scope_warnings:
@@ -154,7 +152,11 @@ def add_entry(  # noqa: PLR0913, PLR0917 - one argument an option
 @arguments.layout_option("pretty", "json")
 def show(files: Names, sets: Names, layout: str) -> None:
     """List the exceptions in each FILE, and those of ready-made sets."""
-    exceptions = _read(files, sets)
+    _check_names(files, sets)
+    try:
+        exceptions = describe_exceptions(files, sets)
+    except KubekeepError as error:
+        raise click.UsageError(str(error)) from error
     if layout == "json":
         click.echo(json.dumps([_row(exception) for exception in exceptions]))
         return
@@ -171,9 +173,10 @@ def check(files: Names, sets: Names) -> None:
 
     Exits with 1 if an exception has a problem, and with 2 if a file cannot be used.
     """
+    _check_names(files, sets)
     try:
-        uses = check_exceptions(_read(files, sets, refuse=False))
-    except ExceptionsError as error:
+        uses = check_files(files, sets)
+    except KubekeepError as error:
         click.echo(str(error))
         sys.exit(_UNREADABLE)
     problems = [use for use in uses if use.status in ERROR_STATUSES or use.scope_warnings]
@@ -202,7 +205,7 @@ def import_file(file: str, output: Path | None) -> None:
         raise click.UsageError(f"{visible(str(output))} exists already: name a new file")
     try:
         rules = import_rules(file)
-    except ExceptionsError as error:
+    except KubekeepError as error:
         raise click.UsageError(str(error)) from error
     if rules.entries:
         is_json = output is not None and output.suffix.lower() == ".json"
@@ -217,23 +220,23 @@ def import_file(file: str, output: Path | None) -> None:
 @command.command()
 @click.argument("file", type=click.Path())
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@arguments.framework_option
+@framework_option
 @click.option("--snapshot", is_flag=True, help="Treat the files as a whole cluster (`kubectl get -o yaml`).")
 def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
     """Scan each PATH and show the findings that each exception in FILE covers.
 
     Exits with 1 if an exception covers no finding.
     """
-    exceptions = ExceptionOptions(files=(file,), inline=False)
+    exceptions = ExceptionFileOptions(exceptions=(file,), honor_inline_exceptions=False)
     request = ScanRequest(
         ScanInput(paths=paths, snapshot=snapshot),
         rules=RuleOptions(frameworks=frameworks),
-        evaluation=EvaluationOptions(exceptions=exceptions),
+        evaluation=EvaluationOptions(exceptions=create_settings(exceptions).exceptions),
     )
     try:
         with progress.counter() as on_progress:
             assessment = scan(request, stdin=sys.stdin.buffer, on_progress=on_progress)
-    except (UnknownNameError, ValueError) as error:
+    except ValueError as error:
         raise click.UsageError(str(error)) from error
     for use in assessment.exceptions:
         click.echo(f"{_format_location(use)}: {use.status}: {visible(use.exception.name)}{_text(use)}")
@@ -246,17 +249,11 @@ def test(file: str, paths: Names, frameworks: Names, *, snapshot: bool) -> None:
     sys.exit(0 if all(use.status is ExceptionStatus.MATCHED for use in assessment.exceptions) else _PROBLEM)
 
 
-def _read(files: Names, sets: Names, *, refuse: bool = True) -> tuple[PolicyException, ...]:
+def _check_names(files: Names, sets: Names) -> None:
     if not (files or sets):
         raise click.UsageError(
             "name a FILE, or a set with --exception-set; `kubekeep list exception-sets` lists the sets"
         )
-    try:
-        return read_all(ExceptionOptions(files=files, sets=sets))
-    except ExceptionsError as error:
-        if refuse:
-            raise click.UsageError(str(error)) from error
-        raise
 
 
 def _format_location(use: ExceptionUse) -> str:
@@ -267,17 +264,16 @@ def _text(use: ExceptionUse) -> str:
     return f": {visible(use.text)}" if use.text else ""
 
 
-def _format_exception(policy_exception: PolicyException) -> Iterator[str]:
-    exception = policy_exception.exception
+def _format_exception(scope: ExceptionScope) -> Iterator[str]:
+    exception = scope.exception
     until = f"  until {utc_text(exception.expires)}" if exception.expires else ""
     yield f"{exception.name}{until}"
-    row = _row(policy_exception)
-    yield f"    controls   {', '.join(row['controls']) or 'all'}"
-    yield from _format_alternatives("resources", row["resources"] or [{}])
-    for title, key in (("labels", "objectSelector"), ("in", "namespaceSelector")):
-        if row[key]:
-            yield f"    {title:9}  {', '.join(row[key])}"
-    yield from _format_alternatives("packages", row["packages"])
+    yield f"    controls   {', '.join(scope.controls) or 'all'}"
+    yield from _format_alternatives("resources", scope.resources or [{}])
+    for title, conditions in (("labels", scope.objects), ("in", scope.namespaces)):
+        if conditions:
+            yield f"    {title:9}  {', '.join(conditions)}"
+    yield from _format_alternatives("packages", scope.packages)
     if exception.reason:
         yield f"    reason     {exception.reason}"
 
@@ -288,46 +284,16 @@ def _format_alternatives(title: str, alternatives: list[dict[str, str]]) -> Iter
         yield f"    {'or' if number else title:9}  {text or 'all'}"
 
 
-def _row(policy_exception: PolicyException) -> dict[str, Any]:
-    exception = policy_exception.exception
+def _row(scope: ExceptionScope) -> dict[str, Any]:
+    exception = scope.exception
     return {
         "name": exception.name,
-        "controls": [_format_policy(policy.framework, policy.names) for policy in policy_exception.policies],
-        "resources": [_attributes(designator) for designator in policy_exception.designators],
-        "objectSelector": _format_selector(policy_exception.objects),
-        "namespaceSelector": _format_selector(policy_exception.namespaces),
-        "packages": [_describe_selector(selector) for selector in policy_exception.packages],
+        "controls": scope.controls,
+        "resources": scope.resources,
+        "objectSelector": scope.objects,
+        "namespaceSelector": scope.namespaces,
+        "packages": scope.packages,
         "reason": exception.reason,
         "expires": utc_text(exception.expires) if exception.expires else None,
         "place": str(exception.location) if exception.location else None,
     }
-
-
-def _format_policy(framework: str, names: Names) -> str:
-    return " ".join(filter(None, (f"{framework}:" if framework else "", *names))) or "all"
-
-
-def _format_selector(selector: LabelSelector | None) -> list[str]:
-    """Return the requirements of a selector in the syntax of kubectl: `app in (web)`, `!app`."""
-    if selector is None:
-        return []
-    forms = {
-        "Exists": "{key}",
-        "DoesNotExist": "!{key}",
-        "In": "{key} in ({values})",
-        "NotIn": "{key} notin ({values})",
-    }
-    return [
-        forms[requirement.operator].format(key=requirement.key, values=",".join(requirement.values))
-        for requirement in selector.requirements
-    ]
-
-
-def _describe_selector(selector: PackageSelector) -> dict[str, str]:
-    purl = {} if selector.purl is None else {"purl": format_package_url(selector.purl)}
-    return {**purl, **dict(selector.patterns)}
-
-
-def _attributes(designator: Designator) -> dict[str, str]:
-    group = {"apiGroup": designator.group} if designator.group else {}
-    return {**dict(designator.attributes), **group}

@@ -7,13 +7,12 @@ import sys
 
 import click
 
-from kubekeep.cli.completed_names import complete_names
+from kubekeep.cli.console.completed_names import complete_names
 from kubekeep.cli.settings import get_width
-from kubekeep.library.load import builtin
-from kubekeep.library.requirements import Requirement, count_by_required_data, list_requirements
 from kubekeep.model.control import Control
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.framework import Framework
-from kubekeep.posture.select import UnknownNameError, find_controls, find_frameworks
+from kubekeep.usecases.catalog import find, list_frameworks, read_content
 
 _WIDTH = 96
 
@@ -23,15 +22,10 @@ _WIDTH = 96
 def command(name: str) -> None:
     """Explain a control (number, slug or title), or show the requirements of a framework."""
     try:
-        (control,) = find_controls([name])
-        lines = _control(control)
-    except UnknownNameError as error:
-        try:
-            (framework,) = find_frameworks([name])
-        except UnknownNameError:
-            raise click.BadParameter(str(error), param_hint="NAME") from error
-        lines = _framework(framework)
-    click.echo("\n".join(lines))
+        entry = find(name)
+    except KubekeepError as error:
+        raise click.BadParameter(str(error), param_hint="NAME") from error
+    click.echo("\n".join(_control(entry) if isinstance(entry, Control) else _framework(entry)))
 
 
 def _control(control: Control) -> list[str]:
@@ -65,38 +59,34 @@ def _control(control: Control) -> list[str]:
 def _list_frameworks(control: Control) -> list[str]:
     return [
         f"{framework.title} {', '.join(control.satisfies[framework.slug])}".rstrip()
-        for framework in builtin().frameworks.values()
+        for framework in list_frameworks()
         if framework.slug in control.satisfies
     ]
 
 
 def _framework(framework: Framework) -> list[str]:
-    members = list_requirements(builtin(), framework)
-    counts = ", ".join(f"{count} {answer}" for answer, count in count_by_required_data(members).items())
+    content = read_content(framework)
+    counts = ", ".join(f"{count} {answer}" for answer, count in content.counts.items())
     lines = [click.style(framework.title, bold=True), f"{framework.slug} · {counts or 'no requirements'}"]
     lines += ["", _wrap(framework.description.strip())]
     if framework.url:
         lines.append(f"  {framework.url}")
     titles = {section.id: section.title for section in framework.sections}
     current = ""
-    for requirement in members:
+    for requirement in content.requirements:
         section = framework.find_section(requirement.id)
         if section not in {current, requirement.id}:
             lines += _heading(f"{section} {titles[section]}")
             current = section
-        lines += _requirement(requirement)
+        lines += _requirement(requirement.id, requirement.title, requirement.controls)
     return lines
 
 
-def _requirement(requirement: Requirement) -> list[str]:
-    if requirement.title and requirement.title not in {control.title for control in requirement.controls}:
-        head = ["", click.style(f"{requirement.id} {requirement.title}", bold=True)]
-        return [
-            *head,
-            *(_line(control.id, control) for control in requirement.controls),
-            *([] if requirement.controls else [_NONE]),
-        ]
-    return [_line(requirement.id, control) for control in requirement.controls]
+def _requirement(number: str, title: str, controls: tuple[Control, ...]) -> list[str]:
+    if title and title not in {control.title for control in controls}:
+        head = ["", click.style(f"{number} {title}", bold=True)]
+        return [*head, *(_line(control.id, control) for control in controls), *([] if controls else [_NONE])]
+    return [_line(number, control) for control in controls]
 
 
 _NONE = click.style("  not covered", dim=True)

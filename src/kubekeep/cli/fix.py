@@ -6,7 +6,6 @@ Parses, prints and prompts; never plans an edit itself.
 from __future__ import annotations
 
 import itertools
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,28 +13,23 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli import arguments, progress
-from kubekeep.cli.aliased_option import AliasedOption
-from kubekeep.cli.arguments import Names
-from kubekeep.cli.atomic_files import UnwritableError, open_text
-from kubekeep.cli.completed_names import complete_words
+from kubekeep.cli.console import arguments, progress
+from kubekeep.cli.console.arguments import Names
+from kubekeep.cli.console.atomic_files import UnwritableError, open_text
+from kubekeep.cli.console.completed_names import complete_words
+from kubekeep.cli.console.option_group import AliasedOption
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.framework import framework_option
 from kubekeep.cli.settings import settings
-from kubekeep.cli.standard_output import INCOMPLETE
-from kubekeep.fixes.edits.diff import format_patch
-from kubekeep.fixes.edits.parsed_text import ParsedText
-from kubekeep.fixes.plan import FileChange, Plan, count_findings, write_files
+from kubekeep.fixes.plan import Plan, count_findings, write_files
 from kubekeep.fixes.proposed_changes import ControlFinding, UnfixedCause, UnfixedFinding
 from kubekeep.fixes.reported import ReportedFailures, read_reported_failures
 from kubekeep.model.location import Path as Steps
-from kubekeep.model.location import parse_path
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.reports.kubescape_v2.read import ReportError
-from kubekeep.sources.images.address import is_image_address
-from kubekeep.sources.registries.address import is_registry_address
-from kubekeep.sources.sboms.address import is_sbom_address
-from kubekeep.sources.tree import Problem
-from kubekeep.usecases.fix import FixRequest, plan
+from kubekeep.usecases.fix import FixRequest, find_patch_folder, list_patch_lines, parse_values, plan
+from kubekeep.usecases.package_scan import has_packages
 from kubekeep.usecases.request import NEWEST_KUBERNETES, EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 
 _NOT_FIXED: Final = 1
@@ -47,18 +41,10 @@ _MAX_LISTED: Final = 3
 
 
 def _values(ctx: click.Context, param: click.Parameter, value: Names) -> dict[Steps, Any]:  # noqa: ARG001
-    values: dict[Steps, Any] = {}
-    for text in value:
-        path, equals, yaml_text = text.partition("=")
-        try:
-            steps = parse_path(path)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from error
-        parsed = ParsedText(yaml_text).values
-        if not (steps and equals) or len(parsed) != 1 or isinstance(parsed[0], Problem):
-            raise click.BadParameter(f"{text!r} is not PATH=VALUE")
-        values[steps] = parsed[0]
-    return values
+    try:
+        return parse_values(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command(short_help="Fix findings in the files.")
@@ -69,7 +55,7 @@ def _values(ctx: click.Context, param: click.Parameter, value: Names) -> dict[St
     shell_complete=complete_words,
 )
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Fix the findings in this JSON report.")
-@arguments.framework_option
+@framework_option
 @click.option(
     "--min-severity",
     "severity",
@@ -173,7 +159,7 @@ def command(  # noqa: PLR0913 - one argument an option
 
 def _check_paths(paths: Iterable[str]) -> None:
     for path in paths:
-        if is_image_address(path) or is_registry_address(path) or is_sbom_address(path):
+        if has_packages(path):
             raise click.UsageError(f"{visible(path)} cannot be fixed: name the folder with its Dockerfile or manifests")
         if path == "-" or "://" in path:
             raise click.UsageError("only files and folders can be fixed: name a path")
@@ -229,10 +215,12 @@ def _exit_code(fix_plan: Plan, reported_failures: ReportedFailures | None) -> in
 
 def _show(fix_plan: Plan, output: Path | None) -> None:
     """Write the changes as a patch into `output`, or to standard output with the purpose of each hunk."""
-    folder = _folder(fix_plan.files)
+    folder = find_patch_folder(fix_plan.files)
     if output is None:
         terminal = sys.stdout.isatty()
-        lines = itertools.chain.from_iterable(_patch(change, folder, titles=terminal) for change in fix_plan.files)
+        lines = itertools.chain.from_iterable(
+            list_patch_lines(change, folder, titles=terminal) for change in fix_plan.files
+        )
         sys.stdout.flush()
         for line in map(_style_line if terminal else str, lines):
             sys.stdout.buffer.write(f"{line}\n".encode("utf-8", "surrogateescape"))
@@ -242,27 +230,10 @@ def _show(fix_plan: Plan, output: Path | None) -> None:
         click.echo(f"no finding can be fixed: {visible(str(output))} was not written", err=True)
         return
     with open_text(output) as stream:
-        stream.writelines(f"{line}\n" for change in fix_plan.files for line in _patch(change, folder, titles=False))
+        stream.writelines(
+            f"{line}\n" for change in fix_plan.files for line in list_patch_lines(change, folder, titles=False)
+        )
     click.echo(f"patch: {visible(str(output))}; apply it in {visible(folder)}", err=True)
-
-
-def _folder(files: Sequence[FileChange]) -> str:
-    """Return the folder for relative names in a patch: the working directory if it contains all files."""
-    here = os.getcwd()  # noqa: PTH109 - text for the user
-    paths = [os.path.abspath(change.name) for change in files]  # noqa: PTH100
-    return here if not paths else os.path.commonpath([here, *paths])
-
-
-def _patch(change: FileChange, folder: str, *, titles: bool) -> Iterator[str]:
-    """Yield the lines of a file's patch. The controls are above each hunk with `titles`, else in its header."""
-    name = os.path.relpath(change.name, folder).replace(os.sep, "/")
-    notes = ["" if titles else " ".join(control.id for control in change.controls(hunk)) for hunk in change.hunks]
-    lines = format_patch(name, change.hunks, notes)
-    yield from itertools.islice(lines, 2)
-    for hunk in change.hunks:
-        if titles:
-            yield from (f"# {control.id} {control.title}" for control in change.controls(hunk))
-        yield from itertools.islice(lines, 1 + len(hunk.lines))
 
 
 def _style_line(line: str) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from kubekeep.cli.atomic_files import write_text
-from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.cli.console.atomic_files import write_text
+from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.model.text import visible
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from kubekeep._native import VERSION
-from kubekeep.cli.atomic_files import open_text
+from kubekeep.cli.console.atomic_files import open_text
 from kubekeep.model.text import visible
 
 _CONFIGURATION: Final = """\

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli.settings import RegistrySettings, registry_settings
-from kubekeep.cli.small_files import read_small_file
+from kubekeep.cli.console.key_files import read_password
+from kubekeep.cli.console.small_files import read_small_file
+from kubekeep.cli.settings import registry_settings
 from kubekeep.library.load import LibraryError
 from kubekeep.model.text import visible
 from kubekeep.registry.errors import KeyFileError, RegistryError, RejectedArtifactError
@@ -95,7 +96,7 @@ def push(folder: Path, reference: ArtifactReference, key: Path | None, *, plain_
         reference,
         usecase.RegistryAccess(config=settings.docker_config, plain_http=plain_http),
         key=key and read_small_file(key),
-        password=functools.partial(read_key_password, settings),
+        password=read_password,
     )
     click.echo(
         f"pushed {_format_counts(pushed)} to {reference}, {'signed' if pushed.signed_by else 'not signed'}", err=True
@@ -122,16 +123,6 @@ def pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_
     )
     click.echo(f"pulled {_format_counts(pulled)} into {visible(str(folder))}; {signature_text}", err=True)
     click.echo(pulled.digest)
-
-
-def read_key_password(settings: RegistrySettings) -> bytes:
-    """Return the password of the key. Raises KeyFileError without a terminal to prompt on."""
-    if settings.key_password is not None:
-        return settings.key_password.encode()
-    if not sys.stdin.isatty():
-        raise KeyFileError("the key has a password: set COSIGN_PASSWORD")
-    password: str = click.prompt("Password of the key", hide_input=True, default="", show_default=False, err=True)
-    return password.encode()
 
 
 def _format_counts(shared: Any) -> str:

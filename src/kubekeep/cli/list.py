@@ -7,25 +7,21 @@ import itertools
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import click
+import msgspec
 
-from kubekeep.cli import arguments
-from kubekeep.cli.arguments import SEVERITIES, parse_severity
-from kubekeep.cli.completed_names import complete_frameworks
-from kubekeep.exceptions.load import read_set
-from kubekeep.exceptions.sets import list_sets, read_set_title
-from kubekeep.library.load import builtin
-from kubekeep.library.requirements import count_by_required_data, is_numbered, list_requirements
-from kubekeep.model.control import WORKLOAD, Control
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.arguments import SEVERITIES, parse_severity
+from kubekeep.cli.console.completed_names import complete_frameworks
+from kubekeep.model.control import Control
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.framework import Framework
 from kubekeep.model.severity import Severity
-from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
-from kubekeep.posture.select import UnknownNameError, find_frameworks
 from kubekeep.reports.shared.wording import count_noun
+from kubekeep.usecases.catalog import list_frameworks, read_content, select_controls
 
-_POD_KINDS: Final = frozenset(kind.casefold() for _, kind in POD_KINDS - {POD_TEMPLATE})
 _LAYOUT = arguments.layout_option("pretty", "json", "csv")
 
 
@@ -38,7 +34,7 @@ def command() -> None:
 @_LAYOUT
 def frameworks(layout: str) -> None:
     """List the frameworks with their numbers of controls and of requirements, by the data that these require."""
-    frameworks = sorted(builtin().frameworks.values(), key=lambda framework: framework.kubescape_set)
+    frameworks = sorted(list_frameworks(), key=lambda framework: framework.kubescape_set)
     if layout != "pretty":
         _write(layout, [_framework(framework) for framework in frameworks])
         return
@@ -65,16 +61,9 @@ def frameworks(layout: str) -> None:
 def controls(layout: str, framework: tuple[str, ...], severity: Severity | None, kind: str) -> None:
     """List the controls with severity and required data; JSON and CSV also contain the frameworks."""
     try:
-        frameworks = find_frameworks(framework)
-    except UnknownNameError as error:
+        ordered = select_controls(framework, severity, kind)
+    except KubekeepError as error:
         raise click.BadParameter(str(error), param_hint="--framework") from error
-    ordered = [
-        control
-        for control in sorted(builtin().controls.values(), key=lambda control: control.id)
-        if (not frameworks or any(entry.has(control) for entry in frameworks))
-        and (severity is None or control.level >= severity)
-        and (not kind or _applies_to(control, kind))
-    ]
     if not ordered:
         click.echo("no control meets all of these conditions", err=True)
     if layout != "pretty":
@@ -88,7 +77,9 @@ def controls(layout: str, framework: tuple[str, ...], severity: Severity | None,
 @_LAYOUT
 def exception_sets(layout: str) -> None:
     """List the ready-made sets of exceptions for --exception-set. `kubekeep exceptions list` shows their exceptions."""
-    rows = [{"name": name, "exceptions": len(read_set(name)), "title": read_set_title(name)} for name in list_sets()]
+    from kubekeep.usecases.exception_lists import describe_sets  # noqa: PLC0415 - no other list needs it
+
+    rows = [msgspec.to_builtins(each) for each in describe_sets()]
     if layout != "pretty":
         _write(layout, rows)
         return
@@ -102,32 +93,26 @@ command.add_command(
 )
 
 
-def _applies_to(control: Control, kind: str) -> bool:
-    """Return True if a control applies to resources of a kind; `workload` targets include every kind with pods."""
-    names = {target.rpartition("/")[2].casefold() for target in control.targets}
-    return kind.casefold() in names or (WORKLOAD in names and kind.casefold() in _POD_KINDS)
-
-
 def _describe_counts(framework: Framework) -> str:
     """Return the number of controls of a framework, and its requirements by the data that they require."""
-    controls = len(builtin().select_members(framework))
-    if not controls:
+    content = read_content(framework)
+    if not content.controls:
         return framework.description.strip()
-    requirements = list_requirements(builtin(), framework)
-    counts = ", ".join(f"{count} {answer}" for answer, count in count_by_required_data(requirements).items())
-    total = count_noun(controls, "control")
-    if is_numbered(builtin(), framework):
-        total += f" · {count_noun(len(requirements), 'requirement')}"
+    counts = ", ".join(f"{count} {answer}" for answer, count in content.counts.items())
+    total = count_noun(content.controls, "control")
+    if content.is_numbered:
+        total += f" · {count_noun(len(content.requirements), 'requirement')}"
     return f"{total}: {counts}"
 
 
 def _framework(framework: Framework) -> dict[str, Any]:
+    content = read_content(framework)
     return {
         "name": framework.slug,
         "title": framework.title,
         "version": framework.version,
-        "controls": len(builtin().select_members(framework)),
-        "requirements": dict(count_by_required_data(list_requirements(builtin(), framework))),
+        "controls": content.controls,
+        "requirements": dict(content.counts),
         "kubescape_set": framework.kubescape_set,
     }
 
@@ -141,7 +126,7 @@ def _control(control: Control) -> dict[str, Any]:
         "severity": control.level.label,
         "score": control.severity,
         "answer": control.required_data.value,
-        "frameworks": [framework.slug for framework in builtin().frameworks.values() if framework.has(control)],
+        "frameworks": [framework.slug for framework in list_frameworks() if framework.has(control)],
     }
 
 

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli import arguments
-from kubekeep.cli.config_keys import create_schema
-from kubekeep.cli.configured import ConfiguredCommand, get_configuration
-from kubekeep.cli.request_options import request_options
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.config_keys import create_schema, list_keys
+from kubekeep.cli.console.configured import ConfiguredCommand, get_configuration
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.request import request_options
 from kubekeep.cli.scan import command as scan
-from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.lsp.launch import FileSettings, Launch
 from kubekeep.model.errors import RequestError
 from kubekeep.model.severity import Severity
@@ -47,7 +47,7 @@ def command(stdio: bool) -> None:  # noqa: FBT001 - click's signature
         if (error.name or "").partition(".")[0] not in {"pygls", "lsprotocol", "cattrs", "attrs"}:
             raise
         raise MissingPackageError(_MISSING) from error
-    sys.exit(serve(Launch(create_schema(scan.keys), read_settings)))
+    sys.exit(serve(Launch(create_schema(list_keys(scan)), read_settings)))
 
 
 @click.command(cls=ConfiguredCommand, target=arguments.find_first_path, like=scan)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import click
 
-from kubekeep.cli.standard_output import INCOMPLETE, READER_GONE, standard_output
+from kubekeep.cli.console.standard_output import INCOMPLETE, READER_GONE, standard_output
 
 _COMMANDS: Final = {
     "scan": "Scan manifests, charts, overlays, repositories or a cluster.",
@@ -121,14 +121,21 @@ def _printable_errors() -> Iterator[None]:
         raise
 
 
+class _DebugOption(click.Option):
+    """An option of every command, so that it is in no group."""
+
+    section = "Report"
+    rank = 6
+
+
 def _debug_option() -> click.Option:
     """Return the option `--debug`; its module is loaded only if it is used."""
 
     def enable(_: click.Context, __: click.Parameter, requested: bool) -> None:  # noqa: FBT001 - click's signature
         if requested:
-            importlib.import_module("kubekeep.cli.diagnostics").enable_debug()
+            importlib.import_module("kubekeep.cli.console.diagnostics").enable_debug()
 
-    return click.Option(
+    return _DebugOption(
         ["--debug"],
         is_flag=True,
         is_eager=True,
@@ -175,7 +182,9 @@ def main(arguments: list[str] | None = None) -> Any:
         try:
             kubekeep.main(args=arguments, prog_name=_PROGRAMS.get(_invoked_name(), "kubekeep"), complete_var=_COMPLETE)
         except Exception as error:  # noqa: BLE001 - an exit code of 1 would be that of a failed gate
-            click.echo(importlib.import_module("kubekeep.cli.diagnostics").describe_unexpected_error(error), err=True)
+            click.echo(
+                importlib.import_module("kubekeep.cli.console.diagnostics").describe_unexpected_error(error), err=True
+            )
             sys.exit(INCOMPLETE)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kubekeep.cli.arguments import parse_listen_address
+from kubekeep.cli.console.arguments import parse_listen_address
 from kubekeep.cli.settings import database_folder
 from kubekeep.model.errors import RequestError
 

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Final, TextIO
 
 import click
+import msgspec
 
-from kubekeep.cli import arguments, outputs, progress
-from kubekeep.cli.aliased_option import AliasedOption
-from kubekeep.cli.arguments import without_options
-from kubekeep.cli.cluster_options import ClusterOptions, cluster_options
-from kubekeep.cli.exception_options import ExceptionSettings, exception_options
-from kubekeep.cli.request_options import convert_cluster_errors
-from kubekeep.cli.source_options import source_options
-from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.cli.console import arguments, outputs, progress
+from kubekeep.cli.console.arguments import without_options
+from kubekeep.cli.console.option_group import AliasedOption
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.cluster import ClusterOptions, cluster_options
+from kubekeep.cli.options.exception import ExceptionSettings, exception_options
+from kubekeep.cli.options.request import convert_cluster_errors
+from kubekeep.cli.options.source import source_options
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import AttackQuery, Attacks
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.wording import count_noun
-from kubekeep.sources.options import ReadOptions
 from kubekeep.usecases.request import NEWEST_KUBERNETES, ScanInput
 
 _PATH_FOUND: Final = 1
@@ -97,7 +97,7 @@ def command(  # noqa: PLR0913 - one argument an option
     output: Path | None,
     kubernetes_version: str,
     *,
-    read: ReadOptions,
+    scan_input: ScanInput,
     exception_settings: ExceptionSettings,
     cluster: ClusterOptions,
     snapshot: bool,
@@ -128,7 +128,7 @@ def command(  # noqa: PLR0913 - one argument an option
 
     if words:
         cluster.check_unused("paths")
-    scan_input = ScanInput(paths=words, cluster=None if words else cluster.request(), snapshot=snapshot, read=read)
+    scan_input = msgspec.structs.replace(cluster.select_input(scan_input, words), snapshot=snapshot)
     request = PathsRequest(
         input=scan_input,
         query=AttackQuery(sources, targets, max_paths),
@@ -190,9 +190,9 @@ _FORMATS: Final = {
 
 def _exit_code(assessment: Assessment, query: AttackQuery, *, fail_on_path: bool) -> int:
     if fail_on_path:
-        from kubekeep.attackpaths.find import fails_gate  # noqa: PLC0415
+        from kubekeep.usecases.paths import has_open_path  # noqa: PLC0415
 
-        failed = fails_gate(_attacks(assessment), query)
+        failed = has_open_path(assessment, query)
         result = "FAILED: there is an attack path" if failed else "passed: no attack path"
         click.echo(f"gate {result} without assumptions", err=True)
         if failed:

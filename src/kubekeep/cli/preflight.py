@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from kubekeep.cli.request_options import convert_cluster_errors
-from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.request import convert_cluster_errors
 from kubekeep.usecases.request import ScanRequest
 
 

@@ -7,9 +7,8 @@ from typing import Final
 
 import click
 
-from kubekeep.cli import arguments
-from kubekeep.library.load import builtin
-from kubekeep.library.search import search_controls
+from kubekeep.cli.console import arguments
+from kubekeep.usecases.catalog import search
 
 _MOST: Final = 20
 
@@ -26,13 +25,7 @@ def command(words: tuple[str, ...], layout: str) -> None:
     kubekeep search privileged
     kubekeep search network policy
     """  # noqa: D301 - click takes the character itself
-    terms = [word.casefold() for word in words]
-    matches = search_controls(terms)
-    frameworks = [
-        framework
-        for framework in builtin().frameworks.values()
-        if all(word in f"{framework.slug} {framework.name} {framework.title}".casefold() for word in terms)
-    ]
+    frameworks, matches = search(words)
     if not (matches or frameworks):
         click.echo(f"no control or framework contains the words {' '.join(words)!r}", err=True)
     if layout == "json":

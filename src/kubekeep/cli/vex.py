@@ -13,9 +13,10 @@ from typing import Final, TextIO
 import click
 import msgspec
 
-from kubekeep.cli import arguments
-from kubekeep.cli.atomic_files import open_binary
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.atomic_files import open_binary
 from kubekeep.cli.settings import get_width, settings
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.vex import json as json_report
@@ -23,8 +24,6 @@ from kubekeep.reports.vex import show as show_report
 from kubekeep.usecases import vex as usecase
 from kubekeep.usecases.vex import StatementRequest
 from kubekeep.vulnerabilities.vex.document import JUSTIFICATIONS, VexDocument, VexStatus
-from kubekeep.vulnerabilities.vex.errors import VexError
-from kubekeep.vulnerabilities.vex.files import STDIN, load_vex_files
 from kubekeep.vulnerabilities.vex.write import FORMATS, OPENVEX, write_vex
 
 _DOCUMENT: Final = click.Path(dir_okay=False, exists=True, allow_dash=True)
@@ -145,7 +144,7 @@ def create(  # noqa: PLR0913, PLR0917 - one argument an option
         known = _load((add_to,))[0]
         with _convert_usage_errors():
             document = usecase.add_statement(known, request, author, author_url, time)
-        output = output or (None if add_to == STDIN else Path(add_to))
+        output = output or (None if add_to == "-" else Path(add_to))
     _write(document, name, output)
     _warn_about_tags(document)
 
@@ -183,16 +182,14 @@ def convert(file: str, name: str, author: str, author_url: str, output: Path | N
     kubekeep vex convert vendor.csaf.json -f openvex -o vendor.vex.json
     """  # noqa: D301 - click takes the character itself
     document = _load((file,))[0]
-    document = msgspec.structs.replace(
-        document, author=author or document.author, author_url=author_url or document.author_url
-    )
+    document = usecase.replace_author(document, author, author_url)
     _write(document, name, output)
 
 
 def _load(files: tuple[str, ...]) -> tuple[VexDocument, ...]:
     try:
-        return load_vex_files(files, sys.stdin.buffer)
-    except VexError as error:
+        return usecase.read_documents(files, sys.stdin.buffer)
+    except KubekeepError as error:
         raise UnreadableVexError(str(error)) from error
 
 
@@ -208,17 +205,8 @@ def _write(document: VexDocument, name: str, output: Path | None) -> None:
 
 
 def _warn_about_tags(document: VexDocument) -> None:
-    products = {
-        product.label: purl
-        for target in document.statements[-1].targets
-        for product in (*target.context, target.component)
-        for purl in product.purls
-    }
-    for label, purl in products.items():
-        if purl.type == "oci" and not purl.version:
-            click.echo(
-                f"warning: {visible(label)} has no digest, so the statement applies to later images too", err=True
-            )
+    for label in usecase.list_mutable_products(document):
+        click.echo(f"warning: {visible(label)} has no digest, so the statement applies to later images too", err=True)
 
 
 def _parse_time(text: str) -> dt.datetime:
@@ -235,7 +223,7 @@ def _parse_time(text: str) -> dt.datetime:
 def _convert_usage_errors() -> Iterator[None]:
     try:
         yield
-    except VexError as error:
+    except KubekeepError as error:
         raise click.UsageError(str(error)) from error
 
 

@@ -9,30 +9,21 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 import click
 
-from kubekeep.cli.arguments import kubescape_metrics_option, parse_listen_address, without_options
-from kubekeep.cli.exception_options import ExceptionSettings
+from kubekeep.cli.console.arguments import parse_listen_address
+from kubekeep.cli.console.option_group import Use
+from kubekeep.cli.console.shutdown import ShutdownHandler, handle_interrupts
+from kubekeep.cli.options.exception import ExceptionSettings
+from kubekeep.cli.options.report import kubescape_metrics_option
+from kubekeep.cli.options.request import convert_cluster_errors, request_options
 from kubekeep.cli.preflight import print_permissions
-from kubekeep.cli.request_options import convert_cluster_errors, request_options
 from kubekeep.cli.settings import get_width
-from kubekeep.cli.shutdown import ShutdownHandler, handle_interrupts
 from kubekeep.model.watch import WatchEvent
 from kubekeep.reports.format import ReportOptions
 from kubekeep.usecases.request import ScanRequest
-
-_FILES_ONLY: Final = (
-    *("values", "set_", "set_json", "set_string", "set_file", "release_name", "release_namespace"),
-    *("api_versions", "enable_helm", "branch", "changed_since", "blame", "exclude_path", "no_ignore_file", "snapshot"),
-)
-"""Options that only apply to files."""
-_SCAN_ONLY: Final = (
-    *("policies", "cluster_policies", "use_from", "artifacts", "incremental", "audit"),
-    *("cloud", "cloud_cluster", "host_scan", "host_data"),
-)
-"""Options that need all objects at once, or data beside the objects of the cluster."""
 
 
 @click.command(short_help="Watch a cluster and print changed verdicts.")
@@ -57,8 +48,7 @@ _SCAN_ONLY: Final = (
 @click.option(
     "--dry-run", is_flag=True, help="Print the roles that a watch requires and the missing permissions. Does not watch."
 )
-@without_options(*_FILES_ONLY, *_SCAN_ONLY)
-@request_options("watch", "[framework NAMES | control IDS]")
+@request_options("watch", "[framework NAMES | control IDS]", Use.WATCH)
 def command(
     request: ScanRequest,
     exception_settings: ExceptionSettings,  # noqa: ARG001 - click passes it

@@ -17,7 +17,9 @@ from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 
 __all__ = ["Extra", "ReportFormat", "ReportOptions", "formats", "load", "names"]
 
-_NO_FORMATS: Final = frozenset({"changes", "format", "kubescape_v2", "sboms", "shared", "vex"})
+_NO_FORMATS: Final = frozenset(
+    {"changes", "format", "kubescape_v2", "registries", "sboms", "shared", "signatures", "vex"}
+)
 """Modules that are not formats: the format definition and shared parts."""
 
 

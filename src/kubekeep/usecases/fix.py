@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from kubekeep.fixes.plan import Plan, Planner
+from kubekeep.fixes.edits.diff import format_patch
+from kubekeep.fixes.edits.parsed_text import ParsedText
+from kubekeep.fixes.plan import FileChange, Plan, Planner
 from kubekeep.fixes.proposed_changes import propose_changes
 from kubekeep.library.extra import load_rules
 from kubekeep.library.load import Library
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.definition import Definition
-from kubekeep.model.location import Path
+from kubekeep.model.errors import RequestError
+from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.posture.select import find_controls, find_frameworks
+from kubekeep.sources.tree import Problem
 from kubekeep.usecases.request import RuleOptions, ScanRequest
 from kubekeep.usecases.rule_selection import DEFAULT_FRAMEWORKS
 from kubekeep.usecases.scan import scan
@@ -39,6 +45,19 @@ class FixRequest(msgspec.Struct, frozen=True, kw_only=True):
     values: Mapping[Path, Any] = {}
     includes_risky: bool = False
     only: Callable[[Resource, Definition], bool] | None = None
+
+
+def parse_values(texts: Iterable[str]) -> dict[Path, Any]:
+    """Return the values in texts PATH=VALUE, with VALUE in YAML. Raises ValueError for another text."""
+    values: dict[Path, Any] = {}
+    for text in texts:
+        path, equals, yaml_text = text.partition("=")
+        steps = parse_path(path)
+        parsed = ParsedText(yaml_text).values
+        if not (steps and equals) or len(parsed) != 1 or isinstance(parsed[0], Problem):
+            raise RequestError(f"{text!r} is not PATH=VALUE")
+        values[steps] = parsed[0]
+    return values
 
 
 def plan(request: FixRequest, *, on_progress: Callable[[int], None] = lambda _: None) -> Plan:
@@ -86,3 +105,22 @@ def _requested_controls(
         return None
     slugs = {framework.slug for framework in find_frameworks(rules.frameworks, library)}
     return listed.union(*(summary.controls for summary in assessment.frameworks if summary.framework.slug in slugs))
+
+
+def find_patch_folder(files: Sequence[FileChange]) -> str:
+    """Return the folder for relative names in a patch: the working directory if it contains all files."""
+    here = os.getcwd()  # noqa: PTH109 - text for the user
+    paths = [os.path.abspath(change.name) for change in files]  # noqa: PTH100
+    return here if not paths else os.path.commonpath([here, *paths])
+
+
+def list_patch_lines(change: FileChange, folder: str, *, titles: bool) -> Iterator[str]:
+    """Yield the lines of a file's patch. The controls are above each hunk with `titles`, else in its header."""
+    name = os.path.relpath(change.name, folder).replace(os.sep, "/")
+    notes = ["" if titles else " ".join(control.id for control in change.controls(hunk)) for hunk in change.hunks]
+    lines = format_patch(name, change.hunks, notes)
+    yield from itertools.islice(lines, 2)
+    for hunk in change.hunks:
+        if titles:
+            yield from (f"# {control.id} {control.title}" for control in change.controls(hunk))
+        yield from itertools.islice(lines, 1 + len(hunk.lines))

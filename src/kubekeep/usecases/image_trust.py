@@ -11,7 +11,16 @@ import msgspec
 from kubekeep.model.paths import error_reason
 from kubekeep.model.text import visible
 from kubekeep.signatures.errors import TrustError
-from kubekeep.signatures.sigstore.root_state import PRIVATE_FILE, PUBLIC_FILE, RootState, encode_state, read_state
+from kubekeep.signatures.settings import find_trust_folder
+from kubekeep.signatures.sigstore.root_state import (
+    PRIVATE_FILE,
+    PUBLIC_FILE,
+    RootState,
+    SelectedRoot,
+    encode_state,
+    read_state,
+    select_root,
+)
 from kubekeep.signatures.sigstore.root_update import PUBLIC_REPOSITORY, RootRepository, TrustUpdateError, update_root
 from kubekeep.sinks.file import atomic_bytes
 
@@ -54,6 +63,11 @@ def update_trust(request: TrustUpdateRequest, now: dt.datetime) -> TrustUpdate:
     state = update_root(repository, before, now.replace(microsecond=0))
     _publish(path, state, before)
     return TrustUpdate(state, path, before is None or before.trusted_root != state.trusted_root)
+
+
+def select_trust(now: dt.datetime) -> SelectedRoot:
+    """Return the root that verification uses. Raises TrustError."""
+    return select_root(find_trust_folder(), now)
 
 
 def reset_trust(folder: Path) -> tuple[Path, ...]:

@@ -45,6 +45,24 @@ class KeylessRequest(msgspec.Struct, frozen=True, kw_only=True):
     authority_file: str = ""
 
 
+def request_keyless(
+    *,
+    token: str,
+    request_url: str,
+    request_secret: str,
+    signing_config: Path | None,
+    trusted_root: Path | None,
+    authority_file: str,
+) -> KeylessRequest:
+    """Return the request of a signer with an identity token, or with the address of GitHub Actions to request one."""
+    return KeylessRequest(
+        tokens=TokenSources(token=token, request_url=request_url, request_secret=request_secret),
+        signing_config=signing_config,
+        trusted_root=trusted_root,
+        authority_file=authority_file,
+    )
+
+
 class KeylessSignature(msgspec.Struct, frozen=True):
     """A new signature. digest: of the signed manifest or index. place: digest of the signature."""
 

@@ -8,6 +8,7 @@ from typing import BinaryIO
 import msgspec
 
 from kubekeep.attackpaths.control_slugs import EVIDENCE_CONTROLS
+from kubekeep.attackpaths.find import fails_gate
 from kubekeep.attackpaths.tracks import load_tracks
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment
@@ -41,3 +42,8 @@ def scan_attack_paths(
         ReportNeeds(extras=frozenset({Extra.ATTACK_PATHS}), attack_query=request.query),
     )
     return scan(scan_request, stdin=stdin, on_progress=on_progress)
+
+
+def has_open_path(assessment: Assessment, query: AttackQuery) -> bool:
+    """Return True if a path without assumptions ends at a target of the query; by default, only cluster-admin counts."""
+    return assessment.attacks is not None and fails_gate(assessment.attacks, query)

@@ -61,8 +61,6 @@ class RuleOptions(msgspec.Struct, frozen=True, kw_only=True):
     extra: ExtraRules | None = None
     policies: tuple[str, ...] = ()
     cluster_policies: bool = False
-    vulnerabilities: bool = False
-    """Report the known vulnerabilities that the documents of images and SBOMs list."""
     provider: Provider | None = None
 
 

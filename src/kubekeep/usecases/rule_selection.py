@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import itertools
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -11,13 +13,14 @@ import msgspec
 from kubekeep.admission.policy import AdmissionError, AdmissionPolicies, collect_bound_policies, collect_policies
 from kubekeep.library.extra import CUSTOM_RULES, load_rules
 from kubekeep.library.kubescape_rules import KubescapeControl
-from kubekeep.library.params import find_params
+from kubekeep.library.params import ParamsError, find_params, read_params
 from kubekeep.model.assessment import UnreadInput
+from kubekeep.model.control import Provider
 from kubekeep.model.errors import RequestError
 from kubekeep.model.framework import Framework
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import mask_message
-from kubekeep.posture.select import Selection, find_controls, find_frameworks, select
+from kubekeep.posture.select import Selection, UnknownNameError, find_controls, find_frameworks, select
 from kubekeep.posture.third_party import ThirdPartyEvaluator
 from kubekeep.sources.inputs import read
 from kubekeep.usecases.request import RuleOptions
@@ -25,6 +28,55 @@ from kubekeep.usecases.request import RuleOptions
 DEFAULT_FRAMEWORKS: Final = ("recommended",)
 IMAGE_FRAMEWORK: Final = "images"
 """The framework that scans of images use without names."""
+
+
+class RuleFiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Files with rules: custom ones, bundles that replace the library, and parameters of controls."""
+
+    custom: tuple[Path, ...] = ()
+    bundles: tuple[Path, ...] = ()
+    params: Path | None = None
+
+
+class RuleSetting(enum.Enum):
+    """Settings of the rules of a request that an error can be about."""
+
+    NAMES = enum.auto()
+    EXCLUDED = enum.auto()
+    PARAMS = enum.auto()
+
+
+def create_rule_options(
+    files: RuleFiles,
+    *,
+    frameworks: tuple[str, ...],
+    controls: tuple[str, ...] = (),
+    excluded: tuple[str, ...],
+    provider: Provider | None,
+    policies: tuple[str, ...],
+    cluster_policies: bool = False,
+) -> RuleOptions:
+    """Return the options of rules. Raises KubekeepError for a file that cannot be read."""
+    rules = load_rules(files.custom, files.bundles)
+    return RuleOptions(
+        frameworks=frameworks,
+        controls=controls,
+        excluded=excluded,
+        params={} if files.params is None else read_params(files.params, rules.all_controls),
+        extra=rules,
+        policies=policies,
+        cluster_policies=cluster_policies,
+        provider=provider,
+    )
+
+
+def find_invalid_setting(error: Exception, excluded: Sequence[str]) -> RuleSetting | None:
+    """Return the setting that an error of a request is about; None for another one."""
+    if isinstance(error, ParamsError):
+        return RuleSetting.PARAMS
+    if not isinstance(error, UnknownNameError):
+        return None
+    return RuleSetting.EXCLUDED if any(repr(name) in str(error) for name in excluded) else RuleSetting.NAMES
 
 
 class RuleSelector:

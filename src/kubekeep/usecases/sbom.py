@@ -13,11 +13,18 @@ from kubekeep.images.sbom.compare import SbomComparison, compare
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.image import TOOL
 from kubekeep.images.sbom.merge import merge
-from kubekeep.images.sbom.write import write_sbom
 from kubekeep.model.package import Package, qualify_name
 from kubekeep.model.paths import display_path
 from kubekeep.reports.sboms.words import name_type
 from kubekeep.sources.sboms.file import read_document
+
+
+def read_packages(
+    path: str, stdin: BinaryIO, types: Sequence[str], names: Sequence[str]
+) -> tuple[Sbom, tuple[Package, ...]]:
+    """Return the SBOM in a file, `-` is standard input, and the packages of `select_packages`. Raises SbomError."""
+    sbom = read_document(path, stdin)
+    return sbom, select_packages(sbom, types, names)
 
 
 def select_packages(sbom: Sbom, types: Sequence[str], names: Sequence[str]) -> tuple[Package, ...]:
@@ -54,8 +61,3 @@ def merge_documents(paths: Sequence[str], name: str, stdin: BinaryIO) -> tuple[S
     merged = merge(sboms, name)
     origins = tuple(origin for origin in merged.origins if origin[0] != TOOL)
     return msgspec.structs.replace(merged, tool=TOOL, tool_version=VERSION, origins=origins), messages
-
-
-def format_document(sbom: Sbom, name: str) -> bytes:
-    """Return the SBOM in the format `name`."""
-    return write_sbom(sbom, name)

@@ -1,9 +1,10 @@
-"""New statements of VEX documents. Never reads, prints or writes a file."""
+"""VEX documents: read, and with new statements. Never prints or writes a file."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Final
+from collections.abc import Sequence
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -19,6 +20,7 @@ from kubekeep.vulnerabilities.vex.document import (
     find_flaw,
 )
 from kubekeep.vulnerabilities.vex.errors import VexError
+from kubekeep.vulnerabilities.vex.files import load_vex_files
 from kubekeep.vulnerabilities.vex.identities import PACKAGE_URL, parse_purl
 
 _IRIS: Final = ("http://", "https://", "urn:")
@@ -39,6 +41,29 @@ class StatementRequest(msgspec.Struct, frozen=True, kw_only=True):
     impact: str = ""
     action: str = ""
     notes: str = ""
+
+
+def read_documents(paths: Sequence[str], stdin: BinaryIO) -> tuple[VexDocument, ...]:
+    """Return the VEX documents in files; `-` is standard input. Raises VexError."""
+    return load_vex_files(paths, stdin)
+
+
+def replace_author(document: VexDocument, author: str, author_url: str) -> VexDocument:
+    """Return a document with another author and URL, each unless empty."""
+    return msgspec.structs.replace(
+        document, author=author or document.author, author_url=author_url or document.author_url
+    )
+
+
+def list_mutable_products(document: VexDocument) -> list[str]:
+    """Return the images in the last statement that have no digest, so that it applies to later images too."""
+    products = {
+        product.label: purl
+        for target in document.statements[-1].targets
+        for product in (*target.context, target.component)
+        for purl in product.purls
+    }
+    return [label for label, purl in products.items() if purl.type == "oci" and not purl.version]
 
 
 def create_document(request: StatementRequest, author: str, author_url: str, moment: dt.datetime) -> VexDocument:

@@ -17,6 +17,7 @@ from kubekeep.images.sbom.image import create_image_sbom
 from kubekeep.model.vulnerability import Vulnerability, VulnerabilityReport
 from kubekeep.sources.sboms.address import is_sbom_address, to_path
 from kubekeep.sources.sboms.file import read_document
+from kubekeep.usecases.package_request import PackageRequest
 from kubekeep.vulnerabilities.comparison import (
     AffectedPackageChange,
     Explanation,
@@ -58,15 +59,17 @@ def read_subject(reference: str, options: ImageOptions, stdin: BinaryIO) -> Pack
     return PackageSource(create_image_sbom(image), steps, image)
 
 
-def explain(
-    reference: str, name: str, options: ImageOptions, vulnerabilities: VulnerabilityOptions, stdin: BinaryIO
-) -> Explanation:
+def _create_scanner(request: PackageRequest) -> VulnerabilityScanner:
+    return VulnerabilityScanner(request.vulnerabilities or VulnerabilityOptions())
+
+
+def explain(reference: str, name: str, request: PackageRequest, stdin: BinaryIO) -> Explanation:
     """Explain why the vulnerability or record `name` affects the packages of an image or SBOM, or does not.
 
     Raises KubekeepError if the image, the SBOM or the advisories cannot be read.
     """
-    subject = read_subject(reference, options, stdin)
-    scanner = VulnerabilityScanner(vulnerabilities)
+    subject = read_subject(reference, request.images, stdin)
+    scanner = _create_scanner(request)
     report = subject.assess(scanner)
     symbols = None if subject.image is None else ImageSymbols(subject.image.content.go_symbols)
     affected = {
@@ -84,17 +87,15 @@ def explain(
     return Explanation(reference, name, tuple(explanations), report.not_assessed, subject.steps)
 
 
-def compare_images(
-    old: str, new: str, options: ImageOptions, vulnerabilities: VulnerabilityOptions, stdin: BinaryIO
-) -> ImageComparison:
+def compare_images(old: str, new: str, request: PackageRequest, stdin: BinaryIO) -> ImageComparison:
     """Compare the packages and vulnerabilities of two images or SBOMs.
 
     Raises KubekeepError if one of them or the advisories cannot be read.
     """
     if is_sbom_address(old) and old == new == "sbom:-":
         raise SbomError("standard input can only be one of the two documents")
-    scanner = VulnerabilityScanner(vulnerabilities)
-    subjects = [read_subject(reference, options, stdin) for reference in (old, new)]
+    scanner = _create_scanner(request)
+    subjects = [read_subject(reference, request.images, stdin) for reference in (old, new)]
     reports = [subject.assess(scanner) for subject in subjects]
     before, after = map(_group_open, reports)
     changes = [AffectedPackageChange(before.get(name, ()), after.get(name, ())) for name in {**before, **after}]
@@ -109,22 +110,20 @@ def compare_images(
     )
 
 
-def advise_image(
-    reference: str, bases: Sequence[str], options: ImageOptions, vulnerabilities: VulnerabilityOptions
-) -> ImageAdvice:
+def advise_image(reference: str, bases: Sequence[str], request: PackageRequest) -> ImageAdvice:
     """Return the upgrades of an image, and its vulnerabilities with other base images.
 
     bases: images that may be the present base, whose layers the image begins with, or another one. Raises KubekeepError if
     an image or the advisories cannot be read.
     """
-    scanner = VulnerabilityScanner(vulnerabilities)
-    image = inspect_image(reference, options, secrets=True)
+    scanner = _create_scanner(request)
+    image = inspect_image(reference, request.images, secrets=True)
     report = scanner.assess_image(image)
     present = ""
     layers: tuple[str, ...] = ()
     candidates: dict[str, VulnerabilityReport] = {}
     for name in bases:
-        base = inspect_image(name, options, secrets=True)
+        base = inspect_image(name, request.images, secrets=True)
         shared = find_base_layers(_list_layers(image), _list_layers(base))
         if len(shared) > len(layers):
             present, layers = name, shared

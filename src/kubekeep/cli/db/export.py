@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from kubekeep.cli import arguments
-from kubekeep.cli.atomic_files import open_binary
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.atomic_files import open_binary
 from kubekeep.cli.db.shared import convert_errors, database_option
 from kubekeep.model.text import visible
 from kubekeep.reports.shared.wording import count_noun

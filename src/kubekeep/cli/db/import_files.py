@@ -8,10 +8,10 @@ from typing import Final
 
 import click
 
+from kubekeep.cli.console.small_files import read_small_file
 from kubekeep.cli.db.artifact import load_usecase, plain_http_option, read_registry
 from kubekeep.cli.db.shared import FAILED, convert_errors, database_option, echo_unread
 from kubekeep.cli.library import KEY_FILE, convert_registry_errors
-from kubekeep.cli.small_files import read_small_file
 from kubekeep.model.text import visible
 from kubekeep.registry.reference import ArtifactReference, parse_reference
 from kubekeep.reports.shared.wording import count_noun

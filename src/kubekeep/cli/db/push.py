@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import click
 
+from kubekeep.cli.console.key_files import read_password
+from kubekeep.cli.console.small_files import read_small_file
 from kubekeep.cli.db.artifact import load_usecase, plain_http_option, read_registry
 from kubekeep.cli.db.shared import convert_errors, database_option
-from kubekeep.cli.library import KEY_FILE, convert_registry_errors, parse_artifact, read_key_password
-from kubekeep.cli.settings import registry_settings
-from kubekeep.cli.small_files import read_small_file
+from kubekeep.cli.library import KEY_FILE, convert_registry_errors, parse_artifact
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.reports.shared.wording import count_noun
 
@@ -33,14 +32,13 @@ def command(reference: ArtifactReference, key: Path | None, folder: Path, *, pla
     """  # noqa: D301 - click takes the character itself
     if not reference.tag or reference.digest:
         raise click.UsageError(f"{reference}: push to a tag, such as {reference.name}:latest")
-    settings = registry_settings()
     with convert_errors():
         pushed = load_usecase().push_database(
             folder,
             reference,
             read_registry(plain_http=plain_http),
             key=key and read_small_file(key),
-            password=functools.partial(read_key_password, settings),
+            password=read_password,
         )
     signature_text = "signed" if pushed.signed_by else "not signed"
     click.echo(f"pushed {count_noun(pushed.files, 'file')} to {reference}, {signature_text}", err=True)

@@ -10,7 +10,7 @@ from typing import Final
 import click
 import msgspec
 
-from kubekeep.cli.age import AGE, AGE_HELP
+from kubekeep.cli.console.age import AGE, AGE_HELP
 from kubekeep.cli.db.shared import FAILED, convert_errors, database_option
 from kubekeep.model.text import json_text, utc_text, visible
 from kubekeep.usecases.database import DatabaseFile, list_status

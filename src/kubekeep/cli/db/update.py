@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from kubekeep.cli import progress
+from kubekeep.cli.console import progress
 from kubekeep.cli.db.shared import FAILED, convert_errors, database_option, echo_unread
 from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.database import UpdateRequest, update_database

@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from kubekeep.cli.lazy_group import LazyGroup
+from kubekeep.cli.console.lazy_group import LazyGroup
 
 REFERENCE_HELP: Final = """\b
 REFERENCE is one of

@@ -9,16 +9,15 @@ import sys
 
 import click
 
-from kubekeep.cli import arguments
-from kubekeep.cli.image_options import image_options, open_images
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.image import image_options, open_images
+from kubekeep.cli.options.vulnerability import vulnerability_options
 from kubekeep.cli.settings import get_width, settings
-from kubekeep.cli.standard_output import INCOMPLETE
-from kubekeep.cli.vulnerability_options import vulnerability_options
-from kubekeep.images.access.options import AccessOptions
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms.advice import write_advice, write_advice_json
+from kubekeep.usecases.package_request import PackageRequest
 from kubekeep.usecases.vulnerabilities import advise_image
-from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
 
 @click.command(short_help="Show the upgrades and base images that remove most vulnerabilities.")
@@ -37,8 +36,7 @@ def command(
     reference: str,
     bases: tuple[str, ...],
     layout: str,
-    access: AccessOptions,
-    vulnerabilities: VulnerabilityOptions,
+    packages: PackageRequest,
 ) -> None:
     """Show which upgrades of packages, and which other base image, remove most vulnerabilities of an image.
 
@@ -48,8 +46,8 @@ def command(
     kubekeep image advise registry.example.com/shop/web:1.4
     kubekeep image advise registry.example.com/shop/web:1.4 --base debian:12 --base debian:13
     """  # noqa: D301 - click takes the character itself
-    with open_images(access) as options:
-        advice = advise_image(reference, bases, options, vulnerabilities)
+    with open_images(packages) as request:
+        advice = advise_image(reference, bases, request)
     if layout == "json":
         write_advice_json(advice, sys.stdout)
     else:

@@ -7,20 +7,20 @@ from typing import Final
 
 import click
 
-from kubekeep.cli.arguments import without_options
-from kubekeep.cli.image_options import registry_options
-from kubekeep.cli.keyless_options import SignerOptions, print_keyless_signature, signer_options
-from kubekeep.cli.signature_options import (
+from kubekeep.cli.console.arguments import without_options
+from kubekeep.cli.console.key_files import convert_errors
+from kubekeep.cli.console.small_files import read_small_file
+from kubekeep.cli.options.image import registry_options
+from kubekeep.cli.options.keyless import SignerOptions, print_keyless_signature, signer_options
+from kubekeep.cli.options.signature import (
     KEY_FILE,
-    convert_errors,
     convert_signing_errors,
     layout_option,
     load_signing_key,
     print_signature,
     repository_option,
 )
-from kubekeep.cli.small_files import read_small_file
-from kubekeep.images.access.options import AccessOptions
+from kubekeep.usecases.package_request import PackageRequest
 
 _MAX_PREDICATE: Final = 64 << 20
 """Maximum size of a statement, as for attached SBOMs."""
@@ -45,10 +45,11 @@ _MAX_PREDICATE: Final = 64 << 20
 def command(
     reference: str,
     signer: SignerOptions,
+    layout: str,
     predicate: Path,
     predicate_type: str,
     repository: str,
-    access: AccessOptions,
+    packages: PackageRequest,
 ) -> None:
     """Attach a file to an image as a signed statement (attestation). Prints the digest that it is about.
 
@@ -66,14 +67,14 @@ def command(
     from kubekeep.usecases.image_signatures import attest_image  # noqa: PLC0415
     from kubekeep.usecases.keyless_signing import attest_image_keyless  # noqa: PLC0415
 
-    signature_access = SignatureAccess(images=access, repository=repository)
+    signature_access = SignatureAccess(images=packages.images.access, repository=repository)
     with convert_signing_errors():
         uri, content = resolve_predicate_type(predicate_type), read_small_file(predicate, _MAX_PREDICATE)
         if signer.key is None:
-            request = signer.create_request(access.registry_ca)
+            request = signer.create_request(packages.images.access.registry_ca)
             added = attest_image_keyless(reference, signature_access, request, uri, content)
             print_keyless_signature(added, "attestation")
             return
-        private_key, layout = load_signing_key(signer.key), SignatureLayout(signer.layout)
-        statement = attest_image(reference, signature_access, private_key, layout, uri, content)
+        private_key, signature_layout = load_signing_key(signer.key), SignatureLayout(layout)
+        statement = attest_image(reference, signature_access, private_key, signature_layout, uri, content)
     print_signature(statement, "attestation")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from kubekeep.cli.atomic_files import write_text
+from kubekeep.cli.console.atomic_files import write_text
+from kubekeep.cli.console.key_files import convert_errors
+from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.image.policy_results import print_notes
-from kubekeep.cli.signature_options import convert_errors
-from kubekeep.cli.standard_output import INCOMPLETE
 from kubekeep.config.file import ConfigurationError
 from kubekeep.model.text import visible
 

@@ -9,17 +9,16 @@ import sys
 
 import click
 
-from kubekeep.cli import arguments
-from kubekeep.cli.image_options import image_options, open_images
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.image import image_options, open_images
+from kubekeep.cli.options.vulnerability import vulnerability_options
 from kubekeep.cli.settings import get_width, settings
-from kubekeep.cli.standard_output import INCOMPLETE
-from kubekeep.cli.vulnerability_options import vulnerability_options
-from kubekeep.images.access.options import AccessOptions
 from kubekeep.model.severity import Severity
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms.image_diff import write_image_comparison, write_image_comparison_json
+from kubekeep.usecases.package_request import PackageRequest
 from kubekeep.usecases.vulnerabilities import compare_images
-from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
 _GATE_FAILED = 1
 
@@ -41,8 +40,7 @@ def command(
     new: str,
     layout: str,
     fail_on_new: Severity | None,
-    access: AccessOptions,
-    vulnerabilities: VulnerabilityOptions,
+    packages: PackageRequest,
 ) -> None:
     """Compare the packages and vulnerabilities of OLD and NEW: images, or sbom:FILE for SBOM documents.
 
@@ -52,8 +50,8 @@ def command(
     kubekeep image diff nginx:1.28 nginx:1.29
     kubekeep image diff sbom:old.cdx.json oci:build/ --fail-on-new high
     """  # noqa: D301 - click takes the character itself
-    with open_images(access) as options:
-        comparison = compare_images(old, new, options, vulnerabilities, sys.stdin.buffer)
+    with open_images(packages) as request:
+        comparison = compare_images(old, new, request, sys.stdin.buffer)
     if layout == "json":
         write_image_comparison_json(comparison, sys.stdout)
     else:

@@ -6,15 +6,14 @@ import sys
 
 import click
 
-from kubekeep.cli import arguments
-from kubekeep.cli.image_options import image_options, open_images
+from kubekeep.cli.console import arguments
+from kubekeep.cli.options.image import image_options, open_images
+from kubekeep.cli.options.vulnerability import vulnerability_options
 from kubekeep.cli.settings import get_width, settings
-from kubekeep.cli.vulnerability_options import vulnerability_options
-from kubekeep.images.access.options import AccessOptions
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms.explanation import write_explanation, write_explanation_json
+from kubekeep.usecases.package_request import PackageRequest
 from kubekeep.usecases.vulnerabilities import explain
-from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
 _UNKNOWN = 1
 
@@ -25,9 +24,7 @@ _UNKNOWN = 1
 @arguments.layout_option("pretty", "json")
 @image_options
 @vulnerability_options
-def command(
-    reference: str, name: str, layout: str, access: AccessOptions, vulnerabilities: VulnerabilityOptions
-) -> None:
+def command(reference: str, name: str, layout: str, packages: PackageRequest) -> None:
     """Show the advisory records about a vulnerability, the versions they compare, and the file and layer of the package.
 
     REFERENCE is an image, or sbom:FILE for an SBOM document. VULNERABILITY is a CVE or the id of a record. Exits with 1 if
@@ -37,8 +34,8 @@ def command(
     kubekeep image explain nginx:1.29 CVE-2024-3094
     kubekeep image explain sbom:image.cdx.json GHSA-jfh8-c2jp-5v3q
     """  # noqa: D301 - click takes the character itself
-    with open_images(access) as options:
-        explanation = explain(reference, name, options, vulnerabilities, sys.stdin.buffer)
+    with open_images(packages) as request:
+        explanation = explain(reference, name, request, sys.stdin.buffer)
     if layout == "json":
         write_explanation_json(explanation, sys.stdout)
     else:

@@ -9,13 +9,13 @@ from typing import Final
 import click
 import msgspec
 
-from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.config.file import ConfigurationError
 from kubekeep.imagepolicy.evaluate import ImagePolicyResult
-from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import json_text, visible
 from kubekeep.model.verdict import Status
+from kubekeep.usecases.package_request import PackageRequest
 
 _DENIED: Final = 1
 _WORDS: Final = {Status.PASSED: "allowed", Status.FAILED: "denied", Status.NOT_EVALUATED: "not evaluated"}
@@ -23,7 +23,7 @@ _MARKS: Final = {Status.PASSED: "passed", Status.FAILED: "failed", Status.NOT_EV
 
 
 def verify_by_policy(
-    references: tuple[str, ...], policy: str, access: AccessOptions, repository: str, layout: str
+    references: tuple[str, ...], policy: str, packages: PackageRequest, repository: str, layout: str
 ) -> None:
     """Evaluate the policy on each image, print the results and exit: 0 allowed, 1 denied, 3 not evaluated."""
     from kubekeep.imagepolicy.conditions import load_image_policy  # noqa: PLC0415
@@ -31,7 +31,7 @@ def verify_by_policy(
     from kubekeep.signatures.access import SignatureAccess  # noqa: PLC0415
     from kubekeep.signatures.errors import TrustError  # noqa: PLC0415 - optional packages
 
-    signature_access = SignatureAccess(images=access, repository=repository)
+    signature_access = SignatureAccess(images=packages.images.access, repository=repository)
     try:
         policy_file = load_image_policy(policy)
         print_notes(policy_file.notes)

@@ -5,39 +5,21 @@ Parses; never opens an image itself.
 
 from __future__ import annotations
 
-from typing import Final
-
 import click
-import msgspec
 
 from kubekeep.cli import scan
-from kubekeep.cli.arguments import without_options
-from kubekeep.cli.configured import ConfiguredCommand
-from kubekeep.cli.exception_options import ExceptionSettings
-from kubekeep.cli.gate_options import BaselineOptions, gate_options
+from kubekeep.cli.console.configured import ConfiguredCommand
+from kubekeep.cli.console.option_group import Use
 from kubekeep.cli.image import REFERENCE_HELP
-from kubekeep.cli.image_options import image_options
-from kubekeep.cli.layer_cache_options import layer_cache_options
-from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
-from kubekeep.cli.report_options import OutputOptions, report_options
-from kubekeep.cli.request_options import request_options
-from kubekeep.cli.signature_scan_options import signature_scan_options
-from kubekeep.cli.vulnerability_options import no_vulnerabilities_option, vulnerability_options
-from kubekeep.images.options import ImageOptions
-from kubekeep.posture.gate import Gates
-from kubekeep.sources.images.address import to_address
+from kubekeep.cli.options.image import image_options
+from kubekeep.cli.options.layer_cache import layer_cache_options
+from kubekeep.cli.options.request import request_options
+from kubekeep.cli.options.signature_scan import signature_scan_options
+from kubekeep.cli.options.vulnerability import no_vulnerabilities_option, vulnerability_options
+from kubekeep.cli.presentation import Presentation, presentation_options
+from kubekeep.usecases.package_request import PackageRequest
+from kubekeep.usecases.package_scan import PackageSource, request_packages
 from kubekeep.usecases.request import ScanRequest
-from kubekeep.vulnerabilities.options import VulnerabilityOptions
-
-NO_IMAGE_OPTIONS: Final = (
-    *("kubernetes_version", "snapshot", "cloud_provider", "policies", "cluster_policies", "incremental"),
-    *("include_namespaces", "exclude_namespaces", "include_kinds", "exclude_kinds", "label_selector"),
-    *("values", "set_", "set_string", "set_json", "set_file", "release_name", "release_namespace", "api_versions"),
-    *("enable_helm", "blame", "changed_since", "branch", "exclude_path", "no_ignore_file", "honor_inline_exceptions"),
-    *("kubeconfig", "kube_context", "as_user", "as_groups", "as_uid", "insecure_skip_tls_verify"),
-    *("host_scan", "host_data", "cloud", "cloud_cluster"),
-)
-"""Options of scans that have no effect on images and SBOMs."""
 
 
 @click.command(
@@ -46,11 +28,8 @@ NO_IMAGE_OPTIONS: Final = (
     target=lambda _: ".",
     epilog=REFERENCE_HELP,
 )
-@without_options(*NO_IMAGE_OPTIONS)
-@request_options("image scan", "[framework NAMES | control IDS] REFERENCE...")
-@privacy_options
-@gate_options
-@report_options
+@request_options("image scan", "[framework NAMES | control IDS] REFERENCE...", Use.IMAGES)
+@presentation_options
 @image_options
 @layer_cache_options
 @vulnerability_options
@@ -58,13 +37,8 @@ NO_IMAGE_OPTIONS: Final = (
 @signature_scan_options
 def command(
     request: ScanRequest,
-    exception_settings: ExceptionSettings,
-    gates: Gates,
-    baseline: BaselineOptions | None,
-    privacy: PrivacyOptions,
-    output_options: OutputOptions,
-    images: ImageOptions,
-    vulnerabilities: VulnerabilityOptions | None,
+    presentation: Presentation,
+    packages: PackageRequest,
 ) -> None:
     """Scan images for known vulnerabilities, secrets, insecure configuration and licences.
 
@@ -75,6 +49,4 @@ def command(
     """  # noqa: D301 - click takes the character itself
     if not request.input.paths:
         raise click.UsageError("no REFERENCE: name an image, such as nginx:1.29")
-    source = msgspec.structs.replace(request.input, paths=tuple(map(to_address, request.input.paths)))
-    request = scan.request_images(msgspec.structs.replace(request, input=source), images, vulnerabilities)
-    scan.run(request, exception_settings, gates, baseline, privacy, output_options)
+    scan.run(request_packages(request, packages, PackageSource.IMAGE), presentation)

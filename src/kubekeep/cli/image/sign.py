@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import click
 
-from kubekeep.cli.arguments import without_options
-from kubekeep.cli.image_options import registry_options
-from kubekeep.cli.keyless_options import SignerOptions, print_keyless_signature, signer_options
-from kubekeep.cli.signature_options import (
+from kubekeep.cli.console.arguments import without_options
+from kubekeep.cli.console.key_files import convert_errors
+from kubekeep.cli.options.image import registry_options
+from kubekeep.cli.options.keyless import SignerOptions, print_keyless_signature, signer_options
+from kubekeep.cli.options.signature import (
     annotation_option,
-    convert_errors,
     convert_signing_errors,
     layout_option,
     load_signing_key,
     print_signature,
     repository_option,
 )
-from kubekeep.images.access.options import AccessOptions
+from kubekeep.usecases.package_request import PackageRequest
 
 
 @click.command(short_help="Sign an image with a key or an identity.")
@@ -29,7 +29,12 @@ from kubekeep.images.access.options import AccessOptions
 @registry_options
 @convert_errors
 def command(
-    reference: str, signer: SignerOptions, annotations: dict[str, str], repository: str, access: AccessOptions
+    reference: str,
+    signer: SignerOptions,
+    layout: str,
+    annotations: dict[str, str],
+    repository: str,
+    packages: PackageRequest,
 ) -> None:
     """Sign an image with a private key, or with the identity of a CI job. Prints the digest that is signed.
 
@@ -49,12 +54,12 @@ def command(
     from kubekeep.usecases.image_signatures import sign_image  # noqa: PLC0415
     from kubekeep.usecases.keyless_signing import sign_image_keyless  # noqa: PLC0415
 
-    signature_access = SignatureAccess(images=access, repository=repository)
+    signature_access = SignatureAccess(images=packages.images.access, repository=repository)
     with convert_signing_errors():
         if signer.key is None:
-            request = signer.create_request(access.registry_ca)
+            request = signer.create_request(packages.images.access.registry_ca)
             print_keyless_signature(sign_image_keyless(reference, signature_access, request, annotations), "signature")
             return
-        private_key, layout = load_signing_key(signer.key), SignatureLayout(signer.layout)
-        signature = sign_image(reference, signature_access, private_key, layout, annotations)
+        private_key, signature_layout = load_signing_key(signer.key), SignatureLayout(layout)
+        signature = sign_image(reference, signature_access, private_key, signature_layout, annotations)
     print_signature(signature, "signature")

@@ -8,20 +8,18 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
-import msgspec
 
-from kubekeep.cli.image_options import registry_options
-from kubekeep.cli.signature_options import annotation_option, convert_errors, repository_option
-from kubekeep.cli.standard_output import INCOMPLETE
-from kubekeep.cli.trust_options import TrustOptions, trust_options
-from kubekeep.cli.trusted_root_text import describe_root
-from kubekeep.images.access.options import AccessOptions
+from kubekeep.cli.console.key_files import convert_errors
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.image import registry_options
+from kubekeep.cli.options.signature import annotation_option, repository_option
+from kubekeep.cli.options.trust import TrustOptions, trust_options
 from kubekeep.images.errors import ImageAccessError
-from kubekeep.model.text import json_text, visible
-from kubekeep.signatures.verification import SignatureReport, VerifiedSignature
+from kubekeep.model.text import visible
+from kubekeep.usecases.package_request import PackageRequest
 
 _NOT_VERIFIED: Final = 1
 _PRETTY: Final = "pretty"
@@ -69,7 +67,7 @@ _PRETTY: Final = "pretty"
 @convert_errors
 def command(  # noqa: PLR0913 - options of a command
     references: tuple[str, ...],
-    access: AccessOptions,
+    packages: PackageRequest,
     annotations: dict[str, str],
     attestation: str,
     repository: str,
@@ -99,14 +97,14 @@ def command(  # noqa: PLR0913 - options of a command
     if policy is not None:
         from kubekeep.cli.image.policy_results import verify_by_policy  # noqa: PLC0415 - optional packages
 
-        verify_by_policy(references, policy, access, repository, layout)
+        verify_by_policy(references, policy, packages, repository, layout)
     (reference,) = references
     from kubekeep.signatures.access import SignatureAccess  # noqa: PLC0415
     from kubekeep.signatures.errors import TrustError  # noqa: PLC0415 - optional packages
     from kubekeep.usecases.image_signatures import select_attestations, verify_image  # noqa: PLC0415
 
     try:
-        signature_access = SignatureAccess(images=access, repository=repository)
+        signature_access = SignatureAccess(images=packages.images.access, repository=repository)
         if notation is not None:
             from kubekeep.usecases.image_signatures import RevocationOptions, verify_with_trust_policy  # noqa: PLC0415
 
@@ -116,7 +114,7 @@ def command(  # noqa: PLR0913 - options of a command
             )
         else:
             report = verify_image(reference, signature_access, trust.load(annotations))
-        selected: tuple[VerifiedSignature, ...] = (
+        selected = (
             select_attestations(report, attestation)
             if attestation
             else tuple(signature for signature in report.verified if not signature.predicate_type)
@@ -126,10 +124,13 @@ def command(  # noqa: PLR0913 - options of a command
     except ImageAccessError as error:
         click.echo(f"failed: {visible(str(error))}", err=True)
         sys.exit(INCOMPLETE)
+    from kubekeep.reports.signatures.verification import encode_report, list_lines  # noqa: PLC0415 - not for `--help`
+
     if layout == _PRETTY:
-        _print(report, selected, attestation)
+        for line in list_lines(report, selected, attestation, dt.datetime.now(dt.UTC)):
+            click.echo(line)
     else:
-        click.echo(_encode(report, selected), nl=False)
+        click.echo(encode_report(report, selected), nl=False)
     sys.exit(0 if selected else _NOT_VERIFIED)
 
 
@@ -150,57 +151,3 @@ def _check_combination(
         raise click.UsageError("--attestation and --annotation cannot be used with --policy or --notation")
     if policy is None and len(references) > 1:
         raise click.UsageError("several images need --policy")
-
-
-def _print(report: SignatureReport, selected: tuple[VerifiedSignature, ...], attestation: str) -> None:
-    click.echo(f"{visible(report.reference)}  {report.digest}")
-    for signature in report.verified:
-        kind = f"attestation {signature.predicate_type}" if signature.predicate_type else "signature"
-        click.echo(f"  valid {visible(kind)}: {visible(_describe(signature))}")
-    for problem in report.problems:
-        click.echo(f"  not trusted: {visible(problem.place)}: {visible(problem.reason)}")
-    if report.root is not None:
-        click.echo(f"  trusted root: {visible(describe_root(report.root, dt.datetime.now(dt.UTC)))}")
-    noun = "attestation" if attestation else "signature"
-    of_type = f" of type {visible(attestation)}" if attestation else ""
-    if selected:
-        click.echo(f"verified: {len(selected)} {noun}{'s' if len(selected) > 1 else ''}{of_type}")
-    elif not report.verified and not report.problems:
-        click.echo("not verified: the image has no signatures and no attestations")
-    else:
-        click.echo(f"not verified: no trusted {noun}{of_type}")
-
-
-def _describe(signature: VerifiedSignature) -> str:
-    signer = signature.signer
-    name = f"{signer.identity}, issuer {signer.issuer}" if signer.identity else f"key {signer.key[:16]}"
-    parts = [name, *([f"signed {signer.time}"] if signer.time else []), f"{signature.format}, {signature.layout}"]
-    return "; ".join((*parts, *(f"{key}={value}" for key, value in signature.annotations), *signature.notes))
-
-
-def _encode(report: SignatureReport, selected: tuple[VerifiedSignature, ...]) -> str:
-    """Return the report as JSON, with predicates as objects."""
-    document = {
-        "reference": report.reference,
-        "digest": report.digest,
-        "isVerified": bool(selected),
-        "verified": [_encode_signature(signature) for signature in report.verified],
-        "problems": msgspec.to_builtins(report.problems),
-        "trustedRoot": None if report.root is None else msgspec.to_builtins(report.root),
-    }
-    return msgspec.json.format(json_text(document)) + "\n"
-
-
-def _encode_signature(signature: VerifiedSignature) -> dict[str, Any]:
-    document = {
-        "format": signature.format,
-        "layout": signature.layout,
-        "place": signature.place,
-        "digest": signature.digest,
-        "signer": msgspec.to_builtins(signature.signer),
-        "annotations": dict(signature.annotations),
-        "notes": list(signature.notes),
-    }
-    if signature.predicate_type:
-        document |= {"predicateType": signature.predicate_type, "predicate": msgspec.Raw(signature.predicate)}
-    return document

@@ -15,13 +15,13 @@ from typing import Any, Final
 import click
 
 from kubekeep._native import VERSION
+from kubekeep.cli.console.standard_output import standard_output
 from kubekeep.cli.kubescape import flags
 from kubekeep.cli.kubescape.flags import FlagValueType, KubescapeFlag
 from kubekeep.cli.kubescape.parse import FlagError, FlagValue, get_value, parse
 from kubekeep.cli.kubescape.translate import TranslatedCommand, scan, translate_options
-from kubekeep.cli.standard_output import standard_output
-from kubekeep.library.load import builtin
 from kubekeep.model.assessment import Assessment
+from kubekeep.usecases.catalog import list_controls, list_frameworks
 
 _UNSUPPORTED: Final = {
     "download": "the library is part of the package; nothing is downloaded",
@@ -97,14 +97,12 @@ def _list(positional: list[str], values: list[FlagValue]) -> int:
 
 
 def _frameworks() -> list[str]:
-    return [framework.name for framework in builtin().frameworks.values()]
+    return [framework.name for framework in list_frameworks()]
 
 
 def _controls() -> list[dict[str, Any]]:
-    frameworks = builtin().frameworks.values()
-    controls = sorted(
-        (control for control in builtin().controls.values() if control.ids), key=lambda control: control.id
-    )
+    frameworks = list_frameworks()
+    controls = sorted((control for control in list_controls() if control.ids), key=lambda control: control.id)
     return [
         {
             "id": control.id,

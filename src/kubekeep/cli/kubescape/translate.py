@@ -16,11 +16,8 @@ import msgspec
 
 from kubekeep.cli.kubescape.flags import SUBCOMMANDS, FlagEffect, FlagValueType, KubescapeFlag
 from kubekeep.cli.kubescape.parse import FlagError, FlagValue, get_value
-from kubekeep.library.extra import CUSTOM_RULES, ExtraRules, load_rules
-from kubekeep.library.load import LibraryError
-from kubekeep.model.control import Control
-from kubekeep.posture.gate import OVERALL
-from kubekeep.posture.select import UnknownNameError, find_controls, find_frameworks
+from kubekeep.model.errors import KubekeepError
+from kubekeep.usecases.rule_names import RuleNames
 
 _SCAN_TYPES: Final = frozenset({"framework", "control", "workload", "image"})
 _FORMATS: Final = {"pretty-printer": "pretty"}
@@ -182,14 +179,12 @@ def _limit(flag: KubescapeFlag, value: str) -> str:
     number = float(value) if _NUMBER.fullmatch(value) else math.inf
     if not 0 <= number <= _MAX_PERCENT:
         raise FlagError(f"invalid argument {value!r} for {flag}: expected a number from 0 to {_MAX_PERCENT}")
-    return f"{OVERALL}={number}" if number else ""
+    return f"overall={number}" if number else ""
 
 
 def list_all_frameworks(values: Sequence[FlagValue]) -> list[str]:
     """Return the names of `framework all`: those of bundles, or else the library's."""
-    rules = _rules(values)
-    frameworks = rules.frameworks if rules.has_bundles else rules.library.frameworks.values()
-    return [framework.name for framework in frameworks]
+    return _load_names(values).list_frameworks()
 
 
 def list_default_frameworks(scan_type: str, values: Sequence[FlagValue], *, live: bool) -> str:
@@ -204,7 +199,7 @@ def list_default_frameworks(scan_type: str, values: Sequence[FlagValue], *, live
     else:
         names = _CLUSTER_FRAMEWORKS if live else _FILE_FRAMEWORKS
     if _bundles(values):
-        bundled = {framework.name.casefold() for framework in _rules(values).frameworks}
+        bundled = _load_names(values).list_bundled()
         names = tuple(name for name in names if name in bundled)
     return ",".join(names)
 
@@ -214,19 +209,13 @@ def intersect(scan_type: str, names: Sequence[str], included: Sequence[str], val
 
     Raises FlagError for an unknown name, and if no control remains.
     """
-    rules = _rules(values)
+    rule_names = _load_names(values)
     try:
         if scan_type == "framework":
-            custom = (CUSTOM_RULES,) if rules.has_custom_rules else ()
-            frameworks = (*find_frameworks(names, rules.library, (*rules.frameworks, *custom)), *custom)
-            requested_controls = [
-                control for control in rules.all_controls if any(framework.has(control) for framework in frameworks)
-            ]
+            remaining = rule_names.intersect_frameworks(names, included)
         else:
-            requested_controls = [*find_controls(names, rules.library, _list_third_party_controls(rules))]
-        slugs = {control.slug for control in requested_controls}
-        remaining = [name for name in included if {control.slug for control in _find_named([name], rules)} <= slugs]
-    except UnknownNameError as error:
+            remaining = rule_names.intersect_controls(names, included)
+    except KubekeepError as error:
         raise FlagError(str(error)) from error
     if not remaining:
         raise FlagError(
@@ -237,29 +226,19 @@ def intersect(scan_type: str, names: Sequence[str], included: Sequence[str], val
 
 def list_other_controls(included: Sequence[str], values: Sequence[FlagValue]) -> list[str]:
     """Return every control except `included`. Raises FlagError for an unknown name."""
-    rules = _rules(values)
     try:
-        included_slugs = {control.slug for control in _find_named(included, rules)}
-    except UnknownNameError as error:
+        return _load_names(values).list_others(included)
+    except KubekeepError as error:
         raise FlagError(str(error)) from error
-    return [control.slug for control in rules.all_controls if control.slug not in included_slugs]
-
-
-def _find_named(names: Sequence[str], rules: ExtraRules) -> tuple[Control, ...]:
-    return find_controls(names, rules.library, _list_third_party_controls(rules))
-
-
-def _list_third_party_controls(rules: ExtraRules) -> tuple[Control, ...]:
-    return tuple(control.control for control in rules.controls)
 
 
 def _bundles(values: Sequence[FlagValue]) -> list[Path]:
     return [Path(value) for flag, value in values if flag.name in {"use-from", "use-artifacts-from"} and value]
 
 
-def _rules(values: Sequence[FlagValue]) -> ExtraRules:
+def _load_names(values: Sequence[FlagValue]) -> RuleNames:
     custom = get_value(values, "custom-rules")
     try:
-        return load_rules([Path(custom)] if custom else [], _bundles(values))
-    except LibraryError as error:
+        return RuleNames([Path(custom)] if custom else [], _bundles(values))
+    except KubekeepError as error:
         raise FlagError(str(error)) from error

@@ -3,56 +3,44 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 import msgspec
 
-from kubekeep.cli import arguments, scan
-from kubekeep.cli.arguments import without_options
-from kubekeep.cli.atomic_files import write_text
-from kubekeep.cli.configured import ConfiguredCommand
+from kubekeep.cli.console.arguments import without_options
+from kubekeep.cli.console.atomic_files import write_text
+from kubekeep.cli.console.configured import ConfiguredCommand
+from kubekeep.cli.console.option_group import Use, list_names
+from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.db.shared import convert_errors
-from kubekeep.cli.exception_options import ExceptionSettings
-from kubekeep.cli.gate_options import BaselineOptions, gate_options
-from kubekeep.cli.image.scan import NO_IMAGE_OPTIONS
-from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
+from kubekeep.cli.options.gate import BaselineFileOptions
+from kubekeep.cli.options.privacy import PrivacyOptions
+from kubekeep.cli.options.rematch import RematchOptions, rematch_options
+from kubekeep.cli.options.request import request_options, run_scan
+from kubekeep.cli.options.vulnerability import vulnerability_options
+from kubekeep.cli.presentation import PlannedReports, Presentation, presentation_options
 from kubekeep.cli.registry import scan as registry_scan
-from kubekeep.cli.report_options import OutputOptions, report_options
-from kubekeep.cli.request_options import request_options, run_scan
-from kubekeep.cli.standard_output import INCOMPLETE
-from kubekeep.cli.vulnerability_options import vulnerability_options
-from kubekeep.images.options import ImageOptions
-from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.images.registries.state_file import StateError
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible
-from kubekeep.posture.gate import Gates
-from kubekeep.reports.shared.wording import count_noun
-from kubekeep.sources.registries.address import to_address
+from kubekeep.reports.registries.rematch import count_new, list_changes, list_gaps
+from kubekeep.usecases.package_request import PackageRequest
+from kubekeep.usecases.package_scan import request_stored_images
 from kubekeep.usecases.rematch import open_rematch
 from kubekeep.usecases.request import ScanRequest
-from kubekeep.vulnerabilities.inventory import StoredVulnerability
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
 from kubekeep.vulnerabilities.rematching import RematchReport
 
 _GATE_FAILED: Final = 1
-_MOST_NAMES: Final = 3
 _MOST_UNREAD: Final = 20
 _STDOUT: Final = "-"
-_OUTDATED: Final = (
-    "read by another version of Kubekeep, which may not have recorded all that this version compares; "
-    "run `kubekeep registry scan` again"
-)
 _NO_OPTIONS: Final = (
-    *NO_IMAGE_OPTIONS,
-    *("advisories", "with_db", "grype_db", "hide", "encrypt"),
-    *("baseline", "baseline_granularity", "fail_on_new", "baseline_severity_threshold"),
+    *list_names(PrivacyOptions, BaselineFileOptions),
+    *("advisories", "with_db", "grype_db"),
 )
-"""Options of scans that have no effect here.
+"""Options of image scans that have no effect here.
 
 Only a database records its changes, the last match is the baseline, and changes always have the names of images.
 """
@@ -65,41 +53,15 @@ Only a database records its changes, the last match is the baseline, and changes
     like=registry_scan.command,
 )
 @without_options(*_NO_OPTIONS)
-@request_options("registry rematch", "[framework NAMES | control IDS] DIR")
-@privacy_options
-@gate_options
-@report_options
+@request_options("registry rematch", "[framework NAMES | control IDS] DIR", Use.IMAGES)
+@presentation_options
 @vulnerability_options
-@click.option(
-    "--changes",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="Write the changes as JSON to this file; - is standard output.",
-)
-@click.option(
-    "--fail-on-new",
-    "fails_on_new",
-    is_flag=True,
-    help="Exit with 1 on vulnerabilities that are new since the last run, or no longer suppressed.",
-)
-@click.option(
-    "--baseline-severity-threshold",
-    "new_severity",
-    type=arguments.SEVERITIES,
-    callback=arguments.parse_severity,
-    help="Count only new vulnerabilities of this severity or above; requires --fail-on-new.",
-)
-def command(  # noqa: PLR0913 - one argument per group of options
+@rematch_options
+def command(
     request: ScanRequest,
-    exception_settings: ExceptionSettings,
-    gates: Gates,
-    baseline: BaselineOptions | None,
-    privacy: PrivacyOptions,
-    output_options: OutputOptions,
-    vulnerabilities: VulnerabilityOptions,
-    changes: Path | None,
-    *,
-    fails_on_new: bool,
-    new_severity: Severity | None,
+    presentation: Presentation,
+    packages: PackageRequest,
+    options: RematchOptions,
 ) -> None:
     """Match the images in the state DIR of `kubekeep registry scan` with the advisory database again.
 
@@ -112,18 +74,20 @@ def command(  # noqa: PLR0913 - one argument per group of options
     kubekeep registry rematch state --fail-on-new --changes changes.json
     kubekeep registry rematch state --vex vendor.json --format html,sarif --output report
     """  # noqa: D301 - click takes the character itself
-    del baseline
     if len(request.input.paths) != 1:
         raise click.UsageError("name one DIR: the folder of `kubekeep registry scan --state`")
-    if new_severity and not fails_on_new:
-        raise click.UsageError("--baseline-severity-threshold has no effect without --fail-on-new")
-    if not vulnerabilities.database:
+    if not packages.vulnerabilities or not packages.vulnerabilities.database:
         raise click.UsageError("there is no home folder for the database: use --database or KUBEKEEP_DATABASE")
-    outcome = _Options(gates, vulnerabilities, changes, fails_on_new, new_severity, is_quiet=output_options.quiet)
+    output_options = presentation.output_options
+    outcome = _Options(
+        options,
+        packages.vulnerabilities,
+        has_gates=presentation.outcome_request.has_gates,
+        is_quiet=output_options.quiet,
+    )
     is_reported = bool(output_options.formats or output_options.output)
-    presentation = scan.Presentation(exception_settings, gates, privacy, output_options)
     plan = presentation.plan(output_options.plan_outputs() if is_reported else [], is_repeatable=False)
-    if changes == Path(_STDOUT) and any(output.path is None for output in plan.outputs):
+    if options.changes == Path(_STDOUT) and any(output.path is None for output in plan.outputs):
         raise click.UsageError(
             "--changes - and a report on standard output exclude each other: name a file with --output"
         )
@@ -140,18 +104,16 @@ def command(  # noqa: PLR0913 - one argument per group of options
 class _Options(msgspec.Struct, frozen=True):
     """Options for the changes."""
 
-    gates: Gates
+    changes: RematchOptions
     vulnerabilities: VulnerabilityOptions
-    changes: Path | None
-    fails_on_new: bool
-    new_severity: Severity | None
+    has_gates: bool
     is_quiet: bool
 
     def needs_scan(self, request: ScanRequest) -> bool:
         """Return True if more than the advisories decides which vulnerabilities count, or a gate counts all of them."""
         exceptions, extra = request.evaluation.exceptions, request.rules.extra
         return bool(
-            self.gates != Gates()
+            self.has_gates
             or self.vulnerabilities.vex
             or exceptions.files
             or exceptions.sets
@@ -160,35 +122,36 @@ class _Options(msgspec.Struct, frozen=True):
 
     def show(self, report: RematchReport, *, is_stdout_used: bool) -> None:
         """Print the changes, and write them to a file; the text goes to standard error if a report is printed."""
+        file = self.changes.changes
         if not self.is_quiet:
-            for line in _list_lines(report):
-                click.echo(visible(line), err=is_stdout_used or self.changes == Path(_STDOUT))
-        if self.changes is not None:
+            for line in list_changes(report):
+                click.echo(visible(line), err=is_stdout_used or file == Path(_STDOUT))
+        if file is not None:
             text = f"{msgspec.json.format(json_text(report), indent=2)}\n"
-            write_text(text, None if self.changes == Path(_STDOUT) else self.changes)
+            write_text(text, None if file == Path(_STDOUT) else file)
 
     def check_new(self, report: RematchReport) -> bool:
         """Print the result of the gate on new vulnerabilities; return True if it passed or is not set."""
-        if not self.fails_on_new:
+        if not self.changes.fails_on_new:
             return True
-        limit = self.new_severity
-        levels = [Severity.parse(one.level) for image in report.images for one in image.opened]
-        count = sum(limit is None or level >= limit for level in levels)
+        limit = self.changes.new_severity
+        count = count_new(report, limit)
         above = f" of {limit.label} or above" if limit else ""
         result = "FAILED" if count else "passed"
         click.echo(f"gate {result}: new vulnerabilities: {count:,}{above}, limit 0", err=True)
         return not count
 
 
-def _run(options: _Options, plan: scan.PlannedReports | None, request: ScanRequest) -> int:
+def _run(options: _Options, plan: PlannedReports | None, request: ScanRequest) -> int:
     """Match, show the changes and write the reports; return the exit code. Raises StateError and DatabaseError."""
     (state,) = request.input.paths
-    with open_rematch(Path(state), Path(options.vulnerabilities.database)) as rematch:
+    vulnerabilities = options.vulnerabilities
+    with open_rematch(Path(state), Path(vulnerabilities.database)) as rematch:
         assessment = None
         if plan is not None:
-            request = _request_images(plan.add_needs(request), options.vulnerabilities, state, rematch.packages)
+            request = request_stored_images(plan.add_needs(request), state, rematch.packages, vulnerabilities)
             assessment = run_scan(request)
-        report = rematch.compare(assessment, options.vulnerabilities.maximum_age)
+        report = rematch.compare(assessment, vulnerabilities.maximum_age)
         is_stdout_used = plan is not None and any(output.path is None for output in plan.outputs)
         options.show(report, is_stdout_used=is_stdout_used)
         if plan is not None and assessment is not None:
@@ -196,22 +159,13 @@ def _run(options: _Options, plan: scan.PlannedReports | None, request: ScanReque
                 _echo_unread(assessment)
             code = plan.present(assessment, request)
         else:
-            _echo_gaps(report)
+            for line in list_gaps(report):
+                click.echo(line, err=True)
             code = INCOMPLETE if report.is_incomplete else 0
         has_passed = options.check_new(report)
         # Last: changes that could not be written are shown again by the next run.
         rematch.record()
     return code if has_passed else _GATE_FAILED
-
-
-def _request_images(
-    request: ScanRequest, vulnerabilities: VulnerabilityOptions, state: str, packages: Mapping[str, frozenset[bytes]]
-) -> ScanRequest:
-    """Return the request for a scan of the images of a state without their registries."""
-    registries = RegistryOptions(state=state, packages=packages)
-    read = msgspec.structs.replace(request.input.read, registries=registries)
-    source = msgspec.structs.replace(request.input, paths=(to_address(state),), read=read)
-    return scan.request_images(msgspec.structs.replace(request, input=source), ImageOptions(), vulnerabilities)
 
 
 def _echo_unread(assessment: Assessment) -> None:
@@ -220,52 +174,3 @@ def _echo_unread(assessment: Assessment) -> None:
         click.echo(f"not read: {visible(str(unread.location))}: {visible(unread.message)}", err=True)
     if len(assessment.unread) > _MOST_UNREAD:
         click.echo(f"not read: {len(assessment.unread) - _MOST_UNREAD:,} more, see a report: --format json", err=True)
-
-
-def _echo_gaps(report: RematchReport) -> None:
-    """Print what a scan would report as not read or not assessed."""
-    for gap in report.not_assessed:
-        click.echo(f"not assessed: {count_noun(gap.packages, 'package')}: {visible(gap.reason)}", err=True)
-    for names, text in ((report.outdated, _OUTDATED), (report.incomplete, "not read completely, as the scan reported")):
-        if names:
-            click.echo(f"incomplete: {count_noun(len(names), 'image')} {text}: {visible(_shorten(names))}", err=True)
-
-
-def _shorten(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return f"{', '.join(names[:_MOST_NAMES])}{more}"
-
-
-def _list_lines(report: RematchReport) -> Iterator[str]:
-    """Yield the text for people."""
-    counts = [
-        sum(len(image.new) for image in report.images),
-        sum(len(image.changed) for image in report.images),
-        sum(len(image.resolved) for image in report.images),
-    ]
-    for image in report.images:
-        yield _shorten(image.names) or image.digest
-        for entry in image.new:
-            yield f"  new       {_describe(entry)}"
-        for change in image.changed:
-            yield f"  changed   {_describe(change.after)}; before: {_describe_state(change.before)}"
-        for entry in image.resolved:
-            yield f"  resolved  {_describe(entry)}"
-    yield (
-        f"{len(report.images):,} of {report.image_count:,} images changed: {counts[0]:,} new, {counts[1]:,} changed, "
-        f"{counts[2]:,} resolved; {count_noun(report.matched, 'package')} matched"
-    )
-
-
-def _describe(entry: StoredVulnerability) -> str:
-    return f"{entry.id}  {entry.purl}  {_describe_state(entry)}"
-
-
-def _describe_state(entry: StoredVulnerability) -> str:
-    parts = (
-        entry.level,
-        f"fixed in {entry.fixed_version}" if entry.fixed_version else "no fix",
-        f"exploited since {entry.known_exploited}" if entry.known_exploited else "",
-        f"suppressed by {entry.suppression}" if entry.suppression else "",
-    )
-    return ", ".join(filter(None, parts))

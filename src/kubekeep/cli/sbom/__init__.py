@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kubekeep.cli.lazy_group import LazyGroup
+from kubekeep.cli.console.lazy_group import LazyGroup
 
 
 @click.group(

@@ -11,21 +11,20 @@ from typing import Final, TextIO
 
 import click
 
-from kubekeep.cli import arguments
-from kubekeep.cli.atomic_files import open_binary, open_text
+from kubekeep.cli.console import arguments
+from kubekeep.cli.console.atomic_files import open_binary, open_text
 from kubekeep.cli.settings import get_width, settings
-from kubekeep.images.errors import SbomError
-from kubekeep.images.sbom.compare import SbomComparison
-from kubekeep.images.sbom.write import DEFAULT, FORMATS
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms import diff as diff_report
 from kubekeep.reports.sboms import json as json_report
 from kubekeep.reports.sboms import show as show_report
-from kubekeep.sources.sboms.file import read_document
 from kubekeep.usecases import sbom as usecase
+from kubekeep.usecases.sbom_formats import format_document, list_formats
 
 _GATE_FAILED: Final = 1
+_FORMATS: Final = list_formats()
 _DOCUMENT: Final = click.Path(dir_okay=False, exists=True, allow_dash=True)
 _OUTPUT: Final = click.Path(path_type=Path, dir_okay=False)
 
@@ -62,8 +61,7 @@ def show(file: str, types: tuple[str, ...], names: tuple[str, ...], layout: str,
     kubekeep sbom show image.cdx.json --packages --type deb --name 'lib*'
     """  # noqa: D301 - click takes the character itself
     with _convert_errors():
-        sbom = read_document(file, sys.stdin.buffer)
-    packages = usecase.select_packages(sbom, types, names)
+        sbom, packages = usecase.read_packages(file, sys.stdin.buffer, types, names)
     if layout == "json":
         json_report.write_sbom(sbom, packages, _stdout())
         return
@@ -94,10 +92,10 @@ def diff(old: str, new: str, layout: str, output: Path | None, *, fail_on_change
     with _convert_errors():
         comparison = usecase.compare_documents(old, new, sys.stdin.buffer)
     if output is None:
-        _write_comparison(comparison, (old, new), layout, _stdout(), _options())
+        diff_report.write_comparison(comparison, (old, new), layout, _stdout(), _options())
     else:
         with open_text(output) as stream:
-            _write_comparison(comparison, (old, new), layout, stream, ReportOptions())
+            diff_report.write_comparison(comparison, (old, new), layout, stream, ReportOptions())
         click.echo(f"{layout}: {visible(str(output))}", err=True)
     if fail_on_change and comparison.changes:
         click.echo(f"gate FAILED: {len(comparison.changes)} differences, limit 0", err=True)
@@ -110,8 +108,8 @@ def diff(old: str, new: str, layout: str, output: Path | None, *, fail_on_change
     "-f",
     "--format",
     "name",
-    type=click.Choice(tuple(FORMATS)),
-    default=DEFAULT,
+    type=click.Choice(_FORMATS),
+    default=_FORMATS[0],
     show_default=True,
     help="Write this format.",
 )
@@ -132,7 +130,7 @@ def merge(files: tuple[str, ...], name: str, output: Path | None, title: str) ->
         sbom, messages = usecase.merge_documents(files, title, sys.stdin.buffer)
     for message in messages:
         click.echo(visible(message), err=True)
-    content = usecase.format_document(sbom, name)
+    content = format_document(sbom, name)
     if output is None:
         _stdout().write(content.decode())
         return
@@ -141,23 +139,11 @@ def merge(files: tuple[str, ...], name: str, output: Path | None, title: str) ->
     click.echo(f"{name}: {visible(str(output))}", err=True)
 
 
-def _write_comparison(
-    comparison: SbomComparison, names: tuple[str, str], layout: str, stream: TextIO, options: ReportOptions
-) -> None:
-    match layout:
-        case "json":
-            json_report.write_comparison(comparison, names, stream)
-        case "markdown":
-            diff_report.write_markdown(comparison, names, stream)
-        case _:
-            diff_report.write_terminal(comparison, names, stream, options)
-
-
 @contextlib.contextmanager
 def _convert_errors() -> Iterator[None]:
     try:
         yield
-    except SbomError as error:
+    except KubekeepError as error:
         raise UnreadableSbomError(str(error)) from error
 
 

@@ -6,23 +6,16 @@ Parses; never reads a document itself.
 from __future__ import annotations
 
 import click
-import msgspec
 
 from kubekeep.cli import scan
-from kubekeep.cli.arguments import without_options
-from kubekeep.cli.configured import ConfiguredCommand
-from kubekeep.cli.exception_options import ExceptionSettings
-from kubekeep.cli.gate_options import BaselineOptions, gate_options
-from kubekeep.cli.image.scan import NO_IMAGE_OPTIONS
-from kubekeep.cli.privacy_options import PrivacyOptions, privacy_options
-from kubekeep.cli.report_options import OutputOptions, report_options
-from kubekeep.cli.request_options import request_options
-from kubekeep.cli.vulnerability_options import vulnerability_options
-from kubekeep.images.options import ImageOptions
-from kubekeep.posture.gate import Gates
-from kubekeep.sources.sboms.address import to_sbom_address
+from kubekeep.cli.console.configured import ConfiguredCommand
+from kubekeep.cli.console.option_group import Use
+from kubekeep.cli.options.request import request_options
+from kubekeep.cli.options.vulnerability import vulnerability_options
+from kubekeep.cli.presentation import Presentation, presentation_options
+from kubekeep.usecases.package_request import PackageRequest
+from kubekeep.usecases.package_scan import PackageSource, request_packages
 from kubekeep.usecases.request import ScanRequest
-from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
 
 @click.command(
@@ -30,20 +23,13 @@ from kubekeep.vulnerabilities.options import VulnerabilityOptions
     cls=ConfiguredCommand,
     target=lambda _: ".",
 )
-@without_options(*NO_IMAGE_OPTIONS)
-@request_options("sbom scan", "[framework NAMES | control IDS] FILE...")
-@privacy_options
-@gate_options
-@report_options
+@request_options("sbom scan", "[framework NAMES | control IDS] FILE...", Use.IMAGES)
+@presentation_options
 @vulnerability_options
 def command(
     request: ScanRequest,
-    exception_settings: ExceptionSettings,
-    gates: Gates,
-    baseline: BaselineOptions | None,
-    privacy: PrivacyOptions,
-    output_options: OutputOptions,
-    vulnerabilities: VulnerabilityOptions,
+    presentation: Presentation,
+    packages: PackageRequest,
 ) -> None:
     """Find known vulnerabilities of the packages in the SBOM of each FILE; - reads standard input.
 
@@ -54,6 +40,4 @@ def command(
     """  # noqa: D301 - click takes the character itself
     if not request.input.paths:
         raise click.UsageError("no FILE: name an SBOM document, such as image.cdx.json")
-    source = msgspec.structs.replace(request.input, paths=tuple(map(to_sbom_address, request.input.paths)))
-    request = scan.request_images(msgspec.structs.replace(request, input=source), ImageOptions(), vulnerabilities)
-    scan.run(request, exception_settings, gates, baseline, privacy, output_options)
+    scan.run(request_packages(request, packages, PackageSource.SBOM), presentation)

@@ -51,11 +51,7 @@ class ScanTask(msgspec.Struct, frozen=True, kw_only=True):
 def run_scan(task_input: TaskInput, task: ScanTask) -> ScanAnswer:
     """Return the answer with all entries."""
     with open_input(task_input) as source:
-        rules = RuleOptions(
-            frameworks=task.frameworks,
-            controls=task.controls,
-            vulnerabilities=source.read.vulnerabilities is not None,
-        )
+        rules = RuleOptions(frameworks=task.frameworks, controls=task.controls)
         assessment = scan(ScanRequest(source, rules, needs=ReportNeeds(extras=frozenset({Extra.CONTEXT}))))
     check_confined(assessment, task_input)
     lowest = Severity.parse(task.min_severity)

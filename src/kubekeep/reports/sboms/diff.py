@@ -9,6 +9,7 @@ from typing import Final, TextIO
 from kubekeep.images.sbom.compare import PackageChange, PackageChangeKind, SbomComparison
 from kubekeep.model.package import qualify_name
 from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.sboms import json as json_report
 from kubekeep.reports.sboms.words import (
     describe_licences,
     describe_totals,
@@ -98,3 +99,16 @@ def _group(comparison: SbomComparison) -> list[tuple[PackageChangeKind, list[Pac
     order = list(PackageChangeKind)
     ordered = sorted(comparison.changes, key=lambda change: order.index(change.kind))
     return [(kind, list(changes)) for kind, changes in groupby(ordered, key=lambda change: change.kind)]
+
+
+def write_comparison(
+    comparison: SbomComparison, names: tuple[str, str], layout: str, stream: TextIO, options: ReportOptions
+) -> None:
+    """Write the comparison as `json`, as `markdown` or for a terminal."""
+    match layout:
+        case "json":
+            json_report.write_comparison(comparison, names, stream)
+        case "markdown":
+            write_markdown(comparison, names, stream)
+        case _:
+            write_terminal(comparison, names, stream, options)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from kubekeep.cli.console.key_files import convert_errors
 from kubekeep.cli.image.trust.shared import convert_trust_errors, get_folder
-from kubekeep.cli.signature_options import convert_errors
 from kubekeep.model.text import visible
 
 

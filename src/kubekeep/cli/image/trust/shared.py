@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from kubekeep.cli.standard_output import INCOMPLETE
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
-from kubekeep.signatures.errors import TrustError
 from kubekeep.signatures.settings import find_trust_folder
 
 
@@ -28,6 +28,6 @@ def convert_trust_errors() -> Iterator[None]:
     """Convert errors to messages and the exit code for something that could not be read."""
     try:
         yield
-    except TrustError as error:
+    except KubekeepError as error:
         click.echo(f"failed: {visible(str(error))}", err=True)
         sys.exit(INCOMPLETE)

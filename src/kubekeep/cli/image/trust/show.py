@@ -8,11 +8,10 @@ from typing import Any, Final
 import click
 import msgspec
 
+from kubekeep.cli.console.key_files import convert_errors
 from kubekeep.cli.image.trust.shared import convert_trust_errors
-from kubekeep.cli.signature_options import convert_errors
-from kubekeep.cli.trusted_root_text import describe_root
 from kubekeep.model.text import utc_text, visible
-from kubekeep.signatures.settings import find_trust_folder
+from kubekeep.reports.shared.trusted_root_text import describe_root
 
 _PRETTY: Final = "pretty"
 _TRUSTED_ROOT: Final = "trusted-root"
@@ -36,11 +35,11 @@ def command(layout: str) -> None:
     kubekeep image trust show
     kubekeep image trust show -f trusted-root > trusted_root.json
     """  # noqa: D301 - click takes the character itself
-    from kubekeep.signatures.sigstore.root_state import select_root  # noqa: PLC0415 - optional packages
+    from kubekeep.usecases.image_trust import select_trust  # noqa: PLC0415 - optional packages
 
     now = dt.datetime.now(dt.UTC)
     with convert_trust_errors():
-        selected = select_root(find_trust_folder(), now)
+        selected = select_trust(now)
     if layout == _TRUSTED_ROOT:
         click.echo(selected.content.decode().rstrip("\n"))
         return

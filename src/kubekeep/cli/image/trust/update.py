@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from kubekeep.cli.console.key_files import convert_errors
+from kubekeep.cli.console.small_files import read_small_file
 from kubekeep.cli.image.trust.shared import convert_trust_errors, get_folder
-from kubekeep.cli.signature_options import KEY_FILE, convert_errors
-from kubekeep.cli.small_files import read_small_file
+from kubekeep.cli.options.signature import KEY_FILE
 from kubekeep.model.text import utc_text, visible
 
 
