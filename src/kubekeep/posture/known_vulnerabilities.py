@@ -227,7 +227,7 @@ def _summarise(document: _AssessedDocument) -> Verdict | None:
 
 
 def _decline(text: str) -> Verdict:
-    return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, text))
+    return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.MISSING_DATA, text))
 
 
 def _define(entries: Sequence[_AffectedPackage]) -> KnownVulnerability:
