@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "kubekeep"
-FACES = ("cli", "lsp")
+ENTRY_POINTS = ("cli", "lsp")
 FILE_LINES = 600
 FUNCTION_LINES = 70
 BRANCHES = 10
@@ -43,7 +43,7 @@ def _check_size(file: Path) -> Iterator[str]:
 
 def _check_module(file: Path) -> Iterator[str]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    is_face = file.relative_to(SOURCE).parts[0] in FACES
+    is_entry_point = file.relative_to(SOURCE).parts[0] in ENTRY_POINTS
     if not ast.get_docstring(tree):
         yield f"{_relative(file)}: no docstring with purpose and limits"
     if VAGUE_NAMES.search(file.stem):
@@ -51,11 +51,11 @@ def _check_module(file: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         yield from (
             f"{_relative(file)}:{getattr(node, 'lineno', 0)}: {text}"
-            for text in _check_node(node, file, is_face=is_face)
+            for text in _check_node(node, file, is_entry_point=is_entry_point)
         )
 
 
-def _check_node(node: ast.AST, file: Path, *, is_face: bool) -> Iterator[str]:
+def _check_node(node: ast.AST, file: Path, *, is_entry_point: bool) -> Iterator[str]:
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
@@ -65,7 +65,7 @@ def _check_node(node: ast.AST, file: Path, *, is_face: bool) -> Iterator[str]:
             if branches > BRANCHES:
                 yield f"{node.name} has {branches} branches, {BRANCHES} at most"
         case ast.ExceptHandler(type=None) | ast.ExceptHandler(type=ast.Name(id="Exception" | "BaseException")):
-            if not is_face:
+            if not is_entry_point:
                 yield "catches everything: allowed only in the command line and the language server"
         case ast.Attribute(value=ast.Name(id="os"), attr="environ" | "getenv") if file.name != "settings.py":
             yield "reads the environment: allowed only in settings.py"

@@ -73,7 +73,7 @@ def signer_options(function: Callable[..., None]) -> Callable[..., None]:
 def print_keyless_signature(signature: Any, noun: str) -> None:
     """Print where a new signature is, its identity, and the digest that it covers. signature: a KeylessSignature."""
     signer = signature.signer
-    click.echo(f"added the {noun} {signature.place} as {signer.identity}, issuer {signer.issuer}", err=True)
+    click.echo(f"added the {noun} {signature.reference} as {signer.identity}, issuer {signer.issuer}", err=True)
     click.echo(signature.digest)
 
 

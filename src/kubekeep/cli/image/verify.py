@@ -157,7 +157,7 @@ def _print(report: SignatureReport, selected: tuple[VerifiedSignature, ...], att
         kind = f"attestation {signature.predicate_type}" if signature.predicate_type else "signature"
         click.echo(f"  valid {visible(kind)}: {visible(_describe(signature))}")
     for problem in report.problems:
-        click.echo(f"  not trusted: {visible(problem.place)}: {visible(problem.reason)}")
+        click.echo(f"  not trusted: {visible(problem.reference)}: {visible(problem.reason)}")
     if report.root is not None:
         click.echo(f"  trusted root: {visible(describe_root(report.root, dt.datetime.now(dt.UTC)))}")
     noun = "attestation" if attestation else "signature"
@@ -194,7 +194,7 @@ def _encode_signature(signature: VerifiedSignature) -> dict[str, Any]:
     document = {
         "format": signature.format,
         "layout": signature.layout,
-        "place": signature.place,
+        "place": signature.reference,
         "digest": signature.digest,
         "signer": msgspec.to_builtins(signature.signer),
         "annotations": dict(signature.annotations),

@@ -39,7 +39,7 @@ assigned(word, before) := {value |
 	not is_server(before, index)
 }
 
-# Where no program is expected, `mysql` and `mariadb` are names of servers, as in `wait-for mysql -p3306`.
+# After other words than these, `mysql` and `mariadb` are names of servers, as in `wait-for mysql -p3306`.
 is_server(words, index) if {
 	words[index] in {"mysql", "mariadb"}
 	not starts(words, index)
