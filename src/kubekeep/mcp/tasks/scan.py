@@ -10,11 +10,11 @@ import msgspec
 
 from kubekeep.mcp.answers import (
     ControlCounts,
+    EvidenceText,
     FindingEntry,
     MissingEvaluation,
     ScanAnswer,
     ScanTotals,
-    UntrustedEvidence,
     UntrustedText,
     Urgency,
 )
@@ -99,7 +99,7 @@ def _make_entry(finding: Finding, evidence: Evidence) -> FindingEntry:
         priority=Urgency(level=_name(finding.priority.level), score=finding.priority.score),
         remediation=clean(finding.remediation, _REMEDIATION),
         fixable=evidence.delete or evidence.fix is not None,
-        untrusted=UntrustedEvidence(
+        untrusted=EvidenceText(
             resource=clean(finding.resource.label, _NAME),
             file=clean(location.file, _NAME) if location else "",
             line=region.start.line if region else None,
