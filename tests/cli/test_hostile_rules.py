@@ -158,9 +158,9 @@ def test_case_of_a_hostile_control_fails(tmp_path: Path) -> None:
     assert "used more than 128 MiB of memory" in result.stdout
 
 
-def test_declined_that_is_no_set_is_an_error_of_the_rule(tmp_path: Path) -> None:
+def test_reasons_that_are_no_set_are_an_error_of_the_rule(tmp_path: Path) -> None:
     rule = write_control(tmp_path, "honest")
-    rule.write_text(f"{rule.read_text()}\ndeclined := 5\n")
+    rule.write_text(f"{rule.read_text()}\nnot_evaluated := 5\n")
     result = kubekeep("scan", "control", "honest", SHOP, "--custom-rules", tmp_path)
     assert result.returncode == 3
-    assert "not evaluated: honest: declined is not a set" in result.stderr
+    assert "not evaluated: honest: not_evaluated is not a set" in result.stderr

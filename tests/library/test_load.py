@@ -61,10 +61,10 @@ def test_library_extends_its_parent(tmp_path: Path) -> None:
     folder = tmp_path / "workload" / "house-rule"
     folder.mkdir(parents=True)
     (folder / "control.yaml").write_text(HOUSE_RULE)
-    (folder / "control.rego").write_text("package kubekeep.controls.house_rule\n\nimport data.kubekeep.lib.place\n")
+    (folder / "control.rego").write_text("package kubekeep.controls.house_rule\n\nimport data.kubekeep.lib.identity\n")
     library = Library(tmp_path, parent=builtin())
     assert set(library.controls) == {*builtin().controls, "house-rule"}
-    assert library.get_rule(library.controls["house-rule"]).libraries == {"place"}
+    assert library.get_rule(library.controls["house-rule"]).libraries == {"identity"}
     assert library.get_rule(library.controls["privileged-container"]).source
     (folder.parent / "privileged-container").mkdir()
     (folder.parent / "privileged-container" / "control.yaml").write_text(HOUSE_RULE)
@@ -72,12 +72,12 @@ def test_library_extends_its_parent(tmp_path: Path) -> None:
         _ = Library(tmp_path, parent=builtin()).controls
 
 
-@pytest.mark.parametrize("name", ["lib/place.rego", "frameworks/nsa.yaml"])
+@pytest.mark.parametrize("name", ["lib/identity.rego", "frameworks/nsa.yaml"])
 def test_library_cannot_replace_modules_and_frameworks_of_its_parent(tmp_path: Path, name: str) -> None:
     (tmp_path / "workload" / "house-rule").mkdir(parents=True)
     (tmp_path / "workload" / "house-rule" / "control.yaml").write_text(HOUSE_RULE)
     (tmp_path / "workload" / "house-rule" / "control.rego").write_text(
-        "package kubekeep.controls.house_rule\n\nimport data.kubekeep.lib.place\n"
+        "package kubekeep.controls.house_rule\n\nimport data.kubekeep.lib.identity\n"
     )
     (tmp_path / name).parent.mkdir()
     (tmp_path / name).write_text("name: x\ntitle: x\ndescription: x\n")

@@ -210,7 +210,9 @@ def test_each_level_evaluates_the_rules_of_its_standard() -> None:
     for level in ("baseline", "restricted"):
         packages = {control.package for control in builtin().select_members(builtin().frameworks[f"pss-{level}"])}
         imported = re.findall(
-            rf"^{level} contains found if (?:{{.*?)?some found in (\w+)\.violation", source, re.MULTILINE | re.DOTALL
+            rf"^{level} contains finding if (?:{{.*?)?some finding in (\w+)\.violation",
+            source,
+            re.MULTILINE | re.DOTALL,
         )
         assert {f"kubekeep.controls.{name}" for name in imported} == packages
 

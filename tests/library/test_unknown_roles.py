@@ -66,7 +66,7 @@ def describe(verdict: Verdict) -> tuple[Cause, str] | str:
 
 
 SUBJECT_CONTROLS = [control for control in builtin().controls.values() if SUBJECT in control.targets]
-NOT_IN_INPUT = (Cause.DECLINED, "the rules of ClusterRole reader are not in the input")
+NOT_IN_INPUT = (Cause.MISSING_DATA, "the rules of ClusterRole reader are not in the input")
 NOT_LISTED = (
     Cause.NEEDS_ACCESS,
     "some resources could not be listed: list clusterroles.rbac.authorization.k8s.io",
@@ -115,4 +115,4 @@ def test_reason_names_a_role_without_its_parts(role: dict[str, Any]) -> None:
 def test_reason_of_a_binding_without_the_name_of_a_role() -> None:
     unnamed = BINDING | {"roleRef": {"apiGroup": RBAC, "kind": "ClusterRole"}}
     verdict = find_verdict(builtin().controls["reading-secrets"], binding=unnamed)
-    assert describe(verdict) == (Cause.DECLINED, "the binding does not name a role")
+    assert describe(verdict) == (Cause.MISSING_DATA, "the binding does not name a role")

@@ -94,7 +94,7 @@ def test_packages_without_advisories_are_not_evaluated() -> None:
     assert verdict.status is Status.NOT_EVALUATED
     assert verdict.reason is not None
     assert (verdict.reason.cause, verdict.reason.text) == (
-        Cause.DECLINED,
+        Cause.MISSING_DATA,
         "packages not assessed: 1 Debian: no data",
     )
     # Packages that no source of advisories covers do not hide a clean result.

@@ -119,7 +119,7 @@ def test_gaps_are_in_the_cluster_report(name: str, assessment: Assessment) -> No
 
 
 @BOTH
-@pytest.mark.parametrize(("cause", "outcome"), [(Cause.RULE_ERROR, "error"), (Cause.DECLINED, "skip")])
+@pytest.mark.parametrize(("cause", "outcome"), [(Cause.RULE_ERROR, "error"), (Cause.MISSING_DATA, "skip")])
 def test_unevaluated_resources(name: str, cause: Cause, outcome: str, assessment: Assessment) -> None:
     broken_verdict = Verdict(Status.NOT_EVALUATED, reason=Reason(cause, "It does not tell enough."))
     result = SubjectResult(assessment.results[2].subject, {"limits": broken_verdict})

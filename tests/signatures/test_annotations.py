@@ -132,7 +132,7 @@ def test_one_valid_signature_is_enough(image: SignedRepository, sigstore: Privat
     report = verify(image, trust)
     tag = image.digest.replace(":", "-")
     assert [signature.signer.identity for signature in report.verified] == [IDENTITY]
-    assert [problem.place for problem in report.problems] == [f"{tag}.sig[0]", f"{tag}.sig[1]", f"{tag}.att[0]"]
+    assert [problem.reference for problem in report.problems] == [f"{tag}.sig[0]", f"{tag}.sig[1]", f"{tag}.att[0]"]
 
 
 def test_chain_in_the_annotation(image: SignedRepository, sigstore: PrivateSigstore, trust: Trust) -> None:

@@ -61,7 +61,7 @@ def verify(
     """Verify a bundle as that of an image; return the signer. Raises SignatureError."""
     settings = Trust(identities=(identity,), root=read_trusted_root(json.dumps(root).encode(), "root.json"), **trust)
     signed = decode_signed_bundle(json.dumps(bundle).encode(), None, bytes.fromhex(digest.partition(":")[2]))
-    stored = StoredSignature(format="sigstore-bundle", layout="referrers", place="x", subject=digest, signed=signed)
+    stored = StoredSignature(format="sigstore-bundle", layout="referrers", reference="x", subject=digest, signed=signed)
     report = verify_signatures("app", (digest,), [stored], settings)
     if report.problems:
         raise SignatureError(report.problems[0].reason)

@@ -2,7 +2,7 @@
 
 export type Level = "critical" | "high" | "urgent" | "medium" | "low" | "unknown" | "problem";
 
-/** Groups of the view in their order. A server that sends no priority reports critical and high findings as errors alike. */
+/** Groups of the view in their order. Without priorities, the server reports both critical and high findings as errors. */
 export const LEVELS: Readonly<Record<Level, string>> = {
   critical: "Critical",
   high: "High",

@@ -50,9 +50,9 @@ export async function findProgram(search: Search, files: Files): Promise<Result>
   for (const program of listCandidates({ ...search, searchPath })) {
     if ((await files.isExecutable(program)) && (await isAllowed(program, search, files))) return { program, searchPath };
   }
-  const places = search.forbidden.length > 0 ? "on PATH" : "in .venv and venv of the workspace, or on PATH";
+  const locations = search.forbidden.length > 0 ? "on PATH" : "in .venv and venv of the workspace, or on PATH";
   const trust = search.forbidden.length > 0 ? " Programs of this workspace are not run, because it is not trusted." : "";
-  return { cause: `The program kubekeep was not found ${places}.${trust}` };
+  return { cause: `The program kubekeep was not found ${locations}.${trust}` };
 }
 
 /** Yield the paths that may be the program, the preferred ones first. */

@@ -55,6 +55,8 @@ def test(folder: Path) -> None:
     failed = 0
     try:
         library, cases = load_cases(folder)
+        for note in library.notes:
+            click.echo(visible(note), err=True)
         for case in cases:
             differences = find_problems(case, library)
             failed += bool(differences)

@@ -1,4 +1,4 @@
-"""Risks of changes for programs that were built or deployed without them. Judges one change at a time."""
+"""Risks of changes for programs that were built or deployed without them. Evaluates one change at a time."""
 
 from __future__ import annotations
 

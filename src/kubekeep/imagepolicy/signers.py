@@ -70,7 +70,7 @@ def select_signatures(
         reason = f"a valid signature of {signature.digest}, not of {digest}" if is_accepted else ""
         described = f"a valid signature in the format {signature.format} ({signature.layout})"
         problems.append(
-            SignatureProblem(signature.place, reason or f"{described}; the policy accepts the format {accepted}")
+            SignatureProblem(signature.reference, reason or f"{described}; the policy accepts the format {accepted}")
         )
     return msgspec.structs.replace(report, verified=tuple(verified), problems=tuple(problems))
 

@@ -271,8 +271,8 @@ def _join(
 ) -> Package:
     """Return one package with the locations of all, which are equal but for them."""
     package = group[0].package
-    places = sorted({(entry.layer, entry.path) for entry in group})
-    locations = tuple([PackageLocation(path, layers[layer].diff_id) for layer, path in places])
+    positions = sorted({(entry.layer, entry.path) for entry in group})
+    locations = tuple([PackageLocation(path, layers[layer].diff_id) for layer, path in positions])
     if not is_distribution_type(package.type):
         return replace(package, locations=locations)
     names = package.licences

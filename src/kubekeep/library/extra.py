@@ -63,7 +63,7 @@ class ExtraRules(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_rules(custom: Sequence[Path] = (), bundles: Sequence[Path] = ()) -> ExtraRules:
     """Load the rules at `custom` (folders of controls, bare Rego files) and `bundles` (JSON). Raises LibraryError."""
-    library, files = builtin(), list[Path]()
+    library, files, library_notes = builtin(), list[Path](), list[str]()
     for path in custom:
         if not path.exists():
             raise LibraryError(f"{path}: no such file or folder")
@@ -77,6 +77,7 @@ def load_rules(custom: Sequence[Path] = (), bundles: Sequence[Path] = ()) -> Ext
         files += bare_files
         if control_file is not None:
             library = Library(Path(os.path.realpath(path)), parent=library, own_framework=CUSTOM_RULES)
+            library_notes += library.notes
     bundles_content = read_bundles(bundles)
     return ExtraRules(
         library=library,
@@ -86,5 +87,5 @@ def load_rules(custom: Sequence[Path] = (), bundles: Sequence[Path] = ()) -> Ext
         has_bundles=bool(bundles),
         inputs=bundles_content.inputs,
         exceptions=bundles_content.exceptions,
-        notes=bundles_content.notes,
+        notes=(*library_notes, *bundles_content.notes),
     )

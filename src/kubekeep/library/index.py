@@ -36,7 +36,7 @@ class Rule(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...]
     """Rules of other controls that it imports."""
     outcomes: frozenset[str]
-    """Defined results: a subset of `violation`, `applies` and `declined`."""
+    """Defined results: a subset of `violation`, `applies` and `not_evaluated`."""
     reads_object: bool
     """True if it reads more than the workload view, so that verdicts for equal workloads may differ."""
     is_custom: bool

@@ -34,7 +34,11 @@ _PAGES: Final = "https://kubekeep.io/docs/reference/controls/"
 
 _IMPORT: Final = re.compile(r"^import data\.kubekeep\.lib\.(\w+)", re.MULTILINE)
 _RULE_IMPORT: Final = re.compile(r"^import data\.kubekeep\.controls\.(\w+)", re.MULTILINE)
-_RULE: Final = re.compile(r"^(?:default )?(applies|declined|violation)\b", re.MULTILINE)
+_RULE: Final = re.compile(r"^(?:default )?(applies|not_evaluated|violation)\b", re.MULTILINE)
+
+_OLD_RULE: Final = re.compile(r"^(?:default )?declined\b", re.MULTILINE)
+_OLD_REFERENCE: Final = re.compile(r"\.declined\b")
+_OLD_NAME_NOTE: Final = "the name declined is read until 2027-12-01: rename it to not_evaluated"
 
 
 class LibraryError(KubekeepError, ValueError):
@@ -128,13 +132,28 @@ class Library:
             rule = self._rules[control.rule_name] = self._read_rule(control)
         return rule
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on old names in the folder's own rules. A rule that cannot be read has none: its use is an error."""
+        return tuple(f"{file}: {_OLD_NAME_NOTE}" for file in self._list_own_rules() if _has_old_name(file))
+
+    def _list_own_rules(self) -> Iterator[Path]:
+        """Yield the files of the folder's own rules that exist."""
+        files = (folder / RULE_FILE for folder in self._folders.values())
+        return (file for file in files if file.is_file())
+
     def _read_rule(self, control: Control) -> Rule:
         file = self._find_file(control)
         path, source = self._read_source(file)
+        is_custom = not file.is_relative_to(ROOT)
+        if is_custom:
+            source = _add_new_name(source)
         source_with_modules = self._add_modules(source)
         rules = tuple(
             self._find_imported_rule(name, path) for name in dict.fromkeys(_RULE_IMPORT.findall(source_with_modules))
         )
+        if is_custom and _OLD_REFERENCE.search(source_with_modules):
+            rules = tuple(map(_add_old_name, rules))
         libraries = self._resolve_modules("\n".join((source, *(rule.source for rule in rules))))
         texts = [source, *(rule.source for rule in rules), *(self.shared_modules[name] for name in libraries)]
         return Rule(
@@ -144,7 +163,7 @@ class Library:
             rules=rules,
             outcomes=frozenset(_RULE.findall(source)),
             reads_object=any("input.object" in text for text in texts),
-            is_custom=not file.is_relative_to(ROOT),
+            is_custom=is_custom,
         )
 
     def _find_file(self, control: Control) -> Path:
@@ -241,6 +260,27 @@ def builtin() -> Library:
     """Return the built-in library. It is loaded once for each process."""
     index = read_index(ROOT)
     return Library(ROOT) if index is None else _IndexedLibrary(index)
+
+
+def _has_old_name(file: Path) -> bool:
+    try:
+        source = read_library_text(file)
+    except LibraryError:
+        return False
+    return _add_new_name(source) != source or _OLD_REFERENCE.search(source) is not None
+
+
+def _add_new_name(source: str) -> str:
+    """Return the text of a custom rule, with the result `not_evaluated` if it defines only the old name of it."""
+    is_old = _OLD_RULE.search(source) and "not_evaluated" not in _RULE.findall(source)
+    return f"{source}\nnot_evaluated := declined\n" if is_old else source
+
+
+def _add_old_name(rule: Rule) -> Rule:
+    """Return a rule of the library for a custom rule that reads its result `not_evaluated` by the old name."""
+    if rule.is_custom or "not_evaluated" not in rule.outcomes:
+        return rule
+    return msgspec.structs.replace(rule, source=f"{rule.source}\ndeclined := not_evaluated\n")
 
 
 def _read(file: Path, kind: type[T]) -> T:

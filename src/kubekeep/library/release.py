@@ -23,7 +23,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 _INPUT_PATH: Final = "settings.postureControlInputs."
 _REVIEWS: Final = {
     "manual review": Cause.MANUAL,
-    "requires review": Cause.DECLINED,
+    "requires review": Cause.MISSING_DATA,
 }
 _SELECTOR: Final = re.compile(r"([^=!]+)(==|=|!=)(.*)", re.DOTALL)
 

@@ -71,9 +71,11 @@ def _locate(finding: Finding, evidence: Evidence) -> Iterator[FileFinding]:
     if location is None:
         return
     related = [
-        (place, f"{part.kind} {part.name}")
+        (part_location, f"{part.kind} {part.name}")
         for part in resource.related
-        if part.missing is None and (place := part.locate(())) is not None and str(place) != str(location)
+        if part.missing is None
+        and (part_location := part.locate(())) is not None
+        and str(part_location) != str(location)
     ]
     setting = location.setting
     if setting is not None and setting.region is not None:

@@ -99,8 +99,8 @@ def describe_value(evaluated: EvaluatedDocument, line: str, column: int, unsaved
         return f"`.Values.{key}` is not set in any values file."
     value = mask_text(json_text(_redact(path, result.value)))
     shown = value if len(value) <= _MAX_VALUE else f"{value[:_MAX_VALUE]}..."
-    place = f"\n\nSet by {_escape(describe_setting(result.setting))}" if result.setting is not None else ""
-    return f"`.Values.{key}` is\n\n```json\n{shown.replace('```', '')}\n```{place}"
+    origin = f"\n\nSet by {_escape(describe_setting(result.setting))}" if result.setting is not None else ""
+    return f"`.Values.{key}` is\n\n```json\n{shown.replace('```', '')}\n```{origin}"
 
 
 def describe_setting(setting: Setting) -> str:

@@ -27,7 +27,9 @@ def list_lenses(evaluated: EvaluatedDocument, text: ClientText) -> Iterator[type
         by_resource.setdefault(finding.subject.id, []).append(finding)
     own_results = [result for result in assessment.results if not result.subject.related]
     locations = [(result, result.subject.locate(())) for result in own_results]
-    own_locations = [(result, place) for result, place in locations if place is not None and place.file == path]
+    own_locations = [
+        (result, location) for result, location in locations if location is not None and location.file == path
+    ]
     lines: set[int] = set()
     # The lens of the document says all about a single resource.
     for result, location in own_locations if len(own_locations) > 1 else ():

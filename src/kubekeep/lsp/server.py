@@ -124,7 +124,9 @@ class KubekeepLanguageServer(LanguageServer):
         return [
             (
                 entry,
-                create_diagnostic(entry, text, [_relate(place, message, texts) for place, message in entry.related]),
+                create_diagnostic(
+                    entry, text, [_relate(location, message, texts) for location, message in entry.related]
+                ),
             )
             for entry in result.findings
         ]
@@ -460,7 +462,7 @@ def _list_reports(
     for file, entries in list(list_findings(assessment, minimum).items())[:MAX_REPORTED]:
         text = texts.open(file)
         by_uri[texts.find_uri(file)] = [
-            create_diagnostic(entry, text, [_relate(place, message, texts) for place, message in entry.related])
+            create_diagnostic(entry, text, [_relate(location, message, texts) for location, message in entry.related])
             for entry in entries
         ]
     for unread, severity in list_problems(assessment):

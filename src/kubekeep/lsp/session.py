@@ -216,13 +216,13 @@ class Session:
                 self._accept(result)
 
     def _report_once(self, error: Exception) -> None:
-        """Report an error with its type and place; its text may contain values of the input."""
+        """Report an error with its type and position; its text may contain values of the input."""
         frames = [
             frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(_PACKAGE))
         ]
-        place = f" at {Path(frames[-1].filename).relative_to(_PACKAGE)}:{frames[-1].lineno}" if frames else ""
+        position = f" at {Path(frames[-1].filename).relative_to(_PACKAGE)}:{frames[-1].lineno}" if frames else ""
         self._report_text(
-            f"internal error in an evaluation: {type(error).__name__}{place}; this is a defect of kubekeep"
+            f"internal error in an evaluation: {type(error).__name__}{position}; this is a defect of kubekeep"
         )
 
     def _report_text(self, text: str) -> None:

@@ -82,7 +82,8 @@ class Control(Definition, frozen=True, forbid_unknown_fields=True, kw_only=True)
     `own` is the namespace of the evaluated object (for a Namespace, the one of its name), `kube-system` that namespace,
     `mentioned` the own namespace and those named in the object's text. `named` is the own namespace, restricted to
     objects that the object's text names or selects. Changes elsewhere do not affect verdicts, and a scan of some
-    namespaces lists nothing elsewhere; a rule must decline if the object names a namespace that was not read."""
+    namespaces lists nothing elsewhere; a rule must return `not_evaluated` if the object names a namespace that was not
+    read."""
     only_for: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """Kinds of `relates` that the rule looks up for some of its targets only, with these targets. A coverage gap of such
     a kind affects no other verdicts."""

@@ -106,7 +106,7 @@ def _summarise(facts: ListedPackages) -> Verdict | None:
 
 
 def _decline(text: str) -> Verdict:
-    return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, text))
+    return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.MISSING_DATA, text))
 
 
 def _define(entries: Sequence[VulnerabilityEntry]) -> KnownVulnerability:

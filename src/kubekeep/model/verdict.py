@@ -41,8 +41,8 @@ class Cause(enum.StrEnum):
     RULE_ERROR = "rule-error"
     UNKNOWN_FIELD = "unknown-field"
     """The resource has a field that its kind does not have, beside the fields that the control reads."""
-    DECLINED = "declined"
-    """The rule found that required data is missing from the resource."""
+    MISSING_DATA = "missing-data"
+    """Data that the rule requires is missing from the resource."""
 
 
 class Reason(msgspec.Struct, frozen=True, gc=False):

@@ -27,7 +27,7 @@ class Stage(enum.Enum):
 
 
 APPLIES: Final = "applies"
-DECLINED: Final = "declined"
+NOT_EVALUATED: Final = "not_evaluated"
 VIOLATION: Final = "violation"
 _SHARD_SIZE: Final = 10
 """Controls per shard: smaller shards compile the shared modules more often, larger ones make each evaluation slower."""

@@ -61,7 +61,7 @@ def _distrust_result(
         }
     rejection = next((part.rejection for part in problems if part.rejection), None)
     if rejection is not None:
-        verdicts = _replace_passes(verdicts, Reason(Cause.DECLINED, rejection))
+        verdicts = _replace_passes(verdicts, Reason(Cause.MISSING_DATA, rejection))
     return result if verdicts is result.verdicts else msgspec.structs.replace(result, verdicts=verdicts)
 
 

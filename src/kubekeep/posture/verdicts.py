@@ -19,7 +19,7 @@ from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.posture.coverage_gaps import build_access_reason
 from kubekeep.posture.rule_scope import is_scope_verified
-from kubekeep.posture.rulebook import APPLIES, DECLINED, VIOLATION, RulePlan
+from kubekeep.posture.rulebook import APPLIES, NOT_EVALUATED, VIOLATION, RulePlan
 
 _parse = functools.lru_cache(maxsize=4096)(parse_path)
 _encode_fix: Final = msgspec.json.Encoder().encode
@@ -127,31 +127,33 @@ def _explain_missing_role(resource: Resource) -> Reason | None:
             text = (
                 f"the rules of {role.label} are not in the input" if role.name else "the binding does not name a role"
             )
-            return build_access_reason(role.missing) if role.missing else Reason(Cause.DECLINED, text)
+            return build_access_reason(role.missing) if role.missing else Reason(Cause.MISSING_DATA, text)
     return None
 
 
 def _depends_on_role(control: Control, verdict: Verdict) -> bool:
     """Return True if the verdict on a subject could be another with the rules of its role.
 
-    Tests verify that controls of the library decline without them. Other rules may take them for empty.
+    Tests verify that controls of the library are not evaluated without them. Other rules may take them for empty.
     """
     if verdict.reason is not None:
-        return verdict.reason.cause is Cause.DECLINED
+        return verdict.reason.cause is Cause.MISSING_DATA
     return verdict.status is Status.PASSED and not is_scope_verified(control)
 
 
 def _build_verdict(control: Control, values: Any, resource: Resource, *, conditional: bool) -> Verdict | None:
     """Return the verdict of `control` for values of its rule; None if it is `conditional` and does not apply."""
-    if not isinstance(values, dict) or not isinstance(values.get(DECLINED, []), list):
-        message = values.message if isinstance(values, RuleFailure) else f"{control.slug}: {DECLINED} is not a set"
+    if not isinstance(values, dict) or not isinstance(values.get(NOT_EVALUATED, []), list):
+        message = values.message if isinstance(values, RuleFailure) else f"{control.slug}: {NOT_EVALUATED} is not a set"
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, mask_text(message)))
     if conditional and not values.get(APPLIES):
         return None
     if violations := values.get(VIOLATION):
         return _build_failure(control, violations, resource)
-    if declined := values.get(DECLINED):
-        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, mask_text("; ".join(map(str, declined)))))
+    if sentences := values.get(NOT_EVALUATED):
+        return Verdict(
+            Status.NOT_EVALUATED, reason=Reason(Cause.MISSING_DATA, mask_text("; ".join(map(str, sentences))))
+        )
     return PASSED
 
 
@@ -163,7 +165,7 @@ def _drop_unknown_evidence(verdict: Verdict, unknown: tuple[Path, ...]) -> Verdi
     if known_evidence:
         return Verdict(Status.FAILED, known_evidence)
     fields = ", ".join(map(format_path, unknown[:3])) + (", ..." if len(unknown) > 3 else "")
-    return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.DECLINED, f"known only after it is applied: {fields}"))
+    return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.MISSING_DATA, f"known only after it is applied: {fields}"))
 
 
 def _is_below(path: Path, parents: tuple[Path, ...]) -> bool:

@@ -28,7 +28,7 @@ _ENTRY: Final = re.compile(
 _OPENING: Final = re.compile(r"(?:[&!]\S+\s*)*(?P<sign>\{|\[|\(|[|>][-+0-9]*|<<[-~]?\w+|\w+\(\{?)?\s*(?:#.*)?")
 _HEREDOC: Final = re.compile(r"<<[-~]?\s*(\w+)\s*$")
 _PUNCTUATION: Final = re.compile(r"[\s\[\]{}(),]*(?:\{\{-?\s*(?:end|else)\s*-?\}\})?\s*")
-_ITEM: Final = re.compile(r"(\s*-\s+)(\S.*)")
+_LIST_ENTRY: Final = re.compile(r"(\s*-\s+)(\S.*)")
 _INLINE: Final = re.compile(
     r"""(?P<key>[\w./-]{1,80})(?P<end>["']?\s*[:=]\s*)(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}\]"'#]+)"""
 )
@@ -160,7 +160,7 @@ class _LineMasker:
 
     def _mask_without_key(self, line: str, kind: KeyContent) -> str:
         """Return a line without a key, masked."""
-        entry = _ITEM.fullmatch(line)
+        entry = _LIST_ENTRY.fullmatch(line)
         word = entry[2].strip("\"', ") if entry is not None else ""
         follows_flag, self._follows_secret_flag = (
             self._follows_secret_flag,

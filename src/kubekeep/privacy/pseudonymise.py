@@ -54,7 +54,7 @@ _WORDS: Final = (
 )
 _API_VALUES: Final = frozenset(_WORDS.split())
 """Values that the Kubernetes API defines; they are no names."""
-_RESOURCE_CAUSES: Final = frozenset({Cause.DECLINED, Cause.MALFORMED, Cause.RULE_ERROR})
+_RESOURCE_CAUSES: Final = frozenset({Cause.MISSING_DATA, Cause.MALFORMED, Cause.RULE_ERROR})
 """Causes with texts about a resource; texts of other causes are about controls."""
 _HIDDEN: Final = "hidden"
 

@@ -36,12 +36,12 @@ _UNTYPED: Final = ("", EMPTY, CONFIG)
 class Attachment(msgspec.Struct, frozen=True):
     """An artifact that refers to a manifest.
 
-    layout: "referrers", "referrers-tag" or "legacy-tag". place: the digest of the artifact, or its tag. subject: digest of
+    layout: "referrers", "referrers-tag" or "legacy-tag". reference: the digest of the artifact, or its tag. subject: digest of
     the manifest. artifact_type: from the artifact's manifest, else the type of its configuration. problem: the reason why the artifact cannot be read; it has no layers then.
     """
 
     layout: str
-    place: str
+    reference: str
     subject: str
     artifact_type: str = ""
     layers: tuple[Descriptor, ...] = ()

@@ -130,7 +130,7 @@ def is_valid(key: PublicKey, signature: bytes, data: bytes, *, is_digest: bool =
     RSA with PKCS #1 v1.5 and PSS, and each SHA-2 function that key services offer, are accepted. Ed25519 needs the message.
     """
     functions = tuple(function for function in _HASHES if algorithm in ("", function.name))
-    return any(_is_accepted(verify) for verify in _list_attempts(key, signature, data, functions, is_digest=is_digest))
+    return any(_succeeds(verify) for verify in _list_attempts(key, signature, data, functions, is_digest=is_digest))
 
 
 def _list_attempts(
@@ -153,7 +153,7 @@ def _list_attempts(
             yield functools.partial(key.verify, signature, data, probabilistic, algorithm)
 
 
-def _is_accepted(verify: Callable[[], None]) -> bool:
+def _succeeds(verify: Callable[[], None]) -> bool:
     try:
         verify()
     except InvalidSignature:

@@ -38,12 +38,12 @@ _MOST_SIGNATURES: Final = 16
 class StoredSignature(msgspec.Struct, frozen=True, kw_only=True):
     """One signature or attestation of an image, or the problem that prevents its decoding.
 
-    place: digest of its artifact, or tag and number of the layer. subject: digest of the manifest to which it is attached.
+    reference: digest of its artifact, or tag and number of the layer. subject: digest of the manifest to which it is attached.
     """
 
     format: str
     layout: str
-    place: str
+    reference: str
     subject: str
     signed: SignedObject | None = None
     problem: str = ""
@@ -75,7 +75,7 @@ def read_signatures(artifact: SignatureArtifact) -> Iterator[StoredSignature]:
         yield StoredSignature(
             format=COSIGN,
             layout=attachment.layout,
-            place=attachment.place,
+            reference=attachment.reference,
             subject=attachment.subject,
             problem=problem,
         )
@@ -87,7 +87,7 @@ def read_signatures(artifact: SignatureArtifact) -> Iterator[StoredSignature]:
         common: dict[str, Any] = {
             "format": BUNDLE_FORMAT if layer.media_type.startswith(_BUNDLES) else COSIGN,
             "layout": attachment.layout,
-            "place": f"{attachment.place}[{number}]" if is_tag else attachment.place,
+            "reference": f"{attachment.reference}[{number}]" if is_tag else attachment.reference,
             "subject": attachment.subject,
         }
         try:

@@ -24,9 +24,9 @@ class Signer(msgspec.Struct, frozen=True, omit_defaults=True):
 class VerifiedSignature(msgspec.Struct, frozen=True, omit_defaults=True):
     """A valid signature or attestation of one digest.
 
-    format: "cosign", "sigstore-bundle" or "notation". layout: the place in the registry, as "referrers", "referrers-tag",
+    format: "cosign", "sigstore-bundle" or "notation". layout: the location in the registry, as "referrers", "referrers-tag",
     "legacy-tag". predicate_type and predicate: of an attestation (in-toto statement), the predicate as JSON; empty for
-    a signature. annotations: that the signature covers. place: digest or tag of the signature in the registry.
+    a signature. annotations: that the signature covers. reference: digest or tag of the signature in the registry.
     notes: what was not checked, or accepted by a policy. statement: the in-toto statement with the predicate.
     """
 
@@ -37,15 +37,15 @@ class VerifiedSignature(msgspec.Struct, frozen=True, omit_defaults=True):
     predicate_type: str = ""
     predicate: bytes = b""
     annotations: tuple[tuple[str, str], ...] = ()
-    place: str = ""
+    reference: str = ""
     notes: tuple[str, ...] = ()
     statement: bytes = b""
 
 
 class SignatureProblem(msgspec.Struct, frozen=True):
-    """A signature or attestation that is not valid or not trusted, and the reason. place: its digest or tag."""
+    """A signature or attestation that is not valid or not trusted, and the reason. reference: its digest or tag."""
 
-    place: str
+    reference: str
     reason: str
 
 

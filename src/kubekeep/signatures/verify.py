@@ -47,7 +47,7 @@ def verify_signatures(
         try:
             verified.append(_verify(stored, digests, trust))
         except SignatureError as error:
-            problems.append(SignatureProblem(stored.place, str(error)))
+            problems.append(SignatureProblem(stored.reference, str(error)))
     origin = trust.root.origin if needs_root and trust.root else None
     return SignatureReport(reference, digests[0], tuple(verified), tuple(problems), origin)
 
@@ -77,7 +77,7 @@ def _verify(stored: StoredSignature, digests: tuple[str, ...], trust: Trust) -> 
         predicate_type=content.predicate_type,
         predicate=content.predicate,
         annotations=content.annotations,
-        place=stored.place,
+        reference=stored.reference,
         statement=content.statement,
     )
 

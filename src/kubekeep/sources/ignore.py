@@ -120,49 +120,49 @@ class Ignores:
         layers: tuple[_Layer, ...] = ()
         for name in NAMES if self._reads else ():
             file = os.path.join(self._root, *folder.split("/"), name) if folder else os.path.join(self._root, name)
-            place = Location(display_path(os.path.normpath(file)))
+            location = Location(display_path(os.path.normpath(file)))
             try:
                 lines = [line.removesuffix("\r") for line in _content(file).split("\n")]
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self.problems.append(UnreadInput(place, f"cannot be read, has no effect: {error_reason(error)}"))
+                self.problems.append(UnreadInput(location, f"cannot be read, has no effect: {error_reason(error)}"))
             else:
-                layers = (*self._layer(place, lines, len(folder) + 1 if folder else 0), *layers)
+                layers = (*self._layer(location, lines, len(folder) + 1 if folder else 0), *layers)
         return layers
 
-    def _layer(self, place: Location, lines: Sequence[str], start: int) -> tuple[_Layer, ...]:
+    def _layer(self, location: Location, lines: Sequence[str], start: int) -> tuple[_Layer, ...]:
         """Return the layer of the lines of a file, none if it cannot be compiled; report the lines without effect."""
         reasons: dict[int, str] = {}
-        accepted: list[str] = []
+        usable_lines: list[str] = []
         for index, line in enumerate(lines):
             if not line.strip(" ") or line.startswith("#"):
-                accepted.append("")
+                usable_lines.append("")
                 continue
             self._patterns_left -= 1
             self._wildcards_left -= sum(map(line.count, "*?["))
             if self._patterns_left < 0 or self._wildcards_left < 0:
                 limit = f"{MOST_PATTERNS} patterns" if self._patterns_left < 0 else f"{MOST_WILDCARDS} wildcards"
                 message = f"more than {limit}: the remaining patterns have no effect"
-                self.problems.append(UnreadInput(_on_line(place, index), message))
+                self.problems.append(UnreadInput(_on_line(location, index), message))
                 break
             if len(line) > MOST_PATTERN:
                 reasons[index] = f"longer than {MOST_PATTERN} characters"
             elif not line.strip("!/ "):
                 reasons[index] = "the pattern is empty"
-            accepted.append("" if index in reasons else _matchable(line))
+            usable_lines.append("" if index in reasons else _matchable(line))
         try:
-            patterns, invalid = IgnorePatterns.parse(accepted)
+            patterns, invalid = IgnorePatterns.parse(usable_lines)
         except ValueError as error:
-            self.problems.append(UnreadInput(place, f"has no effect: its patterns are too large: {error}"))
+            self.problems.append(UnreadInput(location, f"has no effect: its patterns are too large: {error}"))
             return ()
         reasons |= dict(invalid)
         for index in sorted(reasons)[:_MOST_REPORTED]:
             message = f"this pattern has no effect: {display_path(lines[index][:80])}: {reasons[index]}"
-            self.problems.append(UnreadInput(_on_line(place, index), message))
+            self.problems.append(UnreadInput(_on_line(location, index), message))
         if len(reasons) > _MOST_REPORTED:
             message = f"{len(reasons) - _MOST_REPORTED} more patterns without effect"
-            self.problems.append(UnreadInput(place, message))
+            self.problems.append(UnreadInput(location, message))
         return (_Layer(start, patterns),)
 
 
@@ -179,11 +179,11 @@ def _parent(path: str) -> str:
     return path[: max(path.rfind("/"), 0)]
 
 
-def _on_line(place: Location, index: int) -> Location:
-    if place.file == _OPTION:
-        return place
+def _on_line(location: Location, index: int) -> Location:
+    if location.file == _OPTION:
+        return location
     position = Position(index + 1, 1)
-    return Location(place.file, Region(position, position))
+    return Location(location.file, Region(position, position))
 
 
 def _matchable(text: str) -> str:

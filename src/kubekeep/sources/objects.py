@@ -75,8 +75,10 @@ def _find_objects(
     version, kind = value.get("apiVersion"), value.get("kind")
     if not (_is_text(version) and _is_text(kind)):
         name = "kind" if _is_text(version) else "apiVersion"
-        what = f"{name} is not text" if value.get(name) else f"{name} is missing"
-        yield IncompleteObject(f"not a complete Kubernetes object: {what}", (*path, name if name in value else "kind"))
+        problem = f"{name} is not text" if value.get(name) else f"{name} is missing"
+        yield IncompleteObject(
+            f"not a complete Kubernetes object: {problem}", (*path, name if name in value else "kind")
+        )
     elif kind == "List" or ("items" in value and (kind.endswith("List") or not only_list_kinds)):
         yield from _find_items(value, path, only_list_kinds=only_list_kinds)
     elif not version.startswith(_KUSTOMIZE):

@@ -140,7 +140,7 @@ class EditorProject:
         return scan(self.scan_request(paths, unsaved))
 
 
-_Place = tuple[str, int, LocationPath]
+_Position = tuple[str, int, LocationPath]
 """File, document and path of a resource."""
 
 
@@ -170,7 +170,7 @@ class _Manifests:
         )
         self._files: dict[str, _ManifestFile] = {}
         self._closed: list[str] = []
-        self._contexts: dict[_Place, ResourceContext] = {}
+        self._contexts: dict[_Position, ResourceContext] = {}
         self._are_contexts_stale = self._are_contexts_due = True
         self._subjects: dict[str, set[str]] = {}
         """Keys of the joined subjects with a part in a file, by path."""
@@ -289,7 +289,9 @@ class _Manifests:
         ]
         own, uses = self._apply_exceptions(path, api.distrust(own, self._selection), unsaved, started)
         parts = (part for result in own for part in (result.subject, *result.subject.related))
-        contexts = {id(part): self._contexts[place] for part in parts if (place := _locate(part)) in self._contexts}
+        contexts = {
+            id(part): self._contexts[position] for part in parts if (position := _locate(part)) in self._contexts
+        }
         own = prioritise_results(own, contexts, self._selection.controls)
         facts = EvaluationFacts(
             target=Target((path,), self._folder),
@@ -333,7 +335,7 @@ def _create_inputs(options: ReadOptions, unsaved: Unsaved) -> Inputs:
     return read((), options=msgspec.structs.replace(options, unsaved=unsaved))
 
 
-def _locate(resource: Resource) -> _Place:
+def _locate(resource: Resource) -> _Position:
     source = resource.source
     return ("", 0, ()) if source is None else (source.path, source.document, source.root)
 

@@ -115,7 +115,7 @@ def _list_statements(report: SignatureReport) -> Iterator[tuple[str, bytes]]:
         is_openvex = attestation.predicate_type and matches_type(attestation.predicate_type, "openvex")
         is_cyclonedx = attestation.predicate_type and matches_type(attestation.predicate_type, "cyclonedx")
         if is_openvex or (is_cyclonedx and b'"vulnerabilities"' in attestation.predicate):
-            yield f"attestation {attestation.place}", attestation.predicate
+            yield f"attestation {attestation.reference}", attestation.predicate
 
 
 def _load_keys(texts: Sequence[str]) -> list[Any]:

@@ -42,11 +42,11 @@ _MAX_REVOCATION_LIST: Final = 64 << 20
 class NewSignature(msgspec.Struct, frozen=True):
     """A signature that was made, or one of the same key and content that was there.
 
-    digest: of the signed manifest or index. place: digest or tag of the signature; empty if it was there.
+    digest: of the signed manifest or index. reference: digest or tag of the signature; empty if it was there.
     """
 
     digest: str
-    place: str
+    reference: str
     key: str
 
 
@@ -77,7 +77,7 @@ def read_attested_documents(
     report = verify_image(reference, access, trust)
     attestations = select_attestations(report, predicate_type)
     if not attestations:
-        reasons = "; ".join(f"{problem.place}: {problem.reason}" for problem in report.problems)
+        reasons = "; ".join(f"{problem.reference}: {problem.reason}" for problem in report.problems)
         raise ImageAccessError(
             f"{visible(reference)}: no trusted attestation of type {predicate_type}{f': {reasons}' if reasons else ''}"
         )
@@ -95,10 +95,10 @@ def sign_image(
     Raises ImageAccessError.
     """
     with open_to_write(reference, access) as image:
-        place = ""
+        reference = ""
         if ("", b"", tuple(sorted(annotations.items()))) not in _list_statements(image, key, layout):
-            place = ImageSigner(key, image.signatures, image.name, layout).sign(image.subject, annotations)
-    return NewSignature(image.subject.digest, place, fingerprint(key.public_key()))
+            reference = ImageSigner(key, image.signatures, image.name, layout).sign(image.subject, annotations)
+    return NewSignature(image.subject.digest, reference, fingerprint(key.public_key()))
 
 
 def attest_image(
@@ -115,11 +115,11 @@ def attest_image(
     """
     content = compact_predicate(predicate)
     with open_to_write(reference, access) as image:
-        place = ""
+        reference = ""
         if (predicate_type, content, ()) not in _list_statements(image, key, layout):
             signer = ImageSigner(key, image.signatures, image.name, layout)
-            place = signer.attest(image.subject, predicate_type, content)
-    return NewSignature(image.subject.digest, place, fingerprint(key.public_key()))
+            reference = signer.attest(image.subject, predicate_type, content)
+    return NewSignature(image.subject.digest, reference, fingerprint(key.public_key()))
 
 
 def _list_statements(

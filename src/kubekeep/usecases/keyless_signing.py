@@ -64,10 +64,10 @@ def request_keyless(
 
 
 class KeylessSignature(msgspec.Struct, frozen=True):
-    """A new signature. digest: of the signed manifest or index. place: digest of the signature."""
+    """A new signature. digest: of the signed manifest or index. reference: digest of the signature."""
 
     digest: str
-    place: str
+    reference: str
     signer: Signer
 
 
@@ -76,8 +76,8 @@ def sign_image_keyless(
 ) -> KeylessSignature:
     """Sign an image. Raises ImageAccessError, ServiceError and TrustError."""
     with _open_signer(reference, access, request) as (image, signer):
-        place, identity = signer.sign(image.subject, annotations)
-    return KeylessSignature(image.subject.digest, place, identity)
+        reference, identity = signer.sign(image.subject, annotations)
+    return KeylessSignature(image.subject.digest, reference, identity)
 
 
 def attest_image_keyless(
@@ -86,8 +86,8 @@ def attest_image_keyless(
     """Attach a signed statement to an image. predicate: JSON. Raises as `sign_image_keyless` does."""
     content = compact_predicate(predicate)
     with _open_signer(reference, access, request) as (image, signer):
-        place, identity = signer.attest(image.subject, predicate_type, content)
-    return KeylessSignature(image.subject.digest, place, identity)
+        reference, identity = signer.attest(image.subject, predicate_type, content)
+    return KeylessSignature(image.subject.digest, reference, identity)
 
 
 @contextlib.contextmanager

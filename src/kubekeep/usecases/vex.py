@@ -81,7 +81,7 @@ def add_statement(
     author, author_url: replace those of the document unless empty. Raises VexError as `create_document` does.
     """
     statement = _create_statement(request, moment)
-    known = (msgspec.structs.replace(each, place="") for each in document.statements)
+    known = (msgspec.structs.replace(each, position="") for each in document.statements)
     if statement in known:
         raise VexError(f"{document.origin}: the document has this statement already")
     return msgspec.structs.replace(

@@ -31,7 +31,7 @@ from kubekeep.vulnerabilities.upgrades import advise, advise_base, find_base_lay
 from kubekeep.vulnerabilities.used_symbols import ImageSymbols
 
 
-class PackageSource(msgspec.Struct, frozen=True):
+class ScannedPackages(msgspec.Struct, frozen=True):
     """The packages of an image or SBOM. steps: the instructions that made the layers. image: None for an SBOM."""
 
     sbom: Sbom
@@ -43,20 +43,20 @@ class PackageSource(msgspec.Struct, frozen=True):
         return scanner.assess_sbom(self.sbom) if self.image is None else scanner.assess_image(self.image)
 
 
-def read_subject(reference: str, options: ImageOptions, stdin: BinaryIO) -> PackageSource:
+def read_subject(reference: str, options: ImageOptions, stdin: BinaryIO) -> ScannedPackages:
     """Return the packages of an image or of `sbom:FILE` with all that a scan knows about them.
 
     Raises ImageAccessError, ImageContentError and SbomError.
     """
     if is_sbom_address(reference):
-        return PackageSource(read_document(to_path(reference), stdin))
+        return ScannedPackages(read_document(to_path(reference), stdin))
     image = inspect_image(reference, options, secrets=True)
     steps = (
         {}
         if image.configuration is None
         else {step.layer: step.created_by for step in image.configuration.list_steps() if step.layer}
     )
-    return PackageSource(create_image_sbom(image), steps, image)
+    return ScannedPackages(create_image_sbom(image), steps, image)
 
 
 def _create_scanner(request: PackageRequest) -> VulnerabilityScanner:

@@ -18,11 +18,11 @@ from kubekeep.vulnerabilities.advisory import AffectedVersions, VersionRange
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError, VersionScheme
 from kubekeep.vulnerabilities.versions.semver import SEMVER
 
-VersionPlace = tuple[Any, ...]
-"""The place of a version among others: before all, its key, or after all."""
+VersionPosition = tuple[Any, ...]
+"""The position of a version among others: before all, its key, or after all."""
 
-_LOWEST: VersionPlace = (0,)
-_HIGHEST: VersionPlace = (2,)
+_LOWEST: VersionPosition = (0,)
+_HIGHEST: VersionPosition = (2,)
 _MAX_FIXES = 100
 """Fixes of a record to check; records have few, and each check reads all events."""
 _CLOSES_FORMER, _INTRODUCES, _CLOSES = range(3)
@@ -48,11 +48,11 @@ class IncomparableVersion(msgspec.Struct, frozen=True):
 
 
 class RangeEvent(msgspec.Struct, frozen=True):
-    """An event of a range: its kind as in the schema, its text and its place."""
+    """An event of a range: its kind as in the schema, its text and its position."""
 
     kind: str
     text: str
-    place: VersionPlace
+    position: VersionPosition
 
 
 def match_range(
@@ -84,56 +84,56 @@ class Timeline:
         self._limits = [event for event in events if event.kind == "limit"]
         events = [event for event in events if event.kind != "limit"]
         ranked = [
-            (event.place, _rank(event, events[index - 1] if index else None), index)
+            (event.position, _rank(event, events[index - 1] if index else None), index)
             for index, event in enumerate(events)
         ]
         self._events = [events[index] for _, _, index in sorted(ranked)]
 
     def contains(self, version: str) -> bool:
         """Return True if the range affects the version."""
-        place = self.get_place(version)
-        if self._limits and not any("*" in limit.text or place < limit.place for limit in self._limits):
+        position = self.get_position(version)
+        if self._limits and not any("*" in limit.text or position < limit.position for limit in self._limits):
             return False
         is_affected = False
         for event in self._events:
             if event.kind == "introduced":
-                is_affected = is_affected or place >= event.place
+                is_affected = is_affected or position >= event.position
             elif is_affected:
-                is_affected = not _closes(event, place)
+                is_affected = not _closes(event, position)
         return is_affected
 
     def describe(self, version: str) -> tuple[str, str]:
         """Return the interval that contains the version as a text, and the last affected version if it ends with one."""
-        place = self.get_place(version)
-        start, end = self._find_interval(place)
-        parts = [f">= {start.text}"] if start and start.place != _LOWEST else []
+        position = self.get_position(version)
+        start, end = self._find_interval(position)
+        parts = [f">= {start.text}"] if start and start.position != _LOWEST else []
         if end:
             parts.append(f"{'<' if end.kind == 'fixed' else '<='} {end.text}")
-        elif limits := [limit for limit in self._limits if "*" not in limit.text and place < limit.place]:
-            parts.append(f"< {min(limits, key=lambda limit: limit.place).text}")
+        elif limits := [limit for limit in self._limits if "*" not in limit.text and position < limit.position]:
+            parts.append(f"< {min(limits, key=lambda limit: limit.position).text}")
         return ", ".join(parts) or "all versions", end.text if end and end.kind == "last_affected" else ""
 
     def list_fixes(self, version: str) -> Iterator[RangeEvent]:
         """Yield the `fixed` events above the version, lowest first."""
-        place = self.get_place(version)
-        return (event for event in self._events if event.kind == "fixed" and place < event.place < _HIGHEST)
+        position = self.get_position(version)
+        return (event for event in self._events if event.kind == "fixed" and position < event.position < _HIGHEST)
 
-    def _find_interval(self, place: VersionPlace) -> tuple[RangeEvent | None, RangeEvent | None]:
-        """Return the events that start and end the interval with an affected place; None for an open end."""
+    def _find_interval(self, position: VersionPosition) -> tuple[RangeEvent | None, RangeEvent | None]:
+        """Return the events that start and end the interval with an affected position; None for an open end."""
         start: RangeEvent | None = None
         end: RangeEvent | None = None
         for event in self._events:
             if event.kind == "introduced":
-                if start is None and place >= event.place:
+                if start is None and position >= event.position:
                     start = event
-            elif _closes(event, place):
+            elif _closes(event, position):
                 start = end = None
             elif start:
                 end = end or event
         return start, end
 
-    def get_place(self, text: str) -> VersionPlace:
-        """Return the place of a version; one that cannot be read is above all others."""
+    def get_position(self, text: str) -> VersionPosition:
+        """Return the position of a version; one that cannot be read is above all others."""
         try:
             return 1, self._order(text)
         except InvalidVersionError:
@@ -148,7 +148,7 @@ class Timeline:
                 ("limit", event.limit),
             ):
                 if text:
-                    yield RangeEvent(kind, text, _LOWEST if text == "0" else self.get_place(text))
+                    yield RangeEvent(kind, text, _LOWEST if text == "0" else self.get_position(text))
 
 
 def _rank(event: RangeEvent, former: RangeEvent | None) -> int:
@@ -159,14 +159,14 @@ def _rank(event: RangeEvent, former: RangeEvent | None) -> int:
     """
     if event.kind == "introduced":
         return _INTRODUCES
-    if former and former.kind == "introduced" and former.place == event.place:
+    if former and former.kind == "introduced" and former.position == event.position:
         return _CLOSES
     return _CLOSES_FORMER
 
 
-def _closes(event: RangeEvent, place: VersionPlace) -> bool:
-    """Return True if the event ends an affected interval at or before a place."""
-    return place >= event.place if event.kind == "fixed" else place > event.place
+def _closes(event: RangeEvent, position: VersionPosition) -> bool:
+    """Return True if the event ends an affected interval at or before a position."""
+    return position >= event.position if event.kind == "fixed" else position > event.position
 
 
 def _read_ranges(affected: AffectedVersions, version: str, scheme: VersionScheme) -> tuple[list[Timeline], str]:
@@ -211,7 +211,7 @@ def _find_fix(
     for group in (matching, timelines):
         for range_type in dict.fromkeys(timeline.type for timeline in group):
             fixes = [fix for timeline in group if timeline.type == range_type for fix in timeline.list_fixes(version)]
-            for fix in sorted(fixes, key=lambda event: event.place)[:_MAX_FIXES]:
+            for fix in sorted(fixes, key=lambda event: event.position)[:_MAX_FIXES]:
                 if fix.text not in listed_versions and not any(other.contains(fix.text) for other in timelines):
                     return fix.text
     return ""

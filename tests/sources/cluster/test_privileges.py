@@ -60,7 +60,7 @@ WEAKER = {
     "account": (pod({"serviceAccountName": "admin"}), PLAIN),
     "old field of the account": (pod({"serviceAccount": "admin"}), PLAIN),
     "token asked for": (pod({"automountServiceAccountToken": True}), PLAIN),
-    "token declined": (PLAIN, pod({"automountServiceAccountToken": False})),
+    "token turned off": (PLAIN, pod({"automountServiceAccountToken": False})),
     "token put in": (
         with_token("kube-api-access-12345", automountServiceAccountToken=False),
         with_token("kube-api-access-12345", audience="vault", automountServiceAccountToken=False),

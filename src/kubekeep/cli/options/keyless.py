@@ -70,7 +70,7 @@ class SignerOptions(OptionGroup, frozen=True):
 def print_keyless_signature(signature: Any, noun: str) -> None:
     """Print where a new signature is, its identity, and the digest that it covers. signature: a KeylessSignature."""
     signer = signature.signer
-    click.echo(f"added the {noun} {signature.place} as {signer.identity}, issuer {signer.issuer}", err=True)
+    click.echo(f"added the {noun} {signature.reference} as {signer.identity}, issuer {signer.issuer}", err=True)
     click.echo(signature.digest)
 
 

@@ -58,8 +58,8 @@ def convert_signing_errors() -> Iterator[None]:
 def print_signature(signature: Any, noun: str) -> None:
     """Print where a new signature is, and the digest that it covers. signature: a NewSignature."""
     key = signature.key[:16]
-    if signature.place:
-        click.echo(f"added the {noun} {signature.place} with the key {key}", err=True)
+    if signature.reference:
+        click.echo(f"added the {noun} {signature.reference} with the key {key}", err=True)
     else:
         click.echo(f"unchanged: the key {key} has made this {noun} before", err=True)
     click.echo(signature.digest)

@@ -150,7 +150,7 @@ _CLAUSE_NAMES: Final = {
     "X": "hex",
     "o": "octal",
 }
-_ACCEPTED_TYPES: Final = {
+_ALLOWED_TYPES: Final = {
     "d": ("int", "uint"),
     "f": ("double",),
     "e": ("double",),
@@ -159,7 +159,7 @@ _ACCEPTED_TYPES: Final = {
     "X": ("int", "uint", "string", "bytes"),
     "o": ("int", "uint"),
 }
-_ACCEPTED_TEXT: Final = {
+_ALLOWED_TEXT: Final = {
     "d": "integers",
     "f": "doubles",
     "e": "doubles",
@@ -203,13 +203,13 @@ def _parse_clauses(pattern: str) -> Iterator[tuple[str, str, int | None]]:
 
 
 def _check_clause(letter: str, kind: str) -> None:
-    if kind in _ACCEPTED_TYPES.get(letter, (kind,)) and (letter != "s" or kind in _PRINTABLE_TYPES):
+    if kind in _ALLOWED_TYPES.get(letter, (kind,)) and (letter != "s" or kind in _PRINTABLE_TYPES):
         return
     clause = _CLAUSE_NAMES.get(letter, "string")
-    accepted = _ACCEPTED_TEXT.get(
+    allowed = _ALLOWED_TEXT.get(
         letter, "strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps"
     )
-    raise CelError(f"error during formatting: {clause} clause can only be used on {accepted}, was given {kind}")
+    raise CelError(f"error during formatting: {clause} clause can only be used on {allowed}, was given {kind}")
 
 
 def check_format(pattern: str, kinds: Sequence[CelType]) -> None:
@@ -246,10 +246,10 @@ def _format(pattern: str, values: list[Any]) -> str:
 def _format_number(value: float, precision: int | None, letter: str) -> str:
     if math.isinf(value) or math.isnan(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
-    places = 6 if precision is None else min(precision, 1000)
+    digits = 6 if precision is None else min(precision, 1000)
     if letter == "f":
-        return f"{value:,.{places}f}"
-    mantissa, _, exponent = f"{value:.{places}e}".partition("e")
+        return f"{value:,.{digits}f}"
+    mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
     superscript = str(int(exponent)).rjust(2, "0").translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{mantissa}\u202f\u00d7\u202f10{superscript}"
 

@@ -1,7 +1,7 @@
 # Service accounts of workloads: tokens in pods and their permissions.
 package kubekeep.lib.accounts
 
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 
 # True if the API server mounts a token into pods with this spec. The field of the pod overrides that of the account
 # (Kubernetes docs, Configure Service Accounts for Pods).
@@ -10,7 +10,7 @@ mounts(spec) if {
 	not mirrored(input.object)
 } else if {
 	object.get(spec, "automountServiceAccountToken", null) == null
-	not declined(place.namespace_of(input.object), place.account_of(spec))
+	not opts_out(identity.namespace_of(input.object), identity.account_of(spec))
 	not mirrored(input.object)
 }
 
@@ -18,10 +18,10 @@ mounts(spec) if {
 mirrored(pod) if pod.metadata.annotations["kubernetes.io/config.mirror"]
 
 # Files may define an account several times. It opts out only if all definitions do.
-declined(namespace, name) if {
+opts_out(namespace, name) if {
 	accounts := input.cluster.named.ServiceAccount[namespace][name]
-	every item in accounts {
-		item.automountServiceAccountToken == false
+	every account in accounts {
+		account.automountServiceAccountToken == false
 	}
 }
 
@@ -44,7 +44,7 @@ cluster_wide(namespace, name) := [grant |
 	grant.binding.kind == "ClusterRoleBinding"
 ]
 
-# Why the permissions of an account are unknown: cluster-wide bindings to roles that are not in the input.
+# Reasons that the permissions of an account are unknown: cluster-wide bindings to roles that are not in the input.
 unknown_roles(namespace, name) := {message |
 	some grant in cluster_wide(namespace, name)
 	grant.role == null
@@ -58,8 +58,8 @@ unknown_roles(namespace, name) := {message |
 
 # Path of the account name in a workload, also if the field is missing.
 path(workload) := sprintf("%s.serviceAccount", [workload.path]) if {
-	place.said(workload.spec.serviceAccount)
-	not place.said(workload.spec.serviceAccountName)
+	identity.non_empty(workload.spec.serviceAccount)
+	not identity.non_empty(workload.spec.serviceAccountName)
 } else := sprintf("%s.serviceAccountName", [workload.path])
 
 # True if a subject of a binding is the service account, by its kind or its user name.

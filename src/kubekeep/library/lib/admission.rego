@@ -32,7 +32,7 @@ written(namespace) := sprintf("pod-security.kubernetes.io/enforce is %s", [level
 # Any validating webhook for new pods counts, because its purpose is not visible.
 guarded(namespace) if {
 	webhook := input.cluster.objects.ValidatingWebhookConfiguration[_][_].webhooks[_]
-	asked(webhook.rules, webhook, namespace)
+	matches_pods(webhook.rules, webhook, namespace)
 }
 
 # Most mutating webhooks only add to pods; those of policy engines may also change or reject them.
@@ -40,7 +40,7 @@ guarded(namespace) if {
 	configuration := input.cluster.objects.MutatingWebhookConfiguration[_][_]
 	webhook := configuration.webhooks[_]
 	engine(configuration, webhook)
-	asked(webhook.rules, webhook, namespace)
+	matches_pods(webhook.rules, webhook, namespace)
 }
 
 # A ValidatingAdmissionPolicy takes effect through bindings, and rejects only with the action Deny.
@@ -50,12 +50,12 @@ guarded(namespace) if {
 	policy := input.cluster.objects.ValidatingAdmissionPolicy[_][_]
 	policy.metadata.name == binding.spec.policyName
 	constraints := policy.spec.matchConstraints
-	asked(constraints.resourceRules, constraints, namespace)
+	matches_pods(constraints.resourceRules, constraints, namespace)
 	narrowed(object.get(binding.spec, "matchResources", null), namespace)
 }
 
 # True if the restrictions of a binding, if it has any, leave the pods of the namespace to the policy.
-narrowed(resources, namespace) if asked(resources.resourceRules, resources, namespace)
+narrowed(resources, namespace) if matches_pods(resources.resourceRules, resources, namespace)
 
 narrowed(resources, namespace) if {
 	not resources.resourceRules[0]
@@ -72,7 +72,7 @@ engine(configuration, webhook) if {
 }
 
 # True if one of `rules` matches new pods, and the selectors of `owner` select the namespace.
-asked(rules, owner, namespace) if {
+matches_pods(rules, owner, namespace) if {
 	rule := rules[_]
 	rule.apiGroups[_] in {"", "*"}
 	rule.resources[_] in {"pods", "*", "*/*"}

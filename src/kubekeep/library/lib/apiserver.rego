@@ -12,7 +12,7 @@ servers(object) := [server |
 	server := {
 		"words": words(container),
 		"end": flags.end(container),
-		"next": flags.place(container, 1),
+		"next": flags.free_path(container, 1),
 		"plain": plain(container),
 		"minor": flags.minor(container),
 	}
@@ -23,7 +23,7 @@ servers(object) := [server |
 	section := hostfile.section(object)
 	line := trim_space(object[section].APIServerInfo.cmdLine)
 	regex.match(`(^|[/\s])kube-apiserver(\s|$)`, line)
-	not flags.judged("kube-apiserver", object.metadata.name)
+	not flags.has_static_pod("kube-apiserver", object.metadata.name)
 	path := sprintf("%s.APIServerInfo.cmdLine", [section])
 	reported := [{"text": text, "path": path, "whole": false} | some text in regex.split(`\s+`, line)]
 	server := {"words": reported, "end": path, "next": path, "plain": false, "minor": input.kubernetes.minor}
@@ -36,19 +36,19 @@ plain(container) if {
 # Reason that the command line of a node is unknown; undefined if its static pod is evaluated instead.
 unread_line(object) := hostfile.unread_line(object, "kube-apiserver", "APIServerInfo.cmdLine") if {
 	object.kind == "ControlPlaneInfo"
-	not flags.judged("kube-apiserver", object.metadata.name)
+	not flags.has_static_pod("kube-apiserver", object.metadata.name)
 } else := set()
 
 # A list entry with several flags is split, as its author meant several.
 words(container) := [word |
-	some item in flags.words(container)
-	some word in apart(item)
+	some entry in flags.words(container)
+	some word in apart(entry)
 ]
 
-apart(item) := [item] if {
-	not contains(item.text, " --")
-} else := [{"text": trim_space(text), "path": item.path, "whole": false} |
-	some text in split(replace(item.text, " --", "\n--"), "\n")
+apart(entry) := [entry] if {
+	not contains(entry.text, " --")
+} else := [{"text": trim_space(text), "path": entry.path, "whole": false} |
+	some text in split(replace(entry.text, " --", "\n--"), "\n")
 ]
 
 setting(server, flag) := flags.last(server.words, flag)
@@ -65,13 +65,14 @@ by_socket(server) if {
 	}
 }
 
-# A boolean flag that is not `wanted`; `otherwise` is its default.
-boolean(server, flag, wanted, otherwise) := [object.union(flags.replaced(given, wanted), {"message": message})] if {
-	given := setting(server, flag)
-	truth(given.value) != wanted
-	message := sprintf("--%s is %s", [flag, given.value])
-} else := [added(server, flag, wanted, sprintf("the default is %s", [otherwise]))] if {
-	wanted != otherwise
+# A boolean flag that is not `expected`; `otherwise` is its default.
+boolean(server, flag, expected, otherwise) := [violation] if {
+	current := setting(server, flag)
+	truth(current.value) != expected
+	message := sprintf("--%s is %s", [flag, current.value])
+	violation := object.union(flags.replaced(current, expected), {"message": message})
+} else := [added(server, flag, expected, sprintf("the default is %s", [otherwise]))] if {
+	expected != otherwise
 	not setting(server, flag)
 } else := []
 
@@ -82,9 +83,9 @@ truth(value) := "true" if {
 } else := value
 
 # A flag that is missing or empty and whose value depends on the cluster. `so` is the consequence.
-required(server, flag, so) := [{"path": given.path, "message": sprintf("--%s is empty: %s", [flag, so])}] if {
-	given := setting(server, flag)
-	given.value == ""
+required(server, flag, so) := [{"path": current.path, "message": sprintf("--%s is empty: %s", [flag, so])}] if {
+	current := setting(server, flag)
+	current.value == ""
 } else := [{"path": server.end, "message": sprintf("--%s is not set: %s", [flag, so])}] if {
 	not setting(server, flag)
 } else := []
@@ -93,11 +94,11 @@ required(server, flag, so) := [{"path": given.path, "message": sprintf("--%s is 
 after(server) := object.union(server, {"end": server.next})
 
 # A flag whose number is below `least`, or that is missing.
-at_least(server, flag, least, so) := [object.union(flags.replaced(given, enough), {"message": message})] if {
-	given := setting(server, flag)
-	not reaches(given.value, least)
+at_least(server, flag, least, so) := [object.union(flags.replaced(current, enough), {"message": message})] if {
+	current := setting(server, flag)
+	not reaches(current.value, least)
 	enough := format_int(least, 10)
-	message := sprintf("--%s is %s, less than %d: %s", [flag, given.value, least, so])
+	message := sprintf("--%s is %s, less than %d: %s", [flag, current.value, least, so])
 } else := [added(server, flag, format_int(least, 10), so)] if {
 	not setting(server, flag)
 } else := []
@@ -108,9 +109,9 @@ reaches(value, least) if {
 }
 
 # Violation for a missing flag that requires `value`.
-added(server, flag, value, so) := object.union(place, {"message": sprintf("--%s is not set: %s", [flag, so])}) if {
+added(server, flag, value, so) := object.union(change, {"message": sprintf("--%s is not set: %s", [flag, so])}) if {
 	server.plain
-	place := {"path": server.end, "fix": sprintf("--%s=%s", [flag, value])}
+	change := {"path": server.end, "fix": sprintf("--%s=%s", [flag, value])}
 } else := {"path": server.end, "message": sprintf("--%s is not set: %s", [flag, so])}
 
 # Seconds of a Go duration such as 1m30s; undefined for other text.
@@ -125,44 +126,44 @@ unit := {"h": 3600, "m": 60, "s": 1, "ms": 0.001, "us": 0.000001, "ns": 0.000000
 
 # Flags with lists; repeated flags are combined.
 
-items(value) := [item |
+entries(value) := [entry |
 	some text in split(value, ",")
-	item := trim_space(text)
-	item != ""
+	entry := trim_space(text)
+	entry != ""
 ]
 
-listed(server, flag) := {item |
-	some given in flags.settings(server.words, flag)
-	some item in items(given.value)
+listed(server, flag) := {entry |
+	some current in flags.settings(server.words, flag)
+	some entry in entries(current.value)
 }
 
 # A list that must contain `name`.
-includes(server, flag, name, so) := [object.union(flags.replaced(given, value), {"message": message})] if {
-	given := setting(server, flag)
+includes(server, flag, name, so) := [object.union(flags.replaced(current, value), {"message": message})] if {
+	current := setting(server, flag)
 	not name in listed(server, flag)
-	value := concat(",", array.concat(items(given.value), [name]))
+	value := concat(",", array.concat(entries(current.value), [name]))
 	message := sprintf("--%s does not contain %s: %s", [flag, name, so])
 } else := [added(server, flag, name, so)] if {
 	not setting(server, flag)
 } else := []
 
 # A list that must not contain `name`.
-excludes(server, flag, name, so) := [object.union(without(given, name), {"message": message}) |
-	some given in flags.settings(server.words, flag)
-	name in items(given.value)
+excludes(server, flag, name, so) := [object.union(without(current, name), {"message": message}) |
+	some current in flags.settings(server.words, flag)
+	name in entries(current.value)
 	message := sprintf("--%s contains %s: %s", [flag, name, so])
 ]
 
-without(given, name) := flags.replaced(given, concat(",", kept)) if {
-	kept := [item | some item in items(given.value); item != name]
+without(current, name) := flags.replaced(current, concat(",", kept)) if {
+	kept := [entry | some entry in entries(current.value); entry != name]
 	count(kept) > 0
-} else := removed(given)
+} else := removed(current)
 
 # Violation for a word to remove; no deletion is proposed if flag and value are two words.
-removed(given) := {"path": given.path, "delete": true} if {
-	given.whole
-	given.text != "%s"
-} else := {"path": given.path}
+removed(current) := {"path": current.path, "delete": true} if {
+	current.whole
+	current.text != "%s"
+} else := {"path": current.path}
 
 # Admission plugins
 
@@ -182,12 +183,12 @@ not_enabled(server, plugin, so) := excludes(server, "enable-admission-plugins", 
 modes(server) := listed(server, "authorization-mode")
 
 # A required authorization mode; the default is AlwaysAllow.
-mode(server, name, so) := [object.union(flags.replaced(given, value), {"message": message})] if {
-	given := setting(server, "authorization-mode")
+mode(server, name, so) := [object.union(flags.replaced(current, value), {"message": message})] if {
+	current := setting(server, "authorization-mode")
 	not name in modes(server)
-	others := [item | some item in items(given.value); item != "AlwaysAllow"]
+	others := [entry | some entry in entries(current.value); entry != "AlwaysAllow"]
 	value := concat(",", array.concat(others, [name]))
-	message := sprintf("--authorization-mode is %s and does not contain %s: %s", [given.value, name, so])
+	message := sprintf("--authorization-mode is %s and does not contain %s: %s", [current.value, name, so])
 } else := missing_modes(server)
 
 missing_modes(server) := [added(server, "authorization-mode", "Node,RBAC", "all requests are allowed by default")] if {
@@ -211,15 +212,15 @@ ciphers(server, strong) := [] if {
 	setting(server, "tls-min-version").value == "VersionTLS13"
 } else := [added(server, "tls-cipher-suites", concat(",", recommended), "the default includes weak cipher suites")] if {
 	not setting(server, "tls-cipher-suites")
-} else := [object.union(flags.replaced(given, concat(",", recommended)), {"message": message})] if {
-	given := setting(server, "tls-cipher-suites")
-	items(given.value) == []
+} else := [object.union(flags.replaced(current, concat(",", recommended)), {"message": message})] if {
+	current := setting(server, "tls-cipher-suites")
+	entries(current.value) == []
 	message := "--tls-cipher-suites is empty: the default includes weak cipher suites"
-} else := [object.union(flags.replaced(given, concat(",", better(kept))), {"message": message}) |
-	some given in flags.settings(server.words, "tls-cipher-suites")
-	weak := [item | some item in items(given.value); not item in strong]
+} else := [object.union(flags.replaced(current, concat(",", better(kept))), {"message": message}) |
+	some current in flags.settings(server.words, "tls-cipher-suites")
+	weak := [entry | some entry in entries(current.value); not entry in strong]
 	count(weak) > 0
-	kept := [item | some item in items(given.value); item in strong]
+	kept := [entry | some entry in entries(current.value); entry in strong]
 	message := sprintf("--tls-cipher-suites contains weak cipher suites: %s", [concat(", ", weak)])
 ]
 

@@ -4,12 +4,12 @@ package kubekeep.lib.azure
 import data.kubekeep.lib.description
 
 # Properties of each entry of a list; the API wraps them in `properties`.
-listed(document, name) := [unwrapped(item) | some item in description.items(description.at(document, name))]
+listed(document, name) := [unwrapped(entry) | some entry in description.entries(description.at(document, name))]
 
-unwrapped(item) := inner if {
-	inner := description.at(item, "properties")
+unwrapped(entry) := inner if {
+	inner := description.at(entry, "properties")
 	is_object(inner.value)
-} else := item
+} else := entry
 
 # Type of the principal: `user`, `group`, `serviceprincipal`.
 principal(assignment) := lower(type) if {

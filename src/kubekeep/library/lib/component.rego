@@ -14,7 +14,7 @@ processes(program) := [process_of(container, program) |
 ] if {
 	input.object.metadata.namespace == "kube-system"
 	input.object.kind == "Pod"
-} else := [{"words": spoken(line, path), "variables": [], "list": path}] if {
+} else := [{"words": line_words(line, path), "variables": [], "list": path}] if {
 	input.object.kind == "ControlPlaneInfo"
 	info := reported[program]
 	section := hostfile.section(input.object)
@@ -27,14 +27,14 @@ processes(program) := [process_of(container, program) |
 # Reason that the command line on a control plane node is unknown; undefined if its static pod is evaluated instead.
 unread_line(program) := hostfile.unread_line(input.object, program, sprintf("%s.cmdLine", [reported[program]])) if {
 	input.object.kind == "ControlPlaneInfo"
-	not flags.judged(program, input.object.metadata.name)
+	not flags.has_static_pod(program, input.object.metadata.name)
 } else := set()
 
 # Field of a program in the report of the node agent.
 reported := {"kube-controller-manager": "controllerManagerInfo", "kube-scheduler": "schedulerInfo"}
 
 # Words of a command line that is one text.
-spoken(line, path) := [{"text": trim(word, "\"'"), "path": path, "whole": false} |
+line_words(line, path) := [{"text": trim(word, "\"'"), "path": path, "whole": false} |
 	some word in regex.split(`[\s\x00]+`, trim_space(line))
 ]
 
@@ -96,18 +96,18 @@ runs(container, program) if {
 }
 
 leading(container) := [word.text |
-	found := flags.words(object.union({"path": ""}, container))
-	flagged := [index | some index, word in found; startswith(word.text, "--")]
-	some index, word in found
-	index < min(array.concat(flagged, [count(found)]))
+	entries := flags.words(object.union({"path": ""}, container))
+	flagged := [index | some index, word in entries; startswith(word.text, "--")]
+	some index, word in entries
+	index < min(array.concat(flagged, [count(entries)]))
 ]
 
 # Effective setting of a flag; undefined if it is not set.
-setting(process, flag) := object.union({"name": sprintf("--%s", [flag])}, found) if {
-	found := flags.last(process.words, flag)
-} else := found[count(found) - 1] if {
-	found := [variable | some variable in process.variables; variable.flag == flag]
-	count(found) > 0
+setting(process, flag) := object.union({"name": sprintf("--%s", [flag])}, current) if {
+	current := flags.last(process.words, flag)
+} else := matches[count(matches) - 1] if {
+	matches := [variable | some variable in process.variables; variable.flag == flag]
+	count(matches) > 0
 }
 
 # Value of a flag, or null.
@@ -125,21 +125,21 @@ boolean(text) := true if {
 	lower(text) in {"0", "f", "false"}
 } else := text
 
-# Violation of a flag that is not set to `wanted`, with the reason.
-finding(process, flag, wanted, reason) := object.union(flags.replaced(found, wanted), {"message": message}) if {
-	found := setting(process, flag)
-	message := sprintf("%s is %s: %s", [found.name, shown(found.value), reason])
-} else := object.union(added(process, sprintf("--%s=%s", [flag, wanted])), {"message": message}) if {
+# Violation of a flag that is not set to `expected`, with the reason.
+finding(process, flag, expected, reason) := object.union(flags.replaced(current, expected), {"message": message}) if {
+	current := setting(process, flag)
+	message := sprintf("%s is %s: %s", [current.name, shown(current.value), reason])
+} else := object.union(added(process, sprintf("--%s=%s", [flag, expected])), {"message": message}) if {
 	message := sprintf("--%s is not set: %s", [flag, reason])
 }
 
 # Violation of a flag that is missing or empty; undefined otherwise. The correct value depends on the cluster.
 # `ahead` is the number of words added before, so that missing flags of a pair have different paths.
-lacking(process, flag, ahead, reason) := {"path": found.path, "message": message} if {
-	found := setting(process, flag)
-	trim_space(found.value) == ""
-	message := sprintf("%s is empty: %s", [found.name, reason])
-} else := {"path": place(process, ahead), "message": message} if {
+missing(process, flag, ahead, reason) := {"path": current.path, "message": message} if {
+	current := setting(process, flag)
+	trim_space(current.value) == ""
+	message := sprintf("%s is empty: %s", [current.name, reason])
+} else := {"path": free_path(process, ahead), "message": message} if {
 	not setting(process, flag)
 	message := sprintf("--%s is not set: %s", [flag, reason])
 }
@@ -148,12 +148,12 @@ shown(text) := text if {
 	trim_space(text) != ""
 } else := "empty"
 
-added(process, word) := {"path": place(process, 0), "fix": word} if {
+added(process, word) := {"path": free_path(process, 0), "fix": word} if {
 	process.plain
-} else := {"path": place(process, 0)}
+} else := {"path": free_path(process, 0)}
 
 # Path of an additional word in the command line.
-place(process, ahead) := sprintf("%s[%d]", [process.list, process.count + ahead]) if {
+free_path(process, ahead) := sprintf("%s[%d]", [process.list, process.count + ahead]) if {
 	process.count >= 0
 } else := process.list
 
@@ -161,14 +161,14 @@ place(process, ahead) := sprintf("%s[%d]", [process.list, process.count + ahead]
 loopback(address) if regex.match(`^(127(\.[0-9]+){3}|\[?::1\]?)$`, address)
 
 # Value of a gate in `--feature-gates`; undefined if not set. Repeated flags are combined, and the last value applies.
-gate(words, name) := said[count(said) - 1] if {
-	said := [boolean(trim_space(worth)) |
+gate(words, name) := values[count(values) - 1] if {
+	values := [boolean(trim_space(text)) |
 		some stated in flags.settings(words, "feature-gates")
 		some pair in split(stated.value, ",")
-		[key, worth] := split(pair, "=")
+		[key, text] := split(pair, "=")
 		trim_space(key) == name
 	]
-	count(said) > 0
+	count(values) > 0
 }
 
 # Reason that the flags of etcd are not effective; undefined if they are.

@@ -16,9 +16,9 @@ credential_in(word, before) := "a password or token" if {
 # Secret with its namespace. Only passwords may be short: other flags for keys and tokens also take names.
 assigned(word, before) := {value |
 	some pattern in [password_flag, token_flag]
-	some found in regex.find_all_string_submatch_n(pattern, word, -1)
-	value := found[2]
-	not allowed_name(found[1])
+	some match in regex.find_all_string_submatch_n(pattern, word, -1)
+	value := match[2]
+	not allowed_name(match[1])
 	not regex.match(`^[.~]?/|^[\w.-]+/[\w./-]+\.[a-z]+$|^[a-z0-9-]+/[a-z0-9.-]+$`, value)
 } | {value |
 	regex.match(`\s`, word)
@@ -39,7 +39,7 @@ assigned(word, before) := {value |
 	not is_server(before, index)
 }
 
-# In other places than those of a program, `mysql` and `mariadb` are names of servers, as in `wait-for mysql -p3306`.
+# After other words than these, `mysql` and `mariadb` are names of servers, as in `wait-for mysql -p3306`.
 is_server(words, index) if {
 	words[index] in {"mysql", "mariadb"}
 	not starts(words, index)
@@ -93,13 +93,13 @@ short_flags := [
 ]
 
 # The problem of a variable, undefined if there is none. words: sensitive words that may be in the name. hinted: true
-# unless a filter has found that no value looks like a credential.
+# unless a filter has shown that no value looks like a credential.
 problem(name, value, words, hinted) := sprintf("%s is set in plain text, and the name indicates a credential", [name]) if {
-	telling(name, value, words)
+	indicates_credential(name, value, words)
 	not harmless(value)
 } else := sprintf("%s: the value looks like a credential", [name]) if {
 	hinted == true
-	speaking(name, value)
+	looks_like_credential(name, value)
 	not harmless(value)
 } else := sprintf("%s sets %s in plain text", [name, concat(", ", settings)]) if {
 	hinted == true
@@ -109,14 +109,14 @@ problem(name, value, words, hinted) := sprintf("%s is set in plain text, and the
 }
 
 # Names of the settings for passwords, keys and tokens that a configuration file sets to a literal.
-set_in(file) := {found[1] |
+set_in(file) := {match[1] |
 	regex.match(`\n|^\s*[\[\]{}]`, file)
 	count(input.params.sensitiveKeyNames) > 0
 	some pattern in assignments
-	some found in regex.find_all_string_submatch_n(pattern, file, -1)
-	not allowed_name(found[1])
-	not about(found[1])
-	not stands_for_another(found[1], found[2])
+	some match in regex.find_all_string_submatch_n(pattern, file, -1)
+	not allowed_name(match[1])
+	not about(match[1])
+	not stands_for_another(match[1], match[2])
 }
 
 # A line `name: value` or `name = value`, and `"name": "value"` within a line of JSON. Only passwords may be short: keys
@@ -155,7 +155,7 @@ stands_for_another(name, value) if {
 	)
 }
 
-telling(name, value, words) if {
+indicates_credential(name, value, words) if {
 	some word in words
 	contains(lower(name), word)
 	not allowed_name(name)
@@ -177,11 +177,11 @@ about(name) if regex.match(
 	name,
 )
 
-speaking(_, value) if with_password(value)
+looks_like_credential(_, value) if with_password(value)
 
-speaking(_, value) if regex.match(credential, value)
+looks_like_credential(_, value) if regex.match(credential, value)
 
-speaking(name, value) if {
+looks_like_credential(name, value) if {
 	regex.match(looks(input.params.sensitiveValues), value)
 	not location(name, value)
 }
@@ -210,7 +210,7 @@ credential := concat("|", [
 ])
 
 # The value may be base64-encoded.
-speaking(_, value) if {
+looks_like_credential(_, value) if {
 	count(value) >= 20
 	not contains(value, " ")
 	base64.is_valid(value)

@@ -1,6 +1,6 @@
 # Navigation in the description of a cluster, its registries and its policies by a cloud provider.
 #
-# A place is an object with a path and the value at it. Keys match in any spelling: Go's client library writes
+# A field is an object with a path and the value at it. Keys match in any spelling: Go's client library writes
 # `EndpointPrivateAccess`, the APIs `endpointPrivateAccess`, and protocol buffers `endpoint_private_access`.
 # Paths keep the spelling of the document. A missing field has the value null.
 package kubekeep.lib.description
@@ -11,9 +11,9 @@ whole := {"path": "data", "value": object.get(input.object, "data", null)}
 
 # The cluster object: EKS wraps it in `cluster` and the Azure API in `properties`; command line tools may print it
 # without the wrapper.
-cluster := place if {
-	place := at(whole, object.get({"eks": "cluster", "aks": "properties"}, cloud.provider, ""))
-	is_object(place.value)
+cluster := field if {
+	field := at(whole, object.get({"eks": "cluster", "aks": "properties"}, cloud.provider, ""))
+	is_object(field.value)
 } else := whole if {
 	cloud.provider != "eks"
 } else := whole if {
@@ -27,29 +27,29 @@ described if {
 }
 
 # Minor version of Kubernetes of the cluster; undefined if the description does not contain it.
-minor := to_number(found[0][1]) if {
-	field := {"eks": "version", "gke": "currentMasterVersion", "aks": "kubernetesVersion"}[cloud.provider]
-	found := regex.find_all_string_submatch_n(`^1\.([0-9]+)`, at(cluster, field).value, 1)
-	count(found) > 0
+minor := to_number(match[0][1]) if {
+	name := {"eks": "version", "gke": "currentMasterVersion", "aks": "kubernetesVersion"}[cloud.provider]
+	match := regex.find_all_string_submatch_n(`^1\.([0-9]+)`, at(cluster, name).value, 1)
+	count(match) > 0
 }
 
-at(place, name) := {"path": sprintf("%s.%s", [place.path, key]), "value": place.value[key]} if {
-	is_object(place.value)
-	found := [key | some key, value in place.value; value != null; plain(key) == plain(name)]
-	key := found[0]
-} else := {"path": sprintf("%s.%s", [place.path, spelled(place, name)]), "value": null}
+at(field, name) := {"path": sprintf("%s.%s", [field.path, key]), "value": field.value[key]} if {
+	is_object(field.value)
+	keys := [key | some key, value in field.value; value != null; plain(key) == plain(name)]
+	key := keys[0]
+} else := {"path": sprintf("%s.%s", [field.path, spelled(field, name)]), "value": null}
 
 # Name of a field without a value, in the spelling of the document if it occurs there.
-spelled(place, name) := found[0] if {
-	is_object(place.value)
-	found := [key | some key in object.keys(place.value); plain(key) == plain(name)]
-	count(found) > 0
+spelled(field, name) := keys[0] if {
+	is_object(field.value)
+	keys := [key | some key in object.keys(field.value); plain(key) == plain(name)]
+	count(keys) > 0
 } else := name
 
-# Places of the entries of a list; empty for other values.
-items(place) := [{"path": sprintf("%s[%d]", [place.path, index]), "value": item} |
-	is_array(place.value)
-	some index, item in place.value
+# Entries of a list as fields; empty for other values.
+entries(field) := [{"path": sprintf("%s[%d]", [field.path, index]), "value": entry} |
+	is_array(field.value)
+	some index, entry in field.value
 ]
 
 plain(key) := lower(replace(key, "_", ""))

@@ -24,7 +24,7 @@ without_private(private) := [{"path": private.path, "message": message}] if {
 # EKS always returns the networks of a public endpoint: a description without them is incomplete.
 open_networks := [{"path": cidr.path, "message": message} |
 	network("endpointPublicAccess").value != false
-	some cidr in description.items(network("publicAccessCidrs"))
+	some cidr in description.entries(network("publicAccessCidrs"))
 	cidr.value in {"0.0.0.0/0", "::/0"}
 	message := sprintf("publicAccessCidrs contains %s: the public endpoint is open to every address", [cidr.value])
 ]

@@ -2,18 +2,18 @@
 package kubekeep.lib.exposure
 
 # An object without a namespace is applied to `default`.
-namespace(item) := item.metadata.namespace if {
-	is_string(item.metadata.namespace)
-	item.metadata.namespace != ""
+namespace(resource) := resource.metadata.namespace if {
+	is_string(resource.metadata.namespace)
+	resource.metadata.namespace != ""
 } else := "default"
 
 # Services that select pods with these labels; each Service is indexed by its rarest label.
-services(place, labels) := [service |
-	found := input.cluster.selecting[place]
+services(namespace_name, labels) := [service |
+	candidates := input.cluster.selecting[namespace_name]
 	some key, value in object.union(labels, named)
-	service := found[sprintf("%s=%v", [key, value])][_]
-	every wanted, word in service.spec.selector {
-		carries(labels, wanted, word)
+	service := candidates[sprintf("%s=%v", [key, value])][_]
+	every selector_key, selector_value in service.spec.selector {
+		carries(labels, selector_key, selector_value)
 	}
 ]
 

@@ -20,7 +20,7 @@ runs(container, component) if {
 
 # True if the input has the static pod of the program on the node: its name ends with the name of the node
 # (Kubernetes docs, Static Pods). The pod is evaluated instead of the report of the agent.
-judged(component, node) if input.cluster.pods["kube-system"].named[sprintf("Pod/%s-%s", [component, node])]
+has_static_pod(component, node) if input.cluster.pods["kube-system"].named[sprintf("Pod/%s-%s", [component, node])]
 
 # Words of the command line of a container, with their paths. A script (`sh -c "exec kube-apiserver ..."`) is split;
 # `whole` is true for a word that is a list entry of its own and can be replaced.
@@ -73,9 +73,9 @@ read(words, index, flag, rest) := {
 }
 
 # Effective setting; undefined if the flag is not set.
-last(words, flag) := found[count(found) - 1] if {
-	found := settings(words, flag)
-	count(found) > 0
+last(words, flag) := matches[count(matches) - 1] if {
+	matches := settings(words, flag)
+	count(matches) > 0
 }
 
 value(container, flag) := last(words(container), flag).value
@@ -86,10 +86,10 @@ replaced(setting, text) := {"path": setting.path, "fix": sprintf(setting.text, [
 } else := {"path": setting.path}
 
 # Path for an additional word in the command line of a container.
-end(container) := place(container, 0)
+end(container) := free_path(container, 0)
 
 # Path for an additional word after `ahead` others.
-place(container, ahead) := sprintf("%s.args[%d]", [container.path, count(container.args) + ahead]) if {
+free_path(container, ahead) := sprintf("%s.args[%d]", [container.path, count(container.args) + ahead]) if {
 	count(container.args) > 0
 } else := sprintf("%s.command[%d]", [container.path, count(container.command) + ahead]) if {
 	count(container.command) > 0
@@ -103,7 +103,7 @@ plain(container) if {
 }
 
 # Minor version of Kubernetes of a container, from the tag of its image or else of the scan.
-minor(container) := to_number(found[0][1]) if {
-	found := regex.find_all_string_submatch_n(`:v1\.([0-9]+)\b`, container.image, 1)
-	count(found) > 0
+minor(container) := to_number(match[0][1]) if {
+	match := regex.find_all_string_submatch_n(`:v1\.([0-9]+)\b`, container.image, 1)
+	count(match) > 0
 } else := input.kubernetes.minor

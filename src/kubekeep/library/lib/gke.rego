@@ -19,15 +19,15 @@ field(name, inner) := description.at(cluster(name), inner)
 # Google manages the nodes, so that some of their settings are fixed.
 autopilot if description.yes(field("autopilot", "enabled").value)
 
-# Node pools with `place`, `name` and `config`; a description without a list of pools may still contain the
+# Node pools with `entry`, `name` and `config`; a description without a list of pools may still contain the
 # configuration of the initial nodes.
-pools := [{"place": place, "name": name, "config": config} |
-	some place in description.items(cluster("nodePools"))
-	name := called(description.at(place, "name").value)
-	config := description.at(place, "config")
+pools := [{"entry": entry, "name": name, "config": config} |
+	some entry in description.entries(cluster("nodePools"))
+	name := called(description.at(entry, "name").value)
+	config := description.at(entry, "config")
 ] if {
-	count(description.items(cluster("nodePools"))) > 0
-} else := [{"place": whole, "name": "of the initial nodes", "config": config}] if {
+	count(description.entries(cluster("nodePools"))) > 0
+} else := [{"entry": whole, "name": "of the initial nodes", "config": config}] if {
 	config := cluster("nodeConfig")
 	is_object(config.value)
 } else := []
@@ -40,16 +40,16 @@ called(name) := name if {
 # `masterAuthorizedNetworksConfig`; a cluster may have both.
 addresses := description.at(cluster("controlPlaneEndpointsConfig"), "ipEndpointsConfig")
 
-# Place of the setting that makes the control plane public; undefined if it is not.
-public := place if {
-	place := description.at(addresses, "enablePublicEndpoint")
-	is_boolean(place.value)
-	place.value
+# Setting that makes the control plane public; undefined if it is not.
+public := setting if {
+	setting := description.at(addresses, "enablePublicEndpoint")
+	is_boolean(setting.value)
+	setting.value
 	not without_addresses
-} else := place if {
-	place := field("privateClusterConfig", "enablePrivateEndpoint")
+} else := setting if {
+	setting := field("privateClusterConfig", "enablePrivateEndpoint")
 	not description.at(addresses, "enablePublicEndpoint").value == false
-	not description.yes(place.value)
+	not description.yes(setting.value)
 	not without_addresses
 }
 
@@ -57,7 +57,7 @@ public := place if {
 without_addresses if description.at(addresses, "enabled").value == false
 
 # Networks that may access the control plane.
-networks := place if {
-	place := description.at(addresses, "authorizedNetworksConfig")
-	is_object(place.value)
+networks := setting if {
+	setting := description.at(addresses, "authorizedNetworksConfig")
+	is_object(setting.value)
 } else := cluster("masterAuthorizedNetworksConfig")

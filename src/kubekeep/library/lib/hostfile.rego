@@ -22,12 +22,12 @@ reached(fields, steps) := fields[steps[0]] if {
 
 listed(path, value) := [described(path, value)] if {
 	is_object(value)
-} else := [found |
+} else := [file |
 	is_array(value)
 	some index
 	entry := value[index]
 	is_object(entry)
-	found := described(sprintf("%s[%d]", [path, index]), entry)
+	file := described(sprintf("%s[%d]", [path, index]), entry)
 ]
 
 described(path, entry) := {"path": path, "name": called(path, entry), "entry": entry}
@@ -55,15 +55,15 @@ unlisted(document, field) := {sprintf("%s was not read: %s", [entry.path, entry.
 # Reasons in the document that the command line of a program, in `field`, was not read
 # (`kubekeep host collect`).
 unread_line(document, program, field) := {reason |
-	some why in refusals(document, field)
-	reason := sprintf("the command line of %s was not read: %s", [program, why])
+	some refusal in refusals(document, field)
+	reason := sprintf("the command line of %s was not read: %s", [program, refusal])
 }
 
 # Reasons in the document that a field was not read.
-refusals(document, field) := {why |
+refusals(document, field) := {reason |
 	some entry in document.notRead
 	entry.field == field
-	why := object.get(entry, "why", "no reason given")
+	reason := object.get(entry, "why", "the reason is unknown")
 }
 
 # Value of a flag in the command line of the document; undefined without one.
@@ -99,8 +99,8 @@ octal(mode) := sprintf("%d%d%d", [bits.rsh(mode, 6), bits.and(bits.rsh(mode, 3),
 number(text) := (to_number(substring(text, 0, 1)) * 64) + (to_number(substring(text, 1, 1)) * 8) +
 	to_number(substring(text, 2, 1))
 
-# Reason that modes are unknown; `what` describes the files in the message.
-unknown_modes(files, what) := {sprintf("%s was not collected", [what])} if {
+# Reason that modes are unknown; `description` names the files in the message.
+unknown_modes(files, description) := {sprintf("%s was not collected", [description])} if {
 	count(files) == 0
 } else := {sprintf("the mode of %s was not collected", [file.name]) |
 	some file in files
@@ -117,7 +117,7 @@ foreign(files, names) := {violation |
 	not both(user, group, names)
 	violation := {
 		"path": sprintf("%s.ownership", [file.path]),
-		"message": sprintf("%s: owner is %s:%s, expected %s", [file.name, user, group, wanted(names)]),
+		"message": sprintf("%s: owner is %s:%s, expected %s", [file.name, user, group, expected_owners(names)]),
 	}
 }
 
@@ -126,22 +126,22 @@ both(user, group, names) if {
 	group in names
 }
 
-wanted(names) := concat(" or ", [sprintf("%s:%s", [name, name]) | some name in sort(names)])
+expected_owners(names) := concat(" or ", [sprintf("%s:%s", [name, name]) | some name in sort(names)])
 
 # Name of the user or group. If the node did not resolve it, ID 0 is root, and any other ID is not root;
 # it is unknown whether the ID belongs to another of `names`.
-known_owner(file, name, id, names) := found if {
-	found := file.entry.ownership[name]
-	is_string(found)
-	found != ""
+known_owner(file, name, id, names) := owner if {
+	owner := file.entry.ownership[name]
+	is_string(owner)
+	owner != ""
 } else := "root" if {
 	file.entry.ownership[id] == 0
 	not failed(file)
-} else := sprintf("%d", [found]) if {
+} else := sprintf("%d", [owner]) if {
 	names == {"root"}
-	found := file.entry.ownership[id]
-	is_number(found)
-	found > 0
+	owner := file.entry.ownership[id]
+	is_number(owner)
+	owner > 0
 }
 
 # The agent could not read the owner, so the IDs are invalid.
@@ -151,7 +151,7 @@ failed(file) if {
 	problem != ""
 }
 
-unknown_owners(files, names, what) := {sprintf("%s was not collected", [what])} if {
+unknown_owners(files, names, description) := {sprintf("%s was not collected", [description])} if {
 	count(files) == 0
 } else := {sprintf("the owner of %s was not collected", [file.name]) |
 	some file in files

@@ -31,10 +31,10 @@ on_hub(path) := trim_prefix(trim_prefix(path, "index."), "docker.io/")
 named(container) if trim_space(container.image) != ""
 
 # The release that the tag names, as three numbers; undefined for tags such as `latest` or `1.2`.
-release(reference) := [to_number(part) | some part in array.slice(found, 1, 4)] if {
+release(reference) := [to_number(part) | some part in array.slice(match, 1, 4)] if {
 	number := `(0|[1-9][0-9]*)`
 	pattern := sprintf(`^v?%s\.%s\.%s([-_+.]|$)`, [number, number, number])
-	found := regex.find_all_string_submatch_n(pattern, tag(reference), 1)[0]
+	match := regex.find_all_string_submatch_n(pattern, tag(reference), 1)[0]
 }
 
 # True if the last part of the image's name is one of `names`, in any registry.

@@ -14,29 +14,29 @@ content := sprintf("%s.configFile.content", [section])
 
 # Effective setting of a kubelet: the flag overrides the field of the file (Kubernetes docs, kubelet configuration
 # file). `otherwise` has the defaults, which differ for a kubelet with a file (`file`), without one (`flag`), and with
-# a folder only (`folder`; same as `file` if omitted). The result has the `value`, its name, a description (`said`)
+# a folder only (`folder`; same as `file` if omitted). The result has the `value`, its name, a `description`
 # and the location (`at`).
 # Undefined if the setting depends on a file that was not read, or if nothing was collected.
-setting(flag, field, otherwise) := answer if {
-	given := flags.last(words, flag)
+setting(flag, field, otherwise) := result if {
+	current := flags.last(words, flag)
 	name := sprintf("--%s", [flag])
-	answer := {"name": name, "value": given.value, "said": told(name, given.value), "at": line_path}
-} else := answer if {
-	answer := filed(field, unfiled(otherwise))
-} else := answer if {
+	result := {"name": name, "value": current.value, "description": describe(name, current.value), "at": line_path}
+} else := result if {
+	result := filed(field, unfiled(otherwise))
+} else := result if {
 	line != ""
 	not unread
 	name := sprintf("--%s", [flag])
-	answer := {"name": name, "value": otherwise.flag, "said": unset(name, otherwise.flag), "at": line_path}
+	result := {"name": name, "value": otherwise.flag, "description": unset(name, otherwise.flag), "at": line_path}
 }
 
 # Setting in the file; undefined if the kubelet reads no file or the file was not read.
-filed(field, otherwise) := answer if {
+filed(field, otherwise) := result if {
 	value := named(field)
-	answer := {"name": field, "value": value, "said": told(field, value), "at": within(field)}
-} else := answer if {
+	result := {"name": field, "value": value, "description": describe(field, value), "at": within(field)}
+} else := result if {
 	is_object(config)
-	answer := {"name": field, "value": otherwise, "said": unset(field, otherwise), "at": within(field)}
+	result := {"name": field, "value": otherwise, "description": unset(field, otherwise), "at": within(field)}
 }
 
 # Default of a field: a folder is merged with the defaults of the flags, but a file of --config has its own defaults
@@ -61,7 +61,7 @@ refusals := [entry.why |
 
 line_path := {"path": sprintf("%s.cmdLine", [section])}
 
-told(name, value) := sprintf("%s is %s", [name, plain(value)]) if {
+describe(name, value) := sprintf("%s is %s", [name, plain(value)]) if {
 	plain(value) != ""
 } else := sprintf("%s is empty", [name])
 
@@ -75,16 +75,16 @@ plain(value) := trim_space(value) if {
 } else := sprintf("%v", [value])
 
 # Value of a setting as text.
-text(found) := plain(found.value)
+text(effective) := plain(effective.value)
 
-truth(found) := component.boolean(text(found))
+truth(effective) := component.boolean(text(effective))
 
-# Violation of a setting, with the reason. `mend` is the fix, applied only to a KubeletConfiguration; files
-# that are embedded as text are not edited.
-finding(found, mend, reason) := object.union(object.union(found.at, mend), {"message": message}) if {
+# Violation of a setting, with the reason. `fix` is applied only to a KubeletConfiguration: files that are embedded as
+# text are not edited.
+finding(effective, fix, reason) := object.union(object.union(effective.at, fix), {"message": message}) if {
 	input.object.kind == "KubeletConfiguration"
-	message := sprintf("%s: %s", [found.said, reason])
-} else := object.union(found.at, {"message": sprintf("%s: %s", [found.said, reason])})
+	message := sprintf("%s: %s", [effective.description, reason])
+} else := object.union(effective.at, {"message": sprintf("%s: %s", [effective.description, reason])})
 
 # Reason that a setting is undefined.
 uncollected := sprintf("the configuration file of the kubelet was not read: %s", [refusals[0]]) if {
@@ -114,7 +114,7 @@ line := trim_space(info.cmdLine) if {
 	is_string(info.cmdLine)
 } else := ""
 
-words := component.spoken(line, line_path.path)
+words := component.line_words(line, line_path.path)
 
 # True if the kubelet is started with a file; `content` also covers a folder of files. If the command line was not
 # collected, a collected file is assumed to be the one in use.
@@ -137,10 +137,10 @@ config := input.object if {
 }
 
 # The content is plain text or base64.
-parsed := found if {
-	found := yaml.unmarshal(base64.decode(replace(info.configFile.content, "\n", "")))
-	is_object(found)
-} else := found if {
-	found := yaml.unmarshal(info.configFile.content)
-	is_object(found)
+parsed := document if {
+	document := yaml.unmarshal(base64.decode(replace(info.configFile.content, "\n", "")))
+	is_object(document)
+} else := document if {
+	document := yaml.unmarshal(info.configFile.content)
+	is_object(document)
 }

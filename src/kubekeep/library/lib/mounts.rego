@@ -4,7 +4,7 @@ package kubekeep.lib.mounts
 import data.kubekeep.lib.workload
 
 # Mounts of a volume in containers, as files or as a block device.
-places(volume) := [{"container": workload.called(container), "path": path} |
+volume_mounts(volume) := [{"container": workload.called(container), "path": path} |
 	some container in input.workload.containers
 	some field in ["volumeMounts", "volumeDevices"]
 	some index

@@ -120,9 +120,9 @@ candidates(namespace, labels) := {selection |
 
 # Policies of kinds that are not read, by kind and name. They may isolate pods of the namespace.
 unread(namespace) := {sprintf("%s %v", [policy.kind, object.get(policy, ["metadata", "name"], "")]) |
-	some place, kinds in {"default": cluster_wide, namespace: own}
+	some scope, kinds in {"default": cluster_wide, namespace: own}
 	some kind in kinds
-	policy := input.cluster.objects[kind][place][_]
+	policy := input.cluster.objects[kind][scope][_]
 }
 
 cluster_wide := [

@@ -30,12 +30,12 @@ namespace := object.get(object.get(input.object, "metadata", {}), "namespace", "
 # Level and minor version for a mode (`enforce`, `audit`, `warn`) in the labels of the namespace; undefined if it is not
 # in the input, if the level is `privileged`, or if files define the namespace several times with different labels.
 policy(mode) := {"level": level, "minor": minor(version)} if {
-	said := {named(labels, mode) |
-		some item in input.cluster.named.Namespace["default"][namespace]
-		labels := object.get(object.get(item, "metadata", {}), "labels", {})
+	levels := {named(labels, mode) |
+		some definition in input.cluster.named.Namespace["default"][namespace]
+		labels := object.get(object.get(definition, "metadata", {}), "labels", {})
 	}
-	count(said) == 1
-	some [level, version] in said
+	count(levels) == 1
+	some [level, version] in levels
 	level in {"baseline", "restricted"}
 }
 
@@ -59,66 +59,66 @@ minor(version) := min([to_number(substring(version, 3, -1)), input.kubernetes.mi
 } else := input.kubernetes.minor
 
 # Violations of the rules of a policy, in its version.
-refused(policy) := {found | some found in baseline with input.kubernetes.minor as policy.minor} if {
+refused(policy) := {finding | some finding in baseline with input.kubernetes.minor as policy.minor} if {
 	policy.level == "baseline"
-} else := {found | some found in restricted with input.kubernetes.minor as policy.minor}
+} else := {finding | some finding in restricted with input.kubernetes.minor as policy.minor}
 
-baseline contains found if some found in pss_apparmor.violation
+baseline contains finding if some finding in pss_apparmor.violation
 
-baseline contains found if some found in pss_capabilities.violation
+baseline contains finding if some finding in pss_capabilities.violation
 
-baseline contains found if some found in pss_host_namespaces.violation
+baseline contains finding if some finding in pss_host_namespaces.violation
 
-baseline contains found if some found in pss_host_path_volumes.violation
+baseline contains finding if some finding in pss_host_path_volumes.violation
 
-baseline contains found if some found in pss_host_ports.violation
+baseline contains finding if some finding in pss_host_ports.violation
 
-baseline contains found if some found in pss_privileged.violation
+baseline contains finding if some finding in pss_privileged.violation
 
-baseline contains found if {
+baseline contains finding if {
 	pss_probe_hosts.applies
-	some found in pss_probe_hosts.violation
+	some finding in pss_probe_hosts.violation
 }
 
-baseline contains found if some found in pss_proc_mount.violation
+baseline contains finding if some finding in pss_proc_mount.violation
 
-baseline contains found if some found in pss_seccomp.violation
+baseline contains finding if some finding in pss_seccomp.violation
 
-baseline contains found if some found in pss_selinux.violation
+baseline contains finding if some finding in pss_selinux.violation
 
-baseline contains found if some found in pss_sysctls.violation
+baseline contains finding if some finding in pss_sysctls.violation
 
-baseline contains found if some found in pss_windows_host_process.violation
+baseline contains finding if some finding in pss_windows_host_process.violation
 
-restricted contains found if some found in pss_apparmor.violation
+restricted contains finding if some finding in pss_apparmor.violation
 
-restricted contains found if some found in pss_capabilities_restricted.violation
+restricted contains finding if some finding in pss_capabilities_restricted.violation
 
-restricted contains found if some found in pss_host_namespaces.violation
+restricted contains finding if some finding in pss_host_namespaces.violation
 
-restricted contains found if some found in pss_host_ports.violation
+restricted contains finding if some finding in pss_host_ports.violation
 
-restricted contains found if some found in pss_privilege_escalation.violation
+restricted contains finding if some finding in pss_privilege_escalation.violation
 
-restricted contains found if some found in pss_privileged.violation
+restricted contains finding if some finding in pss_privileged.violation
 
-restricted contains found if {
+restricted contains finding if {
 	pss_probe_hosts.applies
-	some found in pss_probe_hosts.violation
+	some finding in pss_probe_hosts.violation
 }
 
-restricted contains found if some found in pss_proc_mount_restricted.violation
+restricted contains finding if some finding in pss_proc_mount_restricted.violation
 
-restricted contains found if some found in pss_run_as_non_root.violation
+restricted contains finding if some finding in pss_run_as_non_root.violation
 
-restricted contains found if some found in pss_run_as_user.violation
+restricted contains finding if some finding in pss_run_as_user.violation
 
-restricted contains found if some found in pss_seccomp_restricted.violation
+restricted contains finding if some finding in pss_seccomp_restricted.violation
 
-restricted contains found if some found in pss_selinux.violation
+restricted contains finding if some finding in pss_selinux.violation
 
-restricted contains found if some found in pss_sysctls.violation
+restricted contains finding if some finding in pss_sysctls.violation
 
-restricted contains found if some found in pss_volume_types.violation
+restricted contains finding if some finding in pss_volume_types.violation
 
-restricted contains found if some found in pss_windows_host_process.violation
+restricted contains finding if some finding in pss_windows_host_process.violation

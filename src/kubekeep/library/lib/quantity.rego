@@ -2,7 +2,7 @@
 # Nearly every workload has quantities, so the first test is a cheap one.
 package kubekeep.lib.quantity
 
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 
 factors := {
 	"": 1000000000,
@@ -129,16 +129,16 @@ effective(container, section, resource) := value if {
 	object.get(container, ["resources", section, resource], null) == null
 	ranges := input.cluster.objects.LimitRange
 	values := [value |
-		item := ranges[place.namespace_of(input.object)][_].spec.limits[_]
-		item.type == "Container"
-		value := range_default(item, section, resource)
+		entry := ranges[identity.namespace_of(input.object)][_].spec.limits[_]
+		entry.type == "Container"
+		value := range_default(entry, section, resource)
 		positive(value)
 	]
 	count(values) > 0
 }
 
-# Default of an item of a LimitRange: the first of these fields (Kubernetes API, defaults of LimitRangeItem).
-range_default(item, section, resource) := [value |
+# Default of an entry of a LimitRange: the first of these fields (Kubernetes API, defaults of LimitRangeItem).
+range_default(entry, section, resource) := [value |
 	some field in {"limits": ["default", "max"], "requests": ["defaultRequest", "default", "max", "min"]}[section]
-	value := item[field][resource]
+	value := entry[field][resource]
 ][0]

@@ -11,11 +11,11 @@ role := input.object.relatedObjects[1]
 # reference in the binding. Empty if no rule grants them.
 evidence(resources, verbs) := evidence_in({"": resources}, verbs)
 
-# The same for resources of several API groups, given by group.
-evidence_in(wanted, verbs) := located(granting(role.rules, wanted, verbs))
+# The same for resources of several API groups, by group.
+evidence_in(resources_by_group, verbs) := located(granting(role.rules, resources_by_group, verbs))
 
 # The same without rules that are restricted by resourceNames.
-evidence_unnamed(wanted, verbs) := located(granting(unnamed(role), wanted, verbs))
+evidence_unnamed(resources_by_group, verbs) := located(granting(unnamed(role), resources_by_group, verbs))
 
 # Entries of the rules of a role, with the paths of the subject and the reference in the binding.
 located(entries) := entries | bound(input.object) if {
@@ -30,13 +30,13 @@ bound(joined) := {path |
 	path := sprintf("relatedObjects[0].subjects[%d]", [at])
 } | {"relatedObjects[0].roleRef.name"}
 
-# Entries of `rules`, by index in the role, that grant some of `verbs` on some of `wanted`.
-granting(rules, wanted, verbs) := {path |
+# Entries of `rules`, by index in the role, that grant some of `verbs` on some of `resources_by_group`.
+granting(rules, resources_by_group, verbs) := {path |
 	rule := rules[index]
 	allowed := {at | rule.verbs[at] in verbs}
 	count(allowed) > 0
 	reached := {[group, resource] |
-		some name, resources in wanted
+		some name, resources in resources_by_group
 		rule.apiGroups[group] in {name, "*"}
 		rule.resources[resource] in resources
 	}
@@ -46,11 +46,14 @@ granting(rules, wanted, verbs) := {path |
 		entries(index, "resources", {at | some [_, at] in reached})
 }
 
-entries(index, field, places) := {sprintf("relatedObjects[1].rules[%d].%s[%d]", [index, field, at]) | some at in places}
+entries(index, field, positions) := {path |
+	some at in positions
+	path := sprintf("relatedObjects[1].rules[%d].%s[%d]", [index, field, at])
+}
 
 # Rules of a role without resourceNames, by index.
-unnamed(item) := {index: rule |
-	rule := item.rules[index]
+unnamed(granted_role) := {index: rule |
+	rule := granted_role.rules[index]
 	not names(rule)
 }
 
@@ -67,10 +70,10 @@ cluster_scoped(named, wildcards) := named | wildcards if {
 unknown_role := "the rules of the role are not in the input" if count(input.object.relatedObjects) == 1
 
 # Violation of a subject with a permission, with the paths that grant it.
-message(what) := sprintf("%s %s can %s: bound to %s %s by %s %s", [
+message(permission) := sprintf("%s %s can %s: bound to %s %s by %s %s", [
 	input.object.kind,
 	subject_name(input.object),
-	what,
+	permission,
 	binding.roleRef.kind,
 	binding.roleRef.name,
 	binding.kind,

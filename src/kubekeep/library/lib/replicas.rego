@@ -1,35 +1,35 @@
 # Numbers of pods of Deployments and StatefulSets, and the budgets for their disruption.
 package kubekeep.lib.replicas
 
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 import data.kubekeep.lib.selectors
 
 # `replicas` of a Deployment or StatefulSet; the API server sets 1.
-written(item) := 1 if object.get(item, ["spec", "replicas"], null) == null
+written(workload) := 1 if object.get(workload, ["spec", "replicas"], null) == null
 
-written(item) := item.spec.replicas if is_number(item.spec.replicas)
+written(workload) := workload.spec.replicas if is_number(workload.spec.replicas)
 
 # Smallest number of pods: of an autoscaler, which is off if `replicas` is 0, or as written.
-least(item) := number if {
-	written(item) > 0
-	number := minimum(autoscalers(item)[0])
-} else := written(item)
+least(workload) := number if {
+	written(workload) > 0
+	number := minimum(autoscalers(workload)[0])
+} else := written(workload)
 
-autoscalers(item) := [autoscaler |
-	autoscaler := input.cluster.objects.HorizontalPodAutoscaler[place.namespace_of(item)][_]
+autoscalers(workload) := [autoscaler |
+	autoscaler := input.cluster.objects.HorizontalPodAutoscaler[identity.namespace_of(workload)][_]
 	target := autoscaler.spec.scaleTargetRef
-	target.kind == item.kind
-	target.name == item.metadata.name
+	target.kind == workload.kind
+	target.name == workload.metadata.name
 	split(object.get(target, "apiVersion", "apps/v1"), "/")[0] in {"apps", "extensions"}
 ]
 
 # True if a ScaledObject of KEDA sets the replicas: KEDA creates a HorizontalPodAutoscaler for it. The kind of its target
 # is Deployment if it is not set (KEDA docs, ScaledObject specification).
-is_scaled_by_keda(item) if {
-	scaler := input.cluster.objects["keda.sh/ScaledObject"][place.namespace_of(item)][_]
+is_scaled_by_keda(workload) if {
+	scaler := input.cluster.objects["keda.sh/ScaledObject"][identity.namespace_of(workload)][_]
 	target := scaler.spec.scaleTargetRef
-	target.name == item.metadata.name
-	object.get(target, "kind", "Deployment") == item.kind
+	target.name == workload.metadata.name
+	object.get(target, "kind", "Deployment") == workload.kind
 }
 
 # `minReplicas` of an autoscaler; the API server sets 1.

@@ -33,46 +33,46 @@ unknown(keys) := sprintf("no workload of the input has the label %s, which an op
 # True if pods of some workload in the namespace match these labels and expressions.
 selected(namespace, labels, expressions) if {
 	pods := input.cluster.pods[namespace]
-	found(pods, {
+	selects_some(pods, {
 		"labels": object.remove(labels, added),
-		"expressions": [item | item := expressions[_]; not item.key in added],
+		"expressions": [expression | expression := expressions[_]; not expression.key in added],
 	})
 }
 
 # A selector with exclusions only selects some pods if it excludes fewer than all, without a test of each pod.
-found(pods, selection) if {
+selects_some(pods, selection) if {
 	count(selection.labels) == 0
-	every item in selection.expressions {
-		item.operator in {"NotIn", "DoesNotExist"}
+	every expression in selection.expressions {
+		expression.operator in {"NotIn", "DoesNotExist"}
 	}
-	sum([excluded(pods, item) | some item in selection.expressions]) < count(pods.all)
+	sum([excluded(pods, expression) | some expression in selection.expressions]) < count(pods.all)
 } else if {
-	place := candidates(pods, selection)[_]
-	selectors.selects(selection, pods.all[place].labels)
+	position := candidates(pods, selection)[_]
+	selectors.selects(selection, pods.all[position].labels)
 }
 
 # Number of pods that an expression excludes.
-excluded(pods, item) := count(object.get(pods.by_key, item.key, [])) if {
-	item.operator == "DoesNotExist"
-} else := sum([count(places) |
-	value := item.values[_]
-	places := pods.by_label[sprintf("%s=%v", [item.key, value])]
+excluded(pods, expression) := count(object.get(pods.by_key, expression.key, [])) if {
+	expression.operator == "DoesNotExist"
+} else := sum([count(positions) |
+	value := expression.values[_]
+	positions := pods.by_label[sprintf("%s=%v", [expression.key, value])]
 ])
 
 # Positions of candidate pods: the smallest set that the indexes give.
 candidates(pods, selection) := shortest(lists) if {
 	lists := array.concat(
 		[object.get(pods.by_label, sprintf("%s=%v", [key, value]), []) | some key, value in selection.labels],
-		[listed(pods, item) | some item in selection.expressions; item.operator in {"In", "Exists"}],
+		[listed(pods, expression) | some expression in selection.expressions; expression.operator in {"In", "Exists"}],
 	)
 	count(lists) > 0
-} else := [place | some place, _ in pods.all]
+} else := [position | some position, _ in pods.all]
 
-listed(pods, item) := object.get(pods.by_key, item.key, []) if {
-	item.operator == "Exists"
-} else := [place |
-	value := item.values[_]
-	place := pods.by_label[sprintf("%s=%v", [item.key, value])][_]
+listed(pods, expression) := object.get(pods.by_key, expression.key, []) if {
+	expression.operator == "Exists"
+} else := [position |
+	value := expression.values[_]
+	position := pods.by_label[sprintf("%s=%v", [expression.key, value])][_]
 ]
 
 shortest(lists) := [list | some list in lists; count(list) == least][0] if {

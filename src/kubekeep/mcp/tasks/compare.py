@@ -7,7 +7,7 @@ from typing import Final
 
 from kubekeep.baseline.assessment_findings import record_assessment
 from kubekeep.baseline.file import read_baseline_or_report
-from kubekeep.mcp.answers import ChangeEntry, ChangePlace, CompareAnswer, CompareTotals, UntrustedText
+from kubekeep.mcp.answers import ChangeEntry, ChangeText, CompareAnswer, CompareTotals, UntrustedText
 from kubekeep.mcp.tasks.task_input import TaskInput, check_confined, open_input
 from kubekeep.mcp.text import clean
 from kubekeep.model.comparison import Comparison, Difference, ScanRecord
@@ -72,7 +72,7 @@ def _make_entry(difference: Difference) -> ChangeEntry:
         control=clean(finding.control, _TEXT),
         title=clean(finding.title, _TEXT),
         severity=finding.level.name.lower(),
-        untrusted=ChangePlace(
+        untrusted=ChangeText(
             resource=clean(str(finding.identity), _TEXT),
             field=clean(finding.report_location.path or finding.path, _TEXT),
             file=clean(location.file if location else finding.file, _TEXT),

@@ -10,7 +10,7 @@ import msgspec
 
 from kubekeep.mcp.answers import (
     ControlCounts,
-    EvidencePlace,
+    EvidenceText,
     FindingEntry,
     MissingEvaluation,
     ScanAnswer,
@@ -95,7 +95,7 @@ def _make_entry(finding: Finding, evidence: Evidence) -> FindingEntry:
         priority=Urgency(level=_name(finding.priority.level), score=finding.priority.score),
         remediation=clean(finding.remediation, _REMEDIATION),
         fixable=evidence.delete or evidence.fix is not None,
-        untrusted=EvidencePlace(
+        untrusted=EvidenceText(
             resource=clean(finding.subject.label, _NAME),
             file=clean(location.file, _NAME) if location else "",
             line=region.start.line if region else None,

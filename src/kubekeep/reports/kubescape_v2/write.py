@@ -45,7 +45,7 @@ _SUB_STATUS: Final = {
     Cause.NEEDS_IMAGE_DATA: "integration",
     Cause.NEEDS_NETWORK: "integration",
     Cause.MANUAL: "manual review",
-    Cause.DECLINED: "requires review",
+    Cause.MISSING_DATA: "requires review",
 }
 """Kubescape's sub-status for a skipped control; causes without one are `notEvaluated`."""
 _CATEGORIES: Final = {

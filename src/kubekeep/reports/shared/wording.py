@@ -27,7 +27,7 @@ _GAP_CAUSES: Final[dict[Cause | None, str]] = {
     Cause.NEEDS_CLUSTER: "a cluster is required; use --snapshot if the files hold all resources of one",
     Cause.MANUAL: "manual review is required: see kubekeep explain",
     Cause.CONFIGURATION: "a parameter is missing in --controls-config",
-    Cause.DECLINED: "required data is missing from the input",
+    Cause.MISSING_DATA: "required data is missing from the input",
 }
 _CLUSTER_GAP_CAUSES: Final[dict[Cause | None, str]] = {
     Cause.NEEDS_CLUSTER: "data of the control plane is missing: run kubekeep host collect on its nodes",

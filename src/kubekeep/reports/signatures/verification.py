@@ -22,7 +22,7 @@ def list_lines(
         kind = f"attestation {signature.predicate_type}" if signature.predicate_type else "signature"
         yield f"  valid {visible(kind)}: {visible(_describe(signature))}"
     for problem in report.problems:
-        yield f"  not trusted: {visible(problem.place)}: {visible(problem.reason)}"
+        yield f"  not trusted: {visible(problem.reference)}: {visible(problem.reason)}"
     if report.root is not None:
         yield f"  trusted root: {visible(describe_root(report.root, now))}"
     noun = "attestation" if attestation else "signature"
@@ -59,7 +59,7 @@ def _encode_signature(signature: VerifiedSignature) -> dict[str, Any]:
     document = {
         "format": signature.format,
         "layout": signature.layout,
-        "place": signature.place,
+        "place": signature.reference,
         "digest": signature.digest,
         "signer": msgspec.to_builtins(signature.signer),
         "annotations": dict(signature.annotations),

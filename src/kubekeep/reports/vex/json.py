@@ -40,6 +40,6 @@ def _describe_statement(statement: ProductStatement) -> dict[str, Any]:
             {"component": target.component.label, "in": [product.label for product in target.context]}
             for target in statement.targets
         ],
-        "place": statement.place,
+        "place": statement.position,
         "flaw": statement.flaw,
     }

@@ -41,7 +41,7 @@ def _write_statement(statement: ProductStatement, terminal: Terminal) -> None:
         Span(f"  {statement.justification}" if statement.justification else ""),
     )
     if statement.flaw:
-        terminal.line(Span("Has no effect:", "bold yellow"), f" {statement.place}: {statement.flaw}", indent=2)
+        terminal.line(Span("Has no effect:", "bold yellow"), f" {statement.position}: {statement.flaw}", indent=2)
     for target in statement.targets[:_MAX_PRODUCTS]:
         terminal.line(target.label, indent=2)
     if len(statement.targets) > _MAX_PRODUCTS:

@@ -17,11 +17,11 @@ from kubekeep.signatures.verification import SignatureProblem, VerifiedSignature
 class NotationSignature(msgspec.Struct, frozen=True):
     """A signature as stored, not verified, or the problem that prevents its reading.
 
-    place: digest of its artifact. target: the manifest or index to which it is attached. media_type: of the envelope.
+    reference: digest of its artifact. target: the manifest or index to which it is attached. media_type: of the envelope.
     """
 
     layout: str
-    place: str
+    reference: str
     target: TargetArtifact
     media_type: str = ""
     content: bytes = b""
@@ -44,7 +44,7 @@ def is_notation(artifact: SignatureArtifact) -> bool:
 def read_signature(artifact: SignatureArtifact, target: TargetArtifact) -> NotationSignature:
     """Fetch the envelope of a signature that is attached to `target`. Raises RegistryError."""
     attachment = artifact.attachment
-    signature = NotationSignature(attachment.layout, attachment.place, target)
+    signature = NotationSignature(attachment.layout, attachment.reference, target)
     if len(attachment.layers) != 1:
         problem = attachment.problem or f"{len(attachment.layers)} layers; a notation signature has exactly one"
         return msgspec.structs.replace(signature, problem=problem)
@@ -64,7 +64,7 @@ def verify_notation(
         try:
             yield _verify(signature, trust)
         except SignatureError as error:
-            yield SignatureProblem(signature.place, str(error))
+            yield SignatureProblem(signature.reference, str(error))
 
 
 def _verify(signature: NotationSignature, trust: NotationTrust) -> VerifiedSignature:

@@ -100,7 +100,7 @@ class _WordReader:
         return character
 
     def _read_until(self, stop: str, *, raw_escapes: bool, for_pattern: bool) -> tuple[str, list[str]]:
-        """Read up to a character, or to the end. A nested call begins the collected word anew, as BuildKit does."""
+        """Read up to a character, or to the end. A nested call starts with an empty word, as BuildKit does."""
         self._depth += 1
         if self._depth > _MAX_DEPTH:
             raise DockerfileError("variables are nested too deeply")

@@ -75,7 +75,7 @@ def _find_merge_base(worktree: Worktree, rev: str) -> str:
         raise GitError(f"revision {shown_revision} does not exist in {visible(worktree.root)}{'; ' * bool(hint)}{hint}")
     if not _resolve_commit(worktree, "HEAD"):
         raise GitError(f"{visible(worktree.root)} has no commits")
-    base = worktree.run("merge-base", commit, "HEAD", accepted=(0, 1)).decode().strip()
+    base = worktree.run("merge-base", commit, "HEAD", exit_codes=(0, 1)).decode().strip()
     if not base:
         raise GitError(f"{shown_revision} and HEAD have no common ancestor{'; ' * bool(hint)}{hint}")
     return base
@@ -84,4 +84,6 @@ def _find_merge_base(worktree: Worktree, rev: str) -> str:
 def _resolve_commit(worktree: Worktree, rev: str) -> str:
     """Return the hash of a revision; empty if it does not exist."""
     # 128: not the syntax of a revision.
-    return worktree.run("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}", accepted=(0, 1, 128)).decode().strip()
+    return (
+        worktree.run("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}", exit_codes=(0, 1, 128)).decode().strip()
+    )

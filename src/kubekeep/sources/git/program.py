@@ -92,12 +92,12 @@ class Git:
         seconds: float,
         output: int = OUTPUT,
         watch: Watcher | None = None,
-        accepted: Sequence[int] = (0,),
+        exit_codes: Sequence[int] = (0,),
     ) -> bytes:
         """Run git in `folder` and return its output, at most `output` bytes.
 
         watch: called at intervals at least five times as long as the call takes. Raises GitError, also for exit codes
-        that are not `accepted`.
+        that are not in `exit_codes`.
         """
         command = [self._program, "--no-pager", *arguments]
         with contextlib.ExitStack() as stack:
@@ -118,7 +118,7 @@ class Git:
         _logger.debug("git %s ended with code %d", name, process.returncode)
         if stop_reason or readers[0].is_full:
             raise GitLimitError(f"git {name} was stopped: {stop_reason or f'more than {output} bytes of output'}")
-        if process.returncode not in accepted:
+        if process.returncode not in exit_codes:
             raise GitError(self._create_message(bytes(readers[1].content), name, process.returncode))
         return bytes(readers[0].content)
 

@@ -81,7 +81,7 @@ def _read_network_config(environment: Mapping[str, str]) -> Iterator[tuple[str, 
             ["config", scope, "--includes", "-z", "--get-regexp", _NETWORK_CONFIG],
             folder=TOP,
             seconds=10,
-            accepted=(0, 1),
+            exit_codes=(0, 1),
         )
         for entry in output.decode("utf-8", "surrogateescape").split("\0"):
             key, newline, value = entry.partition("\n")

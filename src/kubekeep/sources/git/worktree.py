@@ -74,16 +74,18 @@ class Worktree:
         ]
         self._git = Git(environment, config=self._overrides, variables=self._variables)
 
-    def run(self, *arguments: str, seconds: float = _SECONDS, index: str = "", accepted: Sequence[int] = (0,)) -> bytes:
+    def run(
+        self, *arguments: str, seconds: float = _SECONDS, index: str = "", exit_codes: Sequence[int] = (0,)
+    ) -> bytes:
         """Run git in this working tree and return its output; index: file with another index."""
         if not index:
-            return self._run(*arguments, seconds=seconds, accepted=accepted)
+            return self._run(*arguments, seconds=seconds, exit_codes=exit_codes)
         variables = self._variables | {"GIT_INDEX_FILE": index}
         git = Git(self._environment, config=self._overrides, variables=variables)
-        return git.run(arguments, folder=self.root, seconds=seconds, accepted=accepted, output=OUTPUT)
+        return git.run(arguments, folder=self.root, seconds=seconds, exit_codes=exit_codes, output=OUTPUT)
 
-    def _run(self, *arguments: str, seconds: float = _SECONDS, accepted: Sequence[int] = (0,)) -> bytes:
-        return self._git.run(arguments, folder=self.root, seconds=seconds, accepted=accepted)
+    def _run(self, *arguments: str, seconds: float = _SECONDS, exit_codes: Sequence[int] = (0,)) -> bytes:
+        return self._git.run(arguments, folder=self.root, seconds=seconds, exit_codes=exit_codes)
 
     def resolve_git_path(self, name: str) -> str:
         """Return the absolute path of an internal file of the repository, such as `index`; it may be missing."""
@@ -102,11 +104,11 @@ class Worktree:
 
     def describe(self) -> GitRepository:
         """Return remote, branch and commit of the working tree."""
-        ref = self._run("symbolic-ref", "--quiet", "HEAD", accepted=(0, 1)).decode("utf-8", "surrogateescape").strip()
+        ref = self._run("symbolic-ref", "--quiet", "HEAD", exit_codes=(0, 1)).decode("utf-8", "surrogateescape").strip()
         branch = ref.removeprefix("refs/heads/")
         head = None
         # 1: a branch without a commit yet.
-        if self._run("rev-parse", "--verify", "--quiet", "HEAD^{commit}", accepted=(0, 1)):
+        if self._run("rev-parse", "--verify", "--quiet", "HEAD^{commit}", exit_codes=(0, 1)):
             output = self._run(
                 "log", "-1", "--no-show-signature", "--no-patch", "--encoding=UTF-8", "--date=format:%z",
                 f"--format={_FORMAT}", "HEAD", "--",

@@ -160,14 +160,14 @@ def _explain_shape(document: Any, path: Path, depth: int, shape: str) -> Mistype
     """
     value = functools.reduce(lambda owner, step: owner[step], path, document)
     expected = {"[": "a list", "{": "a mapping"}.get(shape[0]) or _DESCRIPTIONS_OF_SHAPES[shape]
-    place = f"a value in {path[0]}" if path[:depth] in _PAYLOADS else format_path(path)
-    return describe_mistyped(value, expected, path, place)
+    label = f"a value in {path[0]}" if path[:depth] in _PAYLOADS else format_path(path)
+    return describe_mistyped(value, expected, path, label)
 
 
-def describe_mistyped(value: Any, expected: str, path: Path, place: str) -> MistypedField:
-    """Return the problem of a value at a path, which the message names `place`; `expected` describes the right type."""
+def describe_mistyped(value: Any, expected: str, path: Path, label: str) -> MistypedField:
+    """Return the problem of a value at a path, which the message names `label`; `expected` describes the right type."""
     actual = _DESCRIPTIONS.get(type(value), "another value")
-    return MistypedField(path, f"{place} is {actual}, not {expected}")
+    return MistypedField(path, f"{label} is {actual}, not {expected}")
 
 
 def _suggest(name: str, names: Iterable[str]) -> str:

@@ -60,7 +60,7 @@ class TerraformSource(SourceType):
 def _describe_external(locations: Sequence[Location]) -> str:
     """Return a note about modules and charts that are not in the scanned folders."""
     count = len(locations)
-    names = f"{', '.join(visible(str(place)) for place in locations[:_MAX_NAMES])}{', …' if count > _MAX_NAMES else ''}"
+    names = f"{', '.join(visible(str(location)) for location in locations[:_MAX_NAMES])}{', …' if count > _MAX_NAMES else ''}"
     return (
         f"{count} Terraform module{'s' if count > 1 else ''} or chart{'s' if count > 1 else ''} from elsewhere "
         f"{'were' if count > 1 else 'was'} not read ({names}); scan {'their' if count > 1 else 'its'} repository too"

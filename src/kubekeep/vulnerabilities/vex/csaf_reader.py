@@ -198,7 +198,7 @@ def _read_vulnerability(
             impact=impact,
             action=action,
             timestamp=moment,
-            place=node.place,
+            position=node.position,
             flaw=flaw,
         )
 

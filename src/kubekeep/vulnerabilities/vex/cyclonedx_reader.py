@@ -186,7 +186,7 @@ def _read_statements(node: DocumentNode, components: _Components, counter: Targe
         impact=impact,
         action=action,
         notes=detail if status in {VexStatus.FIXED, VexStatus.UNDER_INVESTIGATION} else "",
-        place=node.place,
+        position=node.position,
         flaw=flaw or find_flaw(status, justification, impact, action),
     )
     if not targets:
@@ -234,9 +234,9 @@ def _read_target(node: DocumentNode, components: _Components, status: VexStatus)
     exact = [entry.get("version").text() for entry in versions if entry.has("version")]
     contradicting = [entry for entry in versions if status.suppresses and entry.get("status").text() == "affected"]
     if contradicting:
-        return target, f"{contradicting[0].place} is affected, which contradicts the analysis"
+        return target, f"{contradicting[0].position} is affected, which contradicts the analysis"
     if len(exact) != len(versions):
-        return target, f"{node.place}.versions has a range, which Kubekeep does not compare: name the versions"
+        return target, f"{node.position}.versions has a range, which Kubekeep does not compare: name the versions"
     return _restrict(target, exact, node)
 
 
@@ -244,10 +244,10 @@ def _restrict(target: VexTarget, versions: list[str], node: DocumentNode) -> tup
     """Return the target for exactly these versions."""
     purls = target.component.purls
     if not purls:
-        return target, f"{node.place}.versions restricts a component without a package URL"
+        return target, f"{node.position}.versions restricts a component without a package URL"
     restricted = [set_version(purl, version) for purl in purls for version in versions if purl.version in {"", version}]
     if not restricted:
-        return target, f"{node.place}.versions contradicts the version of the component"
+        return target, f"{node.position}.versions contradicts the version of the component"
     identity = msgspec.structs.replace(target.component, purls=tuple(restricted), hashes=())
     return msgspec.structs.replace(target, component=identity), ""
 
@@ -264,7 +264,7 @@ def _resolve(node: DocumentNode, reference: str, components: _Components) -> tup
         return (VexTarget(_read_fragment(fragment), (document,)) if fragment else VexTarget(document)), ""
     if reference.lower().startswith(PACKAGE_URL):
         return VexTarget(read_iri(node), components.context), ""
-    return VexTarget(VexIdentity(names=(reference,))), f"{node.place} names no component of the document"
+    return VexTarget(VexIdentity(names=(reference,))), f"{node.position} names no component of the document"
 
 
 def _read_fragment(fragment: str) -> VexIdentity:

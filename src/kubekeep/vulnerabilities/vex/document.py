@@ -86,7 +86,7 @@ class ProductStatement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     """One statement of a document: the status of one vulnerability in products.
 
     justification: a term of OpenVEX, else empty. impact: text about a product that is not affected. action: advice for one
-    that is affected. timestamp: its own, else that of the document. place: position in the document. flaw: the rule of the
+    that is affected. timestamp: its own, else that of the document. position: in the document. flaw: the rule of the
     format that it breaks; such a statement never suppresses a vulnerability.
     """
 
@@ -100,7 +100,7 @@ class ProductStatement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     notes: str = ""
     supplier: str = ""
     timestamp: dt.datetime | None = None
-    place: str = ""
+    position: str = ""
     flaw: str = ""
 
     @property

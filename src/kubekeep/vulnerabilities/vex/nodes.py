@@ -20,11 +20,11 @@ MAX_TARGETS: Final = 1_000_000
 class DocumentNode:
     """A value of a document with its position, as `statements[2].products[0]`."""
 
-    __slots__ = ("place", "value")
+    __slots__ = ("position", "value")
 
-    def __init__(self, value: Any, place: str = "") -> None:
+    def __init__(self, value: Any, position: str = "") -> None:
         self.value = value
-        self.place = place
+        self.position = position
 
     def get(self, key: str) -> DocumentNode:
         """Return the node at a key of a mapping; its value is None if the key is absent."""
@@ -45,7 +45,7 @@ class DocumentNode:
         if not isinstance(self.value, list):
             raise self.error("is not a list")
         for number, entry in enumerate(self.value):
-            yield DocumentNode(entry, f"{self.place}[{number}]")
+            yield DocumentNode(entry, f"{self.position}[{number}]")
 
     def fields(self) -> Iterator[tuple[str, DocumentNode]]:
         """Yield keys and nodes of a mapping; none if it is absent."""
@@ -93,10 +93,10 @@ class DocumentNode:
 
     def error(self, message: str) -> VexError:
         """Return the error for this position."""
-        return VexError(f"{visible(self.place)} {message}" if self.place else f"the document {message}")
+        return VexError(f"{visible(self.position)} {message}" if self.position else f"the document {message}")
 
     def _join(self, key: str) -> str:
-        return f"{self.place}.{key[:80]}" if self.place else key[:80]
+        return f"{self.position}.{key[:80]}" if self.position else key[:80]
 
 
 class TargetCounter:

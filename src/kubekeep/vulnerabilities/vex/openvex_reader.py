@@ -73,7 +73,7 @@ def _read_statement(
         notes=node.get("status_notes").text(),
         supplier=node.get("supplier").text(),
         timestamp=node.get("timestamp").moment() or timestamp,
-        place=node.place,
+        position=node.position,
         flaw=flaw or find_flaw(status, justification, impact, action),
     )
 

@@ -82,13 +82,13 @@ def _split(target: VexTarget, statement: ProductStatement) -> tuple[VexIdentity,
     if not target.context:
         return target.component, ()
     if len(target.context) > 1:
-        raise VexError(f"{statement.place}: OpenVEX cannot express {target.label}, a component of several products")
+        raise VexError(f"{statement.position}: OpenVEX cannot express {target.label}, a component of several products")
     return target.context[0], (target.component,)
 
 
 def _convert_identity(identity: VexIdentity, statement: ProductStatement) -> dict[str, Any]:
     if identity.version_range or (identity.reference and not identity.purls) or len(identity.purls) > 1:
-        raise VexError(f"{statement.place}: OpenVEX cannot express the product {identity.label}")
+        raise VexError(f"{statement.position}: OpenVEX cannot express the product {identity.label}")
     converted: dict[str, Any] = {}
     identifiers = {}
     if identity.purls:

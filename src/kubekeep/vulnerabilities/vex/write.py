@@ -33,7 +33,7 @@ def write_vex(document: VexDocument, name: str) -> bytes:
     for statement in document.statements:
         flaw = find_flaw(statement.status, statement.justification, statement.impact, statement.action)
         if flaw := flaw or statement.flaw:
-            raise VexError(f"{statement.place or statement.vulnerability}: {flaw}")
+            raise VexError(f"{statement.position or statement.vulnerability}: {flaw}")
     identifier = _create_uuid(document)
     match name:
         case "cyclonedx":

@@ -7,7 +7,7 @@ policy := podsecurity.policy("enforce")
 
 applies if policy
 
-declined contains sentence if {
+not_evaluated contains sentence if {
 	policy.minor < podsecurity.oldest
 	sentence := sprintf("namespace %s enforces Pod Security Standards 1.%d; versions before 1.%d are not supported", [
 		podsecurity.namespace,
@@ -16,8 +16,8 @@ declined contains sentence if {
 	])
 }
 
-violation contains object.union(found, {"message": message}) if {
+violation contains object.union(finding, {"message": message}) if {
 	policy.minor >= podsecurity.oldest
-	some found in podsecurity.refused(policy)
-	message := sprintf("%s (namespace %s enforces level %s)", [found.message, podsecurity.namespace, policy.level])
+	some finding in podsecurity.refused(policy)
+	message := sprintf("%s (namespace %s enforces level %s)", [finding.message, podsecurity.namespace, policy.level])
 }

@@ -1,6 +1,6 @@
 package kubekeep.controls.mutating_webhook_review
 
-# Whether a webhook belongs here needs a manual review, so each configuration is reported.
+# A configuration does not show if its webhooks are required: each one is reported for a manual review.
 violation contains {"path": "", "message": message} if {
 	names := [sprintf("%v", [object.get(webhook, "name", "(no name)")]) |
 		webhook := input.object.webhooks[_]

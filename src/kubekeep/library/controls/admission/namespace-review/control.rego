@@ -2,7 +2,7 @@ package kubekeep.controls.namespace_review
 
 import data.kubekeep.lib.admission
 
-# Whether the namespaces separate the workloads needs a manual review, so each namespace is reported.
+# The separation of workloads by namespaces needs a manual review, so each namespace is reported.
 violation contains {"path": "", "message": message} if {
 	name := object.get(object.get(input.object, "metadata", {}), "name", "")
 	not admission.system(name)

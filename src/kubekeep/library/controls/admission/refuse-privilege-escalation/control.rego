@@ -6,7 +6,7 @@ import data.kubekeep.lib.podsecurity
 applies if not admission.system(input.object.metadata.name)
 
 # Older versions of the level do not require all of this: `capabilities.drop: [ALL]`, for example, only since 1.22.
-declined contains sentence if {
+not_evaluated contains sentence if {
 	["restricted", version] := podsecurity.written(input.object.metadata.labels, "enforce")
 	minor := podsecurity.minor(version)
 	minor < podsecurity.oldest

@@ -9,16 +9,16 @@ default enforced := {}
 enforced := podsecurity.policy("enforce")
 
 # Policies by mode that differ from the enforced one.
-tried[mode] := policy if {
+unenforced[mode] := policy if {
 	some mode in ["audit", "warn"]
 	policy := podsecurity.policy(mode)
 	policy != enforced
 }
 
-applies if count(tried) > 0
+applies if count(unenforced) > 0
 
-declined contains sentence if {
-	some mode, policy in tried
+not_evaluated contains sentence if {
+	some mode, policy in unenforced
 	policy.minor < podsecurity.oldest
 	sentence := sprintf("namespace %s uses Pod Security Standards 1.%d to %s; versions before 1.%d are not supported", [
 		podsecurity.namespace,
@@ -30,23 +30,27 @@ declined contains sentence if {
 
 # Each distinct policy once, because audit and warn usually have the same.
 refused[policy] := podsecurity.refused(policy) if {
-	some policy in {item | some item in tried}
+	some policy in {distinct | some distinct in unenforced}
 	policy.minor >= podsecurity.oldest
 }
 
-violation contains object.union(found, {"message": message}) if {
-	some item in refused
-	some found in item
-	message := sprintf("%s (namespace %s %s)", [found.message, podsecurity.namespace, concat(" and ", told(found))])
+violation contains object.union(finding, {"message": message}) if {
+	some findings in refused
+	some finding in findings
+	message := sprintf("%s (namespace %s %s)", [
+		finding.message,
+		podsecurity.namespace,
+		concat(" and ", effects(finding)),
+	])
 }
 
 # Effect of the namespace on a violation: `audits at level baseline`, `warns at level restricted`.
-told(found) := [sentence |
+effects(finding) := [sentence |
 	some level in ["baseline", "restricted"]
 	verbs := [verb |
 		some [mode, verb] in [["audit", "audits"], ["warn", "warns"]]
-		tried[mode].level == level
-		found in refused[tried[mode]]
+		unenforced[mode].level == level
+		finding in refused[unenforced[mode]]
 	]
 	count(verbs) > 0
 	sentence := sprintf("%s at level %s", [concat(" and ", verbs), level])

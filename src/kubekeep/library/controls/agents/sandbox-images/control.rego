@@ -29,12 +29,12 @@ violation contains {
 	not registries.covers(allowed, repository)
 }
 
-declined contains sprintf("%s.image is not set", [container.path]) if {
+not_evaluated contains sprintf("%s.image is not set", [container.path]) if {
 	some container in input.workload.containers
 	not image.named(container)
 }
 
-declined contains "the pod template has no containers" if not input.workload.containers[0]
+not_evaluated contains "the pod template has no containers" if not input.workload.containers[0]
 
 moving := {"latest"} | {name | some name in input.params.floatingImageTags}
 

@@ -31,26 +31,26 @@ violation contains {
 	quantity.nano(amount) > quantity.nano(bound)
 }
 
-declined contains sprintf("%s.resources.limits.%s is not a valid quantity", [container.path, resource]) if {
+not_evaluated contains sprintf("%s.resources.limits.%s is not a valid quantity", [container.path, resource]) if {
 	some container in containers
 	some resource, _ in ceilings
 	amount := container.resources.limits[resource]
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("%s.resources.limits.%s is not a valid quantity", [input.workload.path, resource]) if {
+not_evaluated contains sprintf("%s.resources.limits.%s is not a valid quantity", [input.workload.path, resource]) if {
 	some resource, _ in ceilings
 	amount := input.workload.spec.resources.limits[resource]
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("the parameter value %v is not a valid quantity", [bound]) if {
+not_evaluated contains sprintf("the parameter value %v is not a valid quantity", [bound]) if {
 	some bounds in ceilings
 	some bound in bounds
 	not quantity.readable(bound)
 }
 
-declined contains "the pod template has no containers" if count(containers) == 0
+not_evaluated contains "the pod template has no containers" if count(containers) == 0
 
 containers := [container | some container in input.workload.containers; container.type != "ephemeral"]
 

@@ -14,10 +14,10 @@ changing := {
 }
 
 # Roles of the service principals, by the path of the assignment.
-assigned[place.path] := role if {
+assigned[field.path] := role if {
 	some assignment in azure.listed(description.whole, "roleAssignments")
 	azure.principal(assignment) == "serviceprincipal"
-	place := description.at(assignment, "roleDefinitionId")
+	field := description.at(assignment, "roleDefinitionId")
 	role := azure.role(assignment)
 }
 
@@ -25,9 +25,9 @@ assigned[place.path] := role if {
 definitions[role] contains definition if {
 	version := input.cluster.objects["management.azure.com/PolicyVersion"][_][_]
 	document := {"path": "data", "value": object.get(version, "data", null)}
-	some item in description.items(description.at(document, "roleDefinitions"))
-	role := azure.last(object.get(item.value, "id", object.get(item.value, "name", null)))
-	definition := azure.unwrapped(item)
+	some entry in description.entries(description.at(document, "roleDefinitions"))
+	role := azure.last(object.get(entry.value, "id", object.get(entry.value, "name", null)))
+	definition := azure.unwrapped(entry)
 }
 
 violation contains {"path": path, "message": message} if {
@@ -52,29 +52,29 @@ well_known(role) := azure.changing_all(role)
 
 # Actions of a definition that change registries, as written there.
 allowed(definition) := sort({action.value |
-	some permission in description.items(description.at(definition, "permissions"))
+	some permission in description.entries(description.at(definition, "permissions"))
 	some [allowing, denying] in [["actions", "notActions"], ["dataActions", "notDataActions"]]
-	some action in description.items(description.at(permission, allowing))
-	some each in meant(lower(action.value))
-	denied := description.items(description.at(permission, denying))
+	some action in description.entries(description.at(permission, allowing))
+	some action_name in matched_actions(lower(action.value))
+	denied := description.entries(description.at(permission, denying))
 	every pattern in denied {
-		not description.matches(pattern.value, each)
+		not description.matches(pattern.value, action_name)
 	}
 })
 
 # The action itself, or the actions that its pattern matches.
-meant(action) := {each | some each in changing; description.matches(action, each)} if {
+matched_actions(action) := {name | some name in changing; description.matches(action, name)} if {
 	contains(action, "*")
 } else := {action} if {
 	startswith(action, "microsoft.containerregistry/")
 	not endswith(action, "/read")
 } else := set()
 
-declined contains "the role assignments were not collected" if {
+not_evaluated contains "the role assignments were not collected" if {
 	not is_array(description.at(description.whole, "roleAssignments").value)
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some role in assigned
 	not definitions[role]
 	not well_known(role)

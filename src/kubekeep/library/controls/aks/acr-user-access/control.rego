@@ -5,14 +5,14 @@ import data.kubekeep.lib.description
 
 violation contains {"path": list.path, "message": "no role assignment limits access to registries"} if {
 	list := description.at(description.whole, "roleAssignments")
-	count(description.items(list)) == 0
+	count(description.entries(list)) == 0
 }
 
-violation contains {"path": place.path, "message": message} if {
+violation contains {"path": field.path, "message": message} if {
 	some assignment in azure.listed(description.whole, "roleAssignments")
 	azure.principal(assignment) == "user"
 	name := changing(assignment)
-	place := description.at(assignment, "roleDefinitionId")
+	field := description.at(assignment, "roleDefinitionId")
 	user := description.at(assignment, "principalId").value
 	message := sprintf("user %v can change images: role %s is assigned directly", [user, name])
 }

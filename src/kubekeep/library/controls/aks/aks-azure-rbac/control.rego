@@ -9,4 +9,4 @@ violation contains {"path": enabled.path, "message": message} if {
 	not description.yes(enabled.value)
 }
 
-declined contains "the description of the cluster is empty" if not description.described
+not_evaluated contains "the description of the cluster is empty" if not description.described

@@ -13,4 +13,4 @@ violation contains {"path": monitoring.path, "message": message} if {
 	not description.yes(description.at(description.at(profile, "azureDefender"), "enabled").value)
 }
 
-declined contains "the description of the cluster is empty" if not description.described
+not_evaluated contains "the description of the cluster is empty" if not description.described

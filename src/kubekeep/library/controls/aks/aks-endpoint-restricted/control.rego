@@ -14,16 +14,16 @@ violation contains {
 } if {
 	description.described
 	not private
-	count(description.items(ranges)) == 0
+	count(description.entries(ranges)) == 0
 }
 
-violation contains {"path": everything.path, "message": message} if {
+violation contains {"path": open_range.path, "message": message} if {
 	not private
-	some everything in description.items(ranges)
-	everything.value in {"0.0.0.0/0", "::/0"}
+	some open_range in description.entries(ranges)
+	open_range.value in {"0.0.0.0/0", "::/0"}
 	message := sprintf("authorizedIPRanges contains %s: the public API server is open to every address", [
-		everything.value,
+		open_range.value,
 	])
 }
 
-declined contains "the description of the cluster is empty" if not description.described
+not_evaluated contains "the description of the cluster is empty" if not description.described

@@ -9,7 +9,7 @@ violation contains {"path": policy.path, "message": message} if {
 	policy := description.at(profile, "networkPolicy")
 	not engine(policy.value)
 	not own_plugin
-	message := sprintf("networkPolicy is %s: network policies are not enforced", [said(policy.value)])
+	message := sprintf("networkPolicy is %s: network policies are not enforced", [shown(policy.value)])
 }
 
 engine(name) if {
@@ -24,13 +24,13 @@ own_plugin if {
 	lower(plugin) == "none"
 }
 
-said(name) := "not set" if {
+shown(name) := "not set" if {
 	name in {null, ""}
 } else := sprintf("%v", [name])
 
-declined contains "networkPlugin is none: the description does not contain the installed network plugin" if {
+not_evaluated contains "networkPlugin is none: the description does not contain the installed network plugin" if {
 	own_plugin
 	not engine(description.at(profile, "networkPolicy").value)
 }
 
-declined contains "the description of the cluster is empty" if not description.described
+not_evaluated contains "the description of the cluster is empty" if not description.described

@@ -13,4 +13,4 @@ violation contains {
 	not description.yes(private.value)
 }
 
-declined contains "the description of the cluster is empty" if not description.described
+not_evaluated contains "the description of the cluster is empty" if not description.described

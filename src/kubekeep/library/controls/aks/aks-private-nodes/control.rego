@@ -13,10 +13,10 @@ violation contains {
 }
 
 violation contains {"path": public.path, "message": message} if {
-	some pool in description.items(description.at(description.cluster, "agentPoolProfiles"))
+	some pool in description.entries(description.at(description.cluster, "agentPoolProfiles"))
 	public := description.at(pool, "enableNodePublicIP")
 	description.yes(public.value)
 	message := sprintf("agent pool %v: enableNodePublicIP is true", [description.at(pool, "name").value])
 }
 
-declined contains "the description of the cluster is empty" if not description.described
+not_evaluated contains "the description of the cluster is empty" if not description.described

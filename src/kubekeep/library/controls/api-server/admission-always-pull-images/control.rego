@@ -6,11 +6,11 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in apiserver.enabled(server, "AlwaysPullImages", "pods can use private images cached on the node")
+	some finding in apiserver.enabled(server, "AlwaysPullImages", "pods can use private images cached on the node")
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

@@ -6,16 +6,16 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in without_fix(server)
+	some finding in without_fix(server)
 }
 
 # Without a configuration file the plugin prevents the start of the API server, so the flag alone is no fix.
-without_fix(server) := [object.remove(found, ["fix"]) |
-	some found in apiserver.enabled(server, "EventRateLimit", "the rate of Events is not limited")
+without_fix(server) := [object.remove(finding, ["fix"]) |
+	some finding in apiserver.enabled(server, "EventRateLimit", "the rate of Events is not limited")
 ]
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

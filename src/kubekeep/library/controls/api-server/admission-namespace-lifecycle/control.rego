@@ -6,11 +6,15 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in apiserver.not_disabled(server, "NamespaceLifecycle", "resources can be created in missing namespaces")
+	some finding in apiserver.not_disabled(
+		server,
+		"NamespaceLifecycle",
+		"resources can be created in missing namespaces",
+	)
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

@@ -6,11 +6,11 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in apiserver.not_disabled(server, "ServiceAccount", "pods do not get a service account")
+	some finding in apiserver.not_disabled(server, "ServiceAccount", "pods do not get a service account")
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

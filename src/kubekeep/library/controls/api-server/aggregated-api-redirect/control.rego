@@ -37,7 +37,7 @@ affected(release) if {
 	release < fixed
 }
 
-declined contains "the version of the API server is not in the input" if {
+not_evaluated contains "the version of the API server is not in the input" if {
 	served
 	count(releases) == 0
 }

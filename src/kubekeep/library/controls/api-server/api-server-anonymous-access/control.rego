@@ -6,14 +6,14 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in unruly(server)
+	some finding in findings(server)
 }
 
-unruly(server) := apiserver.boolean(server, "anonymous-auth", "false", "true") if not by_file(server)
+findings(server) := apiserver.boolean(server, "anonymous-auth", "false", "true") if not by_file(server)
 
 # An AuthenticationConfiguration may set the conditions for anonymous requests; it cannot be combined with the flag.
 by_file(server) if {
@@ -21,9 +21,9 @@ by_file(server) if {
 	not apiserver.setting(server, "anonymous-auth")
 }
 
-declined contains "the file of --authentication-config, which can restrict anonymous requests, was not collected" if {
+not_evaluated contains "the file of --authentication-config, which can restrict anonymous requests, was not collected" if {
 	some server in servers
 	by_file(server)
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

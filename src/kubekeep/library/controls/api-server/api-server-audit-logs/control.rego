@@ -16,7 +16,7 @@ violation contains {
 	"message": "--audit-policy-file is not set: no audit events are logged",
 } if {
 	some server in servers
-	not given(server, "audit-policy-file")
+	not has_flag(server, "audit-policy-file")
 }
 
 violation contains {"path": flags.end(server), "message": message} if {
@@ -27,10 +27,10 @@ violation contains {"path": flags.end(server), "message": message} if {
 
 written(server) if {
 	some name in ["audit-log-path", "audit-webhook-config-file"]
-	given(server, name)
+	has_flag(server, name)
 }
 
-given(server, name) if flags.value(server, name) != ""
+has_flag(server, name) if flags.value(server, name) != ""
 
 # EKS
 
@@ -43,9 +43,9 @@ violation contains {"path": logging.path, "message": "logging.clusterLogging doe
 }
 
 eks_logged if {
-	some item in description.items(description.at(logging, "clusterLogging"))
-	description.yes(description.at(item, "enabled").value)
-	"audit" in description.at(item, "types").value
+	some entry in description.entries(description.at(logging, "clusterLogging"))
+	description.yes(description.at(entry, "enabled").value)
+	"audit" in description.at(entry, "types").value
 }
 
 # GKE
@@ -70,10 +70,10 @@ violation contains {
 	cloud.provider == "gke"
 	service.value == null
 	is_object(config.value)
-	count(description.items(components)) == 0
+	count(description.entries(components)) == 0
 }
 
-declined contains "the description of the cluster has neither loggingService nor loggingConfig" if {
+not_evaluated contains "the description of the cluster has neither loggingService nor loggingConfig" if {
 	described
 	cloud.provider == "gke"
 	service.value == null
@@ -85,7 +85,7 @@ described if {
 	description.described
 }
 
-declined contains "the description of the cluster is empty" if {
+not_evaluated contains "the description of the cluster is empty" if {
 	input.object.kind == "ClusterDescribe"
 	not description.described
 }

@@ -6,11 +6,11 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in apiserver.ciphers(server, strong)
+	some finding in apiserver.ciphers(server, strong)
 }
 
 # Secure suites in the reference of kube-apiserver since it lists 3DES as insecure.
@@ -36,4 +36,4 @@ strong := {
 	"TLS_RSA_WITH_AES_256_GCM_SHA384",
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

@@ -11,16 +11,16 @@ remote := [server |
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains found if {
+violation contains finding if {
 	some server in remote
-	some found in apiserver.required(server, "etcd-cafile", "the certificate of etcd is not verified")
+	some finding in apiserver.required(server, "etcd-cafile", "the certificate of etcd is not verified")
 }
 
-declined contains "the API server connects to its storage through a Unix socket, without certificates" if {
+not_evaluated contains "the API server connects to its storage through a Unix socket, without certificates" if {
 	some server in servers
 	apiserver.by_socket(server)
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

@@ -11,21 +11,25 @@ remote := [server |
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains found if {
+violation contains finding if {
 	some server in remote
-	some found in apiserver.required(server, "etcd-certfile", "etcd cannot authenticate the API server")
+	some finding in apiserver.required(server, "etcd-certfile", "etcd cannot authenticate the API server")
 }
 
-violation contains found if {
+violation contains finding if {
 	some server in remote
-	some found in apiserver.required(apiserver.after(server), "etcd-keyfile", "etcd cannot authenticate the API server")
+	some finding in apiserver.required(
+		apiserver.after(server),
+		"etcd-keyfile",
+		"etcd cannot authenticate the API server",
+	)
 }
 
-declined contains "the API server connects to its storage through a Unix socket, without certificates" if {
+not_evaluated contains "the API server connects to its storage through a Unix socket, without certificates" if {
 	some server in servers
 	apiserver.by_socket(server)
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

@@ -6,24 +6,24 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in apiserver.required(
+	some finding in apiserver.required(
 		server,
 		"kubelet-client-certificate",
 		"kubelets cannot authenticate the API server",
 	)
 }
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in apiserver.required(
+	some finding in apiserver.required(
 		apiserver.after(server),
 		"kubelet-client-key",
 		"kubelets cannot authenticate the API server",
 	)
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

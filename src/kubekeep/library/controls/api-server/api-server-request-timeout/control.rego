@@ -7,13 +7,13 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains object.union(flags.replaced(given, "300s"), {"message": message}) if {
+violation contains object.union(flags.replaced(setting, "300s"), {"message": message}) if {
 	some server in servers
-	given := apiserver.setting(server, "request-timeout")
-	not appropriate(given.value)
-	message := sprintf("--request-timeout is %s, expected a duration of up to 5 minutes", [given.value])
+	setting := apiserver.setting(server, "request-timeout")
+	not appropriate(setting.value)
+	message := sprintf("--request-timeout is %s, expected a duration of up to 5 minutes", [setting.value])
 }
 
 appropriate(text) if {
@@ -22,4 +22,4 @@ appropriate(text) if {
 	seconds <= 300
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

@@ -6,20 +6,20 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in apiserver.required(server, "tls-cert-file", "the API server uses a self-signed certificate")
+	some finding in apiserver.required(server, "tls-cert-file", "the API server uses a self-signed certificate")
 }
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in apiserver.required(
+	some finding in apiserver.required(
 		apiserver.after(server),
 		"tls-private-key-file",
 		"the API server uses a self-signed certificate",
 	)
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

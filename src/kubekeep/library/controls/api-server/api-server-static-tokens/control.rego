@@ -6,13 +6,13 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains object.union(apiserver.removed(given), {"message": message}) if {
+violation contains object.union(apiserver.removed(setting), {"message": message}) if {
 	some server in servers
-	given := apiserver.setting(server, "token-auth-file")
-	given.value != ""
-	message := sprintf("--token-auth-file is %s: static tokens never expire", [given.value])
+	setting := apiserver.setting(server, "token-auth-file")
+	setting.value != ""
+	message := sprintf("--token-auth-file is %s: static tokens never expire", [setting.value])
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

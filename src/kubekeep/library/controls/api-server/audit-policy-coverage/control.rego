@@ -6,7 +6,7 @@ import data.kubekeep.lib.hostfile
 
 section := hostfile.section(input.object)
 
-place := sprintf("%s.APIServerInfo", [section]) if {
+info_path := sprintf("%s.APIServerInfo", [section]) if {
 	input.object[section].APIServerInfo
 } else := section
 
@@ -35,12 +35,12 @@ applies if count(unread) > 0
 
 applies if regex.match(`(^|[/\s])kube-apiserver(\s|$)`, info.cmdLine)
 
-declined contains "the file of --audit-policy-file was not collected or cannot be read" if {
+not_evaluated contains "the file of --audit-policy-file was not collected or cannot be read" if {
 	not rules
 	known
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	not known
 	some reason in unread
 }
@@ -54,7 +54,7 @@ known if collected
 violation contains {"path": path, "message": "--audit-policy-file is not set: no audit events are logged"} if {
 	not known
 	count(unread) == 0
-	path := sprintf("%s.cmdLine", [place])
+	path := sprintf("%s.cmdLine", [info_path])
 }
 
 # Required events (CIS Kubernetes Benchmark, audit policy). The bodies of some requests contain secrets.
@@ -81,26 +81,26 @@ gaps contains describe(sprintf("rules[%d]", [count(rules)]), "no audit rule logs
 	count(complete(need, verb)) == 0
 }
 
-gaps contains describe(sprintf("rules[%d].level", [index]), what, need) if {
+gaps contains describe(sprintf("rules[%d].level", [index]), problem, need) if {
 	some need in needs
 	some verb in need.verbs
 	some index in deciding(need, verb)
 	not logged(rules[index], need)
 	for_every_user(rules[index], need)
-	what := "the level of the audit rule does not log requests for"
+	problem := "the level of the audit rule does not log requests for"
 }
 
-gaps contains describe(sprintf("rules[%d].level", [index]), what, need) if {
+gaps contains describe(sprintf("rules[%d].level", [index]), problem, need) if {
 	some need in needs
 	need.private
 	some verb in need.verbs
 	some index in deciding(need, verb)
 	logged(rules[index], need)
 	rules[index].level in {"Request", "RequestResponse"}
-	what := sprintf("level %s of the audit rule logs the contents of", [rules[index].level])
+	problem := sprintf("level %s of the audit rule logs the contents of", [rules[index].level])
 }
 
-describe(path, what, need) := {"path": path, "what": what, "resource": need.resource}
+describe(path, problem, need) := {"path": path, "problem": problem, "resource": need.resource}
 
 # Rules that are the first matching one for some of the requests: no later than the first rule for all of them, and not
 # after a rule with wider conditions.
@@ -128,10 +128,10 @@ logged(rule, need) if {
 }
 
 violation contains {"inside": inside, "path": path, "message": message} if {
-	some {"path": path, "what": what} in gaps
-	resources := {gap.resource | some gap in gaps; gap.path == path; gap.what == what}
-	message := sprintf("%s %s", [what, concat(", ", resources)])
-	inside := sprintf("%s.auditPolicyFile.content", [place])
+	some {"path": path, "problem": problem} in gaps
+	resources := {gap.resource | some gap in gaps; gap.path == path; gap.problem == problem}
+	message := sprintf("%s %s", [problem, concat(", ", resources)])
+	inside := sprintf("%s.auditPolicyFile.content", [info_path])
 }
 
 # Stages of a request; connections to pods and services are long-running (Kubernetes docs, Auditing).

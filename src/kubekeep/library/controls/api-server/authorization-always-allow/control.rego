@@ -7,24 +7,24 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in apiserver.missing_modes(server)
+	some finding in apiserver.missing_modes(server)
 }
 
-violation contains object.union(flags.replaced(given, concat(",", modes)), {"message": message}) if {
+violation contains object.union(flags.replaced(setting, concat(",", modes)), {"message": message}) if {
 	some server in servers
-	some given in flags.settings(server.words, "authorization-mode")
-	listed := apiserver.items(given.value)
+	some setting in flags.settings(server.words, "authorization-mode")
+	listed := apiserver.entries(setting.value)
 	"AlwaysAllow" in listed
 	modes := array.concat([mode | some mode in listed; not mode in {"AlwaysAllow", "RBAC"}], ["RBAC"])
-	message := sprintf("--authorization-mode is %s: all requests are allowed", [given.value])
+	message := sprintf("--authorization-mode is %s: all requests are allowed", [setting.value])
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some reason in apiserver.unread_modes(servers)
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

@@ -6,15 +6,15 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in apiserver.mode(server, "RBAC", "roles have no effect")
+	some finding in apiserver.mode(server, "RBAC", "roles have no effect")
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some reason in apiserver.unread_modes(servers)
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

@@ -6,15 +6,15 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in missing(server)
+	some finding in missing(server)
 }
 
 missing(server) := apiserver.required(server, "encryption-provider-config", "Secrets are not encrypted at rest") if {
 	not apiserver.has(server, "experimental-encryption-provider-config")
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

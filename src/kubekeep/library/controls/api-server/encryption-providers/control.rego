@@ -24,12 +24,12 @@ applies if count(unread) > 0
 
 applies if regex.match(`--(experimental-)?encryption-provider-config[= ]`, server.cmdLine)
 
-declined contains "the file of --encryption-provider-config was not collected or cannot be read" if {
+not_evaluated contains "the file of --encryption-provider-config was not collected or cannot be read" if {
 	not entries
 	count(unread) == 0
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	not entries
 	some reason in unread
 }
@@ -42,7 +42,7 @@ violation contains {"inside": inside, "path": path, "message": message} if {
 	kinds := kinds_of(entries[index])
 	not protects(kinds[0])
 	not left_out(index, kinds)
-	path := sprintf("resources[%d].providers[%d]", [index, place(kinds)])
+	path := sprintf("resources[%d].providers[%d]", [index, position(kinds)])
 	message := sprintf("resources[%d]: the first provider is %s, expected aescbc, kms or secretbox", [
 		index,
 		writer(kinds),
@@ -58,7 +58,7 @@ kinds_of(entry) := [kind |
 protects(kind) if kind in {"aescbc", "kms", "secretbox"}
 
 # Index at which to add a provider, or of the wrong first provider if a right one follows.
-place(kinds) := 0 if {
+position(kinds) := 0 if {
 	some kind in kinds
 	protects(kind)
 } else := count(kinds)

@@ -39,7 +39,7 @@ violation contains object.union(flags.replaced(setting, concat(",", kept)), {"me
 	some name in [plugin(server)]
 	name in disabled
 	setting := flags.last(flags.words(server), "disable-admission-plugins")
-	kept := [item | some item in disabled; item != name]
+	kept := [plugin_name | some plugin_name in disabled; plugin_name != name]
 	message := sprintf("--disable-admission-plugins contains %s", [name])
 }
 
@@ -61,7 +61,7 @@ violation contains {"path": enabled.path, "message": "podSecurityPolicyConfig.en
 	not description.yes(enabled.value)
 }
 
-declined contains "the description of the cluster has no version" if {
+not_evaluated contains "the description of the cluster has no version" if {
 	input.object.kind == "ClusterDescribe"
 	not description.minor
 }

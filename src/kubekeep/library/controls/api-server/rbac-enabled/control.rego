@@ -8,16 +8,16 @@ servers := apiserver.servers(input.object)
 
 applies if count(servers) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
 applies if input.object.kind == "ClusterDescribe"
 
-violation contains found if {
+violation contains finding if {
 	some server in servers
-	some found in apiserver.mode(server, "RBAC", "roles have no effect")
+	some finding in apiserver.mode(server, "RBAC", "roles have no effect")
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some reason in apiserver.unread_modes(servers)
 }
 
@@ -44,13 +44,13 @@ violation contains {"path": aks_rbac.path, "message": "enableRBAC is false"} if 
 
 aks_rbac := description.at(description.cluster, "enableRBAC")
 
-declined contains "the description of the cluster does not contain enableRBAC" if {
+not_evaluated contains "the description of the cluster does not contain enableRBAC" if {
 	described
 	cloud.provider == "aks"
 	not is_boolean(aks_rbac.value)
 }
 
-declined contains "the description of the cluster is empty" if {
+not_evaluated contains "the description of the cluster is empty" if {
 	input.object.kind == "ClusterDescribe"
 	not description.described
 }
@@ -60,4 +60,4 @@ described if {
 	description.described
 }
 
-declined contains reason if some reason in apiserver.unread_line(input.object)
+not_evaluated contains reason if some reason in apiserver.unread_line(input.object)

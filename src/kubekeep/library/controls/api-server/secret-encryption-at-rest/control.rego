@@ -32,9 +32,9 @@ violation contains {"path": encryption.path, "message": "encryptionConfig does n
 }
 
 eks_encrypted if {
-	some item in description.items(encryption)
-	"secrets" in description.at(item, "resources").value
-	not description.at(description.at(item, "provider"), "keyArn").value in {null, ""}
+	some entry in description.entries(encryption)
+	"secrets" in description.at(entry, "resources").value
+	not description.at(description.at(entry, "provider"), "keyArn").value in {null, ""}
 }
 
 # Since 1.28, EKS encrypts all API data with its own key.
@@ -67,7 +67,7 @@ violation contains {
 }
 
 hosts_encrypted if {
-	pools := description.items(description.at(description.cluster, "agentPoolProfiles"))
+	pools := description.entries(description.at(description.cluster, "agentPoolProfiles"))
 	count(pools) > 0
 	every pool in pools {
 		description.yes(description.at(pool, "enableEncryptionAtHost").value)
@@ -79,7 +79,7 @@ described if {
 	description.described
 }
 
-declined contains "the description of the cluster is empty" if {
+not_evaluated contains "the description of the cluster is empty" if {
 	input.object.kind == "ClusterDescribe"
 	not description.described
 }

@@ -6,12 +6,12 @@ processes := component.processes("kube-controller-manager")
 
 applies if count(processes) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
 violation contains finding if {
 	some process in processes
 	reason := "service account tokens are not signed with a private key"
-	finding := component.lacking(process, "service-account-private-key-file", 0, reason)
+	finding := component.missing(process, "service-account-private-key-file", 0, reason)
 }
 
-declined contains reason if some reason in component.unread_line("kube-controller-manager")
+not_evaluated contains reason if some reason in component.unread_line("kube-controller-manager")

@@ -6,7 +6,7 @@ processes := component.processes("kube-controller-manager")
 
 applies if count(processes) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
 name := "RotateKubeletServerCertificate"
 
@@ -14,7 +14,7 @@ violation contains finding if {
 	some process in processes
 	not enabled(process.words)
 	reason := sprintf("%s is disabled", [name])
-	finding := component.finding(process, "feature-gates", concat(",", wanted(process)), reason)
+	finding := component.finding(process, "feature-gates", concat(",", expected_gates(process)), reason)
 }
 
 # The gate is beta and on by default since Kubernetes 1.12 (kube_features.go); AllBeta sets it if it is not set itself.
@@ -33,7 +33,7 @@ enabled(words) if {
 gated(words, gate) if component.gate(words, gate) != null
 
 # Later gates take precedence, so a gate added to the last flag is effective.
-wanted(process) := array.concat(others(process), [sprintf("%s=true", [name])])
+expected_gates(process) := array.concat(others(process), [sprintf("%s=true", [name])])
 
 others(process) := [pair |
 	some pair in split(component.value(process, "feature-gates"), ",")
@@ -43,4 +43,4 @@ others(process) := [pair |
 	component.value(process, "feature-gates") != null
 } else := []
 
-declined contains reason if some reason in component.unread_line("kube-controller-manager")
+not_evaluated contains reason if some reason in component.unread_line("kube-controller-manager")

@@ -6,7 +6,7 @@ processes := component.processes("kube-controller-manager")
 
 applies if count(processes) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
 violation contains finding if {
 	some process in processes
@@ -20,4 +20,4 @@ bounded(process) if {
 	regex.match(`^[+]?0*[1-9][0-9]*$`, threshold)
 }
 
-declined contains reason if some reason in component.unread_line("kube-controller-manager")
+not_evaluated contains reason if some reason in component.unread_line("kube-controller-manager")

@@ -26,7 +26,7 @@ vulnerable(reference) if {
 
 vulnerable(reference) if regex.match(`^v?2\.3\.0-rc[1-3]$`, image.tag(reference))
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some container in input.workload.containers
 	argo_cd(container)
 	image.anonymous(container.image)

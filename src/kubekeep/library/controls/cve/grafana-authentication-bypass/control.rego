@@ -17,7 +17,7 @@ grafana(container) if {
 	image.called(container.image, {"grafana", "grafana-oss", "grafana-enterprise"})
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some container in input.workload.containers
 	grafana(container)
 	image.anonymous(container.image)

@@ -15,7 +15,7 @@ kyverno(container) if {
 	image.called(container.image, {"kyverno"})
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some container in input.workload.containers
 	kyverno(container)
 	image.anonymous(container.image)

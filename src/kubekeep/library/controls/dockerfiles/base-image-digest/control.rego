@@ -11,7 +11,7 @@ violation contains {"path": path, "message": sprintf("image %s is not pinned by 
 	not exempt(name)
 }
 
-declined contains sprintf("the image %s is known only when the image is built", [name]) if {
+not_evaluated contains sprintf("the image %s is known only when the image is built", [name]) if {
 	some name in dockerfile.images
 	dockerfile.unresolved(name)
 	not contains(name, "@")

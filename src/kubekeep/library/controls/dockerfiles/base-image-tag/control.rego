@@ -15,7 +15,7 @@ problem(name) := sprintf("image %s has the tag latest", [name]) if {
 	not image.tag(name)
 }
 
-declined contains sprintf("the image %s is known only when the image is built", [name]) if {
+not_evaluated contains sprintf("the image %s is known only when the image is built", [name]) if {
 	some name in dockerfile.images
 	dockerfile.unresolved(name)
 	not contains(name, "@")

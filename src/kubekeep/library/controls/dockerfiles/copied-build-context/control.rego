@@ -10,7 +10,7 @@ violation contains {
 	input.object.context.hasIgnoreFile == false
 }
 
-declined contains "it is unknown if the build context has a .dockerignore" if {
+not_evaluated contains "it is unknown if the build context has a .dockerignore" if {
 	count(copies) > 0
 	not is_boolean(input.object.context.hasIgnoreFile)
 }

@@ -26,7 +26,7 @@ attached := description.at(description.whole, "rolesPolicies")
 roles[arn] := names if {
 	is_object(attached.value)
 	some arn, entities in attached.value
-	holders := description.items(description.at({"path": "", "value": entities}, "policyRoles"))
+	holders := description.entries(description.at({"path": "", "value": entities}, "policyRoles"))
 	names := {description.at(holder, "roleName").value | some holder in holders}
 }
 
@@ -42,9 +42,9 @@ nodes contains role if {
 	some role in names
 }
 
-nodes contains item.value if {
-	some item in description.items(description.at(description.whole, "nodeRoles"))
-	is_string(item.value)
+nodes contains role.value if {
+	some role in description.entries(description.at(description.whole, "nodeRoles"))
+	is_string(role.value)
 }
 
 # Policy documents by ARN, from the same cluster if the input identifies it.
@@ -58,8 +58,8 @@ versions := [version | version := input.cluster.objects["eks.amazonaws.com/Polic
 collected(names) := {arn: document |
 	version := versions[_]
 	version.metadata.name in names
-	found := description.at({"path": "data", "value": version.data}, "policiesDocuments")
-	document := found.value[arn]
+	field := description.at({"path": "data", "value": version.data}, "policiesDocuments")
+	document := field.value[arn]
 	is_object(document)
 }
 
@@ -80,13 +80,13 @@ whole(rule, action) if {
 	not count(rule.Condition) > 0
 	not rule.NotResource
 	some resource in description.list(rule.Resource)
-	everything(resource, action)
+	covers_all(resource, action)
 }
 
-everything(resource, _) if regex.match(`^\*+$`, resource)
+covers_all(resource, _) if regex.match(`^\*+$`, resource)
 
 # Authorization tokens are not specific to a repository (AWS docs, actions, resources and condition keys of ECR).
-everything(resource, action) if {
+covers_all(resource, action) if {
 	action != "ecr:GetAuthorizationToken"
 	regex.match(`^arn:(\*|aws[a-z-]*):ecr:\*:\*:(\*|repository/\*)$`, resource)
 }
@@ -123,16 +123,16 @@ violation contains {"path": attached.path, "message": message} if {
 	message := sprintf("node role %s can change images: its policies allow %s", [role, concat(", ", actions)])
 }
 
-declined contains "rolesPolicies contains no role of the nodes" if {
+not_evaluated contains "rolesPolicies contains no role of the nodes" if {
 	cloud.provider == "eks"
 	count(nodes) == 0
 }
 
-declined contains "the node roles in the ConfigMap aws-auth were not collected" if {
+not_evaluated contains "the node roles in the ConfigMap aws-auth were not collected" if {
 	description.at(description.whole, "nodeRolesComplete").value == false
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some role in nodes
 	count(missing(role)) > 0
 	arns := unread(role)
@@ -143,12 +143,12 @@ declined contains reason if {
 # GKE
 
 # Service accounts of the nodes, with the location of the name and the scopes of their tokens.
-accounts := [{"place": place, "name": name, "pool": pool.name, "scopes": scopes} |
+accounts := [{"field": field, "name": name, "pool": pool.name, "scopes": scopes} |
 	gke.described
 	some pool in gke.pools
-	place := description.at(pool.config, "serviceAccount")
-	name := object.get({null: "default"}, place.value, place.value)
-	scopes := {scope.value | some scope in description.items(description.at(pool.config, "oauthScopes"))}
+	field := description.at(pool.config, "serviceAccount")
+	name := object.get({null: "default"}, field.value, field.value)
+	scopes := {scope.value | some scope in description.entries(description.at(pool.config, "oauthScopes"))}
 ]
 
 # Scopes that permit writes: without them a token is read-only, whatever the roles of its account.
@@ -179,16 +179,16 @@ policies := [policy | policy := input.cluster.objects["container.googleapis.com/
 bindings := [binding |
 	document := {"path": "data", "value": policies[_].data}
 	some holder in [document, description.at(document, "policy")]
-	some binding in description.items(description.at(holder, "bindings"))
+	some binding in description.entries(description.at(holder, "bindings"))
 ]
 
-violation contains {"path": account.place.path, "message": message} if {
+violation contains {"path": account.field.path, "message": message} if {
 	some account in accounts
 	unlimited(account)
 	some binding in bindings
 	role := description.at(binding, "role").value
 	role in writing_roles
-	some member in description.items(description.at(binding, "members"))
+	some member in description.entries(description.at(binding, "members"))
 	is_account(member.value, account.name)
 	message := sprintf("node pool %s: nodes can change images, because %s has %s", [account.pool, member.value, role])
 }
@@ -201,12 +201,12 @@ is_account(member, "default") if {
 	endswith(member, "-compute@developer.gserviceaccount.com")
 }
 
-declined contains "the description of the cluster contains no service account of its nodes" if {
+not_evaluated contains "the description of the cluster contains no service account of its nodes" if {
 	input.object.kind == "ClusterDescribe"
 	count(accounts) == 0
 }
 
-declined contains "the IAM policy of the project was not collected" if {
+not_evaluated contains "the IAM policy of the project was not collected" if {
 	some account in accounts
 	unlimited(account)
 	count(bindings) == 0

@@ -6,7 +6,7 @@ violation contains {"path": mode.path, "message": message} if {
 	description.described
 	mode := description.at(description.at(description.cluster, "accessConfig"), "authenticationMode")
 	not managed(mode.value)
-	message := sprintf("authenticationMode is %s: only the ConfigMap aws-auth controls access", [said(mode.value)])
+	message := sprintf("authenticationMode is %s: only the ConfigMap aws-auth controls access", [shown(mode.value)])
 }
 
 managed(mode) if {
@@ -14,8 +14,8 @@ managed(mode) if {
 	upper(mode) in {"API", "API_AND_CONFIG_MAP"}
 }
 
-said(mode) := "not set (default CONFIG_MAP)" if {
+shown(mode) := "not set (default CONFIG_MAP)" if {
 	mode == null
 } else := mode
 
-declined contains "the description of the cluster is empty" if not description.described
+not_evaluated contains "the description of the cluster is empty" if not description.described

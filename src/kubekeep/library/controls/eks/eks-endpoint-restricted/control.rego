@@ -4,9 +4,9 @@ import data.kubekeep.lib.description
 import data.kubekeep.lib.eks
 import data.kubekeep.lib.gke
 
-violation contains found if {
+violation contains finding if {
 	eks.described
-	some found in eks.exposed(eks.network("endpointPrivateAccess"))
+	some finding in eks.exposed(eks.network("endpointPrivateAccess"))
 }
 
 # GKE
@@ -22,10 +22,10 @@ violation contains {"path": enabled.path, "message": message} if {
 violation contains {"path": range.path, "message": message} if {
 	gke.described
 	gke.public
-	some block in description.items(description.at(gke.networks, "cidrBlocks"))
+	some block in description.entries(description.at(gke.networks, "cidrBlocks"))
 	range := description.at(block, "cidrBlock")
 	range.value in {"0.0.0.0/0", "::/0"}
 	message := sprintf("authorized networks contain %s: the control plane is open to every address", [range.value])
 }
 
-declined contains "the description of the cluster is empty" if not description.described
+not_evaluated contains "the description of the cluster is empty" if not description.described

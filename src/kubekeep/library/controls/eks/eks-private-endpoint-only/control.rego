@@ -21,4 +21,4 @@ violation contains {"path": gke.public.path, "message": "the control plane has a
 	gke.public
 }
 
-declined contains "the description of the cluster is empty" if not description.described
+not_evaluated contains "the description of the cluster is empty" if not description.described

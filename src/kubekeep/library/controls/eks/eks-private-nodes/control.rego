@@ -4,9 +4,9 @@ import data.kubekeep.lib.description
 import data.kubekeep.lib.eks
 import data.kubekeep.lib.gke
 
-violation contains found if {
+violation contains finding if {
 	eks.described
-	some found in eks.exposed(eks.network("endpointPrivateAccess"))
+	some finding in eks.exposed(eks.network("endpointPrivateAccess"))
 }
 
 # GKE
@@ -16,7 +16,7 @@ default_private if description.yes(gke.field("privateClusterConfig", "enablePriv
 
 default_private if description.yes(gke.field("networkConfig", "defaultEnablePrivateNodes").value)
 
-stated(pool) := description.at(description.at(pool.place, "networkConfig"), "enablePrivateNodes")
+stated(pool) := description.at(description.at(pool.entry, "networkConfig"), "enablePrivateNodes")
 
 silent := [pool | some pool in gke.pools; stated(pool).value == null]
 
@@ -40,4 +40,4 @@ private_pool(value) if description.yes(value)
 
 private_pool(null) if default_private
 
-declined contains "the description of the cluster is empty" if not description.described
+not_evaluated contains "the description of the cluster is empty" if not description.described

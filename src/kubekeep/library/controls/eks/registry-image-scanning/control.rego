@@ -3,18 +3,18 @@ package kubekeep.controls.registry_image_scanning
 import data.kubekeep.lib.cloud
 import data.kubekeep.lib.description
 
-repositories := found if {
-	found := description.at(description.whole, "repositories")
-	is_array(found.value)
+repositories := listed if {
+	listed := description.at(description.whole, "repositories")
+	is_array(listed.value)
 } else := description.at(description.whole, "registries")
 
-declined contains "the list of repositories was not collected" if not is_array(repositories.value)
+not_evaluated contains "the list of repositories was not collected" if not is_array(repositories.value)
 
 # Amazon ECR
 
 violation contains {"path": scan.path, "message": message} if {
 	cloud.provider == "eks"
-	some repository in description.items(repositories)
+	some repository in description.entries(repositories)
 	scan := description.at(description.at(repository, "imageScanningConfiguration"), "scanOnPush")
 	not description.yes(scan.value)
 	message := sprintf("repository %v: scanOnPush is not true", [name(repository, "repositoryName")])
@@ -24,7 +24,7 @@ violation contains {"path": scan.path, "message": message} if {
 
 violation contains {"path": scanning.path, "message": message} if {
 	cloud.provider == "gke"
-	some repository in description.items(repositories)
+	some repository in description.entries(repositories)
 	docker(description.at(repository, "format").value)
 	scanning := description.at(repository, "vulnerabilityScanningConfig")
 	not scanned(scanning)

@@ -10,10 +10,10 @@ violation contains finding if {
 	some process in processes
 	some ahead, flag in ["cert-file", "key-file"]
 	not component.unread(process)
-	finding := component.lacking(process, flag, ahead, "client connections to etcd are not encrypted")
+	finding := component.missing(process, flag, ahead, "client connections to etcd are not encrypted")
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some process in processes
 	reason := component.unread(process)
 }

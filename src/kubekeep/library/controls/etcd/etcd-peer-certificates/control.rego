@@ -14,7 +14,7 @@ violation contains finding if {
 	finding := component.finding(process, "peer-client-cert-auth", "true", reason)
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some process in processes
 	reason := component.unread(process)
 }

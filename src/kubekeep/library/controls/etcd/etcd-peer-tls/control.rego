@@ -10,7 +10,7 @@ violation contains finding if {
 	some process in processes
 	some ahead, flag in ["peer-cert-file", "peer-key-file"]
 	not component.unread(process)
-	finding := component.lacking(process, flag, ahead, "peer connections of etcd are not encrypted")
+	finding := component.missing(process, flag, ahead, "peer connections of etcd are not encrypted")
 }
 
 # A missing flag is located at the command line as a whole.
@@ -22,7 +22,7 @@ violation contains {"path": process.list, "message": message} if {
 	message := "etcd does not have both a certificate and a key for peers"
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some process in processes
 	reason := component.unread(process)
 }

@@ -51,17 +51,17 @@ peers(program) := [component.process_of(named, program) |
 	named := object.union(container, {"path": "containers"})
 ]
 
-declined contains "no Pod in kube-system runs kube-apiserver: its client CA is unknown" if {
+not_evaluated contains "no Pod in kube-system runs kube-apiserver: its client CA is unknown" if {
 	count(members) > 0
 	count(all_servers) == 0
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some member in members
 	reason := component.unread(member)
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	count(servers) > 0
 	some member in all_members
 	reason := component.unread(member)

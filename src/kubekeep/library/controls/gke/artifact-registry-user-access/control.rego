@@ -8,14 +8,14 @@ bindings := inner if {
 } else := description.at(description.whole, "bindings")
 
 violation contains {"path": bindings.path, "message": "no IAM binding limits access to repositories"} if {
-	count(description.items(bindings)) == 0
+	count(description.entries(bindings)) == 0
 	not described_otherwise
 }
 
 violation contains {"path": member.path, "message": message} if {
-	some binding in description.items(bindings)
+	some binding in description.entries(bindings)
 	role := description.at(binding, "role").value
-	some member in description.items(description.at(binding, "members"))
+	some member in description.entries(description.at(binding, "members"))
 	too_much(role, member.value)
 	message := sprintf("%s has the role %s", [member.value, role])
 }
@@ -42,4 +42,4 @@ described_otherwise if {
 	description.whole.value[_] != null
 }
 
-declined contains "the bindings of the IAM policy were not collected" if described_otherwise
+not_evaluated contains "the bindings of the IAM policy were not collected" if described_otherwise

@@ -16,4 +16,4 @@ violation contains {"path": issue.path, "message": "issueClientCertificate is tr
 	description.yes(issue.value)
 }
 
-declined contains "the description of the cluster is empty" if not description.described
+not_evaluated contains "the description of the cluster is empty" if not description.described

@@ -4,8 +4,8 @@ import data.kubekeep.lib.hostfile
 
 files := hostfile.at(input.object, ["adminConfigFile"])
 
-violation contains found if some found in hostfile.looser(files, "600")
+violation contains finding if some finding in hostfile.looser(files, "600")
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some reason in hostfile.unknown_modes(files, "admin.conf")
 }

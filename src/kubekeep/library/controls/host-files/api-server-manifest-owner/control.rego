@@ -4,8 +4,8 @@ import data.kubekeep.lib.hostfile
 
 files := hostfile.at(input.object, ["APIServerInfo", "specsFile"])
 
-violation contains found if some found in hostfile.foreign(files, {"root"})
+violation contains finding if some finding in hostfile.foreign(files, {"root"})
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some reason in hostfile.unknown_owners(files, {"root"}, "the manifest of the API server")
 }

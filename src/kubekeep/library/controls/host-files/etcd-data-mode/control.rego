@@ -4,8 +4,8 @@ import data.kubekeep.lib.hostfile
 
 files := hostfile.at(input.object, ["etcdDataDir"])
 
-violation contains found if some found in hostfile.looser(files, "700")
+violation contains finding if some finding in hostfile.looser(files, "700")
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some reason in hostfile.unknown_modes(files, "the data directory of etcd")
 }

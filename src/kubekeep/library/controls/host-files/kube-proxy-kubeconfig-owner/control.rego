@@ -9,8 +9,8 @@ applies if count(files) > 0
 
 applies if hostfile.flag(input.object, "kubeconfig") != ""
 
-violation contains found if some found in hostfile.foreign(files, {"root"})
+violation contains finding if some finding in hostfile.foreign(files, {"root"})
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some reason in hostfile.unknown_owners(files, {"root"}, "the kubeconfig of kube-proxy")
 }

@@ -5,10 +5,10 @@ import data.kubekeep.lib.hostfile
 
 applies if configfiles.expected
 
-violation contains found if some found in hostfile.foreign(configfiles.files, {"root"})
+violation contains finding if some finding in hostfile.foreign(configfiles.files, {"root"})
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some reason in hostfile.unknown_owners(configfiles.files, {"root"}, "the configuration file of the kubelet")
 }
 
-declined contains reason if some reason in configfiles.unlisted
+not_evaluated contains reason if some reason in configfiles.unlisted

@@ -5,10 +5,10 @@ import data.kubekeep.lib.hostfile
 
 applies if configfiles.expected
 
-violation contains found if some found in hostfile.looser(configfiles.files, "644")
+violation contains finding if some finding in hostfile.looser(configfiles.files, "644")
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some reason in hostfile.unknown_modes(configfiles.files, "the configuration file of the kubelet")
 }
 
-declined contains reason if some reason in configfiles.unlisted
+not_evaluated contains reason if some reason in configfiles.unlisted

@@ -11,8 +11,8 @@ applies if hostfile.flag(input.object, "kubeconfig") != ""
 
 applies if not hostfile.line(input.object)
 
-violation contains found if some found in hostfile.looser(files, "600")
+violation contains finding if some finding in hostfile.looser(files, "600")
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some reason in hostfile.unknown_modes(files, "the kubeconfig of the kubelet")
 }

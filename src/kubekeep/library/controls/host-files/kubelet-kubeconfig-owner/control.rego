@@ -11,8 +11,8 @@ applies if hostfile.flag(input.object, "kubeconfig") != ""
 
 applies if not hostfile.line(input.object)
 
-violation contains found if some found in hostfile.foreign(files, {"root"})
+violation contains finding if some finding in hostfile.foreign(files, {"root"})
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some reason in hostfile.unknown_owners(files, {"root"}, "the kubeconfig of the kubelet")
 }

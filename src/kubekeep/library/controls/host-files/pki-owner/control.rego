@@ -8,10 +8,10 @@ files := array.concat(
 	hostfile.at(input.object, ["PKIFiles"]),
 )
 
-violation contains found if some found in hostfile.foreign(files, {"root"})
+violation contains finding if some finding in hostfile.foreign(files, {"root"})
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some reason in hostfile.unknown_owners(files, {"root"}, "the PKI directory")
 }
 
-declined contains reason if some reason in hostfile.unlisted(input.object, "PKIFiles")
+not_evaluated contains reason if some reason in hostfile.unlisted(input.object, "PKIFiles")

@@ -7,11 +7,11 @@ violation contains {
 	end < input.object.scanned
 }
 
-declined contains sprintf("the end of life of %s is unknown", [name]) if {
+not_evaluated contains sprintf("the end of life of %s is unknown", [name]) if {
 	not end
 }
 
-declined contains "the date of the scan is missing" if {
+not_evaluated contains "the date of the scan is missing" if {
 	not input.object.scanned
 }
 

@@ -7,15 +7,15 @@ violation contains {
 	age > limit
 }
 
-declined contains "the date of the build is unknown" if {
+not_evaluated contains "the date of the build is unknown" if {
 	not built
 }
 
-declined contains "the date of the scan is missing" if {
+not_evaluated contains "the date of the scan is missing" if {
 	not is_string(input.object.scanned)
 }
 
-declined contains "maximumImageAgeDays is not a number" if {
+not_evaluated contains "maximumImageAgeDays is not a number" if {
 	not limit
 }
 

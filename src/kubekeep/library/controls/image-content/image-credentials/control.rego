@@ -12,9 +12,9 @@ violation contains {"path": path, "message": message} if {
 violation contains {"path": sprintf("%s.command[%d]", [path, number]), "message": message} if {
 	some path, command in dockerfile.commands
 	some number, word in command.command
-	what := credentials.credential_in(word, array.slice(command.command, 0, number))
+	credential := credentials.credential_in(word, array.slice(command.command, 0, number))
 	not credentials.harmless(word)
-	message := sprintf("%s has %s as an argument", [command.program, what])
+	message := sprintf("%s has %s as an argument", [command.program, credential])
 }
 
 violation contains {
@@ -28,20 +28,23 @@ violation contains {
 
 violation contains {
 	"path": sprintf("history[%d]", [number]),
-	"message": sprintf("a command has %s as an argument%s", [what, container_image.origin(input.object.history[number])]),
+	"message": sprintf("a command has %s as an argument%s", [
+		credential,
+		container_image.origin(input.object.history[number]),
+	]),
 } if {
 	some number, words in history_commands
 	some index, word in words
-	what := credentials.credential_in(word, array.slice(words, 0, index))
+	credential := credentials.credential_in(word, array.slice(words, 0, index))
 	not credentials.harmless(word)
 }
 
-declined contains sprintf("sensitiveValues: %q is not a valid regular expression", [pattern]) if {
+not_evaluated contains sprintf("sensitiveValues: %q is not a valid regular expression", [pattern]) if {
 	some pattern in input.params.sensitiveValues
 	not regex.is_valid(pattern)
 }
 
-declined contains container_image.without_configuration
+not_evaluated contains container_image.without_configuration
 
 problem(variable) := message if {
 	trim_space(variable.value) != ""
@@ -78,8 +81,8 @@ variables[sprintf("config.Labels[\"%s\"]", [replace(replace(name, `\`, `\\`), `"
 
 # Assignments in instructions of the history by number.
 history_variables[number] := [variable |
-	some found in regex.find_all_string_submatch_n(`(?:^|\s)([A-Za-z_][\w.-]*)=("[^"]*"|'[^']*'|\S*)`, instruction[2], -1)
-	variable := {"name": found[1], "value": trim(found[2], `"'`)}
+	some match in regex.find_all_string_submatch_n(`(?:^|\s)([A-Za-z_][\w.-]*)=("[^"]*"|'[^']*'|\S*)`, instruction[2], -1)
+	variable := {"name": match[1], "value": trim(match[2], `"'`)}
 ] if {
 	some number, entry in input.object.history
 	instruction := regex.find_all_string_submatch_n(

@@ -32,18 +32,18 @@ applies if count(input.params.deniedLicences) > 0
 usable(expression) if reduce(marked(expression)) == "T"
 
 marked(expression) := concat("", [sign |
-	some found in regex.find_all_string_submatch_n(
+	some match in regex.find_all_string_submatch_n(
 		`(?i)(\(|\)|\bAND\b|\bOR\b)|([^\s()]+(?:\s+WITH\s+[^\s()]+)?)`,
 		expression,
 		-1,
 	)
-	sign := signs(found)
+	sign := signs(match)
 ])
 
-signs(found) := upper(found[1]) if {
-	found[1] != ""
+signs(match) := upper(match[1]) if {
+	match[1] != ""
 } else := "T" if {
-	licence_allowed(regex.replace(found[2], `(?i)\s+with\s+`, " WITH "))
+	licence_allowed(regex.replace(match[2], `(?i)\s+with\s+`, " WITH "))
 } else := "F"
 
 licence_allowed(licence) if {

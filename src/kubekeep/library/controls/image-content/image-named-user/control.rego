@@ -11,12 +11,12 @@ violation contains {"path": path, "message": sprintf("the user %s is a name", [u
 	not lower(name) in {"root", "containeradministrator", "containeruser"}
 }
 
-declined contains sprintf("the value of USER is known only when the image is built: %s", [user]) if {
+not_evaluated contains sprintf("the value of USER is known only when the image is built: %s", [user]) if {
 	some user in users
 	dockerfile.unresolved(user)
 }
 
-declined contains container_image.without_configuration
+not_evaluated contains container_image.without_configuration
 
 users[sprintf("stages[%d].user", [dockerfile.final])] := input.object.stages[dockerfile.final].user
 

@@ -7,9 +7,9 @@ violation contains {"path": path, "message": message} if {
 	message := sprintf("%s: %s", [requirement.requirement, requirement.reason])
 }
 
-declined contains "no policy was given: use --image-policy FILE" if not is_object(input.object.policy)
+not_evaluated contains "--image-policy is not set" if not is_object(input.object.policy)
 
-declined contains sprintf("%s: %s", [requirement.requirement, requirement.reason]) if {
+not_evaluated contains sprintf("%s: %s", [requirement.requirement, requirement.reason]) if {
 	some requirement in input.object.policy.requirements
 	requirement.status == "notEvaluated"
 }

@@ -38,13 +38,13 @@ violation contains {"path": "config.User", "message": "no User is set, so the im
 	object.get(input.object, ["config", "User"], "") == ""
 }
 
-declined contains container_image.without_configuration
+not_evaluated contains container_image.without_configuration
 
-declined contains sprintf("the value of USER is known only when the image is built: %s", [stage.user]) if {
+not_evaluated contains sprintf("the value of USER is known only when the image is built: %s", [stage.user]) if {
 	dockerfile.unresolved(stage.user)
 }
 
-declined contains sprintf("no USER is set, and the user of the base image %s is unknown", [stage.image]) if {
+not_evaluated contains sprintf("no USER is set, and the user of the base image %s is unknown", [stage.image]) if {
 	not stage.user
 	not runs_as_root(stage.image)
 	not runs_as_user(stage.image)

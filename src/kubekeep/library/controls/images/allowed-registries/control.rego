@@ -13,7 +13,7 @@ violation contains {
 	not registries.covers(allowed, repository)
 }
 
-declined contains sprintf("%s.image is not set", [container.path]) if {
+not_evaluated contains sprintf("%s.image is not set", [container.path]) if {
 	some container in input.workload.containers
 	not image.named(container)
 }

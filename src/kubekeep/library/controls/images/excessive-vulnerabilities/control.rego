@@ -16,7 +16,7 @@ violation contains {"path": vulnerabilities.evidence(container), "message": mess
 	message := sprintf("image %s has %d %s vulnerabilities, more than %d", [container.image, number, severity, limit])
 }
 
-declined contains vulnerabilities.unknown(container) if {
+not_evaluated contains vulnerabilities.unknown(container) if {
 	some container in input.workload.containers
 	container.image != ""
 }

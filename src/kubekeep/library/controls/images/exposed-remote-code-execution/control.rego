@@ -27,7 +27,7 @@ violation contains {"path": vulnerabilities.evidence(container), "message": mess
 	])
 }
 
-declined contains message if {
+not_evaluated contains message if {
 	count(exposing) > 0
 	some container in containers
 	message := vulnerabilities.unknown(container)

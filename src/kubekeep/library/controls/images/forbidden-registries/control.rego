@@ -14,11 +14,11 @@ violation contains {
 	registries.covers(forbidden, repository)
 }
 
-declined contains "publicRegistries and untrustedRegistries are empty: set one of them in --controls-config" if {
+not_evaluated contains "publicRegistries and untrustedRegistries are empty: set one of them in --controls-config" if {
 	not listed
 }
 
-declined contains sprintf("%s.image is not set", [container.path]) if {
+not_evaluated contains sprintf("%s.image is not set", [container.path]) if {
 	listed
 	some container in input.workload.containers
 	not image.named(container)

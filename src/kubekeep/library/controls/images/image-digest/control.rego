@@ -13,7 +13,7 @@ violation contains {
 	not exempt(used.reference)
 }
 
-declined contains sprintf("%s.image is not set", [container.path]) if {
+not_evaluated contains sprintf("%s.image is not set", [container.path]) if {
 	some container in input.workload.containers
 	not image.named(container)
 }

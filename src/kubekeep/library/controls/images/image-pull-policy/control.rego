@@ -39,12 +39,12 @@ stale contains container if {
 	some container in input.workload.containers
 	not written(container)
 	not contains(container.image, "@")
-	found := tag(container.image)
-	found != "latest"
-	found in moving
+	image_tag := tag(container.image)
+	image_tag != "latest"
+	image_tag in moving
 }
 
-declined contains sprintf("%s.image is not set", [container.path]) if {
+not_evaluated contains sprintf("%s.image is not set", [container.path]) if {
 	some container in input.workload.containers
 	not image.named(container)
 }

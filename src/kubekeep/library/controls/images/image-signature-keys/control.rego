@@ -16,12 +16,12 @@ violation contains {"path": sprintf("%s.image", [container.path]), "message": me
 	])
 }
 
-declined contains image_data.without_signatures(container) if {
+not_evaluated contains image_data.without_signatures(container) if {
 	some container in input.workload.containers
 	image.named(container)
 }
 
-declined contains message if {
+not_evaluated contains message if {
 	count(input.params.trustedCosignPublicKeys) > 0
 	some container in input.workload.containers
 	some description in image_data.searched(container)
@@ -29,7 +29,7 @@ declined contains message if {
 	message := sprintf("the signatures of image %s were not verified with trustedCosignPublicKeys", [container.image])
 }
 
-declined contains sprintf("%s.image is not set", [container.path]) if {
+not_evaluated contains sprintf("%s.image is not set", [container.path]) if {
 	some container in input.workload.containers
 	not image.named(container)
 }

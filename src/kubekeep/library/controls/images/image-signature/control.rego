@@ -14,12 +14,12 @@ violation contains {
 	description.signatures.attached == 0
 }
 
-declined contains image_data.without_signatures(container) if {
+not_evaluated contains image_data.without_signatures(container) if {
 	some container in input.workload.containers
 	image.named(container)
 }
 
-declined contains sprintf("%s.image is not set", [container.path]) if {
+not_evaluated contains sprintf("%s.image is not set", [container.path]) if {
 	some container in input.workload.containers
 	not image.named(container)
 }

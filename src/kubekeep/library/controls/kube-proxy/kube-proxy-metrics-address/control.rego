@@ -24,7 +24,7 @@ section := hostfile.section(input.object)
 
 line_path := sprintf("%s.cmdLine", [section])
 
-words := component.spoken(text, line_path) if {
+words := component.line_words(text, line_path) if {
 	input.object.kind == "KubeProxyInfo"
 	text := input.object[section].cmdLine
 	is_string(text)
@@ -56,7 +56,7 @@ closed := {entry.why |
 	not entry.path
 }
 
-declined contains reason if some reason in unread
+not_evaluated contains reason if some reason in unread
 
 # Configurations of kube-proxy in the ConfigMap, by key.
 configurations := {key: parsed |
@@ -108,7 +108,7 @@ step(key) := sprintf(".%s", [key]) if {
 	not contains(key, ".")
 } else := sprintf(`["%s"]`, [key])
 
-declined contains "the ConfigMap contains no configuration of kube-proxy" if {
+not_evaluated contains "the ConfigMap contains no configuration of kube-proxy" if {
 	config_map
 	count(configurations) == 0
 }

@@ -17,4 +17,4 @@ violation contains kubelet.finding(setting, {"fix": false}, reason) if {
 
 refused if kubelet.truth(setting) == false
 
-declined contains kubelet.uncollected if not setting
+not_evaluated contains kubelet.uncollected if not setting

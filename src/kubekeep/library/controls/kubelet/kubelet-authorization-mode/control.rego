@@ -15,4 +15,4 @@ violation contains kubelet.finding(setting, {"fix": "Webhook"}, reason) if {
 
 authorized if kubelet.text(setting) != "AlwaysAllow"
 
-declined contains kubelet.uncollected if not setting
+not_evaluated contains kubelet.uncollected if not setting

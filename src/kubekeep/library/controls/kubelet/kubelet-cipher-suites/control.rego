@@ -4,12 +4,12 @@ import data.kubekeep.lib.flags
 import data.kubekeep.lib.kubelet
 
 # Repeated flags are combined.
-setting := object.union(last, {"value": joined, "said": kubelet.told(last.name, joined)}) if {
-	count(given) > 1
-	joined := concat(",", [text | some text in given; text != ""])
+setting := object.union(last, {"value": joined, "description": kubelet.describe(last.name, joined)}) if {
+	count(flag_values) > 1
+	joined := concat(",", [text | some text in flag_values; text != ""])
 } else := last
 
-given := [trim_space(stated.value) | some stated in flags.settings(kubelet.words, "tls-cipher-suites")]
+flag_values := [trim_space(stated.value) | some stated in flags.settings(kubelet.words, "tls-cipher-suites")]
 
 last := kubelet.setting("tls-cipher-suites", field, {"flag": "", "file": preferred})
 
@@ -57,12 +57,12 @@ complaint := sprintf("weak cipher suites: %s", [concat(", ", weak)]) if {
 
 violation contains kubelet.finding(setting, {"fix": preferred}, complaint) if chosen
 
-declined contains kubelet.uncollected if {
+not_evaluated contains kubelet.uncollected if {
 	not setting
 	not unchosen
 }
 
-declined contains kubelet.uncollected if {
+not_evaluated contains kubelet.uncollected if {
 	complaint
 	not minimum
 }

@@ -13,4 +13,4 @@ violation contains kubelet.finding(setting, {"fix": true}, reason) if {
 
 renewed if kubelet.truth(setting) == true
 
-declined contains kubelet.uncollected if not setting
+not_evaluated contains kubelet.uncollected if not setting

@@ -12,4 +12,4 @@ violation contains kubelet.finding(setting, {}, reason) if {
 
 named if kubelet.text(setting) != ""
 
-declined contains kubelet.uncollected if not setting
+not_evaluated contains kubelet.uncollected if not setting

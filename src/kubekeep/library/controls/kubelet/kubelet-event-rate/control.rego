@@ -13,4 +13,4 @@ violation contains kubelet.finding(setting, {"fix": 50}, reason) if {
 # 0 means no limit; 5 was the default before 1.27.
 recorded if regex.match(`^(0+|0*([5-9]|[1-9][0-9]+))$`, kubelet.text(setting))
 
-declined contains kubelet.uncollected if not setting
+not_evaluated contains kubelet.uncollected if not setting

@@ -10,4 +10,4 @@ violation contains object.union(kubelet.line_path, {"message": message}) if {
 	message := sprintf("--hostname-override is %s", [name])
 }
 
-declined contains "the command line of the kubelet was not collected" if kubelet.line == ""
+not_evaluated contains "the command line of the kubelet was not collected" if kubelet.line == ""

@@ -12,4 +12,4 @@ violation contains kubelet.finding(setting, {"fix": true}, reason) if {
 
 protected if kubelet.truth(setting) == true
 
-declined contains kubelet.uncollected if not setting
+not_evaluated contains kubelet.uncollected if not setting

@@ -12,4 +12,4 @@ violation contains kubelet.finding(setting, {"fix": 4096}, reason) if {
 
 limited if regex.match(`^[+]?0*[1-9][0-9]*$`, kubelet.text(setting))
 
-declined contains kubelet.uncollected if not setting
+not_evaluated contains kubelet.uncollected if not setting

@@ -18,4 +18,4 @@ violation contains {"path": sprintf("%s.readOnlyPort", [kubelet.section]), "mess
 
 closed if kubelet.text(setting) == "0"
 
-declined contains kubelet.uncollected if not setting
+not_evaluated contains kubelet.uncollected if not setting

@@ -10,4 +10,4 @@ violation contains kubelet.finding(setting, {"fix": true}, reason) if {
 	reason := "containers without a seccomp profile run unconfined"
 }
 
-declined contains kubelet.uncollected if not setting
+not_evaluated contains kubelet.uncollected if not setting

@@ -8,12 +8,16 @@ name := "RotateKubeletServerCertificate"
 bootstrap := kubelet.setting("rotate-server-certificates", "serverTLSBootstrap", {"flag": false, "file": false})
 
 # A feature gate on the command line overrides the one in the file.
-gate := {"said": sprintf("--feature-gates contains %s=%v", [name, given]), "value": given, "at": kubelet.line_path} if {
-	given := component.gate(kubelet.words, name)
-} else := found if {
-	found := kubelet.filed(sprintf("featureGates.%s", [name]), "")
+gate := {
+	"description": sprintf("--feature-gates contains %s=%v", [name, value]),
+	"value": value,
+	"at": kubelet.line_path,
+} if {
+	value := component.gate(kubelet.words, name)
+} else := setting if {
+	setting := kubelet.filed(sprintf("featureGates.%s", [name]), "")
 } else := {
-	"said": "--feature-gates does not contain RotateKubeletServerCertificate",
+	"description": "--feature-gates does not contain RotateKubeletServerCertificate",
 	"value": "",
 	"at": kubelet.line_path,
 } if {
@@ -21,19 +25,19 @@ gate := {"said": sprintf("--feature-gates contains %s=%v", [name, given]), "valu
 	not kubelet.unread
 }
 
-violation contains kubelet.finding(gate, mend, reason) if {
+violation contains kubelet.finding(gate, fix, reason) if {
 	not kubelet.truth(gate) == true
-	not asked
+	not requested
 	reason := "the serving certificate is not renewed"
 }
 
-asked if {
+requested if {
 	kubelet.truth(bootstrap) == true
 	not kubelet.truth(gate) == false
 }
 
-default mend := {}
+default fix := {}
 
-mend := {"fix": true} if kubelet.truth(gate) == false
+fix := {"fix": true} if kubelet.truth(gate) == false
 
-declined contains kubelet.uncollected if not gate
+not_evaluated contains kubelet.uncollected if not gate

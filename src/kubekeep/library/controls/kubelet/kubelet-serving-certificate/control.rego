@@ -15,7 +15,7 @@ violation contains kubelet.finding(setting, {}, reason) if {
 	reason := "the kubelet uses a self-signed serving certificate"
 }
 
-declined contains kubelet.uncollected if not settled
+not_evaluated contains kubelet.uncollected if not settled
 
 settled if kubelet.truth(bootstrap) == true
 

@@ -16,4 +16,4 @@ violation contains kubelet.finding(setting, {"fix": "4h"}, reason) if {
 
 ended if regex.match(`^[^-]*[1-9]`, kubelet.text(setting))
 
-declined contains kubelet.uncollected if not setting
+not_evaluated contains kubelet.uncollected if not setting

@@ -1,9 +1,9 @@
 package kubekeep.controls.default_namespace_unused
 
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 
 violation contains {"path": "metadata.namespace", "message": message} if {
-	place.namespace == "default"
+	identity.namespace == "default"
 	not of_kubernetes
 }
 

@@ -1,9 +1,9 @@
 package kubekeep.controls.pods_outside_default_namespace
 
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 
 violation contains {"path": "metadata.namespace", "message": message} if {
-	place.namespace == "default"
+	identity.namespace == "default"
 }
 
 message := "metadata.namespace is default" if {

@@ -44,9 +44,9 @@ unknown := [name |
 	not plain(name) in silent
 ]
 
-declined contains "the network plugins of the node were not collected" if count(names) == 0
+not_evaluated contains "the network plugins of the node were not collected" if count(names) == 0
 
-declined contains reason if {
+not_evaluated contains reason if {
 	not enforced
 	some name in unknown
 	reason := sprintf("it is unknown if the network plugin %s enforces network policies", [name])

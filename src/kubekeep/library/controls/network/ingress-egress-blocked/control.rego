@@ -1,14 +1,14 @@
 package kubekeep.controls.ingress_egress_blocked
 
 import data.kubekeep.lib.network
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 
 violation contains {"path": "", "message": message} if {
 	some message in problems
 	count(unread) == 0
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	count(problems) > 0
 	reason := network.unknown(unread)
 }
@@ -17,14 +17,14 @@ problems contains message if {
 	open := {"egress", "ingress"} - isolated
 	count(open) > 0
 	message := sprintf("no network policy in namespace %s isolates the pods for %s", [
-		place.namespace,
+		identity.namespace,
 		concat(" and ", open),
 	])
 }
 
 # Policies are additive: one that allows all traffic cancels the others (Kubernetes docs, Network Policies).
 problems contains message if {
-	some direction, policies in network.opened(place.namespace, labels)
+	some direction, policies in network.opened(identity.namespace, labels)
 	direction in isolated
 	message := sprintf("%s allows all %s traffic of the pods", [concat(", ", policies), direction])
 }
@@ -35,8 +35,8 @@ violation contains {"path": sprintf("%s.hostNetwork", [input.workload.path]), "m
 	message := "hostNetwork is true: network policies do not apply to the pod"
 }
 
-unread := network.unread(place.namespace)
+unread := network.unread(identity.namespace)
 
-isolated := network.isolated(place.namespace, labels)
+isolated := network.isolated(identity.namespace, labels)
 
-labels := network.pod_labels(place.namespace, place.account)
+labels := network.pod_labels(identity.namespace, identity.account)

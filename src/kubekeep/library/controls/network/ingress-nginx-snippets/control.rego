@@ -1,7 +1,7 @@
 package kubekeep.controls.ingress_nginx_snippets
 
 import data.kubekeep.lib.flags
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 
 program := `(?:^|[/.-])(?:ingress-nginx[/-]controller(?:-chroot)?|nginx-ingress-controller)(?:-[a-z0-9]+64)?(?::[^/]*)?(?:@.*)?$`
 
@@ -36,13 +36,13 @@ violation contains {"path": argument(container), "message": message} if {
 	])
 }
 
-declined contains "the image tag contains no version, and the ConfigMap does not set allow-snippet-annotations" if {
+not_evaluated contains "the image tag contains no version, and the ConfigMap does not set allow-snippet-annotations" if {
 	some container in controllers
 	not version(container)
-	count(said(container)) == 0
+	count(snippet_values(container)) == 0
 }
 
-declined contains sentence if {
+not_evaluated contains sentence if {
 	some container in controllers
 	namespace := elsewhere(container)
 	sentence := sprintf("the input has no ConfigMap in namespace %s: the namespace may be missing from the input", [
@@ -51,12 +51,12 @@ declined contains sentence if {
 }
 
 allowed(container) if {
-	some value in said(container)
+	some value in snippet_values(container)
 	value != "false"
 }
 
 allowed(container) if {
-	count(said(container)) == 0
+	count(snippet_values(container)) == 0
 	not elsewhere(container)
 	version(container) < [1, 9, 0]
 }
@@ -65,23 +65,23 @@ beyond_help(number) if number < [0, 49, 1]
 
 beyond_help(number) if number == [1, 0, 0]
 
-version(container) := [to_number(found[0][1]), to_number(found[0][2]), to_number(found[0][3])] if {
+version(container) := [to_number(match[0][1]), to_number(match[0][2]), to_number(match[0][3])] if {
 	tag := regex.find_n(`:[^:/@]+`, regex.replace(container.image, `^.*/`, ""), 1)[0]
-	found := regex.find_all_string_submatch_n(`([0-9]+)\.([0-9]+)\.([0-9]+)`, tag, 1)
-	count(found) > 0
+	match := regex.find_all_string_submatch_n(`([0-9]+)\.([0-9]+)\.([0-9]+)`, tag, 1)
+	count(match) > 0
 }
 
 # Namespace and name in --configmap.
 reference(container) := parts if {
 	value := flags.value(container, "configmap")
-	parts := split(replace(value, "$(POD_NAMESPACE)", place.namespace), "/")
+	parts := split(replace(value, "$(POD_NAMESPACE)", identity.namespace), "/")
 	count(parts) == 2
 }
 
 # Namespace in --configmap, if it is another one and the input has no relevant ConfigMap of it.
 elsewhere(container) := namespace if {
 	[namespace, _] := reference(container)
-	namespace != place.namespace
+	namespace != identity.namespace
 	not held(namespace)
 }
 
@@ -92,15 +92,15 @@ held(namespace) if {
 }
 
 # Values of the setting in all definitions of the ConfigMap.
-said(container) := {lower(sprintf("%v", [value])) |
-	[place_of, name] := reference(container)
-	some item in input.cluster.named.ConfigMap[place_of][name]
-	value := item.data["allow-snippet-annotations"]
+snippet_values(container) := {lower(sprintf("%v", [value])) |
+	[namespace, name] := reference(container)
+	some definition in input.cluster.named.ConfigMap[namespace][name]
+	value := definition.data["allow-snippet-annotations"]
 } | {lower(sprintf("%v", [value])) |
 	# A manifest without arguments is incomplete: any ConfigMap in its namespace may be the one.
 	count(object.get(container, "args", [])) == 0
-	some item in input.cluster.objects.ConfigMap[place.namespace]
-	value := item.data["allow-snippet-annotations"]
+	some definition in input.cluster.objects.ConfigMap[identity.namespace]
+	value := definition.data["allow-snippet-annotations"]
 }
 
 argument(container) := flags.last(flags.words(container), "configmap").path if {

@@ -1,23 +1,23 @@
 package kubekeep.controls.missing_network_policy
 
 import data.kubekeep.lib.network
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 
 violation contains {"path": "", "message": message} if {
 	open
-	count(network.unread(place.namespace)) == 0
-	message := sprintf("no network policy in namespace %s selects the pods", [place.namespace])
+	count(network.unread(identity.namespace)) == 0
+	message := sprintf("no network policy in namespace %s selects the pods", [identity.namespace])
 }
 
 # Cilium then drops all traffic that no policy allows (Cilium docs, Policy Enforcement Modes).
 always if input.cluster.enforcement.always
 
 open if {
-	count(network.isolated(place.namespace, network.pod_labels(place.namespace, place.account))) == 0
+	count(network.isolated(identity.namespace, network.pod_labels(identity.namespace, identity.account))) == 0
 	not always
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	open
-	reason := network.unknown(network.unread(place.namespace))
+	reason := network.unknown(network.unread(identity.namespace))
 }

@@ -33,7 +33,7 @@ open if {
 	not covered
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	open
 	reason := network.unknown(network.unread(name))
 }

@@ -20,7 +20,7 @@ violation contains {"path": "", "message": message} if {
 	])
 }
 
-declined contains message if {
+not_evaluated contains message if {
 	some service in services
 	count(scanned(service)) == 0
 	message := sprintf("the input has no ServiceScanResult for Service %s: scan it and add the result", [

@@ -45,13 +45,13 @@ violation contains {"path": image_type.path, "message": message} if {
 	])
 }
 
-told if image != ""
+has_system if image != ""
 
-told if input.object.kind != "Node"
+has_system if input.object.kind != "Node"
 
-declined contains "the operating system of the node is not in the input" if not told
+not_evaluated contains "the operating system of the node is not in the input" if not has_system
 
-declined contains "the description of the cluster contains no image type of its nodes" if {
+not_evaluated contains "the description of the cluster contains no image type of its nodes" if {
 	input.object.kind == "ClusterDescribe"
 	count(images) == 0
 }

@@ -30,15 +30,15 @@ first_fixed := [1, 5, 10] if {
 # Debian and Ubuntu backport fixes without changing the version.
 packaged if regex.match(`~|[0-9](ubuntu|ds|deb)`, runtime)
 
-declined contains reason if {
+not_evaluated contains reason if {
 	affected
 	packaged
 	reason := sprintf("the version of %s does not show if the distribution backported the fix", [runtime])
 }
 
-declined contains "the container runtime version of the node is not in the input" if not is_string(runtime)
+not_evaluated contains "the container runtime version of the node is not in the input" if not is_string(runtime)
 
-declined contains "the container runtime version of the node is not in the input" if {
+not_evaluated contains "the container runtime version of the node is not in the input" if {
 	containerd
 	not release
 }

@@ -12,12 +12,12 @@ violation contains {"path": "", "message": message} if {
 	message := "the cluster has no node of AWS Fargate or GKE Sandbox"
 }
 
-apart(item) if node.fargate(item)
+apart(node_object) if node.fargate(node_object)
 
-apart(item) if item.metadata.labels["sandbox.gke.io/runtime"] == "gvisor"
+apart(node_object) if node_object.metadata.labels["sandbox.gke.io/runtime"] == "gvisor"
 
 # Autopilot creates sandboxed nodes on demand.
-apart(item) if startswith(item.metadata.name, "gk3-")
+apart(node_object) if startswith(node_object.metadata.name, "gk3-")
 
 # Large clusters have thousands of nodes: this avoids a loop over all of them.
 elsewhere if input.cluster.nodes.labels["eks.amazonaws.com/compute-type=fargate"]
@@ -39,7 +39,7 @@ sandboxed(pool) if {
 	lower(sprintf("%v", [description.at(sandbox, name).value])) in {"gvisor", "1"}
 }
 
-declined contains "the description of the cluster is empty" if {
+not_evaluated contains "the description of the cluster is empty" if {
 	cloud.provider
 	not description.described
 }

@@ -16,7 +16,7 @@ violation contains {"path": "status.nodeInfo.kernelVersion", "message": message}
 	message := sprintf("kernelVersion is %s, without the fix for CVE-2022-0185", [kernel])
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	affected
 	not fixed_by_vendor
 	vendor_unknown
@@ -24,7 +24,7 @@ declined contains reason if {
 	reason := sprintf("the version of kernel %s does not show if the distribution backported the fix", [kernel])
 }
 
-declined contains "the kernel version of the node is not in the input" if not release
+not_evaluated contains "the kernel version of the node is not in the input" if not release
 
 affected if {
 	release >= [5, 1, 0]
@@ -48,9 +48,9 @@ builds := {
 	"5.14": {"oem": 1020},
 }
 
-build := {"number": to_number(found[0][1]), "flavour": found[0][2]} if {
-	found := regex.find_all_string_submatch_n(`^5\.[0-9]+\.0-([0-9]+)-([a-z][a-z0-9-]*)`, kernel, 1)
-	count(found) > 0
+build := {"number": to_number(match[0][1]), "flavour": match[0][2]} if {
+	match := regex.find_all_string_submatch_n(`^5\.[0-9]+\.0-([0-9]+)-([a-z][a-z0-9-]*)`, kernel, 1)
+	count(match) > 0
 }
 
 fixed_by_vendor if build.number >= builds[series][build.flavour]

@@ -11,4 +11,4 @@ violation contains {"path": sprintf("%s.providerMetaDataAPIAccess", [section]), 
 	message := "providerMetaDataAPIAccess is true: pods on the node reach the cloud metadata service"
 }
 
-declined contains "providerMetaDataAPIAccess was not collected" if not is_boolean(reached)
+not_evaluated contains "providerMetaDataAPIAccess was not collected" if not is_boolean(reached)

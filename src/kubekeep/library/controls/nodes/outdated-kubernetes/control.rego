@@ -5,9 +5,9 @@ kubelet := input.object.status.nodeInfo.kubeletVersion
 # Newest known minor release, independent of the version that the scan evaluates for.
 newest := max([37, input.kubernetes.minor])
 
-minor := to_number(found[0][1]) if {
-	found := regex.find_all_string_submatch_n(`^v?1\.([0-9]+)`, kubelet, 1)
-	count(found) > 0
+minor := to_number(match[0][1]) if {
+	match := regex.find_all_string_submatch_n(`^v?1\.([0-9]+)`, kubelet, 1)
+	count(match) > 0
 }
 
 violation contains {"path": "status.nodeInfo.kubeletVersion", "message": message} if {
@@ -15,4 +15,4 @@ violation contains {"path": "status.nodeInfo.kubeletVersion", "message": message
 	message := sprintf("kubeletVersion is %s, %d minor releases behind 1.%d", [kubelet, newest - minor, newest])
 }
 
-declined contains "the kubelet version of the node is not in the input" if not minor
+not_evaluated contains "the kubelet version of the node is not in the input" if not minor

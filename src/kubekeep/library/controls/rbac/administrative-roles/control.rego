@@ -6,4 +6,4 @@ violation contains {"path": path, "message": rbac.message("perform all actions")
 	some path in rbac.evidence({"*"}, {"*"})
 }
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

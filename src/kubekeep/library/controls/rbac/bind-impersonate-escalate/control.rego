@@ -9,4 +9,4 @@ violation contains {"path": path, "message": rbac.message("extend its own permis
 		rbac.evidence_in(rbac.identities(input.object), {"*", "impersonate"})
 }
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

@@ -1,11 +1,11 @@
 package kubekeep.controls.bound_service_account_token
 
 import data.kubekeep.lib.accounts
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 
 violation contains {"path": path, "fix": false, "message": message} if {
-	namespace := place.namespace_of(input.object)
-	account := place.account_of(input.workload.spec)
+	namespace := identity.namespace_of(input.object)
+	account := identity.account_of(input.workload.spec)
 	bindings := input.cluster.grants.bound[namespace][account]
 	accounts.mounts(input.workload.spec)
 	path := sprintf("%s.automountServiceAccountToken", [input.workload.path])

@@ -20,4 +20,4 @@ account if {
 	regex.match(`^system:serviceaccounts(:|$)`, input.object.name)
 }
 
-declined contains rbac.unknown_role if account
+not_evaluated contains rbac.unknown_role if account

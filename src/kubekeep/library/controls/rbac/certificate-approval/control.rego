@@ -9,4 +9,4 @@ violation contains {"path": path, "message": rbac.message("approve certificate s
 	some path in rbac.evidence_in({"certificates.k8s.io": resources}, {"*", "patch", "update"})
 }
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

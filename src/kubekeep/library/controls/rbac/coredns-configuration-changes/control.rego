@@ -23,4 +23,4 @@ of_others(rule) if {
 	not "coredns" in rule.resourceNames
 }
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

@@ -7,4 +7,4 @@ violation contains {"path": path, "message": rbac.message("create persistent vol
 	some path in rbac.evidence_unnamed({"": resources}, {"*", "create"})
 }
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

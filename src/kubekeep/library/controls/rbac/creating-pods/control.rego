@@ -7,4 +7,4 @@ violation contains {"path": path, "message": rbac.message("create pods")} if {
 	some path in rbac.evidence_unnamed({"": {"*", "pods"}}, {"*", "create"})
 }
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

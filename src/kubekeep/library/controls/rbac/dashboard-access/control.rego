@@ -1,7 +1,7 @@
 package kubekeep.controls.dashboard_access
 
 import data.kubekeep.lib.accounts
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 import data.kubekeep.lib.rbac
 
 # Accounts and roles in the manifests and the chart of the Dashboard; a role has the name of its account.
@@ -26,7 +26,7 @@ own_account if {
 }
 
 violation contains {"path": accounts.path(input.workload), "message": message} if {
-	account := place.account_of(input.workload.spec)
+	account := identity.account_of(input.workload.spec)
 	account in names
 	not dashboard
 	message := sprintf("the pod uses %s, the service account of the Dashboard", [account])

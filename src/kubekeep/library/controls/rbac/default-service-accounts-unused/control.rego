@@ -16,7 +16,7 @@ violation contains {"path": "", "message": message} if {
 	input.object.kind == "Namespace"
 	name := input.object.metadata.name
 	not has_own_account(name)
-	not accounts.declined(name, "default")
+	not accounts.opts_out(name, "default")
 	message := sprintf("namespace %s has only the default service account", [name])
 }
 

@@ -11,4 +11,4 @@ violation contains {"path": path, "message": rbac.message("delete events")} if {
 	some path in rbac.evidence_unnamed(resources, {"*", "delete", "deletecollection"})
 }
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

@@ -56,7 +56,7 @@ violation contains {"path": mode.path, "message": message} if {
 	message := sprintf("node pool %s: workloadMetadataConfig.mode is not GKE_METADATA", [pool.name])
 }
 
-declined contains "the description of the cluster is empty" if {
+not_evaluated contains "the description of the cluster is empty" if {
 	cloud.provider
 	not description.described
 }

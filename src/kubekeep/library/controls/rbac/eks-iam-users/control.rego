@@ -19,7 +19,7 @@ violation contains {"path": enabled.path, "message": message} if {
 	message := "authenticatorGroupsConfig.enabled is not true: Google Groups for RBAC is disabled"
 }
 
-declined contains "the description of the cluster is empty" if {
+not_evaluated contains "the description of the cluster is empty" if {
 	input.object.kind == "ClusterDescribe"
 	not description.described
 }

@@ -15,4 +15,4 @@ verbs contains "*"
 # Older API servers permit a WebSocket upgrade with `get`.
 verbs contains "get" if input.kubernetes.minor < 35
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

@@ -6,4 +6,4 @@ violation contains {"path": path, "message": rbac.message("impersonate other ide
 	some path in rbac.evidence_in(rbac.identities(input.object), {"*", "impersonate"})
 }
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

@@ -7,4 +7,4 @@ violation contains {"path": path, "message": rbac.message("access the kubelet AP
 	some path in rbac.evidence(resources, {"*", "create", "delete", "get", "patch", "update"})
 }
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

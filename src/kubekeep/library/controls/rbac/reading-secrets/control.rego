@@ -6,4 +6,4 @@ violation contains {"path": path, "message": rbac.message("read Secrets")} if {
 	some path in rbac.evidence_unnamed({"": {"*", "secrets"}}, {"*", "get", "list", "watch"})
 }
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

@@ -8,4 +8,4 @@ violation contains {"path": path, "message": rbac.message("create service accoun
 	some path in rbac.evidence_unnamed({"": resources}, {"*", "create"})
 }
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

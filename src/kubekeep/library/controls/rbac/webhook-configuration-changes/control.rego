@@ -11,4 +11,4 @@ violation contains {"path": path, "message": rbac.message("change webhook config
 
 changing := {"*", "create", "delete", "deletecollection", "patch", "update"}
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

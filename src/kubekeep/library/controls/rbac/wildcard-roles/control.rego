@@ -1,6 +1,6 @@
 package kubekeep.controls.wildcard_roles
 
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 import data.kubekeep.lib.rbac
 
 # A role that is bound has no verdict of its own, because its subjects have one.
@@ -26,7 +26,7 @@ unbound if {
 	input.object.kind in {"Role", "ClusterRole"}
 	not cluster_admin
 	key := sprintf("%s/%s", [input.object.kind, input.object.metadata.name])
-	not input.cluster.grants.roles[place.namespace_of(input.object)][key]
+	not input.cluster.grants.roles[identity.namespace_of(input.object)][key]
 }
 
 # Every cluster has this role and binds it to system:masters.
@@ -35,4 +35,4 @@ cluster_admin if {
 	input.object.metadata.name == "cluster-admin"
 }
 
-declined contains rbac.unknown_role
+not_evaluated contains rbac.unknown_role

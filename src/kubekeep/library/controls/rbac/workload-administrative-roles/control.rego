@@ -1,12 +1,12 @@
 package kubekeep.controls.workload_administrative_roles
 
 import data.kubekeep.lib.accounts
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 import data.kubekeep.lib.rbac
 
 violation contains {"path": accounts.path(input.workload), "message": message} if {
-	namespace := place.namespace_of(input.object)
-	account := place.account_of(input.workload.spec)
+	namespace := identity.namespace_of(input.object)
+	account := identity.account_of(input.workload.spec)
 	roles := {grant.role.metadata.name |
 		some grant in accounts.cluster_wide(namespace, account)
 		count(rbac.granting(grant.role.rules, {"": {"*"}}, {"*"})) > 0
@@ -20,9 +20,9 @@ violation contains {"path": accounts.path(input.workload), "message": message} i
 	])
 }
 
-declined contains message if {
-	namespace := place.namespace_of(input.object)
-	account := place.account_of(input.workload.spec)
+not_evaluated contains message if {
+	namespace := identity.namespace_of(input.object)
+	account := identity.account_of(input.workload.spec)
 	some message in accounts.unknown_roles(namespace, account)
 	accounts.holds_token(input.workload.spec)
 }

@@ -1,12 +1,12 @@
 package kubekeep.controls.workload_cluster_takeover
 
 import data.kubekeep.lib.accounts
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 import data.kubekeep.lib.rbac
 
 violation contains {"path": accounts.path(input.workload), "message": message} if {
-	namespace := place.namespace_of(input.object)
-	account := place.account_of(input.workload.spec)
+	namespace := identity.namespace_of(input.object)
+	account := identity.account_of(input.workload.spec)
 	roles := {grant.role.metadata.name |
 		some grant in accounts.cluster_wide(namespace, account)
 		takes_over(rbac.unnamed(grant.role))
@@ -32,9 +32,9 @@ workloads := {
 	"batch": {"*", "cronjobs", "jobs"},
 }
 
-declined contains message if {
-	namespace := place.namespace_of(input.object)
-	account := place.account_of(input.workload.spec)
+not_evaluated contains message if {
+	namespace := identity.namespace_of(input.object)
+	account := identity.account_of(input.workload.spec)
 	some message in accounts.unknown_roles(namespace, account)
 	accounts.holds_token(input.workload.spec)
 }

@@ -6,16 +6,16 @@ violation contains {"path": sprintf("spec.rules[%d].backendRefs[%d].name", [rule
 	some rule, at
 	backend := input.object.spec.rules[rule].backendRefs[at]
 	is_service(backend)
-	namespace := said(backend, "namespace", own)
+	namespace := field_or_default(backend, "namespace", own)
 	known(namespace)
 	not input.cluster.named.Service[namespace][backend.name]
 	message := sprintf("Service %s does not exist in namespace %s", [backend.name, namespace])
 }
 
-declined contains sentence if {
+not_evaluated contains sentence if {
 	backend := input.object.spec.rules[_].backendRefs[_]
 	is_service(backend)
-	namespace := said(backend, "namespace", own)
+	namespace := field_or_default(backend, "namespace", own)
 	not known(namespace)
 	sentence := sprintf("the input has no Service in namespace %s: the namespace may be missing from the input", [
 		namespace,
@@ -30,10 +30,10 @@ own := exposure.namespace(input.object)
 
 # Group and kind have defaults (Gateway API reference, BackendObjectReference).
 is_service(backend) if {
-	said(backend, "kind", "Service") == "Service"
-	said(backend, "group", "") == ""
+	field_or_default(backend, "kind", "Service") == "Service"
+	field_or_default(backend, "group", "") == ""
 }
 
-said(backend, field, otherwise) := backend[field] if {
+field_or_default(backend, field, otherwise) := backend[field] if {
 	not object.get(backend, field, null) in {null, ""}
 } else := otherwise

@@ -3,13 +3,13 @@ package kubekeep.controls.dangling_network_policy
 import data.kubekeep.lib.exposure
 import data.kubekeep.lib.selection
 
-declined contains selection.unknown(foreign) if count(foreign) > 0
+not_evaluated contains selection.unknown(foreign) if count(foreign) > 0
 
 namespace := exposure.namespace(input.object)
 
-foreign := selection.foreign(namespace, object.keys(labels) | {item.key |
-	item := expressions[_]
-	item.operator in {"In", "Exists"}
+foreign := selection.foreign(namespace, object.keys(labels) | {expression.key |
+	expression := expressions[_]
+	expression.operator in {"In", "Exists"}
 })
 
 violation contains {"path": "spec.podSelector", "message": message} if {
@@ -23,7 +23,7 @@ default labels := {}
 
 labels := input.object.spec.podSelector.matchLabels if is_object(input.object.spec.podSelector.matchLabels)
 
-expressions := [item |
-	item := input.object.spec.podSelector.matchExpressions[_]
-	is_object(item)
+expressions := [expression |
+	expression := input.object.spec.podSelector.matchExpressions[_]
+	is_object(expression)
 ]

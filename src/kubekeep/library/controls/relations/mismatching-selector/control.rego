@@ -12,7 +12,7 @@ selector := input.object.spec.jobTemplate.spec.selector if {
 labels := object.get(input.workload.metadata, "labels", {})
 
 # Older versions of the API set the labels of the template as the selector, as for Jobs and ReplicationControllers.
-declined contains sprintf("%s.selector is empty: the API server would reject the object", [owner]) if {
+not_evaluated contains sprintf("%s.selector is empty: the API server would reject the object", [owner]) if {
 	input.object.apiVersion in {"apps/v1", "apps/v1beta2"}
 	count(object.get(input.object, ["spec", "selector", "matchLabels"], {})) == 0
 	count(object.get(input.object, ["spec", "selector", "matchExpressions"], [])) == 0
@@ -37,10 +37,10 @@ violation contains {"path": sprintf("%s.selector.matchExpressions", [owner]), "m
 	])
 }
 
-missing(wanted) := sprintf("the pods do not have the labels %s", [concat(",", found)]) if {
-	found := [sprintf("%s=%v", [key, value]) |
-		value := wanted[key]
+missing(expected) := sprintf("the pods do not have the labels %s", [concat(",", missing_labels)]) if {
+	missing_labels := [sprintf("%s=%v", [key, value]) |
+		value := expected[key]
 		not labels[key] == value
 	]
-	count(found) > 0
+	count(missing_labels) > 0
 }

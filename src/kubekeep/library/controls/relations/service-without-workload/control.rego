@@ -14,7 +14,7 @@ selector := input.object.spec.selector
 
 namespace := exposure.namespace(input.object)
 
-declined contains selection.unknown(foreign) if count(foreign) > 0
+not_evaluated contains selection.unknown(foreign) if count(foreign) > 0
 
 foreign := selection.foreign(namespace, object.keys(selector))
 

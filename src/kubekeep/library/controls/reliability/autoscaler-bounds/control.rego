@@ -16,6 +16,6 @@ violation contains {"path": "spec.maxReplicas", "message": message} if {
 	message := sprintf("maxReplicas is %d and minReplicas is %d: the autoscaler cannot scale", [most, least])
 }
 
-declined contains "spec.minReplicas is not a number" if not least
+not_evaluated contains "spec.minReplicas is not a number" if not least
 
-declined contains "spec.maxReplicas is not a number" if not most
+not_evaluated contains "spec.maxReplicas is not a number" if not most

@@ -1,6 +1,6 @@
 package kubekeep.controls.disruption_allowed
 
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 import data.kubekeep.lib.replicas
 
 spec := input.object.spec
@@ -36,9 +36,9 @@ violation contains {
 
 total := sum([number |
 	some kind in ["Deployment", "StatefulSet"]
-	item := input.cluster.objects[kind][place.namespace][_]
-	replicas.protects(input.object, object.get(item, ["spec", "template", "metadata", "labels"], {}))
-	number := replicas.least(item)
+	workload := input.cluster.objects[kind][identity.namespace][_]
+	replicas.protects(input.object, object.get(workload, ["spec", "template", "metadata", "labels"], {}))
+	number := replicas.least(workload)
 ])
 
 # A number of pods; percentages are rounded up (disruption controller, GetScaledValueFromIntOrPercent).

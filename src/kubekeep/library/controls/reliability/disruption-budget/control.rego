@@ -1,6 +1,6 @@
 package kubekeep.controls.disruption_budget
 
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 import data.kubekeep.lib.replicas
 
 applies if replicas.least(input.object) >= 2
@@ -11,6 +11,6 @@ violation contains {"path": "spec.template.metadata.labels", "message": message}
 }
 
 protected if {
-	some budget in input.cluster.objects.PodDisruptionBudget[place.namespace]
+	some budget in input.cluster.objects.PodDisruptionBudget[identity.namespace]
 	replicas.protects(budget, object.get(input.workload.metadata, "labels", {}))
 }

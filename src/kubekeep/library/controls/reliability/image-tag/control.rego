@@ -15,7 +15,7 @@ problem(used) := sprintf("%s: image %v has the tag latest", [used.user, used.ref
 	not image.tag(trim_space(used.reference))
 }
 
-declined contains sprintf("%s.image is not set", [container.path]) if {
+not_evaluated contains sprintf("%s.image is not set", [container.path]) if {
 	some container in input.workload.containers
 	not image.named(container)
 }

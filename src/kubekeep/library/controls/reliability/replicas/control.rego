@@ -12,4 +12,4 @@ message := "replicas is not set: the workload runs a single pod" if {
 	object.get(input.object, ["spec", "replicas"], null) == null
 } else := "replicas is 1: the workload runs a single pod"
 
-declined contains "spec.replicas is not a number" if not replicas.written(input.object)
+not_evaluated contains "spec.replicas is not a number" if not replicas.written(input.object)

@@ -51,20 +51,20 @@ violation contains {
 	quantity.nano(amount) > quantity.nano(bound)
 }
 
-declined contains sprintf("%s.resources.%s.cpu is not a valid quantity", [container.path, section]) if {
+not_evaluated contains sprintf("%s.resources.%s.cpu is not a valid quantity", [container.path, section]) if {
 	some container in input.workload.containers
 	some section in ["limits", "requests"]
 	amount := container.resources[section].cpu
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("%s.resources.%s.cpu is not a valid quantity", [input.workload.path, section]) if {
+not_evaluated contains sprintf("%s.resources.%s.cpu is not a valid quantity", [input.workload.path, section]) if {
 	some section in ["limits", "requests"]
 	amount := input.workload.spec.resources[section].cpu
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("the parameter value %v is not a valid quantity", [bound]) if {
+not_evaluated contains sprintf("the parameter value %v is not a valid quantity", [bound]) if {
 	some bounds in [
 		input.params.cpu_limit_min,
 		input.params.cpu_limit_max,

@@ -14,26 +14,26 @@ violation contains {
 	not quantity.effective(container, "requests", "cpu")
 }
 
-declined contains sprintf("%s.resources.requests.cpu is not a valid quantity", [container.path]) if {
+not_evaluated contains sprintf("%s.resources.requests.cpu is not a valid quantity", [container.path]) if {
 	some container in input.workload.containers
 	amount := container.resources.requests.cpu
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("%s.resources.requests.cpu is not a valid quantity", [input.workload.path]) if {
+not_evaluated contains sprintf("%s.resources.requests.cpu is not a valid quantity", [input.workload.path]) if {
 	amount := input.workload.spec.resources.requests.cpu
 	not quantity.readable(amount)
 }
 
 # Without a request, the limit is the request.
-declined contains sprintf("%s.resources.limits.cpu is not a valid quantity", [container.path]) if {
+not_evaluated contains sprintf("%s.resources.limits.cpu is not a valid quantity", [container.path]) if {
 	some container in input.workload.containers
 	amount := container.resources.limits.cpu
 	not quantity.readable(amount)
 	not container.resources.requests.cpu
 }
 
-declined contains sprintf("%s.resources.limits.cpu is not a valid quantity", [input.workload.path]) if {
+not_evaluated contains sprintf("%s.resources.limits.cpu is not a valid quantity", [input.workload.path]) if {
 	amount := input.workload.spec.resources.limits.cpu
 	not quantity.readable(amount)
 	not input.workload.spec.resources.requests.cpu

@@ -51,20 +51,20 @@ violation contains {
 	quantity.nano(amount) > quantity.nano(bound)
 }
 
-declined contains sprintf("%s.resources.%s.memory is not a valid quantity", [container.path, section]) if {
+not_evaluated contains sprintf("%s.resources.%s.memory is not a valid quantity", [container.path, section]) if {
 	some container in input.workload.containers
 	some section in ["limits", "requests"]
 	amount := container.resources[section].memory
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("%s.resources.%s.memory is not a valid quantity", [input.workload.path, section]) if {
+not_evaluated contains sprintf("%s.resources.%s.memory is not a valid quantity", [input.workload.path, section]) if {
 	some section in ["limits", "requests"]
 	amount := input.workload.spec.resources[section].memory
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("the parameter value %v is not a valid quantity", [bound]) if {
+not_evaluated contains sprintf("the parameter value %v is not a valid quantity", [bound]) if {
 	some bounds in [
 		input.params.memory_limit_min,
 		input.params.memory_limit_max,

@@ -14,14 +14,14 @@ violation contains {
 	not quantity.effective(container, "limits", "memory")
 }
 
-declined contains sprintf("%s.resources.%s.memory is not a valid quantity", [container.path, section]) if {
+not_evaluated contains sprintf("%s.resources.%s.memory is not a valid quantity", [container.path, section]) if {
 	some container in input.workload.containers
 	some section in ["limits", "requests"]
 	amount := container.resources[section].memory
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("%s.resources.%s.memory is not a valid quantity", [input.workload.path, section]) if {
+not_evaluated contains sprintf("%s.resources.%s.memory is not a valid quantity", [input.workload.path, section]) if {
 	some section in ["limits", "requests"]
 	amount := input.workload.spec.resources[section].memory
 	not quantity.readable(amount)

@@ -14,26 +14,26 @@ violation contains {
 	not quantity.effective(container, "requests", "memory")
 }
 
-declined contains sprintf("%s.resources.requests.memory is not a valid quantity", [container.path]) if {
+not_evaluated contains sprintf("%s.resources.requests.memory is not a valid quantity", [container.path]) if {
 	some container in input.workload.containers
 	amount := container.resources.requests.memory
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("%s.resources.requests.memory is not a valid quantity", [input.workload.path]) if {
+not_evaluated contains sprintf("%s.resources.requests.memory is not a valid quantity", [input.workload.path]) if {
 	amount := input.workload.spec.resources.requests.memory
 	not quantity.readable(amount)
 }
 
 # Without a request, the limit is the request.
-declined contains sprintf("%s.resources.limits.memory is not a valid quantity", [container.path]) if {
+not_evaluated contains sprintf("%s.resources.limits.memory is not a valid quantity", [container.path]) if {
 	some container in input.workload.containers
 	amount := container.resources.limits.memory
 	not quantity.readable(amount)
 	not container.resources.requests.memory
 }
 
-declined contains sprintf("%s.resources.limits.memory is not a valid quantity", [input.workload.path]) if {
+not_evaluated contains sprintf("%s.resources.limits.memory is not a valid quantity", [input.workload.path]) if {
 	amount := input.workload.spec.resources.limits.memory
 	not quantity.readable(amount)
 	not input.workload.spec.resources.requests.memory

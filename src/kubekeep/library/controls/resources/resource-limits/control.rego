@@ -15,7 +15,7 @@ violation contains {
 	not quantity.effective(container, "limits", resource)
 }
 
-declined contains sprintf("%s.resources.%s.%s is not a valid quantity", [container.path, section, resource]) if {
+not_evaluated contains sprintf("%s.resources.%s.%s is not a valid quantity", [container.path, section, resource]) if {
 	some container in input.workload.containers
 	some section in ["limits", "requests"]
 	some resource in ["cpu", "memory"]
@@ -23,7 +23,7 @@ declined contains sprintf("%s.resources.%s.%s is not a valid quantity", [contain
 	not quantity.readable(amount)
 }
 
-declined contains sprintf("%s.resources.%s.%s is not a valid quantity", [input.workload.path, section, resource]) if {
+not_evaluated contains sprintf("%s.resources.%s.%s is not a valid quantity", [input.workload.path, section, resource]) if {
 	some section in ["limits", "requests"]
 	some resource in ["cpu", "memory"]
 	amount := input.workload.spec.resources[section][resource]

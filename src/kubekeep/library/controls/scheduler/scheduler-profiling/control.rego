@@ -6,7 +6,7 @@ processes := component.processes("kube-scheduler")
 
 applies if count(processes) > 0
 
-applies if count(declined) > 0
+applies if count(not_evaluated) > 0
 
 violation contains finding if {
 	some process in processes
@@ -16,10 +16,10 @@ violation contains finding if {
 	finding := component.finding(process, "profiling", "false", reason)
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	some process in processes
 	file := component.setting(process, "config").value
 	reason := sprintf("the scheduler reads enableProfiling from %s, which is not in the input", [file])
 }
 
-declined contains reason if some reason in component.unread_line("kube-scheduler")
+not_evaluated contains reason if some reason in component.unread_line("kube-scheduler")

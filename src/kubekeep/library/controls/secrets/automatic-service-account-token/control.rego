@@ -1,13 +1,13 @@
 package kubekeep.controls.automatic_service_account_token
 
 import data.kubekeep.lib.accounts
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 
 violation contains {
 	"path": sprintf("%s.automountServiceAccountToken", [input.workload.path]),
 	"fix": false,
 	"message": sprintf("automountServiceAccountToken is not set to false (service account %s)", [
-		place.account_of(input.workload.spec),
+		identity.account_of(input.workload.spec),
 	]),
 } if {
 	input.object.kind != "ServiceAccount"
@@ -22,5 +22,5 @@ violation contains {
 } if {
 	input.object.kind == "ServiceAccount"
 	input.object.automountServiceAccountToken == true
-	not input.cluster.account_users[place.namespace][input.object.metadata.name]
+	not input.cluster.account_users[identity.namespace][input.object.metadata.name]
 }

@@ -24,9 +24,9 @@ violation contains {"path": sprintf("%s[%d]", [line.path, index]), "message": me
 	some line in command_lines(container)
 	regex.match(risky_words, concat("\n", array.concat(line.before, line.words)))
 	some index, word in line.words
-	what := credentials.credential_in(word, array.concat(line.before, array.slice(line.words, 0, index)))
+	credential := credentials.credential_in(word, array.concat(line.before, array.slice(line.words, 0, index)))
 	not credentials.harmless(word)
-	message := sprintf("%s contains %s in plain text", [line.path, what])
+	message := sprintf("%s contains %s in plain text", [line.path, credential])
 }
 
 # Command lines of a container, its probes and its lifecycle hooks; `args` follow `command`.
@@ -139,7 +139,7 @@ may_have_words if regex.match(any_word, names)
 
 any_word := lower(concat("|", input.params.sensitiveKeyNames))
 
-declined contains sprintf("sensitiveValues: %q is not a valid regular expression", [pattern]) if {
+not_evaluated contains sprintf("sensitiveValues: %q is not a valid regular expression", [pattern]) if {
 	not regex.is_valid(credentials.any_of(input.params.sensitiveValues))
 	some pattern in input.params.sensitiveValues
 	not regex.is_valid(pattern)

@@ -60,19 +60,19 @@ inside := sprintf("%s.APIServerInfo.encryptionProviderConfigFile.content", [sect
 
 message := "no kms provider of a known external store encrypts Secrets"
 
-declined contains "the encryption configuration was not collected or cannot be read" if {
+not_evaluated contains "the encryption configuration was not collected or cannot be read" if {
 	configured
 	not is_object(configuration)
 }
 
-declined contains reason if {
+not_evaluated contains reason if {
 	not configured
 	some reason in unread
 }
 
 unread := hostfile.unread_line(input.object, "kube-apiserver", "APIServerInfo.cmdLine")
 
-declined contains "the command line of the API server was not collected" if {
+not_evaluated contains "the command line of the API server was not collected" if {
 	not configured
 	line == ""
 }

@@ -1,7 +1,7 @@
 package kubekeep.controls.secret_mounted
 
 import data.kubekeep.lib.mounts
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 
 violation contains {
 	"path": mount.path,
@@ -9,6 +9,6 @@ violation contains {
 	"message": sprintf("container %v mounts the Secret %s", [mount.container, secret]),
 } if {
 	some [volume, secret] in mounts.sources("secret", "secretName")
-	input.cluster.named.Secret[place.namespace][secret]
-	some mount in mounts.places(volume)
+	input.cluster.named.Secret[identity.namespace][secret]
+	some mount in mounts.volume_mounts(volume)
 }

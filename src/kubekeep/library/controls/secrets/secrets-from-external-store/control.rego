@@ -1,6 +1,6 @@
 package kubekeep.controls.secrets_from_external_store
 
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 
 # Not applicable without Secrets.
 applies if count(uses) > 0
@@ -53,10 +53,10 @@ injected if input.workload.metadata.annotations["vault.hashicorp.com/agent-injec
 
 # An ExternalSecret creates a Secret with its own name by default.
 delivered(secret) if {
-	made := input.cluster.objects["external-secrets.io/ExternalSecret"][place.namespace][_]
+	made := input.cluster.objects["external-secrets.io/ExternalSecret"][identity.namespace][_]
 	object.get(object.get(made.spec, "target", {}), "name", made.metadata.name) == secret
 } else if {
 	some kind in ["VaultStaticSecret", "VaultDynamicSecret", "VaultPKISecret"]
-	made := input.cluster.objects[sprintf("secrets.hashicorp.com/%s", [kind])][place.namespace][_]
+	made := input.cluster.objects[sprintf("secrets.hashicorp.com/%s", [kind])][identity.namespace][_]
 	made.spec.destination.name == secret
 }

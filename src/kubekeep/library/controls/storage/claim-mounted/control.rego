@@ -1,7 +1,7 @@
 package kubekeep.controls.claim_mounted
 
 import data.kubekeep.lib.mounts
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 
 violation contains {
 	"path": mount.path,
@@ -9,8 +9,8 @@ violation contains {
 	"message": sprintf("container %v mounts the PersistentVolumeClaim %s", [mount.container, claim]),
 } if {
 	some [volume, claim] in mounts.sources("persistentVolumeClaim", "claimName")
-	input.cluster.named.PersistentVolumeClaim[place.namespace][claim]
-	some mount in mounts.places(volume)
+	input.cluster.named.PersistentVolumeClaim[identity.namespace][claim]
+	some mount in mounts.volume_mounts(volume)
 }
 
 violation contains {
@@ -20,5 +20,5 @@ violation contains {
 } if {
 	input.object.kind == "StatefulSet"
 	name := input.object.spec.volumeClaimTemplates[_].metadata.name
-	some mount in mounts.places(name)
+	some mount in mounts.volume_mounts(name)
 }

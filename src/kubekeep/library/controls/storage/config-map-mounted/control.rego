@@ -1,7 +1,7 @@
 package kubekeep.controls.config_map_mounted
 
 import data.kubekeep.lib.mounts
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 
 violation contains {
 	"path": mount.path,
@@ -10,6 +10,6 @@ violation contains {
 } if {
 	some [volume, name] in mounts.sources("configMap", "name")
 	name != "kube-root-ca.crt"
-	input.cluster.named.ConfigMap[place.namespace][name]
-	some mount in mounts.places(volume)
+	input.cluster.named.ConfigMap[identity.namespace][name]
+	some mount in mounts.volume_mounts(volume)
 }

@@ -5,7 +5,7 @@ import data.kubekeep.lib.workload
 violation contains {
 	"path": sprintf("%s.volumes[%d]", [input.workload.path, index]),
 	"delete": true,
-	"message": sprintf("volume %v: hostPath.path is %v", [volume.name, place(volume)]),
+	"message": sprintf("volume %v: hostPath.path is %v", [volume.name, host_path(volume)]),
 } if {
 	some index
 	volume := input.workload.spec.volumes[index]
@@ -26,6 +26,6 @@ violation contains {
 	workload.host_volume(mount.name)
 }
 
-place(volume) := path if {
+host_path(volume) := path if {
 	path := volume.hostPath.path
 } else := "not set"

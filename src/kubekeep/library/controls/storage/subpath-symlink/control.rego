@@ -17,7 +17,7 @@ violation contains {
 	vulnerable
 }
 
-declined contains "the input has no Node with a kubelet version" if {
+not_evaluated contains "the input has no Node with a kubelet version" if {
 	some container in input.workload.containers
 	mount := container.volumeMounts[_]
 	some field in ["subPath", "subPathExpr"]

@@ -7,20 +7,20 @@ violation contains {"path": "spec.storageClassName", "message": message} if {
 	message := sprintf("StorageClass %s of %s: parameters.encrypted is not set to \"true\"", [name, class.provisioner])
 }
 
-declined contains "storageClassName is not set, and the volume driver does not show if the disk is encrypted" if {
+not_evaluated contains "storageClassName is not set, and the volume driver does not show if the disk is encrypted" if {
 	not always_encrypted
 	count(classes) == 0
 	name == ""
 }
 
-declined contains message if {
+not_evaluated contains message if {
 	not always_encrypted
 	count(classes) == 0
 	name != ""
 	message := sprintf("the input does not contain StorageClass %s, which shows if the volume is encrypted", [name])
 }
 
-declined contains message if {
+not_evaluated contains message if {
 	not always_encrypted
 	some class in classes
 	not encrypted(class)
@@ -62,18 +62,18 @@ always_encrypted if {
 	}
 }
 
-encrypted(class) if said(class) == "true"
+encrypted(class) if encrypted_parameter(class) == "true"
 
 encrypted(class) if class.provisioner in clouds
 
 clear(class) if {
-	said(class) == "false"
+	encrypted_parameter(class) == "false"
 	not class.provisioner in clouds
 }
 
 # Drivers that encrypt only on request.
 clear(class) if {
-	said(class) == ""
+	encrypted_parameter(class) == ""
 	class.provisioner in {
 		"driver.longhorn.io",
 		"ebs.csi.aws.com",
@@ -83,10 +83,10 @@ clear(class) if {
 }
 
 clear(class) if {
-	said(class) == ""
+	encrypted_parameter(class) == ""
 	endswith(class.provisioner, "rbd.csi.ceph.com")
 }
 
-said(class) := lower(sprintf("%v", [class.parameters.encrypted])) if {
+encrypted_parameter(class) := lower(sprintf("%v", [class.parameters.encrypted])) if {
 	class.parameters.encrypted != null
 } else := ""

@@ -1,7 +1,7 @@
 package kubekeep.controls.ssh_server
 
 import data.kubekeep.lib.exposure
-import data.kubekeep.lib.place
+import data.kubekeep.lib.identity
 import data.kubekeep.lib.workload
 
 violation contains {
@@ -28,7 +28,7 @@ violation contains {
 }
 
 services contains name if {
-	some service in exposure.services(place.namespace, input.workload.metadata.labels)
+	some service in exposure.services(identity.namespace, input.workload.metadata.labels)
 	# The selector of an ExternalName Service has no effect.
 	object.get(service.spec, "type", "ClusterIP") != "ExternalName"
 	offers(service)

@@ -1,18 +1,18 @@
 # Namespace of an object and service account of its pods, with the defaults of Kubernetes.
-package kubekeep.lib.place
+package kubekeep.lib.identity
 
 default namespace := "default"
 
-namespace := said(input.object.metadata.namespace)
+namespace := non_empty(input.object.metadata.namespace)
 
 default account := "default"
 
 # `serviceAccount` is the deprecated name of the field, which is still effective.
-account := said(input.workload.spec.serviceAccountName)
+account := non_empty(input.workload.spec.serviceAccountName)
 
-account := said(input.workload.spec.serviceAccount) if not said(input.workload.spec.serviceAccountName)
+account := non_empty(input.workload.spec.serviceAccount) if not non_empty(input.workload.spec.serviceAccountName)
 
-said(name) := name if {
+non_empty(name) := name if {
 	is_string(name)
 	name != ""
 }
@@ -20,11 +20,11 @@ said(name) := name if {
 # Functions with the same results, for functions of other modules, which use no rules of this one, and for rules that
 # seldom need them.
 namespace_of(object) := name if {
-	name := said(object.metadata.namespace)
+	name := non_empty(object.metadata.namespace)
 } else := "default"
 
 account_of(spec) := name if {
-	name := said(spec.serviceAccountName)
+	name := non_empty(spec.serviceAccountName)
 } else := name if {
-	name := said(spec.serviceAccount)
+	name := non_empty(spec.serviceAccount)
 } else := "default"
