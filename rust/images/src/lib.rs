@@ -10,8 +10,6 @@ mod error;
 mod executable;
 mod folder;
 mod go;
-mod huffman;
-mod inflate;
 mod java;
 mod layer;
 mod limits;
