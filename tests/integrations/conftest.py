@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from kubekeep_index import add_index
 
 from tests.integrations.samples import FOLDER
 from tests.integrations.wheel import build_wheel
@@ -19,8 +20,10 @@ BUILD = FOLDER / "packages" / "binary" / "build"
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a wheel of this checkout."""
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
+    """Return a wheel of this checkout, with the index that the release workflow adds."""
+    wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
+    add_index(wheel, wheel)
+    return wheel
 
 
 @pytest.fixture(scope="session")

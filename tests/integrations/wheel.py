@@ -1,4 +1,4 @@
-"""A wheel of this checkout with its compiled native part, put together without a compiler."""
+"""A wheel of this checkout with its compiled native part and without an index, put together without a compiler."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def build_wheel(folder: Path) -> Path:
     contents = {
         str(file.relative_to(ROOT / "src")): file.read_bytes()
         for file in sorted((ROOT / "src" / "kubekeep").rglob("*"))
-        if file.is_file() and not {"__pycache__", "cases"} & set(file.parts)
+        if file.is_file() and not {"__pycache__", "cases", "index.msgpack"} & set(file.parts)
     }
     contents[f"{name}.dist-info/METADATA"] = "\n".join([*fields, ""]).encode()
     contents[f"{name}.dist-info/WHEEL"] = b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp311-abi3-linux_x86_64\n"

@@ -11,8 +11,6 @@ mod executable;
 mod folder;
 mod go;
 mod header;
-mod huffman;
-mod inflate;
 mod java;
 mod layer;
 mod limits;

@@ -5,7 +5,6 @@ use std::io::Read;
 use sha2::{Digest, Sha256};
 
 use crate::error::{exceeds, Result};
-use crate::inflate::{HISTORY, SLACK};
 use crate::limits::Limits;
 use crate::unpack::{Stored, Unpacker};
 
@@ -43,7 +42,7 @@ impl<R: Read> Stream<R> {
             digest: Sha256::new(),
             size: 0,
             limits: limits.clone(),
-            buffer: vec![0; HISTORY + MAX_PEEK + CHUNK + SLACK].into_boxed_slice(),
+            buffer: vec![0; MAX_PEEK + CHUNK].into_boxed_slice(),
             start: 0,
             end: 0,
             is_finished: false,
@@ -100,16 +99,15 @@ impl<R: Read> Stream<R> {
     }
 
     fn fill(&mut self) -> Result<()> {
-        let history = self.unpacker.history();
-        let first = self.start.min(self.end.saturating_sub(history));
-        let is_full = self.end + CHUNK + SLACK > self.buffer.len();
-        if is_full || self.end - first <= history + CHEAP_COPY {
-            self.buffer.copy_within(first..self.end, 0);
-            self.start -= first;
-            self.end -= first;
+        let is_full = self.end + CHUNK > self.buffer.len();
+        if is_full || self.end - self.start <= CHEAP_COPY {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
         }
-        let limit = self.end + CHUNK;
-        let size = self.unpacker.read(&mut self.buffer, self.end, limit)?;
+        let size = self
+            .unpacker
+            .read(&mut self.buffer[self.end..self.end + CHUNK])?;
         self.digest.update(&self.buffer[self.end..self.end + size]);
         self.end += size;
         self.size += size as u64;

@@ -6,11 +6,11 @@
 
 use std::io::{ErrorKind, Read};
 
+use flate2::{Decompress, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer};
 
 use crate::error::{damaged, exceeds, Error, Result};
-use crate::inflate::{Fault, Inflater, HISTORY, MIN_INPUT};
 use crate::limits::{Limits, MAX_ZSTD_WINDOW};
 
 const CHUNK: usize = 256 << 10;
@@ -105,10 +105,8 @@ fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> Result<usize> {
 enum Format {
     Plain,
     Gzip {
-        inflater: Inflater,
+        inflater: Decompress,
         is_open: bool,
-        /// Bytes of the current member.
-        size: u64,
     },
     Zstd {
         context: Box<DCtx<'static>>,
@@ -136,9 +134,8 @@ impl<R: Read> Unpacker<R> {
         let head = blob.available();
         let format = if head.starts_with(GZIP) {
             Format::Gzip {
-                inflater: Inflater::new(),
+                inflater: Decompress::new(false),
                 is_open: false,
-                size: 0,
             }
         } else if head.starts_with(ZSTD) || is_skippable_frame(head) {
             let Some(mut context) = DCtx::try_create() else {
@@ -173,33 +170,23 @@ impl<R: Read> Unpacker<R> {
         self.blob.size
     }
 
-    /// Bytes before those that are read next which must stay in the buffer.
-    pub fn history(&self) -> usize {
-        match self.format {
-            Format::Gzip { .. } => HISTORY,
-            _ => 0,
-        }
-    }
-
-    /// Add the next bytes to the buffer from `start` on until `limit` is reached, which may exceed it by `SLACK`; return
-    /// their number. Only at the end, the limit is not reached.
-    pub fn read(&mut self, buffer: &mut [u8], start: usize, limit: usize) -> Result<usize> {
-        let mut end = start;
-        while end < limit {
-            let size = self.read_some(buffer, end, limit)?;
+    /// Fill the buffer; return the number of bytes, which is less only at the end.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let mut end = 0;
+        while end < buffer.len() {
+            let size = self.read_some(&mut buffer[end..])?;
             if size == 0 {
                 break;
             }
             end += size;
         }
-        Ok(end - start)
+        Ok(end)
     }
 
-    fn read_some(&mut self, buffer: &mut [u8], start: usize, limit: usize) -> Result<usize> {
+    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let blob = &mut self.blob;
         match &mut self.format {
             Format::Plain => {
-                let buffer = &mut buffer[start..limit];
                 let available = blob.available();
                 if !available.is_empty() {
                     let size = available.len().min(buffer.len());
@@ -214,14 +201,8 @@ impl<R: Read> Unpacker<R> {
                 }
                 Ok(size)
             }
-            Format::Gzip {
-                inflater,
-                is_open,
-                size,
-            } => read_gzip(blob, inflater, (is_open, size), buffer, start, limit),
-            Format::Zstd { context, is_open } => {
-                read_zstd(blob, context, is_open, &mut buffer[start..limit])
-            }
+            Format::Gzip { inflater, is_open } => read_gzip(blob, inflater, is_open, buffer),
+            Format::Zstd { context, is_open } => read_zstd(blob, context, is_open, buffer),
         }
     }
 
@@ -239,11 +220,9 @@ fn is_skippable_frame(head: &[u8]) -> bool {
 
 fn read_gzip<R: Read>(
     blob: &mut Blob<R>,
-    inflater: &mut Inflater,
-    (is_open, member_size): (&mut bool, &mut u64),
+    inflater: &mut Decompress,
+    is_open: &mut bool,
     buffer: &mut [u8],
-    start: usize,
-    limit: usize,
 ) -> Result<usize> {
     loop {
         if !*is_open {
@@ -251,37 +230,27 @@ fn read_gzip<R: Read>(
                 return Ok(0);
             }
             read_gzip_header(blob)?;
-            inflater.reset();
+            inflater.reset(false);
             *is_open = true;
-            *member_size = 0;
         }
-        blob.fill(MIN_INPUT)?;
-        // Distances must not reach into an earlier member.
-        let first = start - start.min((*member_size).min(HISTORY as u64) as usize);
-        let (consumed, produced) = inflater
-            .inflate(
-                blob.available(),
-                &mut buffer[first..],
-                start - first,
-                limit - first,
-            )
-            .map_err(describe_fault)?;
+        blob.fill(1)?;
+        let (consumed, produced) = (inflater.total_in(), inflater.total_out());
+        let status = inflater
+            .decompress(blob.available(), buffer, FlushDecompress::None)
+            .map_err(|error| {
+                Error::Damaged(format!(
+                    "the gzip data of the layer is damaged: {}",
+                    error.message().unwrap_or("invalid deflate data")
+                ))
+            })?;
+        let consumed = (inflater.total_in() - consumed) as usize;
+        let produced = (inflater.total_out() - produced) as usize;
         blob.start += consumed;
-        *member_size += produced as u64;
-        if inflater.is_done() {
-            for _ in 0..4 {
-                blob.next_byte("the end of its gzip data")?; // CRC
-            }
-            let mut size = [0; 4];
-            for byte in &mut size {
-                *byte = blob.next_byte("the end of its gzip data")?;
-            }
-            if u32::from_le_bytes(size) != *member_size as u32 {
-                return damaged(
-                    "the gzip data of the layer has another size than its trailer states",
-                );
-            }
+        if status == Status::StreamEnd {
+            read_gzip_trailer(blob, inflater.total_out())?;
             *is_open = false;
+        } else if consumed == 0 && produced == 0 {
+            return damaged("the layer ends within its gzip data");
         }
         if produced > 0 {
             return Ok(produced);
@@ -289,11 +258,16 @@ fn read_gzip<R: Read>(
     }
 }
 
-fn describe_fault(fault: Fault) -> Error {
-    Error::Damaged(match fault {
-        Fault::Truncated => "the layer ends within its gzip data".to_owned(),
-        Fault::Damaged(reason) => format!("the gzip data of the layer is damaged: {reason}"),
-    })
+/// Read the CRC, which is not compared, and the size of a gzip member.
+fn read_gzip_trailer<R: Read>(blob: &mut Blob<R>, unpacked: u64) -> Result<()> {
+    let mut trailer = [0; 8];
+    for byte in &mut trailer {
+        *byte = blob.next_byte("the end of its gzip data")?;
+    }
+    if trailer[4..] != (unpacked as u32).to_le_bytes() {
+        return damaged("the gzip data of the layer has another size than its trailer states");
+    }
+    Ok(())
 }
 
 /// Read the header of a gzip member (RFC 1952, section 2.3).

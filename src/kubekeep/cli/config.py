@@ -22,8 +22,7 @@ from kubekeep.cli.console.configured import (
 )
 from kubekeep.cli.options.exception import ExceptionFileOptions, create_settings
 from kubekeep.cli.scan import command as scan
-from kubekeep.config.chart_values import CHARTS
-from kubekeep.config.file import LoadedConfiguration
+from kubekeep.config.chart_values import CHARTS, LoadedConfiguration
 from kubekeep.model.paths import display_path
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_text, visible

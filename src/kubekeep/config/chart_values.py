@@ -44,6 +44,13 @@ def resolve_key_and_file(configuration: Configuration, assignment: str, at: Path
     return f"{match[1]}={configuration.resolve_path(match[2], at)}"
 
 
+class LoadedConfiguration(msgspec.Struct, frozen=True):
+    """The configuration file of a command line, and its values for single charts."""
+
+    file: Configuration
+    charts: Mapping[str, ChartValues]
+
+
 def read_chart_values(configuration: Configuration) -> dict[str, ChartValues]:
     """Return the values of each configured chart, by the absolute path of its folder or archive.
 

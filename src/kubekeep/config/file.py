@@ -13,7 +13,7 @@ import re
 import stat
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Any, Final
 
@@ -25,7 +25,6 @@ from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.similar_names import find_similar
 from kubekeep.model.text import visible
 from kubekeep.sources.files import open_file
-from kubekeep.sources.options import ChartValues
 from kubekeep.sources.tree import LAST_WINS, Document, Limits, Problem
 from kubekeep.sources.yaml_text import parse_documents
 
@@ -92,13 +91,6 @@ class Configuration(msgspec.Struct, frozen=True):
         if not (self.is_explicit or _is_inside(path, root)):
             raise self.create_error(at, f"{path} is outside of {root}: allowed only in a file named with --config")
         return os.path.join(os.curdir, path) if path.startswith("-") else path
-
-
-class LoadedConfiguration(msgspec.Struct, frozen=True):
-    """The configuration file of a command line, and its values for single charts."""
-
-    file: Configuration
-    charts: Mapping[str, ChartValues]
 
 
 def find_configuration(target: str, home: str | None = None) -> str | None:

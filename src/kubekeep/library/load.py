@@ -259,6 +259,12 @@ class _IndexedLibrary(Library):
 def builtin() -> Library:
     """Return the built-in library. It is loaded once for each process."""
     index = read_index(ROOT)
+    if index is None:
+        import logging  # noqa: PLC0415 - not needed with an index
+
+        logging.getLogger(__name__).debug(
+            "no index for the present files of the library: rules are interpreted, which takes up to three times as long"
+        )
     return Library(ROOT) if index is None else _IndexedLibrary(index)
 
 

@@ -12,7 +12,8 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
-from kubekeep.config.file import NAMES, ConfigurationError, LoadedConfiguration, find_configuration, read_configuration
+from kubekeep.config.chart_values import LoadedConfiguration
+from kubekeep.config.file import NAMES, ConfigurationError, find_configuration, read_configuration
 from kubekeep.kube.settings import find_home_folder
 from kubekeep.model.paths import display_path
 
