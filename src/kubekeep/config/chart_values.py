@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Any, Final
+
+import msgspec
 
 from kubekeep.config.file import Configuration, describe_type
 from kubekeep.model.location import Path
