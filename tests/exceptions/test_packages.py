@@ -12,9 +12,10 @@ from kubekeep.exceptions.apply import apply_exceptions
 from kubekeep.exceptions.kubescape_format import parse_exception
 from kubekeep.exceptions.policy_exception import InvalidExceptionError
 from kubekeep.model.assessment import SubjectResult
-from kubekeep.model.control import Control
 from kubekeep.model.exception import ExceptionStatus, ExceptionUse
+from kubekeep.model.known_vulnerability import KnownVulnerability
 from kubekeep.model.location import Location
+from kubekeep.model.priority import UNKNOWN_PRIORITY
 from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Evidence, Status, Verdict
 from kubekeep.posture.select import find_controls, select
@@ -38,17 +39,22 @@ CVE = "CVE-2026-10001"
 _TEMPLATE = find_controls(("C-0057",))[0]
 
 
-def define(name: str) -> Control:
-    """Return the control that a vulnerability has in a scan."""
-    return msgspec.structs.replace(
-        _TEMPLATE, slug=name.lower(), area="vulnerabilities", title=name, ids=(name, "GHSA-aaaa")
+def define(name: str) -> KnownVulnerability:
+    """Return the definition that a vulnerability has in a scan."""
+    return KnownVulnerability(
+        slug=name.lower(),
+        title=name,
+        severity=7.0,
+        fix="Upgrade.",
+        ids=(name, "GHSA-aaaa"),
+        context_free_priority=UNKNOWN_PRIORITY,
     )
 
 
 def apply(entry: dict[str, Any], *names: str) -> tuple[set[int], ExceptionUse]:
     """Return the packages whose vulnerabilities an exception covers; each package has each of the vulnerabilities."""
     controls = tuple(map(define, names or (CVE,)))
-    selection = msgspec.structs.replace(select(named=(_TEMPLATE,)), controls=controls)
+    selection = msgspec.structs.replace(select(named=(_TEMPLATE,)), listed=controls)
     evidence = tuple(
         Evidence(f"packages[{number}].version", exists=True, location=Location(f"image!{path}"))
         for number, (_, path) in enumerate(PACKAGES)
@@ -146,7 +152,7 @@ def test_invalid_selectors(entry: Any, message: str, path: tuple[Any, ...]) -> N
 
 def test_other_resources_are_not_covered() -> None:
     pod = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "packages": IMAGE.object["packages"]})
-    selection = msgspec.structs.replace(select(named=(_TEMPLATE,)), controls=(define(CVE),))
+    selection = msgspec.structs.replace(select(named=(_TEMPLATE,)), listed=(define(CVE),))
     evidence = (Evidence("packages[0].version", exists=True, location=Location("pod.yaml")),)
     result = SubjectResult(pod, {CVE.lower(): Verdict(Status.FAILED, evidence)})
     exception = parse_exception(named({"purl": "pkg:npm/lodash"}), Location("e.yaml"), 0)

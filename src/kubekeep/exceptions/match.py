@@ -50,8 +50,6 @@ _OVERVIEWS: Final = frozenset({"clusterscan", "workloadscan"})
 """Kubescape's overviews when no framework is named; like all controls together they are no framework."""
 _NUMBER: Final = re.compile(r"c?-?0*(\d{1,4})", re.ASCII)
 """The number of a control, with too few or too many zeros."""
-_VULNERABILITIES: Final = "vulnerabilities"
-"""Area of known vulnerabilities, which take the place of controls."""
 _MOST_COMPARED: Final = 20
 """Unknown names that are compared with the known ones; an annotation may have 100,000."""
 _FIELDS: Final = ("labels", "annotations")
@@ -122,7 +120,7 @@ class ControlMatcher:
     @functools.cached_property
     def _vulnerabilities(self) -> frozenset[str]:
         """Slugs of the known vulnerabilities of the scan."""
-        return frozenset(control.slug for control in self._controls if control.area == _VULNERABILITIES)
+        return frozenset(control.slug for control in self._controls if control.concerns_packages)
 
     def find_by_name(self, name: str) -> frozenset[str]:
         """Return the slugs of the controls named exactly `name`, ignoring case."""
