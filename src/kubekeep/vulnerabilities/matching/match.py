@@ -184,6 +184,7 @@ def _build_vulnerabilities(
     if not matches:
         return
     current = [entry.record for entry in evaluations if not is_withdrawn(entry.record, context.today)]
+    # All current records, not only matches: one that does not apply may be the only link between two that do.
     indexes = group([entry.record for entry in matches], current)
     groups = [Group([matches[index] for index in part], [], []) for part in indexes]
     for part in groups:
