@@ -7,8 +7,8 @@ Rules:
 
 1. A part has the objects of one family of kinds in one namespace. Its slices are built from these objects alone, by
    the code that indexes a whole scan, so there is no second definition of the index.
-2. Bindings with their roles are in a part of their own (`grants`), and so are routes (`routed`), both of all namespaces:
-   they lead from one namespace to another.
+2. Bindings with their roles are in a part of their own (`grants`), and so are routes (`routed`), both of all
+   namespaces: they lead from one namespace to another.
 3. Objects are indexed in the order in which an API server lists them, not in that of `put`.
 4. A part is built again only if the contribution of an object has changed. Fields that the index does not contain, such
    as `resourceVersion`, change nothing.

@@ -4,16 +4,16 @@ Never evaluates an expression on resources.
 
 Rules:
 
-1. Each part of a valid expression has a type. The first error ends the check; its position is a character offset. Only the
-   head of a namespaced function (`sets` of `sets.contains`) is a name without a value and has no type.
+1. Each part of a valid expression has a type. The first error ends the check; its position is a character offset. Only
+   the head of a namespaced function (`sets` of `sets.contains`) is a name without a value and has no type.
 2. Variables come before types and namespaced functions: with a variable `sets`, `sets.contains(x)` is a method of it.
 3. Object types have known fields, and an unknown field is an error. On a value of type `dyn` any field is allowed.
 4. All overloads that accept the arguments count. If their results differ, the result is `dyn`.
 5. Each use of a function has type parameters of its own. What an overload that is not accepted has bound is discarded.
 6. `&&`, `||`, conditions and bodies of `filter`, `all` and `exists` must be assignable to `bool`.
 7. The variable of a macro exists in its body and condition only, and hides an outer one.
-8. Literals of lists and maps have elements of one type, except below arguments of `format`. This follows the API server:
-   CEL itself would infer `dyn`.
+8. Literals of lists and maps have elements of one type, except below arguments of `format`. This follows the API
+   server: CEL itself would infer `dyn`.
 9. Constants are evaluated: a wrong regular expression, conversion, index or format is an error before anything runs.
 
 Example, with `object` of a type that has only the field `names: list(string)`:

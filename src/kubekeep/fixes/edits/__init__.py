@@ -2,18 +2,18 @@ r"""Smallest edits of a YAML or JSON text that set or remove values. Opens and w
 
 Rules:
 
-1. Every edit is proven: the edited text is parsed, and its values must equal the old values with the changes applied, in
-   all documents. Changes without a proof are refused; halving the set isolates them (`text`).
+1. Every edit is proven: the edited text is parsed, and its values must equal the old values with the changes applied,
+   in all documents. Changes without a proof are refused; halving the set isolates them (`text`).
 2. Only the characters of changed values are replaced, and splices never overlap. Comments stay, except those directly
    above a removed row with the same indentation, which belong to it (`lines`).
 3. A refused change changes nothing and has a reason. The other changes are made.
-4. Changes of one document are one tree. Of two changes at one path with different values, or one below another, the later
-   is refused (`change`).
-5. A value that an anchor shares is edited in place only if all its users change in the same way. Otherwise an alias gets
-   its own value or a merge key (`<<`), and a change of the anchored value alone is refused (`editor`).
+4. Changes of one document are one tree. Of two changes at one path with different values, or one below another, the
+   later is refused (`change`).
+5. A value that an anchor shares is edited in place only if all its users change in the same way. Otherwise an alias
+   gets its own value or a merge key (`<<`), and a change of the anchored value alone is refused (`editor`).
 6. New text has the style of its document: line breaks, indentation, dashes, lists in brackets (`style`).
-7. A value is edited where it is written: in the file, base, patch or values file that set it. If a template computes it, or
-   the file has changed since the scan, there is no place to edit (`target`).
+7. A value is edited where it is written: in the file, base, patch or values file that set it. If a template computes
+   it, or the file has changed since the scan, there is no place to edit (`target`).
 
 Example: set `spec.containers[0].securityContext.privileged` to false, and `spec.containers[0].image.x` to "y", in
 

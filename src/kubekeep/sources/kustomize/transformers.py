@@ -5,22 +5,22 @@ replacements) only claim values of the built object, so that fields added by `co
 
 Rules:
 
-1. The replay never decides a value: kustomize has built the object, and the replay only finds the origin of its values. What
-   does not fit is skipped, and nothing raises.
+1. The replay never decides a value: kustomize has built the object, and the replay only finds the origin of its values.
+   What does not fit is skipped, and nothing raises.
 2. Transformers run in the order of kustomize, bases before overlays. Each has a time of its own; the latest origin that
    explains a value wins.
 3. An object is known by every name, kind and namespace that it has had, so a patch for `web` still selects it after a
    prefix made it `shop-web`.
-4. A strategic merge patch changes no namespace, and name or kind only if its options permit it: these fields are its address.
-   It changes `apiVersion` only if it states another one.
-5. A claim explains a value only if the entry would set just this value, in a field that it is known to set or that differs
-   from the replay. A label with the same text elsewhere is not its work.
-6. A replacement cannot compare values, because its value comes from another object. It explains only a value that neither
-   a field nor an exact claim explains.
+4. A strategic merge patch changes no namespace, and name or kind only if its options permit it: these fields are its
+   address. It changes `apiVersion` only if it states another one.
+5. A claim explains a value only if the entry would set just this value, in a field that it is known to set or that
+   differs from the replay. A label with the same text elsewhere is not its work.
+6. A replacement cannot compare values, because its value comes from another object. It explains only a value that
+   neither a field nor an exact claim explains.
 7. A prefix or suffix has no origin of its own: the name is located where the original name is.
 
-Example: a base with `namePrefix: shop-` and a Deployment `web` (replicas 1, image web:1), and an overlay with a patch of `web`
-(replicas 3) and `images: [{name: web, newTag: "2"}]`. kustomize builds `shop-web` with 3 replicas and web:2.
+Example: a base with `namePrefix: shop-` and a Deployment `web` (replicas 1, image web:1), and an overlay with a patch
+of `web` (replicas 3) and `images: [{name: web, newTag: "2"}]`. kustomize builds `shop-web` with 3 replicas and web:2.
 
     time 1  AffixTransformer   names: web, shop-web
     time 2  PatchTransformer   selects by the name web; the field spec.replicas is 3, from prod/patch.yaml

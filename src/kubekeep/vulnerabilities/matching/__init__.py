@@ -2,12 +2,12 @@
 
 Rules, with their cases in docs/decisions/0035-matching.md:
 
-1. Each package is either compared or listed as not assessed with a reason. A package without data is never reported as free
-   of vulnerabilities.
-2. Only advisories of the release of the package count. A record for another release, module stream or architecture never
-   applies.
-3. Of several versions of a record the newest counts. A withdrawn record never applies from its day on, and does not join
-   other records.
+1. Each package is either compared or listed as not assessed with a reason. A package without data is never reported as
+   free of vulnerabilities.
+2. Only advisories of the release of the package count. A record for another release, module stream or architecture
+   never applies.
+3. Of several versions of a record the newest counts. A withdrawn record never applies from its day on, and does not
+   join other records.
 4. `aliases` join records, symmetrically and transitively, and so does a single CVE in `upstream`; `related` never does.
    Records that do not apply join others too, unless they are withdrawn.
 5. One record that applies is enough. Records about the same flaw that exclude the version are named in notes and hide
@@ -28,7 +28,7 @@ Example: `pkg:npm/a@1.0.0`, and three records of npm.
     result   CVE-2024-1000 in a 1.0.0, fixed in 2.0.0, with the note
              "X-1 disagrees: 1.0.0 is not in the affected range: introduced 0, fixed 0.9.0"
 
-`pkg:pypi/b@1.0` in the same scan has no advisories: not assessed, incomplete, "the database has no advisories for PyPI".
+`pkg:pypi/b@1.0` in the same scan: not assessed, incomplete, "the database has no advisories for PyPI: ...".
 """
 
 from kubekeep.vulnerabilities.matching.explain import explain_match

@@ -1,6 +1,7 @@
 """Matching of packages with advisories: vulnerabilities with evidence, and the packages without an answer.
 
-The rules are in docs/decisions/0035-matching.md. Never reports a package as free of vulnerabilities if it was not compared.
+The rules are in docs/decisions/0035-matching.md. Never reports a package as free of vulnerabilities if it was not
+compared.
 """
 
 from __future__ import annotations
