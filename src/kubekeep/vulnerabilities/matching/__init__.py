@@ -4,8 +4,8 @@ Rules, with their cases in docs/decisions/0035-matching.md:
 
 1. Each package is either compared or listed as not assessed with a reason. A package without data is never reported as
    free of vulnerabilities.
-2. Only advisories of the release of the package count. A record for another release, module stream or architecture
-   never applies.
+2. Advisories of the release of the package count, and those without a release. A record for another release, module
+   stream or architecture never applies.
 3. Of several versions of a record the newest counts. A withdrawn record never applies from its day on, and does not
    join other records.
 4. `aliases` join records, symmetrically and transitively, and so does a single CVE in `upstream`; `related` never does.
