@@ -1,4 +1,39 @@
 //! Replacements in the text of a module, from its syntax tree: the constructs that regorus evaluates otherwise than OPA.
+//!
+//! Rules:
+//!
+//! 1. A construct gets the meaning that it has in OPA, or the module is refused with its location. The first refusal
+//!    counts.
+//! 2. Text outside of the replaced spans stays as it is, and lines keep their numbers, because errors name them:
+//!    `apply` adds the line ends of the replaced text. Only the value of a head that contains a comment or a
+//!    comprehension keeps its line ends where it is moved to.
+//! 3. One reading of a module makes the edits of one `Rewriting`. They do not overlap, and `apply` makes the last one
+//!    first, so that the offsets of the others stay valid.
+//! 4. A part that is moved is copied from the original text. If it would have to be rewritten itself, it is refused
+//!    (`require_unchanged`), or the module is read again in between (`heads`, and the passes for byte code).
+//! 5. For the interpreter, a negated statement and one with `with` are never rewritten into several statements: these
+//!    would not all be negated or modified.
+//! 6. A rule may have a single statement without braces as its body. If it becomes several, braces are added.
+//! 7. The span of an expression in regorus may exclude its quotes or include the next word; `extent` corrects this.
+//!
+//! Example:
+//!
+//! ```rego
+//! p contains path if {
+//!   [path, value] := walk(input)
+//!   value == 1
+//! }
+//! ```
+//!
+//! `walk` with one argument is undefined in regorus. The right side of the assignment is a call of `walk`, so
+//! `Edits::walk` replaces the span of the assignment. Its variables are declared first, as `:=` did:
+//!
+//! ```rego
+//!   some path, value; walk(input, [path, value])
+//! ```
+//!
+//! For the input `{"a": 1, "b": {"c": 1}}`, `p` is `{["a"], ["b", "c"]}`. `count(walk(input))` cannot be written in
+//! this way and is refused: "walk() inside of an expression is not supported".
 
 mod byte_code;
 
@@ -47,6 +82,7 @@ pub enum Rewriting {
 }
 
 pub fn apply(mut text: String, mut edits: Vec<(usize, usize, String)>) -> String {
+    // From the end. At one offset the replacement comes before the insertion, which then stands in front of it.
     edits.sort_by_key(|edit| std::cmp::Reverse((edit.0, edit.1)));
     for (start, end, new) in edits {
         let lines = text
@@ -312,6 +348,7 @@ impl<'a> Edits<'a> {
 
     /// Refuse a part that is to be moved and would itself have to be rewritten.
     fn require_unchanged(&mut self, expression: &Expr) {
+        // A trial without effect: two edits of one span could not both be applied.
         let mut inner = Edits::new(self.text);
         inner.expression(expression);
         if let Some(failure) = inner.refused {

@@ -1,6 +1,30 @@
 """Requests to one API server, with credentials, limits and retries.
 
 Sends GET requests and POST requests of reviews, which change nothing. Follows no redirects.
+
+Rules:
+
+1. A response with the status 429, 500, 502, 503 or 504, and a lost connection, are tried again, at most `max_attempts`
+   times. The wait doubles up to `max_wait`, follows a longer Retry-After up to the same limit, and has jitter. All
+   other errors are raised at once.
+2. After a lost connection no attempt begins later than `total_timeout` after the first one.
+3. A stream is not tried again: only its reader knows where to continue.
+4. After a 401 the request is sent once more with renewed credentials. Without other credentials it is a LoginError at
+   once.
+5. A request keeps the client that it began with. A client with an old certificate is closed after its last request.
+6. `close` wakes all threads that wait for a response or a retry; they raise ConnectionLostError. No request is sent
+   later, and a socket that connects later is closed before it is used.
+7. A response has limits of size, of the time between two parts and of its whole time. A stream has only the second one.
+8. Messages show the name of the cluster, the address and the proxy without its password, never a header or a
+   credential. Control characters of the server's texts are escaped.
+
+Example: GET /version with the token "one" from a file, and a server that is busy and rotates the token.
+
+    GET, Bearer one -> 429   temporary: wait and try again
+    GET, Bearer one -> 401   meanwhile the file has the token "two": `Credentials.renew` reads it again
+    GET, Bearer two -> 200   decoded and returned; the 401 was not an attempt of its own
+    GET /x -> 403            ApiError at once
+    close(), GET /x          ConnectionLostError, nothing is sent
 """
 
 from __future__ import annotations
@@ -213,6 +237,7 @@ class KubeConnection:
                 client, credentials, method, path, params=params, accept=accept, body=body, read_timeout=read_timeout
             )
             if response.status_code == UNAUTHORIZED:
+                # Released first: new credentials may replace the client, which then has no request to wait for.
                 response.close()
                 requests.close()
                 credentials, client = self._acquire_client(credentials, requests)

@@ -2,6 +2,31 @@
 
 `kubekeep.posture.index` builds each slice from the objects of one namespace; a slice equals the same part of an index
 of the whole input. Changed slices identify the verdicts to recompute. Never evaluates a rule.
+
+Rules:
+
+1. A part has the objects of one family of kinds in one namespace. Its slices are built from these objects alone, by
+   the code that indexes a whole scan, so there is no second definition of the index.
+2. Bindings with their roles are in a part of their own (`grants`), and so are routes (`routed`), both of all
+   namespaces: they lead from one namespace to another.
+3. Objects are indexed in the order in which an API server lists them, not in that of `put`.
+4. A part is built again only if the contribution of an object has changed. Fields that the index does not contain, such
+   as `resourceVersion`, change nothing.
+5. A slice has changed only if its bytes differ. A rebuilt slice with equal content causes no evaluation.
+6. A change may state more than what has changed, never less: `home` is None for slices that all namespaces read,
+   `names` is None if the changed names are unknown or include `default`, which objects refer to by leaving a field out.
+7. `build` and the search for affected verdicts use the same `SliceChange`: a rule never reads a slice whose changes
+   would not run it again.
+8. A part without objects is deleted.
+
+Example, for the kind ServiceAccount:
+
+    put shop/web with automountServiceAccountToken: true; update() ->
+        SliceChange(kinds={"ServiceAccount"}, home="shop", names={"web"})   slice ("named", "ServiceAccount", "shop")
+        SliceChange(kinds={"ServiceAccount"}, home="shop", names=set())     slice ("objects", "ServiceAccount", "shop")
+    put it with automountServiceAccountToken: false; update() -> the same two changes
+    put it with another resourceVersion; update()            -> []
+    put shop/default; update()                               -> the two changes, names=None in that of "named"
 """
 
 from __future__ import annotations
@@ -113,7 +138,7 @@ class IndexSlices:
         self.subjects: list[Resource] = []
         """The RBAC subjects of all bindings, joined with binding and role."""
         self.has_new_subjects = False
-        """True if the last call of `settle` joined the subjects again."""
+        """True if the last call of `update` joined the subjects again."""
 
     @property
     def provider(self) -> Provider | None:
@@ -133,6 +158,7 @@ class IndexSlices:
         before = self._contributions.get(key)
         parts = self._list_parts(unpacked) if digest else ()
         if before is not None and before != (digest, parts):
+            # Marks the parts that the object leaves: without a contribution it is in none.
             self.remove(key)
         if not digest:
             return

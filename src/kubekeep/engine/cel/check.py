@@ -1,6 +1,34 @@
 """Type checker of expressions, with the rules that the API server applies to stored policies.
 
 Never evaluates an expression on resources.
+
+Rules:
+
+1. Each part of a valid expression has a type. The first error ends the check; its position is a character offset. Only
+   the head of a namespaced function (`sets` of `sets.contains`) is a name without a value and has no type.
+2. Variables come before types and namespaced functions: with a variable `sets`, `sets.contains(x)` is a method of it.
+3. Object types have known fields, and an unknown field is an error. On a value of type `dyn` any field is allowed.
+4. All overloads that accept the arguments count. If their results differ, the result is `dyn`.
+5. Each use of a function has type parameters of its own. What an overload that is not accepted has bound is discarded.
+6. `&&`, `||`, conditions and bodies of `filter`, `all` and `exists` must be assignable to `bool`.
+7. The variable of a macro exists in its body and condition only, and hides an outer one.
+8. Literals of lists and maps have elements of one type, except below arguments of `format`. This follows the API
+   server: CEL itself would infer `dyn`.
+9. Constants are evaluated: a wrong regular expression, conversion, index or format is an error before anything runs.
+
+Example, with `object` of a type that has only the field `names: list(string)`:
+
+    object.names.filter(n, n != 'a').size() > 0
+        object.names       list(string)
+        n                  string, in the body only
+        n != 'a'           bool: `A != A` with A = string
+        filter(...)        list(string)
+        size()             int
+        the expression     bool
+    object.names.exists(n, n == 1)
+        25: found no matching overload for '_==_' applied to '(string, int)'
+    object.name
+        7: undefined field 'name'
 """
 
 from __future__ import annotations
@@ -178,6 +206,7 @@ class _Checker:
         return common
 
     def assign(self, actual: CelType, expected: CelType) -> bool:
+        # A copy: a failed attempt may have bound some parameters already.
         substitution = dict(self.result.substitution)
         if not is_assignable(actual, expected, substitution):
             return False
@@ -238,6 +267,7 @@ class _Checker:
                 name, member, arguments = full, False, arguments[1:]
         types = [self.check(argument) for argument in arguments]
         if name in ("_&&_", "_||_"):
+            # Not an overload: the error is at the operand, as in the API server.
             for argument, argument_type in zip(arguments, types, strict=True):
                 if not self.assign(argument_type, BOOL):
                     shown = ", ".join(format_type(self.resolve_type(each)) for each in types)
@@ -271,6 +301,7 @@ class _Checker:
 
     def check_literals(self, node: CelNode, *, exempt: bool) -> None:
         """Raise CheckError for mixed literals and invalid constants, as the API server does."""
+        # After inference: an element may get its type from a later part of the expression.
         pending: list[tuple[CelNode, bool]] = [(node, exempt)]
         while pending:
             current, is_exempt = pending.pop()

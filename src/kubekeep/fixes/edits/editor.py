@@ -47,6 +47,7 @@ class Editor:
             self._edit_below(Slot(root, value, None), tree)
         except EditRefusedError as error:
             self.refuse(tree, str(error))
+        # Last, when all users are known. Resolving one node may add users of another.
         while self._shared:
             self._resolve_shared(*self._shared.pop(next(iter(self._shared))))
 

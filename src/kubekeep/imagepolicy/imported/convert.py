@@ -1,6 +1,7 @@
 """Conversion of the policies in a file to one image policy. Never reads a file.
 
-Policies of the policy-controller and of Kyverno decide differently on images without a policy, so a file has one of them.
+Policies of the policy-controller and of Kyverno decide differently on images without a policy, so a file has one of
+them. Frozen: accepts fixes, no new features. The package states the rules of all conversions, with an example.
 """
 
 from __future__ import annotations

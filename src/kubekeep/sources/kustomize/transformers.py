@@ -2,6 +2,35 @@
 
 Patches and generators change fields. Entries that set values by rule (images, replicas, namespace, labels, annotations,
 replacements) only claim values of the built object, so that fields added by `configurations` are covered too.
+
+Rules:
+
+1. The replay never decides a value: kustomize has built the object, and the replay only finds the origin of its values.
+   What does not fit is skipped, and nothing raises.
+2. Transformers run in the order of kustomize, bases before overlays. Each has a time of its own; the latest origin that
+   explains a value wins.
+3. An object is known by every name, kind and namespace that it has had, so a patch for `web` still selects it after a
+   prefix made it `shop-web`.
+4. A strategic merge patch changes no namespace, and name or kind only if its options permit it: these fields are its
+   address. It changes `apiVersion` only if it states another one.
+5. A claim explains a value only if the entry would set just this value, in a field that it is known to set or that
+   differs from the replay. A label with the same text elsewhere is not its work.
+6. A replacement cannot compare values, because its value comes from another object. It explains only a value that
+   neither a field nor an exact claim explains.
+7. A prefix or suffix has no origin of its own: the name is located where the original name is.
+
+Example: a base with `namePrefix: shop-` and a Deployment `web` (replicas 1, image web:1), and an overlay with a patch
+of `web` (replicas 3) and `images: [{name: web, newTag: "2"}]`. kustomize builds `shop-web` with 3 replicas and web:2.
+
+    time 1  AffixTransformer   names: web, shop-web
+    time 2  PatchTransformer   selects by the name web; the field spec.replicas is 3, from prod/patch.yaml
+    time 3  ImageTransformer   claims images
+    spec.replicas              the field equals the built 3             -> prod/patch.yaml:6
+    ...containers[0].image     the field is web:1, built is web:2, and
+                               the claim explains the tag 2             -> prod/kustomization.yaml:6
+    ...containers[0].name      the field equals the built web           -> base/web.yaml:10
+    metadata.name              the field is web, and no claim explains
+                               shop-web                                 -> base/web.yaml:4
 """
 
 # Paths are text here, as kustomize takes them:
@@ -125,6 +154,7 @@ class PatchTransformer:
             apply_operations(state.root, self._patch, state.time)
             return
         old_names = state.root.text("kind"), state.root.text("metadata", "name")
+        # `merge` takes the whole patch, its address included; the fields are restored afterwards.
         protected = self._find_protected_fields(state.root)
         state.root = merge(state.root, value, self._patch, state.time, state.merge_kind)
         if state.root is not None:
@@ -213,6 +243,7 @@ class PairsTransformer:
 
     def apply(self, state: ReplayState) -> None:
         """Claim the pairs; add labels to the object's labels for later selectors."""
+        # Selectors of later entries match these labels, but the fields do not have them: claims change no field.
         if self._parents == _LABEL_PARENTS:
             state.labels.update({key: value for key, value in self._pairs.items() if isinstance(value, str)})
         state.claim(self)

@@ -37,10 +37,10 @@ class Context(msgspec.Struct, frozen=True):
 class Evaluation(msgspec.Struct, frozen=True):
     """A package and one entry of a record.
 
-    version: the compared one. match: the range that contains the version; None if the record does not apply. reason: why it does not apply, or the
-    text of a comparison that was not possible. is_incomparable: the version may be affected. is_outside: the
-    version is not affected. is_excluded: the vulnerable
-    code is not in the package although its version is affected.
+    version: the compared one. match: the range that contains the version; None if the record does not apply.
+    reason: why it does not apply, or the text of a comparison that was not possible.
+    is_incomparable: the version may be affected. is_outside: the version is not affected.
+    is_excluded: the vulnerable code is not in the package although its version is affected.
     """
 
     record: Advisory

@@ -1,6 +1,7 @@
 """Matching of packages with advisories: vulnerabilities with evidence, and the packages without an answer.
 
-The rules are in docs/decisions/0035-matching.md. Never reports a package as free of vulnerabilities if it was not compared.
+The rules are in docs/decisions/0035-matching.md. Never reports a package as free of vulnerabilities if it was not
+compared.
 """
 
 from __future__ import annotations
@@ -184,6 +185,7 @@ def _build_vulnerabilities(
     if not matches:
         return
     current = [entry.record for entry in evaluations if not is_withdrawn(entry.record, context.today)]
+    # All current records, not only matches: one that does not apply may be the only link between two that do.
     indexes = group([entry.record for entry in matches], current)
     groups = [Group([matches[index] for index in part], [], []) for part in indexes]
     for part in groups:
