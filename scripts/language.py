@@ -52,23 +52,8 @@ PAGE_QUESTIONS_PER_1000 = 10.0
 FENCE = re.compile(r"\s*(```|~~~)")
 NO_PROSE = re.compile(r"`[^`]*`|\]\([^)]*\)|<?https?://\S+")
 """Inline code, the targets of links, and addresses."""
-UNRENAMED = tuple(
-    f"src/kubekeep/{path}"
-    for path in (
-        *(
-            "baseline/",
-            "cli/console/diagnostics.py",
-            "exceptions/",
-            "images/catalog/dpkg_files.py",
-            "model/",
-            "posture/",
-        ),
-        *("reports/", "imagepolicy/", "sources/images/"),
-        # A field of published answers.
-        "mcp/answers.py",
-    )
-)
-"""Files and folders of Python with names that are still to be renamed."""
+PUBLISHED_NAMES = ("src/kubekeep/mcp/answers.py",)
+"""Files whose fields are names of published answers, which stay."""
 PLACEHOLDER_USES = 60
 TOKENS = {
     ".rego": re.compile(r'(?P<comment>#[^\n]*)|(?P<text>"(?:[^"\\\n]|\\.)*")|`[^`]*`|(?P<name>[A-Za-z_]\w*)'),
@@ -222,8 +207,7 @@ def _check_docstrings(modules: Iterable[Module]) -> Iterator[str]:
             for docstring in openings
         )
     for docstring in docstrings:
-        if not docstring.path.startswith(UNRENAMED):
-            yield from (f"{docstring.path}:{docstring.line}: {problem}" for problem in _find_dialect(docstring.text))
+        yield from (f"{docstring.path}:{docstring.line}: {problem}" for problem in _find_dialect(docstring.text))
     if rate >= QUESTIONS_PER_1000:
         yield f"docstrings have {rate:.1f} question words per 1,000"
 
@@ -231,9 +215,9 @@ def _check_docstrings(modules: Iterable[Module]) -> Iterator[str]:
 def _check_names(modules: Iterable[Module]) -> Iterator[str]:
     names = [(name, f"{module.path}:{line}") for module in modules for name, line in module.names]
     banned = [(name, location) for name, location in names if _is_any(name, NAMES)]
-    strict = [(name, location) for name, location in banned if not location.startswith(UNRENAMED)]
+    strict = [(name, location) for name, location in banned if not location.startswith(PUBLISHED_NAMES)]
     placeholders = [(name, location) for name, location in names if _is_any(name, PLACEHOLDERS)]
-    print(f"{len(strict)} banned names (0), and {len(banned) - len(strict)} in folders that are not renamed yet")
+    print(f"{len(strict)} banned names (0), and {len(banned) - len(strict)} in published answers")
     print(f"{len(placeholders)} placeholders as names (under {PLACEHOLDER_USES})")
     excessive = placeholders if len(placeholders) >= PLACEHOLDER_USES else []
     yield from (_describe_name(location, name) for name, location in (*strict, *excessive))

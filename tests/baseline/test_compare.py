@@ -50,8 +50,8 @@ def side(*findings: RecordedFinding, **fields: Any) -> ScanRecord:
 
 
 def describe(comparison: Comparison) -> dict[str, int]:
-    parts = (comparison.new, comparison.resolved, comparison.unchanged, comparison.incomparable, comparison.accepted)
-    names = ("new", "gone", "same", "hole", "accepted")
+    parts = (comparison.new, comparison.resolved, comparison.unchanged, comparison.incomparable, comparison.excepted)
+    names = ("new", "gone", "same", "hole", "excepted")
     return {name: len(items) for name, items in zip(names, parts, strict=True) if items}
 
 
@@ -272,30 +272,30 @@ def test_copies_in_one_file_are_counted() -> None:
 
 
 @pytest.mark.parametrize("granularity", Granularity)
-def test_excepted_finding_is_accepted_not_resolved(granularity: Granularity) -> None:
+def test_excepted_finding_is_not_resolved(granularity: Granularity) -> None:
     covered = msgspec.structs.replace(finding(file="moved.yaml"), exception="legacy")
-    head = side(accepted=(covered,), resources={WEB: {"moved.yaml"}, API: {"web.yaml"}})
+    head = side(excepted=(covered,), resources={WEB: {"moved.yaml"}, API: {"web.yaml"}})
     comparison = compare(side(finding(), finding(API)), head, granularity)
-    assert describe(comparison) == {"accepted": 1, "gone": 1}
-    (difference,) = comparison.accepted
+    assert describe(comparison) == {"excepted": 1, "gone": 1}
+    (difference,) = comparison.excepted
     assert (difference.base, difference.finding.file, difference.reason) == (
         "failed",
         "moved.yaml",
-        "accepted by legacy",
+        "excepted by exception legacy",
     )
     assert difference.head == "passed"
-    assert describe(compare(side(accepted=(finding(),)), side(accepted=(finding(),)), granularity)) == {}
+    assert describe(compare(side(excepted=(finding(),)), side(excepted=(finding(),)), granularity)) == {}
 
 
-def test_finding_beside_an_accepted_one_is_separate() -> None:
+def test_finding_beside_an_excepted_one_is_separate() -> None:
     base, covered = side(finding(), finding(place=1)), msgspec.structs.replace(finding(), exception="x")
-    assert describe(compare(base, side(finding(place=1), accepted=(covered,)))) == {"same": 1, "accepted": 1}
-    assert describe(compare(base, side(finding(place=1), accepted=(covered,)), Granularity.CONTROL)) == {"same": 1}
-    assert describe(compare(base, side(accepted=(covered,)))) == {"gone": 1, "accepted": 1}
+    assert describe(compare(base, side(finding(place=1), excepted=(covered,)))) == {"same": 1, "excepted": 1}
+    assert describe(compare(base, side(finding(place=1), excepted=(covered,)), Granularity.CONTROL)) == {"same": 1}
+    assert describe(compare(base, side(excepted=(covered,)))) == {"gone": 1, "excepted": 1}
 
 
-def test_no_longer_accepted_finding_is_new() -> None:
-    (new,) = compare(side(accepted=(finding(),)), side(finding())).new
+def test_no_longer_excepted_finding_is_new() -> None:
+    (new,) = compare(side(excepted=(finding(),)), side(finding())).new
     assert new.base == "passed"
 
 

@@ -171,10 +171,10 @@ def test_excepted_place_is_no_finding(tmp_path: Path) -> None:
     assert record.report_location.path == PRIVILEGED
 
 
-def test_accepted_findings_name_their_exception(tmp_path: Path) -> None:
+def test_excepted_findings_name_their_exception(tmp_path: Path) -> None:
     ours = {"failedPath": "spec.replicas", "exception": {"name": "ours", "reason": "x"}}
     record = read(kubescape(ours, {"failedPath": PRIVILEGED}), tmp_path)
-    assert [(finding.report_location.path, finding.exception) for finding in record.accepted] == [
+    assert [(finding.report_location.path, finding.exception) for finding in record.excepted] == [
         ("spec.replicas", "ours")
     ]
     theirs = kubescape({"failedPath": PRIVILEGED}, {"fixPath": {"path": PRIVILEGED, "value": "false"}}, status="passed")
@@ -183,11 +183,11 @@ def test_accepted_findings_name_their_exception(tmp_path: Path) -> None:
     outcome["rules"][0] |= {"subStatus": "w/exceptions", "exception": [{"name": "theirs"}]}
     record = read(theirs, tmp_path)
     assert record.findings == ()
-    assert [(finding.control, finding.report_location.entry, finding.exception) for finding in record.accepted] == [
+    assert [(finding.control, finding.report_location.entry, finding.exception) for finding in record.excepted] == [
         ("C-0057", "fixPath", "theirs")
     ]
     outcome["rules"] = None
-    assert [(finding.path, finding.exception) for finding in read(theirs, tmp_path).accepted] == [("", "")]
+    assert [(finding.path, finding.exception) for finding in read(theirs, tmp_path).excepted] == [("", "")]
 
 
 @pytest.mark.parametrize("exception", [7, "x", [], [[]], [{"name": 7}], {"name": None}])
@@ -195,7 +195,7 @@ def test_malformed_exceptions_have_no_name(exception: Any, tmp_path: Path) -> No
     report = kubescape({"failedPath": PRIVILEGED}, status="passed")
     (outcome,) = report["results"][0]["controls"]
     outcome["rules"][0] |= {"subStatus": "w/exceptions", "exception": exception}
-    assert [finding.exception for finding in read(report, tmp_path).accepted] == [""]
+    assert [finding.exception for finding in read(report, tmp_path).excepted] == [""]
 
 
 def test_failure_without_places_is_one_of_the_resource(tmp_path: Path) -> None:

@@ -155,8 +155,8 @@ def test_fields_of_a_comment(text: str, names: tuple[str, ...], until: str | Non
     (comment,) = read(f"a: b # kubekeep:ignore {text}\n")
     expected = dt.datetime.fromisoformat(until) if until else None
     assert (comment.names, comment.until, comment.reason, comment.problem) == (names, expected, reason, "")
-    assert (comment.place.start.line, comment.place.start.column) == (1, 6)
-    assert comment.place.end.column == len(f"a: b # kubekeep:ignore {text}".rstrip()) + 1
+    assert (comment.region.start.line, comment.region.start.column) == (1, 6)
+    assert comment.region.end.column == len(f"a: b # kubekeep:ignore {text}".rstrip()) + 1
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_comment_after_quoted_text_on_its_line() -> None:
 
 
 def problems(text: str, syntax: CommentSyntax) -> list[tuple[int, str]]:
-    return [(comment.place.start.line, comment.problem) for comment in read(text, syntax)]
+    return [(comment.region.start.line, comment.problem) for comment in read(text, syntax)]
 
 
 SPACE = "it is part of the value before it: add a space before the #"

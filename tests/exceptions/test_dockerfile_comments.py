@@ -51,7 +51,7 @@ def test_covered_lines() -> None:
         "C-0003": (18, 20),
         "C-0004": (25, 25),
     }
-    assert [(comment.place.start.line, comment.problem) for comment in comments if comment.problem] == [
+    assert [(comment.region.start.line, comment.problem) for comment in comments if comment.problem] == [
         (14, "it is inside of a heredoc: move it above the instruction"),
         (21, "a comment in a Dockerfile needs a line of its own"),
         (22, "kubekeep:ignore must be at the start of its comment"),

@@ -74,7 +74,7 @@ def convert(text: str, path: str) -> tuple[list[dict[str, Any]], dict[str, str]]
         parsed = parse_exception(entry, Location("e.yaml"), number)
         assert not parsed.flaw
         assert not parsed.doubts
-    return list(rules.entries), {rule.place: rule.reason for rule in rules.skipped}
+    return list(rules.entries), {rule.position: rule.reason for rule in rules.skipped}
 
 
 def test_trivy_lines() -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from kubekeep.model.cloud import CloudCluster, parse_cluster
 
-EKS = CloudCluster(provider="eks", place="eu-west-1", name="shop")
-AKS = CloudCluster(provider="aks", account="26fe00f8", place="shops_1", name="shop")
-GKE = CloudCluster(provider="gke", account="example.com:shop", place="europe-west1", name="shop")
+EKS = CloudCluster(provider="eks", location="eu-west-1", name="shop")
+AKS = CloudCluster(provider="aks", account="26fe00f8", location="shops_1", name="shop")
+GKE = CloudCluster(provider="gke", account="example.com:shop", location="europe-west1", name="shop")
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_comparison_contains_no_names(scanned: Assessment) -> None:
         live.findings[0], identity=Identity("", "Pod", "q9zshop", "q9zgone"), control="C-0057"
     )
     away = msgspec.structs.replace(live.findings[0], control="C-9999")
-    known = (*live.findings[1::2], *live.accepted, gone, away)
+    known = (*live.findings[1::2], *live.excepted, gone, away)
     base = msgspec.structs.replace(
         live, name="q9zfolder/q9zbase.json", findings=known, unread=frozenset(), settings={"targets": "q9zfolder"}
     )
@@ -174,7 +174,7 @@ def test_comparison_contains_no_names(scanned: Assessment) -> None:
                 comparison.resolved,
                 comparison.unchanged,
                 comparison.incomparable,
-                comparison.accepted,
+                comparison.excepted,
                 comparison.warnings,
             )
         )

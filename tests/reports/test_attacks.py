@@ -201,15 +201,15 @@ def test_json_ranks_resources_like_kubescape(assessment: Assessment) -> None:
 def test_layout_with_cycles_leads_to_the_right() -> None:
     edges = [("a", "b"), ("b", "c"), ("c", "a"), ("a", "d"), ("d", "d"), ("a", "c")]
     graph = layout(edges)
-    assert {name: place[0] for name, place in graph.places.items()} == {"a": 0, "b": 1, "c": 2, "d": 1}
+    assert {name: position[0] for name, position in graph.positions.items()} == {"a": 0, "b": 1, "c": 2, "d": 1}
     assert graph.bends["a", "c"][0][0] == 1
-    assert len({*graph.places.values()}) == 4
+    assert len({*graph.positions.values()}) == 4
     assert layout([]).columns == 0
 
 
 def test_layout_avoids_crossings() -> None:
     graph = layout([("i", "a"), ("i", "b"), ("a", "y"), ("b", "x"), ("i", "x")])
-    rows = {name: row for name, (_, row) in graph.places.items()}
+    rows = {name: row for name, (_, row) in graph.positions.items()}
     assert (rows["a"] < rows["b"]) == (rows["y"] < rows["x"])
 
 

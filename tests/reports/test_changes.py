@@ -31,7 +31,7 @@ def difference(change: FindingChange, number: int, text: str = "x", level: Sever
     finding = RecordedFinding(
         f"C-{number}", Identity("", "Pod", text, text), path, f"{text}.yaml", 0, text, level, place
     )
-    reasons = {FindingChange.INCOMPARABLE: f"nobody looked {text}", FindingChange.ACCEPTED: f"accepted by {text}"}
+    reasons = {FindingChange.INCOMPARABLE: f"nobody looked {text}", FindingChange.EXCEPTED: f"excepted by {text}"}
     reason = reasons.get(change, "")
     return Difference(change, finding, "passed", "failed", reason)
 
@@ -45,7 +45,7 @@ def comparison(text: str = "x", many: int = 1) -> Comparison:
         resolved=(difference(FindingChange.RESOLVED, 7, text),),
         unchanged=(difference(FindingChange.UNCHANGED, 8, text),),
         incomparable=(difference(FindingChange.INCOMPARABLE, 9, text, Severity.UNKNOWN),),
-        accepted=(difference(FindingChange.ACCEPTED, 6, text),),
+        excepted=(difference(FindingChange.EXCEPTED, 6, text),),
         warnings=(f"tool: {text}",),
     )
 
@@ -151,7 +151,7 @@ def test_json_has_kubescapes_layout() -> None:
     ]
     assert document["incomparable"][0]["reason"] == "nobody looked x"
     assert [(difference["controlID"], difference["reason"]) for difference in document["accepted"]] == [
-        ("C-6", "accepted by x")
+        ("C-6", "excepted by x")
     ]
     assert list(json.loads(render_comparison("json", EMPTY))) == ["new", "resolved", "unchanged"]
 
@@ -161,7 +161,7 @@ def test_comment_lists_excepted_findings(text: str) -> None:
     whole = render_comparison("markdown", comparison(text))
     _, title, table = whole.partition("### Covered by exceptions\n")
     assert read_markdown(f"{title.replace('### Covered by exceptions', '')}{table}") == ["C-6"]
-    assert "accepted by" in table
+    assert "excepted by" in table
     assert "Covered" not in render_comparison("markdown", EMPTY)
 
 
@@ -176,7 +176,7 @@ def test_pretty_shows_every_change_without_escape_codes() -> None:
     text = render_comparison("pretty", comparison(HOSTILE))
     assert "\x1b" not in text
     titles = ("NEW  1", "INCOMPARABLE  1", "COVERED BY EXCEPTIONS  1", "RESOLVED  1")
-    for words in (*titles, "nobody looked", "accepted by", "the scans differ: tool"):
+    for words in (*titles, "nobody looked", "excepted by", "the scans differ: tool"):
         assert words in text
     assert "1 new, 1 resolved, 1 unchanged, 1 incomparable, 1 covered by exceptions" in " ".join(text.split())
     assert "UNCHANGED" not in text
@@ -185,7 +185,7 @@ def test_pretty_shows_every_change_without_escape_codes() -> None:
 
 def test_severity_filter() -> None:
     severe = changes.filter_severity(comparison(), Severity.CRITICAL)
-    assert (len(severe.new), len(severe.incomparable), len(severe.accepted)) == (0, 1, 0)
+    assert (len(severe.new), len(severe.incomparable), len(severe.excepted)) == (0, 1, 0)
     assert changes.filter_severity(comparison(), Severity.HIGH) == comparison()
 
 

@@ -30,9 +30,9 @@ from tests.reports.rendering import render_text
 from tests.sources.cloud import amazon, azure, google
 from tests.sources.cloud.service import Cloud, CloudResponse, log_in, route_all_hosts, run_cloud
 
-EKS = CloudCluster(provider="eks", place=amazon.REGION, name="shop")
-AKS = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, place="shops", name="shop")
-GKE = CloudCluster(provider="gke", account=google.PROJECT, place="europe-west1", name="shop")
+EKS = CloudCluster(provider="eks", location=amazon.REGION, name="shop")
+AKS = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, location="shops", name="shop")
+GKE = CloudCluster(provider="gke", account=google.PROJECT, location="europe-west1", name="shop")
 ARN = f"arn:aws:eks:{amazon.REGION}:{amazon.ACCOUNT}:cluster/shop"
 AWS_NODE = f"aws:///{amazon.REGION}a/i-0123456789abcdef0"
 AZURE_NODE = (

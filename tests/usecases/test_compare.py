@@ -68,7 +68,7 @@ def report(assessment: Assessment, path: Path) -> Path:
 
 def list_files(comparison: Comparison) -> dict[str, list[str]]:
     """Return the file names of the findings by kind of change."""
-    parts = {name: getattr(comparison, name) for name in ("new", "resolved", "unchanged", "incomparable", "accepted")}
+    parts = {name: getattr(comparison, name) for name in ("new", "resolved", "unchanged", "incomparable", "excepted")}
     return {
         name: [os.path.basename(change.finding.file) for change in changes]  # noqa: PTH119
         for name, changes in parts.items()
@@ -120,7 +120,7 @@ def test_copies_in_one_file_are_matched_by_number(files: Path, tmp_path: Path) -
     assert list_files(compare_with(files, base)) == {"unchanged": ["a.yaml"]}
 
 
-def test_finding_with_a_later_exception_is_accepted(files: Path, tmp_path: Path) -> None:
+def test_finding_with_a_later_exception_is_excepted(files: Path, tmp_path: Path) -> None:
     write(files, a=BAD)
     file = tmp_path / "exceptions.yaml"
     file.write_text(EXCEPTION)
@@ -133,8 +133,8 @@ def test_finding_with_a_later_exception_is_accepted(files: Path, tmp_path: Path)
         diff(plain_report, covered),
         diff(base, covered),
     ):
-        assert list_files(comparison) == {"accepted": ["a.yaml"]}
-        assert comparison.accepted[0].reason == "accepted by debug pods"
+        assert list_files(comparison) == {"excepted": ["a.yaml"]}
+        assert comparison.excepted[0].reason == "excepted by exception debug pods"
         assert check_new_findings(comparison).has_passed
     assert list_files(diff(covered, covered)) == {}
     assert list_files(diff(covered, plain_report)) == {"new": ["a.yaml"]}

@@ -16,7 +16,7 @@ def record_assessment(assessment: Assessment, name: str = "this scan") -> ScanRe
     """Record the findings and the coverage of an assessment."""
     controls = {summary.definition.slug: summary.definition for summary in assessment.summaries}
     findings: list[RecordedFinding] = []
-    accepted: list[RecordedFinding] = []
+    excepted: list[RecordedFinding] = []
     gaps: dict[Identity, set[str]] = {}
     resources: dict[Identity, set[str]] = {}
     # Reports have no results without verdicts.
@@ -31,11 +31,11 @@ def record_assessment(assessment: Assessment, name: str = "this scan") -> ScanRe
             if verdict.status is Status.FAILED:
                 findings += _record(Finding(control, resource, verdict.unexcepted.evidence), identity, file, copy)
             if verdict.excepted.evidence:
-                accepted += _record(Finding(control, resource, verdict.excepted.evidence), identity, file, copy)
+                excepted += _record(Finding(control, resource, verdict.excepted.evidence), identity, file, copy)
     return ScanRecord(
         name=name,
         findings=tuple(findings),
-        accepted=tuple(accepted),
+        excepted=tuple(excepted),
         controls={summary.definition.id: _get_reason(summary) for summary in assessment.summaries},
         gaps=gaps,
         resources=resources,

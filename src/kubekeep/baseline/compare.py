@@ -1,7 +1,7 @@
-"""Compare the findings of two scans: new, resolved, unchanged, accepted or incomparable. No I/O.
+"""Compare the findings of two scans: new, resolved, unchanged, excepted or incomparable. No I/O.
 
-A finding is never resolved if the second scan did not cover its place or an exception covers it, and never new if the
-first scan did not cover its place. Files and targets are compared by name.
+A finding is never resolved if the second scan did not cover its location or an exception covers it, and never new if the
+first scan did not cover its location. Files and targets are compared by name.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def compare(base: ScanRecord, head: ScanRecord, granularity: Granularity = Granu
         resolved=parts[FindingChange.RESOLVED],
         unchanged=parts[FindingChange.UNCHANGED],
         incomparable=parts[FindingChange.INCOMPARABLE],
-        accepted=parts[FindingChange.ACCEPTED],
+        excepted=parts[FindingChange.EXCEPTED],
         warnings=tuple(_find_setting_changes(base, head)),
     )
 
@@ -96,7 +96,7 @@ def _find_setting_changes(base: ScanRecord, head: ScanRecord) -> Iterator[str]:
 def _compare_by_control(base: ScanRecord, head: ScanRecord, granularity: Granularity) -> list[Difference]:
     """Return the differences by path, or by control and resource."""
     before, after = _group(base.findings, granularity), _group(head.findings, granularity)
-    excepted = _group(head.accepted, granularity)
+    excepted = _group(head.excepted, granularity)
     sides = ScanCoverage(base, head), ScanCoverage(head, base)
     differences: list[Difference] = []
     for key in {**before, **after}:
@@ -104,7 +104,7 @@ def _compare_by_control(base: ScanRecord, head: ScanRecord, granularity: Granula
         excused = _pair(match.gone, excepted.get(key, []), sides)
         differences += (Difference(FindingChange.UNCHANGED, finding, FAILED, FAILED) for finding in match.both)
         differences += (_make_moved(finding, base) for finding in match.moved)
-        differences += (_make_accepted(finding) for finding in (*excused.both, *excused.moved))
+        differences += (_make_excepted(finding) for finding in (*excused.both, *excused.moved))
         differences += (_make_difference(FindingChange.NEW, finding, sides[0], FAILED) for finding in match.new)
         differences += (_make_difference(FindingChange.RESOLVED, finding, sides[1], FAILED) for finding in excused.gone)
     return differences
@@ -117,9 +117,9 @@ def _make_moved(finding: RecordedFinding, base: ScanRecord) -> Difference:
     return Difference(FindingChange.INCOMPARABLE, finding, FAILED, FAILED, _ELSEWHERE.format(base=base.name))
 
 
-def _make_accepted(finding: RecordedFinding) -> Difference:
-    reason = f"accepted by {finding.exception}" if finding.exception else "accepted"
-    return Difference(FindingChange.ACCEPTED, finding, FAILED, PASSED, reason)
+def _make_excepted(finding: RecordedFinding) -> Difference:
+    reason = f"excepted by exception {finding.exception}" if finding.exception else "excepted"
+    return Difference(FindingChange.EXCEPTED, finding, FAILED, PASSED, reason)
 
 
 def _group(findings: Iterable[RecordedFinding], granularity: Granularity) -> dict[_Key, list[RecordedFinding]]:
@@ -200,9 +200,9 @@ def _merge(differences: Sequence[Difference]) -> Difference:
         return Difference(FindingChange.UNCHANGED, finding, base, head)
     if incomparable:
         return Difference(FindingChange.INCOMPARABLE, finding, base, head, incomparable[0].reason)
-    accepted = [difference for difference in differences if difference.change is FindingChange.ACCEPTED]
-    if accepted and not after:
-        return Difference(FindingChange.ACCEPTED, finding, base, head, accepted[0].reason)
+    excepted = [difference for difference in differences if difference.change is FindingChange.EXCEPTED]
+    if excepted and not after:
+        return Difference(FindingChange.EXCEPTED, finding, base, head, excepted[0].reason)
     return Difference(FindingChange.NEW if after else FindingChange.RESOLVED, finding, base, head)
 
 

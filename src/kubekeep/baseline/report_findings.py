@@ -42,7 +42,7 @@ def record_report(path: Path) -> ScanRecord:
     report = read_report(path)
     known = {entry.id: entry for entry in report.resources or ()}
     findings: list[RecordedFinding] = []
-    accepted: list[RecordedFinding] = []
+    excepted: list[RecordedFinding] = []
     gaps: dict[Identity, set[str]] = {}
     resources: dict[Identity, set[str]] = {}
     seen: Counter[tuple[Identity, str]] = Counter()
@@ -60,15 +60,15 @@ def record_report(path: Path) -> ScanRecord:
             number = get_canonical_id(outcome.number)
             controls.setdefault(number, "")
             finding = _add_control(report, head, outcome)
-            accepted += _place(finding, resource, _list_excepted(result.id, outcome))
+            excepted += _locate(finding, resource, _list_excepted(result.id, outcome))
             if outcome.status.status == _FAILED:
-                findings += _place(finding, resource, _list_failed(result.id, outcome))
+                findings += _locate(finding, resource, _list_failed(result.id, outcome))
             elif outcome.status.status == _SKIPPED and outcome.status.sub_status != _IRRELEVANT:
                 gaps.setdefault(identity, set()).add(number)
     return ScanRecord(
         name=visible(str(path)),
         findings=tuple(findings),
-        accepted=tuple(accepted),
+        excepted=tuple(excepted),
         controls=controls,
         gaps=gaps,
         resources=resources,
@@ -168,13 +168,13 @@ def _add_control(report: Report, head: RecordedFinding, outcome: ControlResult) 
     )
 
 
-def _place(
-    finding: RecordedFinding, resource: Resource | None, places: Iterable[tuple[ReportLocation, str]]
+def _locate(
+    finding: RecordedFinding, resource: Resource | None, locations: Iterable[tuple[ReportLocation, str]]
 ) -> Iterator[RecordedFinding]:
-    """Yield the finding at each place, with the name of the exception there."""
-    for place, exception in places:
-        path = format_stable_path(resource, place.path) if resource else place.path
-        yield msgspec.structs.replace(finding, path=path, report_location=place, exception=exception)
+    """Yield the finding at each location, with the name of the exception there."""
+    for location, exception in locations:
+        path = format_stable_path(resource, location.path) if resource else location.path
+        yield msgspec.structs.replace(finding, path=path, report_location=location, exception=exception)
 
 
 def _parse_severity(text: str) -> Severity:
@@ -185,15 +185,15 @@ def _parse_severity(text: str) -> Severity:
 
 
 def _list_failed(resource: str, outcome: ControlResult) -> Iterator[tuple[ReportLocation, str]]:
-    """Yield the places that are not excepted; a failure without places is one of the whole resource."""
+    """Yield the locations that are not excepted; a failure without locations is one of the whole resource."""
     rules = [rule for rule in outcome.rules or () if rule.status in (_FAILED, "")]
     entries = [[entry for entry in rule.paths or () if not entry.exception] for rule in rules]
-    places = [place for each in entries for place in _list_places(resource, each)]
-    yield from ((place, "") for place in places or [ReportLocation(resource=resource)])
+    locations = [location for each in entries for location in _list_locations(resource, each)]
+    yield from ((location, "") for location in locations or [ReportLocation(resource=resource)])
 
 
 def _list_excepted(resource: str, outcome: ControlResult) -> Iterator[tuple[ReportLocation, str]]:
-    """Yield the excepted places with the name of the exception; without places the whole resource is excepted."""
+    """Yield the excepted locations with the name of the exception; without locations the whole resource is excepted."""
     whole = outcome.status.status == _PASSED and outcome.status.sub_status == _EXCEPTED
     many = False
     for rule in outcome.rules or ():
@@ -204,7 +204,7 @@ def _list_excepted(resource: str, outcome: ControlResult) -> Iterator[tuple[Repo
                 by_name.setdefault(_get_exception_name(entry, rule), []).append(entry)
         for name, entries in by_name.items():
             many = True
-            yield from ((place, name) for place in _list_places(resource, entries))
+            yield from ((location, name) for location in _list_locations(resource, entries))
     if whole and not many:
         yield ReportLocation(resource=resource), ""
 
@@ -216,8 +216,8 @@ def _get_exception_name(entry: PathEntry, rule: RuleResult) -> str:
     return next((visible(name) for name in names if isinstance(name, str)), "")
 
 
-def _list_places(resource: str, entries: Iterable[PathEntry]) -> list[ReportLocation]:
-    """Return the places of entries. A place may have two entries: the failed path, and its remediation."""
+def _list_locations(resource: str, entries: Iterable[PathEntry]) -> list[ReportLocation]:
+    """Return the locations of entries. A location may have two entries: the failed path, and its remediation."""
     locations: list[ReportLocation] = []
     paths = [(*_get_path(entry), entry.location) for entry in entries]
     failed: Counter[str] = Counter(path for path, key, _ in paths if key == "failedPath")

@@ -211,7 +211,7 @@ def import_file(file: str, output: Path | None) -> None:
         is_json = output is not None and output.suffix.lower() == ".json"
         write_text(format_entries(rules.entries, is_json=is_json), output)
     for rule in rules.skipped:
-        click.echo(f"{visible(display_path(file))}: {rule.place}: not imported: {visible(rule.reason)}", err=True)
+        click.echo(f"{visible(display_path(file))}: {rule.position}: not imported: {visible(rule.reason)}", err=True)
     count = count_noun(len(rules.entries), "rule")
     click.echo(f"{count} of {rules.format} imported, {len(rules.skipped)} not imported", err=True)
     sys.exit(INCOMPLETE if rules.skipped else 0)

@@ -46,9 +46,9 @@ _WILDCARDS: Final = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 class SkippedRule(msgspec.Struct, frozen=True):
-    """A rule that no exception can express. place: line or position in the file."""
+    """A rule that no exception can express. position: line in the file, or key with number."""
 
-    place: str
+    position: str
     reason: str
 
 
@@ -128,27 +128,29 @@ def _convert_lines(text: str, name: str) -> Iterator[dict[str, Any] | SkippedRul
 def _convert_findings(document: Mapping[str, Any], name: str) -> Iterator[dict[str, Any] | SkippedRule]:
     for key in _TRIVY_LISTS:
         for number, value in enumerate(as_list(document.get(key))):
-            place = f"{key}[{number}]"
+            position = f"{key}[{number}]"
             rule = as_mapping(value)
             identifier = str(rule.get("id", ""))
             unknown = sorted(map(str, rule.keys() - _TRIVY_KEYS))
             if key != _TRIVY_LISTS[0]:
-                yield _skip_other_rule(place, identifier)
+                yield _skip_other_rule(position, identifier)
             elif unknown:
-                yield SkippedRule(place, f"unknown key {unknown[0][:60]}")
+                yield SkippedRule(position, f"unknown key {unknown[0][:60]}")
             else:
-                yield _convert_finding(rule, identifier, place, name)
+                yield _convert_finding(rule, identifier, position, name)
 
 
-def _convert_finding(rule: Mapping[str, Any], identifier: str, place: str, name: str) -> dict[str, Any] | SkippedRule:
+def _convert_finding(
+    rule: Mapping[str, Any], identifier: str, position: str, name: str
+) -> dict[str, Any] | SkippedRule:
     paths, purls = as_list(rule.get("paths")), as_list(rule.get("purls"))
     if not all(isinstance(text, str) for text in (*paths, *purls)) or len(paths) * len(purls) > _MAX_SELECTORS:
-        return SkippedRule(place, "paths and purls are not short lists of text")
+        return SkippedRule(position, "paths and purls are not short lists of text")
     purl_conditions = [{"purl": text} for text in purls] or [{}]
     path_conditions = [{"path": convert_path_glob(text)} for text in paths] or [{}]
     packages = [{**purl, **path} for purl, path in itertools.product(purl_conditions, path_conditions) if purl or path]
     reason = str(rule.get("statement") or "") or f"from {name}"
-    return _create_entry(identifier, place, reason, expires=str(rule.get("expired_at") or ""), packages=packages)
+    return _create_entry(identifier, position, reason, expires=str(rule.get("expired_at") or ""), packages=packages)
 
 
 def _convert_rules(rules: list[Any], name: str) -> Iterator[dict[str, Any] | SkippedRule]:
@@ -158,17 +160,17 @@ def _convert_rules(rules: list[Any], name: str) -> Iterator[dict[str, Any] | Ski
         yield _convert_rule(rule, f"ignore[{number}]", name)
 
 
-def _convert_rule(rule: Mapping[str, Any], place: str, name: str) -> dict[str, Any] | SkippedRule:
+def _convert_rule(rule: Mapping[str, Any], position: str, name: str) -> dict[str, Any] | SkippedRule:
     package = {str(key): str(entry) for key, entry in as_mapping(rule.get("package")).items() if entry not in _ABSENT}
     others = [
         *sorted(rule.keys() - _GRYPE_KEYS),
         *(f"package.{key}" for key in sorted(package.keys() - _GRYPE_PACKAGE_KEYS)),
     ]
     if others:
-        return SkippedRule(place, f"exceptions have no condition {', '.join(others)[:200]}")
+        return SkippedRule(position, f"exceptions have no condition {', '.join(others)[:200]}")
     package_type = package.get("type", "")
     if package_type and package_type not in _list_types():
-        return SkippedRule(place, f"the package type {package_type[:60]} has no single type of package URL")
+        return SkippedRule(position, f"the package type {package_type[:60]} has no single type of package URL")
     selector = {
         "type": _list_types().get(package_type, ""),
         "name": package.get("name", ""),
@@ -178,7 +180,7 @@ def _convert_rule(rule: Mapping[str, Any], place: str, name: str) -> dict[str, A
     conditions = {key: text for key, text in selector.items() if text}
     reason = str(rule.get("reason", "")) or f"from {name}"
     packages = [conditions] if conditions else []
-    return _create_entry(str(rule.get("vulnerability", "")), place, reason, packages=packages)
+    return _create_entry(str(rule.get("vulnerability", "")), position, reason, packages=packages)
 
 
 @functools.cache
@@ -194,13 +196,13 @@ def _list_types() -> Mapping[str, str]:
 
 
 def _create_entry(
-    identifier: str, place: str, reason: str, *, expires: str = "", packages: list[dict[str, str]] | None = None
+    identifier: str, position: str, reason: str, *, expires: str = "", packages: list[dict[str, str]] | None = None
 ) -> dict[str, Any] | SkippedRule:
     """Return the entry for a vulnerability; without an identifier for all vulnerabilities of the packages."""
     if identifier and not names_vulnerability(identifier):
-        return _skip_other_rule(place, identifier)
+        return _skip_other_rule(position, identifier)
     if not identifier and not packages:
-        return SkippedRule(place, "it has no condition, and would cover everything")
+        return SkippedRule(position, "it has no condition, and would cover everything")
     name = " ".join(filter(None, (identifier or "all vulnerabilities", _name(packages))))
     entry: dict[str, Any] = {"name": name, "reason": reason}
     try:
@@ -210,7 +212,7 @@ def _create_entry(
             _check_patterns(packages)
             entry["packages"] = packages
     except ValueError as error:
-        return SkippedRule(place, str(error))
+        return SkippedRule(position, str(error))
     entry["posturePolicies"] = [{"controlID": escape_pattern(identifier) or ALL_VULNERABILITIES}]
     return entry
 
@@ -238,9 +240,10 @@ def _name(packages: list[dict[str, str]] | None) -> str:
     return f"in {' '.join(conditions)[:200]}{more}" if conditions else ""
 
 
-def _skip_other_rule(place: str, identifier: str) -> SkippedRule:
+def _skip_other_rule(position: str, identifier: str) -> SkippedRule:
     return SkippedRule(
-        place, f"{identifier[:80] or 'it'} is not a vulnerability: add an exception for the control that finds the same"
+        position,
+        f"{identifier[:80] or 'it'} is not a vulnerability: add an exception for the control that finds the same",
     )
 
 

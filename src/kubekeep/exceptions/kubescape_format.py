@@ -120,17 +120,17 @@ def get_expiry(mapping: Mapping[str, Any], key: str, at: Path = ()) -> dt.dateti
     value = mapping.get(key)
     if value is None:
         return None
-    place = (*at, key)
+    path = (*at, key)
     if not isinstance(value, str):
-        raise InvalidExceptionError(f"{key} is neither a date (2027-01-31) nor RFC 3339 (2027-01-31T12:00:00Z)", place)
+        raise InvalidExceptionError(f"{key} is neither a date (2027-01-31) nor RFC 3339 (2027-01-31T12:00:00Z)", path)
     if not value:
         raise InvalidExceptionError(
-            f"{key} is empty: set a date, or remove the key for an exception without expiry", place
+            f"{key} is empty: set a date, or remove the key for an exception without expiry", path
         )
     try:
         return parse_expiry(value)
     except ValueError as error:
-        raise InvalidExceptionError(f"{key}: {error}", place) from error
+        raise InvalidExceptionError(f"{key}: {error}", path) from error
 
 
 def _policies(entry: Mapping[str, Any]) -> Iterator[PosturePolicy]:
@@ -162,9 +162,9 @@ def _designators(entry: Mapping[str, Any]) -> Iterator[Designator]:
         attributes = get_mapping(designator, "attributes", at)
         pairs = []
         for key in attributes:
-            place = (*at, "attributes", str(key))
-            pattern = get_text(attributes, key, place[:-1])
-            _check(pattern, place)
+            path = (*at, "attributes", str(key))
+            pattern = get_text(attributes, key, path[:-1])
+            _check(pattern, path)
             if pattern:
                 pairs.append((str(key), pattern))
         if pairs:
@@ -207,18 +207,18 @@ def parse_selector(value: Any, at: Path) -> LabelSelector | None:
 
 def _requirements(selector: Mapping[str, Any], at: Path) -> Iterator[SelectorRequirement]:
     for number, entry in enumerate(get_list(selector, "matchExpressions", at)):
-        place = (*at, "matchExpressions", number)
+        path = (*at, "matchExpressions", number)
         try:
-            requirement = msgspec.convert(normalise_keys(entry, _REQUIREMENT_KEYS, place), SelectorRequirement)
+            requirement = msgspec.convert(normalise_keys(entry, _REQUIREMENT_KEYS, path), SelectorRequirement)
         except msgspec.ValidationError as error:
-            raise InvalidExceptionError(str(error), place) from error
+            raise InvalidExceptionError(str(error), path) from error
         if requirement.operator not in _OPERATORS:
             raise InvalidExceptionError(
-                f"operator is {requirement.operator[:60]!r}, not one of {', '.join(_OPERATORS)}", place
+                f"operator is {requirement.operator[:60]!r}, not one of {', '.join(_OPERATORS)}", path
             )
         if (requirement.operator in _OPERATORS[:2]) != bool(requirement.values):
             raise InvalidExceptionError(
-                f"{requirement.operator} with {'values' if requirement.values else 'no values'}", place
+                f"{requirement.operator} with {'values' if requirement.values else 'no values'}", path
             )
         yield requirement
 
@@ -274,9 +274,9 @@ def get_text(mapping: Mapping[str, Any], key: str, at: Path = ()) -> str:
     return value
 
 
-def _check(pattern: str, place: Path) -> None:
+def _check(pattern: str, path: Path) -> None:
     try:
         check_pattern(pattern)
     except ValueError as error:
         hint = f"; use {convert_glob(pattern)[:60]}" if is_glob(pattern) else ""
-        raise InvalidExceptionError(f"{error}{hint}", place) from error
+        raise InvalidExceptionError(f"{error}{hint}", path) from error

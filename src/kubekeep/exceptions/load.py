@@ -214,7 +214,7 @@ def _documents(text: str, path: str, shown: str) -> Iterator[Document]:
         problems = [document] if isinstance(document, Problem) else document.problems if document is not None else ()
         for problem in problems:
             line = bisect_right(lines, problem.at)
-            place = f"{shown}:{line}:{problem.at - lines[line - 1] + 1}"
-            raise ExceptionsError(f"{place}: {visible(problem.message.removesuffix(LAST_WINS))}")
+            position = f"{shown}:{line}:{problem.at - lines[line - 1] + 1}"
+            raise ExceptionsError(f"{position}: {visible(problem.message.removesuffix(LAST_WINS))}")
         if isinstance(document, Document) and document.value is not None:
             yield document

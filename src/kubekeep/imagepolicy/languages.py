@@ -140,7 +140,7 @@ class _ImageFunctions:
     def _list_verified(self, attestor: Any) -> tuple[VerifiedSignature, ...]:
         signer = self._expression.attestors.get(attestor) if isinstance(attestor, str) else None
         if not signer:
-            reason = self._expression.declined.get(attestor) if isinstance(attestor, str) else None
+            reason = self._expression.not_evaluated.get(attestor) if isinstance(attestor, str) else None
             raise UnavailableError(reason or f"unknown attestor {str(attestor)[:100]}")
         try:
             return self._verify(signer).verified

@@ -230,22 +230,22 @@ def _check_rule(rule: ImageRule, policy: ImagePolicy, at: Path) -> None:
         raise InvalidPolicyError(f"action: {rule.action} cannot be used with requirements", (*at, "action"))
     _check_signers(rule.signed_by, policy, (*at, "signedBy"))
     for number, attestation in enumerate(rule.attestations):
-        place: Path = (*at, "attestations", number)
-        _check_signers(attestation.signed_by, policy, (*place, "signedBy"))
+        path: Path = (*at, "attestations", number)
+        _check_signers(attestation.signed_by, policy, (*path, "signedBy"))
         for position, name in enumerate(attestation.signed_by):
             if policy.signers[name].kind == "notation":
                 raise InvalidPolicyError(
-                    f"signer {name}: signatures of notation are not attestations", (*place, "signedBy", position)
+                    f"signer {name}: signatures of notation are not attestations", (*path, "signedBy", position)
                 )
         condition = attestation.condition
         if condition is not None and bool(condition.cel) == bool(condition.rego):
-            raise InvalidPolicyError("a condition has either cel or rego", (*place, "condition"))
+            raise InvalidPolicyError("a condition has either cel or rego", (*path, "condition"))
         if (attestation.builder or attestation.source) and not attestation.type.startswith("slsaprovenance"):
-            raise InvalidPolicyError("builder and source need the type slsaprovenance", place)
+            raise InvalidPolicyError("builder and source need the type slsaprovenance", path)
         try:
             resolve_predicate_type(attestation.type)
         except TrustError as error:
-            raise InvalidPolicyError(str(error), (*place, "type")) from error
+            raise InvalidPolicyError(str(error), (*path, "type")) from error
 
 
 def _check_signers(names: tuple[str, ...], policy: ImagePolicy, at: Path) -> None:

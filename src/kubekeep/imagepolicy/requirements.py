@@ -34,14 +34,16 @@ class CombinedAttestation(msgspec.Struct, frozen=True, rename="camel", forbid_un
 class ImageExpression(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
     """An expression in CEL of an ImageValidatingPolicy.
 
-    attestors: the signers by their names in the expression, "" for one that cannot be used; declined: the reasons by these
-    names. attestations: the types by their names. mustVerify: the expression has to verify the image, as `required` demands.
+    attestors: the signers by their names in the expression, "" for one that cannot be used. attestations: the types
+    by their names. mustVerify: the expression has to verify the image, as `required` demands.
     """
 
     cel: str
     attestors: dict[str, str] = {}
     attestations: dict[str, str] = {}
-    declined: dict[str, str] = {}
+    not_evaluated: Annotated[
+        dict[str, str], msgspec.Meta(description="Reasons that attestors cannot be used, by their names.")
+    ] = msgspec.field(default_factory=dict, name="declined")
     must_verify: bool = False
 
 

@@ -54,23 +54,23 @@ def select_signatures(
     """
     if signer.format == "any":
         return report
-    accepted = signer.format
-    if accepted == "detect":
-        accepted = "bundle" if any(stored.format == BUNDLE for stored in fetched.signatures) else "legacy-tag"
+    expected = signer.format
+    if expected == "detect":
+        expected = "bundle" if any(stored.format == BUNDLE for stored in fetched.signatures) else "legacy-tag"
     verified, problems = [], list(report.problems)
     for signature in report.verified:
         is_accepted = {
             "legacy-tag": signature.format == _COSIGN and signature.layout == _TAG,
             "cosign": signature.format == _COSIGN,
             "bundle": signature.format == BUNDLE,
-        }[accepted]
+        }[expected]
         if is_accepted and signature.digest == digest:
             verified.append(signature)
             continue
         reason = f"a valid signature of {signature.digest}, not of {digest}" if is_accepted else ""
         described = f"a valid signature in the format {signature.format} ({signature.layout})"
         problems.append(
-            SignatureProblem(signature.reference, reason or f"{described}; the policy accepts the format {accepted}")
+            SignatureProblem(signature.reference, reason or f"{described}; the policy accepts the format {expected}")
         )
     return msgspec.structs.replace(report, verified=tuple(verified), problems=tuple(problems))
 

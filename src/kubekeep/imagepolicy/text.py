@@ -39,5 +39,5 @@ def list_unevaluated(policy: ImagePolicy) -> tuple[str, ...]:
             requirement = pending.pop(0)
             pending = [*requirement.of, *pending]
             reasons += filter(None, [requirement.not_evaluated])
-            reasons += requirement.expression.declined.values() if requirement.expression else ()
+            reasons += requirement.expression.not_evaluated.values() if requirement.expression else ()
     return tuple(dict.fromkeys(reasons))

@@ -207,10 +207,13 @@ class ChangeText(AnswerPart):
     reason: str = ""
 
 
+ChangeName = Literal["new", "resolved", "unchanged", "accepted", "incomparable"]
+
+
 class ChangeEntry(AnswerPart):
     """A piece of evidence with its change from one scan to the other."""
 
-    change: Literal["new", "resolved", "unchanged", "accepted", "incomparable"]
+    change: ChangeName
     control: str
     title: str
     severity: str

@@ -32,19 +32,19 @@ FORMS: Final = (
 _AZURE: Final = r"providers/Microsoft\.ContainerService/managedClusters"
 _WORD: Final = r"[A-Za-z0-9][\w.():-]{0,127}"
 _PATTERNS: Final[tuple[tuple[Provider, str], ...]] = (
-    ("eks", r"arn:aws[a-z-]*:eks:(?P<place>[a-z0-9-]+):\d{12}:cluster/(?P<name>WORD)"),
-    ("eks", r"eks/(?P<place>[a-z0-9-]+)/(?P<name>WORD)"),
-    ("aks", rf"(?i:/subscriptions/(?P<account>WORD)/resourceGroups/(?P<place>WORD)/{_AZURE}/(?P<name>WORD))"),
-    ("aks", r"aks/(?P<account>WORD)/(?P<place>WORD)/(?P<name>WORD)"),
-    ("gke", r"projects/(?P<account>WORD)/(?:locations|zones)/(?P<place>WORD)/clusters/(?P<name>WORD)"),
-    ("gke", r"gke/(?P<account>WORD)/(?P<place>WORD)/(?P<name>WORD)"),
+    ("eks", r"arn:aws[a-z-]*:eks:(?P<location>[a-z0-9-]+):\d{12}:cluster/(?P<name>WORD)"),
+    ("eks", r"eks/(?P<location>[a-z0-9-]+)/(?P<name>WORD)"),
+    ("aks", rf"(?i:/subscriptions/(?P<account>WORD)/resourceGroups/(?P<location>WORD)/{_AZURE}/(?P<name>WORD))"),
+    ("aks", r"aks/(?P<account>WORD)/(?P<location>WORD)/(?P<name>WORD)"),
+    ("gke", r"projects/(?P<account>WORD)/(?:locations|zones)/(?P<location>WORD)/clusters/(?P<name>WORD)"),
+    ("gke", r"gke/(?P<account>WORD)/(?P<location>WORD)/(?P<name>WORD)"),
 )
 
 
 class CloudCluster(msgspec.Struct, frozen=True, kw_only=True):
     """One cluster of a managed platform.
 
-    `account` is the subscription in Azure or the project in Google Cloud; AWS needs none. `place` is the region in AWS,
+    `account` is the subscription in Azure or the project in Google Cloud; AWS needs none. `location` is the region in AWS,
     the resource group in Azure, or the region or zone in Google Cloud. If `name` is empty, the cluster is identified
     within its account by `node_group` (the resource group of the nodes of an AKS cluster) or `endpoint` (host of the
     API server of a GKE cluster).
@@ -52,14 +52,14 @@ class CloudCluster(msgspec.Struct, frozen=True, kw_only=True):
 
     provider: Provider
     name: str = ""
-    place: str = ""
+    location: str = ""
     account: str = ""
     node_group: str = ""
     endpoint: str = ""
 
     def __str__(self) -> str:
         if self.name:
-            return "/".join(filter(None, (self.provider, self.account, self.place, self.name)))
+            return "/".join(filter(None, (self.provider, self.account, self.location, self.name)))
         locator = f"nodes in {self.node_group}" if self.node_group else f"endpoint {self.endpoint}"
         return f"{self.provider}/{self.account} ({locator})"
 

@@ -22,7 +22,7 @@ class FindingChange(enum.StrEnum):
     NEW = "new"
     RESOLVED = "resolved"
     UNCHANGED = "unchanged"
-    ACCEPTED = "accepted"
+    EXCEPTED = "excepted"
     """Still present, and now covered by an exception; not fixed."""
     INCOMPARABLE = "incomparable"
     """Not evaluated in one of the two scans, so neither new nor resolved."""
@@ -65,7 +65,7 @@ class ScanRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Name for messages: a file, or `this scan`."""
     findings: tuple[RecordedFinding, ...]
     """Findings without an exception."""
-    accepted: tuple[RecordedFinding, ...] = ()
+    excepted: tuple[RecordedFinding, ...] = ()
     """Findings covered by exceptions; unknown, and empty, in a baseline."""
     controls: Mapping[str, str]
     """Controls of the scan by id, with the reason if one was not evaluated at all; empty text for evaluated ones."""
@@ -106,7 +106,7 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
     """One finding with its change.
 
     `base` and `head` are the results of the control on the resource in the two scans: failed, passed, skipped or
-    absent. `reason` says why the finding is incomparable, or names the exception that accepts it.
+    absent. `reason` says why the finding is incomparable, or names the exception that covers it.
     """
 
     change: FindingChange
@@ -126,5 +126,5 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     resolved: tuple[Difference, ...] = ()
     unchanged: tuple[Difference, ...] = ()
     incomparable: tuple[Difference, ...] = ()
-    accepted: tuple[Difference, ...] = ()
+    excepted: tuple[Difference, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -62,7 +62,7 @@ def list_statements(subjects: Iterable[Subject]) -> tuple[ExceptionUse, ...]:
     uses: dict[tuple[str, str, str], VexUse] = {}
     for subject in subjects:
         for use in _list_uses(subject):
-            key = (use.statement.origin, use.place, use.vulnerability)
+            key = (use.statement.origin, use.position, use.vulnerability)
             other = uses.get(key)
             if other is None or _STATES.index(use.state) < _STATES.index(other.state):
                 uses[key] = use

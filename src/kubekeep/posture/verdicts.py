@@ -180,7 +180,7 @@ def build_malformed_verdict(message: str) -> Verdict:
 class _Violations:
     """The violations of one rule outcome in the order of their paths, and the shared verdicts for live resources."""
 
-    __slots__ = ("has_places", "paths", "value", "verdicts", "violations")
+    __slots__ = ("is_nested", "paths", "value", "verdicts", "violations")
 
     def __init__(self, value: Any) -> None:
         """Raises ValueError for a value that no rule may return."""
@@ -189,7 +189,7 @@ class _Violations:
         if len(self.violations) > 1:
             self.violations.sort(key=lambda violation: _sort_key(violation.path))
         self.paths = [violation.path for violation in self.violations]
-        self.has_places = any(violation.place is not None for violation in self.violations)
+        self.is_nested = any(violation.outer_path is not None for violation in self.violations)
         self.verdicts: dict[tuple[bool, ...], Verdict] = {}
         """Verdicts by the existence of each path in the resource."""
 
@@ -197,11 +197,11 @@ class _Violations:
 class _ParsedViolation:
     """A violation with interned texts: many resources miss the same field for the same reason."""
 
-    __slots__ = ("delete", "fix", "message", "path", "place", "text")
+    __slots__ = ("delete", "fix", "message", "outer_path", "path", "text")
 
     def __init__(self, violation: Violation) -> None:
         self.path = _parse(violation.path)
-        self.place = _parse(violation.inside) if violation.inside else None
+        self.outer_path = _parse(violation.inside) if violation.inside else None
         """Path of the text that holds the document with `path`; None for a path in the resource."""
         self.text = sys.intern(violation.path)
         self.fix = None if violation.fix is msgspec.UNSET else sys.intern(_encode_fix(violation.fix).decode())
@@ -229,7 +229,7 @@ def _build_failure(control: Control, value: Any, resource: Resource) -> Verdict:
         violations = _parse_violations(value)
     except ValueError as error:
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, f"{control.slug}: {error}"))
-    if violations.has_places:
+    if violations.is_nested:
         fields = [_locate(violation, resource) for violation in violations.violations]
     else:
         fields = resource.locate_fields(violations.paths)
@@ -244,8 +244,8 @@ def _build_failure(control: Control, value: Any, resource: Resource) -> Verdict:
 
 def _locate(violation: _ParsedViolation, resource: Resource) -> tuple[Location | None, bool]:
     """Return the location of a violation, and true if its path is a field of the resource."""
-    if violation.place is not None:
-        return resource.locate(violation.place), False
+    if violation.outer_path is not None:
+        return resource.locate(violation.outer_path), False
     return resource.locate_fields([violation.path])[0]
 
 

@@ -163,7 +163,7 @@ class _NameReplacer:
             resolved=replace_all(comparison.resolved),
             unchanged=replace_all(comparison.unchanged),
             incomparable=replace_all(comparison.incomparable),
-            accepted=replace_all(comparison.accepted),
+            excepted=replace_all(comparison.excepted),
             warnings=tuple(map(self._replace_sentence, comparison.warnings)),
         )
 

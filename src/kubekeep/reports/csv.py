@@ -174,7 +174,7 @@ def _vulnerability(controls: Mapping[str, _ControlCells], entry: ReportedVulnera
         _cell(recommend(entry)),
         _cell(link_to(entry.id)),
         resource[4],
-        *_place(entry.evidence.location or entry.subject.locate(())),
+        *_locate(entry.evidence.location or entry.subject.locate(())),
         control.frameworks,
         sub_status if entry.exception is None else EXCEPTED,
         _cell(message),
@@ -230,7 +230,7 @@ def _finding(control: _ControlCells, verdict: Verdict, resource: Subject, cells:
         control.remediation,
         control.link,
         cells[4],
-        *_place(first_location(resource, reported_verdict.evidence)),
+        *_locate(first_location(resource, reported_verdict.evidence)),
         control.frameworks,
         EXCEPTED if verdict.is_excepted else sub_status,
         _cell("; ".join(_messages(verdict))),
@@ -261,7 +261,7 @@ def _list_unread(assessment: Assessment) -> Iterator[tuple[str, ...]]:
 
 
 def _unread(unread: UnreadInput, status: str) -> tuple[str, ...]:
-    place = _place(unread.location)
+    location = _locate(unread.location)
     return (
         "",
         "",
@@ -272,8 +272,8 @@ def _unread(unread: UnreadInput, status: str) -> tuple[str, ...]:
         "",
         "",
         "",
-        place[0],
-        *place,
+        location[0],
+        *location,
         "",
         "",
         _cell(unread.message),
@@ -282,7 +282,7 @@ def _unread(unread: UnreadInput, status: str) -> tuple[str, ...]:
     )
 
 
-def _place(location: Location | None) -> tuple[str, str, str]:
+def _locate(location: Location | None) -> tuple[str, str, str]:
     """Return file, line and column of a location, which may differ from the resource's own file."""
     if location is None:
         return ("", "", "")

@@ -163,13 +163,13 @@ def _write_failure(stream: TextIO, summary: DefinitionSummary, failures: Sequenc
 
 def _excepted_lines(finding: Finding) -> Iterable[str]:
     """Yield the line of a resource, then a line with the reason for each excepted location."""
-    first, *places = _lines(finding)
+    first, *locations = _lines(finding)
     yield f"covered by exceptions: {first}"
-    for place, evidence in zip(places, finding.evidence, strict=True):
+    for location, evidence in zip(locations, finding.evidence, strict=True):
         exception = evidence.exception
         if exception is not None:
             until = f" until {utc_text(exception.expires)}" if exception.expires else ""
-            yield f"{place} [{exception.name}{until}{f': {exception.reason}' if exception.reason else ''}]"
+            yield f"{location} [{exception.name}{until}{f': {exception.reason}' if exception.reason else ''}]"
 
 
 def _lines(finding: Finding) -> Iterable[str]:

@@ -26,7 +26,7 @@ from tests.sources.cloud.service import (
     split_gaps,
 )
 
-SHOP = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, place="shops", name="shop")
+SHOP = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, location="shops", name="shop")
 BY_NODES = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, node_group="mc_shops_shop_westeurope")
 ALL = frozenset(DOCUMENTS["aks"])
 

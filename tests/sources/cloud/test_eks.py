@@ -22,7 +22,7 @@ from kubekeep.sources.cloud.eks import describe
 from tests.sources.cloud.amazon import ACCOUNT, PULLING, REGION, make_cluster, make_role, policy
 from tests.sources.cloud.service import Cloud, CloudResponse, split_gaps
 
-SHOP = CloudCluster(provider="eks", name="shop", place=REGION)
+SHOP = CloudCluster(provider="eks", name="shop", location=REGION)
 ALL = frozenset(DOCUMENTS["eks"])
 
 

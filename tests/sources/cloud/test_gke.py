@@ -16,7 +16,7 @@ from kubekeep.sources.cloud.gke import describe, list_endpoints
 from tests.sources.cloud import google
 from tests.sources.cloud.service import TOKEN, UNIVERSE, Cloud, CloudResponse, log_in, route_all_hosts, split_gaps
 
-SHOP = CloudCluster(provider="gke", account=google.PROJECT, place="europe-west1", name="shop")
+SHOP = CloudCluster(provider="gke", account=google.PROJECT, location="europe-west1", name="shop")
 ALL = frozenset(DOCUMENTS["gke"])
 
 

@@ -19,11 +19,11 @@ from tests.sources.cloud.service import Cloud, log_in
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 """The SDKs leave connections to the garbage collector after an exception."""
 COUNT = 6
-AKS = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, place="shops", name="shop")
+AKS = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, location="shops", name="shop")
 AKS_BY_NODES = CloudCluster(provider="aks", account=azure.SUBSCRIPTION, node_group="mc_shops_shop_westeurope")
-GKE = CloudCluster(provider="gke", account=google.PROJECT, place="europe-west1", name="shop")
+GKE = CloudCluster(provider="gke", account=google.PROJECT, location="europe-west1", name="shop")
 GKE_BY_ENDPOINT = CloudCluster(provider="gke", account=google.PROJECT, endpoint="203.0.113.7")
-EKS = CloudCluster(provider="eks", name="shop", place="eu-central-1")
+EKS = CloudCluster(provider="eks", name="shop", location="eu-central-1")
 
 
 @pytest.fixture(autouse=True)

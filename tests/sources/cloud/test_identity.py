@@ -10,10 +10,10 @@ from kubekeep.kube.access import ClusterAccess, ClusterLogin, Plugin
 from kubekeep.model.cloud import CloudCluster
 from kubekeep.sources.cloud.identity import ClusterHints, detect_azure_cloud, find_aws_profile, identify
 
-EKS = CloudCluster(provider="eks", place="eu-west-1", name="shop")
-CHINA = CloudCluster(provider="eks", place="cn-north-1", name="shop")
+EKS = CloudCluster(provider="eks", location="eu-west-1", name="shop")
+CHINA = CloudCluster(provider="eks", location="cn-north-1", name="shop")
 CHINA_SERVER = "https://0123456789ABCDEF.yl4.cn-north-1.eks.amazonaws.com.cn"
-GOVERNMENT = CloudCluster(provider="eks", place="us-gov-west-1", name="shop")
+GOVERNMENT = CloudCluster(provider="eks", location="us-gov-west-1", name="shop")
 SERVER = "https://0123456789ABCDEF.gr7.eu-west-1.eks.amazonaws.com"
 
 
@@ -74,12 +74,15 @@ GOOGLE = node("gce://shop-prod/europe-west1-b/gke-shop-default-pool-1a2b-c3d4")
         ),
         (
             ClusterHints(access("work", "https://x.gr7.eusc-de-east-1.eks.amazonaws.eu", "token", "-i", "shop")),
-            CloudCluster(provider="eks", place="eusc-de-east-1", name="shop"),
+            CloudCluster(provider="eks", location="eusc-de-east-1", name="shop"),
         ),
-        (ClusterHints(access("in-cluster"), LOCAL_ZONE), CloudCluster(provider="eks", place="us-west-2", name="shop")),
+        (
+            ClusterHints(access("in-cluster"), LOCAL_ZONE),
+            CloudCluster(provider="eks", location="us-west-2", name="shop"),
+        ),
         (
             ClusterHints(access("gke_shop-prod_europe-west1_shop")),
-            CloudCluster(provider="gke", account="shop-prod", place="europe-west1", name="shop"),
+            CloudCluster(provider="gke", account="shop-prod", location="europe-west1", name="shop"),
         ),
         (
             ClusterHints(

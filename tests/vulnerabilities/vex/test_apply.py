@@ -272,7 +272,7 @@ def test_flawed_statement_suppresses_nothing(name: str) -> None:
     decided, uses = apply(vulnerability(SSL), openvex(statement))
     assert decided is None
     assert (uses[0].state, uses[0].text) == (VexUseState.INVALID, message)
-    assert uses[0].place == "statements[0]"
+    assert uses[0].position == "statements[0]"
 
 
 def test_impact_statement_is_enough() -> None:

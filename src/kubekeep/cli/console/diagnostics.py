@@ -49,7 +49,7 @@ def _is_enabled() -> bool:
 def describe_unexpected_error(error: Exception) -> str:
     """Return a message for an error that no command handles.
 
-    The text of the error may contain values of the input, so only its type and place are shown; with `--debug`,
+    The text of the error may contain values of the input, so only its type and location are shown; with `--debug`,
     the traceback.
     """
     if isinstance(error, OSError) and error.errno in _FULL_DISK:
@@ -62,8 +62,8 @@ def describe_unexpected_error(error: Exception) -> str:
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(_PACKAGE)
     ]
-    place = f" at {Path(frames[-1].filename).relative_to(_PACKAGE.parent)}:{frames[-1].lineno}" if frames else ""
+    location = f" at {Path(frames[-1].filename).relative_to(_PACKAGE.parent)}:{frames[-1].lineno}" if frames else ""
     return (
-        f"internal error: {type(error).__name__}{place}; this is a defect of kubekeep. "
+        f"internal error: {type(error).__name__}{location}; this is a defect of kubekeep. "
         "Run the command again with --debug, and report the output"
     )

@@ -53,9 +53,9 @@ def find_annotated_exceptions(resource: Subject) -> Iterator[PolicyException]:
     """Yield the exceptions of a resource, each for itself alone. A key that only resembles an exception has a flaw."""
     counting = _list_effective_paths(resource)
     metadata = {
-        place: mapping
-        for place in _list_paths(counting)
-        if (mapping := as_mapping(value_at_or(resource.object, place, None)))
+        path: mapping
+        for path in _list_paths(counting)
+        if (mapping := as_mapping(value_at_or(resource.object, path, None)))
     }
     keys = " ".join(
         str(key) for mapping in metadata.values() for field in _FIELDS for key in _get_texts(mapping, field)
@@ -97,16 +97,16 @@ class _MetadataExceptions:
 
     def policy_exceptions(self) -> Iterator[PolicyException]:
         """Yield the exceptions in document order, then the keys that only resemble one."""
-        for place in filter(self._metadata.__contains__, self._counting):
-            annotations = self._get_texts(place, "annotations")
+        for path in filter(self._metadata.__contains__, self._counting):
+            annotations = self._get_texts(path, "annotations")
             for prefix in PREFIXES:
                 key = f"{prefix}{CONTROLS}"
                 if key in annotations:
-                    yield self._parse_controls((*place, "annotations", key), annotations[key])
+                    yield self._parse_controls((*path, "annotations", key), annotations[key])
                 ignore = f"{prefix}{IGNORE}"
                 for field in _FIELDS:
-                    if str(self._get_texts(place, field).get(ignore, "")).casefold() in _ON:
-                        yield self._policy_exception((*place, field, ignore))
+                    if str(self._get_texts(path, field).get(ignore, "")).casefold() in _ON:
+                        yield self._policy_exception((*path, field, ignore))
         for suspicious in self._suspicious:
             yield self._policy_exception(suspicious.at, flaw=suspicious.text)
 
@@ -158,18 +158,18 @@ class _MetadataExceptions:
             self._expires = moment if self._expires is None else min(self._expires, moment)
 
     def _find_suspicious(self) -> Iterator[_SuspiciousKey]:
-        for place in self._metadata:
+        for path in self._metadata:
             for field in _FIELDS:
-                for key, value in self._get_texts(place, field).items():
-                    problem = _check_key(key, value, field, counts=place in self._counting)
+                for key, value in self._get_texts(path, field).items():
+                    problem = _check_key(key, value, field, counts=path in self._counting)
                     if problem is not None:
-                        yield _SuspiciousKey((*place, field, key), problem[0], may_end=problem[1])
+                        yield _SuspiciousKey((*path, field, key), problem[0], may_end=problem[1])
 
     def _all_annotations(self) -> list[Mapping[str, Any]]:
-        return [self._get_texts(place, "annotations") for place in self._metadata]
+        return [self._get_texts(path, "annotations") for path in self._metadata]
 
-    def _get_texts(self, place: Path, field: str) -> Mapping[str, Any]:
-        return _get_texts(self._metadata[place], field)
+    def _get_texts(self, path: Path, field: str) -> Mapping[str, Any]:
+        return _get_texts(self._metadata[path], field)
 
 
 def _list_effective_paths(resource: Subject) -> tuple[Path, ...]:

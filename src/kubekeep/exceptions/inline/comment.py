@@ -21,7 +21,7 @@ class SuppressionComment(msgspec.Struct, frozen=True):
     With a `problem` it covers nothing.
     """
 
-    place: Region
+    region: Region
     first: int
     last: int
     names: tuple[str, ...] = ()

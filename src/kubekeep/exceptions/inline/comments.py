@@ -162,10 +162,12 @@ class _TextLines:
         text = self._text[candidate.text_start : candidate.end]
         text = (_CLOSED.sub("", text) if candidate.opening == "/*" else text).rstrip()
         start, end = (at - self._starts[number] + 1 for at in (candidate.start, candidate.text_start + len(text)))
-        place = Region(Position(number + 1, start), Position(number + 1, end))
+        region = Region(Position(number + 1, start), Position(number + 1, end))
         problem = problem or self._check_surroundings(number, start - 1)
         fields = CommentFields(problem=problem) if problem else parse_comment_text(text)
-        return SuppressionComment(place, first + 1, last + 1, fields.names, fields.until, fields.reason, fields.problem)
+        return SuppressionComment(
+            region, first + 1, last + 1, fields.names, fields.until, fields.reason, fields.problem
+        )
 
     def _check_surroundings(self, number: int, column: int) -> str:
         """Return the problem caused by the lines around a comment and by the text before its column."""

@@ -69,10 +69,10 @@ class _CommentLines:
         text = self._text[candidate.text_start : candidate.end].rstrip()
         offset = self._starts[number - 1] - 1
         start, end = candidate.start - offset, candidate.text_start + len(text) - offset
-        place = Region(Position(number, start), Position(number, end))
+        region = Region(Position(number, start), Position(number, end))
         problem = problem or self._check_surroundings(number)
         fields = CommentFields(problem=problem) if problem else parse_comment_text(text)
-        return SuppressionComment(place, first, last, fields.names, fields.until, fields.reason, fields.problem)
+        return SuppressionComment(region, first, last, fields.names, fields.until, fields.reason, fields.problem)
 
     def _check_surroundings(self, number: int) -> str:
         instruction = self._find_instruction(number)

@@ -187,13 +187,13 @@ class _TrackedComment:
         self.unknown = tuple(name for name, control in controls.items() if control is None)
         self.expired = comment.until is not None and comment.until <= now
         self.findings: dict[tuple[str, str], Finding] = {}
-        place = Location(file, comment.place)
+        location = Location(file, comment.region)
         self.exception = AppliedException(
-            name=str(place),
+            name=str(location),
             source=ExceptionSource.COMMENT,
             reason=mask_text(comment.reason),
             expires=comment.until,
-            location=place,
+            location=location,
         )
 
     @property
@@ -280,10 +280,10 @@ class _CommentMatcher:
         resource, location = finding.subject, evidence.location
         if location is None:
             return
-        for place in (location, location.setting):
-            if place is None or place.region is None:
+        for candidate in (location, location.setting):
+            if candidate is None or candidate.region is None:
                 continue
-            path = self._find_path(place.file, resource)
+            path = self._find_path(candidate.file, resource)
             comments = [
                 comment
                 for comment in self._comments.get(path, ())
@@ -292,12 +292,12 @@ class _CommentMatcher:
             if not comments:
                 continue
             lines: tuple[int, ...] = ()
-            if self._commented[path].has_aliases and place is location:
+            if self._commented[path].has_aliases and candidate is location:
                 lines = _find_alias_lines(resource, _parse_steps(evidence.path))
             elif self._commented[path].has_aliases:
                 lines = self._find_setting_alias_lines(path, location)
             for comment in comments:
-                if any(map(comment.comment.covers, lines or (place.region.start.line,))):
+                if any(map(comment.comment.covers, lines or (candidate.region.start.line,))):
                     yield comment
 
     def _find_setting_alias_lines(self, path: str, location: Location) -> tuple[int, ...]:

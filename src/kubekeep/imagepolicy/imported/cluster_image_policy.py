@@ -246,7 +246,7 @@ class _ControllerConversion:
         return ImageRequirement(signed_by=name)
 
     def _convert_source(self, authority: _ControllerAuthority, at: Path) -> PolicySigner:
-        """Return the signer with the place of its signatures."""
+        """Return the signer with the location of its signatures."""
         source = authority.source[0] if authority.source else _ControllerSource()
         if source.tag_prefix:
             reason = "signatures with a prefix of their tags are not read; copy them to tags without prefix"
@@ -289,25 +289,25 @@ class _ControllerConversion:
         reference = key.secret_ref
         if (bool(key.data) + bool(key.kms) + (reference is not None)) != 1:
             raise document.create_error(at, "a key has exactly one of data, kms and secretRef")
-        text, place = key.data, (*at, "data")
+        text, path = key.data, (*at, "data")
         if key.kms:
             if not key.kms.startswith(_KMS):
                 raise document.create_error((*at, "kms"), f"a KMS key starts with {' or '.join(_KMS)}")
             raise document.refuse((*at, "kms"), "keys of a KMS are not fetched; write the public key into data")
         if reference is not None:
-            place = (*at, "secretRef")
+            path = (*at, "secretRef")
             secret = self._objects.find("Secret", reference.name, reference.namespace)
             if secret is None:
-                raise document.refuse(place, f"the Secret {reference.name[:100]} is not in the file; add it")
+                raise document.refuse(path, f"the Secret {reference.name[:100]} is not in the file; add it")
             values = list(self._objects.read_data(secret).values())
             if len(values) != 1:
-                raise document.refuse(place, f"the Secret {secret.name} has {len(values)} entries; one is expected")
+                raise document.refuse(path, f"the Secret {secret.name} has {len(values)} entries; one is expected")
             text = values[0]
         text = first_key(text)
         try:
             load_public_key(text.encode())
         except KeyFileError as error:
-            raise document.create_error(place, str(error)) from error
+            raise document.create_error(path, str(error)) from error
         return text
 
     def _convert_keyless(self, authority: _ControllerAuthority, keyless: _ControllerKeyless, at: Path) -> PolicySigner:
@@ -319,10 +319,10 @@ class _ControllerConversion:
             raise document.refuse((*at, "keyless", "ca-cert"), reason)
         identities = []
         for number, identity in enumerate(keyless.identities):
-            place = (*at, "keyless", "identities", number)
+            path = (*at, "keyless", "identities", number)
             flaw = identity.find_flaw(is_complete=True)
             if flaw:
-                raise document.create_error(place, flaw)
+                raise document.create_error(path, flaw)
             identities.append(convert_identity(identity))
         log = self._choose_log(authority, keyless, at)
         root = self._build_root(authority, keyless, at)
@@ -396,14 +396,14 @@ class _ControllerConversion:
         policy = attestation.policy
         if policy is None:
             return ImageRequirement(attestation=required)
-        place = (*at, "policy")
+        path = (*at, "policy")
         try:
-            text = self._read_policy(policy, place)
+            text = self._read_policy(policy, path)
             if policy.type == "cue":
-                raise document.refuse(place, "policies in CUE are not evaluated; write the policy in rego")
+                raise document.refuse(path, "policies in CUE are not evaluated; write the policy in rego")
             if name in _REDUCED:
                 reason = f"rego on the short type {name} is not evaluated; use the type {predicate_type}"
-                raise document.refuse(place, reason)
+                raise document.refuse(path, reason)
         except FixedResultError as error:
             return ImageRequirement(of=(ImageRequirement(attestation=required), error.requirement))
         return ImageRequirement(attestation=msgspec.structs.replace(required, rego=SigstoreRego(text)))

@@ -199,13 +199,13 @@ class _ValidatingConversion:
         if settings.verify_digest and not settings.mutate_digest:
             requirements.append(ImageRequirement(pinned=True))
         attestors: dict[str, str] = {}
-        declined: dict[str, str] = {}
+        not_evaluated: dict[str, str] = {}
         for number, attestor in enumerate(spec.attestors):
             try:
                 attestors[attestor.name] = self._convert_attestor(attestor, ("spec", "attestors", number))
             except FixedResultError as error:
                 attestors[attestor.name] = ""
-                declined[attestor.name] = str(error)
+                not_evaluated[attestor.name] = str(error)
         attestations = {
             each.name: PREDICATE_TYPES.get(each.intoto.type, each.intoto.type)
             for each in spec.attestations
@@ -217,7 +217,7 @@ class _ValidatingConversion:
                     cel=validation.expression,
                     attestors=attestors,
                     attestations=attestations,
-                    declined=declined,
+                    not_evaluated=not_evaluated,
                     must_verify=settings.required and len(spec.validations) == 1,
                 )
             )
@@ -306,12 +306,12 @@ class _ValidatingConversion:
             raise document.refuse((*at, "additionalExtensions"), "extensions are not evaluated; use identities")
         identities = []
         for number, identity in enumerate(keyless.identities):
-            place = (*at, "identities", number)
+            path = (*at, "identities", number)
             if identity.subject_expression:
-                raise document.refuse((*place, "subjectExpression"), _EXPRESSION)
+                raise document.refuse((*path, "subjectExpression"), _EXPRESSION)
             flaw = identity.find_flaw(is_complete=bool(keyless.roots))
             if flaw:
-                raise document.refuse(place, flaw)
+                raise document.refuse(path, flaw)
             identities.append(convert_identity(identity))
         return PolicySigner(identities=tuple(identities))
 

@@ -136,13 +136,13 @@ class AttestorConversion:
         self.check_set(attestors, at)
         requirements: list[ImageRequirement] = []
         for number, entry in enumerate(attestors.entries):
-            place = (*at, "entries", number)
+            path = (*at, "entries", number)
             if entry.attestor is not None:
-                requirements.append(self.convert_set(entry.attestor, context, (*place, "attestor")))
+                requirements.append(self.convert_set(entry.attestor, context, (*path, "attestor")))
                 continue
             for each in _expand_keys(entry):
                 try:
-                    signer = self.convert_entry(each, context, place)
+                    signer = self.convert_entry(each, context, path)
                 except FixedResultError as error:
                     requirements.append(error.requirement)
                     continue
@@ -232,8 +232,8 @@ class AttestorConversion:
             raise document.refuse((*at, "kms"), "keys of a KMS are not fetched; write the key into publicKeys")
         secret = self._objects.find("Secret", reference.name, reference.namespace)
         if secret is None:
-            place = (*at, "publicKeys" if text else "secret")
-            raise document.refuse(place, f"the Secret {reference.name[:100]} is not in the file; add it")
+            path = (*at, "publicKeys" if text else "secret")
+            raise document.refuse(path, f"the Secret {reference.name[:100]} is not in the file; add it")
         value = self._objects.read_data(secret).get(_KEY_ENTRY)
         if not value:
             raise document.refuse(at, f"the Secret {secret.name} has no entry {_KEY_ENTRY}")

@@ -211,10 +211,10 @@ class _KyvernoConversion:
             return document.decline(at, "attestations of the Notary Project are not evaluated; use the type Cosign")
         requirements = []
         for number, attestors in enumerate(attestation.attestors):
-            place = (*at, "attestors", number)
-            self._attestors.check_set(attestors, place)
+            path = (*at, "attestors", number)
+            self._attestors.check_set(attestors, path)
             entries = tuple(
-                self._convert_attestor(entry, predicate_type, context, (*place, "entries", position))
+                self._convert_attestor(entry, predicate_type, context, (*path, "entries", position))
                 for position, entry in enumerate(attestors.entries)
             )
             requirements.append(ImageRequirement(of=entries, at_least=attestors.count or len(entries)))

@@ -65,8 +65,8 @@ def read_trust_root(document: PolicyDocument) -> Parts:
         ("timestampAuthorities", "timestampAuthorities", keys.timestamp_authorities),
     ):
         for number, authority in enumerate(authorities):
-            place = (*at, field, number, "certChain")
-            parts[target] += _read(document, place, authority.cert_chain, _describe_chain)
+            path = (*at, field, number, "certChain")
+            parts[target] += _read(document, path, authority.cert_chain, _describe_chain)
     for field, target, logs in (("tLogs", "tlogs", keys.t_logs), ("ctLogs", "ctlogs", keys.ct_logs)):
         for number, log in enumerate(logs):
             parts[target] += _read(document, (*at, field, number, "publicKey"), log.public_key, _describe_key)

@@ -36,13 +36,13 @@ def read(file: LayerFile) -> CatalogRecord | None:
 
 
 def _read_diversions(text: str) -> tuple[str, str]:
-    """Return the new places of diverted files, and the paths that a local diversion took from their packages.
+    """Return the new paths of diverted files, and the paths that a local diversion took from their packages.
 
-    A diversion has three lines: the path, the new place of the file of the other packages, and the package that installs
+    A diversion has three lines: the path, the new path of the file of the other packages, and the package that installs
     its own file at the path, or `:` for the administrator.
     """
     lines = text.splitlines()
     diversions = list(zip(lines[0::3], lines[1::3], lines[2::3], strict=False))
-    owned = [place.lstrip("/") for _, place, _ in diversions]
+    owned = [path.lstrip("/") for _, path, _ in diversions]
     disowned = [path.lstrip("/") for path, _, package in diversions if package == ":"]
     return "\n".join(owned), "\n".join(disowned)

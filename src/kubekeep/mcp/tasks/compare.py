@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from kubekeep.baseline.assessment_findings import record_assessment
 from kubekeep.baseline.file import read_baseline_or_report
-from kubekeep.mcp.answers import ChangeEntry, ChangeText, CompareAnswer, CompareTotals, UntrustedText
+from kubekeep.mcp.answers import ChangeEntry, ChangeName, ChangeText, CompareAnswer, CompareTotals, UntrustedText
 from kubekeep.mcp.tasks.task_input import TaskInput, check_confined, open_input
 from kubekeep.mcp.text import clean
-from kubekeep.model.comparison import Comparison, Difference, ScanRecord
+from kubekeep.model.comparison import Comparison, Difference, FindingChange, ScanRecord
 from kubekeep.model.severity import Severity
 from kubekeep.usecases.compare import compare_records
 from kubekeep.usecases.request import RuleOptions, ScanRequest
 from kubekeep.usecases.scan import scan
 
+_CHANGE_NAMES: Final[Mapping[FindingChange, ChangeName]] = {
+    FindingChange.NEW: "new",
+    FindingChange.RESOLVED: "resolved",
+    FindingChange.UNCHANGED: "unchanged",
+    FindingChange.EXCEPTED: "accepted",
+    FindingChange.INCOMPARABLE: "incomparable",
+}
+"""Published names of changes."""
 _MAX_ENTRIES: Final = 20_000
 _MAX_WARNINGS: Final = 5
 _TEXT: Final = 300
@@ -30,7 +39,7 @@ def run_compare(
     with open_input(after):
         comparison = compare_records(base, head, None)
     lowest = Severity.parse(min_severity)
-    groups = (comparison.new, comparison.resolved, comparison.accepted, comparison.incomparable, comparison.unchanged)
+    groups = (comparison.new, comparison.resolved, comparison.excepted, comparison.incomparable, comparison.unchanged)
     differences = [difference for group in groups for difference in group if difference.finding.level >= lowest]
     entries = [_make_entry(difference) for difference in differences[:_MAX_ENTRIES]]
     return CompareAnswer(
@@ -58,7 +67,7 @@ def _count(comparison: Comparison) -> CompareTotals:
         new=len(comparison.new),
         resolved=len(comparison.resolved),
         unchanged=len(comparison.unchanged),
-        accepted=len(comparison.accepted),
+        accepted=len(comparison.excepted),
         incomparable=len(comparison.incomparable),
     )
 
@@ -68,7 +77,7 @@ def _make_entry(difference: Difference) -> ChangeEntry:
     location = finding.report_location.location
     region = location.region if location else None
     return ChangeEntry(
-        change=difference.change.value,
+        change=_CHANGE_NAMES[difference.change],
         control=clean(finding.control, _TEXT),
         title=clean(finding.title, _TEXT),
         severity=finding.level.name.lower(),

@@ -56,7 +56,7 @@ def filter_severity(comparison: Comparison, level: Severity | None) -> Compariso
     """Return the comparison without findings below `level`; findings of unknown severity are kept."""
     if level is None:
         return comparison
-    lists = ("new", "resolved", "unchanged", "incomparable", "accepted")
+    lists = ("new", "resolved", "unchanged", "incomparable", "excepted")
     return msgspec.structs.replace(comparison, **{name: _select(getattr(comparison, name), level) for name in lists})
 
 

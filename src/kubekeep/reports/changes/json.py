@@ -1,6 +1,6 @@
 """JSON in the layout of Kubescape's `diff --format json`, compatible with tools that read it.
 
-Our addition is `accepted`: findings that are now covered by an exception instead of fixed.
+Our addition is `accepted`, a published key: the excepted findings, which are not fixed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
         stream.write(f'{"," if index else ""}"{key}":[')
         _write_differences(stream, differences)
         stream.write("]")
-    for key, differences in (("incomparable", comparison.incomparable), ("accepted", comparison.accepted)):
+    for key, differences in (("incomparable", comparison.incomparable), ("accepted", comparison.excepted)):
         if differences:
             stream.write(f',"{key}":[')
             _write_differences(stream, differences)

@@ -28,7 +28,7 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
     parts = (
         ("New", comparison.new),
         ("Incomparable", comparison.incomparable),
-        ("Covered by exceptions", comparison.accepted),
+        ("Covered by exceptions", comparison.excepted),
     )
     remaining = _LIMIT
     for title, differences in parts:
@@ -53,6 +53,6 @@ def _write_table(stream: TextIO, title: str, differences: Sequence[Difference], 
 
 def _row(difference: Difference) -> str:
     finding = difference.finding
-    places = [describe_location(finding), field_path(finding), difference.reason]
-    cells = [finding.level.label, heading(finding), str(finding.identity), "; ".join(filter(None, places))]
+    details = [describe_location(finding), field_path(finding), difference.reason]
+    cells = [finding.level.label, heading(finding), str(finding.identity), "; ".join(filter(None, details))]
     return f"| {' | '.join(escape_markdown(cell, _LONGEST) for cell in cells)} |\n"

@@ -22,7 +22,7 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
     parts = [
         ("✖ NEW", "bold red", comparison.new),
         ("? INCOMPARABLE", "bold yellow", comparison.incomparable),
-        ("○ COVERED BY EXCEPTIONS", "bold cyan", comparison.accepted),
+        ("○ COVERED BY EXCEPTIONS", "bold cyan", comparison.excepted),
         ("✔ RESOLVED", "bold green", comparison.resolved),
     ]
     if options.verbose:

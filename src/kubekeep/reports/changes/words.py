@@ -31,7 +31,7 @@ def heading(finding: RecordedFinding) -> str:
 
 def totals(comparison: Comparison) -> str:
     """Return `2 new, 1 resolved, 30 unchanged, 0 incomparable`, and `, 3 covered by exceptions` if there are any."""
-    excepted_text = f", {len(comparison.accepted)} covered by exceptions" if comparison.accepted else ""
+    excepted_text = f", {len(comparison.excepted)} covered by exceptions" if comparison.excepted else ""
     return (
         f"{len(comparison.new)} new, {len(comparison.resolved)} resolved, {len(comparison.unchanged)} unchanged, "
         f"{len(comparison.incomparable)} incomparable{excepted_text}"

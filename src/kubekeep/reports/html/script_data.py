@@ -96,8 +96,8 @@ class _Tables:
         if exception in self._exceptions:
             return self._exceptions.number(exception)
         expires = f"{exception.expires:%Y-%m-%d}" if exception.expires else ""
-        place = str(exception.location) if exception.location else ""
-        texts = (exception.name, exception.source.value, exception.reason, expires, place)
+        location = str(exception.location) if exception.location else ""
+        texts = (exception.name, exception.source.value, exception.reason, expires, location)
         return self._exceptions.add(exception, [*map(self.text, texts)])
 
     def priority(self, finding: Finding) -> int:
@@ -172,7 +172,7 @@ def _row(finding: Finding, number: int, tables: _Tables) -> list[Any]:
         number,
         resource,
         fingerprint(finding.definition.id, tables.identity(resource))[:_KEY_LENGTH],
-        *_place(finding.location, tables),
+        *_locate(finding.location, tables),
         tables.priority(finding),
         *(_evidence(evidence, finding.subject, tables) for evidence in finding.evidence),
     ]
@@ -185,7 +185,7 @@ def _evidence(evidence: Evidence, resource: Subject, tables: _Tables) -> list[in
     setting = str(location.setting) if location and location.setting else ""
     row = [
         tables.text(describe_fix(evidence, resource)),
-        *_place(location, tables),
+        *_locate(location, tables),
         region.end.line if region else 0,
         tables.text(evidence.message),
         tables.text(setting),
@@ -198,7 +198,7 @@ def _evidence(evidence: Evidence, resource: Subject, tables: _Tables) -> list[in
     return row
 
 
-def _place(location: Location | None, tables: _Tables) -> tuple[int, int]:
+def _locate(location: Location | None, tables: _Tables) -> tuple[int, int]:
     if location is None:
         return 0, 0
     return tables.text(location.file), location.region.start.line if location.region else 0

@@ -126,8 +126,8 @@ class VulnerabilityTables:
 
     def _describe(self, entry: ReportedVulnerability, layer: int) -> list[Any]:
         text = self._text
-        place = "" if entry.location is None else str(entry.location)
-        texts = (entry.package, entry.version, entry.package_type, entry.purl, entry.path, place)
+        location = "" if entry.location is None else str(entry.location)
+        texts = (entry.package, entry.version, entry.package_type, entry.purl, entry.path, location)
         package = (len(self._images) - 1, *map(text, texts), layer)
         return [
             self._packages.setdefault(package, len(self._packages)),

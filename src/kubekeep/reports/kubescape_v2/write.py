@@ -488,9 +488,16 @@ def _distribution(facts: ClusterFacts) -> dict[str, str]:
 
 def _baseline(comparison: Comparison) -> dict[str, Any]:
     """Return the numbers of findings by change since the baseline."""
-    changes = ("new", "unchanged", "resolved", "incomparable", "accepted")
-    counts = {change: len(getattr(comparison, change)) for change in changes}
-    return {"file": comparison.base, "granularity": comparison.granularity, **counts, "warnings": comparison.warnings}
+    return {
+        "file": comparison.base,
+        "granularity": comparison.granularity,
+        "new": len(comparison.new),
+        "unchanged": len(comparison.unchanged),
+        "resolved": len(comparison.resolved),
+        "incomparable": len(comparison.incomparable),
+        "accepted": len(comparison.excepted),
+        "warnings": comparison.warnings,
+    }
 
 
 def _unread(unread: UnreadInput) -> dict[str, Any]:

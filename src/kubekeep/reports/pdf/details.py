@@ -43,7 +43,7 @@ class Bounds:
         self.whole = whole
         self.resources = max(sizes, default=0) if whole else fair_share(sizes, MAX_RESOURCES)
 
-    def places(self, evidence: Sequence[Evidence]) -> Sequence[Evidence]:
+    def limit_evidence(self, evidence: Sequence[Evidence]) -> Sequence[Evidence]:
         """Return the printed locations of a resource."""
         return evidence if self.whole else evidence[:_MAX_LOCATIONS]
 
@@ -113,7 +113,7 @@ def _chapters(summary: DefinitionSummary) -> Iterator[tuple[str, str]]:
 
 
 def _finding(finding: Finding, bounds: Bounds, number: int) -> dict[str, Any]:
-    printed_evidence = bounds.places(finding.evidence)
+    printed_evidence = bounds.limit_evidence(finding.evidence)
     excerpts = bounds.excerpts(printed_evidence, number)
     return {
         "place": line(str(finding.location)) if finding.location else "",
@@ -215,8 +215,8 @@ def brief_entry(group: ControlFindings) -> dict[str, Any]:
 
 
 def _failing(finding: Finding) -> dict[str, str]:
-    place = line(str(finding.location)) if finding.location else ""
-    return {"name": display_name(finding.subject), "place": place}
+    location = line(str(finding.location)) if finding.location else ""
+    return {"name": display_name(finding.subject), "place": location}
 
 
 def _rows(requirement: RequirementPart, findings_by_control: Mapping[str, ControlFindings]) -> Iterator[dict[str, Any]]:

@@ -96,8 +96,8 @@ def _not_evaluated(report: ReportContent) -> dict[str, Any]:
         "gaps": gaps,
         "idle": list(map(control_head, report.idle)),
         "unread": [
-            {"place": line(str(place.location)), "message": line(place.message, LONGEST_PROSE)}
-            for place in unread[:_UNREAD]
+            {"place": line(str(entry.location)), "message": line(entry.message, LONGEST_PROSE)}
+            for entry in unread[:_UNREAD]
         ],
         "unread_more": max(0, len(unread) - _UNREAD),
         "notes": [line(note, LONGEST_PROSE) for note in notes[:_UNREAD]],
@@ -163,10 +163,10 @@ def _list_figures(
         yield _figure("Findings", f"{report.total:,}", f"in {count_noun(failed, 'resource')}", "unknown")
     if vulnerabilities is not None:
         affected = vulnerabilities["affected"]
-        place = (
+        context = (
             f"in {affected:,} image{'s and SBOMs' if affected != 1 else ' or SBOM'}" if affected else "none is known"
         )
-        yield _figure("Vulnerabilities", f"{vulnerabilities['count']:,}", place, "unknown")
+        yield _figure("Vulnerabilities", f"{vulnerabilities['count']:,}", context, "unknown")
     if vulnerabilities is not None and only_vulnerabilities:
         grade_name = "poor" if vulnerabilities["exploited"] else "unknown"
         yield _figure("With a fix", f"{vulnerabilities['fixable']:,}", "a fixed version is known", "unknown")

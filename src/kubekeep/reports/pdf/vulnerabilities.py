@@ -141,7 +141,7 @@ def _describe_excepted(entries: Sequence[ReportedVulnerability]) -> dict[str, An
 
 
 def _describe_entry(entry: ReportedVulnerability) -> dict[str, Any]:
-    place = entry.path if entry.location is None else str(entry.location)
+    location = entry.path if entry.location is None else str(entry.location)
     title = entry.title if len(entry.title) <= _TITLE else f"{entry.title[:_TITLE]}…"
     return {
         **_describe_level(get_level(entry)),
@@ -150,7 +150,7 @@ def _describe_entry(entry: ReportedVulnerability) -> dict[str, Any]:
         "title": line(title),
         "package": line(entry.package),
         "version": line(entry.version),
-        "place": line(place),
+        "place": line(location),
         "fixed": line(entry.fixed_version),
         "step": line(describe_step(entry)),
         "exploited": bool(entry.known_exploited),

@@ -178,15 +178,15 @@ def _group_by_reason(gaps: Iterable[CoverageGap]) -> dict[str, list[CoverageGap]
 def _write_hidden(terminal: Terminal, reason: str, gaps: Iterable[CoverageGap], options: ReportOptions) -> None:
     """Write the gaps of one reason, one line per namespace; many kinds are only counted unless verbose."""
     terminal.line(Span(reason), indent=2)
-    places: dict[tuple[str, str], list[str]] = {}
+    kinds_by_scope: dict[tuple[str, str], list[str]] = {}
     for gap in gaps:
         kind = f"{gap.resource}.{gap.group}" if gap.group else gap.resource
-        place = "" if gap.name else gap.namespace
-        places.setdefault((gap.verb, place), []).append(f"{kind}/{gap.name}" if gap.name else kind)
-    for (verb, place), kinds in places.items():
+        namespace = "" if gap.name else gap.namespace
+        kinds_by_scope.setdefault((gap.verb, namespace), []).append(f"{kind}/{gap.name}" if gap.name else kind)
+    for (verb, namespace), kinds in kinds_by_scope.items():
         most = len(kinds) if options.verbose else _MAX_KINDS
         more = f" and {len(kinds) - most} more (use --verbose to list them)" if len(kinds) > most else ""
-        namespace_text = f"in namespace {place}: " if place else ""
+        namespace_text = f"in namespace {namespace}: " if namespace else ""
         terminal.line(f"{verb} {namespace_text}", Span(", ".join(kinds[:most]), "bold"), more, indent=4)
 
 
@@ -202,7 +202,7 @@ def _incomplete(unread: int, hidden: int, platform: str) -> str:
 def write_baseline(terminal: Terminal, comparison: Comparison) -> None:
     """Write the changes since the baseline, and the incomparable findings by reason."""
     new = Span(f"{len(comparison.new)} new", "bold red" if comparison.new else "green")
-    excepted_text = f", {len(comparison.accepted)} covered by exceptions" if comparison.accepted else ""
+    excepted_text = f", {len(comparison.excepted)} covered by exceptions" if comparison.excepted else ""
     more = f", {len(comparison.unchanged)} unchanged, {len(comparison.resolved)} resolved{excepted_text} since {comparison.base}"
     terminal.line(Span("Baseline", "bold"), "  ", new, more)
     reasons = Counter(difference.reason for difference in comparison.incomparable)
@@ -327,8 +327,10 @@ def write_excepted(terminal: Terminal, assessment: Assessment, options: ReportOp
     for control in controls:
         terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, indent=2)
         for finding in excepted[control.slug]:
-            place = finding.evidence[0].location or finding.subject.locate(())
-            head: list[Span | str] = [location_span(str(place), place, assessment.target.base), "  "] if place else []
+            location = finding.evidence[0].location or finding.subject.locate(())
+            head: list[Span | str] = (
+                [location_span(str(location), location, assessment.target.base), "  "] if location else []
+            )
             terminal.line(*head, Span(finding.subject.label, "bold", whole=True), indent=4)
             for exception in finding.suppressions:
                 terminal.line(*_describe_exception(exception, assessment.target.base), indent=6)

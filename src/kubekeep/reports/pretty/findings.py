@@ -221,13 +221,13 @@ def write_resources(terminal: Terminal, assessment: Assessment, options: ReportO
 def write_files(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
     """Write every file, the most urgent first, with its findings in the order of lines.
 
-    Resources without a file come last. Unless verbose, only the most urgent places of a file are shown.
+    Resources without a file come last. Unless verbose, only the most urgent locations of a file are shown.
     """
     by_file: dict[str, list[tuple[Finding, Evidence | None]]] = {}
     for finding in assessment.findings:
         for entry in finding.evidence or (None,):
-            place = (entry.location if entry else None) or finding.location
-            by_file.setdefault(place.file if place else "", []).append((finding, entry))
+            location = (entry.location if entry else None) or finding.location
+            by_file.setdefault(location.file if location else "", []).append((finding, entry))
     for file in sorted(by_file, key=lambda name: (not name, *_urgency(by_file[name]), name)):
         entries = sorted(by_file[file], key=lambda pair: (not pair[0].has_new, -pair[0].priority.score))
         title = Span(file, "bold underline", whole=True, url=file_url(assessment.target.base, file))

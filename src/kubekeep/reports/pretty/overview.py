@@ -174,13 +174,13 @@ def _resource_urgency(findings: Sequence[Finding]) -> tuple[bool, list[float], s
 def _write_resource(terminal: Terminal, base: str, problems: Sequence[MergedProblem]) -> int:
     first = problems[0].first
     resource, level = first.subject, first.priority.level
-    place = _find_place(resource, problems[0])
+    location = _find_location(resource, problems[0])
     terminal.line(
         Span(f"{level.label.upper():8}", f"bold {level.colour}", whole=True),
         "  ",
         *([Span("NEW ", "bold red")] if first.has_new else []),
         Span(resource.label, "bold", whole=True),
-        *((Span("  "), location_span(str(place), place, base)) if place else ()),
+        *((Span("  "), location_span(str(location), location, base)) if location else ()),
         *kustomization_spans(resource),
         indent=2,
     )
@@ -188,25 +188,25 @@ def _write_resource(terminal: Terminal, base: str, problems: Sequence[MergedProb
     if context:
         terminal.line(Span(context, "dim"), indent=12, hang=0)
     for problem in problems[:_PROBLEMS]:
-        _write_problem(terminal, base, problem, place)
+        _write_problem(terminal, base, problem, location)
     rest = problems[_PROBLEMS:]
     if rest:
         terminal.line(Span(f"… and {count_noun(len(rest), 'more problem')}", "dim"), indent=12)
     return sum(len(problem.findings) for problem in problems[:_PROBLEMS])
 
 
-def _find_place(resource: Subject, problem: MergedProblem) -> Location | None:
+def _find_location(resource: Subject, problem: MergedProblem) -> Location | None:
     """Return the first location of the most urgent problem, else that of the resource."""
     located = (evidence.location for evidence in problem.evidence if evidence.location is not None)
     return next(located, None) or resource.locate(())
 
 
 def _write_problem(terminal: Terminal, base: str, problem: MergedProblem, head: Location | None) -> None:
-    """Write one problem on one line: the line in the file, the cause, further places, and the controls."""
+    """Write one problem on one line: the line in the file, the cause, further locations, and the controls."""
     evidence = problem.evidence
     first = evidence[0] if evidence else None
     location = first.location if first else None
-    line, where = _describe_place(location, head, terminal.width // 3) if location else ("", "")
+    line, where = _describe_location(location, head, terminal.width // 3) if location else ("", "")
     text = _describe(problem, first)
     more = f" (+{len(evidence) - 1} more)" if len(evidence) > 1 else ""
     ids = [finding.id for finding in problem.findings]
@@ -226,7 +226,7 @@ def _write_problem(terminal: Terminal, base: str, problem: MergedProblem, head: 
     )
 
 
-def _describe_place(location: Location, head: Location | None, room: int) -> tuple[str, str]:
+def _describe_location(location: Location, head: Location | None, room: int) -> tuple[str, str]:
     """Return the line in the file of `head`, and the source of a value or the location in another file, if any.
 
     room: columns for the second; the key of a value and the folders of its file are left out if they do not fit.
@@ -308,11 +308,13 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
         for use in attention
     )
     red, yellow = "bold red", "bold yellow"
-    _write_some(terminal, "✖ not read", red, _list_places(assessment, files), len(files), "--view all")
+    _write_some(terminal, "✖ not read", red, _list_locations(assessment, files), len(files), "--view all")
     fields = assessment.unknown_fields
     uncovered = list_uncovered(assessment)
-    _write_some(terminal, "• not assessed", "yellow", _list_places(assessment, uncovered), len(uncovered), "--view all")
-    _write_some(terminal, "! API", yellow, _list_places(assessment, fields), len(fields), "--view all")
+    _write_some(
+        terminal, "• not assessed", "yellow", _list_locations(assessment, uncovered), len(uncovered), "--view all"
+    )
+    _write_some(terminal, "! API", yellow, _list_locations(assessment, fields), len(fields), "--view all")
     _write_some(terminal, "! exception", yellow, exceptions, len(attention), "--audit-exceptions")
     gaps = sum(summary.is_gap for summary in assessment.summaries)
     excepted = len(assessment.excepted_findings)
@@ -325,7 +327,7 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
         terminal.line()
 
 
-def _list_places(assessment: Assessment, entries: Iterable[UnreadInput]) -> Iterator[tuple[Span, str]]:
+def _list_locations(assessment: Assessment, entries: Iterable[UnreadInput]) -> Iterator[tuple[Span, str]]:
     for entry in entries:
         url = file_url(assessment.target.base, entry.location.file)
         yield Span(str(entry.location), "underline", whole=True, url=url), entry.message

@@ -29,9 +29,9 @@ from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sarif.parts import (
     ROOT,
     describe_artifact,
+    describe_evidence_location,
     describe_logical,
     describe_physical,
-    describe_place,
     describe_priority,
     describe_region,
     describe_resource,
@@ -277,8 +277,8 @@ def _related(resource: Subject, locations: Sequence[tuple[Evidence, Location]]) 
     """Yield all locations after the first, and the locations of values that templates insert."""
     for number, (evidence, location) in enumerate(locations):
         if number:
-            place = describe_place(resource, location)
-            yield {"physicalLocation": place, "message": {"text": visible(describe_change(evidence))}}
+            physical = describe_evidence_location(resource, location)
+            yield {"physicalLocation": physical, "message": {"text": visible(describe_change(evidence))}}
         if location.setting is not None and location.setting.region is not None:
             setting = location.setting
             inserted = describe_physical(Location(setting.file, setting.region))
@@ -286,7 +286,9 @@ def _related(resource: Subject, locations: Sequence[tuple[Evidence, Location]]) 
 
 
 def _build_location(resource: Subject, location: Location | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {} if location is None else {"physicalLocation": describe_place(resource, location)}
+    entry: dict[str, Any] = (
+        {} if location is None else {"physicalLocation": describe_evidence_location(resource, location)}
+    )
     return entry | {"logicalLocations": [describe_resource(resource)]}
 
 

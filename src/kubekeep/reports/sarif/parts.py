@@ -56,7 +56,7 @@ def describe_logical(name: str, full_name: str, kind: str = "resource") -> dict[
     return {"name": name, "fullyQualifiedName": full_name, "kind": kind}
 
 
-def describe_place(resource: Subject, location: Location) -> dict[str, Any]:
+def describe_evidence_location(resource: Subject, location: Location) -> dict[str, Any]:
     """Return the physical location of evidence on a resource.
 
     A file in an image is `REPOSITORY/PATH`, without tag and digest, because code scanning tracks alerts by their paths. It

@@ -16,8 +16,8 @@ from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity, sarif_level
 from kubekeep.model.text import visible
 from kubekeep.reports.sarif.parts import (
+    describe_evidence_location,
     describe_logical,
-    describe_place,
     describe_priority,
     describe_resource,
     describe_suppression,
@@ -91,7 +91,7 @@ def _describe_result(entry: ReportedVulnerability, index: int, fingerprint: str)
         "message": {"text": _describe_message(entry)},
         "locations": [
             {
-                "physicalLocation": describe_place(resource, location),
+                "physicalLocation": describe_evidence_location(resource, location),
                 "logicalLocations": [logical, describe_resource(resource)],
             }
         ],

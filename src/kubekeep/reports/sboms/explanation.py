@@ -81,10 +81,10 @@ def _write_package(terminal: Terminal, entry: PackageExplanation, steps: dict[st
             vex = vulnerability.vex
             text = ": ".join(filter(None, (vex.status.replace("_", " "), vex.justification, vex.text)))
             terminal.line(f"VEX: {text} (", Span(vex.origin, whole=True), ")", indent=2)
-    for place in package.locations:
-        layer = f"  layer {place.layer.removeprefix('sha256:')[:12]}" if place.layer else ""
-        terminal.line(Span(f"/{place.path}", whole=True), Span(layer, "dim"), indent=2)
-        step = steps.get(place.layer, "")
+    for location in package.locations:
+        layer = f"  layer {location.layer.removeprefix('sha256:')[:12]}" if location.layer else ""
+        terminal.line(Span(f"/{location.path}", whole=True), Span(layer, "dim"), indent=2)
+        step = steps.get(location.layer, "")
         if step:
             terminal.line(Span(shorten(step, _LONGEST), "dim"), indent=4)
     for record in entry.records:
@@ -140,8 +140,8 @@ def _describe_package(entry: PackageExplanation, steps: dict[str, str]) -> dict[
         # Null: the version cannot be compared.
         "affected": None if entry.is_unknown else is_affected,
         "locations": [
-            {"path": f"/{place.path}", "layer": place.layer, "createdBy": steps.get(place.layer, "")}
-            for place in package.locations
+            {"path": f"/{location.path}", "layer": location.layer, "createdBy": steps.get(location.layer, "")}
+            for location in package.locations
         ],
         "records": [msgspec.to_builtins(record) for record in entry.records],
     }

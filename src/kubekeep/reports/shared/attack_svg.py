@@ -50,9 +50,9 @@ def attack_svg(attacks: Attacks, most: int = DRAWN) -> str:
     paths = attacks.paths[:most]
     edges = {(edge.source.id, edge.target.id): edge for path in paths for edge in path.edges}
     nodes = {node.id: node for edge in edges.values() for node in (edge.source, edge.target)}
-    places = layout(list(edges))
-    width = max(places.columns * (_BOX_WIDTH + _GAP) - _GAP, 360) + 2 * _MARGIN
-    height = max(places.rows, 1) * _ROW + 2 * _MARGIN + 22
+    grid = layout(list(edges))
+    width = max(grid.columns * (_BOX_WIDTH + _GAP) - _GAP, 360) + 2 * _MARGIN
+    height = max(grid.rows, 1) * _ROW + 2 * _MARGIN + 22
     left_out = len(attacks.paths) - len(paths) + attacks.unlisted_path_count
     title = f"{count_noun(len(paths), 'attack path')}{f' of {len(paths) + left_out}' if left_out else ''}"
     opening = (
@@ -63,8 +63,8 @@ def attack_svg(attacks: Attacks, most: int = DRAWN) -> str:
         opening,
         f"<title>{_text(title if paths else 'No attack path was found')}</title>",
         f"<desc>{_text(_describe(attacks, paths_shown=len(paths)))}</desc>",
-        *(_line(edge, places) for edge in edges.values()),
-        *(_box(node, *places.places[name]) for name, node in nodes.items()),
+        *(_line(edge, grid) for edge in edges.values()),
+        *(_box(node, *grid.positions[name]) for name, node in nodes.items()),
         _legend(edges.values(), title if paths else "No attack path was found", height),
         "</svg>",
     ]
@@ -92,7 +92,7 @@ def _middle(row: float) -> float:
 
 def _box(node: AttackNode, column: int, row: float) -> str:
     x, y = _left(column), _middle(row) - _BOX_HEIGHT / 2
-    place = f"\n{visible(str(node.location))}" if node.location else ""
+    location = f"\n{visible(str(node.location))}" if node.location else ""
     lines = [_short(line) for line in _lines(visible(node.label))]
     texts = "".join(
         f'<text x="{x + 10}" y="{y + (29 if len(lines) == 1 else 21) + 16 * number:g}" fill="#ffffff">'
@@ -100,16 +100,16 @@ def _box(node: AttackNode, column: int, row: float) -> str:
         for number, line in enumerate(lines)
     )
     return (
-        f"<g><title>{_text(visible(node.label) + place)}</title>"
+        f"<g><title>{_text(visible(node.label) + location)}</title>"
         f'<rect x="{x}" y="{y:g}" width="{_BOX_WIDTH}" height="{_BOX_HEIGHT}" rx="6" fill="{_FILLS[node.kind]}"/>'
         f"{texts}</g>"
     )
 
 
-def _line(edge: Edge, places: GraphLayout) -> str:
+def _line(edge: Edge, grid: GraphLayout) -> str:
     """Return an edge as a curve with an arrow, the ID of its first control, and its reasons as a tooltip."""
     ends = (edge.source.id, edge.target.id)
-    start, *between, end = (places.places[ends[0]], *places.bends[ends], places.places[ends[1]])
+    start, *between, end = (grid.positions[ends[0]], *grid.bends[ends], grid.positions[ends[1]])
     x, y = _left(start[0]) + _BOX_WIDTH, _middle(start[1])
     path = [f"M{x} {y:g}"]
     for column, row in between:
@@ -151,8 +151,8 @@ def _reasons(edge: Edge) -> Iterator[str]:
     for opening in edge.openings:
         numbers = ", ".join(control.id for control in opening.controls)
         assumes = f", provided that {opening.assumes}" if opening.assumes else ""
-        place = f" ({opening.location})" if opening.location else ""
-        yield visible(f"{opening.text}{assumes}{place}{f' [{numbers}]' if numbers else ''}")
+        location = f" ({opening.location})" if opening.location else ""
+        yield visible(f"{opening.text}{assumes}{location}{f' [{numbers}]' if numbers else ''}")
 
 
 def _legend(edges: Iterable[Edge], title: str, height: float) -> str:
@@ -206,7 +206,7 @@ class GraphLayout(msgspec.Struct, frozen=True):
     Rows have equal height; half rows centre short columns. `rows` is the number of rows of the tallest column.
     """
 
-    places: Mapping[str, tuple[int, float]]
+    positions: Mapping[str, tuple[int, float]]
     bends: Mapping[_Ends, tuple[tuple[int, float], ...]]
     columns: int
     rows: int
@@ -221,9 +221,9 @@ def layout(edges: Sequence[_Ends]) -> GraphLayout:
     _untangle(layers, links)
     rows = max(map(len, layers), default=0)
     positions = {
-        name: (column, place + (rows - len(layer)) / 2)
+        name: (column, row + (rows - len(layer)) / 2)
         for column, layer in enumerate(layers)
-        for place, name in enumerate(layer)
+        for row, name in enumerate(layer)
     }
     bends = {edge: tuple(positions[name] for name, _ in chain[1:-1]) for edge, chain in chains.items()}
     return GraphLayout({name: positions[name] for name in columns}, bends, len(layers), rows)

@@ -96,7 +96,7 @@ class _AzureSubscription:
         permission = "Microsoft.ContainerService/managedClusters/read"
         provider = "providers/Microsoft.ContainerService/managedClusters"
         if requested.name:
-            path = f"/subscriptions/{self._identity}/resourceGroups/{requested.place}/{provider}/{requested.name}"
+            path = f"/subscriptions/{self._identity}/resourceGroups/{requested.location}/{provider}/{requested.name}"
             return self._get(f"{self._endpoint}{path}?api-version={_CLUSTERS}", permission)
         path = f"/subscriptions/{self._identity}/{provider}"
         for description in self._iterate_pages(f"{self._endpoint}{path}?api-version={_CLUSTERS}", permission):

@@ -39,7 +39,7 @@ def describe(
     `mapped_roles` are the ARNs of node roles in the cluster's ConfigMap; None if it was not read.
     """
     try:
-        account = _AwsAccount(cluster.place, profile)
+        account = _AwsAccount(cluster.location, profile)
         description = account.get_cluster(cluster.name)
     except CloudError as error:
         yield from create_gaps("eks", kinds, error.needs, str(error))

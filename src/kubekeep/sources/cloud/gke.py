@@ -87,7 +87,7 @@ class _GoogleProject:
     def get_cluster(self, requested: CloudCluster) -> dict[str, Any]:
         """Return the description of a cluster, by name or by its endpoint. Raises CloudError."""
         permission = "container.clusters.get" if requested.name else "container.clusters.list"
-        location_name = requested.place or "-"
+        location_name = requested.location or "-"
         clusters = f"{self._resolve_endpoint(self._endpoints.container)}/v1/projects/{self._name}/locations/{location_name}/clusters"
         if requested.name:
             return self._request("GET", f"{clusters}/{requested.name}", permission)

@@ -142,7 +142,7 @@ def _describe_mode(mode: FileMode) -> dict[str, Any]:
 
 def describe_package(package: Package) -> dict[str, Any]:
     """Return the entry of a package with its first location."""
-    place = package.locations[0] if package.locations else None
+    location = package.locations[0] if package.locations else None
     description: dict[str, Any] = {
         # Without a type, of which a package URL consists, the reference and the name identify the package.
         "purl": identify(package),
@@ -150,7 +150,7 @@ def describe_package(package: Package) -> dict[str, Any]:
         "version": package.version,
         "licences": list(package.licences),
     }
-    return description if place is None else description | {"path": f"/{place.path}", "layer": place.layer}
+    return description if location is None else description | {"path": f"/{location.path}", "layer": location.layer}
 
 
 def _drop_empty(fields: Mapping[str, Any]) -> dict[str, Any]:

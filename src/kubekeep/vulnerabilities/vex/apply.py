@@ -175,7 +175,7 @@ class _VexApplier:
             vulnerability=statement.vulnerability,
             state=state,
             products=tuple(labels),
-            place=statement.position,
+            position=statement.position,
             packages=tuple(tracked.decided),
             text="; ".join(filter(None, (text, *_list_warnings(tracked)))),
         )
