@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+from hypothesis import HealthCheck, settings
+
 pytest_plugins = ["tests.cluster.fixtures", "tests.images.access_fixtures", "tests.sources.cloud.fixtures"]
 
 
@@ -14,3 +16,6 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # A trusted root that the developer has updated must not decide about the signatures of tests.
     os.environ["KUBEKEEP_TRUST"] = "/nonexistent/kubekeep/trust"
+    # Machines are shared: the time that an example takes says nothing about the code.
+    settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("shared machine")
