@@ -214,7 +214,7 @@ def test_keyboard_navigation(open_report: Open, assessment: Assessment) -> None:
 
 def test_link_opens_finding_on_its_page(open_report: Open, assessment: Assessment) -> None:
     page = open_report(multiply_findings(assessment, 700))
-    key = page.evaluate("findings.find((finding) => finding.subject.name === 'app-623').key")
+    key = page.evaluate("findings.find((finding) => finding.resource.name === 'app-623').key")
     link = open_report(multiply_findings(assessment, 700), f"#finding={key}")
     expect(link.locator(".details")).to_be_in_viewport()
     expect(link.locator(".finding", has_text="app-623")).to_be_in_viewport()
@@ -222,7 +222,7 @@ def test_link_opens_finding_on_its_page(open_report: Open, assessment: Assessmen
     link.get_by_role("link", name="Link to this finding").click()
     assert link.evaluate("location.hash") == f"#finding={key}"
     excepted = open_report(add_extras(assessment))
-    key = excepted.evaluate("findings.find((finding) => finding.isExcepted && finding.subject.name === 'web-6').key")
+    key = excepted.evaluate("findings.find((finding) => finding.isExcepted && finding.resource.name === 'web-6').key")
     excepted.evaluate(f"location.hash = 'finding={key}'")
     expect(excepted.locator("#count")).to_have_text("2 findings covered by exceptions")
     expect(excepted.locator(".details")).to_contain_text("legacy-web")

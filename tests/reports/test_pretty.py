@@ -67,7 +67,7 @@ def test_possible_secrets_are_hidden(assessment: Assessment) -> None:
 def test_code_is_coloured_or_keeps_backticks(assessment: Assessment) -> None:
     first = assessment.summaries[0]
     fix = "Set `hostPID: false`.\n\nMore."
-    summary = msgspec.structs.replace(first, control=msgspec.structs.replace(first.definition, fix=fix))
+    summary = msgspec.structs.replace(first, definition=msgspec.structs.replace(first.definition, fix=fix))
     coded = msgspec.structs.replace(assessment, summaries=(summary,), frameworks=())
     assert "Fix: Set `hostPID: false`.\n" in render_pretty(coded)
     assert "Set \x1b[36mhostPID: false\x1b[0m.\n" in render_pretty(coded, ReportOptions(colour=True))
