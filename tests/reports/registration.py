@@ -78,7 +78,7 @@ def list_markup(text: str) -> list[str]:
 
 
 def read_json_lines(text: str) -> list[Any]:
-    return [json.loads(line) for line in text.removesuffix("\n").split("\n")]
+    return [json.loads(line) for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def read_yaml_documents(text: str) -> list[Any]:

@@ -16,7 +16,7 @@ from kubekeep.model.text import visible
 
 _LOGGERS: Final = ("kubekeep", "httpx2")
 _FULL_DISK: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_PACKAGE: Final = Path(__file__).parents[1]
+_PACKAGE: Final = Path(__file__).parents[2]
 
 
 class _MaskedFormatter(logging.Formatter):
