@@ -47,7 +47,7 @@ def define(name: str) -> KnownVulnerability:
         severity=7.0,
         fix="Upgrade.",
         ids=(name, "GHSA-aaaa"),
-        context_free_priority=UNKNOWN_PRIORITY,
+        urgency=UNKNOWN_PRIORITY,
     )
 
 

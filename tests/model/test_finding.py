@@ -43,7 +43,7 @@ def finding(subject: Subject, **changes: Any) -> Finding:
         title="Malicious code",
         severity=10.0,
         fix="Upgrade.",
-        context_free_priority=UNKNOWN_PRIORITY,
+        urgency=UNKNOWN_PRIORITY,
     )
     evidence = (Evidence("usr/lib/liblzma.so", exists=True, package=PACKAGE),)
     values: dict[str, Any] = {"definition": definition, "subject": subject, "evidence": evidence}

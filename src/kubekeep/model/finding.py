@@ -103,16 +103,17 @@ class Finding(msgspec.Struct, frozen=True):
 
         The finding of an image is identified by its digest, so that it is the same under all names of the image.
         """
-        return self._identify(self.subject.stable_name)
+        identity = msgspec.structs.replace(Identity.from_subject(self.subject), name=self.subject.stable_name)
+        return fingerprint(self._problem, identity)
 
     @property
     def name_fingerprint(self) -> str:
         """The fingerprint with the name of the subject, which is the same for each build of an image with one tag."""
-        return self._identify(self.subject.name)
+        return fingerprint(self._problem, Identity.from_subject(self.subject))
 
-    def _identify(self, name: str) -> str:
-        identity = msgspec.structs.replace(Identity.from_subject(self.subject), name=name)
-        return fingerprint(self.id if self.kind in _UNPREFIXED else f"{self.kind} {self.id}", identity)
+    @property
+    def _problem(self) -> str:
+        return self.id if self.kind in _UNPREFIXED else f"{self.kind} {self.id}"
 
 
 def first_location(subject: Subject, evidence: Iterable[Evidence]) -> Location | None:

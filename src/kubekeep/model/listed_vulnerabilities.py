@@ -17,7 +17,7 @@ from kubekeep.model.definition import Definition
 from kubekeep.model.exception import AppliedException, ExceptionSource, ExceptionStatus, ExceptionUse
 from kubekeep.model.known_vulnerability import VULNERABILITIES, KnownVulnerability
 from kubekeep.model.location import parse_path
-from kubekeep.model.package_document import ListedPackages, VulnerabilityEntry, read_listed_packages
+from kubekeep.model.package_document import ListedPackages, VulnerabilityEntry, read_assessment, read_listed_packages
 from kubekeep.model.priority import UNKNOWN_PRIORITY
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import json_text
@@ -35,7 +35,7 @@ NO_VULNERABILITIES: Final = KnownVulnerability(
     asks="No advisory affects a package of the image or SBOM, and all that advisories can cover were compared with them.",
     why="Exploits of known vulnerabilities are public.",
     fix="Update the advisory database, and see the reasons of the packages that were not assessed.",
-    context_free_priority=UNKNOWN_PRIORITY,
+    urgency=UNKNOWN_PRIORITY,
 )
 """The definition that a resource without vulnerabilities passes. It never fails: each vulnerability fails by itself."""
 
@@ -71,7 +71,7 @@ def list_statements(subjects: Iterable[Subject]) -> tuple[ExceptionUse, ...]:
 
 def _list_uses(subject: Subject) -> tuple[VexUse, ...]:
     try:
-        return read_listed_packages(subject.object).assessment.statements
+        return read_assessment(subject.object).statements
     except msgspec.ValidationError:
         return ()
 
@@ -125,7 +125,7 @@ def _define(entries: Sequence[VulnerabilityEntry]) -> KnownVulnerability:
         fix=_advise(entries),
         references=tuple(dict.fromkeys(link for entry in entries for link in entry.references)),
         ids=tuple(dict.fromkeys((first.id, *aliases))),
-        context_free_priority=priority,
+        urgency=priority,
         known_exploited=first.known_exploited,
         epss=first.epss,
     )

@@ -17,8 +17,6 @@ from kubekeep.model.priority import Priority
 from kubekeep.model.severity import Severity
 from kubekeep.model.vulnerability import MatchedRecord, VexStatement, VexUse
 
-VULNERABILITIES: Final = "vulnerabilities"
-"""The field that lists vulnerabilities; documents that were not compared with advisories do not have it."""
 _LOWEST: Final = {
     Severity.UNKNOWN: 0.0,
     Severity.LOW: 1.0,
@@ -173,3 +171,8 @@ class ListedPackages(msgspec.Struct, frozen=True):
 def read_listed_packages(document: Mapping[str, Any]) -> ListedPackages:
     """Return the facts in the document of an image or SBOM. Raises msgspec.ValidationError for an invalid document."""
     return msgspec.convert(document, ListedPackages)
+
+
+def read_assessment(document: Mapping[str, Any]) -> AssessmentEntry:
+    """Return only the gaps and statements of a document. Raises msgspec.ValidationError for invalid ones."""
+    return msgspec.convert(document.get("assessment", {}), AssessmentEntry)

@@ -99,6 +99,8 @@ def _plain(value: Any) -> Any:
         for child in value:
             sequence.append(_plain(child))  # noqa: PERF401
         return sequence
+    if isinstance(value, msgspec.Struct):
+        return _plain(msgspec.to_builtins(value))
     return value if isinstance(value, bool | int | float | None) else _plain_text(value)
 
 

@@ -28,10 +28,7 @@ def add_listed_problems(
             verdicts = dict(result.verdicts)
             for definition, verdict in result.subject.list_problems():
                 known = definitions.get(definition.slug)
-                if known is not None and known is not definition:
-                    definitions[definition.slug] = known.join(definition)
-                else:
-                    definitions[definition.slug] = definition
+                definitions[definition.slug] = definition if known is None else known.join(definition)
                 verdicts[definition.slug] = verdict
             result = msgspec.structs.replace(result, verdicts=verdicts)  # noqa: PLW2901 - the same result
         if result.verdicts:

@@ -11,8 +11,6 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, Final, TextIO
 
-import msgspec
-
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding_document import build_finding_document, build_gap_document
 from kubekeep.model.text import encode_json
@@ -25,7 +23,7 @@ from kubekeep.reports.shared.wording import NOTHING_EVALUATED, reason_text
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write one line of JSON for each finding and each coverage gap."""
-    stream.writelines(f"{encode_json(msgspec.to_builtins(document))}\n" for document in _list_documents(assessment))
+    stream.writelines(f"{encode_json(document)}\n" for document in _list_documents(assessment))
 
 
 def _list_documents(assessment: Assessment) -> Iterator[Any]:

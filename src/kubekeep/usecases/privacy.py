@@ -12,7 +12,7 @@ from kubekeep.sources.files import open_file
 
 
 class ReportPrivacy(msgspec.Struct, frozen=True):
-    """What is done with names in reports: encrypted with the key, or replaced by pseudonyms."""
+    """Treatment of names in reports: encrypted with the key, or replaced by pseudonyms."""
 
     encrypts: bool
     key: MasterKey | None

@@ -21,6 +21,7 @@ from kubekeep.model.package_document import (
     UpgradeAdvice,
     VulnerabilityEntry,
 )
+from kubekeep.model.text import encode_json
 from kubekeep.model.vulnerability import NotAssessed, Vulnerability, VulnerabilityReport
 from kubekeep.vulnerabilities.priority import prioritise
 from kubekeep.vulnerabilities.upgrades import Upgrade, advise
@@ -35,7 +36,7 @@ def describe_assessment(report: VulnerabilityReport, packages: Sequence[Package]
         (), tuple(entries), tuple(_describe_upgrade(upgrade, numbers) for upgrade in advise(report)), assessment
     )
     # Redaction and the encoder of objects require lists instead of tuples.
-    fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(facts))
+    fields: dict[str, Any] = msgspec.json.decode(encode_json(facts))
     del fields["packages"]
     return fields
 
