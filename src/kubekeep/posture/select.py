@@ -97,7 +97,7 @@ def find_controls(
     A control of `preferred` takes precedence over one of the library with the same name.
     """
     candidates = (*(library or builtin()).controls.values(), *preferred)
-    return _find_by_name(names, candidates, lambda control: (control.slug, control.title, *control.ids), "control")
+    return _find_by_name(names, candidates, _list_names, "control")
 
 
 def find_definition(name: str, selection: Selection) -> Definition:
@@ -106,9 +106,11 @@ def find_definition(name: str, selection: Selection) -> Definition:
     One of the scan takes precedence. Raises UnknownNameError.
     """
     candidates: tuple[Definition, ...] = (*selection.library.controls.values(), *selection.definitions)
-    return _find_by_name(
-        (name,), candidates, lambda definition: (definition.slug, definition.title, *definition.ids), "control"
-    )[0]
+    return _find_by_name((name,), candidates, _list_names, "control")[0]
+
+
+def _list_names(definition: Definition) -> tuple[str, ...]:
+    return definition.slug, definition.title, *definition.ids
 
 
 def select(

@@ -67,7 +67,7 @@ def _totals(assessment: Assessment) -> Iterator[Family]:
     text = "Share of the relevant controls that were evaluated."
     yield "kubekeep_coverage_ratio", text, {"": assessment.coverage / 100}
     yield "kubekeep_resources", "Resources by result.", _by_result(assessment.counts)
-    yield "kubekeep_controls", "Controls by result.", _by_result(_count_statuses(_list_controls(assessment)))
+    yield "kubekeep_controls", "Controls by result.", _by_result(_count_statuses(assessment.controls))
 
 
 def _findings(assessment: Assessment) -> Iterator[Family]:
@@ -120,11 +120,6 @@ def _vulnerabilities(assessment: Assessment) -> Iterator[Family]:
         yield f"kubekeep_{name}", _IMAGE_TEXTS[name], sum_by_labels(labelled)
 
 
-def _list_controls(assessment: Assessment) -> list[DefinitionSummary]:
-    """Return the controls without the vulnerabilities in their place."""
-    return list(assessment.controls)
-
-
 def _frameworks(assessment: Assessment) -> Iterator[Family]:
     by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
     labelled = {format_labels(framework=summary.framework.slug): summary for summary in assessment.frameworks}
@@ -143,7 +138,7 @@ def _frameworks(assessment: Assessment) -> Iterator[Family]:
 
 
 def _controls(assessment: Assessment) -> Iterator[Family]:
-    controls = _list_controls(assessment)
+    controls = assessment.controls
     info = {
         format_labels(
             control=summary.definition.id, title=summary.definition.title, severity=_name(summary.definition.level)

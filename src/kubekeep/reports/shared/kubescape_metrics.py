@@ -29,7 +29,7 @@ def _overall(assessment: Assessment) -> Iterator[Family]:
     compliance = {} if assessment.compliance is None else {"": assessment.compliance}
     yield "kubescape_score", "Compliance of all controls, 100 is best.", compliance
     yield "kubescape_cluster_complianceScore", "Compliance of all controls, 100 is best.", compliance
-    controls = _count_statuses(_list_controls(assessment))
+    controls = _count_statuses(assessment.controls)
     for word, result in _RESULTS.items():
         counts = {"": _count(assessment.counts, word)}
         yield f"kubescape_cluster_count_resources_{word}", f"Resources that {result}.", counts
@@ -65,7 +65,7 @@ def _controls(assessment: Assessment) -> Iterator[Family]:
             ),
             summary,
         )
-        for summary in _list_controls(assessment)
+        for summary in assessment.controls
     ]
     compliance: dict[str, float] = {}
     for labels, summary in labelled:
@@ -101,10 +101,6 @@ def _images(assessment: Assessment) -> Iterator[Family]:
     yield "kubescape_image_count_cve", "Vulnerabilities of the image by severity.", sum_by_labels(present)
     text = "Vulnerabilities of the image with a fixed version, by severity."
     yield "kubescape_image_count_cve_fixable", text, sum_by_labels(fixable)
-
-
-def _list_controls(assessment: Assessment) -> list[DefinitionSummary]:
-    return list(assessment.controls)
 
 
 def _count_statuses(summaries: Iterable[DefinitionSummary]) -> Counts:

@@ -28,6 +28,7 @@ from kubekeep.model.package_document import (
     PriorityEntry,
     UpgradeAdvice,
     VulnerabilityEntry,
+    read_assessment,
     read_listed_packages,
 )
 from kubekeep.model.priority import UNKNOWN_PRIORITY
@@ -124,7 +125,7 @@ def list_uncovered(assessment: Assessment) -> list[UnreadInput]:
     return [
         UnreadInput(_get_file(result.subject), gap.describe())
         for result in _iterate_results(assessment, _list_summaries(assessment))
-        for gap in _list_gaps(_read(result.subject))
+        for gap in _list_gaps(result.subject.object)
         if not gap.incomplete
     ]
 
@@ -137,8 +138,13 @@ def _read(subject: Subject) -> ListedPackages:
         return ListedPackages()
 
 
-def _list_gaps(facts: ListedPackages) -> tuple[PackageGap, ...]:
-    return facts.assessment.not_assessed if facts.packages else (_NO_PACKAGES,)
+def _list_gaps(document: Mapping[str, Any]) -> tuple[PackageGap, ...]:
+    if not document.get("packages"):
+        return (_NO_PACKAGES,)
+    try:
+        return read_assessment(document).not_assessed
+    except msgspec.ValidationError:
+        return ()
 
 
 def _get_file(subject: Subject) -> Location:
@@ -161,7 +167,7 @@ def _describe(result: SubjectResult, summaries: Mapping[str, DefinitionSummary])
         distribution=str(distribution.get("name") or distribution.get("id", "")),
         operating_system=f"{distribution.get('id', '')} {distribution.get('versionId', '')}".strip(),
         vulnerabilities=tuple(sorted(_report_all(result, facts, summaries), key=_order)),
-        unassessed=_list_gaps(facts),
+        unassessed=_list_gaps(document),
         layers={str(step["layer"]): mask_text(str(step.get("createdBy", ""))) for step in history if step.get("layer")},
         upgrades=facts.upgrades,
     )
