@@ -144,9 +144,9 @@ class MemoryInventory:
         return {entry for entry, result in self._results.items() if not result.is_empty}
 
     def list_digests(self, entries: Iterable[int]) -> dict[str, frozenset[bytes]]:
-        wanted = set(entries)
+        selected = set(entries)
         digests = {
-            digest: frozenset(self._packages[entry][0][2] for entry in own & wanted)
+            digest: frozenset(self._packages[entry][0][2] for entry in own & selected)
             for digest, (_, own) in self._images.items()
         }
         return {digest: own for digest, own in digests.items() if own}

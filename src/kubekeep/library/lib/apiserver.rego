@@ -68,7 +68,7 @@ by_socket(server) if {
 # A boolean flag that is not `expected`; `otherwise` is its default.
 boolean(server, flag, expected, otherwise) := [violation] if {
 	current := setting(server, flag)
-	truth(current.value) != expected
+	boolean_text(current.value) != expected
 	message := sprintf("--%s is %s", [flag, current.value])
 	violation := object.union(flags.replaced(current, expected), {"message": message})
 } else := [added(server, flag, expected, sprintf("the default is %s", [otherwise]))] if {
@@ -76,7 +76,7 @@ boolean(server, flag, expected, otherwise) := [violation] if {
 	not setting(server, flag)
 } else := []
 
-truth(value) := "true" if {
+boolean_text(value) := "true" if {
 	lower(value) in {"true", "t", "1"}
 } else := "false" if {
 	lower(value) in {"false", "f", "0"}

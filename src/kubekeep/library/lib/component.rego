@@ -116,7 +116,7 @@ value(process, flag) := text if {
 } else := null
 
 # Value of a boolean flag, or null.
-truth(process, flag) := boolean(value(process, flag))
+boolean_flag(process, flag) := boolean(value(process, flag))
 
 # Boolean values as Go parses them; other values unchanged.
 boolean(text) := true if {

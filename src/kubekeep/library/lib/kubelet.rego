@@ -77,7 +77,7 @@ plain(value) := trim_space(value) if {
 # Value of a setting as text.
 text(effective) := plain(effective.value)
 
-truth(effective) := component.boolean(text(effective))
+boolean_setting(effective) := component.boolean(text(effective))
 
 # Violation of a setting, with the reason. `fix` is applied only to a KubeletConfiguration: files that are embedded as
 # text are not edited.

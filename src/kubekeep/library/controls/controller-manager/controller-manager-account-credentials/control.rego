@@ -10,7 +10,7 @@ applies if count(not_evaluated) > 0
 
 violation contains finding if {
 	some process in processes
-	component.truth(process, "use-service-account-credentials") != true
+	component.boolean_flag(process, "use-service-account-credentials") != true
 	reason := "all controllers share the same permissions"
 	finding := component.finding(process, "use-service-account-credentials", "true", reason)
 }

@@ -10,7 +10,7 @@ applies if count(not_evaluated) > 0
 
 violation contains finding if {
 	some process in processes
-	component.truth(process, "profiling") != false
+	component.boolean_flag(process, "profiling") != false
 	reason := "the controller manager serves profiles at /debug/pprof"
 	finding := component.finding(process, "profiling", "false", reason)
 }

@@ -9,7 +9,7 @@ applies if count(processes) > 0
 violation contains finding if {
 	some process in processes
 	not component.unread(process)
-	component.truth(process, "auto-tls") == true
+	component.boolean_flag(process, "auto-tls") == true
 	reason := "etcd uses a self-signed certificate for clients"
 	finding := component.finding(process, "auto-tls", "false", reason)
 }

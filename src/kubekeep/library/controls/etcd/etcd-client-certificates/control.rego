@@ -9,7 +9,7 @@ applies if count(processes) > 0
 violation contains finding if {
 	some process in processes
 	not component.unread(process)
-	component.truth(process, "client-cert-auth") != true
+	component.boolean_flag(process, "client-cert-auth") != true
 	reason := "etcd accepts clients without a certificate"
 	finding := component.finding(process, "client-cert-auth", "true", reason)
 }

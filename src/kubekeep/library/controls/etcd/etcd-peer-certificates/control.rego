@@ -9,7 +9,7 @@ applies if count(processes) > 0
 violation contains finding if {
 	some process in processes
 	not component.unread(process)
-	component.truth(process, "peer-client-cert-auth") != true
+	component.boolean_flag(process, "peer-client-cert-auth") != true
 	reason := "etcd accepts peers without a certificate"
 	finding := component.finding(process, "peer-client-cert-auth", "true", reason)
 }

@@ -15,6 +15,6 @@ violation contains kubelet.finding(setting, {"fix": false}, reason) if {
 	reason := "anonymous requests are accepted"
 }
 
-refused if kubelet.truth(setting) == false
+refused if kubelet.boolean_setting(setting) == false
 
 not_evaluated contains kubelet.uncollected if not setting

@@ -11,6 +11,6 @@ violation contains kubelet.finding(setting, {"fix": true}, reason) if {
 	reason := "the client certificate is not renewed before it expires"
 }
 
-renewed if kubelet.truth(setting) == true
+renewed if kubelet.boolean_setting(setting) == true
 
 not_evaluated contains kubelet.uncollected if not setting

@@ -10,6 +10,6 @@ violation contains kubelet.finding(setting, {"fix": true}, reason) if {
 	reason := "the kubelet does not manage the iptables rules of the node"
 }
 
-kept if kubelet.truth(setting) == true
+kept if kubelet.boolean_setting(setting) == true
 
 not_evaluated contains kubelet.uncollected if not setting

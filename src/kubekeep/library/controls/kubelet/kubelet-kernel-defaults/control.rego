@@ -10,6 +10,6 @@ violation contains kubelet.finding(setting, {"fix": true}, reason) if {
 	reason := "the kubelet overwrites hardened kernel parameters"
 }
 
-protected if kubelet.truth(setting) == true
+protected if kubelet.boolean_setting(setting) == true
 
 not_evaluated contains kubelet.uncollected if not setting

@@ -6,7 +6,7 @@ setting := kubelet.setting("seccomp-default", "seccompDefault", {"flag": false, 
 
 violation contains kubelet.finding(setting, {"fix": true}, reason) if {
 	setting
-	not kubelet.truth(setting) == true
+	not kubelet.boolean_setting(setting) == true
 	reason := "containers without a seccomp profile run unconfined"
 }
 

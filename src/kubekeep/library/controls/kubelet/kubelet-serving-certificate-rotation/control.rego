@@ -26,18 +26,18 @@ gate := {
 }
 
 violation contains kubelet.finding(gate, fix, reason) if {
-	not kubelet.truth(gate) == true
+	not kubelet.boolean_setting(gate) == true
 	not requested
 	reason := "the serving certificate is not renewed"
 }
 
 requested if {
-	kubelet.truth(bootstrap) == true
-	not kubelet.truth(gate) == false
+	kubelet.boolean_setting(bootstrap) == true
+	not kubelet.boolean_setting(gate) == false
 }
 
 default fix := {}
 
-fix := {"fix": true} if kubelet.truth(gate) == false
+fix := {"fix": true} if kubelet.boolean_setting(gate) == false
 
 not_evaluated contains kubelet.uncollected if not gate

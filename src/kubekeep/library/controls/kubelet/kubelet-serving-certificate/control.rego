@@ -11,13 +11,13 @@ bootstrap := kubelet.setting("rotate-server-certificates", "serverTLSBootstrap",
 violation contains kubelet.finding(setting, {}, reason) if {
 	some setting in [certificate, key]
 	kubelet.text(setting) == ""
-	kubelet.truth(bootstrap) != true
+	kubelet.boolean_setting(bootstrap) != true
 	reason := "the kubelet uses a self-signed serving certificate"
 }
 
 not_evaluated contains kubelet.uncollected if not settled
 
-settled if kubelet.truth(bootstrap) == true
+settled if kubelet.boolean_setting(bootstrap) == true
 
 settled if {
 	kubelet.text(certificate) != ""

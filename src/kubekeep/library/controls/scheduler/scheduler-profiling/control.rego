@@ -11,7 +11,7 @@ applies if count(not_evaluated) > 0
 violation contains finding if {
 	some process in processes
 	not component.setting(process, "config")
-	component.truth(process, "profiling") != false
+	component.boolean_flag(process, "profiling") != false
 	reason := "the scheduler serves profiles at /debug/pprof"
 	finding := component.finding(process, "profiling", "false", reason)
 }
