@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from lsprotocol import types
 
 import kubekeep
 import kubekeep.sources
 from kubekeep.baseline.assessment_findings import record_assessment
 from kubekeep.baseline.compare import compare, mark_changes
 from kubekeep.exceptions.load import ExceptionOptions
+from kubekeep.lsp.findings import create_diagnostic, list_findings
+from kubekeep.lsp.hover import describe_findings
+from kubekeep.lsp.positions import ClientText
+from kubekeep.mcp.tasks.scan import ScanTask, run_scan
+from kubekeep.mcp.tasks.task_input import TaskInput
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Status
@@ -116,6 +123,34 @@ def test_every_format_shows_it(name: str) -> None:
     if name not in METRICS_ONLY:
         assert "web" in text
         assert "doorway" in text
+
+
+def test_assistants_receive_it(folder: Path) -> None:
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    task_input = TaskInput(
+        scratch=str(scratch), folder=str(folder), path="proxies.mesh", allowed=(os.path.realpath(folder),)
+    )
+    answer = run_scan(task_input, ScanTask())
+    assert [(entry.control, entry.untrusted.resource, entry.untrusted.line) for entry in answer.entries] == [
+        ("MESH-1", "Proxy shop/web", 1),
+        ("MESH-1", "Proxy ops/doorway", 3),
+    ]
+
+
+def test_editors_show_it() -> None:
+    (entries,) = list_findings(assess(), None).values()
+    assert [(entry.message, str(entry.location)) for entry in entries] == [
+        ("certificate is 400 days old", "proxies.mesh:1"),
+        ("certificate is 90 days old", "proxies.mesh:3"),
+    ]
+    text = ClientText(PROXIES, types.PositionEncodingKind.Utf16)
+    diagnostics = [create_diagnostic(entry, text, ()) for entry in entries]
+    assert [(diagnostic.code, diagnostic.range.start.line) for diagnostic in diagnostics] == [
+        ("MESH-1", 0),
+        ("MESH-1", 2),
+    ]
+    assert "Rotate the certificate." in describe_findings(entries)
 
 
 def test_findings_format_follows_its_schema() -> None:

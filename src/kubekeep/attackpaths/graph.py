@@ -73,7 +73,7 @@ class FailedControls:
         return slugs | self._slugs_by_part.get(_build_part_key(resource.original), set())
 
 
-def _build_part_key(part: Resource) -> int | str:
+def _build_part_key(part: Subject) -> int | str:
     """Return the key of a binding or role; subjects are joined with copies of aggregated roles."""
     return part.id if part.kind == "ClusterRole" and part.object.get("aggregationRule") else id(part)
 

@@ -82,7 +82,7 @@ class Proof:
         subject = result.subject if result else None
         return subject if isinstance(subject, Resource) else None
 
-    def _format_key(self, resource: Resource) -> str:
+    def _format_key(self, resource: Subject) -> str:
         return format_key(resource, self._name_file)
 
     def _check_unread(self, before: Iterable[UnreadInput], after: Iterable[UnreadInput]) -> None:

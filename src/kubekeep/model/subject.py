@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.model.definition import Definition
 from kubekeep.model.location import Location, Path
 from kubekeep.model.source import Source
 
@@ -103,7 +104,7 @@ class Subject(msgspec.Struct, frozen=True):
         return {"apiVersion": self.api_version, "kind": self.kind, "metadata": metadata}
 
     @property
-    def related(self) -> tuple[Any, ...]:
+    def related(self) -> tuple[Subject, ...]:
         """Resources that it was joined with."""
         return ()
 
@@ -121,6 +122,11 @@ class Subject(msgspec.Struct, frozen=True):
     def unknown(self) -> tuple[Path, ...]:
         """Paths of values that are not known yet."""
         return ()
+
+    @property
+    def missing(self) -> tuple[str, ...] | None:
+        """The missing permissions to list it, for a related role that the input does not contain; None if it is there."""
+        return None
 
     @property
     def replicas(self) -> int | None:
@@ -165,8 +171,8 @@ class Subject(msgspec.Struct, frozen=True):
         """True if it lists problems itself, beside those that rules find."""
         return True
 
-    def list_problems(self) -> Iterator[tuple[Any, Any]]:
-        """Yield the definition (`model.definition`) and the verdict (`model.verdict`) of each problem that it lists."""
+    def list_problems(self) -> Iterator[tuple[Definition, Any]]:
+        """Yield the definition and the verdict (`model.verdict`, which needs this module) of each problem that it lists."""
         yield from ()
 
     def describe(self) -> SubjectDocument:

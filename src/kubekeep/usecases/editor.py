@@ -335,7 +335,7 @@ def _create_inputs(options: ReadOptions, unsaved: Unsaved) -> Inputs:
     return read((), options=msgspec.structs.replace(options, unsaved=unsaved))
 
 
-def _locate(resource: Resource) -> _Position:
+def _locate(resource: Subject) -> _Position:
     source = resource.source
     return ("", 0, ()) if source is None else (source.path, source.document, source.root)
 

@@ -18,7 +18,7 @@ from kubekeep.kube.settings import read_cluster_settings, resolve_access
 from kubekeep.mcp.roots import is_below
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.errors import KubekeepError
-from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.model.text import visible
 from kubekeep.sources.images.address import is_image_address
 from kubekeep.sources.images.settings import select_read_options
@@ -128,7 +128,7 @@ def _list_files(assessment: Assessment) -> set[tuple[str, str]]:
     return files
 
 
-def _list_resource_files(resource: Resource) -> Iterator[str]:
+def _list_resource_files(resource: Subject) -> Iterator[str]:
     source = resource.source
     if source is not None:
         yield source.path
