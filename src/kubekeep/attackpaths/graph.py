@@ -15,7 +15,6 @@ from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.attack import AttackNode, AttackNodeKind, Edge, EdgeKind, Opening
 from kubekeep.model.control import Control
 from kubekeep.model.location import Path
-from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Status
 
 MAX_EDGES: Final = 500_000
