@@ -15,7 +15,7 @@ from kubekeep.model.definition import Definition, FindingKind
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding import Finding
 from kubekeep.model.finding_document import FindingDocument, build_finding_document
-from kubekeep.model.image import Image
+from kubekeep.model.image import API_VERSION, KIND, Image
 from kubekeep.model.known_vulnerability import KnownVulnerability
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.package import AffectedPackage
@@ -30,7 +30,13 @@ SCHEMA = json.loads((ROOT / "src" / "kubekeep" / "model" / "finding-v1.schema.js
 ADR = (ROOT / "docs" / "decisions" / "0024-finding-model.md").read_text()
 EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", ADR, re.DOTALL)]
 
-IMAGE = Image.create("registry.example.com/web:1.4", "sha256:aa", "linux/amd64")
+
+def create_image(reference: str) -> Image:
+    content = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": reference}}
+    return Image(content, digest="sha256:aa", platform="linux/amd64")
+
+
+IMAGE = create_image("registry.example.com/web:1.4")
 PACKAGE = AffectedPackage("pkg:deb/debian/xz-utils@5.6.0-0.2", "xz-utils", "5.6.0-0.2", layer="sha256:bb")
 PROCESS = Process(Host("node-1", "production"), "/tmp/x", 4711, Container("shop", "Deployment/web", "web"))  # noqa: S108
 POD = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"}})
@@ -96,7 +102,7 @@ def test_decision_record_has_vulnerability_and_runtime_examples() -> None:
 
 
 def test_fingerprints_ignore_tags_and_process_ids() -> None:
-    retagged = Image.create("mirror.example.com/web:latest", IMAGE.digest, IMAGE.platform)
+    retagged = create_image("mirror.example.com/web:latest")
     assert finding(IMAGE).fingerprint == finding(retagged).fingerprint
     restarted = msgspec.structs.replace(PROCESS, pid=1, host=Host("node-2", "production"))
     assert finding(PROCESS).fingerprint == finding(restarted).fingerprint

@@ -15,6 +15,7 @@ from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.attack import AttackNode, AttackNodeKind, Edge, EdgeKind, Opening
 from kubekeep.model.control import Control
 from kubekeep.model.location import Path
+from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Status
 
 MAX_EDGES: Final = 500_000

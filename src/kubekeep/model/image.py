@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Self
+from typing import Final
 
 from kubekeep.model.definition import Definition
 from kubekeep.model.listed_vulnerabilities import list_problems
@@ -46,12 +46,6 @@ class Image(PackageList, frozen=True, gc=False, kw_only=True):
 
     digest: str = ""
     platform: str = ""
-
-    @classmethod
-    def create(cls, reference: str, digest: str = "", platform: str = "") -> Self:
-        """Return an image of which only the identity is known."""
-        content = {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": reference}}
-        return cls(content, digest=digest, platform=platform)
 
     @property
     def stable_name(self) -> str:

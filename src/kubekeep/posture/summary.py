@@ -57,35 +57,37 @@ def summarise(
     lists the admission policies that enforce each control, by slug.
     """
     tallies = _tally_verdicts(results, selection.definitions)
-    controls = sorted(
+    summaries = sorted(
         (
             msgspec.structs.replace(
-                _summarise_control(control, tallies[control.slug], selection.skip_reasons.get(control.slug), affected),
-                enforcement=enforcement.get(control.slug, ()),
+                _summarise_definition(
+                    definition, tallies[definition.slug], selection.skip_reasons.get(definition.slug), affected
+                ),
+                enforcement=enforcement.get(definition.slug, ()),
             )
-            for control in selection.definitions
+            for definition in selection.definitions
         ),
         key=lambda summary: (-summary.definition.severity, summary.definition.id),
     )
-    by_slug = {summary.definition.slug: summary for summary in controls}
+    by_slug = {summary.definition.slug: summary for summary in summaries}
     frameworks = tuple(
         _summarise_framework(framework, selection.select_members(framework), by_slug, results, tallies)
         for framework in selection.frameworks
     )
     counts = _count_resources(results, by_slug)
     return Totals(
-        summaries=tuple(controls),
+        summaries=tuple(summaries),
         frameworks=frameworks,
-        status=score.status(_count_controls(controls)),
+        status=score.status(_count_controls(summaries)),
         counts=counts,
-        score=_compute_risk(controls, tallies),
-        compliance=score.mean_compliance(controls),
-        coverage=score.coverage(controls),
+        score=_compute_risk(summaries, tallies),
+        compliance=score.mean_compliance(summaries),
+        coverage=score.coverage(summaries),
     )
 
 
-def _tally_verdicts(results: Iterable[SubjectResult], controls: Iterable[Definition]) -> dict[str, _Tally]:
-    tallies = {control.slug: _Tally() for control in controls}
+def _tally_verdicts(results: Iterable[SubjectResult], definitions: Iterable[Definition]) -> dict[str, _Tally]:
+    tallies = {definition.slug: _Tally() for definition in definitions}
     for result in results:
         weight = score.weight(result.subject)
         for slug, verdict in result.verdicts.items():
@@ -103,45 +105,45 @@ def _tally_verdicts(results: Iterable[SubjectResult], controls: Iterable[Definit
     return tallies
 
 
-def _summarise_control(
-    control: Definition, tally: _Tally, skip_reason: Reason | None, affected: AffectedControls
+def _summarise_definition(
+    definition: Definition, tally: _Tally, skip_reason: Reason | None, affected: AffectedControls
 ) -> DefinitionSummary:
     counts = Counts(tally.passed, tally.failed, tally.not_evaluated, tally.excepted)
     status = score.status(counts)
-    gap_reason = affected.incomplete.get(control.slug)
+    gap_reason = affected.incomplete.get(definition.slug)
     if gap_reason is not None and status is Status.PASSED:
         status = Status.NOT_EVALUATED
     reason = skip_reason or gap_reason or tally.reason
     if reason is None and not counts.total:
-        reason = _explain_missing_data(control)
+        reason = _explain_missing_data(definition)
     return DefinitionSummary(
-        definition=control,
+        definition=definition,
         status=status,
         counts=counts,
         score=score.risk(tally.weight_failed, tally.weight),
         # The listed resources say nothing about a control that needs the missing ones too.
         compliance=None if gap_reason is not None and status is Status.NOT_EVALUATED else score.compliance(counts),
         reason=reason if status is Status.NOT_EVALUATED else None,
-        priority=prioritise(control),
+        priority=prioritise(definition),
     )
 
 
-def _explain_missing_data(control: Definition) -> Reason:
+def _explain_missing_data(definition: Definition) -> Reason:
     names = {WORKLOAD: "workload", SUBJECT: "bound RBAC subject"}
-    kinds = list(dict.fromkeys(names.get(target, target.rpartition("/")[2]) for target in control.targets))
-    if isinstance(control, Control) and control.uses_only_documents():
-        cause = _MISSING_DATA_CAUSES.get(control.required_data, Cause.NEEDS_CLUSTER)
+    kinds = list(dict.fromkeys(names.get(target, target.rpartition("/")[2]) for target in definition.targets))
+    if isinstance(definition, Control) and definition.uses_only_documents():
+        cause = _MISSING_DATA_CAUSES.get(definition.required_data, Cause.NEEDS_CLUSTER)
         return Reason(
-            cause, f"required data is missing from the input: add {' or '.join(kinds)}{_other_sources(control)}"
+            cause, f"required data is missing from the input: add {' or '.join(kinds)}{_other_sources(definition)}"
         )
-    providers = control.providers if isinstance(control, Control) else ()
+    providers = definition.providers if isinstance(definition, Control) else ()
     platforms = f"{' or '.join(name.upper() for name in providers)} " if providers else ""
     return Reason(Cause.IRRELEVANT, f"no {platforms}resources in scope in the input ({', '.join(kinds)})")
 
 
-def _other_sources(control: Definition) -> str:
-    """Return other ways to collect the documents that `control` needs, as text."""
-    groups = {target.partition("/")[0] for target in control.targets}
+def _other_sources(definition: Definition) -> str:
+    """Return other ways to collect the documents that `definition` needs, as text."""
+    groups = {target.partition("/")[0] for target in definition.targets}
     by_hosts = ", or collect it with kubekeep host collect" if HOST_DATA in groups else ""
     return by_hosts + (", or scan the cluster with --cloud" if not groups.isdisjoint(PLATFORMS) else "")
 
