@@ -99,13 +99,13 @@ def _summarise(facts: ListedPackages) -> Verdict | None:
     gaps = gaps if is_unknown else tuple(gap for gap in gaps if gap.incomplete)
     if gaps:
         texts = (f"{len(gap.packages)} {gap.ecosystem}".rstrip() + f": {gap.reason}" for gap in gaps)
-        return _decline(f"packages not assessed: {'; '.join(texts)}")
+        return _build_not_evaluated(f"packages not assessed: {'; '.join(texts)}")
     if is_unknown:
-        return _decline("it lists no packages, so nothing was compared with advisories")
+        return _build_not_evaluated("it lists no packages, so nothing was compared with advisories")
     return PASSED if all(entry.is_suppressed for entry in facts.vulnerabilities) else None
 
 
-def _decline(text: str) -> Verdict:
+def _build_not_evaluated(text: str) -> Verdict:
     return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.MISSING_DATA, text))
 
 
