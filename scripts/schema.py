@@ -1,6 +1,6 @@
 """Write the published JSON schemas from the model; `--check` fails when they are out of date.
 
-Writes the schemas of the library's files, of image policies and of the JSON form of findings and coverage gaps, nothing else.
+Writes the schemas of the library's files, of image policies and of the JSON form of findings, coverage gaps and submissions, nothing else.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from kubekeep.imagepolicy.policy import ImagePolicy
 from kubekeep.model.control import Control
 from kubekeep.model.finding_document import FindingDocument, GapDocument
 from kubekeep.model.framework import Framework
+from kubekeep.model.submission import Submission
 
 PACKAGE = Path(__file__).parent.parent / "src" / "kubekeep"
 SCHEMAS = {
@@ -22,6 +23,7 @@ SCHEMAS = {
     PACKAGE / "library" / "schema" / "framework.schema.json": Framework,
     PACKAGE / "model" / "finding-v1.schema.json": FindingDocument,
     PACKAGE / "model" / "coverage-gap-v1.schema.json": GapDocument,
+    PACKAGE / "model" / "submission-v1.schema.json": Submission,
     PACKAGE / "imagepolicy" / "image-policy-v1.schema.json": ImagePolicy,
 }
 PATH_FIELDS = {"Control": ("slug", "area", "page"), "Framework": ("slug",)}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from kubekeep.images.catalog import go
-from kubekeep.images.content import Executable, GoSymbols
-from kubekeep.model.package import Package, PackageLocation
+from kubekeep.images.content import Executable
+from kubekeep.model.package import GoSymbols, Package, PackageLocation
 from kubekeep.vulnerabilities.used_symbols import ImageSymbols
 
 TEXT = "\t.New\ngolang.org/x/net/html\t.Parse,Render\tTokenizer.Next\nmain\t.main\ngithub.com/Shop/x\t.F"

@@ -6,8 +6,7 @@ import collections
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
-from kubekeep.images.content import GoSymbols
-from kubekeep.model.package import Package
+from kubekeep.model.package import GoSymbols, Package
 from kubekeep.vulnerabilities.inventory import (
     AffectedEntries,
     IndexedImage,

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.images.content import GoSymbols
 from kubekeep.images.registries.state_file import StateError
 from kubekeep.model.exploit_signal import ExploitSignal
-from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, GoSymbols, Package, PackageLocation
 from kubekeep.model.severity import Severity
 from kubekeep.model.vulnerability import (
     NotAssessed,

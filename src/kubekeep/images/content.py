@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, FixedVulnerabilities, GoSymbols, Package
 
 
 class LayerFile(msgspec.Struct, frozen=True):
@@ -51,21 +51,6 @@ class Executable(msgspec.Struct, frozen=True):
     go_symbols: bytes = b""
 
 
-class GoSymbols(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The functions that are linked into a Go executable.
-
-    text: a zlib stream with one line per import path; see `list_symbols` in rust/images/src/symbols.rs. aliases: pairs of
-    an import path in the text and the path that records name instead, with all paths below it: of the main package, and
-    of replaced modules. An empty second path is an unknown one. has_functions: False if only the import paths are
-    reliable.
-    """
-
-    path: str
-    text: bytes
-    aliases: tuple[tuple[str, str], ...] = ()
-    has_functions: bool = True
-
-
 class FileMode(msgspec.Struct, frozen=True, gc=False):
     """A file whose permission bits matter: setuid, setgid, or writable by everyone.
 
@@ -84,15 +69,6 @@ class ContentProblem(msgspec.Struct, frozen=True, gc=False):
 
     path: str
     message: str
-
-
-class FixedVulnerabilities(msgspec.Struct, frozen=True, gc=False):
-    """One version of a source package in a changelog: the CVEs that it fixes, and those whose fix it reverts."""
-
-    source: str
-    version: str
-    fixed: tuple[str, ...] = ()
-    reverted: tuple[str, ...] = ()
 
 
 class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

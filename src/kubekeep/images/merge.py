@@ -19,14 +19,13 @@ from kubekeep.images.content import (
     ContentProblem,
     DetectedSecret,
     FileMode,
-    GoSymbols,
     ImageContent,
     LayerContent,
 )
 from kubekeep.images.distributions import distribution_qualifier, package_namespace
 from kubekeep.images.package_url import format_package_url
 from kubekeep.images.visibility import UpperLayers, is_recreated
-from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation
+from kubekeep.model.package import NO_DISTRIBUTION, Distribution, GoSymbols, Package, PackageLocation
 
 _RELEASE_FILES: Final = (
     "etc/os-release",

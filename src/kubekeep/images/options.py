@@ -48,7 +48,8 @@ class ImageOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     access: registries, stores and the platform. cache_folder: the folder of cached layers; empty for none. on_bytes: called
     while layers are read, in any thread. shared_layers: content of layers that several machines share; None for none.
-    describe: adds facts to the documents of images; None for the content alone.
+    describe: adds facts to the documents of images; None for the content alone. keeps_packages: keep the packages of images
+    as the catalogue lists them, beside the documents.
     """
 
     access: AccessOptions = AccessOptions()
@@ -56,3 +57,4 @@ class ImageOptions(msgspec.Struct, frozen=True, kw_only=True):
     on_bytes: OnBytes | None = None
     shared_layers: LayerExchange | None = None
     describe: DescribeImage | None = None
+    keeps_packages: bool = False

@@ -15,6 +15,8 @@ from kubekeep.model.workload import POD_KINDS, POD_TEMPLATE
 RBAC: Final = "rbac.authorization.k8s.io"
 RBAC_KINDS: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 """Kinds that joined RBAC subjects are built from."""
+IDENTITY_NAMESPACE: Final = "kube-system"
+"""The Namespace whose UID identifies a cluster: it exists from the start and cannot be deleted (KEP-2149)."""
 CILIUM_GROUP: Final = "cilium.io"
 CILIUM_NAMESPACES: Final = ("kube-system", "cilium")
 """Namespaces with Cilium (Cilium docs, Installation using Helm; OpenShift)."""

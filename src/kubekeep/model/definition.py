@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -23,6 +23,10 @@ class FindingKind(enum.StrEnum):
     """A difference between the declared and the running state."""
     RUNTIME = "runtime"
     """A detection in a running process, file system, network connection or memory."""
+
+
+_UNPREFIXED: Final = frozenset({FindingKind.MISCONFIGURATION, FindingKind.VULNERABILITY})
+"""Kinds with identifiers that no other kind uses."""
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,6 +113,11 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
     def id(self) -> str:
         """Identifier in reports: the first of `ids`, or the slug if there is none."""
         return self.ids[0] if self.ids else self.slug
+
+    @property
+    def key(self) -> str:
+        """The identifier with the kind, unless no other kind uses it: the name in fingerprints and submissions."""
+        return self.id if self.kind in _UNPREFIXED else f"{self.kind} {self.id}"
 
     @property
     def level(self) -> Severity:

@@ -7,12 +7,11 @@ drift and runtime detections. Without timestamps: history belongs to the store. 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 import msgspec
 
 from kubekeep.model.comparison import FindingChange
-from kubekeep.model.definition import Definition, FindingKind
+from kubekeep.model.definition import Definition
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.location import Location
@@ -20,9 +19,6 @@ from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.severity import Severity
 from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence
-
-_UNPREFIXED: Final = frozenset({FindingKind.MISCONFIGURATION, FindingKind.VULNERABILITY})
-"""Kinds with identifiers that no other kind uses."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -103,17 +99,12 @@ class Finding(msgspec.Struct, frozen=True):
 
         The finding of an image is identified by its digest, so that it is the same under all names of the image.
         """
-        identity = msgspec.structs.replace(Identity.from_subject(self.subject), name=self.subject.stable_name)
-        return fingerprint(self._problem, identity)
+        return fingerprint(self.definition.key, Identity.stable(self.subject))
 
     @property
     def name_fingerprint(self) -> str:
         """The fingerprint with the name of the subject, which is the same for each build of an image with one tag."""
-        return fingerprint(self._problem, Identity.from_subject(self.subject))
-
-    @property
-    def _problem(self) -> str:
-        return self.id if self.kind in _UNPREFIXED else f"{self.kind} {self.id}"
+        return fingerprint(self.definition.key, Identity.from_subject(self.subject))
 
 
 def first_location(subject: Subject, evidence: Iterable[Evidence]) -> Location | None:

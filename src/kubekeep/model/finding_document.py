@@ -122,7 +122,7 @@ def build_gap_document(
         message=message,
         definition="" if definition is None else definition.id,
         subject=None if subject is None else cast("AnySubject", subject.describe()),
-        location=_build_location(location),
+        location=build_location(location),
     )
 
 
@@ -137,34 +137,37 @@ def build_finding_document(finding: Finding) -> FindingDocument:
         severity=finding.severity.name.lower(),
         score=finding.score,
         fingerprint=finding.fingerprint,
-        evidence=tuple([_build_evidence(evidence) for evidence in finding.evidence]),
+        evidence=tuple([build_evidence(evidence) for evidence in finding.evidence]),
         remediation=finding.remediation.strip(),
         references=finding.references,
-        suppression=_build_suppression(finding.suppression),
-        priority=_build_priority(finding.priority),
+        suppression=None if finding.suppression is None else build_suppression(finding.suppression),
+        priority=build_priority(finding.priority),
     )
 
 
-def _build_priority(priority: Priority) -> PriorityDocument | None:
+def build_priority(priority: Priority) -> PriorityDocument | None:
+    """Build the JSON form of a priority; None for an unknown one."""
     if priority.level is Severity.UNKNOWN:
         return None
     reasons = tuple(filter(None, (priority.step, *priority.reasons)))
     return PriorityDocument(priority.level.name.lower(), priority.score, reasons)
 
 
-def _build_evidence(evidence: Evidence) -> EvidenceDocument:
+def build_evidence(evidence: Evidence) -> EvidenceDocument:
+    """Build the JSON form of a piece of evidence."""
     return EvidenceDocument(
         path=evidence.path,
         exists=evidence.exists,
         message=evidence.message,
-        location=_build_location(evidence.location),
+        location=build_location(evidence.location),
         fix=evidence.fix,
         delete=evidence.delete,
         package=evidence.package,
     )
 
 
-def _build_location(location: Location | None) -> EvidenceLocation | None:
+def build_location(location: Location | None) -> EvidenceLocation | None:
+    """Build the JSON form of a location; None without one."""
     if location is None:
         return None
     if location.region is None:
@@ -175,9 +178,8 @@ def _build_location(location: Location | None) -> EvidenceLocation | None:
     )
 
 
-def _build_suppression(exception: AppliedException | None) -> Suppression | None:
-    if exception is None:
-        return None
+def build_suppression(exception: AppliedException) -> Suppression:
+    """Build the JSON form of an exception."""
     return Suppression(
         name=exception.name, source=exception.source.value, reason=exception.reason, expires=exception.expires
     )

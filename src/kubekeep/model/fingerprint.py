@@ -91,6 +91,11 @@ class Identity(msgspec.Struct, frozen=True, order=True):
         related = tuple(map(cls.from_subject, subject.related))
         return cls(subject.group, subject.kind, subject.namespace, subject.name, related)
 
+    @classmethod
+    def stable(cls, subject: Subject) -> Identity:
+        """Return the identity with the name that is the same in every scan: the digest of an image."""
+        return msgspec.structs.replace(cls.from_subject(subject), name=subject.stable_name)
+
     def __str__(self) -> str:
         return format_name(self.kind, self.namespace, self.name)
 

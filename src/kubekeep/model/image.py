@@ -26,10 +26,11 @@ class ImageSubject(SubjectDocument, frozen=True, tag="image", tag_field="type"):
 class PackageList(Resource, frozen=True, gc=False, kw_only=True):
     """The document of an image or SBOM that lists packages, and their vulnerabilities if they were compared.
 
-    is_compared: True if the packages were compared with advisories.
+    is_compared: True if the packages were compared with advisories. packages: `ImagePackages` as MessagePack, on request.
     """
 
     is_compared: bool = False
+    packages: bytes = b""
 
     @property
     def has_problems(self) -> bool:

@@ -93,3 +93,40 @@ class Distribution(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 NO_DISTRIBUTION: Final = Distribution("")
 """An image without the files of an operating system."""
+
+
+class GoSymbols(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The functions that are linked into a Go executable.
+
+    text: a zlib stream with one line per import path; see `list_symbols` in rust/images/src/symbols.rs. aliases: pairs of
+    an import path in the text and the path that records name instead, with all paths below it: of the main package, and
+    of replaced modules. An empty second path is an unknown one. has_functions: False if only the import paths are
+    reliable.
+    """
+
+    path: str
+    text: bytes
+    aliases: tuple[tuple[str, str], ...] = ()
+    has_functions: bool = True
+
+
+class FixedVulnerabilities(msgspec.Struct, frozen=True, gc=False):
+    """One version of a source package in a changelog: the CVEs that it fixes, and those whose fix it reverts."""
+
+    source: str
+    version: str
+    fixed: tuple[str, ...] = ()
+    reverted: tuple[str, ...] = ()
+
+
+class ImagePackages(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """The packages of an image, and the facts that decide with them which advisories apply.
+
+    problems: number of parts of the image that could not be read.
+    """
+
+    distribution: Distribution = NO_DISTRIBUTION
+    packages: tuple[Package, ...] = ()
+    fixes: tuple[FixedVulnerabilities, ...] = ()
+    go_symbols: tuple[GoSymbols, ...] = ()
+    problems: int = 0

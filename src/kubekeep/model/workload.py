@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import Path, format_path, value_at
 from kubekeep.model.resource import Resource
 from kubekeep.model.subject import Subject
@@ -90,6 +91,25 @@ def list_pod_paths(resource: Subject) -> tuple[Path, ...]:
         return ()
     paths = tuple(_find_templates(resource.object, (), is_template=False))
     return tuple(sorted(paths, key=_rank)) if len(paths) > 1 else paths
+
+
+def list_containers(resource: Resource) -> Iterator[tuple[str, str]]:
+    """Yield the name and image of each container in a resource, and the image of each volume with an empty name.
+
+    Empty references are left out.
+    """
+    for at in list_pod_paths(resource):
+        spec = as_mapping(value_at_or(resource.object, (*at, "spec"), None))
+        for field, _ in _CONTAINER_LISTS:
+            for container in map(as_mapping, as_list(spec.get(field))):
+                yield from _read_image(str(container.get("name") or ""), container.get("image"))
+        for volume in map(as_mapping, as_list(spec.get("volumes"))):
+            yield from _read_image("", as_mapping(volume.get("image")).get("reference"))
+
+
+def _read_image(name: str, reference: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(reference, str) and reference.strip():
+        yield name, reference.strip()
 
 
 def has_no_container(resource: Resource) -> bool:

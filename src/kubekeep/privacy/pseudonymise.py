@@ -29,6 +29,7 @@ from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.source import RenderOrigin, Source
 from kubekeep.model.subject import Subject
+from kubekeep.model.submission import AnySource, ClusterSource, RegistrySource, RepositorySource
 from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 
 _FIELD: Final = re.compile(r"[a-z][A-Za-z0-9]*")
@@ -90,6 +91,7 @@ class _NameReplacer:
         return msgspec.structs.replace(
             assessment,
             repository=None,
+            source=None if assessment.source is None else self._replace_submission_source(assessment.source),
             target=self._replace_target(assessment.target),
             results=tuple(map(self._replace_result, assessment.results)),
             summaries=tuple(map(self._replace_summary, assessment.summaries)),
@@ -108,6 +110,18 @@ class _NameReplacer:
             tuple(map(self._replace_file_path, target.paths)),
             "",
             None if target.cluster is None else self._replace_cluster(target.cluster),
+        )
+
+    def _replace_submission_source(self, source: AnySource) -> AnySource:
+        replace = self._pseudonymiser.replace_name
+        if isinstance(source, ClusterSource):
+            return ClusterSource(replace(source.uid), source.name and replace(source.name))
+        if isinstance(source, RegistrySource):
+            return RegistrySource(replace(source.host))
+        return RepositorySource(
+            replace(source.url),
+            tuple(map(self._replace_file_path, source.paths)),
+            source.branch and replace(source.branch),
         )
 
     def _map_permissions(self, target: Target) -> dict[str, str]:

@@ -23,6 +23,8 @@ class Extra(enum.StrEnum):
     """Exact edits of files: `Evidence.edits`."""
     REPOSITORY = "repository"
     """Version control state of the input: `Assessment.repository`."""
+    SOURCE = "source"
+    """Identity of the scanned cluster, repository or registry, and the packages of images: `Assessment.source`."""
     ATTACK_PATHS = "attack paths"
     """Attack paths to workloads: `Assessment.attacks`."""
     PRIORITIES = "priorities"

@@ -79,6 +79,7 @@ class Inputs(ReadContext):
         self.read_paths = set()
         self.rendering_time = RenderingTime()
         self.followed = {}
+        self.opened_paths = []
         self._exclusions: list[Ignores] = []
         self._walk = Walk(self._add_exclusions)
 
@@ -170,7 +171,10 @@ class Inputs(ReadContext):
     def _open_name(self, name: str) -> Iterator[Root | UnreadInput]:
         for source in load_sources().values():
             if source.matches_address(name):
+                opened = len(self.opened_paths)
                 yield from source.open_address(name, self)
+                if len(self.opened_paths) == opened:
+                    self.opened_paths.append(name)
                 return
         if find_unsaved(self.options.unsaved, name) is not None and not os.path.lexists(name):
             yield Root("manifests", name, display_path(name), os.getcwd())
@@ -179,6 +183,7 @@ class Inputs(ReadContext):
         if paths == []:
             yield UnreadInput(Location(visible(name)), "no file matches this pattern")
         for path in [name] if paths is None else paths:
+            self.opened_paths.append(os.path.realpath(path))
             yield from self.find(path)
 
     def _add_exclusions(self, folder: str) -> Ignores:

@@ -17,7 +17,7 @@ from kubekeep.kube.review import Permission, review_permissions
 from kubekeep.kube.watching import WatchTiming
 from kubekeep.library.params import CONTROL_INPUT
 from kubekeep.model.cloud import CloudRequest
-from kubekeep.model.cluster import RBAC_KINDS, ClusterFacts, CoverageGap, expand_kind_names
+from kubekeep.model.cluster import IDENTITY_NAMESPACE, RBAC_KINDS, ClusterFacts, CoverageGap, expand_kind_names
 from kubekeep.model.control import HOST_DATA, SUBJECT, WORKLOAD, Control, Provider
 from kubekeep.model.distribution import OPENSHIFT_CONFIG_GROUP, detect_distribution, detect_provider
 from kubekeep.model.resource import Resource
@@ -101,6 +101,14 @@ class _ClusterVersion(msgspec.Struct, frozen=True):
 
 class _ClusterVersions(msgspec.Struct, frozen=True):
     items: tuple[_ClusterVersion, ...] = ()
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    uid: str = ""
+
+
+class _Namespace(msgspec.Struct, frozen=True):
+    metadata: _Metadata = _Metadata()
 
 
 class LiveCluster:
@@ -329,6 +337,11 @@ class LiveCluster:
         # A kind may be listed twice (settings, objects): keep its latest gap.
         latest = sorted(collection.gaps, key=lambda gap: gap.permission)
         self.gaps[:] = {(gap.permission, gap.reason): gap for gap in (*self.gaps, *latest)}.values()
+
+    def read_uid(self) -> str:
+        """Return the UID of the Namespace kube-system, which identifies the cluster. Raises KubeError."""
+        namespace = self._connection.get(f"/api/v1/namespaces/{IDENTITY_NAMESPACE}", _Namespace)
+        return namespace.metadata.uid
 
     def facts(self) -> ClusterFacts:
         """Return the facts that a report shows."""

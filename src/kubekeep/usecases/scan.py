@@ -25,17 +25,19 @@ from kubekeep.exceptions.inline.suppressions import apply_suppressions
 from kubekeep.exceptions.load import ScanExceptions
 from kubekeep.model.assessment import Assessment, SubjectResult, Target, UnreadInput
 from kubekeep.model.attack import Attacks
-from kubekeep.model.cluster import ClusterFacts, CoverageGap
+from kubekeep.model.cluster import IDENTITY_NAMESPACE, ClusterFacts, CoverageGap
 from kubekeep.model.control import WORKLOAD
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.git import GitRepository
 from kubekeep.model.image import PackageList
+from kubekeep.model.json_values import as_mapping
 from kubekeep.model.listed_vulnerabilities import list_statements
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.secret_text import mask_message
 from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.subject import Subject
+from kubekeep.model.submission import AnySource
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.listed_problems import add_listed_problems
 from kubekeep.posture.priority import prioritise_results
@@ -44,6 +46,7 @@ from kubekeep.posture.roles import RoleCoverage
 from kubekeep.posture.select import Selection, UnknownNameError
 from kubekeep.posture.workload import parse_workload, select_workload
 from kubekeep.reports.format import Extra
+from kubekeep.sources.images.address import is_image_address
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.registries.address import is_registry_address
 from kubekeep.usecases.api_check import ApiCheck
@@ -86,6 +89,9 @@ class ClusterInput(Protocol):
     ) -> Iterator[Resource]:
         """Yield the objects that the controls of `selection` need; with `everything`, all kinds that relate objects."""
 
+    def read_uid(self) -> str:
+        """Return the UID of the Namespace kube-system. Raises KubeError."""
+
     def facts(self) -> ClusterFacts:
         """Return the facts that a report shows."""
 
@@ -106,6 +112,10 @@ def scan(
         from kubekeep.usecases.image_facts import add_image_facts  # noqa: PLC0415
 
         request = add_image_facts(request)
+    if Extra.SOURCE in request.needs.extras:
+        images = msgspec.structs.replace(request.input.read.images, keeps_packages=True)
+        read_options = msgspec.structs.replace(request.input.read, images=images)
+        request = msgspec.structs.replace(request, input=msgspec.structs.replace(request.input, read=read_options))
     rules = RuleSelector(request.rules, whole_cluster=request.input.is_whole_cluster)
     with (
         read(request.input.paths, stdin=stdin, options=request.input.read) as source,
@@ -145,6 +155,8 @@ class _Scan:
         self._enforcers = EnforcementCollector()
         self._resource_filter = ResourceFilter(request.evaluation.resource_selection)
         self._gaps: list[CoverageGap] = [] if cluster is None else cluster.gaps
+        self._uid = ""
+        """UID of the Namespace kube-system, once it was read."""
 
     def run(self, on_progress: Callable[[int], None]) -> Assessment:
         request, cluster, source = self._request, self._cluster, self._source
@@ -201,6 +213,7 @@ class _Scan:
             exceptions=uses,
             attacks=attacks,
             repository=repository,
+            source=self._identify_source(results, repository),
         )
 
     def _kubernetes_minor(self) -> int:
@@ -224,6 +237,7 @@ class _Scan:
             resources = self._follow_images(resources)
         if self._request.input.is_whole_cluster:
             resources = self._enforcers.collect(resources)
+            resources = self._collect_uid(resources)
         return selection, self._exceptions.collect(resources)
 
     def _collect_unread(self, subjects: Iterable[Subject | UnreadInput]) -> Iterator[Resource]:
@@ -236,6 +250,12 @@ class _Scan:
                 yield resource
             else:
                 self._others.append(resource)
+
+    def _collect_uid(self, resources: Iterator[Resource]) -> Iterator[Resource]:
+        for resource in resources:
+            if resource.kind == "Namespace" and resource.name == IDENTITY_NAMESPACE and not resource.group:
+                self._uid = str(as_mapping(resource.object.get("metadata")).get("uid") or "")
+            yield resource
 
     def _follow_images(self, resources: Iterator[Resource]) -> Iterator[Resource]:
         """Yield the resources, then the images that their workloads use."""
@@ -286,6 +306,19 @@ class _Scan:
             return None
         return find_repository(results, self._source, self._request.input.read.access.environment)
 
+    def _identify_source(self, results: Sequence[SubjectResult], repository: GitRepository | None) -> AnySource | None:
+        """Return the identity of the input, on request. Raises SourceError if it has none."""
+        if Extra.SOURCE not in self._request.needs.extras:
+            return None
+        from kubekeep.usecases import submission_source  # noqa: PLC0415 - only for submissions
+
+        if self._request.input.is_whole_cluster:
+            return submission_source.identify_cluster(self._cluster, self._uid)
+        if _has_only_images(self._request.input):
+            return submission_source.identify_registry(self._request.input.paths, results)
+        environment = self._request.input.read.access.environment
+        return submission_source.identify_repository(repository, self._source.opened_paths, environment)
+
     def _context(self, selection: Selection, minor: int) -> EvaluationFacts:
         request, cluster = self._request, self._cluster
         if cluster is None:
@@ -317,6 +350,11 @@ class _Scan:
 def _has_only_registries(source: ScanInput) -> bool:
     """Return True for a scan of registries alone: many images with many packages each, and no context for them."""
     return bool(source.paths) and all(map(is_registry_address, source.paths))
+
+
+def _has_only_images(source: ScanInput) -> bool:
+    """Return True for a scan of images by name, or of registries."""
+    return bool(source.paths) and all(is_registry_address(path) or is_image_address(path) for path in source.paths)
 
 
 def _report_order(result: SubjectResult) -> tuple[bool, str]:

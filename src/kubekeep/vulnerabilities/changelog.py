@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from kubekeep.images.content import FixedVulnerabilities
 from kubekeep.images.sbom.identity import identify
-from kubekeep.model.package import Package
+from kubekeep.model.package import FixedVulnerabilities, Package
 from kubekeep.vulnerabilities.versions.dpkg import DPKG
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError
 

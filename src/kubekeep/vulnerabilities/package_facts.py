@@ -11,9 +11,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.images.content import FixedVulnerabilities, GoSymbols
 from kubekeep.images.sbom.identity import identify
-from kubekeep.model.package import Package
+from kubekeep.model.package import FixedVulnerabilities, GoSymbols, Package
 from kubekeep.vulnerabilities.changelog import find_fixed
 from kubekeep.vulnerabilities.used_symbols import ImageSymbols
 

@@ -17,9 +17,8 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from kubekeep.images.content import GoSymbols
 from kubekeep.images.registries.state_file import convert_errors, open_database, open_folder, write
-from kubekeep.model.package import Distribution, Package
+from kubekeep.model.package import Distribution, GoSymbols, Package
 from kubekeep.vulnerabilities.inventory import (
     AffectedEntries,
     IndexedImage,

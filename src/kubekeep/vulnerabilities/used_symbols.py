@@ -10,8 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from kubekeep.images.content import GoSymbols
-from kubekeep.model.package import Package
+from kubekeep.model.package import GoSymbols, Package
 
 _MAX_TEXT: Final = 64 << 20
 _FROZEN: Final = re.compile(r"^(crypto/internal/fips140)/v\d[^/]*")

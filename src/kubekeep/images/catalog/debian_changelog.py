@@ -12,7 +12,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Final
 
-from kubekeep.images.content import CatalogRecord, FixedVulnerabilities, LayerFile
+from kubekeep.images.content import CatalogRecord, LayerFile
+from kubekeep.model.package import FixedVulnerabilities
 
 PATTERNS: Final = ()
 SCAN_PATTERNS: Final = ("usr/share/doc/*/changelog.Debian.gz", "usr/share/doc/*/changelog.gz")

@@ -10,9 +10,9 @@ import re
 from typing import Final
 
 from kubekeep.images.catalog.documents import MAXIMUM_PACKAGES, is_name, is_plain
-from kubekeep.images.content import CatalogRecord, Executable, GoSymbols
+from kubekeep.images.content import CatalogRecord, Executable
 from kubekeep.images.package_url import normalise_name
-from kubekeep.model.package import Package
+from kubekeep.model.package import GoSymbols, Package
 
 PATTERNS: Final[tuple[str, ...]] = ()
 MAXIMUM_TEXT: Final = 16 * 1024 * 1024

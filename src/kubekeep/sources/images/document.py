@@ -10,14 +10,14 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.images.configuration import ContainerSettings, ImageConfiguration
-from kubekeep.images.content import DetectedSecret, FileMode
+from kubekeep.images.content import DetectedSecret, FileMode, ImageContent
 from kubekeep.images.end_of_life import end_of_life
 from kubekeep.images.inspection import InspectedImage
 from kubekeep.images.sbom.identity import identify
 from kubekeep.model.image import API_VERSION, KIND, Image
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.location import Location, Path, Position, Region
-from kubekeep.model.package import Distribution, Package, qualify_name
+from kubekeep.model.package import Distribution, ImagePackages, Package, qualify_name
 from kubekeep.model.source import FileType, Source
 from kubekeep.model.vulnerability import VulnerabilityReport
 
@@ -48,15 +48,38 @@ class ImageLocations(msgspec.Struct, frozen=True):
 
 
 def create_resource(
-    image: InspectedImage, base: str, today: dt.date, report: VulnerabilityReport | None = None
+    image: InspectedImage,
+    base: str,
+    today: dt.date,
+    report: VulnerabilityReport | None = None,
+    *,
+    keeps_packages: bool = False,
 ) -> Image:
     """Return the image with its document; `base` is the folder of the scan, `today` its day.
 
-    report: its vulnerabilities; None if they were not requested.
+    report: its vulnerabilities; None if they were not requested. keeps_packages: keep its packages beside the document.
     """
     source = Source(image.reference, base, FILE_TYPE, 0, lazy_source_map=ImageLocations(image.reference))
     document = build_document(image, today, report)
-    return Image(document, source, digest=image.digest, platform=image.platform, is_compared=report is not None)
+    return Image(
+        document,
+        source,
+        digest=image.digest,
+        platform=image.platform,
+        is_compared=report is not None,
+        packages=_encode_packages(image.content) if keeps_packages else b"",
+    )
+
+
+def _encode_packages(content: ImageContent) -> bytes:
+    packages = ImagePackages(
+        distribution=content.distribution,
+        packages=content.packages,
+        fixes=content.fixes,
+        go_symbols=content.go_symbols,
+        problems=len(content.problems),
+    )
+    return msgspec.msgpack.encode(packages)
 
 
 def build_document(image: InspectedImage, today: dt.date, report: VulnerabilityReport | None = None) -> dict[str, Any]:

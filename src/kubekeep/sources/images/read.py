@@ -74,7 +74,9 @@ def describe_image(
     report = None if scanner is None else scanner.assess_image(image, description.statements, compared)
     # The working folder is shown to users, not traversed.
     today, base = dt.datetime.now(dt.UTC).date(), os.getcwd()  # noqa: PTH109
-    resource = create_resource(msgspec.structs.replace(image, reference=name), base, today, report)
+    resource = create_resource(
+        msgspec.structs.replace(image, reference=name), base, today, report, keeps_packages=options.keeps_packages
+    )
     resource.object.update(description.fields)
     yield resource
     yield from (UnreadInput(Location(name), problem) for problem in description.problems)

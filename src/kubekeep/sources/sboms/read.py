@@ -7,12 +7,15 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+import msgspec
+
 from kubekeep.images.sbom.document import Sbom, SubjectKind
 from kubekeep.images.sbom.read import read_sbom
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.image import API_VERSION, Image, PackageList
 from kubekeep.model.location import Location
+from kubekeep.model.package import ImagePackages
 from kubekeep.model.resource import Resource
 from kubekeep.model.source import FileType, Source
 from kubekeep.model.vulnerability import VulnerabilityReport
@@ -54,7 +57,9 @@ def _read_sbom(path: str, context: ReadContext, scanner: PackageScanner | None) 
     # The working folder is shown to users, not traversed.
     today, base = dt.datetime.now(dt.UTC).date(), os.getcwd()  # noqa: PTH109
     source = Source(name, base, _FILE_TYPE, 0, lazy_source_map=locations)
-    yield _create_subject(sbom, _build_document(sbom, name, today, report), source, is_compared=report is not None)
+    document = _build_document(sbom, name, today, report)
+    keeps_packages = context.options.images.keeps_packages
+    yield _create_subject(sbom, document, source, is_compared=report is not None, keeps_packages=keeps_packages)
     yield from (
         UnreadInput(Location(name), ": ".join(filter(None, (problem.path, problem.message))))
         for problem in sbom.problems
@@ -65,11 +70,21 @@ def _read_sbom(path: str, context: ReadContext, scanner: PackageScanner | None) 
             yield UnreadInput(Location(name), reason)
 
 
-def _create_subject(sbom: Sbom, document: dict[str, Any], source: Source, *, is_compared: bool) -> PackageList:
+def _create_subject(
+    sbom: Sbom, document: dict[str, Any], source: Source, *, is_compared: bool, keeps_packages: bool
+) -> PackageList:
     """Return the image that an SBOM describes, or the SBOM itself as the subject for other software."""
     if sbom.subject.kind is not SubjectKind.IMAGE:
         return PackageList(document, source, is_compared=is_compared)
-    return Image(document, source, digest=sbom.subject.digest, platform=sbom.subject.platform, is_compared=is_compared)
+    packages = ImagePackages(distribution=sbom.distribution, packages=sbom.packages, problems=len(sbom.problems))
+    return Image(
+        document,
+        source,
+        digest=sbom.subject.digest,
+        platform=sbom.subject.platform,
+        is_compared=is_compared,
+        packages=msgspec.msgpack.encode(packages) if keeps_packages else b"",
+    )
 
 
 def _explain_missing_sources(sbom: Sbom) -> str:

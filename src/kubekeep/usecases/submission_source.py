@@ -1,0 +1,184 @@
+"""Identity of the input of a scan for submissions: a cluster, a repository or a registry. Runs no program, opens no file."""
+
+# Paths are text from git, so os.path and not pathlib:
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+
+from kubekeep.kube.errors import KubeError
+from kubekeep.model.assessment import SubjectResult
+from kubekeep.model.cluster import IDENTITY_NAMESPACE, ClusterFacts
+from kubekeep.model.errors import RequestError
+from kubekeep.model.git import GitRepository
+from kubekeep.model.image import Image
+from kubekeep.model.submission import ClusterSource, RegistrySource, RepositorySource
+from kubekeep.model.text import visible
+from kubekeep.registry.reference import parse_image_name
+from kubekeep.sources.git.address import parse_address
+from kubekeep.sources.git.program import GitError
+from kubekeep.sources.images.address import to_reference
+
+_CASELESS_HOSTS: Final = frozenset({"github.com", "gitlab.com", "bitbucket.org", "dev.azure.com"})
+"""Hosts that ignore the case of letters in the path of a repository."""
+_AZURE_SSH: Final = "ssh.dev.azure.com/v3/"
+_FILE_SCHEMES: Final = ("oci:", "oci-archive:", "docker-archive:", "dir:")
+_WORKSPACES: Final = (
+    "GITHUB_WORKSPACE",
+    "CI_PROJECT_DIR",
+    "WORKSPACE",
+    "CIRCLE_WORKING_DIRECTORY",
+    "BUILD_SOURCESDIRECTORY",
+)
+"""Variables of CI systems with the folder of their checkout: GitHub Actions, GitLab, Jenkins, CircleCI, Azure Pipelines."""
+
+
+class SourceError(RequestError):
+    """The results of an input cannot be submitted, because nothing identifies it from scan to scan."""
+
+
+class IdentifiedCluster(Protocol):
+    """A live cluster that tells its identity."""
+
+    def read_uid(self) -> str:
+        """Return the UID of the Namespace kube-system. Raises KubeError."""
+
+    def facts(self) -> ClusterFacts:
+        """Return the facts that a report shows."""
+
+
+def identify_cluster(cluster: IdentifiedCluster | None, uid: str) -> ClusterSource:
+    """Return the identity of a cluster, live or recorded in files (None). uid: that of kube-system, if it was read.
+
+    Raises SourceError if the UID cannot be read.
+    """
+    if cluster is None:
+        if not uid:
+            raise SourceError(
+                f"the snapshot has no Namespace {IDENTITY_NAMESPACE} with a metadata.uid, which identifies its cluster:"
+                " add the output of `kubectl get namespaces --output yaml` to it"
+            )
+        return ClusterSource(uid)
+    try:
+        uid = uid or cluster.read_uid()
+    except KubeError as error:
+        raise SourceError(
+            f"the cluster cannot be identified: its Namespace {IDENTITY_NAMESPACE} cannot be read: {error};"
+            " grant the permission get for this namespace"
+        ) from None
+    return ClusterSource(uid, cluster.facts().name)
+
+
+def identify_registry(paths: Sequence[str], results: Sequence[SubjectResult]) -> RegistrySource:
+    """Return the registry of scanned images. Raises SourceError for archives, and for several registries."""
+    for path in paths:
+        if path.startswith(_FILE_SCHEMES) or os.path.lexists(to_reference(path)):
+            raise SourceError(f"{visible(path)} is in no registry: push it, and scan it by its name in the registry")
+    hosts = sorted({host for result in results if (host := _find_registry(result))})
+    if len(hosts) != 1:
+        raise SourceError(
+            f"a submission has the images of one registry, and these are of {', '.join(hosts)}: scan them one at a time"
+            if hosts
+            else "no image of a registry was read"
+        )
+    return RegistrySource(hosts[0])
+
+
+def _find_registry(result: SubjectResult) -> str:
+    if not isinstance(result.subject, Image):
+        return ""
+    try:
+        return parse_image_name(result.subject.name).registry
+    except ValueError:
+        return ""
+
+
+def identify_repository(
+    repository: GitRepository | None, opened_paths: Sequence[str], environment: Mapping[str, str]
+) -> RepositorySource:
+    """Return the identity of scanned folders of a repository.
+
+    opened_paths: real paths, or addresses of other inputs. environment: variables of this process, for the branch of a CI
+    job. Raises SourceError for files outside of the repository, and without a remote.
+    """
+    if repository is None:
+        raise SourceError(
+            "the input is in no Git repository, so nothing identifies it from scan to scan: scan a clone of a repository,"
+            " a cluster or images"
+        )
+    url = normalise_address(repository.remote)
+    if not url:
+        raise SourceError(
+            f"{visible(repository.root)} has no remote with a network address, which identifies it from scan to scan:"
+            " add one with `git remote add origin URL`"
+        )
+    paths: set[str] = set()
+    for path in opened_paths:
+        if path != repository.root and not path.startswith(repository.root + os.sep):
+            raise SourceError(
+                f"{visible(path)} is not in the repository {visible(repository.root)}: scan it separately"
+            )
+        paths.add(path[len(repository.root) + 1 :].replace(os.sep, "/"))
+    return RepositorySource(
+        url,
+        () if "" in paths else tuple(sorted(paths)),
+        _find_branch(repository, environment),
+        repository.head.hash if repository.head else "",
+    )
+
+
+def normalise_address(address: str) -> str:
+    """Return the address of a repository without scheme, user, port of ssh and `.git`: the same for all its clone URLs.
+
+    `git@github.com:Shop/web.git` and `https://github.com/shop/web` are `github.com/shop/web`. Empty for a local path.
+    """
+    try:
+        parsed = parse_address(address)
+    except GitError:
+        return ""
+    if not parsed.host or ("://" not in address and ":" not in address):
+        return ""
+    host = parsed.host
+    if parsed.scheme == "ssh":
+        host = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+    host = host.removesuffix(":443" if parsed.scheme == "https" else ":80")
+    path = address.partition("://")[2].partition("/")[2] if "://" in address else address.partition(":")[2]
+    path = path.strip("/").removesuffix(".git").rstrip("/")
+    url = f"{host}/{path}"
+    if url.startswith(_AZURE_SSH):
+        # Azure's ssh addresses have another form: v3/organisation/project/repository.
+        organisation, project, name = (*url.removeprefix(_AZURE_SSH).split("/"), "", "")[:3]
+        url = f"dev.azure.com/{organisation}/{project}/_git/{name}"
+    return url.lower() if url.partition("/")[0] in _CASELESS_HOSTS else url
+
+
+def _find_branch(repository: GitRepository, environment: Mapping[str, str]) -> str:
+    """Return the branch, or the proposed change of a CI job: its checkout has a detached head, or is a fork's branch."""
+    workspaces = {os.path.realpath(path) for name in _WORKSPACES if (path := environment.get(name))}
+    if repository.root not in workspaces:
+        return repository.branch
+    return _find_change(environment) or repository.branch or _find_built_branch(environment)
+
+
+def _find_change(environment: Mapping[str, str]) -> str:
+    """Return the pull or merge request of a CI job, as `pull/12`; empty for another job."""
+    ref = environment.get("GITHUB_REF", "")
+    if ref.startswith("refs/pull/"):
+        return f"pull/{ref.split('/')[2]}"
+    if number := environment.get("CI_MERGE_REQUEST_IID"):
+        return f"merge_requests/{number}"
+    number = environment.get("CHANGE_ID") or environment.get("SYSTEM_PULLREQUEST_PULLREQUESTNUMBER") or ""
+    number = number or environment.get("CIRCLE_PULL_REQUEST", "").rpartition("/pull/")[2]
+    return f"pull/{number}" if number else ""
+
+
+def _find_built_branch(environment: Mapping[str, str]) -> str:
+    """Return the branch that a CI job builds; empty for a tag."""
+    if environment.get("GITHUB_REF_TYPE") == "branch":
+        return environment.get("GITHUB_REF_NAME", "")
+    names = ("CI_COMMIT_BRANCH", "BRANCH_NAME", "CIRCLE_BRANCH")
+    name = next((value for key in names if (value := environment.get(key))), "")
+    ref = environment.get("BUILD_SOURCEBRANCH", "")
+    return name or (ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "")
