@@ -9,9 +9,10 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
+import msgspec
 
 from kubekeep.cli.console.arguments import parse_listen_address
 from kubekeep.cli.console.option_group import Use
@@ -21,9 +22,13 @@ from kubekeep.cli.options.report import kubescape_metrics_option
 from kubekeep.cli.options.request import convert_cluster_errors, request_options
 from kubekeep.cli.preflight import print_permissions
 from kubekeep.cli.settings import get_width
+from kubekeep.model.submission import Submission
+from kubekeep.model.text import encode_json
 from kubekeep.model.watch import WatchEvent
-from kubekeep.reports.format import ReportOptions
-from kubekeep.usecases.request import ScanRequest
+from kubekeep.reports.format import Extra, ReportOptions
+from kubekeep.usecases.request import ReportNeeds, ScanRequest
+
+_SUBMISSION: Final = "submission"
 
 
 @click.command(short_help="Watch a cluster and print changed verdicts.")
@@ -31,10 +36,10 @@ from kubekeep.usecases.request import ScanRequest
     "-f",
     "--format",
     "layout",
-    type=click.Choice(("pretty", "json")),
+    type=click.Choice(("pretty", "json", "submission")),
     default="pretty",
     show_default=True,
-    help="Print changes as text, or as one JSON object per line.",
+    help="Print changes as text, as one JSON object per line, or as submissions for a server: the first whole, then deltas.",
 )
 @click.option(
     "--metrics",
@@ -66,6 +71,7 @@ def command(
     kubekeep watch
     kubekeep watch framework nsa,pss-restricted --exclude-namespaces kube-system
     kubekeep watch --format json --metrics 9090
+    kubekeep watch --format submission > changes.jsonl
     """  # noqa: D301 - click takes the character itself
     if request.input.cluster is None:
         raise click.UsageError("watch requires a live cluster and cannot be combined with a path")
@@ -73,6 +79,8 @@ def command(
         raise click.UsageError(
             "watch does not accept a single workload: use --include-namespaces, --include-kinds or --label-selector"
         )
+    if layout == _SUBMISSION:
+        request = msgspec.structs.replace(request, needs=ReportNeeds(extras=frozenset({Extra.SOURCE})))
     if dry_run:
         sys.exit(print_permissions(request, watching=True))
     with handle_interrupts() as shutdown_handler:
@@ -90,19 +98,26 @@ def _watch(
     from kubekeep.reports.shared.watch_output import event_lines, json_lines  # noqa: PLC0415 - not for `--help`
     from kubekeep.usecases.watch import Watch  # noqa: PLC0415
     from kubekeep.usecases.watching.request import WatchRequest  # noqa: PLC0415
+    from kubekeep.usecases.watching.submissions import SubmissionSubscriber  # noqa: PLC0415
     from kubekeep.usecases.watching.subscribers import EventSubscriber, MetricsSubscriber  # noqa: PLC0415
 
     is_terminal, printing, metrics = sys.stdout.isatty(), threading.Lock(), MetricsSubscriber()
 
-    def notify(events: Sequence[WatchEvent]) -> None:
-        width = get_width(sys.stdout) if is_terminal else None
-        text = "\n".join(json_lines(events) if layout == "json" else event_lines(events, width))
+    def write(text: str) -> None:
         with printing:
             click.echo(text)
             sys.stdout.flush()
 
+    def notify(events: Sequence[WatchEvent]) -> None:
+        width = get_width(sys.stdout) if is_terminal else None
+        write("\n".join(json_lines(events) if layout == "json" else event_lines(events, width)))
+
+    def submit(submission: Submission) -> None:
+        write(encode_json(submission))
+
+    printer = SubmissionSubscriber(request, submit) if layout == _SUBMISSION else EventSubscriber(notify)
     try:
-        watch = Watch(WatchRequest(scan=request), (EventSubscriber(notify), metrics))
+        watch = Watch(WatchRequest(scan=request), (printer, metrics))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with _serve(address, watch, metrics.metrics, request, options):

@@ -39,6 +39,7 @@ from kubekeep.model.finding_document import (
 from kubekeep.model.image import ImageSubject
 from kubekeep.model.package import ImagePackages
 from kubekeep.model.resource import DEFAULT_NAMESPACE, ResourceSubject
+from kubekeep.model.text import encode_json
 
 VERSION: Final = "kubekeep.io/submission/v1"
 ANY: Final = "*"
@@ -346,16 +347,17 @@ class Submission(_Part, frozen=True, kw_only=True):
         return next(gaps, None)
 
 
-def compute_manifest(subjects: Iterable[SubjectEntry]) -> str:
-    """Return the digest of a state: the sum of the digests of its subjects, in any order.
+def compute_digest(subject: SubjectEntry) -> int:
+    """Return the digest of a subject with its findings: BLAKE2b of its JSON form, with 128 bits."""
+    return int.from_bytes(hashlib.blake2b(encode_json(subject).encode(), digest_size=_DIGEST_BYTES).digest())
+
+
+def compute_manifest(digests: Iterable[int]) -> str:
+    """Return the digest of a state: the sum of the digests of its subjects.
 
     A sum, so that it follows from a delta and the digests of the changed subjects alone.
     """
-    total = 0
-    for subject in subjects:
-        digest = hashlib.blake2b(msgspec.json.encode(subject), digest_size=_DIGEST_BYTES).digest()
-        total += int.from_bytes(digest)
-    return f"{total % _MODULUS:0{2 * _DIGEST_BYTES}x}"
+    return f"{sum(digests) % _MODULUS:0{2 * _DIGEST_BYTES}x}"
 
 
 def _list_parts(subject: AnySubject) -> tuple[AnySubject, ...]:

@@ -22,6 +22,7 @@ from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding_document import (
     AnySubject,
     EvidenceDocument,
+    EvidenceLocation,
     build_evidence,
     build_location,
     build_priority,
@@ -50,6 +51,7 @@ from kubekeep.model.submission import (
     Submission,
     SuppressedEvidence,
     Versions,
+    compute_digest,
     compute_manifest,
 )
 from kubekeep.model.text import encode_json
@@ -73,7 +75,9 @@ class SubmissionBuilder:
     """Builder of the submissions of one source. Results that have not changed since the last one are not built again."""
 
     def __init__(self) -> None:
-        self._entries: dict[int, tuple[SubjectResult, SubjectEntry]] = {}
+        self._built: dict[int, _BuiltEntry] = {}
+        self._gaps: frozenset[str] = frozenset()
+        """Definitions that were evaluated on no subject: entries do not list them."""
 
     def build(self, assessment: Assessment) -> Submission:
         """Return the whole submission of an assessment. Raises RequestError if its input has no identity."""
@@ -82,13 +86,15 @@ class SubmissionBuilder:
             raise RequestError(
                 "the assessment has no source: a submission requires the identity of a cluster or repository"
             )
+        gaps = frozenset(summary.definition.key for summary in assessment.summaries if summary.is_gap)
+        if gaps != self._gaps:
+            self._built, self._gaps = {}, gaps
         builder = _EntryBuilder(assessment)
-        entries: dict[int, tuple[SubjectResult, SubjectEntry]] = {}
-        for result in assessment.results:
-            known = self._entries.get(id(result))
-            entries[id(result)] = (result, builder.build(result)) if known is None else known
-        self._entries = entries
-        subjects = _merge_equal(entry for _, entry in entries.values())
+        self._built = {
+            id(result): self._built.get(id(result)) or builder.build(result) for result in assessment.results
+        }
+        built = _merge_equal(self._built.values())
+        subjects = tuple(entry.entry for entry in built)
         return Submission(
             schema=VERSION,
             id=str(uuid.uuid4()),
@@ -96,13 +102,21 @@ class SubmissionBuilder:
             started=assessment.started,
             finished=assessment.finished,
             versions=Versions(assessment.version, assessment.kubernetes_version),
-            manifest=compute_manifest(subjects),
+            manifest=compute_manifest(entry.digest for entry in built),
             scope=_build_scope(assessment),
             gaps=tuple(_list_gaps(assessment, builder)),
             definitions=tuple(_list_definitions(assessment.summaries, subjects)),
             subjects=subjects,
             images=_list_images(assessment.results),
         )
+
+
+class _BuiltEntry(msgspec.Struct, frozen=True):
+    """An entry with its digest, and the result that it was built from, which must live as long: its id() is the key."""
+
+    result: SubjectResult
+    entry: SubjectEntry
+    digest: int
 
 
 class _EntryBuilder:
@@ -114,13 +128,13 @@ class _EntryBuilder:
         self._folder = assessment.repository.root if self._has_places and assessment.repository else ""
         self._base = assessment.target.base
 
-    def build(self, result: SubjectResult) -> SubjectEntry:
+    def build(self, result: SubjectResult) -> _BuiltEntry:
         """Return the entry of a subject with its findings."""
         subject = result.subject
         place, is_generated = self._find_place(subject)
         identity = Identity.stable(subject)
         unassessed = _list_unassessed(subject)
-        return SubjectEntry(
+        entry = SubjectEntry(
             key=fingerprint("", identity, place or None)[:_DIGITS],
             subject=cast("AnySubject", subject.describe()),
             place=place,
@@ -131,6 +145,7 @@ class _EntryBuilder:
             unassessed=unassessed,
             containers=_list_containers(subject),
         )
+        return _BuiltEntry(result, entry, compute_digest(entry))
 
     def locate(self, file: str) -> str:
         """Return the path of a shown file in the repository, with slashes; the shown path for other files."""
@@ -184,17 +199,17 @@ class _EntryBuilder:
         )
 
     def _describe_evidence(self, evidence: Iterable[Evidence]) -> tuple[EvidenceDocument, ...]:
-        """Return the evidence with the paths of files in the repository."""
+        """Return the evidence with the paths of files in a repository; files of a recorded cluster tell nothing."""
         documents = [build_evidence(entry) for entry in evidence]
-        if not self._folder:
-            return tuple(documents)
-        return tuple([self._relocate(document) for document in documents])
+        return tuple(
+            [
+                document if document.location is None else self._relocate(document, document.location)
+                for document in documents
+            ]
+        )
 
-    def _relocate(self, document: EvidenceDocument) -> EvidenceDocument:
-        location = document.location
-        if location is None:
-            return document
-        moved = msgspec.structs.replace(location, file=self.locate(location.file))
+    def _relocate(self, document: EvidenceDocument, location: EvidenceLocation) -> EvidenceDocument:
+        moved = msgspec.structs.replace(location, file=self.locate(location.file)) if self._has_places else None
         return msgspec.structs.replace(document, location=moved)
 
     def _list_not_evaluated(self, result: SubjectResult) -> tuple[NotEvaluatedEntry, ...]:
@@ -239,13 +254,16 @@ def _list_containers(subject: Subject) -> tuple[ContainerEntry, ...]:
     return tuple(dict.fromkeys(ContainerEntry(name, image) for name, image in list_containers(subject)))
 
 
-def _merge_equal(entries: Iterable[SubjectEntry]) -> tuple[SubjectEntry, ...]:
+def _merge_equal(entries: Iterable[_BuiltEntry]) -> list[_BuiltEntry]:
     """Return the entries by key; subjects with one identity in one place are one entry."""
-    merged: dict[str, SubjectEntry] = {}
-    for entry in entries:
-        known = merged.get(entry.key)
-        merged[entry.key] = entry if known is None else _merge(known, entry)
-    return tuple(merged[key] for key in sorted(merged))
+    merged: dict[str, _BuiltEntry] = {}
+    for built in entries:
+        known = merged.get(built.entry.key)
+        if known is not None:
+            entry = _merge(known.entry, built.entry)
+            built = _BuiltEntry(known.result, entry, compute_digest(entry))  # noqa: PLW2901 - the same subject
+        merged[built.entry.key] = built
+    return [merged[key] for key in sorted(merged)]
 
 
 def _merge(known: SubjectEntry, other: SubjectEntry) -> SubjectEntry:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from kubekeep.model.errors import KubekeepError
-from kubekeep.model.submission import SubjectEntry, Submission, compute_manifest
+from kubekeep.model.submission import SubjectEntry, Submission, compute_digest, compute_manifest
 
 
 class DivergenceError(KubekeepError, ValueError):
@@ -45,7 +45,8 @@ def apply_delta(state: Submission, delta: Submission) -> Submission:
 
     Raises DivergenceError if the delta belongs to another state, or does not lead to the state that its manifest names.
     """
-    if delta.base != state.manifest or delta.source.key != state.source.key:
+    same_source = (delta.source.key, delta.source.branch_name) == (state.source.key, state.source.branch_name)
+    if delta.base != state.manifest or not same_source:
         raise DivergenceError(
             f"the delta {delta.id} changes state {delta.base}, but the last state is {state.manifest}"
         )
@@ -70,7 +71,7 @@ def apply_delta(state: Submission, delta: Submission) -> Submission:
         removed_images=(),
         closed=(),
     )
-    if compute_manifest(merged.subjects) != delta.manifest:
+    if compute_manifest(map(compute_digest, merged.subjects)) != delta.manifest:
         raise DivergenceError(f"the delta {delta.id} does not lead to state {delta.manifest}")
     return merged
 

@@ -278,14 +278,22 @@ class LiveCluster:
         return Collection(self._connection, self._catalogue, scope)
 
     def permissions(
-        self, selection: Selection, resource_selection: ResourceSelection, verbs: Sequence[str], *, everything: bool
+        self,
+        selection: Selection,
+        resource_selection: ResourceSelection,
+        verbs: Sequence[str],
+        *,
+        everything: bool,
+        identity: bool,
     ) -> tuple[dict[Permission, bool], tuple[CoverageGap, ...]]:
         """Return the permissions for `resources` or `follow`, each with True if granted, and the gaps.
 
-        `verbs` apply to each kind: `list`, and `watch` for following, which includes the definitions of kinds.
+        `verbs` apply to each kind: `list`, and `watch` for following, which includes the definitions of kinds. `identity`
+        adds the permission for `read_uid`.
         """
         collection = self._plan_collection(selection, resource_selection, everything=everything)
         required = [VERSIONS] if OPENSHIFT_CONFIG_GROUP in self._groups else []
+        required += [Permission("get", "", "namespaces", name=IDENTITY_NAMESPACE)] if identity else []
         required += [derive_permission(query) for query in collection.list_definition_queries()]
         required += [
             permission

@@ -10,6 +10,7 @@ import msgspec
 
 from kubekeep.kube.review import Permission
 from kubekeep.model.cluster import CoverageGap
+from kubekeep.reports.format import Extra
 from kubekeep.usecases.cluster import WATCH, connect_cluster
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.rule_selection import RuleSelector
@@ -52,9 +53,12 @@ def preflight(request: ScanRequest, *, watching: bool = False) -> Preflight:
         # The scan evaluates the admission policies, so that their kinds are needed too.
         settings = cluster.settings(policies=True) if request.rules.cluster_policies else ()
         selection = rules.select(settings)
-        everything = request.needs_related_objects
         permissions, gaps = cluster.permissions(
-            selection, request.evaluation.resource_selection, verbs, everything=everything
+            selection,
+            request.evaluation.resource_selection,
+            verbs,
+            everything=request.needs_related_objects,
+            identity=Extra.SOURCE in request.needs.extras,
         )
     return Preflight(permissions, gaps)
 

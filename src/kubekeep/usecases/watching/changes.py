@@ -12,6 +12,7 @@ from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.subject import Subject
+from kubekeep.model.submission import AnySource
 from kubekeep.model.verdict import Status, Verdict
 from kubekeep.model.watch import VerdictChange, VerdictChanged
 from kubekeep.posture.select import Selection
@@ -30,6 +31,8 @@ class CurrentAssessment(msgspec.Struct, frozen=True):
     results: tuple[SubjectResult, ...]
     uses: tuple[ExceptionUse, ...]
     enforcement: Mapping[str, tuple[Enforcement, ...]]
+    source: AnySource | None = None
+    """The identity of the cluster, on request."""
 
     def assessment(self, request: ScanRequest) -> Assessment:
         """Return the assessment for reports."""
@@ -43,7 +46,9 @@ class CurrentAssessment(msgspec.Struct, frozen=True):
             enforcement=self.enforcement,
             gaps=self.facts.gaps,
         )
-        return assemble(context, self.results, unread=unread_gaps(self.facts.gaps), exceptions=self.uses)
+        return assemble(
+            context, self.results, unread=unread_gaps(self.facts.gaps), exceptions=self.uses, source=self.source
+        )
 
 
 def list_changes(

@@ -33,11 +33,13 @@ from kubekeep.model.text import visible
 from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.select import Selection
+from kubekeep.reports.format import Extra
 from kubekeep.sources.cluster.follower import FollowerCounters
 from kubekeep.sources.cluster.scope import NamespaceSelection
 from kubekeep.usecases.cluster import SETTINGS, LiveCluster
 from kubekeep.usecases.request import minor_of_cluster
 from kubekeep.usecases.rule_selection import RuleSelector
+from kubekeep.usecases.submission_source import identify_cluster
 from kubekeep.usecases.watching.changes import CurrentAssessment
 from kubekeep.usecases.watching.request import WatchRequest
 from kubekeep.usecases.watching.schedule import DiscoverySchedule, SleepDetector
@@ -130,6 +132,7 @@ class WatchSession:
         self._selection = rules.selection
         self._minor = minor_of_cluster(scan.evaluation.kubernetes_version, cluster.minor, [])
         self._facts = cluster.facts()
+        self._source = identify_cluster(cluster, "") if Extra.SOURCE in scan.needs.extras else None
         self._resource_filter = ResourceFilter(scan.evaluation.resource_selection)
         in_scope = self._resource_filter if str(scan.evaluation.resource_selection) else None
         self._evaluator = IncrementalEvaluator(
@@ -248,6 +251,7 @@ class WatchSession:
             tuple(results.values()),
             uses,
             enforcement,
+            self._source,
         )
         unmatched = () if self._missing is not None else tuple(self._explain_unmatched())
         self._missing = {gap.permission for gap in gaps}
