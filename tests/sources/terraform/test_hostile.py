@@ -58,6 +58,11 @@ def read_results(folder: Path) -> list[str]:
         (f"a = 1{' + 1' * 2_000}\n", "a.tf:1 nested deeper than 300 levels"),
         (f"a = x{'.y' * 2_000}\n", "a.tf:1 nested deeper than 300 levels"),
         ('a = "' + '${"' * 400 + "x" + '"}' * 400 + '"\n', "a.tf:1 nested deeper than 300 levels"),
+        ("a = " + "a+a+(" * 60 + "<" + ")" * 60 + "\n", "a.tf:1 not Terraform: unexpected '<"),
+        ("a = " + "a+a+(\n" * 60 + "<" + ")" * 60 + "\n", "a.tf:61 not Terraform: unexpected '<"),
+        ("a = " + 'a+a+"${' * 60 + "<" + '}"' * 60 + "\n", "a.tf:1 not Terraform: unexpected '<"),
+        ("a = " + "a+a+{ a = " * 60 + "<" + "}" * 60 + "\n", "a.tf:1 not Terraform: unexpected '<"),
+        ("a = " + "!x.x[" * 60 + "<" + "]" * 60 + "\n", "a.tf:1 not Terraform: unexpected '<"),
         ("a = [\n" + "1,\n" * 31_000 + "]\n", "more than 60000 tokens: not read"),
         ("# kubernetes_\n" * 80_000, "a.tf larger than 1048576 bytes: not read"),
     ],
@@ -66,6 +71,33 @@ def test_unreadable_file_is_reported(module_folder: Path, text: str, message: st
     (module_folder / "a.tf").write_text(text)
     (actual,) = read_results(module_folder)
     assert message in actual
+
+
+def test_key_set_twice_has_the_last_value(module_folder: Path) -> None:
+    keys = ("b", '"b"', '"long key"', "null", '"true"')
+    entries = "".join(f"{key} = {number}\n" for number in range(3) for key in keys)
+    (module_folder / "a.tf").write_text(CONFIG.format("jsonencode({\n" + entries + "})"))
+    assert read_results(module_folder) == ['c {\'v\': \'{"b":2,"long key":2,"null":2,"true":2}\'}']
+
+
+@pytest.mark.parametrize("key", ["k{}", "(local.n + {})", "({{ a = 1, b = {} }}.b)"])
+def test_object_with_many_keys_is_read(module_folder: Path, key: str) -> None:
+    entries = "".join(f"{key.format(number)} = {number}\n" for number in range(1_000))
+    locals_ = "locals {\nn = 0\nentries = {\n" + entries + "}\n}\n"
+    (module_folder / "a.tf").write_text(locals_ + CONFIG.format("length(local.entries)"))
+    assert read_results(module_folder) == ["c {'v': '1000'}"]
+
+
+def test_empty_heredocs_are_read(module_folder: Path) -> None:
+    nested = '"x"'
+    for _ in range(20):
+        nested = f'"${{join("", [<<A\nA\n, {nested}])}}"'
+    heredocs = "".join(f"h{number} = <<A\nA\n" for number in range(2_000))
+    (module_folder / "a.tf").write_text(
+        f"locals {{\n{heredocs}e = <<-E\n  E\nlast = <<A\ny\nA\n}}\n"
+        + CONFIG.format(f'"${{local.h7}}${{local.e}}${{local.last}}${{{nested}}}"')
+    )
+    assert read_results(module_folder) == ["c {'v': 'y\\nx'}"]
 
 
 @pytest.mark.parametrize(("content", "message"), [(b"a = \xff\n", "not UTF-8"), (b"\x00\x01", "not Terraform")])
