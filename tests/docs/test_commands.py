@@ -39,13 +39,15 @@ def commands() -> list[tuple[str, str]]:
 
 
 def prepare_folder(folder: Path, page: str) -> None:
-    """Copy the examples and link the environment; for guides, add manifests of a user in deploy/."""
+    """Copy the examples and link the environment; for guides, add manifests of a user in deploy/ in a repository."""
     shutil.copytree(ROOT / "examples", folder / "examples")
     (folder / ".venv").symlink_to(ROOT / ".venv")
     if page != "README.md":
         shop = ROOT / "examples" / "online-shop"
         shutil.copytree(shop, folder / "deploy")
         shutil.copy(shop / "operations" / "debug-pod.yaml", folder / "deploy" / "pod.yaml")
+        for words in (("init", "-q"), ("remote", "add", "origin", "https://github.com/example/shop")):
+            subprocess.run(["git", *words], cwd=folder, check=True)
 
 
 @pytest.fixture(scope="module")

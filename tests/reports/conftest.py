@@ -25,6 +25,7 @@ from kubekeep.model.git import Commit
 from kubekeep.model.location import Location, Position, Region, Setting
 from kubekeep.model.resource import Resource
 from kubekeep.model.source import RenderOrigin, Source
+from kubekeep.model.submission import SourceRepository
 from kubekeep.model.verdict import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.posture.priority import prioritise
 from kubekeep.sources.helm.names import HELM
@@ -32,6 +33,7 @@ from kubekeep.sources.kustomize.names import KUSTOMIZE
 from kubekeep.sources.manifests.names import YAML
 
 BASE = "/srv/shop"
+SOURCE = SourceRepository("github.com/example/shop", (), "main", "1" * 40)
 PLANTED = "kept-secret-4711"
 """Secret in a Secret, an environment variable and an annotation of the assessment; no report may contain it."""
 HOSTILE = "\x1b[31mred\x1b]8;;http://evil\x07 ]]> <script>alert(1)</script> \u202eesrever 数据库 \ud800\x00"
@@ -262,4 +264,5 @@ def assessment() -> Assessment:
         score=41.5,
         compliance=62.5,
         coverage=70.0,
+        source=SOURCE,
     )

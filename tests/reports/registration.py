@@ -12,10 +12,13 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import yaml
 from lxml import etree, html
 from markdown_it import MarkdownIt
 from prometheus_client.parser import text_string_to_metric_families
+
+from kubekeep.model.submission import Submission
 
 
 class Registration(NamedTuple):
@@ -87,6 +90,16 @@ def read_yaml_documents(text: str) -> list[Any]:
     return documents
 
 
+def count_submission(text: str) -> list[Any]:
+    """Return the numbers of entries, of subjects in any order: keys, which order them, follow from names."""
+    submission = msgspec.json.decode(text, type=Submission)
+    subjects = sorted(
+        (len(entry.containers), sorted(len(finding.evidence) for finding in entry.findings))
+        for entry in submission.subjects
+    )
+    return [subjects, len(submission.gaps), len(submission.definitions), len(submission.images)]
+
+
 REGISTRATIONS: Final = {
     "csv": Registration(count_cells, is_structure=True, has_target=False),
     "cyclonedx": Registration(
@@ -113,5 +126,6 @@ REGISTRATIONS: Final = {
     "pretty": Registration(assert_readable),
     "prometheus": Registration(count_series, is_structure=True),
     "sarif": Registration(json.loads, has_target=False),
+    "submission": Registration(count_submission, is_structure=True, has_target=False),
     "yaml": Registration(read_yaml_documents),
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 from tests.reports.rendering import render_text
 
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.submission import SourceRepository
 from kubekeep.reports import load, names
 from kubekeep.reports.format import Extra
 from kubekeep.usecases.request import ReportNeeds, RuleOptions, ScanInput, ScanRequest
@@ -34,13 +36,14 @@ LINES: Final = {1, 3, 5, 7, 8, 9}
 def dockerfile(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
     folder: Path = tmp_path_factory.mktemp("shop")
     (folder / "Dockerfile").write_text(FILE)
-    return scan(
+    assessment = scan(
         ScanRequest(
             ScanInput(paths=(str(folder),)),
             rules=RuleOptions(frameworks=("images",)),
-            needs=ReportNeeds(extras=frozenset(Extra)),
+            needs=ReportNeeds(extras=frozenset(Extra) - {Extra.SOURCE}),
         )
     )
+    return msgspec.structs.replace(assessment, source=SourceRepository("github.com/example/shop"))
 
 
 def test_lines(dockerfile: Assessment) -> None:

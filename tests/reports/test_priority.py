@@ -165,7 +165,7 @@ def test_sarif_keeps_the_severity_and_adds_the_priority(shop: Assessment) -> Non
 
 def test_formats_with_priorities_request_the_context() -> None:
     requested = {name for name, entry in formats().items() if Extra.CONTEXT in entry.extras}
-    assert requested == {*ORDERED, "findings", "sarif"}
+    assert requested == {*ORDERED, "findings", "sarif", "submission"}
 
 
 def test_short_pdf_requests_no_excerpts() -> None:

@@ -159,6 +159,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
     folder = tmp_path_factory.mktemp("figures")
     shutil.copytree(HERE / "varied", folder / "varied")
     (folder / "varied" / "broken.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: broken\n")
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    subprocess.run(["git", "remote", "add", "origin", "https://github.com/example/shop"], cwd=folder, check=True)
     more = HERE / "varied_more"
     outside_folder = ("--exceptions", str(more / "exceptions.yaml"), "--custom-rules", str(more))
     arguments = ("framework", ",".join(FRAMEWORKS), "varied", *outside_folder)
@@ -475,6 +477,18 @@ def test_findings(reports: Reports) -> None:
     assert {line["definition"] for line in gaps if "definition" in line and "subject" not in line} == {
         number for number in reports.known if reports.status(number) == "gap"
     }
+
+
+def test_submission(reports: Reports) -> None:
+    submission = json.loads(reports.text("submission"))
+    findings = [finding for entry in submission["subjects"] for finding in entry.get("findings", ())]
+    assert Counter(finding["definition"] for finding in findings if "evidence" in finding) == reports.failing
+    assert sum("suppressed" in finding for finding in findings) == reports.accepted.total()
+    unread = [gap for gap in submission["gaps"] if "definition" not in gap]
+    assert len(unread) == reports.unread
+    gaps = {gap["definition"] for gap in submission["gaps"] if "definition" in gap}
+    assert gaps == {number for number in reports.known if reports.status(number) == "gap"}
+    assert {*submission["scope"]["definitions"]} == reports.known.keys() - gaps
 
 
 def test_ocsf(reports: Reports) -> None:

@@ -21,6 +21,7 @@ from kubekeep.model.image import Image, PackageList
 from kubekeep.model.location import Location
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.source import FileType, Source
+from kubekeep.model.submission import SourceRegistry
 from kubekeep.posture.listed_problems import add_listed_problems
 from kubekeep.posture.select import Selection
 from kubekeep.sources.images.document import FILE_TYPE, ImageLocations
@@ -61,7 +62,8 @@ def assess_vulnerable(*documents: dict[str, Any]) -> Assessment:
         for result in results
         for gap in result.subject.object["assessment"]["notAssessed"]
     ]
-    return msgspec.structs.replace(assemble(facts, results, unread=unread), version="0.1.0")
+    source = SourceRegistry("registry.example.com")
+    return msgspec.structs.replace(assemble(facts, results, unread=unread, source=source), version="0.1.0")
 
 
 def _create_resource(document: dict[str, Any]) -> PackageList:

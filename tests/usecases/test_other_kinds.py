@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from lsprotocol import types
 
@@ -24,6 +25,7 @@ from kubekeep.mcp.tasks.scan import ScanTask, run_scan
 from kubekeep.mcp.tasks.task_input import TaskInput
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.severity import Severity
+from kubekeep.model.submission import SourceRepository
 from kubekeep.model.verdict import Status
 from kubekeep.posture.gate import Gates, evaluate_gates
 from kubekeep.privacy.encryption import pseudonymise
@@ -59,7 +61,8 @@ def assess(exceptions: dict[str, Any] | None = None) -> Assessment:
         Path("exceptions.json").write_text(json.dumps([exceptions]))
         files = ("exceptions.json",)
     evaluation = EvaluationOptions(exceptions=ExceptionOptions(files=files))
-    return scan(ScanRequest(ScanInput(paths=("proxies.mesh",)), evaluation=evaluation))
+    assessment = scan(ScanRequest(ScanInput(paths=("proxies.mesh",)), evaluation=evaluation))
+    return msgspec.structs.replace(assessment, source=SourceRepository("github.com/example/mesh"))
 
 
 def test_scan_has_findings_with_exact_locations() -> None:

@@ -25,7 +25,7 @@ from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.pseudonyms import Encryption
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.subject import Subject
-from kubekeep.model.submission import AnySource
+from kubekeep.model.submission import ScannedSource
 from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 
 
@@ -144,7 +144,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     attacks: Attacks | None = None
     repository: GitRepository | None = None
     """The Git repository of the input, on request."""
-    source: AnySource | None = None
+    source: ScannedSource | None = None
     """The scanned cluster, repository or registry, on request."""
     encryption: Encryption | None = None
     """Parameters of the encryption; None if names are not encrypted."""

@@ -39,7 +39,6 @@ from kubekeep.model.finding_document import (
 from kubekeep.model.image import ImageSubject
 from kubekeep.model.package import ImagePackages
 from kubekeep.model.resource import DEFAULT_NAMESPACE, ResourceSubject
-from kubekeep.model.text import encode_json
 
 VERSION: Final = "kubekeep.io/submission/v1"
 ANY: Final = "*"
@@ -52,11 +51,11 @@ Fingerprint = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
 Manifest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 
 
-class _Part(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+class _SubmissionPart(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """Base of all parts of the document: camelCase names; fields with default values are omitted."""
 
 
-class ClusterSource(_Part, frozen=True, tag="cluster", tag_field="type"):
+class SourceCluster(_SubmissionPart, frozen=True, tag="cluster", tag_field="type"):
     """A cluster, identified by the UID of its Namespace `kube-system`. name: for people, it may change."""
 
     uid: Annotated[str, msgspec.Meta(min_length=1)]
@@ -73,12 +72,12 @@ class ClusterSource(_Part, frozen=True, tag="cluster", tag_field="type"):
         return ""
 
 
-class RepositorySource(_Part, frozen=True, tag="repository", tag_field="type"):
+class SourceRepository(_SubmissionPart, frozen=True, tag="repository", tag_field="type"):
     """Folders of a repository on one branch.
 
     url: address without scheme and credentials, `github.com/shop/web`. paths: scanned files and folders, sorted; empty for the
-    whole repository. branch: name of the branch, `pull/12` or `merge_requests/12` for a proposed change, empty on a detached
-    head. commit: hash of the commit.
+    whole repository. branch: name of the branch or tag, `pull/12` or `merge_requests/12` for a proposed change, empty on
+    a detached head. commit: hash of the commit.
     """
 
     url: Annotated[str, msgspec.Meta(min_length=1)]
@@ -97,7 +96,7 @@ class RepositorySource(_Part, frozen=True, tag="repository", tag_field="type"):
         return self.branch
 
 
-class RegistrySource(_Part, frozen=True, tag="registry", tag_field="type"):
+class SourceRegistry(_SubmissionPart, frozen=True, tag="registry", tag_field="type"):
     """A registry, by its host and port."""
 
     host: Annotated[str, msgspec.Meta(min_length=1)]
@@ -113,17 +112,17 @@ class RegistrySource(_Part, frozen=True, tag="registry", tag_field="type"):
         return ""
 
 
-AnySource = ClusterSource | RepositorySource | RegistrySource
+ScannedSource = SourceCluster | SourceRepository | SourceRegistry
 
 
-class Versions(_Part, frozen=True):
+class Versions(_SubmissionPart, frozen=True):
     """Versions that determine the results: of Kubekeep, and the version of Kubernetes that was evaluated for."""
 
     kubekeep: str
     kubernetes: str = ""
 
 
-class DefinitionEntry(_Part, frozen=True):
+class DefinitionEntry(_SubmissionPart, frozen=True):
     """A definition of problems.
 
     key: the name under which scope and findings refer to it. priority: of its findings, where they have none of their own.
@@ -142,24 +141,24 @@ class DefinitionEntry(_Part, frozen=True):
     priority: PriorityDocument | None = None
 
 
-class HiddenObjects(_Part, frozen=True):
-    """Objects that a gap may hide: in a cluster by group, kind, namespace and name, in a repository by place.
+class HiddenObjects(_SubmissionPart, frozen=True):
+    """Objects that a gap may hide: in a cluster by group, kind, namespace and name, in a repository by origin.
 
-    `*` is every group or kind; an empty namespace, name or place is every one.
+    `*` is every group or kind; an empty namespace, name or origin is every one.
     """
 
     group: str = ANY
     kind: str = ANY
     namespace: str = ""
     name: str = ""
-    place: str = ""
+    origin: str = ""
 
     def contain(self, entry: SubjectEntry) -> bool:
         """Return True if the gap may be the reason that a subject is absent.
 
         A chart or kustomization may depend on files in other folders.
         """
-        if self.place and not entry.is_generated and not _is_at_or_below(entry.place, self.place):
+        if self.origin and not entry.is_generated and not _is_at_or_below(entry.origin, self.origin):
             return False
         return any(self._match(part) for part in _list_parts(entry.subject))
 
@@ -176,7 +175,7 @@ class HiddenObjects(_Part, frozen=True):
         )
 
 
-class GapEntry(_Part, frozen=True):
+class GapEntry(_SubmissionPart, frozen=True):
     """A part of the input that was not read, or a definition that was evaluated on no subject.
 
     definition: key of the definition. next_step: the missing permission, or an instruction. hides: the objects that were not
@@ -190,7 +189,7 @@ class GapEntry(_Part, frozen=True):
     hides: HiddenObjects | None = None
 
 
-class EvaluatedScope(_Part, frozen=True):
+class EvaluatedScope(_SubmissionPart, frozen=True):
     """The evaluated scope.
 
     definitions: keys of the definitions that were evaluated on each subject they apply to. include_namespaces and
@@ -222,24 +221,24 @@ class EvaluatedScope(_Part, frozen=True):
         )
 
 
-class NotEvaluatedEntry(_Part, frozen=True):
+class NotEvaluatedEntry(_SubmissionPart, frozen=True):
     """Definitions that were not evaluated on a subject, by key, and the reason."""
 
     definitions: tuple[str, ...]
     reason: str = ""
 
 
-class SuppressedEvidence(_Part, frozen=True):
+class SuppressedEvidence(_SubmissionPart, frozen=True):
     """Evidence that an exception covers."""
 
     exception: Suppression
     evidence: tuple[EvidenceDocument, ...]
 
 
-class FindingEntry(_Part, frozen=True):
+class SubmittedFinding(_SubmissionPart, frozen=True):
     """A finding of a subject: the open evidence, and the evidence that exceptions cover.
 
-    fingerprint: the first 16 digits of the fingerprint of the finding; in a repository, of one that includes the place.
+    fingerprint: the first 16 digits of the fingerprint of the finding; in a repository, of one that includes the origin.
     priority: if the context of the subject changes it.
     """
 
@@ -255,17 +254,17 @@ class FindingEntry(_Part, frozen=True):
         return bool(self.evidence) or not self.suppressed
 
 
-class ContainerEntry(_Part, frozen=True):
+class ContainerEntry(_SubmissionPart, frozen=True):
     """A container of a workload, and the reference of its image as in the workload; empty name for an image volume."""
 
     name: str
     image: str
 
 
-class SubjectEntry(_Part, frozen=True):
+class SubjectEntry(_SubmissionPart, frozen=True):
     """A subject that was evaluated, with its findings. All other definitions in the scope passed, or do not apply to it.
 
-    place: in a repository, the file that it comes from, or the chart or kustomization that generated it (`is_generated`).
+    origin: in a repository, the file that it comes from, or the chart or kustomization that generated it (`is_generated`).
     listed_kinds: kinds of problems that the
     subject lists itself, and lists completely. unassessed: package URLs of which nothing is known. In a delta, `findings` are
     those that are new or have changed.
@@ -273,15 +272,15 @@ class SubjectEntry(_Part, frozen=True):
 
     key: Fingerprint
     subject: AnySubject
-    place: str = ""
+    origin: str = ""
     is_generated: bool = False
-    findings: tuple[FindingEntry, ...] = ()
+    findings: tuple[SubmittedFinding, ...] = ()
     not_evaluated: tuple[NotEvaluatedEntry, ...] = ()
     listed_kinds: tuple[str, ...] = ()
     unassessed: tuple[str, ...] = ()
     containers: tuple[ContainerEntry, ...] = ()
 
-    def shows_absence(self, finding: FindingEntry, kind: str, scope: EvaluatedScope) -> bool:
+    def shows_absence(self, finding: SubmittedFinding, kind: str, scope: EvaluatedScope) -> bool:
         """Return True if the subject does not have a finding that is not in the entry."""
         if finding.definition in scope.definitions:
             return not any(finding.definition in entry.definitions for entry in self.not_evaluated)
@@ -291,7 +290,7 @@ class SubjectEntry(_Part, frozen=True):
         return purls.isdisjoint(self.unassessed)
 
 
-class ImageEntry(_Part, frozen=True):
+class ImageEntry(_SubmissionPart, frozen=True):
     """An image with its packages, once for all its names. digest: of the manifest (OCI image specification)."""
 
     digest: str
@@ -300,10 +299,10 @@ class ImageEntry(_Part, frozen=True):
     content: ImagePackages
 
 
-class Submission(_Part, frozen=True, kw_only=True):
+class Submission(_SubmissionPart, frozen=True, kw_only=True):
     """The results of one scan of one source.
 
-    id: unique; a server accepts the same id once. manifest: digest of the state after this submission. base: digest of the
+    id: follows from source, branch and time; a server accepts the same id once. manifest: digest of the state after this submission. base: digest of the
     state that a delta changes; empty if the submission is whole. definitions: those that findings and scope refer to; a delta
     has those that are new or have changed. In a delta, removed: keys of subjects that are no longer in the state,
     removed_images: digests of images, closed: fingerprints of findings that their subjects no longer have. The four rules say
@@ -312,22 +311,22 @@ class Submission(_Part, frozen=True, kw_only=True):
 
     schema: Literal["kubekeep.io/submission/v1"]
     id: str
-    source: AnySource
+    source: ScannedSource
     started: dt.datetime
     finished: dt.datetime
     versions: Versions
-    manifest: Manifest
     base: str = ""
     scope: EvaluatedScope = EvaluatedScope()
     gaps: tuple[GapEntry, ...] = ()
     definitions: tuple[DefinitionEntry, ...] = ()
-    subjects: tuple[SubjectEntry, ...] = ()
     images: tuple[ImageEntry, ...] = ()
     removed: tuple[Fingerprint, ...] = ()
     removed_images: tuple[str, ...] = ()
     closed: tuple[Fingerprint, ...] = ()
+    subjects: tuple[SubjectEntry, ...] = ()
+    manifest: Manifest
 
-    def closes(self, finding: FindingEntry, kind: str, before: SubjectEntry, now: SubjectEntry | None) -> bool:
+    def closes(self, finding: SubmittedFinding, kind: str, before: SubjectEntry, now: SubjectEntry | None) -> bool:
         """Return True if a finding that this whole submission does not contain is gone.
 
         kind: of its definition. before: its subject when it was reported. now: the subject in this submission; None if it
@@ -347,9 +346,9 @@ class Submission(_Part, frozen=True, kw_only=True):
         return next(gaps, None)
 
 
-def compute_digest(subject: SubjectEntry) -> int:
-    """Return the digest of a subject with its findings: BLAKE2b of its JSON form, with 128 bits."""
-    return int.from_bytes(hashlib.blake2b(encode_json(subject).encode(), digest_size=_DIGEST_BYTES).digest())
+def compute_digest(text: str) -> int:
+    """Return the digest of the JSON form of a subject with its findings: BLAKE2b with 128 bits."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest())
 
 
 def compute_manifest(digests: Iterable[int]) -> str:
@@ -375,5 +374,5 @@ def _matches_any(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _is_at_or_below(place: str, folder: str) -> bool:
-    return place == folder or place.startswith(f"{folder}/")
+def _is_at_or_below(origin: str, folder: str) -> bool:
+    return origin == folder or origin.startswith(f"{folder}/")

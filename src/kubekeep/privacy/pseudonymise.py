@@ -29,7 +29,7 @@ from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.source import RenderOrigin, Source
 from kubekeep.model.subject import Subject
-from kubekeep.model.submission import AnySource, ClusterSource, RegistrySource, RepositorySource
+from kubekeep.model.submission import ScannedSource, SourceCluster, SourceRegistry, SourceRepository
 from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 
 _FIELD: Final = re.compile(r"[a-z][A-Za-z0-9]*")
@@ -112,13 +112,13 @@ class _NameReplacer:
             None if target.cluster is None else self._replace_cluster(target.cluster),
         )
 
-    def _replace_submission_source(self, source: AnySource) -> AnySource:
+    def _replace_submission_source(self, source: ScannedSource) -> ScannedSource:
         replace = self._pseudonymiser.replace_name
-        if isinstance(source, ClusterSource):
-            return ClusterSource(replace(source.uid), source.name and replace(source.name))
-        if isinstance(source, RegistrySource):
-            return RegistrySource(replace(source.host))
-        return RepositorySource(
+        if isinstance(source, SourceCluster):
+            return SourceCluster(replace(source.uid), source.name and replace(source.name))
+        if isinstance(source, SourceRegistry):
+            return SourceRegistry(replace(source.host))
+        return SourceRepository(
             replace(source.url),
             tuple(map(self._replace_file_path, source.paths)),
             source.branch and replace(source.branch),

@@ -7,9 +7,10 @@ which of them a submission closes.
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import operator
 import os
-import uuid
 from collections.abc import Iterable, Iterator
 from typing import Final, TextIO, cast
 
@@ -30,6 +31,7 @@ from kubekeep.model.finding_document import (
 )
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.image import Image, PackageList
+from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.package import ImagePackages
 from kubekeep.model.package_document import read_assessment
 from kubekeep.model.resource import Resource
@@ -37,18 +39,19 @@ from kubekeep.model.source import Source
 from kubekeep.model.subject import Subject
 from kubekeep.model.submission import (
     VERSION,
-    ClusterSource,
     ContainerEntry,
     DefinitionEntry,
     EvaluatedScope,
-    FindingEntry,
     GapEntry,
     HiddenObjects,
     ImageEntry,
     NotEvaluatedEntry,
-    RepositorySource,
+    ScannedSource,
+    SourceCluster,
+    SourceRepository,
     SubjectEntry,
     Submission,
+    SubmittedFinding,
     SuppressedEvidence,
     Versions,
     compute_digest,
@@ -63,60 +66,101 @@ from kubekeep.reports.shared.wording import reason_text
 
 _DIGITS: Final = 16
 """Length of a fingerprint in a submission."""
+_SUBJECTS: Final = ',"subjects":['
+_NO_MANIFEST: Final = "0" * 32
 _get_fingerprint: Final = operator.attrgetter("fingerprint")
 
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
-    """Write the submission as one line of JSON. Raises RequestError if the input has no identity."""
-    stream.write(f"{encode_json(SubmissionBuilder().build(assessment))}\n")
+    """Write the submission as one line of JSON, one subject after the other. Raises RequestError without a source."""
+    builder = _EntryBuilder(assessment)
+    head = encode_json(_build_submission(assessment, builder, (), _NO_MANIFEST))
+    stream.write(head.removesuffix(f',"manifest":"{_NO_MANIFEST}"}}'))
+    digests: list[int] = []
+    for group in builder.group(assessment.results):
+        text = encode_json(builder.build(group))
+        stream.write(f"{',' if digests else _SUBJECTS}{text}")
+        digests.append(compute_digest(text))
+    stream.write(f'{"]" if digests else ""},"manifest":"{compute_manifest(digests)}"}}\n')
 
 
 class SubmissionBuilder:
     """Builder of the submissions of one source. Results that have not changed since the last one are not built again."""
 
     def __init__(self) -> None:
-        self._built: dict[int, _BuiltEntry] = {}
+        self._built: dict[str, _BuiltEntry] = {}
         self._gaps: frozenset[str] = frozenset()
         """Definitions that were evaluated on no subject: entries do not list them."""
 
     def build(self, assessment: Assessment) -> Submission:
-        """Return the whole submission of an assessment. Raises RequestError if its input has no identity."""
-        source = assessment.source
-        if source is None:
-            raise RequestError(
-                "the assessment has no source: a submission requires the identity of a cluster or repository"
-            )
+        """Return the whole submission of an assessment. Raises RequestError without a source."""
         gaps = frozenset(summary.definition.key for summary in assessment.summaries if summary.is_gap)
         if gaps != self._gaps:
             self._built, self._gaps = {}, gaps
         builder = _EntryBuilder(assessment)
-        self._built = {
-            id(result): self._built.get(id(result)) or builder.build(result) for result in assessment.results
-        }
-        built = _merge_equal(self._built.values())
-        subjects = tuple(entry.entry for entry in built)
-        return Submission(
-            schema=VERSION,
-            id=str(uuid.uuid4()),
-            source=source,
-            started=assessment.started,
-            finished=assessment.finished,
-            versions=Versions(assessment.version, assessment.kubernetes_version),
-            manifest=compute_manifest(entry.digest for entry in built),
-            scope=_build_scope(assessment),
-            gaps=tuple(_list_gaps(assessment, builder)),
-            definitions=tuple(_list_definitions(assessment.summaries, subjects)),
-            subjects=subjects,
-            images=_list_images(assessment.results),
+        built = [self._build_entry(builder, group) for group in builder.group(assessment.results)]
+        self._built = {entry.entry.key: entry for entry in built}
+        manifest = compute_manifest(entry.digest for entry in built)
+        return _build_submission(assessment, builder, tuple([entry.entry for entry in built]), manifest)
+
+    def _build_entry(self, builder: _EntryBuilder, group: _Group) -> _BuiltEntry:
+        known = self._built.get(group.key)
+        if known is not None and known.is_of(group):
+            return known
+        entry = builder.build(group)
+        return _BuiltEntry(group, entry, compute_digest(encode_json(entry)))
+
+
+def _build_submission(
+    assessment: Assessment, builder: _EntryBuilder, subjects: tuple[SubjectEntry, ...], manifest: str
+) -> Submission:
+    if assessment.source is None:
+        raise RequestError(
+            "a submission requires the identity of a cluster, repository or registry: scan with its needs"
         )
+    return Submission(
+        schema=VERSION,
+        id=_create_id(assessment, assessment.source),
+        source=assessment.source,
+        started=assessment.started,
+        finished=assessment.finished,
+        versions=Versions(assessment.version, assessment.kubernetes_version),
+        scope=_build_scope(assessment),
+        gaps=tuple(_list_gaps(assessment, builder)),
+        definitions=tuple(_list_definitions(assessment)),
+        images=_list_images(assessment.results),
+        subjects=subjects,
+        manifest=manifest,
+    )
+
+
+def _create_id(assessment: Assessment, source: ScannedSource) -> str:
+    """Return 32 hexadecimal digits that are the same each time this assessment is written, and differ for every other."""
+    times = (assessment.started.isoformat(), assessment.finished.isoformat())
+    return hashlib.sha256(encode_json([source.key, source.branch_name, *times]).encode()).hexdigest()[:32]
+
+
+class _Group(msgspec.Struct, frozen=True):
+    """The results of one subject; several if one origin has equal objects."""
+
+    key: str
+    origin: str
+    is_generated: bool
+    results: list[SubjectResult]
 
 
 class _BuiltEntry(msgspec.Struct, frozen=True):
-    """An entry with its digest, and the result that it was built from, which must live as long: its id() is the key."""
+    """An entry with its digest, and the results that it was built from."""
 
-    result: SubjectResult
+    group: _Group
     entry: SubjectEntry
     digest: int
+
+    def is_of(self, group: _Group) -> bool:
+        """Return True if the entry was built from the same results."""
+        return len(self.group.results) == len(group.results) and all(
+            map(operator.is_, self.group.results, group.results)
+        )
 
 
 class _EntryBuilder:
@@ -124,28 +168,38 @@ class _EntryBuilder:
 
     def __init__(self, assessment: Assessment) -> None:
         self._summaries = {summary.definition.slug: summary for summary in assessment.summaries}
-        self._has_places = isinstance(assessment.source, RepositorySource)
-        self._folder = assessment.repository.root if self._has_places and assessment.repository else ""
+        self._has_origins = isinstance(assessment.source, SourceRepository)
+        self._folder = assessment.repository.root if self._has_origins and assessment.repository else ""
         self._base = assessment.target.base
 
-    def build(self, result: SubjectResult) -> _BuiltEntry:
+    def group(self, results: Iterable[SubjectResult]) -> list[_Group]:
+        """Group the results by subject, ordered by key."""
+        groups: dict[str, _Group] = {}
+        for result in results:
+            origin, is_generated = self._find_origin(result.subject)
+            key = fingerprint("", Identity.stable(result.subject), origin or None)[:_DIGITS]
+            groups.setdefault(key, _Group(key, origin, is_generated, [])).results.append(result)
+        return [groups[key] for key in sorted(groups)]
+
+    def build(self, group: _Group) -> SubjectEntry:
         """Return the entry of a subject with its findings."""
-        subject = result.subject
-        place, is_generated = self._find_place(subject)
-        identity = Identity.stable(subject)
+        return functools.reduce(_merge, (self._build_entry(group, result) for result in group.results))
+
+    def _build_entry(self, group: _Group, result: SubjectResult) -> SubjectEntry:
+        subject, origin = result.subject, group.origin
         unassessed = _list_unassessed(subject)
-        entry = SubjectEntry(
-            key=fingerprint("", identity, place or None)[:_DIGITS],
+        findings = self._list_findings(result, Identity.stable(subject), origin)
+        return SubjectEntry(
+            key=group.key,
             subject=cast("AnySubject", subject.describe()),
-            place=place,
-            is_generated=is_generated,
-            findings=tuple(sorted(self._list_findings(result, identity, place), key=_get_fingerprint)),
+            origin=origin,
+            is_generated=group.is_generated,
+            findings=tuple(sorted(findings, key=_get_fingerprint)),
             not_evaluated=self._list_not_evaluated(result),
             listed_kinds=self._list_kinds(result, has_unassessed=bool(unassessed)),
             unassessed=unassessed,
             containers=_list_containers(subject),
         )
-        return _BuiltEntry(result, entry, compute_digest(entry))
 
     def locate(self, file: str) -> str:
         """Return the path of a shown file in the repository, with slashes; the shown path for other files."""
@@ -154,11 +208,11 @@ class _EntryBuilder:
             return path[len(self._folder) + 1 :].replace(os.sep, "/")
         return file.replace(os.sep, "/")
 
-    def _find_place(self, subject: Subject) -> tuple[str, bool]:
+    def _find_origin(self, subject: Subject) -> tuple[str, bool]:
         """Return the file of a subject in a repository, or what generated it, and True if it was generated."""
         sources = (part.source for part in (subject, *subject.related))
         source = next((source for source in sources if source is not None), None)
-        if not self._has_places or source is None:
+        if not self._has_origins or source is None:
             return "", False
         if source.origin is None:
             return self.locate(source.path), False
@@ -172,16 +226,16 @@ class _EntryBuilder:
         folder = self.locate(origin.folder)
         return f"{folder} ({settings})" if settings else folder
 
-    def _list_findings(self, result: SubjectResult, identity: Identity, place: str) -> Iterator[FindingEntry]:
+    def _list_findings(self, result: SubjectResult, identity: Identity, origin: str) -> Iterator[SubmittedFinding]:
         for slug, verdict in result.verdicts.items():
             summary = self._summaries.get(slug)
             # A partial assessment keeps verdicts of definitions that it no longer lists.
             if summary is None or not verdict.evidence:
                 continue
             definition = summary.definition
-            yield FindingEntry(
+            yield SubmittedFinding(
                 definition=definition.key,
-                fingerprint=fingerprint(definition.key, identity, place or None)[:_DIGITS],
+                fingerprint=fingerprint(definition.key, identity, origin or None)[:_DIGITS],
                 evidence=self._describe_evidence(verdict.unexcepted.evidence),
                 priority=build_priority(result.priorities[slug]) if slug in result.priorities else None,
                 suppressed=self._group_suppressed(verdict),
@@ -209,7 +263,7 @@ class _EntryBuilder:
         )
 
     def _relocate(self, document: EvidenceDocument, location: EvidenceLocation) -> EvidenceDocument:
-        moved = msgspec.structs.replace(location, file=self.locate(location.file)) if self._has_places else None
+        moved = msgspec.structs.replace(location, file=self.locate(location.file)) if self._has_origins else None
         return msgspec.structs.replace(document, location=moved)
 
     def _list_not_evaluated(self, result: SubjectResult) -> tuple[NotEvaluatedEntry, ...]:
@@ -252,18 +306,6 @@ def _list_containers(subject: Subject) -> tuple[ContainerEntry, ...]:
     if not isinstance(subject, Resource):
         return ()
     return tuple(dict.fromkeys(ContainerEntry(name, image) for name, image in list_containers(subject)))
-
-
-def _merge_equal(entries: Iterable[_BuiltEntry]) -> list[_BuiltEntry]:
-    """Return the entries by key; subjects with one identity in one place are one entry."""
-    merged: dict[str, _BuiltEntry] = {}
-    for built in entries:
-        known = merged.get(built.entry.key)
-        if known is not None:
-            entry = _merge(known.entry, built.entry)
-            built = _BuiltEntry(known.result, entry, compute_digest(entry))  # noqa: PLW2901 - the same subject
-        merged[built.entry.key] = built
-    return [merged[key] for key in sorted(merged)]
 
 
 def _merge(known: SubjectEntry, other: SubjectEntry) -> SubjectEntry:
@@ -331,18 +373,16 @@ def _describe_cluster_gap(gap: CoverageGap) -> GapEntry:
 
 def _hide(unread: UnreadInput, assessment: Assessment, builder: _EntryBuilder) -> HiddenObjects | None:
     """Return the objects that an unread file may have: in a snapshot any object, in a repository those of the file."""
-    if isinstance(assessment.source, ClusterSource):
+    if isinstance(assessment.source, SourceCluster):
         return None if assessment.target.cluster else HiddenObjects()
-    return HiddenObjects(place=builder.locate(unread.location.file))
+    return HiddenObjects(origin=builder.locate(unread.location.file))
 
 
-def _list_definitions(
-    summaries: Iterable[DefinitionSummary], subjects: Iterable[SubjectEntry]
-) -> Iterator[DefinitionEntry]:
+def _list_definitions(assessment: Assessment) -> Iterator[DefinitionEntry]:
     """Yield the requirements, and the definitions of other problems with findings."""
-    used = {finding.definition for entry in subjects for finding in entry.findings}
-    for summary in sorted(summaries, key=lambda summary: summary.definition.key):
-        if summary.definition.is_requirement or summary.definition.key in used:
+    failed = {slug for result in assessment.results for slug, verdict in result.verdicts.items() if verdict.evidence}
+    for summary in sorted(assessment.summaries, key=lambda summary: summary.definition.key):
+        if summary.definition.is_requirement or summary.definition.slug in failed:
             yield _describe_definition(summary)
 
 
@@ -381,10 +421,10 @@ def _list_images(results: Iterable[SubjectResult]) -> tuple[ImageEntry, ...]:
         known = images.get(image.digest)
         if known is None:
             content = msgspec.msgpack.decode(image.packages, type=ImagePackages)
-            images[image.digest] = ImageEntry(image.digest, (image.name,), image.platform, content)
-        else:
-            names = tuple(sorted({*known.references, image.name}))
-            images[image.digest] = msgspec.structs.replace(known, references=names)
+            known = ImageEntry(image.digest, (), image.platform, content)
+        names = as_list(as_mapping(image.object.get("image")).get("names")) or [image.name]
+        references = tuple(sorted({*known.references, *map(str, names)}))
+        images[image.digest] = msgspec.structs.replace(known, references=references)
     return tuple(images[digest] for digest in sorted(images))
 
 

@@ -80,6 +80,7 @@ class Inputs(ReadContext):
         self.rendering_time = RenderingTime()
         self.followed = {}
         self.opened_paths = []
+        self.branches = {}
         self._exclusions: list[Ignores] = []
         self._walk = Walk(self._add_exclusions)
 

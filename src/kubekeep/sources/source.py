@@ -44,7 +44,7 @@ class ReadContext(Protocol):
     stdin: standard input, None if there is none. stack: closes temporary folders and processes after the scan.
     changed_files: files changed since a revision. files: number of files read so far. notes: messages for the user
     that are no errors. opened_paths: real paths of the files and folders that the scan was started with, and of checkouts;
-    addresses of other inputs. temporary: shown path of each temporary folder, by its real path. homes: the folder that shown
+    addresses of other inputs. branches: branch or tag of each checkout, by its real path. temporary: shown path of each temporary folder, by its real path. homes: the folder that shown
     paths are relative to, by the base of a Root. read_paths: real paths of files and folders that need not be read
     again. rendering_time: limit for all charts and kustomizations. followed: resources of the `followed_groups` of a source, by its name.
     """
@@ -62,6 +62,7 @@ class ReadContext(Protocol):
     rendering_time: RenderingTime
     followed: dict[str, list[Resource]]
     opened_paths: list[str]
+    branches: dict[str, str]
 
     def find(self, path: str, shown_path: str | None = None) -> Iterator[Root | UnreadInput]:
         """Yield the inputs at and below a path; users see `shown_path`, if any, in place of `path`."""

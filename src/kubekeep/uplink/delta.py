@@ -11,6 +11,7 @@ import msgspec
 
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.submission import SubjectEntry, Submission, compute_digest, compute_manifest
+from kubekeep.model.text import encode_json
 
 
 class DivergenceError(KubekeepError, ValueError):
@@ -50,30 +51,37 @@ def apply_delta(state: Submission, delta: Submission) -> Submission:
         raise DivergenceError(
             f"the delta {delta.id} changes state {delta.base}, but the last state is {state.manifest}"
         )
-    closed, removed = {*delta.closed}, {*delta.removed}
-    subjects = {entry.key: entry for entry in state.subjects if entry.key not in removed}
-    for entry in delta.subjects:
-        known = subjects.get(entry.key)
-        subjects[entry.key] = entry if known is None else _merge_findings(known, entry, closed)
+    merged = _merge(state, delta)
+    if compute_manifest(compute_digest(encode_json(entry)) for entry in merged.subjects) != delta.manifest:
+        raise DivergenceError(f"the delta {delta.id} does not lead to state {delta.manifest}")
+    return merged
+
+
+def _merge(state: Submission, delta: Submission) -> Submission:
+    subjects = _merge_subjects(state, delta)
     images = {image.digest: image for image in state.images if image.digest not in delta.removed_images}
     images |= {image.digest: image for image in delta.images}
-    used = {finding.definition for entry in subjects.values() for finding in entry.findings} | {
-        *delta.scope.definitions
-    }
+    used = {finding.definition for entry in subjects for finding in entry.findings} | {*delta.scope.definitions}
     definitions = {entry.key: entry for entry in (*state.definitions, *delta.definitions)}
-    merged = msgspec.structs.replace(
+    return msgspec.structs.replace(
         delta,
         base="",
         definitions=tuple(definitions[key] for key in sorted(definitions) if key in used),
-        subjects=tuple(subjects[key] for key in sorted(subjects)),
+        subjects=subjects,
         images=tuple(images[digest] for digest in sorted(images)),
         removed=(),
         removed_images=(),
         closed=(),
     )
-    if compute_manifest(map(compute_digest, merged.subjects)) != delta.manifest:
-        raise DivergenceError(f"the delta {delta.id} does not lead to state {delta.manifest}")
-    return merged
+
+
+def _merge_subjects(state: Submission, delta: Submission) -> tuple[SubjectEntry, ...]:
+    closed, removed = {*delta.closed}, {*delta.removed}
+    subjects = {entry.key: entry for entry in state.subjects if entry.key not in removed}
+    for entry in delta.subjects:
+        known = subjects.get(entry.key)
+        subjects[entry.key] = entry if known is None else _merge_findings(known, entry, closed)
+    return tuple(subjects[key] for key in sorted(subjects))
 
 
 def _keep_changed_findings(known: SubjectEntry, entry: SubjectEntry, closed: list[str]) -> SubjectEntry:

@@ -16,7 +16,7 @@ from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.model.submission import AnySource
+from kubekeep.model.submission import ScannedSource
 from kubekeep.posture.coverage_gaps import find_affected_controls
 from kubekeep.posture.select import Selection
 from kubekeep.posture.summary import summarise
@@ -53,7 +53,7 @@ def assemble(
     exceptions: tuple[ExceptionUse, ...] = (),
     attacks: Attacks | None = None,
     repository: GitRepository | None = None,
-    source: AnySource | None = None,
+    source: ScannedSource | None = None,
 ) -> Assessment:
     """Return the assessment of `results`, with sums by control and framework."""
     selection = facts.selection

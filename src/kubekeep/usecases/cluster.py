@@ -103,12 +103,16 @@ class _ClusterVersions(msgspec.Struct, frozen=True):
     items: tuple[_ClusterVersion, ...] = ()
 
 
-class _Metadata(msgspec.Struct, frozen=True):
+IDENTITY: Final = Permission("get", "", "namespaces", name=IDENTITY_NAMESPACE)
+"""Permission to read the UID of a cluster."""
+
+
+class _NamespaceMetadata(msgspec.Struct, frozen=True):
     uid: str = ""
 
 
 class _Namespace(msgspec.Struct, frozen=True):
-    metadata: _Metadata = _Metadata()
+    metadata: _NamespaceMetadata = _NamespaceMetadata()
 
 
 class LiveCluster:
@@ -284,16 +288,16 @@ class LiveCluster:
         verbs: Sequence[str],
         *,
         everything: bool,
-        identity: bool,
+        additional: Sequence[Permission] = (),
     ) -> tuple[dict[Permission, bool], tuple[CoverageGap, ...]]:
         """Return the permissions for `resources` or `follow`, each with True if granted, and the gaps.
 
-        `verbs` apply to each kind: `list`, and `watch` for following, which includes the definitions of kinds. `identity`
-        adds the permission for `read_uid`.
+        `verbs` apply to each kind: `list`, and `watch` for following, which includes the definitions of kinds. `additional`
+        permissions are required too.
         """
         collection = self._plan_collection(selection, resource_selection, everything=everything)
-        required = [VERSIONS] if OPENSHIFT_CONFIG_GROUP in self._groups else []
-        required += [Permission("get", "", "namespaces", name=IDENTITY_NAMESPACE)] if identity else []
+        required = [*additional]
+        required += [VERSIONS] if OPENSHIFT_CONFIG_GROUP in self._groups else []
         required += [derive_permission(query) for query in collection.list_definition_queries()]
         required += [
             permission

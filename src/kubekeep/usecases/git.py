@@ -97,7 +97,7 @@ class _CommitFinder:
 def find_repository(
     results: Sequence[SubjectResult], source: Inputs, environment: Mapping[str, str]
 ) -> GitRepository | None:
-    """Return the repository that contains the first resource with a file.
+    """Return the repository that contains the first resource with a file, or the first input.
 
     None without a repository or if git fails: a scan does not depend on it.
     """
@@ -107,7 +107,7 @@ def find_repository(
             for result in results
             if (origin := result.subject.source) is not None
         ),
-        "",
+        next(iter(source.opened_paths), ""),
     )
     if not os.path.lexists(path) or find_repository_root(path) is None:
         return None
@@ -115,6 +115,10 @@ def find_repository(
     from kubekeep.sources.git.worktree import read_repository  # noqa: PLC0415
 
     try:
-        return read_repository(path, environment)
+        repository = read_repository(path, environment)
     except GitError:
         return None
+    if repository is None or repository.branch:
+        return repository
+    # The head of a checkout is detached.
+    return msgspec.structs.replace(repository, branch=source.branches.get(repository.root, ""))

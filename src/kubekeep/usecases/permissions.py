@@ -11,7 +11,7 @@ import msgspec
 from kubekeep.kube.review import Permission
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.reports.format import Extra
-from kubekeep.usecases.cluster import WATCH, connect_cluster
+from kubekeep.usecases.cluster import IDENTITY, WATCH, connect_cluster
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.rule_selection import RuleSelector
 
@@ -58,7 +58,7 @@ def preflight(request: ScanRequest, *, watching: bool = False) -> Preflight:
             request.evaluation.resource_selection,
             verbs,
             everything=request.needs_related_objects,
-            identity=Extra.SOURCE in request.needs.extras,
+            additional=(IDENTITY,) if Extra.SOURCE in request.needs.extras else (),
         )
     return Preflight(permissions, gaps)
 

@@ -37,7 +37,7 @@ from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.secret_text import mask_message
 from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.subject import Subject
-from kubekeep.model.submission import AnySource
+from kubekeep.model.submission import ScannedSource
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.listed_problems import add_listed_problems
 from kubekeep.posture.priority import prioritise_results
@@ -306,7 +306,9 @@ class _Scan:
             return None
         return find_repository(results, self._source, self._request.input.read.access.environment)
 
-    def _identify_source(self, results: Sequence[SubjectResult], repository: GitRepository | None) -> AnySource | None:
+    def _identify_source(
+        self, results: Sequence[SubjectResult], repository: GitRepository | None
+    ) -> ScannedSource | None:
         """Return the identity of the input, on request. Raises SourceError if it has none."""
         if Extra.SOURCE not in self._request.needs.extras:
             return None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, Protocol
 
 from kubekeep.kube.errors import KubeError
@@ -14,7 +15,7 @@ from kubekeep.model.cluster import IDENTITY_NAMESPACE, ClusterFacts
 from kubekeep.model.errors import RequestError
 from kubekeep.model.git import GitRepository
 from kubekeep.model.image import Image
-from kubekeep.model.submission import ClusterSource, RegistrySource, RepositorySource
+from kubekeep.model.submission import SourceCluster, SourceRegistry, SourceRepository
 from kubekeep.model.text import visible
 from kubekeep.registry.reference import parse_image_name
 from kubekeep.sources.git.address import parse_address
@@ -49,7 +50,7 @@ class IdentifiedCluster(Protocol):
         """Return the facts that a report shows."""
 
 
-def identify_cluster(cluster: IdentifiedCluster | None, uid: str) -> ClusterSource:
+def identify_cluster(cluster: IdentifiedCluster | None, uid: str) -> SourceCluster:
     """Return the identity of a cluster, live or recorded in files (None). uid: that of kube-system, if it was read.
 
     Raises SourceError if the UID cannot be read.
@@ -60,7 +61,7 @@ def identify_cluster(cluster: IdentifiedCluster | None, uid: str) -> ClusterSour
                 f"the snapshot has no Namespace {IDENTITY_NAMESPACE} with a metadata.uid, which identifies its cluster:"
                 " add the output of `kubectl get namespaces --output yaml` to it"
             )
-        return ClusterSource(uid)
+        return SourceCluster(uid)
     try:
         uid = uid or cluster.read_uid()
     except KubeError as error:
@@ -68,10 +69,10 @@ def identify_cluster(cluster: IdentifiedCluster | None, uid: str) -> ClusterSour
             f"the cluster cannot be identified: its Namespace {IDENTITY_NAMESPACE} cannot be read: {error};"
             " grant the permission get for this namespace"
         ) from None
-    return ClusterSource(uid, cluster.facts().name)
+    return SourceCluster(uid, cluster.facts().name)
 
 
-def identify_registry(paths: Sequence[str], results: Sequence[SubjectResult]) -> RegistrySource:
+def identify_registry(paths: Sequence[str], results: Sequence[SubjectResult]) -> SourceRegistry:
     """Return the registry of scanned images. Raises SourceError for archives, and for several registries."""
     for path in paths:
         if path.startswith(_FILE_SCHEMES) or os.path.lexists(to_reference(path)):
@@ -83,21 +84,22 @@ def identify_registry(paths: Sequence[str], results: Sequence[SubjectResult]) ->
             if hosts
             else "no image of a registry was read"
         )
-    return RegistrySource(hosts[0])
+    return SourceRegistry(hosts[0])
 
 
 def _find_registry(result: SubjectResult) -> str:
     if not isinstance(result.subject, Image):
         return ""
     try:
-        return parse_image_name(result.subject.name).registry
+        # The platform follows the name of an image with several.
+        return parse_image_name(result.subject.name.partition(" ")[0]).registry
     except ValueError:
         return ""
 
 
 def identify_repository(
     repository: GitRepository | None, opened_paths: Sequence[str], environment: Mapping[str, str]
-) -> RepositorySource:
+) -> SourceRepository:
     """Return the identity of scanned folders of a repository.
 
     opened_paths: real paths, or addresses of other inputs. environment: variables of this process, for the branch of a CI
@@ -121,7 +123,7 @@ def identify_repository(
                 f"{visible(path)} is not in the repository {visible(repository.root)}: scan it separately"
             )
         paths.add(path[len(repository.root) + 1 :].replace(os.sep, "/"))
-    return RepositorySource(
+    return SourceRepository(
         url,
         () if "" in paths else tuple(sorted(paths)),
         _find_branch(repository, environment),
@@ -156,7 +158,7 @@ def normalise_address(address: str) -> str:
 
 def _find_branch(repository: GitRepository, environment: Mapping[str, str]) -> str:
     """Return the branch, or the proposed change of a CI job: its checkout has a detached head, or is a fork's branch."""
-    workspaces = {os.path.realpath(path) for name in _WORKSPACES if (path := environment.get(name))}
+    workspaces = {os.path.realpath(Path(path).expanduser()) for name in _WORKSPACES if (path := environment.get(name))}
     if repository.root not in workspaces:
         return repository.branch
     return _find_change(environment) or repository.branch or _find_built_branch(environment)
@@ -175,10 +177,7 @@ def _find_change(environment: Mapping[str, str]) -> str:
 
 
 def _find_built_branch(environment: Mapping[str, str]) -> str:
-    """Return the branch that a CI job builds; empty for a tag."""
-    if environment.get("GITHUB_REF_TYPE") == "branch":
-        return environment.get("GITHUB_REF_NAME", "")
-    names = ("CI_COMMIT_BRANCH", "BRANCH_NAME", "CIRCLE_BRANCH")
+    """Return the branch or tag that a CI job builds."""
+    names = ("GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "TAG_NAME", "BRANCH_NAME", "CIRCLE_TAG", "CIRCLE_BRANCH")
     name = next((value for key in names if (value := environment.get(key))), "")
-    ref = environment.get("BUILD_SOURCEBRANCH", "")
-    return name or (ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else "")
+    return name or environment.get("BUILD_SOURCEBRANCH", "").removeprefix("refs/heads/").removeprefix("refs/tags/")

@@ -110,11 +110,7 @@ class _CheckoutBuilder:
         depth = () if history else ("--depth=1", "--filter=blob:none")
         self._run("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *depth, "origin", f"+{revision.ref}")
         commit = self._run("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}").decode().strip()
-        if revision.ref.startswith("refs/heads/"):
-            self._run("symbolic-ref", "HEAD", revision.ref)
-            self._run("update-ref", revision.ref, commit)
-        else:
-            self._run("update-ref", "--no-deref", "HEAD", commit)
+        self._run("update-ref", "--no-deref", "HEAD", commit)
         names = self._write_files(commit, revision)
         path = self._resolve_path(revision.subpath)
         unread = (

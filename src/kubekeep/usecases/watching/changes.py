@@ -12,7 +12,7 @@ from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.subject import Subject
-from kubekeep.model.submission import AnySource
+from kubekeep.model.submission import ScannedSource
 from kubekeep.model.verdict import Status, Verdict
 from kubekeep.model.watch import VerdictChange, VerdictChanged
 from kubekeep.posture.select import Selection
@@ -31,7 +31,7 @@ class CurrentAssessment(msgspec.Struct, frozen=True):
     results: tuple[SubjectResult, ...]
     uses: tuple[ExceptionUse, ...]
     enforcement: Mapping[str, tuple[Enforcement, ...]]
-    source: AnySource | None = None
+    source: ScannedSource | None = None
     """The identity of the cluster, on request."""
 
     def assessment(self, request: ScanRequest) -> Assessment:
