@@ -476,7 +476,7 @@ def test_images_without_one_registry_are_refused(tmp_path: Path) -> None:
     archive.write_bytes(b"")
     with pytest.raises(SourceError, match="is in no registry: push it"):
         submit(to_address(str(archive)))
-    with pytest.raises(RequestError, match="requires the identity"):
+    with pytest.raises(RequestError, match="names no cluster, repository or registry"):
         SubmissionBuilder().build(scan(scan_request(paths=(str(EXAMPLES / "online-shop"),))))
 
 

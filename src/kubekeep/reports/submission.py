@@ -116,7 +116,7 @@ def _build_submission(
 ) -> Submission:
     if assessment.source is None:
         raise RequestError(
-            "a submission requires the identity of a cluster, repository or registry: scan with its needs"
+            "the assessment names no cluster, repository or registry: use `kubekeep scan --format submission`"
         )
     return Submission(
         schema=VERSION,
