@@ -106,7 +106,7 @@ def test_other_blob_that_claims_to_be_a_cached_layer_is_read(tmp_path: Path) -> 
 
 
 def claim_layers(folder: Path, content: bytes) -> dict[str, object]:
-    """Return the index of an image with the configuration of the one in a layout, and other content in its first layer."""
+    """Return the index of an image with the configuration of the one in a layout and other content in its first layer."""
 
     def add(blob: bytes) -> dict[str, object]:
         digest = hashlib.sha256(blob).hexdigest()
@@ -159,8 +159,12 @@ def test_progress_of_reading_on_a_terminal(tmp_path: Path) -> None:
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "TERM": "xterm"}
     done = subprocess.run(
         ["script", "-qec", f"{KUBEKEEP} image scan oci:{EXAMPLE}", "/dev/null"],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert f"{EXAMPLE}"[-20:] in done.stdout
     assert "MB" in done.stdout
 

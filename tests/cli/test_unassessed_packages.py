@@ -101,10 +101,23 @@ COMPONENTS: dict[str, tuple[dict[str, Any] | None, str]] = {
 @pytest.mark.parametrize(
     "name",
     [
-        "pretty", "markdown", "sarif", "gitlab-container-scanning", "cyclonedx", "github", "csv", "html", "junit",
-        "gitlab-codequality", "gitlab-sast", "ocsf", "openreports", "oscal", "policyreport",
+        "pretty",
+        "markdown",
+        "sarif",
+        "gitlab-container-scanning",
+        "cyclonedx",
+        "github",
+        "csv",
+        "html",
+        "junit",
+        "gitlab-codequality",
+        "gitlab-sast",
+        "ocsf",
+        "openreports",
+        "oscal",
+        "policyreport",
     ],
-)  # fmt: skip
+)
 def test_reports_name_packages_that_no_advisories_cover(name: str, case: str, tmp_path: Path) -> None:
     component, reason = COMPONENTS[case]
     write_osv(tmp_path / "osv.json", "a", ecosystem="npm")

@@ -153,9 +153,15 @@ def test_queries_have_results_errors_and_limits() -> None:
 
     def run(body: str) -> list[dict[str, Any]]:
         return queries.evaluate(
-            "a", {"a.rego": f"package a\nx := {body}"}, "x = data.a.x",
-            data='{"d": 1}', input="[2]", documents=1, rego_version="v1", time_limit=20.0,
-        )  # fmt: skip
+            "a",
+            {"a.rego": f"package a\nx := {body}"},
+            "x = data.a.x",
+            data='{"d": 1}',
+            input="[2]",
+            documents=1,
+            rego_version="v1",
+            time_limit=20.0,
+        )
 
     assert run("[input[0], data.d]") == [{"x": [2, 1]}]
     assert run('input[0] == "a"') == [{"x": False}]

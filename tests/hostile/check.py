@@ -25,7 +25,8 @@ from tests.reports.registration import REGISTRATIONS
 _CODES: Final = {0, 1, 2, 3}
 _INTERRUPTED: Final = 130
 _UNSAFE: Final = re.compile(
-    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ud800-\\udfff]"
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f"
+    "\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ud800-\\udfff]"
 )
 """Characters that control a terminal or change the direction of its text."""
 _DEFECTS: Final = ("internal error:", "Traceback (most recent call last)", "panicked at")

@@ -1,7 +1,7 @@
 """A process that runs the command line on one member after the other, within limits of the kernel.
 
-Reads a request per line from the descriptor in its arguments and answers with an exit code and broken promises. A member
-that exceeds a limit ends the process. Started by `run`, never imported by it.
+Reads a request per line from the descriptor in its arguments and answers with an exit code and broken promises. A
+member that exceeds a limit ends the process. Started by `run`, never imported by it.
 """
 
 # Paths in audit events are text:

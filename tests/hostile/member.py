@@ -72,8 +72,8 @@ class Member(msgspec.Struct, frozen=True):
 
     files: entries of the working folder by path. outputs: names of files and folders that the command may write or
     change, in addition to reports. stdin: content of standard input. environment: variables; `{work}` is the working
-    folder. interrupt_after: seconds from the first connection to an interrupt as by Ctrl-C; 0 for none. check: an additional
-    promise; it raises AssertionError.
+    folder. interrupt_after: seconds from the first connection to an interrupt as by Ctrl-C; 0 for none. check: an
+    additional promise; it raises AssertionError.
     """
 
     name: str

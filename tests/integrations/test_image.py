@@ -125,10 +125,12 @@ def test_a_scan_needs_no_privilege_and_equals_that_of_the_machine(podman: Podman
         json.loads(
             subprocess.run(
                 [sys.executable, "-m", "kubekeep", "scan", "online-shop", "--format", "sarif", "-o", "-"],
-                capture_output=True, check=True, cwd=ROOT / "examples",
+                capture_output=True,
+                check=True,
+                cwd=ROOT / "examples",
             ).stdout
         ),
-    ]  # fmt: skip
+    ]
     first, second = ([(r["ruleId"], r["message"], r["locations"]) for r in x["runs"][0]["results"]] for x in reports)
     assert len(first) > 50
     assert first == second

@@ -127,8 +127,17 @@ def test_scan_of_an_image_with_an_advisory_database(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "image",
-    ["nginx:1.29", "oci:../src", "oci:/etc", "docker-archive:/etc/passwd", "containerd://nginx", "docker-daemon:nginx", "dir:/etc", "./catalog-image"],
-)  # fmt: skip
+    [
+        "nginx:1.29",
+        "oci:../src",
+        "oci:/etc",
+        "docker-archive:/etc/passwd",
+        "containerd://nginx",
+        "docker-daemon:nginx",
+        "dir:/etc",
+        "./catalog-image",
+    ],
+)
 def test_image_outside_of_the_permissions_is_refused(session: Session, image: str) -> None:
     message = session.error("scan", image=image)
     assert "root" in message or "--allow-network" in message

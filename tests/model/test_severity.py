@@ -10,10 +10,17 @@ from kubekeep.model.severity import Severity, sarif_level
 @pytest.mark.parametrize(
     ("score", "severity", "level"),
     [
-        (10, "Critical", "error"), (9, "Critical", "error"), (8.9, "High", "error"), (7, "High", "error"),
-        (6.9, "Medium", "warning"), (4, "Medium", "warning"), (3.9, "Low", "note"), (1, "Low", "note"), (0.9, "Unknown", "note"),
+        (10, "Critical", "error"),
+        (9, "Critical", "error"),
+        (8.9, "High", "error"),
+        (7, "High", "error"),
+        (6.9, "Medium", "warning"),
+        (4, "Medium", "warning"),
+        (3.9, "Low", "note"),
+        (1, "Low", "note"),
+        (0.9, "Unknown", "note"),
     ],
-)  # fmt: skip
+)
 def test_bands(score: float, severity: str, level: str) -> None:
     assert Severity.from_score(score).label == severity
     assert sarif_level(score) == level

@@ -134,8 +134,12 @@ def test_findings_in_script_data(assessment: Assessment) -> None:
     (cache,) = find_rows("cache")
     assert tables["controls"][cache[0]] == ["C-0057", "Privileged container", 3]
     assert [texts[number] for number in tables["resources"][cache[1]]] == [
-        "Deployment", "default", "cache", "apps/v1", "chart shop/cache with values-prod.yaml",
-    ]  # fmt: skip
+        "Deployment",
+        "default",
+        "cache",
+        "apps/v1",
+        "chart shop/cache with values-prod.yaml",
+    ]
     assert (texts[cache[3]], cache[4]) == ("chart/charts/cache/templates/deploy.yaml", 31)
     change, file, first, last, _, setting, _, _, excerpt = cache[6]
     assert texts[change] == "set spec.template.spec.containers[0].securityContext.privileged to false"

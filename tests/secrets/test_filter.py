@@ -1,4 +1,4 @@
-"""The quick filter of texts never skips a text whose secret the pattern masks, and the pattern knows settings of programs."""
+"""The quick filter of texts never skips a text whose secret the pattern masks; the pattern knows settings of programs."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ SETTINGS: Final = {
     "kinit": "echo @@ | kinit ann",
     "printf": "printf '%s' '@@' | docker login --password-stdin",
     "a here string": "docker login --password-stdin <<< @@",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("place", SETTINGS)

@@ -47,6 +47,7 @@ def _write_image(folder: Path) -> None:
             member.size = len(text)
             layer.addfile(member, io.BytesIO(text.encode()))
     described = builder.add_blob(stream.getvalue())
+    fetch = f"curl -u ann:{_WORDS['step with user']} a"
     config = {
         "os": "linux",
         "architecture": "amd64",
@@ -60,9 +61,7 @@ def _write_image(folder: Path) -> None:
         },
         "history": [
             {"created_by": f"/bin/sh -c DB_PASSWORD={_WORDS['step']} make # buildkit", "comment": _TOKENS[5]},
-            {
-                "created_by": f"RUN |1 API_TOKEN={_WORDS['argument']} /bin/sh -c curl -u ann:{_WORDS['step with user']} a"
-            },
+            {"created_by": f"RUN |1 API_TOKEN={_WORDS['argument']} /bin/sh -c {fetch}"},
             {"created_by": f"ADD https://ann:{_WORDS['step url']}@example.com/a /a", "empty_layer": True},
         ],
         "rootfs": {"type": "layers", "diff_ids": [described["digest"]]},
@@ -81,12 +80,28 @@ def _write_documents(folder: Path) -> None:
     record = create_record("ACME-1", summary="published")
     (folder / "advisories.json").write_text(json.dumps(record))
     statement = {
-        "vulnerability": {"name": "ACME-1"}, "products": [{"@id": "pkg:npm/left-pad@1.0.0"}], "status": "not_affected",
-        "justification": "vulnerable_code_not_present", "impact_statement": f"see {_TOKENS[9]}",
-    }  # fmt: skip
-    vex = {"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://a.example/1", "author": _TOKENS[10], "timestamp": "2026-01-01T00:00:00Z", "version": 1, "statements": [statement]}  # fmt: skip
+        "vulnerability": {"name": "ACME-1"},
+        "products": [{"@id": "pkg:npm/left-pad@1.0.0"}],
+        "status": "not_affected",
+        "justification": "vulnerable_code_not_present",
+        "impact_statement": f"see {_TOKENS[9]}",
+    }
+    vex = {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": "https://a.example/1",
+        "author": _TOKENS[10],
+        "timestamp": "2026-01-01T00:00:00Z",
+        "version": 1,
+        "statements": [statement],
+    }
     (folder / "vex.json").write_text(json.dumps(vex))
-    component = {"type": "library", "name": "left-pad", "version": "1.0.0", "purl": "pkg:npm/left-pad@1.0.0", "properties": [{"name": "a", "value": _TOKENS[12]}]}  # fmt: skip
+    component = {
+        "type": "library",
+        "name": "left-pad",
+        "version": "1.0.0",
+        "purl": "pkg:npm/left-pad@1.0.0",
+        "properties": [{"name": "a", "value": _TOKENS[12]}],
+    }
     subject = {"type": "container", "name": "app", "description": _TOKENS[13]}
     (folder / "sbom.json").write_text(
         json.dumps(
@@ -185,8 +200,14 @@ def test_no_password_of_a_key_is_in_a_message(tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_bytes(encrypted)
     for password in (_WORDS["key password"], f"{_WORDS['key password']}2"):
         text = _run(
-            "image", "sign", "127.0.0.1:1/a:1", "--key", f"{tmp_path}/key.pem", "--plain-http",
-            folder=tmp_path, COSIGN_PASSWORD=password,
-        )  # fmt: skip
+            "image",
+            "sign",
+            "127.0.0.1:1/a:1",
+            "--key",
+            f"{tmp_path}/key.pem",
+            "--plain-http",
+            folder=tmp_path,
+            COSIGN_PASSWORD=password,
+        )
         assert _WORDS["key password"] not in text
         assert _WORDS["login"] not in text

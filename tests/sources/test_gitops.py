@@ -64,9 +64,13 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "outside.yaml").write_text("a: 1\n")
     root = tmp_path / "repo"
     for name in (
-        "charts/shop/Chart.yaml", "charts/shop/values-prod.yaml", "charts/shop/files/c.ini", "common.yaml",
-        "overlays/prod/kustomization.yaml", "plain/pod.yaml",
-    ):  # fmt: skip
+        "charts/shop/Chart.yaml",
+        "charts/shop/values-prod.yaml",
+        "charts/shop/files/c.ini",
+        "common.yaml",
+        "overlays/prod/kustomization.yaml",
+        "plain/pod.yaml",
+    ):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x: 1\n")

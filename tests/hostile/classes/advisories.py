@@ -31,7 +31,21 @@ from tests.vulnerabilities.database.records import EPSS, KEV, write_lines
 from tests.vulnerabilities.database.test_grype import GrypeWriter
 
 _CANARY: Final = json.dumps(RECORDS[2])
-_KEYS: Final = {"id", "name", "ecosystem", "package", "events", "type", "introduced", "fixed", "ranges", "affected", "withdrawn", "0", "1"}  # fmt: skip
+_KEYS: Final = {
+    "id",
+    "name",
+    "ecosystem",
+    "package",
+    "events",
+    "type",
+    "introduced",
+    "fixed",
+    "ranges",
+    "affected",
+    "withdrawn",
+    "0",
+    "1",
+}
 """Keys whose value decides if the record affects the package."""
 _FILES: Final[dict[str, Content]] = {"a.json": dump(SBOM), "canary.json": CANARY_SBOM}
 
@@ -72,20 +86,70 @@ def records(source: random.Random) -> Iterator[Member]:
     first = RECORDS[0]
     affected = first["affected"][0]
     documents: dict[str, Any] = {
-        "alias of itself": {**first, "aliases": ["ACME-1001"]}, "alias of the canary": {**first, "aliases": ["ACME-1003", "CVE-ACME-1003"]}, "withdrawn copy of the canary": {**RECORDS[2], "id": "ACME-9", "aliases": ["ACME-1003"], "withdrawn": "2026-01-01T00:00:00Z"},
-        "many aliases": {**first, "aliases": [f"CVE-2026-{n}" for n in range(100_000)]}, "many ranges": {**first, "affected": [affected] * 20_000},
-        "many events": {**first, "affected": [{**affected, "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": str(n)} for n in range(100_000)]}]}]},
-        "many versions": {**first, "affected": [{**affected, "versions": [str(n) for n in range(300_000)]}]}, "long version": {**first, "affected": [{**affected, "versions": ["1" * 1_000_000]}]},
-        "long number": {**first, "affected": [{**affected, "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "9" * 100_000}]}]}]},
-        "far future": {**first, "modified": "9999-12-31T23:59:59-23:59", "published": "9999-12-31T23:59:59Z"}, "far past": {**first, "modified": "0001-01-01T00:00:00+23:59", "published": "0000-00-00T00:00:00Z"},
-        "long score": {**first, "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/" + "AV:N/" * 20_000}]}, "many scores": {**first, "severity": first["severity"] * 20_000},
-        "long text": {**first, "details": "A" * 5_000_000}, "long id": {**first, "id": "A" * 300}, "id with controls": {**first, "id": "A\x1b[31m"}, "33 MiB": {**first, "details": "a" * (33 << 20)},
-        "repeated name": {**first, "affected": [{**affected, "package": {"ecosystem": "npm", "name": "left-pad" * 50_000}}]}, "nested": {**first, "database_specific": json.loads("[" * 400 + "]" * 400)},
-    }  # fmt: skip
+        "alias of itself": {**first, "aliases": ["ACME-1001"]},
+        "alias of the canary": {**first, "aliases": ["ACME-1003", "CVE-ACME-1003"]},
+        "withdrawn copy of the canary": {
+            **RECORDS[2],
+            "id": "ACME-9",
+            "aliases": ["ACME-1003"],
+            "withdrawn": "2026-01-01T00:00:00Z",
+        },
+        "many aliases": {**first, "aliases": [f"CVE-2026-{n}" for n in range(100_000)]},
+        "many ranges": {**first, "affected": [affected] * 20_000},
+        "many events": {
+            **first,
+            "affected": [
+                {
+                    **affected,
+                    "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": str(n)} for n in range(100_000)]}],
+                }
+            ],
+        },
+        "many versions": {**first, "affected": [{**affected, "versions": [str(n) for n in range(300_000)]}]},
+        "long version": {**first, "affected": [{**affected, "versions": ["1" * 1_000_000]}]},
+        "long number": {
+            **first,
+            "affected": [
+                {
+                    **affected,
+                    "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "9" * 100_000}]}],
+                }
+            ],
+        },
+        "far future": {**first, "modified": "9999-12-31T23:59:59-23:59", "published": "9999-12-31T23:59:59Z"},
+        "far past": {**first, "modified": "0001-01-01T00:00:00+23:59", "published": "0000-00-00T00:00:00Z"},
+        "long score": {**first, "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/" + "AV:N/" * 20_000}]},
+        "many scores": {**first, "severity": first["severity"] * 20_000},
+        "long text": {**first, "details": "A" * 5_000_000},
+        "long id": {**first, "id": "A" * 300},
+        "id with controls": {**first, "id": "A\x1b[31m"},
+        "33 MiB": {**first, "details": "a" * (33 << 20)},
+        "repeated name": {
+            **first,
+            "affected": [{**affected, "package": {"ecosystem": "npm", "name": "left-pad" * 50_000}}],
+        },
+        "nested": {**first, "database_specific": json.loads("[" * 400 + "]" * 400)},
+    }
     for name, document in documents.items():
         yield _scan(name, {**canary, "in/a.json": dump(document)})
-    for name, pattern in {"versions of Debian": "Debian:12", "versions of Alpine": "Alpine:v3.20", "versions of PyPI": "PyPI", "versions of Maven": "Maven", "versions of Go": "Go"}.items():  # fmt: skip
-        hard = {**create_record("ACME-1", "left-pad", pattern), "affected": [{"package": {"ecosystem": pattern, "name": n}, "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": v}, {"fixed": f"{v}.1"}]}]} for n in ("left-pad", "requests") for v in ("1." * 20_000, "9" * 50_000, "~" * 20_000, "1-" * 20_000, "\u0661", "")]}  # fmt: skip
+    for name, pattern in {
+        "versions of Debian": "Debian:12",
+        "versions of Alpine": "Alpine:v3.20",
+        "versions of PyPI": "PyPI",
+        "versions of Maven": "Maven",
+        "versions of Go": "Go",
+    }.items():
+        hard = {
+            **create_record("ACME-1", "left-pad", pattern),
+            "affected": [
+                {
+                    "package": {"ecosystem": pattern, "name": n},
+                    "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": v}, {"fixed": f"{v}.1"}]}],
+                }
+                for n in ("left-pad", "requests")
+                for v in ("1." * 20_000, "9" * 50_000, "~" * 20_000, "1-" * 20_000, "\u0661", "")
+            ],
+        }
         yield _scan(name, {**canary, "in/a.json": dump(hard)})
 
 
@@ -107,17 +171,43 @@ def archives(source: random.Random) -> Iterator[Member]:
         yield _scan(name, {"in/all.zip": content, "in/canary.json": _CANARY})
     zeros = bytes(200 << 20)
     contents: dict[str, tuple[str, bytes]] = {
-        "bomb": ("a.zip", _zip([("a.json", zeros)])), "bomb of lines": ("a.zip", _zip([("a.jsonl", b"\n" * (200 << 20))])), "bomb of a list": ("a.zip", _zip([("a.json", b"[" + b"{}," * (30 << 20) + b"{}]")])),
-        "gzip bomb": ("a.json.gz", gzip.compress(zeros)), "gzip bomb of spaces": ("a.jsonl.gz", gzip.compress(b" " * (200 << 20))), "zstd bomb": ("a.json.zst", zstd.compress(zeros)),
-        "zstd bomb of lines": ("a.jsonl.zst", zstd.compress(b"{}\n" * (60 << 20))), "half a gzip": ("a.json.gz", gzip.compress(record)[:-9]), "half a zstd": ("a.json.zst", zstd.compress(record)[:-9]),
-        "wrong gzip": ("a.json.gz", record), "zip named gz": ("a.json.gz", valid), "zip in a zip": ("a.zip", _zip([("b.zip", valid)])), "entry out of the folder": ("a.zip", _zip([("../../../secret", b"x"), ("../ACME.json", record)])),
-        "entry with controls": ("a.zip", _zip([("\x1b[31m\u202e.json", b"{")])), "same entry": ("a.zip", _zip([("a.json", record), ("b.json", record)]).replace(b"b.json", b"a.json")), "many entries": ("a.zip", _zip((f"{n}.json", b"{}") for n in range(20_000))),
-        "empty archive": ("a.zip", _zip([])), "empty file": ("a.json", b""), "no object": ("a.json", b"5"), "nested": ("a.json", b"[" * 200_000), "nested object": ("a.json", b'{"a":' * 200_000), "one long line": ("a.jsonl", b"x" * (40 << 20)),
-        "null bytes": ("a.jsonl", bytes(1 << 20)), "not UTF-8": ("a.json", record.replace(b"left-pad", b"left-\xff")), "UTF-16": ("a.json", record.decode().encode("utf-16")),
-    }  # fmt: skip
+        "bomb": ("a.zip", _zip([("a.json", zeros)])),
+        "bomb of lines": ("a.zip", _zip([("a.jsonl", b"\n" * (200 << 20))])),
+        "bomb of a list": ("a.zip", _zip([("a.json", b"[" + b"{}," * (30 << 20) + b"{}]")])),
+        "gzip bomb": ("a.json.gz", gzip.compress(zeros)),
+        "gzip bomb of spaces": ("a.jsonl.gz", gzip.compress(b" " * (200 << 20))),
+        "zstd bomb": ("a.json.zst", zstd.compress(zeros)),
+        "zstd bomb of lines": ("a.jsonl.zst", zstd.compress(b"{}\n" * (60 << 20))),
+        "half a gzip": ("a.json.gz", gzip.compress(record)[:-9]),
+        "half a zstd": ("a.json.zst", zstd.compress(record)[:-9]),
+        "wrong gzip": ("a.json.gz", record),
+        "zip named gz": ("a.json.gz", valid),
+        "zip in a zip": ("a.zip", _zip([("b.zip", valid)])),
+        "entry out of the folder": ("a.zip", _zip([("../../../secret", b"x"), ("../ACME.json", record)])),
+        "entry with controls": ("a.zip", _zip([("\x1b[31m\u202e.json", b"{")])),
+        "same entry": ("a.zip", _zip([("a.json", record), ("b.json", record)]).replace(b"b.json", b"a.json")),
+        "many entries": ("a.zip", _zip((f"{n}.json", b"{}") for n in range(20_000))),
+        "empty archive": ("a.zip", _zip([])),
+        "empty file": ("a.json", b""),
+        "no object": ("a.json", b"5"),
+        "nested": ("a.json", b"[" * 200_000),
+        "nested object": ("a.json", b'{"a":' * 200_000),
+        "one long line": ("a.jsonl", b"x" * (40 << 20)),
+        "null bytes": ("a.jsonl", bytes(1 << 20)),
+        "not UTF-8": ("a.json", record.replace(b"left-pad", b"left-\xff")),
+        "UTF-16": ("a.json", record.decode().encode("utf-16")),
+    }
     for name, (file, content) in contents.items():
         yield _scan(name, {f"in/{file}": content, "in/canary.json": _CANARY}, check=_check_named)
-    others: tuple[Content, ...] = (Special.FIFO, Special.SOCKET, Special.FOLDER, Link("/dev/zero"), Link("../../../secret"), Link("in"), Link("missing"))  # fmt: skip
+    others: tuple[Content, ...] = (
+        Special.FIFO,
+        Special.SOCKET,
+        Special.FOLDER,
+        Link("/dev/zero"),
+        Link("../../../secret"),
+        Link("in"),
+        Link("missing"),
+    )
     for other in others:
         yield _scan(f"file {str(other)[:30]}", {"in/a.json": other, "in/canary.json": _CANARY})
         yield _scan(f"path {str(other)[:30]}", {"in": other}, check=_check_named)
@@ -129,16 +219,32 @@ def texts(source: random.Random) -> Iterator[Member]:
     del source
     for name, text in TEXTS.items():
         places: dict[str, dict[str, Any]] = {
-            "summary and details": {"summary": text, "details": text}, "aliases": {"aliases": [text]}, "references": {"references": [{"type": text, "url": text}, {"type": "WEB", "url": f"https://e.example/{text}"}]},
-            "fixed version": {"affected": [{**RECORDS[0]["affected"][0], "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": f"9.0.0{text}"}]}]}]},
-            "times": {"modified": text, "published": text}, "severity": {"severity": [{"type": text, "score": text}, {"type": "Ubuntu", "score": text}]}, "own fields": {"database_specific": {"severity": text, "cwe_ids": [text], "source": text}},
+            "summary and details": {"summary": text, "details": text},
+            "aliases": {"aliases": [text]},
+            "references": {
+                "references": [{"type": text, "url": text}, {"type": "WEB", "url": f"https://e.example/{text}"}]
+            },
+            "fixed version": {
+                "affected": [
+                    {
+                        **RECORDS[0]["affected"][0],
+                        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": f"9.0.0{text}"}]}],
+                    }
+                ]
+            },
+            "times": {"modified": text, "published": text},
+            "severity": {"severity": [{"type": text, "score": text}, {"type": "Ubuntu", "score": text}]},
+            "own fields": {"database_specific": {"severity": text, "cwe_ids": [text], "source": text}},
             "id": {"id": f"ACME-{text}"},
-        }  # fmt: skip
+        }
         for place, fields in places.items():
             record = {**RECORDS[0], **fields}
             check = _check_record if place in {"summary and details", "references", "own fields"} else check_canary
             yield _scan(f"{place} with {name}", {"in/a.json": dump(record), "in/canary.json": _CANARY}, check=check)
-        files = {**_FILES, "in/a.json": dump({**RECORDS[0], **places["summary and details"], "references": [{"url": text}]})}  # fmt: skip
+        files = {
+            **_FILES,
+            "in/a.json": dump({**RECORDS[0], **places["summary and details"], "references": [{"url": text}]}),
+        }
         explain = ("image", "explain", "sbom:a.json", "ACME-1001", "--advisories", "in")
         yield Member(f"explanation with {name}", files, Expected.EITHER, explain)
 
@@ -149,13 +255,14 @@ def _publish(files: Mapping[str, Answer]) -> int:
 
 def _update(name: str, files: Mapping[str, Answer], expected: Expected = Expected.EITHER) -> Member:
     url = f"http://127.0.0.1:{get_port()}/{_publish(files)}"
-    arguments = ("db", "update", "npm", "--source", url, "--kev", f"{url}/kev.json", "--epss", f"{url}/epss.csv.gz", "--database", "report")  # fmt: skip
+    signals = ("--kev", f"{url}/kev.json", "--epss", f"{url}/epss.csv.gz")
+    arguments = ("db", "update", "npm", "--source", url, *signals, "--database", "report")
     return Member(name, {}, expected, arguments, environment={"TEST_PORT": str(get_port())})
 
 
 @hostile_class("answers of a server of advisories")
 def answers(source: random.Random) -> Iterator[Member]:
-    """Archives, lists of changes and files of exploit signals of a server that are damaged, endless, or lead elsewhere."""
+    """Archives, lists of changes and exploit signals that are damaged or endless, and answers that lead elsewhere."""
     archive = _zip([("ACME-1001.json", dump(RECORDS[0]).encode()), ("ACME-1003.json", _CANARY.encode())])
     good = {
         "npm/all.zip": Answer(archive),
@@ -165,23 +272,61 @@ def answers(source: random.Random) -> Iterator[Member]:
     yield _update("valid", good, Expected.READ)
     port = get_port()
     bad: dict[str, Answer] = {
-        "empty": Answer(), "not found": Answer(status=404), "forbidden": Answer(b"x", 403), "HTML": Answer(b"<html>"), "cut off": Answer(archive[:80], headers={"Content-Length": "70"}), "too many requests": Answer(status=204),
-        "text as length": Answer(archive, headers={"Content-Length": "x"}), "long length": Answer(archive, headers={"Content-Length": "9" * 5_000}), "17 GiB": Answer(archive, headers={"Content-Length": str(17 << 30)}), "negative length": Answer(archive, headers={"Content-Length": "-1"}),
-        "metadata": Answer(status=302, headers={"Location": "http://169.254.169.254/latest/meta-data/"}), "file": Answer(status=302, headers={"Location": "file:///etc/passwd"}), "no address": Answer(status=302, headers={"Location": "http://["}),
-        "itself": Answer(status=302, headers={"Location": ""}), "password": Answer(status=302, headers={"Location": f"http://ann:password@127.0.0.1:{port}/x"}), "controls": Answer(status=302, headers={"Location": "\x1b[31m"}),
-        "long tag": Answer(archive, headers={"ETag": '"' + "x" * 60_000 + '"'}), "tag with controls": Answer(archive, headers={"ETag": '"\x1b[31m"'}), "part": Answer(archive, 206, {"Content-Range": "bytes 5-9/10"}),
-        "not modified": Answer(status=304), "status 999": Answer(b"x", 999), "nested": Answer(b"[" * 100_000), "bomb": Answer(gzip.compress(bytes(200 << 20))), "zip bomb": Answer(_zip([("a.json", bytes(200 << 20))])), "compressed": Answer(gzip.compress(archive), headers={"Content-Encoding": "gzip"}),
-    }  # fmt: skip
+        "empty": Answer(),
+        "not found": Answer(status=404),
+        "forbidden": Answer(b"x", 403),
+        "HTML": Answer(b"<html>"),
+        "cut off": Answer(archive[:80], headers={"Content-Length": "70"}),
+        "too many requests": Answer(status=204),
+        "text as length": Answer(archive, headers={"Content-Length": "x"}),
+        "long length": Answer(archive, headers={"Content-Length": "9" * 5_000}),
+        "17 GiB": Answer(archive, headers={"Content-Length": str(17 << 30)}),
+        "negative length": Answer(archive, headers={"Content-Length": "-1"}),
+        "metadata": Answer(status=302, headers={"Location": "http://169.254.169.254/latest/meta-data/"}),
+        "file": Answer(status=302, headers={"Location": "file:///etc/passwd"}),
+        "no address": Answer(status=302, headers={"Location": "http://["}),
+        "itself": Answer(status=302, headers={"Location": ""}),
+        "password": Answer(status=302, headers={"Location": f"http://ann:password@127.0.0.1:{port}/x"}),
+        "controls": Answer(status=302, headers={"Location": "\x1b[31m"}),
+        "long tag": Answer(archive, headers={"ETag": '"' + "x" * 60_000 + '"'}),
+        "tag with controls": Answer(archive, headers={"ETag": '"\x1b[31m"'}),
+        "part": Answer(archive, 206, {"Content-Range": "bytes 5-9/10"}),
+        "not modified": Answer(status=304),
+        "status 999": Answer(b"x", 999),
+        "nested": Answer(b"[" * 100_000),
+        "bomb": Answer(gzip.compress(bytes(200 << 20))),
+        "zip bomb": Answer(_zip([("a.json", bytes(200 << 20))])),
+        "compressed": Answer(gzip.compress(archive), headers={"Content-Encoding": "gzip"}),
+    }
     for name, answer in bad.items():
         for path in good:
-            expected = Expected.REPORTED if path == "npm/all.zip" and name in {"empty", "not found", "HTML", "metadata"} else Expected.EITHER  # fmt: skip
+            expected = (
+                Expected.REPORTED
+                if path == "npm/all.zip" and name in {"empty", "not found", "HTML", "metadata"}
+                else Expected.EITHER
+            )
             yield _update(f"{path} {name}", {**good, path: answer}, expected)
     for name, content in damage(archive, source, 12):
         yield _update(f"archive: {name}", {**good, "npm/all.zip": Answer(content)})
     for name, changed in mutate(json.loads(KEV.read_bytes()), source, 12):
         yield _update(f"KEV: {name}", {**good, "kev.json": Answer(dump(changed).encode("utf-8", "surrogatepass"))})
-    for number, line in enumerate(("CVE-2021-1,2,3", "CVE-2021-1,nan,nan", "CVE-2021-1,1e999,0", "x", ",,", "CVE-2021-1,0.5", '"' * 500, "CVE-2021-1,0.1,0.1\x00", "\x1b[31m,0.1,0.1", "CVE-2021-1,0.1," + "0" * 200_000)):  # fmt: skip
-        yield _update(f"EPSS: line {number}", {**good, "epss.csv.gz": Answer(gzip.compress(f"{EPSS}{line}\n".encode()))})  # fmt: skip
+    for number, line in enumerate(
+        (
+            "CVE-2021-1,2,3",
+            "CVE-2021-1,nan,nan",
+            "CVE-2021-1,1e999,0",
+            "x",
+            ",,",
+            "CVE-2021-1,0.5",
+            '"' * 500,
+            "CVE-2021-1,0.1,0.1\x00",
+            "\x1b[31m,0.1,0.1",
+            "CVE-2021-1,0.1," + "0" * 200_000,
+        )
+    ):
+        yield _update(
+            f"EPSS: line {number}", {**good, "epss.csv.gz": Answer(gzip.compress(f"{EPSS}{line}\n".encode()))}
+        )
 
 
 @functools.cache
@@ -189,7 +334,10 @@ def _build() -> Mapping[str, bytes]:
     """Return the files of a database with the records, and a bundle of them as `bundle`."""
     with tempfile.TemporaryDirectory() as folder:
         write_lines(Path(folder, "records.jsonl"), RECORDS)
-        for words in (["build", f"{folder}/records.jsonl", "-o", f"{folder}/db"], ["export", f"{folder}/bundle", "--database", f"{folder}/db"]):  # fmt: skip
+        for words in (
+            ["build", f"{folder}/records.jsonl", "-o", f"{folder}/db"],
+            ["export", f"{folder}/bundle", "--database", f"{folder}/db"],
+        ):
             result = CliRunner().invoke(kubekeep, ["db", *words])
             assert result.exit_code == 0, result.output
         files = {path.name: path.read_bytes() for path in Path(folder, "db").iterdir() if path.is_file()}
@@ -207,7 +355,10 @@ def _tar(members: Iterable[tuple[tarfile.TarInfo | str, bytes]], format_number: 
 
 
 def _index(files: Mapping[str, bytes], **fields: Any) -> bytes:
-    entries = [{"name": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()]  # fmt: skip
+    entries = [
+        {"name": name, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in files.items()
+    ]
     return json.dumps({"format": "kubekeep-advisories-1", "files": entries, **fields}).encode()
 
 
@@ -238,25 +389,78 @@ def bundles(source: random.Random) -> Iterator[Member]:
     arguments = ("db", "import", "b.bundle", "--database", "report")
     link, device = tarfile.TarInfo("npm.advisories"), tarfile.TarInfo("npm.advisories")
     link.type, link.linkname, device.type = tarfile.SYMTYPE, "../../../secret", tarfile.CHRTYPE
-    names = ("../npm.advisories", "/npm.advisories", "feeds/../../npm.advisories", "feeds/a/b/npm.advisories", ".lock", "npm.advisories\x00", "a/npm.advisories", "\x1b[31m.advisories", "..", "", "feeds/A/npm.advisories", "n" * 300 + ".advisories")  # fmt: skip
+    names = (
+        "../npm.advisories",
+        "/npm.advisories",
+        "feeds/../../npm.advisories",
+        "feeds/a/b/npm.advisories",
+        ".lock",
+        "npm.advisories\x00",
+        "a/npm.advisories",
+        "\x1b[31m.advisories",
+        "..",
+        "",
+        "feeds/A/npm.advisories",
+        "n" * 300 + ".advisories",
+    )
+    negative_size = {
+        "format": "kubekeep-advisories-1",
+        "files": [{"name": "npm.advisories", "size": -1, "sha256": ""}],
+    }
     contents: dict[str, bytes] = {
-        "valid": valid, "index of a list": _tar([("bundle.json", b"[]")]), "nested index": _tar([("bundle.json", b'{"files":' + b"[" * 100_000)]), "large index": _tar([("bundle.json", b" " * (5 << 20))]),
-        "no index": _tar(files.items()), "index at the end": _tar([*files.items(), ("bundle.json", _index(files))]), "file twice": _tar([("bundle.json", _index(files)), *files.items(), *files.items()]),
-        "more than the index": _tar([("bundle.json", _index(files)), *files.items(), ("b.advisories", b"x")]), "link": _tar([("bundle.json", _index({"npm.advisories": b""})), (link, b"")]), "device": _tar([("bundle.json", _index({"npm.advisories": b""})), (device, b"")]),
-        "hole of 8 GiB": _sparse(8 << 30), "other ecosystem": _tar([("bundle.json", _index({"Go.advisories": files["npm.advisories"]})), ("Go.advisories", files["npm.advisories"])]),
-        "SQLite of another program": _tar([("bundle.json", _index({"npm.advisories": b"SQLite format 3\0" + bytes(100)})), ("npm.advisories", b"SQLite format 3\0" + bytes(100))]), "compressed": gzip.compress(valid), "cut in the middle": valid[: len(valid) // 2],
-        "other format": _tar([("bundle.json", _index(files, format="\x1b[31m")), *files.items()]), "negative size": _tar([("bundle.json", b'{"format": "kubekeep-advisories-1", "files": [{"name": "npm.advisories", "size": -1, "sha256": ""}]}')]),
-    }  # fmt: skip
+        "valid": valid,
+        "index of a list": _tar([("bundle.json", b"[]")]),
+        "nested index": _tar([("bundle.json", b'{"files":' + b"[" * 100_000)]),
+        "large index": _tar([("bundle.json", b" " * (5 << 20))]),
+        "no index": _tar(files.items()),
+        "index at the end": _tar([*files.items(), ("bundle.json", _index(files))]),
+        "file twice": _tar([("bundle.json", _index(files)), *files.items(), *files.items()]),
+        "more than the index": _tar([("bundle.json", _index(files)), *files.items(), ("b.advisories", b"x")]),
+        "link": _tar([("bundle.json", _index({"npm.advisories": b""})), (link, b"")]),
+        "device": _tar([("bundle.json", _index({"npm.advisories": b""})), (device, b"")]),
+        "hole of 8 GiB": _sparse(8 << 30),
+        "other ecosystem": _tar(
+            [
+                ("bundle.json", _index({"Go.advisories": files["npm.advisories"]})),
+                ("Go.advisories", files["npm.advisories"]),
+            ]
+        ),
+        "SQLite of another program": _tar(
+            [
+                ("bundle.json", _index({"npm.advisories": b"SQLite format 3\0" + bytes(100)})),
+                ("npm.advisories", b"SQLite format 3\0" + bytes(100)),
+            ]
+        ),
+        "compressed": gzip.compress(valid),
+        "cut in the middle": valid[: len(valid) // 2],
+        "other format": _tar([("bundle.json", _index(files, format="\x1b[31m")), *files.items()]),
+        "negative size": _tar([("bundle.json", dump(negative_size).encode())]),
+    }
     for name, content in contents.items():
-        yield Member(name, {"b.bundle": content}, Expected.READ if name == "valid" else Expected.REFUSED, arguments, check=_check_imported)  # fmt: skip
+        yield Member(
+            name,
+            {"b.bundle": content},
+            Expected.READ if name == "valid" else Expected.REFUSED,
+            arguments,
+            check=_check_imported,
+        )
     for name in names:
         packed = _tar([("bundle.json", _index({name: b"x"})), (name or "x", b"x")])
         yield Member(f"name {name[:20]!r}", {"b.bundle": packed}, Expected.REFUSED, arguments, check=_check_imported)
     for name, content in damage(valid, source, 16):
         yield Member(name, {"b.bundle": content}, Expected.EITHER, arguments, check=_check_imported)
     for value in VALUES:
-        content = _tar([("bundle.json", dump({"format": "kubekeep-advisories-1", "files": value}).encode("utf-8", "surrogatepass"))])  # fmt: skip
-        yield Member(f"files are {dump(value)[:20]}", {"b.bundle": content}, Expected.EITHER, arguments, check=_check_imported)  # fmt: skip
+        content = _tar(
+            [
+                (
+                    "bundle.json",
+                    dump({"format": "kubekeep-advisories-1", "files": value}).encode("utf-8", "surrogatepass"),
+                )
+            ]
+        )
+        yield Member(
+            f"files are {dump(value)[:20]}", {"b.bundle": content}, Expected.EITHER, arguments, check=_check_imported
+        )
 
 
 def _check_database(run: Run) -> None:
@@ -279,23 +483,52 @@ def databases(source: random.Random) -> Iterator[Member]:
         yield _scan(f"damage {number}", {**files, "db/npm.advisories": bytes(content)}, options=options, check=None)
     for name, changed in damage(_build()["npm.advisories"], source, 12):
         yield _scan(name, {**files, "db/npm.advisories": changed}, options=options, check=None)
-    others: tuple[Content, ...] = ("", "x" * 100_000, b"SQLite format 3\0" + bytes(100), Special.FIFO, Special.FOLDER, Special.SOCKET, Link("/dev/zero"), Link("missing"), Link("npm.advisories"), Link("../../../secret"))  # fmt: skip
+    others: tuple[Content, ...] = (
+        "",
+        "x" * 100_000,
+        b"SQLite format 3\0" + bytes(100),
+        Special.FIFO,
+        Special.FOLDER,
+        Special.SOCKET,
+        Link("/dev/zero"),
+        Link("missing"),
+        Link("npm.advisories"),
+        Link("../../../secret"),
+    )
     for other in others:
-        yield _scan(f"file {str(other)[:30]!r}", {**files, "db/npm.advisories": other}, options=options, check=_check_database)  # fmt: skip
-        yield _scan(f"signals {str(other)[:30]!r}", {**files, "db/exploits.signals": other}, options=options, check=_check_database)  # fmt: skip
-    yield _scan("copy under another name", {**files, "db/Go.advisories": files["db/npm.advisories"]}, options=options, check=_check_database)  # fmt: skip
+        yield _scan(
+            f"file {str(other)[:30]!r}", {**files, "db/npm.advisories": other}, options=options, check=_check_database
+        )
+        yield _scan(
+            f"signals {str(other)[:30]!r}",
+            {**files, "db/exploits.signals": other},
+            options=options,
+            check=_check_database,
+        )
+    yield _scan(
+        "copy under another name",
+        {**files, "db/Go.advisories": files["db/npm.advisories"]},
+        options=options,
+        check=_check_database,
+    )
 
 
 def _write_grype(folder: str, blob: Mapping[str, Any], package: Mapping[str, Any], *statements: str) -> bytes:
     path = Path(folder, "g.db")
     path.unlink(missing_ok=True)
     writer = GrypeWriter(path)
-    for name, ecosystem, constraint in (("left-pad", "npm", "< 3.0.0"), ("canary", "npm", "< 3.0.0"), ("requests", "python", "< 3.0.0")):  # fmt: skip
+    for name, ecosystem, constraint in (
+        ("left-pad", "npm", "< 3.0.0"),
+        ("canary", "npm", "< 3.0.0"),
+        ("requests", "python", "< 3.0.0"),
+    ):
         number = writer.insert("packages", ecosystem=ecosystem, name=name)
         record = next(record["id"] for record in RECORDS if record["affected"][0]["package"]["name"] == name)
         is_changed = name == "left-pad"
         vulnerability = writer.add_vulnerability(record, "github", **(blob if is_changed else {}))
-        writer.affect(vulnerability, number, constraint, kind="semver", fix=("3.0.0", "fixed"), **(package if is_changed else {}))  # fmt: skip
+        writer.affect(
+            vulnerability, number, constraint, kind="semver", fix=("3.0.0", "fixed"), **(package if is_changed else {})
+        )
     for statement in statements:
         writer.execute(statement)
     writer.close()
@@ -315,25 +548,94 @@ def grype(source: random.Random) -> Iterator[Member]:
             for _ in range(source.choice((1, 4, 64))):
                 content[source.randrange(len(content))] = source.randrange(256)
             yield _scan(f"damage {number}", {**none, "g.db": bytes(content)}, options=options, check=None)
-        blob = {"description": "d", "aliases": ["CVE-2026-9"], "refs": [{"url": "https://e.example"}], "severities": [{"scheme": "CVSS", "value": {"vector": "CVSS:3.1/AV:N"}, "source": "a"}]}  # fmt: skip
+        blob = {
+            "description": "d",
+            "aliases": ["CVE-2026-9"],
+            "refs": [{"url": "https://e.example"}],
+            "severities": [{"scheme": "CVSS", "value": {"vector": "CVSS:3.1/AV:N"}, "source": "a"}],
+        }
         for name, changed in mutate(blob, source, 20):
             if isinstance(changed, dict):
-                yield _scan(f"vulnerability: {name}", {**none, "g.db": _write_grype(folder, {str(k): v for k, v in changed.items() if k}, {})}, options=options, check=_check_database)  # fmt: skip
-        package = {"cves": ["CVE-2026-9"], "qualifiers": {"rpm_modularity": None}, "ranges": [{"version": {"type": "semver", "constraint": "< 3.0.0"}, "fix": {"version": "3.0.0", "state": "fixed"}}]}  # fmt: skip
+                yield _scan(
+                    f"vulnerability: {name}",
+                    {**none, "g.db": _write_grype(folder, {str(k): v for k, v in changed.items() if k}, {})},
+                    options=options,
+                    check=_check_database,
+                )
+        package = {
+            "cves": ["CVE-2026-9"],
+            "qualifiers": {"rpm_modularity": None},
+            "ranges": [
+                {"version": {"type": "semver", "constraint": "< 3.0.0"}, "fix": {"version": "3.0.0", "state": "fixed"}}
+            ],
+        }
         for name, changed in mutate(package, source, 20):
             if isinstance(changed, dict):
-                yield _scan(f"package: {name}", {**none, "g.db": _write_grype(folder, {}, {str(k): v for k, v in changed.items() if k})}, options=options)  # fmt: skip
-        for number, constraint in enumerate(("> 1.0." + "9" * 5_000, "> 1.0.\u0661", "< " + "1" * 19_000, "||" * 9_000, "< 1 < 2", "= ", "~> x", "\x1b[31m", "< 3.0.0,," * 2_000, "x" * 30_000)):  # fmt: skip
+                yield _scan(
+                    f"package: {name}",
+                    {**none, "g.db": _write_grype(folder, {}, {str(k): v for k, v in changed.items() if k})},
+                    options=options,
+                )
+        for number, constraint in enumerate(
+            (
+                "> 1.0." + "9" * 5_000,
+                "> 1.0.\u0661",
+                "< " + "1" * 19_000,
+                "||" * 9_000,
+                "< 1 < 2",
+                "= ",
+                "~> x",
+                "\x1b[31m",
+                "< 3.0.0,," * 2_000,
+                "x" * 30_000,
+            )
+        ):
             ranges = {"ranges": [{"version": {"type": "semver", "constraint": constraint}}]}
             yield _scan(f"constraint {number}", {**none, "g.db": _write_grype(folder, {}, ranges)}, options=options)
         endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
-        for number, statements in enumerate((
-            ("DROP TABLE epss_handles", f"CREATE VIEW epss_handles AS {endless} SELECT n AS id, 'x' AS cve, 1.0 AS epss, 1.0 AS percentile FROM c"), ("DROP TABLE operating_systems", f"CREATE VIEW operating_systems AS {endless} SELECT n AS id, 'x' AS name, '' AS major_version, '' AS minor_version, '' AS label_version, '' AS codename FROM c"),
-            ("ALTER TABLE packages RENAME TO p", "CREATE VIEW packages AS SELECT * FROM p"), ("DROP TABLE db_metadata",), ("UPDATE db_metadata SET build_timestamp = 'x'",), ("UPDATE db_metadata SET build_timestamp = '9999-12-31 00:00:00-23:00'",), ("UPDATE db_metadata SET model = 'x'",),
-            ("UPDATE vulnerability_handles SET name = x'ff'",), ("UPDATE vulnerability_handles SET status = x'00'",), ("UPDATE vulnerability_handles SET modified_date = 5, published_date = x'ff'",),
-            ("UPDATE blobs SET value = x'ff'",), ("UPDATE blobs SET value = 5",), ("UPDATE blobs SET value = '[' || hex(zeroblob(100000))",), ("INSERT INTO epss_handles (cve, epss, percentile) VALUES ('CVE-ACME-1001', 'x', x'00')",), ("INSERT INTO cwe_handles (cve, cwe) VALUES ('ACME-1001', x'ff')",),
-        )):  # fmt: skip
-            yield _scan(f"tables {number}", {**none, "g.db": _write_grype(folder, {}, {}, *statements)}, options=options, check=_check_named)  # fmt: skip
+        for number, statements in enumerate(
+            (
+                (
+                    "DROP TABLE epss_handles",
+                    (
+                        f"CREATE VIEW epss_handles AS {endless} "
+                        "SELECT n AS id, 'x' AS cve, 1.0 AS epss, 1.0 AS percentile FROM c"
+                    ),
+                ),
+                (
+                    "DROP TABLE operating_systems",
+                    (
+                        f"CREATE VIEW operating_systems AS {endless} "
+                        "SELECT n AS id, 'x' AS name, '' AS major_version, '' AS minor_version, "
+                        "'' AS label_version, '' AS codename FROM c"
+                    ),
+                ),
+                ("ALTER TABLE packages RENAME TO p", "CREATE VIEW packages AS SELECT * FROM p"),
+                ("DROP TABLE db_metadata",),
+                ("UPDATE db_metadata SET build_timestamp = 'x'",),
+                ("UPDATE db_metadata SET build_timestamp = '9999-12-31 00:00:00-23:00'",),
+                ("UPDATE db_metadata SET model = 'x'",),
+                ("UPDATE vulnerability_handles SET name = x'ff'",),
+                ("UPDATE vulnerability_handles SET status = x'00'",),
+                ("UPDATE vulnerability_handles SET modified_date = 5, published_date = x'ff'",),
+                ("UPDATE blobs SET value = x'ff'",),
+                ("UPDATE blobs SET value = 5",),
+                ("UPDATE blobs SET value = '[' || hex(zeroblob(100000))",),
+                ("INSERT INTO epss_handles (cve, epss, percentile) VALUES ('CVE-ACME-1001', 'x', x'00')",),
+                ("INSERT INTO cwe_handles (cve, cwe) VALUES ('ACME-1001', x'ff')",),
+            )
+        ):
+            yield _scan(
+                f"tables {number}",
+                {**none, "g.db": _write_grype(folder, {}, {}, *statements)},
+                options=options,
+                check=_check_named,
+            )
         for name, text in TEXTS.items():
-            attack = {"description": text, "aliases": [text], "refs": [{"url": text}], "severities": [{"scheme": text, "value": text}]}  # fmt: skip
+            attack = {
+                "description": text,
+                "aliases": [text],
+                "refs": [{"url": text}],
+                "severities": [{"scheme": text, "value": text}],
+            }
             yield _scan(f"texts with {name}", {**none, "g.db": _write_grype(folder, attack, {})}, options=options)

@@ -17,10 +17,33 @@ from tests.hostile.samples import POD, TEXTS, damage
 
 _SCAN: Final = ("scan", "control", "C-0057", "{file}", "--format", "json,{format}", "--output", "report")
 _NAMES: Final = (
-    "../a.yaml", "../../a.yaml", "b/../../a.yaml", "/a.yaml", "//a.yaml", "\\a.yaml", "..\\a.yaml", "C:/a.yaml",
-    "C:a.yaml", "./../a.yaml", "a\x00b.yaml", "a\nb.yaml", "a\x1b[31m.yaml", "a" * 600 + ".yaml", "b/" * 100 + "a.yaml",
-    "con", "a.yaml/b.yaml", ".", "..", "", "/", "\u202ea.yaml", "\ud800.yaml", "b/./a.yaml", "b//a.yaml", "~/a.yaml",
-)  # fmt: skip
+    "../a.yaml",
+    "../../a.yaml",
+    "b/../../a.yaml",
+    "/a.yaml",
+    "//a.yaml",
+    "\\a.yaml",
+    "..\\a.yaml",
+    "C:/a.yaml",
+    "C:a.yaml",
+    "./../a.yaml",
+    "a\x00b.yaml",
+    "a\nb.yaml",
+    "a\x1b[31m.yaml",
+    "a" * 600 + ".yaml",
+    "b/" * 100 + "a.yaml",
+    "con",
+    "a.yaml/b.yaml",
+    ".",
+    "..",
+    "",
+    "/",
+    "\u202ea.yaml",
+    "\ud800.yaml",
+    "b/./a.yaml",
+    "b//a.yaml",
+    "~/a.yaml",
+)
 
 
 def scan_archive(name: str, file: str, content: Content, expected: Expected) -> Member:

@@ -111,6 +111,17 @@ def caches(source: random.Random) -> Iterator[Member]:
     yield _cached("bomb", _pack(head, bytes(300 << 20)))
     yield _cached("pickle", pickle.dumps(print))
     yield _cached("pickle in the body", _pack(head, pickle.dumps(print)))
-    others: tuple[Content, ...] = ("", b"\x00" * 1_000, Special.FIFO, Special.FOLDER, Special.SOCKET, Link("/dev/zero"), Link("other"), Link("missing"), Link("outcomes"), Link("../../../../secret"))  # fmt: skip
+    others: tuple[Content, ...] = (
+        "",
+        b"\x00" * 1_000,
+        Special.FIFO,
+        Special.FOLDER,
+        Special.SOCKET,
+        Link("/dev/zero"),
+        Link("other"),
+        Link("missing"),
+        Link("outcomes"),
+        Link("../../../../secret"),
+    )
     for other in others:
         yield _cached(f"file {str(other)[:30]!r}", other, **{"cache/kubekeep/other": valid})

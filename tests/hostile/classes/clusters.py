@@ -74,10 +74,22 @@ _WATCH: Final = ("watch", "control", "C-0057", "--kubeconfig", "k", "--no-host-s
 _STATUS: Final = re.compile(rb"(4\d\d){")
 """Status of an answer before its body."""
 _COUNTERS: Final[dict[tuple[int, str], Iterator[int]]] = collections.defaultdict(itertools.count)
-_PODS: Final[dict[str, Any]] = {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": [
-    {"metadata": {"name": "a", "namespace": "b", "uid": "c"}, "spec": {"containers": [{"name": "a", "image": "b"}]}}]}  # fmt: skip
-_RESOURCES: Final = {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "v1", "resources": [
-    {"name": "pods", "singularName": "pod", "namespaced": True, "kind": "Pod", "verbs": ["list", "get", "watch"]}]}  # fmt: skip
+_PODS: Final[dict[str, Any]] = {
+    "kind": "PodList",
+    "apiVersion": "v1",
+    "metadata": {"resourceVersion": "1"},
+    "items": [
+        {"metadata": {"name": "a", "namespace": "b", "uid": "c"}, "spec": {"containers": [{"name": "a", "image": "b"}]}}
+    ],
+}
+_RESOURCES: Final = {
+    "kind": "APIResourceList",
+    "apiVersion": "v1",
+    "groupVersion": "v1",
+    "resources": [
+        {"name": "pods", "singularName": "pod", "namespaced": True, "kind": "Pod", "verbs": ["list", "get", "watch"]}
+    ],
+}
 _CATALOGUE: Final = {
     "/version": b'{"major": "1", "minor": "34", "gitVersion": "v1.34.0"}',
     "/api": b'{"kind": "APIVersions", "versions": ["v1"]}',
@@ -206,7 +218,7 @@ def pages(source: random.Random) -> Iterator[Member]:
 
 @hostile_class("watches of an API server")
 def watches(source: random.Random) -> Iterator[Member]:
-    """Streams of events of other types, cut off, without an end, and with errors; a watch ends when it is interrupted."""
+    """Streams of events: of other types, cut off, without an end, with errors; a watch ends when it is interrupted."""
     pod = {**_PODS["items"][0], "apiVersion": "v1", "kind": "Pod"}
     pod = {**pod, "metadata": {**pod["metadata"], "resourceVersion": "2"}}
     event = {"type": "ADDED", "object": pod}
@@ -223,21 +235,37 @@ def watches(source: random.Random) -> Iterator[Member]:
         "bookmark without a version": b'{"type": "BOOKMARK", "object": {"metadata": {}}}\n',
         "deletion of an unknown object": dump({**event, "type": "DELETED"}).encode() + b"\n",
         "versions that go back": b"".join(
-            dump({**event, "object": {**pod, "metadata": {**pod["metadata"], "resourceVersion": str(9 - n)}}}).encode() + b"\n" for n in range(9)
+            dump({**event, "object": {**pod, "metadata": {**pod["metadata"], "resourceVersion": str(9 - n)}}}).encode()
+            + b"\n"
+            for n in range(9)
         ),
-        "version with controls": dump({**event, "object": {**pod, "metadata": {**pod["metadata"], "resourceVersion": "\r\n\x00&a"}}}).encode() + b"\n",
+        "version with controls": dump(
+            {**event, "object": {**pod, "metadata": {**pod["metadata"], "resourceVersion": "\r\n\x00&a"}}}
+        ).encode()
+        + b"\n",
         "line of 70 MB": b'{"type": "ADDED", "object": {"a": "' + b"x" * 70_000_000,
         "object of 10 MB": dump({**event, "object": {**pod, "data": "x" * 10_000_000}}).encode() + b"\n",
         "20,000 events": b"".join(
-            dump({**event, "object": {**pod, "metadata": {"name": f"p{n}", "namespace": "b", "uid": str(n), "resourceVersion": str(n)}}}).encode() + b"\n"
+            dump(
+                {
+                    **event,
+                    "object": {
+                        **pod,
+                        "metadata": {"name": f"p{n}", "namespace": "b", "uid": str(n), "resourceVersion": str(n)},
+                    },
+                }
+            ).encode()
+            + b"\n"
             for n in range(20_000)
         ),
         "empty lines": b"\n" * 1_000_000,
         "nested event": b'{"type": "ADDED", "object": ' + b'{"a":' * 50_000 + b"\n",
         "not JSON": b"\xff\x00\n" * 1_000,
         "nothing": b"",
-        "objects in turn": [dump({**event, "type": kind}).encode() + b"\n" for kind in ("ADDED", "DELETED", "MODIFIED")],
-    }  # fmt: skip
+        "objects in turn": [
+            dump({**event, "type": kind}).encode() + b"\n" for kind in ("ADDED", "DELETED", "MODIFIED")
+        ],
+    }
     listed = dump(_PODS).encode()
     for name, stream in streams.items():
         served = {**_CATALOGUE, "/api/v1/pods": listed, "/api/v1/pods?watch": stream}

@@ -11,10 +11,27 @@ from tests.hostile.samples import POD, TEXTS, damage
 
 _INPUT: Final[dict[str, Content]] = {"in/a.yaml": POD}
 _OPTIONS: Final = (
-    "--framework", "--exclude-controls", "--kubernetes-version", "--severity-threshold", "--max-failures", "--compliance-threshold", "--fail-coverage-below",
-    "--include-namespaces", "--exclude-kinds", "--label-selector", "--exclude-path", "--changed-since", "--branch", "--exception-set", "--set", "--release-name",
-    "--cloud-cluster", "--format", "--view", "--min-severity",
-)  # fmt: skip
+    "--framework",
+    "--exclude-controls",
+    "--kubernetes-version",
+    "--severity-threshold",
+    "--max-failures",
+    "--compliance-threshold",
+    "--fail-coverage-below",
+    "--include-namespaces",
+    "--exclude-kinds",
+    "--label-selector",
+    "--exclude-path",
+    "--changed-since",
+    "--branch",
+    "--exception-set",
+    "--set",
+    "--release-name",
+    "--cloud-cluster",
+    "--format",
+    "--view",
+    "--min-severity",
+)
 _COMMANDS: Final = (
     "explain",
     "search",
@@ -60,12 +77,38 @@ def selectors(source: random.Random) -> Iterator[Member]:
     """Selectors, limits and patterns that are invalid or take long to match."""
     del source
     for option, values in (
-        ("--label-selector", ("a in (", "a in ()", "!", "a=b,,", "a==b==c", "," * 10_000, "a in (" + "b," * 10_000 + ")", "\u202e=a", "(a)")),
+        (
+            "--label-selector",
+            (
+                "a in (",
+                "a in ()",
+                "!",
+                "a=b,,",
+                "a==b==c",
+                "," * 10_000,
+                "a in (" + "b," * 10_000 + ")",
+                "\u202e=a",
+                "(a)",
+            ),
+        ),
         ("--include-namespaces", ("*" * 2_000, "[", "[!", "a" * 100_000, "{a,b}", "\\", "?" * 1_000 + "*" * 1_000)),
-        ("--max-failures", ("=", "high=", "high=-1", "high=1e9", "high=nan", "x=1", "high=1,high=2", "9" * 5_000, "high=" + "9" * 5_000)),
+        (
+            "--max-failures",
+            (
+                "=",
+                "high=",
+                "high=-1",
+                "high=1e9",
+                "high=nan",
+                "x=1",
+                "high=1,high=2",
+                "9" * 5_000,
+                "high=" + "9" * 5_000,
+            ),
+        ),
         ("--compliance-threshold", ("nan", "inf", "-1", "101", "1e400", "a=b=c", "0x10", "\u0661", "9" * 5_000)),
         ("--kubernetes-version", ("1", "1.", "1.999", "v1.30", "1.30.0.0", "-1.30", "1." + "9" * 5_000, "\u0661.30")),
-    ):  # fmt: skip
+    ):
         for number, value in enumerate(values):
             yield Member(f"{option} {number} {value[:20]!r}", _INPUT, Expected.EITHER, (*SCAN, option, value))
 
@@ -93,9 +136,40 @@ def command_names(source: random.Random) -> Iterator[Member]:
 def kubescape(source: random.Random) -> Iterator[Member]:
     """Flags of Kubescape in random order, with missing values and texts of every kind."""
     flags = (
-        "scan", "framework", "control", "nsa", "C-0057", "in", "--format", "json", "--output", "report", "-v", "--exceptions", "--controls-config", "--keep-local", "--submit", "--account", "x",
-        "--fail-threshold", "150", "-t", "--compliance-threshold=", "--severity-threshold=", "=", "--", "-", "--format-version", "v2", "list", "fix", "diff", "workload", "Pod/web", "--enable-host-scan=maybe",
-    )  # fmt: skip
+        "scan",
+        "framework",
+        "control",
+        "nsa",
+        "C-0057",
+        "in",
+        "--format",
+        "json",
+        "--output",
+        "report",
+        "-v",
+        "--exceptions",
+        "--controls-config",
+        "--keep-local",
+        "--submit",
+        "--account",
+        "x",
+        "--fail-threshold",
+        "150",
+        "-t",
+        "--compliance-threshold=",
+        "--severity-threshold=",
+        "=",
+        "--",
+        "-",
+        "--format-version",
+        "v2",
+        "list",
+        "fix",
+        "diff",
+        "workload",
+        "Pod/web",
+        "--enable-host-scan=maybe",
+    )
     texts = list(TEXTS.values())
     for number in range(40):
         words = source.sample(flags, source.randrange(1, 9))

@@ -11,36 +11,126 @@ from tests.hostile.member import REPORT, SCAN, Content, Expected, Link, Member, 
 from tests.hostile.samples import POD, TEXTS, VALUES, damage, dump, mutate
 
 _CONFIGURATION: Final = {
-    "fail-on": "high", "strict": True, "framework": ["nsa"], "exclude-controls": ["C-0016"], "format": ["json"], "exceptions": ["e.yaml"],
-    "compliance-threshold": 50, "max-failures": "high=1", "include-namespaces": ["a"], "kubernetes-version": "1.30", "exclude-path": ["*.txt"],
-    "charts": {"chart": {"set": {"image": "a"}}}, "severity-threshold": "high",
-}  # fmt: skip
+    "fail-on": "high",
+    "strict": True,
+    "framework": ["nsa"],
+    "exclude-controls": ["C-0016"],
+    "format": ["json"],
+    "exceptions": ["e.yaml"],
+    "compliance-threshold": 50,
+    "max-failures": "high=1",
+    "include-namespaces": ["a"],
+    "kubernetes-version": "1.30",
+    "exclude-path": ["*.txt"],
+    "charts": {"chart": {"set": {"image": "a"}}},
+    "severity-threshold": "high",
+}
 _POLICY: Final = {
-    "name": "a", "policyType": "postureExceptionPolicy", "actions": ["alertOnly"], "reason": "b", "expirationDate": "2099-01-01T00:00:00Z",
+    "name": "a",
+    "policyType": "postureExceptionPolicy",
+    "actions": ["alertOnly"],
+    "reason": "b",
+    "expirationDate": "2099-01-01T00:00:00Z",
     "resources": [{"designatorType": "Attributes", "attributes": {"kind": "Pod", "name": "web"}}],
     "posturePolicies": [{"frameworkName": "nsa", "controlID": "C-0057"}],
-}  # fmt: skip
+}
 _OBJECT: Final = {
-    "apiVersion": "kubescape.io/v1", "kind": "SecurityException", "metadata": {"name": "a", "namespace": "b"}, "spec": {
-        "reason": "c", "expiresAt": "2099-01-01T00:00:00Z", "match": {"resources": [{"kind": "Pod", "name": "web"}], "objectSelector": {"matchLabels": {"a": "b"}}},
-        "posture": [{"controlID": "C-0057", "action": "ignore"}], "vulnerabilities": [{"vulnerability": {"id": "CVE-2024-1"}}]},
-}  # fmt: skip
+    "apiVersion": "kubescape.io/v1",
+    "kind": "SecurityException",
+    "metadata": {"name": "a", "namespace": "b"},
+    "spec": {
+        "reason": "c",
+        "expiresAt": "2099-01-01T00:00:00Z",
+        "match": {"resources": [{"kind": "Pod", "name": "web"}], "objectSelector": {"matchLabels": {"a": "b"}}},
+        "posture": [{"controlID": "C-0057", "action": "ignore"}],
+        "vulnerabilities": [{"vulnerability": {"id": "CVE-2024-1"}}],
+    },
+}
 _BASELINE: Final = {
-    "kubekeepBaseline": 2, "paths": "1", "settings": {"a": "b"}, "controls": ["C-0057"], "notEvaluated": ["C-0016"], "notRead": ["a"],
-    "findings": [{"control": "C-0057", "severity": "High", "resource": {"kind": "Pod", "name": "web", "related": [{"kind": "Role", "name": "a"}]}, "path": "spec.a", "file": "a.yaml", "copy": 0}],
-    "notEvaluatedOn": [{"control": "C-0016", "resource": {"kind": "Pod", "name": "a"}}], "alsoIn": [{"file": "b.yaml", "resource": {"kind": "Pod", "name": "web"}}],
-}  # fmt: skip
+    "kubekeepBaseline": 2,
+    "paths": "1",
+    "settings": {"a": "b"},
+    "controls": ["C-0057"],
+    "notEvaluated": ["C-0016"],
+    "notRead": ["a"],
+    "findings": [
+        {
+            "control": "C-0057",
+            "severity": "High",
+            "resource": {"kind": "Pod", "name": "web", "related": [{"kind": "Role", "name": "a"}]},
+            "path": "spec.a",
+            "file": "a.yaml",
+            "copy": 0,
+        }
+    ],
+    "notEvaluatedOn": [{"control": "C-0016", "resource": {"kind": "Pod", "name": "a"}}],
+    "alsoIn": [{"file": "b.yaml", "resource": {"kind": "Pod", "name": "web"}}],
+}
 _REPORT: Final[dict[str, Any]] = {
-    "clusterName": "a", "summaryDetails": {"frameworks": [{"name": "nsa", "complianceScore": 50.0}], "controls": {"C-0057": {"controlID": "C-0057", "name": "a", "statusInfo": {"status": "failed"}, "scoreFactor": 8}}},
-    "resources": [{"resourceID": "path=1/api=/v1//Pod/web", "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}, "source": {"path": "in", "relativePath": "a.yaml"}}],
-    "results": [{"resourceID": "path=1/api=/v1//Pod/web", "controls": [{"controlID": "C-0057", "name": "a", "status": {"status": "failed"},
-        "rules": [{"name": "r", "status": "failed", "paths": [{"failedPath": "spec.containers[0].securityContext.privileged", "fixPath": {"path": "", "value": ""}}]}]}]}],
-    "metadata": {"scanMetadata": {"formatVersion": "v2"}}, "kubekeep": {"version": "0.1.0", "files": 1, "unread": [], "notes": []},
-}  # fmt: skip
+    "clusterName": "a",
+    "summaryDetails": {
+        "frameworks": [{"name": "nsa", "complianceScore": 50.0}],
+        "controls": {
+            "C-0057": {"controlID": "C-0057", "name": "a", "statusInfo": {"status": "failed"}, "scoreFactor": 8}
+        },
+    },
+    "resources": [
+        {
+            "resourceID": "path=1/api=/v1//Pod/web",
+            "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}},
+            "source": {"path": "in", "relativePath": "a.yaml"},
+        }
+    ],
+    "results": [
+        {
+            "resourceID": "path=1/api=/v1//Pod/web",
+            "controls": [
+                {
+                    "controlID": "C-0057",
+                    "name": "a",
+                    "status": {"status": "failed"},
+                    "rules": [
+                        {
+                            "name": "r",
+                            "status": "failed",
+                            "paths": [
+                                {
+                                    "failedPath": "spec.containers[0].securityContext.privileged",
+                                    "fixPath": {"path": "", "value": ""},
+                                }
+                            ],
+                        }
+                    ],
+                }
+            ],
+        }
+    ],
+    "metadata": {"scanMetadata": {"formatVersion": "v2"}},
+    "kubekeep": {"version": "0.1.0", "files": 1, "unread": [], "notes": []},
+}
 _BROKEN: Final[tuple[Content, ...]] = (
-    "", "[", "{", "text", "\x00", "5", "null", "[[[[", "a: &a [*a]", b"\xff\xfe{", b"\xef\xbb\xbf", "[" * 100_000, '{"a":' * 100_000, " " * (17 << 20),
-    '{"a": NaN}', '{"a": 1e999}', Special.FIFO, Special.FOLDER, Link("/dev/zero"), Link("missing"), Link("file"),
-)  # fmt: skip
+    "",
+    "[",
+    "{",
+    "text",
+    "\x00",
+    "5",
+    "null",
+    "[[[[",
+    "a: &a [*a]",
+    b"\xff\xfe{",
+    b"\xef\xbb\xbf",
+    "[" * 100_000,
+    '{"a":' * 100_000,
+    " " * (17 << 20),
+    '{"a": NaN}',
+    '{"a": 1e999}',
+    Special.FIFO,
+    Special.FOLDER,
+    Link("/dev/zero"),
+    Link("missing"),
+    Link("file"),
+)
 
 
 def _list_broken(option: str, expected: Expected = Expected.REFUSED) -> Iterator[Member]:

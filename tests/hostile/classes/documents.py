@@ -21,25 +21,93 @@ _FILE: Final = {
 }
 _HOST: Final = "hostdata.kubescape.cloud/v1beta0"
 _DOCUMENTS: Final[tuple[dict[str, Any], ...]] = (
-    {"apiVersion": _HOST, "kind": "KubeletInfo", "metadata": {"name": "a"}, "data": {
-        "cmdLine": "/usr/bin/kubelet --config=/c", "serviceFiles": [_FILE], "kubeConfigFile": _FILE, "clientCAFile": _FILE,
-        "configFile": {**_FILE, "content": "authentication: {anonymous: {enabled: false}}\nserverTLSBootstrap: true\n"}}},
-    {"apiVersion": _HOST, "kind": "ControlPlaneInfo", "metadata": {"name": "a"}, "data": {
-        "APIServerInfo": {"cmdLine": "kube-apiserver --profiling=false", "specsFile": _FILE, "auditPolicyFile": {**_FILE, "content": "rules: [{level: Metadata}]"}},
-        "schedulerInfo": {"cmdLine": "kube-scheduler --profiling=false", "specsFile": _FILE}, "PKIFiles": [_FILE], "etcdDataDir": _FILE}},
-    {"apiVersion": _HOST, "kind": "CNIInfo", "metadata": {"name": "a"}, "data": {"CNIConfigFiles": [_FILE], "CNINames": ["calico"]}},
-    {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "metadata": {"name": "a"},
-     "authentication": {"anonymous": {"enabled": False}, "x509": {"clientCAFile": "/a"}}, "readOnlyPort": 0, "tlsCipherSuites": ["TLS_AES_128_GCM_SHA256"]},
-    {"apiVersion": "eks.amazonaws.com/v1", "kind": "ClusterDescribe", "metadata": {"name": "a"}, "data": {"cluster": {
-        "version": "1.30", "resourcesVpcConfig": {"endpointPublicAccess": False, "endpointPrivateAccess": True, "publicAccessCidrs": ["10.0.0.0/8"]},
-        "logging": {"clusterLogging": [{"types": ["audit"], "enabled": True}]}, "encryptionConfig": [{"resources": ["secrets"], "provider": {"keyArn": "a"}}]}}},
-    {"apiVersion": "container.googleapis.com/v1", "kind": "ClusterDescribe", "metadata": {"name": "a"}, "data": {
-        "legacyAbac": {"enabled": False}, "databaseEncryption": {"state": "ENCRYPTED"}, "privateClusterConfig": {"enablePrivateNodes": True, "enablePrivateEndpoint": True},
-        "nodePools": [{"name": "a", "config": {"imageType": "COS_CONTAINERD", "oauthScopes": ["a"]}}]}},
-    {"apiVersion": "management.azure.com/v1", "kind": "ClusterDescribe", "metadata": {"name": "a"}, "data": {"properties": {
-        "enableRBAC": True, "aadProfile": {"enableAzureRBAC": True}, "apiServerAccessProfile": {"enablePrivateCluster": True, "authorizedIPRanges": ["10.0.0.0/8"]},
-        "networkProfile": {"networkPolicy": "cilium"}, "agentPoolProfiles": [{"name": "a", "enableNodePublicIP": False, "enableEncryptionAtHost": True}]}}},
-)  # fmt: skip
+    {
+        "apiVersion": _HOST,
+        "kind": "KubeletInfo",
+        "metadata": {"name": "a"},
+        "data": {
+            "cmdLine": "/usr/bin/kubelet --config=/c",
+            "serviceFiles": [_FILE],
+            "kubeConfigFile": _FILE,
+            "clientCAFile": _FILE,
+            "configFile": {
+                **_FILE,
+                "content": "authentication: {anonymous: {enabled: false}}\nserverTLSBootstrap: true\n",
+            },
+        },
+    },
+    {
+        "apiVersion": _HOST,
+        "kind": "ControlPlaneInfo",
+        "metadata": {"name": "a"},
+        "data": {
+            "APIServerInfo": {
+                "cmdLine": "kube-apiserver --profiling=false",
+                "specsFile": _FILE,
+                "auditPolicyFile": {**_FILE, "content": "rules: [{level: Metadata}]"},
+            },
+            "schedulerInfo": {"cmdLine": "kube-scheduler --profiling=false", "specsFile": _FILE},
+            "PKIFiles": [_FILE],
+            "etcdDataDir": _FILE,
+        },
+    },
+    {
+        "apiVersion": _HOST,
+        "kind": "CNIInfo",
+        "metadata": {"name": "a"},
+        "data": {"CNIConfigFiles": [_FILE], "CNINames": ["calico"]},
+    },
+    {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "metadata": {"name": "a"},
+        "authentication": {"anonymous": {"enabled": False}, "x509": {"clientCAFile": "/a"}},
+        "readOnlyPort": 0,
+        "tlsCipherSuites": ["TLS_AES_128_GCM_SHA256"],
+    },
+    {
+        "apiVersion": "eks.amazonaws.com/v1",
+        "kind": "ClusterDescribe",
+        "metadata": {"name": "a"},
+        "data": {
+            "cluster": {
+                "version": "1.30",
+                "resourcesVpcConfig": {
+                    "endpointPublicAccess": False,
+                    "endpointPrivateAccess": True,
+                    "publicAccessCidrs": ["10.0.0.0/8"],
+                },
+                "logging": {"clusterLogging": [{"types": ["audit"], "enabled": True}]},
+                "encryptionConfig": [{"resources": ["secrets"], "provider": {"keyArn": "a"}}],
+            }
+        },
+    },
+    {
+        "apiVersion": "container.googleapis.com/v1",
+        "kind": "ClusterDescribe",
+        "metadata": {"name": "a"},
+        "data": {
+            "legacyAbac": {"enabled": False},
+            "databaseEncryption": {"state": "ENCRYPTED"},
+            "privateClusterConfig": {"enablePrivateNodes": True, "enablePrivateEndpoint": True},
+            "nodePools": [{"name": "a", "config": {"imageType": "COS_CONTAINERD", "oauthScopes": ["a"]}}],
+        },
+    },
+    {
+        "apiVersion": "management.azure.com/v1",
+        "kind": "ClusterDescribe",
+        "metadata": {"name": "a"},
+        "data": {
+            "properties": {
+                "enableRBAC": True,
+                "aadProfile": {"enableAzureRBAC": True},
+                "apiServerAccessProfile": {"enablePrivateCluster": True, "authorizedIPRanges": ["10.0.0.0/8"]},
+                "networkProfile": {"networkPolicy": "cilium"},
+                "agentPoolProfiles": [{"name": "a", "enableNodePublicIP": False, "enableEncryptionAtHost": True}],
+            }
+        },
+    },
+)
 
 
 def _is_mistyped(document: Any) -> bool:

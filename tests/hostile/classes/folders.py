@@ -49,8 +49,30 @@ def entries(source: random.Random) -> Iterator[Member]:
 def hidden(source: random.Random) -> Iterator[Member]:
     """Folders with names that tools and volumes use: what kubectl would read is never left out in silence."""
     del source
-    for name in ("..evil", "...", "....", "..data", "..2024_01_01_00_00_00.1", ".hidden", ".github", "-", "--help", "~", "$HOME",
-                 "..\u202e", " ", "\t", "a ", "..data2", "..20", "*", "[x]", "?", "{a,b}", "%2e%2e"):  # fmt: skip
+    for name in (
+        "..evil",
+        "...",
+        "....",
+        "..data",
+        "..2024_01_01_00_00_00.1",
+        ".hidden",
+        ".github",
+        "-",
+        "--help",
+        "~",
+        "$HOME",
+        "..\u202e",
+        " ",
+        "\t",
+        "a ",
+        "..data2",
+        "..20",
+        "*",
+        "[x]",
+        "?",
+        "{a,b}",
+        "%2e%2e",
+    ):
         mounted = name in {"..data", "..2024_01_01_00_00_00.1"}
         yield _folder(
             f"folder {name!r}", Expected.EITHER if mounted else Expected.REPORTED, **{f"{name}/a.yaml": "a: ["}
@@ -62,9 +84,35 @@ def ignore_files(source: random.Random) -> Iterator[Member]:
     """Patterns that take long to compile or match, invalid ones, and files of other types."""
     del source
     patterns = (
-        "[", "[a", "[!", "[z-a]", "\\", "a\\", "**" * 500, "*" * 1024, "a" * 2_000, "{a,b", "{" * 500, "!" * 100, "!", "/", "//", "**/" * 300,
-        "(a*)*b", "(" * 1000, "*a" * 500, "?" * 1024, "[a-z]" * 200, "\x00", "\x1b[31m", "\u202e", "\ufeff*", "a\rb", "[[:alpha:]]", "[[:x:]]",
-    )  # fmt: skip
+        "[",
+        "[a",
+        "[!",
+        "[z-a]",
+        "\\",
+        "a\\",
+        "**" * 500,
+        "*" * 1024,
+        "a" * 2_000,
+        "{a,b",
+        "{" * 500,
+        "!" * 100,
+        "!",
+        "/",
+        "//",
+        "**/" * 300,
+        "(a*)*b",
+        "(" * 1000,
+        "*a" * 500,
+        "?" * 1024,
+        "[a-z]" * 200,
+        "\x00",
+        "\x1b[31m",
+        "\u202e",
+        "\ufeff*",
+        "a\rb",
+        "[[:alpha:]]",
+        "[[:x:]]",
+    )
     for number, pattern in enumerate(patterns):
         member = Member(
             f"{number} {pattern[:20]!r}",
@@ -74,9 +122,13 @@ def ignore_files(source: random.Random) -> Iterator[Member]:
         yield member
     long = "\n".join(f"*{n}*?[a-z]{'*a' * 10}" for n in range(20_000))
     for name, content in (
-        ("many patterns", long), ("2 MiB", "a\n" * (1 << 20)), ("binary", bytes(range(256)) * 10), ("UTF-16", "*.yaml".encode("utf-16")),
-        ("everything", "*"), ("everything again", "*\n!*\n" * 1000),
-    ):  # fmt: skip
+        ("many patterns", long),
+        ("2 MiB", "a\n" * (1 << 20)),
+        ("binary", bytes(range(256)) * 10),
+        ("UTF-16", "*.yaml".encode("utf-16")),
+        ("everything", "*"),
+        ("everything again", "*\n!*\n" * 1000),
+    ):
         yield Member(name, {"in/.kubekeepignore": content, "in/a.yaml": POD}, Expected.EITHER)
     for name, text in TEXTS.items():
         yield Member(f"pattern with {name}", {"in/.kubekeepignore": f"[{text}", "in/a.yaml": POD}, Expected.EITHER)
@@ -89,10 +141,21 @@ def repositories(source: random.Random) -> Iterator[Member]:
     """Files of Git with settings that run programs, and broken ones, for all options that use Git."""
     del source
     configs = (
-        "[core]\n\tfsmonitor = touch owned", "[core]\n\thooksPath = .", "[core]\n\tsshCommand = touch owned", "[core]\n\tpager = touch owned",
-        '[filter "a"]\n\tsmudge = touch owned\n\tclean = touch owned', "[include]\n\tpath = /etc/passwd", "[include]\n\tpath = ../../../../secret",
-        "[core]\n\tworktree = /", "[extensions]\n\tx = y", "[core]\n\trepositoryformatversion = 9", "[", "\x00", "[a]\n" * 10_000, "[core]\n\tbare = maybe",
-    )  # fmt: skip
+        "[core]\n\tfsmonitor = touch owned",
+        "[core]\n\thooksPath = .",
+        "[core]\n\tsshCommand = touch owned",
+        "[core]\n\tpager = touch owned",
+        '[filter "a"]\n\tsmudge = touch owned\n\tclean = touch owned',
+        "[include]\n\tpath = /etc/passwd",
+        "[include]\n\tpath = ../../../../secret",
+        "[core]\n\tworktree = /",
+        "[extensions]\n\tx = y",
+        "[core]\n\trepositoryformatversion = 9",
+        "[",
+        "\x00",
+        "[a]\n" * 10_000,
+        "[core]\n\tbare = maybe",
+    )
     options = (
         ("--blame",),
         ("--changed-since", "HEAD"),
@@ -102,8 +165,12 @@ def repositories(source: random.Random) -> Iterator[Member]:
     for number, config in enumerate(configs):
         for option in options[: 2 if number % 2 else 4]:
             files: dict[str, Content] = {
-                "in/.git/config": config, "in/.git/HEAD": "ref: refs/heads/main", "in/.git/objects/a": "", "in/.git/refs/a": "", "in/a.yaml": POD,
-            }  # fmt: skip
+                "in/.git/config": config,
+                "in/.git/HEAD": "ref: refs/heads/main",
+                "in/.git/objects/a": "",
+                "in/.git/refs/a": "",
+                "in/a.yaml": POD,
+            }
             yield Member(f"{number} with {option}", files, Expected.EITHER, (*SCAN, *option))
     for content in (
         "gitdir: /",

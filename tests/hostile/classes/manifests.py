@@ -36,11 +36,38 @@ def syntax(source: random.Random) -> Iterator[Member]:
     """Text that is no YAML."""
     del source
     texts = (
-        "{", "[", "}", "]", "a: b: c", "a: [1, 2", "a: {b: c", "- a\nb: c", "a: 'x", 'a: "x', 'a: "\\q"', "a:\n\t- b",
-        "%YAML 3.0\n---\na: b", "--- |\n a\n  b\nc", "&a &b c: d", "a: *b", "*a : b",
-        "a: !<x b", "? ? ? [", "a: |9x\n b", "a: >+-\n b", "@a: b", "`a`: b", "- - - }", "a: b\n  c: d", "!!map [a]: b",
-        "\x00", "a: \x07", "a: 'b' c", "key: [a, b]]", "--- --- ---: {",
-    )  # fmt: skip
+        "{",
+        "[",
+        "}",
+        "]",
+        "a: b: c",
+        "a: [1, 2",
+        "a: {b: c",
+        "- a\nb: c",
+        "a: 'x",
+        'a: "x',
+        'a: "\\q"',
+        "a:\n\t- b",
+        "%YAML 3.0\n---\na: b",
+        "--- |\n a\n  b\nc",
+        "&a &b c: d",
+        "a: *b",
+        "*a : b",
+        "a: !<x b",
+        "? ? ? [",
+        "a: |9x\n b",
+        "a: >+-\n b",
+        "@a: b",
+        "`a`: b",
+        "- - - }",
+        "a: b\n  c: d",
+        "!!map [a]: b",
+        "\x00",
+        "a: \x07",
+        "a: 'b' c",
+        "key: [a, b]]",
+        "--- --- ---: {",
+    )
     for number, text in enumerate(texts):
         yield beside_canary(f"{number} {text[:20]!r}", Expected.REPORTED, f"apiVersion: v1\nkind: Pod\n{text}\n")
 
@@ -161,10 +188,21 @@ def damaged_yaml(source: random.Random) -> Iterator[Member]:
 @hostile_class("damaged JSON")
 def damaged_json(source: random.Random) -> Iterator[Member]:
     """JSON with damaged bytes; cut off JSON is never valid."""
-    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": [
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"name": "a", "image": "b"}]}},
-        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}},
-    ]}).encode()  # fmt: skip
+    document = json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "List",
+            "items": [
+                {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "metadata": {"name": "a"},
+                    "spec": {"containers": [{"name": "a", "image": "b"}]},
+                },
+                {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80}]}},
+            ],
+        }
+    ).encode()
     for name, content in damage(document, source, 60):
         is_cut = name.startswith("cut at") and not name.startswith("cut at 0,")
         yield beside_canary(name, Expected.REPORTED if is_cut else Expected.EITHER, content, "a.json")
@@ -175,10 +213,35 @@ def json_syntax(source: random.Random) -> Iterator[Member]:
     """JSON with numbers, escapes and marks of other languages."""
     del source
     values = (
-        "NaN", "Infinity", "-Infinity", "1e999", "-1e999", "01", "+1", ".5", "1.", "0x1F", "1_000", "'text'", "undefined",
-        "// comment\n1", "/* c */ 1", '"\\x41"', '"a\nb"', '"\t"', '"\\u12"', "[1,]", "{,}", "True", "nul", "1 2", '"a" "b"',
-        "{a: 1}", '{"a" 1}', '{"a": 1 "b": 2}',
-    )  # fmt: skip
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e999",
+        "-1e999",
+        "01",
+        "+1",
+        ".5",
+        "1.",
+        "0x1F",
+        "1_000",
+        "'text'",
+        "undefined",
+        "// comment\n1",
+        "/* c */ 1",
+        '"\\x41"',
+        '"a\nb"',
+        '"\t"',
+        '"\\u12"',
+        "[1,]",
+        "{,}",
+        "True",
+        "nul",
+        "1 2",
+        '"a" "b"',
+        "{a: 1}",
+        '{"a" 1}',
+        '{"a": 1 "b": 2}',
+    )
     for value in values:
         text = f'{{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {{"name": "a"}}, "data": {{"a": {value}}}}}'
         yield beside_canary(repr(value), Expected.REPORTED, text, "a.json")
@@ -192,11 +255,38 @@ def scalars(source: random.Random) -> Iterator[Member]:
     """Scalars at the border of their types, where a number or a text is expected."""
     del source
     values = (
-        ".nan", ".inf", "-.inf", "0o17", "0x7fffffffffffffffff", "1e400", "1" * 6_000, "1_000", "0b101", "!!int text",
-        "!!float text", "!!bool 2", "!!null x", "!!binary ~~~", "!!timestamp x", "!!python/object:os.system {}", "!local a",
-        "!!set {a}", "!!omap [a: b]", "!!pairs [a: b]", "2001-12-14t21:59:43.10-05:00", "190:20:30", "y", "on", "~",
-        "!!str", "''", '"\\0"', '"\\ud800"', '"\\U00110000"', '"\\x9b31m"',
-    )  # fmt: skip
+        ".nan",
+        ".inf",
+        "-.inf",
+        "0o17",
+        "0x7fffffffffffffffff",
+        "1e400",
+        "1" * 6_000,
+        "1_000",
+        "0b101",
+        "!!int text",
+        "!!float text",
+        "!!bool 2",
+        "!!null x",
+        "!!binary ~~~",
+        "!!timestamp x",
+        "!!python/object:os.system {}",
+        "!local a",
+        "!!set {a}",
+        "!!omap [a: b]",
+        "!!pairs [a: b]",
+        "2001-12-14t21:59:43.10-05:00",
+        "190:20:30",
+        "y",
+        "on",
+        "~",
+        "!!str",
+        "''",
+        '"\\0"',
+        '"\\ud800"',
+        '"\\U00110000"',
+        '"\\x9b31m"',
+    )
     for value in values:
         yield beside_canary(value[:40], Expected.EITHER, POD.replace("privileged: true", f"privileged: {value}"))
 
@@ -205,8 +295,11 @@ def scalars(source: random.Random) -> Iterator[Member]:
 def duplicate_keys(source: random.Random) -> Iterator[Member]:
     """Objects with repeated keys, which other readers understand in other ways."""
     for key, line in (
-        ("kind", "kind: Service"), ("apiVersion", "apiVersion: v2"), ("spec", "spec: {}"), ("metadata", "metadata: {}"),
-    ):  # fmt: skip
+        ("kind", "kind: Service"),
+        ("apiVersion", "apiVersion: v2"),
+        ("spec", "spec: {}"),
+        ("metadata", "metadata: {}"),
+    ):
         yield beside_canary(f"{key} again", Expected.REPORTED, f"{POD}{line}\n")
         yield beside_canary(f"{key} before", Expected.REPORTED, f"{line}\n{POD}")
         yield beside_canary(f"{key} quoted", Expected.REPORTED, f'{POD}"{key}": {line.partition(": ")[2]}\n')
@@ -281,36 +374,128 @@ def lists(source: random.Random) -> Iterator[Member]:
 def changed_values(source: random.Random) -> Iterator[Member]:
     """Real manifests in which one value is of another type."""
     documents = (
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "labels": {"a": "b"}, "annotations": {"a": "b"}}, "spec": {
-            "replicas": 1, "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {
-                "serviceAccountName": "a", "volumes": [{"name": "v", "hostPath": {"path": "/"}}], "imagePullSecrets": [{"name": "a"}],
-                "containers": [{"name": "a", "image": "b:1", "command": ["a"], "args": ["--b=c"], "env": [{"name": "A", "value": "b"}],
-                    "ports": [{"containerPort": 80}], "volumeMounts": [{"name": "v", "mountPath": "/a"}],
-                    "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}, "securityContext": {"capabilities": {"add": ["ALL"]}}}]}}}},
-        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "a"},
-         "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]},
-         "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"], "resourceNames": ["a"]}]},
-        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "a"},
-         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-         "subjects": [{"kind": "ServiceAccount", "name": "a", "namespace": "b"}]},
-        {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "a"}, "spec": {
-            "podSelector": {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]},
-            "policyTypes": ["Ingress"], "ingress": [{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 80}]}]}},
-        {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "a"}, "spec": {
-            "tls": [{"hosts": ["a"], "secretName": "b"}], "rules": [{"host": "a", "http": {"paths": [{"path": "/",
-                "backend": {"service": {"name": "a", "port": {"number": 80}}}}]}}]}},
-        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {
-            "type": "NodePort", "selector": {"a": "b"}, "ports": [{"port": 80, "targetPort": "a"}], "externalIPs": ["1.2.3.4"]}},
-        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "a"},
-         "webhooks": [{"name": "a", "clientConfig": {"service": {"name": "a", "namespace": "b"}}, "failurePolicy": "Ignore",
-                       "rules": [{"apiGroups": ["*"], "resources": ["*"], "operations": ["*"]}],
-                       "namespaceSelector": {"matchLabels": {"a": "b"}}}]},
-        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", "labels": {"a": "b"}}, "status": {
-            "nodeInfo": {"kubeletVersion": "v1.30.0", "kernelVersion": "6.1"}, "images": [{"names": ["a"]}]}},
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "type": "Opaque", "data": {"a": "YQ=="}, "stringData": {"a": "b"}},
-        {"apiVersion": "hostdata.kubescape.cloud/v1beta0", "kind": "KubeletInfo", "metadata": {"name": "a"}, "data": {
-            "serviceFiles": [{"path": "/a", "permissions": 420, "ownership": {"uid": 0, "gid": 0}}], "cmdLine": "kubelet --a=b"}},
-    )  # fmt: skip
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "a", "labels": {"a": "b"}, "annotations": {"a": "b"}},
+            "spec": {
+                "replicas": 1,
+                "selector": {"matchLabels": {"a": "b"}},
+                "template": {
+                    "metadata": {"labels": {"a": "b"}},
+                    "spec": {
+                        "serviceAccountName": "a",
+                        "volumes": [{"name": "v", "hostPath": {"path": "/"}}],
+                        "imagePullSecrets": [{"name": "a"}],
+                        "containers": [
+                            {
+                                "name": "a",
+                                "image": "b:1",
+                                "command": ["a"],
+                                "args": ["--b=c"],
+                                "env": [{"name": "A", "value": "b"}],
+                                "ports": [{"containerPort": 80}],
+                                "volumeMounts": [{"name": "v", "mountPath": "/a"}],
+                                "resources": {"limits": {"cpu": "1", "memory": "1Gi"}},
+                                "securityContext": {"capabilities": {"add": ["ALL"]}},
+                            }
+                        ],
+                    },
+                },
+            },
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": "a"},
+            "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]},
+            "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"], "resourceNames": ["a"]}],
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "a"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": "a", "namespace": "b"}],
+        },
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "a"},
+            "spec": {
+                "podSelector": {
+                    "matchLabels": {"a": "b"},
+                    "matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}],
+                },
+                "policyTypes": ["Ingress"],
+                "ingress": [{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 80}]}],
+            },
+        },
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "Ingress",
+            "metadata": {"name": "a"},
+            "spec": {
+                "tls": [{"hosts": ["a"], "secretName": "b"}],
+                "rules": [
+                    {
+                        "host": "a",
+                        "http": {
+                            "paths": [{"path": "/", "backend": {"service": {"name": "a", "port": {"number": 80}}}}]
+                        },
+                    }
+                ],
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "a"},
+            "spec": {
+                "type": "NodePort",
+                "selector": {"a": "b"},
+                "ports": [{"port": 80, "targetPort": "a"}],
+                "externalIPs": ["1.2.3.4"],
+            },
+        },
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "a"},
+            "webhooks": [
+                {
+                    "name": "a",
+                    "clientConfig": {"service": {"name": "a", "namespace": "b"}},
+                    "failurePolicy": "Ignore",
+                    "rules": [{"apiGroups": ["*"], "resources": ["*"], "operations": ["*"]}],
+                    "namespaceSelector": {"matchLabels": {"a": "b"}},
+                }
+            ],
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": "a", "labels": {"a": "b"}},
+            "status": {"nodeInfo": {"kubeletVersion": "v1.30.0", "kernelVersion": "6.1"}, "images": [{"names": ["a"]}]},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "a"},
+            "type": "Opaque",
+            "data": {"a": "YQ=="},
+            "stringData": {"a": "b"},
+        },
+        {
+            "apiVersion": "hostdata.kubescape.cloud/v1beta0",
+            "kind": "KubeletInfo",
+            "metadata": {"name": "a"},
+            "data": {
+                "serviceFiles": [{"path": "/a", "permissions": 420, "ownership": {"uid": 0, "gid": 0}}],
+                "cmdLine": "kubelet --a=b",
+            },
+        },
+    )
     for document in documents:
         for name, changed in mutate(document, source, 24):
             yield beside_canary(f"{document['kind']}: {name}", Expected.EITHER, dump(changed), "a.json")
@@ -322,18 +507,31 @@ def names(source: random.Random) -> Iterator[Member]:
     del source
     for name, text in TEXTS.items():
         document = {
-            "apiVersion": "v1", "kind": "Pod",
+            "apiVersion": "v1",
+            "kind": "Pod",
             "metadata": {"name": text, "namespace": text, "labels": {text: text}, "annotations": {text: text}},
-            "spec": {"containers": [{"name": text, "image": text, "command": [text], "env": [{"name": text, "value": text}],
-                                     "securityContext": {"privileged": True}}],
-                     "volumes": [{"name": text, "hostPath": {"path": text}}], "serviceAccountName": text},
-        }  # fmt: skip
+            "spec": {
+                "containers": [
+                    {
+                        "name": text,
+                        "image": text,
+                        "command": [text],
+                        "env": [{"name": text, "value": text}],
+                        "securityContext": {"privileged": True},
+                    }
+                ],
+                "volumes": [{"name": text, "hostPath": {"path": text}}],
+                "serviceAccountName": text,
+            },
+        }
         member = beside_canary(f"name with {name}", Expected.EITHER, dump(document), "a.json")
         yield member
         yield Member(
-            f"name with {name} on the terminal", member.files, Expected.EITHER,
+            f"name with {name} on the terminal",
+            member.files,
+            Expected.EITHER,
             ("scan", "in", "--format", "pretty", "--view", "all"),
-        )  # fmt: skip
+        )
         kind = {**document, "kind": text, "apiVersion": f"{text}/v1"}
         yield beside_canary(f"kind with {name}", Expected.EITHER, dump(kind), "a.json")
 
@@ -395,7 +593,7 @@ def large(source: random.Random) -> Iterator[Member]:
         ("tabs", "\t" * 1_000_000),
         ("percent signs", "%a b\n" * 50_000),
         ("carriage returns", "\r" * 1_000_000),
-    ):  # fmt: skip
+    ):
         yield beside_canary(name, Expected.EITHER, text)
 
 
@@ -404,17 +602,49 @@ def comments(source: random.Random) -> Iterator[Member]:
     """Comments and annotations that suppress findings, broken or without an end."""
     del source
     texts = (
-        "kubekeep:ignore", "kubekeep:ignore C-0057", "kubekeep:ignore *", "kubekeep:ignore C-9999 reason", "kubekeep:ignore C-0057 until=9999-99-99",
-        "kubekeep:ignore C-0057 expires=x", "kubekeep:ignore-file", "kubekeep:ignore-next-line", "kubekeep:ignore " + "C-0057," * 5_000, "kubekeep:ignore " + "x" * 100_000,
-        "kubekeep:ignore [", "kubekeep:ignore (.*)*$", "kubekeep:ignore " + "(" * 5_000, "kubekeep:ignore \x1b[31m", "kubekeep:ignore \u202eC-0057",
-        "kubekeep:ignore C-0057 reason=" + '"' * 1_000, "kubekeep : ignore C-0057", "KUBEKEEP:IGNORE C-0057", "kubekeep:ignore=C-0057", "kubekeep:ignore C-0057 # kubekeep:ignore",
-        "kubekeep:ignore 0x57", "nosec", "checkov:skip=CKV_K8S_16", "trivy:ignore:AVD-1", "kubekeep:unknown C-0057",
-    )  # fmt: skip
+        "kubekeep:ignore",
+        "kubekeep:ignore C-0057",
+        "kubekeep:ignore *",
+        "kubekeep:ignore C-9999 reason",
+        "kubekeep:ignore C-0057 until=9999-99-99",
+        "kubekeep:ignore C-0057 expires=x",
+        "kubekeep:ignore-file",
+        "kubekeep:ignore-next-line",
+        "kubekeep:ignore " + "C-0057," * 5_000,
+        "kubekeep:ignore " + "x" * 100_000,
+        "kubekeep:ignore [",
+        "kubekeep:ignore (.*)*$",
+        "kubekeep:ignore " + "(" * 5_000,
+        "kubekeep:ignore \x1b[31m",
+        "kubekeep:ignore \u202eC-0057",
+        "kubekeep:ignore C-0057 reason=" + '"' * 1_000,
+        "kubekeep : ignore C-0057",
+        "KUBEKEEP:IGNORE C-0057",
+        "kubekeep:ignore=C-0057",
+        "kubekeep:ignore C-0057 # kubekeep:ignore",
+        "kubekeep:ignore 0x57",
+        "nosec",
+        "checkov:skip=CKV_K8S_16",
+        "trivy:ignore:AVD-1",
+        "kubekeep:unknown C-0057",
+    )
     for number, text in enumerate(texts):
         clean = text.replace("\x1b", "")
         yield beside_canary(f"{number} before {text[:30]!r}", Expected.EITHER, f"# {clean}\n{POD}")
         yield beside_canary(f"{number} behind {text[:30]!r}", Expected.EITHER, POD.replace("true", f"true # {clean}"))
-        document = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a", "annotations": {
-            "kubekeep.io/skip-controls": text, "kubekeep.io/skip-expiry": text, "kubekeep.io/skip-reason": text, f"kubekeep.io/{text[:20]}": text, "kubescape.io/skip-controls": text}},
-            "spec": {"containers": [{"name": "a", "image": "b"}]}}  # fmt: skip
+        document = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": "a",
+                "annotations": {
+                    "kubekeep.io/skip-controls": text,
+                    "kubekeep.io/skip-expiry": text,
+                    "kubekeep.io/skip-reason": text,
+                    f"kubekeep.io/{text[:20]}": text,
+                    "kubescape.io/skip-controls": text,
+                },
+            },
+            "spec": {"containers": [{"name": "a", "image": "b"}]},
+        }
         yield beside_canary(f"{number} annotation {text[:30]!r}", Expected.EITHER, dump(document), "a.json")

@@ -12,33 +12,64 @@ from tests.sources.host.nodes import AUDIT, ENCRYPTION, GROUPS, KUBECONFIG, OS_R
 
 _COLLECT: Final = ("host", "collect", "--root", "in", "--output", "report.json")
 _KUBELET: Final[dict[str, Any]] = {
-    "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "authentication": {"anonymous": {"enabled": False}, "x509": {"clientCAFile": "/etc/kubernetes/pki/ca.crt"}},
-    "readOnlyPort": 0, "staticPodURLHeader": {"Authorization": ["a"]},
-}  # fmt: skip
+    "apiVersion": "kubelet.config.k8s.io/v1beta1",
+    "kind": "KubeletConfiguration",
+    "authentication": {"anonymous": {"enabled": False}, "x509": {"clientCAFile": "/etc/kubernetes/pki/ca.crt"}},
+    "readOnlyPort": 0,
+    "staticPodURLHeader": {"Authorization": ["a"]},
+}
 _FLAGS: Final = {
-    "kubelet": "--config=/var/lib/kubelet/config.yaml --kubeconfig=/etc/kubernetes/kubelet.conf --config-dir=/etc/kubelet.d",
-    "kube-apiserver": "--encryption-provider-config=/etc/kubernetes/encryption.yaml --audit-policy-file=/etc/kubernetes/audit.yaml",
-    "etcd": "--data-dir=/var/lib/etcd", "kube-proxy": "--config=/var/lib/kube-proxy/config.conf",
-}  # fmt: skip
+    "kubelet": (
+        "--config=/var/lib/kubelet/config.yaml --kubeconfig=/etc/kubernetes/kubelet.conf --config-dir=/etc/kubelet.d"
+    ),
+    "kube-apiserver": (
+        "--encryption-provider-config=/etc/kubernetes/encryption.yaml --audit-policy-file=/etc/kubernetes/audit.yaml"
+    ),
+    "etcd": "--data-dir=/var/lib/etcd",
+    "kube-proxy": "--config=/var/lib/kube-proxy/config.conf",
+}
 
 
 def _process(number: int, program: str, flags: str) -> dict[str, Content]:
     words = [f"/usr/bin/{program}", *flags.split()]
     return {
-        f"proc/{number}/cmdline": "\0".join(words) + "\0", f"proc/{number}/comm": f"{program[:15]}\n", f"proc/{number}/status": f"Name:\t{program[:15]}\nPPid:\t1\nNSpid:\t{number}\n",
-        f"proc/{number}/stat": f"{number} ({program[:15]}) S 1 {number} {number} 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0 0\n", f"proc/{number}/cgroup": "0::/system.slice/kubelet.service\n",
-    }  # fmt: skip
+        f"proc/{number}/cmdline": "\0".join(words) + "\0",
+        f"proc/{number}/comm": f"{program[:15]}\n",
+        f"proc/{number}/status": f"Name:\t{program[:15]}\nPPid:\t1\nNSpid:\t{number}\n",
+        f"proc/{number}/stat": f"{number} ({program[:15]}) S 1 {number} {number} 0 -1 {'0 ' * 9}20 0 1 0 100 0 0\n",
+        f"proc/{number}/cgroup": "0::/system.slice/kubelet.service\n",
+    }
 
 
 _NODE: Final[dict[str, Content]] = {
-    "etc/hostname": "node-1\n", "etc/passwd": USERS, "etc/group": GROUPS, "etc/os-release": OS_RELEASE, "proc/version": "Linux version 6.1", "proc/sys/kernel/panic": "10\n",
-    "proc/1/net/tcp": "  sl  local_address rem_address   st\n   0: 00000000:2803 00000000:0000 0A 0\n", "proc/1/net/udp": "  sl\n", "sys/kernel/security/apparmor/profiles": "a (enforce)\n",
-    "var/lib/kubelet/config.yaml": dump(_KUBELET), "etc/kubelet.d/10-a.conf": dump(_KUBELET), "etc/kubernetes/kubelet.conf": KUBECONFIG, "etc/kubernetes/pki/ca.crt": "a", "etc/kubernetes/pki/ca.key": "a",
-    "etc/kubernetes/manifests/kube-apiserver.yaml": "a", "etc/kubernetes/encryption.yaml": ENCRYPTION, "etc/kubernetes/audit.yaml": AUDIT, "var/lib/kube-proxy/config.conf": PROXY_CONFIG,
-    "var/lib/etcd/member/a": "a", "etc/cni/net.d/10-a.conflist": '{"plugins": [{"type": "calico"}, {"type": "portmap"}]}', "etc/systemd/system/kubelet.service": "[Service]\n",
+    "etc/hostname": "node-1\n",
+    "etc/passwd": USERS,
+    "etc/group": GROUPS,
+    "etc/os-release": OS_RELEASE,
+    "proc/version": "Linux version 6.1",
+    "proc/sys/kernel/panic": "10\n",
+    "proc/1/net/tcp": "  sl  local_address rem_address   st\n   0: 00000000:2803 00000000:0000 0A 0\n",
+    "proc/1/net/udp": "  sl\n",
+    "sys/kernel/security/apparmor/profiles": "a (enforce)\n",
+    "var/lib/kubelet/config.yaml": dump(_KUBELET),
+    "etc/kubelet.d/10-a.conf": dump(_KUBELET),
+    "etc/kubernetes/kubelet.conf": KUBECONFIG,
+    "etc/kubernetes/pki/ca.crt": "a",
+    "etc/kubernetes/pki/ca.key": "a",
+    "etc/kubernetes/manifests/kube-apiserver.yaml": "a",
+    "etc/kubernetes/encryption.yaml": ENCRYPTION,
+    "etc/kubernetes/audit.yaml": AUDIT,
+    "var/lib/kube-proxy/config.conf": PROXY_CONFIG,
+    "var/lib/etcd/member/a": "a",
+    "etc/cni/net.d/10-a.conflist": '{"plugins": [{"type": "calico"}, {"type": "portmap"}]}',
+    "etc/systemd/system/kubelet.service": "[Service]\n",
     "etc/systemd/system/kubelet.service.d/10-a.conf": "[Service]\n",
-    **{name: content for number, (program, flags) in enumerate(_FLAGS.items(), 100) for name, content in _process(number, program, flags).items()},
-}  # fmt: skip
+    **{
+        name: content
+        for number, (program, flags) in enumerate(_FLAGS.items(), 100)
+        for name, content in _process(number, program, flags).items()
+    },
+}
 _READ: Final = tuple(name for name in _NODE if "/pki/" not in name and "etcd" not in name)
 
 
@@ -52,9 +83,23 @@ def files(source: random.Random) -> Iterator[Member]:
     """Pipes, links out of the root, devices, and files that are large, binary, damaged or missing."""
     yield _collect("valid", {}, Expected.READ)
     contents: tuple[Content, ...] = (
-        Special.FIFO, Special.SOCKET, Special.FOLDER, Link("/etc/passwd"), Link("/dev/zero"), Link("../../../../../../../../secret"), Link("/proc/self/environ"), "", "[", b"\xff\xfe\x00" * 100, "\x1b[31m\u202e",
-        b"x" * (2 << 20), "\n" * 300_000, "a: &a [*a]", "[" * 50_000, "a" * 10_000,
-    )  # fmt: skip
+        Special.FIFO,
+        Special.SOCKET,
+        Special.FOLDER,
+        Link("/etc/passwd"),
+        Link("/dev/zero"),
+        Link("../../../../../../../../secret"),
+        Link("/proc/self/environ"),
+        "",
+        "[",
+        b"\xff\xfe\x00" * 100,
+        "\x1b[31m\u202e",
+        b"x" * (2 << 20),
+        "\n" * 300_000,
+        "a: &a [*a]",
+        "[" * 50_000,
+        "a" * 10_000,
+    )
     for path in _READ:
         for content in source.sample(contents, 5):
             yield _collect(f"{path} is {str(content)[:30]!r}", {path: content})

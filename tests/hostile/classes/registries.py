@@ -42,10 +42,13 @@ def _digest(content: bytes) -> str:
 def _describe(layer: bytes) -> dict[str, Any]:
     """Return the manifest of a layer."""
     return {
-        "schemaVersion": 2, "mediaType": _MANIFEST, "artifactType": _KIND, "annotations": {"org.opencontainers.image.title": "a"},
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST,
+        "artifactType": _KIND,
+        "annotations": {"org.opencontainers.image.title": "a"},
         "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": _digest(b"{}"), "size": 2},
         "layers": [{"mediaType": f"{_KIND}.tar+gzip", "digest": _digest(layer), "size": len(layer)}],
-    }  # fmt: skip
+    }
 
 
 def _check_absent(run: Run) -> None:
@@ -87,14 +90,28 @@ def manifests(source: random.Random) -> Iterator[Member]:
         yield _pull(name, _serve_manifest(changed), Expected.EITHER)
     for name, content in damage(json.dumps(valid).encode(), source, 12):
         yield _pull(name, _serve_manifest(content), Expected.EITHER)
-    index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [{"mediaType": _MANIFEST, "digest": "sha256:" + "a" * 64, "size": 9}]}  # fmt: skip
+    index = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [{"mediaType": _MANIFEST, "digest": "sha256:" + "a" * 64, "size": 9}],
+    }
     contents: dict[str, Any] = {
-        "index": index, "index of itself": {**index, "config": valid["config"], "layers": valid["layers"]}, "empty": b"", "not JSON": b"\xff\x00",
-        "nested": b"[" * 100_000, "nested annotations": b'{"annotations": ' + b'{"a":' * 100_000, "HTML": b"<html>", "5 MiB": b" " * (5 << 20),
-        "no layers": {**valid, "layers": []}, "many layers": {**valid, "layers": valid["layers"] * 20_000}, "huge layer": {**valid, "layers": [{**valid["layers"][0], "size": 10**30}]},
-        "long annotations": {**valid, "annotations": {str(n): "x" * 1_000 for n in range(3_000)}}, "another digest": {**valid, "layers": [{**valid["layers"][0], "digest": "sha256:" + "0" * 64}]},
-        "digest with a path": {**valid, "layers": [{**valid["layers"][0], "digest": "sha256:../../../etc/passwd"}]}, "other algorithm": {**valid, "layers": [{**valid["layers"][0], "digest": "md5:" + "0" * 32}]},
-    }  # fmt: skip
+        "index": index,
+        "index of itself": {**index, "config": valid["config"], "layers": valid["layers"]},
+        "empty": b"",
+        "not JSON": b"\xff\x00",
+        "nested": b"[" * 100_000,
+        "nested annotations": b'{"annotations": ' + b'{"a":' * 100_000,
+        "HTML": b"<html>",
+        "5 MiB": b" " * (5 << 20),
+        "no layers": {**valid, "layers": []},
+        "many layers": {**valid, "layers": valid["layers"] * 20_000},
+        "huge layer": {**valid, "layers": [{**valid["layers"][0], "size": 10**30}]},
+        "long annotations": {**valid, "annotations": {str(n): "x" * 1_000 for n in range(3_000)}},
+        "another digest": {**valid, "layers": [{**valid["layers"][0], "digest": "sha256:" + "0" * 64}]},
+        "digest with a path": {**valid, "layers": [{**valid["layers"][0], "digest": "sha256:../../../etc/passwd"}]},
+        "other algorithm": {**valid, "layers": [{**valid["layers"][0], "digest": "md5:" + "0" * 32}]},
+    }
     for name, content in contents.items():
         yield _pull(
             name,
@@ -127,9 +144,15 @@ def layers(source: random.Random) -> Iterator[Member]:
         yield _pull(f"compressed: {name}", _serve_manifest(_describe(layer), layer), Expected.EITHER)
         yield _pull(f"other than described: {name}", _serve_manifest(_describe(valid), layer))
     for name, layer in (
-        ("bomb", gzip.compress(bytes(200 << 20))), ("bomb in a bomb", gzip.compress(gzip.compress(bytes(200 << 20)))), ("empty", b""), ("text", b"text"),
-        ("zip", b"PK\x03\x04" + bytes(100)), ("not compressed", plain), ("twice", gzip.compress(valid)), ("two archives", valid + valid),
-    ):  # fmt: skip
+        ("bomb", gzip.compress(bytes(200 << 20))),
+        ("bomb in a bomb", gzip.compress(gzip.compress(bytes(200 << 20)))),
+        ("empty", b""),
+        ("text", b"text"),
+        ("zip", b"PK\x03\x04" + bytes(100)),
+        ("not compressed", plain),
+        ("twice", gzip.compress(valid)),
+        ("two archives", valid + valid),
+    ):
         yield _pull(name, _serve_manifest(_describe(layer), layer))
 
 
@@ -141,9 +164,24 @@ def connections(source: random.Random) -> Iterator[Member]:
     good, blob = Answer(dump(_describe(layer)).encode()), Answer(layer)
     port = get_port()
     targets = (
-        "file:///etc/passwd", _METADATA, "http://[::ffff:169.254.169.254]/", "http://169.254.169.254.:80/", "http://0.0.0.0/", "ftp://127.0.0.1/", "gopher://127.0.0.1/", "//", "http://[", "http://a\x7f/",
-        "", "javascript:alert(1)", "data:,x", "?", f"http://user:password@127.0.0.1:{port}/x", "\u202e", "x" * 5_000,
-    )  # fmt: skip
+        "file:///etc/passwd",
+        _METADATA,
+        "http://[::ffff:169.254.169.254]/",
+        "http://169.254.169.254.:80/",
+        "http://0.0.0.0/",
+        "ftp://127.0.0.1/",
+        "gopher://127.0.0.1/",
+        "//",
+        "http://[",
+        "http://a\x7f/",
+        "",
+        "javascript:alert(1)",
+        "data:,x",
+        "?",
+        f"http://user:password@127.0.0.1:{port}/x",
+        "\u202e",
+        "x" * 5_000,
+    )
     for number, target in enumerate(targets):
         moved = Answer(status=307, headers={"Location": target.encode().decode("latin-1")})
         yield _pull(f"manifest moves to {number} {target[:30]!r}", _serve(moved, blob))
@@ -179,12 +217,26 @@ def connections(source: random.Random) -> Iterator[Member]:
         realm = Answer(status=401, headers={"WWW-Authenticate": f'Bearer realm="http://127.0.0.1:{port}/{number}/t"'})
         yield _pull(f"token {body[:30]!r}", _serve(realm, realm))
     for name, answer in (
-        ("cut off", Answer(good.body[:50], headers={"Content-Length": str(len(good.body))})), ("no length", Answer(good.body, headers={"Content-Length": None})),
-        ("negative length", Answer(good.body, headers={"Content-Length": "-5"})), ("two lengths", Answer(good.body, headers={"content-length": "5"})),
-        ("wrong chunks", Answer(b"zz\r\n", headers={"Transfer-Encoding": "chunked", "Content-Length": None})), ("endless", Answer(b"x" * 65536, headers={"Content-Length": None}, repeat=10_000)),
-        ("endless chunks", Answer(b"1000\r\n" + b"x" * 0x1000 + b"\r\n", headers={"Transfer-Encoding": "chunked", "Content-Length": None}, repeat=10_000)), ("no content", Answer(status=204)),
-        ("compressed", Answer(gzip.compress(good.body), headers={"Content-Encoding": "gzip"})), ("error with controls", Answer(b'{"errors": [{"code": "\\u001b[31m", "message": "\\u202e"}]}', status=500)),
-        ("error of another type", Answer(b'{"errors": {"a": 5}}', status=403)), ("nested error", Answer(b'{"errors":' + b"[" * 100_000, status=404)), ("status 999", Answer(b"x", status=999)),
-    ):  # fmt: skip
+        ("cut off", Answer(good.body[:50], headers={"Content-Length": str(len(good.body))})),
+        ("no length", Answer(good.body, headers={"Content-Length": None})),
+        ("negative length", Answer(good.body, headers={"Content-Length": "-5"})),
+        ("two lengths", Answer(good.body, headers={"content-length": "5"})),
+        ("wrong chunks", Answer(b"zz\r\n", headers={"Transfer-Encoding": "chunked", "Content-Length": None})),
+        ("endless", Answer(b"x" * 65536, headers={"Content-Length": None}, repeat=10_000)),
+        (
+            "endless chunks",
+            Answer(
+                b"1000\r\n" + b"x" * 0x1000 + b"\r\n",
+                headers={"Transfer-Encoding": "chunked", "Content-Length": None},
+                repeat=10_000,
+            ),
+        ),
+        ("no content", Answer(status=204)),
+        ("compressed", Answer(gzip.compress(good.body), headers={"Content-Encoding": "gzip"})),
+        ("error with controls", Answer(b'{"errors": [{"code": "\\u001b[31m", "message": "\\u202e"}]}', status=500)),
+        ("error of another type", Answer(b'{"errors": {"a": 5}}', status=403)),
+        ("nested error", Answer(b'{"errors":' + b"[" * 100_000, status=404)),
+        ("status 999", Answer(b"x", status=999)),
+    ):
         yield _pull(f"manifest {name}", _serve(answer, blob), Expected.EITHER)
         yield _pull(f"layer {name}", _serve(good, answer), Expected.EITHER)

@@ -48,12 +48,18 @@ def bodies(source: random.Random) -> Iterator[Member]:
         "chunk of negative size": (Expected.REPORTED, Answer(b"-5\r\nabc\r\n0\r\n\r\n", headers=_CHUNKED)),
         "chunk of 2**64": (Expected.REPORTED, Answer(b"ffffffffffffffffff\r\nabc", headers=_CHUNKED)),
         "no last chunk": (Expected.REPORTED, Answer(b"3\r\nabc\r\n", headers=_CHUNKED)),
-        "endless chunks": (Expected.REPORTED, Answer(b"10000\r\n" + b" " * 0x10000 + b"\r\n", headers=_CHUNKED, repeat=1_000)),
+        "endless chunks": (
+            Expected.REPORTED,
+            Answer(b"10000\r\n" + b" " * 0x10000 + b"\r\n", headers=_CHUNKED, repeat=1_000),
+        ),
         "endless trailer": (Expected.EITHER, Answer(b"0\r\n" + b"a: b\r\n" * 1_000, headers=_CHUNKED, repeat=100)),
         "no end": (Expected.REPORTED, Answer(b"x" * 65_536, headers={"Content-Length": None}, repeat=1_000)),
         "bomb": (Expected.REPORTED, Answer(gzip.compress(bytes(200 << 20)), headers=_GZIP)),
         "bomb in a bomb": (Expected.REPORTED, Answer(gzip.compress(gzip.compress(bytes(200 << 20))), headers=_GZIP)),
-        "declared twice": (Expected.REPORTED, Answer(gzip.compress(gzip.compress(_POD)), headers={"Content-Encoding": "gzip, gzip"})),
+        "declared twice": (
+            Expected.REPORTED,
+            Answer(gzip.compress(gzip.compress(_POD)), headers={"Content-Encoding": "gzip, gzip"}),
+        ),
         "not compressed": (Expected.REPORTED, Answer(_POD, headers=_GZIP)),
         "half compressed": (Expected.REPORTED, Answer(gzip.compress(_POD)[:-9], headers=_GZIP)),
         "two compressed parts": (Expected.REPORTED, Answer(gzip.compress(_POD) + b"x", headers=_GZIP)),
@@ -63,17 +69,24 @@ def bodies(source: random.Random) -> Iterator[Member]:
         "HTML": (Expected.REPORTED, Answer(b"<!DOCTYPE html><html>" + _POD)),
         "HTML by type": (Expected.REPORTED, Answer(_POD, headers={"Content-Type": "text/html"})),
         "HTML behind spaces": (Expected.REPORTED, Answer(b" " * 400 + b"<html>")),
-        "UTF-16 as UTF-8": (Expected.EITHER, Answer(POD.encode("utf-16-le"), headers={"Content-Type": "text/yaml; charset=utf-8"})),
-        "Latin-1": (Expected.REPORTED, Answer(_POD.replace(b"nginx", b"ngin\xe9"), headers={"Content-Type": "text/yaml; charset=latin-1"})),
+        "UTF-16 as UTF-8": (
+            Expected.EITHER,
+            Answer(POD.encode("utf-16-le"), headers={"Content-Type": "text/yaml; charset=utf-8"}),
+        ),
+        "Latin-1": (
+            Expected.REPORTED,
+            Answer(_POD.replace(b"nginx", b"ngin\xe9"), headers={"Content-Type": "text/yaml; charset=latin-1"}),
+        ),
         "unknown charset": (Expected.EITHER, Answer(_POD, headers={"Content-Type": "text/yaml; charset=\x1b[31m"})),
-        "empty": (Expected.REPORTED, Answer(b"")), "33 MiB": (Expected.REPORTED, Answer(b" " * (33 << 20))),
+        "empty": (Expected.REPORTED, Answer(b"")),
+        "33 MiB": (Expected.REPORTED, Answer(b" " * (33 << 20))),
         "slow": (Expected.EITHER, Answer(_POD[:60], pause=0.02)),
         "header of 1 MB": (Expected.REPORTED, Answer(_POD, headers={"X": "y" * 1_000_000})),
         "many headers": (Expected.EITHER, Answer(_POD, headers={f"X-{n}": "y" for n in range(5_000)})),
         "header with a line": (Expected.EITHER, Answer(_POD, headers={"X": "a\r\nY: b\r\n\r\nz"})),
         "header with a null": (Expected.EITHER, Answer(_POD, headers={"X": "a\x00b"})),
         "archive": (Expected.EITHER, Answer(b"\x1f\x8b" + bytes(100))),
-    }  # fmt: skip
+    }
     for name, (expected, answer) in answers.items():
         yield _fetch(name, serve_one(answer), expected)
     for status in (100, 199, 204, 206, 226, 300, 304, 400, 401, 404, 407, 418, 429, 500, 503, 599, 600, 999):
@@ -100,11 +113,43 @@ def redirects(source: random.Random) -> Iterator[Member]:
     del source
     port = get_port()
     targets = (
-        "file:///etc/passwd", "FILE:///etc/passwd", "file://localhost/etc/passwd", _METADATA, "http://[::ffff:a9fe:a9fe]/", "http://[fd00:ec2::254]/", "http://0.0.0.0/", "http://[::]/", "http://100.100.100.200/",
-        "http://224.0.0.1/", "ftp://127.0.0.1/", "gopher://127.0.0.1/", "unix:///var/run/docker.sock", "http+unix://x/", "javascript:alert(1)", "data:text/yaml,a", "//169.254.169.254/", "\\\\169.254.169.254\\a", "http:169.254.169.254",
-        "", "/", "?", "#", "http://", "http://[", "http://%31%36%39.254.169.254/", "http://127.0.0.1:99999/", "http://127.0.0.1:x/", "x" * 100_000, "\x1b[31m", "\u202e", f"http://user:password@127.0.0.1:{port}/x/",
-        "http://2852039166/", "http://0xa9fea9fe/", "http://0251.0376.0251.0376/", "http://169.254.43518/",
-    )  # fmt: skip
+        "file:///etc/passwd",
+        "FILE:///etc/passwd",
+        "file://localhost/etc/passwd",
+        _METADATA,
+        "http://[::ffff:a9fe:a9fe]/",
+        "http://[fd00:ec2::254]/",
+        "http://0.0.0.0/",
+        "http://[::]/",
+        "http://100.100.100.200/",
+        "http://224.0.0.1/",
+        "ftp://127.0.0.1/",
+        "gopher://127.0.0.1/",
+        "unix:///var/run/docker.sock",
+        "http+unix://x/",
+        "javascript:alert(1)",
+        "data:text/yaml,a",
+        "//169.254.169.254/",
+        "\\\\169.254.169.254\\a",
+        "http:169.254.169.254",
+        "",
+        "/",
+        "?",
+        "#",
+        "http://",
+        "http://[",
+        "http://%31%36%39.254.169.254/",
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:x/",
+        "x" * 100_000,
+        "\x1b[31m",
+        "\u202e",
+        f"http://user:password@127.0.0.1:{port}/x/",
+        "http://2852039166/",
+        "http://0xa9fea9fe/",
+        "http://0251.0376.0251.0376/",
+        "http://169.254.43518/",
+    )
     for number, target in enumerate(targets):
         moved = Answer(
             status=(301, 302, 303, 307, 308)[number % 5], headers={"Location": target.encode().decode("latin-1")}
@@ -214,9 +259,33 @@ def trees(source: random.Random) -> Iterator[Member]:
     del source
     yield _clone("valid", _build_valid())
     names = (
-        ".git", ".GIT", ".git ", ".git.", "git~1", "GIT~1", ".g\u200cit", ".git::$INDEX_ALLOCATION", "..", ".", "", "a/../../owned", "/owned", "C:\\owned", "a\\b", "\x1b[31m.yaml", "\u202e.yaml", "-", "--output=owned",
-        "a\nb.yaml", "\udcff.yaml", "x" * 300 + ".yaml", "con", ":(glob)**", "HEAD", "a.yaml ",
-    )  # fmt: skip
+        ".git",
+        ".GIT",
+        ".git ",
+        ".git.",
+        "git~1",
+        "GIT~1",
+        ".g\u200cit",
+        ".git::$INDEX_ALLOCATION",
+        "..",
+        ".",
+        "",
+        "a/../../owned",
+        "/owned",
+        "C:\\owned",
+        "a\\b",
+        "\x1b[31m.yaml",
+        "\u202e.yaml",
+        "-",
+        "--output=owned",
+        "a\nb.yaml",
+        "\udcff.yaml",
+        "x" * 300 + ".yaml",
+        "con",
+        ":(glob)**",
+        "HEAD",
+        "a.yaml ",
+    )
     for name in names:
         entries: list[_Entry] = [(_FILE, name, POD)]
         yield _clone(f"file {name[:20]!r}", _build(entries))
@@ -282,9 +351,19 @@ def refs(source: random.Random) -> Iterator[Member]:
     valid = _build_valid()
     command = "touch {owned}"
     configs = (
-        f"[uploadpack]\n\tpackObjectsHook = {command}", f"[core]\n\tfsmonitor = {command}", f"[core]\n\thooksPath = .\n\tpager = {command}", "[include]\n\tpath = ../../secret", "[", "\x00", "[core]\n\trepositoryformatversion = 9\n",
-        "[extensions]\n\tobjectFormat = x\n", "[core]\n\tworktree = /\n", "[uploadpack]\n\tallowFilter = maybe\n", "[transfer]\n\thideRefs = refs\n", "[a]\n" * 20_000,
-    )  # fmt: skip
+        f"[uploadpack]\n\tpackObjectsHook = {command}",
+        f"[core]\n\tfsmonitor = {command}",
+        f"[core]\n\thooksPath = .\n\tpager = {command}",
+        "[include]\n\tpath = ../../secret",
+        "[",
+        "\x00",
+        "[core]\n\trepositoryformatversion = 9\n",
+        "[extensions]\n\tobjectFormat = x\n",
+        "[core]\n\tworktree = /\n",
+        "[uploadpack]\n\tallowFilter = maybe\n",
+        "[transfer]\n\thideRefs = refs\n",
+        "[a]\n" * 20_000,
+    )
     for number, config in enumerate(configs):
         yield _clone(
             f"settings {number} {config[:20]!r}", {**valid, "r.git/config": valid["r.git/config"] + config.encode()}

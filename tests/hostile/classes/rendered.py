@@ -38,9 +38,15 @@ def chart_files(source: random.Random) -> Iterator[Member]:
     for name, changed in mutate(_CHART, source, 10):
         yield _chart(name, Expected.EITHER, {"Chart.yaml": dump(changed)})
     dependencies: tuple[Any, ...] = (
-        [{"name": "../x", "version": "1"}], [{"name": "a", "repository": "file:///etc"}], [{"name": "a", "repository": "http://127.0.0.1:1/"}],
-        [{"name": "a", "alias": "../b"}], [None], "text", [{"name": "shop", "repository": "file://."}], [{"name": 5}],
-    )  # fmt: skip
+        [{"name": "../x", "version": "1"}],
+        [{"name": "a", "repository": "file:///etc"}],
+        [{"name": "a", "repository": "http://127.0.0.1:1/"}],
+        [{"name": "a", "alias": "../b"}],
+        [None],
+        "text",
+        [{"name": "shop", "repository": "file://."}],
+        [{"name": 5}],
+    )
     for value in dependencies:
         yield _chart(
             f"dependencies {json.dumps(value)[:50]}",
@@ -69,8 +75,19 @@ def chart_values(source: random.Random) -> Iterator[Member]:
     ):
         yield _chart(f"values.yaml {str(content)[:20]!r}", Expected.EITHER, {"values.yaml": content})
     options = (
-        "a=", "=a", "a[=b", "a[0]=b", "a[99999999999]=b", "a[-1]=b", "image={", "image={a,b}", "a.b.c.d=e", "image\\=a", "image=\x1b[31m", "a" * 1000 + "=b",
-    )  # fmt: skip
+        "a=",
+        "=a",
+        "a[=b",
+        "a[0]=b",
+        "a[99999999999]=b",
+        "a[-1]=b",
+        "image={",
+        "image={a,b}",
+        "a.b.c.d=e",
+        "image\\=a",
+        "image=\x1b[31m",
+        "a" * 1000 + "=b",
+    )
     for option in options:
         yield _chart(f"--set {option[:30]!r}", Expected.EITHER, {}, ("--set", option))
     for option in (
@@ -91,13 +108,33 @@ def templates(source: random.Random) -> Iterator[Member]:
     """Templates that fail, loop, grow, read files or print other than manifests."""
     del source
     texts = (
-        "{{", "{{ .Values.a.b.c }}", '{{ fail "\\x1b[31mowned" }}', '{{ include "x" . }}', '{{ define "x" }}{{ include "x" . }}{{ end }}{{ include "x" . }}',
-        "{{ range until 100000000 }}a{{ end }}", '{{ repeat 1000000000 "a" }}', '{{ .Files.Get "/etc/passwd" }}', '{{ .Files.Get "../../../secret" }}',
-        '{{ env "PATH" }}', '{{ expandenv "$PATH" }}', '{{ getHostByName "example.com" }}', '{{ genPrivateKey "rsa" }}', '{{ derivePassword 1 "a" "b" "c" "d" }}',
-        "a: {{ now }}", '{{ tpl (repeat 1000 "{{ tpl . $ }}") . }}', '{{ regexMatch "(a*)*$" (repeat 100000 "a") }}', "{{ toYaml .Values | nindent 1000000 }}",
-        '{{ lookup "v1" "Secret" "" "" }}', "apiVersion: v1\nkind: Pod\n# Source: ../../etc/passwd\n", "{{ randAlphaNum 10000000 }}", '{{ printf "%s" nil }}',
-        '{{- $x := dict }}{{- $_ := set $x "x" $x }}{{ toYaml $x }}', "\u202e{{ .Chart.Name }}", '{{ mustFromJson "{" }}', "---\n" * 5_000,
-    )  # fmt: skip
+        "{{",
+        "{{ .Values.a.b.c }}",
+        '{{ fail "\\x1b[31mowned" }}',
+        '{{ include "x" . }}',
+        '{{ define "x" }}{{ include "x" . }}{{ end }}{{ include "x" . }}',
+        "{{ range until 100000000 }}a{{ end }}",
+        '{{ repeat 1000000000 "a" }}',
+        '{{ .Files.Get "/etc/passwd" }}',
+        '{{ .Files.Get "../../../secret" }}',
+        '{{ env "PATH" }}',
+        '{{ expandenv "$PATH" }}',
+        '{{ getHostByName "example.com" }}',
+        '{{ genPrivateKey "rsa" }}',
+        '{{ derivePassword 1 "a" "b" "c" "d" }}',
+        "a: {{ now }}",
+        '{{ tpl (repeat 1000 "{{ tpl . $ }}") . }}',
+        '{{ regexMatch "(a*)*$" (repeat 100000 "a") }}',
+        "{{ toYaml .Values | nindent 1000000 }}",
+        '{{ lookup "v1" "Secret" "" "" }}',
+        "apiVersion: v1\nkind: Pod\n# Source: ../../etc/passwd\n",
+        "{{ randAlphaNum 10000000 }}",
+        '{{ printf "%s" nil }}',
+        '{{- $x := dict }}{{- $_ := set $x "x" $x }}{{ toYaml $x }}',
+        "\u202e{{ .Chart.Name }}",
+        '{{ mustFromJson "{" }}',
+        "---\n" * 5_000,
+    )
     for number, text in enumerate(texts):
         yield _chart(f"{number} {text[:40]!r}", Expected.EITHER, {"templates/b.yaml": text})
 
@@ -112,12 +149,26 @@ def _kustomization(name: str, expected: Expected, document: Any, **files: Conten
 def kustomizations(source: random.Random) -> Iterator[Member]:
     """Kustomizations in which one value is of another type, and references that lead elsewhere."""
     document = {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": ["a.yaml"], "namePrefix": "p-", "namespace": "n",
-        "commonLabels": {"a": "b"}, "labels": [{"pairs": {"c": "d"}, "includeSelectors": True}], "images": [{"name": "nginx", "newTag": "1"}],
-        "patches": [{"patch": '[{"op": "add", "path": "/metadata/labels", "value": {"x": "y"}}]', "target": {"kind": "Pod"}}],
-        "configMapGenerator": [{"name": "c", "literals": ["a=b"]}], "replicas": [{"name": "x", "count": 2}],
-        "replacements": [{"source": {"kind": "Pod", "fieldPath": "metadata.name"}, "targets": [{"select": {"kind": "Pod"}, "fieldPaths": ["metadata.name"]}]}],
-    }  # fmt: skip
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": ["a.yaml"],
+        "namePrefix": "p-",
+        "namespace": "n",
+        "commonLabels": {"a": "b"},
+        "labels": [{"pairs": {"c": "d"}, "includeSelectors": True}],
+        "images": [{"name": "nginx", "newTag": "1"}],
+        "patches": [
+            {"patch": '[{"op": "add", "path": "/metadata/labels", "value": {"x": "y"}}]', "target": {"kind": "Pod"}}
+        ],
+        "configMapGenerator": [{"name": "c", "literals": ["a=b"]}],
+        "replicas": [{"name": "x", "count": 2}],
+        "replacements": [
+            {
+                "source": {"kind": "Pod", "fieldPath": "metadata.name"},
+                "targets": [{"select": {"kind": "Pod"}, "fieldPaths": ["metadata.name"]}],
+            }
+        ],
+    }
     for name, changed in mutate(document, source, 14):
         yield _kustomization(name, Expected.EITHER, changed)
     for reference in (
@@ -142,7 +193,25 @@ def _module(name: str, expected: Expected, text: Content, file: str = "main.tf",
     return Member(name, {f"in/{file}": text, **{f"in/{key}": content for key, content in files.items()}}, expected)
 
 
-_RESOURCE: Final = 'resource "kubernetes_pod" "a" {\n  metadata { name = "a" }\n  spec {\n    container {\n      name  = "a"\n      image = @\n    }\n  }\n}\n'
+_RESOURCE: Final = """\
+resource "kubernetes_pod" "a" {
+  metadata { name = "a" }
+  spec {
+    container {
+      name  = "a"
+      image = @
+    }
+  }
+}
+"""
+_CONTAINERS: Final = """\
+    dynamic "container" {
+      for_each = @
+      content {
+        name = container.value
+      }
+    }
+"""
 
 
 @hostile_class("Terraform syntax")
@@ -151,9 +220,26 @@ def terraform_syntax(source: random.Random) -> Iterator[Member]:
     for name, content in damage(_RESOURCE.replace("@", '"nginx:${1 + 2}"').encode(), source, 30):
         yield _module(name, Expected.EITHER, content)
     texts = (
-        "{", '"', "/*", "<<EOF\na", 'a = "${"', "a = [for x in", "a = {", "resource {", 'resource "a" {', "\x00", "a = 0x",
-        "(" * 5_000, "[" * 5_000, "!" * 5_000, "a {" * 5_000, "${" * 5_000, "-" * 50_000, 'a = "' + "${" * 500, "a = <<-" + "E" * 10_000,
-    )  # fmt: skip
+        "{",
+        '"',
+        "/*",
+        "<<EOF\na",
+        'a = "${"',
+        "a = [for x in",
+        "a = {",
+        "resource {",
+        'resource "a" {',
+        "\x00",
+        "a = 0x",
+        "(" * 5_000,
+        "[" * 5_000,
+        "!" * 5_000,
+        "a {" * 5_000,
+        "${" * 5_000,
+        "-" * 50_000,
+        'a = "' + "${" * 500,
+        "a = <<-" + "E" * 10_000,
+    )
     for number, text in enumerate(texts):
         yield _module(f"{number} {text[:20]!r}", Expected.REPORTED, f"{_RESOURCE.replace('@', chr(34) * 2)}\n{text}\n")
 
@@ -163,14 +249,57 @@ def terraform_expressions(source: random.Random) -> Iterator[Member]:
     """Expressions that never end, grow without bound, read files or refer to themselves."""
     del source
     expressions = (
-        'file("/etc/passwd")', 'file("../../../secret")', 'filebase64("/dev/zero")', 'templatefile("/etc/passwd", {})', 'fileset("/", "**")', "1 / 0", "9 % 0",
-        "2 ** 3", 'join(",", range(100000000))', "range(0, 1, 0.0000001)", 'format("%999999999s", "a")', 'format("%.999999999f", 1.0)', 'replace("aaaa", "/(a*)*$/", "b")',
-        'regex("(a|a)*$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!")', 'cidrsubnet("0.0.0.0/0", 32, 0)', 'cidrsubnets("::/0", 128, 128)', "setproduct(range(3000), range(3000))",
-        'jsondecode("[[[[")', 'yamldecode("a: &a [*a]")', 'base64gzip("a")', "local.self", "var.self", "module.x.y", "each.value", "self.x", "path.module", "null.a.b",
-        '"${local.self}"', "[for x in range(100000): [for y in range(100000): x]]", "{for x in range(1000000) : x => x}", 'substr("abc", -1, 99999999999)', 'strrev("\\u202e")',
-        "(" * 300 + "1" + ")" * 300, "[" * 300 + "]" * 300, "1" + " + 1" * 10_000, "true" + " ? true : true" * 1_000, "!" * 400 + "true", 'parseint("9" , 99)', "pow(9, 99999)", "log(0, 0)",
-        'timeadd("x", "y")', 'bcrypt("a", 31)', "uuid()", 'sha512("a")', "a.b[*].c[*].d[*]", "9" * 5_000, 'formatdate("x", "y")', 'lookup({}, "a")', "element([], 0)", "chunklist([1], 0)",
-    )  # fmt: skip
+        'file("/etc/passwd")',
+        'file("../../../secret")',
+        'filebase64("/dev/zero")',
+        'templatefile("/etc/passwd", {})',
+        'fileset("/", "**")',
+        "1 / 0",
+        "9 % 0",
+        "2 ** 3",
+        'join(",", range(100000000))',
+        "range(0, 1, 0.0000001)",
+        'format("%999999999s", "a")',
+        'format("%.999999999f", 1.0)',
+        'replace("aaaa", "/(a*)*$/", "b")',
+        'regex("(a|a)*$", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!")',
+        'cidrsubnet("0.0.0.0/0", 32, 0)',
+        'cidrsubnets("::/0", 128, 128)',
+        "setproduct(range(3000), range(3000))",
+        'jsondecode("[[[[")',
+        'yamldecode("a: &a [*a]")',
+        'base64gzip("a")',
+        "local.self",
+        "var.self",
+        "module.x.y",
+        "each.value",
+        "self.x",
+        "path.module",
+        "null.a.b",
+        '"${local.self}"',
+        "[for x in range(100000): [for y in range(100000): x]]",
+        "{for x in range(1000000) : x => x}",
+        'substr("abc", -1, 99999999999)',
+        'strrev("\\u202e")',
+        "(" * 300 + "1" + ")" * 300,
+        "[" * 300 + "]" * 300,
+        "1" + " + 1" * 10_000,
+        "true" + " ? true : true" * 1_000,
+        "!" * 400 + "true",
+        'parseint("9" , 99)',
+        "pow(9, 99999)",
+        "log(0, 0)",
+        'timeadd("x", "y")',
+        'bcrypt("a", 31)',
+        "uuid()",
+        'sha512("a")',
+        "a.b[*].c[*].d[*]",
+        "9" * 5_000,
+        'formatdate("x", "y")',
+        'lookup({}, "a")',
+        "element([], 0)",
+        "chunklist([1], 0)",
+    )
     for number, expression in enumerate(expressions):
         text = f"locals {{\n  self = local.self\n}}\n{_RESOURCE.replace('@', expression)}"
         yield _module(f"{number} {expression[:40]}", Expected.EITHER, text)
@@ -215,7 +344,7 @@ def terraform_modules(source: random.Random) -> Iterator[Member]:
         yield _module(f"count {value}", Expected.EITHER, body)
         yield _module(f"for_each {value}", Expected.EITHER, body.replace("count =", "for_each ="))
     for value in ("range(1000000)", "[1, [2]]", "{a = {}}", '"text"', "null", "toset([])"):
-        dynamic = f'    dynamic "container" {{\n      for_each = {value}\n      content {{\n        name = container.value\n      }}\n    }}\n'
+        dynamic = _CONTAINERS.replace("@", value)
         yield _module(
             f"dynamic {value}",
             Expected.EITHER,
@@ -233,9 +362,29 @@ def terraform_modules(source: random.Random) -> Iterator[Member]:
 @hostile_class("Terraform in JSON")
 def terraform_json(source: random.Random) -> Iterator[Member]:
     """Modules, values files and plans in JSON in which one value is of another type."""
-    document = {"resource": {"kubernetes_pod": {"a": {"metadata": {"name": "a", "labels": {"a": "b"}}, "spec": [{"container": [
-        {"name": "a", "image": "${var.image}", "security_context": {"privileged": True}, "env": [{"name": "A", "value": "b"}]}]}]}}},
-        "variable": {"image": {"type": "string", "default": "nginx"}}, "locals": {"a": ["${1 + 1}"]}}  # fmt: skip
+    document = {
+        "resource": {
+            "kubernetes_pod": {
+                "a": {
+                    "metadata": {"name": "a", "labels": {"a": "b"}},
+                    "spec": [
+                        {
+                            "container": [
+                                {
+                                    "name": "a",
+                                    "image": "${var.image}",
+                                    "security_context": {"privileged": True},
+                                    "env": [{"name": "A", "value": "b"}],
+                                }
+                            ]
+                        }
+                    ],
+                }
+            }
+        },
+        "variable": {"image": {"type": "string", "default": "nginx"}},
+        "locals": {"a": ["${1 + 1}"]},
+    }
     for name, changed in mutate(document, source, 24):
         yield _module(name, Expected.EITHER, dump(changed), "main.tf.json")
     manifest = {
@@ -246,8 +395,22 @@ def terraform_json(source: random.Random) -> Iterator[Member]:
     for value in VALUES:
         changed_manifest = {"resource": {"kubernetes_manifest": {"a": {"manifest": value}}}, "variable": manifest}
         yield _module(f"manifest {dump(value)[:30]}", Expected.EITHER, dump(changed_manifest), "main.tf.json")
-    plan = {"format_version": "1.2", "terraform_version": "1.9.0", "planned_values": {"root_module": {"resources": [
-        {"address": "kubernetes_pod.a", "type": "kubernetes_pod", "name": "a", "values": {"metadata": [{"name": "a"}]}}]}}}  # fmt: skip
+    plan = {
+        "format_version": "1.2",
+        "terraform_version": "1.9.0",
+        "planned_values": {
+            "root_module": {
+                "resources": [
+                    {
+                        "address": "kubernetes_pod.a",
+                        "type": "kubernetes_pod",
+                        "name": "a",
+                        "values": {"metadata": [{"name": "a"}]},
+                    }
+                ]
+            }
+        },
+    }
     for name, changed in mutate(plan, source, 6):
         yield _module(f"plan: {name}", Expected.EITHER, dump(changed), "plan.json")
 
@@ -255,13 +418,44 @@ def terraform_json(source: random.Random) -> Iterator[Member]:
 @hostile_class("GitOps applications")
 def applications(source: random.Random) -> Iterator[Member]:
     """Applications of Argo CD and Flux in which one value is of another type, and paths that lead elsewhere."""
-    argo: dict[str, Any] = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": "a", "namespace": "argocd"}, "spec": {
-        "source": {"repoURL": "https://example.com/a.git", "path": "chart", "targetRevision": "HEAD", "helm": {
-            "releaseName": "a", "valueFiles": ["values.yaml"], "parameters": [{"name": "image", "value": "b"}], "values": "image: c\n", "valuesObject": {"image": "d"}}},
-        "destination": {"server": "https://kubernetes.default.svc", "namespace": "shop"}, "sources": []}}  # fmt: skip
-    flux = {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "metadata": {"name": "a"}, "spec": {
-        "chart": {"spec": {"chart": "./chart", "sourceRef": {"kind": "GitRepository", "name": "a"}, "valuesFiles": ["values.yaml"]}},
-        "values": {"image": "a"}, "valuesFrom": [{"kind": "ConfigMap", "name": "a"}], "targetNamespace": "shop"}}  # fmt: skip
+    argo: dict[str, Any] = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "a", "namespace": "argocd"},
+        "spec": {
+            "source": {
+                "repoURL": "https://example.com/a.git",
+                "path": "chart",
+                "targetRevision": "HEAD",
+                "helm": {
+                    "releaseName": "a",
+                    "valueFiles": ["values.yaml"],
+                    "parameters": [{"name": "image", "value": "b"}],
+                    "values": "image: c\n",
+                    "valuesObject": {"image": "d"},
+                },
+            },
+            "destination": {"server": "https://kubernetes.default.svc", "namespace": "shop"},
+            "sources": [],
+        },
+    }
+    flux = {
+        "apiVersion": "helm.toolkit.fluxcd.io/v2",
+        "kind": "HelmRelease",
+        "metadata": {"name": "a"},
+        "spec": {
+            "chart": {
+                "spec": {
+                    "chart": "./chart",
+                    "sourceRef": {"kind": "GitRepository", "name": "a"},
+                    "valuesFiles": ["values.yaml"],
+                }
+            },
+            "values": {"image": "a"},
+            "valuesFrom": [{"kind": "ConfigMap", "name": "a"}],
+            "targetNamespace": "shop",
+        },
+    }
     chart: dict[str, Content] = {
         "in/chart/Chart.yaml": dump(_CHART),
         "in/chart/values.yaml": "image: a\n",

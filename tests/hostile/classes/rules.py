@@ -9,40 +9,102 @@ from typing import Any, Final
 from tests.hostile.member import REPORT, SCAN, Content, Expected, Link, Member, Special, hostile_class
 from tests.hostile.samples import POD, TEXTS, VALUES, damage, dump, mutate
 
-_REGO: Final = """\
+_RESPONSE: Final = (
+    '{"alertMessage": "no owner", "failedPaths": [], "fixPaths": [{"path": "a", "value": "b"}], '
+    '"alertObject": {"k8sApiObjects": [pod]}}'
+)
+_REGO: Final = f"""\
 # @name Pods have an owner
 # @baseScore 7
 package rules
 
 import rego.v1
 
-deny contains response if {
+deny contains response if {{
 	some pod in input
 	pod.kind == "Pod"
-	response := {"alertMessage": "no owner", "failedPaths": [], "fixPaths": [{"path": "a", "value": "b"}], "alertObject": {"k8sApiObjects": [pod]}}
-}
+	response := {_RESPONSE}
+}}
 """
 _SCAN_FOLDER: Final = ("scan", "control", "C-0057,C-0016", ".", *REPORT)
 CONTROL: Final = {
-    "title": "A pod", "asks": "Is it a pod?", "why": "Because.", "fix": "Fix it.", "severity": 5, "targets": ["workload"],
-    "satisfies": {"nsa": ["1"]}, "references": ["https://example.com"], "params": {"a": {"description": "b", "default": ["c"]}},
-}  # fmt: skip
-CONTROL_REGO: Final = 'package kubekeep.controls.pod_named\n\nimport rego.v1\n\nviolation contains {"path": "metadata.name", "message": "m"} if input.workload\n'
+    "title": "A pod",
+    "asks": "Is it a pod?",
+    "why": "Because.",
+    "fix": "Fix it.",
+    "severity": 5,
+    "targets": ["workload"],
+    "satisfies": {"nsa": ["1"]},
+    "references": ["https://example.com"],
+    "params": {"a": {"description": "b", "default": ["c"]}},
+}
+CONTROL_REGO: Final = """\
+package kubekeep.controls.pod_named
+
+import rego.v1
+
+violation contains {"path": "metadata.name", "message": "m"} if input.workload
+"""
 _BUNDLE: Final = {
-    "name": "house", "description": "d", "controls": [{"controlID": "X-1", "name": "n", "description": "d", "remediation": "r", "baseScore": 5, "rules": [
-        {"name": "r", "rule": "package armo_builtins\n\ndeny[r] { r := {} }", "match": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["Pod"]}],
-         "attributes": {"a": "b"}, "ruleLanguage": "Rego", "configInputs": ["a.b"], "controlConfigInputs": [{"path": "a.b", "name": "c", "description": "d"}]}]}],
-}  # fmt: skip
+    "name": "house",
+    "description": "d",
+    "controls": [
+        {
+            "controlID": "X-1",
+            "name": "n",
+            "description": "d",
+            "remediation": "r",
+            "baseScore": 5,
+            "rules": [
+                {
+                    "name": "r",
+                    "rule": "package armo_builtins\n\ndeny[r] { r := {} }",
+                    "match": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["Pod"]}],
+                    "attributes": {"a": "b"},
+                    "ruleLanguage": "Rego",
+                    "configInputs": ["a.b"],
+                    "controlConfigInputs": [{"path": "a.b", "name": "c", "description": "d"}],
+                }
+            ],
+        }
+    ],
+}
 _POLICY: Final[dict[str, Any]] = {
-    "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "a", "annotations": {"kubekeep.io/severity": "4"}}, "spec": {
-        "failurePolicy": "Fail", "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]},
-        "matchConditions": [{"name": "m", "expression": "true"}], "variables": [{"name": "v", "expression": "1"}], "auditAnnotations": [{"key": "k", "valueExpression": "'a'"}],
-        "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}, "validations": [{"expression": "object.metadata.name != 'web'", "message": "m", "messageExpression": "'a'", "reason": "Forbidden"}]},
-}  # fmt: skip
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingAdmissionPolicy",
+    "metadata": {"name": "a", "annotations": {"kubekeep.io/severity": "4"}},
+    "spec": {
+        "failurePolicy": "Fail",
+        "matchConstraints": {
+            "resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+            ]
+        },
+        "matchConditions": [{"name": "m", "expression": "true"}],
+        "variables": [{"name": "v", "expression": "1"}],
+        "auditAnnotations": [{"key": "k", "valueExpression": "'a'"}],
+        "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
+        "validations": [
+            {
+                "expression": "object.metadata.name != 'web'",
+                "message": "m",
+                "messageExpression": "'a'",
+                "reason": "Forbidden",
+            }
+        ],
+    },
+}
 _BINDING: Final = {
-    "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "a"},
-    "spec": {"policyName": "a", "validationActions": ["Deny"], "paramRef": {"name": "p", "namespace": "default"}, "matchResources": {"namespaceSelector": {"matchLabels": {"a": "b"}}}},
-}  # fmt: skip
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingAdmissionPolicyBinding",
+    "metadata": {"name": "a"},
+    "spec": {
+        "policyName": "a",
+        "validationActions": ["Deny"],
+        "paramRef": {"name": "p", "namespace": "default"},
+        "matchResources": {"namespaceSelector": {"matchLabels": {"a": "b"}}},
+    },
+}
 
 
 def _rules(name: str, expected: Expected, **files: Content) -> Member:
@@ -143,9 +205,27 @@ def cases(source: random.Random) -> Iterator[Member]:
     folder = "rules/workload/pod-named"
     valid: dict[str, Content] = {f"{folder}/control.yaml": dump(CONTROL), f"{folder}/control.rego": CONTROL_REGO}
     contents: tuple[Content, ...] = (
-        "", "[", "\x00", b"\xff", "a: &a [*a]", "# params: {", "# kubernetes: 5", '# kubernetes: "1.999999"', "# paths: [1]", "# params: []", "text", "- a", "[" * 10_000,
-        Special.FIFO, Special.FOLDER, Link("/dev/zero"), Link("missing"), "# paths: " + "[" * 50_000, "apiVersion: v1\nkind: Pod\nspec: []\n", dump({"apiVersion": 5, "kind": []}),
-    )  # fmt: skip
+        "",
+        "[",
+        "\x00",
+        b"\xff",
+        "a: &a [*a]",
+        "# params: {",
+        "# kubernetes: 5",
+        '# kubernetes: "1.999999"',
+        "# paths: [1]",
+        "# params: []",
+        "text",
+        "- a",
+        "[" * 10_000,
+        Special.FIFO,
+        Special.FOLDER,
+        Link("/dev/zero"),
+        Link("missing"),
+        "# paths: " + "[" * 50_000,
+        "apiVersion: v1\nkind: Pod\nspec: []\n",
+        dump({"apiVersion": 5, "kind": []}),
+    )
     for number, content in enumerate(contents):
         yield Member(
             f"{number} {str(content)[:20]!r}",
@@ -209,8 +289,18 @@ def parameters(source: random.Random) -> Iterator[Member]:
                 (*SCAN, "--controls-config", "p.json"),
             )
     for content in (
-        "", "[", "\x00", b"\xff\xfe", "[" * 100_000, " " * (5 << 20), Special.FOLDER, Special.FIFO, Special.SOCKET, Link("/dev/zero"), Link("p.json"),
-    ):  # fmt: skip
+        "",
+        "[",
+        "\x00",
+        b"\xff\xfe",
+        "[" * 100_000,
+        " " * (5 << 20),
+        Special.FOLDER,
+        Special.FIFO,
+        Special.SOCKET,
+        Link("/dev/zero"),
+        Link("p.json"),
+    ):
         yield Member(
             f"content {str(content)[:20]!r}",
             {"in/a.yaml": POD, "p.json": content},
@@ -244,12 +334,52 @@ def expressions(source: random.Random) -> Iterator[Member]:
     """Expressions that are no CEL, nested deeply, or expensive."""
     del source
     texts = (
-        "", "(", "1 +", "true" + " && true" * 20_000, "(" * 5_000 + "true" + ")" * 5_000, "!" * 10_000 + "true", "-" * 10_000 + "1 == 1", "[" * 1_000 + "]" * 1_000, "a.b.c", "object.x.y.z",
-        "'a'.matches('(a*)*$')", "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.matches('(a|a)*$')", "[1,2,3].all(a, [1,2,3].all(b, [1,2,3].all(c, true)))", "1 / 0 == 1", "9223372036854775807 + 1 == 0",
-        "'\\u202e'", "'\\x00'", "b'\\xff'", '"' + "a" * 200_000 + "\" == ''", "{'a': {'b': {}}}['x']", "1 ? 2 : 3", "true ? true : " * 2_000 + "true", "object.metadata.name.split('')", "'a'.replace('', 'b')",
-        "url('http://[')", "quantity('x')", "ip('1')", "cidr('x')", "duration('9999999999h')", "timestamp('x')", "'%s'.format([1])", "'%999999999d'.format([1])", "lists.range(100000000)", "has(object)", "size(object)",
-        "[[1]].map(a, a.map(b, b))", "object.spec.containers.map(c, object.spec.containers.map(d, object.spec.containers))", "\x00", "\ud800", "0x" + "f" * 5_000, "1e999", "1.0e-999 == 0.0", "variables.v", "params.data", "'a' * 5",
-    )  # fmt: skip
+        "",
+        "(",
+        "1 +",
+        "true" + " && true" * 20_000,
+        "(" * 5_000 + "true" + ")" * 5_000,
+        "!" * 10_000 + "true",
+        "-" * 10_000 + "1 == 1",
+        "[" * 1_000 + "]" * 1_000,
+        "a.b.c",
+        "object.x.y.z",
+        "'a'.matches('(a*)*$')",
+        "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.matches('(a|a)*$')",
+        "[1,2,3].all(a, [1,2,3].all(b, [1,2,3].all(c, true)))",
+        "1 / 0 == 1",
+        "9223372036854775807 + 1 == 0",
+        "'\\u202e'",
+        "'\\x00'",
+        "b'\\xff'",
+        '"' + "a" * 200_000 + "\" == ''",
+        "{'a': {'b': {}}}['x']",
+        "1 ? 2 : 3",
+        "true ? true : " * 2_000 + "true",
+        "object.metadata.name.split('')",
+        "'a'.replace('', 'b')",
+        "url('http://[')",
+        "quantity('x')",
+        "ip('1')",
+        "cidr('x')",
+        "duration('9999999999h')",
+        "timestamp('x')",
+        "'%s'.format([1])",
+        "'%999999999d'.format([1])",
+        "lists.range(100000000)",
+        "has(object)",
+        "size(object)",
+        "[[1]].map(a, a.map(b, b))",
+        "object.spec.containers.map(c, object.spec.containers.map(d, object.spec.containers))",
+        "\x00",
+        "\ud800",
+        "0x" + "f" * 5_000,
+        "1e999",
+        "1.0e-999 == 0.0",
+        "variables.v",
+        "params.data",
+        "'a' * 5",
+    )
     for number, text in enumerate(texts):
         spec = {**_POLICY["spec"], "validations": [{"expression": text}]}
         spec.pop("paramKind")

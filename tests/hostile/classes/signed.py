@@ -1,4 +1,4 @@
-"""Signatures, attestations and trust: bundles and layouts of cosign in a registry, trust stores, keys and image policies."""
+"""Signatures, attestations and trust: bundles and layouts of cosign, trust stores, keys, and image policies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,16 @@ from tests.signatures.notation.signing import create_root, policy
 _PAYLOAD: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
 _SIGNATURE: Final = "dev.cosignproject.cosign/signature"
 _VERIFY: Final = ("image", "verify", "{reference}", "--key", "key.pub")
-_SPECIAL: Final[tuple[Content, ...]] = ("", "x" * 100_000, "-----BEGIN PUBLIC KEY-----\n" + "A" * 100_000, b"\xff\x00", Special.FIFO, Special.FOLDER, Link("/dev/zero"), Link("missing"))  # fmt: skip
+_SPECIAL: Final[tuple[Content, ...]] = (
+    "",
+    "x" * 100_000,
+    "-----BEGIN PUBLIC KEY-----\n" + "A" * 100_000,
+    b"\xff\x00",
+    Special.FIFO,
+    Special.FOLDER,
+    Link("/dev/zero"),
+    Link("missing"),
+)
 
 
 @functools.cache
@@ -49,7 +58,9 @@ def _sign(payload: bytes, annotations: Any = None) -> tuple[Any, bytes]:
     return {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}, payload
 
 
-def _serve_tag(name: str, manifest: Any, payload: bytes, check: Any = None, arguments: tuple[str, ...] = _VERIFY) -> Member:  # fmt: skip
+def _serve_tag(
+    name: str, manifest: Any, payload: bytes, check: Any = None, arguments: tuple[str, ...] = _VERIFY
+) -> Member:
     image, image_digest = _get_image()
     text = manifest if isinstance(manifest, bytes) else dump(manifest).encode("utf-8", "surrogatepass")
     others = {
@@ -75,7 +86,12 @@ def cosign(source: random.Random) -> Iterator[Member]:
         yield _serve_tag(name, changed, payload)
     for name, changed in mutate(json.loads(payload), source, 20):
         other_payload = dump(changed).encode("utf-8", "surrogatepass")
-        yield _serve_tag(f"unsigned payload: {name}", _sign(other_payload, manifest["layers"][0]["annotations"])[0], other_payload, _check_refused)  # fmt: skip
+        yield _serve_tag(
+            f"unsigned payload: {name}",
+            _sign(other_payload, manifest["layers"][0]["annotations"])[0],
+            other_payload,
+            _check_refused,
+        )
         if "docker-manifest-digest" in name:
             yield _serve_tag(f"signed payload: {name}", *_sign(other_payload), _check_refused)
     other = simple_payload("sha256:" + "b" * 64)
@@ -92,16 +108,25 @@ def _serve_bundle(name: str, bundle: Any, check: Any = None, index: Any = None, 
     image, image_digest = _get_image()
     content = bundle if isinstance(bundle, bytes) else dump(bundle).encode("utf-8", "surrogatepass")
     manifest = {
-        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": BUNDLE, "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest(b"{}"), "size": 2}, "layers": [{"mediaType": BUNDLE, "digest": digest(content), "size": len(content)}],
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": BUNDLE,
+        "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest(b"{}"), "size": 2},
+        "layers": [{"mediaType": BUNDLE, "digest": digest(content), "size": len(content)}],
         "subject": {"mediaType": MANIFEST, "digest": image_digest, "size": len(dump(image.describe()))},
-    }  # fmt: skip
+    }
     text = dump(manifest).encode()
     entry = {"mediaType": MANIFEST, "digest": digest(text), "size": len(text), "artifactType": BUNDLE}
     listed = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]} if index is None else index
     others = {
-        "referrers/": Answer(listed if isinstance(listed, bytes) else dump(listed).encode("utf-8", "surrogatepass"), headers={"Content-Type": INDEX}),
-        f"manifests/{digest(text)}": Answer(text, headers={"Content-Type": MANIFEST}), f"blobs/{digest(content)}": Answer(content), f"blobs/{digest(b'{}')}": Answer(b"{}"),
-    }  # fmt: skip
+        "referrers/": Answer(
+            listed if isinstance(listed, bytes) else dump(listed).encode("utf-8", "surrogatepass"),
+            headers={"Content-Type": INDEX},
+        ),
+        f"manifests/{digest(text)}": Answer(text, headers={"Content-Type": MANIFEST}),
+        f"blobs/{digest(content)}": Answer(content),
+        f"blobs/{digest(b'{}')}": Answer(b"{}"),
+    }
     arguments = (*_VERIFY, *(("--attestation", attestation) if attestation else ()))
     return use_registry(name, serve(image, others), arguments, {"key.pub": to_pem(_create_key())}, check)
 
@@ -115,16 +140,44 @@ def bundles(source: random.Random) -> Iterator[Member]:
     for name, changed in mutate(bundle, source, 40):
         yield _serve_bundle(name, changed)
     yield _serve_bundle("another image", key_bundle(_create_key(), statement("sha256:" + "b" * 64)), _check_refused)
-    yield _serve_bundle("another key", key_bundle(ec.generate_private_key(ec.SECP256R1()), statement(image_digest)), _check_refused)  # fmt: skip
+    yield _serve_bundle(
+        "another key", key_bundle(ec.generate_private_key(ec.SECP256R1()), statement(image_digest)), _check_refused
+    )
     for name, content in damage(dump(bundle).encode(), source, 12):
         yield _serve_bundle(name, content)
-    index: dict[str, Any] = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"mediaType": MANIFEST, "digest": image_digest, "size": 5, "artifactType": BUNDLE, "annotations": {"a": "b"}}]}  # fmt: skip
+    index: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [
+            {
+                "mediaType": MANIFEST,
+                "digest": image_digest,
+                "size": 5,
+                "artifactType": BUNDLE,
+                "annotations": {"a": "b"},
+            }
+        ],
+    }
     for name, changed in mutate(index, source, 20):
         yield _serve_bundle(f"referrers: {name}", bundle, _check_refused, changed)
-    for name, listed in {"nested": b"[" * 100_000, "many": dump({**index, "manifests": index["manifests"] * 20_000}).encode(), "empty": b"", "5 MiB": b" " * (5 << 20), "HTML": b"<html>"}.items():  # fmt: skip
+    for name, listed in {
+        "nested": b"[" * 100_000,
+        "many": dump({**index, "manifests": index["manifests"] * 20_000}).encode(),
+        "empty": b"",
+        "5 MiB": b" " * (5 << 20),
+        "HTML": b"<html>",
+    }.items():
         yield _serve_bundle(f"referrers: {name}", bundle, _check_refused, listed)
     for name, text in TEXTS.items():
-        payload = statement(image_digest, f"https://e.example/{text[:500]}", {"a": text, "builder": {"id": text}, "buildDefinition": {"externalParameters": {"workflow": {"repository": text}}}})  # fmt: skip
+        payload = statement(
+            image_digest,
+            f"https://e.example/{text[:500]}",
+            {
+                "a": text,
+                "builder": {"id": text},
+                "buildDefinition": {"externalParameters": {"workflow": {"repository": text}}},
+            },
+        )
         yield _serve_bundle(f"statement with {name}", key_bundle(_create_key(), payload), attestation="slsaprovenance")
 
 
@@ -134,7 +187,13 @@ def trust(source: random.Random) -> Iterator[Member]:
     image, image_digest = _get_image()
     manifest, payload = _sign(simple_payload(image_digest))
     pem = to_pem(_create_key())
-    site = {f"manifests/{image_digest.replace(':', '-')}.sig": Answer(dump(manifest).encode(), headers={"Content-Type": MANIFEST}), f"blobs/{digest(payload)}": Answer(payload), "referrers/": Answer(status=404)}  # fmt: skip
+    site = {
+        f"manifests/{image_digest.replace(':', '-')}.sig": Answer(
+            dump(manifest).encode(), headers={"Content-Type": MANIFEST}
+        ),
+        f"blobs/{digest(payload)}": Answer(payload),
+        "referrers/": Answer(status=404),
+    }
 
     def verify(name: str, files: Mapping[str, Content], *options: str, check: Any = _check_refused) -> Member:
         return use_registry(name, serve(image, site), ("image", "verify", "{reference}", *options), files, check)
@@ -143,17 +202,70 @@ def trust(source: random.Random) -> Iterator[Member]:
         # A pipe is a key of another program, which is read to its end.
         if isinstance(other, str | bytes):
             yield verify(f"key is {str(other)[:20]!r}", {"key.pub": other}, "--key", "key.pub")
-        yield verify(f"root is {str(other)[:20]!r}", {"r.json": other}, "--trusted-root", "r.json", "--identity", "a", "--issuer", "https://a.example")  # fmt: skip
+        yield verify(
+            f"root is {str(other)[:20]!r}",
+            {"r.json": other},
+            "--trusted-root",
+            "r.json",
+            "--identity",
+            "a",
+            "--issuer",
+            "https://a.example",
+        )
         yield verify(f"trust policy is {str(other)[:20]!r}", {"n/trustpolicy.json": other}, "--notation", "n")
-        yield verify(f"store is {str(other)[:20]!r}", {"n/trustpolicy.json": dump({"version": "1.0", "trustPolicies": [policy()]}), "n/truststore/x509/ca/example/a.pem": other}, "--notation", "n")  # fmt: skip
+        yield verify(
+            f"store is {str(other)[:20]!r}",
+            {
+                "n/trustpolicy.json": dump({"version": "1.0", "trustPolicies": [policy()]}),
+                "n/truststore/x509/ca/example/a.pem": other,
+            },
+            "--notation",
+            "n",
+        )
     for name, content in damage(pem, source, 12):
         yield verify(f"key: {name}", {"key.pub": content}, "--key", "key.pub", check=None)
-    root = {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1", "tlogs": [{"baseUrl": "https://a", "hashAlgorithm": "SHA2_256", "publicKey": {"rawBytes": "AAAA", "keyDetails": "PKIX_ECDSA_P256_SHA_256", "validFor": {"start": "2020-01-01T00:00:00Z"}}, "logId": {"keyId": "AAAA"}}], "certificateAuthorities": [{"subject": {"organization": "a"}, "uri": "https://a", "certChain": {"certificates": [{"rawBytes": "AAAA"}]}, "validFor": {"start": "2020-01-01T00:00:00Z"}}]}  # fmt: skip
+    root = {
+        "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+        "tlogs": [
+            {
+                "baseUrl": "https://a",
+                "hashAlgorithm": "SHA2_256",
+                "publicKey": {
+                    "rawBytes": "AAAA",
+                    "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+                    "validFor": {"start": "2020-01-01T00:00:00Z"},
+                },
+                "logId": {"keyId": "AAAA"},
+            }
+        ],
+        "certificateAuthorities": [
+            {
+                "subject": {"organization": "a"},
+                "uri": "https://a",
+                "certChain": {"certificates": [{"rawBytes": "AAAA"}]},
+                "validFor": {"start": "2020-01-01T00:00:00Z"},
+            }
+        ],
+    }
     for name, changed in mutate(root, source, 20):
-        yield verify(f"root: {name}", {"r.json": dump(changed)}, "--trusted-root", "r.json", "--identity", "a", "--issuer", "https://a.example")  # fmt: skip
+        yield verify(
+            f"root: {name}",
+            {"r.json": dump(changed)},
+            "--trusted-root",
+            "r.json",
+            "--identity",
+            "a",
+            "--issuer",
+            "https://a.example",
+        )
     certificate = create_root().certificate.public_bytes(Encoding.PEM)
     for name, changed in mutate({"version": "1.0", "trustPolicies": [policy()]}, source, 20):
-        yield verify(f"trust policy: {name}", {"n/trustpolicy.json": dump(changed), "n/truststore/x509/ca/example/a.pem": certificate}, "--notation", "n")  # fmt: skip
+        yield verify(
+            f"trust policy: {name}",
+            {"n/trustpolicy.json": dump(changed), "n/truststore/x509/ca/example/a.pem": certificate},
+            "--notation",
+            "n",
+        )
     for pattern in ("(a*)*$", "(a|a)*b" * 20, "(", ".*" * 2_000, "x" * 100_000, "\x1b[31m"):
         yield verify(f"pattern {pattern[:10]!r}", {}, "--identity-regexp", pattern, "--issuer-regexp", pattern)
 
@@ -163,15 +275,30 @@ def policies(source: random.Random) -> Iterator[Member]:
     """Policies in which one value is of another type, and conditions in Rego and CEL that do not end or read files."""
     image, image_digest = _get_image()
     document: dict[str, Any] = {
-        "apiVersion": "image.kubekeep.io/v1", "kind": "ImagePolicy", "unmatched": "deny", "signers": {"team": {"key": "key.pub"}},
+        "apiVersion": "image.kubekeep.io/v1",
+        "kind": "ImagePolicy",
+        "unmatched": "deny",
+        "signers": {"team": {"key": "key.pub"}},
         "rules": [{"images": ["*"], "signedBy": ["team"]}],
-    }  # fmt: skip
+    }
     manifest, payload = _sign(simple_payload(image_digest))
-    site = {f"manifests/{image_digest.replace(':', '-')}.sig": Answer(dump(manifest).encode(), headers={"Content-Type": MANIFEST}), f"blobs/{digest(payload)}": Answer(payload), "referrers/": Answer(status=404)}  # fmt: skip
+    site = {
+        f"manifests/{image_digest.replace(':', '-')}.sig": Answer(
+            dump(manifest).encode(), headers={"Content-Type": MANIFEST}
+        ),
+        f"blobs/{digest(payload)}": Answer(payload),
+        "referrers/": Answer(status=404),
+    }
 
     def verify(name: str, content: Content, check: Any = None, **files: Content) -> Member:
-        every: dict[str, Content] = {"p.yaml": content, "key.pub": to_pem(_create_key()), **{f"{key}.rego": value for key, value in files.items()}}  # fmt: skip
-        return use_registry(name, serve(image, site), ("image", "verify", "{reference}", "--policy", "p.yaml"), every, check)  # fmt: skip
+        every: dict[str, Content] = {
+            "p.yaml": content,
+            "key.pub": to_pem(_create_key()),
+            **{f"{key}.rego": value for key, value in files.items()},
+        }
+        return use_registry(
+            name, serve(image, site), ("image", "verify", "{reference}", "--policy", "p.yaml"), every, check
+        )
 
     def check_valid(run: Run) -> None:
         assert run.code == 0, run.errors
@@ -183,7 +310,28 @@ def policies(source: random.Random) -> Iterator[Member]:
         yield verify(name, content)
     for other in _SPECIAL:
         yield verify(f"policy is {str(other)[:20]!r}", other, _check_refused)
-    conditions = {"cel": ("true", "input", "[1,2].all(x, " * 300 + "true" + ")" * 300, "'a'.matches('(a*)*$')", "(" * 5_000, "1/0 == 1", "\x1b[31m", "predicate.x.y.z"), "rego": ("package images\n\nallow if { some i in numbers.range(1, 100000000); i > 99999999999 }\n", 'package images\n\nallow if http.send({"method": "get", "url": "http://169.254.169.254/"}).status_code == 200\n', "package images\n\nallow if opa.runtime().env.HOME\n", "package", "", "package images\nallow if allow\n", "\x00")}  # fmt: skip
+    metadata = dump({"method": "get", "url": "http://169.254.169.254/"})
+    conditions = {
+        "cel": (
+            "true",
+            "input",
+            "[1,2].all(x, " * 300 + "true" + ")" * 300,
+            "'a'.matches('(a*)*$')",
+            "(" * 5_000,
+            "1/0 == 1",
+            "\x1b[31m",
+            "predicate.x.y.z",
+        ),
+        "rego": (
+            "package images\n\nallow if { some i in numbers.range(1, 100000000); i > 99999999999 }\n",
+            f"package images\n\nallow if http.send({metadata}).status_code == 200\n",
+            "package images\n\nallow if opa.runtime().env.HOME\n",
+            "package",
+            "",
+            "package images\nallow if allow\n",
+            "\x00",
+        ),
+    }
     for kind, texts in conditions.items():
         for number, text in enumerate(texts):
             attestation = {"type": "slsaprovenance", "signedBy": ["team"], kind: text if kind == "cel" else "c.rego"}

@@ -11,9 +11,55 @@ from tests.hostile.samples import dump
 
 _LENGTH: Final = 40_000
 _PATTERNS: Final = (
-    " ", "\n", "\t", "a", "a:", " !a:", "-", "--a ", "--a=", "<<", "{", '"', "'", "\\", "# ", "=,", "://@", "a@", ".-", "eyJ.", "AKIA", "${", "%", "$(", "|",
-    "- ", "&a ", "a=b ", "a: b\n", "key=", "password=", "http://a:b@", "-p", "Bearer ", "-----BEGIN ", "x-", "A1a", "/*", "{{", "`", "\n#", " #", ": ", "\r\n", "0", "é", "[", "a,",
-)  # fmt: skip
+    " ",
+    "\n",
+    "\t",
+    "a",
+    "a:",
+    " !a:",
+    "-",
+    "--a ",
+    "--a=",
+    "<<",
+    "{",
+    '"',
+    "'",
+    "\\",
+    "# ",
+    "=,",
+    "://@",
+    "a@",
+    ".-",
+    "eyJ.",
+    "AKIA",
+    "${",
+    "%",
+    "$(",
+    "|",
+    "- ",
+    "&a ",
+    "a=b ",
+    "a: b\n",
+    "key=",
+    "password=",
+    "http://a:b@",
+    "-p",
+    "Bearer ",
+    "-----BEGIN ",
+    "x-",
+    "A1a",
+    "/*",
+    "{{",
+    "`",
+    "\n#",
+    " #",
+    ": ",
+    "\r\n",
+    "0",
+    "é",
+    "[",
+    "a,",
+)
 
 
 @hostile_class("long texts in values")
@@ -46,18 +92,42 @@ def values(source: random.Random) -> Iterator[Member]:
         )
 
 
+_POD: Final = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: a}
+spec:
+  containers:
+  - name: a
+    image: b
+    securityContext:
+      privileged: true"""
+_HCL: Final = """\
+resource "kubernetes_pod" "a" {
+  metadata {
+    name = "a"
+  }
+  spec {
+    container {
+      name = "a"
+      image = "b"
+    # kubekeep:ignore C-0057 @
+    }
+  }
+}
+# @"""
+
+
 @hostile_class("long lines in files")
 def lines(source: random.Random) -> Iterator[Member]:
     """Long lines and comments in files of YAML, HCL and templates."""
     del source
-    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    image: b\n    securityContext:\n      privileged: true"
-    hcl = 'resource "kubernetes_pod" "a" {\n  metadata {\n    name = "a"\n  }\n  spec {\n    container {\n      name = "a"\n      image = "b"\n'
     for pattern in _PATTERNS:
         text = pattern.replace("\r", "") * (_LENGTH // len(pattern))
         files = {
-            "in/a.yaml": f"{pod} # kubekeep:ignore C-0057 {text}\n",
-            "in/b.yaml": f"# {text}\n{pod}\n",
-            "in/c.yaml": f"{pod}\n  x: {text} # kubekeep:ignore\n",
-            "in/main.tf": f"{hcl}    # kubekeep:ignore C-0057 {text}\n    }}\n  }}\n}}\n# {text}",
+            "in/a.yaml": f"{_POD} # kubekeep:ignore C-0057 {text}\n",
+            "in/b.yaml": f"# {text}\n{_POD}\n",
+            "in/c.yaml": f"{_POD}\n  x: {text} # kubekeep:ignore\n",
+            "in/main.tf": _HCL.replace("@", text),
         }
         yield Member(f"lines {pattern!r}", files, Expected.EITHER, SCAN)

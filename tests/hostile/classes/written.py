@@ -77,12 +77,26 @@ def fixed_files(source: random.Random) -> Iterator[Member]:
             check=_check_other,
         )
     tail = "    securityContext:\n      privileged: true"
-    for number, text in enumerate((
-        "    securityContext: {privileged: true}", "    securityContext: &a {privileged: true}", "    securityContext: *a", "    'securityContext':\n      ? privileged\n      : true",
-        '    securityContext:\n      privileged: !!bool "true"', "    securityContext:\n      <<: &x {privileged: true}", "    securityContext: {\n  privileged: true}", "    securityContext:\n\t privileged: true",
-        "    securityContext:\n      privileged: true # \u202e", "    securityContext:\r\n      privileged: true\r\n", '    "security\\x43ontext":\n      privileged: true', "    securityContext:\n      privileged:\n        true",
-        "    securityContext:\n      privileged: true\n      privileged: true", "    securityContext:\n      privileged: y\u00e9s", "    securityContext: {privileged: true, }", "    securityContext: { ? privileged : true }",
-    )):  # fmt: skip
+    for number, text in enumerate(
+        (
+            "    securityContext: {privileged: true}",
+            "    securityContext: &a {privileged: true}",
+            "    securityContext: *a",
+            "    'securityContext':\n      ? privileged\n      : true",
+            '    securityContext:\n      privileged: !!bool "true"',
+            "    securityContext:\n      <<: &x {privileged: true}",
+            "    securityContext: {\n  privileged: true}",
+            "    securityContext:\n\t privileged: true",
+            "    securityContext:\n      privileged: true # \u202e",
+            "    securityContext:\r\n      privileged: true\r\n",
+            '    "security\\x43ontext":\n      privileged: true',
+            "    securityContext:\n      privileged:\n        true",
+            "    securityContext:\n      privileged: true\n      privileged: true",
+            "    securityContext:\n      privileged: y\u00e9s",
+            "    securityContext: {privileged: true, }",
+            "    securityContext: { ? privileged : true }",
+        )
+    ):
         changed = POD.replace(tail, text)
         yield Member(
             f"syntax {number}",

@@ -28,9 +28,16 @@ from cryptography.x509.oid import NameOID
 
 POD = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {}\n"
 HOSTS = (
-    "github.com", "gitlab.com", "dev.azure.com", "acme.visualstudio.com", "bitbucket.org", "git.corp.example",
-    "github.com.evil.example", "evil-github.com", "elsewhere.example",
-)  # fmt: skip
+    "github.com",
+    "gitlab.com",
+    "dev.azure.com",
+    "acme.visualstudio.com",
+    "bitbucket.org",
+    "git.corp.example",
+    "github.com.evil.example",
+    "evil-github.com",
+    "elsewhere.example",
+)
 
 
 class Repo:

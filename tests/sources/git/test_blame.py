@@ -21,9 +21,10 @@ from tests.sources.git.service import Repo
 def changed_repo(repo: Repo) -> Repo:
     """Commit a file of three lines, each last changed by another commit, and add an uncommitted file."""
     repo.environment |= {
-        "GIT_AUTHOR_NAME": "Grace Höpper", "GIT_AUTHOR_EMAIL": "grace@example.com",
+        "GIT_AUTHOR_NAME": "Grace Höpper",
+        "GIT_AUTHOR_EMAIL": "grace@example.com",
         "GIT_AUTHOR_DATE": "2026-03-04T05:06:07+0530",
-    }  # fmt: skip
+    }
     repo.commit({"deploy/pod.yaml": "a: 1\nb: 1\nc: 1\n"}, "first\n\nmore")
     for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_AUTHOR_DATE"):
         del repo.environment[name]

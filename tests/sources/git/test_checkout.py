@@ -69,10 +69,13 @@ def test_only_the_page_folder_is_fetched_with_few_requests(repo: Repo, backend: 
         assert list_files(tree.root) == {f"app/{n}.yaml" for n in range(20)}
         listing = subprocess.run(
             ["git", "rev-list", "--objects", "--missing=print", "HEAD"],
-            cwd=tree.root, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            cwd=tree.root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert listing.stdout.count("\n?") == 20
-    # Three fetches (refs, the commit with its trees, all blobs), each with a request for the capabilities of the server.
+    # Three fetches (refs, the commit with its trees, all blobs), each with a request for the server's capabilities.
     assert len([entry for entry in backend.requests if "info/refs" in entry.path]) == 3
 
 
@@ -137,9 +140,12 @@ def test_branch_tag_and_commit(repo: Repo, check_out: CheckOut) -> None:
     repo.git("checkout", "-q", "main")
     url = f"file://{repo.root}"
     for branch, commit, name in (
-        ("v1.0", first, "v1.0"), ("main", second, "main"), ("next", third, "next"), (first, first, ""),
+        ("v1.0", first, "v1.0"),
+        ("main", second, "main"),
+        ("next", third, "next"),
+        (first, first, ""),
         ("refs/heads/next", third, "next"),
-    ):  # fmt: skip
+    ):
         with check_out(url, branch=branch) as tree:
             assert (tree.commit, tree.branch) == (commit, name)
 

@@ -223,7 +223,10 @@ def test_silent_server_times_out(fetch: Fetch) -> None:
     [
         b"\0" * 4096,
         b"HTTP/1.1 200 OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n001e# service=git-upload-pack\n0000zzzz",
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n\r\n"
+            b"001e# service=git-upload-pack\n0000zzzz"
+        ),
         b"",
     ],
 )
@@ -396,10 +399,14 @@ def test_missing_objects_are_not_fetched(url: str, repo: Repo, tmp_path: Path) -
     lost = repo.git("rev-parse", "HEAD~1:a.yaml")
     (repo.root / ".git/objects" / lost[:2] / lost[2:]).unlink()
     for key, value in (
-        ("core.repositoryFormatVersion", "1"), ("extensions.partialClone", "origin"), ("remote.origin.promisor", "true"),
-        ("remote.origin.url", url.format(program)), ("core.sshCommand", program), ("protocol.ext.allow", "always"),
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", url.format(program)),
+        ("core.sshCommand", program),
+        ("protocol.ext.allow", "always"),
         ("remote.origin.uploadpack", program),
-    ):  # fmt: skip
+    ):
         repo.git("config", key, value)
     blame = Blame(str(repo.root), repo.environment)
     assert blame.find_commit(str(repo.root / "a.yaml"), 1) is None

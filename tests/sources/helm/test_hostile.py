@@ -54,21 +54,31 @@ TEMPLATES: Final = {
     "endless output": ("{{ range until 100000 }}{{ range until 100000 }}a: b\n{{ end }}{{ end }}", ""),
     "large output": ('a: {{ repeat 4000000 "x" }}', "printed more than 2097152 bytes"),
     "memory": (
-        '{{ $x := "a" }}{{ range until 40 }}{{ $x = printf "%s%s" $x $x }}{{ end }}a: {{ len $x }}', "400 MiB of memory"),
+        '{{ $x := "a" }}{{ range until 40 }}{{ $x = printf "%s%s" $x $x }}{{ end }}a: {{ len $x }}',
+        "400 MiB of memory",
+    ),
     "deep blocks": ("{{ if 1 }}" * 5000 + "a" + "{{ end }}" * 5000, ""),
     "deep parentheses": ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", ""),
     "long pipe": ("{{ 1" + " | print" * 20_000 + " }}" + "{{ fail `done` }}", ""),
-    "many includes": ("".join(f'{{{{ define "a{n}" }}}}' + f'{{{{ include "a{n + 1}" . }}}}' * 10 + "{{ end }}" for n in range(12)) + '{{ define "a12" }}x{{ end }}{{ include "a0" . }}', ""),
+    "many includes": (
+        "".join(f'{{{{ define "a{n}" }}}}' + f'{{{{ include "a{n + 1}" . }}}}' * 10 + "{{ end }}" for n in range(12))
+        + '{{ define "a12" }}x{{ end }}{{ include "a0" . }}',
+        "",
+    ),
     "huge until": ("a: {{ until 2000000000 | len }}", ""),
     "huge repeat": ('a: {{ repeat 2000000000 "abcdef" | len }}', ""),
     "panic": ('a: {{ repeat -1 "x" }}', ""),
-    "aliases in output": ("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
-        f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)) + POD, ""),
+    "aliases in output": (
+        "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
+        + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
+        + POD,
+        "",
+    ),
     "deep output": (POD + 'deep: {{ repeat 3000 "[" }}{{ repeat 3000 "]" }}', ""),
     "control characters": (POD + '  labels: {a: "\x01\x1b[31m"}', ""),
     "null bytes": (POD + '  labels: {a: "\x00"}', ""),
     "long message": ('{{ fail (repeat 100000 "x\x1b[31m") }}', "..."),
-}  # fmt: skip
+}
 
 
 ENDLESS: Final = frozenset({"endless loop", "many includes"})
@@ -469,13 +479,17 @@ METADATAS: Final = {
     "dots": ('apiVersion: v2\nname: ".."\nversion: 1.0.0\n', "invalid"),
     "control characters": ('apiVersion: v2\nname: "c\\e[31m\\n---"\nversion: 1.0.0\n', "invalid"),
     "a number": ("apiVersion: v2\nname: 5\nversion: 1.0.0\n", "required"),
-    "aliases": (METADATA + "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
-        f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(8)), "alias"),
+    "aliases": (
+        METADATA
+        + "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(8)),
+        "alias",
+    ),
     "deep": (METADATA + "a: " + "[" * 5000 + "]" * 5000, "nested deeper"),
     "control bytes": (METADATA + "a: \x00\n", "cannot load Chart.yaml"),
     "case": (METADATA + "type: Library\n", "must be application or library"),
     "type": (METADATA + "type: virus\n", "must be application or library"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", METADATAS)
@@ -498,11 +512,14 @@ VALUES: Final = {
     "latin-1": ("a: é\n".encode("latin-1"), False),
     "not a mapping": (b"- a\n", False),
     "deep": (b"a: " + b"[" * 20_000 + b"]" * 20_000, False),
-    "aliases": (b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(
-        b"%c: &%c [%s]\n" % (98 + n, 98 + n, b", ".join([b"*%c" % (97 + n)] * 10)) for n in range(8)), False),
+    "aliases": (
+        b"a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+        + b"".join(b"%c: &%c [%s]\n" % (98 + n, 98 + n, b", ".join([b"*%c" % (97 + n)] * 10)) for n in range(8)),
+        False,
+    ),
     "too large": (b"a: " + b"x" * 2**20, False),
     "binary": (bytes(range(256)), False),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -22,9 +22,32 @@ FILES = {
     "base/kustomization.yaml": "resources:\n- pod.yaml\n- gone.yaml\n",
     "base/pod.yaml": "kind: Pod\n",
 }
-FRAGMENTS = ("error: ", "Error: ", "accumulating resources: ", "accumulation err='", "'", ": ", "must build at directory: ",
-             "recursed accumulation of path '", "/base", "/over", "pod.yaml", "patch.yaml", "gone.yaml", "line 7", "line 99999999",
-             'E1124 1 run.go:72] "command failed" err="', '"', "err=<", ">", "\n", "\\", "\0", "\x1b", "\ufffd")  # fmt: skip
+FRAGMENTS = (
+    "error: ",
+    "Error: ",
+    "accumulating resources: ",
+    "accumulation err='",
+    "'",
+    ": ",
+    "must build at directory: ",
+    "recursed accumulation of path '",
+    "/base",
+    "/over",
+    "pod.yaml",
+    "patch.yaml",
+    "gone.yaml",
+    "line 7",
+    "line 99999999",
+    'E1124 1 run.go:72] "command failed" err="',
+    '"',
+    "err=<",
+    ">",
+    "\n",
+    "\\",
+    "\0",
+    "\x1b",
+    "\ufffd",
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +76,10 @@ def shorten(build: Build, text: str) -> str:
         ('E1124 1 run.go:72] "command failed" err=<\n\ttwo\n\tlines\n >', "over/kustomization.yaml two lines"),
         (
             (
-                "error: accumulating resources: accumulation err='accumulating resources from '../base': read ROOT/base: is a "
-                "directory': recursed accumulation of path 'ROOT/base': accumulating resources: accumulation err='accumulating "
-                "resources from 'gone.yaml': no such file': must build at directory: not a valid directory: ROOT/base/gone.yaml"
+                "error: accumulating resources: accumulation err='accumulating resources from '../base': "
+                "read ROOT/base: is a directory': recursed accumulation of path 'ROOT/base': "
+                "accumulating resources: accumulation err='accumulating resources from 'gone.yaml': no such file': "
+                "must build at directory: not a valid directory: ROOT/base/gone.yaml"
             ),
             "base/kustomization.yaml:3 accumulating resources from 'gone.yaml': no such file",
         ),

@@ -15,15 +15,36 @@ from kubekeep.sources.terraform.read import read_modules
 
 FOLDER: Final = Path(__file__).parent / "provider"
 DEFAULTS: Final = {
-    "allowVolumeExpansion": True, "completions": 1, "defaultMode": 420, "dnsPolicy": "ClusterFirst",
-    "enableServiceLinks": True, "failedJobsHistoryLimit": 1, "failurePolicy": "Fail", "failureThreshold": 3,
-    "matchPolicy": "Equivalent", "minReplicas": 1, "mountPropagation": "None", "namespace": "default",
-    "parallelism": 1, "periodSeconds": 10, "persistentVolumeReclaimPolicy": "Retain", "protocol": "TCP",
-    "replicas": 1, "restartPolicy": "Always", "revisionHistoryLimit": 10, "scheme": "HTTP", "scope": "*",
-    "sessionAffinity": "None", "successThreshold": 1, "successfulJobsHistoryLimit": 3,
-    "terminationGracePeriodSeconds": 30, "terminationMessagePath": "/dev/termination-log", "timeoutSeconds": 1,
-    "volumeBindingMode": "Immediate", "volumeMode": "Filesystem",
-}  # fmt: skip
+    "allowVolumeExpansion": True,
+    "completions": 1,
+    "defaultMode": 420,
+    "dnsPolicy": "ClusterFirst",
+    "enableServiceLinks": True,
+    "failedJobsHistoryLimit": 1,
+    "failurePolicy": "Fail",
+    "failureThreshold": 3,
+    "matchPolicy": "Equivalent",
+    "minReplicas": 1,
+    "mountPropagation": "None",
+    "namespace": "default",
+    "parallelism": 1,
+    "periodSeconds": 10,
+    "persistentVolumeReclaimPolicy": "Retain",
+    "protocol": "TCP",
+    "replicas": 1,
+    "restartPolicy": "Always",
+    "revisionHistoryLimit": 10,
+    "scheme": "HTTP",
+    "scope": "*",
+    "sessionAffinity": "None",
+    "successThreshold": 1,
+    "successfulJobsHistoryLimit": 3,
+    "terminationGracePeriodSeconds": 30,
+    "terminationMessagePath": "/dev/termination-log",
+    "timeoutSeconds": 1,
+    "volumeBindingMode": "Immediate",
+    "volumeMode": "Filesystem",
+}
 """Values added by the provider: Kubernetes' own defaults, except for the namespace and two of storage."""
 
 

@@ -88,8 +88,15 @@ def test_forms_of_input(tmp_path: Path, write: Callable[[Path], Path]) -> None:
 def test_real_records(tmp_path: Path) -> None:
     result = build_database([OSV, KEV], tmp_path)
     assert result.ecosystems == {
-        "AlmaLinux": 142, "Bitnami": 84, "Go": 85, "Packagist": 70, "PyPI": 83, "RubyGems": 72, "crates.io": 64, "npm": 52,
-    }  # fmt: skip
+        "AlmaLinux": 142,
+        "Bitnami": 84,
+        "Go": 85,
+        "Packagist": 70,
+        "PyPI": 83,
+        "RubyGems": 72,
+        "crates.io": 64,
+        "npm": 52,
+    }
     lines = [json.loads(line) for path in sorted(OSV.glob("*.jsonl")) for line in path.read_text().splitlines()]
     with AdvisoryDatabase(tmp_path) as database:
         states = database.get_states()
@@ -144,8 +151,10 @@ def test_addition(tmp_path: Path) -> None:
     build_database([path], tmp_path / "database", feed="acme", is_addition=True)
     with AdvisoryDatabase(tmp_path / "database") as database:
         assert find(database, "npm", "left-pad", "new-pad", "right-pad") == [
-            ("left-pad", "A-3"), ("new-pad", "A-1"), ("right-pad", "A-2"),
-        ]  # fmt: skip
+            ("left-pad", "A-3"),
+            ("new-pad", "A-1"),
+            ("right-pad", "A-2"),
+        ]
 
 
 def test_records_that_cannot_match_are_not_indexed(tmp_path: Path) -> None:

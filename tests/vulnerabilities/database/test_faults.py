@@ -148,8 +148,14 @@ def test_values_of_other_types_in_a_database_of_grype(column: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "url", ["http://ann:hunter2@host:x/", "http://ann:hun\x00ter2@host/", "http://ann:hunter2@/", "http://ann:hunt/er2@host/?token=hunter2"]
-)  # fmt: skip
+    "url",
+    [
+        "http://ann:hunter2@host:x/",
+        "http://ann:hun\x00ter2@host/",
+        "http://ann:hunter2@/",
+        "http://ann:hunt/er2@host/?token=hunter2",
+    ],
+)
 def test_no_password_in_a_message_about_a_url(url: str) -> None:
     with pytest.raises(UpdateError) as error:
         parse_url(url)

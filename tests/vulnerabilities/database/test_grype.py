@@ -74,27 +74,48 @@ class GrypeWriter:
 
     def add_system(self, name: str, major: str = "", minor: str = "", label: str = "", channel: str = "") -> int:
         return self.insert(
-            "operating_systems", name=name, major_version=major, minor_version=minor, label_version=label, codename="",
+            "operating_systems",
+            name=name,
+            major_version=major,
+            minor_version=minor,
+            label_version=label,
+            codename="",
             channel=channel,
-        )  # fmt: skip
+        )
 
     def add_vulnerability(self, name: str, provider: str, *, status: str = "active", **blob: Any) -> int:
         return self.insert(
-            "vulnerability_handles", name=name, status=status, published_date="2026-01-01 00:00:00+00:00",
-            modified_date="2026-02-01 10:20:30+00:00", provider_id=provider, blob_id=self.add_blob({"id": name, **blob}),
-        )  # fmt: skip
+            "vulnerability_handles",
+            name=name,
+            status=status,
+            published_date="2026-01-01 00:00:00+00:00",
+            modified_date="2026-02-01 10:20:30+00:00",
+            provider_id=provider,
+            blob_id=self.add_blob({"id": name, **blob}),
+        )
 
     def affect(
-        self, vulnerability: int, package: int, constraint: str, *, system: int | None = None, table: str = "affected", kind: str = "rpm",
-        fix: tuple[str, str] | None = None, **blob: Any,
-    ) -> None:  # fmt: skip
+        self,
+        vulnerability: int,
+        package: int,
+        constraint: str,
+        *,
+        system: int | None = None,
+        table: str = "affected",
+        kind: str = "rpm",
+        fix: tuple[str, str] | None = None,
+        **blob: Any,
+    ) -> None:
         entry: dict[str, Any] = {"version": {"type": kind, "constraint": constraint}}
         if fix:
             entry["fix"] = {"version": fix[0], "state": fix[1]}
         self.insert(
-            f"{table}_package_handles", vulnerability_id=vulnerability, operating_system_id=system, package_id=package,
+            f"{table}_package_handles",
+            vulnerability_id=vulnerability,
+            operating_system_id=system,
+            package_id=package,
             blob_id=self.add_blob({"ranges": [entry], **blob}),
-        )  # fmt: skip
+        )
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +137,18 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     go = writer.insert("packages", ecosystem="go-module", name="github.com/Masterminds/semver")
 
     cve = writer.add_vulnerability(
-        "CVE-2026-1", "rhel", description="A flaw.", refs=[{"url": "https://example.com/1"}],
+        "CVE-2026-1",
+        "rhel",
+        description="A flaw.",
+        refs=[{"url": "https://example.com/1"}],
         severities=[
             {"scheme": "CHMLN", "value": "high", "rank": 1},
-            {"scheme": "CVSS", "value": {"vector": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", "version": "3.1", "score": 9.8}},
+            {
+                "scheme": "CVSS",
+                "value": {"vector": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", "version": "3.1", "score": 9.8},
+            },
         ],
-    )  # fmt: skip
+    )
     module: dict[str, Any] = {"qualifiers": {"rpm_modularity": ""}}
     writer.affect(cve, rpm, "< 1:3.0.7-27.el9", system=rhel9, fix=("1:3.0.7-27.el9", "fixed"), **module)
     writer.affect(cve, rpm, "< 1:3.0.7-20.el9_4", system=rhel94, fix=("1:3.0.7-20.el9_4", "fixed"), **module)
@@ -191,8 +218,9 @@ def test_red_hat(path: Path) -> None:
     (unfixed,) = records["CVE-2026-2"].affected
     assert unfixed.ranges[0].events == (VersionEvent(introduced="0"),)
     assert (unfixed.database_specific, unfixed.ecosystem_specific) == (
-        {"fix_state": "wont-fix"}, {"rpm_modularity": "nodejs:18"},
-    )  # fmt: skip
+        {"fix_state": "wont-fix"},
+        {"rpm_modularity": "nodejs:18"},
+    )
     assert records["CVE-2026-4"].withdrawn
 
 

@@ -192,10 +192,19 @@ def _use_another_ecosystem(path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        _truncate, _empty, _replace_by_text, _add_trigger, _add_view, _use_another_version, _damage_records,
-        _damage_training, _use_text_as_content, _use_wrong_facts, _use_another_ecosystem,
+        _truncate,
+        _empty,
+        _replace_by_text,
+        _add_trigger,
+        _add_view,
+        _use_another_version,
+        _damage_records,
+        _damage_training,
+        _use_text_as_content,
+        _use_wrong_facts,
+        _use_another_ecosystem,
     ],
-)  # fmt: skip
+)
 def test_damaged_files(database: Path, damage: Callable[[Path], None]) -> None:
     damage(database / "npm.advisories")
     with pytest.raises(DatabaseError, match="npm"):

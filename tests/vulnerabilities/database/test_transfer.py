@@ -96,17 +96,29 @@ def _pack(path: Path, **members: bytes) -> Path:
         (b"{", "damaged index"),
         (b'{"format": "other-2", "files": []}', "has the format other-2"),
         (b'{"format": "kubekeep-advisories-1", "files": [{"name": "x", "size": 1, "sha256": ""}]}', "is incomplete"),
-        (b'{"format": "kubekeep-advisories-1", "files": [{"name": "x", "size": 99999999999999, "sha256": ""}]}', "bytes"),
+        (
+            b'{"format": "kubekeep-advisories-1", "files": [{"name": "x", "size": 99999999999999, "sha256": ""}]}',
+            "bytes",
+        ),
         (b'{"format": "kubekeep-advisories-1", "files": []}', "not in the index"),
-        (b'{"format": "kubekeep-advisories-1", "files": [{"name": "../x.advisories", "size": 1, "sha256": ""}]}', "not a file of a database"),
-        (b'{"format": "kubekeep-advisories-1", "files": [{"name": "feeds/../x.advisories", "size": 1, "sha256": ""}]}', "not a file of a database"),
+        (
+            b'{"format": "kubekeep-advisories-1", "files": [{"name": "../x.advisories", "size": 1, "sha256": ""}]}',
+            "not a file of a database",
+        ),
+        (
+            (
+                b'{"format": "kubekeep-advisories-1", '
+                b'"files": [{"name": "feeds/../x.advisories", "size": 1, "sha256": ""}]}'
+            ),
+            "not a file of a database",
+        ),
         (
             b'{"format": "kubekeep-advisories-1", "files": [{"name": "npm.advisories", "size": 1, "sha256": "%s"}]}'
             % hashlib.sha256(b"x").hexdigest().encode(),
             "npm.advisories is damaged|cannot be opened|not a file of an advisory database",
         ),
     ],
-)  # fmt: skip
+)
 def test_hostile_bundles(tmp_path: Path, index: bytes, message: str) -> None:
     names = ("feeds/../x.advisories", "../x.advisories", "npm.advisories", "y")
     name = next((name for name in names if name.encode() in index), "y")

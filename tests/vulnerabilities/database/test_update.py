@@ -37,8 +37,10 @@ def test_archive_then_deltas(bucket: Bucket, tmp_path: Path) -> None:
     result = kubekeep_db("update", "npm", "--source", bucket.address, database=database)
     assert "npm: 5 records loaded\n" in result.stderr
     assert bucket.take_requests() == [
-        "/epss_scores-current.csv.gz 200", "/known_exploited_vulnerabilities.json 200", "/npm/all.zip 200",
-    ]  # fmt: skip
+        "/epss_scores-current.csv.gz 200",
+        "/known_exploited_vulnerabilities.json 200",
+        "/npm/all.zip 200",
+    ]
     with AdvisoryDatabase(database) as source:
         token = source.get_token("npm")
         assert source.list_changes("npm", token) == frozenset()
@@ -46,8 +48,10 @@ def test_archive_then_deltas(bucket: Bucket, tmp_path: Path) -> None:
     # Nothing changed: no archive, and the source is remembered.
     assert "npm: no change in 5 records\n" in kubekeep_db("update", database=database).stderr
     assert bucket.take_requests() == [
-        "/epss_scores-current.csv.gz 304", "/known_exploited_vulnerabilities.json 304", "/npm/modified_id.csv 200",
-    ]  # fmt: skip
+        "/epss_scores-current.csv.gz 304",
+        "/known_exploited_vulnerabilities.json 304",
+        "/npm/modified_id.csv 200",
+    ]
 
     changed = [
         *old[:3],
@@ -58,8 +62,11 @@ def test_archive_then_deltas(bucket: Bucket, tmp_path: Path) -> None:
     publish(bucket, tmp_path, *changed)
     assert "npm: 3 changed records of 6\n" in kubekeep_db("update", database=database).stderr
     assert bucket.take_requests()[2:] == [
-        "/npm/A-3.json 200", "/npm/A-4.json 200", "/npm/A-5.json 200", "/npm/modified_id.csv 200",
-    ]  # fmt: skip
+        "/npm/A-3.json 200",
+        "/npm/A-4.json 200",
+        "/npm/A-5.json 200",
+        "/npm/modified_id.csv 200",
+    ]
     with AdvisoryDatabase(database) as source:
         assert find(source, "npm", "name-3", "renamed", "name-5") == [("name-5", "A-5"), ("renamed", "A-3")]
         ((_, withdrawn),) = source.find_advisories("npm", ["name-4"])
@@ -168,8 +175,11 @@ def test_private_feed_beside_the_public_one(bucket: Bucket, tmp_path: Path) -> N
         assert newest["A-2"].startswith("2026-05")
     rows = json.loads(run_db("status", "-o", "json", database=database).stdout)["sources"]
     assert [(row["name"], row["feed"], row["records"]) for row in rows] == [
-        ("npm", "", 2), ("npm", "acme", 2), ("KEV", "", 12), ("EPSS", "", 1),
-    ]  # fmt: skip
+        ("npm", "", 2),
+        ("npm", "acme", 2),
+        ("KEV", "", 12),
+        ("EPSS", "", 1),
+    ]
     assert run_db("update", "--feed", "../x", "--source", bucket.address, "npm", code=3, database=database).stderr
 
 

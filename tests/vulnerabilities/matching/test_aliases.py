@@ -35,7 +35,14 @@ GROUPS: tuple[tuple[list[tuple[str, dict[str, Any]]], str], ...] = (
     ([("GHSA-1: npm a <2.0.0", {"aliases": ["X-1"]}), ("X-1: npm a <2.0.0", {"aliases": ["GHSA-1"]})], "GHSA-1 2.0.0"),
     ([("A-1: npm a <2.0.0", {"aliases": ["B-1"]}), ("C-1: npm a <2.0.0", {"aliases": ["B-1"]})], "A-1 2.0.0"),
     # A record that does not apply still joins the others.
-    ([("GHSA-1: npm a <2.0.0", {}), ("PYSEC-1: npm a <2.0.0", {}), ("X-1: npm a <0.1.0", {"aliases": ["GHSA-1", "PYSEC-1"]})], "GHSA-1 2.0.0"),
+    (
+        [
+            ("GHSA-1: npm a <2.0.0", {}),
+            ("PYSEC-1: npm a <2.0.0", {}),
+            ("X-1: npm a <0.1.0", {"aliases": ["GHSA-1", "PYSEC-1"]}),
+        ],
+        "GHSA-1 2.0.0",
+    ),
     # Related records are other flaws.
     ([("GHSA-1: npm a <2.0.0", {"related": ["X-1"]}), ("X-1: npm a <2.0.0", {})], "GHSA-1 2.0.0; X-1 2.0.0"),
     ([("GHSA-1: npm a <2.0.0", {}), ("GHSA-2: npm a <2.0.0", {})], "GHSA-1 2.0.0; GHSA-2 2.0.0"),
@@ -44,23 +51,79 @@ GROUPS: tuple[tuple[list[tuple[str, dict[str, Any]]], str], ...] = (
     # Withdrawn records.
     ([("GHSA-1: npm a <2.0.0", {"withdrawn": "2025-01-01T00:00:00Z"})], "none"),
     ([("GHSA-1: npm a <2.0.0", {"withdrawn": "2027-01-01T00:00:00Z"})], "GHSA-1 2.0.0"),
-    ([("GHSA-1: npm a <2.0.0", {**CVE, "withdrawn": "2025-01-01T00:00:00Z"}), ("X-1: npm a <2.0.0", CVE)], "CVE-2024-1000 2.0.0"),
-    ([("GHSA-1: npm a <3.0.0", {"withdrawn": "2025-01-01T00:00:00Z"}), ("X-1: npm a <2.0.0", {"aliases": ["GHSA-1"]})], "GHSA-1 2.0.0"),
+    (
+        [("GHSA-1: npm a <2.0.0", {**CVE, "withdrawn": "2025-01-01T00:00:00Z"}), ("X-1: npm a <2.0.0", CVE)],
+        "CVE-2024-1000 2.0.0",
+    ),
+    (
+        [
+            ("GHSA-1: npm a <3.0.0", {"withdrawn": "2025-01-01T00:00:00Z"}),
+            ("X-1: npm a <2.0.0", {"aliases": ["GHSA-1"]}),
+        ],
+        "GHSA-1 2.0.0",
+    ),
     # The newest version of a record counts.
     ([("GHSA-1: npm a <2.0.0", {}), ("GHSA-1: npm a <1.0.0", {"modified": "2026-02-01T00:00:00Z"})], "none"),
     ([("GHSA-1: npm a <2.0.0", {}), ("GHSA-1: npm a <3.0.0", {"modified": "2026-02-01T00:00:00Z"})], "GHSA-1 3.0.0"),
-    ([("GHSA-1: npm a <2.0.0", {}), ("GHSA-1: npm a <2.0.0", {"modified": "2026-02-01T00:00:00Z", "withdrawn": "2026-02-01T00:00:00Z"})], "none"),
+    (
+        [
+            ("GHSA-1: npm a <2.0.0", {}),
+            ("GHSA-1: npm a <2.0.0", {"modified": "2026-02-01T00:00:00Z", "withdrawn": "2026-02-01T00:00:00Z"}),
+        ],
+        "none",
+    ),
     ([("GHSA-1: npm a <2.0.0", {}), ("GHSA-1: npm a <2.0.0", {})], "GHSA-1 2.0.0"),
     # Distributions: one CVE joins, several do not.
-    ([("DEBIAN-CVE-2024-1000: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000"]}), ("DSA-1-1: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000"]})], "CVE-2024-1000 1.0-2"),
+    (
+        [
+            ("DEBIAN-CVE-2024-1000: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000"]}),
+            ("DSA-1-1: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000"]}),
+        ],
+        "CVE-2024-1000 1.0-2",
+    ),
     ([("DSA-1-1: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000", "CVE-2024-1001"]})], "DSA-1-1 1.0-2"),
-    ([("DSA-1-1: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000", "CVE-2024-1001"]}), ("DEBIAN-CVE-2024-1000: Debian:12 a <1.0-2", {}), ("DEBIAN-CVE-2024-1001: Debian:12 a <1.0-2", {})], "CVE-2024-1000 1.0-2; CVE-2024-1001 1.0-2"),
-    ([("DSA-1-1: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000", "CVE-2024-1001"]}), ("DEBIAN-CVE-2024-1000: Debian:12 a <1.0-2", {})], "CVE-2024-1000 1.0-2; DSA-1-1 1.0-2"),
-    ([("USN-1-1: Debian:12 a <1.0-2", {"upstream": ["UBUNTU-CVE-2024-1000", "CVE-2024-1000"]}), ("UBUNTU-CVE-2024-1000: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000"]})], "CVE-2024-1000 1.0-2"),
-    ([("DSA-1-1: Debian:12 a <1.0-2", {"related": ["CVE-2024-1000"]}), ("DEBIAN-CVE-2024-1000: Debian:12 a <1.0-3", {})], "CVE-2024-1000 1.0-3"),
-    ([("CGA-1: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000", "GHSA-1"]}), ("GHSA-1: Debian:12 a <1.0-2", {})], "CVE-2024-1000 1.0-2"),
+    (
+        [
+            ("DSA-1-1: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000", "CVE-2024-1001"]}),
+            ("DEBIAN-CVE-2024-1000: Debian:12 a <1.0-2", {}),
+            ("DEBIAN-CVE-2024-1001: Debian:12 a <1.0-2", {}),
+        ],
+        "CVE-2024-1000 1.0-2; CVE-2024-1001 1.0-2",
+    ),
+    (
+        [
+            ("DSA-1-1: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000", "CVE-2024-1001"]}),
+            ("DEBIAN-CVE-2024-1000: Debian:12 a <1.0-2", {}),
+        ],
+        "CVE-2024-1000 1.0-2; DSA-1-1 1.0-2",
+    ),
+    (
+        [
+            ("USN-1-1: Debian:12 a <1.0-2", {"upstream": ["UBUNTU-CVE-2024-1000", "CVE-2024-1000"]}),
+            ("UBUNTU-CVE-2024-1000: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000"]}),
+        ],
+        "CVE-2024-1000 1.0-2",
+    ),
+    (
+        [
+            ("DSA-1-1: Debian:12 a <1.0-2", {"related": ["CVE-2024-1000"]}),
+            ("DEBIAN-CVE-2024-1000: Debian:12 a <1.0-3", {}),
+        ],
+        "CVE-2024-1000 1.0-3",
+    ),
+    (
+        [("CGA-1: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000", "GHSA-1"]}), ("GHSA-1: Debian:12 a <1.0-2", {})],
+        "CVE-2024-1000 1.0-2",
+    ),
     # The fix of a notice counts if the records of its CVEs have none.
-    ([("DSA-1-1: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000", "CVE-2024-1001"]}), ("CVE-2024-1000: Debian:12 a all", {}), ("CVE-2024-1001: Debian:12 a all", {})], "CVE-2024-1000 1.0-2; CVE-2024-1001 1.0-2"),
+    (
+        [
+            ("DSA-1-1: Debian:12 a <1.0-2", {"upstream": ["CVE-2024-1000", "CVE-2024-1001"]}),
+            ("CVE-2024-1000: Debian:12 a all", {}),
+            ("CVE-2024-1001: Debian:12 a all", {}),
+        ],
+        "CVE-2024-1000 1.0-2; CVE-2024-1001 1.0-2",
+    ),
     # The nearest version that all records regard as fixed.
     ([("GHSA-1: npm a <1.5.0", CVE), ("X-1: npm a <2.0.0", CVE)], "CVE-2024-1000 2.0.0"),
     ([("GHSA-1: npm a <1.5.0", CVE), ("X-1: npm a >=1.0.0,<1.2.0", CVE)], "CVE-2024-1000 1.5.0"),
@@ -69,7 +132,7 @@ GROUPS: tuple[tuple[list[tuple[str, dict[str, Any]]], str], ...] = (
     ([("GHSA-1: npm a <1.5.0", CVE), ("X-1: npm a all", CVE)], "CVE-2024-1000 1.5.0"),
     # Contradictions hide nothing.
     ([("GHSA-1: npm a <0.5.0", CVE), ("X-1: npm a <2.0.0", CVE)], "CVE-2024-1000 2.0.0"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(("records", "expected"), GROUPS)

@@ -33,19 +33,51 @@ NAMES = (
     ("pkg:pypi/Zope_Interface@5.0", "GHSA-1: PyPI zope.interface <6", "GHSA-1 6"),
     ("pkg:pypi/ruamel-yaml@0.15", "GHSA-1: PyPI ruamel..yaml <0.16", "GHSA-1 0.16"),
     # Maven: group and artifact; shaded and relocated artifacts are other packages.
-    ("pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1", "GHSA-1: Maven org.apache.logging.log4j:log4j-core >=2.13.0,<2.15.0|>=2.4,<2.12.2", "GHSA-1 2.15.0"),
-    ("pkg:maven/org.apache.logging.log4j/log4j-api@2.14.1", "GHSA-1: Maven org.apache.logging.log4j:log4j-core <2.15.0", "none"),
+    (
+        "pkg:maven/org.apache.logging.log4j/log4j-core@2.14.1",
+        "GHSA-1: Maven org.apache.logging.log4j:log4j-core >=2.13.0,<2.15.0|>=2.4,<2.12.2",
+        "GHSA-1 2.15.0",
+    ),
+    (
+        "pkg:maven/org.apache.logging.log4j/log4j-api@2.14.1",
+        "GHSA-1: Maven org.apache.logging.log4j:log4j-core <2.15.0",
+        "none",
+    ),
     ("pkg:maven/org.myorg.spring/spring-core@5.0.0", "GHSA-1: Maven org.springframework:spring-core <5.3", "none"),
-    ("pkg:maven/log4j-core@2.14.1", "GHSA-1: Maven org.apache.logging.log4j:log4j-core <2.15.0", "? the group id is unknown, and advisories name group and artifact"),
-    ("pkg:maven/com.fasterxml.jackson.core/jackson-databind@2.9.10.4", "GHSA-1: Maven com.fasterxml.jackson.core:jackson-databind <2.9.10.5", "GHSA-1 2.9.10.5"),
-    ("pkg:maven/org.eclipse.jetty/jetty-server@9.4.31.v20200723", "GHSA-1: Maven org.eclipse.jetty:jetty-server <9.4.32.v20200930", "GHSA-1 9.4.32.v20200930"),
-    ("pkg:maven/com.google.guava/guava@31.1-jre", "GHSA-1: Maven com.google.guava:guava <32.0.0-android", "GHSA-1 32.0.0-android"),
+    (
+        "pkg:maven/log4j-core@2.14.1",
+        "GHSA-1: Maven org.apache.logging.log4j:log4j-core <2.15.0",
+        "? the group id is unknown, and advisories name group and artifact",
+    ),
+    (
+        "pkg:maven/com.fasterxml.jackson.core/jackson-databind@2.9.10.4",
+        "GHSA-1: Maven com.fasterxml.jackson.core:jackson-databind <2.9.10.5",
+        "GHSA-1 2.9.10.5",
+    ),
+    (
+        "pkg:maven/org.eclipse.jetty/jetty-server@9.4.31.v20200723",
+        "GHSA-1: Maven org.eclipse.jetty:jetty-server <9.4.32.v20200930",
+        "GHSA-1 9.4.32.v20200930",
+    ),
+    (
+        "pkg:maven/com.google.guava/guava@31.1-jre",
+        "GHSA-1: Maven com.google.guava:guava <32.0.0-android",
+        "GHSA-1 32.0.0-android",
+    ),
     ("pkg:maven/io.netty/netty@4.1.0.Beta1", "GHSA-1: Maven io.netty:netty <4.1.0.Final", "GHSA-1 4.1.0.Final"),
     ("pkg:maven/a.b/c@1.0-SNAPSHOT", "GHSA-1: Maven a.b:c <1.0", "GHSA-1 1.0"),
-    ("pkg:maven/androidx.core/core@1.0", "GHSA-1: Maven:https://maven.google.com androidx.core:core <1.1", "GHSA-1 1.1"),
+    (
+        "pkg:maven/androidx.core/core@1.0",
+        "GHSA-1: Maven:https://maven.google.com androidx.core:core <1.1",
+        "GHSA-1 1.1",
+    ),
     # Others.
     ("pkg:composer/Symfony/HTTP-Kernel@v5.4.19", "GHSA-1: Packagist symfony/http-kernel <5.4.20", "GHSA-1 5.4.20"),
-    ("pkg:composer/drupal/core@9.0.0", "DRUPAL-1: Packagist:https://packages.drupal.org/8 drupal/core <9.0.1", "DRUPAL-1 9.0.1"),
+    (
+        "pkg:composer/drupal/core@9.0.0",
+        "DRUPAL-1: Packagist:https://packages.drupal.org/8 drupal/core <9.0.1",
+        "DRUPAL-1 9.0.1",
+    ),
     ("pkg:nuget/newtonsoft.json@12.0.3", "GHSA-1: NuGet Newtonsoft.Json <13.0.1", "GHSA-1 13.0.1"),
     ("pkg:nuget/A@1.0.0.1", "GHSA-1: NuGet A <1.0.0.2", "GHSA-1 1.0.0.2"),
     ("pkg:nuget/A@1.0", "GHSA-1: NuGet A =1.0.0", "GHSA-1"),
@@ -60,15 +92,31 @@ NAMES = (
     ("pkg:hex/phoenix@1.6.0", "GHSA-1: Hex phoenix <1.6.14", "GHSA-1 1.6.14"),
     ("pkg:hex/acme/private@1.6.0", "GHSA-1: Hex private <1.6.14", "GHSA-1 1.6.14"),
     ("pkg:pub/http@0.13.2", "GHSA-1: Pub http <0.13.3", "GHSA-1 0.13.3"),
-    ("pkg:swift/github.com/apple/swift-nio@2.40.0", "GHSA-1: SwiftURL github.com/apple/swift-nio <2.42.0", "GHSA-1 2.42.0"),
-    ("pkg:swift/github.com/apple/swift-nio@2.40.0", "GHSA-1: SwiftURL https://github.com/apple/swift-nio.git <2.42.0", "GHSA-1 2.42.0"),
+    (
+        "pkg:swift/github.com/apple/swift-nio@2.40.0",
+        "GHSA-1: SwiftURL github.com/apple/swift-nio <2.42.0",
+        "GHSA-1 2.42.0",
+    ),
+    (
+        "pkg:swift/github.com/apple/swift-nio@2.40.0",
+        "GHSA-1: SwiftURL https://github.com/apple/swift-nio.git <2.42.0",
+        "GHSA-1 2.42.0",
+    ),
     ("pkg:cran/commonmark@1.7", "RSEC-1: CRAN commonmark <1.8", "RSEC-1 1.8"),
     ("pkg:bioconductor/Rsamtools@1.7", "RSEC-1: CRAN Rsamtools <1.8", "? no data"),
     ("pkg:hackage/aeson@1.5", "HSEC-1: Hackage aeson <2.0.1.0", "HSEC-1 2.0.1.0"),
     ("pkg:conan/openssl@1.1.1?user=a&channel=b", "X-1: ConanCenter openssl <1.1.2", "X-1 1.1.2"),
     ("pkg:julia/HTTP@1.5.0?uuid=cd3eb016-35fb-5094-929b-558a96fad6f3", "JLSEC-1: Julia HTTP <1.5.1", "JLSEC-1 1.5.1"),
-    ("pkg:github/tj-actions/changed-files@v44.0.0", "GHSA-1: GitHub~Actions tj-actions/changed-files <46.0.1", "GHSA-1 46.0.1"),
-    ("pkg:githubactions/tj-actions/changed-files@v44.0.0", "GHSA-1: GitHub~Actions tj-actions/changed-files <46.0.1", "GHSA-1 46.0.1"),
+    (
+        "pkg:github/tj-actions/changed-files@v44.0.0",
+        "GHSA-1: GitHub~Actions tj-actions/changed-files <46.0.1",
+        "GHSA-1 46.0.1",
+    ),
+    (
+        "pkg:githubactions/tj-actions/changed-files@v44.0.0",
+        "GHSA-1: GitHub~Actions tj-actions/changed-files <46.0.1",
+        "GHSA-1 46.0.1",
+    ),
     ("pkg:opam/cohttp@5.0", "OSEC-1: opam cohttp <6", "OSEC-1 6"),
     # Bitnami's revision counts builds of the package: 1.25.3-4 is not a pre-release of 1.25.3.
     ("pkg:bitnami/nginx@1.25.3-4?arch=amd64", "BIT-1: Bitnami nginx <1.25.3", "none"),
@@ -79,7 +127,7 @@ NAMES = (
     # The same name in another ecosystem.
     ("pkg:npm/requests@2.0.0", "GHSA-1: PyPI requests <3", "? no data"),
     ("pkg:pypi/zlib@1.0", "GHSA-1: npm zlib <3 & PyPI zlib <1", "none"),
-)  # fmt: skip
+)
 
 RANGES = (
     # PEP 440: pre-releases, local versions, other spellings.
@@ -108,7 +156,7 @@ RANGES = (
     ("pkg:pypi/a@1.5", "X-1: PyPI a =1.5,1.6", "X-1"),
     ("pkg:pypi/a@1.7", "X-1: PyPI a =1.5,1.6", "none"),
     ("pkg:pypi/a@1.5", "X-1: PyPI a =1.5|<1.4", "X-1"),
-)  # fmt: skip
+)
 
 
 def _check(package: str, record: Advisory, expected: str) -> None:
@@ -186,18 +234,46 @@ def test_package_with_evidence_is_not_skipped() -> None:
 
 GO = (
     # Package URLs are lower-case, records are not.
-    ("pkg:golang/github.com/masterminds/goutils@v1.1.0", "GO-1: Go github.com/Masterminds/goutils <1.1.1", "GO-1 v1.1.1"),
+    (
+        "pkg:golang/github.com/masterminds/goutils@v1.1.0",
+        "GO-1: Go github.com/Masterminds/goutils <1.1.1",
+        "GO-1 v1.1.1",
+    ),
     ("pkg:golang/github.com/Masterminds/goutils@1.1.0", "GO-1: Go github.com/Masterminds/goutils <1.1.1", "GO-1 1.1.1"),
     # The major version is part of the path.
     ("pkg:golang/github.com/foo/bar/v2@v2.0.0", "GO-1: Go github.com/foo/bar <3", "none"),
     ("pkg:golang/github.com/foo/bar@v2.0.0#v2", "GO-1: Go github.com/foo/bar/v2 <2.1.0", "GO-1 v2.1.0"),
-    ("pkg:golang/github.com/foo/bar@v2.0.0%2Bincompatible", "GO-1: Go github.com/foo/bar <2.1.0+incompatible", "GO-1 v2.1.0+incompatible"),
+    (
+        "pkg:golang/github.com/foo/bar@v2.0.0%2Bincompatible",
+        "GO-1: Go github.com/foo/bar <2.1.0+incompatible",
+        "GO-1 v2.1.0+incompatible",
+    ),
     # Pseudo-versions.
-    ("pkg:golang/golang.org/x/crypto@v0.0.0-20211202192323-5770296d904e", "GO-1: Go golang.org/x/crypto <0.0.0-20220314234659-1baeb1ce4c0b", "GO-1 v0.0.0-20220314234659-1baeb1ce4c0b"),
-    ("pkg:golang/golang.org/x/crypto@v0.0.0-20220315160706-3147a52a75dd", "GO-1: Go golang.org/x/crypto <0.0.0-20220314234659-1baeb1ce4c0b", "none"),
-    ("pkg:golang/golang.org/x/crypto@v0.0.0-20220315160706-3147a52a75dd", "GO-1: Go golang.org/x/crypto <0.17.0", "GO-1 v0.17.0"),
-    ("pkg:golang/github.com/foo/bar@v1.2.4-0.20220101000000-abcdefabcdef", "GO-1: Go github.com/foo/bar <1.2.4", "GO-1 v1.2.4"),
-    ("pkg:golang/github.com/foo/bar@v1.2.4-0.20220101000000-abcdefabcdef", "GO-1: Go github.com/foo/bar <1.2.3", "none"),
+    (
+        "pkg:golang/golang.org/x/crypto@v0.0.0-20211202192323-5770296d904e",
+        "GO-1: Go golang.org/x/crypto <0.0.0-20220314234659-1baeb1ce4c0b",
+        "GO-1 v0.0.0-20220314234659-1baeb1ce4c0b",
+    ),
+    (
+        "pkg:golang/golang.org/x/crypto@v0.0.0-20220315160706-3147a52a75dd",
+        "GO-1: Go golang.org/x/crypto <0.0.0-20220314234659-1baeb1ce4c0b",
+        "none",
+    ),
+    (
+        "pkg:golang/golang.org/x/crypto@v0.0.0-20220315160706-3147a52a75dd",
+        "GO-1: Go golang.org/x/crypto <0.17.0",
+        "GO-1 v0.17.0",
+    ),
+    (
+        "pkg:golang/github.com/foo/bar@v1.2.4-0.20220101000000-abcdefabcdef",
+        "GO-1: Go github.com/foo/bar <1.2.4",
+        "GO-1 v1.2.4",
+    ),
+    (
+        "pkg:golang/github.com/foo/bar@v1.2.4-0.20220101000000-abcdefabcdef",
+        "GO-1: Go github.com/foo/bar <1.2.3",
+        "none",
+    ),
     # The standard library.
     ("pkg:golang/stdlib@1.21.3", "GO-1: Go stdlib <1.20.11|>=1.21.0-0,<1.21.4", "GO-1 1.21.4"),
     ("pkg:golang/stdlib@go1.21.3", "GO-1: Go stdlib <1.20.11|>=1.21.0-0,<1.21.4", "GO-1 go1.21.4"),
@@ -209,8 +285,12 @@ GO = (
     # A main module without a version.
     ("pkg:golang/github.com/foo/bar@%28devel%29", "GO-1: Go github.com/foo/bar <2", "? the version is unknown"),
     ("pkg:golang/github.com/foo/bar", "GO-1: Go github.com/foo/bar <2", "? the version is unknown"),
-    ("pkg:golang/k8s.io/kubernetes@v1.27.0", "GO-1: Go k8s.io/other <1 & Kubernetes k8s.io/kubernetes >=1.27.0,<1.27.3", "GO-1 v1.27.3"),
-)  # fmt: skip
+    (
+        "pkg:golang/k8s.io/kubernetes@v1.27.0",
+        "GO-1: Go k8s.io/other <1 & Kubernetes k8s.io/kubernetes >=1.27.0,<1.27.3",
+        "GO-1 v1.27.3",
+    ),
+)
 
 
 @pytest.mark.parametrize(("package", "record", "expected"), GO)

@@ -26,15 +26,45 @@ RECORDS = [
     ("package", "distribution", "reason", "is_incomplete"),
     [
         # Data that another database has.
-        ("pkg:gem/a@1", Distribution(""), "the database has no advisories for RubyGems: run `kubekeep db update RubyGems`", True),
-        ("pkg:deb/debian/a@1?distro=debian-13", Distribution(""), "the database has no advisories for Debian:13: run `kubekeep db update Debian`", True),
-        ("pkg:deb/ubuntu/a@1?distro=ubuntu-24.04", Distribution(""), "the database has no advisories for Ubuntu:24.04:LTS: run `kubekeep db update Ubuntu`", True),
-        ("pkg:rpm/rocky/a@1?distro=rocky-9.4", Distribution(""), "the database has no advisories for Rocky Linux:9: run `kubekeep db update 'Rocky Linux'`", True),
-        ("pkg:rpm/amzn/a@1?distro=amzn-2023", Distribution(""), "the database has no advisories for Amazon Linux:2023: OSV has none; a database of Grype has them", True),
+        (
+            "pkg:gem/a@1",
+            Distribution(""),
+            "the database has no advisories for RubyGems: run `kubekeep db update RubyGems`",
+            True,
+        ),
+        (
+            "pkg:deb/debian/a@1?distro=debian-13",
+            Distribution(""),
+            "the database has no advisories for Debian:13: run `kubekeep db update Debian`",
+            True,
+        ),
+        (
+            "pkg:deb/ubuntu/a@1?distro=ubuntu-24.04",
+            Distribution(""),
+            "the database has no advisories for Ubuntu:24.04:LTS: run `kubekeep db update Ubuntu`",
+            True,
+        ),
+        (
+            "pkg:rpm/rocky/a@1?distro=rocky-9.4",
+            Distribution(""),
+            "the database has no advisories for Rocky Linux:9: run `kubekeep db update 'Rocky Linux'`",
+            True,
+        ),
+        (
+            "pkg:rpm/amzn/a@1?distro=amzn-2023",
+            Distribution(""),
+            "the database has no advisories for Amazon Linux:2023: OSV has none; a database of Grype has them",
+            True,
+        ),
         # An unknown distribution.
         ("pkg:deb/debian/a@1", Distribution(""), "the release of debian is unknown", True),
         ("pkg:deb/a@1", Distribution(""), "the distribution of the package is unknown", True),
-        ("pkg:deb/raspbian/a@1?distro=raspbian-12", Distribution(""), "no advisories are known for the distribution raspbian", True),
+        (
+            "pkg:deb/raspbian/a@1?distro=raspbian-12",
+            Distribution(""),
+            "no advisories are known for the distribution raspbian",
+            True,
+        ),
         ("pkg:alpm/arch/a@1", Distribution("arch"), "no advisories are known for the distribution arch", True),
         ("pkg:deb/debian/a@1", Distribution("ubuntu", "24.04"), "the release of debian is unknown", True),
         ("pkg:apk/alpine/a@1?distro=debian-12", Distribution(""), "debian has no packages of the type apk", True),
@@ -48,7 +78,7 @@ RECORDS = [
         ("pkg:composer/a/b@dev-master", Distribution(""), "cannot be compared with GHSA-3: ", False),
         ("pkg:npm/a@latest", Distribution(""), "cannot be compared with GHSA-1: ", False),
     ],
-)  # fmt: skip
+)
 def test_reason(package: str, distribution: Distribution, reason: str, *, is_incomplete: bool) -> None:
     report = scan(package, RECORDS, distribution)
     assert report.vulnerabilities == ()

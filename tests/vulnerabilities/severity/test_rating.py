@@ -43,9 +43,21 @@ UBUNTU = {"severity": [{"type": "Ubuntu", "score": "low"}, {"type": "CVSS_V3", "
         (_list(CRITICAL, FOURTH), {}, Severity.HIGH, 8.8, "X-1 (CVSS 4.0)"),
         (_list(CRITICAL), _list(MEDIUM), Severity.MEDIUM, 5.3, "X-1 (CVSS 3.1)"),
         (UBUNTU, {}, Severity.LOW, None, "X-1 (Ubuntu priority low)"),
-        ({"severity": [{"type": "Ubuntu", "score": "negligible"}]}, {}, Severity.LOW, None, "X-1 (Ubuntu priority negligible)"),
+        (
+            {"severity": [{"type": "Ubuntu", "score": "negligible"}]},
+            {},
+            Severity.LOW,
+            None,
+            "X-1 (Ubuntu priority negligible)",
+        ),
         ({"severity": [{"type": "Ubuntu", "score": "untriaged"}]}, {}, Severity.UNKNOWN, None, ""),
-        (_list(CRITICAL), {"ecosystem_specific": {"urgency": "unimportant"}}, Severity.LOW, None, "X-1 (Debian urgency unimportant)"),
+        (
+            _list(CRITICAL),
+            {"ecosystem_specific": {"urgency": "unimportant"}},
+            Severity.LOW,
+            None,
+            "X-1 (Debian urgency unimportant)",
+        ),
         (_list(CRITICAL), {"ecosystem_specific": {"urgency": "low"}}, Severity.CRITICAL, 9.8, "X-1 (CVSS 3.1)"),
         ({}, {"ecosystem_specific": {"urgency": "medium**"}}, Severity.MEDIUM, None, "X-1"),
         ({}, {"ecosystem_specific": {"urgency": "not yet assigned"}}, Severity.UNKNOWN, None, ""),
@@ -65,7 +77,7 @@ UBUNTU = {"severity": [{"type": "Ubuntu", "score": "low"}, {"type": "CVSS_V3", "
         ({}, {}, Severity.UNKNOWN, None, ""),
         (_list("AV:N/AC:L/Au:N/C:N/I:N/A:N"), {}, Severity.UNKNOWN, 0.0, "X-1 (CVSS 2.0)"),
     ],
-)  # fmt: skip
+)
 def test_rating(
     record: dict[str, Any], entry: dict[str, Any], level: Severity, score: float | None, source: str
 ) -> None:

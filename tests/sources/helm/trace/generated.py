@@ -129,16 +129,30 @@ class ChartMaker:
         one, two, lit, root = self.leaf(scope), self.leaf(scope), self.new("lit"), scope.root
         value = self.random.choice(
             (
-                f"{{{{ {one} }}}}", f"{{{{{one}}}}}", f"{{{{ {one} | quote }}}}", f'"{{{{ {one} }}}}"',
-                f"{{{{ quote {one} }}}}", f'{{{{ {one} | default "{lit}" }}}}', f'{{{{ default "{lit}" {one} }}}}',
-                f'{{{{ default "{lit}" {scope.values}.missing }}}}', f'{{{{ printf "%v:%v" {one} {two} }}}}',
-                f"{{{{ {one} }}}}/{{{{ {two} }}}}", f"{lit}-{{{{ {one} }}}}", f"{{{{ tpl (toString {one}) {root} }}}}",
-                f"{{{{ coalesce {scope.values}.missing {one} }}}}", f'{{{{ required "needed" {one} }}}}',
-                f"{{{{ ({one}) }}}}", f'{{{{ ternary {one} "{lit}" true }}}}', f'{{{{ {one} | toString | trunc 63 | trimSuffix "-" }}}}',
-                f'{{{{ dig "no" "way" {one} (dict "a" "b") }}}}', f"{{{{ or {scope.values}.missing {one} }}}}",
-                f"{{{{ print {one} }}}}", f"{{{{- /* x */}}}} {{{{ {one} }}}}", f"{{{{ first (list {one} {two}) }}}}",
+                f"{{{{ {one} }}}}",
+                f"{{{{{one}}}}}",
+                f"{{{{ {one} | quote }}}}",
+                f'"{{{{ {one} }}}}"',
+                f"{{{{ quote {one} }}}}",
+                f'{{{{ {one} | default "{lit}" }}}}',
+                f'{{{{ default "{lit}" {one} }}}}',
+                f'{{{{ default "{lit}" {scope.values}.missing }}}}',
+                f'{{{{ printf "%v:%v" {one} {two} }}}}',
+                f"{{{{ {one} }}}}/{{{{ {two} }}}}",
+                f"{lit}-{{{{ {one} }}}}",
+                f"{{{{ tpl (toString {one}) {root} }}}}",
+                f"{{{{ coalesce {scope.values}.missing {one} }}}}",
+                f'{{{{ required "needed" {one} }}}}',
+                f"{{{{ ({one}) }}}}",
+                f'{{{{ ternary {one} "{lit}" true }}}}',
+                f'{{{{ {one} | toString | trunc 63 | trimSuffix "-" }}}}',
+                f'{{{{ dig "no" "way" {one} (dict "a" "b") }}}}',
+                f"{{{{ or {scope.values}.missing {one} }}}}",
+                f"{{{{ print {one} }}}}",
+                f"{{{{- /* x */}}}} {{{{ {one} }}}}",
+                f"{{{{ first (list {one} {two}) }}}}",
             )
-        )  # fmt: skip
+        )
         return [f"{' ' * scope.indent}{self.new('k')}: {value}"]
 
     def tagged(self, value: Any) -> str:
@@ -159,11 +173,20 @@ class ChartMaker:
                 [f"{pad}{key}:", f"{{{{ toYaml {ref} | indent {indent} }}}}{tag}"],
                 [f"{pad}{key}:", f"{pad}  {{{{- {ref} | toYaml | trim | nindent {indent} }}}}{tag}"],
                 [f"{pad}{key}:", f"{pad}  {{{{- tpl (toYaml {ref}) {scope.root} | nindent {indent} }}}}{tag}"],
-                [f"{pad}{{{{- with {ref} }}}}", f"{pad}{key}:", f"{pad}  {{{{- toYaml . | nindent {indent} }}}}{tag}", f"{pad}{{{{- end }}}}"],
-                [f"{pad}{{{{- if {ref} }}}}", f"{pad}{key}: {{{{- {rendered} | nindent {indent} }}}}{tag}", f"{pad}{{{{- end }}}}"],
+                [
+                    f"{pad}{{{{- with {ref} }}}}",
+                    f"{pad}{key}:",
+                    f"{pad}  {{{{- toYaml . | nindent {indent} }}}}{tag}",
+                    f"{pad}{{{{- end }}}}",
+                ],
+                [
+                    f"{pad}{{{{- if {ref} }}}}",
+                    f"{pad}{key}: {{{{- {rendered} | nindent {indent} }}}}{tag}",
+                    f"{pad}{{{{- end }}}}",
+                ],
                 [f"{pad}{key}: {{{{ toJson {ref} }}}}{tag}"],
             )
-        )  # fmt: skip
+        )
 
     def scalars(self, scope: TemplateScope) -> list[str]:
         ref, pad = self.ref(self.set_entry([self.scalar() for _ in range(3)]), scope), " " * scope.indent
@@ -187,11 +210,16 @@ class ChartMaker:
             else []
         )
         return [
-            f"{pad}{self.new('k')}:", f"{pad}{{{{- range {loop} }}}}", *skip, f"{pad}  - {self.new('k')}: {{{{ {dot}.{name} }}}}",
+            f"{pad}{self.new('k')}:",
+            f"{pad}{{{{- range {loop} }}}}",
+            *skip,
+            f"{pad}  - {self.new('k')}: {{{{ {dot}.{name} }}}}",
             f"{pad}    {self.new('k')}: {{{{ $.Values.none | default {dot}.{name} }}}}" if inner.root == "$" else "",
-            f"{pad}    {self.new('k')}:", f"{pad}      {{{{- toYaml {dot}.{other} | nindent {scope.indent + 6} }}}}{tag}",
-            *self.construct(msgspec.structs.replace(inner, indent=scope.indent + 4)), f"{pad}{{{{- end }}}}",
-        ]  # fmt: skip
+            f"{pad}    {self.new('k')}:",
+            f"{pad}      {{{{- toYaml {dot}.{other} | nindent {scope.indent + 6} }}}}{tag}",
+            *self.construct(msgspec.structs.replace(inner, indent=scope.indent + 4)),
+            f"{pad}{{{{- end }}}}",
+        ]
 
     def entries(self, scope: TemplateScope) -> list[str]:
         value = {self.new("y"): self.scalar() for _ in range(3)}
@@ -200,8 +228,11 @@ class ChartMaker:
             (("$name, $value", "{{ $name }}: {{ $value | quote }}"), ("$k, $v", "{{ $k }}: {{ tpl (toString $v) $ }}"))
         )
         return [
-            f"{pad}{self.new('k')}:", f"{pad}  {{{{- range {key} := {ref} }}}}", f"{pad}  {shown}{self.tagged(value)}", f"{pad}  {{{{- end }}}}",
-        ]  # fmt: skip
+            f"{pad}{self.new('k')}:",
+            f"{pad}  {{{{- range {key} := {ref} }}}}",
+            f"{pad}  {shown}{self.tagged(value)}",
+            f"{pad}  {{{{- end }}}}",
+        ]
 
     def variable(self, scope: TemplateScope) -> list[str]:
         pad, name, key = " " * scope.indent, self.new("var"), self.new("k")
@@ -210,12 +241,33 @@ class ChartMaker:
         return self.random.choice(
             (
                 [f"{pad}{{{{- ${name} := {one} }}}}", f"{pad}{key}: {{{{ ${name} }}}}"],
-                [f"{pad}{{{{- ${name} := {table} -}}}}", f"{pad}{{{{ print }}}}", f"{pad}{key}: {{{{ ${name}.{field} | quote }}}}"],
-                [f"{pad}{{{{- ${name} := {one} }}}}", f"{pad}{{{{- if {two} }}}}", f"{pad}{{{{- ${name} = {two} }}}}", f"{pad}{{{{- end }}}}", f"{pad}{key}: {{{{ ${name} }}}}"],
-                [f"{pad}{{{{- ${name} := {one} }}}}", f"{pad}{{{{- if {two} }}}}", f"{pad}{{{{- ${name} := {two} }}}}{{{{ toString ${name} | trunc 0 }}}}", f"{pad}{{{{- end }}}}", f"{pad}{key}: {{{{ ${name} }}}}"],
-                [f'{pad}{{{{- ${name} := dict "a" {one} "b" {two} }}}}', f'{pad}{{{{- $_ := set ${name} "c" {table} }}}}', f"{pad}{key}: {{{{ ${name}.b }}}}", f"{pad}{self.new('k')}: {{{{ ${name}.c.{field} }}}}"],
+                [
+                    f"{pad}{{{{- ${name} := {table} -}}}}",
+                    f"{pad}{{{{ print }}}}",
+                    f"{pad}{key}: {{{{ ${name}.{field} | quote }}}}",
+                ],
+                [
+                    f"{pad}{{{{- ${name} := {one} }}}}",
+                    f"{pad}{{{{- if {two} }}}}",
+                    f"{pad}{{{{- ${name} = {two} }}}}",
+                    f"{pad}{{{{- end }}}}",
+                    f"{pad}{key}: {{{{ ${name} }}}}",
+                ],
+                [
+                    f"{pad}{{{{- ${name} := {one} }}}}",
+                    f"{pad}{{{{- if {two} }}}}",
+                    f"{pad}{{{{- ${name} := {two} }}}}{{{{ toString ${name} | trunc 0 }}}}",
+                    f"{pad}{{{{- end }}}}",
+                    f"{pad}{key}: {{{{ ${name} }}}}",
+                ],
+                [
+                    f'{pad}{{{{- ${name} := dict "a" {one} "b" {two} }}}}',
+                    f'{pad}{{{{- $_ := set ${name} "c" {table} }}}}',
+                    f"{pad}{key}: {{{{ ${name}.b }}}}",
+                    f"{pad}{self.new('k')}: {{{{ ${name}.c.{field} }}}}",
+                ],
             )
-        )  # fmt: skip
+        )
 
     def with_scalar(self, scope: TemplateScope) -> list[str]:
         pad = " " * scope.indent
@@ -233,9 +285,8 @@ class ChartMaker:
         return [f"{pad}{self.new('k')}: |", f"{pad}  some text", f"{pad}  with {{{{ {self.leaf(scope)} }}}} in it"]
 
     def flow(self, scope: TemplateScope) -> list[str]:
-        return [
-            f"{' ' * scope.indent}{self.new('k')}: [{self.new('lit')}, {{{{ {self.leaf(scope)} }}}}, {{{{ {self.leaf(scope)} | quote }}}}]"
-        ]
+        key, text, plain, quoted = self.new("k"), self.new("lit"), self.leaf(scope), self.leaf(scope)
+        return [f"{' ' * scope.indent}{key}: [{text}, {{{{ {plain} }}}}, {{{{ {quoted} | quote }}}}]"]
 
     def merged(self, scope: TemplateScope) -> list[str]:
         one, two, pad, key, lit = self.mapping(1), self.mapping(1), " " * scope.indent, self.new("y"), self.new("lit")
@@ -264,9 +315,16 @@ class ChartMaker:
         name, inner = self.new("name"), TemplateScope(".Values", ".", 0)
         one, two = self.leaf(inner), self.leaf(inner)
         body = self.random.choice(
-            (f"{{{{- {one} }}}}", f'{{{{- default "{self.new("lit")}" {one} -}}}}', f"{{{{- if {one} -}}}}{{{{ {two} }}}}{{{{- else -}}}}none{{{{- end -}}}}",
-             f'{{{{- if .Values.missing -}}}}{{{{ {two} }}}}{{{{- else -}}}}{{{{ printf "%v-%v" {one} {two} }}}}{{{{- end -}}}}')
-        )  # fmt: skip
+            (
+                f"{{{{- {one} }}}}",
+                f'{{{{- default "{self.new("lit")}" {one} -}}}}',
+                f"{{{{- if {one} -}}}}{{{{ {two} }}}}{{{{- else -}}}}none{{{{- end -}}}}",
+                (
+                    f"{{{{- if .Values.missing -}}}}{{{{ {two} }}}}"
+                    f'{{{{- else -}}}}{{{{ printf "%v-%v" {one} {two} }}}}{{{{- end -}}}}'
+                ),
+            )
+        )
         self.helpers.append(f'{{{{- define "{name}" -}}}}\n{body}\n{{{{- end -}}}}')
         pipe = self.random.choice(("", " | quote", ' | toString | trunc 63 | trimSuffix "-"', " | trim"))
         return [f'{" " * scope.indent}{self.new("k")}: {{{{ include "{name}" {scope.root}{pipe} }}}}']
@@ -331,18 +389,32 @@ class ChartMaker:
         pad, var = " " * indent, self.new("var")
         return self.random.choice(
             (
-                [f'{pad}{{{{- ${var} := include "{name}" {dot} | trim }}}}', f"{pad}{{{{- ${var} | nindent {indent} }}}}"],
                 [
-                    f'{pad}{{{{- ${var} := "" }}}}', f"{pad}{{{{- if true }}}}", f'{pad}{{{{- ${var} = include "{name}" {dot} }}}}',
-                    f"{pad}{{{{- end }}}}", f"{{{{ ${var} | indent {indent} }}}}",
+                    f'{pad}{{{{- ${var} := include "{name}" {dot} | trim }}}}',
+                    f"{pad}{{{{- ${var} | nindent {indent} }}}}",
                 ],
-                [f'{pad}{{{{- with include "{name}" {dot} }}}}', f"{pad}{{{{- . | nindent {indent} }}}}", f"{pad}{{{{- end }}}}"],
                 [
-                    f'{pad}{{{{- with (include "{name}" {dot}) }}}}', f"{pad}{{{{- if . }}}}", f"{pad}{{{{- nindent {indent} (.) }}}}",
-                    f"{pad}{{{{- end }}}}", f"{pad}{{{{- range tuple 1 }}}}{{{{ . | toString | trunc 0 }}}}{{{{ end }}}}", f"{pad}{{{{- end }}}}",
+                    f'{pad}{{{{- ${var} := "" }}}}',
+                    f"{pad}{{{{- if true }}}}",
+                    f'{pad}{{{{- ${var} = include "{name}" {dot} }}}}',
+                    f"{pad}{{{{- end }}}}",
+                    f"{{{{ ${var} | indent {indent} }}}}",
+                ],
+                [
+                    f'{pad}{{{{- with include "{name}" {dot} }}}}',
+                    f"{pad}{{{{- . | nindent {indent} }}}}",
+                    f"{pad}{{{{- end }}}}",
+                ],
+                [
+                    f'{pad}{{{{- with (include "{name}" {dot}) }}}}',
+                    f"{pad}{{{{- if . }}}}",
+                    f"{pad}{{{{- nindent {indent} (.) }}}}",
+                    f"{pad}{{{{- end }}}}",
+                    f"{pad}{{{{- range tuple 1 }}}}{{{{ . | toString | trunc 0 }}}}{{{{ end }}}}",
+                    f"{pad}{{{{- end }}}}",
                 ],
             )
-        )  # fmt: skip
+        )
 
     def below(self, scope: TemplateScope) -> list[str]:
         return [f"{' ' * scope.indent}{self.new('k')}:", *self.literal(scope.deeper()), *self.block(scope.deeper())]
@@ -350,9 +422,8 @@ class ChartMaker:
     def computed(self, scope: TemplateScope) -> list[str]:
         """Write a helper whose YAML output is parsed again."""
         name, pad, var, key = self.new("name"), " " * scope.indent, self.new("var"), self.new("q")
-        self.helpers.append(
-            f'{{{{- define "{name}" -}}}}\n{key}: {{{{ {self.leaf(TemplateScope(".Values", ".", 0))} }}}}\n{{{{- end }}}}'
-        )
+        value = self.leaf(TemplateScope(".Values", ".", 0))
+        self.helpers.append(f'{{{{- define "{name}" -}}}}\n{key}: {{{{ {value} }}}}\n{{{{- end }}}}')
         return [
             f'{pad}{{{{- ${var} := include "{name}" {scope.root} | fromYaml }}}}',
             f"{pad}{self.new('k')}: {{{{ ${var}.{key} }}}}",

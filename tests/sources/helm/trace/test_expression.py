@@ -53,9 +53,19 @@ def test_declarations(source: str, names: tuple[str, ...], assigns: bool) -> Non
 
 @pytest.mark.parametrize(
     ("source", "value"),
-    [("1", 1), ("-2", -2), (".5", 0.5), ("0x1F", 31), ("1e3", 1000.0), ("true", True), ("nil", None), ('`a"`', 'a"'),
-     ("'a'", "'a'"), ("1_000", 1000)],
-)  # fmt: skip
+    [
+        ("1", 1),
+        ("-2", -2),
+        (".5", 0.5),
+        ("0x1F", 31),
+        ("1e3", 1000.0),
+        ("true", True),
+        ("nil", None),
+        ('`a"`', 'a"'),
+        ("'a'", "'a'"),
+        ("1_000", 1000),
+    ],
+)
 def test_constants(source: str, value: Any) -> None:
     assert parse(source).commands == ((LiteralOperand(value, 0, len(source)),),)
 

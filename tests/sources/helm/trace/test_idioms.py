@@ -40,18 +40,26 @@ _IDIOMS: list[tuple[str, str, str, dict[str, tuple[int, str]]]] = [
     (
         "manifests in values",
         "{{- range .Values.texts }}\n---\n{{ tpl . $ }}\n{{- end }}\n",
-        "texts:\n- |\n  apiVersion: v1\n  kind: Thing\n  metadata: {name: t}\n  spec: {q: 5, r: '{{ .Values.b }}'}\nb: BB\n",
+        (
+            "texts:\n- |\n  apiVersion: v1\n  kind: Thing\n  metadata: {name: t}\n"
+            "  spec: {q: 5, r: '{{ .Values.b }}'}\nb: BB\n"
+        ),
         {"spec.q": (3, "2 texts[0]"), "spec.r": (3, "2 texts[0]"), "spec.missing": (3, "2 texts[0]")},
     ),
     (
         "objects in values",
         "{{- range .Values.objects }}\n---\n{{ tpl (toYaml .) $ }}\n{{- end }}\n",
         "objects:\n- apiVersion: v1\n  kind: Thing\n  metadata: {name: o}\n  spec: {q: 1}\n",
-        {"spec.q": (3, "5 objects[0].spec.q"), "spec.missing": (3, "5 objects[0].spec"), "missing": (3, "2 objects[0]")},
+        {
+            "spec.q": (3, "5 objects[0].spec.q"),
+            "spec.missing": (3, "5 objects[0].spec"),
+            "missing": (3, "2 objects[0]"),
+        },
     ),
     (
         "a loop over numbers",
-        _HEAD + "  l:\n  {{- range $i := until 3 }}\n  - a: {{ $i }}\n    b: {{ index $.Values.l $i }}\n  {{- end }}\n"
+        _HEAD
+        + "  l:\n  {{- range $i := until 3 }}\n  - a: {{ $i }}\n    b: {{ index $.Values.l $i }}\n  {{- end }}\n"
         + "  {{- range (int .Values.count) }}\n  - c: x\n  {{- end }}\n",
         "count: 2\nl: [x1, x2, x3]\n",
         {"spec.l[1].a": (8, ""), "spec.l[1].b": (9, "2 l[1]"), "spec.l[4].c": (12, "")},
@@ -75,15 +83,19 @@ _IDIOMS: list[tuple[str, str, str, dict[str, tuple[int, str]]]] = [
     (
         "branches with a value of their own",
         _HEAD
-        + "  {{- with .Values.q }}\n  a: {{ . }}\n  {{- else with .Values.r }}\n  b: {{ .x }}\n  {{- else }}\n  c: 1\n  {{- end }}\n"
-        + '  {{- if and .Values.r (eq .Values.r.x "RR") }}\n  d: {{ (index .Values "r").x | lower | squote }}\n  {{- end }}\n',
+        + "  {{- with .Values.q }}\n  a: {{ . }}\n  {{- else with .Values.r }}\n  b: {{ .x }}\n"
+        + "  {{- else }}\n  c: 1\n  {{- end }}\n"
+        + '  {{- if and .Values.r (eq .Values.r.x "RR") }}\n  d: {{ (index .Values "r").x | lower | squote }}\n'
+        + "  {{- end }}\n",
         "r:\n  x: RR\n",
         {"spec.b": (9, "2 r.x"), "spec.d": (14, "2 r.x")},
     ),
     (
         "a List",
-        ("apiVersion: v1\nkind: List\nmetadata: {name: thing}\nitems:\n{{- range .Values.pods }}\n- kind: Pod\n"
-         "  metadata: {name: {{ .name }}}\n  spec: {{ toYaml .spec | nindent 4 }}\n{{- end }}\n"),
+        (
+            "apiVersion: v1\nkind: List\nmetadata: {name: thing}\nitems:\n{{- range .Values.pods }}\n- kind: Pod\n"
+            "  metadata: {name: {{ .name }}}\n  spec: {{ toYaml .spec | nindent 4 }}\n{{- end }}\n"
+        ),
         "pods:\n- name: p1\n  spec: {hostPID: true}\n- name: p2\n  spec: {hostPID: false}\n",
         {"items[0].metadata.name": (7, "2 pods[0].name"), "items[1].spec.hostPID": (8, "5 pods[1].spec.hostPID")},
     ),
@@ -95,18 +107,26 @@ _IDIOMS: list[tuple[str, str, str, dict[str, tuple[int, str]]]] = [
     ),
     (
         "braces for others",
-        _HEAD + '  a: "{{ "{{" }} $labels.x {{ "}}" }} {{ .Values.b }}"\n  c: "{{`{{ $x }}`}}"\n  d: {x: {{ .Values.b }}}\n'
+        _HEAD
+        + '  a: "{{ "{{" }} $labels.x {{ "}}" }} {{ .Values.b }}"\n  c: "{{`{{ $x }}`}}"\n  d: {x: {{ .Values.b }}}\n'
         '  e: {{ tpl "{{ .Values.b }}-x" . }}\n',
         "b: BB\n",
         {"spec.a": (6, "1 b"), "spec.c": (7, ""), "spec.d.x": (8, "1 b"), "spec.e": (9, "1 b")},
     ),
     (
         "nothing printed",
-        _HEAD + '  a: {{ .Values.e }}\n  c: "{{ .Values.e }}"\n  z: {{ toYaml .Values.m }}\n  l: {{ .Values.k | toYaml | nindent 4 }}\n'
+        _HEAD + '  a: {{ .Values.e }}\n  c: "{{ .Values.e }}"\n  z: {{ toYaml .Values.m }}\n'
+        "  l: {{ .Values.k | toYaml | nindent 4 }}\n"
         "  k:\n    {{- with .Values.m }}\n    {{- toYaml . | nindent 4 }}\n    {{- end }}\n  f: {{ .Values.none }}\n",
         "e: ''\nm: {}\nk: []\n",
-        {"spec.a": (6, "1 e"), "spec.c": (7, "1 e"), "spec.z.missing": (8, "2 m"), "spec.l": (9, "3 k"), "spec.k": (10, ""),
-         "spec.f": (14, "")},
+        {
+            "spec.a": (6, "1 e"),
+            "spec.c": (7, "1 e"),
+            "spec.z.missing": (8, "2 m"),
+            "spec.l": (9, "3 k"),
+            "spec.k": (10, ""),
+            "spec.f": (14, ""),
+        },
     ),
     (
         "values that a template sets",
@@ -118,17 +138,19 @@ _IDIOMS: list[tuple[str, str, str, dict[str, tuple[int, str]]]] = [
     ),
     (
         "chosen by a flag",
-        _HEAD + '  a: {{ ternary "yes" "no" .Values.on }}\n  b: {{ if .Values.on }}1{{ else }}2{{ end }}\n  c: {{ not .Values.on }}\n',
+        _HEAD + '  a: {{ ternary "yes" "no" .Values.on }}\n  b: {{ if .Values.on }}1{{ else }}2{{ end }}\n'
+        "  c: {{ not .Values.on }}\n",
         "on_: x\n'on': true\n",
         {"spec.a": (6, "2 on"), "spec.b": (7, ""), "spec.c": (8, "2 on")},
     ),
     (
         "comments with actions",
-        _HEAD + "  # {{ .Values.a }}\n  a: {{ .Values.b }} # {{ .Values.a }}\n  {{- /* {{ .Values.a }} */}}\n  c: [ # x\n    {{ .Values.a }},\n    {{ .Values.b }}]\n",
+        _HEAD + "  # {{ .Values.a }}\n  a: {{ .Values.b }} # {{ .Values.a }}\n  {{- /* {{ .Values.a }} */}}\n"
+        "  c: [ # x\n    {{ .Values.a }},\n    {{ .Values.b }}]\n",
         "a: AA\nb: BB\n",
         {"spec.a": (7, "2 b"), "spec.c[0]": (10, "1 a"), "spec.c[1]": (11, "2 b")},
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

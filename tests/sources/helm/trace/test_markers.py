@@ -54,11 +54,25 @@ def test_origin_of_each_character() -> None:
     alphabet = MarkerAlphabet([], 100)
     text = alphabet.read(
         marked(
-            alphabet, (MarkerKind.TEXT, 1), "a: ", (MarkerKind.BEGIN, 2), "xy", (MarkerKind.END, 2), "\n  ", (MarkerKind.BEGIN, 3), (MarkerKind.CASE, 4),
-            (MarkerKind.ITERATION, 5, "key"), (MarkerKind.TEXT, 6), "b: ", (MarkerKind.BEGIN, 7), (MarkerKind.END, 7), (MarkerKind.END, 3), "\n",
+            alphabet,
+            (MarkerKind.TEXT, 1),
+            "a: ",
+            (MarkerKind.BEGIN, 2),
+            "xy",
+            (MarkerKind.END, 2),
+            "\n  ",
+            (MarkerKind.BEGIN, 3),
+            (MarkerKind.CASE, 4),
+            (MarkerKind.ITERATION, 5, "key"),
+            (MarkerKind.TEXT, 6),
+            "b: ",
+            (MarkerKind.BEGIN, 7),
+            (MarkerKind.END, 7),
+            (MarkerKind.END, 3),
+            "\n",
         ),
         100,
-    )  # fmt: skip
+    )
     assert text.plain == "a: xy\n  b: \n"
     assert text.find_origin(0) == CharacterOrigin(1, 0, -1)
     assert text.find_origin(1) == CharacterOrigin(1, 1, -1)

@@ -247,39 +247,58 @@ def test_chart_with_library_helpers(tmp_path: Path) -> None:
         "spec.replicas": (template_file, "replicas: {{ .Values.replicaCount }}", "values.yaml replicaCount"),
         f"{_POD}.hostAliases[0].hostnames[0]": (template_file, aliases, "values.yaml hostAliases[0].hostnames[0]"),
         f"{_POD}.securityContext.fsGroup": (template_file, context, "values.yaml podSecurityContext.fsGroup"),
-        f"{_POD}.containers[0].image": (template_file, 'image: {{ include "shop.image" . }}', "values.yaml image.registry"),
+        f"{_POD}.containers[0].image": (
+            template_file,
+            'image: {{ include "shop.image" . }}',
+            "values.yaml image.registry",
+        ),
         f"{_POD}.containers[0].env[0].value": (
-            template_file, 'value: {{ ternary "true" "false" (or .Values.image.debug .Values.diagnosticMode.enabled) | quote }}',
+            template_file,
+            'value: {{ ternary "true" "false" (or .Values.image.debug .Values.diagnosticMode.enabled) | quote }}',
             "values.yaml diagnosticMode.enabled",
         ),
         f"{_POD}.containers[0].env[1].value": (template_file, variables, "values.yaml extraEnvVars[0].value"),
         f"{_POD}.containers[0].securityContext.privileged": (
-            template_file, 'securityContext: {{- omit .Values.containerSecurityContext "enabled" | toYaml | nindent 12 }}',
+            template_file,
+            'securityContext: {{- omit .Values.containerSecurityContext "enabled" | toYaml | nindent 12 }}',
             "values.yaml containerSecurityContext.privileged",
         ),
         f"{_POD}.containers[0].securityContext.capabilities.drop[0]": (
-            template_file, 'securityContext: {{- omit .Values.containerSecurityContext "enabled" | toYaml | nindent 12 }}',
+            template_file,
+            'securityContext: {{- omit .Values.containerSecurityContext "enabled" | toYaml | nindent 12 }}',
             "values.yaml containerSecurityContext.capabilities.drop[0]",
         ),
         f"{_POD}.containers[0].ports[0].containerPort": (
-            template_file, "containerPort: {{ .Values.containerPorts.http }}", "values.yaml containerPorts.http"),
+            template_file,
+            "containerPort: {{ .Values.containerPorts.http }}",
+            "values.yaml containerPorts.http",
+        ),
         f"{_POD}.containers[1].image": (template_file, sidecars, "values.yaml sidecars[0].image"),
         f"{_POD}.containers[1].securityContext.privileged": (
-            template_file, sidecars, "values.yaml sidecars[0].securityContext.privileged"),
+            template_file,
+            sidecars,
+            "values.yaml sidecars[0].securityContext.privileged",
+        ),
         # A missing key is located at the line to add it to.
         f"{_POD}.securityContext.runAsNonRoot": (
-            template_file, context, "values.yaml podSecurityContext",
+            template_file,
+            context,
+            "values.yaml podSecurityContext",
         ),
         f"{_POD}.containers[0].securityContext.readOnlyRootFilesystem": (
-            template_file, 'securityContext: {{- omit .Values.containerSecurityContext "enabled" | toYaml | nindent 12 }}',
+            template_file,
+            'securityContext: {{- omit .Values.containerSecurityContext "enabled" | toYaml | nindent 12 }}',
             "values.yaml containerSecurityContext",
         ),
         f"{_POD}.containers[0].resources.limits.memory": (template_file, "limits: {}", ""),
         f"{_POD}.containers[1].securityContext.runAsNonRoot": (
-            template_file, sidecars, "values.yaml sidecars[0].securityContext"),
+            template_file,
+            sidecars,
+            "values.yaml sidecars[0].securityContext",
+        ),
         f"{_POD}.containers[1].resources": (template_file, sidecars, "values.yaml sidecars[0]"),
         f"{_POD}.containers[0].livenessProbe": (template_file, "- name: shop", ""),
-    }  # fmt: skip
+    }
     check(folder, trace_chart(folder, tmp_path / "copy"), {(_OBJECT, path): where for path, where in expected.items()})
 
 
@@ -368,25 +387,63 @@ def test_chart_with_workload_map(tmp_path: Path) -> None:
         trace_chart(folder, tmp_path / "copy"),
         {
             ("Deployment/api", "metadata.name"): (template_file, "name: {{ $name }}", "values.yaml workloads.api"),
-            ("Deployment/api", "metadata.labels.team"): (template_file, "team: {{ .root.Values.team | quote }}", "values.yaml team"),
+            ("Deployment/api", "metadata.labels.team"): (
+                template_file,
+                "team: {{ .root.Values.team | quote }}",
+                "values.yaml team",
+            ),
             ("Deployment/api", f"{pod}.hostNetwork"): (
-                template_file, "hostNetwork: {{ $merged.hostNetwork | default false }}", "values.yaml workloads.api.hostNetwork"),
-            ("Deployment/job", f"{pod}.hostNetwork"): (template_file, "hostNetwork: {{ $merged.hostNetwork | default false }}", ""),
-            ("Deployment/api", f"{pod}.containers[0].image"): (template_file, image, "values.yaml workloads.api.image.repository"),
-            ("Deployment/job", f"{pod}.containers[0].image"): (template_file, image, "values.yaml workloads.job.image.repository"),
+                template_file,
+                "hostNetwork: {{ $merged.hostNetwork | default false }}",
+                "values.yaml workloads.api.hostNetwork",
+            ),
+            ("Deployment/job", f"{pod}.hostNetwork"): (
+                template_file,
+                "hostNetwork: {{ $merged.hostNetwork | default false }}",
+                "",
+            ),
+            ("Deployment/api", f"{pod}.containers[0].image"): (
+                template_file,
+                image,
+                "values.yaml workloads.api.image.repository",
+            ),
+            ("Deployment/job", f"{pod}.containers[0].image"): (
+                template_file,
+                image,
+                "values.yaml workloads.job.image.repository",
+            ),
             ("Deployment/api", f"{pod}.containers[0].securityContext.privileged"): (
-                template_file, context, "values.yaml workloads.api.securityContext.privileged"),
+                template_file,
+                context,
+                "values.yaml workloads.api.securityContext.privileged",
+            ),
             ("Deployment/api", f"{pod}.containers[0].securityContext.runAsNonRoot"): (
-                template_file, context, "values.yaml defaults.securityContext.runAsNonRoot"),
+                template_file,
+                context,
+                "values.yaml defaults.securityContext.runAsNonRoot",
+            ),
             ("Deployment/job", f"{pod}.containers[0].securityContext.runAsNonRoot"): (
-                template_file, context, "values.yaml defaults.securityContext.runAsNonRoot"),
+                template_file,
+                context,
+                "values.yaml defaults.securityContext.runAsNonRoot",
+            ),
             ("Deployment/api", f"{pod}.containers[0].env[0].value"): (
-                template_file, "value: {{ tpl $value $root | quote }}", "values.yaml workloads.api.env.mode"),
+                template_file,
+                "value: {{ tpl $value $root | quote }}",
+                "values.yaml workloads.api.env.mode",
+            ),
             ("Deployment/api", f"{pod}.containers[1].image"): (
-                template_file, '{{- omit $extra "name" | toYaml | nindent 10 }}', "values.yaml workloads.api.extras[0].image"),
-            ("Deployment/api", f"{pod}.containers[1].securityContext"): (template_file, '- name: {{ printf "extra-%d" $index }}', ""),
+                template_file,
+                '{{- omit $extra "name" | toYaml | nindent 10 }}',
+                "values.yaml workloads.api.extras[0].image",
+            ),
+            ("Deployment/api", f"{pod}.containers[1].securityContext"): (
+                template_file,
+                '- name: {{ printf "extra-%d" $index }}',
+                "",
+            ),
         },
-    )  # fmt: skip
+    )
 
 
 _FAMILY: Final = {
@@ -457,20 +514,39 @@ def test_subcharts_aliases_and_parent_values(tmp_path: Path) -> None:
         folder,
         documents,
         {
-            ("Pod/sessions", "metadata.labels.zone"): (helpers, "zone: {{ .Values.global.zone }}", "values.yaml global.zone"),
+            ("Pod/sessions", "metadata.labels.zone"): (
+                helpers,
+                "zone: {{ .Values.global.zone }}",
+                "values.yaml global.zone",
+            ),
             ("Pod/sessions", "metadata.labels.tier"): (
-                helpers, "tier: {{ .Values.global.tier }}", "charts/cache/values.yaml global.tier"),
+                helpers,
+                "tier: {{ .Values.global.tier }}",
+                "charts/cache/values.yaml global.tier",
+            ),
             ("Pod/sessions", "spec.containers[0].image"): (
-                pod, "image: {{ .Values.image.repository }}", "--set sessions.image.repository"),
+                pod,
+                "image: {{ .Values.image.repository }}",
+                "--set sessions.image.repository",
+            ),
             ("Pod/sessions", "spec.containers[0].args[0]"): (
-                pod, 'args: ["{{ .Values.image.tag }}"]', "values.yaml sessions.image.tag"),
+                pod,
+                'args: ["{{ .Values.image.tag }}"]',
+                "values.yaml sessions.image.tag",
+            ),
             # A value that differs in every rendering does not change other locations.
             ("Pod/sessions", "spec.containers[0].env[0].value"): (
-                pod, "value: {{ .Values.password | default (randAlphaNum 20) | quote }}", ""),
+                pod,
+                "value: {{ .Values.password | default (randAlphaNum 20) | quote }}",
+                "",
+            ),
             ("Pod/sessions", "spec.containers[0].env[1].value"): (
-                pod, "value: {{ .Values.image.repository | upper }}", "--set sessions.image.repository"),
+                pod,
+                "value: {{ .Values.image.repository | upper }}",
+                "--set sessions.image.repository",
+            ),
         },
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("sets", [{}, {"ingress.enabled": "true"}, {"autoscaling.enabled": "true"}])
@@ -485,17 +561,30 @@ def test_helm_create_chart(tmp_path: Path, sets: dict[str, Any]) -> None:
         documents,
         {
             ("Deployment/rel-shop", f"{pod}.containers[0].image"): (
-                template_file, 'image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"',
-                "values.yaml image.repository"),
+                template_file,
+                'image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"',
+                "values.yaml image.repository",
+            ),
             ("Deployment/rel-shop", f"{pod}.containers[0].livenessProbe.httpGet.path"): (
-                template_file, "{{- toYaml . | nindent 12 }}", "values.yaml livenessProbe.httpGet.path"),
+                template_file,
+                "{{- toYaml . | nindent 12 }}",
+                "values.yaml livenessProbe.httpGet.path",
+            ),
             ("Deployment/rel-shop", f"{pod}.containers[0].securityContext.privileged"): (
-                template_file, "securityContext:", "values.yaml securityContext"),
+                template_file,
+                "securityContext:",
+                "values.yaml securityContext",
+            ),
             ("Deployment/rel-shop", f"{pod}.containers[0].lifecycle"): (template_file, "- name: {{ .Chart.Name }}", ""),
             ("Deployment/rel-shop", 'metadata.labels["app.kubernetes.io/managed-by"]'): (
-                "templates/_helpers.tpl", "app.kubernetes.io/managed-by: {{ .Release.Service }}", ""),
+                "templates/_helpers.tpl",
+                "app.kubernetes.io/managed-by: {{ .Release.Service }}",
+                "",
+            ),
             ("ServiceAccount/rel-shop", "automountServiceAccountToken"): (
-                "templates/serviceaccount.yaml", "automountServiceAccountToken: {{ .Values.serviceAccount.automount }}",
-                "values.yaml serviceAccount.automount"),
+                "templates/serviceaccount.yaml",
+                "automountServiceAccountToken: {{ .Values.serviceAccount.automount }}",
+                "values.yaml serviceAccount.automount",
+            ),
         },
-    )  # fmt: skip
+    )
