@@ -6,26 +6,17 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_command_line
 
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 
 
 def kubekeep(*words: str | Path, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [sys.executable, "-m", "kubekeep", *words],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        encoding="utf-8",
-        stdin=subprocess.DEVNULL,
-    )
+    result = run_command_line(*words, folder=cwd)
     assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
     return result
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
+from tests.command_line import run_command_line
 
 from kubekeep.cli.scan import command as scan
 
@@ -28,18 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def kubekeep(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [sys.executable, "-m", "kubekeep", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        encoding="utf-8",
-        timeout=120,
-        env=os.environ | {"HOME": "/nonexistent"},
-    )
-    assert "Traceback" not in result.stderr
-    return result
+    return run_command_line(*arguments, folder=folder, variables={"HOME": "/nonexistent"})
 
 
 def test_flags_override_file_and_file_overrides_defaults() -> None:

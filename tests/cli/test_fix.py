@@ -1,4 +1,4 @@
-"""`kubekeep fix` as a process: output, prompts, writes and rejected input."""
+"""`kubekeep fix`: output, prompts, writes and rejected input."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_command_line
 
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 POD = """\
@@ -31,25 +32,26 @@ FIXED = POD.replace("privileged: true", "privileged: false")
 ASKED = ("fix", "control", "C-0057")
 
 
-def kubekeep(*arguments: str | Path, cwd: Path, limit: int | None = None) -> subprocess.CompletedProcess[str]:
-    def limit_file_size() -> None:
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+def kubekeep(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return run_command_line(*arguments, folder=cwd)
 
-    result = subprocess.run(
-        [sys.executable, "-m", "kubekeep", *map(str, arguments)],
+
+def run_with_small_files(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the program in a process that cannot write files of more than 10 kB."""
+
+    def limit_file_size() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+    return subprocess.run(
+        [sys.executable, "-m", "kubekeep", *arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
+        text=True,
         check=False,
         cwd=cwd,
         timeout=120,
         preexec_fn=limit_file_size,
     )
-    decoded = subprocess.CompletedProcess(
-        result.args, result.returncode, result.stdout.decode(errors="surrogateescape"), result.stderr.decode()
-    )
-    assert "Traceback" not in decoded.stderr
-    return decoded
 
 
 @pytest.fixture
@@ -170,7 +172,8 @@ def test_read_only_file_is_not_changed(pod: Path) -> None:
 
 def test_full_disk_leaves_the_file_unchanged(pod: Path) -> None:
     pod.write_text(POD + "# " + "x" * 20_000 + "\n")
-    result = kubekeep(*ASKED, ".", "--yes", cwd=pod.parent, limit=10_000)
+    result = run_with_small_files(*ASKED, ".", "--yes", cwd=pod.parent)
+    assert "Traceback" not in result.stderr
     assert result.returncode == 3
     assert "the changes could not be verified" in result.stderr
     assert pod.read_text().startswith(POD)

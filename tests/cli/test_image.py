@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_command_line
 from tests.images.access_fixtures import copy_image
 from tests.images.example import LAYERS, REFERENCE, write_layer, write_layout
 from tests.registry.service import run_registry
@@ -32,10 +33,8 @@ def kubekeep(*arguments: str, folder: Path, code: int = 0) -> subprocess.Complet
     """Run the program in a folder, with the cache in it, without a database. Fails for another exit code."""
     if "scan" in arguments[:2] and "--advisories" not in arguments:
         arguments = (*arguments, "--no-vulnerabilities")
-    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "NO_COLOR": "1"}
-    done = subprocess.run(
-        [KUBEKEEP, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    variables = {"XDG_CACHE_HOME": str(folder / "cache"), "NO_COLOR": "1"}
+    done = run_command_line(*arguments, folder=folder, variables=variables)
     assert done.returncode == code, done.stderr
     return done
 

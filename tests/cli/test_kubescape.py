@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import pytest
 from tests.cluster.cluster import Cluster
+from tests.command_line import run_command_line
 
 from kubekeep._native import VERSION
 from kubekeep.cli import kubescape
@@ -37,17 +38,8 @@ POD = "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: []}}"
 
 
 def run(*words: str, cwd: Path = SHOP, code: int = 0) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [sys.executable, "-m", "kubekeep", "kubescape", *words],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        encoding="utf-8",
-        stdin=subprocess.DEVNULL,
-    )
+    result = run_command_line("kubescape", *words, folder=cwd)
     assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
     return result
 
 

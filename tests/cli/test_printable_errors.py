@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_command_line
 
 HOSTILE = "a\x1b[31m\u202e\n::error::owned"
 SHOWN = "a\\x1b[31m\\u202e\\x0a::error::owned"
@@ -24,11 +23,7 @@ spec: {}
 
 def run(folder: Path, *arguments: str, code: int, **variables: str) -> str:
     """Return the errors of a command; asserts its exit code."""
-    command = [sys.executable, "-m", "kubekeep", *arguments]
-    environment = os.environ | variables
-    result = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
+    result = run_command_line(*arguments, folder=folder, variables=variables)
     assert result.returncode == code, result.stderr
     return result.stderr
 

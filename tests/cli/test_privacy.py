@@ -1,15 +1,15 @@
-"""`scan --hide`, `scan --encrypt` and `kubekeep decrypt`. Real processes."""
+"""`scan --hide`, `scan --encrypt` and `kubekeep decrypt`."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_command_line
 
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 KEY = {"KUBEKEEP_MASTER_KEY": "correct horse battery staple"}
@@ -18,18 +18,9 @@ NAMES = ("catalog", "online-shop")
 
 
 def kubekeep(*words: str, code: int = 0, variables: Mapping[str, str] = NOTHING) -> subprocess.CompletedProcess[str]:
-    variables_without_keys = {name: value for name, value in os.environ.items() if "MASTER_KEY" not in name}
-    result = subprocess.run(
-        [sys.executable, "-m", "kubekeep", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        encoding="utf-8",
-        env=variables_without_keys | dict(variables),
-        stdin=subprocess.DEVNULL,
-    )
+    no_keys = {name: None for name in os.environ if "MASTER_KEY" in name}
+    result = run_command_line(*words, variables={**no_keys, **variables})
     assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
     return result
 
 

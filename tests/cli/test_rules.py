@@ -1,14 +1,14 @@
-"""Third-party and custom rules on the command line: exit codes and messages. Real processes."""
+"""Third-party and custom rules on the command line: exit codes and messages."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.command_line import run_command_line
 
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "examples" / "online-shop"
@@ -17,10 +17,7 @@ POD = SHOP / "operations" / "debug-pod.yaml"
 
 
 def kubekeep(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kubekeep", *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, encoding="utf-8", timeout=120)
-    assert "Traceback" not in result.stderr
-    return result
+    return run_command_line(*arguments)
 
 
 def report(*arguments: str | Path) -> dict[str, Any]:

@@ -1,14 +1,14 @@
-"""`kubekeep sbom` as a process: documents in, one screen, tables and documents out."""
+"""`kubekeep sbom`: documents in, one screen, tables and documents out."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_command_line
 
 PEERS = Path(__file__).parents[1] / "images" / "sbom" / "peers"
 
@@ -16,18 +16,9 @@ PEERS = Path(__file__).parents[1] / "images" / "sbom" / "peers"
 def kubekeep(
     *words: str | Path, code: int = 0, stdin: bytes = b"", columns: int = 100
 ) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [sys.executable, "-m", "kubekeep", "sbom", *words],
-        capture_output=True,
-        check=False,
-        input=stdin,
-        env=os.environ | {"COLUMNS": str(columns)},
-        timeout=60,
-    )
-    output, errors = result.stdout.decode(), result.stderr.decode()
-    assert result.returncode == code, errors
-    assert "Traceback" not in errors
-    return subprocess.CompletedProcess(result.args, result.returncode, output, errors)
+    result = run_command_line("sbom", *words, stdin=stdin, variables={"COLUMNS": str(columns)})
+    assert result.returncode == code, result.stderr
+    return result
 
 
 def test_summary() -> None:

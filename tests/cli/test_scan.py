@@ -1,4 +1,4 @@
-"""`kubekeep scan` for users and pipelines: exit codes, gates, formats and files. Real processes."""
+"""`kubekeep scan` for users and pipelines: exit codes, gates, formats and files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.command_line import run_command_line
 
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
 GOOD = SHOP / "checkout" / "migrate.yaml"
@@ -18,18 +19,7 @@ BAD = SHOP / "operations" / "debug-pod.yaml"
 
 
 def kubekeep(*arguments: str | Path, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [sys.executable, "-m", "kubekeep", *map(str, arguments)],
-        input=stdin.decode(),
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=cwd,
-        encoding="utf-8",
-        timeout=120,
-    )
-    assert "Traceback" not in result.stderr
-    return result
+    return run_command_line(*arguments, folder=cwd, stdin=stdin)
 
 
 def test_findings_have_file_line_and_fix() -> None:

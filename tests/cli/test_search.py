@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 
 import pytest
+from tests.command_line import run_command_line
 
 
 def run(*arguments: str, completing: str = "") -> subprocess.CompletedProcess[str]:
     words = {"COMP_WORDS": completing, "COMP_CWORD": str(len(completing.split()) - 1)} if completing else {}
-    environment = os.environ | words | ({"_KUBEKEEP_COMPLETE": "bash_complete"} if completing else {})
-    return subprocess.run(
-        [sys.executable, "-c", "from kubekeep.cli.main import main; main()", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-        encoding="utf-8",
-    )
+    variables = words | ({"_KUBEKEEP_COMPLETE": "bash_complete"} if completing else {})
+    return run_command_line(*arguments, variables=variables)
 
 
 def test_search_lists_matches_in_names_first() -> None:

@@ -1,12 +1,12 @@
-"""`kubekeep vex` as a process: statements created, shown and converted."""
+"""`kubekeep vex`: statements created, shown and converted."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.command_line import run_command_line
 
 DIGEST = f"sha256:{'a' * 64}"
 IMAGE = f"registry.example/shop@{DIGEST}"
@@ -18,19 +18,9 @@ AUTHOR = ("--author", "Shop team", "--time", "2026-01-01T00:00:00Z")
 
 
 def kubekeep(*words: str | Path, folder: Path, code: int = 0, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [sys.executable, "-m", "kubekeep", "vex", *words],
-        capture_output=True,
-        check=False,
-        input=stdin,
-        cwd=folder,
-        env=os.environ | {"COLUMNS": "160"},
-        timeout=60,
-    )
-    output, errors = result.stdout.decode(), result.stderr.decode()
-    assert result.returncode == code, errors
-    assert "Traceback" not in errors
-    return subprocess.CompletedProcess(result.args, result.returncode, output, errors)
+    result = run_command_line("vex", *words, folder=folder, stdin=stdin, variables={"COLUMNS": "160"})
+    assert result.returncode == code, result.stderr
+    return result
 
 
 def test_create_add_and_show(tmp_path: Path) -> None:

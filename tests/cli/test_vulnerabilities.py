@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.command_line import run_command_line
 from tests.images.example import LAYERS, STATUS, write_layout
 
 ROOT = Path(__file__).parents[2]
@@ -21,11 +22,8 @@ KUBEKEEP = Path(sys.executable).parent / "kubekeep"
 
 def kubekeep(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run the program in a folder, with caches and data in it. Fails for another exit code."""
-    folders = {"XDG_CACHE_HOME": str(folder / "cache"), "NO_COLOR": "1"}
-    environment = {name: value for name, value in os.environ.items() if name != "KUBEKEEP_DATABASE"} | folders
-    done = subprocess.run(
-        [KUBEKEEP, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    variables = {"KUBEKEEP_DATABASE": None, "XDG_CACHE_HOME": str(folder / "cache"), "NO_COLOR": "1"}
+    done = run_command_line(*arguments, folder=folder, variables=variables)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 
@@ -321,16 +319,11 @@ def test_images_of_workloads(tmp_path: Path) -> None:
 
 
 def test_standard_input(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [KUBEKEEP, "sbom", "scan", "-", "--advisories", ADVISORIES],
-        cwd=tmp_path,
-        input=STOREFRONT.read_bytes(),
-        capture_output=True,
-        timeout=60,
-        check=False,
+    done = run_command_line(
+        "sbom", "scan", "-", "--advisories", ADVISORIES, folder=tmp_path, stdin=STOREFRONT.read_bytes()
     )
     assert done.returncode == 0
-    assert b"8 vulnerabilities" in done.stdout
+    assert "8 vulnerabilities" in done.stdout
 
 
 def test_advice_compares_base_images(tmp_path: Path) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.command_line import run_command_line
 from tests.go_symbols.programs import RECORDS, GoPrograms
 from tests.images.building import LayoutBuilder
 from tests.images.layer_files import build_tar
@@ -35,10 +34,8 @@ ABSENT = "no vulnerable symbol of golang.org/x/text/language is linked into the 
 
 
 def kubekeep(*arguments: str, folder: Path, code: int = 0) -> str:
-    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "NO_COLOR": "1", "COLUMNS": "200"}
-    done = subprocess.run(
-        [KUBEKEEP, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    variables = {"XDG_CACHE_HOME": str(folder / "cache"), "NO_COLOR": "1", "COLUMNS": "200"}
+    done = run_command_line(*arguments, folder=folder, variables=variables)
     assert done.returncode == code, done.stdout + done.stderr
     return " ".join(done.stdout.split())
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +15,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import PASSED, Cause, Reason, Status, Verdict
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import find_controls, select
+from tests.command_line import run_command_line
 
 POD: Final[dict[str, Any]] = {
     "apiVersion": "v1",
@@ -105,8 +104,7 @@ def test_note_names_the_file(tmp_path: Path) -> None:
     assert load_rules([tmp_path]).notes == (note,)
     pod = tmp_path / "workload" / "owner" / "cases" / "fail.pod.yaml"
     for words in (["scan", str(pod), "--custom-rules", str(tmp_path)], ["control", "test", str(tmp_path)]):
-        command = [sys.executable, "-m", "kubekeep", *words]
-        result = subprocess.run(command, capture_output=True, text=True, check=False, encoding="utf-8", timeout=120)
+        result = run_command_line(*words)
         assert result.stderr.splitlines().count(note) == 1, words
 
 

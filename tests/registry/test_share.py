@@ -16,6 +16,7 @@ from kubekeep.registry.credentials import Keychain
 from kubekeep.registry.manifest import decode_manifest
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.registry.repository import OciRepository
+from tests.command_line import run_command_line
 from tests.oracles.program import program
 from tests.registry.service import Service
 
@@ -24,19 +25,7 @@ POD = Path(__file__).parents[2] / "examples" / "online-shop" / "operations" / "d
 
 
 def kubekeep(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kubekeep", *map(str, arguments)]
-    result = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        encoding="utf-8",
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        env={"DOCKER_CONFIG": "/nowhere", **os.environ, **environment},
-    )
-    assert "Traceback" not in result.stderr
-    return result
+    return run_command_line(*map(str, arguments), variables={"DOCKER_CONFIG": "/nowhere", **environment})
 
 
 def push(folder: Path, reference: ArtifactReference, *options: object, **environment: str) -> str:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.command_line import run_command_line
 from tests.go_symbols.conftest import programs
 from tests.go_symbols.programs import RECORDS, GoPrograms
 from tests.images.layer_files import build_tar
-from tests.registry_scan.fleet import BASE, KUBEKEEP, Fleet, environment, python_package, write_layer
+from tests.registry_scan.fleet import BASE, Fleet, environment, python_package, write_layer
 
 __all__ = ["programs"]
 
@@ -41,10 +42,7 @@ State = dict[str, dict[tuple[str, str], Record]]
 
 
 def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [str(KUBEKEEP), *arguments]
-    done = subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=120, check=False
-    )
+    done = run_command_line(*arguments, folder=folder, variables=environment(folder))
     assert done.returncode == code, (done.returncode, done.stderr, done.stdout)
     return done
 

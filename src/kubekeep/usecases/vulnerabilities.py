@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import BinaryIO
 
@@ -59,8 +60,8 @@ def read_subject(reference: str, options: ImageOptions, stdin: BinaryIO) -> Scan
     return ScannedPackages(create_image_sbom(image), steps, image)
 
 
-def _create_scanner(request: PackageRequest) -> VulnerabilityScanner:
-    return VulnerabilityScanner(request.vulnerabilities or VulnerabilityOptions())
+def _open_scanner(request: PackageRequest) -> contextlib.closing[VulnerabilityScanner]:
+    return contextlib.closing(VulnerabilityScanner(request.vulnerabilities or VulnerabilityOptions()))
 
 
 def explain(reference: str, name: str, request: PackageRequest, stdin: BinaryIO) -> Explanation:
@@ -69,20 +70,20 @@ def explain(reference: str, name: str, request: PackageRequest, stdin: BinaryIO)
     Raises KubekeepError if the image, the SBOM or the advisories cannot be read.
     """
     subject = read_subject(reference, request.images, stdin)
-    scanner = _create_scanner(request)
-    report = subject.assess(scanner)
     symbols = None if subject.image is None else ImageSymbols(subject.image.content.go_symbols)
-    affected = {
-        identify(vulnerability.package): vulnerability
-        for vulnerability in report.vulnerabilities
-        if name.casefold() in map(str.casefold, vulnerability.names)
-    }
     explanations = []
-    for package in subject.sbom.packages:
-        records = scanner.explain(package, name, subject.sbom, symbols)
-        vulnerability = affected.get(identify(package))
-        if records or vulnerability is not None:
-            explanations.append(PackageExplanation(package, vulnerability, records))
+    with _open_scanner(request) as scanner:
+        report = subject.assess(scanner)
+        affected = {
+            identify(vulnerability.package): vulnerability
+            for vulnerability in report.vulnerabilities
+            if name.casefold() in map(str.casefold, vulnerability.names)
+        }
+        for package in subject.sbom.packages:
+            records = scanner.explain(package, name, subject.sbom, symbols)
+            vulnerability = affected.get(identify(package))
+            if records or vulnerability is not None:
+                explanations.append(PackageExplanation(package, vulnerability, records))
     explanations.sort(key=lambda explanation: explanation.vulnerability is None)
     return Explanation(reference, name, tuple(explanations), report.not_assessed, subject.steps)
 
@@ -94,9 +95,9 @@ def compare_images(old: str, new: str, request: PackageRequest, stdin: BinaryIO)
     """
     if is_sbom_address(old) and old == new == "sbom:-":
         raise SbomError("standard input can only be one of the two documents")
-    scanner = _create_scanner(request)
     subjects = [read_subject(reference, request.images, stdin) for reference in (old, new)]
-    reports = [subject.assess(scanner) for subject in subjects]
+    with _open_scanner(request) as scanner:
+        reports = [subject.assess(scanner) for subject in subjects]
     before, after = map(_group_open, reports)
     changes = [AffectedPackageChange(before.get(name, ()), after.get(name, ())) for name in {**before, **after}]
     changes.sort(key=lambda change: (-(change.vulnerability.rating.score or 0.0), change.vulnerability.id))
@@ -116,19 +117,19 @@ def advise_image(reference: str, bases: Sequence[str], request: PackageRequest) 
     bases: images that may be the present base, whose layers the image begins with, or another one. Raises KubekeepError if
     an image or the advisories cannot be read.
     """
-    scanner = _create_scanner(request)
     image = inspect_image(reference, request.images, secrets=True)
-    report = scanner.assess_image(image)
     present = ""
     layers: tuple[str, ...] = ()
     candidates: dict[str, VulnerabilityReport] = {}
-    for name in bases:
-        base = inspect_image(name, request.images, secrets=True)
-        shared = find_base_layers(_list_layers(image), _list_layers(base))
-        if len(shared) > len(layers):
-            present, layers = name, shared
-        elif not shared:
-            candidates[name] = scanner.assess_image(base)
+    with _open_scanner(request) as scanner:
+        report = scanner.assess_image(image)
+        for name in bases:
+            base = inspect_image(name, request.images, secrets=True)
+            shared = find_base_layers(_list_layers(image), _list_layers(base))
+            if len(shared) > len(layers):
+                present, layers = name, shared
+            elif not shared:
+                candidates[name] = scanner.assess_image(base)
     labels = image.configuration.settings.labels if image.configuration else None
     stated = read_base_reference({}, labels)
     return ImageAdvice(

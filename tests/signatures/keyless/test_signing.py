@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from sigstore.verify import Verifier
 from sigstore.verify.policy import Identity
 
 from kubekeep.registry.manifest import Descriptor
+from tests.command_line import run_command_line
 from tests.signatures.keyless.instance import EMAIL, WORKFLOW, SigstoreInstance
 from tests.signatures.registries import MANIFEST, SignedRepository, find_cosign
 from tests.signatures.trust.repository import TufRepository, run_repository
@@ -37,17 +37,9 @@ class Project:
             instance.write_config(folder / f"config-{version}.json", version)
 
     def run(self, *arguments: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
-        inherited = {name: value for name, value in os.environ.items() if name not in _REMOVED}
-        environment = inherited | {"HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder / "data")} | variables
-        done = subprocess.run(
-            [KUBEKEEP, "image", *arguments],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        removed = dict.fromkeys(_REMOVED)
+        folders = {"HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder / "data")}
+        done = run_command_line("image", *arguments, folder=self.folder, variables={**removed, **folders, **variables})
         assert done.returncode == code, done.stdout + done.stderr
         assert not any(secret in done.stdout + done.stderr for secret in filter(None, variables.values()))
         return done

@@ -6,7 +6,6 @@ import contextlib
 import datetime as dt
 import http.server
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from kubekeep.signatures.notation.trust_store import TrustStore
 from kubekeep.signatures.notation.verify import NOT_REVOKED, NotationTrust, verify_envelope
 from kubekeep.signatures.service_client import ServiceClient
 from kubekeep.signatures.verification import VerifiedSignature
+from tests.command_line import run_command_line
 from tests.loopback import serving
 from tests.signatures.notation.signing import (
     DAY,
@@ -432,9 +432,8 @@ def test_levels(authority: Authority, tmp_path: Path) -> None:
 
 
 def kubekeep(*arguments: str | Path, code: int) -> str:
-    """Run the program; return its output."""
-    command = [str(Path(sys.executable).parent / "kubekeep"), "image", "verify", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    """Run the command; return its output."""
+    done = run_command_line("image", "verify", *arguments)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command_line import run_command_line
 from tests.signatures.authority import IDENTITY, ISSUER, PrivateSigstore
 from tests.signatures.making import BUNDLE, Signing, statement
 from tests.signatures.registries import SignedRepository
@@ -19,22 +20,14 @@ from tests.signatures.trust.repository import RepositoryServer, TufRepository, r
 KUBEKEEP = Path(sys.executable).parent / "kubekeep"
 
 
-def find_environment(folder: Path) -> dict[str, str]:
-    names = ("KUBEKEEP_TRUST", "XDG_DATA_HOME")
-    environment = {name: value for name, value in os.environ.items() if name not in names}
-    return environment | {"HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), "NO_COLOR": "1"}
+def list_variables(folder: Path) -> dict[str, str | None]:
+    """Return the variables with the folders of the program; None removes one."""
+    removed = dict.fromkeys(("KUBEKEEP_TRUST", "XDG_DATA_HOME"))
+    return {**removed, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache"), "NO_COLOR": "1"}
 
 
 def kubekeep(*arguments: str, folder: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [KUBEKEEP, *arguments],
-        cwd=folder,
-        env=find_environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_command_line(*arguments, folder=folder, variables=list_variables(folder))
     assert done.returncode == code, done.stdout + done.stderr
     return done
 
@@ -108,7 +101,9 @@ def test_killed_update_keeps_the_state(tmp_path: Path, server: RepositoryServer,
     repository.publish(b"{}")
     server.silent = f"/{repository.versions['snapshot']}.snapshot.json"
     command = [str(KUBEKEEP), "image", "trust", "update"]
-    process = subprocess.Popen(command, env=find_environment(tmp_path), stderr=subprocess.DEVNULL)
+    variables = {**os.environ, **list_variables(tmp_path)}
+    environment = {name: value for name, value in variables.items() if value is not None}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     try:
         assert server.has_begun.wait(30)
     finally:
