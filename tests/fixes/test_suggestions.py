@@ -14,11 +14,11 @@ from urllib.parse import unquote
 import pytest
 
 from kubekeep.exceptions.load import ExceptionOptions
-from kubekeep.library.cases import Case, list_cases
-from kubekeep.library.load import builtin
+from kubekeep.library.cases import Case
 from kubekeep.reports import ReportOptions, load
 from kubekeep.usecases.request import EvaluationOptions, ReportNeeds, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
+from tests.library.builtin_cases import list_failing_cases
 from tests.requests import ALL_CONTROLS
 
 ROOT = Path(__file__).parents[2]
@@ -96,21 +96,18 @@ def test_fix_of_an_example_resolves_its_finding(example: str, tmp_path: Path, mo
         assert about not in {key(result) for result in results(Path(), control)}
 
 
-CASES: dict[str, list[Case]] = {}
-for fixes in list_cases(builtin(), [control for control in builtin().controls.values() if not control.rule]):
-    if fixes.expected == "fail" and not fixes.options.params and fixes.options.minor == 37:
-        CASES.setdefault(fixes.control.slug, []).append(fixes)
-
-
 @pytest.mark.parametrize("group", range(8))
 def test_fixes_of_failing_cases_resolve_them(group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each control is scanned with its own cases only, since cases of others would fail too."""
+    cases: dict[str, list[Case]] = {}
+    for failing in list_failing_cases():
+        cases.setdefault(failing.control.slug, []).append(failing)
     fixes = 0
-    for slug in sorted(CASES)[group::8]:
+    for slug in sorted(cases)[group::8]:
         folder = tmp_path / slug
         folder.mkdir()
         monkeypatch.chdir(folder)
-        for case in CASES[slug]:
+        for case in cases[slug]:
             shutil.copyfile(case.file, folder / case.file.name)
         fixable = {key(result): result["fixes"] for result in results(Path(), slug) if "fixes" in result}
         fixes += len(fixable)

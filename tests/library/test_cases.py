@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from kubekeep.library.cases import Case, list_cases
+from kubekeep.library.cases import Case
 from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
 from kubekeep.usecases.control import find_problems
+from tests.library.builtin_cases import list_builtin_cases
 from tests.library.checks import check_cases, check_consistency, check_messages
 
-CASES = list_cases(builtin(), builtin().controls.values())
+CASES = list_builtin_cases()
 AUTOMATED = [control for control in builtin().controls.values() if not control.is_manual]
 
 

@@ -20,7 +20,7 @@ from kubekeep.fixes.edits.target import find_target
 from kubekeep.fixes.edits.text import edit
 from kubekeep.fixes.plan import Plan, write_files
 from kubekeep.fixes.proposed_changes import UnfixedCause
-from kubekeep.library.cases import Case, list_cases, read_objects
+from kubekeep.library.cases import Case, read_objects
 from kubekeep.library.load import Library, builtin
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
@@ -31,13 +31,9 @@ from kubekeep.usecases.control import evaluate_case, list_verdicts
 from kubekeep.usecases.fix import FixRequest, plan
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
+from tests.library.builtin_cases import list_failing_cases
 from tests.oracles.program import program
 
-FAILING: Final = [
-    case
-    for case in list_cases(builtin(), [control for control in builtin().controls.values() if not control.rule])
-    if case.expected == "fail" and not case.options.params and case.options.minor == 37
-]
 CONTRADICTING: Final = {"admission-external-ips-allowed", "admission-external-ips-denied"}
 """Controls of older and newer benchmarks with opposite requirements."""
 REFUSED: Final[dict[str, str]] = {
@@ -69,7 +65,7 @@ def contents(folder: Path) -> dict[str, list[dict[str, Any]]]:
 @pytest.fixture(scope="module")
 def fixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fixed]:
     folder = tmp_path_factory.mktemp("cases")
-    first = {case.control.slug: case for case in reversed(FAILING) if case.control.slug in slugs()}
+    first = {case.control.slug: case for case in reversed(list_failing_cases()) if case.control.slug in slugs()}
     for case in first.values():
         (folder / case.control.slug).mkdir(exist_ok=True)
         shutil.copyfile(case.file, folder / case.control.slug / case.file.name)
@@ -89,7 +85,7 @@ def has_fix(case: Case, library: Library) -> bool:
 @functools.cache
 def slugs() -> tuple[str, ...]:
     """Return the slugs of the controls with fixes, without those that contradict each other."""
-    fixable = dict.fromkeys(case.control.slug for case in FAILING if has_fix(case, builtin()))
+    fixable = dict.fromkeys(case.control.slug for case in list_failing_cases() if has_fix(case, builtin()))
     return tuple(slug for slug in fixable if slug not in CONTRADICTING)
 
 
@@ -123,7 +119,7 @@ def edit_case(case: Case, library: Library) -> str | None:
 def test_every_fix_can_be_applied_to_the_text(tmp_path: Path) -> None:
     unfixed = []
     refused = set()
-    for case in FAILING:
+    for case in list_failing_cases():
         if not has_fix(case, builtin()):
             continue
         text = edit_case(case, builtin())

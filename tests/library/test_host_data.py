@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from kubekeep.library.cases import Case, CaseOptions, list_cases, read_objects
+from kubekeep.library.cases import Case, CaseOptions, read_objects
 from kubekeep.library.load import builtin
 from kubekeep.model.control import Control
 from kubekeep.model.verdict import Status
 from kubekeep.usecases.control import evaluate_case, list_verdicts
+from tests.library.builtin_cases import list_builtin_cases
 
 GROUP = "hostdata.kubescape.cloud"
 
@@ -20,9 +21,7 @@ def is_document(document: dict[str, Any]) -> bool:
     return str(document.get("apiVersion", "")).startswith(f"{GROUP}/") and "data" in document
 
 
-CASES = [
-    case for case in list_cases(builtin(), builtin().controls.values()) if any(map(is_document, read_objects(case)))
-]
+CASES = [case for case in list_builtin_cases() if any(map(is_document, read_objects(case)))]
 
 
 def as_custom_resource(document: dict[str, Any]) -> dict[str, Any]:

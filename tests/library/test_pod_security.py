@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from kubekeep.engine.rego_policies import RegoPolicySet
-from kubekeep.library.cases import Case, list_cases
+from kubekeep.library.cases import Case
 from kubekeep.library.cases import read_objects as documents
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import SubjectResult
@@ -24,6 +24,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.verdict import Cause, Status
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import Selection, select
+from tests.library.builtin_cases import list_builtin_cases
 from tests.library.pods import objects
 from tests.oracles.program import program
 
@@ -33,9 +34,7 @@ MINORS: Final = range(25, 39)
 PODS: Final = 3000
 
 CASES: Final = [
-    case
-    for case in list_cases(builtin(), builtin().controls.values())
-    if case.control.area == "pod-security" and case.expected != "skip"
+    case for case in list_builtin_cases() if case.control.area == "pod-security" and case.expected != "skip"
 ]
 
 Failed = dict[str, dict[int, frozenset[str]]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,45 +44,47 @@ def pack_sparse_file() -> bytes:
     return pack_library((info, b"x" * 512))
 
 
-HOSTILE = {
-    "leads up": pack_library((create_member("../evil"), b"x")),
-    "leads up below": pack_library((create_member("controls/../../evil"), b"x")),
-    "absolute": pack_library((create_member("/tmp/evil"), b"x")),  # noqa: S108 - must not be written
-    "a drive": pack_library((create_member("controls/C:/evil"), b"x")),
-    "backslashes": pack_library((create_member("controls\\..\\..\\evil"), b"x")),
-    "a link": pack_library((create_member("controls/evil", tarfile.SYMTYPE, "../../evil"), b"")),
-    "a link, then through it": pack_library(
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "leads up": lambda: pack_library((create_member("../evil"), b"x")),
+    "leads up below": lambda: pack_library((create_member("controls/../../evil"), b"x")),
+    "absolute": lambda: pack_library((create_member("/tmp/evil"), b"x")),  # noqa: S108 - must not be written
+    "a drive": lambda: pack_library((create_member("controls/C:/evil"), b"x")),
+    "backslashes": lambda: pack_library((create_member("controls\\..\\..\\evil"), b"x")),
+    "a link": lambda: pack_library((create_member("controls/evil", tarfile.SYMTYPE, "../../evil"), b"")),
+    "a link, then through it": lambda: pack_library(
         (create_member("controls/a", tarfile.SYMTYPE, "/tmp"), b""),  # noqa: S108
         (create_member("controls/a/evil"), b"x"),
     ),
-    "a hard link": pack_library((create_member("controls/evil", tarfile.LNKTYPE, "/etc/passwd"), b"")),
-    "a device": pack_library((create_member("controls/evil", tarfile.CHRTYPE), b"")),
-    "a pipe": pack_library((create_member("controls/evil", tarfile.FIFOTYPE), b"")),
-    "elsewhere": pack_library((create_member("bin/evil"), b"x")),
-    "our own note": pack_library((create_member("kubekeep-library.json"), b"{}")),
-    "hidden": pack_library((create_member("lib/.evil"), b"x")),
-    "twice": pack_library((create_member("lib/a.rego"), b"x"), (create_member("lib/a.rego"), b"y")),
-    "twice but for case": pack_library((create_member("lib/a.rego"), b"x"), (create_member("lib/A.rego"), b"y")),
-    "more than a library": pack_library((create_member("lib/a.sh"), b"x")),
-    "no library": pack_library((create_member("controls/area/one/control.yaml"), b"title: [")),
-    "nothing": pack_library(),
-    "long": pack_library((create_member("lib/a.rego"), b"#" * ((1 << 20) + 1))),
-    "deep": pack_library((create_member("controls/" + "a/" * 50 + "b"), b"x")),
-    "many": pack_library(*((create_member(f"lib/a{number}.rego"), b"") for number in range(20_001))),
-    "sparse": pack_sparse_file(),
-    "a bomb": gzip.compress(bytes(100 << 20), mtime=0),
-    "not compressed": b"PK\x03\x04",
-    "not an archive": gzip.compress(b"nothing" * 1000, mtime=0),
-    "half": pack_library((create_member("lib/a.rego"), b"x"))[:-20],
-    "more behind": pack_library((create_member("lib/a.rego"), b"x")) + b"more",
+    "a hard link": lambda: pack_library((create_member("controls/evil", tarfile.LNKTYPE, "/etc/passwd"), b"")),
+    "a device": lambda: pack_library((create_member("controls/evil", tarfile.CHRTYPE), b"")),
+    "a pipe": lambda: pack_library((create_member("controls/evil", tarfile.FIFOTYPE), b"")),
+    "elsewhere": lambda: pack_library((create_member("bin/evil"), b"x")),
+    "our own note": lambda: pack_library((create_member("kubekeep-library.json"), b"{}")),
+    "hidden": lambda: pack_library((create_member("lib/.evil"), b"x")),
+    "twice": lambda: pack_library((create_member("lib/a.rego"), b"x"), (create_member("lib/a.rego"), b"y")),
+    "twice but for case": lambda: pack_library(
+        (create_member("lib/a.rego"), b"x"), (create_member("lib/A.rego"), b"y")
+    ),
+    "more than a library": lambda: pack_library((create_member("lib/a.sh"), b"x")),
+    "no library": lambda: pack_library((create_member("controls/area/one/control.yaml"), b"title: [")),
+    "nothing": pack_library,
+    "long": lambda: pack_library((create_member("lib/a.rego"), b"#" * ((1 << 20) + 1))),
+    "deep": lambda: pack_library((create_member("controls/" + "a/" * 50 + "b"), b"x")),
+    "many": lambda: pack_library(*((create_member(f"lib/a{number}.rego"), b"") for number in range(20_001))),
+    "sparse": pack_sparse_file,
+    "a bomb": lambda: gzip.compress(bytes(100 << 20), mtime=0),
+    "not compressed": lambda: b"PK\x03\x04",
+    "not an archive": lambda: gzip.compress(b"nothing" * 1000, mtime=0),
+    "half": lambda: pack_library((create_member("lib/a.rego"), b"x"))[:-20],
+    "more behind": lambda: pack_library((create_member("lib/a.rego"), b"x")) + b"more",
 }
 
 
-@pytest.mark.parametrize("layer", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_archive_is_not_unpacked(layer: bytes, service: Service, tmp_path: Path) -> None:
+@pytest.mark.parametrize("pack", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_archive_is_not_unpacked(pack: Callable[[], bytes], service: Service, tmp_path: Path) -> None:
     reference = service.reference("hostile")
     with OciRepository(reference, Keychain(NOBODY), plain_http=True) as repository:
-        artifacts.push(repository, reference, KIND, (layer, {}), {})
+        artifacts.push(repository, reference, KIND, (pack(), {}), {})
     folder = tmp_path / "a" / "pulled"
     folder.parent.mkdir()
     with pytest.raises(RejectedArtifactError, match="oci://") as refused:
