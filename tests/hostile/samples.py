@@ -21,6 +21,128 @@ spec:
 """
 CANARY: Final = POD.replace("web", "canary")
 """A valid manifest beside hostile ones: its findings must be in every report."""
+OBJECTS: Final[tuple[dict[str, Any], ...]] = (
+    {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "a", "labels": {"a": "b"}, "annotations": {"a": "b"}},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": {
+                "metadata": {"labels": {"a": "b"}},
+                "spec": {
+                    "serviceAccountName": "a",
+                    "volumes": [{"name": "v", "hostPath": {"path": "/"}}],
+                    "imagePullSecrets": [{"name": "a"}],
+                    "containers": [
+                        {
+                            "name": "a",
+                            "image": "b:1",
+                            "command": ["a"],
+                            "args": ["--b=c"],
+                            "env": [{"name": "A", "value": "b"}],
+                            "ports": [{"containerPort": 80}],
+                            "volumeMounts": [{"name": "v", "mountPath": "/a"}],
+                            "resources": {"limits": {"cpu": "1", "memory": "1Gi"}},
+                            "securityContext": {"capabilities": {"add": ["ALL"]}},
+                        }
+                    ],
+                },
+            },
+        },
+    },
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "a"},
+        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]},
+        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"], "resourceNames": ["a"]}],
+    },
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "a"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "a", "namespace": "b"}],
+    },
+    {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "a"},
+        "spec": {
+            "podSelector": {
+                "matchLabels": {"a": "b"},
+                "matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}],
+            },
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"port": 80}]}],
+        },
+    },
+    {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "a"},
+        "spec": {
+            "tls": [{"hosts": ["a"], "secretName": "b"}],
+            "rules": [
+                {
+                    "host": "a",
+                    "http": {"paths": [{"path": "/", "backend": {"service": {"name": "a", "port": {"number": 80}}}}]},
+                }
+            ],
+        },
+    },
+    {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "a"},
+        "spec": {
+            "type": "NodePort",
+            "selector": {"a": "b"},
+            "ports": [{"port": 80, "targetPort": "a"}],
+            "externalIPs": ["1.2.3.4"],
+        },
+    },
+    {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "a"},
+        "webhooks": [
+            {
+                "name": "a",
+                "clientConfig": {"service": {"name": "a", "namespace": "b"}},
+                "failurePolicy": "Ignore",
+                "rules": [{"apiGroups": ["*"], "resources": ["*"], "operations": ["*"]}],
+                "namespaceSelector": {"matchLabels": {"a": "b"}},
+            }
+        ],
+    },
+    {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "a", "labels": {"a": "b"}},
+        "status": {"nodeInfo": {"kubeletVersion": "v1.30.0", "kernelVersion": "6.1"}, "images": [{"names": ["a"]}]},
+    },
+    {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "a"},
+        "type": "Opaque",
+        "data": {"a": "YQ=="},
+        "stringData": {"a": "b"},
+    },
+    {
+        "apiVersion": "hostdata.kubescape.cloud/v1beta0",
+        "kind": "KubeletInfo",
+        "metadata": {"name": "a"},
+        "data": {
+            "serviceFiles": [{"path": "/a", "permissions": 420, "ownership": {"uid": 0, "gid": 0}}],
+            "cmdLine": "kubelet --a=b",
+        },
+    },
+)
+"""Valid objects of the kinds that controls read."""
 VALUES: Final[tuple[Any, ...]] = (
     None,
     True,

@@ -1,8 +1,5 @@
 """Advisories: OSV records in files and archives, servers of advisories, bundles, files of the database, and Grype's."""
 
-# Statements of hostile databases are text:
-# ruff: noqa: S608
-
 from __future__ import annotations
 
 import functools
@@ -24,11 +21,11 @@ from click.testing import CliRunner
 from kubekeep.cli.main import kubekeep
 from kubekeep.vulnerabilities.database.compression import zstd
 from tests.hostile.classes.sboms import CANARY_SBOM, RECORDS, SBOM, check_canary, create_record, list_vulnerabilities
+from tests.hostile.grype import CONSTRAINTS, TABLE_CHANGES, write_grype_database
 from tests.hostile.member import REPORT, Content, Expected, Link, Member, Run, Special, hostile_class
 from tests.hostile.samples import TEXTS, VALUES, damage, dump, mutate
 from tests.hostile.server import Answer, add_site, get_port
 from tests.vulnerabilities.database.records import EPSS, KEV, write_lines
-from tests.vulnerabilities.database.test_grype import GrypeWriter
 
 _CANARY: Final = json.dumps(RECORDS[2])
 _KEYS: Final = {
@@ -513,35 +510,13 @@ def databases(source: random.Random) -> Iterator[Member]:
     )
 
 
-def _write_grype(folder: str, blob: Mapping[str, Any], package: Mapping[str, Any], *statements: str) -> bytes:
-    path = Path(folder, "g.db")
-    path.unlink(missing_ok=True)
-    writer = GrypeWriter(path)
-    for name, ecosystem, constraint in (
-        ("left-pad", "npm", "< 3.0.0"),
-        ("canary", "npm", "< 3.0.0"),
-        ("requests", "python", "< 3.0.0"),
-    ):
-        number = writer.insert("packages", ecosystem=ecosystem, name=name)
-        record = next(record["id"] for record in RECORDS if record["affected"][0]["package"]["name"] == name)
-        is_changed = name == "left-pad"
-        vulnerability = writer.add_vulnerability(record, "github", **(blob if is_changed else {}))
-        writer.affect(
-            vulnerability, number, constraint, kind="semver", fix=("3.0.0", "fixed"), **(package if is_changed else {})
-        )
-    for statement in statements:
-        writer.execute(statement)
-    writer.close()
-    return path.read_bytes()
-
-
 @hostile_class("databases of Grype")
 def grype(source: random.Random) -> Iterator[Member]:
     """Databases with damaged pages, values of other types, views that do not end, and texts that attack a report."""
     options = ("--grype-db", "g.db", "--advisories", "none")
     none: dict[str, Content] = {"none/x.json": dump(create_record("ACME-7", "x", "npm"))}
     with tempfile.TemporaryDirectory() as folder:
-        valid = _write_grype(folder, {}, {})
+        valid = write_grype_database(folder, {}, {})
         yield _scan("valid", {**none, "g.db": valid}, options=options, check=_check_database)
         for number in range(20):
             content = bytearray(valid)
@@ -558,7 +533,7 @@ def grype(source: random.Random) -> Iterator[Member]:
             if isinstance(changed, dict):
                 yield _scan(
                     f"vulnerability: {name}",
-                    {**none, "g.db": _write_grype(folder, {str(k): v for k, v in changed.items() if k}, {})},
+                    {**none, "g.db": write_grype_database(folder, {str(k): v for k, v in changed.items() if k}, {})},
                     options=options,
                     check=_check_database,
                 )
@@ -573,61 +548,18 @@ def grype(source: random.Random) -> Iterator[Member]:
             if isinstance(changed, dict):
                 yield _scan(
                     f"package: {name}",
-                    {**none, "g.db": _write_grype(folder, {}, {str(k): v for k, v in changed.items() if k})},
+                    {**none, "g.db": write_grype_database(folder, {}, {str(k): v for k, v in changed.items() if k})},
                     options=options,
                 )
-        for number, constraint in enumerate(
-            (
-                "> 1.0." + "9" * 5_000,
-                "> 1.0.\u0661",
-                "< " + "1" * 19_000,
-                "||" * 9_000,
-                "< 1 < 2",
-                "= ",
-                "~> x",
-                "\x1b[31m",
-                "< 3.0.0,," * 2_000,
-                "x" * 30_000,
-            )
-        ):
+        for number, constraint in enumerate(CONSTRAINTS):
             ranges = {"ranges": [{"version": {"type": "semver", "constraint": constraint}}]}
-            yield _scan(f"constraint {number}", {**none, "g.db": _write_grype(folder, {}, ranges)}, options=options)
-        endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
-        for number, statements in enumerate(
-            (
-                (
-                    "DROP TABLE epss_handles",
-                    (
-                        f"CREATE VIEW epss_handles AS {endless} "
-                        "SELECT n AS id, 'x' AS cve, 1.0 AS epss, 1.0 AS percentile FROM c"
-                    ),
-                ),
-                (
-                    "DROP TABLE operating_systems",
-                    (
-                        f"CREATE VIEW operating_systems AS {endless} "
-                        "SELECT n AS id, 'x' AS name, '' AS major_version, '' AS minor_version, "
-                        "'' AS label_version, '' AS codename FROM c"
-                    ),
-                ),
-                ("ALTER TABLE packages RENAME TO p", "CREATE VIEW packages AS SELECT * FROM p"),
-                ("DROP TABLE db_metadata",),
-                ("UPDATE db_metadata SET build_timestamp = 'x'",),
-                ("UPDATE db_metadata SET build_timestamp = '9999-12-31 00:00:00-23:00'",),
-                ("UPDATE db_metadata SET model = 'x'",),
-                ("UPDATE vulnerability_handles SET name = x'ff'",),
-                ("UPDATE vulnerability_handles SET status = x'00'",),
-                ("UPDATE vulnerability_handles SET modified_date = 5, published_date = x'ff'",),
-                ("UPDATE blobs SET value = x'ff'",),
-                ("UPDATE blobs SET value = 5",),
-                ("UPDATE blobs SET value = '[' || hex(zeroblob(100000))",),
-                ("INSERT INTO epss_handles (cve, epss, percentile) VALUES ('CVE-ACME-1001', 'x', x'00')",),
-                ("INSERT INTO cwe_handles (cve, cwe) VALUES ('ACME-1001', x'ff')",),
+            yield _scan(
+                f"constraint {number}", {**none, "g.db": write_grype_database(folder, {}, ranges)}, options=options
             )
-        ):
+        for number, statements in enumerate(TABLE_CHANGES):
             yield _scan(
                 f"tables {number}",
-                {**none, "g.db": _write_grype(folder, {}, {}, *statements)},
+                {**none, "g.db": write_grype_database(folder, {}, {}, *statements)},
                 options=options,
                 check=_check_named,
             )
@@ -638,4 +570,6 @@ def grype(source: random.Random) -> Iterator[Member]:
                 "refs": [{"url": text}],
                 "severities": [{"scheme": text, "value": text}],
             }
-            yield _scan(f"texts with {name}", {**none, "g.db": _write_grype(folder, attack, {})}, options=options)
+            yield _scan(
+                f"texts with {name}", {**none, "g.db": write_grype_database(folder, attack, {})}, options=options
+            )

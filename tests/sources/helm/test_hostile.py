@@ -586,7 +586,6 @@ def test_forged_source_comments(renderer: str | None, tmp_path: Path) -> None:
 
 def test_renderer_environment_is_isolated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", FORBIDDEN_TEXT)
-
     seen = build_environment("/nowhere")
 
     assert FORBIDDEN_TEXT not in str(seen)
