@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.stages import STAGES, find_stage
+
 pytest_plugins = ["tests.cluster.fixtures", "tests.images.access_fixtures", "tests.sources.cloud.fixtures"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for one of the two stages of CI."""
+    parser.addoption("--stage", choices=STAGES, help="run the tests of one stage of CI; without it, all tests")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files of the other stage."""
+    stage = config.getoption("stage")
+    if stage is None or collection_path.is_dir():
+        return None
+    return True if find_stage(collection_path) != stage else None
 
 
 def pytest_configure() -> None:
