@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import subprocess
 
 import msgspec
-import pypdf
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.reports import ReportOptions, load
@@ -38,8 +38,9 @@ def render_text(name: str, assessment: Assessment, options: ReportOptions | None
 
 
 def extract_pdf_text(pdf: bytes) -> str:
-    """Return the text on the pages of a PDF."""
-    return "\n".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages)
+    """Return the text on the pages of a PDF in the order of its content."""
+    command = ["pdftotext", "-q", "-raw", "-enc", "UTF-8", "-", "-"]
+    return subprocess.run(command, input=pdf, capture_output=True, check=True).stdout.decode()
 
 
 def remove_whitespace(text: str) -> str:
