@@ -28,22 +28,32 @@ def test_any_text_is_readable(name: str, assessment: Assessment) -> None:
     stays_readable()
 
 
+@pytest.fixture(scope="module")
+def tame_structures() -> dict[str, object]:
+    """Return an empty dictionary for the structures of reports with a tame text, which are the same for every aim."""
+    return {}
+
+
 @pytest.mark.parametrize("aim", TEXTS)
 @pytest.mark.parametrize("name", names())
-def test_hostile_text_keeps_structure(name: str, aim: str, assessment: Assessment) -> None:
-    actual, tame = (
-        structure(name, render_text(name, taint_user_control(assessment, text))) for text in (TEXTS[aim], TAME)
-    )
-    assert actual == tame or not TEXTS[aim].strip(), "an entry is missing although its text is not empty"
+def test_hostile_text_keeps_structure(
+    name: str, aim: str, assessment: Assessment, tame_structures: dict[str, object]
+) -> None:
+    def render_structure(text: str) -> object:
+        return structure(name, render_text(name, taint_user_control(assessment, text)))
+
+    if name not in tame_structures:
+        tame_structures[name] = render_structure(TAME)
+    is_equal = render_structure(TEXTS[aim]) == tame_structures[name]
+    assert is_equal or not TEXTS[aim].strip(), "an entry is missing although its text is not empty"
 
 
 @pytest.mark.parametrize("name", names())
 def test_hostile_cluster_keeps_structure(name: str, assessment: Assessment) -> None:
+    tame = structure(name, render_text(name, taint_cluster(assessment, TAME)))
     # Typesetting is slow; the test above covers every text.
     for aim in ["typst", "controls"] if load(name).binary else TEXTS:
-        actual, tame = (
-            structure(name, render_text(name, taint_cluster(assessment, text))) for text in (TEXTS[aim], TAME)
-        )
+        actual = structure(name, render_text(name, taint_cluster(assessment, TEXTS[aim])))
         assert actual == tame or not TEXTS[aim].strip(), f"{aim}: an entry is missing although its text is not empty"
 
 
