@@ -55,7 +55,7 @@ def address(site: Path) -> Iterator[str]:
     """Yield the address of a server of the site on the loopback interface."""
     handler = functools.partial(QuietHandler, directory=str(site.parent))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/docs/"
         server.shutdown()
 

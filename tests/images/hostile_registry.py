@@ -85,6 +85,8 @@ def run_hostile_registry() -> Iterator[HostileRegistry]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Otherwise a body waits until the client has acknowledged the headers.
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             registry.answer(self)

@@ -77,6 +77,8 @@ def run_relay(registry: str) -> Iterator[Relay]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Otherwise a body waits until the client has acknowledged the headers.
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             relay.answer(self)

@@ -142,6 +142,8 @@ def front(cluster: Cluster, *faults: Fault, user: str | None = "admin") -> Itera
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Otherwise a body waits until the client has acknowledged the headers.
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             url = urllib.parse.urlsplit(self.path)

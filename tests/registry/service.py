@@ -105,7 +105,7 @@ def wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> N
 def run_server(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
     """Run a server on the loopback address and yield its address."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
             yield f"127.0.0.1:{server.server_port}"

@@ -9,6 +9,8 @@ import ipaddress
 import json
 import os
 import shlex
+import subprocess
+import sys
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -211,8 +213,11 @@ def test_tls_is_verified(rules: Path, tmp_path: Path) -> None:
         unknown = kubekeep("library", "push", rules, reference)
         assert unknown.returncode == 3
         assert "certificate" in unknown.stderr
-        authority = str(tmp_path / "tls.pem")
-        assert kubekeep("library", "push", rules, reference, SSL_CERT_FILE=authority).returncode == 0
+        # A process reads the certificate authorities once.
+        push = [sys.executable, "-m", "kubekeep", "library", "push", str(rules), str(reference)]
+        authorities = {"DOCKER_CONFIG": "/nowhere", "SSL_CERT_FILE": str(tmp_path / "tls.pem")}
+        known = subprocess.run(push, env=os.environ | authorities, capture_output=True, timeout=120, check=False)
+        assert known.returncode == 0, known.stderr
         without_tls = kubekeep("library", "push", rules, reference, "--plain-http")
         assert without_tls.returncode == 3
 

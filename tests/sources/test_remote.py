@@ -41,6 +41,8 @@ class Server(http.server.BaseHTTPRequestHandler):
     """Server with responses by path; its requests are recorded in `requests`."""
 
     protocol_version = "HTTP/1.1"
+    # Otherwise a body waits until the client has acknowledged the headers.
+    disable_nagle_algorithm = True
     requests: ClassVar[list[http.server.BaseHTTPRequestHandler]] = []
     target: ClassVar[str] = ""
 

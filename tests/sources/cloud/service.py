@@ -117,7 +117,7 @@ def run_cloud(folder: Path) -> Iterator[Cloud]:
         cloud.respond(
             "/google/token", {"access_token": TOKEN, "expires_in": 3600, "token_type": "Bearer"}, method="POST"
         )
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
             yield cloud
@@ -196,7 +196,7 @@ def route_all_hosts(cloud: Cloud, patch: pytest.MonkeyPatch) -> Iterator[list[st
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as proxy:
         proxy.daemon_threads = True
-        thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+        thread = threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         patch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.server_address[1]}")
         patch.setenv("NO_PROXY", "127.0.0.1,localhost")
@@ -220,6 +220,8 @@ def _handler(running: list[Cloud]) -> type[http.server.BaseHTTPRequestHandler]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Otherwise a body waits until the client has acknowledged the headers.
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             self._reply()

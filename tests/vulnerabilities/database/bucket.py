@@ -51,6 +51,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     """Answers requests from a bucket."""
 
     protocol_version = "HTTP/1.1"
+    # Otherwise a body waits until the client has acknowledged the headers.
+    disable_nagle_algorithm = True
     bucket: Bucket
     context: ssl.SSLContext | None = None
 
