@@ -5,6 +5,7 @@ Never resolves one.
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Final
 
@@ -16,7 +17,7 @@ DEFAULT_TAG: Final = "latest"
 _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _REPOSITORY: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_LOGIN: Final = re.compile(r"[^/@]*:[^@]*@(?!sha(?:256|512):)")
+_DIGEST_STARTS: Final = ("sha256:", "sha512:")
 _REFERENCE: Final = re.compile(
     r"oci://(?P<registry>(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)"
     rf"/(?P<repository>{_REPOSITORY.pattern})"
@@ -65,7 +66,16 @@ def is_tag(text: str) -> bool:
 
 def hide_login(text: str) -> str:
     """Return a reference without user and password, which do not belong there."""
-    return _LOGIN.sub("", text)
+    # Not a regular expression: searching one takes quadratic time in long texts.
+    parts = text.split("@")
+    kept = []
+    for part, following in itertools.pairwise(parts):
+        colon = part.find(":")
+        if colon == -1 or following.startswith(_DIGEST_STARTS):
+            kept.append(f"{part}@")
+        else:
+            kept.append(part[: part.rfind("/", 0, colon) + 1])
+    return "".join([*kept, parts[-1]])
 
 
 def parse_reference(text: str) -> ArtifactReference:
