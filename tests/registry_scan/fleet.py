@@ -16,8 +16,6 @@ from typing import Any, Final
 
 import httpx2
 
-from tests.command_line import run_command_line
-
 KUBEKEEP: Final = Path(sys.executable).parent / "kubekeep"
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 INDEX: Final = "application/vnd.oci.image.index.v1+json"
@@ -166,7 +164,16 @@ def kubekeep(*arguments: str, folder: Path, code: int | None = 0) -> subprocess.
     """Run the program in a folder, without the limit of requests. Fails for another exit code; None accepts all."""
     if arguments[0] == "registry" and arguments[1] != "rematch" and "--requests-per-second" not in arguments:
         arguments = (*arguments, "--requests-per-second", "1000")
-    done = run_command_line(*arguments, folder=folder, variables=environment(folder))
+    done = subprocess.run(
+        command(*arguments),
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
     assert code is None or done.returncode == code, (done.returncode, done.stderr, done.stdout)
     return done
 
