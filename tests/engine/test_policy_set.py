@@ -15,7 +15,7 @@ import pytest
 
 from kubekeep.engine.policy_set import RuleFailure, RuleQuery, StoppablePolicySet, StoppedError
 from kubekeep.engine.rego import evaluate
-from kubekeep.engine.rego_policies import RegoPolicySet
+from kubekeep.engine.rego_policies import RegoPolicySet, decode_outcome
 
 LIBRARY = {
     "lib.rego": "package lib\nbig contains x if { some x in input.items; x > input.params.limit }",
@@ -114,6 +114,27 @@ def test_context_changes_outcomes(policies: RegoPolicySet) -> None:
     other = policies.with_context({"params": {"limit": 100}})
     assert outcome(other, {"items": [11]}, 0) == {}
     assert outcome(policies, {"items": [11]}, 0) != {}, "the first set keeps its context"
+
+
+def test_context_with_equal_and_similar_parts_keeps_its_values() -> None:
+    web = {"name": "web", "ports": [{"port": 80}], "labels": {"app": "web"}, "empty": [], "none": {}}
+    similar = {**web, "ports": [{"port": 81}]}
+    context = {"objects": [web, similar, web, similar], "named": {"web": [similar, web], "labels": {"app": "web"}}}
+    module = "package a\nwhole := input.context"
+    rules = RegoPolicySet([{"a.rego": module}], [[RuleQuery("whole", "data.a.whole")]], {})
+    (result,) = rules.with_context({"context": context}).evaluate([(b"{}", (0,))])
+    # Empty fields at the top of a value are removed, not those below.
+    assert result["whole"] == context
+
+
+def test_equal_elements_of_outcomes_are_one_object() -> None:
+    first, second = (
+        decode_outcome(f'{{"a":{{"violation":[{{"path":"spec"}},{{"path":"{path}"}}]}},"b":[1],"c":"d"}}')
+        for path in ("x", "y")
+    )
+    assert first == {"a": {"violation": [{"path": "spec"}, {"path": "x"}]}, "b": [1], "c": "d"}
+    assert first["a"] != second["a"]
+    assert first["a"]["violation"][0] is second["a"]["violation"][0]
 
 
 def test_outcomes_are_in_the_order_of_documents(policies: RegoPolicySet) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kubekeep.model.resource import PackedObject, Resource, pack_object
+from kubekeep.model.resource import PackedObject, Resource, join_related, pack_object
 
 POD: dict[str, Any] = {
     "apiVersion": "v1",
@@ -38,3 +38,25 @@ def test_identity_needs_no_unpacking() -> None:
     assert (packed.id, packed.label, packed.replicas) == (whole.id, whole.label, whole.replicas)
     assert packed.object == whole.object
     assert len(packed.content.data) < len(msgspec.json.encode(POD)) / 2
+
+
+def test_resource_is_packed_in_place() -> None:
+    resource = Resource(POD)
+    resource.pack_in_place()
+    assert isinstance(resource.content, PackedObject)
+    assert resource.object == POD
+    resource.pack_in_place(derived=b"{}")
+    assert isinstance(resource.content, PackedObject)
+    assert resource.content.texts == (msgspec.json.encode(POD), b"{}")
+    assert resource.object == POD
+    resource.pack_in_place()
+    assert resource.content.texts == (msgspec.json.encode(POD), b"{}")
+
+
+def test_shared_objects_are_not_packed() -> None:
+    element = Resource(POD, document={"items": [POD]})
+    joined = join_related({"kind": "User", "name": "jane"}, (Resource(POD),))
+    for resource in (element, joined):
+        resource.pack_in_place()
+        assert isinstance(resource.content, dict)
+    assert joined.name == "jane"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import pytest
@@ -44,8 +45,8 @@ def find_verdict(control: str, *resources: Resource) -> Verdict | None:
     [slug] = [control.slug for control in selection.library_controls]
     verdicts = [
         next((result.verdicts.get(slug) for result in evaluated if result.subject.kind == resources[0].kind), None)
-        for pack in (False, True)
-        for evaluated in [evaluate(resources, selection, RegoPolicySet, kubernetes_minor=37, pack=pack)]
+        for inputs in ([*map(copy, resources)], [resource.pack() for resource in resources])
+        for evaluated in [evaluate(inputs, selection, RegoPolicySet, kubernetes_minor=37)]
     ]
     incremental = IncrementalEvaluator(selection, RegoPolicySet, kubernetes_minor=37)
     for number, resource in enumerate(resources):

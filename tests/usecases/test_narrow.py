@@ -84,7 +84,6 @@ def verdicts(
         kubernetes_minor=34,
         in_scope=ResourceFilter(ONLY),
         gaps=gaps,
-        pack=False,
     )
     verdicts_by_key: dict[tuple[str, str], Verdict] = {}
     for number, result in enumerate(results):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from kubekeep.library.params import ParamsError
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.verdict import Cause, Status
+from kubekeep.reports.format import Extra
 from kubekeep.usecases.scan import scan
 from tests.requests import scan_request
 
@@ -66,6 +68,30 @@ def status(assessment: Assessment, number: str) -> tuple[Status, Cause | None]:
 def test_cluster_controls_require_a_snapshot(tmp_path: Path) -> None:
     assert status(scanned(tmp_path, CRON_JOB), "C-0026") == (Status.NOT_EVALUATED, Cause.NEEDS_CLUSTER)
     assert status(scanned(tmp_path, CRON_JOB, snapshot=True), "C-0026") == (Status.FAILED, None)
+
+
+@pytest.mark.parametrize("extras", [frozenset[Extra](), frozenset({Extra.PRIORITIES}), frozenset({Extra.CONTEXT})])
+def test_snapshot_holds_few_unpacked_objects(tmp_path: Path, extras: frozenset[Extra]) -> None:
+    jobs = [{**CRON_JOB, "metadata": {"name": f"report-{number}", "namespace": "shop"}} for number in range(300)]
+    (tmp_path / "dump.yaml").write_text(yaml.safe_dump_all(jobs))
+    del jobs
+    unpacked = []
+    assessment = scan(
+        scan_request(paths=(str(tmp_path),), snapshot=True, extras=extras),
+        on_progress=lambda _: unpacked.append(count_unpacked("CronJob")),
+    )
+    assert len(unpacked) == 300
+    # Files are read as a whole, and the objects of the last ones evaluated are still decoded.
+    assert max(unpacked) <= 4
+    assert count_unpacked("CronJob") <= 4
+    assert {result.subject.object["metadata"]["name"] for result in assessment.results} == {
+        f"report-{number}" for number in range(300)
+    }
+
+
+def count_unpacked(kind: str) -> int:
+    """Return the number of decoded objects of a kind in this process."""
+    return sum(1 for each in gc.get_objects() if isinstance(each, dict) and each.get("kind") == kind and "spec" in each)
 
 
 def test_control_plane_pod_requires_no_snapshot(tmp_path: Path) -> None:

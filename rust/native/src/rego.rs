@@ -73,8 +73,8 @@ impl PolicySet {
     }
 
     /// Return the same policies with another context. Nothing is compiled again.
-    fn with_context(&self, py: Python<'_>, context: String) -> PyResult<Self> {
-        py.detach(|| self.0.with_context(&context))
+    fn with_context(&self, py: Python<'_>, context: &str) -> PyResult<Self> {
+        py.detach(|| self.0.with_context(context))
             .map(Self)
             .map_err(value_error)
     }

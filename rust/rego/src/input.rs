@@ -4,8 +4,10 @@
 //! once per thread, and objects are sorted once instead of searched for each key.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -26,31 +28,91 @@ thread_local! {
 
 /// Parse a JSON document.
 pub fn parse(text: &str) -> serde_json::Result<Value> {
+    read(text, None)
+}
+
+/// Parse the context of documents. Equal lists and objects become one value, because the indexes of a context hold the same
+/// objects several times.
+pub fn parse_context(text: &str) -> serde_json::Result<Value> {
+    read(text, Some(&RefCell::default()))
+}
+
+fn read(text: &str, collections: Option<&RefCell<Collections>>) -> serde_json::Result<Value> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     // Its limit of 128 is below that of the readers.
     deserializer.disable_recursion_limit();
-    let value = Document { level: 0 }.deserialize(&mut deserializer)?;
+    let value = Document {
+        level: 0,
+        collections,
+    }
+    .deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
 }
 
-/// A value at some level of nesting.
-struct Document {
-    level: usize,
+/// The lists and objects of a context, by the hash of their parts.
+#[derive(Default)]
+struct Collections(HashMap<u64, Value, RandomState>);
+
+impl Collections {
+    /// Return an earlier collection that equals `value`, whose own collections are shared already, or else `value`.
+    fn share(&mut self, value: Value) -> Value {
+        let mut hasher = self.0.hasher().build_hasher();
+        match &value {
+            Value::Array(elements) => elements.iter().for_each(|part| hash(part, &mut hasher)),
+            Value::Object(fields) => fields.iter().for_each(|(key, field)| {
+                hash(key, &mut hasher);
+                hash(field, &mut hasher);
+            }),
+            _ => return value,
+        }
+        // Of collections with the same hash, only the first is shared: many that differ in numbers alone take no time.
+        match self.0.entry(hasher.finish()) {
+            Entry::Occupied(entry) if *entry.get() == value => entry.get().clone(),
+            Entry::Occupied(_) => value,
+            Entry::Vacant(entry) => entry.insert(value).clone(),
+        }
+    }
 }
 
-impl Document {
+/// Hash a part of a collection: a text, or the address of a shared collection. All numbers have the same hash.
+fn hash(part: &Value, hasher: &mut impl Hasher) {
+    match part {
+        Value::Bool(value) => value.hash(hasher),
+        Value::String(text) => text.hash(hasher),
+        Value::Array(elements) => Arc::as_ptr(elements).hash(hasher),
+        Value::Object(fields) => Arc::as_ptr(fields).hash(hasher),
+        _ => 0.hash(hasher),
+    }
+}
+
+/// A value at some level of nesting; with `collections`, it is shared with them.
+#[derive(Clone, Copy)]
+struct Document<'a> {
+    level: usize,
+    collections: Option<&'a RefCell<Collections>>,
+}
+
+impl Document<'_> {
     fn child<E: de::Error>(&self) -> Result<Self, E> {
         if self.level >= MAX_LEVELS {
             return Err(E::custom(format!("more than {MAX_LEVELS} levels")));
         }
         Ok(Self {
             level: self.level + 1,
+            ..*self
         })
+    }
+
+    fn share(&self, value: Value) -> Value {
+        match self.collections {
+            Some(collections) => collections.borrow_mut().share(value),
+            None => value,
+        }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Document {
+impl<'de> DeserializeSeed<'de> for Document<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -58,7 +120,7 @@ impl<'de> DeserializeSeed<'de> for Document {
     }
 }
 
-impl<'de> Visitor<'de> for Document {
+impl<'de> Visitor<'de> for Document<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
@@ -90,7 +152,7 @@ impl<'de> Visitor<'de> for Document {
         while let Some(element) = access.next_element_seed(self.child()?)? {
             elements.push(element);
         }
-        Ok(Value::from(elements))
+        Ok(self.share(Value::from(elements)))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
@@ -103,7 +165,7 @@ impl<'de> Visitor<'de> for Document {
             entries.push((Value::String(key), value));
         }
         // Of equal keys, the last one counts.
-        Ok(Value::from(entries.into_iter().collect::<BTreeMap<_, _>>()))
+        Ok(self.share(Value::from(entries.into_iter().collect::<BTreeMap<_, _>>())))
     }
 }
 

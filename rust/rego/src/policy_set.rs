@@ -80,7 +80,7 @@ impl PolicySet {
         Ok(Self {
             compiled: compiled.into(),
             groups: groups.into(),
-            context: Value::from_json_str(context)?,
+            context: input::parse_context(context)?,
         })
     }
 
@@ -89,7 +89,7 @@ impl PolicySet {
         Ok(Self {
             compiled: self.compiled.clone(),
             groups: self.groups.clone(),
-            context: Value::from_json_str(context)?,
+            context: input::parse_context(context)?,
         })
     }
 

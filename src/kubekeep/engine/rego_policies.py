@@ -15,9 +15,13 @@ from kubekeep import _native
 from kubekeep.engine.policy_set import Outcome, PolicySet, RuleFailure, RuleQuery, Shard
 
 _EMPTY: Final[Outcome] = {}
-_CACHED_VALUES: Final = 1 << 14
+_CACHED_VALUES: Final = 1 << 12
 """Decoded values to keep: many objects have the same problem, so outcomes repeat."""
+_CACHED_ELEMENTS: Final = 1 << 14
+"""Decoded elements of lists to keep: many values with a message for each container are made of the same few messages."""
 _decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_element: Final = functools.lru_cache(maxsize=_CACHED_ELEMENTS)(msgspec.json.decode)
 
 
 class RegoPolicySet(PolicySet):
@@ -61,11 +65,19 @@ def compile_byte_code(modules: Mapping[str, str], paths: Sequence[str]) -> bytes
 
 
 def decode_outcome(text: str | bytes) -> Outcome:
-    """Decode the JSON of an outcome. Equal values share one object."""
+    """Decode the JSON of an outcome. Equal values share one object, and so do equal elements of the lists in values."""
     return {name: _decode_value(bytes(value)) for name, value in _decode(text).items()}
 
 
 @functools.lru_cache(maxsize=_CACHED_VALUES)
 def _decode_value(text: bytes) -> Any:
-    value = msgspec.json.decode(text)
-    return RuleFailure(str(value["error"])) if isinstance(value, dict) and "error" in value else value
+    if not text.startswith(b"{"):
+        return msgspec.json.decode(text)
+    value = {name: _decode_field(bytes(field)) for name, field in _decode(text).items()}
+    return RuleFailure(str(value["error"])) if "error" in value else value
+
+
+def _decode_field(text: bytes) -> Any:
+    if text.startswith(b"["):
+        return [_decode_element(bytes(element)) for element in _decode_list(text)]
+    return msgspec.json.decode(text)

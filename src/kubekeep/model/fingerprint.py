@@ -17,7 +17,6 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.location import Path, parse_path
-from kubekeep.model.resource import PackedObject, Resource
 from kubekeep.model.subject import Subject, format_name
 from kubekeep.model.text import encode_json
 
@@ -51,7 +50,7 @@ _FLAG: Final = re.compile(r"--[a-z][a-z0-9-]*(?==|\Z)")
 
 
 class _Shared:
-    """A key of a cache that equals only a key of the same object, so that lists and packed objects can be keys."""
+    """A key of a cache that equals only a key of the same list, so that lists can be keys."""
 
     __slots__ = ("value",)
 
@@ -130,22 +129,10 @@ def format_stable_path(resource: Subject, path: str) -> str:
     match steps:
         case ("relatedObjects", int(number), *rest) if number < len(resource.related):
             related = resource.related[number]
-            return f"relatedObjects[{number}].{_format_steps(_get_object(related), tuple(rest), scalars=related.is_builtin)}"
+            return f"relatedObjects[{number}].{_format_steps(related.object, tuple(rest), scalars=related.is_builtin)}"
         case _:
             numbered = _NUMBERED.get(resource.group, {})
-            return _format_steps(_get_object(resource), steps, scalars=resource.is_builtin, numbered=numbered)
-
-
-def _get_object(subject: Subject) -> dict[str, Any]:
-    content = subject.content if isinstance(subject, Resource) else subject.object
-    return _unpack(_Shared(content)) if isinstance(content, PackedObject) else content
-
-
-@functools.lru_cache(maxsize=2)
-def _unpack(content: _Shared) -> dict[str, Any]:
-    """Return the object; an image may have thousands of findings in turn."""
-    unpacked: dict[str, Any] = content.value.decode()
-    return unpacked
+            return _format_steps(resource.object, steps, scalars=resource.is_builtin, numbered=numbered)
 
 
 def _format_steps(document: Any, path: Path, *, scalars: bool, numbered: Mapping[str, str] = {}) -> str:

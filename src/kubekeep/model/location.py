@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from array import array
 from bisect import bisect_right
@@ -150,18 +151,22 @@ class SourceMap:
     """Locations of all nodes of one document, in compact form.
 
     Three integers per node, in document order with each mapping key before its value: start index in the file, end
-    index, and the number of nodes in its subtree, itself included. Twelve bytes per node keep all locations of a large
-    corpus in memory; a dict of paths would need about a hundred times as much. The order is that of the value: dict
+    index, and the number of nodes in its subtree, itself included. Twelve bytes per node, compressed to about four, keep all
+    locations of a large corpus in memory; a dict of paths would need hundreds of times as much. The order is that of the value: dict
     entries as they are stored. `lines` are the `line_starts` of the file, shared by its documents.
     """
 
-    __slots__ = ("_lines", "_nodes_by_sequence", "_numbers", "_regions")
+    __slots__ = ("_content", "_lines")
 
     def __init__(self, numbers: array[int], lines: array[int]) -> None:
-        self._numbers = numbers
+        # Large documents are few, and decompressing one takes long.
+        self._content = _pack_numbers(numbers) if len(numbers) <= _MOST_PACKED else numbers
         self._lines = lines
-        self._nodes_by_sequence: dict[int, list[int]] = {}
-        self._regions: dict[tuple[int, int], Region] = {}
+
+    @property
+    def _numbers(self) -> array[int]:
+        content = self._content
+        return _unpack_numbers(content) if isinstance(content, bytes) else content
 
     def __len__(self) -> int:
         return len(self._numbers) // NUMBERS
@@ -180,7 +185,7 @@ class SourceMap:
 
     def find_fields(self, document: Any, root: Path, paths: Sequence[Path]) -> list[tuple[Region, bool]]:
         """Return for each path below `root` the region, as `region` does, and true if the document has the path."""
-        regions = self._regions
+        regions = _get_recent_regions(self)
         fields = []
         for start, end, exists in _native.find_fields(self._numbers, document, root, paths):
             region = regions.get((start, end))
@@ -271,16 +276,17 @@ class SourceMap:
 
     def iterate_children(self, value: Any, node: int = 0) -> Iterator[tuple[str | int, Any, int]]:
         """Yield step, value and node of each child of `node`; nothing for a scalar. The root is node 0."""
+        numbers = self._numbers
         if isinstance(value, dict):
             at = node + 1
             for key, child in value.items():
                 yield key, child, at + 1
-                at += 1 + self._size(at + 1)
+                at += 1 + numbers[(at + 1) * NUMBERS + 2]
         elif isinstance(value, list):
             at = node + 1
             for index, child in enumerate(value):
                 yield index, child, at
-                at += self._size(at)
+                at += numbers[at * NUMBERS + 2]
 
     def span(self, node: int) -> tuple[int, int]:
         """Return the start and end index of a node that `iterate_children` yielded."""
@@ -314,13 +320,14 @@ class SourceMap:
 
     def _element_nodes(self, node: int, count: int) -> list[int]:
         """Return the nodes of the elements of a sequence; cached, as every finding in a long List needs them."""
-        rows = self._nodes_by_sequence.get(node)
+        nodes_by_sequence = _get_recent_nodes(self)
+        rows = nodes_by_sequence.get(node)
         if rows is None:
             rows, at = [], node + 1
             for _ in range(count):
                 rows.append(at)
                 at += self._size(at)
-            self._nodes_by_sequence[node] = rows
+            nodes_by_sequence[node] = rows
         return rows
 
     def _size(self, node: int) -> int:
@@ -328,4 +335,41 @@ class SourceMap:
 
     def _position(self, index: int) -> Position:
         line = bisect_right(self._lines, index)
-        return Position(line, index - self._lines[line - 1] + 1)
+        return _share_position(line, index - self._lines[line - 1] + 1)
+
+
+_MOST_PACKED: Final = 1 << 14
+"""Maximum number of integers of a source map that is compressed."""
+_BYTES: Final = array("I").itemsize
+
+
+def _pack_numbers(numbers: array[int]) -> bytes:
+    """Compress integers: first their lowest bytes, then the next ones, which are nearly equal, and so on."""
+    content = numbers.tobytes()
+    return _native.pack(b"".join([content[number::_BYTES] for number in range(_BYTES)]))
+
+
+@functools.lru_cache(maxsize=2)
+def _unpack_numbers(packed: bytes) -> array[int]:
+    text = _native.unpack(packed)
+    count = len(text) // _BYTES
+    content = bytearray(len(text))
+    for number in range(_BYTES):
+        content[number::_BYTES] = text[number * count : (number + 1) * count]
+    return array("I", bytes(content))
+
+
+_share_position: Final = functools.lru_cache(maxsize=1 << 14)(Position)
+"""Return a position. Files have few lines and columns, so that many positions are equal."""
+
+
+@functools.lru_cache(maxsize=2)
+def _get_recent_nodes(source_map: SourceMap) -> dict[int, list[int]]:  # noqa: ARG001 - key of the cache
+    """Return the nodes of the elements of sequences by the node of the sequence, to be filled."""
+    return {}
+
+
+@functools.lru_cache(maxsize=2)
+def _get_recent_regions(source_map: SourceMap) -> dict[tuple[int, int], Region]:  # noqa: ARG001 - key of the cache
+    """Return the regions of a source map by their span, to be filled; only those of resources in turn are kept."""
+    return {}

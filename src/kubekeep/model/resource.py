@@ -33,7 +33,7 @@ def kind_names(group: str, kind: str) -> frozenset[str]:
     return frozenset((kind, full)) if is_builtin(group) else frozenset((full,))
 
 
-class PackedObject(msgspec.Struct, frozen=True, gc=False):
+class PackedObject(msgspec.Struct, frozen=True, gc=False, eq=False):
     """An object as compressed JSON, with the fields that reports read most often; absent fields are empty."""
 
     data: bytes
@@ -41,8 +41,8 @@ class PackedObject(msgspec.Struct, frozen=True, gc=False):
     """Length of the JSON text in bytes; derived text follows it."""
     api_version: str
     kind: str
-    metadata: dict[str, Any]
-    """`name`, `generateName` and `namespace`."""
+    name: str
+    namespace: str
     replicas: int | None
 
     @property
@@ -57,8 +57,13 @@ class PackedObject(msgspec.Struct, frozen=True, gc=False):
         return whole[: self.size], whole[self.size :]
 
     def decode(self) -> dict[str, Any]:
-        """Decode the object; every call returns a new copy."""
-        return _decode(self.text)
+        """Decode the object. Calls in turn return the same one, as an object may have thousands of findings."""
+        return _decode_recent(self)
+
+
+@functools.lru_cache(maxsize=2)
+def _decode_recent(packed: PackedObject) -> dict[str, Any]:
+    return _decode(packed.text)
 
 
 def pack_object(content: dict[str, Any], text: bytes | None = None, derived: bytes = b"") -> PackedObject:
@@ -68,20 +73,16 @@ def pack_object(content: dict[str, Any], text: bytes | None = None, derived: byt
     each other.
     """
     text = _encode(content) if text is None else text
-    metadata, spec = as_mapping(content.get("metadata")), content.get("spec")
-    replicas = spec.get("replicas") if isinstance(spec, dict) else None
+    resource = Resource(content)
     return PackedObject(
         _native.pack(text + derived),
         len(text),
-        sys.intern(str(content.get("apiVersion") or "")),
-        sys.intern(str(content.get("kind") or "")),
-        {key: _intern(metadata[key]) for key in ("name", "generateName", "namespace") if key in metadata},
-        replicas if isinstance(replicas, int) and not isinstance(replicas, bool) else None,
+        sys.intern(resource.api_version),
+        sys.intern(resource.kind),
+        resource.name,
+        sys.intern(resource.namespace),
+        resource.replicas,
     )
-
-
-def _intern(value: Any) -> Any:
-    return sys.intern(value) if isinstance(value, str) else value
 
 
 class ResourceSubject(SubjectDocument, frozen=True, tag="resource", tag_field="type"):
@@ -128,6 +129,22 @@ class Resource(Subject, frozen=True, gc=False):
             return self
         return msgspec.structs.replace(self, content=pack_object(content, text, derived))
 
+    def pack_in_place(self, text: bytes | None = None, derived: bytes = b"") -> None:
+        """Replace the object by its packed form, as `pack`, for all that hold this resource or refer to it by its `id()`.
+
+        The object of a `document` is left as it is, because the document would keep it, and so is that of a joined
+        resource, which consists of objects of others.
+        """
+        content = self.content
+        if self.document is not None or self.related:
+            return
+        if isinstance(content, dict):
+            msgspec.structs.force_setattr(self, "content", pack_object(content, text, derived))
+        elif derived:
+            text = content.text if text is None else text
+            packed = msgspec.structs.replace(content, data=_native.pack(text + derived), size=len(text))
+            msgspec.structs.force_setattr(self, "content", packed)
+
     def unpack(self) -> Resource:
         """Return a copy for frequent access to `object`."""
         return self if isinstance(self.content, dict) else msgspec.structs.replace(self, content=self.object)
@@ -169,14 +186,21 @@ class Resource(Subject, frozen=True, gc=False):
     @property
     def name(self) -> str:
         """`metadata.name`, or `generateName` with a star; the subject's name for a joined resource."""
-        metadata = self._get_metadata()
+        content = self.content
+        if not isinstance(content, dict):
+            return content.name
+        metadata = as_mapping(content.get("metadata"))
         generated = metadata.get("generateName")
-        return str(metadata.get("name") or (f"{generated}*" if generated else self._get_subject_field("name")))
+        # A joined subject has no metadata.
+        return str(metadata.get("name") or (f"{generated}*" if generated else content.get("name") or ""))
 
     @property
     def namespace(self) -> str:
         """`metadata.namespace`; empty if it is not set."""
-        return str(self._get_metadata().get("namespace") or self._get_subject_field("namespace"))
+        content = self.content
+        if not isinstance(content, dict):
+            return content.namespace
+        return str(as_mapping(content.get("metadata")).get("namespace") or content.get("namespace") or "")
 
     @property
     def namespace_or_default(self) -> str:
@@ -192,16 +216,6 @@ class Resource(Subject, frozen=True, gc=False):
         spec = content.get("spec")
         replicas = spec.get("replicas") if isinstance(spec, dict) else None
         return replicas if isinstance(replicas, int) and not isinstance(replicas, bool) else None
-
-    def _get_metadata(self) -> dict[str, Any]:
-        content = self.content
-        metadata = content.get("metadata") if isinstance(content, dict) else content.metadata
-        return metadata if isinstance(metadata, dict) else {}
-
-    def _get_subject_field(self, key: str) -> str:
-        """Return a field of a joined subject, which has no metadata."""
-        content = self.content
-        return str(content.get(key) or "") if isinstance(content, dict) else ""
 
     @property
     def id(self) -> str:

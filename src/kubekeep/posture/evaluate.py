@@ -24,7 +24,7 @@ from kubekeep.model.resource import PackedObject, Resource
 from kubekeep.model.verdict import Cause, Reason, Status, Verdict
 from kubekeep.model.workload import MalformedWorkloadError, build_pod_views
 from kubekeep.posture.coverage_gaps import AffectedControls, find_affected_controls
-from kubekeep.posture.index import Index, kinds_to_index
+from kubekeep.posture.index import Index, is_role_or_binding, kinds_to_index
 from kubekeep.posture.release_namespace import InstalledResource, OriginalResources
 from kubekeep.posture.roles import RoleCoverage
 from kubekeep.posture.rulebook import Rulebook, RulePlan, Stage
@@ -79,7 +79,7 @@ class Evaluator:
         self.policies = TemplatePolicySet(compile_rules(self.rulebook.shards, self.rulebook.groups, self._parameters))
 
     def prepare(self, resource: Resource) -> RuleInput:
-        """Return the rule plan and the workload view of an unpacked `resource`."""
+        """Return the rule plan and the workload view of `resource`."""
         problem, views = "", []
         try:
             views = build_pod_views(resource)
@@ -119,22 +119,21 @@ def evaluate(
     on_progress: Callable[[int], None] = lambda _: None,
     in_scope: Callable[[Resource], bool] | None = None,
     gaps: Sequence[CoverageGap] = (),
-    pack: bool = False,
 ) -> list[SubjectResult]:
     """Return the verdicts on every resource that a control of `selection` applies to, in the order of `resources`.
 
     Joined RBAC subjects follow the resources. `on_progress` receives the number of resources read so far. With
     `in_scope`, only the resources that it accepts, and subjects with an accepted binding or role, get verdicts; rules
     can still look up the others. `gaps` is complete once `resources` is exhausted; rules that compare with a gap are not
-    evaluated. With `pack`, resources are compressed while they wait and in the results. Raises ValueError for a library
-    rule that does not compile.
+    evaluated. Resources with verdicts are packed in place, so that little memory is needed while they wait and in reports.
+    Raises ValueError for a library rule that does not compile.
     """
     evaluator = Evaluator(selection, compile_rules, kubernetes_minor=kubernetes_minor)
     roles = RoleCoverage(selection.is_whole_cluster, gaps)
     index = Index(evaluator.kinds, join_subjects=evaluator.joins_subjects, roles=roles)
     with ThreadPoolExecutor(max_workers=1) as pool, stop_after_error(evaluator.policies.stop):
         batcher = _Batcher(evaluator.policies, pool)
-        collector = _Collector(index, evaluator, batcher, in_scope, pack=pack)
+        collector = _Collector(index, evaluator, batcher, in_scope)
         for count, resource in enumerate(resources, start=1):
             collector.add(resource)
             on_progress(count)
@@ -143,24 +142,25 @@ def evaluate(
         provider = selection.provider or index.provider
         affected = find_affected_controls(gaps, selection, provider)
         related = _Batcher(evaluator.build_related_policies(index.build(), provider), pool)
-        results = _evaluate_related(collector.entries, related, evaluator.build_context(affected, provider))
-    return _add_third_party(results, collector.others, selection, affected) if selection.evaluators else results
+        entries, others = collector.entries, collector.others
+        # The index holds objects, and the batcher outcomes, that are not needed any more.
+        del index, collector, batcher
+        for entry in entries:
+            entry.send_related(related)
+        related.finish()
+    # The index of the policies takes as much memory as the verdicts, which are built without it.
+    del related
+    results = _build_results(entries, evaluator.build_context(affected, provider))
+    return _add_third_party(results, others, selection, affected) if selection.evaluators else results
 
 
-def _evaluate_related(entries: list[_Entry], batcher: _Batcher, context: EvaluationContext) -> list[SubjectResult]:
-    """Run the rules that relate resources and return the results, consuming `entries` to free memory early."""
+def _build_results(entries: list[_Entry], context: EvaluationContext) -> list[SubjectResult]:
+    """Return the results, consuming `entries` to free memory early."""
     equal_verdicts: dict[bytes, dict[str, Verdict]] = {}
     results: list[SubjectResult] = []
     entries.reverse()
-    pending: deque[tuple[int, _Entry]] = deque()
     while entries:
-        entry = entries.pop()
-        entry.send_related(batcher)
-        pending.append((batcher.sent, entry))
-        while pending and pending[0][0] <= batcher.completed:
-            results.append(pending.popleft()[1].build_result(context, equal_verdicts))
-    batcher.finish()
-    results += [entry.build_result(context, equal_verdicts) for _, entry in pending]
+        results.append(entries.pop().build_result(context, equal_verdicts))
     return results
 
 
@@ -196,8 +196,6 @@ class _Collector:
         evaluator: Evaluator,
         batcher: _Batcher,
         in_scope: Callable[[Resource], bool] | None,
-        *,
-        pack: bool,
     ) -> None:
         self.entries: list[_Entry] = []
         self.others: list[Resource] = []
@@ -207,7 +205,6 @@ class _Collector:
         self._batcher = batcher
         self._in_scope = in_scope
         self._originals = OriginalResources()
-        self._pack = pack
         self._keeps_all = bool(evaluator.selection.evaluators)
 
     def add(self, resource: Resource) -> None:
@@ -232,11 +229,11 @@ class _Collector:
         if not plan.controls and not keep and not installed.resource.has_problems:
             return
         related = bool(plan.groups[Stage.RELATED]) and not problem
-        # Most large objects have no rule that reads the whole object, so their JSON is not needed.
-        is_read = self._pack or related or bool(plan.groups[Stage.OBJECT])
-        text = _encode(installed.evaluated.object) if is_read else b""
-        entry = _Entry(installed.pack(text, workload) if self._pack else installed, plan, problem)
-        if related and not isinstance(entry.installed.evaluated.content, PackedObject):
+        text = encode_object(installed.evaluated)
+        if not is_role_or_binding(installed.evaluated):
+            installed.pack_in_place(text, workload)
+        entry = _Entry(installed, plan, problem)
+        if related and not isinstance(installed.evaluated.content, PackedObject):
             entry.keep_document(build_document(text, workload))
         self.entries.append(entry)
         if not problem:
@@ -297,6 +294,9 @@ class _Entry:
     ) -> SubjectResult:
         """Return the verdicts; equal mappings of verdicts are shared to save memory."""
         verdicts = build_verdicts(self.resource, self.plan, self.outcome, context, self.problem)
+        if self.resource.source is not None and any(verdict.evidence for verdict in verdicts.values()):
+            # Evidence with a place in a file equals no other.
+            return SubjectResult(self.resource, verdicts)
         key = array("Q", (id(self.plan), *map(id, verdicts.values()))).tobytes()
         return SubjectResult(self.resource, equal_verdicts.setdefault(key, verdicts))
 
@@ -340,8 +340,6 @@ class _Batcher:
         self._running: deque[tuple[Future[list[Outcome]], list[_PendingResults]]] = deque()
         self._local: dict[tuple[bytes, tuple[int, ...]], _PendingResults] = {}
         """Evaluations of workloads, by the digest of the workload view and the groups of rules."""
-        self.sent = self.completed = 0
-        """Documents sent to evaluation, and those with an outcome delivered."""
 
     def send(self, text: bytes, groups: tuple[int, ...], receiver: dict[str, Any]) -> None:
         """Evaluate `groups` on a document and update `receiver`, at once or when the batch is full."""
@@ -370,7 +368,6 @@ class _Batcher:
             self._add(document, (*local, *whole), pending)
 
     def _add(self, text: bytes, groups: tuple[int, ...], pending: _PendingResults) -> None:
-        self.sent += 1
         self._documents.append((text, groups))
         self._waiting.append(pending)
         if len(self._documents) >= BATCH:
@@ -392,6 +389,5 @@ class _Batcher:
 
     def _deliver(self) -> None:
         future, waiting = self._running.popleft()
-        self.completed += len(waiting)
         for pending, outcome in zip(waiting, future.result(), strict=True):
             pending.deliver(outcome)

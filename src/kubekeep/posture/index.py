@@ -64,10 +64,10 @@ class Index:
             )
         if "ServiceAccount" in self._kinds or WORKLOAD in self._kinds:
             self._add_pods(resource)
-        if self._joins_subjects and resource.group == "rbac.authorization.k8s.io":
-            if resource.kind in ("Role", "ClusterRole"):
+        if self._joins_subjects and is_role_or_binding(resource):
+            if resource.kind in _ROLES:
                 self._roles.add(resource)
-            elif resource.kind in ("RoleBinding", "ClusterRoleBinding"):
+            else:
                 self._bindings.append(resource)
 
     def _add_pods(self, resource: Resource) -> None:
@@ -163,6 +163,8 @@ class Index:
         return self._roles.find(kind, binding.namespace, name)
 
 
+_ROLES: Final = ("Role", "ClusterRole")
+_BINDINGS: Final = ("RoleBinding", "ClusterRoleBinding")
 _KINDS_BY_NAME: Final = frozenset(
     {
         "ConfigMap",
@@ -193,6 +195,11 @@ def _group_by_name(objects: Iterable[dict[str, Any]]) -> dict[str, list[dict[str
     for content in objects:
         by_name.setdefault(Resource(content).name, []).append(content)
     return by_name
+
+
+def is_role_or_binding(resource: Resource) -> bool:
+    """Return True for an object of RBAC. Many subjects are joined with it and share its object, so it is not packed."""
+    return resource.group == "rbac.authorization.k8s.io" and resource.kind in (*_ROLES, *_BINDINGS)
 
 
 def find_provider(resource: Resource) -> Provider | None:

@@ -31,15 +31,10 @@ class InstalledResource(msgspec.Struct, frozen=True, gc=False):
         """Return `resource` with the form that rules evaluate."""
         return InstalledResource(resource, resource if resource.release_namespace_paths is None else _install(resource))
 
-    def pack(self, text: bytes, derived: bytes) -> InstalledResource:
-        """Return a copy with packed resources; a joined subject is returned as it is, as its parts are packed already.
-
-        `text` is the JSON of the evaluated form; `derived` is stored with it (see `pack_object`).
-        """
-        if self.resource.related:
-            return self
-        evaluated = self.evaluated.pack(text, derived)
-        return InstalledResource(evaluated if self.evaluated is self.resource else self.resource.pack(), evaluated)
+    def pack_in_place(self, text: bytes, derived: bytes) -> None:
+        """Pack the resources; `text` is the JSON of the evaluated form, `derived` is stored with it (see `pack_object`)."""
+        self.evaluated.pack_in_place(text, derived)
+        self.resource.pack_in_place()
 
 
 class OriginalResources:

@@ -151,10 +151,14 @@ def _build_verdict(control: Control, values: Any, resource: Resource, *, conditi
     if violations := values.get(VIOLATION):
         return _build_failure(control, violations, resource)
     if sentences := values.get(NOT_EVALUATED):
-        return Verdict(
-            Status.NOT_EVALUATED, reason=Reason(Cause.MISSING_DATA, mask_text("; ".join(map(str, sentences))))
-        )
+        return _build_missing_data_verdict("; ".join(map(str, sentences)))
     return PASSED
+
+
+@functools.lru_cache(maxsize=4096)
+def _build_missing_data_verdict(text: str) -> Verdict:
+    """Return one shared verdict for equal texts."""
+    return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.MISSING_DATA, mask_text(text)))
 
 
 def _drop_unknown_evidence(verdict: Verdict, unknown: tuple[Path, ...]) -> Verdict:
@@ -209,7 +213,7 @@ class _ParsedViolation:
         self.message = sys.intern(mask_text(violation.message))
 
 
-_CACHE_LIMIT: Final = 1 << 14
+_CACHE_LIMIT: Final = 1 << 12
 _cache: Final[dict[int, _Violations]] = {}
 """Violations by `id` of the value: engines return one value for many objects. The entry keeps the value alive, so that
 its id is not reused."""

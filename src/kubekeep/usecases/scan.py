@@ -39,6 +39,7 @@ from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.subject import Subject
 from kubekeep.model.submission import ScannedSource
 from kubekeep.posture.evaluate import evaluate
+from kubekeep.posture.index import is_role_or_binding
 from kubekeep.posture.listed_problems import add_listed_problems
 from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
@@ -165,10 +166,10 @@ class _Scan:
         selection, resources = self._resources(api)
         everything: list[Resource] = []
         if request.input.snapshot or request.needs_related_objects:
-            everything = list(resources)
+            everything = list(_pack(resources))
             resources = iter(everything)
         elif cluster is None and Extra.CONTEXT in request.needs.extras and not _has_only_registries(request.input):
-            resources = _collect(resources, everything)
+            resources = _pack(_collect(resources, everything))
         if request.input.snapshot:
             # A snapshot may hold the settings of its cluster in any file.
             selection = self._rules.select(everything)
@@ -181,7 +182,6 @@ class _Scan:
                 on_progress=on_progress,
                 in_scope=self._scope(everything),
                 gaps=self._gaps,
-                pack=(cluster is not None or _has_only_registries(request.input)) and not everything,
             )
         results += [SubjectResult(subject, {}) for subject in self._others]
         results, selection = add_listed_problems(results, selection)
@@ -440,6 +440,14 @@ def _collect(resources: Iterator[Resource], collected: list[Resource]) -> Iterat
     for resource in resources:
         collected.append(resource)
         yield resource
+
+
+def _pack(resources: Iterator[Resource]) -> Iterator[Resource]:
+    """Pass resources through and pack each when the next one is requested, so that all fit into memory together."""
+    for resource in resources:
+        yield resource
+        if not is_role_or_binding(resource):
+            resource.pack_in_place()
 
 
 @contextlib.contextmanager

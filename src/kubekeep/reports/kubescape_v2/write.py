@@ -63,7 +63,8 @@ _EXCEPTED: Final = "w/exceptions"
 """Kubescape's sub-status of a control that passed only because of exceptions."""
 _HOSTS: Final = ("github", "gitlab", "bitbucket", "azure")
 """Parts of host names that identify Kubescape's Git providers."""
-_MAX_CACHED: Final = 1 << 14
+_MAX_CACHED: Final = 1 << 13
+_MAX_REASONS: Final = 1 << 11
 _NO_FIX: Final = {"path": "", "value": ""}
 _FILE, _LOCAL_REPOSITORY, _DIRECTORY = ({"scanningTarget": number} for number in (1, 3, 4))
 """Kubescape's numbers for `scanningTarget`."""
@@ -162,9 +163,9 @@ class _ControlEntries:
         key = (slug, verdict.status, verdict.reason, verdict.is_excepted)
         text = self._without_evidence.get(key)
         if text is None:
-            text = self._without_evidence[key] = self._encoder.encode_control(
-                control_entry(self._by_slug[slug], verdict, self._assessment)
-            )
+            text = self._encoder.encode_control(control_entry(self._by_slug[slug], verdict, self._assessment))
+            if len(self._without_evidence) < _MAX_REASONS:
+                self._without_evidence[key] = text
         return self._encoder.append_evidence(text, verdict, resource) if verdict.evidence else text
 
 
