@@ -16,16 +16,13 @@ from kubekeep.model.finding_document import AnySubject, EvidenceDocument
 from kubekeep.model.image import ImageSubject
 from kubekeep.model.package import AffectedPackage
 from kubekeep.model.resource import ResourceSubject
+from kubekeep.model.scanned_source import ScannedSource, SourceCluster, SourceRegistry, SourceRepository
 from kubekeep.model.submission import (
     VERSION,
     EvaluatedScope,
     GapEntry,
     HiddenObjects,
     NotEvaluatedEntry,
-    ScannedSource,
-    SourceCluster,
-    SourceRegistry,
-    SourceRepository,
     SubjectEntry,
     Submission,
     SubmittedFinding,

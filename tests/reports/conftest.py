@@ -24,8 +24,8 @@ from kubekeep.model.framework import Framework
 from kubekeep.model.git import Commit
 from kubekeep.model.location import Location, Position, Region, Setting
 from kubekeep.model.resource import Resource
+from kubekeep.model.scanned_source import SourceRepository
 from kubekeep.model.source import RenderOrigin, Source
-from kubekeep.model.submission import SourceRepository
 from kubekeep.model.verdict import PASSED, Cause, Evidence, Reason, Status, Verdict
 from kubekeep.posture.priority import prioritise
 from kubekeep.sources.helm.names import HELM

@@ -10,7 +10,7 @@ import pytest
 from tests.reports.rendering import render_text
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.submission import SourceRepository
+from kubekeep.model.scanned_source import SourceRepository
 from kubekeep.reports import load, names
 from kubekeep.reports.format import Extra
 from kubekeep.usecases.request import ReportNeeds, RuleOptions, ScanInput, ScanRequest

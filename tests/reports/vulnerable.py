@@ -20,8 +20,8 @@ from kubekeep.model.assessment import Assessment, SubjectResult, Target, UnreadI
 from kubekeep.model.image import Image, PackageList
 from kubekeep.model.location import Location
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.scanned_source import SourceRegistry
 from kubekeep.model.source import FileType, Source
-from kubekeep.model.submission import SourceRegistry
 from kubekeep.posture.listed_problems import add_listed_problems
 from kubekeep.posture.select import Selection
 from kubekeep.sources.images.document import FILE_TYPE, ImageLocations

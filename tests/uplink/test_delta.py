@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kubekeep.model.finding_document import EvidenceDocument
 from kubekeep.model.package import ImagePackages, Package
 from kubekeep.model.resource import ResourceSubject
+from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import (
     VERSION,
     ContainerEntry,
@@ -21,7 +22,6 @@ from kubekeep.model.submission import (
     GapEntry,
     ImageEntry,
     NotEvaluatedEntry,
-    SourceCluster,
     SubjectEntry,
     Submission,
     SubmittedFinding,

@@ -24,8 +24,8 @@ from kubekeep.lsp.positions import ClientText
 from kubekeep.mcp.tasks.scan import ScanTask, run_scan
 from kubekeep.mcp.tasks.task_input import TaskInput
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.scanned_source import SourceRepository
 from kubekeep.model.severity import Severity
-from kubekeep.model.submission import SourceRepository
 from kubekeep.model.verdict import Status
 from kubekeep.posture.gate import Gates, evaluate_gates
 from kubekeep.privacy.encryption import pseudonymise

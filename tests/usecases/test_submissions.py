@@ -22,14 +22,8 @@ from kubekeep.images.options import ImageOptions
 from kubekeep.model.errors import RequestError
 from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.model.submission import (
-    SourceCluster,
-    SourceRegistry,
-    SourceRepository,
-    SubjectEntry,
-    Submission,
-    SubmittedFinding,
-)
+from kubekeep.model.scanned_source import SourceCluster, SourceRegistry, SourceRepository
+from kubekeep.model.submission import SubjectEntry, Submission, SubmittedFinding
 from kubekeep.reports import Extra, ReportOptions, load
 from kubekeep.reports.submission import SubmissionBuilder
 from kubekeep.sources.images.address import to_address

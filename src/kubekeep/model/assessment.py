@@ -24,8 +24,8 @@ from kubekeep.model.location import Location
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.pseudonyms import Encryption
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.subject import Subject
-from kubekeep.model.submission import ScannedSource
 from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 
 

@@ -25,7 +25,6 @@ import hashlib
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Annotated, Final, Literal
-from urllib.parse import quote
 
 import msgspec
 
@@ -39,6 +38,7 @@ from kubekeep.model.finding_document import (
 from kubekeep.model.image import ImageSubject
 from kubekeep.model.package import ImagePackages
 from kubekeep.model.resource import DEFAULT_NAMESPACE, ResourceSubject
+from kubekeep.model.scanned_source import ScannedSource
 
 VERSION: Final = "kubekeep.io/submission/v1"
 ANY: Final = "*"
@@ -53,66 +53,6 @@ Manifest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 
 class _SubmissionPart(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """Base of all parts of the document: camelCase names; fields with default values are omitted."""
-
-
-class SourceCluster(_SubmissionPart, frozen=True, tag="cluster", tag_field="type"):
-    """A cluster, identified by the UID of its Namespace `kube-system`. name: for people, it may change."""
-
-    uid: Annotated[str, msgspec.Meta(min_length=1)]
-    name: str = ""
-
-    @property
-    def key(self) -> str:
-        """The identity, the same in all submissions."""
-        return f"cluster/{self.uid}"
-
-    @property
-    def branch_name(self) -> str:
-        """Empty: a cluster has one state."""
-        return ""
-
-
-class SourceRepository(_SubmissionPart, frozen=True, tag="repository", tag_field="type"):
-    """Folders of a repository on one branch.
-
-    url: address without scheme and credentials, `github.com/shop/web`. paths: scanned files and folders, sorted; empty for the
-    whole repository. branch: name of the branch or tag, `pull/12` or `merge_requests/12` for a proposed change, empty on
-    a detached head. commit: hash of the commit.
-    """
-
-    url: Annotated[str, msgspec.Meta(min_length=1)]
-    paths: tuple[str, ...] = ()
-    branch: str = ""
-    commit: str = ""
-
-    @property
-    def key(self) -> str:
-        """The identity without the branch, the same in all submissions."""
-        return f"repository/{self.url}//{','.join(quote(path, safe='/') for path in self.paths)}"
-
-    @property
-    def branch_name(self) -> str:
-        """The branch; each has findings of its own."""
-        return self.branch
-
-
-class SourceRegistry(_SubmissionPart, frozen=True, tag="registry", tag_field="type"):
-    """A registry, by its host and port."""
-
-    host: Annotated[str, msgspec.Meta(min_length=1)]
-
-    @property
-    def key(self) -> str:
-        """The identity, the same in all submissions."""
-        return f"registry/{self.host}"
-
-    @property
-    def branch_name(self) -> str:
-        """Empty: a registry has one state."""
-        return ""
-
-
-ScannedSource = SourceCluster | SourceRepository | SourceRegistry
 
 
 class Versions(_SubmissionPart, frozen=True):

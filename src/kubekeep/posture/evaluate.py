@@ -145,22 +145,24 @@ def evaluate(
         entries, others = collector.entries, collector.others
         # The index holds objects, and the batcher outcomes, that are not needed any more.
         del index, collector, batcher
-        for entry in entries:
-            entry.send_related(related)
-        related.finish()
-    # The index of the policies takes as much memory as the verdicts, which are built without it.
-    del related
-    results = _build_results(entries, evaluator.build_context(affected, provider))
+        results = _evaluate_related(entries, related, evaluator.build_context(affected, provider))
     return _add_third_party(results, others, selection, affected) if selection.evaluators else results
 
 
-def _build_results(entries: list[_Entry], context: EvaluationContext) -> list[SubjectResult]:
-    """Return the results, consuming `entries` to free memory early."""
+def _evaluate_related(entries: list[_Entry], batcher: _Batcher, context: EvaluationContext) -> list[SubjectResult]:
+    """Run the rules that relate resources and return the results, consuming `entries` to free memory early."""
     equal_verdicts: dict[bytes, dict[str, Verdict]] = {}
     results: list[SubjectResult] = []
     entries.reverse()
+    pending: deque[tuple[int, _Entry]] = deque()
     while entries:
-        results.append(entries.pop().build_result(context, equal_verdicts))
+        entry = entries.pop()
+        entry.send_related(batcher)
+        pending.append((batcher.sent, entry))
+        while pending and pending[0][0] <= batcher.completed:
+            results.append(pending.popleft()[1].build_result(context, equal_verdicts))
+    batcher.finish()
+    results += [entry.build_result(context, equal_verdicts) for _, entry in pending]
     return results
 
 
@@ -341,6 +343,9 @@ class _Batcher:
         self._local: dict[tuple[bytes, tuple[int, ...]], _PendingResults] = {}
         """Evaluations of workloads, by the digest of the workload view and the groups of rules."""
 
+        self.sent = self.completed = 0
+        """Documents sent to evaluation, and those with an outcome delivered."""
+
     def send(self, text: bytes, groups: tuple[int, ...], receiver: dict[str, Any]) -> None:
         """Evaluate `groups` on a document and update `receiver`, at once or when the batch is full."""
         self._add(text, groups, _PendingResults(receiver, frozenset()))
@@ -368,6 +373,7 @@ class _Batcher:
             self._add(document, (*local, *whole), pending)
 
     def _add(self, text: bytes, groups: tuple[int, ...], pending: _PendingResults) -> None:
+        self.sent += 1
         self._documents.append((text, groups))
         self._waiting.append(pending)
         if len(self._documents) >= BATCH:
@@ -389,5 +395,6 @@ class _Batcher:
 
     def _deliver(self) -> None:
         future, waiting = self._running.popleft()
+        self.completed += len(waiting)
         for pending, outcome in zip(waiting, future.result(), strict=True):
             pending.deliver(outcome)

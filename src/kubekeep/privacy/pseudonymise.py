@@ -27,9 +27,9 @@ from kubekeep.model.pseudonyms import Pseudonymiser
 from kubekeep.model.redaction import redact
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.scanned_source import ScannedSource, SourceCluster, SourceRegistry, SourceRepository
 from kubekeep.model.source import RenderOrigin, Source
 from kubekeep.model.subject import Subject
-from kubekeep.model.submission import ScannedSource, SourceCluster, SourceRegistry, SourceRepository
 from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
 
 _FIELD: Final = re.compile(r"[a-z][A-Za-z0-9]*")

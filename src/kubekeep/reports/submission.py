@@ -35,6 +35,7 @@ from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.package import ImagePackages
 from kubekeep.model.package_document import read_assessment
 from kubekeep.model.resource import Resource
+from kubekeep.model.scanned_source import ScannedSource, SourceCluster, SourceRepository
 from kubekeep.model.source import Source
 from kubekeep.model.subject import Subject
 from kubekeep.model.submission import (
@@ -46,9 +47,6 @@ from kubekeep.model.submission import (
     HiddenObjects,
     ImageEntry,
     NotEvaluatedEntry,
-    ScannedSource,
-    SourceCluster,
-    SourceRepository,
     SubjectEntry,
     Submission,
     SubmittedFinding,

@@ -16,7 +16,7 @@ from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
 from kubekeep.model.resource_selection import ResourceSelection
-from kubekeep.model.submission import ScannedSource
+from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.posture.coverage_gaps import find_affected_controls
 from kubekeep.posture.select import Selection
 from kubekeep.posture.summary import summarise

@@ -29,15 +29,13 @@ from kubekeep.model.cluster import IDENTITY_NAMESPACE, ClusterFacts, CoverageGap
 from kubekeep.model.control import WORKLOAD
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.git import GitRepository
-from kubekeep.model.image import PackageList
 from kubekeep.model.json_values import as_mapping
-from kubekeep.model.listed_vulnerabilities import list_statements
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.secret_text import mask_message
 from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.subject import Subject
-from kubekeep.model.submission import ScannedSource
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.index import is_role_or_binding
 from kubekeep.posture.listed_problems import add_listed_problems
@@ -294,8 +292,10 @@ class _Scan:
     ) -> tuple[list[SubjectResult], tuple[ExceptionUse, ...]]:
         """Return the results with exceptions and suppression comments applied, and the use of each."""
         results, uses = self._exceptions.apply(results, selection, self._started)
-        lists = [result.subject for result in results if isinstance(result.subject, PackageList)]
-        uses = (*uses, *list_statements(lists))
+        if lists := [result.subject for result in results if result.subject.has_problems]:
+            from kubekeep.model.listed_vulnerabilities import list_statements  # noqa: PLC0415 - few inputs list problems
+
+            uses = (*uses, *list_statements(lists))
         if not self._request.evaluation.exceptions.honours_inline(snapshot=self._request.input.is_whole_cluster):
             return results, uses
         results, comments = apply_suppressions(results, self._source, selection, self._started)

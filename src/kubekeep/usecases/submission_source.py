@@ -15,7 +15,7 @@ from kubekeep.model.cluster import IDENTITY_NAMESPACE, ClusterFacts
 from kubekeep.model.errors import RequestError
 from kubekeep.model.git import GitRepository
 from kubekeep.model.image import Image
-from kubekeep.model.submission import SourceCluster, SourceRegistry, SourceRepository
+from kubekeep.model.scanned_source import SourceCluster, SourceRegistry, SourceRepository
 from kubekeep.model.text import visible
 from kubekeep.registry.reference import parse_image_name
 from kubekeep.sources.git.address import parse_address

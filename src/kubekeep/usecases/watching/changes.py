@@ -11,8 +11,8 @@ from kubekeep.model.assessment import Assessment, SubjectResult, Target
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
+from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.subject import Subject
-from kubekeep.model.submission import ScannedSource
 from kubekeep.model.verdict import Status, Verdict
 from kubekeep.model.watch import VerdictChange, VerdictChanged
 from kubekeep.posture.select import Selection
