@@ -354,6 +354,23 @@ def test_snapshot_is_identified_by_its_namespace(tmp_path: Path) -> None:
     assert {list_open(submission)[key][1].subject.kind for key in closed} == {"Pod"}  # type: ignore[union-attr]
 
 
+def test_missing_data_about_nodes_closes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "namespaces.yaml").write_text(yaml.safe_dump(SYSTEM))
+    cases = Path(kubekeep.__file__).parent / "library/controls/host-files/kubelet-config-file-mode/cases"
+    node = {**yaml.safe_load((cases / "fail.world-readable.yaml").read_text()), "metadata": {"name": "one"}}
+    documents = [node, {**node, "metadata": {"name": "two"}}]
+    for document in documents:
+        (tmp_path / f"{document['metadata']['name']}.yaml").write_text(yaml.safe_dump(document))
+    before = submit(tmp_path, snapshot=True)
+    remove(tmp_path / "one.yaml")
+    closed = list_closed(before, submit(tmp_path, snapshot=True))
+    assert {getattr(list_open(before)[key][1].subject, "name", "") for key in closed} == {"one"}
+    remove(tmp_path / "two.yaml")
+    without = submit(tmp_path, snapshot=True)
+    assert not list_closed(before, without)
+    assert f"no {node['kind']} was collected" in {gap.message for gap in without.gaps}
+
+
 @pytest.fixture(scope="module")
 def shop(module_cluster: Cluster) -> Cluster:
     clusters.apply_shop(module_cluster)

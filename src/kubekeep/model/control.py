@@ -55,6 +55,11 @@ _DOCUMENTS: Final = {
 """Collected documents, which are no objects of a cluster, by API group (or kind, for kubelet configurations)."""
 
 
+def is_collected(target: str) -> bool:
+    """Return True if a target of controls is a document that a scan has only if someone or something collected it."""
+    return target.partition("/")[0] in _DOCUMENTS
+
+
 PLATFORMS: Final[dict[str, Provider]] = {
     "container.googleapis.com": "gke",
     "eks.amazonaws.com": "eks",

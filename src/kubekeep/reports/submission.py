@@ -18,6 +18,7 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, DefinitionSummary, SubjectResult, UnreadInput
 from kubekeep.model.cluster import CoverageGap
+from kubekeep.model.control import is_collected
 from kubekeep.model.errors import RequestError
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding_document import (
@@ -39,6 +40,7 @@ from kubekeep.model.scanned_source import ScannedSource, SourceCluster, SourceRe
 from kubekeep.model.source import Source
 from kubekeep.model.subject import Subject
 from kubekeep.model.submission import (
+    ANY,
     VERSION,
     ContainerEntry,
     DefinitionEntry,
@@ -352,6 +354,8 @@ def _list_gaps(assessment: Assessment, builder: _EntryBuilder) -> Iterator[GapEn
     gaps = assessment.target.cluster.gaps if assessment.target.cluster else ()
     permissions = {gap.permission for gap in gaps}
     yield from map(_describe_cluster_gap, gaps)
+    if isinstance(assessment.source, SourceCluster):
+        yield from _list_uncollected(assessment)
     images = set(_list_image_names(assessment.results))
     for unread in assessment.unread:
         if unread.location.file not in permissions:
@@ -362,6 +366,15 @@ def _list_gaps(assessment: Assessment, builder: _EntryBuilder) -> Iterator[GapEn
     for summary in assessment.summaries:
         if summary.is_gap:
             yield GapEntry(reason_text(summary.reason), definition=summary.definition.key)
+
+
+def _list_uncollected(assessment: Assessment) -> Iterator[GapEntry]:
+    """Yield a gap for each kind of data about nodes and clouds that the scan does not have, as it was not collected."""
+    present = {name for result in assessment.results for name in result.subject.kind_names}
+    targets = {target for summary in assessment.summaries for target in summary.definition.targets}
+    for target in sorted(filter(is_collected, targets - present)):
+        group, _, kind = target.rpartition("/")
+        yield GapEntry(f"no {kind} was collected", hides=HiddenObjects(group or ANY, kind))
 
 
 def _describe_cluster_gap(gap: CoverageGap) -> GapEntry:
