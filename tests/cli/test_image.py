@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.command_line import run_command_line
 from tests.images.access_fixtures import copy_image
@@ -19,6 +20,7 @@ from tests.registry.service import run_registry
 from tests.registry.test_login import HTPASSWD, PASSWORD, USER, auth_settings
 
 from kubekeep import api
+from kubekeep.model.scanned_source import SourceRegistry
 from kubekeep.reports import formats
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "catalog-image"
@@ -145,7 +147,8 @@ def test_scan_of_an_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(formats()))
 def test_every_report_has_the_findings_of_an_image(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(EXAMPLE.parent)
-    assessment = api.scan("oci:catalog-image", frameworks=["images"])
+    scanned = api.scan("oci:catalog-image", frameworks=["images"])
+    assessment = msgspec.structs.replace(scanned, source=SourceRegistry("registry.example.com"))
     rendered = api.render(assessment, name)
     report = rendered if isinstance(rendered, bytes) else rendered.encode()
     if name not in WITHOUT_TEXT:

@@ -18,8 +18,9 @@ import msgspec
 from kubekeep.reports import names
 from tests.hostile.member import Content, Link, Member, Run, Special
 
-_FORMATS: Final = tuple(name for name in names() if name not in {"json", "pdf"})
-"""Formats that take turns beside JSON; typesetting of a PDF takes too long to repeat it for every member."""
+_FORMATS: Final = tuple(name for name in names() if name not in {"json", "pdf", "submission"})
+"""Formats that take turns beside JSON; typesetting of a PDF takes too long to repeat it for every member, and a submission
+requires a repository."""
 _VARIABLES: Final = ("PATH", "PYTHONPATH", "LANG", "VIRTUAL_ENV", "SYSTEMROOT")
 SECRET: Final = "content-outside-of-the-input"  # noqa: S105 - the content of a file
 """Content of the file `secret` beside all sandboxes, which no run may read."""

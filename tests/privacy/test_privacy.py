@@ -8,12 +8,14 @@ import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from kubekeep import reports
 from kubekeep.cli.main import kubekeep
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.scanned_source import SourceRepository
 from kubekeep.reports import Extra, ReportOptions
 from kubekeep.usecases.request import ReportNeeds, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
@@ -316,7 +318,7 @@ patches:
     "quote.yaml": 'kind: Secret\nstringData:\n  a: "planted-g-Zq7\\q"\n',
     "main.tf": 'resource "kubernetes_secret" "a" {\n data = { a = "planted-h-Zq7" "planted-i-Zq7" }\n}\n',
 }
-EXTRAS = frozenset(Extra)
+EXTRAS = frozenset(Extra) - {Extra.SOURCE}
 
 
 @pytest.fixture(scope="module")
@@ -335,9 +337,12 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def assessments(here: Path) -> list[Assessment]:
     assert here.is_dir()
     paths = tuple(sorted({name.partition("/")[0] for name in FILES}))
-    return [
+    assessments = [
         scan(ScanRequest(ScanInput(paths=paths, snapshot=snapshot), needs=ReportNeeds(extras=EXTRAS)))
         for snapshot in (False, True)
+    ]
+    return [
+        msgspec.structs.replace(assessment, source=SourceRepository("github.com/a/b")) for assessment in assessments
     ]
 
 

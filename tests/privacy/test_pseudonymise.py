@@ -16,6 +16,7 @@ from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.fingerprint import Identity
 from kubekeep.model.location import parse_path
+from kubekeep.model.scanned_source import SourceRepository
 from kubekeep.posture.gate import EVERY, Gates, evaluate_gates
 from kubekeep.privacy.encryption import (
     MasterKey,
@@ -104,12 +105,15 @@ def scanned(tmp_path: Path) -> Assessment:
     folder.mkdir()
     (folder / "q9zfile.yaml").write_text(MANIFESTS)
     (folder / "q9zbroken.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: q9zbroken, : }\n")
-    return scan(
+    assessment = scan(
         ScanRequest(
             ScanInput(paths=(str(folder),), snapshot=True),
             evaluation=EvaluationOptions(exceptions=ExceptionOptions(inline=True)),
             rules=ALL_CONTROLS,
         )
+    )
+    return msgspec.structs.replace(
+        assessment, source=SourceRepository("q9zhost.example/q9z/q9zweb", ("q9zfolder",), "q9z")
     )
 
 
@@ -191,6 +195,7 @@ def test_attack_paths_are_dropped_and_priorities_stay(tmp_path: Path) -> None:
             ScanInput(paths=(str(tmp_path),), snapshot=True), needs=ReportNeeds(extras=extras), rules=ALL_CONTROLS
         )
     )
+    plain = msgspec.structs.replace(plain, source=SourceRepository("q9zhost.example/q9zweb"))
     assert plain.attacks is not None
     assert plain.attacks.paths
     assert plain.attacks.prioritised

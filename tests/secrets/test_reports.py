@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import zlib
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def reports(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> dict[
     """Return the text of each report, of all messages and of the cache, by name."""
     folder, output, cache = (tmp_path_factory.mktemp(name) for name in ("planted", "reports", "cache"))
     planted.write(folder)
+    for words in (("init", "-q"), ("remote", "add", "origin", "https://github.com/example/shop")):
+        subprocess.run(["git", *words], cwd=folder, check=True)
     arguments = ["framework", "recommended,nsa", str(folder), "--incremental", "--verbose", "--view", "all"]
     result = CliRunner().invoke(
         command,

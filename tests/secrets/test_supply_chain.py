@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,13 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     _write_image(folder / "image")
     _write_documents(folder)
     results: dict[str, str] = {}
-    for subject in (["image", "scan", f"oci:{folder}/image"], ["sbom", "scan", f"{folder}/sbom.json"]):
+    for words in (("init", "-q"), ("remote", "add", "origin", "https://github.com/example/shop")):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    for subject, formats in (
+        # An image in a file belongs to no registry.
+        (["image", "scan", f"oci:{folder}/image"], {*names()} - {"submission"}),
+        (["sbom", "scan", f"{folder}/sbom.json"], names()),
+    ):
         output = folder / f"reports-{subject[0]}"
         output.mkdir()
         result = CliRunner().invoke(
@@ -131,7 +138,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             [
                 *subject,
                 *("--advisories", f"{folder}/advisories.json", "--vex", f"{folder}/vex.json", "--verbose"),
-                *("--view", "all", "--format", ",".join(names()), "--output", f"{output}/report"),
+                *("--view", "all", "--format", ",".join(formats), "--output", f"{output}/report"),
             ],
             env={"XDG_CACHE_HOME": f"{folder}/cache"},
         )
@@ -146,7 +153,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_no_secret_of_an_image_or_document_is_in(texts: dict[str, str]) -> None:
-    assert len(texts) == 2 * len(names()) + 3
+    assert len(texts) == 2 * len(names()) - 1 + 3
     assert all("ACME-1" in texts[f"{subject} report.json"] for subject in ("image", "sbom"))
     secrets = {**_WORDS, **{f"token {number}": token for number, token in enumerate(_TOKENS[:14])}}
     leaked = [

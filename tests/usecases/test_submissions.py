@@ -257,6 +257,18 @@ def test_branch_of_a_detached_head_is_that_of_the_job(
     assert identify_repository(attached, [str(root)], variables).branch == expected
 
 
+def test_sbom_in_a_repository_belongs_to_it(repository: Path) -> None:
+    shutil.copy(EXAMPLES / "sboms" / "storefront.cdx.json", repository)
+    submission = submit("sbom:storefront.cdx.json", read=ReadOptions(vulnerabilities=VulnerabilityOptions()))
+    assert submission.source == msgspec.structs.replace(submit(".").source, paths=("storefront.cdx.json",))
+    assert [entry.origin for entry in submission.subjects] == ["storefront.cdx.json"]
+    with pytest.raises(SourceError, match="in no Git repository"):
+        scan(
+            scan_request(paths=("sbom:-",), extras=NEEDS),
+            stdin=io.BytesIO((repository / "storefront.cdx.json").read_bytes()),
+        )
+
+
 # --- findings that are closed
 
 

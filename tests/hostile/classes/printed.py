@@ -12,7 +12,7 @@ from tests.hostile.classes.sboms import RECORDS, SBOM
 from tests.hostile.member import Expected, Member, hostile_class
 from tests.hostile.samples import POD, TEXTS, dump, replace
 
-_FORMATS: Final = tuple(name for name in names() if name != "pdf")
+_FORMATS: Final = tuple(name for name in names() if name not in {"pdf", "submission"})
 _AFFECTED: Final = ("--product", "pkg:npm/a@1", "--vulnerability", "CVE-2026-1", "--status", "affected")
 _ATTACKS: Final = {"all kinds": "\x1b[31m\x9b31m\u202e\u200b\x7f\u2028\U000e0041", **TEXTS}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+STDIN: Final = "-"
+"""The path of standard input."""
 _PREFIX: Final = "sbom:"
 
 

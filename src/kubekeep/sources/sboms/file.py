@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from kubekeep.images.errors import SbomError
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.read import MAX_BYTES, read_sbom
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.files import open_file
-
-STDIN: Final = "-"
-"""The path of standard input."""
+from kubekeep.sources.sboms.address import STDIN
 
 
 def read_document(path: str, stdin: BinaryIO | None) -> Sbom:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
-from kubekeep.sources.sboms.address import is_sbom_address, to_path
+from kubekeep.sources.sboms.address import STDIN, is_sbom_address, to_path
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
 
@@ -23,8 +24,8 @@ class SbomSource(SourceType):
 
     def open_address(self, address: str, context: ReadContext) -> Iterator[Root | UnreadInput]:
         """Yield the document as a root."""
-        del context
         path = to_path(address)
+        context.opened_paths.append(path if path == STDIN else os.path.realpath(path))
         yield Root(self.name, path, path, "")
 
     def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
