@@ -137,6 +137,16 @@ def test_retry_after(cluster: Cluster, filled_namespace: str, header: str, secon
     assert refused.value.retry_after == seconds
 
 
+def test_no_attempt_after_the_total_timeout(cluster: Cluster, filled_namespace: str) -> None:
+    def busy(exchange: Exchange) -> None:
+        exchange.refuse(429, "TooManyRequests", "later", headers={"Retry-After": "60"})
+
+    with front(cluster, always(PAGES, busy)) as proxy:
+        with pytest.raises(ApiError, match="later"):
+            list_uids(proxy.url, filled_namespace, max_wait=60, total_timeout=20)
+        assert len(proxy.lists()) == 1
+
+
 def test_endless_response_fails(cluster: Cluster, filled_namespace: str) -> None:
     def endless(exchange: Exchange) -> None:
         start = b'{"kind":"ConfigMapList","metadata":{},"items":['

@@ -7,7 +7,7 @@ Rules:
 1. A response with the status 429, 500, 502, 503 or 504, and a lost connection, are tried again, at most `max_attempts`
    times. The wait doubles up to `max_wait`, follows a longer Retry-After up to the same limit, and has jitter. All
    other errors are raised at once.
-2. After a lost connection no attempt begins later than `total_timeout` after the first one.
+2. No attempt begins later than `total_timeout` after the first one, but for the jitter of its wait.
 3. A stream is not tried again: only its reader knows where to continue.
 4. After a 401 the request is sent once more with renewed credentials. Without other credentials it is a LoginError at
    once.
@@ -207,15 +207,16 @@ class KubeConnection:
                 with self._open_response(method, path, params=params or {}, accept=accept, body=body) as response:
                     return decode_response(response, self._read_body(response), expected)
             except ApiError as error:
-                if error.status not in _TEMPORARY_ERRORS or attempt == self._retry.max_attempts:
-                    raise
                 wait = max(wait, min(error.retry_after, self._retry.max_wait))
+                is_last = attempt == self._retry.max_attempts or time.monotonic() + wait > deadline
+                if error.status not in _TEMPORARY_ERRORS or is_last:
+                    raise
             except ConnectionLostError:
                 # An unresponsive server delays all requests: without this limit each would use all its tries.
                 if attempt == self._retry.max_attempts or self._closed.is_set() or time.monotonic() > deadline:
                     raise
-            # Jitter: clients that were refused together must not retry together.
-            if self._closed.wait(wait * random.uniform(0.8, 1.2)):  # noqa: S311 - no secret
+            # Jitter: clients that were refused together must not retry together, and none before Retry-After.
+            if self._closed.wait(wait * random.uniform(1.0, 1.4)):  # noqa: S311 - no secret
                 raise ConnectionLostError(f"{self._name}: the connection was closed")
         raise ConnectionLostError(f"{self._name}: no attempt was made")
 
