@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
@@ -184,7 +185,7 @@ class Inputs(ReadContext):
         if paths == []:
             yield UnreadInput(Location(visible(name)), "no file matches this pattern")
         for path in [name] if paths is None else paths:
-            self.opened_paths.append(os.path.realpath(path))
+            self.opened_paths.append(str(Path.cwd() / path))
             yield from self.find(path)
 
     def _add_exclusions(self, folder: str) -> Ignores:

@@ -43,7 +43,7 @@ class ReadContext(Protocol):
 
     stdin: standard input, None if there is none. stack: closes temporary folders and processes after the scan.
     changed_files: files changed since a revision. files: number of files read so far. notes: messages for the user
-    that are no errors. opened_paths: real paths of the files and folders that the scan was started with, and of checkouts;
+    that are no errors. opened_paths: absolute paths of the files and folders that the scan was started with, and of checkouts;
     addresses of other inputs. branches: branch or tag of each checkout, by its real path. temporary: shown path of each temporary folder, by its real path. homes: the folder that shown
     paths are relative to, by the base of a Root. read_paths: real paths of files and folders that need not be read
     again. rendering_time: limit for all charts and kustomizations. followed: resources of the `followed_groups` of a source, by its name.

@@ -102,7 +102,7 @@ def identify_repository(
 ) -> SourceRepository:
     """Return the identity of scanned folders of a repository.
 
-    opened_paths: real paths, or addresses of other inputs. environment: variables of this process, for the branch of a CI
+    opened_paths: absolute paths, or addresses of other inputs. environment: variables of this process, for the branch of a CI
     job. Raises SourceError for files outside of the repository, and without a remote.
     """
     if repository is None:
@@ -117,7 +117,7 @@ def identify_repository(
             " add one with `git remote add origin URL`"
         )
     paths: set[str] = set()
-    for path in opened_paths:
+    for path in map(_resolve, opened_paths):
         if path != repository.root and not path.startswith(repository.root + os.sep):
             raise SourceError(
                 f"{visible(path)} is not in the repository {visible(repository.root)}: scan it separately"
@@ -129,6 +129,14 @@ def identify_repository(
         _find_branch(repository, environment),
         repository.head.hash if repository.head else "",
     )
+
+
+def _resolve(path: str) -> str:
+    """Return the real path of an absolute path; addresses, and texts that are no paths, as they are."""
+    try:
+        return os.path.realpath(path) if Path(path).is_absolute() else path
+    except ValueError:
+        return path
 
 
 def normalise_address(address: str) -> str:

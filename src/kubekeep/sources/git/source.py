@@ -51,7 +51,7 @@ class GitSource(SourceType):
         context.temporary[os.path.realpath(working_tree.root)] = ""
         revision = f"{working_tree.branch or 'commit'} {working_tree.commit[:12]}"
         context.notes.append(f"{working_tree.display_url}: {revision}")
-        context.opened_paths.append(os.path.realpath(working_tree.path))
+        context.opened_paths.append(working_tree.path)
         context.branches[os.path.realpath(working_tree.root)] = working_tree.branch
         for root in context.find(working_tree.path, working_tree.subpath):
             if isinstance(root, Root):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
@@ -25,7 +25,7 @@ class SbomSource(SourceType):
     def open_address(self, address: str, context: ReadContext) -> Iterator[Root | UnreadInput]:
         """Yield the document as a root."""
         path = to_path(address)
-        context.opened_paths.append(path if path == STDIN else os.path.realpath(path))
+        context.opened_paths.append(path if path == STDIN else str(Path.cwd() / path))
         yield Root(self.name, path, path, "")
 
     def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
