@@ -27,11 +27,11 @@ VERSION: Final = "kubekeep.io/finding/v1"
 GAP_VERSION: Final = "kubekeep.io/coverage-gap/v1"
 
 
-class _Document(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+class DocumentPart(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """Base of all parts of the document: camelCase names; fields with default values are omitted."""
 
 
-class EvidenceLocation(_Document, frozen=True):
+class EvidenceLocation(DocumentPart, frozen=True):
     """A file with the 1-based first and last line and column of the evidence; 0 for a file without lines."""
 
     file: str
@@ -41,7 +41,7 @@ class EvidenceLocation(_Document, frozen=True):
     end_column: int = 0
 
 
-class EvidenceDocument(_Document, frozen=True):
+class EvidenceDocument(DocumentPart, frozen=True):
     """One piece of evidence: the `path` of a field or file, its location, the fix as JSON text, and the affected package."""
 
     path: str = ""
@@ -56,7 +56,7 @@ class EvidenceDocument(_Document, frozen=True):
 _Level = Annotated[str, msgspec.Meta(pattern="^(unknown|low|medium|high|critical)$")]
 
 
-class PriorityDocument(_Document, frozen=True):
+class PriorityDocument(DocumentPart, frozen=True):
     """Urgency in the context of the subject: level and score from 0 to 10, and the facts behind it."""
 
     level: _Level
@@ -64,7 +64,7 @@ class PriorityDocument(_Document, frozen=True):
     reasons: tuple[str, ...] = ()
 
 
-class Suppression(_Document, frozen=True):
+class Suppression(DocumentPart, frozen=True):
     """The exception that covers the finding."""
 
     name: str
@@ -77,7 +77,7 @@ AnySubject = ResourceSubject | ImageSubject | HostSubject | ProcessSubject | Nam
 """The published types of subjects; others are encoded too, with their own `type`."""
 
 
-class FindingDocument(_Document, frozen=True):
+class FindingDocument(DocumentPart, frozen=True):
     """One problem on one subject."""
 
     schema: Literal["kubekeep.io/finding/v1"]
@@ -96,7 +96,7 @@ class FindingDocument(_Document, frozen=True):
     priority: PriorityDocument | None = None
 
 
-class GapDocument(_Document, frozen=True):
+class GapDocument(DocumentPart, frozen=True):
     """A part of the input that was not read, or a definition that was not evaluated, on one subject or on all.
 
     definition: the identifier as in findings; empty for input that was not read.

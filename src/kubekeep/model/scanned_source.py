@@ -11,6 +11,11 @@ import msgspec
 class _SourcePart(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """Base of the identities: camelCase names; fields with default values are omitted."""
 
+    @property
+    def branch_name(self) -> str:
+        """The branch, which has findings of its own; empty for a source with one state."""
+        return ""
+
 
 class SourceCluster(_SourcePart, frozen=True, tag="cluster", tag_field="type"):
     """A cluster, identified by the UID of its Namespace `kube-system`. name: for people, it may change."""
@@ -22,11 +27,6 @@ class SourceCluster(_SourcePart, frozen=True, tag="cluster", tag_field="type"):
     def key(self) -> str:
         """The identity, the same in all submissions."""
         return f"cluster/{self.uid}"
-
-    @property
-    def branch_name(self) -> str:
-        """Empty: a cluster has one state."""
-        return ""
 
 
 class SourceRepository(_SourcePart, frozen=True, tag="repository", tag_field="type"):
@@ -62,11 +62,6 @@ class SourceRegistry(_SourcePart, frozen=True, tag="registry", tag_field="type")
     def key(self) -> str:
         """The identity, the same in all submissions."""
         return f"registry/{self.host}"
-
-    @property
-    def branch_name(self) -> str:
-        """Empty: a registry has one state."""
-        return ""
 
 
 ScannedSource = SourceCluster | SourceRepository | SourceRegistry

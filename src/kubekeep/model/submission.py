@@ -30,6 +30,7 @@ import msgspec
 
 from kubekeep.model.finding_document import (
     AnySubject,
+    DocumentPart,
     EvidenceDocument,
     EvidenceLocation,
     PriorityDocument,
@@ -51,18 +52,14 @@ Fingerprint = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
 Manifest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
 
 
-class _SubmissionPart(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """Base of all parts of the document: camelCase names; fields with default values are omitted."""
-
-
-class Versions(_SubmissionPart, frozen=True):
+class Versions(DocumentPart, frozen=True):
     """Versions that determine the results: of Kubekeep, and the version of Kubernetes that was evaluated for."""
 
     kubekeep: str
     kubernetes: str = ""
 
 
-class DefinitionEntry(_SubmissionPart, frozen=True):
+class DefinitionEntry(DocumentPart, frozen=True):
     """A definition of problems.
 
     key: the name under which scope and findings refer to it. priority: of its findings, where they have none of their own.
@@ -81,7 +78,7 @@ class DefinitionEntry(_SubmissionPart, frozen=True):
     priority: PriorityDocument | None = None
 
 
-class HiddenObjects(_SubmissionPart, frozen=True):
+class HiddenObjects(DocumentPart, frozen=True):
     """Objects that a gap may hide: in a cluster by group, kind, namespace and name, in a repository by origin.
 
     `*` is every group or kind; an empty namespace, name or origin is every one.
@@ -115,7 +112,7 @@ class HiddenObjects(_SubmissionPart, frozen=True):
         )
 
 
-class GapEntry(_SubmissionPart, frozen=True):
+class GapEntry(DocumentPart, frozen=True):
     """A part of the input that was not read, or a definition that was evaluated on no subject.
 
     definition: key of the definition. next_step: the missing permission, or an instruction. hides: the objects that were not
@@ -129,7 +126,7 @@ class GapEntry(_SubmissionPart, frozen=True):
     hides: HiddenObjects | None = None
 
 
-class EvaluatedScope(_SubmissionPart, frozen=True):
+class EvaluatedScope(DocumentPart, frozen=True):
     """The evaluated scope.
 
     definitions: keys of the definitions that were evaluated on each subject they apply to. include_namespaces and
@@ -161,21 +158,21 @@ class EvaluatedScope(_SubmissionPart, frozen=True):
         )
 
 
-class NotEvaluatedEntry(_SubmissionPart, frozen=True):
+class NotEvaluatedEntry(DocumentPart, frozen=True):
     """Definitions that were not evaluated on a subject, by key, and the reason."""
 
     definitions: tuple[str, ...]
     reason: str = ""
 
 
-class SuppressedEvidence(_SubmissionPart, frozen=True):
+class SuppressedEvidence(DocumentPart, frozen=True):
     """Evidence that an exception covers."""
 
     exception: Suppression
     evidence: tuple[EvidenceDocument, ...]
 
 
-class SubmittedFinding(_SubmissionPart, frozen=True):
+class SubmittedFinding(DocumentPart, frozen=True):
     """A finding of a subject: the open evidence, and the evidence that exceptions cover.
 
     fingerprint: the first 16 digits of the fingerprint of the finding; in a repository, of one that includes the origin.
@@ -194,14 +191,14 @@ class SubmittedFinding(_SubmissionPart, frozen=True):
         return bool(self.evidence) or not self.suppressed
 
 
-class ContainerEntry(_SubmissionPart, frozen=True):
+class ContainerEntry(DocumentPart, frozen=True):
     """A container of a workload, and the reference of its image as in the workload; empty name for an image volume."""
 
     name: str
     image: str
 
 
-class SubjectEntry(_SubmissionPart, frozen=True):
+class SubjectEntry(DocumentPart, frozen=True):
     """A subject that was evaluated, with its findings. All other definitions in the scope passed, or do not apply to it.
 
     origin: in a repository, the file that it comes from, or the chart or kustomization that generated it (`is_generated`).
@@ -230,7 +227,7 @@ class SubjectEntry(_SubmissionPart, frozen=True):
         return purls.isdisjoint(self.unassessed)
 
 
-class ImageEntry(_SubmissionPart, frozen=True):
+class ImageEntry(DocumentPart, frozen=True):
     """An image with its packages, once for all its names. digest: of the manifest (OCI image specification)."""
 
     digest: str
@@ -239,7 +236,7 @@ class ImageEntry(_SubmissionPart, frozen=True):
     content: ImagePackages
 
 
-class Submission(_SubmissionPart, frozen=True, kw_only=True):
+class Submission(DocumentPart, frozen=True, kw_only=True):
     """The results of one scan of one source.
 
     id: follows from source, branch and time; a server accepts the same id once. manifest: digest of the state after this submission. base: digest of the

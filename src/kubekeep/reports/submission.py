@@ -37,7 +37,6 @@ from kubekeep.model.package import ImagePackages
 from kubekeep.model.package_document import read_assessment
 from kubekeep.model.resource import Resource
 from kubekeep.model.scanned_source import ScannedSource, SourceCluster, SourceRepository
-from kubekeep.model.source import Source
 from kubekeep.model.subject import Subject
 from kubekeep.model.submission import (
     ANY,
@@ -77,8 +76,8 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     head = encode_json(_build_submission(assessment, builder, (), _NO_MANIFEST))
     stream.write(head.removesuffix(f',"manifest":"{_NO_MANIFEST}"}}'))
     digests: list[int] = []
-    for group in builder.group(assessment.results):
-        text = encode_json(builder.build(group))
+    for key, group in builder.group(assessment.results).items():
+        text = encode_json(builder.build(key, group))
         stream.write(f"{',' if digests else _SUBJECTS}{text}")
         digests.append(compute_digest(text))
     stream.write(f'{"]" if digests else ""},"manifest":"{compute_manifest(digests)}"}}\n')
@@ -98,16 +97,17 @@ class SubmissionBuilder:
         if gaps != self._gaps:
             self._built, self._gaps = {}, gaps
         builder = _EntryBuilder(assessment)
-        built = [self._build_entry(builder, group) for group in builder.group(assessment.results)]
-        self._built = {entry.entry.key: entry for entry in built}
-        manifest = compute_manifest(entry.digest for entry in built)
-        return _build_submission(assessment, builder, tuple([entry.entry for entry in built]), manifest)
+        groups = builder.group(assessment.results)
+        self._built = {key: self._build_entry(builder, key, group) for key, group in groups.items()}
+        subjects = tuple([built.entry for built in self._built.values()])
+        manifest = compute_manifest(built.digest for built in self._built.values())
+        return _build_submission(assessment, builder, subjects, manifest)
 
-    def _build_entry(self, builder: _EntryBuilder, group: _Group) -> _BuiltEntry:
-        known = self._built.get(group.key)
+    def _build_entry(self, builder: _EntryBuilder, key: str, group: _Group) -> _BuiltEntry:
+        known = self._built.get(key)
         if known is not None and known.is_of(group):
             return known
-        entry = builder.build(group)
+        entry = builder.build(key, group)
         return _BuiltEntry(group, entry, compute_digest(encode_json(entry)))
 
 
@@ -143,10 +143,14 @@ def _create_id(assessment: Assessment, source: ScannedSource) -> str:
 class _Group(msgspec.Struct, frozen=True):
     """The results of one subject; several if one origin has equal objects."""
 
-    key: str
+    identity: Identity
     origin: str
     is_generated: bool
     results: list[SubjectResult]
+
+    def create_fingerprint(self, definition: str) -> str:
+        """Return the fingerprint of a finding, by the key of its definition; of the subject without one."""
+        return fingerprint(definition, self.identity, self.origin or None)[:_DIGITS]
 
 
 class _BuiltEntry(msgspec.Struct, frozen=True):
@@ -172,29 +176,28 @@ class _EntryBuilder:
         self._folder = assessment.repository.root if self._has_origins and assessment.repository else ""
         self._base = assessment.target.base
 
-    def group(self, results: Iterable[SubjectResult]) -> list[_Group]:
-        """Group the results by subject, ordered by key."""
+    def group(self, results: Iterable[SubjectResult]) -> dict[str, _Group]:
+        """Group the results by the key of their subject, in the order of keys."""
         groups: dict[str, _Group] = {}
         for result in results:
             origin, is_generated = self._find_origin(result.subject)
-            key = fingerprint("", Identity.stable(result.subject), origin or None)[:_DIGITS]
-            groups.setdefault(key, _Group(key, origin, is_generated, [])).results.append(result)
-        return [groups[key] for key in sorted(groups)]
+            group = _Group(Identity.stable(result.subject), origin, is_generated, [])
+            groups.setdefault(group.create_fingerprint(""), group).results.append(result)
+        return dict(sorted(groups.items()))
 
-    def build(self, group: _Group) -> SubjectEntry:
+    def build(self, key: str, group: _Group) -> SubjectEntry:
         """Return the entry of a subject with its findings."""
-        return functools.reduce(_merge, (self._build_entry(group, result) for result in group.results))
+        return functools.reduce(_merge, (self._build_entry(key, group, result) for result in group.results))
 
-    def _build_entry(self, group: _Group, result: SubjectResult) -> SubjectEntry:
-        subject, origin = result.subject, group.origin
+    def _build_entry(self, key: str, group: _Group, result: SubjectResult) -> SubjectEntry:
+        subject = result.subject
         unassessed = _list_unassessed(subject)
-        findings = self._list_findings(result, Identity.stable(subject), origin)
         return SubjectEntry(
-            key=group.key,
+            key=key,
             subject=cast("AnySubject", subject.describe()),
-            origin=origin,
+            origin=group.origin,
             is_generated=group.is_generated,
-            findings=tuple(sorted(findings, key=_get_fingerprint)),
+            findings=tuple(sorted(self._list_findings(result, group), key=_get_fingerprint)),
             not_evaluated=self._list_not_evaluated(result),
             listed_kinds=self._list_kinds(result, has_unassessed=bool(unassessed)),
             unassessed=unassessed,
@@ -214,19 +217,13 @@ class _EntryBuilder:
         source = next((source for source in sources if source is not None), None)
         if not self._has_origins or source is None:
             return "", False
-        if source.origin is None:
-            return self.locate(source.path), False
-        return self._describe_origin(source), True
-
-    def _describe_origin(self, source: Source) -> str:
         origin = source.origin
         if origin is None:
-            return ""
-        settings = ", ".join(filter(None, (*origin.values, origin.application)))
-        folder = self.locate(origin.folder)
-        return f"{folder} ({settings})" if settings else folder
+            return self.locate(source.path), False
+        folder, settings = self.locate(origin.folder), ", ".join(filter(None, (*origin.values, origin.application)))
+        return f"{folder} ({settings})" if settings else folder, True
 
-    def _list_findings(self, result: SubjectResult, identity: Identity, origin: str) -> Iterator[SubmittedFinding]:
+    def _list_findings(self, result: SubjectResult, group: _Group) -> Iterator[SubmittedFinding]:
         for slug, verdict in result.verdicts.items():
             summary = self._summaries.get(slug)
             # A partial assessment keeps verdicts of definitions that it no longer lists.
@@ -235,7 +232,7 @@ class _EntryBuilder:
             definition = summary.definition
             yield SubmittedFinding(
                 definition=definition.key,
-                fingerprint=fingerprint(definition.key, identity, origin or None)[:_DIGITS],
+                fingerprint=group.create_fingerprint(definition.key),
                 evidence=self._describe_evidence(verdict.unexcepted.evidence),
                 priority=build_priority(result.priorities[slug]) if slug in result.priorities else None,
                 suppressed=self._group_suppressed(verdict),
@@ -356,11 +353,12 @@ def _list_gaps(assessment: Assessment, builder: _EntryBuilder) -> Iterator[GapEn
     yield from map(_describe_cluster_gap, gaps)
     if isinstance(assessment.source, SourceCluster):
         yield from _list_uncollected(assessment)
-    images = set(_list_image_names(assessment.results))
-    for unread in assessment.unread:
-        if unread.location.file not in permissions:
-            hides = None if unread.location.file.partition("!")[0] in images else _hide(unread, assessment, builder)
-            yield GapEntry(unread.message, location=build_location(unread.location), hides=hides)
+    others = [unread for unread in assessment.unread if unread.location.file not in permissions]
+    # Names of images are read from all workloads, and are needed only to tell images from files.
+    images = set(_list_image_names(assessment.results)) if others else set[str]()
+    for unread in others:
+        hides = None if unread.location.file.partition("!")[0] in images else _hide(unread, assessment, builder)
+        yield GapEntry(unread.message, location=build_location(unread.location), hides=hides)
     for unread in list_uncovered(assessment):
         yield GapEntry(unread.message, location=build_location(unread.location))
     for summary in assessment.summaries:

@@ -235,7 +235,8 @@ class _Scan:
             resources = self._follow_images(resources)
         if self._request.input.is_whole_cluster:
             resources = self._enforcers.collect(resources)
-            resources = self._collect_uid(resources)
+            if Extra.SOURCE in self._request.needs.extras:
+                resources = self._collect_uid(resources)
         return selection, self._exceptions.collect(resources)
 
     def _collect_unread(self, subjects: Iterable[Subject | UnreadInput]) -> Iterator[Resource]:

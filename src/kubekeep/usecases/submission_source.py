@@ -1,7 +1,5 @@
 """Identity of the input of a scan for submissions: a cluster, a repository or a registry. Runs no program, opens no file."""
 
-# Paths are text from git, so os.path and not pathlib:
-
 from __future__ import annotations
 
 import os
@@ -148,7 +146,7 @@ def normalise_address(address: str) -> str:
         parsed = parse_address(address)
     except GitError:
         return ""
-    if not parsed.host or ("://" not in address and ":" not in address):
+    if not parsed.host:
         return ""
     host = parsed.host
     if parsed.scheme == "ssh":
