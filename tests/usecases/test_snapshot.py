@@ -12,6 +12,7 @@ import yaml
 from kubekeep.library.params import ParamsError
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.verdict import Cause, Status
+from kubekeep.posture import packing
 from kubekeep.reports.format import Extra
 from kubekeep.usecases.scan import scan
 from tests.requests import scan_request
@@ -71,7 +72,10 @@ def test_cluster_controls_require_a_snapshot(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("extras", [frozenset[Extra](), frozenset({Extra.PRIORITIES}), frozenset({Extra.CONTEXT})])
-def test_snapshot_holds_few_unpacked_objects(tmp_path: Path, extras: frozenset[Extra]) -> None:
+def test_snapshot_holds_few_unpacked_objects(
+    tmp_path: Path, extras: frozenset[Extra], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "MAX_UNPACKED", 0)
     jobs = [{**CRON_JOB, "metadata": {"name": f"report-{number}", "namespace": "shop"}} for number in range(300)]
     (tmp_path / "dump.yaml").write_text(yaml.safe_dump_all(jobs))
     del jobs

@@ -151,17 +151,22 @@ class SourceMap:
     """Locations of all nodes of one document, in compact form.
 
     Three integers per node, in document order with each mapping key before its value: start index in the file, end
-    index, and the number of nodes in its subtree, itself included. Twelve bytes per node, compressed to about four, keep all
-    locations of a large corpus in memory; a dict of paths would need hundreds of times as much. The order is that of the value: dict
-    entries as they are stored. `lines` are the `line_starts` of the file, shared by its documents.
+    index, and the number of nodes in its subtree, itself included. Twelve bytes per node, about four when packed, keep all
+    locations of a large corpus in memory; a dict of paths would need hundreds of times as much. The order is that of
+    the value: dict entries as they are stored. `lines` are the `line_starts` of the file, shared by its documents.
     """
 
     __slots__ = ("_content", "_lines")
 
     def __init__(self, numbers: array[int], lines: array[int]) -> None:
-        # Large documents are few, and decompressing one takes long.
-        self._content = _pack_numbers(numbers) if len(numbers) <= _MOST_PACKED else numbers
+        self._content: array[int] | bytes = numbers
         self._lines = lines
+
+    def pack_in_place(self) -> None:
+        """Compress the integers, except those of large documents: they are few, and decompressing one takes long."""
+        content = self._content
+        if not isinstance(content, bytes) and len(content) <= _MOST_PACKED:
+            self._content = _pack_numbers(content)
 
     @property
     def _numbers(self) -> array[int]:

@@ -132,14 +132,16 @@ class Resource(Subject, frozen=True, gc=False):
     def pack_in_place(self, text: bytes | None = None, derived: bytes = b"") -> None:
         """Replace the object by its packed form, as `pack`, for all that hold this resource or refer to it by its `id()`.
 
-        The object of a `document` is left as it is, because the document would keep it, and so is that of a joined
-        resource, which consists of objects of others.
+        Its source map is packed too. The object of a `document` is left as it is, because the document would keep it, and
+        so is that of a joined resource, which consists of objects of others.
         """
         content = self.content
         if self.document is not None or self.related:
             return
         if isinstance(content, dict):
             msgspec.structs.force_setattr(self, "content", pack_object(content, text, derived))
+            if self.source is not None and self.source.source_map is not None:
+                self.source.source_map.pack_in_place()
         elif derived:
             text = content.text if text is None else text
             packed = msgspec.structs.replace(content, data=_native.pack(text + derived), size=len(text))

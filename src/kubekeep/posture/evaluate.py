@@ -24,7 +24,8 @@ from kubekeep.model.resource import PackedObject, Resource
 from kubekeep.model.verdict import Cause, Reason, Status, Verdict
 from kubekeep.model.workload import MalformedWorkloadError, build_pod_views
 from kubekeep.posture.coverage_gaps import AffectedControls, find_affected_controls
-from kubekeep.posture.index import Index, is_role_or_binding, kinds_to_index
+from kubekeep.posture.index import Index, kinds_to_index
+from kubekeep.posture.packing import ObjectPacker
 from kubekeep.posture.release_namespace import InstalledResource, OriginalResources
 from kubekeep.posture.roles import RoleCoverage
 from kubekeep.posture.rulebook import Rulebook, RulePlan, Stage
@@ -125,7 +126,8 @@ def evaluate(
     Joined RBAC subjects follow the resources. `on_progress` receives the number of resources read so far. With
     `in_scope`, only the resources that it accepts, and subjects with an accepted binding or role, get verdicts; rules
     can still look up the others. `gaps` is complete once `resources` is exhausted; rules that compare with a gap are not
-    evaluated. Resources with verdicts are packed in place, so that little memory is needed while they wait and in reports.
+    evaluated. Resources with verdicts are packed in place (see `posture.packing`), so that little memory is needed while
+    they wait and in reports.
     Raises ValueError for a library rule that does not compile.
     """
     evaluator = Evaluator(selection, compile_rules, kubernetes_minor=kubernetes_minor)
@@ -208,6 +210,7 @@ class _Collector:
         self._in_scope = in_scope
         self._originals = OriginalResources()
         self._keeps_all = bool(evaluator.selection.evaluators)
+        self._packer = ObjectPacker()
 
     def add(self, resource: Resource) -> None:
         """Add one resource; it is kept for third-party rules even if no control of the library applies."""
@@ -232,8 +235,9 @@ class _Collector:
             return
         related = bool(plan.groups[Stage.RELATED]) and not problem
         text = encode_object(installed.evaluated)
-        if not is_role_or_binding(installed.evaluated):
-            installed.pack_in_place(text, workload)
+        self._packer.add(installed.evaluated, text, workload)
+        if installed.evaluated is not installed.resource:
+            self._packer.add(installed.resource)
         entry = _Entry(installed, plan, problem)
         if related and not isinstance(installed.evaluated.content, PackedObject):
             entry.keep_document(build_document(text, workload))
@@ -275,7 +279,7 @@ class _Entry:
         self.problem = problem
         self.outcome: dict[str, Any] = {}
         self._document = b""
-        """The input of the rules that relate resources, compressed; empty for a packed resource."""
+        """The input of the rules that relate resources, compressed; empty if the packed resource holds it."""
 
     def keep_document(self, document: bytes) -> None:
         """Keep the input of the rules that relate resources: building it again takes longer than compressing it."""
@@ -285,9 +289,10 @@ class _Entry:
         groups = self.plan.groups[Stage.RELATED]
         if groups and not self.problem:
             content = self.installed.evaluated.content
-            text = (
-                build_document(*content.texts) if isinstance(content, PackedObject) else _native.unpack(self._document)
-            )
+            if self._document or not isinstance(content, PackedObject):
+                text = _native.unpack(self._document)
+            else:
+                text = build_document(*content.texts)
             batcher.send(text, groups, self.outcome)
             self._document = b""
 

@@ -31,11 +31,6 @@ class InstalledResource(msgspec.Struct, frozen=True, gc=False):
         """Return `resource` with the form that rules evaluate."""
         return InstalledResource(resource, resource if resource.release_namespace_paths is None else _install(resource))
 
-    def pack_in_place(self, text: bytes, derived: bytes) -> None:
-        """Pack the resources; `text` is the JSON of the evaluated form, `derived` is stored with it (see `pack_object`)."""
-        self.evaluated.pack_in_place(text, derived)
-        self.resource.pack_in_place()
-
 
 class OriginalResources:
     """Index from the evaluated forms of resources to the resources as written."""

@@ -37,8 +37,8 @@ from kubekeep.model.secret_text import mask_message
 from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.subject import Subject
 from kubekeep.posture.evaluate import evaluate
-from kubekeep.posture.index import is_role_or_binding
 from kubekeep.posture.listed_problems import add_listed_problems
+from kubekeep.posture.packing import ObjectPacker
 from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.roles import RoleCoverage
@@ -444,11 +444,11 @@ def _collect(resources: Iterator[Resource], collected: list[Resource]) -> Iterat
 
 
 def _pack(resources: Iterator[Resource]) -> Iterator[Resource]:
-    """Pass resources through and pack each when the next one is requested, so that all fit into memory together."""
+    """Pass resources through and pack them when the next one is requested, so that all fit into memory together."""
+    packer = ObjectPacker()
     for resource in resources:
         yield resource
-        if not is_role_or_binding(resource):
-            resource.pack_in_place()
+        packer.add(resource)
 
 
 @contextlib.contextmanager
