@@ -101,6 +101,7 @@ def test_credentials(auths: dict[str, object], registry: str, expected: Registry
         ("team/app", ArtifactReference("docker.io", "team/app")),
         ("docker.io/nginx", ArtifactReference("docker.io", "library/nginx")),
         ("index.docker.io/team/app:1", ArtifactReference("docker.io", "team/app", "1")),
+        ("Registry-1.docker.io:443/nginx", ArtifactReference("docker.io", "library/nginx")),
         ("localhost/app", ArtifactReference("localhost", "app")),
         ("localhost:5000/app:1", ArtifactReference("localhost:5000", "app", "1")),
         ("Registry/app", ArtifactReference("Registry", "app")),

@@ -6,10 +6,15 @@ import functools
 import re
 from typing import Final
 
-from kubekeep.registry.reference import DEFAULT_TAG, ArtifactReference
+from kubekeep.registry.reference import (
+    DEFAULT_TAG,
+    DOCKER_HUB,
+    DOCKER_HUB_NAMES,
+    ArtifactReference,
+    canonical_registry,
+)
 
 EVERY_IMAGE: Final = "*"
-_HUB: Final = "docker.io"
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9._*:-]+|\[[0-9A-Fa-f:]+\](?::[0-9]+)?")
 _TAG: Final = re.compile(r"[A-Za-z0-9_.*-]{1,128}")
 _PORT: Final = re.compile(r"(?:[A-Za-z0-9*-]+(?:\.[A-Za-z0-9*-]+)+|localhost|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}")
@@ -20,7 +25,7 @@ class ImagePattern:
     """A pattern such as `registry.example/team`, `docker.io/library/nginx:1.*` or `*` for every image.
 
     Segments are whole: `registry.example/team` covers `registry.example/team/app`, not `registry.example/teams`. `*` stands
-    for any characters of one segment. Names without a registry belong to Docker Hub.
+    for any characters of one segment. Names without a registry belong to Docker Hub. All spellings of a registry are equal.
     """
 
     def __init__(self, text: str) -> None:
@@ -38,12 +43,20 @@ class ImagePattern:
         """Larger for a pattern that covers fewer images: with a tag, with more segments, with more characters."""
 
     def covers(self, image: ArtifactReference) -> bool:
-        """Return True if the pattern covers an image. A reference with only a digest matches no pattern with a tag."""
-        name = image.name.lower()
-        tag = image.tag or ("" if image.digest else DEFAULT_TAG)
-        if self._tag is not None and not (tag and self._tag.fullmatch(tag)):
+        """Return True if the pattern covers an image. A reference with a digest matches no pattern with a tag.
+
+        Runtimes ignore a tag beside a digest, so that it may be any text.
+        """
+        if self._tag is not None and (image.digest or not self._tag.fullmatch(image.tag or DEFAULT_TAG)):
             return False
-        return any(pattern.match(name) for pattern in self._names)
+        return any(pattern.match(name) for name in _spell(image) for pattern in self._names)
+
+
+def _spell(image: ArtifactReference) -> list[str]:
+    """Return the canonical name, and those under other hosts of Docker Hub, which a wildcard may stand for."""
+    name = image.canonical_name
+    host, _, rest = name.partition("/")
+    return [f"{other}/{rest}" for other in DOCKER_HUB_NAMES] if host == DOCKER_HUB else [name]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -72,12 +85,10 @@ def _complete(segments: list[str]) -> list[list[str]]:
     if not segments:
         return [[]]
     first = segments[0]
-    if first in ("index.docker.io", "registry-1.docker.io"):
-        return [[_HUB, *segments[1:]]]
     if "." in first or ":" in first or "*" in first or first == "localhost":
-        return [segments]
-    hub = [[_HUB, *segments]]
-    return [*hub, [_HUB, "library", *segments]] if len(segments) == 1 else hub
+        return [[canonical_registry(first), *segments[1:]]]
+    hub = [[DOCKER_HUB, *segments]]
+    return [*hub, [DOCKER_HUB, "library", *segments]] if len(segments) == 1 else hub
 
 
 def _compile(segments: list[str], *, is_exact: bool) -> re.Pattern[str]:

@@ -20,11 +20,10 @@ import msgspec
 
 from kubekeep.registry.errors import RegistryError
 from kubekeep.registry.login import RegistryLogin
+from kubekeep.registry.reference import DOCKER_HUB, DOCKER_HUB_NAMES
 
-_DOCKER_HUB: Final = "docker.io"
 _DOCKER_HUB_KEY: Final = "https://index.docker.io/v1/"
 """Key of Docker Hub in config.json."""
-_DOCKER_HUB_HOSTS: Final = ("docker.io", "index.docker.io", "registry-1.docker.io")
 _OLD_PATHS: Final = ("", "v1", "v2")
 """Paths in addresses of registries that are no part of a repository."""
 _LARGEST_FILE: Final = 4 << 20
@@ -92,8 +91,8 @@ def _match_key(key: str, registry: str, repository: str) -> int:
     host may contain wildcards for parts of names (Kubernetes, private images).
     """
     host, _, path = key.rpartition("://")[2].rstrip("/").partition("/")
-    if host in _DOCKER_HUB_HOSTS:
-        host = _DOCKER_HUB
+    if host in DOCKER_HUB_NAMES:
+        host = DOCKER_HUB
     if path not in _OLD_PATHS and not f"{repository}/".startswith(f"{path}/"):
         return 0
     if host != registry and not (
@@ -168,7 +167,7 @@ def _run_helper(helper: str, key: str) -> RegistryLogin | None:
 
 
 def _auth_key(registry: str) -> str:
-    return _DOCKER_HUB_KEY if registry == _DOCKER_HUB else registry
+    return _DOCKER_HUB_KEY if registry == DOCKER_HUB else registry
 
 
 _SCHEME: Final = re.compile(r"\s*(bearer|basic)(?:\s|$)", re.IGNORECASE)

@@ -5,6 +5,8 @@ Never resolves one.
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import itertools
 import re
 from typing import Final
@@ -26,8 +28,10 @@ _REFERENCE: Final = re.compile(
 )
 _LONGEST_REPOSITORY: Final = 255
 _LAST_PORT: Final = (1 << 16) - 1
-_DOCKER_HUB: Final = "docker.io"
-_DOCKER_HUB_NAMES: Final = ("docker.io", "index.docker.io")
+_PORT: Final = re.compile(r":0*([0-9]+)\Z")
+DOCKER_HUB: Final = "docker.io"
+DOCKER_HUB_NAMES: Final = (DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
+"""Hosts that serve the images of Docker Hub."""
 
 
 class ArtifactReference(msgspec.Struct, frozen=True):
@@ -45,6 +49,11 @@ class ArtifactReference(msgspec.Struct, frozen=True):
         return f"{self.registry}/{self.repository}"
 
     @property
+    def canonical_name(self) -> str:
+        """Registry and repository in the spelling that equal names share; policies compare it."""
+        return f"{canonical_registry(self.registry)}/{self.repository}"
+
+    @property
     def version(self) -> str:
         """The digest or tag to request."""
         return self.digest or self.tag or DEFAULT_TAG
@@ -52,6 +61,22 @@ class ArtifactReference(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         return f"oci://{self.name}{tag}{'@' if self.digest else ''}{self.digest}"
+
+
+def canonical_registry(host: str) -> str:
+    """Return the spelling of a registry that all its names share, so that no other spelling passes a policy.
+
+    Lower case, without the port of HTTPS, `docker.io` for each host of Docker Hub, and the short form of an IPv6 address.
+    """
+    name, number = host.lower(), ""
+    match = _PORT.search(name)
+    if match is not None and not name.endswith("]"):
+        name, number = name[: match.start()], match[1]
+    if name.startswith("["):
+        with contextlib.suppress(ValueError):
+            name = f"[{ipaddress.IPv6Address(name[1:-1]).compressed}]"
+    name = DOCKER_HUB if name in DOCKER_HUB_NAMES else name
+    return name if number in ("", "443") else f"{name}:{number}"
 
 
 def is_repository(text: str) -> bool:
@@ -92,14 +117,15 @@ def parse_image_name(text: str) -> ArtifactReference:
     """Parse the name of an image in Docker's notation. Raises ValueError with the accepted syntax.
 
     The first part is a registry if it has a dot, a port or capital letters, or is `localhost`; the registry is Docker
-    Hub otherwise, where images without an organisation belong to `library`. The tag is empty if there is none.
+    Hub otherwise, where images without an organisation belong to `library`. All names of Docker Hub become `docker.io`. The
+    tag is empty if there is none.
     """
     host, slash, rest = text.partition("/")
     if not slash or not (host == "localhost" or "." in host or ":" in host or host != host.lower()):
-        host, rest = _DOCKER_HUB, text
-    elif host in _DOCKER_HUB_NAMES:
-        host = _DOCKER_HUB
-    if host == _DOCKER_HUB and "/" not in rest:
+        host, rest = DOCKER_HUB, text
+    elif canonical_registry(host) == DOCKER_HUB:
+        host = DOCKER_HUB
+    if host == DOCKER_HUB and "/" not in rest:
         rest = f"library/{rest}"
     try:
         reference = parse_reference(f"oci://{host}/{rest}")

@@ -12,14 +12,12 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.text import visible
-from kubekeep.registry.reference import hide_login, parse_image_name
+from kubekeep.registry.reference import DOCKER_HUB, canonical_registry, hide_login, parse_image_name
 
 _WILDCARDS: Final = re.compile(r"[*?]")
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|localhost|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?")
 """A registry without a repository: a name with a dot, or this machine. `name:1` is a tag, as in `docker pull`."""
 _TAG: Final = re.compile(r"(?P<repository>.*?)(?::(?P<tag>[^/:]*))?", re.DOTALL)
-_DOCKER_HUB: Final = "docker.io"
-_DOCKER_HUB_HOSTS: Final = ("docker.io", "index.docker.io")
 _SYNTAX: Final = "use registry.example, registry.example/team/* or registry.example/app:1.*"
 
 
@@ -56,13 +54,13 @@ def parse_pattern(text: str) -> RegistryPattern:
     except ValueError:
         raise ValueError(f"{visible(hide_login(text))!r} is not a pattern of images: {_SYNTAX}") from None
     without_digest = text.partition("@")[0]
-    if _WILDCARDS.search(without_digest.partition("/")[0]) and name.registry != _DOCKER_HUB:
+    if _WILDCARDS.search(without_digest.partition("/")[0]) and name.registry != DOCKER_HUB:
         raise ValueError(f"{visible(text)!r} has a wildcard in the name of the registry: {_SYNTAX}")
     match = _TAG.fullmatch(without_digest)
     repository, tag = (match["repository"], match["tag"]) if match else (without_digest, None)
     host, slash, rest = repository.partition("/")
-    if slash and (host == name.registry or host in _DOCKER_HUB_HOSTS):
+    if slash and (host == name.registry or canonical_registry(host) == DOCKER_HUB):
         repository = rest
-    if name.registry == _DOCKER_HUB and "/" not in repository:
+    if name.registry == DOCKER_HUB and "/" not in repository:
         repository = f"library/{repository}"
     return RegistryPattern(name.registry, repository, tag or "*", name.digest)

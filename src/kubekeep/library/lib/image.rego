@@ -12,20 +12,31 @@ tag(reference) := regex.find_all_string_submatch_n(`:([^/:@]+)(@.*)?$`, referenc
 # Registry and path without tag and digest, written out: `nginx:1.29` is `docker.io/library/nginx`.
 repository(reference) := complete(regex.replace(trim_space(reference), `(:[^/:@]*)?(@.*)?$`, ""))
 
-# Name with the default registry and the default library.
-complete(path) := path if {
-	host_like(path)
-	not startswith(path, "docker.io/")
-	not startswith(path, "index.docker.io/")
-} else := sprintf("docker.io/%s", [short]) if {
-	short := on_hub(path)
-	contains(short, "/")
-} else := sprintf("docker.io/library/%s", [on_hub(path)])
+# Name with the default registry and the default library, in the spelling that all names of the registry share.
+complete(path) := on_hub(path) if {
+	not host_like(path)
+} else := on_hub(below(path)) if {
+	registry(path) == "docker.io"
+} else := sprintf("%s/%s", [registry(path), below(path)])
 
 # True if the name starts with a registry instead of an account of Docker Hub.
-host_like(path) if regex.match(`^([^/]*[.:][^/]*|localhost)/`, path)
+host_like(path) if regex.match(`^([^/]*[.:A-Z][^/]*|localhost)/`, path)
 
-on_hub(path) := trim_prefix(trim_prefix(path, "index."), "docker.io/")
+# Registry of a name that starts with one: lower case, without the port of HTTPS, `docker.io` for each host of Docker Hub.
+registry(path) := "docker.io" if {
+	host(path) in hub_hosts
+} else := host(path)
+
+host(path) := regex.replace(lower(substring(path, 0, indexof(path, "/"))), `:0*443$`, "")
+
+# The name without its registry.
+below(path) := substring(path, indexof(path, "/") + 1, -1)
+
+hub_hosts := {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
+
+on_hub(name) := sprintf("docker.io/%s", [name]) if {
+	contains(name, "/")
+} else := sprintf("docker.io/library/%s", [name])
 
 # True if the container sets an image.
 named(container) if trim_space(container.image) != ""

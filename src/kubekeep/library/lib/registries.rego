@@ -12,9 +12,20 @@ entries(list) := {name |
 }
 
 # Docker Hub names may omit the host, and then also `library`.
-complete(name) := {name} if {
-	image.host_like(sprintf("%s/", [name]))
+complete(name) := {image.registry(path)} | wildcard_hub(path) if {
+	path := sprintf("%s/", [name])
+	image.host_like(path)
+	not contains(name, "/")
+} else := {sprintf("%s/%s", [image.registry(name), image.below(name)]), image.complete(name)} | wildcard_hub(name) if {
+	image.host_like(name)
 } else := {sprintf("docker.io/%s", [name]), image.complete(name)}
+
+# Names of Docker Hub that a wildcard in the host stands for.
+wildcard_hub(path) := {trim_suffix(sprintf("docker.io/%s", [image.below(path)]), "/") |
+	contains(image.host(path), "*")
+	some host in image.hub_hosts
+	glob.match(image.host(path), ["/"], host)
+}
 
 # True if an entry is the repository or a prefix of it. Entries match whole segments of a name; `*` matches anything
 # within a segment.

@@ -14,6 +14,7 @@ from typing import Final, Literal, cast
 import msgspec
 
 from kubekeep.model.text import visible
+from kubekeep.registry.reference import canonical_registry
 from kubekeep.signatures.errors import TrustError
 from kubekeep.signatures.notation.distinguished_name import includes, parse_name
 from kubekeep.signatures.notation.trust_store import STORE_TYPES, StoreType, is_store_name
@@ -95,12 +96,20 @@ class TrustPolicyDocument(msgspec.Struct, frozen=True, rename="camel", forbid_un
     trust_policies: tuple[TrustPolicy, ...]
 
     def select(self, repository: str) -> TrustPolicy | None:
-        """Return the policy for a repository, as `registry.example/team/app`: an exact scope, else the global one."""
-        for scope in (repository, ANY):
+        """Return the policy for a repository, as `registry.example/team/app`: an exact scope, else the global one.
+
+        All spellings of a registry are equal, so that none leads to the global policy instead.
+        """
+        for scope in (_canonical_scope(repository), ANY):
             for policy in self.trust_policies:
-                if scope in policy.registry_scopes:
+                if scope in map(_canonical_scope, policy.registry_scopes):
                     return policy
         return None
+
+
+def _canonical_scope(scope: str) -> str:
+    host, slash, repository = scope.partition("/")
+    return f"{canonical_registry(host)}{slash}{repository}"
 
 
 def load_trust_policy(path: Path) -> TrustPolicyDocument:
@@ -143,9 +152,10 @@ def _check_document(document: TrustPolicyDocument) -> None:
             raise ValueError(f"the name {policy.name!r} is empty or used twice")
         names.add(policy.name)
         for scope in policy.registry_scopes:
-            if scope in scopes:
+            canonical = _canonical_scope(scope)
+            if canonical in scopes:
                 raise ValueError(f"two trust policies have the scope {scope!r}")
-            scopes.add(scope)
+            scopes.add(canonical)
 
 
 def check_policy(policy: TrustPolicy) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from kubekeep.images.sbom.document import Sbom, SubjectKind
 from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package
-from kubekeep.registry.reference import ArtifactReference, parse_image_name
+from kubekeep.registry.reference import ArtifactReference, canonical_registry, parse_image_name
 from kubekeep.vulnerabilities.vex.document import VexIdentity
 from kubekeep.vulnerabilities.vex.identities import parse_purl
 from kubekeep.vulnerabilities.vex.purl_matching import matches_purl
@@ -201,16 +201,16 @@ def _matches_repository(purl: Package, repository: str, image: ArtifactReference
     if purl.type == "docker":
         registry = repository or "docker.io"
         path = f"{purl.namespace}/{purl.name}" if purl.namespace else f"library/{purl.name}"
-        return _normalise_repository(f"{registry}/{path}") == image.name
+        return _normalise_repository(f"{registry}/{path}") == image.canonical_name
     if not repository:
         return True
-    return _normalise_repository(repository) in {image.name, image.name.rpartition("/")[0]}
+    return _normalise_repository(repository) in {image.canonical_name, image.canonical_name.rpartition("/")[0]}
 
 
 def _normalise_repository(text: str) -> str:
     text = text.removeprefix("https://").rstrip("/")
     host, slash, path = text.partition("/")
-    return f"docker.io{slash}{path}" if host in {"index.docker.io", "registry-1.docker.io"} else text
+    return f"{canonical_registry(host)}{slash}{path}"
 
 
 def _split_cpe(cpe: str) -> dict[str, str]:
