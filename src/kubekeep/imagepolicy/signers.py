@@ -23,7 +23,7 @@ from kubekeep.signatures.sigstore.certificates import CertificateIdentity
 from kubekeep.signatures.sigstore.root_state import load_default_root
 from kubekeep.signatures.sigstore.trusted_root import TrustedRoot, read_trusted_root
 from kubekeep.signatures.trust import LogPolicy, Trust
-from kubekeep.signatures.verification import SignatureProblem, SignatureReport
+from kubekeep.signatures.verification import SignatureProblem, SignatureReport, VerifiedSignature
 
 _COSIGN: Final = "cosign"
 _TAG: Final = "legacy-tag"
@@ -45,34 +45,37 @@ def create_trust(file: ImagePolicyFile, name: str, signer: PolicySigner, now: dt
     return trust
 
 
-def select_signatures(
-    report: SignatureReport, signer: PolicySigner, fetched: FetchedSignatures, digest: str
-) -> SignatureReport:
-    """Return the report with the signatures in the formats that a signer accepts; others become problems.
+def select_signatures(report: SignatureReport, signer: PolicySigner, fetched: FetchedSignatures) -> SignatureReport:
+    """Return the report with the signatures of the digest that the reference names, in the formats of a signer.
 
-    Policy engines verify the digest that a reference names, not the manifest of one platform below it.
+    All others become problems. The manifest of one platform below an index is another digest, as for policy engines:
+    whoever may push can list a signed manifest in an index of other images.
     """
-    if signer.format == "any":
-        return report
     expected = signer.format
     if expected == "detect":
-        expected = "bundle" if any(stored.format == BUNDLE for stored in fetched.signatures) else "legacy-tag"
+        is_bundled = any(stored.format == BUNDLE for stored in fetched.select_root().signatures)
+        expected = "bundle" if is_bundled else "legacy-tag"
     verified, problems = [], list(report.problems)
     for signature in report.verified:
-        is_accepted = {
-            "legacy-tag": signature.format == _COSIGN and signature.layout == _TAG,
-            "cosign": signature.format == _COSIGN,
-            "bundle": signature.format == BUNDLE,
-        }[expected]
-        if is_accepted and signature.digest == digest:
+        if not _has_format(signature, expected):
+            described = f"a valid signature in the format {signature.format} ({signature.layout})"
+            reason = f"{described}; the policy accepts the format {expected}"
+        elif signature.digest != fetched.root:
+            reason = f"a valid signature of {signature.digest}, not of {fetched.root}"
+        else:
             verified.append(signature)
             continue
-        reason = f"a valid signature of {signature.digest}, not of {digest}" if is_accepted else ""
-        described = f"a valid signature in the format {signature.format} ({signature.layout})"
-        problems.append(
-            SignatureProblem(signature.reference, reason or f"{described}; the policy accepts the format {expected}")
-        )
+        problems.append(SignatureProblem(signature.reference, reason))
     return msgspec.structs.replace(report, verified=tuple(verified), problems=tuple(problems))
+
+
+def _has_format(signature: VerifiedSignature, expected: str) -> bool:
+    return {
+        "any": True,
+        "legacy-tag": signature.format == _COSIGN and signature.layout == _TAG,
+        "cosign": signature.format == _COSIGN,
+        "bundle": signature.format == BUNDLE,
+    }[expected]
 
 
 def _load_key(file: ImagePolicyFile, name: str, signer: PolicySigner) -> object:

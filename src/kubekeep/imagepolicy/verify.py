@@ -108,7 +108,7 @@ class _PolicyImage:
     def verify(self, signer: str) -> SignatureReport:
         trusted = self._signers[signer]
         fetched = self._fetch(trusted.signer.repository)
-        return select_signatures(verify_fetched(fetched, trusted.trust), trusted.signer, fetched, self.digest)
+        return select_signatures(verify_fetched(fetched, trusted.trust), trusted.signer, fetched)
 
     def _read_identity(self) -> ImageIdentity:
         if self._identity is None:

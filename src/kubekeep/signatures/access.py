@@ -44,15 +44,28 @@ class SignatureAccess(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FetchedSignatures(msgspec.Struct, frozen=True):
-    """The signatures of an image, fetched and not verified. digests: of its manifest or index, the root first.
+    """The signatures of an image, fetched and not verified. digests: of its manifest, and of the index that led to it.
 
-    notation: those of the Notary Project.
+    root: the digest that the reference names, of the index if it names one. notation: those of the Notary Project.
     """
 
     reference: str
     digests: tuple[str, ...]
     signatures: tuple[StoredSignature, ...]
     notation: tuple[NotationSignature, ...] = ()
+    root: str = ""
+
+    def select_root(self) -> FetchedSignatures:
+        """Return the signatures of the digest that the reference names, without those of one manifest below an index.
+
+        A signed manifest says nothing about the index: whoever may push can list it in an index of other images.
+        """
+        return msgspec.structs.replace(
+            self,
+            digests=(self.root,),
+            signatures=tuple(stored for stored in self.signatures if stored.subject == self.root),
+            notation=tuple(stored for stored in self.notation if stored.target.digest == self.root),
+        )
 
 
 class OpenImage(msgspec.Struct, frozen=True):
@@ -79,7 +92,7 @@ def fetch_signatures(reference: str, access: SignatureAccess) -> FetchedSignatur
             for artifact in artifacts
             if is_notation(artifact)
         )
-    return FetchedSignatures(reference, image.digests, signatures, notation)
+    return FetchedSignatures(reference, image.digests, signatures, notation, image.digests[-1])
 
 
 def fetch_identity_signatures(

@@ -98,10 +98,14 @@ class _ImageFacts:
         if name is None:
             return {"unread": "the image is not in a registry"}, ()
         fetched = fetch_identity_signatures(name, identity, self._access)
-        fields: dict[str, Any] = {"attached": _count_signatures(fetched)}
+        fields: dict[str, Any] = {"attached": _count_signatures(fetched.select_root())}
         if self._trust is not None:
             report = verify_signatures(fetched.reference, fetched.digests, fetched.signatures, self._trust)
-            signatures = [signature for signature in report.verified if not signature.predicate_type]
+            signatures = [
+                signature
+                for signature in report.verified
+                if not signature.predicate_type and signature.digest == fetched.root
+            ]
             fields["verified"] = list(map(_describe_signature, signatures))
             fields["problems"] = msgspec.to_builtins(report.problems)
             statements = tuple(_list_statements(report))
