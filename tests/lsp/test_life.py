@@ -137,8 +137,8 @@ def test_error_in_an_evaluation_is_reported_once() -> None:
     async def run() -> tuple[Any, Any]:
         session = Session(Launch({"properties": {}}, read_settings), lambda _: None, reports.append)
         values: dict[str, str] = {}
-        results = [await session.run(lambda: values["secret"]) for _ in range(3)]
-        healthy = await session.run(lambda: "next")
+        results = [await session.run(lambda: values["secret"], "") for _ in range(3)]
+        healthy = await session.run(lambda: "next", "")
         assert session.stop()
         return results, healthy
 

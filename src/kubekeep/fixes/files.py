@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from kubekeep.confinement import open_descriptor
 from kubekeep.fixes.edits.change import EditRefusedError
 from kubekeep.fixes.edits.dockerfile import DockerfileEditText
 from kubekeep.fixes.edits.parsed_text import ParsedText
@@ -29,7 +30,7 @@ class TextFile(msgspec.Struct, frozen=True):
     @classmethod
     def read(cls, path: str) -> TextFile:
         """Read a regular file. Raises EditRefusedError for files that cannot be changed, and OSError."""
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = open_descriptor(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise EditRefusedError("it is not a regular file")

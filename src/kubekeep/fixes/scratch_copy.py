@@ -9,7 +9,6 @@ Contains the files a scan would read, with the same relative paths. Never writes
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from kubekeep.confinement import open_descriptor
 from kubekeep.sources.dockerfile.names import is_dockerfile_name
 from kubekeep.sources.manifests.names import EXTENSIONS
 from kubekeep.sources.temporary import temporary_folder
@@ -110,7 +110,8 @@ class ScratchCopy:
         )
         if is_included and stat.S_ISREG(status.st_mode) and status.st_size <= MAXIMUM_BYTES:
             os.makedirs(os.path.dirname(target), exist_ok=True)
-            shutil.copyfile(path, target)
+            with open(path, "rb", opener=open_descriptor) as stream:
+                Path(target).write_bytes(stream.read())
             os.chmod(target, 0o600)
 
     def _copy_link(self, path: str, copy_path: str) -> None:

@@ -49,7 +49,7 @@ def select_signatures(report: SignatureReport, signer: PolicySigner, fetched: Fe
     """Return the report with the signatures of the digest that the reference names, in the formats of a signer.
 
     All others become problems. The manifest of one platform below an index is another digest, as for policy engines:
-    whoever may push can list a signed manifest in an index of other images.
+    anyone with the right to push can list a signed manifest in an index of other images.
     """
     expected = signer.format
     if expected == "detect":

@@ -358,7 +358,7 @@ def _add_texts(server: KubekeepLanguageServer) -> None:
         if result is None or result.document is not document:
             return None
         unsaved = {each.path: each.text.encode("utf-8", "replace") for each in session.documents.values()}
-        value = await session.run(lambda: describe_value(result, line, column, unsaved))
+        value = await session.run(lambda: describe_value(result, line, column, unsaved), session.find_folder(path))
         if value:
             return create_hover(value)
         pairs = server.pair_findings(result, server.create_texts())
@@ -405,7 +405,7 @@ def _add_actions(server: KubekeepLanguageServer) -> None:
                 actions.append(types.CodeAction(title=title, kind=FIX_ALL, data=edits))
             return server.finish_actions(actions, builder)
 
-        actions = await session.run(build) or []
+        actions = await session.run(build, session.find_folder(result.document.path)) or []
         # An edit of an outdated text must never be applied.
         return actions if session.documents.get(result.document.path) is result.document else []
 
@@ -446,7 +446,7 @@ def _add_pull(server: KubekeepLanguageServer) -> None:
         reports: list[Any] = []
         for root in session.roots:
             evaluation, documents = session.open_folder(root), session.list_documents(root)
-            result = await session.run(lambda: evaluation.evaluate_workspace(documents))  # noqa: B023 - awaited at once
+            result = await session.run(lambda: evaluation.evaluate_workspace(documents), root)  # noqa: B023 - awaited at once
             if result is not None:
                 reports += _list_reports(server, *result, previous)
         server.last_workspace_generation = generation

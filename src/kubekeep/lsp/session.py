@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -19,11 +20,13 @@ from typing import Any, Final, TypeVar
 
 from lsprotocol import types
 
+from kubekeep.confinement import confine
 from kubekeep.lsp.client_settings import ClientSettings
 from kubekeep.lsp.configuration_file import FileProblem
 from kubekeep.lsp.evaluation import EvaluatedDocument, EvaluationStep, FolderEvaluation, OpenDocument
 from kubekeep.lsp.launch import Launch
 from kubekeep.model.struct_types import prepare_types
+from kubekeep.sources.git.root import find_repository_root
 
 T = TypeVar("T")
 _PACKAGE: Final = Path(__file__).parents[1]
@@ -130,9 +133,12 @@ class Session:
                 self._start(folder)
             await asyncio.shield(self._tasks[folder])
 
-    async def run(self, function: Callable[[], T]) -> T | None:
-        """Run a function on the thread that evaluates; report an error and return None."""
-        future = self._pool.submit(function)
+    async def run(self, function: Callable[[], T], folder: str) -> T | None:
+        """Run a function on the thread that evaluates; report an error and return None.
+
+        folder: a workspace folder, or empty. Meanwhile, files are opened only in it and in the working tree of git around it.
+        """
+        future = self._pool.submit(_run_confined, function, folder)
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)
         try:
@@ -186,21 +192,21 @@ class Session:
         while True:
             self._superseded.discard(folder)
             evaluation, documents = self.open_folder(folder), self.list_documents(folder)
-            plan = await self.run(lambda: evaluation.plan(documents))  # noqa: B023 - awaited at once
+            plan = await self.run(lambda: evaluation.plan(documents), folder)  # noqa: B023 - awaited at once
             finished, steps = plan or (self._fail(documents.values()), [])
             self._store(finished)
             for step in steps:
                 if folder in self._superseded:
                     break
-                await self._evaluate_step(evaluation, step)
+                await self._evaluate_step(evaluation, step, folder)
             for message in evaluation.messages:
                 self._report_text(message)
             evaluation.messages.clear()
             if folder not in self._superseded:
                 return
 
-    async def _evaluate_step(self, evaluation: FolderEvaluation, step: EvaluationStep) -> None:
-        results = await self.run(lambda: evaluation.evaluate(step))
+    async def _evaluate_step(self, evaluation: FolderEvaluation, step: EvaluationStep, folder: str) -> None:
+        results = await self.run(lambda: evaluation.evaluate(step), folder)
         self._store(self._fail(step.documents) if results is None else results)
 
     def _fail(self, documents: Iterable[OpenDocument]) -> list[EvaluatedDocument]:
@@ -229,3 +235,11 @@ class Session:
         if text not in self._reported:
             self._reported.add(text)
             self._report(text)
+
+
+def _run_confined(function: Callable[[], T], folder: str) -> T:
+    if not folder:
+        return function()
+    # The server has a temporary folder of its own, for copies of files with changes.
+    with confine((find_repository_root(folder) or folder, tempfile.gettempdir())):
+        return function()

@@ -58,7 +58,7 @@ class FetchedSignatures(msgspec.Struct, frozen=True):
     def select_root(self) -> FetchedSignatures:
         """Return the signatures of the digest that the reference names, without those of one manifest below an index.
 
-        A signed manifest says nothing about the index: whoever may push can list it in an index of other images.
+        A signed manifest says nothing about the index: anyone with the right to push can list it in another one.
         """
         return msgspec.structs.replace(
             self,

@@ -10,6 +10,8 @@ import os
 import stat
 from typing import BinaryIO
 
+from kubekeep.confinement import open_descriptor
+
 
 def is_pipe(path: str) -> bool:
     """Return True if a path is a file descriptor passed by the shell, which can be read only once."""
@@ -22,10 +24,10 @@ def open_file(path: str) -> BinaryIO:
     A file descriptor passed by the shell, as in `kubekeep scan <(kustomize build)`, is opened in any case.
     """
     if is_pipe(path):
-        return open(path, "rb")  # noqa: PTH123 - the caller's with statement closes it
+        return open(path, "rb", opener=open_descriptor)
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError("not a regular file")
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    descriptor = open_descriptor(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     # The file may have been replaced by a pipe.
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

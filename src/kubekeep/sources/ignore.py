@@ -19,6 +19,7 @@ from typing import BinaryIO, Final
 import msgspec
 
 from kubekeep._native import IgnorePatterns
+from kubekeep.confinement import open_descriptor
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.paths import display_path, error_reason
@@ -204,7 +205,7 @@ def _content(file: str) -> str:
 def _opened(file: str) -> BinaryIO:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(file, flags)
+        descriptor = open_descriptor(file, flags)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError("symbolic link: not followed") from None

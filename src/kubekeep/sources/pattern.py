@@ -6,7 +6,7 @@ in all folders below.
 """
 
 # Paths stay the text that people typed, so os.path and not pathlib:
-# ruff: noqa: PTH112, PTH114, PTH118, PTH206, PTH208
+# ruff: noqa: PTH112, PTH114, PTH118, PTH206
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import re
 from collections.abc import Callable, Iterator
 from fnmatch import translate
 from typing import Final
+
+from kubekeep.confinement import list_names
 
 _MAGIC: Final = re.compile(r"[*?[]")
 _SEPARATORS: Final = re.compile(f"[{re.escape(os.sep + (os.altsep or ''))}]+")
@@ -75,7 +77,7 @@ def _list_folders(folder: str) -> Iterator[str]:
 
 def _list_names(folder: str) -> list[str]:
     try:
-        return os.listdir(folder or os.curdir)
+        return list_names(folder or os.curdir)
     except (OSError, ValueError):
         # As in a shell, an unreadable folder or invalid name matches nothing; patterns without a match are reported.
         return []

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from kubekeep.confinement import scan_folder
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path, error_reason
@@ -141,8 +142,7 @@ class Walk:
     def _entries(self, folder: str, base: str, todo: list[str]) -> Iterator[Root | UnreadInput]:
         """Yield the roots that `folder` is; add the entries to visit to `todo`, the first name last."""
         try:
-            with os.scandir(folder) as scan:
-                entries = sorted(scan, key=lambda entry: entry.name, reverse=True)
+            entries = sorted(scan_folder(folder), key=lambda entry: entry.name, reverse=True)
         except OSError as error:
             yield _skip(folder, error_reason(error))
             return

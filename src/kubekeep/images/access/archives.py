@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.confinement import open_descriptor
 from kubekeep.images.access.blob_files import check_regular
 from kubekeep.images.access.documents import (
     LARGEST_DOCUMENT,
@@ -116,7 +117,7 @@ class ArchiveImage(OpenedImage):
 def open_archive(text: str, path: str, version: str, platform: str) -> ArchiveImage:
     """Open an image in a tar archive, which may be compressed with gzip. Raises ImageAccessError."""
     check_regular(Path(path))
-    with Path(path).open("rb") as stream:
+    with open(path, "rb", opener=open_descriptor) as stream:
         start = stream.read(6)
     program = next((program for magic, program in _PROGRAMS.items() if start.startswith(magic)), "")
     if program:

@@ -9,6 +9,7 @@ import os
 import stat
 from pathlib import Path
 
+from kubekeep.confinement import open_descriptor
 from kubekeep.images.access.documents import LARGEST_DOCUMENT, ImageDescriptor
 from kubekeep.images.access.opened import FileRange, LayerReference
 from kubekeep.images.errors import ImageAccessError
@@ -70,7 +71,7 @@ def read_file(path: Path, limit: int) -> bytes:
     """Return the content of a regular file of at most `limit` bytes. Raises ImageAccessError."""
     try:
         # A pipe would block without O_NONBLOCK before its type is known.
-        with os.fdopen(os.open(path, _OPEN), "rb") as stream:
+        with os.fdopen(open_descriptor(path, _OPEN), "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise ImageAccessError(f"{visible(str(path))} is not a regular file")
             content = stream.read(limit + 1)

@@ -15,6 +15,7 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 
+from kubekeep.confinement import open_descriptor
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import visible
 
@@ -126,7 +127,7 @@ class _Pages:
     def __init__(self, path: Path) -> None:
         """Open the file. Raises OSError and ImageAccessError."""
         self._path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        self._descriptor = open_descriptor(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         self._page_size = 0
         self._bytes = 0
 

@@ -14,6 +14,7 @@ import zlib
 from pathlib import Path
 from typing import Final
 
+from kubekeep.confinement import open_descriptor
 from kubekeep.images.errors import ImageAccessError
 from kubekeep.model.text import visible
 
@@ -50,7 +51,7 @@ class SpillFile:
     def write_gzip(self, path: str) -> None:
         """Append the decompressed content of a file with one or several gzip members. Raises ImageAccessError."""
         try:
-            with gzip.open(path) as stream:
+            with open(path, "rb", opener=open_descriptor) as file, gzip.GzipFile(fileobj=file) as stream:
                 while chunk := stream.read(_CHUNK):
                     self.write(chunk)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -12,6 +12,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from kubekeep.confinement import open_descriptor
 from kubekeep.images.access.blob_files import check_regular
 from kubekeep.images.access.opened import FileRange
 from kubekeep.images.errors import ImageAccessError
@@ -51,7 +52,7 @@ class TarIndex:
         self._members: dict[str, TarMember] = {}
         size = check_regular(Path(path))
         try:
-            with open(path, "rb") as stream:  # noqa: PTH123 - a text
+            with open(path, "rb", opener=open_descriptor) as stream:
                 _Reader(stream, size, self._members).read()
         except OSError as error:
             raise ImageAccessError(f"{visible(path)}: {error.strerror}") from error
@@ -78,7 +79,7 @@ class TarIndex:
         position = self.locate(name)
         if position.size is None or position.size > limit:
             raise ImageAccessError(f"{visible(name)} is larger than {limit:,} bytes")
-        with open(self.path, "rb") as stream:  # noqa: PTH123 - a text
+        with open(self.path, "rb", opener=open_descriptor) as stream:
             stream.seek(position.offset)
             return stream.read(position.size)
 

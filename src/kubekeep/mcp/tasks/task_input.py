@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.confinement import confine, list_refused
 from kubekeep.kube.access import ClusterRequest
 from kubekeep.kube.settings import read_cluster_settings, resolve_access
 from kubekeep.mcp.roots import is_below
@@ -55,7 +56,7 @@ class TaskInput(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextlib.contextmanager
 def open_input(task_input: TaskInput) -> Iterator[ScanInput]:
-    """Yield the input of a scan; in the block, the folder of the input is the working folder.
+    """Yield the input of a scan; in the block, the folder of the input is the working folder, and no file is opened elsewhere.
 
     Raises TaskError for the errors of a scan.
     """
@@ -64,13 +65,14 @@ def open_input(task_input: TaskInput) -> Iterator[ScanInput]:
         if task_input.cluster:
             yield ScanInput(cluster=_request_cluster(task_input))
         else:
-            with contextlib.chdir(task_input.folder):
+            with confine((*task_input.allowed, task_input.scratch)), contextlib.chdir(task_input.folder):
                 address = f"{task_input.scheme}{task_input.path}"
                 read = select_read_options([address])
                 if task_input.database and is_image_address(address):
                     vulnerabilities = VulnerabilityOptions(database=task_input.database)
                     read = msgspec.structs.replace(read, vulnerabilities=vulnerabilities)
                 yield ScanInput(paths=(address,), read=read)
+                _check_refused()
     except (KubekeepError, ValueError, OSError) as error:
         raise TaskError(visible(str(error).strip("'\""))) from error
 
@@ -90,16 +92,32 @@ def check_confined(assessment: Assessment, task_input: TaskInput) -> None:
 
     A kustomization can name bases, and a part of a chart belongs to a chart, above the path that the client named.
     """
+    _check_refused()
     if task_input.cluster or "://" in task_input.path:
         return
     for file, base in _list_files(assessment):
-        paths = {os.path.realpath(os.path.join(start, file)) for start in (task_input.folder, base)}
+        try:
+            paths = {os.path.realpath(os.path.join(start, file)) for start in (task_input.folder, base)}
+        except OSError as error:
+            # A link that vanishes while it is resolved.
+            raise TaskError(f"{visible(file)}: the input has changed while it was read; call again") from error
         existing = [path for path in paths if os.path.lexists(path)]
         if any(not _is_allowed(path, task_input.allowed) for path in existing):
-            raise TaskError(
-                f"{visible(file)}: the input refers to this file outside of the roots; "
-                "start the server with a --root that contains it, or name another path"
-            )
+            raise _refuse(file)
+
+
+def _check_refused() -> None:
+    """Raise TaskError if the input refers to a file that the confinement did not open."""
+    for path in list_refused():
+        if os.path.lexists(path):
+            raise _refuse(path)
+
+
+def _refuse(file: str) -> TaskError:
+    return TaskError(
+        f"{visible(file)}: the input refers to this file outside of the roots; "
+        "start the server with a --root that contains it, or name another path"
+    )
 
 
 def is_allowed(path: str, task_input: TaskInput) -> bool:

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
+from kubekeep.confinement import open_descriptor
 from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.text import visible
 from kubekeep.sources.git.program import OUTPUT, Git, GitError
@@ -166,4 +167,4 @@ def read_regular(path: str, size: int) -> bytes:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    return open_descriptor(path, flags | getattr(os, "O_NONBLOCK", 0))

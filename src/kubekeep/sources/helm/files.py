@@ -7,7 +7,7 @@ contain regular files only. Never writes.
 """
 
 # os.path instead of pathlib, because paths stay as the user typed them:
-# ruff: noqa: PTH110, PTH112, PTH114, PTH118, PTH208
+# ruff: noqa: PTH110, PTH112, PTH114, PTH118
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.confinement import list_names, open_descriptor
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.helm.limits import ChartBudget, ChartError
 from kubekeep.sources.unsaved import find_unsaved
@@ -43,7 +44,7 @@ _CLASS: Final = re.compile(rf"\[\^?+(?:{_RANGE.pattern})+\]", re.DOTALL)
 def read_file(path: str, shown_path: str, budget: ChartBudget) -> bytes:
     """Read a regular file and count it in the budget. Raises ChartError for any other kind; never blocks on a pipe."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        descriptor = open_descriptor(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise ChartError(shown_path, "not a regular file")
@@ -120,7 +121,7 @@ class _ChartFolder:
         """List a folder's entries in reverse order; `ancestors` are the real paths of the folder and its parents."""
         shown_path = self._get_shown_path(name)
         try:
-            names = sorted(os.listdir(ancestors[-1]), reverse=True)
+            names = sorted(list_names(ancestors[-1]), reverse=True)
         except OSError as error:
             raise ChartError(shown_path, error_reason(error)) from error
         entries: list[tuple[str, tuple[str, ...]]] = []

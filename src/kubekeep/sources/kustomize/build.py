@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.confinement import is_confined
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, line_starts
 from kubekeep.model.paths import display_path
@@ -28,10 +29,10 @@ from kubekeep.sources.kustomize.names import KUSTOMIZE
 from kubekeep.sources.kustomize.source_map import Build, ObjectSourceMap
 from kubekeep.sources.kustomize.tool import (
     MISSING_TOOL,
+    BuildCopy,
     KustomizeTool,
     ProcessLimits,
     ProcessResult,
-    UnsavedCopy,
     find_tool,
 )
 from kubekeep.sources.objects import IncompleteObject, find_objects
@@ -116,9 +117,9 @@ class Kustomizations:
     def _build(self, tool: KustomizeTool, real: str, files: AbstractSet[str]) -> ProcessResult:
         try:
             with self._rendering_time.measure():
-                if self._unsaved.keys().isdisjoint(files):
+                if self._unsaved.keys().isdisjoint(files) and not is_confined():
                     return tool.build(real, self._process_limits)
-                with UnsavedCopy(files, self._unsaved) as copy:
+                with BuildCopy(files, self._unsaved) as copy:
                     return copy.restore_paths(tool.build(copy.locate(real), self._process_limits))
         except RenderingTimeError as error:
             return ProcessResult(1, b"", b"", exceeded_limit=str(error))

@@ -5,7 +5,6 @@ builds anything and never follows a reference.
 """
 
 # Paths are text here, as kustomize takes them:
-# ruff: noqa: PTH123
 
 from __future__ import annotations
 
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekeep.confinement import open_descriptor
 from kubekeep.model.location import Location, Path, Position, Region, SourceMap, line_starts, value_at
 from kubekeep.sources import yaml_text
 from kubekeep.sources.tree import Document, Limits
@@ -145,7 +145,7 @@ class SourceFiles:
         try:
             content = self._unsaved.get(path)
             if content is None:
-                with open(path, "rb") as stream:
+                with open(path, "rb", opener=open_descriptor) as stream:
                     content = stream.read(self._limits.bytes + 1)
             return content.decode("utf-8").removeprefix("\ufeff") if len(content) <= self._limits.bytes else ""
         except (OSError, ValueError):

@@ -28,6 +28,7 @@ from typing import IO, Final, Self
 
 import msgspec
 
+from kubekeep.confinement import open_descriptor
 from kubekeep.sources.process_limits import set_process_limits
 from kubekeep.sources.signals import defer_signals
 from kubekeep.sources.temporary import temporary_folder
@@ -253,7 +254,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             process.kill()
 
 
-class UnsavedCopy:
+class BuildCopy:
     """A private copy of the files that a build reads, with the unsaved texts of an editor; a context that removes it.
 
     files: real paths. unsaved: contents by real path. Never writes outside of the copy.
@@ -274,7 +275,9 @@ class UnsavedCopy:
             if file in self._unsaved:
                 Path(target).write_bytes(self._unsaved[file])
             elif os.path.isfile(file):  # noqa: PTH113
-                shutil.copyfile(file, target)
+                # A file that cannot be opened is missing in the build, which names it.
+                with contextlib.suppress(OSError), open(file, "rb", opener=open_descriptor) as stream:
+                    Path(target).write_bytes(stream.read())
         return self
 
     def __exit__(

@@ -1,7 +1,7 @@
 """Files of Terraform modules, read within limits and parsed once. Reads nothing outside the scanned folder."""
 
 # Paths keep the form given by the user, hence os.path instead of pathlib:
-# ruff: noqa: PTH112, PTH118, PTH208
+# ruff: noqa: PTH112, PTH118
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from kubekeep.confinement import list_names
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location, Region
 from kubekeep.model.paths import display_path, error_reason
@@ -127,7 +128,7 @@ def _is_inside(path: str, base: str) -> bool:
 def list_module_files(folder: str) -> list[str]:
     """Return the names of Terraform files in the order Terraform reads them; [] if the folder is no module."""
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(list_names(folder))
     except OSError:
         return []
     files = [
