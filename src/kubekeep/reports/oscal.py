@@ -23,7 +23,7 @@ from kubekeep.model.definition import Definition
 from kubekeep.model.finding import Finding
 from kubekeep.model.git import GitRepository
 from kubekeep.model.subject import Subject
-from kubekeep.model.text import encode_json, json_text, utc_text, visible
+from kubekeep.model.text import encode_json, json_entries, json_text, utc_text, visible
 from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
@@ -31,6 +31,7 @@ from kubekeep.reports.shared.findings import (
     UniqueIds,
     exception_text,
     identify,
+    list_all_findings,
     resource_name,
     unevaluated_resources,
 )
@@ -74,7 +75,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     _write(stream, "observations", _observations(assessment, observations, resources))
     if resources:
         stream.write(',"local-definitions":{"inventory-items":[')
-        stream.writelines(("," if at else "") + json_text(entry) for at, entry in enumerate(resources.values()))
+        stream.writelines(json_entries(resources.values()))
         stream.write("]}")
     _write(stream, "risks", _risks(assessment, observations))
     _write(stream, "findings", _findings(assessment, observations))
@@ -161,14 +162,10 @@ def _observations(
     """Yield all observations. Adds their UUIDs to `observations`, and each resource to `resources` (inventory items)."""
     unique_ids = UniqueIds()
     moment = utc_text(assessment.finished)
-    for finding, uid in identify(assessment.findings, unique_ids):
-        entry = _observation(finding, uid, moment, resources)
-        observations[finding.definition.slug].open.append(entry["uuid"])
-        yield entry
-    for finding, uid in identify(assessment.excepted_findings, unique_ids):
+    for finding, uid in identify(list_all_findings(assessment), unique_ids):
         entry = _observation(finding, uid, moment, resources)
         control_observations = observations[finding.definition.slug]
-        control_observations.excepted.append(entry["uuid"])
+        (control_observations.excepted if finding.suppressions else control_observations.open).append(entry["uuid"])
         control_observations.exceptions.update(dict.fromkeys(map(exception_text, finding.suppressions)))
         yield entry
     unique_gap_ids = UniqueIds()
@@ -181,14 +178,14 @@ def _observations(
         if summary.is_gap:
             title = f"{summary.definition.id}: {summary.definition.title}"
             yield _gap_observation(_uuid("gap", summary.definition.id), title, reason_text(summary.reason), moment)
-    for unread in assessment.unread:
-        observation_id = _uuid("unread", unique_gap_ids(encode_json([str(unread.location), unread.message])))
-        yield _input_observation(observation_id, "Input that was not read", unread, moment)
-    for uncovered in list_uncovered(assessment):
-        observation_id = _uuid(
-            "not assessed", unique_gap_ids(encode_json([str(uncovered.location), uncovered.message]))
-        )
-        yield _input_observation(observation_id, "Packages that were not assessed", uncovered, moment)
+    inputs = (
+        ("unread", "Input that was not read", assessment.unread),
+        ("not assessed", "Packages that were not assessed", list_uncovered(assessment)),
+    )
+    for kind, title, entries in inputs:
+        for unread in entries:
+            observation_id = _uuid(kind, unique_gap_ids(encode_json([str(unread.location), unread.message])))
+            yield _input_observation(observation_id, title, unread, moment)
 
 
 def _input_observation(observation_id: str, title: str, unread: UnreadInput, moment: str) -> dict[str, Any]:
@@ -198,9 +195,7 @@ def _input_observation(observation_id: str, title: str, unread: UnreadInput, mom
         "description": code(unread.message),
         "methods": ["UNKNOWN"],
         "collected": moment,
-        "relevant-evidence": [
-            {"href": _href(unread.location.file), "description": code(str(unread.location))},
-        ],
+        "relevant-evidence": [{"href": _href(unread.location.file), "description": code(str(unread.location))}],
     }
 
 

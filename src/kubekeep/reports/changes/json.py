@@ -5,11 +5,10 @@ Our addition is `accepted`, a published key: the excepted findings, which are no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, TextIO
 
 from kubekeep.model.comparison import Comparison, Difference
-from kubekeep.model.text import json_text
+from kubekeep.model.text import json_entries, json_text
 from kubekeep.reports.changes.words import resource_id
 from kubekeep.reports.format import ReportOptions
 
@@ -17,25 +16,16 @@ from kubekeep.reports.format import ReportOptions
 def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write the comparison as one line of JSON with a final line feed."""
     stream.write("{")
-    lists = (("new", comparison.new), ("resolved", comparison.resolved), ("unchanged", comparison.unchanged))
-    for index, (key, differences) in enumerate(lists):
+    lists = {"new": comparison.new, "resolved": comparison.resolved, "unchanged": comparison.unchanged}
+    optional = {"incomparable": comparison.incomparable, "accepted": comparison.excepted}
+    lists |= {key: differences for key, differences in optional.items() if differences}
+    for index, (key, differences) in enumerate(lists.items()):
         stream.write(f'{"," if index else ""}"{key}":[')
-        _write_differences(stream, differences)
+        stream.writelines(json_entries(map(_entry, differences)))
         stream.write("]")
-    for key, differences in (("incomparable", comparison.incomparable), ("accepted", comparison.excepted)):
-        if differences:
-            stream.write(f',"{key}":[')
-            _write_differences(stream, differences)
-            stream.write("]")
     if comparison.warnings:
         stream.write(f',"warnings":{json_text(comparison.warnings)}')
     stream.write("}\n")
-
-
-def _write_differences(stream: TextIO, differences: Iterable[Difference]) -> None:
-    stream.writelines(
-        ("," if index else "") + json_text(_entry(difference)) for index, difference in enumerate(differences)
-    )
 
 
 def _entry(difference: Difference) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from urllib.parse import quote_from_bytes
 from kubekeep.model.comparison import Comparison, Difference, FindingChange, RecordedFinding
 from kubekeep.model.fingerprint import fingerprint
 from kubekeep.model.severity import Severity
-from kubekeep.model.text import json_text, visible
+from kubekeep.model.text import json_entries, json_text, visible
 from kubekeep.reports.changes.words import describe_difference, heading, regressions
 from kubekeep.reports.format import ReportOptions
 
@@ -35,10 +35,10 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
     head = json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
     stream.write(head.removesuffix("}]}") + ',"results":[')
     id_counts: Counter[str] = Counter()
-    for number, difference in enumerate(regressions(comparison)):
-        stream.write(
-            ("," if number else "") + json_text(_result(difference, index[_rule_id(difference.finding)], id_counts))
-        )
+    results = (
+        _result(difference, index[_rule_id(difference.finding)], id_counts) for difference in regressions(comparison)
+    )
+    stream.writelines(json_entries(results))
     stream.write("]}]}\n")
 
 

@@ -23,7 +23,7 @@ from kubekeep.model.image import KIND as IMAGE_KIND
 from kubekeep.model.location import Location
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.subject import Subject
-from kubekeep.model.text import json_text, utc_text, visible
+from kubekeep.model.text import json_entries, json_text, utc_text, visible
 from kubekeep.model.verdict import Evidence
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sarif.parts import (
@@ -66,7 +66,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     }
     head = json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
     stream.write(head.removesuffix("}]}") + ',"results":[')
-    stream.writelines(("," if index else "") + json_text(result) for index, result in enumerate(results))
+    stream.writelines(json_entries(results))
     stream.write("]}]}\n")
 
 

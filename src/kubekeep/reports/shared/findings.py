@@ -60,6 +60,12 @@ def identify(findings: Iterable[Finding], unique_ids: UniqueIds) -> Iterator[tup
         yield finding, unique_ids(finding.name_fingerprint)
 
 
+def list_all_findings(assessment: Assessment) -> Iterator[Finding]:
+    """Yield the open findings, then the excepted ones, which have `suppressions`."""
+    yield from assessment.findings
+    yield from assessment.excepted_findings
+
+
 def list_changes(finding: Finding) -> Iterator[str]:
     """Yield the changes to make, a line for each of at most `MOST` locations: `web.yaml:21: set hostPID to false`."""
     for evidence in finding.evidence[:MOST]:

@@ -30,6 +30,7 @@ from kubekeep.reports.shared.findings import (
     frameworks_by_control,
     identify,
     is_error,
+    list_all_findings,
     list_changes,
     resource_name,
     unevaluated_resources,
@@ -149,15 +150,12 @@ def _results(assessment: Assessment) -> Iterator[tuple[str, dict[str, Any]]]:
         for slug, frameworks in frameworks_by_control(assessment).items()
     }
     stamp = {"seconds": int(unix_time(assessment.finished)), "nanos": 0}
-    unique_ids = UniqueIds()
     for unread in assessment.unread:
         yield "", _input(f"not read: {unread.location}: {unread.message}", "error", stamp)
     for uncovered in list_uncovered(assessment):
         yield "", _input(f"{uncovered.location}: {uncovered.message}", "skip", stamp)
-    for finding, uid in identify(assessment.findings, unique_ids):
-        yield _namespace(finding.subject), _finding_result(finding, uid, "fail", stamp, names_by_slug)
-    for finding, uid in identify(assessment.excepted_findings, unique_ids):
-        yield _namespace(finding.subject), _finding_result(finding, uid, "skip", stamp, names_by_slug)
+    for finding, uid in identify(list_all_findings(assessment), UniqueIds()):
+        yield _namespace(finding.subject), _finding_result(finding, uid, stamp, names_by_slug)
     for summary, resource, reason in unevaluated_resources(assessment):
         entry = _unevaluated_result(summary.definition, reason, stamp)
         yield _namespace(resource), entry | {"resources": _references(resource)}
@@ -194,11 +192,11 @@ def _result(control: Definition, outcome: str, message: str, stamp: dict[str, in
 
 
 def _finding_result(
-    finding: Finding, uid: str, outcome: str, stamp: dict[str, int], frameworks: Mapping[str, list[str]]
+    finding: Finding, uid: str, stamp: dict[str, int], frameworks: Mapping[str, list[str]]
 ) -> dict[str, Any]:
     control, location = finding.definition, finding.location
     message = "\n".join((f"{control.title}: {resource_name(finding.subject)}", *list_changes(finding)))
-    entry = _result(control, outcome, message, stamp)
+    entry = _result(control, "skip" if finding.suppressions else "fail", message, stamp)
     properties = entry["properties"]
     properties["fingerprint"] = uid
     if location is not None:
