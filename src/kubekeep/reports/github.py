@@ -135,7 +135,7 @@ def _package(row: AffectedPackageRow, resource: Subject) -> _Annotation:
     count_text = wording.count_noun(len(row.entries), "vulnerability")
     return _Annotation(
         _LEVELS[sarif_level(first.priority.score if first.priority.level else first.definition.severity)],
-        f"{get_level(first).label}: {row.name} {row.version} has {count_text}",
+        f"{get_level(first).label}: {row.package} {row.version} has {count_text}",
         tuple(filter(None, lines)),
         row.location,
     )

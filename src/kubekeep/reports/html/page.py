@@ -59,7 +59,7 @@ def generate_page(assessment: Assessment) -> Iterator[str]:
             picture=_picture(assessment),
             script_data=map(Markup, script_data.encode_findings(report, images)),
             images=images,
-            open_vulnerabilities=sum(len(part.open) for part in images),
+            open_vulnerabilities=sum(len(part.subject.open) for part in images),
             fixable_vulnerabilities=sum(part.fixable for part in images),
             exploited_vulnerabilities=sum(part.exploited for part in images),
             max_images=_MAX_IMAGES,

@@ -110,12 +110,8 @@ def _write_frameworks(page: MarkdownPage, assessment: Assessment) -> None:
         "\n| Framework | Compliance | Coverage | Failed | Passed | Not evaluated | No matching resources |\n"
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
     )
-    _write_rows(
-        page,
-        [_framework(framework, by_slug) for framework in assessment.frameworks],
-        "framework",
-        limit=_MAX_FRAMEWORKS,
-    )
+    rows = (_framework(framework, by_slug) for framework in assessment.frameworks)
+    page.write_rows(rows, len(assessment.frameworks), "framework", limit=_MAX_FRAMEWORKS)
 
 
 def _framework(summary: FrameworkSummary, by_slug: dict[str, DefinitionSummary]) -> str:
@@ -129,8 +125,8 @@ def _write_controls(page: MarkdownPage, failed: list[DefinitionSummary], top: Ma
     if not failed:
         return
     page.write("\n| Priority | Severity | Control | | Resources |\n| --- | --- | --- | --- | ---: |\n")
-    rows = [_control(summary, top.get(summary.definition.slug, UNKNOWN_PRIORITY)) for summary in failed]
-    _write_rows(page, rows, "control", limit=_MAX_ENTRIES)
+    rows = (_control(summary, top.get(summary.definition.slug, UNKNOWN_PRIORITY)) for summary in failed)
+    page.write_rows(rows, len(failed), "control", limit=_MAX_ENTRIES)
 
 
 def _control(summary: DefinitionSummary, priority: Priority) -> str:
@@ -140,16 +136,6 @@ def _control(summary: DefinitionSummary, priority: Priority) -> str:
     name = linked(html_code(control.id), control.link)
     of = f"{counts.failed:,} of {counts.passed + counts.failed:,}"
     return f"| {level.label} | {control.level.label} | {name} | {cell(control.title)} | {of} |\n"
-
-
-def _write_rows(page: MarkdownPage, rows: list[str], noun: str, *, limit: int) -> None:
-    row_count = 0
-    for row in rows[:limit]:
-        if not page.write(row, keep=100):
-            break
-        row_count += 1
-    if row_count < len(rows):
-        page.write(f"\nand {count_noun(len(rows) - row_count, f'more {noun}')}\n")
 
 
 def _write_gaps(page: MarkdownPage, assessment: Assessment) -> None:

@@ -20,6 +20,7 @@ from kubekeep.reports.pdf.details import (
     display_name,
     exception_entry,
     framework_entry,
+    level_entry,
 )
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, line, paragraphs
 from kubekeep.reports.pdf.vulnerabilities import describe_vulnerabilities
@@ -194,7 +195,7 @@ def _summary(report: ReportContent) -> dict[str, Any]:
         "first": [
             {
                 **control_head(group.summary),
-                "priority": {"label": group.level.label, "ink": group.level.print_colour},
+                "priority": level_entry(group.level),
                 "place": line(str(group.findings[0].location)) if group.findings[0].location else "",
                 "name": display_name(group.findings[0].subject),
             }
@@ -213,8 +214,7 @@ def _levels(report: ReportContent) -> Iterator[dict[str, Any]]:
         if level in urgent or level in severe:
             entry = severe.get(level, SeverityCount(level, 0, 0))
             yield {
-                "label": level.label,
-                "ink": level.print_colour,
+                **level_entry(level),
                 "priority_findings": urgent.get(level, 0),
                 "priority_share": 100 * urgent.get(level, 0) / most_urgent,
                 "controls": entry.controls,
