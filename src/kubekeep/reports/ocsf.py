@@ -19,6 +19,7 @@ from kubekeep.model.definition import Definition
 from kubekeep.model.finding import Finding
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.framework import Framework
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.severity import Severity
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import json_text, visible
@@ -149,7 +150,7 @@ def _parts(control: Definition, frameworks: list[Framework]) -> dict[str, Any]:
     if control.references:
         remediation["references"] = list(control.references)
     return {
-        "compliance": {key: value for key, value in compliance.items() if value},
+        "compliance": drop_empty(compliance),
         "finding_info": info,
         "remediation": remediation,
     }
@@ -235,7 +236,7 @@ def _vulnerability_event(scan: _ScanContext, entry: ReportedVulnerability, uid: 
         "location": "" if entry.location is None else visible(str(entry.location)),
         "vex_status": describe_status(entry),
     }
-    if unmapped := {key: value for key, value in facts.items() if value}:
+    if unmapped := drop_empty(facts):
         event["unmapped"] = unmapped
     return event
 
@@ -253,7 +254,7 @@ def _vulnerability(entry: ReportedVulnerability) -> dict[str, Any]:
     vulnerability: dict[str, Any] = {
         "title": visible(entry.title),
         "severity": entry.severity.label,
-        "affected_packages": [{key: value for key, value in package.items() if value}],
+        "affected_packages": [drop_empty(package)],
         "is_fix_available": entry.is_fixable,
         "remediation": {"desc": visible(recommend(entry))},
         "references": list(entry.references),
@@ -301,14 +302,15 @@ def _resources(resource: Subject) -> list[dict[str, Any]]:
 
 
 def _resource(resource: Subject) -> dict[str, Any]:
-    entry = {
-        "uid": visible(resource.identity),
-        "name": visible(resource.name),
-        "type": visible(resource.kind),
-        "namespace": visible(resource.namespace),
-        "version": visible(resource.api_version),
-    }
-    return {key: value for key, value in entry.items() if value}
+    return drop_empty(
+        {
+            "uid": visible(resource.identity),
+            "name": visible(resource.name),
+            "type": visible(resource.kind),
+            "namespace": visible(resource.namespace),
+            "version": visible(resource.api_version),
+        }
+    )
 
 
 def _control_event(scan: _ScanContext, summary: DefinitionSummary) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any, TextIO
 
 from kubekeep.model.comparison import Comparison, Difference
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.text import json_entries, json_text
-from kubekeep.reports.changes.words import resource_id
+from kubekeep.reports.changes.words import field_path, resource_id
 from kubekeep.reports.format import ReportOptions
 
 
@@ -39,11 +40,5 @@ def _entry(difference: Difference) -> dict[str, Any]:
         "baseStatus": difference.base,
         "headStatus": difference.head,
     }
-    optional = {"reason": difference.reason}
-    if finding.path:
-        optional = {
-            "evidenceType": finding.report_location.entry,
-            "path": finding.report_location.path or finding.path,
-            **optional,
-        }
-    return keys | {key: text for key, text in optional.items() if text}
+    evidence = {"evidenceType": finding.report_location.entry, "path": field_path(finding)} if finding.path else {}
+    return keys | drop_empty({**evidence, "reason": difference.reason})

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from kubekeep.images.sbom.encoding import format_time
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.text import visible
 from kubekeep.model.vulnerability import MatchedRecord
 from kubekeep.reports.shared.findings import exception_text
@@ -86,7 +87,7 @@ def _convert(name: str, group: Sequence[AffectedComponent]) -> dict[str, Any]:
         "affects": [_describe_affected(entry, reference) for entry, reference in group if reference],
         "properties": [{"name": key, "value": value} for key, value in _list_properties(entries, first)],
     }
-    return {key: value for key, value in converted.items() if value}
+    return drop_empty(converted)
 
 
 def _list_references(entries: Iterable[ReportedVulnerability]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.location import Location, Region
 from kubekeep.model.text import utc_text
 
@@ -57,7 +58,7 @@ def _use(use: ExceptionUse) -> dict[str, Any]:
         "controlIDs": list(use.controls),
         "message": use.text,
     }
-    entry |= {key: value for key, value in optional.items() if value}
+    entry |= drop_empty(optional)
     if use.findings:
         entry["matchedResources"] = [
             {

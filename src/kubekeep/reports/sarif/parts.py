@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import quote_from_bytes
 
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.fingerprint import Identity
@@ -12,6 +11,7 @@ from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.priority import Priority
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import utc_text, visible
+from kubekeep.reports.shared.findings import quote_path
 from kubekeep.reports.shared.vulnerabilities import get_repository
 
 ROOT: Final = "SRCROOT"
@@ -89,12 +89,3 @@ def describe_artifact(path: str) -> dict[str, str]:
     if path.startswith("/"):
         return {"uri": f"file://{quote_path(path)}"}
     return {"uri": quote_path(path), "uriBaseId": ROOT}
-
-
-def quote_path(path: str) -> str:
-    """Return the path percent-encoded (RFC 3986); bytes of a file name that is not UTF-8 are kept."""
-    try:
-        raw = path.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raw = path.encode("utf-8", "replace")
-    return quote_from_bytes(raw)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import FindingChange
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity, sarif_level
 from kubekeep.model.text import visible
@@ -128,7 +129,7 @@ def _describe_facts(entry: ReportedVulnerability) -> dict[str, Any]:
         "epss": entry.epss,
         "aliases": list(entry.aliases),
     }
-    return {key: value for key, value in facts.items() if value}
+    return drop_empty(facts)
 
 
 def _score(entry: ReportedVulnerability) -> float:

@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
+from urllib.parse import quote_from_bytes
 
 import msgspec
 
@@ -163,6 +164,15 @@ def file_lines(location: Location) -> dict[str, Any]:
     if location.region is not None:
         entry |= {"start_line": location.region.start.line, "end_line": location.region.end.line}
     return entry
+
+
+def quote_path(path: str) -> str:
+    """Return the path percent-encoded (RFC 3986); bytes of a file name that is not UTF-8 are kept."""
+    try:
+        raw = path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = path.encode("utf-8", "replace")
+    return quote_from_bytes(raw)
 
 
 def unix_time(moment: dt.datetime) -> float:

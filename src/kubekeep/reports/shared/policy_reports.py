@@ -18,10 +18,12 @@ import msgspec
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.definition import Definition
 from kubekeep.model.finding import Finding
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.severity import Severity
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import encode_json, json_text, visible, xml_safe
 from kubekeep.model.verdict import Reason, Status
+from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
     UniqueIds,
     cut,
@@ -72,7 +74,23 @@ class _Report(msgspec.Struct):
     size: int = 0
 
 
-def write(assessment: Assessment, stream: TextIO, dialect: Dialect) -> None:
+def create_format(name: str, description: str, dialect: Dialect) -> ReportFormat:
+    """Return the format of an API."""
+
+    def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
+        _write(assessment, stream, dialect)
+
+    return ReportFormat(
+        name=name,
+        extension=".yaml",
+        owns_extension=False,
+        media_type="application/yaml",
+        description=description,
+        render=render,
+    )
+
+
+def _write(assessment: Assessment, stream: TextIO, dialect: Dialect) -> None:
     """Write all reports; the cluster report is always present and includes unread input and unevaluated controls."""
     name = _name(assessment)
     for report in _reports(assessment):
@@ -216,16 +234,16 @@ def _unevaluated_result(control: Definition, reason: Reason | None, stamp: dict[
 
 
 def _references(resource: Subject) -> list[dict[str, str]]:
-    references = []
-    for referenced in (resource, *resource.related):
-        reference = {
-            "apiVersion": referenced.api_version,
-            "kind": referenced.kind,
-            "namespace": referenced.namespace,
-            "name": referenced.name,
+    references = (
+        {
+            "apiVersion": _text(referenced.api_version),
+            "kind": _text(referenced.kind),
+            "namespace": _text(referenced.namespace),
+            "name": _text(referenced.name),
         }
-        references.append({key: _text(value) for key, value in reference.items() if value})
-    return [reference for reference in references if reference]
+        for referenced in (resource, *resource.related)
+    )
+    return list(filter(None, map(drop_empty, references)))
 
 
 def _text(text: str) -> str:
