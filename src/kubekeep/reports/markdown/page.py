@@ -6,10 +6,9 @@ import itertools
 from collections.abc import Iterable
 from typing import Final, TextIO
 
+from kubekeep.reports.shared.comment_tables import LIMIT
 from kubekeep.reports.shared.wording import count_noun
 
-LIMIT: Final = 60_000
-"""Maximum characters of a report; GitHub accepts 65,536 per comment, which leaves room for additions."""
 CLOSING: Final = 600
 """Characters reserved for the end of every report."""
 _MORE: Final = 100

@@ -27,8 +27,8 @@ def write_summary(page: MarkdownPage, assessment: Assessment) -> None:
     failed = [summary for summary in sort_failed(assessment) if not summary.definition.concerns_packages]
     page.write(f"## Kubekeep: {_headline(assessment, failed)}\n\n")
     page.write("".join(f"- {line}\n" for line in _lines(assessment)))
-    _write_unread(page, assessment)
-    _write_uncovered(page, assessment)
+    _write_places(page, "Input that was not read", assessment.unread, "location")
+    _write_places(page, "Packages that no advisories cover", list_uncovered(assessment), "group")
     _write_frameworks(page, assessment)
     _write_controls(page, failed, top_priorities(assessment))
     _write_gaps(page, assessment)
@@ -83,23 +83,11 @@ def _lines(assessment: Assessment) -> Iterator[str]:
         yield f"{extent}: {compliance}, risk score {risk(known_score(assessment))}"
 
 
-def _write_unread(page: MarkdownPage, assessment: Assessment) -> None:
-    if not assessment.unread:
-        return
-    page.write("\n### Input that was not read\n\n")
-    _write_places(page, assessment.unread, "location")
-
-
-def _write_uncovered(page: MarkdownPage, assessment: Assessment) -> None:
-    uncovered = list_uncovered(assessment)
-    if uncovered:
-        page.write("\n### Packages that no advisories cover\n\n")
-        _write_places(page, uncovered, "group")
-
-
-def _write_places(page: MarkdownPage, entries: Sequence[UnreadInput], noun: str) -> None:
-    lines = (f"- {code(str(entry.location))}: {words(entry.message)}\n" for entry in entries)
-    page.write_list(lines, len(entries), noun, limit=_MAX_ENTRIES)
+def _write_places(page: MarkdownPage, title: str, entries: Sequence[UnreadInput], noun: str) -> None:
+    if entries:
+        page.write(f"\n### {title}\n\n")
+        lines = (f"- {code(str(entry.location))}: {words(entry.message)}\n" for entry in entries)
+        page.write_list(lines, len(entries), noun, limit=_MAX_ENTRIES)
 
 
 def _write_frameworks(page: MarkdownPage, assessment: Assessment) -> None:

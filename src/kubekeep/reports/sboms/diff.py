@@ -11,6 +11,7 @@ from kubekeep.model.package import qualify_name
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms import json as json_report
 from kubekeep.reports.sboms.words import describe_licences, describe_totals, describe_versions, name_type
+from kubekeep.reports.shared.comment_tables import LIMIT, format_row, write_rows
 from kubekeep.reports.shared.terminal import Span, Terminal, cells
 from kubekeep.reports.shared.wording import escape_markdown, shorten
 
@@ -23,8 +24,6 @@ _HEADINGS: Final = {
     PackageChangeKind.LICENCE: ("§", "Other licences", "bold yellow"),
 }
 """Sign, title and style of each kind of change."""
-_LIMIT: Final = 60_000
-"""Maximum characters of a comment; GitHub accepts 65,536."""
 _LONGEST: Final = 200
 _WIDEST_NAME: Final = 40
 
@@ -59,7 +58,7 @@ def write_markdown(comparison: SbomComparison, names: tuple[str, str], stream: T
     stream.write(f"## Packages: {describe_totals(comparison)}\n\n")
     stream.write(f"From {escape_markdown(names[0], _LONGEST)} to {escape_markdown(names[1], _LONGEST)}\n")
     stream.writelines(f"\n> {escape_markdown(warning, _LONGEST)}\n" for warning in comparison.warnings)
-    room = _LIMIT
+    room = LIMIT
     for kind, changes in _group(comparison):
         room = _write_table(stream, kind, changes, room)
 
@@ -67,20 +66,13 @@ def write_markdown(comparison: SbomComparison, names: tuple[str, str], stream: T
 def _write_table(stream: TextIO, kind: PackageChangeKind, changes: Sequence[PackageChange], room: int) -> int:
     """Write the rows that fit into `room` characters, and return the room that is left."""
     stream.write(f"\n### {_HEADINGS[kind][1]}\n\n| Type | Package | Version | Licences |\n| --- | --- | --- | --- |\n")
-    for number, change in enumerate(changes):
-        texts = (
-            name_type(change.package),
-            qualify_name(change.package),
-            describe_versions(change),
-            describe_licences(change),
-        )
-        row = f"| {' | '.join(escape_markdown(text, _LONGEST) for text in texts)} |\n"
-        if len(row) > room:
-            stream.write(f"\n{len(changes) - number} more are not shown, because the length of a comment is limited.\n")
-            return 0
-        stream.write(row)
-        room -= len(row)
-    return room
+    return write_rows(stream, map(_format_row, changes), len(changes), room)
+
+
+def _format_row(change: PackageChange) -> str:
+    package = change.package
+    cells = (name_type(package), qualify_name(package), describe_versions(change), describe_licences(change))
+    return format_row(cells, _LONGEST)
 
 
 def _group(comparison: SbomComparison) -> list[tuple[PackageChangeKind, list[PackageChange]]]:
