@@ -21,7 +21,7 @@ from kubekeep.model.finding import Finding
 from kubekeep.model.json_values import drop_empty
 from kubekeep.model.severity import Severity
 from kubekeep.model.subject import Subject
-from kubekeep.model.text import encode_json, json_text, visible, xml_safe
+from kubekeep.model.text import encode_json, visible, xml_safe
 from kubekeep.model.verdict import Reason, Status
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
@@ -40,6 +40,7 @@ from kubekeep.reports.shared.findings import (
 )
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import reason_text
+from kubekeep.reports.shared.yaml_text import mapping_lines, sequence_entry
 
 _MAX_BYTES: Final = 128 * 1024
 """Maximum bytes of a report: `kubectl apply` keeps a copy in annotations, limited to 256 KiB; etcd takes 1.5 MiB."""
@@ -104,10 +105,9 @@ def _write(assessment: Assessment, stream: TextIO, dialect: Dialect) -> None:
             head["source"] = "kubekeep"
         head["summary"] = {outcome: report.counts[outcome] for outcome in _COUNTS}
         stream.write("---\n")
-        stream.writelines(_mapping_lines(head, 0))
+        stream.write(mapping_lines(head))
         stream.write("results:\n" if report.results else "results: []\n")
-        for result in report.results:
-            stream.writelines(_sequence_entry(result, 0))
+        stream.writelines(sequence_entry(result, list_step="") for result in report.results)
 
 
 def _name(assessment: Assessment) -> str:
@@ -247,31 +247,8 @@ def _references(resource: Subject) -> list[dict[str, str]]:
 
 
 def _text(text: str) -> str:
-    return cut(visible(text), _LONGEST)
+    return cut(xml_safe(visible(text)), _LONGEST)
 
 
 def _message(text: str) -> str:
-    return cut("\n".join(map(visible, text.split("\n"))), 4 * _LONGEST)
-
-
-def _mapping_lines(value: Mapping[str, Any], depth: int) -> list[str]:
-    """Return the lines of a mapping in block style; keys must be plain words, scalars are written as JSON."""
-    pad = "  " * depth
-    lines: list[str] = []
-    for key, child in value.items():
-        if isinstance(child, dict) and child:
-            lines += [f"{pad}{key}:\n", *_mapping_lines(child, depth + 1)]
-        elif isinstance(child, list) and child:
-            lines.append(f"{pad}{key}:\n")
-            for entry in child:
-                lines += _sequence_entry(entry, depth)
-        else:
-            lines.append(f"{pad}{key}: {xml_safe(json_text(child))}\n")
-    return lines
-
-
-def _sequence_entry(value: Mapping[str, Any], depth: int) -> list[str]:
-    """Return the lines of a mapping as a sequence entry, with a dash on the first line."""
-    first, *rest = _mapping_lines(value, depth + 1)
-    indent = 2 * depth
-    return [f"{first[:indent]}- {first[indent + 2 :]}", *rest]
+    return cut(xml_safe("\n".join(map(visible, text.split("\n")))), 4 * _LONGEST)
