@@ -45,7 +45,7 @@ def generate_page(assessment: Assessment) -> Iterator[str]:
     images = build_parts(list_subjects(assessment))
     assessment = msgspec.structs.replace(assessment, summaries=assessment.controls)
     report = content.build_content(assessment)
-    style, script = Markup(_style()), Markup(_script())  # noqa: S704 - our own files
+    style, script = Markup(_style()), Markup("\n".join(map(_static, _SCRIPTS)))  # noqa: S704 - our own files
     yield from (
         _environment()
         .get_template("report.html")
@@ -97,10 +97,6 @@ def _static(name: str) -> str:
 def _style() -> str:
     inks = "".join(f"  --{level.label.lower()}: {level.print_colour};\n" for level in Severity)
     return f":root {{\n{inks}}}\n{_static('report.css')}"
-
-
-def _script() -> str:
-    return "\n".join(map(_static, _SCRIPTS))
 
 
 @functools.cache

@@ -85,10 +85,13 @@ class _Tables:
         """Return the number of an exception: name, source, reason, end date and location; -1 for None."""
         if exception is None:
             return -1
-        expires = f"{exception.expires:%Y-%m-%d}" if exception.expires else ""
-        location = str(exception.location) if exception.location else ""
-        texts = (exception.name, exception.source.value, exception.reason, expires, location)
-        return self._exceptions.number(exception, lambda: [*map(self.text, texts)])
+
+        def describe() -> list[int]:
+            expires = f"{exception.expires:%Y-%m-%d}" if exception.expires else ""
+            location = str(exception.location) if exception.location else ""
+            return [*map(self.text, (exception.name, exception.source.value, exception.reason, expires, location))]
+
+        return self._exceptions.number(exception, describe)
 
     def priority(self, finding: Finding) -> int:
         """Return the number of a priority: its level, its score, and the facts behind it."""
