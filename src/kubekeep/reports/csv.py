@@ -81,7 +81,6 @@ class _ControlCells(msgspec.Struct, frozen=True):
     remediation: str
     link: str
     frameworks: str
-    priority: Priority
 
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
@@ -195,7 +194,6 @@ def _controls(assessment: Assessment) -> dict[str, _ControlCells]:
             _cell(" ".join(summary.definition.fix.split())),
             _cell(summary.definition.link),
             _cell("; ".join(frameworks.get(summary.definition.slug, ()))),
-            summary.priority,
         )
         for summary in assessment.summaries
     }

@@ -17,13 +17,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_entries, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
-from kubekeep.reports.shared.findings import (
-    UniqueIds,
-    digest,
-    identify,
-    join_names,
-    resource_name,
-)
+from kubekeep.reports.shared.findings import UniqueIds, digest, identify, join_names, resource_name
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import describe_change
 

@@ -124,17 +124,19 @@ def _identifiers(control: Definition, frameworks: Iterable[Framework]) -> Iterat
 
 
 def _vulnerability(finding: Finding, uid: str, head: Mapping[str, Any], tail: Mapping[str, Any]) -> dict[str, Any]:
-    resource = finding.subject
+    location = _location(finding)
+    # The fingerprint is independent of line numbers.
+    tracking = {**location, "signatures": [{"algorithm": "scope_offset", "value": uid}]}
     changes = "\n".join(f"- {code(line)}" for line in list_changes(finding))
-    affected = f"Affected: {code(resource_name(resource))}"
+    affected = f"Affected: {code(resource_name(finding.subject))}"
     text = "\n\n".join(filter(None, (head["description"], affected, changes)))
     return {
         "id": uid,
         **head,
         "description": cut(text, MAX_DESCRIPTION),
         **tail,
-        "location": _location(finding),
-        "tracking": {"type": "source", "items": [_tracking_entry(finding, uid)]},
+        "location": location,
+        "tracking": {"type": "source", "items": [tracking]},
         "details": _details(finding),
     }
 
@@ -145,11 +147,6 @@ def _location(finding: Finding) -> dict[str, Any]:
     if location is None:
         return {"file": "/".join(visible(part) for part in (resource.namespace, resource.kind, resource.name) if part)}
     return file_lines(location)
-
-
-def _tracking_entry(finding: Finding, uid: str) -> dict[str, Any]:
-    """Return the tracking signature: the fingerprint, which is independent of line numbers."""
-    return {**_location(finding), "signatures": [{"algorithm": "scope_offset", "value": uid}]}
 
 
 def _details(finding: Finding) -> dict[str, Any]:

@@ -132,12 +132,14 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
 
 def _parts(control: Definition, frameworks: list[Framework]) -> dict[str, Any]:
     """Return the parts of `compliance`, `finding_info` and `remediation` that all events of a control share."""
-    compliance: dict[str, Any] = {"control": control.id, "desc": control.asks.strip(), "category": control.area}
-    if frameworks:
-        compliance["standards"] = [framework.name for framework in frameworks]
-    compliance["requirements"] = [
-        visible(f"{requirement.name} {requirement.id}") for requirement in list_requirements(control, frameworks)
-    ]
+    requirements = list_requirements(control, frameworks)
+    compliance = {
+        "control": control.id,
+        "desc": control.asks.strip(),
+        "category": control.area,
+        "standards": [framework.name for framework in frameworks],
+        "requirements": [visible(f"{requirement.name} {requirement.id}") for requirement in requirements],
+    }
     info: dict[str, Any] = {
         "title": visible(control.title),
         "desc": control.why.strip(),
@@ -149,11 +151,7 @@ def _parts(control: Definition, frameworks: list[Framework]) -> dict[str, Any]:
     remediation: dict[str, Any] = {"desc": control.fix.strip()}
     if control.references:
         remediation["references"] = list(control.references)
-    return {
-        "compliance": drop_empty(compliance),
-        "finding_info": info,
-        "remediation": remediation,
-    }
+    return {"compliance": drop_empty(compliance), "finding_info": info, "remediation": remediation}
 
 
 def _event(scan: _ScanContext, control: Definition, uid: str, outcome: _Outcome, message: str) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from kubekeep.images.sbom.encoding import format_time
+from kubekeep.model.exception import AppliedException
 from kubekeep.model.json_values import drop_empty
 from kubekeep.model.text import visible
-from kubekeep.model.vulnerability import MatchedRecord
+from kubekeep.model.vulnerability import MatchedRecord, VexStatement
 from kubekeep.reports.shared.findings import exception_text
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability
 from kubekeep.reports.shared.vulnerability_text import describe_record, is_stated, link_to, recommend
@@ -53,18 +54,13 @@ def convert_vulnerabilities(affected: Iterable[AffectedComponent]) -> Iterator[d
     by_component: dict[tuple[str, str], list[ReportedVulnerability]] = {}
     for entry, reference in affected:
         by_component.setdefault((entry.id, reference), []).append(entry)
-    groups: dict[tuple[str, str], list[AffectedComponent]] = {}
+    groups: dict[tuple[str, VexStatement | None, AppliedException | None], list[AffectedComponent]] = {}
     for (name, reference), entries in by_component.items():
         # An open one stands for the others.
         entry = min(entries, key=lambda candidate: candidate.exception is not None)
-        groups.setdefault((name, _describe_status(entry)), []).append(AffectedComponent(entry, reference))
-    for (name, _), group in groups.items():
+        groups.setdefault((name, entry.vex, entry.exception), []).append(AffectedComponent(entry, reference))
+    for (name, *_), group in groups.items():
         yield _convert(name, group)
-
-
-def _describe_status(entry: ReportedVulnerability) -> str:
-    """Return a text that is equal for the vulnerabilities with the same analysis."""
-    return f"{entry.vex} {entry.exception}"
 
 
 def _convert(name: str, group: Sequence[AffectedComponent]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Final
 from kubekeep.model.assessment import Assessment, DefinitionSummary, UnreadInput
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.comparison import Comparison
+from kubekeep.model.definition import Definition
 from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
 from kubekeep.model.text import utc_text
 from kubekeep.model.verdict import Status
@@ -69,20 +70,19 @@ def _write_passed(terminal: Terminal, assessment: Assessment, options: ReportOpt
     idle = [summary for summary in assessment.summaries if is_idle(summary)]
     if passed:
         terminal.line(Span(f"✔ {count_noun(len(passed), 'control')} passed", "green"))
-    if options.verbose:
-        for summary in passed:
+        for summary in passed if options.verbose else ():
             enforcement = "; ".join(map(describe_enforcement, summary.enforcement))
-            details = [Span(f"  {enforcement}", "dim")] if enforcement else []
-            terminal.line(
-                Span(summary.definition.id, "cyan", whole=True), "  ", summary.definition.title, *details, indent=2
-            )
+            _write_control(terminal, summary.definition, Span(f"  {enforcement}" if enforcement else "", "dim"))
     if idle:
         terminal.line(Span(f"· {count_noun(len(idle), 'control')} without matching resources", "dim"))
-    if options.verbose:
-        for summary in idle:
-            terminal.line(Span(summary.definition.id, "cyan", whole=True), "  ", summary.definition.title, indent=2)
+        for summary in idle if options.verbose else ():
+            _write_control(terminal, summary.definition)
     if passed or idle:
         terminal.line()
+
+
+def _write_control(terminal: Terminal, control: Definition, *details: Span) -> None:
+    terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, *details, indent=2)
 
 
 def _write_gaps(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
@@ -105,8 +105,7 @@ def _write_gaps(terminal: Terminal, assessment: Assessment, options: ReportOptio
 def _write_reasons(terminal: Terminal, gaps: Iterable[DefinitionSummary]) -> None:
     for text, summaries in group_by_reason(gaps).items():
         if len(summaries) == 1:
-            control = summaries[0].definition
-            terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, indent=2)
+            _write_control(terminal, summaries[0].definition)
         else:
             terminal.line(Span(", ".join(summary.definition.id for summary in summaries), "cyan"), indent=2, hang=0)
         terminal.line(Span(text, "dim"), indent=4, hang=0)
@@ -313,7 +312,7 @@ def write_excepted(terminal: Terminal, assessment: Assessment, options: ReportOp
         if options.verbose and summary.definition.slug in excepted
     ]
     for control in controls:
-        terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, indent=2)
+        _write_control(terminal, control)
         for finding in excepted[control.slug]:
             location = finding.evidence[0].location or finding.subject.locate(())
             head: list[Span | str] = (

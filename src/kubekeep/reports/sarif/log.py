@@ -33,13 +33,12 @@ from kubekeep.reports.sarif.parts import (
     describe_logical,
     describe_physical,
     describe_priority,
-    describe_region,
     describe_resource,
     describe_suppression,
     format_full_name,
 )
 from kubekeep.reports.sarif.vulnerabilities import describe_rule, group_vulnerabilities, list_results
-from kubekeep.reports.shared.findings import framework_names_by_control, quote_path
+from kubekeep.reports.shared.findings import describe_region, framework_names_by_control, quote_path
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, get_repository, list_uncovered
 from kubekeep.reports.shared.wording import describe_change, reason_text
 

@@ -11,7 +11,7 @@ from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.priority import Priority
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import utc_text, visible
-from kubekeep.reports.shared.findings import quote_path
+from kubekeep.reports.shared.findings import describe_region, quote_path
 from kubekeep.reports.shared.vulnerabilities import get_repository
 
 ROOT: Final = "SRCROOT"
@@ -76,12 +76,6 @@ def describe_physical(location: Location) -> dict[str, Any]:
     if location.region is not None:
         entry["region"] = describe_region(location.region)
     return entry
-
-
-def describe_region(region: Region) -> dict[str, int]:
-    """Return a region (§3.30)."""
-    start, end = region.start, region.end
-    return {"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column}
 
 
 def describe_artifact(path: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from kubekeep.model.definition import Definition
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Finding
 from kubekeep.model.framework import Framework
-from kubekeep.model.location import Location
+from kubekeep.model.location import Location, Region
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import encode_json, visible
 from kubekeep.model.verdict import Cause, Reason, Status
@@ -164,6 +164,14 @@ def file_lines(location: Location) -> dict[str, Any]:
     if location.region is not None:
         entry |= {"start_line": location.region.start.line, "end_line": location.region.end.line}
     return entry
+
+
+def describe_region(region: Region | None) -> dict[str, int]:
+    """Return the keys `startLine` to `endColumn` of SARIF (§3.30) and of our JSON; none without a region."""
+    if region is None:
+        return {}
+    start, end = region.start, region.end
+    return {"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column}
 
 
 def quote_path(path: str) -> str:
