@@ -10,6 +10,7 @@ import functools
 import hashlib
 import importlib.resources
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -176,18 +177,15 @@ def _links(control: Definition) -> list[str]:
 
 def _exceptions(report: content.ReportContent) -> list[dict[str, Any]]:
     """Return each exception with its status and number of covered findings, unused ones last."""
-    finding_counts: dict[Any, int] = {}
-    for group in report.excepted:
-        for finding in group.findings:
-            for exception in finding.suppressions:
-                finding_counts[exception] = finding_counts.get(exception, 0) + 1
+    findings = (finding for group in report.excepted for finding in group.findings)
+    finding_counts = Counter(exception for finding in findings for exception in finding.suppressions)
     uses = {use.exception: use for use in report.assessment.exceptions}
     rows = [
         {
             "exception": exception,
             "status": use.status.value if (use := uses.get(exception)) else "matched",
             "text": use.text if use else "",
-            "count": finding_counts.get(exception, 0),
+            "count": finding_counts[exception],
         }
         for exception in dict.fromkeys((*finding_counts, *uses))
     ]
