@@ -90,7 +90,7 @@ def test_hidden_names_keep_packages_and_upgrades_together() -> None:
         assert len(subject.packages) == len(other.packages)
         assert (subject.fixable, subject.exploited) == (other.fixable, other.exploited)
         for row, replaced in zip(subject.packages, other.packages, strict=True):
-            assert replaced.name not in ("", row.name)
+            assert replaced.package not in ("", row.package)
             assert bool(replaced.fixed_version) == bool(row.fixed_version)
             assert replaced.line == row.line
     page = render_text("html", hidden)

@@ -23,13 +23,13 @@ def test_totals_are_consistent(assessment: Assessment) -> None:
     report = build_content(assessment)
     assert (report.counts.failed, report.counts.passed, report.counts.gaps, report.counts.idle) == (5, 1, 3, 1)
     assert report.counts.total == len(assessment.summaries)
-    assert [(severity.level, severity.controls, severity.findings) for severity in report.severities] == [
+    assert [(severity.level, severity.controls, severity.findings) for severity in report.levels] == [
         (Severity.CRITICAL, 1, 1),
         (Severity.HIGH, 2, 10),
         (Severity.MEDIUM, 1, 1),
         (Severity.LOW, 1, 1),
     ]
-    assert report.total == 13 == sum(severity.findings for severity in report.severities)
+    assert report.total == 13 == sum(severity.findings for severity in report.levels)
 
 
 def test_excepted_evidence_is_separate(assessment: Assessment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -13,6 +14,11 @@ def as_mapping(value: Any) -> dict[str, Any]:
 def as_list(value: Any) -> list[Any]:
     """Return `value` if it is a list, else []."""
     return value if isinstance(value, list) else []
+
+
+def drop_empty(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys with a value that is true: without empty texts and lists, zeros, nulls and False."""
+    return {key: value for key, value in entry.items() if value}
 
 
 def drop_nulls(value: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -68,6 +69,12 @@ def json_text(value: Any) -> str:
     A document may be printed on a terminal.
     """
     return escape_json(encode_json(value))
+
+
+def json_entries(values: Iterable[Any]) -> Iterator[str]:
+    """Yield the entries of a JSON list, encoded one by one by `json_text`, with a comma before each except the first."""
+    for number, value in enumerate(values):
+        yield f",{json_text(value)}" if number else json_text(value)
 
 
 def encode_json(value: Any) -> str:

@@ -17,7 +17,7 @@ from typing import Final, TextIO
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, SubjectResult, UnreadInput
+from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.definition import Definition
 from kubekeep.model.finding import first_location
 from kubekeep.model.location import Location
@@ -81,7 +81,6 @@ class _ControlCells(msgspec.Struct, frozen=True):
     remediation: str
     link: str
     frameworks: str
-    priority: Priority
 
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
@@ -195,7 +194,6 @@ def _controls(assessment: Assessment) -> dict[str, _ControlCells]:
             _cell(" ".join(summary.definition.fix.split())),
             _cell(summary.definition.link),
             _cell("; ".join(frameworks.get(summary.definition.slug, ()))),
-            summary.priority,
         )
         for summary in assessment.summaries
     }
@@ -256,30 +254,12 @@ def _messages(verdict: Verdict) -> Iterator[str]:
 
 
 def _list_unread(assessment: Assessment) -> Iterator[tuple[str, ...]]:
-    yield from (_unread(entry, UNREAD) for entry in assessment.unread)
-    yield from (_unread(entry, NOT_ASSESSED) for entry in list_uncovered(assessment))
-
-
-def _unread(unread: UnreadInput, status: str) -> tuple[str, ...]:
-    location = _locate(unread.location)
-    return (
-        "",
-        "",
-        "",
-        status,
-        *_NO_RESOURCE[:4],
-        "",
-        "",
-        "",
-        "",
-        location[0],
-        *location,
-        "",
-        "",
-        _cell(unread.message),
-        "",
-        *_NO_PACKAGE,
-    )
+    for status, entries in ((UNREAD, assessment.unread), (NOT_ASSESSED, list_uncovered(assessment))):
+        for entry in entries:
+            location = _locate(entry.location)
+            cells = {"Status": status, "Source Path": location[0], "Message": _cell(entry.message)}
+            cells |= dict(zip(("File", "Line", "Column"), location, strict=True))
+            yield tuple(cells.get(column, "") for column in HEADER)
 
 
 def _locate(location: Location | None) -> tuple[str, str, str]:

@@ -7,7 +7,6 @@ findings is a clean result only if it has no such line either. Contains no passe
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Any, Final, TextIO
 
@@ -16,7 +15,7 @@ from kubekeep.model.finding_document import build_finding_document, build_gap_do
 from kubekeep.model.text import encode_json
 from kubekeep.model.verdict import Status
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
-from kubekeep.reports.shared.findings import unevaluated_resources
+from kubekeep.reports.shared.findings import list_all_findings, unevaluated_resources
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import NOTHING_EVALUATED, reason_text
 
@@ -27,8 +26,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
 
 
 def _list_documents(assessment: Assessment) -> Iterator[Any]:
-    groups = itertools.chain(assessment.group_findings().values(), assessment.group_excepted_findings().values())
-    yield from map(build_finding_document, itertools.chain.from_iterable(groups))
+    yield from map(build_finding_document, list_all_findings(assessment))
     for unread in (*assessment.unread, *list_uncovered(assessment)):
         yield build_gap_document(unread.message, location=unread.location)
     for summary in assessment.summaries:

@@ -16,7 +16,7 @@ from typing import Final, TextIO
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, DefinitionSummary, UnreadInput
+from kubekeep.model.assessment import Assessment, DefinitionSummary
 from kubekeep.model.finding import Finding
 from kubekeep.model.location import Location
 from kubekeep.model.severity import sarif_level
@@ -79,7 +79,8 @@ def _annotations(assessment: Assessment) -> Iterator[_Annotation]:
 
     A package with vulnerabilities is one annotation, because few fit.
     """
-    yield from map(_unread, assessment.unread)
+    for unread in assessment.unread:
+        yield _Annotation(_ERROR, "Input not read: the scan is incomplete", (unread.message,), unread.location)
     if gaps := [summary for summary in assessment.summaries if summary.is_gap]:
         yield _gaps(gaps, assessment)
     findings = assessment.findings
@@ -92,10 +93,6 @@ def _annotations(assessment: Assessment) -> Iterator[_Annotation]:
         key=lambda entry: entry[0],
     )
     yield from (annotation for _, annotation in annotations)
-
-
-def _unread(unread: UnreadInput) -> _Annotation:
-    return _Annotation(_ERROR, "Input not read: the scan is incomplete", (unread.message,), unread.location)
 
 
 def _gaps(gaps: list[DefinitionSummary], assessment: Assessment) -> _Annotation:
@@ -135,7 +132,7 @@ def _package(row: AffectedPackageRow, resource: Subject) -> _Annotation:
     count_text = wording.count_noun(len(row.entries), "vulnerability")
     return _Annotation(
         _LEVELS[sarif_level(first.priority.score if first.priority.level else first.definition.severity)],
-        f"{get_level(first).label}: {row.name} {row.version} has {count_text}",
+        f"{get_level(first).label}: {row.package} {row.version} has {count_text}",
         tuple(filter(None, lines)),
         row.location,
     )

@@ -15,15 +15,9 @@ from kubekeep.model.finding import Finding
 from kubekeep.model.fingerprint import evidence_fingerprint
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
-from kubekeep.model.text import json_text, visible
+from kubekeep.model.text import json_entries, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
-from kubekeep.reports.shared.findings import (
-    UniqueIds,
-    digest,
-    identify,
-    join_names,
-    resource_name,
-)
+from kubekeep.reports.shared.findings import UniqueIds, digest, identify, join_names, resource_name
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import describe_change
 
@@ -42,17 +36,15 @@ _MAX_NAMED: Final = 10
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write the array as one line of JSON with a final line feed."""
     stream.write("[")
-    stream.writelines(("," if index else "") + json_text(issue) for index, issue in enumerate(_issues(assessment)))
+    stream.writelines(json_entries(_issues(assessment)))
     stream.write("]\n")
 
 
 def _issues(assessment: Assessment) -> Iterator[dict[str, Any]]:
     unique_ids = UniqueIds()
     for unread in assessment.unread:
-        text = visible(f"Not read: {unread.message}")
-        yield _issue(
-            "kubekeep-input", text, "major", unread.location, unique_ids(digest("input", unread.location.file))
-        )
+        unique = unique_ids(digest("input", unread.location.file))
+        yield _issue("kubekeep-input", visible(f"Not read: {unread.message}"), "major", unread.location, unique)
     for uncovered in list_uncovered(assessment):
         unique = unique_ids(digest("not assessed", uncovered.location.file, uncovered.message))
         yield _issue("kubekeep-coverage", visible(uncovered.message), "info", uncovered.location, unique)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.text import json_text, visible
+from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import MOST, UniqueIds, cut, exception_text
 from kubekeep.reports.shared.gitlab_reports import (
@@ -22,14 +22,13 @@ from kubekeep.reports.shared.gitlab_reports import (
     MAX_NAME,
     MAX_SOLUTION,
     create_message,
-    describe_head,
+    write_report,
 )
 from kubekeep.reports.shared.vulnerabilities import (
     ReportedVulnerability,
     VulnerableSubject,
     get_repository,
     iterate_subjects,
-    list_uncovered,
 )
 from kubekeep.reports.shared.vulnerability_text import (
     describe_exploitation,
@@ -50,24 +49,16 @@ _WEAKNESS: Final = "CWE-"
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write the report as one line of JSON with a final line feed."""
-    head = describe_head(assessment, "container_scanning", _messages(assessment))
     unique_ids = UniqueIds()
     entries = (
         _describe(entry, subject, unique_ids(entry.fingerprint))
         for subject in iterate_subjects(assessment)
         for entry in subject.open
     )
-    stream.write(json_text(head)[:-1] + ',"vulnerabilities":[')
-    stream.writelines(("," if index else "") + json_text(entry) for index, entry in enumerate(entries))
-    stream.write("]}\n")
+    write_report(assessment, "container_scanning", _list_exceptions(assessment), entries, stream)
 
 
-def _messages(assessment: Assessment) -> Iterator[dict[str, str]]:
-    """Yield the messages: unread input, which includes packages that were not assessed, and exceptions."""
-    for unread in assessment.unread:
-        yield create_message("warn", f"not read: {unread.location}: {unread.message}")
-    for uncovered in list_uncovered(assessment):
-        yield create_message("info", f"{uncovered.location}: {uncovered.message}")
+def _list_exceptions(assessment: Assessment) -> Iterator[dict[str, str]]:
     counts: Counter[str] = Counter()
     for subject in iterate_subjects(assessment):
         counts.update(exception_text(entry.exception) for entry in subject.excepted if entry.exception is not None)

@@ -17,7 +17,7 @@ from kubekeep.model.definition import Definition
 from kubekeep.model.finding import Finding
 from kubekeep.model.framework import Framework
 from kubekeep.model.location import Location
-from kubekeep.model.text import json_text, visible
+from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
     MOST,
@@ -41,38 +41,33 @@ from kubekeep.reports.shared.gitlab_reports import (
     MAX_NAME,
     MAX_SOLUTION,
     create_message,
-    describe_head,
+    write_report,
 )
-from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import code, count_noun, describe_change, reason_text
 
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
     """Write the report as one line of JSON with a final line feed."""
-    head = describe_head(assessment, "sast", _messages(assessment))
+    write_report(assessment, "sast", _messages(assessment), _vulnerabilities(assessment), stream)
+
+
+def _vulnerabilities(assessment: Assessment) -> Iterator[dict[str, Any]]:
     frameworks = frameworks_by_control(assessment)
     rules: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-    stream.write(json_text(head)[:-1] + ',"vulnerabilities":[')
     findings = (finding for finding in assessment.findings if not finding.definition.concerns_packages)
-    for index, (finding, uid) in enumerate(identify(findings, UniqueIds())):
+    for finding, uid in identify(findings, UniqueIds()):
         slug = finding.definition.slug
         if slug not in rules:
             rules[slug] = _rule(finding.definition, frameworks.get(slug, ()))
-        stream.write(("," if index else "") + json_text(_vulnerability(finding, uid, *rules[slug])))
-    stream.write("]}\n")
+        yield _vulnerability(finding, uid, *rules[slug])
 
 
 def _messages(assessment: Assessment) -> Iterator[dict[str, str]]:
-    """Yield the messages: unread input and errors as warnings, other coverage gaps as information."""
-    for unread in assessment.unread:
-        yield create_message("warn", f"not read: {unread.location}: {unread.message}")
-    for uncovered in list_uncovered(assessment):
-        yield create_message("info", f"{uncovered.location}: {uncovered.message}")
+    """Yield the messages about controls: errors as warnings, other coverage gaps and exceptions as information."""
     for text, summaries in group_gaps(assessment).items():
         level = "warn" if any(is_error(summary.reason) for summary in summaries) else "info"
-        yield create_message(
-            level, f"not evaluated: {join_names(summary.definition.id for summary in summaries)}: {text}"
-        )
+        names = join_names(summary.definition.id for summary in summaries)
+        yield create_message(level, f"not evaluated: {names}: {text}")
     yield from _unevaluated(assessment)
     yield from _excepted(assessment)
     if count := sum(finding.definition.concerns_packages for finding in assessment.findings):
@@ -129,17 +124,19 @@ def _identifiers(control: Definition, frameworks: Iterable[Framework]) -> Iterat
 
 
 def _vulnerability(finding: Finding, uid: str, head: Mapping[str, Any], tail: Mapping[str, Any]) -> dict[str, Any]:
-    resource = finding.subject
+    location = _location(finding)
+    # The fingerprint is independent of line numbers.
+    tracking = {**location, "signatures": [{"algorithm": "scope_offset", "value": uid}]}
     changes = "\n".join(f"- {code(line)}" for line in list_changes(finding))
-    affected = f"Affected: {code(resource_name(resource))}"
+    affected = f"Affected: {code(resource_name(finding.subject))}"
     text = "\n\n".join(filter(None, (head["description"], affected, changes)))
     return {
         "id": uid,
         **head,
         "description": cut(text, MAX_DESCRIPTION),
         **tail,
-        "location": _location(finding),
-        "tracking": {"type": "source", "items": [_tracking_entry(finding, uid)]},
+        "location": location,
+        "tracking": {"type": "source", "items": [tracking]},
         "details": _details(finding),
     }
 
@@ -150,11 +147,6 @@ def _location(finding: Finding) -> dict[str, Any]:
     if location is None:
         return {"file": "/".join(visible(part) for part in (resource.namespace, resource.kind, resource.name) if part)}
     return file_lines(location)
-
-
-def _tracking_entry(finding: Finding, uid: str) -> dict[str, Any]:
-    """Return the tracking signature: the fingerprint, which is independent of line numbers."""
-    return {**_location(finding), "signatures": [{"algorithm": "scope_offset", "value": uid}]}
 
 
 def _details(finding: Finding) -> dict[str, Any]:
@@ -168,7 +160,7 @@ def _details(finding: Finding) -> dict[str, Any]:
         for evidence in finding.evidence[:MOST]
     ]
     details: dict[str, Any] = {
-        "resource": {"name": "Resource", "type": "text", "value": resource_name(finding.subject)},
+        "resource": {"name": "Resource", "type": "text", "value": resource_name(finding.subject)}
     }
     if rows:
         header = [{"type": "text", "value": text} for text in ("Field", "Change", "Location")]

@@ -7,6 +7,7 @@ because of them. Validates against the Jenkins schema (`junit-10.xsd`). Written 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TextIO
 from xml.sax.saxutils import escape, quoteattr
@@ -45,6 +46,14 @@ class _Suite(msgspec.Struct, frozen=True):
     def count(self, status: Status) -> int:
         """Return the number of controls with the status."""
         return sum(summary.status is status for summary in self.controls)
+
+
+class _Counts(NamedTuple):
+    """Numbers of test cases of a suite."""
+
+    tests: int
+    failures: int
+    skipped: int
 
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
@@ -102,17 +111,9 @@ def _by_id(controls: Iterable[DefinitionSummary]) -> tuple[DefinitionSummary, ..
 def _write_suite(
     stream: TextIO, suite: _Suite, number: int, moment: str, findings: tuple[_Findings, _Findings]
 ) -> None:
-    failures, excepted = findings
-    attributes = {
-        "id": number,
-        "name": suite.name,
-        "tests": len(suite.controls),
-        "failures": suite.count(Status.FAILED),
-        "errors": 0,
-        "skipped": suite.count(Status.NOT_EVALUATED),
-        "timestamp": moment,
-    }
-    stream.write(f"  <testsuite{_attributes(attributes)}>\n")
+    skipped = suite.count(Status.NOT_EVALUATED)
+    counts = _Counts(len(suite.controls), suite.count(Status.FAILED), skipped)
+    _open_suite(stream, number, suite.name, counts, moment)
     figures = {"complianceScore": suite.compliance, "coverage": suite.coverage}
     stream.write("    <properties>\n")
     for name, value in figures.items():
@@ -120,7 +121,7 @@ def _write_suite(
             stream.write(f"      <property{_attributes({'name': name, 'value': f'{value:.2f}'})}/>\n")
     stream.write("    </properties>\n")
     for summary in suite.controls:
-        _write_case(stream, summary, suite.classname, failures, excepted)
+        _write_case(stream, summary, suite.classname, *findings)
     stream.write("  </testsuite>\n")
 
 
@@ -142,9 +143,7 @@ def _write_case(
         _write_failure(stream, summary, failures.get(control.slug, []))
     if excepted_findings:
         stream.write("      <system-out>")
-        stream.writelines(
-            f"{_text(shorten(line, _LONGEST))}\n" for finding in excepted_findings for line in _excepted_lines(finding)
-        )
+        _write_lines(stream, itertools.chain.from_iterable(map(_excepted_lines, excepted_findings)))
         stream.write("</system-out>\n")
     stream.write("    </testcase>\n")
 
@@ -157,7 +156,7 @@ def _write_failure(stream: TextIO, summary: DefinitionSummary, failures: Sequenc
     if control.link:
         stream.write(_text(f"More details: {control.link}\n"))
     stream.write("\n")
-    stream.writelines(f"{_text(shorten(line, _LONGEST))}\n" for finding in failures for line in _lines(finding))
+    _write_lines(stream, itertools.chain.from_iterable(map(_lines, failures)))
     stream.write("</failure>\n")
 
 
@@ -185,33 +184,17 @@ def _lines(finding: Finding) -> Iterable[str]:
         yield f"  {f'{location}: ' if location else ''}{describe_change(evidence)}"
 
 
-class _ImageCounts(NamedTuple):
-    tests: int
-    failures: int
-    skipped: int
-
-
-def _count_image(subject: VulnerableSubject) -> _ImageCounts:
+def _count_image(subject: VulnerableSubject) -> _Counts:
     """Return the numbers of test cases of an image: its vulnerabilities, and packages that were not assessed.
 
     An image without either has one case, which passes.
     """
     skipped = len(subject.unassessed)
-    return _ImageCounts(max(1, len(subject.vulnerabilities) + skipped), len(subject.open), skipped)
+    return _Counts(max(1, len(subject.vulnerabilities) + skipped), len(subject.open), skipped)
 
 
 def _write_image(stream: TextIO, subject: VulnerableSubject, number: int, moment: str) -> None:
-    counts = _count_image(subject)
-    attributes = {
-        "id": number,
-        "name": f"Vulnerabilities of {visible(subject.reference)}",
-        "tests": counts.tests,
-        "failures": counts.failures,
-        "errors": 0,
-        "skipped": counts.skipped,
-        "timestamp": moment,
-    }
-    stream.write(f"  <testsuite{_attributes(attributes)}>\n")
+    _open_suite(stream, number, f"Vulnerabilities of {visible(subject.reference)}", _count_image(subject), moment)
     prefix = f"Vulnerabilities/{visible(subject.reference)}"
     for entry in subject.vulnerabilities:
         _write_vulnerability(stream, entry, prefix)
@@ -244,28 +227,36 @@ def _write_vulnerability(stream: TextIO, entry: ReportedVulnerability, prefix: s
     else:
         lines.insert(0, describe_exception(entry.exception))
     stream.write(f"    <testcase{case}>\n      <{element}{attributes}>")
-    stream.writelines(f"{_text(shorten(line, _LONGEST))}\n" for line in lines if line)
+    _write_lines(stream, filter(None, lines))
     stream.write(f"</{element}>\n    </testcase>\n")
 
 
 def _write_unread(stream: TextIO, assessment: Assessment, number: int, moment: str) -> None:
     """Write unread input as failures, so that a pipeline that only checks failures does not pass an incomplete scan."""
     count = len(assessment.unread)
-    attributes = {
-        "id": number,
-        "name": "Input that was not read",
-        "tests": count,
-        "failures": count,
-        "errors": 0,
-        "skipped": 0,
-        "timestamp": moment,
-    }
-    stream.write(f"  <testsuite{_attributes(attributes)}>\n")
+    _open_suite(stream, number, "Input that was not read", _Counts(count, count, 0), moment)
     for unread in assessment.unread:
         case = _attributes({"classname": "Kubekeep/input", "name": visible(str(unread.location))})
         failure = _attributes({"type": "Input", "message": visible(unread.message)})
         stream.write(f"    <testcase{case}>\n      <failure{failure}/>\n    </testcase>\n")
     stream.write("  </testsuite>\n")
+
+
+def _open_suite(stream: TextIO, number: int, name: str, counts: _Counts, moment: str) -> None:
+    attributes = {
+        "id": number,
+        "name": name,
+        "tests": counts.tests,
+        "failures": counts.failures,
+        "errors": 0,
+        "skipped": counts.skipped,
+        "timestamp": moment,
+    }
+    stream.write(f"  <testsuite{_attributes(attributes)}>\n")
+
+
+def _write_lines(stream: TextIO, lines: Iterable[str]) -> None:
+    stream.writelines(f"{_text(shorten(line, _LONGEST))}\n" for line in lines)
 
 
 def _attributes(values: Mapping[str, object]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -19,6 +19,7 @@ from kubekeep.model.definition import Definition
 from kubekeep.model.finding import Finding
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.framework import Framework
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.severity import Severity
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import json_text, visible
@@ -32,6 +33,7 @@ from kubekeep.reports.shared.findings import (
     file_lines,
     frameworks_by_control,
     identify,
+    list_all_findings,
     list_requirements,
     resource_name,
     unevaluated_resources,
@@ -51,6 +53,7 @@ _VERSION: Final = "1.5.0"
 _CATEGORY, _CREATE, _RULE = 2, 1, 1
 _COMPLIANCE: Final = (2003, "Compliance Finding")
 _VULNERABILITY: Final = (2002, "Vulnerability Finding")
+_UNREAD: Final = "Input that was not read"
 _CVE: Final = "CVE-"
 _CVSS: Final = re.compile(r"CVSS:(\d\.\d)/")
 _SEVERITY: Final = {
@@ -105,38 +108,38 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
     )
     unique_ids = UniqueIds()
     for unread in assessment.unread:
-        yield _unread_event(scan, unread, unique_ids)
+        uid = unique_ids(digest("unread", unread.location.file, unread.message))
+        yield _gap_event(scan, uid, unread, f"not read: {unread.location}: {unread.message}", _UNREAD)
     for uncovered in list_uncovered(assessment):
-        yield _uncovered_event(scan, uncovered, unique_ids)
-    for finding, uid in identify(_list_controls(assessment.findings), unique_ids):
-        yield _finding_event(scan, finding, uid, _FindingState.NEW)
-    for finding, uid in identify(_list_controls(assessment.excepted_findings), unique_ids):
-        yield _finding_event(scan, finding, uid, _FindingState.SUPPRESSED)
+        uid = unique_ids(digest("not assessed", uncovered.location.file, uncovered.message))
+        text = f"{uncovered.location}: {uncovered.message}"
+        yield _gap_event(scan, uid, uncovered, text, "Packages that were not assessed")
+    # Vulnerabilities have events of their own class.
+    controls = (finding for finding in list_all_findings(assessment) if not finding.definition.concerns_packages)
+    for finding, uid in identify(controls, unique_ids):
+        yield _finding_event(scan, finding, uid)
     yield from _list_vulnerabilities(assessment, scan, unique_ids)
     for summary, resource, reason in unevaluated_resources(assessment):
         uid = unique_ids(fingerprint(summary.definition.id, Identity.from_subject(resource)))
         event = _event(scan, summary.definition, uid, _Outcome.WARNING, f"not evaluated: {reason_text(reason)}")
-        yield event | {**_state(_FindingState.NEW), "resources": _resources(resource)}
+        yield event | _state(_FindingState.NEW) | {"resources": _resources(resource)}
     for summary in assessment.summaries:
         if summary.is_gap or (summary.status is Status.PASSED and not summary.counts.excepted):
             yield _control_event(scan, summary)
     if all(summary.status is Status.NOT_EVALUATED and not summary.is_gap for summary in assessment.summaries):
-        yield _input_event(scan, digest("nothing"), NOTHING_EVALUATED)
-
-
-def _list_controls(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield the findings of controls; vulnerabilities have events of their own class."""
-    return (finding for finding in findings if not finding.definition.concerns_packages)
+        yield _input_event(scan, digest("nothing"), NOTHING_EVALUATED, _UNREAD)
 
 
 def _parts(control: Definition, frameworks: list[Framework]) -> dict[str, Any]:
     """Return the parts of `compliance`, `finding_info` and `remediation` that all events of a control share."""
-    compliance: dict[str, Any] = {"control": control.id, "desc": control.asks.strip(), "category": control.area}
-    if frameworks:
-        compliance["standards"] = [framework.name for framework in frameworks]
-    compliance["requirements"] = [
-        visible(f"{requirement.name} {requirement.id}") for requirement in list_requirements(control, frameworks)
-    ]
+    requirements = list_requirements(control, frameworks)
+    compliance = {
+        "control": control.id,
+        "desc": control.asks.strip(),
+        "category": control.area,
+        "standards": [framework.name for framework in frameworks],
+        "requirements": [visible(f"{requirement.name} {requirement.id}") for requirement in requirements],
+    }
     info: dict[str, Any] = {
         "title": visible(control.title),
         "desc": control.why.strip(),
@@ -148,11 +151,7 @@ def _parts(control: Definition, frameworks: list[Framework]) -> dict[str, Any]:
     remediation: dict[str, Any] = {"desc": control.fix.strip()}
     if control.references:
         remediation["references"] = list(control.references)
-    return {
-        "compliance": {key: value for key, value in compliance.items() if value},
-        "finding_info": info,
-        "remediation": remediation,
-    }
+    return {"compliance": drop_empty(compliance), "finding_info": info, "remediation": remediation}
 
 
 def _event(scan: _ScanContext, control: Definition, uid: str, outcome: _Outcome, message: str) -> dict[str, Any]:
@@ -188,11 +187,13 @@ def _head(
     }
 
 
-def _finding_event(scan: _ScanContext, finding: Finding, uid: str, state: _FindingState) -> dict[str, Any]:
+def _finding_event(scan: _ScanContext, finding: Finding, uid: str) -> dict[str, Any]:
     message = f"{finding.definition.title}: {resource_name(finding.subject)}"
     event = _event(scan, finding.definition, uid, _Outcome.FAIL, message)
+    exceptions = finding.suppressions
+    state = _FindingState.SUPPRESSED if exceptions else _FindingState.NEW
     event |= {**_state(state), "resources": _resources(finding.subject)}
-    if exceptions := finding.suppressions:
+    if exceptions:
         event["status_detail"] = "; ".join(map(exception_text, exceptions))
     if finding.evidence:
         event["evidences"] = [{"data": _evidence(evidence, finding)} for evidence in finding.evidence[:MOST]]
@@ -233,7 +234,7 @@ def _vulnerability_event(scan: _ScanContext, entry: ReportedVulnerability, uid: 
         "location": "" if entry.location is None else visible(str(entry.location)),
         "vex_status": describe_status(entry),
     }
-    if unmapped := {key: value for key, value in facts.items() if value}:
+    if unmapped := drop_empty(facts):
         event["unmapped"] = unmapped
     return event
 
@@ -251,7 +252,7 @@ def _vulnerability(entry: ReportedVulnerability) -> dict[str, Any]:
     vulnerability: dict[str, Any] = {
         "title": visible(entry.title),
         "severity": entry.severity.label,
-        "affected_packages": [{key: value for key, value in package.items() if value}],
+        "affected_packages": [drop_empty(package)],
         "is_fix_available": entry.is_fixable,
         "remediation": {"desc": visible(recommend(entry))},
         "references": list(entry.references),
@@ -299,14 +300,15 @@ def _resources(resource: Subject) -> list[dict[str, Any]]:
 
 
 def _resource(resource: Subject) -> dict[str, Any]:
-    entry = {
-        "uid": visible(resource.identity),
-        "name": visible(resource.name),
-        "type": visible(resource.kind),
-        "namespace": visible(resource.namespace),
-        "version": visible(resource.api_version),
-    }
-    return {key: value for key, value in entry.items() if value}
+    return drop_empty(
+        {
+            "uid": visible(resource.identity),
+            "name": visible(resource.name),
+            "type": visible(resource.kind),
+            "namespace": visible(resource.namespace),
+            "version": visible(resource.api_version),
+        }
+    )
 
 
 def _control_event(scan: _ScanContext, summary: DefinitionSummary) -> dict[str, Any]:
@@ -325,20 +327,11 @@ def _state(state: _FindingState) -> dict[str, Any]:
     return {"status_id": state, "status": state.name.capitalize()}
 
 
-def _unread_event(scan: _ScanContext, unread: UnreadInput, unique_ids: UniqueIds) -> dict[str, Any]:
-    uid = unique_ids(digest("unread", unread.location.file, unread.message))
-    event = _input_event(scan, uid, f"not read: {unread.location}: {unread.message}")
-    return event | {"evidences": [{"data": file_lines(unread.location)}]}
+def _gap_event(scan: _ScanContext, uid: str, gap: UnreadInput, text: str, title: str) -> dict[str, Any]:
+    return _input_event(scan, uid, text, title) | {"evidences": [{"data": file_lines(gap.location)}]}
 
 
-def _uncovered_event(scan: _ScanContext, uncovered: UnreadInput, unique_ids: UniqueIds) -> dict[str, Any]:
-    uid = unique_ids(digest("not assessed", uncovered.location.file, uncovered.message))
-    text = f"{uncovered.location}: {uncovered.message}"
-    event = _input_event(scan, uid, text, "Packages that were not assessed")
-    return event | {"evidences": [{"data": file_lines(uncovered.location)}]}
-
-
-def _input_event(scan: _ScanContext, uid: str, text: str, title: str = "Input that was not read") -> dict[str, Any]:
+def _input_event(scan: _ScanContext, uid: str, text: str, title: str) -> dict[str, Any]:
     """Return an event about the input of the scan instead of a control."""
     return {
         **_head(scan, _INFORMATIONAL, text),

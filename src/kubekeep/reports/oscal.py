@@ -18,12 +18,11 @@ from urllib.parse import quote
 import msgspec
 
 from kubekeep.model.assessment import Assessment, DefinitionSummary, UnreadInput
-from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.definition import Definition
 from kubekeep.model.finding import Finding
-from kubekeep.model.git import GitRepository
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.subject import Subject
-from kubekeep.model.text import encode_json, json_text, utc_text, visible
+from kubekeep.model.text import encode_json, json_entries, json_text, utc_text, visible
 from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
@@ -31,6 +30,7 @@ from kubekeep.reports.shared.findings import (
     UniqueIds,
     exception_text,
     identify,
+    list_all_findings,
     resource_name,
     unevaluated_resources,
 )
@@ -74,7 +74,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     _write(stream, "observations", _observations(assessment, observations, resources))
     if resources:
         stream.write(',"local-definitions":{"inventory-items":[')
-        stream.writelines(("," if at else "") + json_text(entry) for at, entry in enumerate(resources.values()))
+        stream.writelines(json_entries(resources.values()))
         stream.write("]}")
     _write(stream, "risks", _risks(assessment, observations))
     _write(stream, "findings", _findings(assessment, observations))
@@ -98,43 +98,29 @@ def _plan(assessment: Assessment, plan: str, name: str) -> dict[str, Any]:
 
 def _result(assessment: Assessment) -> dict[str, Any]:
     unread = len(assessment.unread)
+    origin = f"{assessment.files} files" if assessment.target.cluster is None else "the cluster"
     gaps = f" {unread} part{'' if unread == 1 else 's'} of the input could not be read." if unread else ""
     return {
         "uuid": _uuid("result", utc_text(assessment.started, "microseconds"), assessment.target.base),
         "title": "Scan with Kubekeep",
-        "description": f"{assessment.counts.total} resources from {_origin(assessment)} were assessed.{gaps}",
+        "description": f"{assessment.counts.total} resources from {origin} were assessed.{gaps}",
         "start": utc_text(assessment.started, "milliseconds"),
         "end": utc_text(assessment.finished, "milliseconds"),
-        "props": [
-            _prop("coverage", f"{assessment.coverage:g}"),
-            *_source(assessment.repository),
-            *_platform(assessment.target.cluster),
-        ],
+        "props": _list_props(_list_facts(assessment)),
         "reviewed-controls": {"control-selections": list(_selections(assessment))},
     }
 
 
-def _origin(assessment: Assessment) -> str:
-    return f"{assessment.files} files" if assessment.target.cluster is None else "the cluster"
-
-
-def _platform(cluster: ClusterFacts | None) -> Iterator[dict[str, str]]:
-    """Yield the Kubernetes version and distribution of the cluster as properties."""
-    if cluster is not None:
-        facts = {
-            "kubernetes-version": cluster.version,
-            "distribution": cluster.distribution,
-            "distribution-version": cluster.distribution_version,
-        }
-        yield from (_prop(name, value) for name, value in facts.items() if visible(value).strip())
-
-
-def _source(repository: GitRepository | None) -> Iterator[dict[str, str]]:
-    """Yield the assessed commit as properties, so that an auditor can reproduce the assessment."""
+def _list_facts(assessment: Assessment) -> Iterator[tuple[str, str]]:
+    """Yield the coverage, the assessed commit, so that an auditor can reproduce the assessment, and the platform."""
+    yield "coverage", f"{assessment.coverage:g}"
+    repository, cluster = assessment.repository, assessment.target.cluster
     if repository is not None:
-        commit = repository.head.hash if repository.head else ""
-        facts = {"repository": repository.remote, "branch": repository.branch, "commit": commit}
-        yield from (_prop(name, value) for name, value in facts.items() if visible(value).strip())
+        yield from (("repository", repository.remote), ("branch", repository.branch))
+        yield "commit", repository.head.hash if repository.head else ""
+    if cluster is not None:
+        yield from (("kubernetes-version", cluster.version), ("distribution", cluster.distribution))
+        yield "distribution-version", cluster.distribution_version
 
 
 def _selections(assessment: Assessment) -> Iterator[dict[str, Any]]:
@@ -161,14 +147,10 @@ def _observations(
     """Yield all observations. Adds their UUIDs to `observations`, and each resource to `resources` (inventory items)."""
     unique_ids = UniqueIds()
     moment = utc_text(assessment.finished)
-    for finding, uid in identify(assessment.findings, unique_ids):
-        entry = _observation(finding, uid, moment, resources)
-        observations[finding.definition.slug].open.append(entry["uuid"])
-        yield entry
-    for finding, uid in identify(assessment.excepted_findings, unique_ids):
+    for finding, uid in identify(list_all_findings(assessment), unique_ids):
         entry = _observation(finding, uid, moment, resources)
         control_observations = observations[finding.definition.slug]
-        control_observations.excepted.append(entry["uuid"])
+        (control_observations.excepted if finding.suppressions else control_observations.open).append(entry["uuid"])
         control_observations.exceptions.update(dict.fromkeys(map(exception_text, finding.suppressions)))
         yield entry
     unique_gap_ids = UniqueIds()
@@ -181,14 +163,14 @@ def _observations(
         if summary.is_gap:
             title = f"{summary.definition.id}: {summary.definition.title}"
             yield _gap_observation(_uuid("gap", summary.definition.id), title, reason_text(summary.reason), moment)
-    for unread in assessment.unread:
-        observation_id = _uuid("unread", unique_gap_ids(encode_json([str(unread.location), unread.message])))
-        yield _input_observation(observation_id, "Input that was not read", unread, moment)
-    for uncovered in list_uncovered(assessment):
-        observation_id = _uuid(
-            "not assessed", unique_gap_ids(encode_json([str(uncovered.location), uncovered.message]))
-        )
-        yield _input_observation(observation_id, "Packages that were not assessed", uncovered, moment)
+    inputs = (
+        ("unread", "Input that was not read", assessment.unread),
+        ("not assessed", "Packages that were not assessed", list_uncovered(assessment)),
+    )
+    for kind, title, entries in inputs:
+        for unread in entries:
+            observation_id = _uuid(kind, unique_gap_ids(encode_json([str(unread.location), unread.message])))
+            yield _input_observation(observation_id, title, unread, moment)
 
 
 def _input_observation(observation_id: str, title: str, unread: UnreadInput, moment: str) -> dict[str, Any]:
@@ -198,9 +180,7 @@ def _input_observation(observation_id: str, title: str, unread: UnreadInput, mom
         "description": code(unread.message),
         "methods": ["UNKNOWN"],
         "collected": moment,
-        "relevant-evidence": [
-            {"href": _href(unread.location.file), "description": code(str(unread.location))},
-        ],
+        "relevant-evidence": [{"href": _href(unread.location.file), "description": code(str(unread.location))}],
     }
 
 
@@ -256,11 +236,9 @@ def _subject(resource: Subject, resources: dict[str, dict[str, Any]]) -> dict[st
         entry = {
             "uuid": _uuid("resource", resource.id),
             "description": code(resource_name(resource)),
-            "props": [_prop(name, value) for name, value in props.items() if visible(value).strip()],
+            "props": _list_props(props.items()),
         }
-        if not entry["props"]:
-            del entry["props"]
-        resources[resource.id] = entry
+        resources[resource.id] = entry = drop_empty(entry)
     return {"subject-uuid": entry["uuid"], "type": "inventory-item", "title": _line(code(resource_name(resource)))}
 
 
@@ -338,6 +316,11 @@ def _finding(summary: DefinitionSummary, control_observations: _ControlObservati
     if risks:
         entry["related-risks"] = [{"risk-uuid": _uuid("risk", name, control.id)} for name in risks]
     return entry
+
+
+def _list_props(facts: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return the properties that have a value."""
+    return [_prop(name, value) for name, value in facts if visible(value).strip()]
 
 
 def _prop(name: str, value: str) -> dict[str, str]:

@@ -5,25 +5,11 @@ The output can be applied by `kubectl apply -f` if the two kinds are installed. 
 
 from __future__ import annotations
 
-from typing import Final, TextIO
+from typing import Final
 
-from kubekeep.model.assessment import Assessment
-from kubekeep.reports.format import ReportFormat, ReportOptions
-from kubekeep.reports.shared.policy_reports import Dialect, write
+from kubekeep.reports.shared.policy_reports import Dialect, create_format
 
 _DIALECT: Final = Dialect("wgpolicyk8s.io/v1alpha2", "PolicyReport", "ClusterPolicyReport", names_source=False)
-
-
-def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
-    """Write the reports as YAML documents."""
-    write(assessment, stream, _DIALECT)
-
-
-FORMAT: Final = ReportFormat(
-    name="policyreport",
-    extension=".yaml",
-    owns_extension=False,
-    media_type="application/yaml",
-    description="PolicyReport objects (wgpolicyk8s.io/v1alpha2) for each namespace and the cluster",
-    render=render,
+FORMAT: Final = create_format(
+    "policyreport", "PolicyReport objects (wgpolicyk8s.io/v1alpha2) for each namespace and the cluster", _DIALECT
 )

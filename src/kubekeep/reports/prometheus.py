@@ -9,16 +9,17 @@ listed in comments.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final, TextIO
 
-from kubekeep.model.assessment import Assessment, Counts, DefinitionSummary
+from kubekeep.model.assessment import Assessment, Counts
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import visible
 from kubekeep.model.verdict import Status
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.kubescape_metrics import list_kubescape_families
-from kubekeep.reports.shared.metrics import Family, Series, format_labels, sum_by_labels, write_families
+from kubekeep.reports.shared.metrics import Family, Series, count_statuses, format_labels, sum_by_labels, write_families
 from kubekeep.reports.shared.vulnerabilities import iterate_subjects
 
 MAX_NAMESPACES: Final = 100
@@ -67,7 +68,7 @@ def _totals(assessment: Assessment) -> Iterator[Family]:
     text = "Share of the relevant controls that were evaluated."
     yield "kubekeep_coverage_ratio", text, {"": assessment.coverage / 100}
     yield "kubekeep_resources", "Resources by result.", _by_result(assessment.counts)
-    yield "kubekeep_controls", "Controls by result.", _by_result(_count_statuses(assessment.controls))
+    yield "kubekeep_controls", "Controls by result.", _by_result(count_statuses(assessment.controls))
 
 
 def _findings(assessment: Assessment) -> Iterator[Family]:
@@ -81,10 +82,7 @@ def _findings(assessment: Assessment) -> Iterator[Family]:
     by_namespace = Counter(namespace for _, namespace in findings)
     listed = {namespace for namespace, _ in by_namespace.most_common(MAX_NAMESPACES)}
     series = sum_by_labels(
-        (
-            format_labels(namespace=namespace if namespace in listed else _OTHERS, severity=_name(severity)),
-            1,
-        )
+        (format_labels(namespace=namespace if namespace in listed else _OTHERS, severity=_name(severity)), 1)
         for severity, namespace in findings
     )
     text = "Findings without an exception, by namespace and severity; empty namespace for resources without one."
@@ -132,7 +130,7 @@ def _frameworks(assessment: Assessment) -> Iterator[Family]:
     yield "kubekeep_framework_coverage_ratio", text, coverage
     controls: dict[str, float] = {}
     for summary in assessment.frameworks:
-        counts = _count_statuses(by_slug[slug] for slug in summary.controls)
+        counts = count_statuses(by_slug[slug] for slug in summary.controls)
         controls |= _by_result(counts, framework=summary.framework.slug)
     yield "kubekeep_framework_controls", "Controls of the framework by result.", controls
 
@@ -147,10 +145,7 @@ def _controls(assessment: Assessment) -> Iterator[Family]:
     }
     yield "kubekeep_control_info", "Title and severity of the control.", info
     failed = sum_by_labels(
-        (
-            format_labels(control=summary.definition.id, severity=_name(summary.definition.level)),
-            summary.counts.failed,
-        )
+        (format_labels(control=summary.definition.id, severity=_name(summary.definition.level)), summary.counts.failed)
         for summary in controls
         if summary.status is not Status.NOT_EVALUATED
     )
@@ -167,19 +162,13 @@ def _platform(assessment: Assessment) -> dict[str, str]:
     cluster = assessment.target.cluster
     if cluster is None:
         return {}
-    labels = {"distribution": cluster.distribution, "distribution_version": cluster.distribution_version}
-    return {name: value for name, value in labels.items() if value}
+    return drop_empty({"distribution": cluster.distribution, "distribution_version": cluster.distribution_version})
 
 
 def _by_result(counts: Counts, **labels: str) -> Series:
     """Return a series for each result."""
     values = {"passed": counts.passed, "failed": counts.failed, "not_evaluated": counts.not_evaluated}
     return {format_labels(**labels, result=result): value for result, value in values.items()}
-
-
-def _count_statuses(summaries: Iterable[DefinitionSummary]) -> Counts:
-    statuses = Counter(summary.status for summary in summaries)
-    return Counts(statuses[Status.PASSED], statuses[Status.FAILED], statuses[Status.NOT_EVALUATED])
 
 
 def _name(severity: Severity) -> str:

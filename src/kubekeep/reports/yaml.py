@@ -6,8 +6,9 @@ the verdicts of a control is encoded once.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.subject import Subject
@@ -48,10 +49,6 @@ def _write_list(stream: TextIO, key: str, texts: Iterable[str]) -> None:
         stream.write(f"{key}: []\n")
 
 
-def _control(entry: dict[str, Any]) -> str:
-    return sequence_entry(entry, _CONTROL)
-
-
 def _result(result: kubescape_v2.ResultEntry) -> str:
     """Return the lines of an entry of `results`."""
     head = sequence_entry({"resourceID": result.id}, STEP)
@@ -70,7 +67,7 @@ def _append_evidence(text: str, verdict: Verdict, resource: Subject) -> str:
     return f"{head}\n{mapping_lines(more, _RULE)}{mark[1:]}{tail}"
 
 
-_ENCODER: Final = kubescape_v2.EntryEncoder(_control, _append_evidence)
+_ENCODER: Final = kubescape_v2.EntryEncoder(functools.partial(sequence_entry, indent=_CONTROL), _append_evidence)
 FORMAT: Final = ReportFormat(
     name="yaml",
     extension=".yaml",

@@ -8,9 +8,11 @@ from typing import Any, Final, TextIO
 
 from kubekeep.model.comparison import Comparison, Difference
 from kubekeep.model.fingerprint import fingerprint
-from kubekeep.model.text import json_text, visible
+from kubekeep.model.location import Location
+from kubekeep.model.text import json_entries, json_text, visible
 from kubekeep.reports.changes.words import describe_difference, heading, regressions
 from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.shared.findings import file_lines
 
 _VERSION: Final = "15.2.4"
 _TOOL: Final = {"id": "kubekeep", "name": "Kubekeep", "vendor": {"name": "Kubekeep"}, "version": "1"}
@@ -30,10 +32,7 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
     }
     stream.write(json_text({"version": _VERSION, "scan": scan}).removesuffix("}") + ',"vulnerabilities":[')
     id_counts: Counter[str] = Counter()
-    stream.writelines(
-        ("," if number else "") + json_text(_vulnerability(difference, id_counts))
-        for number, difference in enumerate(regressions(comparison))
-    )
+    stream.writelines(json_entries(_vulnerability(difference, id_counts) for difference in regressions(comparison)))
     stream.write("]}\n")
 
 
@@ -42,10 +41,6 @@ def _vulnerability(difference: Difference, id_counts: Counter[str]) -> dict[str,
     identifier = fingerprint(finding.control, finding.identity, finding.path or None)
     id_counts[identifier] += 1
     number = visible(finding.control or "resource")
-    location = finding.report_location.location
-    location_entry: dict[str, Any] = {"file": visible(location.file if location else finding.file)}
-    if location and location.region:
-        location_entry |= {"start_line": location.region.start.line, "end_line": location.region.end.line}
     return {
         "id": identifier
         if id_counts[identifier] == 1
@@ -53,6 +48,6 @@ def _vulnerability(difference: Difference, id_counts: Counter[str]) -> dict[str,
         "name": visible(heading(finding) or "Resource that fails")[:255],
         "description": visible(describe_difference(difference)),
         "severity": finding.level.label,
-        "location": location_entry,
+        "location": file_lines(finding.report_location.location or Location(finding.file)),
         "identifiers": [{"type": "kubescape_control_id", "name": number, "value": number}],
     }

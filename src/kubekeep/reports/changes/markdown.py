@@ -11,10 +11,9 @@ from typing import Final, TextIO
 from kubekeep.model.comparison import Comparison, Difference
 from kubekeep.reports.changes.words import describe_location, field_path, heading, totals
 from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.shared.comment_tables import LIMIT, format_row, write_rows
 from kubekeep.reports.shared.wording import escape_markdown
 
-_LIMIT: Final = 60_000
-"""Maximum characters; GitHub accepts 65,536."""
 _LONGEST: Final = 300
 """Maximum characters of one cell."""
 
@@ -30,7 +29,7 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
         ("Incomparable", comparison.incomparable),
         ("Covered by exceptions", comparison.excepted),
     )
-    remaining = _LIMIT
+    remaining = LIMIT
     for title, differences in parts:
         if differences:
             remaining = _write_table(stream, title, differences, remaining)
@@ -39,20 +38,11 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
 def _write_table(stream: TextIO, title: str, differences: Sequence[Difference], remaining: int) -> int:
     """Write the rows of a table that fit into `remaining` characters, and return the remaining room."""
     stream.write(f"\n### {title}\n\n| Severity | Control | Resource | Location |\n| --- | --- | --- | --- |\n")
-    for number, difference in enumerate(differences):
-        row = _row(difference)
-        if len(row) > remaining:
-            stream.write(
-                f"\n{len(differences) - number} more are not shown, because the length of a comment is limited.\n"
-            )
-            return 0
-        stream.write(row)
-        remaining -= len(row)
-    return remaining
+    return write_rows(stream, map(_row, differences), len(differences), remaining)
 
 
 def _row(difference: Difference) -> str:
     finding = difference.finding
     details = [describe_location(finding), field_path(finding), difference.reason]
     cells = [finding.level.label, heading(finding), str(finding.identity), "; ".join(filter(None, details))]
-    return f"| {' | '.join(escape_markdown(cell, _LONGEST) for cell in cells)} |\n"
+    return format_row(cells, _LONGEST)

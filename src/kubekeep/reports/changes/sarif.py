@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import Any, Final, TextIO
-from urllib.parse import quote_from_bytes
 
 from kubekeep.model.comparison import Comparison, Difference, FindingChange, RecordedFinding
 from kubekeep.model.fingerprint import fingerprint
 from kubekeep.model.severity import Severity
-from kubekeep.model.text import json_text, visible
+from kubekeep.model.text import json_entries, json_text, visible
 from kubekeep.reports.changes.words import describe_difference, heading, regressions
 from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.shared.findings import quote_path
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS: Final = {Severity.CRITICAL: "error", Severity.HIGH: "warning", Severity.MEDIUM: "warning"}
@@ -35,10 +35,10 @@ def render(comparison: Comparison, stream: TextIO, options: ReportOptions) -> No
     head = json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
     stream.write(head.removesuffix("}]}") + ',"results":[')
     id_counts: Counter[str] = Counter()
-    for number, difference in enumerate(regressions(comparison)):
-        stream.write(
-            ("," if number else "") + json_text(_result(difference, index[_rule_id(difference.finding)], id_counts))
-        )
+    results = (
+        _result(difference, index[_rule_id(difference.finding)], id_counts) for difference in regressions(comparison)
+    )
+    stream.writelines(json_entries(results))
     stream.write("]}]}\n")
 
 
@@ -83,7 +83,9 @@ def _location(finding: RecordedFinding) -> dict[str, Any]:
     file = location.file if location else finding.file
     entry: dict[str, Any] = {"logicalLocations": [logical]}
     if file:
-        physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(file)}}
+        physical: dict[str, Any] = {
+            "artifactLocation": {"uri": f"{'file://' if file.startswith('/') else ''}{quote_path(file)}"}
+        }
         if location and location.region:
             start, end = location.region.start, location.region.end
             physical["region"] = {
@@ -94,8 +96,3 @@ def _location(finding: RecordedFinding) -> dict[str, Any]:
             }
         entry["physicalLocation"] = physical
     return entry
-
-
-def _uri(path: str) -> str:
-    quoted = quote_from_bytes(path.encode("utf-8", "replace"))
-    return f"file://{quoted}" if path.startswith("/") else quoted

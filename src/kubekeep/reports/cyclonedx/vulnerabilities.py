@@ -12,8 +12,10 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from kubekeep.images.sbom.encoding import format_time
+from kubekeep.model.exception import AppliedException
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.text import visible
-from kubekeep.model.vulnerability import MatchedRecord
+from kubekeep.model.vulnerability import MatchedRecord, VexStatement
 from kubekeep.reports.shared.findings import exception_text
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability
 from kubekeep.reports.shared.vulnerability_text import describe_record, is_stated, link_to, recommend
@@ -52,18 +54,13 @@ def convert_vulnerabilities(affected: Iterable[AffectedComponent]) -> Iterator[d
     by_component: dict[tuple[str, str], list[ReportedVulnerability]] = {}
     for entry, reference in affected:
         by_component.setdefault((entry.id, reference), []).append(entry)
-    groups: dict[tuple[str, str], list[AffectedComponent]] = {}
+    groups: dict[tuple[str, VexStatement | None, AppliedException | None], list[AffectedComponent]] = {}
     for (name, reference), entries in by_component.items():
         # An open one stands for the others.
         entry = min(entries, key=lambda candidate: candidate.exception is not None)
-        groups.setdefault((name, _describe_status(entry)), []).append(AffectedComponent(entry, reference))
-    for (name, _), group in groups.items():
+        groups.setdefault((name, entry.vex, entry.exception), []).append(AffectedComponent(entry, reference))
+    for (name, *_), group in groups.items():
         yield _convert(name, group)
-
-
-def _describe_status(entry: ReportedVulnerability) -> str:
-    """Return a text that is equal for the vulnerabilities with the same analysis."""
-    return f"{entry.vex} {entry.exception}"
 
 
 def _convert(name: str, group: Sequence[AffectedComponent]) -> dict[str, Any]:
@@ -84,9 +81,9 @@ def _convert(name: str, group: Sequence[AffectedComponent]) -> dict[str, Any]:
         "updated": format_time(first.modified),
         "analysis": _describe_analysis(first),
         "affects": [_describe_affected(entry, reference) for entry, reference in group if reference],
-        "properties": [{"name": key, "value": value} for key, value in _list_properties(entries, first)],
+        "properties": _list_properties(entries, first),
     }
-    return {key: value for key, value in converted.items() if value}
+    return drop_empty(converted)
 
 
 def _list_references(entries: Iterable[ReportedVulnerability]) -> list[dict[str, Any]]:
@@ -176,21 +173,16 @@ def _format_range(record: MatchedRecord, package_type: str) -> str:
     return f"vers:{package_type}/{'|'.join(texts)}"
 
 
-def _list_properties(
-    entries: Sequence[ReportedVulnerability], first: ReportedVulnerability
-) -> Iterator[tuple[str, str]]:
-    """Yield facts that CycloneDX has no field for; docs/guides/vulnerability-reports.md lists the names."""
-    if first.known_exploited:
-        yield "kubekeep:vulnerability:knownExploited", visible(first.known_exploited)
-    if first.ransomware:
-        yield "kubekeep:vulnerability:ransomware", "true"
-    if first.epss is not None:
-        yield "kubekeep:vulnerability:epss", f"{first.epss:g}"
-    if first.percentile is not None:
-        yield "kubekeep:vulnerability:epssPercentile", f"{first.percentile:g}"
-    for state in dict.fromkeys(entry.fix_state for entry in entries if entry.fix_state):
-        yield "kubekeep:vulnerability:fixState", visible(state)
-    for text in dict.fromkeys(describe_record(record) for entry in entries for record in entry.records):
-        yield "kubekeep:vulnerability:evidence", visible(text)
-    if first.vex is not None and first.vex.justification:
-        yield "kubekeep:vex:justification", visible(first.vex.justification)
+def _list_properties(entries: Sequence[ReportedVulnerability], first: ReportedVulnerability) -> list[dict[str, str]]:
+    """Return facts that CycloneDX has no field for; docs/guides/vulnerability-reports.md lists the names."""
+    texts = dict.fromkeys(describe_record(record) for entry in entries for record in entry.records)
+    facts = [
+        ("vulnerability:knownExploited", first.known_exploited),
+        ("vulnerability:ransomware", "true" if first.ransomware else ""),
+        ("vulnerability:epss", "" if first.epss is None else f"{first.epss:g}"),
+        ("vulnerability:epssPercentile", "" if first.percentile is None else f"{first.percentile:g}"),
+        *(("vulnerability:fixState", state) for state in dict.fromkeys(entry.fix_state for entry in entries)),
+        *(("vulnerability:evidence", text) for text in texts),
+        ("vex:justification", first.vex.justification if first.vex else ""),
+    ]
+    return [{"name": f"kubekeep:{name}", "value": visible(value)} for name, value in facts if value]

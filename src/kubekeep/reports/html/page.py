@@ -10,6 +10,7 @@ import functools
 import hashlib
 import importlib.resources
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -45,7 +46,7 @@ def generate_page(assessment: Assessment) -> Iterator[str]:
     images = build_parts(list_subjects(assessment))
     assessment = msgspec.structs.replace(assessment, summaries=assessment.controls)
     report = content.build_content(assessment)
-    style, script = Markup(_style()), Markup(_script())  # noqa: S704 - our own files
+    style, script = Markup(_style()), Markup("\n".join(map(_static, _SCRIPTS)))  # noqa: S704 - our own files
     yield from (
         _environment()
         .get_template("report.html")
@@ -59,7 +60,7 @@ def generate_page(assessment: Assessment) -> Iterator[str]:
             picture=_picture(assessment),
             script_data=map(Markup, script_data.encode_findings(report, images)),
             images=images,
-            open_vulnerabilities=sum(len(part.open) for part in images),
+            open_vulnerabilities=sum(len(part.subject.open) for part in images),
             fixable_vulnerabilities=sum(part.fixable for part in images),
             exploited_vulnerabilities=sum(part.exploited for part in images),
             max_images=_MAX_IMAGES,
@@ -97,10 +98,6 @@ def _static(name: str) -> str:
 def _style() -> str:
     inks = "".join(f"  --{level.label.lower()}: {level.print_colour};\n" for level in Severity)
     return f":root {{\n{inks}}}\n{_static('report.css')}"
-
-
-def _script() -> str:
-    return "\n".join(map(_static, _SCRIPTS))
 
 
 @functools.cache
@@ -180,18 +177,15 @@ def _links(control: Definition) -> list[str]:
 
 def _exceptions(report: content.ReportContent) -> list[dict[str, Any]]:
     """Return each exception with its status and number of covered findings, unused ones last."""
-    finding_counts: dict[Any, int] = {}
-    for group in report.excepted:
-        for finding in group.findings:
-            for exception in finding.suppressions:
-                finding_counts[exception] = finding_counts.get(exception, 0) + 1
+    findings = (finding for group in report.excepted for finding in group.findings)
+    finding_counts = Counter(exception for finding in findings for exception in finding.suppressions)
     uses = {use.exception: use for use in report.assessment.exceptions}
     rows = [
         {
             "exception": exception,
             "status": use.status.value if (use := uses.get(exception)) else "matched",
             "text": use.text if use else "",
-            "count": finding_counts.get(exception, 0),
+            "count": finding_counts[exception],
         }
         for exception in dict.fromkeys((*finding_counts, *uses))
     ]

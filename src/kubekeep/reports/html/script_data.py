@@ -6,7 +6,7 @@ contents of script elements"); therefore every `<` is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from kubekeep.model.exception import AppliedException
@@ -15,7 +15,7 @@ from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.git import Commit
 from kubekeep.model.location import Location
 from kubekeep.model.subject import Subject
-from kubekeep.model.text import json_text, utc_text, visible
+from kubekeep.model.text import json_entries, json_text, utc_text, visible
 from kubekeep.model.verdict import Evidence, Excerpt
 from kubekeep.reports.html.vulnerabilities import ImagePart, VulnerabilityTables
 from kubekeep.reports.shared.content import ReportContent, describe_source
@@ -36,18 +36,12 @@ class _NumberedValues:
         self.values: list[Any] = []
         self._numbers: dict[Hashable, int] = {}
 
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._numbers
-
-    def number(self, key: Hashable) -> int:
-        """Return the number of the value with the key."""
+    def number(self, key: Hashable, build: Callable[[], Any]) -> int:
+        """Return the number of the value with the key; the first call with a key builds the value."""
+        if key not in self._numbers:
+            self._numbers[key] = len(self.values)
+            self.values.append(build())
         return self._numbers[key]
-
-    def add(self, key: Hashable, value: Any) -> int:
-        """Store a value under a new key and return its number."""
-        self._numbers[key] = len(self.values)
-        self.values.append(value)
-        return len(self.values) - 1
 
 
 class _Tables:
@@ -59,21 +53,21 @@ class _Tables:
         self._excerpts = _NumberedValues()
         self._exceptions = _NumberedValues()
         self._priorities = _NumberedValues()
+        self.text("")
 
     def text(self, value: str) -> int:
         """Return the number of an escaped text; 0 is the empty text."""
-        if not self._texts.values:
-            self._texts.add("", "")
-        return self._texts.number(value) if value in self._texts else self._texts.add(value, visible(value))
+        return self._texts.number(value, lambda: visible(value))
 
     def resource(self, resource: Subject) -> int:
         """Return the number of a resource: kind, namespace, name, API version and source, and its identity."""
+
+        def describe() -> list[Any]:
+            texts = (resource.kind, resource.namespace, resource.name, resource.api_version, describe_source(resource))
+            return [*map(self.text, texts), Identity.from_subject(resource)]
+
         # Keyed by id(), since hashing a resource hashes its whole object; the assessment keeps every resource alive.
-        key = id(resource)
-        if key in self._resources:
-            return self._resources.number(key)
-        texts = (resource.kind, resource.namespace, resource.name, resource.api_version, describe_source(resource))
-        return self._resources.add(key, [*map(self.text, texts), Identity.from_subject(resource)])
+        return self._resources.number(id(resource), describe)
 
     def identity(self, number: int) -> Identity:
         """Return the identity of a resource by its number."""
@@ -84,29 +78,28 @@ class _Tables:
         """Return the number of an excerpt: the number of its first line, and its lines; -1 for None."""
         if excerpt is None:
             return -1
-        if excerpt in self._excerpts:
-            return self._excerpts.number(excerpt)
-        lines = [self.text(line.expandtabs(_TAB)) for line in excerpt.lines]
-        return self._excerpts.add(excerpt, [excerpt.first, *lines])
+        lines = (line.expandtabs(_TAB) for line in excerpt.lines)
+        return self._excerpts.number(excerpt, lambda: [excerpt.first, *map(self.text, lines)])
 
     def exception(self, exception: AppliedException | None) -> int:
         """Return the number of an exception: name, source, reason, end date and location; -1 for None."""
         if exception is None:
             return -1
-        if exception in self._exceptions:
-            return self._exceptions.number(exception)
-        expires = f"{exception.expires:%Y-%m-%d}" if exception.expires else ""
-        location = str(exception.location) if exception.location else ""
-        texts = (exception.name, exception.source.value, exception.reason, expires, location)
-        return self._exceptions.add(exception, [*map(self.text, texts)])
+
+        def describe() -> list[int]:
+            expires = f"{exception.expires:%Y-%m-%d}" if exception.expires else ""
+            location = str(exception.location) if exception.location else ""
+            return [*map(self.text, (exception.name, exception.source.value, exception.reason, expires, location))]
+
+        return self._exceptions.number(exception, describe)
 
     def priority(self, finding: Finding) -> int:
         """Return the number of a priority: its level, its score, and the facts behind it."""
         level, priority = priority_level(finding), finding.priority
         key = (level, priority.score, priority.step, priority.reasons)
-        if key in self._priorities:
-            return self._priorities.number(key)
-        return self._priorities.add(key, [int(level), priority.score, self.text(describe_priority(priority))])
+        return self._priorities.number(
+            key, lambda: [int(level), priority.score, self.text(describe_priority(priority))]
+        )
 
     def dump(self) -> Iterator[tuple[str, list[Any]]]:
         """Yield each table with its name, without the identities."""
@@ -114,7 +107,7 @@ class _Tables:
         yield "excerpts", self._excerpts.values
         yield "exceptions", self._exceptions.values
         yield "priorities", self._priorities.values
-        yield "texts", self._texts.values or [""]
+        yield "texts", self._texts.values
 
 
 def encode_findings(content: ReportContent, images: Sequence[ImagePart]) -> Iterator[str]:
@@ -135,16 +128,10 @@ def encode_findings(content: ReportContent, images: Sequence[ImagePart]) -> Iter
         for framework in content.assessment.frameworks
     ]
     yield '{"controls":' + _safe(controls) + ',"frameworks":' + _safe(frameworks) + ',"findings":['
-    comma = ""
-    for row in _rows(content, numbers, tables):
-        yield comma + _safe(row)
-        comma = ","
+    yield from _escape_entries(_rows(content, numbers, tables))
     yield '],"vulnerabilities":['
     vulnerabilities = VulnerabilityTables(tables.text)
-    comma = ""
-    for row in vulnerabilities.list_rows(images):
-        yield comma + _safe(row)
-        comma = ","
+    yield from _escape_entries(vulnerabilities.list_rows(images))
     yield "]"
     for name, values in (*vulnerabilities.dump(), *tables.dump()):
         yield f',"{name}":{_safe(values)}'
@@ -153,6 +140,10 @@ def encode_findings(content: ReportContent, images: Sequence[ImagePart]) -> Iter
 
 def _safe(value: Any) -> str:
     return json_text(value).translate(_ESCAPES)
+
+
+def _escape_entries(rows: Iterable[Any]) -> Iterator[str]:
+    return (text.translate(_ESCAPES) for text in json_entries(rows))
 
 
 def _rows(content: ReportContent, numbers: dict[str, int], tables: _Tables) -> Iterator[list[Any]]:

@@ -45,8 +45,6 @@ class ImagePart(msgspec.Struct, frozen=True):
     """An image or SBOM with figures of its open vulnerabilities. counts: by severity, worst first."""
 
     subject: VulnerableSubject
-    open: tuple[ReportedVulnerability, ...]
-    excepted: tuple[ReportedVulnerability, ...]
     counts: tuple[tuple[Severity, int], ...]
     fixable: int
     exploited: int
@@ -65,8 +63,6 @@ def _build_part(subject: VulnerableSubject) -> ImagePart:
     counts = Counter(entry.severity for entry in entries)
     return ImagePart(
         subject=subject,
-        open=entries,
-        excepted=subject.excepted,
         counts=tuple((level, counts[level]) for level in LEVELS),
         fixable=sum(entry.is_fixable for entry in entries),
         exploited=sum(bool(entry.known_exploited) for entry in entries),
@@ -112,16 +108,13 @@ class VulnerabilityTables:
             layers = [[self._text(part.subject.layers.get(digest, "")), self._text(digest)] for digest in digests]
             self._images.append([self._text(part.subject.reference), layers])
             numbers = {digest: number for number, digest in enumerate(digests)}
-            for entry in part.open:
+            for entry in part.subject.open:
                 yield self._describe(entry, numbers.get(entry.layer, _NO_LAYER))
 
     def dump(self) -> Iterator[tuple[str, list[Any]]]:
         """Yield each table with its name."""
-        yield "packages", [list(row) for row in self._packages]
-        yield (
-            "advisories",
-            [[list(cell) if isinstance(cell, tuple) else cell for cell in row] for row in self._advisories],
-        )
+        yield "packages", list(self._packages)
+        yield "advisories", list(self._advisories)
         yield "images", self._images
 
     def _describe(self, entry: ReportedVulnerability, layer: int) -> list[Any]:
@@ -159,5 +152,5 @@ class VulnerabilityTables:
             text(describe_exploitation(entry)),
             int(bool(entry.known_exploited)),
             tuple(map(text, entry.aliases)),
-            tuple([text(link) for link in list(dict.fromkeys(links))[:_LINKS]]),
+            tuple(map(text, list(dict.fromkeys(links))[:_LINKS])),
         )

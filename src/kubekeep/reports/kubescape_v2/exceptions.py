@@ -8,8 +8,10 @@ from typing import Any
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
-from kubekeep.model.location import Location, Region
+from kubekeep.model.json_values import drop_empty
+from kubekeep.model.location import Location
 from kubekeep.model.text import utc_text
+from kubekeep.reports.shared.findings import describe_region
 
 
 def describe_policy(exception: AppliedException) -> Any:
@@ -19,14 +21,12 @@ def describe_policy(exception: AppliedException) -> Any:
 
 def describe_exception(exception: AppliedException) -> dict[str, Any]:
     """Return the identifying fields of an exception in Kubescape's names, with our location."""
-    entry: dict[str, Any] = {"name": exception.name, "source": exception.source}
-    if exception.reason:
-        entry["reason"] = exception.reason
-    if exception.expires is not None:
-        entry["expirationDate"] = utc_text(exception.expires)
-    if exception.location is not None:
-        entry["location"] = location_entry(exception.location)
-    return entry
+    optional = {
+        "reason": exception.reason,
+        "expirationDate": utc_text(exception.expires) if exception.expires else "",
+        "location": location_entry(exception.location) if exception.location else {},
+    }
+    return {"name": exception.name, "source": exception.source, **drop_empty(optional)}
 
 
 def audit_exceptions(assessment: Assessment) -> dict[str, Any]:
@@ -50,14 +50,14 @@ def audit_exceptions(assessment: Assessment) -> dict[str, Any]:
 
 
 def _use(use: ExceptionUse) -> dict[str, Any]:
-    entry: dict[str, Any] = {**describe_exception(use.exception), "status": use.status, "matchCount": len(use.findings)}
+    entry = {**describe_exception(use.exception), "status": use.status, "matchCount": len(use.findings)}
     optional = {
         "expired": use.status is ExceptionStatus.EXPIRED,
         "invalidControls": list(use.unknown_controls),
         "controlIDs": list(use.controls),
         "message": use.text,
     }
-    entry |= {key: value for key, value in optional.items() if value}
+    entry |= drop_empty(optional)
     if use.findings:
         entry["matchedResources"] = [
             {
@@ -75,15 +75,8 @@ def _use(use: ExceptionUse) -> dict[str, Any]:
 
 def location_entry(location: Location) -> dict[str, Any]:
     """Return a file with its line and column range, and the value that a template inserted there."""
-    entry: dict[str, Any] = {"file": location.file, **_region(location.region)}
+    entry: dict[str, Any] = {"file": location.file, **describe_region(location.region)}
     if location.setting is not None:
         setting = location.setting
-        entry["setting"] = {"key": setting.key, "file": setting.file, **_region(setting.region)}
+        entry["setting"] = {"key": setting.key, "file": setting.file, **describe_region(setting.region)}
     return entry
-
-
-def _region(region: Region | None) -> dict[str, int]:
-    if region is None:
-        return {}
-    start, end = region.start, region.end
-    return {"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column}

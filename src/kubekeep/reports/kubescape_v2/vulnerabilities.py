@@ -12,15 +12,11 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.severity import Severity
-from kubekeep.model.text import utc_text
 from kubekeep.model.vulnerability import MatchedRecord
-from kubekeep.reports.kubescape_v2.exceptions import location_entry
-from kubekeep.reports.shared.vulnerabilities import (
-    ReportedVulnerability,
-    VulnerableSubject,
-    iterate_subjects,
-)
+from kubekeep.reports.kubescape_v2.exceptions import describe_exception, location_entry
+from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject, iterate_subjects
 from kubekeep.reports.shared.vulnerability_text import is_stated, recommend
 
 _SCORES: Final = {Severity.CRITICAL: 5, Severity.HIGH: 4, Severity.MEDIUM: 3, Severity.LOW: 2, Severity.UNKNOWN: 0}
@@ -61,13 +57,7 @@ def list_unassessed(assessment: Assessment) -> Iterator[dict[str, Any]]:
     """Yield the entries of `notAssessed`."""
     for subject in iterate_subjects(assessment):
         for gap in subject.unassessed:
-            yield {
-                "image": _describe_subject(subject),
-                "ecosystem": gap.ecosystem,
-                "reason": gap.reason,
-                "incomplete": gap.incomplete,
-                "packages": list(gap.packages),
-            }
+            yield {"image": _describe_subject(subject), **msgspec.to_builtins(gap)}
 
 
 def _count(entry: ReportedVulnerability, by_severity: dict[str, dict[str, int]]) -> None:
@@ -152,7 +142,7 @@ def _describe_subject(subject: VulnerableSubject) -> dict[str, str]:
         "distribution": subject.distribution,
         "resourceID": subject.resource.id,
     }
-    return {key: value for key, value in facts.items() if value}
+    return drop_empty(facts)
 
 
 def _describe_record(record: MatchedRecord) -> dict[str, str]:
@@ -166,21 +156,14 @@ def _describe_record(record: MatchedRecord) -> dict[str, str]:
         "fixedVersion": record.fixed_version,
         "origin": record.origin,
     }
-    return {key: value for key, value in fields.items() if value}
+    return drop_empty(fields)
 
 
 def _describe_exception(entry: ReportedVulnerability) -> dict[str, Any]:
     """Return the exception that covers the vulnerability; a VEX statement is in `vex`."""
-    exception = entry.exception
-    if exception is None or is_stated(entry):
+    if entry.exception is None or is_stated(entry):
         return {}
-    facts = {
-        "name": exception.name,
-        "source": exception.source.value,
-        "reason": exception.reason,
-        "expirationDate": utc_text(exception.expires) if exception.expires else "",
-    }
-    return {"exception": {key: value for key, value in facts.items() if value}}
+    return {"exception": drop_empty(describe_exception(entry.exception) | {"location": None})}
 
 
 def has_vulnerabilities(assessment: Assessment) -> bool:

@@ -21,6 +21,7 @@ from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.comparison import Comparison
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.git import Commit, GitRepository
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.redaction import redact
 from kubekeep.model.severity import Severity
 from kubekeep.model.source import Source
@@ -346,15 +347,14 @@ def evidence_details(verdict: Verdict, resource: Subject) -> dict[str, Any]:
 
 def list_paths(evidence: Evidence) -> Iterator[dict[str, Any]]:
     """Yield the entries of `paths`: each has exactly one path key, and `fixPath` even if it is empty."""
-    details: dict[str, Any] = {} if evidence.location is None else {"location": location_entry(evidence.location)}
-    if evidence.message:
-        details["message"] = evidence.message
-    if evidence.change is not None:
-        details["change"] = evidence.change
-    if evidence.commit is not None:
-        details["lastCommit"] = _commit(evidence.commit)
-    if evidence.exception is not None:
-        details["exception"] = describe_exception(evidence.exception)
+    optional = {
+        "location": location_entry(evidence.location) if evidence.location else {},
+        "message": evidence.message,
+        "change": evidence.change,
+        "lastCommit": _commit(evidence.commit) if evidence.commit else {},
+        "exception": describe_exception(evidence.exception) if evidence.exception else {},
+    }
+    details = drop_empty(optional)
     has_no_fix = evidence.fix is None and not evidence.delete
     if not evidence.path:
         yield {"fixPath": _NO_FIX, **details}
@@ -482,11 +482,6 @@ def _coverage(assessment: Assessment, gaps: list[DefinitionSummary]) -> dict[str
     }
 
 
-def _distribution(facts: ClusterFacts) -> dict[str, str]:
-    """Return the cluster's distribution and version, which Kubescape's keys do not cover."""
-    return {"distribution": facts.distribution, "distributionVersion": facts.distribution_version}
-
-
 def _baseline(comparison: Comparison) -> dict[str, Any]:
     """Return the numbers of findings by change since the baseline."""
     return {
@@ -512,18 +507,21 @@ def _unread(unread: UnreadInput) -> dict[str, Any]:
 
 
 def _kubekeep_section(assessment: Assessment) -> dict[str, Any]:
+    """Return the facts that Kubescape's keys do not cover; some only if they are known."""
     enforcement = {
         summary.definition.id: [_enforcement(policy) for policy in summary.enforcement]
         for summary in assessment.summaries
         if summary.enforcement
     }
+    facts = assessment.target.cluster
+    cluster = {"distribution": facts.distribution, "distributionVersion": facts.distribution_version} if facts else {}
     return {
         "version": assessment.version,
         "kubernetesVersion": assessment.kubernetes_version,
         "files": assessment.files,
         "coverage": assessment.coverage,
         "targets": list(assessment.target.names),
-        **({"cluster": _distribution(assessment.target.cluster)} if assessment.target.cluster else {}),
+        **({"cluster": cluster} if cluster else {}),
         "choice": str(assessment.resource_selection),
         "parameters": {name: list(values) for name, values in assessment.set_params.items()},
         **({"baseline": _baseline(assessment.baseline)} if assessment.baseline else {}),

@@ -10,10 +10,11 @@ from kubekeep.model.finding import Finding
 from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence
 from kubekeep.reports.format import ReportOptions
-from kubekeep.reports.markdown.page import LIMIT, MarkdownPage
+from kubekeep.reports.markdown.page import MarkdownPage
 from kubekeep.reports.markdown.text import cell, code, html_code, prose, words
 from kubekeep.reports.markdown.vulnerabilities import write_vulnerabilities
 from kubekeep.reports.shared import wording
+from kubekeep.reports.shared.comment_tables import LIMIT
 from kubekeep.reports.shared.content import LEVELS
 from kubekeep.reports.shared.urgency import count_priorities, sort_failed, sort_findings
 from kubekeep.reports.shared.wording import count_noun
@@ -40,7 +41,8 @@ def write_findings(page: MarkdownPage, assessment: Assessment, options: ReportOp
         failed = sort_findings(failures.get(summary.definition.slug, []))
         if not failed or not page.fold(_title(summary, failed), keep=_MIN_FREE):
             continue
-        page.write(f"{_advice(summary)}\n\n", keep=_MIN_FREE // 2)
+        first_paragraph = summary.definition.fix.strip().partition("\n\n")[0]
+        page.write(f"{prose(first_paragraph)}\n\n", keep=_MIN_FREE // 2)
         if summary.enforcement:
             enforcement = "; ".join(map(wording.describe_enforcement, summary.enforcement))
             page.write(f"In the cluster: {words(enforcement)}.\n\n", keep=_MIN_FREE // 2)
@@ -77,11 +79,6 @@ def closing(assessment: Assessment, omitted_count: int, options: ReportOptions) 
         f"{LIMIT:,} characters" if options.verbose else f"{_RESOURCES} resources of a control and {LIMIT:,} characters"
     )
     return f"\n**{count_noun(omitted_count, 'finding')} not shown**: this report shows at most {limits}.\n{text}"
-
-
-def _advice(summary: DefinitionSummary) -> str:
-    """Return the first paragraph of the control's remediation."""
-    return prose(summary.definition.fix.strip().partition("\n\n")[0])
 
 
 def _resource(finding: Finding, options: ReportOptions) -> str:

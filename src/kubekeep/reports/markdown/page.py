@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Iterable
 from typing import Final, TextIO
 
-LIMIT: Final = 60_000
-"""Maximum characters of a report; GitHub accepts 65,536 per comment, which leaves room for additions."""
+from kubekeep.reports.shared.comment_tables import LIMIT
+from kubekeep.reports.shared.wording import count_noun
+
 CLOSING: Final = 600
 """Characters reserved for the end of every report."""
 _MORE: Final = 100
@@ -38,14 +39,22 @@ class MarkdownPage:
 
         Return the number of written lines. `texts` is consumed lazily, only as far as it is written.
         """
-        written_count = 0
-        for text in itertools.islice(texts, limit):
-            if not self.write(text, keep=_MORE):
-                break
-            written_count += 1
+        written_count = self._write_first(texts, limit, keep=_MORE)
         if written_count < total:
             self.write(f"- and {total - written_count:,} more {noun}{'' if total - written_count == 1 else 's'}\n")
         return written_count
+
+    def write_rows(self, rows: Iterable[str], total: int, noun: str, *, limit: int, keep: int = _MORE) -> int:
+        """Write at most `limit` of `total` rows of a table as `write_list` does."""
+        written_count = self._write_first(rows, limit, keep=keep)
+        if written_count < total:
+            self.write(f"\nand {count_noun(total - written_count, f'more {noun}')}\n")
+        return written_count
+
+    def _write_first(self, texts: Iterable[str], limit: int, *, keep: int) -> int:
+        return sum(
+            1 for _ in itertools.takewhile(lambda text: self.write(text, keep=keep), itertools.islice(texts, limit))
+        )
 
     def fold(self, summary: str, *, keep: int = 0) -> bool:
         """Begin a folded section titled with the HTML `summary` if it and `keep` more characters fit."""

@@ -27,8 +27,8 @@ def write_summary(page: MarkdownPage, assessment: Assessment) -> None:
     failed = [summary for summary in sort_failed(assessment) if not summary.definition.concerns_packages]
     page.write(f"## Kubekeep: {_headline(assessment, failed)}\n\n")
     page.write("".join(f"- {line}\n" for line in _lines(assessment)))
-    _write_unread(page, assessment)
-    _write_uncovered(page, assessment)
+    _write_places(page, "Input that was not read", assessment.unread, "location")
+    _write_places(page, "Packages that no advisories cover", list_uncovered(assessment), "group")
     _write_frameworks(page, assessment)
     _write_controls(page, failed, top_priorities(assessment))
     _write_gaps(page, assessment)
@@ -83,23 +83,11 @@ def _lines(assessment: Assessment) -> Iterator[str]:
         yield f"{extent}: {compliance}, risk score {risk(known_score(assessment))}"
 
 
-def _write_unread(page: MarkdownPage, assessment: Assessment) -> None:
-    if not assessment.unread:
-        return
-    page.write("\n### Input that was not read\n\n")
-    _write_places(page, assessment.unread, "location")
-
-
-def _write_uncovered(page: MarkdownPage, assessment: Assessment) -> None:
-    uncovered = list_uncovered(assessment)
-    if uncovered:
-        page.write("\n### Packages that no advisories cover\n\n")
-        _write_places(page, uncovered, "group")
-
-
-def _write_places(page: MarkdownPage, entries: Sequence[UnreadInput], noun: str) -> None:
-    lines = (f"- {code(str(entry.location))}: {words(entry.message)}\n" for entry in entries)
-    page.write_list(lines, len(entries), noun, limit=_MAX_ENTRIES)
+def _write_places(page: MarkdownPage, title: str, entries: Sequence[UnreadInput], noun: str) -> None:
+    if entries:
+        page.write(f"\n### {title}\n\n")
+        lines = (f"- {code(str(entry.location))}: {words(entry.message)}\n" for entry in entries)
+        page.write_list(lines, len(entries), noun, limit=_MAX_ENTRIES)
 
 
 def _write_frameworks(page: MarkdownPage, assessment: Assessment) -> None:
@@ -110,12 +98,8 @@ def _write_frameworks(page: MarkdownPage, assessment: Assessment) -> None:
         "\n| Framework | Compliance | Coverage | Failed | Passed | Not evaluated | No matching resources |\n"
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n"
     )
-    _write_rows(
-        page,
-        [_framework(framework, by_slug) for framework in assessment.frameworks],
-        "framework",
-        limit=_MAX_FRAMEWORKS,
-    )
+    rows = (_framework(framework, by_slug) for framework in assessment.frameworks)
+    page.write_rows(rows, len(assessment.frameworks), "framework", limit=_MAX_FRAMEWORKS)
 
 
 def _framework(summary: FrameworkSummary, by_slug: dict[str, DefinitionSummary]) -> str:
@@ -129,8 +113,8 @@ def _write_controls(page: MarkdownPage, failed: list[DefinitionSummary], top: Ma
     if not failed:
         return
     page.write("\n| Priority | Severity | Control | | Resources |\n| --- | --- | --- | --- | ---: |\n")
-    rows = [_control(summary, top.get(summary.definition.slug, UNKNOWN_PRIORITY)) for summary in failed]
-    _write_rows(page, rows, "control", limit=_MAX_ENTRIES)
+    rows = (_control(summary, top.get(summary.definition.slug, UNKNOWN_PRIORITY)) for summary in failed)
+    page.write_rows(rows, len(failed), "control", limit=_MAX_ENTRIES)
 
 
 def _control(summary: DefinitionSummary, priority: Priority) -> str:
@@ -140,16 +124,6 @@ def _control(summary: DefinitionSummary, priority: Priority) -> str:
     name = linked(html_code(control.id), control.link)
     of = f"{counts.failed:,} of {counts.passed + counts.failed:,}"
     return f"| {level.label} | {control.level.label} | {name} | {cell(control.title)} | {of} |\n"
-
-
-def _write_rows(page: MarkdownPage, rows: list[str], noun: str, *, limit: int) -> None:
-    row_count = 0
-    for row in rows[:limit]:
-        if not page.write(row, keep=100):
-            break
-        row_count += 1
-    if row_count < len(rows):
-        page.write(f"\nand {count_noun(len(rows) - row_count, f'more {noun}')}\n")
 
 
 def _write_gaps(page: MarkdownPage, assessment: Assessment) -> None:

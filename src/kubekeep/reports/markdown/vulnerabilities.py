@@ -32,17 +32,10 @@ def _write_subject(page: MarkdownPage, rows: SubjectRows, *, verbose: bool) -> i
     has_line = any(row.line for row in rows.packages)
     if not page.write(_describe_head(rows, has_line=has_line), keep=_MIN_FREE):
         return 0
-    shown: set[str] = set()
     limit = len(rows.packages) if verbose else _PACKAGES
-    count = 0
-    for row in rows.packages[:limit]:
-        if not page.write(_describe_row(row, len(row.entries) if verbose else _IDS, has_line=has_line), keep=200):
-            break
-        shown.update(entry.id for entry in row.entries)
-        count += 1
-    if count < len(rows.packages):
-        page.write(f"\nand {count_noun(len(rows.packages) - count, 'more package')}\n")
-    return len(shown)
+    texts = (_describe_row(row, len(row.entries) if verbose else _IDS, has_line=has_line) for row in rows.packages)
+    count = page.write_rows(texts, len(rows.packages), "package", limit=limit, keep=200)
+    return len({entry.id for row in rows.packages[:count] for entry in row.entries})
 
 
 def _describe_head(rows: SubjectRows, *, has_line: bool) -> str:
@@ -64,5 +57,5 @@ def _describe_row(row: AffectedPackageRow, limit: int, *, has_line: bool) -> str
     exploited = " (exploited)" if row.is_exploited else ""
     fixed = html_code(row.fixed_version) if row.fixed_version else ""
     line = f"{row.line} | " if has_line else ""
-    package = f"{cell(row.name)} | {html_code(row.version)} | {fixed}"
+    package = f"{cell(row.package)} | {html_code(row.version)} | {fixed}"
     return f"| {row.level.label}{exploited} | {package} | {line}{names}{more} |\n"

@@ -98,7 +98,7 @@ def control_entry(findings: ControlFindings, bounds: Bounds) -> dict[str, Any]:
     printed_findings = findings.findings[: bounds.resources]
     return {
         **control_head(findings.summary),
-        "priority": _level(findings.level),
+        "priority": level_entry(findings.level),
         "chapters": [{"title": title, "text": paragraphs(text)} for title, text in _chapters(findings.summary)],
         "references": [line(link) for link in control.references],
         "findings": [_finding(finding, bounds, number) for number, finding in enumerate(printed_findings)],
@@ -119,7 +119,7 @@ def _finding(finding: Finding, bounds: Bounds, number: int) -> dict[str, Any]:
         "place": line(str(finding.location)) if finding.location else "",
         "name": display_name(finding.subject),
         "made_by": line(describe_source(finding.subject)),
-        "priority": _level(priority_level(finding)),
+        "priority": level_entry(priority_level(finding)),
         "reasons": line(describe_priority(finding.priority)),
         "evidence": [_evidence(evidence, finding, excerpts) for evidence in printed_evidence],
         "more": len(finding.evidence) - len(printed_evidence),
@@ -200,7 +200,8 @@ def framework_entry(
     }
 
 
-def _level(level: Severity) -> dict[str, str]:
+def level_entry(level: Severity) -> dict[str, str]:
+    """Return the label of a severity or priority with its colour."""
     return {"label": level.label, "ink": level.print_colour}
 
 
@@ -208,7 +209,7 @@ def brief_entry(group: ControlFindings) -> dict[str, Any]:
     """Return a failed control in a row: its priority, and its most urgent resources with the number of the others."""
     return {
         **control_head(group.summary),
-        "priority": _level(group.level),
+        "priority": level_entry(group.level),
         "failing": [_failing(finding) for finding in group.findings[:_MAX_FAILING]],
         "more": max(0, len(group.findings) - _MAX_FAILING),
     }

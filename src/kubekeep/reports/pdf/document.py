@@ -10,7 +10,7 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, DefinitionSummary
 from kubekeep.model.attack import AttackPath, Attacks
-from kubekeep.model.exception import ExceptionStatus, ExceptionUse
+from kubekeep.model.exception import ExceptionStatus
 from kubekeep.model.text import utc_text
 from kubekeep.reports.pdf.details import (
     Bounds,
@@ -20,19 +20,12 @@ from kubekeep.reports.pdf.details import (
     display_name,
     exception_entry,
     framework_entry,
+    level_entry,
 )
 from kubekeep.reports.pdf.printed import LONGEST_PROSE, line, paragraphs
 from kubekeep.reports.pdf.vulnerabilities import describe_vulnerabilities
 from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
-from kubekeep.reports.shared.content import (
-    LEVELS,
-    ReportContent,
-    SeverityCount,
-    build_content,
-    grade,
-    known_score,
-    risk,
-)
+from kubekeep.reports.shared.content import ReportContent, build_content, grade, known_score, risk
 from kubekeep.reports.shared.wording import count_noun, describe_input, percent
 
 _FIRST: Final = 5
@@ -84,7 +77,9 @@ def _findings(report: ReportContent, *, full: bool, whole: bool) -> dict[str, An
         "excerpts": any(entry.excerpt for entry in evidence),
         "excepted": [control_entry(group, excepted) for group in report.excepted],
         "idle_exceptions": [
-            _use(use) for use in report.assessment.exceptions if use.status is not ExceptionStatus.MATCHED
+            {**exception_entry(use.exception), "status": use.status.value, "text": line(use.text, LONGEST_PROSE)}
+            for use in report.assessment.exceptions
+            if use.status is not ExceptionStatus.MATCHED
         ],
     }
 
@@ -194,7 +189,7 @@ def _summary(report: ReportContent) -> dict[str, Any]:
         "first": [
             {
                 **control_head(group.summary),
-                "priority": {"label": group.level.label, "ink": group.level.print_colour},
+                "priority": level_entry(group.level),
                 "place": line(str(group.findings[0].location)) if group.findings[0].location else "",
                 "name": display_name(group.findings[0].subject),
             }
@@ -205,26 +200,17 @@ def _summary(report: ReportContent) -> dict[str, Any]:
 
 def _levels(report: ReportContent) -> Iterator[dict[str, Any]]:
     """Yield the numbers of findings and failed controls of each level, by priority and by severity."""
-    urgent = {entry.level: entry.findings for entry in report.priorities}
-    severe = {entry.level: entry for entry in report.severities}
-    most_urgent = max([1, *urgent.values()])
-    most_severe = max([1, *(entry.findings for entry in severe.values())])
-    for level in LEVELS:
-        if level in urgent or level in severe:
-            entry = severe.get(level, SeverityCount(level, 0, 0))
-            yield {
-                "label": level.label,
-                "ink": level.print_colour,
-                "priority_findings": urgent.get(level, 0),
-                "priority_share": 100 * urgent.get(level, 0) / most_urgent,
-                "controls": entry.controls,
-                "findings": entry.findings,
-                "share": 100 * entry.findings / most_severe,
-            }
-
-
-def _use(use: ExceptionUse) -> dict[str, Any]:
-    return {**exception_entry(use.exception), "status": use.status.value, "text": line(use.text, LONGEST_PROSE)}
+    most_urgent = max([1, *(entry.urgent for entry in report.levels)])
+    most_severe = max([1, *(entry.findings for entry in report.levels)])
+    for entry in report.levels:
+        yield {
+            **level_entry(entry.level),
+            "priority_findings": entry.urgent,
+            "priority_share": 100 * entry.urgent / most_urgent,
+            "controls": entry.controls,
+            "findings": entry.findings,
+            "share": 100 * entry.findings / most_severe,
+        }
 
 
 def _attacks(attacks: Attacks) -> dict[str, Any]:

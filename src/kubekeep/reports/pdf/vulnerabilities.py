@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.severity import Severity
-from kubekeep.reports.pdf.details import exception_entry, fair_share
+from kubekeep.reports.pdf.details import exception_entry, fair_share, level_entry
 from kubekeep.reports.pdf.printed import line, paragraphs
 from kubekeep.reports.shared.affected_packages import SubjectRows, UpgradeRow, get_level, list_affected, list_upgrades
 from kubekeep.reports.shared.content import LEVELS
@@ -88,7 +88,7 @@ def _count_levels(levels: Iterable[Severity]) -> Iterator[dict[str, Any]]:
     counts = Counter(levels)
     for level in LEVELS:
         if counts[level]:
-            yield {"label": level.label, "ink": level.print_colour, "count": counts[level]}
+            yield {**level_entry(level), "count": counts[level]}
 
 
 def _describe_upgrade(row: UpgradeRow, subject: VulnerableSubject) -> dict[str, Any]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from kubekeep.model.assessment import Assessment, DefinitionSummary
+from kubekeep.model.assessment import Assessment, DefinitionSummary, UnreadInput
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.comparison import Comparison
+from kubekeep.model.definition import Definition
 from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
 from kubekeep.model.text import utc_text
 from kubekeep.model.verdict import Status
 from kubekeep.reports.format import ReportOptions
-from kubekeep.reports.pretty.findings import location_span
-from kubekeep.reports.shared.content import LEVELS, count, grade, is_idle
+from kubekeep.reports.pretty.findings import count_levels, location_span
+from kubekeep.reports.shared.content import count, grade, is_idle
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
 from kubekeep.reports.shared.urgency import count_priorities, sort_failed
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
@@ -53,8 +54,11 @@ def write_closing(terminal: Terminal, assessment: Assessment, options: ReportOpt
         write_audit(terminal, assessment)
     _write_gaps(terminal, assessment, options)
     write_unread(terminal, assessment, options)
-    _write_uncovered(terminal, assessment)
-    _write_unknown_fields(terminal, assessment)
+    base = assessment.target.base
+    _write_located(terminal, "• Packages that no advisories cover", list_uncovered(assessment), base)
+    # Kubernetes ignores unknown fields.
+    title = f"! Fields and API versions that Kubernetes {assessment.kubernetes_version} does not have"
+    _write_located(terminal, title, assessment.unknown_fields, base)
     if assessment.baseline is not None:
         write_baseline(terminal, assessment.baseline)
     _write_summary(terminal, assessment)
@@ -66,20 +70,19 @@ def _write_passed(terminal: Terminal, assessment: Assessment, options: ReportOpt
     idle = [summary for summary in assessment.summaries if is_idle(summary)]
     if passed:
         terminal.line(Span(f"✔ {count_noun(len(passed), 'control')} passed", "green"))
-    if options.verbose:
-        for summary in passed:
+        for summary in passed if options.verbose else ():
             enforcement = "; ".join(map(describe_enforcement, summary.enforcement))
-            details = [Span(f"  {enforcement}", "dim")] if enforcement else []
-            terminal.line(
-                Span(summary.definition.id, "cyan", whole=True), "  ", summary.definition.title, *details, indent=2
-            )
+            _write_control(terminal, summary.definition, Span(f"  {enforcement}" if enforcement else "", "dim"))
     if idle:
         terminal.line(Span(f"· {count_noun(len(idle), 'control')} without matching resources", "dim"))
-    if options.verbose:
-        for summary in idle:
-            terminal.line(Span(summary.definition.id, "cyan", whole=True), "  ", summary.definition.title, indent=2)
+        for summary in idle if options.verbose else ():
+            _write_control(terminal, summary.definition)
     if passed or idle:
         terminal.line()
+
+
+def _write_control(terminal: Terminal, control: Definition, *details: Span) -> None:
+    terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, *details, indent=2)
 
 
 def _write_gaps(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
@@ -102,8 +105,7 @@ def _write_gaps(terminal: Terminal, assessment: Assessment, options: ReportOptio
 def _write_reasons(terminal: Terminal, gaps: Iterable[DefinitionSummary]) -> None:
     for text, summaries in group_by_reason(gaps).items():
         if len(summaries) == 1:
-            control = summaries[0].definition
-            terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, indent=2)
+            _write_control(terminal, summaries[0].definition)
         else:
             terminal.line(Span(", ".join(summary.definition.id for summary in summaries), "cyan"), indent=2, hang=0)
         terminal.line(Span(text, "dim"), indent=4, hang=0)
@@ -129,27 +131,13 @@ def write_unread(terminal: Terminal, assessment: Assessment, options: ReportOpti
     terminal.line()
 
 
-def _write_uncovered(terminal: Terminal, assessment: Assessment) -> None:
-    """Write the packages that no advisories can cover."""
-    uncovered = list_uncovered(assessment)
-    if not uncovered:
+def _write_located(terminal: Terminal, title: str, entries: Sequence[UnreadInput], base: str) -> None:
+    """Write a title and the entries with their locations; nothing without entries."""
+    if not entries:
         return
-    terminal.line(Span("• Packages that no advisories cover", "bold yellow"))
-    for entry in uncovered:
-        url = file_url(assessment.target.base, entry.location.file)
-        terminal.line(Span(str(entry.location), "underline", whole=True, url=url), "  ", entry.message, indent=2)
-    terminal.line()
-
-
-def _write_unknown_fields(terminal: Terminal, assessment: Assessment) -> None:
-    """Write the unknown fields, which Kubernetes ignores, and the API versions that it does not have."""
-    if not assessment.unknown_fields:
-        return
-    title = f"! Fields and API versions that Kubernetes {assessment.kubernetes_version} does not have"
     terminal.line(Span(title, "bold yellow"))
-    for field in assessment.unknown_fields:
-        url = file_url(assessment.target.base, field.location.file)
-        terminal.line(Span(str(field.location), "underline", whole=True, url=url), "  ", field.message, indent=2)
+    for entry in entries:
+        terminal.line(location_span(str(entry.location), entry.location, base), "  ", entry.message, indent=2)
     terminal.line()
 
 
@@ -234,14 +222,19 @@ def _write_summary(terminal: Terminal, assessment: Assessment) -> None:
 
 
 def _row(name: str, compliance: float | None, coverage: float, controls: list[DefinitionSummary]) -> list[Span]:
-    style = score_style(compliance)
     counts = count(controls)
+    amounts = (counts.failed, counts.passed, counts.gaps)
+    return [*score_cells(name, compliance, coverage), *(Span(str(amount)) for amount in amounts)]
+
+
+def score_cells(name: str, compliance: float | None, coverage: float) -> list[Span]:
+    """Return the first cells of a row about a framework."""
+    style = score_style(compliance)
     return [
         Span(name, "bold"),
         Span(percent(compliance), style),
-        Span(bar(compliance), style),
+        Span(_draw_bar(compliance), style),
         Span(percent(coverage), "yellow" if coverage < 100 else ""),
-        *(Span(str(amount)) for amount in (counts.failed, counts.passed, counts.gaps)),
     ]
 
 
@@ -250,7 +243,7 @@ def score_style(compliance: float | None) -> str:
     return _GRADE_STYLES[grade(compliance)]
 
 
-def bar(value: float | None) -> str:
+def _draw_bar(value: float | None) -> str:
     """Return a percentage as a bar of ten cells."""
     filled = math.floor((value or 0) * _BAR_WIDTH / 100)
     return "█" * filled + "░" * (_BAR_WIDTH - filled)
@@ -258,16 +251,10 @@ def bar(value: float | None) -> str:
 
 def _write_priorities(terminal: Terminal, assessment: Assessment) -> None:
     failed = sort_failed(assessment)
-    spans: list[Span | str] = [describe_input(assessment)]
-    spans.append(f", {count_noun(len(failed), 'failed control')}")
+    spans: list[Span | str] = [describe_input(assessment), f", {count_noun(len(failed), 'failed control')}"]
     counts = count_priorities(assessment.findings)
     if counts:
-        spans.append(f"; {count_noun(counts.total(), 'finding')} by priority")
-    for index, level in enumerate(level for level in LEVELS if counts[level]):
-        spans += [
-            " · " if index else ": ",
-            Span(f"{counts[level]:,} {level.label.lower()}", level.colour, whole=True),
-        ]
+        spans += [f"; {count_noun(counts.total(), 'finding')} by priority", ": ", *count_levels(counts)]
     terminal.line(*spans, indent=2)
     terminal.line()
 
@@ -325,7 +312,7 @@ def write_excepted(terminal: Terminal, assessment: Assessment, options: ReportOp
         if options.verbose and summary.definition.slug in excepted
     ]
     for control in controls:
-        terminal.line(Span(control.id, "cyan", whole=True), "  ", control.title, indent=2)
+        _write_control(terminal, control)
         for finding in excepted[control.slug]:
             location = finding.evidence[0].location or finding.subject.locate(())
             head: list[Span | str] = (
@@ -341,14 +328,10 @@ def _describe_exception(exception: AppliedException, base: str) -> Iterator[Span
     """Yield the reason, end date and source of an exception."""
     yield exception.reason or Span("no reason given", "dim")
     if exception.expires is not None:
-        yield Span(f"  until {_date(exception)}", "dim")
+        yield Span(f"  until {utc_text(exception.expires)[:10]}", "dim")
     if exception.location is not None:
         yield "  "
         yield location_span(str(exception.location), exception.location, base)
-
-
-def _date(exception: AppliedException) -> str:
-    return utc_text(exception.expires)[:10] if exception.expires else ""
 
 
 def write_audit(terminal: Terminal, assessment: Assessment) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment, DefinitionSummary
@@ -12,19 +12,15 @@ from kubekeep.model.finding import Finding
 from kubekeep.model.location import Location, parse_path, value_at
 from kubekeep.model.redaction import redact
 from kubekeep.model.secret_text import MASK
+from kubekeep.model.severity import Severity
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import json_text
 from kubekeep.model.verdict import Evidence
 from kubekeep.reports.format import ReportOptions
-from kubekeep.reports.shared.content import file_order
+from kubekeep.reports.shared.content import LEVELS, file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
 from kubekeep.reports.shared.urgency import priority_level, sort_failed, sort_findings
-from kubekeep.reports.shared.wording import (
-    count_noun,
-    describe_enforcement,
-    describe_fix,
-    relative_location,
-)
+from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_fix, relative_location
 
 _MAX_LISTED: Final = 5
 """Maximum number of resources of a control, and of locations of a resource, unless verbose."""
@@ -125,6 +121,16 @@ def _write_resource(terminal: Terminal, base: str, finding: Finding, options: Re
 def location_span(text: str, location: Location, base: str) -> Span:
     """Return text that links to the file of the location."""
     return Span(text, "underline", whole=True, url=file_url(base, location.file))
+
+
+def count_levels(counts: Mapping[Severity, int], emphasis: str = "") -> list[Span | str]:
+    """Return the numbers of the levels that occur, worst first. emphasis: "bold" or no style beside the colour."""
+    spans: list[Span | str] = []
+    for level in LEVELS:
+        if counts[level]:
+            text = f"{counts[level]:,} {level.label.lower()}"
+            spans += [" · " if spans else "", Span(text, f"{emphasis} {level.colour}", whole=True)]
+    return spans
 
 
 def _relative_location(location: Location | None, head: Location | None, base: str) -> list[Span | str]:
@@ -276,11 +282,7 @@ def _weight(findings: list[Finding]) -> tuple[bool, float, int]:
 
 
 def _write_resource_controls(
-    terminal: Terminal,
-    base: str,
-    resource: Subject,
-    findings: list[Finding],
-    options: ReportOptions,
+    terminal: Terminal, base: str, resource: Subject, findings: list[Finding], options: ReportOptions
 ) -> None:
     head = resource.locate(())
     location_spans: list[Span | str] = ["  ", location_span(str(head), head, base)] if head else []

@@ -5,7 +5,6 @@ Shows a part of the findings and always the number of the others. Never more tha
 
 from __future__ import annotations
 
-import itertools
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, FrameworkSummary, UnreadInput
+from kubekeep.model.assessment import Assessment
 from kubekeep.model.exception import ExceptionStatus
 from kubekeep.model.finding import Finding
 from kubekeep.model.location import Location
@@ -21,11 +20,11 @@ from kubekeep.model.subject import Subject
 from kubekeep.model.text import visible
 from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.format import ReportOptions
-from kubekeep.reports.pretty.closing import bar, score_style, write_audit, write_baseline, write_unread
-from kubekeep.reports.pretty.findings import kustomization_spans, location_span
+from kubekeep.reports.pretty.closing import score_cells, score_style, write_audit, write_baseline, write_unread
+from kubekeep.reports.pretty.findings import count_levels, kustomization_spans, location_span
 from kubekeep.reports.pretty.vulnerabilities import write_vulnerabilities
 from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
-from kubekeep.reports.shared.content import LEVELS, file_order
+from kubekeep.reports.shared.content import file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, cells, file_url
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import count_noun, describe_fix, describe_input, percent
@@ -124,13 +123,8 @@ def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequen
         figures = ["  ", compliance, " · ", coverage]
     terminal.line(Span(describe_input(assessment), "bold"), *figures)
     counts = Counter(finding.priority.level for finding in findings)
-    spans: list[Span | str] = []
-    for level in LEVELS:
-        if counts[level]:
-            text = f"{counts[level]:,} {level.label.lower()}"
-            spans += [" · " if spans else "", Span(text, f"bold {level.colour}", whole=True)]
-    if spans:
-        terminal.line(count_noun(len(findings), "finding"), ": ", *spans)
+    if findings:
+        terminal.line(count_noun(len(findings), "finding"), ": ", *count_levels(counts, "bold"))
     elif assessment.status is Status.NOT_EVALUATED or assessment.unread:
         terminal.line(Span("No findings in what was evaluated", "bold yellow"))
     else:
@@ -272,7 +266,13 @@ def _write_frameworks(terminal: Terminal, assessment: Assessment) -> None:
     failed = {summary.definition.slug for summary in assessment.summaries if summary.status is Status.FAILED}
     if has_only_vulnerabilities(assessment):
         return
-    rows = [_framework_row(summary, failed) for summary in assessment.frameworks[:_FRAMEWORKS]]
+    rows = [
+        [
+            *score_cells(summary.framework.slug, summary.compliance, summary.coverage),
+            Span(f"{len(failed.intersection(summary.controls))} of {len(summary.controls)}"),
+        ]
+        for summary in assessment.frameworks[:_FRAMEWORKS]
+    ]
     if not rows:
         return
     heads = ("Framework", "Compliance", "", "Coverage", "Failed controls")
@@ -285,37 +285,27 @@ def _write_frameworks(terminal: Terminal, assessment: Assessment) -> None:
     terminal.line()
 
 
-def _framework_row(summary: FrameworkSummary, failed: set[str]) -> list[Span]:
-    style = score_style(summary.compliance)
-    return [
-        Span(summary.framework.slug, "bold"),
-        Span(percent(summary.compliance), style),
-        Span(bar(summary.compliance), style),
-        Span(percent(summary.coverage), "yellow" if summary.coverage < 100 else ""),
-        Span(f"{len(failed.intersection(summary.controls))} of {len(summary.controls)}"),
-    ]
-
-
 def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
     """Write what was not read, not known and not evaluated, a line each."""
     files = assessment.unread if assessment.target.cluster is None else ()
     attention = [use for use in assessment.exceptions if use.status not in _QUIET or use.scope_warnings]
-    exceptions = (
+    fields, uncovered, base = assessment.unknown_fields, list_uncovered(assessment), assessment.target.base
+    located = (
+        ("✖ not read", "bold red", files),
+        ("• not assessed", "yellow", uncovered),
+        ("! API", "bold yellow", fields),
+    )
+    for label, style, inputs in located:
+        entries = [(location_span(str(entry.location), entry.location, base), entry.message) for entry in inputs]
+        _write_some(terminal, label, style, entries, "--view all")
+    exceptions = [
         (
             Span(use.exception.name, "bold"),
             use.text or "; ".join(use.scope_warnings) or f"this exception is {use.status}",
         )
         for use in attention
-    )
-    red, yellow = "bold red", "bold yellow"
-    _write_some(terminal, "✖ not read", red, _list_locations(assessment, files), len(files), "--view all")
-    fields = assessment.unknown_fields
-    uncovered = list_uncovered(assessment)
-    _write_some(
-        terminal, "• not assessed", "yellow", _list_locations(assessment, uncovered), len(uncovered), "--view all"
-    )
-    _write_some(terminal, "! API", yellow, _list_locations(assessment, fields), len(fields), "--view all")
-    _write_some(terminal, "! exception", yellow, exceptions, len(attention), "--audit-exceptions")
+    ]
+    _write_some(terminal, "! exception", "bold yellow", exceptions, "--audit-exceptions")
     gaps = sum(summary.is_gap for summary in assessment.summaries)
     excepted = len(assessment.excepted_findings)
     if gaps:
@@ -327,20 +317,12 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
         terminal.line()
 
 
-def _list_locations(assessment: Assessment, entries: Iterable[UnreadInput]) -> Iterator[tuple[Span, str]]:
-    for entry in entries:
-        url = file_url(assessment.target.base, entry.location.file)
-        yield Span(str(entry.location), "underline", whole=True, url=url), entry.message
-
-
-def _write_some(
-    terminal: Terminal, label: str, style: str, entries: Iterable[tuple[Span, str]], count: int, option: str
-) -> None:
+def _write_some(terminal: Terminal, label: str, style: str, entries: Sequence[tuple[Span, str]], option: str) -> None:
     """Write the first entries, a line each, and the number of the others with the option that shows them."""
-    for span, text in itertools.islice(entries, _UNREAD):
+    for span, text in entries[:_UNREAD]:
         terminal.line(Span(f"{label}  ", style), span, "  ", text, hang=len(label) + 2)
-    if count > _UNREAD:
-        terminal.line(Span(f"{label}  … and {count - _UNREAD:,} more ({option})", style))
+    if len(entries) > _UNREAD:
+        terminal.line(Span(f"{label}  … and {len(entries) - _UNREAD:,} more ({option})", style))
 
 
 def _write_next(

@@ -6,16 +6,14 @@ Shows a part of the packages and always the number of the others.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Final
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.image import KIND as IMAGE_KIND
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.severity import Severity
 from kubekeep.model.subject import Subject
+from kubekeep.reports.pretty.findings import count_levels
 from kubekeep.reports.shared.affected_packages import AffectedPackageRow, SubjectRows, list_affected
-from kubekeep.reports.shared.content import LEVELS
 from kubekeep.reports.shared.terminal import Span, Terminal
 from kubekeep.reports.shared.wording import count_noun, shorten
 
@@ -40,15 +38,13 @@ def write_vulnerabilities(terminal: Terminal, assessment: Assessment) -> int:
 
 def _write_subject(terminal: Terminal, rows: SubjectRows) -> int:
     resource = rows.subject.resource
-    terminal.line(
-        Span(resource.name or resource.label, "bold", whole=True),
-        Span(f"  {_describe_subject(resource)}", "dim"),
-    )
+    name = Span(resource.name or resource.label, "bold", whole=True)
+    terminal.line(name, Span(f"  {_describe_subject(resource)}", "dim"))
     facts = [f"{rows.fixable:,} with a fix"]
     if rows.exploited:
         facts.append(f"{rows.exploited:,} known to be exploited")
     count = count_noun(len(rows.severities), "vulnerability")
-    terminal.line(count, ": ", *_count_levels(rows.severities), " · ", " · ".join(facts))
+    terminal.line(count, ": ", *count_levels(Counter(rows.severities), "bold"), " · ", " · ".join(facts))
     shown = rows.packages[:_PACKAGES]
     lines = ["Line"] if any(row.line for row in shown) else []
     heads = [Span(head, "dim") for head in ("", "Package", "Installed", "Upgrade to", *lines, "Vulnerabilities", "")]
@@ -75,20 +71,10 @@ def _describe_row(row: AffectedPackageRow, width: int, *, has_line: bool) -> lis
     rest = len(row.entries) - len(names)
     return [
         Span(row.level.label.upper(), f"bold {row.level.colour}", whole=True),
-        Span(shorten(row.name, width // 4), "bold", whole=True),
+        Span(shorten(row.package, width // 4), "bold", whole=True),
         Span(shorten(row.version, width // 7), whole=True),
         Span(shorten(row.fixed_version, width // 7) or "-", "green" if row.fixed_version else "dim", whole=True),
         *([Span(row.line, whole=True)] if has_line else []),
         Span(" ".join(names) + (f" +{rest}" if rest else ""), "cyan", whole=True),
         Span("exploited" if row.is_exploited else "", "bold red", whole=True),
     ]
-
-
-def _count_levels(severities: Iterable[Severity]) -> list[Span | str]:
-    counts = Counter(severities)
-    spans: list[Span | str] = []
-    for level in LEVELS:
-        if counts[level]:
-            text = f"{counts[level]:,} {level.label.lower()}"
-            spans += [" · " if spans else "", Span(text, f"bold {level.colour}", whole=True)]
-    return spans

@@ -23,7 +23,7 @@ from kubekeep.model.image import KIND as IMAGE_KIND
 from kubekeep.model.location import Location
 from kubekeep.model.severity import sarif_level
 from kubekeep.model.subject import Subject
-from kubekeep.model.text import json_text, utc_text, visible
+from kubekeep.model.text import json_entries, json_text, utc_text, visible
 from kubekeep.model.verdict import Evidence
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sarif.parts import (
@@ -33,14 +33,12 @@ from kubekeep.reports.sarif.parts import (
     describe_logical,
     describe_physical,
     describe_priority,
-    describe_region,
     describe_resource,
     describe_suppression,
     format_full_name,
-    quote_path,
 )
 from kubekeep.reports.sarif.vulnerabilities import describe_rule, group_vulnerabilities, list_results
-from kubekeep.reports.shared.findings import framework_names_by_control
+from kubekeep.reports.shared.findings import describe_region, framework_names_by_control, quote_path
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, get_repository, list_uncovered
 from kubekeep.reports.shared.wording import describe_change, reason_text
 
@@ -66,7 +64,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     }
     head = json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
     stream.write(head.removesuffix("}]}") + ',"results":[')
-    stream.writelines(("," if index else "") + json_text(result) for index, result in enumerate(results))
+    stream.writelines(json_entries(results))
     stream.write("]}]}\n")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import quote_from_bytes
 
 from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.fingerprint import Identity
@@ -12,6 +11,7 @@ from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.priority import Priority
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import utc_text, visible
+from kubekeep.reports.shared.findings import describe_region, quote_path
 from kubekeep.reports.shared.vulnerabilities import get_repository
 
 ROOT: Final = "SRCROOT"
@@ -78,23 +78,8 @@ def describe_physical(location: Location) -> dict[str, Any]:
     return entry
 
 
-def describe_region(region: Region) -> dict[str, int]:
-    """Return a region (§3.30)."""
-    start, end = region.start, region.end
-    return {"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column}
-
-
 def describe_artifact(path: str) -> dict[str, str]:
     """Return an artifactLocation (§3.4): relative to the folder of the scan, or absolute for files outside it."""
     if path.startswith("/"):
         return {"uri": f"file://{quote_path(path)}"}
     return {"uri": quote_path(path), "uriBaseId": ROOT}
-
-
-def quote_path(path: str) -> str:
-    """Return the path percent-encoded (RFC 3986); bytes of a file name that is not UTF-8 are kept."""
-    try:
-        raw = path.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raw = path.encode("utf-8", "replace")
-    return quote_from_bytes(raw)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import FindingChange
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity, sarif_level
 from kubekeep.model.text import visible
@@ -54,6 +55,7 @@ def describe_rule(entries: Sequence[ReportedVulnerability]) -> dict[str, Any]:
     first = max(entries, key=lambda entry: (entry.severity, entry.score or 0.0))
     weaknesses = dict.fromkeys(weakness for entry in entries for weakness in entry.weaknesses)
     title = f"{first.id}: {first.title}"
+    advice = dict.fromkeys(visible(recommend(entry)) for entry in entries)
     properties: dict[str, Any] = {"precision": "high"}
     if first.severity is not Severity.UNKNOWN:
         properties["security-severity"] = f"{_score(first):.1f}"
@@ -63,7 +65,7 @@ def describe_rule(entries: Sequence[ReportedVulnerability]) -> dict[str, Any]:
         "name": "KnownVulnerability",
         "shortDescription": {"text": visible(title)},
         "fullDescription": {"text": cut(first.description.strip() or title, _DESCRIPTION)},
-        "help": {"text": _help(entries), "markdown": _markdown(first, entries)},
+        "help": {"text": "\n".join(advice), "markdown": _markdown(first, entries)},
         "helpUri": link_to(first.id),
         "defaultConfiguration": {"level": sarif_level(_score(first))},
         "properties": properties | {"tags": tags},
@@ -128,16 +130,12 @@ def _describe_facts(entry: ReportedVulnerability) -> dict[str, Any]:
         "epss": entry.epss,
         "aliases": list(entry.aliases),
     }
-    return {key: value for key, value in facts.items() if value}
+    return drop_empty(facts)
 
 
 def _score(entry: ReportedVulnerability) -> float:
     """Return the CVSS score, or the lowest one of the severity."""
     return entry.definition.severity if entry.score is None else entry.score
-
-
-def _help(entries: Iterable[ReportedVulnerability]) -> str:
-    return "\n".join(dict.fromkeys(visible(recommend(entry)) for entry in entries))
 
 
 def _markdown(first: ReportedVulnerability, entries: Sequence[ReportedVulnerability]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, TextIO
 
 from kubekeep.model.text import json_text
+from kubekeep.model.vulnerability import Vulnerability
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms.unassessed import write_unassessed
 from kubekeep.reports.shared.terminal import Span, Terminal
@@ -91,8 +93,8 @@ def write_advice_json(advice: ImageAdvice, stream: TextIO) -> None:
                 "package": upgrade.name,
                 "version": upgrade.version,
                 "fixedVersion": upgrade.fixed_version,
-                "removes": sorted({vulnerability.id for vulnerability in upgrade.removed}),
-                "remaining": sorted({vulnerability.id for vulnerability in upgrade.remaining}),
+                "removes": _list_ids(upgrade.removed),
+                "remaining": _list_ids(upgrade.remaining),
             }
             for upgrade in advice.upgrades
         ],
@@ -100,17 +102,21 @@ def write_advice_json(advice: ImageAdvice, stream: TextIO) -> None:
         "statedBase": advice.stated_base,
     }
     if advice.bases is not None:
-        document["baseVulnerabilities"] = sorted({vulnerability.id for vulnerability in advice.bases.base})
-        document["ownVulnerabilities"] = sorted({vulnerability.id for vulnerability in advice.bases.own})
+        document["baseVulnerabilities"] = _list_ids(advice.bases.base)
+        document["ownVulnerabilities"] = _list_ids(advice.bases.own)
         document["candidates"] = [
             {
                 "name": candidate.name,
                 "improves": candidate.improves,
-                "removed": sorted({vulnerability.id for vulnerability in candidate.removed}),
-                "remaining": sorted({vulnerability.id for vulnerability in candidate.remaining}),
-                "added": sorted({vulnerability.id for vulnerability in candidate.added}),
+                "removed": _list_ids(candidate.removed),
+                "remaining": _list_ids(candidate.remaining),
+                "added": _list_ids(candidate.added),
                 "notAssessed": candidate.not_assessed,
             }
             for candidate in advice.bases.candidates
         ]
     stream.write(json_text(document) + "\n")
+
+
+def _list_ids(vulnerabilities: Iterable[Vulnerability]) -> list[str]:
+    return sorted({vulnerability.id for vulnerability in vulnerabilities})

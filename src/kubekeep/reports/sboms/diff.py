@@ -10,33 +10,20 @@ from kubekeep.images.sbom.compare import PackageChange, PackageChangeKind, SbomC
 from kubekeep.model.package import qualify_name
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms import json as json_report
-from kubekeep.reports.sboms.words import (
-    describe_licences,
-    describe_totals,
-    describe_versions,
-    name_type,
-)
+from kubekeep.reports.sboms.words import describe_licences, describe_totals, describe_versions, name_type
+from kubekeep.reports.shared.comment_tables import LIMIT, format_row, write_rows
 from kubekeep.reports.shared.terminal import Span, Terminal, cells
 from kubekeep.reports.shared.wording import escape_markdown, shorten
 
 _HEADINGS: Final = {
-    PackageChangeKind.ADDED: ("+ ADDED", "bold green"),
-    PackageChangeKind.REMOVED: ("- REMOVED", "bold red"),
-    PackageChangeKind.UPGRADED: ("↑ UPGRADED", "bold cyan"),
-    PackageChangeKind.DOWNGRADED: ("↓ DOWNGRADED", "bold yellow"),
-    PackageChangeKind.CHANGED: ("~ OTHER VERSION", "bold yellow"),
-    PackageChangeKind.LICENCE: ("§ OTHER LICENCES", "bold yellow"),
+    PackageChangeKind.ADDED: ("+", "Added", "bold green"),
+    PackageChangeKind.REMOVED: ("-", "Removed", "bold red"),
+    PackageChangeKind.UPGRADED: ("↑", "Upgraded", "bold cyan"),
+    PackageChangeKind.DOWNGRADED: ("↓", "Downgraded", "bold yellow"),
+    PackageChangeKind.CHANGED: ("~", "Other version", "bold yellow"),
+    PackageChangeKind.LICENCE: ("§", "Other licences", "bold yellow"),
 }
-_TITLES: Final = {
-    PackageChangeKind.ADDED: "Added",
-    PackageChangeKind.REMOVED: "Removed",
-    PackageChangeKind.UPGRADED: "Upgraded",
-    PackageChangeKind.DOWNGRADED: "Downgraded",
-    PackageChangeKind.CHANGED: "Other version",
-    PackageChangeKind.LICENCE: "Other licences",
-}
-_LIMIT: Final = 60_000
-"""Maximum characters of a comment; GitHub accepts 65,536."""
+"""Sign, title and style of each kind of change."""
 _LONGEST: Final = 200
 _WIDEST_NAME: Final = 40
 
@@ -45,8 +32,8 @@ def write_terminal(comparison: SbomComparison, names: tuple[str, str], stream: T
     """Write the changes by kind, then the totals; `names` are those of the documents."""
     terminal = Terminal(stream, options)
     for kind, changes in _group(comparison):
-        title, style = _HEADINGS[kind]
-        terminal.line(Span(title, style), Span(f"  {len(changes)}", "dim"))
+        sign, title, style = _HEADINGS[kind]
+        terminal.line(Span(f"{sign} {title.upper()}", style), Span(f"  {len(changes)}", "dim"))
         width = min(max(cells(shorten(qualify_name(change.package), 400)) for change in changes), _WIDEST_NAME)
         for change in changes:
             name = shorten(qualify_name(change.package), 400)
@@ -71,28 +58,21 @@ def write_markdown(comparison: SbomComparison, names: tuple[str, str], stream: T
     stream.write(f"## Packages: {describe_totals(comparison)}\n\n")
     stream.write(f"From {escape_markdown(names[0], _LONGEST)} to {escape_markdown(names[1], _LONGEST)}\n")
     stream.writelines(f"\n> {escape_markdown(warning, _LONGEST)}\n" for warning in comparison.warnings)
-    room = _LIMIT
+    room = LIMIT
     for kind, changes in _group(comparison):
         room = _write_table(stream, kind, changes, room)
 
 
 def _write_table(stream: TextIO, kind: PackageChangeKind, changes: Sequence[PackageChange], room: int) -> int:
     """Write the rows that fit into `room` characters, and return the room that is left."""
-    stream.write(f"\n### {_TITLES[kind]}\n\n| Type | Package | Version | Licences |\n| --- | --- | --- | --- |\n")
-    for number, change in enumerate(changes):
-        texts = (
-            name_type(change.package),
-            qualify_name(change.package),
-            describe_versions(change),
-            describe_licences(change),
-        )
-        row = f"| {' | '.join(escape_markdown(text, _LONGEST) for text in texts)} |\n"
-        if len(row) > room:
-            stream.write(f"\n{len(changes) - number} more are not shown, because the length of a comment is limited.\n")
-            return 0
-        stream.write(row)
-        room -= len(row)
-    return room
+    stream.write(f"\n### {_HEADINGS[kind][1]}\n\n| Type | Package | Version | Licences |\n| --- | --- | --- | --- |\n")
+    return write_rows(stream, map(_format_row, changes), len(changes), room)
+
+
+def _format_row(change: PackageChange) -> str:
+    package = change.package
+    cells = (name_type(package), qualify_name(package), describe_versions(change), describe_licences(change))
+    return format_row(cells, _LONGEST)
 
 
 def _group(comparison: SbomComparison) -> list[tuple[PackageChangeKind, list[PackageChange]]]:

@@ -11,7 +11,7 @@ from kubekeep.model.package import qualify_name
 from kubekeep.model.text import json_text
 from kubekeep.model.vulnerability import MatchedRecord, Vulnerability
 from kubekeep.reports.format import ReportOptions
-from kubekeep.reports.sboms.unassessed import write_unassessed
+from kubekeep.reports.sboms.unassessed import describe_unassessed, write_unassessed
 from kubekeep.reports.shared.terminal import Span, Terminal
 from kubekeep.reports.shared.wording import shorten
 from kubekeep.vulnerabilities.comparison import Explanation, PackageExplanation
@@ -119,15 +119,7 @@ def write_explanation_json(explanation: Explanation, stream: TextIO) -> None:
         "reference": explanation.reference,
         "name": explanation.name,
         "packages": [_describe_package(entry, explanation.steps) for entry in explanation.packages],
-        "notAssessed": [
-            {
-                "ecosystem": gap.ecosystem,
-                "reason": gap.reason,
-                "packages": len(gap.packages),
-                "incomplete": gap.is_incomplete,
-            }
-            for gap in explanation.not_assessed
-        ],
+        "notAssessed": describe_unassessed(explanation.not_assessed),
     }
     stream.write(json_text(document) + "\n")
 

@@ -13,7 +13,7 @@ from kubekeep.model.text import json_text
 from kubekeep.model.vulnerability import Vulnerability
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.sboms import diff, json
-from kubekeep.reports.sboms.unassessed import write_unassessed
+from kubekeep.reports.sboms.unassessed import describe_unassessed, write_unassessed
 from kubekeep.reports.shared.terminal import Span, Terminal
 from kubekeep.reports.shared.wording import count_noun, shorten
 from kubekeep.vulnerabilities.comparison import AffectedPackageChange, ImageComparison
@@ -41,21 +41,15 @@ def _write_changes(terminal: Terminal, title: str, style: str, changes: Sequence
     terminal.line(Span(title, style), Span(f"  {_count_levels(changes)}", "dim"))
     rows = []
     for change in changes:
-        vulnerability = change.vulnerability
-        level = vulnerability.rating.level
-        packages = ", ".join(
-            dict.fromkeys(
-                f"{qualify_name(entry.package)} {entry.package.version}" for entry in (change.new or change.old)
-            )
-        )
+        level, fixed = change.vulnerability.rating.level, change.vulnerability.fixed_version
+        packages = [entry.package for entry in change.new or change.old]
+        names = ", ".join(dict.fromkeys(f"{qualify_name(package)} {package.version}" for package in packages))
         rows.append(
             [
                 Span(level.label.upper(), f"bold {level.colour}", whole=True),
-                Span(vulnerability.id, "cyan", whole=True),
-                Span(shorten(packages, _LONGEST), whole=True),
-                Span(
-                    f"fixed in {vulnerability.fixed_version}" if vulnerability.fixed_version else "", "dim", whole=True
-                ),
+                Span(change.vulnerability.id, "cyan", whole=True),
+                Span(shorten(names, _LONGEST), whole=True),
+                Span(f"fixed in {fixed}" if fixed else "", "dim", whole=True),
             ]
         )
     terminal.table(rows, indent=2, left=4)
@@ -77,15 +71,7 @@ def write_image_comparison_json(comparison: ImageComparison, stream: TextIO) -> 
             "resolved": [_describe(entry) for change in comparison.resolved for entry in change.old],
             "unchanged": [_describe(entry) for change in comparison.unchanged for entry in change.new],
         },
-        "notAssessed": [
-            {
-                "ecosystem": gap.ecosystem,
-                "reason": gap.reason,
-                "packages": len(gap.packages),
-                "incomplete": gap.is_incomplete,
-            }
-            for gap in comparison.not_assessed
-        ],
+        "notAssessed": describe_unassessed(comparison.not_assessed),
     }
     stream.write(json_text(document) + "\n")
 

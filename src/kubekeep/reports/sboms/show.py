@@ -8,13 +8,7 @@ from typing import Final, TextIO
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.model.package import Package, qualify_name
 from kubekeep.reports.format import ReportOptions
-from kubekeep.reports.sboms.words import (
-    count_licences,
-    count_types,
-    describe_distribution,
-    join_names,
-    name_type,
-)
+from kubekeep.reports.sboms.words import count_licences, count_types, describe_distribution, name_type
 from kubekeep.reports.shared.terminal import Span, Terminal, cells
 from kubekeep.reports.shared.wording import count_noun, shorten
 
@@ -96,13 +90,12 @@ def write_packages(packages: Sequence[Package], stream: TextIO, options: ReportO
     widths = _fit(rows, terminal.width)
     for number, row in enumerate(rows):
         texts = [_pad(text, width) for text, width in zip(row, widths, strict=False)]
-        style = "" if number else "bold"
-        spans = [Span("  ".join(texts[:1]), style or "bold", whole=True)]
-        spans += [
-            Span(f"  {text}", style or ("dim" if column >= 3 else ""), whole=True)
-            for column, text in enumerate(texts[1:], 1)
-        ]
-        terminal.line(*_strip_end(spans))
+        while len(texts) > 1 and not texts[-1].strip():
+            texts.pop()
+        texts[-1] = texts[-1].rstrip()
+        styles = ("bold", "", "", "dim", "dim") if number else ("bold",) * len(texts)
+        others = (Span(f"  {text}", style, whole=True) for text, style in zip(texts[1:], styles[1:], strict=False))
+        terminal.line(Span(texts[0], "bold", whole=True), *others)
 
 
 def _list_cells(package: Package) -> tuple[str, ...]:
@@ -111,7 +104,7 @@ def _list_cells(package: Package) -> tuple[str, ...]:
         qualify_name(package),
         package.version,
         name_type(package),
-        join_names(package.licences),
+        ", ".join(package.licences),
         location.path if location else "",
     )
 
@@ -136,12 +129,3 @@ def _pad(text: str, width: int) -> str:
     while cells(short) > width:
         short = f"{short.removesuffix('…')[: width - 1 if cells(short) > 2 * width else -1]}…"
     return short + " " * (width - cells(short))
-
-
-def _strip_end(spans: list[Span]) -> list[Span]:
-    while spans and not spans[-1].text.strip():
-        spans.pop()
-    if spans:
-        last = spans[-1]
-        spans[-1] = Span(last.text.rstrip(), last.style, whole=True)
-    return spans

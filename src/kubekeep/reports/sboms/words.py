@@ -26,11 +26,6 @@ def describe_distribution(distribution: Distribution) -> str:
     return distribution.name or " ".join(filter(None, (distribution.id, distribution.version_id)))
 
 
-def join_names(licences: Sequence[str]) -> str:
-    """Return licences as one text."""
-    return ", ".join(licences)
-
-
 def count_types(packages: Iterable[Package]) -> list[tuple[str, int]]:
     """Return the types with their numbers of packages, the most frequent first."""
     counts = Counter(map(name_type, packages))
@@ -68,7 +63,7 @@ def describe_licences(change: PackageChange) -> str:
 
 def _abbreviate(names: Sequence[str]) -> str:
     more = len(names) - _MAX_NAMES
-    return join_names(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def describe_totals(comparison: SbomComparison) -> str:

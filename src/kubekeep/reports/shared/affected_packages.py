@@ -18,18 +18,32 @@ from kubekeep.model.verdict import Cause
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject, list_subjects
 
 
-class AffectedPackageRow(msgspec.Struct, frozen=True):
-    """A package with its open vulnerabilities, the most urgent first. fixed_version: empty without an upgrade."""
+class _PackageRow(msgspec.Struct, frozen=True):
+    """A version of a package, the version to upgrade to, and vulnerabilities. fixed_version: empty without an upgrade."""
 
-    name: str
+    package: str
     version: str
     fixed_version: str
     entries: tuple[ReportedVulnerability, ...]
 
     @property
+    def level(self) -> Severity:
+        """The highest priority of the vulnerabilities."""
+        return max(map(get_level, self.entries))
+
+    @property
+    def is_exploited(self) -> bool:
+        """True if one of the vulnerabilities is known to be exploited."""
+        return any(entry.known_exploited for entry in self.entries)
+
+
+class AffectedPackageRow(_PackageRow, frozen=True):
+    """A package with its open vulnerabilities, the most urgent first."""
+
+    @property
     def order(self) -> tuple[bool, list[float], str]:
         """Sort key: packages with an upgrade first, then by the priorities of the vulnerabilities."""
-        return not self.fixed_version, [-entry.priority.score for entry in self.entries], self.name
+        return not self.fixed_version, [-entry.priority.score for entry in self.entries], self.package
 
     @property
     def urgency(self) -> tuple[bool, float, float]:
@@ -38,16 +52,6 @@ class AffectedPackageRow(msgspec.Struct, frozen=True):
             (entry.evidence.change is not FindingChange.NEW, -entry.priority.score, -entry.definition.severity)
             for entry in self.entries
         )
-
-    @property
-    def level(self) -> Severity:
-        """The highest priority of its vulnerabilities."""
-        return max(map(get_level, self.entries))
-
-    @property
-    def is_exploited(self) -> bool:
-        """True if one of its vulnerabilities is known to be exploited."""
-        return any(entry.known_exploited for entry in self.entries)
 
     @property
     def location(self) -> Location | None:
@@ -60,16 +64,12 @@ class AffectedPackageRow(msgspec.Struct, frozen=True):
         return str(self.location.region.start.line) if self.location is not None and self.location.region else ""
 
 
-class UpgradeRow(msgspec.Struct, frozen=True):
+class UpgradeRow(_PackageRow, frozen=True):
     """An upgrade, and the open vulnerabilities that it fixes; `remaining` is the number that it does not fix.
 
     Packages that are built from one source are upgraded together.
     """
 
-    package: str
-    version: str
-    fixed_version: str
-    entries: tuple[ReportedVulnerability, ...]
     remaining: int
 
     @property
@@ -81,16 +81,6 @@ class UpgradeRow(msgspec.Struct, frozen=True):
     def ids(self) -> tuple[str, ...]:
         """The identifiers of the vulnerabilities, each once."""
         return tuple(dict.fromkeys(entry.id for entry in self.entries))
-
-    @property
-    def level(self) -> Severity:
-        """The highest priority of the vulnerabilities."""
-        return max(map(get_level, self.entries))
-
-    @property
-    def is_exploited(self) -> bool:
-        """True if one of the vulnerabilities is known to be exploited."""
-        return any(entry.known_exploited for entry in self.entries)
 
 
 class SubjectRows(msgspec.Struct, frozen=True):

@@ -29,18 +29,12 @@ _FAIR: Final = 50
 """Lowest compliance percentage that counts as fair; lower is poor."""
 
 
-class SeverityCount(msgspec.Struct, frozen=True):
-    """Numbers of failed controls and of findings (one per resource) of a severity."""
+class LevelCount(msgspec.Struct, frozen=True):
+    """Numbers of findings (one per resource) with a priority, and of failed controls and findings of the same severity."""
 
     level: Severity
+    urgent: int
     controls: int
-    findings: int
-
-
-class PriorityCount(msgspec.Struct, frozen=True):
-    """Number of findings of a priority."""
-
-    level: Severity
     findings: int
 
 
@@ -112,8 +106,7 @@ class ReportContent(msgspec.Struct, frozen=True):
 
     assessment: Assessment
     counts: StatusCount
-    severities: tuple[SeverityCount, ...]
-    priorities: tuple[PriorityCount, ...]
+    levels: tuple[LevelCount, ...]
     frameworks: tuple[FrameworkPart, ...]
     findings: tuple[ControlFindings, ...]
     excepted: tuple[ControlFindings, ...]
@@ -162,8 +155,7 @@ def build_content(assessment: Assessment) -> ReportContent:
     return ReportContent(
         assessment=assessment,
         counts=count(assessment.summaries),
-        severities=tuple(_severities(findings)),
-        priorities=tuple(_priorities(findings)),
+        levels=tuple(_count_levels(findings)),
         frameworks=tuple(_framework(summary, by_slug) for summary in assessment.frameworks),
         findings=findings,
         excepted=tuple(_group_findings(ordered, assessment.group_excepted_findings())),
@@ -210,24 +202,17 @@ def file_order(evidence: Evidence) -> tuple[bool, str, int, int]:
     return False, location.file, start.line if start else 0, start.column if start else 0
 
 
-def _severities(findings: Iterable[ControlFindings]) -> Iterator[SeverityCount]:
-    """Yield every known severity even if its count is zero, so that charts have the same rows in every scan."""
+def _count_levels(findings: Sequence[ControlFindings]) -> Iterator[LevelCount]:
+    """Yield every known level even if its numbers are zero, so that charts have the same rows in every scan."""
+    urgent = count_priorities(finding for group in findings for finding in group.findings)
     controls: Counter[Severity] = Counter()
     total: Counter[Severity] = Counter()
     for group in findings:
         controls[group.summary.definition.level] += 1
         total[group.summary.definition.level] += len(group.findings)
     for level in LEVELS:
-        if level or controls[level]:
-            yield SeverityCount(level, controls[level], total[level])
-
-
-def _priorities(findings: Iterable[ControlFindings]) -> Iterator[PriorityCount]:
-    """Yield every known priority even if its count is zero, as `_severities` does."""
-    counts = count_priorities(finding for group in findings for finding in group.findings)
-    for level in LEVELS:
-        if level or counts[level]:
-            yield PriorityCount(level, counts[level])
+        if level or urgent[level] or controls[level]:
+            yield LevelCount(level, urgent[level], controls[level], total[level])
 
 
 def _gaps(controls: Iterable[DefinitionSummary]) -> tuple[ReasonGroup, ...]:

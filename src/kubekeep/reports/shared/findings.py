@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
+from urllib.parse import quote_from_bytes
 
 import msgspec
 
@@ -18,7 +19,7 @@ from kubekeep.model.definition import Definition
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding import Finding
 from kubekeep.model.framework import Framework
-from kubekeep.model.location import Location
+from kubekeep.model.location import Location, Region
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import encode_json, visible
 from kubekeep.model.verdict import Cause, Reason, Status
@@ -58,6 +59,12 @@ def identify(findings: Iterable[Finding], unique_ids: UniqueIds) -> Iterator[tup
     """
     for finding in findings:
         yield finding, unique_ids(finding.name_fingerprint)
+
+
+def list_all_findings(assessment: Assessment) -> Iterator[Finding]:
+    """Yield the open findings, then the excepted ones, which have `suppressions`."""
+    yield from assessment.findings
+    yield from assessment.excepted_findings
 
 
 def list_changes(finding: Finding) -> Iterator[str]:
@@ -157,6 +164,23 @@ def file_lines(location: Location) -> dict[str, Any]:
     if location.region is not None:
         entry |= {"start_line": location.region.start.line, "end_line": location.region.end.line}
     return entry
+
+
+def describe_region(region: Region | None) -> dict[str, int]:
+    """Return the keys `startLine` to `endColumn` of SARIF (§3.30) and of our JSON; none without a region."""
+    if region is None:
+        return {}
+    start, end = region.start, region.end
+    return {"startLine": start.line, "startColumn": start.column, "endLine": end.line, "endColumn": end.column}
+
+
+def quote_path(path: str) -> str:
+    """Return the path percent-encoded (RFC 3986); bytes of a file name that is not UTF-8 are kept."""
+    try:
+        raw = path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = path.encode("utf-8", "replace")
+    return quote_from_bytes(raw)
 
 
 def unix_time(moment: dt.datetime) -> float:

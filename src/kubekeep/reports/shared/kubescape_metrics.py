@@ -6,13 +6,13 @@ nothing was evaluated, has no compliance series.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
-from kubekeep.model.assessment import Assessment, Counts, DefinitionSummary
+from kubekeep.model.assessment import Assessment, Counts
 from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Status
-from kubekeep.reports.shared.metrics import Family, format_labels, sum_by_labels
+from kubekeep.reports.shared.metrics import Family, count_statuses, format_labels, sum_by_labels
 from kubekeep.reports.shared.vulnerabilities import iterate_subjects
 
 _RESULTS: Final = {"failed": "failed", "skipped": "were not evaluated", "passed": "passed"}
@@ -29,7 +29,7 @@ def _overall(assessment: Assessment) -> Iterator[Family]:
     compliance = {} if assessment.compliance is None else {"": assessment.compliance}
     yield "kubescape_score", "Compliance of all controls, 100 is best.", compliance
     yield "kubescape_cluster_complianceScore", "Compliance of all controls, 100 is best.", compliance
-    controls = _count_statuses(assessment.controls)
+    controls = count_statuses(assessment.controls)
     for word, result in _RESULTS.items():
         counts = {"": _count(assessment.counts, word)}
         yield f"kubescape_cluster_count_resources_{word}", f"Resources that {result}.", counts
@@ -43,7 +43,7 @@ def _frameworks(assessment: Assessment) -> Iterator[Family]:
     by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
     labelled = {format_labels(name=framework.framework.name): framework for framework in assessment.frameworks}
     tallies = {
-        labels: _count_statuses(by_slug[slug] for slug in framework.controls) for labels, framework in labelled.items()
+        labels: count_statuses(by_slug[slug] for slug in framework.controls) for labels, framework in labelled.items()
     }
     compliance = {
         labels: framework.compliance for labels, framework in labelled.items() if framework.compliance is not None
@@ -101,12 +101,6 @@ def _images(assessment: Assessment) -> Iterator[Family]:
     yield "kubescape_image_count_cve", "Vulnerabilities of the image by severity.", sum_by_labels(present)
     text = "Vulnerabilities of the image with a fixed version, by severity."
     yield "kubescape_image_count_cve_fixable", text, sum_by_labels(fixable)
-
-
-def _count_statuses(summaries: Iterable[DefinitionSummary]) -> Counts:
-    statuses = [summary.status for summary in summaries]
-    order = (Status.PASSED, Status.FAILED, Status.NOT_EVALUATED)
-    return Counts(*(statuses.count(status) for status in order))
 
 
 def _count(counts: Counts, word: str) -> int:

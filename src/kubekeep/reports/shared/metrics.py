@@ -1,13 +1,16 @@
-"""Families of metrics and their text format (Prometheus 0.0.4). Values only; computes no figure.
+"""Families of metrics and their text format (Prometheus 0.0.4).
 
 Values with equal labels are added up, so that no series occurs twice.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final, TextIO
 
+from kubekeep.model.assessment import Counts, DefinitionSummary
+from kubekeep.model.verdict import Status
 from kubekeep.reports.shared.wording import shorten
 
 Series = Mapping[str, float]
@@ -17,6 +20,12 @@ Family = tuple[str, str, Series]
 
 _LONGEST: Final = 500
 """Maximum characters of a label, since monitoring systems store each one. Kubernetes names have at most 253."""
+
+
+def count_statuses(summaries: Iterable[DefinitionSummary]) -> Counts:
+    """Return the numbers of controls by result."""
+    statuses = Counter(summary.status for summary in summaries)
+    return Counts(statuses[Status.PASSED], statuses[Status.FAILED], statuses[Status.NOT_EVALUATED])
 
 
 def write_families(families: Iterable[Family], stream: TextIO) -> None:

@@ -18,10 +18,12 @@ import msgspec
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.definition import Definition
 from kubekeep.model.finding import Finding
+from kubekeep.model.json_values import drop_empty
 from kubekeep.model.severity import Severity
 from kubekeep.model.subject import Subject
-from kubekeep.model.text import encode_json, json_text, visible, xml_safe
+from kubekeep.model.text import encode_json, visible, xml_safe
 from kubekeep.model.verdict import Reason, Status
+from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import (
     UniqueIds,
     cut,
@@ -30,6 +32,7 @@ from kubekeep.reports.shared.findings import (
     frameworks_by_control,
     identify,
     is_error,
+    list_all_findings,
     list_changes,
     resource_name,
     unevaluated_resources,
@@ -37,6 +40,7 @@ from kubekeep.reports.shared.findings import (
 )
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import reason_text
+from kubekeep.reports.shared.yaml_text import mapping_lines, sequence_entry
 
 _MAX_BYTES: Final = 128 * 1024
 """Maximum bytes of a report: `kubectl apply` keeps a copy in annotations, limited to 256 KiB; etcd takes 1.5 MiB."""
@@ -71,7 +75,23 @@ class _Report(msgspec.Struct):
     size: int = 0
 
 
-def write(assessment: Assessment, stream: TextIO, dialect: Dialect) -> None:
+def create_format(name: str, description: str, dialect: Dialect) -> ReportFormat:
+    """Return the format of an API."""
+
+    def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:  # noqa: ARG001 - for people only
+        _write(assessment, stream, dialect)
+
+    return ReportFormat(
+        name=name,
+        extension=".yaml",
+        owns_extension=False,
+        media_type="application/yaml",
+        description=description,
+        render=render,
+    )
+
+
+def _write(assessment: Assessment, stream: TextIO, dialect: Dialect) -> None:
     """Write all reports; the cluster report is always present and includes unread input and unevaluated controls."""
     name = _name(assessment)
     for report in _reports(assessment):
@@ -85,10 +105,9 @@ def write(assessment: Assessment, stream: TextIO, dialect: Dialect) -> None:
             head["source"] = "kubekeep"
         head["summary"] = {outcome: report.counts[outcome] for outcome in _COUNTS}
         stream.write("---\n")
-        stream.writelines(_mapping_lines(head, 0))
+        stream.write(mapping_lines(head))
         stream.write("results:\n" if report.results else "results: []\n")
-        for result in report.results:
-            stream.writelines(_sequence_entry(result, 0))
+        stream.writelines(sequence_entry(result, list_step="") for result in report.results)
 
 
 def _name(assessment: Assessment) -> str:
@@ -149,15 +168,12 @@ def _results(assessment: Assessment) -> Iterator[tuple[str, dict[str, Any]]]:
         for slug, frameworks in frameworks_by_control(assessment).items()
     }
     stamp = {"seconds": int(unix_time(assessment.finished)), "nanos": 0}
-    unique_ids = UniqueIds()
     for unread in assessment.unread:
         yield "", _input(f"not read: {unread.location}: {unread.message}", "error", stamp)
     for uncovered in list_uncovered(assessment):
         yield "", _input(f"{uncovered.location}: {uncovered.message}", "skip", stamp)
-    for finding, uid in identify(assessment.findings, unique_ids):
-        yield _namespace(finding.subject), _finding_result(finding, uid, "fail", stamp, names_by_slug)
-    for finding, uid in identify(assessment.excepted_findings, unique_ids):
-        yield _namespace(finding.subject), _finding_result(finding, uid, "skip", stamp, names_by_slug)
+    for finding, uid in identify(list_all_findings(assessment), UniqueIds()):
+        yield _namespace(finding.subject), _finding_result(finding, uid, stamp, names_by_slug)
     for summary, resource, reason in unevaluated_resources(assessment):
         entry = _unevaluated_result(summary.definition, reason, stamp)
         yield _namespace(resource), entry | {"resources": _references(resource)}
@@ -194,11 +210,11 @@ def _result(control: Definition, outcome: str, message: str, stamp: dict[str, in
 
 
 def _finding_result(
-    finding: Finding, uid: str, outcome: str, stamp: dict[str, int], frameworks: Mapping[str, list[str]]
+    finding: Finding, uid: str, stamp: dict[str, int], frameworks: Mapping[str, list[str]]
 ) -> dict[str, Any]:
     control, location = finding.definition, finding.location
     message = "\n".join((f"{control.title}: {resource_name(finding.subject)}", *list_changes(finding)))
-    entry = _result(control, outcome, message, stamp)
+    entry = _result(control, "skip" if finding.suppressions else "fail", message, stamp)
     properties = entry["properties"]
     properties["fingerprint"] = uid
     if location is not None:
@@ -218,44 +234,21 @@ def _unevaluated_result(control: Definition, reason: Reason | None, stamp: dict[
 
 
 def _references(resource: Subject) -> list[dict[str, str]]:
-    references = []
-    for referenced in (resource, *resource.related):
-        reference = {
-            "apiVersion": referenced.api_version,
-            "kind": referenced.kind,
-            "namespace": referenced.namespace,
-            "name": referenced.name,
+    references = (
+        {
+            "apiVersion": _text(referenced.api_version),
+            "kind": _text(referenced.kind),
+            "namespace": _text(referenced.namespace),
+            "name": _text(referenced.name),
         }
-        references.append({key: _text(value) for key, value in reference.items() if value})
-    return [reference for reference in references if reference]
+        for referenced in (resource, *resource.related)
+    )
+    return list(filter(None, map(drop_empty, references)))
 
 
 def _text(text: str) -> str:
-    return cut(visible(text), _LONGEST)
+    return cut(xml_safe(visible(text)), _LONGEST)
 
 
 def _message(text: str) -> str:
-    return cut("\n".join(map(visible, text.split("\n"))), 4 * _LONGEST)
-
-
-def _mapping_lines(value: Mapping[str, Any], depth: int) -> list[str]:
-    """Return the lines of a mapping in block style; keys must be plain words, scalars are written as JSON."""
-    pad = "  " * depth
-    lines: list[str] = []
-    for key, child in value.items():
-        if isinstance(child, dict) and child:
-            lines += [f"{pad}{key}:\n", *_mapping_lines(child, depth + 1)]
-        elif isinstance(child, list) and child:
-            lines.append(f"{pad}{key}:\n")
-            for entry in child:
-                lines += _sequence_entry(entry, depth)
-        else:
-            lines.append(f"{pad}{key}: {xml_safe(json_text(child))}\n")
-    return lines
-
-
-def _sequence_entry(value: Mapping[str, Any], depth: int) -> list[str]:
-    """Return the lines of a mapping as a sequence entry, with a dash on the first line."""
-    first, *rest = _mapping_lines(value, depth + 1)
-    indent = 2 * depth
-    return [f"{first[:indent]}- {first[indent + 2 :]}", *rest]
+    return cut(xml_safe("\n".join(map(visible, text.split("\n")))), 4 * _LONGEST)

@@ -35,10 +35,10 @@ def mapping_lines(mapping: dict[str, Any], indent: str = "") -> str:
     return "".join(lines)
 
 
-def sequence_entry(value: Any, indent: str = "") -> str:
-    """Return the lines of one sequence entry, with its dash behind `indent`."""
+def sequence_entry(value: Any, indent: str = "", list_step: str = STEP) -> str:
+    """Return the lines of one sequence entry, with its dash behind `indent`. list_step: indentation of lists in mappings."""
     lines: list[str] = []
-    _append([_as_json(value)], indent, indent, lines)
+    _append([_as_json(value)], indent, indent, lines, list_step)
     return "".join(lines)
 
 
@@ -47,21 +47,24 @@ def _as_json(value: Any) -> Any:
     return msgspec.json.decode(json_text(value))
 
 
-def _append(value: dict[str, Any] | list[Any], first: str, indent: str, lines: list[str]) -> None:
+def _append(
+    value: dict[str, Any] | list[Any], first: str, indent: str, lines: list[str], list_step: str = STEP
+) -> None:
     """Append a non-empty collection; its first line starts with `first`, the others with `indent`."""
     if isinstance(value, dict):
         for key, child in value.items():
             head = f"{first}{_key(key, indent)}"
             if child and isinstance(child, dict | list):
                 lines.append(f"{head}\n")
-                _append(child, indent + STEP, indent + STEP, lines)
+                nested = indent + (list_step if isinstance(child, list) else STEP)
+                _append(child, nested, nested, lines, list_step)
             else:
                 lines.append(f"{head} {_scalar(child)}\n")
             first = indent
         return
     for child in value:
         if child and isinstance(child, dict | list):
-            _append(child, f"{first}- ", indent + STEP, lines)
+            _append(child, f"{first}- ", indent + STEP, lines, list_step)
         else:
             lines.append(f"{first}- {_scalar(child)}\n")
         first = indent
