@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubekeep.images.catalog import apk
-from kubekeep.images.content import LayerFile
+from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.images.merge import merge
 from kubekeep.model.package import SourcePackage
 from tests.images.tar_layers import build_layer
@@ -100,4 +100,4 @@ def test_new_path_and_namespace() -> None:
 
 
 def test_empty_database() -> None:
-    assert apk.read(LayerFile("lib/apk/db/installed", b"")) is None
+    assert apk.read(LayerFile("lib/apk/db/installed", b"")) == CatalogRecord("lib/apk/db/installed", "apk")

@@ -187,8 +187,9 @@ def test_distroless_parts() -> None:
     assert record.owned == "usr/lib/os-release\nusr/share/a b"
 
 
-def test_status_without_state_is_not_installed() -> None:
-    assert read_status("Package: a\nVersion: 1\nArchitecture: all\n") == ()
+def test_record_without_state_is_damage() -> None:
+    with pytest.raises(ValueError, match="record 1 of a has no valid status"):
+        read_status("Package: a\nVersion: 1\nArchitecture: all\n\n")
 
 
 def test_fields_on_several_lines() -> None:

@@ -113,10 +113,12 @@ def test_dependencies_of_all_on_all() -> None:
 
 
 def test_invalid_utf8() -> None:
-    text = b"Package: a\xff\nStatus: install ok installed\nVersion: \xfe1\nMaintainer: \x80\n"
+    text = b"Package: a\nStatus: install ok installed\nVersion: 1\nMaintainer: \x80\n\n"
     record = dpkg.read(LayerFile("var/lib/dpkg/status", text))
     assert record is not None
-    assert (record.packages[0].name, record.packages[0].version) == ("a\ufffd", "\ufffd1")
+    assert (record.packages[0].supplier, record.damage) == ("\ufffd", "")
+    for damaged in (text.replace(b": a", b": a\xff"), text.replace(b": 1", b": \xfe1")):
+        expect_error(lambda content=damaged: dpkg.read(LayerFile("var/lib/dpkg/status", content)), "has no valid")  # type: ignore[misc]
 
 
 def test_repeated_folder_of_apk() -> None:

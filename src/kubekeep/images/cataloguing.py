@@ -133,6 +133,8 @@ class _Cataloguer:
             return
         if record is not None:
             self.records.append(record)
+            if record.damage:
+                self._add_problem(record.path, record.damage)
 
     def _read_archives(self, native: _native.NativeLayer) -> None:
         archives = [

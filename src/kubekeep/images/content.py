@@ -77,7 +77,8 @@ class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     catalog: the module that read the file. packages: without locations. owned: paths that a package manager installed,
     one per line. disowned: paths that packages list but whose files the administrator replaced (`dpkg-divert --local`).
     licences: licences by package name that another file describes (Debian's copyright files). fixes: of a changelog.
-    go_symbols: of a Go executable, for scans only.
+    go_symbols: of a Go executable, for scans only. uninstalled: names of packages that the database lists without files in
+    place. damage: the reason why packages of the file may be missing; empty for a complete file.
     """
 
     path: str
@@ -89,6 +90,8 @@ class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     distribution: Distribution | None = None
     fixes: tuple[FixedVulnerabilities, ...] = ()
     go_symbols: GoSymbols | None = None
+    uninstalled: tuple[str, ...] = ()
+    damage: str = ""
 
 
 class DetectedSecret(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

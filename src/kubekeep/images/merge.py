@@ -7,6 +7,8 @@ is read without the others. Never reads a layer.
 from __future__ import annotations
 
 import collections
+import itertools
+import operator
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -22,6 +24,7 @@ from kubekeep.images.content import (
     ImageContent,
     LayerContent,
 )
+from kubekeep.images.databases import list_databases, list_unread
 from kubekeep.images.distributions import distribution_qualifier, package_namespace
 from kubekeep.images.package_url import format_package_url
 from kubekeep.images.visibility import UpperLayers, is_recreated
@@ -42,6 +45,7 @@ _RELEASE_FILES: Final = (
     "etc/debian_version",
 )
 """Files that name a distribution, the most reliable first: derivatives keep the files of their origin."""
+_RECORD: Final = operator.attrgetter("record")
 _MERGED_FOLDERS: Final = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 """Folders that distributions with a merged `/usr` have in `/usr` and in `/`, and of which `bin` and `sbin` are one.
 
@@ -68,21 +72,25 @@ class PlacedPackage(msgspec.Struct, frozen=True, gc=False):
 
 def merge(layers: Sequence[LayerContent]) -> ImageContent:
     """Join the layers of an image, the lowest first. Raises ImageContentError if they exceed a limit."""
-    upper = UpperLayers(_list_tested_paths(layers))
+    databases = list(map(list_databases, layers))
+    upper = UpperLayers(_list_tested_paths(layers).union(*databases))
     candidates: list[tuple[int, CatalogRecord, bool]] = []
     modes: list[FileMode] = []
     secrets: list[DetectedSecret] = []
     problems: list[ContentProblem] = []
+    visible: set[str] = set()
     for index in reversed(range(len(layers))):
         layer = layers[index]
         candidates += [(index, record, upper.hides(_file_path(record.path))) for record in layer.records]
         modes += [replace(mode, layer=layer.diff_id) for mode in layer.modes if not upper.hides(mode.path)]
         secrets += _place_secrets(layer, upper)
         problems += [problem for problem in layer.problems if not upper.hides(_file_path(problem.path))]
+        visible.update(itertools.filterfalse(upper.hides, databases[index]))
         if index:
             upper.add(layer)
     records = _list_visible(candidates, layers)
     distribution = _choose_distribution(records)
+    problems += list_unread(visible, list(map(_RECORD, records)), problems)
     owned = _find_suppressed(records, layers)
     kept = [
         entry for entry in records if not (_file_path(entry.record.path) in owned and _has_language_packages(entry))

@@ -14,8 +14,11 @@ from typing import Final
 from kubekeep.images.catalog.bounded import (
     MAX_FIELD,
     MAX_OWNED,
+    RecordDamage,
     check_file_count,
     collect_packages,
+    has_control_characters,
+    is_cut,
     list_providers,
     read_text,
     resolve_names,
@@ -27,28 +30,74 @@ from kubekeep.model.package import Package, SourcePackage
 
 PATTERNS: Final = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 
+_APK_FIELDS: Final = ("C", "I")
+"""Fields that each record of apk itself has: checksum and installed size."""
+
 
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the installed packages and their files. Raises ValueError if a limit is exceeded."""
-    text = read_text(file)
+    text = read_text(file).replace("\r\n", "\n")
+    check_file_count(text.count("\nR:") + text.count("\nF:"))
     find_fields = _compile_fields().findall
-    paragraphs = [dict(find_fields(f"\n{paragraph}")) for paragraph in split_paragraphs(text)]
-    paragraphs = [fields for fields in paragraphs if _is_package(fields)]
+    damage = RecordDamage()
+    paragraphs: list[dict[str, str]] = []
+    for number, paragraph in enumerate(split_paragraphs(text), start=1):
+        lines = "\n" + paragraph.strip("\n")
+        pairs = find_fields(lines)
+        fields = dict(pairs)
+        flaw = _find_flaw(lines, fields)
+        if not flaw and len(pairs) > len(fields):
+            flaw = f"of {fields['P']} holds two packages"
+        if flaw:
+            damage.add(number, flaw)
+        if _is_valid(fields) and not fields["P"].startswith("."):
+            # A virtual package (`apk add --virtual .build`) only groups others.
+            paragraphs.append(fields)
+    message = damage.describe(is_cut=is_cut(f"\n{text}", _APK_FIELDS))
     if not paragraphs:
-        return None
+        if message:
+            raise ValueError(message)
+        return CatalogRecord(file.path, "apk")
     providers = list_providers((fields["P"], [fields["P"], *_list_names(fields.get("p"))]) for fields in paragraphs)
     packages = collect_packages(_build_package(fields, providers) for fields in paragraphs)
-    return CatalogRecord(file.path, "apk", packages, owned=_list_owned(text))
+    return CatalogRecord(file.path, "apk", packages, owned=_list_owned(text), damage=message)
 
 
 @functools.cache
 def _compile_fields() -> re.Pattern[str]:
-    return re.compile(r"\n([PVAoLmpD]):(.*)")
+    return re.compile(r"\n([CPVASITUoLmtcDp]):(.*)")
 
 
-def _is_package(fields: dict[str, str]) -> bool:
-    """Return True for a package of files; a virtual one (`apk add --virtual .build`) only groups others."""
-    return bool(fields.get("P") and fields.get("V")) and not fields["P"].startswith(".")
+def _find_flaw(lines: str, fields: dict[str, str]) -> str:
+    """Return the reason why a record states no package or hides another one; empty for a well-formed record."""
+    name = fields.get("P", "")
+    if not _compile_name().fullmatch(name):
+        return "has no valid name"
+    if not _is_valid(fields):
+        return f"of {name} has no valid version"
+    if has_control_characters(lines):
+        return f"of {name} has control characters"
+    return f"of {name} has a line without a field" if _compile_broken_line().search(lines) else ""
+
+
+def _is_valid(fields: dict[str, str]) -> bool:
+    name, version = fields.get("P", ""), fields.get("V", "")
+    return bool(_compile_name().fullmatch(name) and _compile_value().fullmatch(version))
+
+
+@functools.cache
+def _compile_name() -> re.Pattern[str]:
+    return re.compile(r"\.?[A-Za-z0-9][A-Za-z0-9+._\-]*")
+
+
+@functools.cache
+def _compile_value() -> re.Pattern[str]:
+    return re.compile(r"[A-Za-z0-9][A-Za-z0-9._~+\-]*")
+
+
+@functools.cache
+def _compile_broken_line() -> re.Pattern[str]:
+    return re.compile(r"\n(?![A-Za-z]:)")
 
 
 def _list_names(relations: str | None) -> list[str]:
@@ -84,7 +133,6 @@ def _build_package(fields: dict[str, str], providers: dict[str, list[str]]) -> P
 
 def _list_owned(text: str) -> str:
     """Return the installed files: a line `F:` names a folder, the lines `R:` after it the files in it."""
-    check_file_count(text.count("\nR:") + text.count("\nF:"))
     paths: list[str] = []
     size = 0
     for folder, files in _iterate_folders(text):

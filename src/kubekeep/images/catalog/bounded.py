@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -57,7 +58,48 @@ def split_paragraphs(text: str) -> list[str]:
     """Return the paragraphs of a database of text. Raises ValueError if there are more than packages may be."""
     if text.count("\n\n") > MAX_PACKAGES:
         raise ValueError(f"more than {MAX_PACKAGES} packages")
-    return text.split("\n\n")
+    return [paragraph for paragraph in text.split("\n\n") if not paragraph.isspace() and paragraph]
+
+
+def is_cut(text: str, fields: Iterable[str]) -> bool:
+    """Return True if the end of a database of text is missing.
+
+    Package managers end each record with an empty line. Other tools may not: they do not write all of `fields` either.
+    """
+    if not text.strip("\n") or text.endswith("\n\n"):
+        return False
+    return not text.endswith("\n") or all(f"\n{field}:" in text for field in fields)
+
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def has_control_characters(text: str) -> bool:
+    """Return True for characters that no record contains, as zeros in place of a lost block."""
+    return _CONTROL.search(text) is not None
+
+
+class RecordDamage:
+    """The damaged records of a database, for the message about them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first = ""
+
+    def add(self, number: int, reason: str) -> None:
+        """Count a damaged record; `number` is its 1-based position."""
+        self._count += 1
+        self._first = self._first or f"record {number} {reason}"
+
+    def describe(self, *, is_cut: bool) -> str:
+        """Return the message; empty if no record is damaged. `is_cut`: the end of the file is missing."""
+        parts = []
+        if self._count:
+            noun = "1 record is" if self._count == 1 else f"{self._count} records are"
+            parts.append(f"{noun} damaged: {self._first}")
+        if is_cut:
+            parts.append("the file does not end with a complete record")
+        return f"packages may be missing: {'; '.join(parts)}" if parts else ""
 
 
 def check_file_count(count: int) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from kubekeep.images.catalog.bounded import (
     MAX_FIELD,
+    RecordDamage,
     collect_packages,
+    has_control_characters,
+    is_cut,
     list_providers,
     read_text,
     resolve_names,
@@ -25,45 +27,103 @@ from kubekeep.model.package import Package, SourcePackage
 
 PATTERNS: Final = ("var/lib/dpkg/status", "var/lib/dpkg/status.d/*")
 STATES: Final = frozenset(("installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending"))
-"""States of a package whose files are in place; `config-files`, `half-installed` and `not-installed` are the others."""
+"""States of a package whose files are in place."""
+_OTHER_STATES: Final = frozenset(("config-files", "half-installed", "not-installed"))
+_DPKG_FIELDS: Final = ("Installed-Size", "Description")
+"""Fields that each record of dpkg itself has."""
+_LINE_FEED: Final = "\n"
 
 
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the installed packages of a status file. Raises ValueError if a limit is exceeded."""
     if file.path.endswith(".md5sums"):
         return None
-    text = read_text(file)
-    is_part = "/status.d/" in file.path
-    paragraphs = [fields for fields in _iterate_paragraphs(text) if _is_installed(fields, is_part=is_part)]
+    records = _Records(read_text(file).replace("\r\n", "\n"), is_part="/status.d/" in file.path)
+    paragraphs = records.installed
     if not paragraphs:
-        return None
+        if records.message or records.is_part:
+            raise ValueError(records.message or "the file describes no package")
+        return CatalogRecord(file.path, "dpkg")
     provided = ((fields["Package"], [fields["Package"], *_list_names(fields.get("Provides"))]) for fields in paragraphs)
-    providers = None if is_part else list_providers(provided)
+    providers = None if records.is_part else list_providers(provided)
     packages = collect_packages(_build_package(fields, providers) for fields in paragraphs)
-    return CatalogRecord(file.path, "dpkg", packages)
+    return CatalogRecord(file.path, "dpkg", packages, uninstalled=tuple(records.uninstalled), damage=records.message)
 
 
-def _iterate_paragraphs(text: str) -> Iterator[dict[str, str]]:
-    find_fields = _compile_fields().findall
-    for paragraph in split_paragraphs(text):
-        # The names of the fields follow a line feed: a search for a fixed text is three times as fast as for `^`.
-        yield dict(find_fields("\n" + paragraph))
+class _Records:
+    """The records of a status file, sorted by state.
+
+    installed: fields of the packages in place. uninstalled: names of the others. message: about damaged records.
+    """
+
+    def __init__(self, text: str, *, is_part: bool) -> None:
+        self.is_part = is_part
+        self.installed: list[dict[str, str]] = []
+        self.uninstalled: list[str] = []
+        # Most files are whole: one search in the file takes less time than one in each record.
+        self._is_suspicious = has_control_characters(text) or _compile_broken_line().search(f"\n{text}") is not None
+        damage = RecordDamage()
+        find_fields = _compile_fields().findall
+        for number, paragraph in enumerate(split_paragraphs(text), start=1):
+            # The names of the fields follow a line feed: a search for a fixed text is three times as fast as for `^`.
+            lines = f"\n{paragraph.strip(_LINE_FEED)}"
+            if flaw := self._add(lines, find_fields(lines)):
+                damage.add(number, flaw)
+        self.message = damage.describe(is_cut=not is_part and is_cut(text, _DPKG_FIELDS))
+
+    def _add(self, lines: str, pairs: list[tuple[str, str]]) -> str:
+        """Add a record; return the reason if it states no package or hides another one, empty for a well-formed one."""
+        fields = dict(pairs)
+        name, state = fields.get("Package", "").strip(), fields.get("Status", "").strip().rpartition(" ")[2]
+        # The parts of distroless images are control files of packages, which have no status.
+        is_installed = state in STATES or (self.is_part and not state)
+        is_valid = _is_valid(name, fields)
+        if state in _OTHER_STATES:
+            self.uninstalled.append(name.lower())
+        elif is_installed and is_valid:
+            self.installed.append(fields)
+        if not _compile_name().fullmatch(name):
+            return "has no valid name"
+        if len(pairs) > len(fields):
+            return f"of {name} holds two packages"
+        if not is_installed and state not in _OTHER_STATES:
+            return f"of {name} has no valid status"
+        if is_installed and not is_valid:
+            return f"of {name} has no valid version"
+        return _find_broken_line(name, lines) if self._is_suspicious else ""
 
 
 @functools.cache
 def _compile_fields() -> re.Pattern[str]:
-    names = "Package|Status|Version|Architecture|Source|Maintainer|Provides|Depends|Pre-Depends"
+    names = "Package|Status|Installed-Size|Version|Architecture|Source|Maintainer|Provides|Depends|Pre-Depends"
     return re.compile(rf"\n({names}):[ \t]*(.*(?:\n[ \t].*)*)")
 
 
-def _is_installed(fields: dict[str, str], *, is_part: bool) -> bool:
-    if not fields.get("Package") or not fields.get("Version"):
-        return False
-    status = fields.get("Status")
-    if status is None:
-        # The parts of distroless images are control files of packages, which have no status.
-        return is_part
-    return status.rpartition(" ")[2] in STATES
+def _find_broken_line(name: str, lines: str) -> str:
+    if has_control_characters(lines):
+        return f"of {name} has control characters"
+    return f"of {name} has a line without a field" if _compile_broken_line().search(lines) else ""
+
+
+def _is_valid(name: str, fields: dict[str, str]) -> bool:
+    """Return True for the name and version of a package (Debian policy, 5.6.7 and 5.6.12)."""
+    return bool(_compile_name().fullmatch(name) and _compile_version().fullmatch(fields.get("Version", "").strip()))
+
+
+@functools.cache
+def _compile_name() -> re.Pattern[str]:
+    return re.compile(r"[A-Za-z0-9][A-Za-z0-9+.\-]*")
+
+
+@functools.cache
+def _compile_version() -> re.Pattern[str]:
+    return re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:\-]*")
+
+
+@functools.cache
+def _compile_broken_line() -> re.Pattern[str]:
+    """Return the pattern of a line that is neither a field nor the continuation of one."""
+    return re.compile(r"\n(?![ \t\n])[^:\n]+(?=\n|\Z)")
 
 
 def _list_names(relations: str | None) -> list[str]:

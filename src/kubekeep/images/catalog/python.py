@@ -64,7 +64,7 @@ def _read_metadata(file: LayerFile) -> Package | None:
         else:
             classifiers.append(classifier.decode("utf-8", "replace").rpartition(" :: ")[2].strip())
     name, version = fields.get(b"Name", ""), re.sub(r"^[vV](?=\d)", "", fields.get(b"Version", ""))  # PEP 440
-    if not name and not version:
+    if not name and not version and not _is_metadata(file.path):
         return None
     if not is_name(name) or not re.fullmatch(r"[A-Za-z0-9._-]+", name):
         raise ValueError("has no valid name of a Python distribution")
@@ -79,6 +79,11 @@ def _read_metadata(file: LayerFile) -> Package | None:
         supplier=supplier if supplier.isprintable() else "",
         evidence="Python " + file.path.rpartition("/")[2].rpartition(".")[2],
     )
+
+
+def _is_metadata(path: str) -> bool:
+    """Return True for a file that must describe a distribution; a file `*.egg-info` may be anything."""
+    return path.endswith((".dist-info/METADATA", "/PKG-INFO"))
 
 
 SUPPLIERS: Final = (b"Author", b"Author-email", b"Maintainer", b"Maintainer-email")

@@ -44,13 +44,19 @@ PATTERNS: Final = (
     "var/lib/rpm/{rpmdb.sqlite,Packages.db,Packages}",
     "usr/lib/sysimage/rpm/{rpmdb.sqlite,Packages.db,Packages}",
     "usr/share/rpm/{rpmdb.sqlite,Packages.db,Packages}",
+    "{var/lib,usr/lib/sysimage,usr/share}/rpm/rpmdb.sqlite-wal",
 )
+_LOG_HEADER: Final = 32
+"""Size in bytes of the header of a write-ahead log (SQLite file format, 4.1)."""
 _PUBLIC_KEY: Final = "gpg-pubkey"
 """Name of the pseudo packages for imported keys."""
 
 
 def read(file: LayerFile) -> CatalogRecord | None:
     """Return the installed packages and their files. Raises ValueError if a limit is exceeded or the file is damaged."""
+    if file.path.endswith("-wal"):
+        _refuse_log(file)
+        return None
     headers: list[RpmHeader] = []
     paths_by_header: list[list[bytes]] = []
     remaining, text_count = MAX_OWNED, 0
@@ -68,11 +74,19 @@ def read(file: LayerFile) -> CatalogRecord | None:
         if len(headers) > MAX_PACKAGES:
             raise ValueError(f"more than {MAX_PACKAGES} packages")
     if not headers:
-        return None
+        return CatalogRecord(file.path, "rpm")
     providers = _list_providers(headers, paths_by_header)
     packages = collect_packages(_build_package(header, providers) for header in headers)
     owned = b"\n".join([b"\n".join(paths) for paths in paths_by_header if paths]).decode("utf-8", "replace")
     return CatalogRecord(file.path, "rpm", packages, owned=owned)
+
+
+def _refuse_log(file: LayerFile) -> None:
+    """Raise ValueError for a write-ahead log with changes: rpm empties it when it closes the database."""
+    if file.spill or len(file.content) > _LOG_HEADER:
+        raise ValueError(
+            "packages may be missing: rpm has changes in this log that are not in the database; run rpm --rebuilddb in the image"
+        )
 
 
 def _iterate_records(file: LayerFile) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """The SQLite database of rpm in RHEL 9, Fedora 33 and newer (`rpmdb.sqlite`). Reads one table, runs nothing from the file.
 
-SQLite itself reads the file, without its write-ahead log, which rpm empties when it closes the database. Views, virtual
+SQLite itself reads the file, without its write-ahead log, which rpm empties when it closes the database; `rpm` refuses another one.
+Views, virtual
 tables, triggers and functions of the file cannot run: only reading the columns of a real table is permitted.
 """
 

@@ -1,0 +1,122 @@
+"""Databases of package managers that an image has, or should have, and whose packages were not read. No I/O.
+
+A system without packages is not believed: if an image names its distribution, packages of it must have been read. Never guesses
+a package.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from kubekeep.images.catalog.python import TEST_DATA
+from kubekeep.images.content import CatalogRecord, ContentProblem, LayerContent
+
+_CATALOGS: Final = frozenset(("apk", "dpkg", "rpm"))
+_STATUS: Final = "var/lib/dpkg/status"
+_DATABASE: Final = re.compile(
+    r"^(?:(?:usr/)?lib/apk/db/installed|var/lib/dpkg/status(?:\.d/[^\n]+)?"
+    r"|(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm)/(?:rpmdb\.sqlite|Packages\.db|Packages))$",
+    re.MULTILINE,
+)
+_METADATA: Final = re.compile(r"^[^\n]*\.dist-info/METADATA$", re.MULTILINE)
+_FILE_LIST: Final = re.compile(r"var/lib/dpkg/info/([^/:]+)(?::[^/]*)?\.list")
+
+
+class _Manager(msgspec.Struct, frozen=True):
+    """A package manager whose database is not read, and the pattern of files that prove it."""
+
+    name: str
+    pattern: str
+
+
+_UNSUPPORTED: Final = (
+    _Manager("pacman", r"^var/lib/pacman/local/[^/\n]+/desc$"),
+    _Manager("Portage", r"^var/db/pkg/[^/\n]+/[^/\n]+/PF$"),
+    _Manager("opkg", r"^(?:usr|var)/lib/opkg/status$"),
+    _Manager("Nix", r"^nix/store/[a-z0-9]{32}-[^\n]*$"),
+    _Manager("Guix", r"^gnu/store/[a-z0-9]{32}-[^\n]*$"),
+    _Manager("XBPS", r"^var/db/xbps/pkgdb-[^/\n]+\.plist$"),
+    _Manager("pkgtools of Slackware", r"^var/(?:lib/pkgtools|log)/packages/[^/\n]+-[^/\n]+-[^/\n]+-[^/\n]+$"),
+    _Manager("Chisel", r"^var/lib/chisel/manifest\.wall$"),
+)
+"""Patterns of all files, because a layer may have any of them; the first visible one names the problem."""
+
+
+def list_databases(layer: LayerContent) -> list[str]:
+    """Return the paths of the layer that `list_unread` needs, as far as they are visible."""
+    patterns = (_DATABASE, _METADATA, *(re.compile(manager.pattern, re.MULTILINE) for manager in _UNSUPPORTED))
+    return [match[0] for pattern in patterns for match in pattern.finditer(layer.paths)]
+
+
+def list_unread(
+    visible: Iterable[str], records: Sequence[CatalogRecord], problems: Iterable[ContentProblem]
+) -> Iterator[ContentProblem]:
+    """Yield problems for packages that may be missing.
+
+    visible: the visible paths of `list_databases`. records and problems: the visible ones.
+    """
+    paths = sorted(visible)
+    unread = {problem.path for problem in problems}
+    known = unread | {record.path for record in records}
+    own = [*_list_unsupported(paths), *_list_irregular(paths, known)]
+    yield from own
+    if any(record.catalog in _CATALOGS and record.packages for record in records):
+        yield from _compare_file_lists(records, unread)
+    elif not own and not any(map(_DATABASE.fullmatch, unread)):
+        yield from _require_packages(records)
+
+
+def _list_unsupported(paths: Sequence[str]) -> Iterator[ContentProblem]:
+    for manager in _UNSUPPORTED:
+        path = next((path for path in paths if re.fullmatch(manager.pattern, path)), None)
+        if path is not None:
+            yield ContentProblem(path, f"packages of {manager.name} are not read: its database is not supported")
+
+
+def _list_irregular(paths: Iterable[str], known: set[str]) -> Iterator[ContentProblem]:
+    """Yield problems for files that must hold a record and were not read: links, pipes and devices."""
+    distributions = {_name_distribution(path) for path in known}
+    for path in paths:
+        if path in known or path.endswith(".md5sums") or not (_DATABASE.fullmatch(path) or _METADATA.fullmatch(path)):
+            continue
+        if _DATABASE.fullmatch(path):
+            yield ContentProblem(path, "packages may be missing: the database is a link or no regular file")
+        elif not re.search(TEST_DATA, path) and _name_distribution(path) not in distributions:
+            # The target of a link has the same name in the cache of a package manager.
+            yield ContentProblem(path, "the Python distribution is not read: its metadata is a link or no regular file")
+
+
+def _name_distribution(path: str) -> str:
+    """Return folder and name of a metadata file: `flask-3.0.dist-info/METADATA`."""
+    return "/".join(path.rsplit("/", 2)[-2:])
+
+
+def _compare_file_lists(records: Sequence[CatalogRecord], unread: set[str]) -> Iterator[ContentProblem]:
+    """Yield a problem if dpkg lists the files of packages that its status file does not have."""
+    status = next((record for record in records if record.path == _STATUS and record.packages), None)
+    if status is None or _STATUS in unread:
+        return
+    names = {package.name for package in status.packages} | set(status.uninstalled)
+    listed = {match[1] for record in records if (match := _FILE_LIST.fullmatch(record.path))}
+    missing = sorted(listed - names)
+    if missing:
+        others = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+        yield ContentProblem(
+            _STATUS,
+            f"packages may be missing: var/lib/dpkg/info has the files of {missing[0]}{others}, the status none",
+        )
+
+
+def _require_packages(records: Iterable[CatalogRecord]) -> Iterator[ContentProblem]:
+    for record in records:
+        if record.distribution is not None:
+            name = record.distribution.name or record.distribution.id
+            yield ContentProblem(
+                record.path,
+                f"no packages of {name} were read: the package database is missing, empty, behind a link or no regular file",
+            )
+            return
