@@ -93,6 +93,12 @@ def test_confinement_ends(root: Path, tmp_path: Path) -> None:
         read(root / "file")
 
 
+def test_thread_with_other_work_is_not_confined(root: Path) -> None:
+    with confine((str(root),), exempt_thread=threading.get_ident()):
+        assert "outside" in read(root / "file")
+        assert "outside" not in list_names(str(root))
+
+
 def test_scan_reads_nothing_outside_while_links_are_swapped(tmp_path: Path) -> None:
     """A thread swaps folders for links to the outside, and back, as fast as it can."""
     root, outside, scratch = tmp_path / "root", tmp_path / "outside", tmp_path / "scratch"

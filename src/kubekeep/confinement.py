@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 from typing import Final
@@ -27,16 +28,23 @@ _refused: list[str] = []
 """Paths outside of the folders that were to be opened in the present confinement."""
 
 
+_exempt_thread = 0
+"""Identifier of a thread that is not confined; 0 for none."""
+
+
 @contextlib.contextmanager
-def confine(folders: Iterable[str]) -> Iterator[None]:
-    """Confine the process to folders; all threads open files elsewhere with a PermissionError meanwhile."""
-    global _folders, _refused
-    before = _folders, _refused
-    _folders, _refused = tuple(map(os.path.realpath, folders)), []
+def confine(folders: Iterable[str], *, exempt_thread: int = 0) -> Iterator[None]:
+    """Confine the process to folders: meanwhile, opening a file elsewhere raises PermissionError.
+
+    exempt_thread: identifier of a thread that goes on with other work and is not confined.
+    """
+    global _folders, _refused, _exempt_thread
+    before = _folders, _refused, _exempt_thread
+    _folders, _refused, _exempt_thread = tuple(map(os.path.realpath, folders)), [], exempt_thread
     try:
         yield
     finally:
-        _folders, _refused = before
+        _folders, _refused, _exempt_thread = before
 
 
 def list_refused() -> tuple[str, ...]:
@@ -46,7 +54,7 @@ def list_refused() -> tuple[str, ...]:
 
 def is_confined() -> bool:
     """Return True in a confinement: no other program may then open files by their paths."""
-    return bool(_folders)
+    return bool(_folders) and threading.get_ident() != _exempt_thread
 
 
 def open_descriptor(path: str | os.PathLike[str], flags: int, mode: int = 0o777) -> int:
@@ -55,7 +63,7 @@ def open_descriptor(path: str | os.PathLike[str], flags: int, mode: int = 0o777)
     In a confinement, raises PermissionError for a path that leads out of its folders, and OSError if a part of the path is replaced
     by a link meanwhile.
     """
-    if not _folders:
+    if not is_confined():
         return os.open(path, flags, mode)
     text = os.path.abspath(path)
     real = os.path.realpath(text)
@@ -73,7 +81,7 @@ def open_descriptor(path: str | os.PathLike[str], flags: int, mode: int = 0o777)
 
 def list_names(folder: str) -> list[str]:
     """Return the names of the entries of a folder, as `os.listdir` does. Raises as `open_descriptor`."""
-    if not _folders or not _HAS_DESCRIPTORS:
+    if not is_confined() or not _HAS_DESCRIPTORS:
         return os.listdir(folder)
     descriptor = open_descriptor(folder, _FOLDER & ~_NO_LINK)
     try:
@@ -85,7 +93,7 @@ def list_names(folder: str) -> list[str]:
 def scan_folder(folder: str) -> list[os.DirEntry[str]]:
     """Return the entries of a folder, as `os.scandir` does. Raises as `open_descriptor`."""
     # Entries need the path, which may lead elsewhere by now: only names of the folder itself remain.
-    names = set(list_names(folder)) if _folders else None
+    names = set(list_names(folder)) if is_confined() else None
     with os.scandir(folder) as entries:
         return [entry for entry in entries if names is None or entry.name in names]
 

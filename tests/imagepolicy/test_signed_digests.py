@@ -181,7 +181,10 @@ def list_expected(world: World, digests: set[str]) -> dict[str, bool]:
     return {reference: digest in digests for reference, digest in world.references}
 
 
-RULES: Final[list[dict[str, Any]]] = [{"signedBy": ["team"]}, {"attestations": [{"type": "spdx", "signedBy": ["team"]}]}]
+RULES: Final[list[dict[str, Any]]] = [
+    {"signedBy": ["team"]},
+    {"attestations": [{"type": "spdx", "signedBy": ["team"]}]},
+]
 
 
 @pytest.mark.parametrize("rule", RULES)

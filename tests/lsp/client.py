@@ -60,9 +60,9 @@ class Editor:
         command: tuple[str, ...] = COMMAND,
         process_id: int | None = None,
         validates: bool = True,
-        has_workspace: bool = True,
+        folders: tuple[Path, ...] | None = None,
     ) -> None:
-        """validates: convert every message with the types of the protocol, which a measurement should not include."""
+        """validates: convert every message with the types of the protocol, which a measurement should not include. folders: of the workspace; None for `folder`."""
         self.folder = folder
         self.notifications: list[dict[str, Any]] = []
         self._capabilities = PUSH if capabilities is None else capabilities
@@ -71,7 +71,7 @@ class Editor:
         self._environment = {**os.environ, **(environment or {})}
         self._command = command
         self._validates = validates
-        self._has_workspace = has_workspace
+        self._folders = (folder,) if folders is None else folders
         self._answers: dict[int, dict[str, Any]] = {}
         self._arrival = threading.Condition()
         self._number = 0
@@ -95,8 +95,8 @@ class Editor:
             "initialize",
             {
                 "processId": self._process_id,
-                "rootUri": self.folder.as_uri() if self._has_workspace else None,
-                "workspaceFolders": [{"uri": self.folder.as_uri(), "name": "work"}] if self._has_workspace else None,
+                "rootUri": self.folder.as_uri() if self._folders else None,
+                "workspaceFolders": [{"uri": folder.as_uri(), "name": folder.name} for folder in self._folders] or None,
                 "capabilities": self._capabilities,
                 "initializationOptions": self._options,
             },

@@ -159,7 +159,7 @@ def test_replaced_versions_are_not_evaluated(tmp_path: Path) -> None:
 
 
 def test_file_outside_of_a_workspace_is_evaluated_alone(tmp_path: Path) -> None:
-    with Editor(write_files(tmp_path, {"role.yaml": ROLE}), has_workspace=False) as editor:
+    with Editor(write_files(tmp_path, {"role.yaml": ROLE}), folders=()) as editor:
         assert PRIVILEGED in editor.codes(editor.open("pod.yaml", POD))
         assert "C-0015" not in editor.codes(editor.open("binding.yaml", BINDING))
 

@@ -65,3 +65,25 @@ def test_workspace(tmp_path: Path) -> None:
         editor.notify("workspace/didChangeWatchedFiles", {"changes": [{"uri": broken, "type": 3}]})
         after = pull_workspace(editor, {**previous, pod: changed[pod]["resultId"]})
         assert after[broken]["items"] == []
+
+
+def test_change_in_one_of_several_folders_keeps_the_diagnostics_of_the_others(tmp_path: Path) -> None:
+    folders = [write_files(tmp_path / name, {"pod.yaml": POD}) for name in ("first", "second", "third")]
+    uris = [(folder / "pod.yaml").as_uri() for folder in folders]
+    with Editor(folders[0], capabilities=PULL, folders=tuple(folders)) as editor:
+        reports = pull_workspace(editor, {})
+        assert all("C-0057" in list_codes(reports[uri]) for uri in uris)
+        previous = {uri: report["resultId"] for uri, report in reports.items()}
+        editor.open("pod.yaml", HARDENED)
+        changed = pull_workspace(editor, previous)
+        assert "C-0057" not in list_codes(changed[uris[0]])
+        for uri in uris[1:]:
+            assert changed[uri].get("items", reports[uri]["items"]) == reports[uri]["items"]
+        assert [changed[uri]["kind"] for uri in uris[1:]] == ["unchanged", "unchanged"]
+        # A folder that cannot be evaluated keeps its diagnostics.
+        (folders[1] / ".kubekeep.yaml").write_text("unknown: 1\n")
+        editor.notify("workspace/didChangeWatchedFiles", {"changes": [{"uri": uris[1], "type": 2}]})
+        after = pull_workspace(editor, {**previous, uris[0]: changed[uris[0]]["resultId"]})
+        assert after.get(uris[1], {"kind": "unchanged"})["kind"] == "unchanged"
+        assert after[uris[2]]["kind"] == "unchanged"
+        assert editor.end() == 0

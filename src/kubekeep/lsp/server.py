@@ -443,22 +443,29 @@ def _add_pull(server: KubekeepLanguageServer) -> None:
             await session.has_changed.wait()
             await asyncio.sleep(session.settings.delay)
         generation = session.generation
-        reports: list[Any] = []
+        by_uri: dict[str, list[types.Diagnostic]] = {}
+        unevaluated = set()
         for root in session.roots:
             evaluation, documents = session.open_folder(root), session.list_documents(root)
             result = await session.run(lambda: evaluation.evaluate_workspace(documents), root)  # noqa: B023 - awaited at once
-            if result is not None:
-                reports += _list_reports(server, *result, previous)
+            if result is None:
+                unevaluated.add(root)
+            else:
+                by_uri |= _list_folder_diagnostics(server, root, *result)
+        # Files without diagnostics any more get an empty report, unless their folder could not be evaluated.
+        for uri in previous:
+            if session.find_folder(find_path(uri)) not in unevaluated:
+                by_uri.setdefault(uri, [])
         server.last_workspace_generation = generation
-        return types.WorkspaceDiagnosticReport(reports)
+        return types.WorkspaceDiagnosticReport(_create_reports(server, by_uri, previous))
 
 
-def _list_reports(
-    server: KubekeepLanguageServer, assessment: Assessment, minimum: Severity | None, previous: dict[str, str]
-) -> list[Any]:
-    """Return the reports on the files of a workspace, and empty ones for files that have no diagnostics any more."""
+def _list_folder_diagnostics(
+    server: KubekeepLanguageServer, root: str, assessment: Assessment, minimum: Severity | None
+) -> dict[str, list[types.Diagnostic]]:
+    """Return the diagnostics of the files of a workspace folder, without those of another folder in it, by URI."""
     texts = server.create_texts()
-    by_uri: dict[str, list[types.Diagnostic]] = {uri: [] for uri in previous}
+    by_uri: dict[str, list[types.Diagnostic]] = {}
     for file, entries in list(list_findings(assessment, minimum).items())[:MAX_REPORTED]:
         text = texts.open(file)
         by_uri[texts.find_uri(file)] = [
@@ -471,6 +478,12 @@ def _list_reports(
         if uri and (uri in by_uri or len(by_uri) < MAX_REPORTED):
             area = texts.open(file).convert_region(unread.location.region)
             by_uri.setdefault(uri, []).insert(0, create_problem(unread.message, area, severity))
+    return {uri: each for uri, each in by_uri.items() if server.session.find_folder(find_path(uri)) in (root, "")}
+
+
+def _create_reports(
+    server: KubekeepLanguageServer, by_uri: dict[str, list[types.Diagnostic]], previous: dict[str, str]
+) -> list[Any]:
     reports: list[Any] = []
     versions = {document.uri: document.version for document in server.session.documents.values()}
     for uri, diagnostics in by_uri.items():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -138,7 +139,7 @@ class Session:
 
         folder: a workspace folder, or empty. Meanwhile, files are opened only in it and in the working tree of git around it.
         """
-        future = self._pool.submit(_run_confined, function, folder)
+        future = self._pool.submit(_run_confined, function, folder, threading.get_ident())
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)
         try:
@@ -237,9 +238,9 @@ class Session:
             self._report(text)
 
 
-def _run_confined(function: Callable[[], T], folder: str) -> T:
+def _run_confined(function: Callable[[], T], folder: str, main_thread: int) -> T:
     if not folder:
         return function()
     # The server has a temporary folder of its own, for copies of files with changes.
-    with confine((find_repository_root(folder) or folder, tempfile.gettempdir())):
+    with confine((find_repository_root(folder) or folder, tempfile.gettempdir()), exempt_thread=main_thread):
         return function()
