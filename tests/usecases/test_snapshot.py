@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +79,11 @@ def test_snapshot_holds_few_unpacked_objects(tmp_path: Path, extras: frozenset[E
     del jobs
     others = count_unpacked("CronJob")
     unpacked = []
-    assessment = scan(
-        scan_request(paths=(str(tmp_path),), snapshot=True, extras=extras),
-        on_progress=lambda _: unpacked.append(count_unpacked("CronJob") - others),
-    )
+    with without_existing_objects():
+        assessment = scan(
+            scan_request(paths=(str(tmp_path),), snapshot=True, extras=extras),
+            on_progress=lambda _: unpacked.append(count_unpacked("CronJob")),
+        )
     assert len(unpacked) == 300
     # Files are read as a whole, and the objects of the last ones evaluated are still decoded.
     assert max(unpacked) <= 4
@@ -88,6 +91,16 @@ def test_snapshot_holds_few_unpacked_objects(tmp_path: Path, extras: frozenset[E
     assert {result.subject.object["metadata"]["name"] for result in assessment.results} == {
         f"report-{number}" for number in range(300)
     }
+
+
+@contextlib.contextmanager
+def without_existing_objects() -> Iterator[None]:
+    """Hide existing objects from `gc.get_objects`: after thousands of tests, a list of them takes a third of a second."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def count_unpacked(kind: str) -> int:
