@@ -46,7 +46,9 @@ from tests.usecases import clusters
 from tests.usecases.test_repository import git
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SCHEMA = json.loads((Path(kubekeep.__file__).parent / "model" / "submission-v1.schema.json").read_text())
+SCHEMA = jsonschema.Draft202012Validator(
+    json.loads((Path(kubekeep.__file__).parent / "model" / "submission-v1.schema.json").read_text())
+)
 NEEDS = load("submission").extras
 UID = "9f86d081-884c-4d65-9a2f-eaa0c55ad015"
 SYSTEM = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": UID}}
@@ -58,7 +60,7 @@ def submit(*paths: Path | str, **options: Any) -> Submission:
     assessment = scan(scan_request(paths=tuple(map(str, paths)), extras=NEEDS, **options))
     submission = SubmissionBuilder().build(assessment)
     rendered = render(assessment)
-    jsonschema.validate(json.loads(rendered), SCHEMA)
+    SCHEMA.validate(json.loads(rendered))
     written = msgspec.json.decode(rendered, type=Submission)
     assert written == submission
     return submission
