@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.stages import STAGES, find_stage
+from tests.stages import QUICK, STAGES, find_stage
 
 pytest_plugins = ["tests.cluster.fixtures", "tests.images.access_fixtures", "tests.sources.cloud.fixtures"]
 
@@ -25,6 +26,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if stage is None or collection_path.is_dir():
         return None
     return True if find_stage(collection_path) != stage else None
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
+    """Start three workers for two processors, except for the quick stage: a third of the time, tests wait for programs."""
+    count = yield
+    return count if config.getoption("stage") == QUICK else count * 3 // 2
 
 
 def pytest_configure() -> None:

@@ -12,7 +12,7 @@ from kubekeep.posture.roles import FILES, RoleCoverage
 
 def find_paths(text: str, *sources: str, to: str = "", most: int = 1000, roles: RoleCoverage = FILES) -> Attacks:
     """Find the attack paths in the documents of `text`, without any evaluated control."""
-    resources = [Resource(document) for document in yaml.safe_load_all(text) if document]
+    resources = [Resource(document) for document in yaml.load_all(text, yaml.CSafeLoader) if document]
     return compute_attack_paths(resources, [], {}, AttackQuery(sources, (to,) if to else (), most), roles)
 
 

@@ -1,14 +1,17 @@
-"""Requests to an API server for tests, with unmodified responses. Never repeats a request.
+"""Requests to an API server for tests, with unmodified responses. Never repeats a request. Keeps connections open.
 
 Independent of the client of the product, so that tests do not rely on it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
+import select
 import ssl
 import urllib.parse
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,8 @@ class Client:
         self._token = token
         if pair is not None:
             self._context.load_cert_chain(pair.certificate, pair.key)
+        self._idle: list[http.client.HTTPSConnection] = []
+        weakref.finalize(self, _close, self._idle)
 
     def __call__(self, method: str, path: str, body: Any = None, *, sent: str = "application/json") -> Any:
         """Send a request and decode the JSON response; `body` is sent as JSON with the media type `sent`.
@@ -67,18 +72,44 @@ class Client:
         self, method: str, path: str, body: Any, headers: dict[str, str]
     ) -> tuple[bytes, http.client.HTTPMessage]:
         """Return the response and its headers."""
-        connection = http.client.HTTPSConnection(self._host, timeout=_SECONDS, context=self._context)
+        connection = self._take_connection()
         if self._token is not None:
             headers = {**headers, "Authorization": f"Bearer {self._token}"}
         try:
             connection.request(method, path, None if body is None else msgspec.json.encode(body), headers)
             response = connection.getresponse()
             content = response.read()
-        finally:
+        except BaseException:
             connection.close()
+            raise
+        self._idle.append(connection)
         if response.status >= http.client.BAD_REQUEST:
             raise _parse_error(response.status, content)
         return content, response.headers
+
+    def _take_connection(self) -> http.client.HTTPSConnection:
+        """Return an idle connection that is still open, or a new one, whose handshake takes longer than most requests."""
+        with contextlib.suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                if _is_open(connection):
+                    return connection
+                connection.close()
+        return http.client.HTTPSConnection(self._host, timeout=_SECONDS, context=self._context)
+
+
+def _is_open(connection: http.client.HTTPSConnection) -> bool:
+    """Return False if an idle connection has ended: the end can be read, and nothing else, as no request was sent."""
+    if connection.sock is None:
+        return False
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return not poll.poll(0)
+
+
+def _close(connections: list[http.client.HTTPSConnection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 def _parse_error(code: int, content: bytes) -> Refused:

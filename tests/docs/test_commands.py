@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from tests.cluster.access import User, write_kubeconfig
 from tests.cluster.fixtures import run_cluster
 from tests.cluster.samples import samples
+from tests.command_line import run_command_line
 from tests.stages import STAGES
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +28,7 @@ GATES = (
     "--fail-on-path",
     "--max-failures",
 )
+_SHELL_SYNTAX = frozenset("|&;<>$`*?[]{}()~#!\\")
 
 
 def commands() -> list[tuple[str, str]]:
@@ -51,6 +54,23 @@ def prepare_folder(folder: Path, page: str) -> None:
             subprocess.run(["git", *words], cwd=folder, check=True)
 
 
+def run_documented(command: str, folder: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command of a page in the folder: `kubekeep` without syntax of the shell in this process, others in bash."""
+    if command.startswith("kubekeep ") and _SHELL_SYNTAX.isdisjoint(command):
+        return run_command_line(*shlex.split(command)[1:], folder=folder, variables=variables)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, **variables, "PATH": path},
+        encoding="utf-8",
+    )
+
+
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Yield the kubeconfig of a cluster with the example; its only context is `production`."""
@@ -70,20 +90,8 @@ def test_documented_command_runs(page: str, command: str, tmp_path: Path, reques
         lines = (ROOT / ".ci" / "run").read_text().splitlines()
         assert {f"scripts/test --stage {stage}" for stage in STAGES} <= set(lines)
         return
-    environment = dict(os.environ)
-    if page == "cluster.md":
-        environment["KUBECONFIG"] = str(request.getfixturevalue("production"))
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    result = subprocess.run(
-        ["bash", "-c", command],
-        cwd=ROOT if command.startswith("scripts/") else tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env=environment | {"PATH": path},
-        encoding="utf-8",
-    )
+    variables = {"KUBECONFIG": str(request.getfixturevalue("production"))} if page == "cluster.md" else {}
+    result = run_documented(command, ROOT if command.startswith("scripts/") else tmp_path, variables)
     allowed = {0, 1} if any(gate in command for gate in GATES) else {0}
     assert result.returncode in allowed, f"{page}: {command}\n{result.stderr}"
     assert "Traceback" not in result.stderr
@@ -105,16 +113,7 @@ def outputs() -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize(("page", "command", "output"), outputs())
 def test_documented_output_is_real(page: str, command: str, output: str, tmp_path: Path) -> None:
     prepare_folder(tmp_path, page)
-    result = subprocess.run(
-        ["bash", "-c", command],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"},
-        encoding="utf-8",
-    )
+    result = run_documented(command, tmp_path, {"COLUMNS": "100"})
     assert output in result.stdout + result.stderr
 
 

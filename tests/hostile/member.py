@@ -87,7 +87,8 @@ class Member(msgspec.Struct, frozen=True):
     check: Callable[[Run], None] | None = None
 
 
-Generator = Callable[[random.Random], Iterator[Member]]
+Generator = Callable[[random.Random], Iterator[Member | Callable[[], Member]]]
+"""Yields the members of a class. A member that takes long to build is a function, called if it is in the sample."""
 
 
 class HostileClass(msgspec.Struct, frozen=True):
@@ -100,7 +101,8 @@ class HostileClass(msgspec.Struct, frozen=True):
     def list_members(self) -> list[Member]:
         """Return a sample of the members, the same in every run."""
         members = list(self.generate(random.Random(self.name)))
-        return random.Random(self.name).sample(members, min(len(members), _MOST_MEMBERS))
+        sample = random.Random(self.name).sample(members, min(len(members), _MOST_MEMBERS))
+        return [member if isinstance(member, Member) else member() for member in sample]
 
     def __str__(self) -> str:
         return f"{self.area}-{self.name}".replace(" ", "-")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import gzip
 import json
 import random
 from collections.abc import Iterator
@@ -254,3 +256,9 @@ def damage(content: bytes, source: random.Random, count: int) -> Iterator[tuple[
             case _:
                 part = content[at : at + length]
                 yield f"{length} bytes repeated at {at}, {number}", content[:at] + part * 50 + content[at:]
+
+
+@functools.cache
+def gzip_bomb() -> bytes:
+    """Return 200 MiB of zeros, compressed; compressed once, because many classes have it."""
+    return gzip.compress(bytes(200 << 20))

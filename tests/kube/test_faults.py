@@ -476,7 +476,7 @@ def test_close_wakes_waiting_threads(cluster: Cluster, filled_namespace: str, wa
             exchange.refuse(503, "ServiceUnavailable", "later", headers={"Retry-After": "60"})
 
     query = ListQuery(served=connecting.CONFIG_MAPS, namespace=filled_namespace)
-    retry_policy = msgspec.structs.replace(connecting.HURRIED, read_timeout=60, max_wait=60)
+    retry_policy = msgspec.structs.replace(connecting.HURRIED, read_timeout=60, max_wait=60, total_timeout=200)
     with front(cluster, always(PAGES, hang)) as proxy, ThreadPoolExecutor() as pool:
         connection = connecting.connection(proxy.url, retry_policy=retry_policy)
         running = pool.submit(lambda: list(Listing(connection, query)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -28,11 +29,19 @@ INDEXED_KINDS: Final = {
 """Kind in `relates` that a control needs if its rule reads an index of `input.cluster`."""
 
 
+@functools.cache
+def load_schema(name: str) -> jsonschema.protocols.Validator:
+    """Return the validator of a published schema, which is checked itself only once."""
+    schema = json.loads((ROOT / "schema" / name).read_text())
+    validator = jsonschema.validators.validator_for(schema)
+    validator.check_schema(schema)
+    return validator(schema)
+
+
 def check_schema(control: Control, library: Library) -> None:
     """Assert that `control.yaml` matches the published schema and that its texts are complete."""
     file = library.get_folder(control) / CONTROL_FILE
-    schema = json.loads((ROOT / "schema" / "control.schema.json").read_text())
-    jsonschema.validate(yaml.safe_load(file.read_text(encoding="utf-8")), schema)
+    load_schema("control.schema.json").validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     assert 0 <= control.severity <= 10
     assert all(text.strip() for text in (control.title, control.asks, control.why, control.fix))
     assert not control.title.endswith(".")

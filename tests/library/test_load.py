@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
 
 from kubekeep.library.load import CONTROL_FILE, ROOT, RULE_FILE, Library, LibraryError, builtin
 from kubekeep.library.scaffold import build_files
 from kubekeep.model.control import Control
-from tests.library.checks import check_schema, check_unique_names
+from tests.library.checks import check_schema, check_unique_names, load_schema
 
 HOUSE_RULE = "title: House rule\nseverity: 5\nasks: x\nwhy: x\nfix: x\ntargets: [workload]\n"
-SCHEMAS = ROOT / "schema"
 
 
 @pytest.mark.parametrize("control", builtin().controls.values(), ids=lambda control: control.slug)
@@ -27,8 +24,8 @@ def test_control_matches_the_schema(control: Control) -> None:
 
 @pytest.mark.parametrize("slug", builtin().frameworks)
 def test_framework_matches_the_schema(slug: str) -> None:
-    schema = json.loads((SCHEMAS / "framework.schema.json").read_text())
-    jsonschema.validate(yaml.safe_load((ROOT / "frameworks" / f"{slug}.yaml").read_text(encoding="utf-8")), schema)
+    document = yaml.safe_load((ROOT / "frameworks" / f"{slug}.yaml").read_text(encoding="utf-8"))
+    load_schema("framework.schema.json").validate(document)
     assert builtin().select_members(builtin().frameworks[slug]) or slug == "yaml-scanning"
 
 

@@ -44,6 +44,7 @@ def numbered() -> dict[str, Control]:
     return {number: control for control in builtin().controls.values() for number in control.ids}
 
 
+@functools.cache
 def known(corpus: str) -> dict[Key, SubjectResult]:
     """Return our results for the resources that Kubescape reports too."""
     names = {key for key, _ in theirs(corpus)}

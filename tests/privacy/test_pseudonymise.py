@@ -99,10 +99,9 @@ spec: {policyName: q9zpolicy, validationActions: [Deny]}
 """
 
 
-@pytest.fixture
-def scanned(tmp_path: Path) -> Assessment:
-    folder = tmp_path / "q9zfolder"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def scanned(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
+    folder = tmp_path_factory.mktemp("q9zfolder", numbered=False)
     (folder / "q9zfile.yaml").write_text(MANIFESTS)
     (folder / "q9zbroken.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: q9zbroken, : }\n")
     assessment = scan(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubekeep.model.text import json_text, visible
-from kubekeep.reports.pdf.printed import BREAK, LONGEST, code_line, escape_missing, line, paragraphs
+from kubekeep.reports.pdf.printed import BREAK, LONGEST, LONGEST_PROSE, code_line, escape_missing, line, paragraphs
 
 
 @given(st.text(st.characters(exclude_categories=["Cn", "Co"]), max_size=200))
@@ -50,6 +50,14 @@ def test_indentation_stays() -> None:
 )
 def test_prose_has_paragraphs_and_code(text: str, runs: list[list[list[str]]]) -> None:
     assert paragraphs(text) == runs
+
+
+@pytest.mark.parametrize("text", ["x" * 10_000, "x `y` " * 10_000, "`" * 10_000])
+def test_long_paragraph_is_cut(text: str) -> None:
+    (paragraph,) = paragraphs(text)
+    shown = "".join(part for _, part in paragraph).replace(BREAK, "")
+    assert len(shown) <= LONGEST_PROSE + 1
+    assert shown.endswith("…")
 
 
 def test_missing_glyphs_become_codes() -> None:

@@ -5,9 +5,10 @@ The clouds are moto and a local server for Azure and Google; the cluster is a re
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -25,7 +26,8 @@ from kubekeep.usecases.cloud import describe_cluster
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 from tests.cluster.access import User, write_kubeconfig
-from tests.cluster.cluster import Cluster
+from tests.cluster.client import Refused
+from tests.cluster.cluster import Cluster, eventually
 from tests.reports.rendering import render_text
 from tests.sources.cloud import amazon, azure, google
 from tests.sources.cloud.service import Cloud, CloudResponse, log_in, route_all_hosts, run_cloud
@@ -131,14 +133,34 @@ def node(machine: str, **labels: str) -> dict[str, Any]:
 Scan = Callable[..., Assessment]
 
 
+_ADDED: Final = (
+    "/api/v1/nodes/worker",
+    "/api/v1/namespaces/kube-system/configmaps/aws-auth",
+    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/clusterversions.config.openshift.io",
+)
+"""Objects that tests add to the cluster."""
+
+
 @pytest.fixture
-def scanned(own_cluster: Cluster, tmp_path: Path) -> Scan:
+def shared_cluster(module_cluster: Cluster) -> Iterator[Cluster]:
+    """Yield the cluster of this module, without nodes, and remove what the test has added to it."""
+    yield module_cluster
+    for path in _ADDED:
+        with contextlib.suppress(Refused):
+            module_cluster.admin("DELETE", path)
+    eventually(
+        lambda: "config.openshift.io" not in {each["name"] for each in module_cluster.admin("GET", "/apis")["groups"]}
+    )
+
+
+@pytest.fixture
+def scanned(shared_cluster: Cluster, tmp_path: Path) -> Scan:
     """Return a scan of the cluster through a kubeconfig with a context of this name."""
 
     def run(context: str, cloud: CloudRequest | None, *controls: str) -> Assessment:
         file = tmp_path / "kubeconfig"
-        admin = User(context, own_cluster.layout.pair("admin"))
-        write_kubeconfig(file, own_cluster.address, own_cluster.authority, [admin])
+        admin = User(context, shared_cluster.layout.pair("admin"))
+        write_kubeconfig(file, shared_cluster.address, shared_cluster.authority, [admin])
         access = Kubeconfig((str(file),)).get_access()
         return scan(
             ScanRequest(
@@ -156,8 +178,8 @@ def facts(assessment: Assessment) -> ClusterFacts:
 
 
 @pytest.mark.usefixtures("aws")
-def test_eks_controls_are_evaluated_with_cloud_data(own_cluster: Cluster, scanned: Scan) -> None:
-    own_cluster.apply([node(AWS_NODE)])
+def test_eks_controls_are_evaluated_with_cloud_data(shared_cluster: Cluster, scanned: Scan) -> None:
+    shared_cluster.apply([node(AWS_NODE)])
     undescribed = scanned(ARN, None, "C-0228", "C-0223")
     assert facts(undescribed).distribution == "eks"
     assert {entry.reason.cause for entry in undescribed.controls if entry.reason} == {Cause.NEEDS_CLOUD_DATA}
@@ -179,15 +201,15 @@ def test_eks_controls_are_evaluated_with_cloud_data(own_cluster: Cluster, scanne
         "metadata": {"name": "aws-auth", "namespace": "kube-system"},
         "data": {"mapRoles": yaml.safe_dump(roles)},
     }
-    own_cluster.apply([aws_auth])
+    shared_cluster.apply([aws_auth])
     assert summary(scanned(ARN, CloudRequest(), "C-0223"), "C-0223").status is Status.FAILED
 
 
 def test_azure_and_google_controls_are_evaluated_with_cloud_data(
-    own_cluster: Cluster, scanned: Scan, cloud: Cloud
+    shared_cluster: Cluster, scanned: Scan, cloud: Cloud
 ) -> None:
     request = CloudRequest(endpoints=cloud.endpoints)
-    own_cluster.apply([node(AZURE_NODE)])
+    shared_cluster.apply([node(AZURE_NODE)])
     assert summary(scanned("work", None, "C-0240"), "C-0240").status is Status.NOT_EVALUATED
     assert cloud.requests == [], "a cloud is queried on request only"
     assert summary(scanned("work", request, "C-0240"), "C-0240").status is Status.PASSED
@@ -206,14 +228,14 @@ def test_azure_and_google_controls_are_evaluated_with_cloud_data(
     assert "Some data of the cloud could not be read" in text
     assert "--dry-run" not in text, "cluster permissions are irrelevant here"
 
-    own_cluster.delete(node(AZURE_NODE))
-    own_cluster.apply([node(GOOGLE_NODE)])
+    shared_cluster.delete(node(AZURE_NODE))
+    shared_cluster.apply([node(GOOGLE_NODE)])
     google.answer_all(cloud, endpoint="127.0.0.1")
     described = scanned("work", request, "C-0228")
     assert summary(described, "C-0228").status is not Status.NOT_EVALUATED
     assert facts(described).distribution == "gke"
 
-    own_cluster.delete(node(GOOGLE_NODE))
+    shared_cluster.delete(node(GOOGLE_NODE))
     unknown = scanned("work", request, "C-0240")
     assert [unread.message for unread in unknown.unread] == ["the cluster of the cloud provider cannot be identified"]
     named = scanned("work", CloudRequest(cluster=AKS, endpoints=cloud.endpoints), "C-0240")
@@ -221,10 +243,10 @@ def test_azure_and_google_controls_are_evaluated_with_cloud_data(
 
 
 def test_sovereign_azure_cloud_is_queried_at_its_address(
-    own_cluster: Cluster, scanned: Scan, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+    shared_cluster: Cluster, scanned: Scan, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     azure.answer_all(cloud, address="https://management.chinacloudapi.cn")
-    own_cluster.apply([node(AZURE_NODE, **{"topology.kubernetes.io/region": "chinaeast2"})])
+    shared_cluster.apply([node(AZURE_NODE, **{"topology.kubernetes.io/region": "chinaeast2"})])
     with route_all_hosts(cloud, monkeypatch) as hosts:
         assessment = scanned("work", CloudRequest(), "C-0240")
     assert summary(assessment, "C-0240").status is Status.PASSED
@@ -248,11 +270,11 @@ def definition(kind: str, plural: str, group: str) -> dict[str, Any]:
     }
 
 
-def test_openshift_is_recognised_with_its_version(own_cluster: Cluster, scanned: Scan) -> None:
-    own_cluster.apply([definition("ClusterVersion", "clusterversions", "config.openshift.io"), node(AWS_NODE)])
+def test_openshift_is_recognised_with_its_version(shared_cluster: Cluster, scanned: Scan) -> None:
+    shared_cluster.apply([definition("ClusterVersion", "clusterversions", "config.openshift.io"), node(AWS_NODE)])
     assert facts(scanned("work", None, "C-0228")).distribution_version == "", "no ClusterVersion exists yet"
     history = [{"state": "Partial", "version": "4.17.0"}, {"state": "Completed", "version": "4.16.3"}]
-    own_cluster.apply(
+    shared_cluster.apply(
         [
             {
                 "apiVersion": "config.openshift.io/v1",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +83,11 @@ def test_snapshot_holds_few_unpacked_objects(
     del jobs
     others = count_unpacked("CronJob")
     unpacked = []
-    assessment = scan(
-        scan_request(paths=(str(tmp_path),), snapshot=True, extras=extras),
-        on_progress=lambda _: unpacked.append(count_unpacked("CronJob") - others),
-    )
+    with without_existing_objects():
+        assessment = scan(
+            scan_request(paths=(str(tmp_path),), snapshot=True, extras=extras),
+            on_progress=lambda _: unpacked.append(count_unpacked("CronJob")),
+        )
     assert len(unpacked) == 300
     # Files are read as a whole, and the objects of the last ones evaluated are still decoded.
     assert max(unpacked) <= 4
@@ -92,6 +95,16 @@ def test_snapshot_holds_few_unpacked_objects(
     assert {result.subject.object["metadata"]["name"] for result in assessment.results} == {
         f"report-{number}" for number in range(300)
     }
+
+
+@contextlib.contextmanager
+def without_existing_objects() -> Iterator[None]:
+    """Hide existing objects from `gc.get_objects`: after thousands of tests, a list of them takes a third of a second."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def count_unpacked(kind: str) -> int:

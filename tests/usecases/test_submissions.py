@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import io
 import json
@@ -45,7 +46,9 @@ from tests.usecases import clusters
 from tests.usecases.test_repository import git
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SCHEMA = json.loads((Path(kubekeep.__file__).parent / "model" / "submission-v1.schema.json").read_text())
+SCHEMA = jsonschema.Draft202012Validator(
+    json.loads((Path(kubekeep.__file__).parent / "model" / "submission-v1.schema.json").read_text())
+)
 NEEDS = load("submission").extras
 UID = "9f86d081-884c-4d65-9a2f-eaa0c55ad015"
 SYSTEM = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": UID}}
@@ -57,7 +60,7 @@ def submit(*paths: Path | str, **options: Any) -> Submission:
     assessment = scan(scan_request(paths=tuple(map(str, paths)), extras=NEEDS, **options))
     submission = SubmissionBuilder().build(assessment)
     rendered = render(assessment)
-    jsonschema.validate(json.loads(rendered), SCHEMA)
+    SCHEMA.validate(json.loads(rendered))
     written = msgspec.json.decode(rendered, type=Submission)
     assert written == submission
     return submission
@@ -71,8 +74,13 @@ def render(assessment: Any) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a repository with the example shop, a chart and overlays."""
-    folder = tmp_path / "web"
+    """Return a repository with the example shop, a chart and overlays; it is the working folder."""
+    folder = create_repository(tmp_path / "web")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def create_repository(folder: Path) -> Path:
     shutil.copytree(EXAMPLES / "online-shop", folder)
     for name in ("storefront-chart", "overlays"):
         shutil.copytree(EXAMPLES / name, folder / name)
@@ -80,7 +88,6 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     git(folder, "remote", "add", "origin", "git@github.com:Shop/Web.git")
     git(folder, "add", "--all")
     git(folder, "commit", "-q", "-m", "Begin")
-    monkeypatch.chdir(folder)
     return folder
 
 
@@ -272,9 +279,18 @@ def test_sbom_in_a_repository_belongs_to_it(repository: Path) -> None:
 # --- findings that are closed
 
 
-@pytest.mark.parametrize(
-    ("change", "file"),
-    [
+class ChangedRepository(msgspec.Struct):
+    """A repository with one change, and submissions of everything: before it, and of the findings that are there now."""
+
+    folder: Path
+    before: Submission
+    present: Submission
+    is_read: bool
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
         (remove, "operations/debug-pod.yaml"),
         (fix_privileged_pod, "operations/debug-pod.yaml"),
         (break_syntax, "operations/debug-pod.yaml"),
@@ -282,7 +298,19 @@ def test_sbom_in_a_repository_belongs_to_it(repository: Path) -> None:
         (remove, "storefront-chart"),
         (break_syntax, "storefront-chart/values.yaml"),
     ],
+    ids=lambda param: f"{param[0].__name__}-{param[1]}",
 )
+def changed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ChangedRepository:
+    change, file = request.param
+    folder = create_repository(tmp_path_factory.mktemp("changed") / "web")
+    with contextlib.chdir(folder):
+        before = submit(".")
+        change(folder / file)
+        # Nothing was looked at in a broken file: its findings are unknown, and those of before are still there.
+        is_read = change is not break_syntax
+        return ChangedRepository(folder, before, submit(".") if is_read else before, is_read)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -297,17 +325,13 @@ def test_sbom_in_a_repository_belongs_to_it(repository: Path) -> None:
     ids=lambda options: ",".join(options) or "whole",
 )
 def test_no_finding_is_closed_that_is_still_there(
-    change: Callable[[Path], None], file: str, options: dict[str, Any], repository: Path
+    changed: ChangedRepository, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = submit(".")
-    change(repository / file)
-    closed = list_closed(before, submit(".", **options))
-    if change is break_syntax:
-        # Nothing was looked at: the findings in this file are unknown.
-        git(repository, "checkout", "--", file)
-    assert closed.isdisjoint(list_open(submit(".")))
-    if not options and change is not break_syntax:
-        assert closed == list_open(before).keys() - list_open(submit(".")).keys()
+    monkeypatch.chdir(changed.folder)
+    closed = list_closed(changed.before, submit(".", **options))
+    assert closed.isdisjoint(list_open(changed.present))
+    if not options and changed.is_read:
+        assert closed == list_open(changed.before).keys() - list_open(changed.present).keys()
         assert closed
 
 

@@ -23,7 +23,7 @@ from kubekeep.vulnerabilities.database.compression import zstd
 from tests.hostile.classes.sboms import CANARY_SBOM, RECORDS, SBOM, check_canary, create_record, list_vulnerabilities
 from tests.hostile.grype import CONSTRAINTS, TABLE_CHANGES, write_grype_database
 from tests.hostile.member import REPORT, Content, Expected, Link, Member, Run, Special, hostile_class
-from tests.hostile.samples import TEXTS, VALUES, damage, dump, mutate
+from tests.hostile.samples import TEXTS, VALUES, damage, dump, gzip_bomb, mutate
 from tests.hostile.server import Answer, add_site, get_port
 from tests.vulnerabilities.database.records import EPSS, KEV, write_lines
 
@@ -158,23 +158,36 @@ def _zip(entries: Iterable[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATE
     return stream.getvalue()
 
 
+@functools.cache
+def _zip_bomb() -> bytes:
+    return _zip([("a.json", bytes(200 << 20))])
+
+
+def _scan_bomb(name: str, file: str, pack: Callable[[], bytes]) -> Callable[[], Member]:
+    """Return a function that packs a bomb, which takes most of a second, and builds the member."""
+    return lambda: _scan(name, {f"in/{file}": pack(), "in/canary.json": _CANARY}, check=_check_named)
+
+
 @hostile_class("archives of advisories")
-def archives(source: random.Random) -> Iterator[Member]:
+def archives(source: random.Random) -> Iterator[Member | Callable[[], Member]]:
     """Damaged archives, bombs, entries with paths, and compressed files that do not end."""
     record = dump(RECORDS[0]).encode()
     valid = _zip([("ACME-1001.json", record), ("ACME-1003.json", _CANARY.encode())])
     yield _scan("valid", {"in/all.zip": valid}, check=_check_record)
     for name, content in damage(valid, source, 32):
         yield _scan(name, {"in/all.zip": content, "in/canary.json": _CANARY})
-    zeros = bytes(200 << 20)
+    bombs: dict[str, tuple[str, Callable[[], bytes]]] = {
+        "bomb": ("a.zip", _zip_bomb),
+        "bomb of lines": ("a.zip", lambda: _zip([("a.jsonl", b"\n" * (200 << 20))])),
+        "bomb of a list": ("a.zip", lambda: _zip([("a.json", b"[" + b"{}," * (30 << 20) + b"{}]")])),
+        "gzip bomb": ("a.json.gz", gzip_bomb),
+        "gzip bomb of spaces": ("a.jsonl.gz", lambda: gzip.compress(b" " * (200 << 20))),
+        "zstd bomb": ("a.json.zst", lambda: zstd.compress(bytes(200 << 20))),
+        "zstd bomb of lines": ("a.jsonl.zst", lambda: zstd.compress(b"{}\n" * (60 << 20))),
+    }
+    for name, (file, pack) in bombs.items():
+        yield _scan_bomb(name, file, pack)
     contents: dict[str, tuple[str, bytes]] = {
-        "bomb": ("a.zip", _zip([("a.json", zeros)])),
-        "bomb of lines": ("a.zip", _zip([("a.jsonl", b"\n" * (200 << 20))])),
-        "bomb of a list": ("a.zip", _zip([("a.json", b"[" + b"{}," * (30 << 20) + b"{}]")])),
-        "gzip bomb": ("a.json.gz", gzip.compress(zeros)),
-        "gzip bomb of spaces": ("a.jsonl.gz", gzip.compress(b" " * (200 << 20))),
-        "zstd bomb": ("a.json.zst", zstd.compress(zeros)),
-        "zstd bomb of lines": ("a.jsonl.zst", zstd.compress(b"{}\n" * (60 << 20))),
         "half a gzip": ("a.json.gz", gzip.compress(record)[:-9]),
         "half a zstd": ("a.json.zst", zstd.compress(record)[:-9]),
         "wrong gzip": ("a.json.gz", record),
@@ -291,8 +304,8 @@ def answers(source: random.Random) -> Iterator[Member]:
         "not modified": Answer(status=304),
         "status 999": Answer(b"x", 999),
         "nested": Answer(b"[" * 100_000),
-        "bomb": Answer(gzip.compress(bytes(200 << 20))),
-        "zip bomb": Answer(_zip([("a.json", bytes(200 << 20))])),
+        "bomb": Answer(gzip_bomb()),
+        "zip bomb": Answer(_zip_bomb()),
         "compressed": Answer(gzip.compress(archive), headers={"Content-Encoding": "gzip"}),
     }
     for name, answer in bad.items():

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,8 +78,13 @@ def _pack(head: bytes, packed: bytes) -> bytes:
     return head + hashlib.blake2b(body, digest_size=_DIGEST).digest() + body
 
 
+def _pack_later(name: str, head: bytes, packed: bytes) -> Callable[[], Member]:
+    """Return a function that compresses the content, which is large for some members, and builds the member."""
+    return lambda: _cached(name, _pack(head, packed))
+
+
 @hostile_class("caches of outcomes")
-def caches(source: random.Random) -> Iterator[Member]:
+def caches(source: random.Random) -> Iterator[Member | Callable[[], Member]]:
     """Damaged files, files of other programs, and outcomes that are no outcomes, also with a right digest."""
     valid, _ = _scan()
     yield _cached("valid", valid)
@@ -97,20 +102,20 @@ def caches(source: random.Random) -> Iterator[Member]:
     yield _cached("another program", _pack(bytes(reversed(head)), zlib.decompress(body)))
     yield _cached("another version", valid.replace(b"outcomes 1", b"outcomes 2", 1))
     for value in (b"", b"[", b"\xff", b"null", b"[]", b"5", b'"a"', b"[" * 100_000, b'{"a":' * 100_000, b'{"a": NaN}'):
-        yield _cached(f"outcome {value[:10]!r}", _pack(head, msgspec.msgpack.encode([dict.fromkeys(keys, value)])))
+        yield _pack_later(f"outcome {value[:10]!r}", head, msgspec.msgpack.encode([dict.fromkeys(keys, value)]))
     for item in (*VALUES, [VALUES], {"a": 1}):
         text = dump(item).encode("utf-8", "surrogatepass")
-        yield _cached(f"content {text[:20]!r}", _pack(head, text))
+        yield _pack_later(f"content {text[:20]!r}", head, text)
     for packed in (
         b"\xdd\xff\xff\xff\xff",
         b"\xdd\x05\x00\x00\x00" + b"\x80" * 80_000_000,
         b"\x91" * 100_000,
         b"\xc6\xff\xff\xff\xff",
     ):
-        yield _cached(f"packed {packed[:6]!r}", _pack(head, packed))
-    yield _cached("bomb", _pack(head, bytes(300 << 20)))
+        yield _pack_later(f"packed {packed[:6]!r}", head, packed)
+    yield _pack_later("bomb", head, bytes(300 << 20))
     yield _cached("pickle", pickle.dumps(print))
-    yield _cached("pickle in the body", _pack(head, pickle.dumps(print)))
+    yield _pack_later("pickle in the body", head, pickle.dumps(print))
     others: tuple[Content, ...] = (
         "",
         b"\x00" * 1_000,

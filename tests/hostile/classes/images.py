@@ -14,7 +14,7 @@ from typing import Any, Final
 from kubekeep.vulnerabilities.database.compression import zstd
 from tests.hostile.classes.sboms import RECORDS, create_record
 from tests.hostile.member import REPORT, Content, Expected, Link, Member, Run, Special, hostile_class
-from tests.hostile.samples import TEXTS, damage, dump, mutate
+from tests.hostile.samples import TEXTS, damage, dump, gzip_bomb, mutate
 from tests.hostile.server import Answer, Site, add_site, get_port
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
@@ -236,7 +236,7 @@ def _link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tuple[tarfil
 
 
 @hostile_class("layers of images")
-def layers(source: random.Random) -> Iterator[Member]:
+def layers(source: random.Random) -> Iterator[Member | Callable[[], Member]]:
     """Damaged layers, bombs, entries with paths, links and hostile names, and hostile files of packages in them."""
     plain = Image().layer
     compressors: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zstd": zstd.compress}
@@ -248,11 +248,10 @@ def layers(source: random.Random) -> Iterator[Member]:
     for name, content in damage(plain, source, 16):
         yield _scan(f"tar: {name}", Image(content).write_layout())
     package = (_METADATA, _PACKAGE)
-    zeros = bytes(200 << 20)
     for name, content in {
-        "gzip bomb": gzip.compress(zeros),
-        "zstd bomb": zstd.compress(zeros),
-        "gzip of a bomb": gzip.compress(gzip.compress(zeros)),
+        "gzip bomb": gzip_bomb(),
+        "zstd bomb": zstd.compress(bytes(200 << 20)),
+        "gzip of a bomb": gzip.compress(gzip_bomb()),
         "many members": gzip.compress(b"") * 20_000 + gzip.compress(plain),
     }.items():
         image = Image(plain, f"{_LAYER}+{'zstd' if 'zstd' in name else 'gzip'}")
@@ -293,7 +292,12 @@ def layers(source: random.Random) -> Iterator[Member]:
         "bidi name": [("a\u202e.py", b""), ("a\x1b[31m", b""), package],
     }
     for name, members in entries.items():
-        yield _scan(name, Image(pack(members)).write_layout(), check=_check_package)
+        yield _scan_packed(name, members)
+
+
+def _scan_packed(name: str, entries: Iterable[tuple[tarfile.TarInfo | str, bytes]]) -> Callable[[], Member]:
+    """Return a function that packs the entries, which are many for some members, and builds the member."""
+    return lambda: _scan(name, Image(pack(entries)).write_layout(), check=_check_package)
 
 
 @hostile_class("texts of images")

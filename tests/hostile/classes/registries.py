@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tests.hostile.classes.rules import CONTROL, CONTROL_REGO
 from tests.hostile.member import Expected, Member, Run, hostile_class
-from tests.hostile.samples import TEXTS, damage, dump, mutate
+from tests.hostile.samples import TEXTS, damage, dump, gzip_bomb, mutate
 from tests.hostile.server import Answer, add_site, get_port
 
 _KIND: Final = "application/vnd.kubekeep.library.v1"
@@ -144,8 +144,8 @@ def layers(source: random.Random) -> Iterator[Member]:
         yield _pull(f"compressed: {name}", _serve_manifest(_describe(layer), layer), Expected.EITHER)
         yield _pull(f"other than described: {name}", _serve_manifest(_describe(valid), layer))
     for name, layer in (
-        ("bomb", gzip.compress(bytes(200 << 20))),
-        ("bomb in a bomb", gzip.compress(gzip.compress(bytes(200 << 20)))),
+        ("bomb", gzip_bomb()),
+        ("bomb in a bomb", gzip.compress(gzip_bomb())),
         ("empty", b""),
         ("text", b"text"),
         ("zip", b"PK\x03\x04" + bytes(100)),

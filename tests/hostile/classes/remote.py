@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.hostile.member import REPORT, Expected, Member, hostile_class
-from tests.hostile.samples import POD, TEXTS, damage
+from tests.hostile.samples import POD, TEXTS, damage, gzip_bomb
 from tests.hostile.server import Answer, add_site, get_port, serve_one
 
 _POD: Final = POD.encode()
@@ -54,8 +54,8 @@ def bodies(source: random.Random) -> Iterator[Member]:
         ),
         "endless trailer": (Expected.EITHER, Answer(b"0\r\n" + b"a: b\r\n" * 1_000, headers=_CHUNKED, repeat=100)),
         "no end": (Expected.REPORTED, Answer(b"x" * 65_536, headers={"Content-Length": None}, repeat=1_000)),
-        "bomb": (Expected.REPORTED, Answer(gzip.compress(bytes(200 << 20)), headers=_GZIP)),
-        "bomb in a bomb": (Expected.REPORTED, Answer(gzip.compress(gzip.compress(bytes(200 << 20))), headers=_GZIP)),
+        "bomb": (Expected.REPORTED, Answer(gzip_bomb(), headers=_GZIP)),
+        "bomb in a bomb": (Expected.REPORTED, Answer(gzip.compress(gzip_bomb()), headers=_GZIP)),
         "declared twice": (
             Expected.REPORTED,
             Answer(gzip.compress(gzip.compress(_POD)), headers={"Content-Encoding": "gzip, gzip"}),
@@ -199,6 +199,7 @@ class _Repository:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        self._digests: dict[bytes, str] = {}
         self.git("init", "--quiet", "--bare", "--template=", "--initial-branch=main", ".")
 
     def git(self, *arguments: str, content: bytes = b"") -> str:
@@ -219,9 +220,15 @@ class _Repository:
             else:
                 body = content.encode() if isinstance(content, str) else content
                 assert isinstance(body, bytes)
-                digest = self.git("hash-object", "-w", "--stdin", content=body)
+                digest = self._write_file(body)
             tree += f"{mode.lstrip('0')} {name}".encode("utf-8", "surrogateescape") + b"\0" + bytes.fromhex(digest)
         return self.git("hash-object", "-w", "--literally", "-t", "tree", "--stdin", content=bytes(tree))
+
+    def _write_file(self, content: bytes) -> str:
+        digest = self._digests.get(content)
+        if digest is None:
+            digest = self._digests[content] = self.git("hash-object", "-w", "--stdin", content=content)
+        return digest
 
     def read_files(self) -> dict[str, bytes]:
         """Return the files of the repository by path."""
@@ -229,15 +236,13 @@ class _Repository:
         return {f"r.git/{file.relative_to(root)}": file.read_bytes() for file in root.rglob("*") if file.is_file()}
 
 
-def _build(entries: Sequence[_Entry], change: Callable[[_Repository, str], None] | None = None) -> dict[str, bytes]:
-    """Return the files of a repository whose only commit has `entries` and a Pod. change: gets the commit."""
+def _build(entries: Sequence[_Entry]) -> dict[str, bytes]:
+    """Return the files of a repository whose only commit has `entries` and a Pod."""
     with tempfile.TemporaryDirectory() as folder:
         repository = _Repository(folder)
         tree = repository.write_tree([*entries, (_FILE, "zz.yaml", POD)])
         commit = repository.git("commit-tree", "-m", "a", tree)
         repository.git("update-ref", "refs/heads/main", commit)
-        if change is not None:
-            change(repository, commit)
         return repository.read_files()
 
 
@@ -248,13 +253,20 @@ def _clone(
     return Member(name, files, expected, arguments)
 
 
+def _clone_built(
+    name: str, entries: Sequence[_Entry], expected: Expected = Expected.EITHER, suffix: str = ""
+) -> Callable[[], Member]:
+    """Return a function that builds a repository with the entries, which takes some processes, and the member."""
+    return lambda: _clone(name, _build(entries), expected, suffix)
+
+
 @functools.cache
 def _build_valid() -> dict[str, bytes]:
     return _build([])
 
 
 @hostile_class("trees of a repository")
-def trees(source: random.Random) -> Iterator[Member]:
+def trees(source: random.Random) -> Iterator[Member | Callable[[], Member]]:
     """Commits with names that lead elsewhere, links, submodules, filters, and trees that are no trees."""
     del source
     yield _clone("valid", _build_valid())
@@ -288,10 +300,9 @@ def trees(source: random.Random) -> Iterator[Member]:
     )
     for name in names:
         entries: list[_Entry] = [(_FILE, name, POD)]
-        yield _clone(f"file {name[:20]!r}", _build(entries))
-        yield _clone(
-            f"folder {name[:20]!r}",
-            _build([(_TREE, name, [(_PROGRAM, "config", "[core]\n\tfsmonitor = touch owned")])]),
+        yield _clone_built(f"file {name[:20]!r}", entries)
+        yield _clone_built(
+            f"folder {name[:20]!r}", [(_TREE, name, [(_PROGRAM, "config", "[core]\n\tfsmonitor = touch owned")])]
         )
     for target in (
         "/etc/passwd",
@@ -305,11 +316,10 @@ def trees(source: random.Random) -> Iterator[Member]:
         "x" * 5_000,
         "",
     ):
-        yield _clone(f"link to {target[:20]!r}", _build([(_LINK, "a.yaml", target)]))
-        yield _clone(f"folder link to {target[:20]!r}", _build([(_LINK, "a", target)]), Expected.EITHER, "//a")
-        yield _clone(
-            f"link, then a file in it, {target[:20]!r}",
-            _build([(_LINK, "a", target), (_TREE, "a", [(_FILE, "owned", POD)])]),
+        yield _clone_built(f"link to {target[:20]!r}", [(_LINK, "a.yaml", target)])
+        yield _clone_built(f"folder link to {target[:20]!r}", [(_LINK, "a", target)], suffix="//a")
+        yield _clone_built(
+            f"link, then a file in it, {target[:20]!r}", [(_LINK, "a", target), (_TREE, "a", [(_FILE, "owned", POD)])]
         )
     for url in (
         "--upload-pack=touch owned",
@@ -320,7 +330,7 @@ def trees(source: random.Random) -> Iterator[Member]:
         "../r.git",
     ):
         modules = f'[submodule "../../a"]\n\tpath = a\n\turl = {url}\n\tupdate = !touch owned\n'
-        yield _clone(f"submodule {url}", _build([(_FILE, ".gitmodules", modules), (_MODULE, "a", "")]))
+        yield _clone_built(f"submodule {url}", [(_FILE, ".gitmodules", modules), (_MODULE, "a", "")])
     for attributes in (
         "* filter=lfs",
         "* filter=owned diff=owned merge=owned",
@@ -330,19 +340,19 @@ def trees(source: random.Random) -> Iterator[Member]:
         "[attr]a " * 20_000,
         "*.yaml working-tree-encoding=UTF-7",
     ):
-        yield _clone(f"attributes {attributes[:40]!r}", _build([(_FILE, ".gitattributes", attributes)]))
+        yield _clone_built(f"attributes {attributes[:40]!r}", [(_FILE, ".gitattributes", attributes)])
     nested: _Entry = (_FILE, "a.yaml", POD)
     for _ in range(60):
         nested = (_TREE, "d" * 60, [nested])
-    yield _clone("deep folders", _build([nested]))
-    yield _clone("many files", _build([(_FILE, f"f{number}", "") for number in range(20)] * 200))
-    yield _clone("the same name twice", _build([(_FILE, "a.yaml", POD), (_FILE, "a.yaml", "a: [")]))
-    yield _clone("names that differ in case", _build([(_FILE, "A.yaml", POD), (_FILE, "a.yaml", "a: [")]))
+    yield _clone_built("deep folders", [nested])
+    yield _clone_built("many files", [(_FILE, f"f{number}", "") for number in range(20)] * 200)
+    yield _clone_built("the same name twice", [(_FILE, "a.yaml", POD), (_FILE, "a.yaml", "a: [")])
+    yield _clone_built("names that differ in case", [(_FILE, "A.yaml", POD), (_FILE, "a.yaml", "a: [")])
     for mode in ("100666", "777777", "0", "140000", "100644 x"):
-        yield _clone(f"mode {mode}", _build([(mode, "a.yaml", POD)]))
-    yield _clone("binary", _build([(_FILE, "a.yaml", bytes(range(256)) * 100)]), Expected.REPORTED)
+        yield _clone_built(f"mode {mode}", [(mode, "a.yaml", POD)])
+    yield _clone_built("binary", [(_FILE, "a.yaml", bytes(range(256)) * 100)], Expected.REPORTED)
     for name in ("kubekeep.yaml", ".kubekeepignore"):
-        yield _clone(f"hostile {name}", _build([(_FILE, name, "output: /owned\ncustom-rules: [/etc]\n*")]))
+        yield _clone_built(f"hostile {name}", [(_FILE, name, "output: /owned\ncustom-rules: [/etc]\n*")])
 
 
 @hostile_class("refs of a repository")

@@ -128,7 +128,7 @@ def templates(source: random.Random) -> Iterator[Member]:
         "{{ toYaml .Values | nindent 1000000 }}",
         '{{ lookup "v1" "Secret" "" "" }}',
         "apiVersion: v1\nkind: Pod\n# Source: ../../etc/passwd\n",
-        "{{ randAlphaNum 10000000 }}",
+        "{{ randAlphaNum 1000000 }}",
         '{{ printf "%s" nil }}',
         '{{- $x := dict }}{{- $_ := set $x "x" $x }}{{ toYaml $x }}',
         "\u202e{{ .Chart.Name }}",

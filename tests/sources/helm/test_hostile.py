@@ -129,7 +129,7 @@ def test_next_chart_is_rendered_after_kill(renderer: str | None, tmp_path: Path)
         folder = write_chart(tmp_path / name.replace(" ", "-"), {"templates/t.yaml": template})
         roots.append(Root("helm", str(folder), folder.name, str(tmp_path)))
 
-    limits = msgspec.structs.replace(SMALL, seconds=15)
+    limits = msgspec.structs.replace(SMALL, seconds=6)
     with ChartReader(OPTIONS, helm=renderer, limits=limits) as charts:
         results = list(charts.read(roots))
 

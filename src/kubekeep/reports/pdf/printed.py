@@ -71,9 +71,10 @@ def _escape_unassigned(text: str) -> str:
 
 
 def _runs(paragraph: str) -> Iterator[list[str]]:
-    parts = paragraph.split("`")
+    cut = paragraph if len(paragraph) <= LONGEST_PROSE else f"{paragraph[:LONGEST_PROSE]}…"
+    parts = cut.split("`")
     if len(parts) % 2 == 0:  # an unpaired backtick is a normal character
-        parts = [paragraph]
+        parts = [cut]
     for number, part in enumerate(parts):
         if part:
-            yield ["code" if number % 2 else "text", line(part, LONGEST_PROSE)]
+            yield ["code" if number % 2 else "text", line(part, len(part))]
