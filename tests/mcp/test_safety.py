@@ -274,6 +274,39 @@ def test_http_refuses_other_hosts_and_origins() -> None:
         assert _post(url, {"Host": "proxy.example.org"}) < 421
 
 
+def test_idle_http_sessions_lock_nobody_out() -> None:
+    with serve_over_http("--root", str(EXAMPLES), "--http", "0") as url:
+        address = urlsplit(url)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+
+        def post(method: str, session: str = "") -> tuple[int, str]:
+            parameters = {
+                "protocolVersion": "2025-06-18",
+                "capabilities": {},
+                "clientInfo": {"name": "a", "version": "1"},
+            }
+            body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters if method == "initialize" else {}}
+            headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+            connection.request(
+                "POST", "/mcp", json.dumps(body), headers | ({"Mcp-Session-Id": session} if session else {})
+            )
+            response = connection.getresponse()
+            response.read()
+            return response.status, response.headers.get("Mcp-Session-Id", "")
+
+        first, *sessions = [post("initialize")[1] for _ in range(100)]
+        assert post("ping", first)[0] == 200
+        for _ in range(10):
+            status, session = post("initialize")
+            assert status == 200
+            sessions.append(session)
+        # The first session was used again, so that ten others ended.
+        assert post("ping", first)[0] == 200
+        assert [post("ping", session)[0] for session in sessions[:11]] == [404] * 10 + [200]
+        assert post("ping", sessions[-1])[0] == 200
+        connection.close()
+
+
 def test_http_requires_the_token(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")

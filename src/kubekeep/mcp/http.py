@@ -16,15 +16,19 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kubekeep.model.errors import RequestError
 
 _MAX_BODY_BYTES = 4 * 1024 * 1024
 _MAX_SESSIONS = 100
+"""Open sessions; a further one ends the session that was idle longest."""
+_RESERVE = 20
+"""Sessions that may be opened at the same time while others end."""
 _SESSION_SECONDS = 600.0
 """Seconds after which an idle session ends."""
 _SHUTDOWN_SECONDS = 3
+_SESSION_HEADER = "mcp-session-id"
 
 
 def serve_http(
@@ -53,9 +57,10 @@ def serve_http(
         app: ASGIApp = server.streamable_http_app(
             max_request_body_size=_MAX_BODY_BYTES,
             session_idle_timeout=_SESSION_SECONDS,
-            max_sessions=_MAX_SESSIONS,
+            max_sessions=_MAX_SESSIONS + _RESERVE,
             transport_security=_restrict_hosts(host, port, allowed_hosts),
         )
+        app = _SessionLimit(app, _MAX_SESSIONS)
         if token:
             app = _TokenCheck(app, token)
         config = uvicorn.Config(
@@ -106,3 +111,63 @@ class _TokenCheck:
                 await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+class _SessionLimit:
+    """ASGI application that ends the session that was idle longest before a further one is opened.
+
+    Without it, clients that never end their sessions would lock out all others until these time out.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+        self._running: dict[str, int] = {}
+        """Number of calls by session, the session of the last call at the end."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        session = Headers(scope=scope).get(_SESSION_HEADER, "")
+        if session:
+            await self._call(session, scope, receive, send)
+            return
+        while len(self._running) >= self._limit and (oldest := self._find_idle()):
+            del self._running[oldest]
+            await self._end(oldest, scope)
+
+        async def send_and_register(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                opened = Headers(raw=message["headers"]).get(_SESSION_HEADER, "")
+                if opened:
+                    self._running[opened] = 0
+            await send(message)
+
+        await self._app(scope, receive, send_and_register)
+
+    async def _call(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if session in self._running:
+            self._running[session] = self._running.pop(session) + 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            if session in self._running:
+                self._running[session] -= 1
+
+    def _find_idle(self) -> str:
+        return next((session for session, count in self._running.items() if not count), "")
+
+    async def _end(self, session: str, scope: Scope) -> None:
+        """End a session as its client would; one that has ended already is not found."""
+        kept = (b"host", b"origin", b"mcp-protocol-version")
+        headers = [(name, value) for name, value in scope["headers"] if name in kept]
+        headers.append((_SESSION_HEADER.encode(), session.encode()))
+
+        async def receive_nothing() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def drop(message: Message) -> None:
+            pass
+
+        await self._app({**scope, "method": "DELETE", "headers": headers}, receive_nothing, drop)
