@@ -72,6 +72,15 @@ def _rooted(sigstore: PrivateSigstore, bundle: Json, change: Callable[[Json], ob
     return {"bundle": bundle, "root": root}
 
 
+def _chained(sigstore: PrivateSigstore, bundle: Json, *, has_root: bool) -> Case:
+    """Return a bundle with the intermediate certificate and that of the root."""
+    authority = sigstore.authority
+    added = [authority.intermediate, *([authority.root] if has_root else [])]
+    chain = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"]
+    chain += [{"rawBytes": encode(certificate_der(certificate))} for certificate in added]
+    return {"bundle": bundle}
+
+
 def _entry(bundle: Json) -> Json:
     entry: Json = bundle["verificationMaterial"]["tlogEntries"][0]
     return entry
@@ -92,6 +101,8 @@ def _certificate_cases(sigstore: PrivateSigstore) -> dict[str, Case]:
         "happy-path-v0.1": {"bundle": signing.message_bundle(ARTIFACT, 1)},
         "happy-path-v0.2": {"bundle": signing.message_bundle(ARTIFACT, 2)},
         "happy-path-v0.3": {"bundle": message},
+        "happy-path-v0.2-chain": _chained(sigstore, signing.message_bundle(ARTIFACT, 2), has_root=False),
+        "chain-with-root_fail": _chained(sigstore, signing.message_bundle(ARTIFACT, 2), has_root=True),
         "happy-path-intoto-in-dsse-v3": {"bundle": dsse},
         "intoto-with-custom-trust-root": {"bundle": signing.bundle(payload, kind="intoto")},
         "dsse-with-hashedrekord-happy-path": {"bundle": signing.bundle(payload, kind="hashedrekord")},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 import msgspec
+from cryptography import x509
 
 from kubekeep.signatures.envelope import DsseEnvelope
 from kubekeep.signatures.errors import SignatureError
@@ -182,7 +183,19 @@ def _check_material(bundle: SigstoreBundle) -> None:
         raise SignatureError("a bundle of version 0.3 has a single certificate, not a chain")
     if len(material.certificates) > _MOST_CERTIFICATES:
         raise SignatureError(f"more than {_MOST_CERTIFICATES} certificates")
+    if any(map(_is_self_issued, material.certificates[1:])):
+        # Trust comes from the trusted root alone (Sigstore bundle format, x509_certificate_chain).
+        raise SignatureError("the chain of the bundle contains the certificate of a root")
     _check_proofs(bundle.version, material)
+
+
+def _is_self_issued(content: bytes) -> bool:
+    """Return True for a certificate of a root; one that cannot be decoded is refused when the chain is built."""
+    try:
+        certificate = x509.load_der_x509_certificate(content)
+    except ValueError:
+        return False
+    return certificate.issuer == certificate.subject
 
 
 def _check_proofs(version: int, material: VerificationMaterial) -> None:
