@@ -80,6 +80,7 @@ class NativeLayer:
     problems: list[tuple[str, str]]
     modes: list[tuple[str, int, int, int]]
     links: list[tuple[bytes, bytes]]
+    symbolic_links: list[tuple[str, str]]
     file_count: int
 
     def file(self, index: int) -> tuple[str, list[int], bytes, str]: ...

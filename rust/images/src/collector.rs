@@ -47,6 +47,8 @@ pub struct Layer {
     pub problems: Vec<(String, String)>,
     /// Hard links that match the selection, whose targets do not: target and link.
     pub links: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Symbolic links that match the selection: link and target, as it is written.
+    pub symbolic_links: Vec<(String, String)>,
     pub store: ContentStore,
 }
 
@@ -99,6 +101,7 @@ enum Fact {
     Executable(Executable),
     Candidate(Kept),
     Mode(u32, u64, u64),
+    SymbolicLink(String),
 }
 
 struct Record {
@@ -127,6 +130,7 @@ pub struct Collector<'a> {
     problems: Vec<(String, String)>,
     links: Vec<(Vec<u8>, Vec<u8>)>,
     modes: usize,
+    symbolic_links: usize,
     selected: u64,
     facts: u64,
     candidates: u64,
@@ -147,6 +151,7 @@ impl<'a> Collector<'a> {
             problems: Vec::new(),
             links: Vec::new(),
             modes: 0,
+            symbolic_links: 0,
             selected: 0,
             facts: request.limits.facts,
             candidates: 0,
@@ -309,6 +314,22 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
+    /// Add a symbolic link whose path the selection matches.
+    pub fn add_symbolic_link(&mut self, path: &[u8], target: &[u8]) {
+        if self.request.selection.match_file(path).is_empty() {
+            return;
+        }
+        self.symbolic_links += 1;
+        if self.symbolic_links > MAX_LISTED {
+            self.add_problem(
+                path,
+                "more than 100,000 symbolic links to selected files; the rest is not followed",
+            );
+            return;
+        }
+        self.add_facts(path, vec![Fact::SymbolicLink(to_text(target))]);
+    }
+
     pub fn finish(self, digests: Option<Digests>) -> Layer {
         let mut layer = Layer {
             digests,
@@ -322,6 +343,7 @@ impl<'a> Collector<'a> {
             candidates: Vec::new(),
             problems: self.problems,
             links: self.links,
+            symbolic_links: Vec::new(),
             store: self.store,
         };
         for record in self.records {
@@ -338,6 +360,7 @@ impl<'a> Collector<'a> {
                 Fact::Archive(archive) => layer.archives.push(archive),
                 Fact::Executable(executable) => layer.executables.push((path, executable)),
                 Fact::Candidate(content) => layer.candidates.push((path, content)),
+                Fact::SymbolicLink(target) => layer.symbolic_links.push((path, target)),
                 Fact::Mode(mode, owner, group) => layer.modes.push(FileMode {
                     path,
                     mode,

@@ -1,6 +1,6 @@
 //! The same facts of a folder in the file system. Follows no links, so that nothing outside of the folder is read.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
@@ -58,7 +58,13 @@ fn read_entry(
     collector.begin(&path)?;
     let kind = entry.file_type();
     // Whiteout files have no meaning in a folder, but are no content of an image either.
-    if kind.is_dir() || !collector.add_path(&path)? || !kind.is_file() {
+    if kind.is_dir() || !collector.add_path(&path)? {
+        return Ok(());
+    }
+    if !kind.is_file() {
+        if let (true, Ok(target)) = (kind.is_symlink(), fs::read_link(entry.path())) {
+            collector.add_symbolic_link(&path, target.as_os_str().as_encoded_bytes());
+        }
         return Ok(());
     }
     match open_file(entry.path()) {

@@ -9,7 +9,8 @@ pub enum Kind {
     File,
     HardLink,
     Folder,
-    /// Symbolic links, devices, pipes and unknown kinds.
+    SymbolicLink,
+    /// Devices, pipes and unknown kinds.
     Other,
 }
 

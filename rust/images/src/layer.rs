@@ -62,8 +62,10 @@ fn read_entry<R: Read>(
     if matches!(entry.kind, Kind::File | Kind::HardLink) {
         collector.add_mode(&path, entry.mode, entry.owner, entry.group);
     }
-    if entry.kind == Kind::HardLink {
-        collector.add_link(&path, &entry.target)?;
+    match entry.kind {
+        Kind::HardLink => collector.add_link(&path, &entry.target)?,
+        Kind::SymbolicLink => collector.add_symbolic_link(&path, &entry.target),
+        _ => {}
     }
     if entry.kind != Kind::File {
         return Ok(entry.stored_size);

@@ -148,6 +148,7 @@ fn build_entry<R: Read>(
         0 if entry.path.ends_with(b"/") => Kind::Folder,
         0 | b'0' | b'7' | b'S' => Kind::File,
         b'1' => Kind::HardLink,
+        b'2' => Kind::SymbolicLink,
         b'5' => Kind::Folder,
         _ => Kind::Other,
     };

@@ -211,6 +211,12 @@ impl NativeLayer {
             .collect()
     }
 
+    /// Symbolic links at paths of the selection, as (link, target as it is written).
+    #[getter]
+    fn symbolic_links(&self) -> &[(String, String)] {
+        &self.0.symbolic_links
+    }
+
     #[getter]
     fn file_count(&self) -> usize {
         self.0.files.len()

@@ -20,9 +20,12 @@ from kubekeep.images.content import (
     LayerContent,
     LayerFile,
 )
+from kubekeep.images.linked_databases import LINKED_FOLDERS
 
 _SECRETS_NUMBER: Final = 0
 """Number of the files that are searched for secrets; catalogues have the numbers after it."""
+_LINKS_NUMBER: Final = 0xFFFF
+"""Number of the folders of databases, which may be symbolic links."""
 _MAX_MESSAGE: Final = 300
 _MAX_PROBLEMS: Final = 1000
 _PARSER_ERRORS: Final = (
@@ -57,6 +60,7 @@ class FileSelection:
                 + (catalog.scan_patterns if secrets else ())
             )
             patterns += ((glob, number) for glob in globs)
+        patterns += ((folder, _LINKS_NUMBER) for folder in LINKED_FOLDERS)
         self.marks = None
         self.symbols = secrets
         if secrets:
@@ -90,6 +94,7 @@ class FileSelection:
             modes=tuple(sorted((FileMode(*fields) for fields in native.modes), key=lambda mode: mode.path)),
             secrets=tuple(sorted(cataloguer.secrets, key=lambda secret: (secret.path, secret.line, secret.kind))),
             problems=tuple(cataloguer.problems),
+            symbolic_links=tuple(sorted(native.symbolic_links)),
         )
 
 
@@ -122,7 +127,7 @@ class _Cataloguer:
         for number in numbers:
             if number == _SECRETS_NUMBER:
                 self._find_secrets(path, content)
-            elif (read := self._catalogs[number].read) is not None:
+            elif number != _LINKS_NUMBER and (read := self._catalogs[number].read) is not None:
                 self._read(read, file)
 
     def _read(self, read: Callable[[_Value], CatalogRecord | None], value: _Value) -> None:

@@ -114,7 +114,8 @@ class LayerContent(msgspec.Struct, frozen=True):
 
     digest and size: of the blob as stored. diff_id: of the uncompressed archive. paths: all entries except folders,
     sorted, one per line. removed and opaque: whiteouts of the OCI image specification, as the removed path and as the
-    folder whose lower content is hidden.
+    folder whose lower content is hidden. symbolic_links: those at the places of files that catalogues read, and of the folders
+    above databases, with their targets as written, sorted.
     """
 
     digest: str
@@ -128,6 +129,7 @@ class LayerContent(msgspec.Struct, frozen=True):
     modes: tuple[FileMode, ...] = ()
     secrets: tuple[DetectedSecret, ...] = ()
     problems: tuple[ContentProblem, ...] = ()
+    symbolic_links: tuple[tuple[str, str], ...] = ()
 
 
 class ImageContent(msgspec.Struct, frozen=True):

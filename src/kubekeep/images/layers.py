@@ -1,14 +1,17 @@
 """Reading of layers: one pass over each, two at a time, and a cache for layers that were read before.
 
 The digests of a layer are verified before a catalogue sees any of its content. Never unpacks a layer to disk and never
-follows a link. A layer is read twice only if hard links in it lead to files that only the name of the link selects.
+follows a link out of the image. A layer is read twice only if hard links in it lead to files that only the name of the link
+selects, or if symbolic links of the image lead to a database of packages in it.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import hashlib
+import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +29,7 @@ from kubekeep.images.content import ContentProblem, LayerContent
 from kubekeep.images.errors import ImageAccessError, ImageContentError
 from kubekeep.images.exchange import LayerExchange
 from kubekeep.images.layer_cache import LayerCache
+from kubekeep.images.linked_databases import LinkedFile, list_linked_files
 from kubekeep.model.struct_types import prepare_types
 
 _THREADS: Final = 2
@@ -80,7 +84,9 @@ def read_layers(
                 cache.store(content, secrets=settings.secrets)
             if shared is not None:
                 shared.put(content, secrets=settings.secrets)
-    return tuple(contents[layer] for layer in image.layers)
+    layers = [contents[layer] for layer in image.layers]
+    linked = list_linked_files(layers)
+    return tuple(_ImageReader(image, settings, None).read_linked(layers, linked) if linked else layers)
 
 
 def _is_verified(image: OpenedImage, layer: LayerReference, content: LayerContent) -> bool:
@@ -163,6 +169,21 @@ class _ImageReader:
                 self._stopped.set()
                 executor.shutdown(cancel_futures=True)
 
+    def read_linked(self, layers: Sequence[LayerContent], files: Sequence[LinkedFile]) -> list[LayerContent]:
+        """Return the layers with the records of files behind symbolic links, whose layers are read once more."""
+        contents = list(layers)
+        by_layer: dict[int, list[LinkedFile]] = collections.defaultdict(list)
+        for file in files:
+            by_layer[file.layer].append(file)
+        for number, linked in by_layer.items():
+            names = [(os.fsencode(file.path), os.fsencode(file.alias)) for file in linked]
+            with _temporary_folder() as folder:
+                native = self._read_native(self._image.layers[number], folder, names)
+                read = self._selection.build_content(native)
+            for file in linked:
+                contents[file.record_layer] = _add_linked(contents[file.record_layer], read, file)
+        return contents
+
     def _read_layer(self, layer: LayerReference) -> LayerContent:
         with contextlib.ExitStack() as on_failure:
             on_failure.callback(self._stopped.set)
@@ -237,6 +258,19 @@ def _add_missing_targets(content: LayerContent, links: Sequence[tuple[bytes, byt
         if target.decode(errors="backslashreplace") not in paths
     ]
     return msgspec.structs.replace(content, problems=(*content.problems, *problems))
+
+
+def _add_linked(content: LayerContent, read: LayerContent, file: LinkedFile) -> LayerContent:
+    """Add the records and problems of a file behind a link to the layer that they belong to."""
+    records = [
+        msgspec.structs.replace(record, path=file.record_path) for record in read.records if record.path == file.alias
+    ]
+    problems = [
+        ContentProblem(file.record_path, problem.message) for problem in read.problems if problem.path == file.alias
+    ]
+    return msgspec.structs.replace(
+        content, records=(*content.records, *records), problems=(*content.problems, *problems)
+    )
 
 
 @contextlib.contextmanager

@@ -34,6 +34,12 @@ below(path) := substring(path, indexof(path, "/") + 1, -1)
 
 hub_hosts := {"docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"}
 
+# True if a host with wildcards stands for a host of Docker Hub.
+covers_hub(pattern) if {
+	some name in hub_hosts
+	glob.match(pattern, ["/"], name)
+}
+
 on_hub(name) := sprintf("docker.io/%s", [name]) if {
 	contains(name, "/")
 } else := sprintf("docker.io/library/%s", [name])

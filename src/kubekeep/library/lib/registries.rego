@@ -23,8 +23,7 @@ complete(name) := {image.registry(path)} | wildcard_hub(path) if {
 # Names of Docker Hub that a wildcard in the host stands for.
 wildcard_hub(path) := {trim_suffix(sprintf("docker.io/%s", [image.below(path)]), "/") |
 	contains(image.host(path), "*")
-	some host in image.hub_hosts
-	glob.match(image.host(path), ["/"], host)
+	image.covers_hub(image.host(path))
 }
 
 # True if an entry is the repository or a prefix of it. Entries match whole segments of a name; `*` matches anything
