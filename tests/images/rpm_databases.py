@@ -176,5 +176,5 @@ def run(command: Sequence[str | Path], text: str | None = None) -> str:
         process = subprocess.run(
             command, check=False, capture_output=True, text=True, input=text, timeout=120, env=environment
         )
-    assert process.returncode == 0, process.stderr
+    assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout

@@ -51,7 +51,9 @@ def python_package(name: str, version: str) -> dict[str, str]:
     return {path: f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"}
 
 
-BASE: Final = write_layer({"etc/os-release": OS_RELEASE})
+REMOVED: Final = "Package: old\nStatus: deinstall ok config-files\nVersion: 1\nArchitecture: all\n\n"
+BASE: Final = write_layer({"etc/os-release": OS_RELEASE, "var/lib/dpkg/status": REMOVED})
+"""A layer of a distribution whose database names no package in place."""
 
 
 class Fleet:

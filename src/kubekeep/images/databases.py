@@ -64,7 +64,7 @@ def list_unread(
     known = unread | {record.path for record in records}
     own = [*_list_unsupported(paths), *_list_irregular(paths, known)]
     yield from own
-    if any(record.catalog in _CATALOGS and record.packages for record in records):
+    if any(record.catalog in _CATALOGS and (record.packages or record.uninstalled) for record in records):
         yield from _compare_file_lists(records, unread)
     elif not own and not any(map(_DATABASE.fullmatch, unread)):
         yield from _require_packages(records)

@@ -43,7 +43,7 @@ def read(file: LayerFile) -> CatalogRecord | None:
     if not paragraphs:
         if records.message or records.is_part:
             raise ValueError(records.message or "the file describes no package")
-        return CatalogRecord(file.path, "dpkg")
+        return CatalogRecord(file.path, "dpkg", uninstalled=tuple(records.uninstalled))
     provided = ((fields["Package"], [fields["Package"], *_list_names(fields.get("Provides"))]) for fields in paragraphs)
     providers = None if records.is_part else list_providers(provided)
     packages = collect_packages(_build_package(fields, providers) for fields in paragraphs)
