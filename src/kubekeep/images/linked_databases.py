@@ -28,11 +28,13 @@ _FOLDERS: Final = (
     "usr/lib/sysimage/rpm",
     "usr/share/rpm",
 )
-_FILES: Final = re.compile(
-    r"var/lib/dpkg/(?:status|status\.d/[^\n]+|info/[^/\n]+\.list|diversions)"
-    r"|(?:usr/)?lib/apk/db/installed"
-    r"|(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm)/(?:rpmdb\.sqlite(?:-wal)?|Packages\.db|Packages)"
+_RPM: Final = r"(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm)"
+DATABASES: Final = (
+    r"(?:usr/)?lib/apk/db/installed|var/lib/dpkg/status(?:\.d/[^\n]+)?"
+    rf"|{_RPM}/(?:rpmdb\.sqlite|Packages\.db|Packages)"
 )
+"""Pattern of the paths of databases that catalogues read."""
+_FILES: Final = re.compile(rf"{DATABASES}|var/lib/dpkg/(?:info/[^/\n]+\.list|diversions)|{_RPM}/rpmdb\.sqlite-wal")
 _LINKED_FILES: Final = re.compile(rf"{_FILES.pattern}|(?:.*/)?[^/]+\.dist-info/METADATA")
 _MOST_LINKS: Final = 40
 """Most links of one path, as in Linux."""
@@ -62,12 +64,20 @@ class LinkedFile(msgspec.Struct, frozen=True):
 
 def list_linked_files(layers: Sequence[LayerContent]) -> list[LinkedFile]:
     """Return the files of databases that only a symbolic link leads to."""
-    links = _list_visible_links(layers)
-    if not links:
+    # The usual links lead from one database to another. To find the visible ones takes longer than all others together.
+    if not _has_other_links(dict(itertools.chain.from_iterable(layer.symbolic_links for layer in layers))):
         return []
+    links = _list_visible_links(layers)
     targets = {path: target for path, (_, target) in links.items()}
     files = itertools.chain(_list_in_folders(layers, targets), _list_by_links(layers, links, targets))
     return list(itertools.islice(files, _MOST_FILES))
+
+
+def _has_other_links(targets: Mapping[str, str]) -> bool:
+    """Return True if links lead from the places of databases to other places."""
+    return any(map(_LINKED_FILES.fullmatch, targets)) or any(
+        _resolve(folder, targets) not in _FOLDERS for folder in _FOLDERS
+    )
 
 
 def _list_visible_links(layers: Sequence[LayerContent]) -> dict[str, tuple[int, str]]:

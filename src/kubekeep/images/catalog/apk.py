@@ -17,7 +17,7 @@ from kubekeep.images.catalog.bounded import (
     RecordDamage,
     check_file_count,
     collect_packages,
-    has_control_characters,
+    find_broken_line,
     is_cut,
     list_providers,
     read_text,
@@ -45,10 +45,7 @@ def read(file: LayerFile) -> CatalogRecord | None:
         lines = "\n" + paragraph.strip("\n")
         pairs = find_fields(lines)
         fields = dict(pairs)
-        flaw = _find_flaw(lines, fields)
-        if not flaw and len(pairs) > len(fields):
-            flaw = f"of {fields['P']} holds two packages"
-        if flaw:
+        if flaw := _find_flaw(lines, fields, is_single=len(pairs) == len(fields)):
             damage.add(number, flaw)
         if _is_valid(fields) and not fields["P"].startswith("."):
             # A virtual package (`apk add --virtual .build`) only groups others.
@@ -68,16 +65,16 @@ def _compile_fields() -> re.Pattern[str]:
     return re.compile(r"\n([CPVASITUoLmtcDp]):(.*)")
 
 
-def _find_flaw(lines: str, fields: dict[str, str]) -> str:
+def _find_flaw(lines: str, fields: dict[str, str], *, is_single: bool) -> str:
     """Return the reason why a record states no package or hides another one; empty for a well-formed record."""
     name = fields.get("P", "")
     if not _compile_name().fullmatch(name):
         return "has no valid name"
+    if not is_single:
+        return f"of {name} holds two packages"
     if not _is_valid(fields):
         return f"of {name} has no valid version"
-    if has_control_characters(lines):
-        return f"of {name} has control characters"
-    return f"of {name} has a line without a field" if _compile_broken_line().search(lines) else ""
+    return find_broken_line(name, lines, _compile_broken_line())
 
 
 def _is_valid(fields: dict[str, str]) -> bool:

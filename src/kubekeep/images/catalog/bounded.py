@@ -79,6 +79,16 @@ def has_control_characters(text: str) -> bool:
     return _CONTROL.search(text) is not None
 
 
+def find_broken_line(name: str, lines: str, pattern: re.Pattern[str]) -> str:
+    """Return the reason if a record has control characters or a line that is no field; empty for a well-formed one.
+
+    pattern: of a line that is no field, with the line feed before it.
+    """
+    if has_control_characters(lines):
+        return f"of {name} has control characters"
+    return f"of {name} has a line without a field" if pattern.search(lines) else ""
+
+
 class RecordDamage:
     """The damaged records of a database, for the message about them."""
 

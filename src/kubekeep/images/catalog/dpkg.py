@@ -15,6 +15,7 @@ from kubekeep.images.catalog.bounded import (
     MAX_FIELD,
     RecordDamage,
     collect_packages,
+    find_broken_line,
     has_control_characters,
     is_cut,
     list_providers,
@@ -90,19 +91,13 @@ class _Records:
             return f"of {name} has no valid status"
         if is_installed and not is_valid:
             return f"of {name} has no valid version"
-        return _find_broken_line(name, lines) if self._is_suspicious else ""
+        return find_broken_line(name, lines, _compile_broken_line()) if self._is_suspicious else ""
 
 
 @functools.cache
 def _compile_fields() -> re.Pattern[str]:
     names = "Package|Status|Installed-Size|Version|Architecture|Source|Maintainer|Provides|Depends|Pre-Depends"
     return re.compile(rf"\n({names}):[ \t]*(.*(?:\n[ \t].*)*)")
-
-
-def _find_broken_line(name: str, lines: str) -> str:
-    if has_control_characters(lines):
-        return f"of {name} has control characters"
-    return f"of {name} has a line without a field" if _compile_broken_line().search(lines) else ""
 
 
 def _is_valid(name: str, fields: dict[str, str]) -> bool:
