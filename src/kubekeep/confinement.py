@@ -66,10 +66,11 @@ def open_descriptor(path: str | os.PathLike[str], flags: int, mode: int = 0o777)
     if not is_confined():
         return os.open(path, flags, mode)
     text = os.path.abspath(path)
-    real = os.path.realpath(text)
-    if flags & _NO_LINK and _NO_LINK:
+    if flags & _NO_LINK:
         # The caller refuses a link as the last part.
         real = os.path.join(os.path.realpath(os.path.dirname(text)), os.path.basename(text))
+    else:
+        real = os.path.realpath(text)
     folder = next((folder for folder in _folders if PurePath(real).is_relative_to(folder)), None)
     if folder is None:
         _refused.append(os.fspath(path))

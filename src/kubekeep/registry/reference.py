@@ -51,7 +51,7 @@ class ArtifactReference(msgspec.Struct, frozen=True):
     @property
     def canonical_name(self) -> str:
         """Registry and repository in the spelling that equal names share; policies compare it."""
-        return f"{canonical_registry(self.registry)}/{self.repository}"
+        return canonical_name(self.name)
 
     @property
     def version(self) -> str:
@@ -77,6 +77,12 @@ def canonical_registry(host: str) -> str:
             name = f"[{ipaddress.IPv6Address(name[1:-1]).compressed}]"
     name = DOCKER_HUB if name in DOCKER_HUB_NAMES else name
     return name if number in ("", "443") else f"{name}:{number}"
+
+
+def canonical_name(name: str) -> str:
+    """Return a registry, or a registry and a repository, in the spelling that equal names share."""
+    host, slash, repository = name.partition("/")
+    return f"{canonical_registry(host)}{slash}{repository}"
 
 
 def is_repository(text: str) -> bool:

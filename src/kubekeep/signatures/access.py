@@ -46,14 +46,18 @@ class SignatureAccess(msgspec.Struct, frozen=True, kw_only=True):
 class FetchedSignatures(msgspec.Struct, frozen=True):
     """The signatures of an image, fetched and not verified. digests: of its manifest, and of the index that led to it.
 
-    root: the digest that the reference names, of the index if it names one. notation: those of the Notary Project.
+    notation: those of the Notary Project.
     """
 
     reference: str
     digests: tuple[str, ...]
     signatures: tuple[StoredSignature, ...]
     notation: tuple[NotationSignature, ...] = ()
-    root: str = ""
+
+    @property
+    def root(self) -> str:
+        """The digest that the reference names, of the index if it names one."""
+        return self.digests[-1]
 
     def select_root(self) -> FetchedSignatures:
         """Return the signatures of the digest that the reference names, without those of one manifest below an index.
@@ -92,7 +96,7 @@ def fetch_signatures(reference: str, access: SignatureAccess) -> FetchedSignatur
             for artifact in artifacts
             if is_notation(artifact)
         )
-    return FetchedSignatures(reference, image.digests, signatures, notation, image.digests[-1])
+    return FetchedSignatures(reference, image.digests, signatures, notation)
 
 
 def fetch_identity_signatures(

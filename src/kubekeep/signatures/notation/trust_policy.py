@@ -14,7 +14,7 @@ from typing import Final, Literal, cast
 import msgspec
 
 from kubekeep.model.text import visible
-from kubekeep.registry.reference import canonical_registry
+from kubekeep.registry.reference import canonical_name
 from kubekeep.signatures.errors import TrustError
 from kubekeep.signatures.notation.distinguished_name import includes, parse_name
 from kubekeep.signatures.notation.trust_store import STORE_TYPES, StoreType, is_store_name
@@ -100,16 +100,11 @@ class TrustPolicyDocument(msgspec.Struct, frozen=True, rename="camel", forbid_un
 
         All spellings of a registry are equal, so that none leads to the global policy instead.
         """
-        for scope in (_canonical_scope(repository), ANY):
+        for scope in (canonical_name(repository), ANY):
             for policy in self.trust_policies:
-                if scope in map(_canonical_scope, policy.registry_scopes):
+                if scope in map(canonical_name, policy.registry_scopes):
                     return policy
         return None
-
-
-def _canonical_scope(scope: str) -> str:
-    host, slash, repository = scope.partition("/")
-    return f"{canonical_registry(host)}{slash}{repository}"
 
 
 def load_trust_policy(path: Path) -> TrustPolicyDocument:
@@ -152,7 +147,7 @@ def _check_document(document: TrustPolicyDocument) -> None:
             raise ValueError(f"the name {policy.name!r} is empty or used twice")
         names.add(policy.name)
         for scope in policy.registry_scopes:
-            canonical = _canonical_scope(scope)
+            canonical = canonical_name(scope)
             if canonical in scopes:
                 raise ValueError(f"two trust policies have the scope {scope!r}")
             scopes.add(canonical)

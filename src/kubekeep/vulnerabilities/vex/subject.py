@@ -9,7 +9,7 @@ import msgspec
 
 from kubekeep.images.sbom.document import Sbom, SubjectKind
 from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package
-from kubekeep.registry.reference import ArtifactReference, canonical_registry, parse_image_name
+from kubekeep.registry.reference import DOCKER_HUB, ArtifactReference, canonical_name, parse_image_name
 from kubekeep.vulnerabilities.vex.document import VexIdentity
 from kubekeep.vulnerabilities.vex.identities import parse_purl
 from kubekeep.vulnerabilities.vex.purl_matching import matches_purl
@@ -199,7 +199,7 @@ def _parse_purls(text: str) -> tuple[Package, ...]:
 def _matches_repository(purl: Package, repository: str, image: ArtifactReference) -> bool:
     """Compare a repository with or without the name of the image, as both are in use; `pkg:docker` has it as namespace."""
     if purl.type == "docker":
-        registry = repository or "docker.io"
+        registry = repository or DOCKER_HUB
         path = f"{purl.namespace}/{purl.name}" if purl.namespace else f"library/{purl.name}"
         return _normalise_repository(f"{registry}/{path}") == image.canonical_name
     if not repository:
@@ -208,9 +208,7 @@ def _matches_repository(purl: Package, repository: str, image: ArtifactReference
 
 
 def _normalise_repository(text: str) -> str:
-    text = text.removeprefix("https://").rstrip("/")
-    host, slash, path = text.partition("/")
-    return f"{canonical_registry(host)}{slash}{path}"
+    return canonical_name(text.removeprefix("https://").rstrip("/"))
 
 
 def _split_cpe(cpe: str) -> dict[str, str]:
