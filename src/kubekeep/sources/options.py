@@ -10,7 +10,6 @@ import msgspec
 from kubekeep.images.options import ImageOptions
 from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.model.location import SourceMap
-from kubekeep.signatures.options import SignatureOptions
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
 DEFAULT_RELEASE: Final = "release-name"
@@ -90,8 +89,7 @@ class ReadOptions(msgspec.Struct, frozen=True):
     the last commit of failed lines. unsaved: contents by real path that replace those of files, for the open documents of
     an editor. images: options for images; with `workload_images`, the images that workloads use are read as well.
     registries: options for patterns of images in registries. vulnerabilities: options for finding the vulnerabilities of
-    images and SBOMs; None to leave them out. signatures: signatures of these images and the policy for them; None to leave
-    them out.
+    images and SBOMs; None to leave them out.
     """
 
     helm: HelmOptions = HelmOptions()
@@ -107,4 +105,3 @@ class ReadOptions(msgspec.Struct, frozen=True):
     workload_images: bool = False
     vulnerabilities: VulnerabilityOptions | None = None
     registries: RegistryOptions = RegistryOptions()
-    signatures: SignatureOptions | None = None

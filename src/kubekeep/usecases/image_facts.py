@@ -22,7 +22,6 @@ from kubekeep.registry.keys import load_public_key
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.signatures.access import FetchedSignatures, SignatureAccess, fetch_identity_signatures
 from kubekeep.signatures.errors import SignatureError, TrustError
-from kubekeep.signatures.options import SignatureOptions
 from kubekeep.signatures.predicates import matches_type
 from kubekeep.signatures.sigstore.root_state import load_default_root
 from kubekeep.signatures.stored_signature import StoredSignature
@@ -39,35 +38,33 @@ _SIGNATURE_CONTROLS: Final = ("image-signature", "image-signature-keys")
 _POLICY_CONTROL: Final = "image-policy"
 
 
-def add_image_facts(request: ScanRequest) -> ScanRequest:
+def add_image_facts(request: ScanRequest, *, verify: bool, policy: str) -> ScanRequest:
     """Return a request whose images are described with signatures and policy results, and whose controls read these.
 
+    The request already has its options for images. verify: verify the signatures. policy: file of the image policy, or "".
     Raises RequestError for an invalid key, and ConfigurationError for an invalid policy.
     """
     read = request.input.read
-    options = read.signatures
-    if options is None:
-        return request
     keys = request.rules.params.get(KEYS_PARAMETER, ())
     try:
-        facts = _ImageFacts(options, SignatureAccess(images=read.images.access), keys)
+        facts = _ImageFacts(SignatureAccess(images=read.images.access), keys, verify=verify, policy=policy)
     except TrustError as error:
         raise RequestError(str(error)) from error
     images = msgspec.structs.replace(read.images, describe=facts.describe)
-    controls = (*(_SIGNATURE_CONTROLS if options.verify else ()), *((_POLICY_CONTROL,) if options.policy else ()))
+    controls = (*(_SIGNATURE_CONTROLS if verify else ()), *((_POLICY_CONTROL,) if policy else ()))
     rules = msgspec.structs.replace(request.rules, controls=(*request.rules.controls, *controls))
     source = msgspec.structs.replace(request.input, read=msgspec.structs.replace(read, images=images))
     return msgspec.structs.replace(request, input=source, rules=rules)
 
 
 class _ImageFacts:
-    def __init__(self, options: SignatureOptions, access: SignatureAccess, keys: Sequence[str]) -> None:
+    def __init__(self, access: SignatureAccess, keys: Sequence[str], *, verify: bool, policy: str) -> None:
         self._access = access
-        self._reads_signatures = options.verify
+        self._reads_signatures = verify
         self._trust = Trust(keys=tuple(_load_keys(keys)), root=load_default_root()) if keys else None
         self._verifier = None
-        if options.policy:
-            self._verifier = ImagePolicyVerifier(load_image_policy(options.policy), access, dt.datetime.now(dt.UTC))
+        if policy:
+            self._verifier = ImagePolicyVerifier(load_image_policy(policy), access, dt.datetime.now(dt.UTC))
 
     def describe(self, identity: ImageIdentity) -> ImageDescription:
         """Return the fields `signatures` and `policy`, as far as they were requested."""

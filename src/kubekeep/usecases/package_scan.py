@@ -9,7 +9,6 @@ import msgspec
 
 from kubekeep.images.options import OnBytes
 from kubekeep.images.registries.options import OnImages, RegistryOptions
-from kubekeep.signatures.options import SignatureOptions
 from kubekeep.sources.images.address import is_image_address
 from kubekeep.sources.images.address import to_address as to_image_address
 from kubekeep.sources.registries.address import is_registry_address
@@ -94,14 +93,6 @@ def _add_packages(request: ScanRequest, packages: PackageRequest, frameworks: tu
     if not (rules.frameworks or rules.controls):
         rules = msgspec.structs.replace(rules, frameworks=frameworks)
     return msgspec.structs.replace(request, input=msgspec.structs.replace(request.input, read=read), rules=rules)
-
-
-def request_signatures(request: ScanRequest, *, verify: bool, policy: str) -> ScanRequest:
-    """Return the request with the verification of signatures, or the evaluation of an image policy; "" for none."""
-    if not (verify or policy):
-        return request
-    read = msgspec.structs.replace(request.input.read, signatures=SignatureOptions(verify=verify, policy=policy))
-    return msgspec.structs.replace(request, input=msgspec.structs.replace(request.input, read=read))
 
 
 def observe_downloads(request: ScanRequest, on_bytes: OnBytes) -> ScanRequest:

@@ -106,11 +106,6 @@ def scan(
     """
     if threading.active_count() > 1:
         prepare_types()
-    if request.input.read.signatures is not None:
-        # Imported only on request: needs optional packages.
-        from kubekeep.usecases.image_facts import add_image_facts  # noqa: PLC0415
-
-        request = add_image_facts(request)
     if Extra.SOURCE in request.needs.extras:
         images = msgspec.structs.replace(request.input.read.images, keeps_packages=True)
         read_options = msgspec.structs.replace(request.input.read, images=images)

@@ -5,11 +5,14 @@ Parses; never opens an image itself.
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import click
 
 from kubekeep.cli import scan
 from kubekeep.cli.console.configured import ConfiguredCommand
-from kubekeep.cli.console.option_group import Use
+from kubekeep.cli.console.option_group import Command, Use
 from kubekeep.cli.image import REFERENCE_HELP
 from kubekeep.cli.options.image import image_options
 from kubekeep.cli.options.layer_cache import layer_cache_options
@@ -22,6 +25,18 @@ from kubekeep.usecases.package_scan import PackageSource, request_packages
 from kubekeep.usecases.request import ScanRequest
 
 
+def _image_options(function: Command) -> Command:
+    """Add the options for images; they are applied to the argument `request`."""
+
+    @functools.wraps(function)
+    def wrapper(request: ScanRequest, packages: PackageRequest, **others: Any) -> None:
+        if not request.input.paths:
+            raise click.UsageError("no REFERENCE: name an image, such as nginx:1.29")
+        function(request=request_packages(request, packages, PackageSource.IMAGE), **others)
+
+    return image_options(layer_cache_options(vulnerability_options(no_vulnerabilities_option(wrapper))))
+
+
 @click.command(
     short_help="Scan images for vulnerabilities, secrets, configuration and licences.",
     cls=ConfiguredCommand,
@@ -30,16 +45,9 @@ from kubekeep.usecases.request import ScanRequest
 )
 @request_options("image scan", "[framework NAMES | control IDS] REFERENCE...", Use.IMAGES)
 @presentation_options
-@image_options
-@layer_cache_options
-@vulnerability_options
-@no_vulnerabilities_option
+@_image_options
 @signature_scan_options
-def command(
-    request: ScanRequest,
-    presentation: Presentation,
-    packages: PackageRequest,
-) -> None:
+def command(request: ScanRequest, presentation: Presentation) -> None:
     """Scan images for known vulnerabilities, secrets, insecure configuration and licences.
 
     \b
@@ -47,6 +55,4 @@ def command(
     kubekeep image scan nginx:1.29 --fail-on critical --only-fixed
     kubekeep image scan oci:build/ --format sarif --output image.sarif
     """  # noqa: D301 - click takes the character itself
-    if not request.input.paths:
-        raise click.UsageError("no REFERENCE: name an image, such as nginx:1.29")
-    scan.run(request_packages(request, packages, PackageSource.IMAGE), presentation)
+    scan.run(request, presentation)

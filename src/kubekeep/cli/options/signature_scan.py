@@ -7,7 +7,7 @@ import click
 
 from kubekeep.cli.console.key_files import convert_errors
 from kubekeep.cli.console.option_group import Command, HelpSection, Key, Option, OptionGroup, add_groups
-from kubekeep.usecases.package_scan import request_signatures
+from kubekeep.model.errors import KubekeepError
 from kubekeep.usecases.request import ScanRequest
 
 
@@ -38,11 +38,19 @@ class SignatureScanOptions(OptionGroup, frozen=True):
 
 
 def signature_scan_options(function: Command) -> Command:
-    """Add the options; they are applied to the argument `request`."""
+    """Add the options; they are applied to the argument `request`, which already has its options for images."""
 
     @functools.wraps(function)
     def wrapper(request: ScanRequest, signatures: SignatureScanOptions, **others: Any) -> None:
         verify, policy = signatures.verify_signatures, signatures.image_policy or ""
-        function(request=request_signatures(request, verify=verify, policy=policy), **others)
+        if verify or policy:
+            # Imported only on request: needs optional packages.
+            from kubekeep.usecases.image_facts import add_image_facts  # noqa: PLC0415
+
+            try:
+                request = add_image_facts(request, verify=verify, policy=policy)
+            except KubekeepError as error:
+                raise click.UsageError(str(error)) from error
+        function(request=request, **others)
 
     return convert_errors(add_groups(lambda options: {"signatures": options}, SignatureScanOptions)(wrapper))
