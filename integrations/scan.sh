@@ -17,11 +17,19 @@ if [ -n "${KUBEKEEP_REQUIREMENTS:-}" ] || [ "$(kubekeep --version 2>&1)" != "kub
   PATH=$venv/bin:$PATH
 fi
 
-# xargs splits quoted words and expands nothing. From here on, only line feeds separate words, and patterns are text.
-words=$(printf '%s\n' "${KUBEKEEP_ARGS:-}" | xargs -n 1 printf '%s\n') || exit 2
+# Reports without the files of a misspelt path would close the findings of these files.
 set -f
 IFS='
 '
+for path in ${KUBEKEEP_PATHS:-.}; do
+  case $path in
+    *[:*?[]* | -) ;;
+    *) [ -e "$path" ] || [ -L "$path" ] || { echo "paths: $path: no such file or folder" >&2; exit 2; } ;;
+  esac
+done
+
+# xargs splits quoted words and expands nothing. Only line feeds separate words, and patterns are text.
+words=$(printf '%s\n' "${KUBEKEEP_ARGS:-}" | xargs -n 1 printf '%s\n') || exit 2
 # shellcheck disable=SC2086
 set -- $words
 for option in fail-on:"${KUBEKEEP_FAIL_ON:-}" severity-threshold:"${KUBEKEEP_SEVERITY_THRESHOLD:-}" \
@@ -34,5 +42,8 @@ if [ -n "${KUBEKEEP_CONTROLS:-}" ]; then set -- "$@" control "$KUBEKEEP_CONTROLS
 # shellcheck disable=SC2086
 kubekeep scan "$@" ${KUBEKEEP_PATHS:-.}
 code=$?
+# Nothing was assessed, or only parts without a finding: GitLab would close all findings.
+set +f
+if [ "$code" -eq 3 ] && grep -q '"results":\[\]' "$reports/kubekeep.sarif"; then rm -f "$reports"/kubekeep.gitlab-*; fi
 if [ -f "$reports/kubekeep.txt" ]; then cat "$reports/kubekeep.txt"; fi
 exit "$code"

@@ -33,6 +33,8 @@ OPTIONS = {
 }
 """Options of a scan with the inputs that set them."""
 PRIORITIES = ("critical", "high", "medium", "low")
+UNREAD = 3
+"""Exit code of a scan that could not read a part of its input."""
 MAX_ROWS = 20
 """Findings in a comment; the others are in the reports."""
 MAX_TEXT = 300
@@ -59,7 +61,7 @@ class Finding(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The findings of a scan. is_complete: the scan wrote the SARIF file itself."""
+    """The findings of a scan. is_complete: the SARIF file may be uploaded, because the scan assessed something."""
 
     exit_code: int
     sarif: Path
@@ -129,7 +131,17 @@ def build_arguments(environment: Mapping[str, str], output: Path) -> list[str]:
     arguments += [f"--format={','.join(dict.fromkeys(map(str.strip, formats)))}", f"--output={output}", "--"]
     if controls := read_input(environment, "CONTROLS"):
         arguments += ["control", controls]
-    return arguments + (read_lines(environment, "PATHS") or ["."])
+    return arguments + read_paths(environment)
+
+
+def read_paths(environment: Mapping[str, str]) -> list[str]:
+    """Return the paths to scan. Raises ActionError for a missing one, because the alerts of its files would be closed."""
+    paths = read_lines(environment, "PATHS") or ["."]
+    for path in paths:
+        # Addresses contain a colon; the scan itself resolves patterns.
+        if path != "-" and not re.search(r"[:*?[]", path) and not os.path.lexists(path):
+            raise ActionError(f"paths: {path}: no such file or folder")
+    return paths
 
 
 def read_lines(environment: Mapping[str, str], name: str) -> list[str]:
@@ -232,10 +244,12 @@ def run_without_token(command: list[str], environment: Mapping[str, str]) -> int
 def read_result(sarif: Path, code: int, error: str) -> Result:
     """Return the results of the scan. Writes a SARIF file with the error, which never passes, if the scan wrote none."""
     try:
-        log = json.loads(sarif.read_bytes())
-        return Result(code, sarif, list(read_findings(log["runs"][0])), is_complete=True)
+        log = json.loads(sarif.read_bytes())["runs"][0]
+        # Nothing was assessed, or only parts without a finding: all alerts would be closed.
+        is_empty = code == UNREAD and not log["results"]
+        return Result(code, sarif, list(read_findings(log)), is_complete=not is_empty)
     except (OSError, ValueError):
-        code = code or 3
+        code = code or UNREAD
         text = error or f"the scan wrote no report and ended with {code}; its messages are in the log of the job"
         notification = {"level": "error", "message": {"text": text}}
         invocation = {"executionSuccessful": False, "exitCode": code, "toolExecutionNotifications": [notification]}
@@ -279,7 +293,7 @@ def write_annotations(report: Path, result: Result, error: str) -> None:
     if error:
         print(f"::error title=Kubekeep::{escape_command(error)}", flush=True)
     elif not result.is_complete:
-        text = f"The scan wrote no report (exit code {result.exit_code}); its messages are above"
+        text = f"Nothing was assessed (exit code {result.exit_code}); the messages of the scan are above"
         print(f"::error title=Kubekeep::{text}", flush=True)
     with contextlib.suppress(FileNotFoundError):
         sys.stdout.buffer.write(report.read_bytes())

@@ -10,15 +10,21 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from tests.cluster.cluster import Cluster
 from tests.command_line import run_command_line
+from tests.images.access_fixtures import copy_image
+from tests.images.example import REFERENCE
+from tests.registry.service import run_registry
+from tests.registry.test_login import HTPASSWD, PASSWORD, USER
 
 from kubekeep._native import VERSION
-from kubekeep.cli import kubescape
+from kubekeep.cli import kubescape, main
 from kubekeep.cli.diff import command as diff
 from kubekeep.cli.fix import command as fix
 from kubekeep.cli.kubescape import flags
@@ -26,7 +32,9 @@ from kubekeep.cli.kubescape.flags import FlagEffect, FlagValueType, KubescapeFla
 from kubekeep.cli.kubescape.parse import FlagError, parse
 from kubekeep.cli.kubescape.translate import scan as translate_scan
 from kubekeep.cli.scan import command as scan
+from kubekeep.library.kubescape_names import load_kubescape_names
 from kubekeep.library.load import builtin
+from kubekeep.posture.select import find_controls
 
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "examples" / "online-shop"
@@ -193,16 +201,19 @@ def test_scan_is_translated(line: str, expected: str) -> None:
     [
         ("scan . --submit", "--submit is not supported: there is no service"),
         ("scan . --account abc", "--account is not supported"),
-        ("scan . --scan-images", "--scan-images is not supported: images are not scanned"),
+        ("scan . --scan-images --registry-username a --registry-password b", "require --registry-authority"),
+        ("scan . --scan-images --registry-username a", "used together"),
         ("scan . --format-version v1", "--format-version v1 is not supported"),
         ("scan . --only-fixable=maybe", "invalid argument 'maybe' for --only-fixable"),
         ("scan . --output workload -n shop", "unknown flag: --namespace: only `scan workload` supports it"),
-        ("scan image nginx -u someone -p secret --platform linux/amd64", "images are not scanned"),
+        ("scan image nginx -u someone", "a user name and a password of a registry are used together"),
+        ("scan image", "scan image: name an image"),
+        ("scan image nginx -v -s", "unknown shorthand flag"),
+        ("scan image a.tar --submit", "--submit is not supported"),
         ("scan --kubeconfig nowhere", "'nowhere' does not exist"),
         ("scan . --kube-context prod", "--kube-context requires a live cluster"),
         ("scan . --dry-run", "--dry-run requires a live cluster"),
         ("scan framework", "name at least one framework"),
-        ("scan image nginx", "images are not scanned"),
         ("scan . --nonsense", "unknown flag: --nonsense"),
         ("scan framework nonsense .", "unknown framework 'nonsense'"),
         ("scan control C-9999 .", "unknown control 'C-9999'"),
@@ -220,6 +231,12 @@ def test_scan_is_translated(line: str, expected: str) -> None:
         ("scan nowhere.yaml", "nowhere.yaml"),
         ("nonsense", "unknown command 'nonsense'"),
         ("--nonsense", "unknown flag: --nonsense"),
+        ("download", "name artifacts, framework NAME, control NAME or controls-inputs"),
+        ("download framework nonsense", "unknown"),
+        ("download framework C-0057", "unknown framework 'C-0057'"),
+        ("download artifacts -o a.json", "need a folder"),
+        ("mcpserver --transport carrier-pigeon", "unknown transport"),
+        ("mcpserver now", "unexpected now"),
         ("operator --help", "kubescape operator is not supported"),
         ("operator scan configurations", "kubescape operator is not supported"),
         ("list", "frameworks, controls or exceptions"),
@@ -253,7 +270,7 @@ def test_threshold_applies_to_score_of_all_controls() -> None:
 
 def test_image_flag_does_not_weaken_gate() -> None:
     result = run("scan", "framework", "nsa", ".", "--severity-threshold", "low", "--only-fixable", code=1)
-    assert "--only-fixable has no effect: images are not scanned" in result.stderr
+    assert "--only-fixable has no effect: it is for `scan image`" in result.stderr
     assert "with a fix" not in result.stderr
 
 
@@ -416,3 +433,154 @@ def test_installed_kubescape_program_runs(tmp_path: Path) -> None:
 def test_kubescape_program_has_package_version() -> None:
     shim = tomllib.loads((SHIM / "pyproject.toml").read_text())["project"]["version"]
     assert shim == VERSION
+
+
+IMAGE = ROOT / "examples" / "catalog-image"
+CVE = "CVE-2021-44228"
+
+
+def scan_image(folder: Path, *words: str, code: int = 0) -> dict[str, Any]:
+    """Return the JSON report of a scan of the example image, with the advisories of the repository's tests."""
+    run("scan", "image", f"oci:{IMAGE}", "-f", "json", "-o", "report.json", *words, cwd=folder, code=code)
+    report = json.loads((folder / "report.json").read_text())
+    assert isinstance(report, dict)
+    return report
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("image nginx", "-- nginx"),
+        ("image nginx:1.29 -u a -p b --platform linux/arm64", "--platform linux/arm64 -- nginx:1.29"),
+        ("image nginx --severity-threshold high --only-fixable", "--severity-threshold high --only-fixable -- nginx"),
+        ("image nginx --only-fixable", "-- nginx"),
+        ("image nginx --exceptions e.json -f pretty-printer", "--exceptions e.json --format pretty -- nginx"),
+        ("image nginx --skip-db-update --values a.yaml --include-namespaces a", "-- nginx"),
+        ("image nginx --registry-mapping docker.io=mirror.example", "--mirror docker.io=mirror.example -- nginx"),
+        ("image nginx --include-controls C-0036", "control C-0036 -- nginx"),
+    ],
+)
+def test_image_scan_is_translated(line: str, expected: str) -> None:
+    result = translate_scan(*parse(line.split(), (*flags.ROOT, *flags.EVERY_SCAN))).words
+    assert result == ("--no-config", *expected.split())
+
+
+def test_images_of_workloads_are_scanned(tmp_path: Path) -> None:
+    words = translate_scan(
+        *parse(["a.yaml", "--scan-images", "--image-platform", "linux/arm64"], flags.EVERY_SCAN)
+    ).words
+    assert words[1:4] == ("--images", "--platform", "linux/arm64")
+    (tmp_path / "a.yaml").write_text(POD.replace("[]", f"[{{name: c, image: 'oci:{IMAGE}'}}]"))
+    result = run("scan", "a.yaml", "--scan-images", cwd=tmp_path, code=1)
+    assert "incomplete" in result.stderr, "images of workloads are in registries only"
+
+
+def test_scan_of_an_image_behind_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    (folder / "htpasswd").write_text(HTPASSWD)
+    auth = {"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}}
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with run_registry(folder, auth=auth) as service:
+        name = f"{service.address}/shop/catalog:2.3"
+        copy_image(f"oci:{IMAGE}:{REFERENCE}", f"docker://{name}", f"--dest-creds={USER}:{PASSWORD}")
+        words = ("scan", "image", name, "-f", "json", "-o", "report.json")
+        run(*words, "-u", USER, "-p", PASSWORD, cwd=tmp_path, code=1)
+        report = (tmp_path / "report.json").read_text()
+        assert "shop/catalog" in report
+        assert PASSWORD not in report
+        assert not [file for file in temporary.rglob("config.json") if file.is_file()], "the password is deleted"
+        refused = run(*words, "-u", USER, "-p", "wrong", cwd=tmp_path, code=1)
+        assert "401" in (tmp_path / "report.json").read_text() + refused.stderr
+        variables = {"KUBESCAPE_REGISTRY_USERNAME": USER, "KUBESCAPE_REGISTRY_PASSWORD": PASSWORD}
+        result = run_command_line("kubescape", *words, folder=tmp_path, variables=variables)
+        assert "401" not in (tmp_path / "report.json").read_text() + result.stderr
+
+
+def test_download_stands_for_the_library(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(POD)
+    run("download", "artifacts", "-o", "artifacts", cwd=tmp_path)
+    run("download", "framework", "nsa", "--output", "nsa.json", cwd=tmp_path)
+    assert json.loads((tmp_path / "nsa.json").read_text())["name"] == "NSA"
+    assert "C-0057" in (tmp_path / "artifacts" / "nsa.json").read_text()
+    expected = run("scan", "framework", "nsa", "a.yaml", "-f", "csv", cwd=tmp_path).stdout
+    for option in (("--use-artifacts-from", "artifacts"), ("--use-from", "nsa.json"), ("--use-from", "artifacts")):
+        result = run("scan", "framework", "nsa", "a.yaml", "-f", "csv", *option, cwd=tmp_path)
+        assert result.stdout == expected
+        assert "the library of the package is used" in result.stderr
+    inputs = tmp_path / "artifacts" / "controls-inputs.json"
+    run("scan", "framework", "nsa", "a.yaml", "--controls-config", str(inputs), cwd=tmp_path)
+    (tmp_path / "artifacts" / "own.json").write_text(json.dumps(BUNDLE))
+    result = run("scan", "a.yaml", "--use-artifacts-from", "artifacts", "-f", "json", "-o", "r", cwd=tmp_path, code=1)
+    assert "the library of the package is used" not in result.stderr, "rules of the user are never left out"
+
+
+def test_mcp_server_answers() -> None:
+    request = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "tests", "version": "1"},
+        },
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kubekeep", "kubescape", "mcpserver"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline())
+        process.stdin.close()
+        process.wait(30)
+    assert answer["result"]["serverInfo"]["name"] == "kubekeep"
+
+
+def test_names_of_kubescape_select_controls(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(POD)
+    for number, name in load_kubescape_names().items():
+        if list(load_kubescape_names().values()).count(name) == 1:
+            assert [control.ids[0] for control in find_controls([name.upper()])] in ([number], [*_with_number(number)])
+    words = ("scan", "control", "privileged container,HostPath mount", "a.yaml", "-f", "json", "-o", "report.json")
+    run(*words, cwd=tmp_path)
+    controls = json.loads((tmp_path / "report.json").read_text())["summaryDetails"]["controls"]
+    assert {*controls} == {"C-0057", "C-0048"}
+    assert (
+        "use C-0198 or C-0218"
+        in run("scan", "control", "Minimize the admission of root containers", ".", code=1).stderr
+    )
+
+
+def _with_number(number: str) -> list[str]:
+    return [control.ids[0] for control in builtin().controls.values() if number in control.ids]
+
+
+def test_texts_about_missing_features_are_true() -> None:
+    """A text that says no about the subject of one of our commands names the command to use instead."""
+    commands = {*main.kubekeep.list_commands(click.Context(main.kubekeep))}
+    texts = [*kubescape.list_unsupported_commands().values()]
+    texts += [flag.why for table in kubescape.list_flags().values() for flag in table]
+    assert list_untrue_texts(["images are not scanned", "there is no MCP server yet"], commands)
+    assert not list_untrue_texts(texts, commands)
+    for name in re.findall(r"`kubekeep ([a-z-]+)", " ".join(texts)):
+        assert name in commands
+    assert not {"mcpserver", "download"} & {*kubescape.list_unsupported_commands()}
+
+
+def list_untrue_texts(texts: Iterable[str], commands: set[str]) -> list[str]:
+    untrue = []
+    for text in texts:
+        missing = re.findall(r"there (?:is|are) no ([\w ]+)|^(\w+) (?:is|are) not", text.casefold())
+        words = {word.removesuffix("s") for phrase in missing for word in " ".join(phrase).split()}
+        if words & commands and "`kubekeep " not in text:
+            untrue.append(text)
+    return untrue

@@ -98,9 +98,12 @@ def test_sarif_is_written_when_nothing_is_found(tmp_path: Path, repository: Path
 @pytest.mark.parametrize(
     ("files", "inputs", "code", "scanned"),
     [
-        ({"pod.yaml": BROKEN}, {}, 3, "true"),
-        ({"compose.yaml": NO_KUBERNETES}, {}, 3, "true"),
-        ({}, {"paths": "missing"}, 3, "true"),
+        ({"pod.yaml": BROKEN}, {}, 3, "false"),
+        ({"compose.yaml": NO_KUBERNETES}, {}, 3, "false"),
+        ({}, {}, 3, "false"),
+        ({"pod.yaml": PRIVILEGED}, {"paths": "missing"}, 2, "false"),
+        ({"pod.yaml": PRIVILEGED}, {"paths": "pod.yaml\nmissing/"}, 2, "false"),
+        ({"pod.yaml": PRIVILEGED}, {"paths": "other-*.yaml"}, 3, "false"),
         ({"pod.yaml": PRIVILEGED}, {"frameworks": "unknown-framework"}, 2, "false"),
         ({"pod.yaml": PRIVILEGED}, {"args": "--no-such-option"}, 2, "false"),
         ({"pod.yaml": PRIVILEGED}, {"args": "'unclosed"}, 2, "false"),
@@ -118,10 +121,16 @@ def test_sarif_is_written_when_the_scan_has_an_error(
     step = run_step(tmp_path, inputs, environment={"PIP_NO_INDEX": "1"})
     assert (step.code, step.outputs["exit-code"], step.outputs["scanned"]) == (code, str(code), scanned)
     assert read_sarif(step.sarif) == []
-    if not inputs.keys() & {"paths"}:
-        assert not (is_successful(step.sarif) and files != {"compose.yaml": NO_KUBERNETES})
+    assert not is_successful(step.sarif) or "nothing was assessed: " in step.log
     assert step.summary.startswith("## Kubekeep")
-    assert scanned == "true" or any(command.startswith("::error title=Kubekeep::") for command in step.commands)
+    assert any(command.startswith("::error title=Kubekeep::") for command in step.commands)
+
+
+def test_unread_part_does_not_hide_the_findings(tmp_path: Path, repository: Path) -> None:
+    write_files(repository, {"pod.yaml": PRIVILEGED, "broken.yaml": BROKEN})
+    step = run_step(tmp_path, {"paths": "*.yaml"})
+    assert (step.code, step.outputs["scanned"]) == (3, "true")
+    assert read_sarif(step.sarif)
 
 
 def test_missing_program_is_an_error(tmp_path: Path, repository: Path) -> None:

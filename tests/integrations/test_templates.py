@@ -176,6 +176,26 @@ def test_sarif_is_written_when_the_scan_has_an_error(
     assert not is_successful(find_sarif(tmp_path))
 
 
+@systems
+@pytest.mark.parametrize("paths", ["missing", "deploy\nmissing", "missing/pod.yaml"])
+def test_misspelt_path_closes_no_findings(system: str, paths: str, tmp_path: Path) -> None:
+    write_files(tmp_path / "repository", {"deploy/pod.yaml": PRIVILEGED})
+    result = run(system, tmp_path, {"paths": paths})
+    assert result.returncode == 2
+    assert "no such file or folder" in result.stderr
+    assert [path.name for path in find_sarif(tmp_path).parent.iterdir()] == ["kubekeep.sarif"]
+    assert not is_successful(find_sarif(tmp_path))
+
+
+@pytest.mark.parametrize(("files", "is_written"), [({}, False), ({"pod.yaml": PRIVILEGED, "a.yaml": BROKEN}, True)])
+def test_report_of_nothing_closes_no_findings(files: dict[str, str], is_written: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    write_files(tmp_path / "repository", {"README.md": "nothing", **files})
+    assert run("gitlab", tmp_path, {}).returncode == 3
+    reports = {path.name for path in find_sarif(tmp_path).parent.iterdir()}
+    assert ("kubekeep.gitlab-sast.json" in reports) is is_written
+    assert ("kubekeep.gitlab-codequality.json" in reports) is is_written
+
+
 @pytest.mark.parametrize(
     "option",
     [

@@ -135,6 +135,27 @@ def master_keys() -> MasterKeyVariables:
     )
 
 
+class RegistryLoginVariables(msgspec.Struct, frozen=True):
+    """Credentials of a registry in variables of Kubescape: KUBESCAPE_REGISTRY_USERNAME, _PASSWORD and _TOKEN."""
+
+    username: str
+    password: str
+    token: str
+
+    def __repr__(self) -> str:
+        return "RegistryLoginVariables(...)"
+
+
+def kubescape_login() -> RegistryLoginVariables:
+    """Return the credentials of a registry for `kubekeep kubescape`."""
+    get = os.environ.get
+    return RegistryLoginVariables(
+        get("KUBESCAPE_REGISTRY_USERNAME", ""),
+        get("KUBESCAPE_REGISTRY_PASSWORD", ""),
+        get("KUBESCAPE_REGISTRY_TOKEN", ""),
+    )
+
+
 def access() -> Access:
     """Return the settings for remote repositories: the environment for git, and tokens separately."""
     environment = dict(os.environ)

@@ -139,7 +139,7 @@ def _policies(entry: Mapping[str, Any]) -> Iterator[PosturePolicy]:
         policy = normalise_keys(policy_entry, _POLICY_KEYS, at)
         names = {key: get_text(policy, key, at) for key in _POLICY_KEYS[:4]}
         for key, pattern in names.items():
-            _check(pattern, (*at, key))
+            check_text(pattern, (*at, key))
         yield PosturePolicy(
             framework=names["frameworkName"],
             control=names["controlID"],
@@ -164,7 +164,7 @@ def _designators(entry: Mapping[str, Any]) -> Iterator[Designator]:
         for key in attributes:
             path = (*at, "attributes", str(key))
             pattern = get_text(attributes, key, path[:-1])
-            _check(pattern, path)
+            check_text(pattern, path)
             if pattern:
                 pairs.append((str(key), pattern))
         if pairs:
@@ -188,7 +188,7 @@ def _package_selectors(entry: Mapping[str, Any]) -> Iterator[PackageSelector]:
         except ValueError as error:
             raise InvalidExceptionError(str(error), (*at, "purl")) from error
         for key, pattern in texts.items():
-            _check(pattern, (*at, key))
+            check_text(pattern, (*at, key))
         patterns = tuple((key, pattern) for key, pattern in texts.items() if pattern)
         if purl is not None or patterns:
             yield PackageSelector(purl, patterns)
@@ -274,7 +274,8 @@ def get_text(mapping: Mapping[str, Any], key: str, at: Path = ()) -> str:
     return value
 
 
-def _check(pattern: str, path: Path) -> None:
+def check_text(pattern: str, path: Path) -> None:
+    """Raise InvalidExceptionError if the text at `path` is not a valid RE2 expression."""
     try:
         check_pattern(pattern)
     except ValueError as error:

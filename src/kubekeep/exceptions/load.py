@@ -16,6 +16,7 @@ import msgspec
 from kubekeep.exceptions.apply import apply_exceptions
 from kubekeep.exceptions.custom_resources import describe_object, is_security_exception, parse_security_exception
 from kubekeep.exceptions.kubescape_format import is_policy, parse_exception
+from kubekeep.exceptions.kubescape_images import is_image_policy, parse_image_policy
 from kubekeep.exceptions.policy_exception import InvalidExceptionError, PolicyException
 from kubekeep.exceptions.sets import get_set_file
 from kubekeep.model.assessment import SubjectResult
@@ -176,7 +177,7 @@ def _read_documents(text: str, path: str, shown: str) -> Iterator[PolicyExceptio
         if isinstance(value, list):
             for number, entry in enumerate(value):
                 yield from _read_entry(file, entry, (number,), number)
-        elif is_policy(value):
+        elif is_policy(value) or is_image_policy(value):
             yield from _read_entry(file, value, (), 0)
         else:
             yield from _read_objects(file, value)
@@ -200,6 +201,8 @@ def _read_entry(file: _ExceptionsDocument, value: Any, at: Path, number: int) ->
         if is_security_exception(value):
             exception = parse_security_exception(value, file.location(at))
             yield from () if exception is None else (exception,)
+        elif is_image_policy(value):
+            yield parse_image_policy(value, file.location(at), number)
         else:
             yield parse_exception(value, file.location(at), number)
     except InvalidExceptionError as error:

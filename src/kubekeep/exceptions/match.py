@@ -20,6 +20,8 @@ from kubekeep.exceptions.policy_exception import (
     CONTAINER,
     EVERYTHING,
     IDENTITY,
+    IMAGE_PARTS,
+    IMAGE_PREFIX,
     KIND,
     NAME,
     NAMESPACE,
@@ -35,6 +37,7 @@ from kubekeep.exceptions.policy_exception import (
     matches,
     names_vulnerability,
 )
+from kubekeep.library.kubescape_names import load_kubescape_names
 from kubekeep.model.definition import Definition
 from kubekeep.model.framework import Framework
 from kubekeep.model.json_values import as_mapping
@@ -53,6 +56,7 @@ _NUMBER: Final = re.compile(r"c?-?0*(\d{1,4})", re.ASCII)
 _MOST_COMPARED: Final = 20
 """Unknown names that are compared with the known ones; an annotation may have 100,000."""
 _FIELDS: Final = ("labels", "annotations")
+_IMAGE_KEYS: Final = tuple(f"{IMAGE_PREFIX}{part}" for part in IMAGE_PARTS)
 _LISTS: Final = ("containers", "initContainers", "ephemeralContainers")
 
 Part = tuple[str, ...] | None
@@ -97,7 +101,16 @@ class ControlMatcher:
     @functools.cached_property
     def _names(self) -> dict[str, tuple[str, ...]]:
         """Names of each control, by slug."""
-        return {control.slug: (control.slug, control.title, *control.ids) for control in self._controls}
+        former = load_kubescape_names()
+        return {
+            control.slug: (
+                control.slug,
+                control.title,
+                *control.ids,
+                *(former[number] for number in control.ids if number in former),
+            )
+            for control in self._controls
+        }
 
     @functools.cached_property
     def _by_name(self) -> dict[str, set[str]]:
@@ -193,6 +206,8 @@ class ControlMatcher:
             if not with_rule:
                 unknown.append(f"rule {policy.rule}")
             slugs &= with_rule
+        if policy.severity:
+            slugs &= frozenset(control.slug for control in self._controls if control.level.label == policy.severity)
         return slugs
 
     def _find_matching(self, pattern: str, *, exact: bool) -> frozenset[str]:
@@ -370,7 +385,9 @@ def _prepare_entries(number: int, policy_exception: PolicyException) -> Iterator
         patterns = dict(designator.patterns)
         kind, namespace = patterns.pop(KIND, ""), patterns.pop(NAMESPACE, "")
         others = tuple(
-            (key, patterns.pop(key)) for key in (NAME, PATH, IDENTITY, CLUSTER, CONTAINER) if key in patterns
+            (key, patterns.pop(key))
+            for key in (NAME, PATH, IDENTITY, CLUSTER, CONTAINER, *_IMAGE_KEYS)
+            if key in patterns
         )
         labels = tuple(patterns.items())
         key, pattern = next((pair for pair in (*others, *labels) if pair[0] not in {CLUSTER, CONTAINER}), ("", ""))
@@ -400,6 +417,8 @@ def _list_values(key: str, resource: Subject, folder: str) -> Iterator[str]:
         case "path" if resource.source is not None:
             for path in _list_paths(resource.source, folder):
                 yield from (path, f"{path}:{resource.source.document}")
+        case image_part if image_part.startswith(IMAGE_PREFIX):
+            yield _get_image_part(image_part.removeprefix(IMAGE_PREFIX), resource)
         case "path" | "cluster":
             # Resources in files have no cluster name: only a pattern for all clusters matches.
             yield ""
@@ -408,6 +427,24 @@ def _list_values(key: str, resource: Subject, folder: str) -> Iterator[str]:
                 metadata = _get_metadata(resource, field)
                 if key in metadata:
                     yield str(metadata[key])
+
+
+def _get_image_part(key: str, resource: Subject) -> str:
+    """Return a part of an image's name: registry, organization, imageName or imageTag; "" if there is none."""
+    # Few scans have exceptions for images.
+    from kubekeep.model.image import KIND as IMAGE  # noqa: PLC0415
+    from kubekeep.registry.reference import DEFAULT_TAG, canonical_name, parse_image_name  # noqa: PLC0415
+
+    if resource.kind != IMAGE:
+        return ""
+    try:
+        reference = parse_image_name(resource.name)
+    except ValueError:
+        return ""
+    registry, _, repository = canonical_name(reference.name).partition("/")
+    organization, _, name = repository.rpartition("/")
+    tag = reference.tag or ("" if reference.digest else DEFAULT_TAG)
+    return {"registry": registry, "organization": organization, "imageName": name, "imageTag": tag}[key]
 
 
 def _list_paths(source: Source, folder: str) -> Iterator[str]:

@@ -29,6 +29,10 @@ KIND: Final = "kind"
 NAME: Final = "name"
 NAMESPACE: Final = "namespace"
 PATH: Final = "path"
+IMAGE_PARTS: Final = ("registry", "organization", "imageName", "imageTag")
+"""Attributes of Kubescape's exceptions for images."""
+IMAGE_PREFIX: Final = "image:"
+"""Beginning of an attribute that is a part of an image's name; no label has a colon in its key."""
 ATTRIBUTES: Final = frozenset({CLUSTER, CONTAINER, IDENTITY, KIND, NAME, NAMESPACE, PATH})
 """The designator attributes that are not labels."""
 
@@ -58,13 +62,15 @@ class InvalidExceptionError(ValueError):
 class PosturePolicy(msgspec.Struct, frozen=True):
     """An entry of `posturePolicies`: each pattern that is not empty has to match.
 
-    exact: the texts are names, not patterns; only `*` matches anything.
+    exact: the texts are names, not patterns; only `*` matches anything. severity: only controls of this severity, as in
+    reports, in any case.
     """
 
     framework: str = ""
     control: str = ""
     title: str = ""
     rule: str = ""
+    severity: str = ""
     exact: bool = False
 
     @property

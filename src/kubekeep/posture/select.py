@@ -12,16 +12,20 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from kubekeep.library.kubescape_names import load_kubescape_names
 from kubekeep.library.load import Library, builtin
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.definition import Definition
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.framework import Framework
-from kubekeep.model.similar_names import find_similar
+from kubekeep.model.similar_names import find_similar, measure_similarity
 from kubekeep.model.verdict import Cause, Reason
 from kubekeep.posture.third_party import ThirdPartyEvaluator
 
 T = TypeVar("T", Control, Definition, Framework)
+_MOST_SUGGESTIONS: Final = 3
+_SIMILAR_WORD: Final = 0.8
+"""Similarity, from 0 to 1, of a misspelled word in the name of a control."""
 _SHORT_NUMBER: Final = re.compile(r"[Cc]-?0*(\d{1,4})", re.ASCII)
 """A number of a control with too few or too many zeros, or without the dash."""
 
@@ -92,12 +96,12 @@ def find_frameworks(
 def find_controls(
     names: Iterable[str], library: Library | None = None, preferred: Iterable[Control] = ()
 ) -> tuple[Control, ...]:
-    """Return the controls called `names`: number, slug or title, in any case. Raises UnknownNameError.
+    """Return the controls called `names`: number, slug, title or name in Kubescape, in any case. Raises UnknownNameError.
 
     A control of `preferred` takes precedence over one of the library with the same name.
     """
     candidates = (*(library or builtin()).controls.values(), *preferred)
-    return _find_by_name(names, candidates, _list_names, "control")
+    return _find_by_name(map(_find_number, names), candidates, _list_names, "control", _suggest_controls)
 
 
 def find_definition(name: str, selection: Selection) -> Definition:
@@ -111,6 +115,29 @@ def find_definition(name: str, selection: Selection) -> Definition:
 
 def _list_names(definition: Definition) -> tuple[str, ...]:
     return definition.slug, definition.title, *definition.ids
+
+
+def _find_number(name: str) -> str:
+    """Return the number of the control with this name in Kubescape; another name unchanged. Raises UnknownNameError."""
+    normalised = _normalise(name)
+    numbers = [number for number, known in load_kubescape_names().items() if _normalise(known) == normalised]
+    if len(numbers) > 1:
+        raise UnknownNameError(f"{name!r} is the name of {len(numbers)} controls: use {_join_alternatives(numbers)}")
+    return numbers[0] if numbers else name
+
+
+def _suggest_controls(name: str, controls: Sequence[Control]) -> list[str]:
+    """Return the slugs of the controls with all words of `name` in slug or title: most similar first, then `recommended`."""
+    words = _normalise(name.replace("-", " ")).split()
+    matches = []
+    for control in controls:
+        known = {*control.slug.split("-"), *control.title.casefold().split()}
+        similarities = [measure_similarity(word, known) for word in words]
+        if min(similarities, default=0) >= _SIMILAR_WORD:
+            matches.append(
+                (-sum(similarities), "recommended" not in control.satisfies, len(control.slug), control.slug)
+            )
+    return [slug for *_, slug in sorted(matches)]
 
 
 def select(
@@ -200,8 +227,20 @@ def _complete_number(name: str) -> str:
     return f"C-{int(number[1]):04}" if number else name
 
 
+def _join_alternatives(names: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _suggest_none(name: str, candidates: Sequence[T]) -> list[str]:  # noqa: ARG001
+    return []
+
+
 def _find_by_name(
-    names: Iterable[str], candidates: Iterable[T], list_words: Callable[[T], tuple[str, ...]], noun: str
+    names: Iterable[str],
+    candidates: Sequence[T],
+    list_words: Callable[[T], tuple[str, ...]],
+    noun: str,
+    suggest: Callable[[str, Sequence[T]], list[str]] = _suggest_none,
 ) -> tuple[T, ...]:
     by_word: dict[str, tuple[str, T]] = {}
     matches: dict[T, None] = {}
@@ -212,7 +251,10 @@ def _find_by_name(
         match = by_word.get(_normalise(name)) or by_word.get(_normalise(_complete_number(name)))
         if match is None:
             similar = find_similar(_normalise(name), by_word, cutoff=0.5)
-            hint = f"; did you mean {by_word[similar][0]}?" if similar else f"; `kubekeep list {noun}s` lists them"
+            suggestions = suggest(name, candidates) or ([by_word[similar][0]] if similar else [])
+            hint = f"; `kubekeep list {noun}s` lists them"
+            if suggestions:
+                hint = f"; did you mean {_join_alternatives(suggestions[:_MOST_SUGGESTIONS])}?"
             raise UnknownNameError(f"unknown {noun} {name!r}{hint}")
         matches[match[1]] = None
     return tuple(matches)

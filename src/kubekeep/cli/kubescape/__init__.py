@@ -5,33 +5,43 @@ Also the `kubescape` program of a separate package. Never evaluates and writes n
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import click
+import msgspec
 
 from kubekeep._native import VERSION
 from kubekeep.cli.console.standard_output import standard_output
 from kubekeep.cli.kubescape import flags
+from kubekeep.cli.kubescape.download import download
 from kubekeep.cli.kubescape.flags import FlagValueType, KubescapeFlag
 from kubekeep.cli.kubescape.parse import FlagError, FlagValue, get_value, parse
-from kubekeep.cli.kubescape.translate import TranslatedCommand, scan, translate_options
+from kubekeep.cli.kubescape.translate import (
+    KubescapeLogin,
+    TranslatedCommand,
+    find_login,
+    scan,
+    split_scan_type,
+    translate_options,
+)
 from kubekeep.model.assessment import Assessment
 from kubekeep.usecases.catalog import list_controls, list_frameworks
 
 _UNSUPPORTED: Final = {
-    "download": "the library is part of the package; nothing is downloaded",
     "update": "install a newer package; there is no update check",
     "config": "there is no account to configure; `kubekeep config` explains kubekeep.yaml",
-    "patch": "images are not patched",
-    "vap": "`kubekeep scan --policies` evaluates admission policies; none are deployed",
+    "patch": "images are not patched; `kubekeep image advise` names the upgrades",
+    "vap": "the library has no admission policies yet; `kubekeep scan --policies` evaluates yours",
     "operator": "there is no operator yet",
     "prerequisites": "there is no operator yet",
-    "mcpserver": "there is no MCP server yet",
     "submit": "there is no service: nothing is sent anywhere",
     "delete": "there is no service: nothing is stored anywhere",
 }
@@ -58,7 +68,44 @@ def round_score(score: float) -> int:
 
 
 def _scan(positional: list[str], values: list[FlagValue]) -> int:
-    return _run("scan", scan(positional, values), _ScorePrinter(values))
+    scan_type, rest = split_scan_type(positional)
+    translated = scan(positional, values)
+    with _write_login(find_login(scan_type, rest, values)) as login:
+        translated = msgspec.structs.replace(translated, words=(*login, *translated.words))
+        if scan_type == "image":
+            return _run("image.scan", translated)
+        return _run("scan", translated, _ScorePrinter(values))
+
+
+@contextlib.contextmanager
+def _write_login(login: KubescapeLogin | None) -> Iterator[tuple[str, ...]]:
+    """Yield the option with the credentials, in a file that only this user can read and that is deleted afterwards."""
+    if login is None:
+        yield ()
+        return
+    entry = {"username": login.username, "password": login.password, "registrytoken": login.token}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "config.json")
+        file.touch(mode=0o600)
+        file.write_text(json.dumps({"auths": {login.registry: {key: text for key, text in entry.items() if text}}}))
+        yield ("--registry-config", str(file))
+
+
+def _download(positional: list[str], values: list[FlagValue]) -> int:
+    translate_options(values)
+    download(positional, get_value(values, "output"))
+    return 0
+
+
+def _serve(positional: list[str], values: list[FlagValue]) -> int:
+    """Serve MCP for the cluster and the working folder, as Kubescape's server does."""
+    if positional:
+        raise FlagError(f"mcpserver: unexpected {positional[0]}")
+    transport = get_value(values, "transport") or "stdio"
+    if transport not in {"stdio", "sse"}:
+        raise FlagError(f"mcpserver: unknown transport {transport}: use stdio or sse")
+    port = get_value(values, "port") or "8080"
+    return _run("mcp", TranslatedCommand(("--allow-cluster", *(("--http", port) if transport == "sse" else ()))))
 
 
 def _fix(positional: list[str], values: list[FlagValue]) -> int:
@@ -136,11 +183,10 @@ def _run(name: str, translated: TranslatedCommand, listener: Callable[[Assessmen
     for note in translated.notes:
         click.echo(note, err=True)
     command: click.Command = importlib.import_module(f"kubekeep.cli.{name}").command
+    program = f"kubekeep {name.replace('.', ' ')}"
     try:
         # Print errors without the usage line, which would name another program.
-        code = command.main(
-            args=list(translated.words), prog_name=f"kubekeep {name}", obj=listener, standalone_mode=False
-        )
+        code = command.main(args=list(translated.words), prog_name=program, obj=listener, standalone_mode=False)
     except click.ClickException as error:
         raise FlagError(error.format_message()) from error
     except click.Abort:
@@ -158,6 +204,8 @@ _COMMANDS: Final[dict[str, tuple[tuple[KubescapeFlag, ...], Callable[[list[str],
     "decrypt": ((), functools.partial(_run_same_command, "decrypt")),
     "completion": ((), functools.partial(_run_same_command, "completion")),
     "version": (flags.VERSION, _version),
+    "download": (flags.DOWNLOAD, _download),
+    "mcpserver": (flags.SERVE, _serve),
 }
 
 

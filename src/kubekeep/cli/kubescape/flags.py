@@ -92,10 +92,10 @@ def _refused(name: str, why: str, short: str = "", *, value_type: FlagValueType 
 
 
 _NO_ACCOUNT: Final = "there is no service and no account: nothing is sent anywhere"
-_NO_IMAGES: Final = "images are not scanned"
 _NO_VALUE: Final = "fixes never contain invented values"
 _LIBRARY: Final = "the library is part of the package; nothing is downloaded"
-_NO_DATABASE: Final = "there is no vulnerability database"
+REGISTRY_CONFIG: Final = "registry-config"
+"""Our option for credentials."""
 
 HELP: Final = _idle("help", "it prints the help", "h")
 """The help flag of every command; no table contains it, because it is not translated."""
@@ -163,7 +163,7 @@ _GATES: Final = (
     _same("compliance-threshold", why="for all controls together, as in the line with the score; 0 is no limit"),
     _same("fail-coverage-below", why="for all controls together; 0 is no limit"),
     _idle("fail-on-degraded-config", "there is no fallback: an unreadable configuration ends the scan"),
-    _reported("only-fixable", _NO_IMAGES, value_type=FlagValueType.SWITCH),
+    _switch("only-fixable", why="for `scan image` with --severity-threshold; it has no effect in other scans"),
     _reported("fail-threshold", "Kubescape ignores it as well", "t"),
     _same("baseline"),
     _switch("baseline-fail-on-new", option="fail-on-new"),
@@ -199,18 +199,24 @@ _SERVICE: Final = (
     _idle("keep-local", _NO_ACCOUNT),
 )
 
+_LOGIN: Final = "it is written to a temporary file in the format of Docker's config.json, only for the registry"
+
 _IMAGES: Final = (
-    _refused("scan-images", _NO_IMAGES, value_type=FlagValueType.SWITCH),
-    _reported("image-scan-concurrency", _NO_IMAGES),
-    _reported("image-platform", _NO_IMAGES),
-    _reported("use-default-matchers", _NO_IMAGES, value_type=FlagValueType.SWITCH),
-    _refused("registry-mapping", _NO_IMAGES, value_type=FlagValueType.LIST),
-    _refused("registry-username", _NO_IMAGES),
-    _refused("registry-password", _NO_IMAGES),
-    _refused("registry-token", _NO_IMAGES),
-    _refused("registry-authority", _NO_IMAGES),
-    _reported("grype-db-url", _NO_DATABASE),
-    _idle("skip-db-update", _NO_DATABASE),
+    _switch("scan-images", option="images"),
+    _reported("image-scan-concurrency", "there is no such setting"),
+    _same("image-platform", option="platform"),
+    _reported(
+        "use-default-matchers", "packages are compared by ecosystem, never by CPE", value_type=FlagValueType.SWITCH
+    ),
+    KubescapeFlag("registry-mapping", "", FlagValueType.LIST, option="mirror"),
+    _same("registry-username", option=REGISTRY_CONFIG, why=_LOGIN),
+    _same("registry-password", option=REGISTRY_CONFIG, why=_LOGIN),
+    _same("registry-token", option=REGISTRY_CONFIG, why=_LOGIN),
+    _same("registry-authority", option=REGISTRY_CONFIG, why="the registry of the credentials"),
+    _reported(
+        "grype-db-url", "`kubekeep db update` loads advisories, `kubekeep scan --grype-db` reads Grype's database"
+    ),
+    _idle("skip-db-update", "a scan never updates the database: run `kubekeep db update`"),
 )
 
 SCAN: Final = (*_POLICIES, *_INPUTS, *_GATES, *_OUTPUT, *_SERVICE, *_IMAGES)
@@ -224,9 +230,9 @@ SUBCOMMANDS: Final = {
         KubescapeFlag("api-version", option="workload", why="it is written after the kind"),
     ),
     "image": (
-        _refused("username", _NO_IMAGES, "u"),
-        _refused("password", _NO_IMAGES, "p"),
-        _refused("platform", _NO_IMAGES),
+        _same("username", "u", option=REGISTRY_CONFIG, why=_LOGIN),
+        _same("password", "p", option=REGISTRY_CONFIG, why=_LOGIN),
+        _same("platform"),
     ),
 }
 """The flags of `scan workload` and `scan image` in addition to those of `scan`."""
@@ -262,3 +268,16 @@ LIST: Final = (
 
 VERSION: Final = (KubescapeFlag("format", "f"),)
 """The flags of `version`."""
+
+DOWNLOAD: Final = (
+    _same("output", "o"),
+    _refused("account", _NO_ACCOUNT),
+    _refused("access-key", _NO_ACCOUNT),
+)
+"""The flags of `download`."""
+
+SERVE: Final = (
+    KubescapeFlag("transport", "t", option="http", why="`sse` serves streamable HTTP, its successor"),
+    KubescapeFlag("port", "p", option="http"),
+)
+"""The flags of `mcpserver`."""

@@ -6,6 +6,7 @@ from the request.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Sequence
@@ -14,11 +15,16 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.cli.kubescape.flags import SUBCOMMANDS, FlagEffect, FlagValueType, KubescapeFlag
+from kubekeep.cli.kubescape.download import is_download
+from kubekeep.cli.kubescape.flags import REGISTRY_CONFIG, SUBCOMMANDS, FlagEffect, FlagValueType, KubescapeFlag
 from kubekeep.cli.kubescape.parse import FlagError, FlagValue, get_value
+from kubekeep.cli.settings import kubescape_login
 from kubekeep.model.errors import KubekeepError
+from kubekeep.registry.reference import parse_image_name
 from kubekeep.usecases.rule_names import RuleNames
 
+_ONLY_IMAGES: Final = ("--only-fixable",)
+"""Flags that Kubescape applies to images only; ours would weaken the gate of manifests."""
 _SCAN_TYPES: Final = frozenset({"framework", "control", "workload", "image"})
 _FORMATS: Final = {"pretty-printer": "pretty"}
 _THRESHOLDS: Final = frozenset({"compliance-threshold", "fail-coverage-below"})
@@ -33,6 +39,18 @@ _VIEW_FRAMEWORKS: Final = ("allcontrols", "nsa", "mitre")
 """Default frameworks of Kubescape with `--view control` or `--view resource`."""
 
 
+class KubescapeLogin(msgspec.Struct, frozen=True):
+    """Credentials for one registry."""
+
+    registry: str
+    username: str
+    password: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"KubescapeLogin({self.registry!r})"
+
+
 class TranslatedCommand(msgspec.Struct, frozen=True):
     """Arguments of one of our commands, and messages about flags without effect."""
 
@@ -42,17 +60,85 @@ class TranslatedCommand(msgspec.Struct, frozen=True):
 
 def scan(positional: Sequence[str], values: Sequence[FlagValue]) -> TranslatedCommand:
     """Translate `kubescape scan` to our `scan`. Raises FlagError for unsupported flags."""
-    scan_type, rest = (
-        (positional[0], list(positional[1:])) if positional and positional[0] in _SCAN_TYPES else ("", list(positional))
-    )
-    if scan_type == "image":
-        raise FlagError("images are not scanned")
+    scan_type, rest = split_scan_type(positional)
     _check(scan_type, values)
+    if scan_type == "image":
+        return _scan_image(rest, values)
+    values, ignored = _leave_out(values, _ONLY_IMAGES, "it is for `scan image`")
+    values, replaced = _leave_out_downloads(values)
     options, notes = translate_options(values)
+    notes = (*ignored, *replaced, *notes)
     leading_words = _translate_words(scan_type, rest, values)
     return TranslatedCommand(
         ("--no-config", *options, *_file(values), *leading_words.words, "--", *rest), (*notes, *leading_words.notes)
     )
+
+
+def split_scan_type(positional: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the type of the scan, "" for none, and the other words."""
+    if positional and positional[0] in _SCAN_TYPES:
+        return positional[0], list(positional[1:])
+    return "", list(positional)
+
+
+def _scan_image(references: Sequence[str], values: Sequence[FlagValue]) -> TranslatedCommand:
+    """Translate `kubescape scan image` to `image scan`. Raises FlagError."""
+    from kubekeep.cli.image.scan import command  # noqa: PLC0415 - only for images
+
+    if not references:
+        raise FlagError("scan image: name an image, such as nginx:1.29")
+    # The included controls are words of the command, not an option.
+    known = {"include-controls"} | {name.removeprefix("--") for param in command.params for name in (*param.opts, *param.secondary_opts)}
+    without_effect = [
+        str(flag) for flag, _ in values if flag.effect is FlagEffect.SAME and flag.option and flag.option not in known
+    ]
+    if not get_value(values, "severity-threshold"):
+        without_effect += _ONLY_IMAGES
+    values, ignored = _leave_out(values, without_effect, "it does not concern images")
+    options, notes = translate_options(values)
+    included = ",".join(_split_names(get_value(values, "include-controls")))
+    words = ("--no-config", *options, *_file(values), *(("control", included) if included else ()))
+    return TranslatedCommand((*words, "--", *references), (*ignored, *notes))
+
+
+def _leave_out(
+    values: Sequence[FlagValue], names: Sequence[str], reason: str
+) -> tuple[list[FlagValue], tuple[str, ...]]:
+    """Return the flags without those called `names`, and a message about each of these that was used."""
+    left_out = dict.fromkeys(str(flag) for flag, value in values if str(flag) in names and value != "false")
+    notes = tuple(f"{name} has no effect: {reason}" for name in left_out)
+    return [(flag, value) for flag, value in values if str(flag) not in names], notes
+
+
+def _leave_out_downloads(values: Sequence[FlagValue]) -> tuple[list[FlagValue], tuple[str, ...]]:
+    """Return the flags without the files of `download`, which stand for the library of the package."""
+    kept = [
+        (flag, value)
+        for flag, value in values
+        if flag.name not in {"use-from", "use-artifacts-from"} or not is_download(Path(value))
+    ]
+    is_replaced = len(kept) < len(values)
+    return kept, (("the library of the package is used in place of its downloaded files",) if is_replaced else ())
+
+
+def find_login(scan_type: str, references: Sequence[str], values: Sequence[FlagValue]) -> KubescapeLogin | None:
+    """Return the credentials in the flags, else those in the environment. Raises FlagError for an incomplete login."""
+    variables = kubescape_login()
+    username = get_value(values, "username") or get_value(values, "registry-username") or variables.username
+    password = get_value(values, "password") or get_value(values, "registry-password") or variables.password
+    token = get_value(values, "registry-token") or variables.token
+    registry = get_value(values, "registry-authority")
+    is_image = scan_type == "image"
+    if not (username or password or token) or not (is_image or get_value(values, "scan-images") == "true"):
+        return None
+    if is_image and not registry and references:
+        with contextlib.suppress(ValueError):
+            registry = parse_image_name(references[0]).registry
+    if bool(username) != bool(password):
+        raise FlagError("a user name and a password of a registry are used together: add the missing one")
+    if not registry:
+        raise FlagError("credentials of a registry require --registry-authority, the host that they are for")
+    return KubescapeLogin(registry, username, password, token)
 
 
 def _file(values: Sequence[FlagValue]) -> tuple[str, ...]:
@@ -165,6 +251,8 @@ def _translate_value(flag: KubescapeFlag, value: str) -> str:
         case "include-controls" | "namespace" | "file-path" | "chart-path" | "api-version" | "format-version":
             return ""
         case "view" if value == "security":
+            return ""
+        case _ if flag.option == REGISTRY_CONFIG:
             return ""
         case "format":
             return ",".join(_FORMATS.get(name.strip(), name.strip()) for name in value.split(","))
