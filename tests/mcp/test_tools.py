@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -310,3 +311,30 @@ def test_resources(session: Session) -> None:
 def test_prompt(session: Session) -> None:
     prompt = session.portal.call(session.client.get_prompt, "harden", {"path": "deploy/"})
     assert "deploy/" in prompt.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "messages"),
+    [
+        ("scan", {"control": ["C-0057"]}, ["unknown argument control", "did you mean controls?", "min_severity"]),
+        ("scan", {"severity": "gigantic"}, ["unknown argument severity", "did you mean min_severity?"]),
+        ("scan", {"min_severity": "gigantic"}, ["min_severity: ", "'critical'"]),
+        ("scan", {"controls": "C-0057"}, ["controls: "]),
+        ("propose_fix", {"dry_run": True}, ["unknown argument dry_run", "arguments of propose_fix: ", "apply"]),
+        ("explain", {"control": "C-0057"}, ["unknown argument control", "arguments of explain: name, cursor"]),
+        ("compare", {"head": "a", "base": "b"}, ["unknown argument head", "unknown argument base"]),
+        ("attack_paths", {"from": ["a"]}, ["unknown argument from"]),
+        ("propose_exception", {"namespaces": "x"}, ["unknown argument namespaces", "did you mean namespace?"]),
+    ],
+)
+def test_unknown_and_invalid_arguments_are_errors(
+    session: Session, tool: str, arguments: dict[str, Any], messages: list[str]
+) -> None:
+    text = session.error(tool, **{"path": "online-shop", **arguments} if tool == "scan" else arguments)
+    assert all(message in text for message in messages), text
+    assert "http" not in text
+    assert "pydantic" not in text.lower()
+
+
+def test_schemas_of_all_tools_are_closed(session: Session) -> None:
+    assert all(tool.input_schema["additionalProperties"] is False for tool in session.tools.values())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError, ToolError, UnexpectedToolError
 from mcp.server.mcpserver.resources import FunctionResource
+from mcp.server.mcpserver.tools import Tool
 from mcp_types import (
     CallToolResult,
     Completion,
@@ -18,7 +20,7 @@ from mcp_types import (
     ResourceTemplateReference,
     ToolAnnotations,
 )
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from kubekeep._native import VERSION
 from kubekeep.library.load import builtin
@@ -27,6 +29,7 @@ from kubekeep.mcp.pages import MAX_RESULT_BYTES
 from kubekeep.mcp.settings import ServerSettings
 from kubekeep.mcp.text import clean, clean_lines, cut
 from kubekeep.mcp.tools import ToolSet
+from kubekeep.model.similar_names import find_similar
 from kubekeep.posture.select import UnknownNameError
 
 _MAX_ERROR: Final = 2_000
@@ -43,6 +46,11 @@ _UNTRUSTED: Final = (
 class BoundedServer(MCPServer[None]):
     """A server with short, printable error messages: they may quote arguments and names of the input."""
 
+    def __init__(self, tools: Sequence[Tool], **settings: Any) -> None:
+        """Create the server; `settings` are those of the SDK's server."""
+        super().__init__(tools=list(tools), **settings)
+        self._arguments = {tool.name: [*tool.fn_metadata.arg_model.model_fields] for tool in tools}
+
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[None, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
@@ -52,13 +60,20 @@ class BoundedServer(MCPServer[None]):
         except UnexpectedToolError:
             raise
         except ToolError as error:
-            raise ToolError(clean_lines(str(error), _MAX_ERROR)) from error.__cause__
+            cause = error.__cause__
+            text = (
+                _explain_invalid(name, cause, self._arguments[name])
+                if isinstance(cause, ValidationError)
+                else str(error)
+            )
+            raise ToolError(clean_lines(text, _MAX_ERROR)) from cause
 
 
 def create_server(settings: ServerSettings) -> MCPServer[None]:
     """Return the server. Raises RequestError for unsuitable roots."""
     tools = ToolSet(settings)
     server = BoundedServer(
+        _create_tools(tools, settings),
         name="kubekeep",
         title="Kubekeep",
         description="Kubernetes security: scan manifests and clusters, explain and fix findings.",
@@ -67,7 +82,6 @@ def create_server(settings: ServerSettings) -> MCPServer[None]:
         log_level="WARNING",
         subscriptions=False,
     )
-    _add_tools(server, tools, settings)
     _add_resources(server)
     server.prompt(
         name="harden", title="Harden manifests", description="Scan a path and fix its findings step by step."
@@ -94,18 +108,34 @@ def _write_instructions(settings: ServerSettings, tools: ToolSet) -> str:
     )
 
 
-def _add_tools(server: MCPServer[None], tools: ToolSet, settings: ServerSettings) -> None:
+def _explain_invalid(name: str, error: ValidationError, arguments: Sequence[str]) -> str:
+    """Return one line for each invalid argument of the tool `name`, without links of the library."""
+    lines = []
+    for problem in error.errors(include_url=False):
+        at = ".".join(map(str, problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            similar = find_similar(at, arguments)
+            hint = f"; did you mean {similar}?" if similar else ""
+            lines.append(f"unknown argument {at}{hint}; arguments of {name}: {', '.join(arguments)}")
+        else:
+            lines.append(f"{at}: {problem['msg']}")
+    return "\n".join(lines)
+
+
+def _create_tools(tools: ToolSet, settings: ServerSettings) -> list[Tool]:
     reads_outside = settings.allow_cluster or settings.allow_network
-    add = functools.partial(_add_tool, server)
-    add(tools.scan, "Scan Kubernetes resources", is_open=reads_outside)
-    add(tools.explain, "Explain a control or framework")
-    add(tools.propose_fix, "Propose fixes", writes=settings.allow_writes)
-    add(tools.compare, "Compare two scans", is_open=settings.allow_network)
-    add(tools.attack_paths, "Find attack paths", is_open=reads_outside)
-    add(tools.propose_exception, "Propose an exception")
+    return [
+        _create_tool(tools.scan, "Scan Kubernetes resources", is_open=reads_outside),
+        _create_tool(tools.explain, "Explain a control or framework"),
+        _create_tool(tools.propose_fix, "Propose fixes", writes=settings.allow_writes),
+        _create_tool(tools.compare, "Compare two scans", is_open=settings.allow_network),
+        _create_tool(tools.attack_paths, "Find attack paths", is_open=reads_outside),
+        _create_tool(tools.propose_exception, "Propose an exception"),
+    ]
 
 
-def _add_tool(server: MCPServer[None], tool: Any, title: str, *, is_open: bool = False, writes: bool = False) -> None:
+def _create_tool(function: Any, title: str, *, is_open: bool = False, writes: bool = False) -> Tool:
+    """Return a tool that refuses unknown arguments: a scan without a misspelt argument would not be the requested one."""
     annotations = ToolAnnotations(
         title=title,
         read_only_hint=not writes,
@@ -113,7 +143,15 @@ def _add_tool(server: MCPServer[None], tool: Any, title: str, *, is_open: bool =
         idempotent_hint=True,
         open_world_hint=is_open,
     )
-    server.add_tool(tool, title=title, annotations=annotations, structured_output=True)
+    tool = Tool.from_function(function, title=title, annotations=annotations, structured_output=True)
+    arguments = tool.fn_metadata.arg_model
+    arguments.model_config["extra"] = "forbid"
+    arguments.model_rebuild(force=True)
+    tool.parameters = arguments.model_json_schema(by_alias=True)
+    for schema in tool.parameters["properties"].values():
+        # The library derives it from the name.
+        del schema["title"]
+    return tool
 
 
 def _add_resources(server: MCPServer[None]) -> None:

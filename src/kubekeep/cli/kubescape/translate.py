@@ -88,7 +88,9 @@ def _scan_image(references: Sequence[str], values: Sequence[FlagValue]) -> Trans
     if not references:
         raise FlagError("scan image: name an image, such as nginx:1.29")
     # The included controls are words of the command, not an option.
-    known = {"include-controls"} | {name.removeprefix("--") for param in command.params for name in (*param.opts, *param.secondary_opts)}
+    known = {"include-controls"} | {
+        name.removeprefix("--") for param in command.params for name in (*param.opts, *param.secondary_opts)
+    }
     without_effect = [
         str(flag) for flag, _ in values if flag.effect is FlagEffect.SAME and flag.option and flag.option not in known
     ]
