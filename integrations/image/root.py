@@ -60,14 +60,61 @@ PRUNED: Final = (
     "usr/lib/python3.11/turtle.py",
     "usr/lib/python3.11/distutils",
     "usr/lib/python3.11/config-*",
-    "usr/lib/python3.11/lib-dynload/*test*.so",
-    # Modules whose libraries are not in the image.
+    # Modules of Python that neither Kubekeep nor its dependencies import.
+    *(
+        f"usr/lib/python3.11/{name}"
+        for name in (
+            "_pydecimal.py",
+            "_pyio.py",
+            "doctest.py",
+            "mailbox.py",
+            "optparse.py",
+            "pickletools.py",
+            "pydoc.py",
+        )
+    ),
+    *(
+        f"usr/lib/python3.11/{name}.py"
+        for name in ("aifc", "cgi", "cgitb", "imaplib", "modulefinder", "nntplib", "pdb")
+    ),
+    *(
+        f"usr/lib/python3.11/{name}.py"
+        for name in ("poplib", "pyclbr", "smtpd", "smtplib", "sunau", "telnetlib", "wave")
+    ),
+    "usr/share/gcc",
+    *(f"usr/lib/python3.11/{name}" for name in ("multiprocessing", "venv", "wsgiref", "xmlrpc")),
     *(
         f"usr/lib/python3.11/lib-dynload/{name}.*.so"
-        for name in ("_crypt", "_curses", "_curses_panel", "_dbm", "_sqlite3")
+        for name in (
+            "_lsprof",
+            "_multibytecodec",
+            "_multiprocessing",
+            "audioop",
+            "ossaudiodev",
+            "xxlimited*",
+            "_xxsub*",
+        )
     ),
+    # Character sets that no input of a scan has: manifests are UTF-8, UTF-16 or UTF-32.
+    "usr/lib/python3.11/lib-dynload/_codecs_*.so",
+    *(f"usr/lib/python3.11/encodings/{name}*.py" for name in ("big5", "euc_", "gb", "hz", "iso2022", "johab", "koi8")),
+    *(f"usr/lib/python3.11/encodings/{name}*.py" for name in ("kz1048", "mac_", "ptcp154", "shift_jis", "tis_620")),
+    *(
+        f"usr/lib/python3.11/encodings/cp{number}*.py"
+        for number in ("0", "3", "5", "7", "8", "9", "10", "11", "125[013-8]")
+    ),
+    "usr/lib/python3.11/encodings/iso8859_[2-9].py",
+    "usr/lib/python3.11/encodings/iso8859_1[0-46].py",
+    # Libraries that no program in the image is linked to.
+    *(
+        f"usr/lib/*/{name}.so*"
+        for name in ("libBrokenLocale", "libc_malloc_debug", "libexpatw", "libmemusage", "libmvec", "libpcprofile")
+    ),
+    *(f"usr/lib/*/{name}.so*" for name in ("libnsl", "libnss_compat", "libnss_hesiod", "libthread_db")),
+    "usr/lib/python3.11/lib-dynload/*test*.so",
+    # Modules whose libraries are not in the image.
+    *(f"usr/lib/python3.11/lib-dynload/{name}.*.so" for name in ("_crypt", "_curses", "_curses_panel", "_dbm")),
     *(f"usr/lib/python3.11/lib-dynload/{name}.*.so" for name in ("nis", "readline")),
-    "usr/lib/python3.11/sqlite3",
     "usr/lib/python3.11/curses",
     "usr/lib/python3/dist-packages/bin",
 )

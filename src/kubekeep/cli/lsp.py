@@ -13,7 +13,6 @@ import click
 from kubekeep.cli.console import arguments
 from kubekeep.cli.console.config_keys import create_schema, list_keys
 from kubekeep.cli.console.configured import ConfiguredCommand, get_configuration
-from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.options.request import request_options
 from kubekeep.cli.scan import command as scan
 from kubekeep.lsp.launch import FileSettings, Launch
@@ -21,13 +20,7 @@ from kubekeep.model.errors import RequestError
 from kubekeep.model.severity import Severity
 from kubekeep.usecases.request import ScanRequest
 
-_MISSING: Final = "the language server requires the package pygls: run pip install 'kubekeep[lsp]'"
-
-
-class MissingPackageError(click.ClickException):
-    """A package of the extra is not installed."""
-
-    exit_code = INCOMPLETE
+_MISSING: Final = "pygls is not installed: pip install 'kubekeep[lsp]'"
 
 
 @click.command(short_help="Start the language server for editors.")
@@ -46,7 +39,7 @@ def command(stdio: bool) -> None:  # noqa: FBT001 - click's signature
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"pygls", "lsprotocol", "cattrs", "attrs"}:
             raise
-        raise MissingPackageError(_MISSING) from error
+        raise click.UsageError(_MISSING) from error
     sys.exit(serve(Launch(create_schema(list_keys(scan)), read_settings)))
 
 

