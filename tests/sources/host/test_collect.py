@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kubekeep.sources.host.collect import CollectedNode, collect
+from tests.integrations.samples import needs_namespaces
 from tests.sources.host import nodes
 from tests.sources.host.nodes import write_file
 
@@ -454,3 +458,39 @@ def test_without_permissions_gaps_are_reported(tmp_path: Path) -> None:
     assert get_reasons(plane)["PKIFiles"] == "permission denied"
     assert plane["data"]["adminConfigFile"]["permissions"] == 0o600, "a mode is known without the content"
     assert "CNIInfo CNIConfigFiles: /etc/cni/net.d: permission denied" in node.not_read
+
+
+@needs_namespaces
+@pytest.mark.parametrize(
+    ("prefix", "missing", "reason"),
+    [
+        ((), set(), ""),
+        (
+            ("unshare", "--net"),
+            {"net"},
+            "this process is in another net namespace than the node: set hostNetwork in a pod",
+        ),
+        (("unshare", "--user", "--map-root-user"), {"net", "user"}, "namespace"),
+        (
+            ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"),
+            {"net", "user"},
+            "add the capability SYS_PTRACE",
+        ),
+    ],
+)
+def test_settings_of_another_namespace_are_not_read(prefix: tuple[str, ...], missing: set[str], reason: str) -> None:
+    words = ("host", "collect", "--root", "/", "--node-name", "n")
+    # The shell is process 1 of its own PID namespace, which it shares with the command alone.
+    shell = ("unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", '"$@"; exit $?', "sh")
+    command = [*shell, *prefix, sys.executable, "-m", "kubekeep", *words]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    items = yaml.safe_load(result.stdout)["items"]
+    (document,) = (entry for entry in items if entry["kind"] == "LinuxKernelVariables")
+    values = {entry["source"]: entry["value"] for entry in document["data"]["kernelVariables"]}
+    for folder, name in (("net", "ipv4/ip_forward"), ("user", "max_user_namespaces")):
+        path = f"/proc/sys/{folder}/{name}"
+        assert values.get(path) == (None if folder in missing else Path(path).read_text().strip())
+    assert "/proc/sys/kernel/panic" in values
+    reasons = [entry["why"] for entry in document.get("notRead", []) if entry["path"].split("/")[3] in missing]
+    assert bool(reasons) is bool(missing)
+    assert all(reason in why for why in reasons)

@@ -13,6 +13,7 @@ import posixpath
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Final, Self
 
 import msgspec
@@ -24,6 +25,7 @@ _LONGEST_LINE: Final = 1 << 20
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _PROC_INODE: Final = 1
 """Inode of the root of /proc (linux/proc_ns.h, PROC_ROOT_INO)."""
+_NAMESPACE_HINTS: Final = {"net": ": set hostNetwork in a pod", "user": ": do not set hostUsers to false in a pod"}
 _REASONS: Final = {
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
@@ -88,6 +90,26 @@ class NodeRoot:
             ):
                 raise HostReadError("/proc is not the process file system")
             return NodeRoot(os.open(name, _FOLDER, dir_fd=parent))
+
+    def check_namespace(self, name: str) -> None:
+        """Raise HostReadError unless this process is in the same namespace as process 1. name: `net`, `user`, ...
+
+        Files of the process file system may show the values of the reader's namespace (namespaces(7)). The folder of
+        another system has no such file system, and passes.
+        """
+        try:
+            with self._resolve("/proc") as (_, _, proc):
+                if proc.st_ino != _PROC_INODE:
+                    return
+            namespace = self.read_link(f"/proc/1/ns/{name}")
+        except HostReadError as error:
+            raise HostReadError(
+                f"the {name} namespace of process 1 is unknown ({error}): add the capability SYS_PTRACE"
+            ) from error
+        if namespace != str(Path(f"/proc/self/ns/{name}").readlink()):
+            raise HostReadError(
+                f"this process is in another {name} namespace than the node{_NAMESPACE_HINTS.get(name, '')}"
+            )
 
     def __enter__(self) -> Self:
         return self

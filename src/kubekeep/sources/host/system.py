@@ -9,6 +9,8 @@ from kubekeep.sources.host.document import HostDocument, HostNode
 from kubekeep.sources.host.root import HostReadError, MissingFileError
 
 _BYTES: Final = 1 << 20
+_NAMESPACES: Final = {"net": "net", "user": "user"}
+"""Namespace that the settings in a folder of /proc/sys belong to, by folder (namespaces(7), sysctl in the kernel)."""
 _VARIABLES: Final = (
     "fs/protected_fifos",
     "fs/protected_hardlinks",
@@ -67,6 +69,8 @@ def collect_kernel_variables(node: HostNode) -> HostDocument:
         path = f"/proc/sys/{name}"
         try:
             value = node.files.root.read_text(path, _BYTES)
+            if namespace := _NAMESPACES.get(name.partition("/")[0]):
+                node.files.root.check_namespace(namespace)
         except MissingFileError:
             continue
         except HostReadError as error:
