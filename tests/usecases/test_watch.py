@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -66,10 +66,17 @@ class Live:
         # The resync is too rare to hide a change that the streams miss.
         request = WatchRequest(scan=self.request, pace=PACE, pause=0.1, resync=3600, patience=0.5)
         self.counting = MetricsSubscriber()
-        self.watch = Watch(request, (EventSubscriber(self.events.extend), self.counting))
+        self.may_go_on = threading.Event()
+        """Cleared to block the loop when it passes on events."""
+        self.may_go_on.set()
+        self.watch = Watch(request, (EventSubscriber(self._receive), self.counting))
         self._stopped = threading.Event()
         self._errors: list[BaseException] = []
         self._thread = threading.Thread(target=self._run)
+
+    def _receive(self, events: Sequence[WatchEvent]) -> None:
+        self.events.extend(events)
+        self.may_go_on.wait(60)
 
     def _run(self) -> None:
         try:
@@ -93,6 +100,13 @@ class Live:
         """Return True if `/readyz` reports success."""
         return (
             create_pages(self.watch, self.counting.metrics, self.request, ReportOptions())["/readyz"]().status
+            is HTTPStatus.OK
+        )
+
+    def is_healthy(self) -> bool:
+        """Return True if `/healthz` reports success."""
+        return (
+            create_pages(self.watch, self.counting.metrics, self.request, ReportOptions())["/healthz"]().status
             is HTTPStatus.OK
         )
 
@@ -170,6 +184,21 @@ def test_watch_equals_scan(cluster: Cluster, namespaces: tuple[str, str], seed: 
                     objects = [other for other in objects if cluster.path(other) != cluster.path(resource)] + [resource]
             eventually(live.agrees)
     assert live.changes(VerdictChange.FAILED)
+
+
+def test_health_fails_while_the_loop_is_stuck(
+    cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kubekeep.usecases.watch._MAX_TURN", 3.0)
+    monkeypatch.setattr("kubekeep.usecases.watch._MAX_EVALUATION", 3.0)
+    live = Live(cluster.kubeconfig, (namespace,))
+    with live.running():
+        eventually(live.is_healthy)
+        live.may_go_on.clear()
+        cluster.apply([deployment(namespace, privileged=True)])
+        eventually(lambda: not live.is_healthy())
+        live.may_go_on.set()
+        eventually(live.is_healthy)
 
 
 def deployment(namespace: str, *, privileged: bool) -> dict[str, Any]:

@@ -36,9 +36,14 @@ def create_pages(
             return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, "the connection to the cluster is lost\n")
         return HttpResponse(HTTPStatus.OK, "ok\n")
 
+    def check_health() -> HttpResponse:
+        if not watch.is_alive:
+            return HttpResponse(HTTPStatus.SERVICE_UNAVAILABLE, "the watch has not checked for changes for a minute\n")
+        return HttpResponse(HTTPStatus.OK, "ok\n")
+
     return {
         "/metrics": lambda: HttpResponse(HTTPStatus.OK, metrics.text(), "text/plain; version=0.0.4; charset=utf-8"),
-        "/healthz": lambda: HttpResponse(HTTPStatus.OK, "ok\n"),
+        "/healthz": check_health,
         "/readyz": check_readiness,
     }
 

@@ -10,6 +10,7 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -28,9 +29,14 @@ from kubekeep.usecases.watching.request import UNWATCHABLE_RULES, WatchRequest, 
 from kubekeep.usecases.watching.session import SessionResults, WatchRules, WatchSession
 from kubekeep.usecases.watching.subscribers import WatchSubscriber, WatchUpdate
 
+_MAX_TURN: Final = 60.0
+"""Seconds after which a loop that has not turned is stuck."""
+_MAX_EVALUATION: Final = 600.0
+"""The same during an evaluation, which takes minutes in a very large cluster."""
+
 
 class Watch:
-    """One watch of a cluster. `current`, `objects` and `is_current` may be read from other threads."""
+    """One watch of a cluster. `current`, `objects`, `is_current` and `is_alive` may be read from other threads."""
 
     def __init__(self, request: WatchRequest, subscribers: Sequence[WatchSubscriber]) -> None:
         """Raises the errors of `scan`, and ValueError for rules and inputs that cannot be watched."""
@@ -44,6 +50,8 @@ class Watch:
         self._session: WatchSession | None = None
         self._previous_results: Mapping[str, SubjectResult] = {}
         self._gaps: tuple[CoverageGap, ...] = ()
+        self._stuck_at = time.monotonic() + _MAX_TURN
+        """Monotonic time after which the loop is stuck, unless it gives another sign of life."""
         self._lost_at = 0.0
         self._loss_reported = False
         self._next_access_check = 0.0
@@ -64,10 +72,20 @@ class Watch:
         session = self._session
         return session is not None and session.is_current
 
+    @property
+    def is_alive(self) -> bool:
+        """True if the loop has turned within the last minute, or an evaluation has begun within ten."""
+        return time.monotonic() < self._stuck_at
+
+    def turned(self, *, is_evaluating: bool) -> None:
+        """Record a sign of life of the loop."""
+        self._stuck_at = time.monotonic() + (_MAX_EVALUATION if is_evaluating else _MAX_TURN)
+
     def run(self, stopped: threading.Event) -> None:
         """Watch until `stopped` is set. Raises KubeError if the cluster is unreachable at the start."""
         wait = self._request.pace.first_wait
         while not stopped.is_set():
+            self.turned(is_evaluating=False)
             try:
                 with connect_cluster(self._cluster) as cluster:
                     wait = self._request.pace.first_wait

@@ -79,6 +79,9 @@ class SessionSink(Protocol):
     def lost(self, reason: str) -> bool:
         """Receive the state of the connection: the reason of its loss, or "". Return True to end the session."""
 
+    def turned(self, *, is_evaluating: bool) -> None:
+        """Receive a sign of life of the loop: before each turn, and before an evaluation."""
+
 
 class WatchRules(msgspec.Struct, frozen=True):
     """The rules of a session: the selection with the settings of its cluster, its selector, and the exceptions."""
@@ -206,6 +209,7 @@ class WatchSession:
         gaps, expiry = None, 0.0
         due, evaluation_seconds, sleep = False, 0.0, SleepDetector()
         while not self._stopped.is_set():
+            self._sink.turned(is_evaluating=False)
             if self._cluster.is_closed:
                 raise ConnectionLostError("the connection to the cluster was closed")
             # After a slow evaluation, collect more changes: objects that change often are evaluated once.
@@ -222,6 +226,7 @@ class WatchSession:
             if due and self._is_complete():
                 gaps, due, expiry = self._following.gaps, False, time.monotonic() + _EXPIRY
                 started = time.monotonic()
+                self._sink.turned(is_evaluating=True)
                 self._evaluate()
                 evaluation_seconds = time.monotonic() - started
                 self._frozen.freeze()
