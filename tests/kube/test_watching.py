@@ -297,19 +297,27 @@ def test_metadata_only(cluster: Cluster, namespace: str, proxy: Front) -> None:
     assert all("managedFields" not in config_map["metadata"] for config_map in seen.objects)
 
 
-def test_silent_stream_is_lost(cluster: Cluster, namespace: str, proxy: Front) -> None:
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_silent_stream_is_opened_again(cluster: Cluster, namespace: str, proxy: Front, is_answered: bool) -> None:  # noqa: FBT001
+    """A stream without events is none that is lost: idle kinds get no bookmarks. Without an answer, it is lost."""
     waiting = threading.Event()
 
     def hang(exchange: Exchange) -> None:
-        exchange.stream(b"" for _ in range(1) if waiting.wait(20))
+        if is_answered:
+            exchange.stream(b"" for _ in range(1) if waiting.wait(20))
+        else:
+            waiting.wait(20)
+            exchange.drop()
 
-    proxy.faults.insert(0, times(1, is_watch, hang))
+    proxy.faults.insert(0, times(2, is_watch, hang))
     with Recorder(
         proxy.url, namespace, WatchTiming(read_timeout=0.5, first_wait=0.02, max_wait=0.1, refusal_wait=0.1)
     ) as seen:
         change_objects(cluster, namespace, seen, "one")
         waiting.set()
-    assert seen.filter_events(WatchLost)
+    assert bool(seen.filter_events(WatchLost)) is not is_answered
+    assert sum(map(is_watch, proxy.requests)) >= 3
+    assert len(seen.filter_events(ListCompleted)) == 1
 
 
 def test_interrupted_watch_resumes(cluster: Cluster, namespace: str, proxy: Front) -> None:

@@ -53,6 +53,7 @@ from kubekeep.kube.errors import (
     KubeconfigError,
     KubeError,
     LoginError,
+    SilentStreamError,
     UnreachableError,
     UnreadableResponseError,
 )
@@ -177,7 +178,7 @@ class KubeConnection:
     ) -> Iterator[Iterator[bytes]]:
         """Yield the parts of an endless response; `read_timeout` is the maximum number of seconds between two.
 
-        Raises the errors of `get`, and ConnectionLostError if the stream breaks.
+        Raises the errors of `get`, ConnectionLostError if the stream breaks, and SilentStreamError after `read_timeout`.
         """
         with self._open_response(
             "GET", path, params=params, accept=accept, body=None, read_timeout=read_timeout
@@ -187,6 +188,8 @@ class KubeConnection:
     def _iterate_body(self, response: httpx2.Response) -> Iterator[bytes]:
         try:
             yield from response.iter_bytes()
+        except httpx2.ReadTimeout as error:
+            raise SilentStreamError(self._describe_failure(error)) from None
         except (httpx2.HTTPError, httpx2.StreamError) as error:
             raise ConnectionLostError(self._describe_failure(error)) from None
 

@@ -31,6 +31,10 @@ class ConnectionLostError(KubeError):
     """The API server is unreachable or its response is incomplete; a retry may succeed."""
 
 
+class SilentStreamError(ConnectionLostError):
+    """An endless response has sent nothing for the longest permitted time."""
+
+
 class UnreachableError(KubeError):
     """The API server is unreachable, and a retry will not help."""
 

@@ -23,6 +23,7 @@ from kubekeep.kube.errors import (
     ConnectionLostError,
     KubeError,
     LoginError,
+    SilentStreamError,
     UnreadableResponseError,
     summarise_error,
 )
@@ -42,8 +43,8 @@ _MAX_LINE: Final = 64 << 20
 class WatchTiming(msgspec.Struct, frozen=True, kw_only=True):
     """Timing of a watch in seconds.
 
-    The server ends a stream after about `stream_seconds`. A stream without events and bookmarks for `read_timeout`
-    counts as lost.
+    The server ends a stream after about `stream_seconds`. A stream without events and bookmarks for `read_timeout` is opened
+    again; it is lost if that fails.
     """
 
     stream_seconds: float = 300.0
@@ -224,6 +225,10 @@ class _Watch:
             yield from self._recover(error)
         except UnreadableResponseError:
             raise
+        except SilentStreamError:
+            # The API server sends no bookmarks for a kind without any change since its start. A connection that is dead
+            # cannot be opened again, which then is a loss.
+            return
         except KubeError as error:
             yield from self._recover(error)
 
