@@ -184,3 +184,25 @@ def test_exceptions_apply_to_paths(tmp_path: Path) -> None:
     plain, excepted = document(TAKEN), document(TAKEN, "--exceptions", exceptions)
     assert "C-0074" in {number for path in plain["paths"] for number in path["controls"]}
     assert "C-0074" not in {number for path in excepted["paths"] for number in path["controls"]}
+
+
+PRIVILEGED = """
+apiVersion: v1
+kind: Pod
+metadata: {name: a, namespace: b}
+spec: {containers: [{name: c, image: "x:1", securityContext: {privileged: true}}]}
+"""
+
+
+def test_privileged_pod_without_exposure_names_the_next_question(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(PRIVILEGED)
+    text = kubekeep("paths", tmp_path).stdout
+    assert "No attack path was found from outside." in text
+    assert "`--from b/pod/a` shows the paths" in text
+    assert "Pod b/a → a node of the cluster" in kubekeep("paths", tmp_path, "--from", "b/pod/a").stdout
+
+
+def test_missing_path_has_no_answer() -> None:
+    result = kubekeep("paths", "nosuch")
+    assert (result.returncode, result.stdout) == (3, "")
+    assert "nosuch: no such file or directory" in result.stderr

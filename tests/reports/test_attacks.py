@@ -168,7 +168,11 @@ def test_pretty_shows_chains(assessment: Assessment, request: pytest.FixtureRequ
 
 
 def test_pretty_without_paths(assessment: Assessment) -> None:
-    assert "No attack path was found." in render_pretty(assessment, Attacks(notes=("the input contains no bindings",)))
+    notes = ("the input contains no bindings",)
+    assert "No attack path was found from outside." in render_pretty(assessment, Attacks(notes=notes))
+    assert "No attack path was found." in render_pretty(assessment, Attacks(notes=notes, is_from_outside=False))
+    text = render_pretty(assessment, Attacks(escaping=("shop/pod/a", "shop/pod/b")))
+    assert "2 workloads do not isolate their processes from the node: `--from shop/pod/a` shows the paths" in text
 
 
 def test_json_ranks_resources_like_kubescape(assessment: Assessment) -> None:

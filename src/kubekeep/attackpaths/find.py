@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -67,6 +67,8 @@ def compute_attack_paths(
         paths=tuple(AttackPath(tuple(edges[step] for step in path.steps), path.severity) for path in listed),
         unlisted_path_count=len(paths) - len(listed),
         cuts=tuple(_list_cuts(graph, search, paths, len(listed))),
+        is_from_outside=not query.sources,
+        escaping=() if paths or query.sources else tuple(_list_escaping_workloads(graph)),
         notes=(*graph.notes, *refused, *_list_gaps(objects)),
     )
 
@@ -120,6 +122,13 @@ def _build_graph(objects: Objects, failed_controls: FailedControls, roles: RoleC
     # Last, because only these edges can be many more than the objects.
     Exposure(objects, graph).add()
     return graph
+
+
+def _list_escaping_workloads(graph: Graph) -> Iterator[str]:
+    """Yield the names of the workloads that do not isolate their processes from the node."""
+    for source, target, _ in graph.iterate_edges():
+        if graph.get_kind(source, target) is EdgeKind.ESCAPE:
+            yield _list_names(graph.nodes[source])[:2][-1]
 
 
 def _find_sources(words: Sequence[str], graph: Graph) -> list[str]:

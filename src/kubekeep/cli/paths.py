@@ -144,6 +144,9 @@ def command(  # noqa: PLR0913 - one argument an option
         raise click.UsageError(str(error)) from error
     for text in assessment.notes:
         click.echo(visible(text), err=True)
+    if assessment.unread and not assessment.results:
+        # No answer about paths of nothing.
+        sys.exit(_exit_code(assessment, request.query, fail_on_path=False))
     outputs.write(assessment, [outputs.Output(_FORMATS[layout], output)], ReportOptions())
     sys.exit(_exit_code(assessment, request.query, fail_on_path=fail_on_path))
 

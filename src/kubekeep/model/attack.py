@@ -201,7 +201,9 @@ ALL_PATHS = AttackQuery()
 class Attacks(msgspec.Struct, frozen=True):
     """Result of the attack path analysis: resources by descending priority score, and paths, highest severity first.
 
-    `unlisted_path_count` is the number of further paths. `cuts` are the edges that break most paths, chosen one after the other,
+    `unlisted_path_count` is the number of further paths. `is_from_outside`: the paths start outside the cluster, as the query
+    names no source. `escaping` are names for `AttackQuery.sources`: the workloads that do not isolate their processes from
+    the node, if no path was found from outside. `cuts` are the edges that break most paths, chosen one after the other,
     best first. `notes` list missing input, so that paths through it cannot be detected.
     """
 
@@ -209,6 +211,8 @@ class Attacks(msgspec.Struct, frozen=True):
     paths: tuple[AttackPath, ...] = ()
     unlisted_path_count: int = 0
     cuts: tuple[Cut, ...] = ()
+    is_from_outside: bool = True
+    escaping: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

@@ -113,7 +113,14 @@ def _write_priorities(terminal: Terminal, resources: tuple[PrioritisedResource, 
 def _write_summary(terminal: Terminal, attacks: Attacks) -> None:
     if not attacks.paths:
         # Green only if no missing input could hide a path.
-        terminal.line(Span("No attack path was found.", "bold" if attacks.notes else "bold green"))
+        style = "bold" if attacks.notes or attacks.escaping else "bold green"
+        terminal.line(Span(f"No attack path was found{' from outside' if attacks.is_from_outside else ''}.", style))
+        if attacks.escaping:
+            number = len(attacks.escaping)
+            subject = f"{_count_noun(number, 'workload')} {'does' if number == 1 else 'do'}"
+            terminal.line(
+                f"{subject} not isolate {'its' if number == 1 else 'their'} processes from the node: `--from {attacks.escaping[0]}` shows the paths"
+            )
         return
     levels = [path.severity for path in attacks.paths]
     counts = ", ".join(
