@@ -21,6 +21,7 @@ import click
 import kubekeep
 from kubekeep import reports
 from kubekeep.cli.console.config_keys import list_keys
+from kubekeep.cli.console.lazy_group import SHOWS_ALL
 from kubekeep.cli.kubescape import list_flags, list_unsupported_commands
 from kubekeep.cli.kubescape.flags import FlagEffect, KubescapeFlag
 from kubekeep.cli.main import kubekeep as command_group
@@ -231,6 +232,7 @@ def render_command_line() -> str:
     parts = ["# Command line", ""]
     with click.Context(command_group, info_name="kubekeep") as root:
         for context in [root, *_commands(command_group, root)]:
+            context.meta[SHOWS_ALL] = True
             parts += [f"## {context.command_path}", "", "```text", context.command.get_help(context), "```", ""]
     return "\n".join(parts)
 

@@ -282,7 +282,7 @@ def test_version_has_one_visible_name_and_a_hidden_alias() -> None:
         assert "kube-version" not in result.stdout
     assert origins["--kube-version"] == origins["--kubernetes-version"]
     for command in ("scan", "paths"):
-        text = kubekeep(command, "--help").stdout
+        text = kubekeep(command, "--help-all").stdout
         assert "--kubernetes-version" in text
         assert "--kube-version" not in text
     assert "kube-version" not in json.loads(kubekeep("config", "schema").stdout)["properties"]

@@ -198,7 +198,7 @@ def test_terminated_scan_stops_charts_and_leaves_no_files(name: str, code: int, 
     ("words", "code", "message"),
     [
         (("nope.yaml",), 3, "nothing was assessed: nope.yaml: no such file or directory"),
-        (("nginx:1.29",), 3, "nginx:1.29 looks like an image"),
+        (("nginx:1.29",), 3, "nginx:1.29 looks like an image: `kubekeep image scan nginx:1.29` scans it"),
         ((".",), 3, "nothing was assessed: no YAML, JSON or Terraform file in ."),
         (("frameworks", "nsa", "."), 2, "did you mean `scan framework nsa .`?"),
     ],

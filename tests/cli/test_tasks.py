@@ -99,7 +99,7 @@ def test_deleted_working_folder(tmp_path: Path) -> None:
 
 
 def test_options_of_a_scan_are_in_sections() -> None:
-    help_text = CliRunner().invoke(command_line, ["scan", "--help"]).output
+    help_text = CliRunner().invoke(command_line, ["scan", "--help-all"]).output
     headings = [line for line in help_text.splitlines() if line.endswith(":") and not line.startswith(" ")]
     assert headings[0] == "Report:"
     assert headings[-1] == "Other options:"

@@ -46,7 +46,7 @@ def test_progress_is_shown_from_the_start() -> None:
 
 
 def test_options_of_scan_have_sections() -> None:
-    output = run_kubekeep(100, "scan", "--help")
+    output = run_kubekeep(100, "scan", "--help-all")
     headings = re.findall(r"^(\S.*):$", output, re.MULTILINE)
     assert headings == [
         *("Report", "Rules", "Limits", "Resources and files", "Exceptions", "Charts and overlays", "Images"),

@@ -13,37 +13,50 @@ from typing import Any, Final
 
 import click
 
+from kubekeep.cli.console.lazy_group import HELP_ALL, SHOWS_ALL
 from kubekeep.cli.console.standard_output import INCOMPLETE, READER_GONE, standard_output
 
-_COMMANDS: Final = {
-    "scan": "Scan manifests, charts, overlays, repositories or a cluster.",
-    "init": "Write a configuration file and a CI job.",
-    "watch": "Watch a cluster and print changed verdicts.",
-    "image": "List packages of images, scan, verify and sign images.",
-    "registry": "List and scan the images of registries.",
-    "host": "Collect data of a node for a scan.",
-    "cloud": "Describe a managed cluster for a scan.",
-    "list": "List frameworks, controls or sets of exceptions.",
-    "search": "Search controls and frameworks.",
-    "paths": "Show attack paths and the changes that break them.",
-    "baseline": "Record known findings in a baseline file.",
-    "diff": "Compare two reports.",
-    "fix": "Fix findings in the files, after showing the changes.",
-    "sbom": "Show, scan, compare and merge SBOM documents.",
-    "vex": "Create, show and convert VEX documents.",
-    "db": "Update, check and share the advisory database.",
-    "exceptions": "Add, list and check exceptions.",
-    "decrypt": "Decrypt a report.",
-    "lsp": "Start the language server for editors.",
-    "explain": "Explain a control or a framework.",
-    "config": "Check and explain the configuration file.",
-    "control": "Create and test your own controls.",
-    "library": "Share libraries of controls through OCI registries.",
-    "mcp": "Serve the tools to an AI assistant (Model Context Protocol).",
-    "kubescape": "Run a command line of Kubescape.",
-    "version": "Print the version.",
-    "completion": "Print a shell completion script.",
+_SECTIONS: Final = {
+    "Find problems": {
+        "scan": "Scan manifests, charts, overlays, repositories or a cluster.",
+        "image": "Scan, verify and sign images, and list their packages.",
+        "registry": "List and scan the images of registries.",
+        "sbom": "Show, scan, compare and merge SBOM documents.",
+        "paths": "Show attack paths and the changes that break them.",
+        "watch": "Watch a cluster and print changed verdicts.",
+    },
+    "Work with findings": {
+        "fix": "Fix findings in the files, after showing the changes.",
+        "diff": "Compare two reports.",
+        "baseline": "Record known findings in a baseline file.",
+        "exceptions": "Add, list and check exceptions.",
+        "vex": "Create, show and convert VEX documents.",
+        "decrypt": "Decrypt a report.",
+    },
+    "Controls and frameworks": {
+        "explain": "Explain a control or a framework.",
+        "list": "List frameworks, controls or sets of exceptions.",
+        "search": "Search controls and frameworks.",
+        "control": "Create and test your own controls.",
+        "library": "Share libraries of controls through OCI registries.",
+    },
+    "Data for scans": {
+        "db": "Update, check and share the advisory database.",
+        "host": "Collect data of a node for a scan.",
+        "cloud": "Describe a managed cluster for a scan.",
+    },
+    "Set up": {
+        "init": "Write a configuration file and a CI job.",
+        "config": "Check and explain the configuration file.",
+        "lsp": "Start the language server for editors.",
+        "mcp": "Serve the tools to an AI assistant (Model Context Protocol).",
+        "kubescape": "Run a command line of Kubescape.",
+        "completion": "Print a shell completion script.",
+        "version": "Print the version.",
+    },
 }
+"""Short help by command, in the sections of the help text."""
+_COMMANDS: Final = {name: text for section in _SECTIONS.values() for name, text in section.items()}
 
 _EPILOG: Final = """\b
 Exit codes:
@@ -88,6 +101,13 @@ class _CommandGroup(click.Group):
         with _printable_errors():
             return super().make_context(info_name, args, parent, **extra)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; `--help-all` is accepted by every command, and differs from `--help` in long help texts."""
+        if HELP_ALL in args:
+            ctx.meta[SHOWS_ALL] = True
+            args = ["--help" if word == HELP_ALL else word for word in args]
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             with _printable_errors():
@@ -101,9 +121,19 @@ class _CommandGroup(click.Group):
             sys.stdout = None
             ctx.exit(READER_GONE)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            from kubekeep.cli.console.unknown_command import refuse_unknown  # noqa: PLC0415 - only for an error
+
+            refuse_unknown(ctx, args[0], _COMMANDS)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+        for heading, commands in _SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl(list(commands.items()))
 
 
 @contextlib.contextmanager
@@ -126,6 +156,7 @@ class _DebugOption(click.Option):
 
     section = "Report"
     rank = 6
+    is_common = False
 
 
 def _debug_option() -> click.Option:
@@ -156,7 +187,13 @@ def _version(ctx: click.Context, _: click.Parameter, requested: bool) -> None:  
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version and exit."
 )
 def kubekeep() -> None:
-    """Find and fix security problems in Kubernetes manifests and clusters."""
+    """Find and fix security problems in Kubernetes manifests and clusters.
+
+    \b
+    kubekeep scan deploy/            # files; without a path, the cluster
+    kubekeep image scan nginx:1.29   # vulnerabilities and secrets of an image
+    kubekeep fix deploy/ --dry-run   # the changes of the files
+    """  # noqa: D301 - click takes the character itself
 
 
 def _invoked_name() -> str:

@@ -14,6 +14,7 @@ import msgspec
 
 from kubekeep.cli.console import arguments, outputs, progress
 from kubekeep.cli.console.arguments import without_options
+from kubekeep.cli.console.help_sections import SectionedCommand
 from kubekeep.cli.console.option_group import AliasedOption
 from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.options.cluster import ClusterOptions, cluster_options
@@ -31,7 +32,7 @@ _PATH_FOUND: Final = 1
 _DEFAULT_MAX_PATHS: Final = 20
 
 
-@click.command(short_help="Show attack paths.")
+@click.command(short_help="Show attack paths.", cls=SectionedCommand)
 @click.argument("words", nargs=-1, metavar="[PATH...]")
 @click.option(
     "--from",

@@ -174,7 +174,7 @@ def _explain_nothing(assessment: Assessment) -> str:
 def _suggest_manifest(assessment: Assessment) -> str:
     """Return a hint if a path that does not exist looks like an image."""
     names = [path for path in assessment.target.paths if _IMAGE.fullmatch(path)]
-    return f"; {names[0]} looks like an image: scan the manifests or the chart that use it" if names else ""
+    return f"; {names[0]} looks like an image: `kubekeep image scan {names[0]}` scans it" if names else ""
 
 
 def _unread(assessment: Assessment) -> str:

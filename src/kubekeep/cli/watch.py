@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from kubekeep.cli.console.arguments import parse_listen_address
+from kubekeep.cli.console.help_sections import SectionedCommand
 from kubekeep.cli.console.option_group import Use
 from kubekeep.cli.console.shutdown import ShutdownHandler, handle_interrupts
 from kubekeep.cli.options.exception import ExceptionSettings
@@ -31,7 +32,7 @@ from kubekeep.usecases.request import ReportNeeds, ScanRequest
 _SUBMISSION: Final = "submission"
 
 
-@click.command(short_help="Watch a cluster and print changed verdicts.")
+@click.command(short_help="Watch a cluster and print changed verdicts.", cls=SectionedCommand)
 @click.option(
     "-f",
     "--format",

@@ -21,6 +21,10 @@ WORDS: Final = {"framework": "names", "control": "names", "workload": "a kind an
 """First words before the paths, each with a description of the word that must follow."""
 
 
+_NOUNS: Final = ("image", "registry", "sbom")
+"""Commands with a scan of their own, which users of other programs write after `scan`."""
+
+
 class ParsedWords(msgspec.Struct, frozen=True):
     """The parsed words of a command line."""
 
@@ -72,6 +76,10 @@ def parse_words(task: str, words: Names, frameworks: Names, *, or_cluster: bool 
     if len(words) > 1 and words[0].removesuffix("s") in WORDS.keys() - {words[0]} and not os.path.lexists(words[0]):
         right = shlex.join((words[0].removesuffix("s"), *words[1:]))
         raise click.UsageError(f"there is no file {words[0]}; did you mean `{task} {right}`?")
+    if len(words) > 1 and words[0] in _NOUNS and not os.path.lexists(words[0]):
+        raise click.UsageError(
+            f"there is no file {words[0]}; did you mean `kubekeep {shlex.join((words[0], 'scan', *words[1:]))}`?"
+        )
     if words and words[0] in WORDS:
         if len(words) == 1 or not words[1].strip(","):
             # An empty variable of a script must not result in a scan with all rules.

@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 from click.core import ParameterSource
 
+from kubekeep.cli.console.help_sections import SectionedCommand
 from kubekeep.config.chart_values import LoadedConfiguration
 from kubekeep.config.file import NAMES, ConfigurationError, find_configuration, read_configuration
 from kubekeep.kube.settings import find_home_folder
@@ -43,17 +44,11 @@ def is_from_discovered_file(ctx: click.Context, parameter: str) -> bool:
     return configuration is not None and not configuration.file.is_explicit and is_from_file(ctx, parameter)
 
 
-class ConfiguredCommand(click.Command):
+class ConfiguredCommand(SectionedCommand):
     """A command with `--config` and `--no-config`; `target` returns the first path in the words of a command line.
 
     With `like`, the file has the keys of that command, and only the common options apply here.
     """
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options in sections."""
-        from kubekeep.cli.console.help_sections import write_options  # noqa: PLC0415 - only for help texts
-
-        write_options(self, ctx, formatter)
 
     def __init__(
         self,

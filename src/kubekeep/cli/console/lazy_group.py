@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import click
+
+HELP_ALL: Final = "--help-all"
+SHOWS_ALL: Final = "kubekeep.shows_all"
+"""Key in `Context.meta` of a request for all options in the help text."""
 
 
 class LazyGroup(click.Group):
@@ -34,6 +38,16 @@ class LazyGroup(click.Group):
         module, _, attribute = self._commands[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(f"{self._package}.{module}"), attribute or "command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first word names. Raises a usage error with a suggestion for an unknown one."""
+        if args and args[0] not in self._commands and not args[0].startswith("-") and not ctx.resilient_parsing:
+            from kubekeep.cli.console.unknown_command import refuse_unknown  # noqa: PLC0415 - only for an error
+
+            refuse_unknown(ctx, args[0], self._commands)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the short help of all commands without importing them."""

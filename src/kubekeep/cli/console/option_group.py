@@ -91,6 +91,8 @@ class Option(msgspec.Struct, frozen=True):
     """HelpSection of the help text; that of the group by default."""
     rank: int | None = None
     """Position in the section; options with the same rank keep the order of the command."""
+    is_common: bool = False
+    """True for an option in the short help of commands with many options."""
     uses: Use | None = None
     """Scans that the option applies to; those of the group by default."""
     api: tuple[str, ...] = ()
@@ -134,9 +136,11 @@ class DeclaredOption(AliasedOption):
         rank: int = DEFAULT_RANK,
         key: Key = Key.NONE,
         uses: Use = OptionGroup.uses,
+        is_common: bool = False,
         **attributes: Any,
     ) -> None:
         super().__init__(*declarations, **attributes)
+        self.is_common = is_common
         self.section = section
         self.rank = rank
         self.key = key
@@ -217,6 +221,7 @@ def _create(group: type[OptionGroup], name: str, value_type: Any, option: Option
         rank=group.rank if option.rank is None else option.rank,
         uses=group.uses if option.uses is None else option.uses,
         key=option.key,
+        is_common=option.is_common,
         **attributes,
     )
     return decorator

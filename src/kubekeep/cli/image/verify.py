@@ -12,6 +12,7 @@ from typing import Final
 
 import click
 
+from kubekeep.cli.console.help_sections import SectionedCommand
 from kubekeep.cli.console.key_files import convert_errors
 from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.options.image import registry_options
@@ -25,7 +26,7 @@ _NOT_VERIFIED: Final = 1
 _PRETTY: Final = "pretty"
 
 
-@click.command(short_help="Verify signatures and attestations of an image.")
+@click.command(short_help="Verify signatures and attestations of an image.", cls=SectionedCommand)
 @click.argument("references", metavar="REFERENCE...", nargs=-1, required=True)
 @trust_options
 @click.option(

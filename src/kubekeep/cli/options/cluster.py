@@ -27,6 +27,7 @@ class ClusterAccessOptions(OptionGroup, frozen=True):
             "--kubeconfig",
             "Use this kubeconfig for a scan without PATH. Default: KUBECONFIG, or ~/.kube/config.",
             Key.EXPLICIT,
+            is_common=True,
             type=click.Path(exists=True, dir_okay=False),
             api=("scan_cluster",),
         ),

@@ -44,6 +44,7 @@ class ExceptionFileOptions(OptionGroup, frozen=True):
             "--exceptions",
             "Apply the exceptions in this file, in Kubescape's format or as SecurityException objects; repeatable.",
             Key.DISCOVERED,
+            is_common=True,
             type=click.Path(),
             api=("scan", "scan_cluster"),
         ),

@@ -18,6 +18,7 @@ class FrameworkOptions(OptionGroup, frozen=True):
             "--framework",
             "Evaluate these frameworks, comma separated; `kubekeep list frameworks` lists them.",
             Key.DISCOVERED,
+            is_common=True,
             callback=parse_names,
             complete=complete_frameworks,
             show_default="recommended",

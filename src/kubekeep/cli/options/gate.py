@@ -45,6 +45,7 @@ class LimitOptions(OptionGroup, frozen=True):
             "--fail-on",
             "Exit with 1 on a finding of this priority or above.",
             Key.DISCOVERED,
+            is_common=True,
             type=arguments.SEVERITIES,
             callback=arguments.parse_severity,
             rank=1,
@@ -112,13 +113,17 @@ class BaselineFileOptions(OptionGroup, frozen=True):
             "--baseline",
             "Show findings that are new since this baseline or JSON report, of Kubekeep or of Kubescape.",
             Key.DISCOVERED,
+            is_common=True,
             type=click.Path(path_type=Path, dir_okay=False),
         ),
     ] = None
     fail_on_new: Annotated[
         bool,
         Option(
-            "--fail-on-new --baseline-fail-on-new", "Exit with 1 on new findings; requires --baseline.", Key.DISCOVERED
+            "--fail-on-new --baseline-fail-on-new",
+            "Exit with 1 on new findings; requires --baseline.",
+            Key.DISCOVERED,
+            is_common=True,
         ),
     ] = False
     baseline_severity_threshold: Annotated[

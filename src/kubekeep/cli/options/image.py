@@ -133,7 +133,8 @@ class WorkloadImageOptions(OptionGroup, frozen=True):
     section = HelpSection.IMAGES
 
     images: Annotated[
-        bool, Option("--images", "Also scan the images that workloads use, each image once.", Key.EXPLICIT)
+        bool,
+        Option("--images", "Also scan the images that workloads use, each image once.", Key.EXPLICIT, is_common=True),
     ] = False
 
 

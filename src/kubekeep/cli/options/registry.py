@@ -64,7 +64,8 @@ class TagOptions(OptionGroup, frozen=True):
     section = HelpSection.REGISTRIES
 
     tags: Annotated[
-        tuple[str, ...], Option("--tags", "Read only tags that match; repeatable.", Key.DISCOVERED, metavar="GLOB")
+        tuple[str, ...],
+        Option("--tags", "Read only tags that match; repeatable.", Key.DISCOVERED, is_common=True, metavar="GLOB"),
     ] = ()
     exclude: Annotated[
         tuple[str, ...],
@@ -81,6 +82,7 @@ class TagOptions(OptionGroup, frozen=True):
             "--newest",
             "Read the N newest images of each repository, by the time of creation, then by version.",
             Key.DISCOVERED,
+            is_common=True,
             type=click.IntRange(min=1),
             metavar="N",
         ),
@@ -106,7 +108,7 @@ class TagOptions(OptionGroup, frozen=True):
         ),
     ] = None
     all_platforms: Annotated[
-        bool, Option("--all-platforms", "Read the images of all platforms of an index.", Key.DISCOVERED)
+        bool, Option("--all-platforms", "Read the images of all platforms of an index.", Key.DISCOVERED, is_common=True)
     ] = False
     state: Annotated[
         str | None,
@@ -114,6 +116,7 @@ class TagOptions(OptionGroup, frozen=True):
             "--state",
             "Keep results in this folder. The next run continues where this one stops, and reads only new images.",
             Key.EXPLICIT,
+            is_common=True,
             type=click.Path(file_okay=False),
             metavar="DIR",
         ),

@@ -27,6 +27,7 @@ class OutputOptions(OptionGroup, frozen=True):
             "-f --format",
             f"Write these formats, comma separated: {', '.join(reports.names())}.",
             Key.DISCOVERED,
+            is_common=True,
             callback=arguments.parse_names,
             complete=complete_formats,
             show_default="pretty",
@@ -39,13 +40,19 @@ class OutputOptions(OptionGroup, frozen=True):
             "-o --output",
             "Write the report to this file; - is standard output.",
             Key.EXPLICIT,
+            is_common=True,
             type=click.Path(path_type=Path),
             rank=1,
         ),
     ] = None
     verbose: Annotated[
         bool,
-        Option("-v --verbose", "Show every failed resource and every passed control.", Key.DISCOVERED, rank=3),
+        Option(
+            "-v --verbose",
+            "Show every failed resource and every passed control.",
+            Key.DISCOVERED,
+            rank=3,
+        ),
     ] = False
     view: Annotated[
         str,
@@ -53,6 +60,7 @@ class OutputOptions(OptionGroup, frozen=True):
             "--view",
             "Arrange the terminal report: one screen, or all findings by control, resource or file.",
             Key.DISCOVERED,
+            is_common=True,
             type=click.Choice([view.value for view in View]),
             show_default=True,
             rank=2,

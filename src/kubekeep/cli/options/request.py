@@ -179,6 +179,7 @@ class SelectionOptions(OptionGroup, frozen=True):
             "-n --include-namespaces",
             "Evaluate only resources in these namespaces; `team-*` is a pattern.",
             Key.DISCOVERED,
+            is_common=True,
             callback=arguments.parse_names,
             api=("scan_cluster",),
             api_name="namespaces",

@@ -26,13 +26,21 @@ class ChartOptions(OptionGroup, frozen=True):
     values: Annotated[
         tuple[str, ...],
         Option(
-            "--values", "Use this values file for charts; repeatable, the last one wins.", Key.DISCOVERED, type=_FILE
+            "--values",
+            "Use this values file for charts; repeatable, the last one wins.",
+            Key.DISCOVERED,
+            is_common=True,
+            type=_FILE,
         ),
     ] = ()
     set_: Annotated[
         tuple[str, ...],
         Option(
-            "--set", "Set a value of charts, in the syntax of Helm; repeatable.", Key.DISCOVERED, metavar="KEY=VALUE"
+            "--set",
+            "Set a value of charts, in the syntax of Helm; repeatable.",
+            Key.DISCOVERED,
+            is_common=True,
+            metavar="KEY=VALUE",
         ),
     ] = ()
     set_string: Annotated[
@@ -91,6 +99,7 @@ class PathOptions(OptionGroup, frozen=True):
             "--changed-since",
             "Report only resources changed since this Git revision. Other resources are still read for relations.",
             Key.DISCOVERED,
+            is_common=True,
             metavar="REVISION",
             rank=20,
         ),
