@@ -5,20 +5,25 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import socket
 import struct
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kubekeep.vulnerabilities.database import bundle, inputs
 from kubekeep.vulnerabilities.database.advisory_files import AdvisoryFiles
 from kubekeep.vulnerabilities.database.age import list_old
-from kubekeep.vulnerabilities.database.download import parse_url
+from kubekeep.vulnerabilities.database.download import Downloader, DownloadSettings, parse_url
 from kubekeep.vulnerabilities.database.errors import AdvisoryInputError, DatabaseError, UpdateError
 from kubekeep.vulnerabilities.database.open import open_advisories
 from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase
 from kubekeep.vulnerabilities.source import SourceState
+from tests.integrations.samples import needs_namespaces
 from tests.vulnerabilities.database.bucket import Bucket
 from tests.vulnerabilities.database.records import create_record, run_db, write_lines, write_zip
 from tests.vulnerabilities.database.test_build import find
@@ -166,3 +171,37 @@ def test_zip_of_small_size_with_much_content(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "x.zip", [create_record("A-1", details=" " * (40 << 20))])
     with pytest.raises(AdvisoryInputError, match="more content than an archive of advisories can have"):
         AdvisoryFiles([path])
+
+
+@needs_namespaces
+def test_update_without_a_network_ends_at_the_first_error(tmp_path: Path) -> None:
+    command = ["unshare", "--net", sys.executable, "-m", "kubekeep", "db", "update", "--database", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 3
+    lines = result.stderr.splitlines()
+    assert [line for line in lines if not line.startswith("failed: https://")] == [
+        "no file was updated; without a network, `kubekeep db import` reads the files of another machine"
+    ]
+    assert sum("/all.zip cannot be fetched: " in line for line in lines) == 13, "one line for each ecosystem"
+
+
+def test_host_without_an_address_is_tried_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("a missing name needs no second attempt"))
+    lookups: list[str] = []
+    resolve = socket.getaddrinfo
+
+    def count(host: str, *arguments: Any, **options: Any) -> Any:
+        lookups.append(host)
+        return resolve(host, *arguments, **options)
+
+    monkeypatch.setattr("socket.getaddrinfo", count)
+    with Downloader(DownloadSettings()) as downloader:
+        for name in ("PyPI", "npm"):
+            with pytest.raises(UpdateError, match=rf"http://advisories.invalid/{name} cannot be fetched: "):
+                downloader.save(f"http://advisories.invalid/{name}", tmp_path / name)
+        with (
+            pytest.raises(UpdateError, match=r"modified_id.csv cannot be fetched: "),
+            downloader.open_lines("http://advisories.invalid/modified_id.csv"),
+        ):
+            pass
+    assert len(lookups) <= 1

@@ -56,6 +56,10 @@ def command(*, quiet: bool, folder: Path, **options: Any) -> None:
         echo_unread(file.problems, file.unread)
     for failure in result.failures:
         click.echo(f"failed: {failure}", err=True)
+    if result.failures and not result.files:
+        click.echo(
+            "no file was updated; without a network, `kubekeep db import` reads the files of another machine", err=True
+        )
     if result.failures or any(file.unread for file in result.files):
         sys.exit(FAILED)
 

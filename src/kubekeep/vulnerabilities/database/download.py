@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,6 +67,8 @@ class Downloader:
     def __init__(self, settings: DownloadSettings, progress: Progress = lambda *_: None) -> None:
         """Create the client; sends nothing yet."""
         self._progress = progress
+        self._unreachable: dict[str, str] = {}
+        """The reason by host, for hosts to which there was no connection."""
         try:
             context = create_tls_context(settings.authority_file)
         except RegistryError as error:
@@ -102,6 +105,7 @@ class Downloader:
     @contextlib.contextmanager
     def open_lines(self, url: str) -> Iterator[Iterator[str] | None]:
         """Yield the lines of a text, which need not be read to the end; None if there is no such file."""
+        self._check_host(url)
         try:
             with self._open(url, {}) as response:
                 if response.status_code in (httpx2.codes.NOT_FOUND, httpx2.codes.FORBIDDEN):
@@ -110,7 +114,7 @@ class Downloader:
                 _expect_success(response, url)
                 yield _split_lines(response)
         except (InterruptedDownloadError, httpx2.HTTPError) as error:
-            raise UpdateError(f"{show_url(url)} cannot be fetched: {visible(str(error))}") from error
+            raise self._create_error(url, error) from error
 
     def save(self, url: str, path: Path, etag: str = "") -> Reply:
         """Save a file at `path`; status 304 and no file if the content still has `etag`, 404 if there is none.
@@ -176,19 +180,35 @@ class Downloader:
             raise InterruptedDownloadError(f"{size:,} of {total:,} bytes were received")
 
     def _repeat(self, url: str, attempt: Callable[[], Reply]) -> Reply:
-        """Return the reply of `attempt`, which is repeated after interruptions and temporary errors."""
+        """Return the reply of `attempt`, which is repeated after interruptions and temporary errors.
+
+        A host without a connection is not tried again for other files: an update has many files of one host.
+        """
+        self._check_host(url)
         for number in range(_ATTEMPTS):
             is_last = number == _ATTEMPTS - 1
             try:
                 reply = attempt()
             except (InterruptedDownloadError, httpx2.HTTPError) as error:
                 if is_last or _is_permanent(error):
-                    raise UpdateError(f"{show_url(url)} cannot be fetched: {visible(str(error))}") from error
+                    raise self._create_error(url, error) from error
             else:
                 if reply.status not in _TEMPORARY or is_last:
                     return reply
             time.sleep(_FIRST_PAUSE * 2**number)
         raise AssertionError
+
+    def _check_host(self, url: str) -> None:
+        """Raise UpdateError for a host to which there was no connection."""
+        if reason := self._unreachable.get(parse_url(url).host):
+            raise UpdateError(f"{show_url(url)} cannot be fetched: {reason}")
+
+    def _create_error(self, url: str, error: Exception) -> UpdateError:
+        """Return the error of a failed request, and remember a host without a connection."""
+        reason = visible(str(error))
+        if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
+            self._unreachable[parse_url(url).host] = reason
+        return UpdateError(f"{show_url(url)} cannot be fetched: {reason}")
 
     @contextlib.contextmanager
     def _open(self, url: str, headers: dict[str, str]) -> Iterator[httpx2.Response]:
@@ -299,5 +319,10 @@ def _get_origin(url: httpx2.URL) -> tuple[str, str, int | None]:
 
 
 def _is_permanent(error: Exception) -> bool:
-    """Return True for an untrusted certificate, which does not change with another attempt."""
-    return "CERTIFICATE_VERIFY_FAILED" in str(error)
+    """Return True for an untrusted certificate and a name without an address: another attempt takes time in vain."""
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return True
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, socket.gaierror):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
