@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -124,20 +124,56 @@ def list_status(folder: Path) -> list[DatabaseFile]:
     return [*rows, *_list_signals(folder / schema.SIGNALS_FILE)]
 
 
-def import_database(path: Path, folder: Path, feed: str = "") -> BuildResult | BundleIndex:
+def import_database(
+    path: Path, folder: Path, feed: str = "", *, allow_older: bool = False
+) -> BuildResult | BundleIndex:
     """Import a bundle, a folder that `db build` wrote, or OSV records, which are added to a feed.
 
-    Nothing is replaced unless everything is valid. Raises DatabaseError and AdvisoryInputError.
+    Nothing is replaced unless everything is valid, and no file by an older one unless `allow_older`. Raises DatabaseError
+    and AdvisoryInputError.
     """
     if is_bundle(path) or (path.is_dir() and list_database_files(path)):
         if feed:
             raise DatabaseError(f"{visible(str(path))} is a database and has its own feeds: --feed is for OSV records")
         with change_folder(folder) as staging:
             index = read_bundle(path, staging) if path.is_file() else _copy_files(path, staging)
+            if not allow_older:
+                refuse_older(staging, folder, [file.name for file in index.files], str(path))
             for file in index.files:
                 publish(staging / file.name, folder / file.name)
             return index
     return build_database([path], folder, feed=feed or IMPORTED, is_addition=True, origin=str(path))
+
+
+def refuse_older(staging: Path, folder: Path, names: Iterable[str], origin: str) -> None:
+    """Raise DatabaseError if a file of the database is newer than the one in `staging` that would replace it."""
+    for name in names:
+        kind = schema.SIGNALS if name == schema.SIGNALS_FILE else schema.ADVISORIES
+        present, new = (_read_times(place / name, kind) for place in (folder, staging))
+        for part, time in present.items():
+            if part in new and new[part] < time:
+                raise DatabaseError(
+                    f"{visible(name)} is of {time:%Y-%m-%d %H:%M} in the database and of {new[part]:%Y-%m-%d %H:%M} in "
+                    f"{visible(origin)}: nothing was replaced; --allow-older replaces it"
+                )
+
+
+def _read_times(path: Path, kind: int) -> dict[str, dt.datetime]:
+    """Return the times at which the parts of a file were current; none for a missing or unusable file."""
+    try:
+        connection = schema.open_file(path, kind)
+    except DatabaseError:
+        return {}
+    try:
+        facts = schema.read_facts(connection)
+    finally:
+        connection.close()
+    parts = {part: _select_facts(facts, part) for part in ("kev", "epss")} if kind == schema.SIGNALS else {"": facts}
+    return {part: time for part, values in parts.items() if (time := get_time(values))}
+
+
+def _select_facts(facts: Mapping[str, Any], part: str) -> dict[str, Any]:
+    return {name.removeprefix(f"{part}_"): value for name, value in facts.items() if name.startswith(f"{part}_")}
 
 
 def export_database(folder: Path, ecosystems: Sequence[str], stream: IO[bytes]) -> tuple[BundleIndex, str]:
@@ -174,7 +210,7 @@ def _list_signals(path: Path) -> Iterator[DatabaseFile]:
         file.close()
     size = path.stat().st_size
     for kind, count in counts.items():
-        own_facts = {name.removeprefix(f"{kind}_"): value for name, value in facts.items() if name.startswith(kind)}
+        own_facts = _select_facts(facts, kind)
         if count:
             source = str(own_facts.get("source", ""))
             yield DatabaseFile(kind.upper(), count, get_time(own_facts), size, origin=source)

@@ -16,7 +16,7 @@ from kubekeep.registry.keys import Password
 from kubekeep.registry.manifest import TITLE, VERSION, Descriptor
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.registry.repository import OciRepository
-from kubekeep.usecases.database import list_status
+from kubekeep.usecases.database import list_status, refuse_older
 from kubekeep.vulnerabilities.database.bundle import (
     BundledFile,
     check_name,
@@ -88,12 +88,18 @@ def push_database(
 
 
 def pull_database(
-    reference: ArtifactReference, folder: Path, registry: ArtifactRegistry, *, key: bytes | None = None
+    reference: ArtifactReference,
+    folder: Path,
+    registry: ArtifactRegistry,
+    *,
+    key: bytes | None = None,
+    allow_older: bool = False,
 ) -> SharedDatabase:
     """Pull a database into `folder`; only files that differ are transferred, and all are verified before any is replaced.
 
-    key: public key in PEM; with it, an artifact without its signature is rejected. Raises RejectedArtifactError,
-    DatabaseError, KeyFileError, RegistryError and OSError.
+    key: public key in PEM; with it, an artifact without its signature is rejected. allow_older: replace newer files too: a
+    valid signature does not tell that an artifact is the newest. Raises RejectedArtifactError, DatabaseError, KeyFileError,
+    RegistryError and OSError.
     """
     verifier = None if key is None else keys.load_public_key(key)
     with registry.open(reference) as repository, change_folder(folder) as staging:
@@ -111,6 +117,8 @@ def pull_database(
                 receive_file(stream, file, staging, str(reference))
             finally:
                 stream.close()
+        if not allow_older:
+            refuse_older(staging, folder, [name for name, _ in changed], str(reference))
         for name, _ in changed:
             publish(staging / name, folder / name)
     signed_by = keys.fingerprint(verifier) if verifier else ""

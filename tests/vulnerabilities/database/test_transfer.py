@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import shutil
+import sqlite3
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,3 +184,49 @@ def test_imported_records_are_added(tmp_path: Path) -> None:
     run_db("import", write_lines(tmp_path / "2.jsonl", [create_record("A-2")]), database=database)
     with AdvisoryDatabase(database) as source:
         assert find(source, "npm", "left-pad") == [("left-pad", "A-1"), ("left-pad", "A-2")]
+
+
+def test_older_database_replaces_nothing_unless_allowed(service: Service, tmp_path: Path) -> None:
+    old, new, target = tmp_path / "old", tmp_path / "new", tmp_path / "target"
+    for folder, year in ((old, 2025), (new, 2026)):
+        records = [create_record("A-1", modified=f"{year}-01-01T00:00:00Z"), create_record(f"B-{year}")]
+        records[1]["modified"] = f"{year}-02-01T00:00:00Z"
+        run_db("build", write_lines(tmp_path / f"{year}.jsonl", records), "-o", folder, database=folder)
+        run_db("export", tmp_path / f"{folder.name}.bundle", database=folder)
+        run_db("push", str(service.reference(folder.name)), "--plain-http", database=folder)
+    run_db("import", tmp_path / "new.bundle", database=target)
+    before = read_files(target)
+    for origin in (tmp_path / "old.bundle", old, str(service.reference("old"))):
+        refused = run_db("import", origin, "--plain-http", code=3, database=target)
+        assert re.search(
+            r"npm\.advisories is of 2026-02-01 00:00 in the database and of 2025-02-01 00:00 in", refused.stderr
+        )
+        assert "--allow-older" in refused.stderr
+        assert read_files(target) == before
+        run_db("import", tmp_path / "new.bundle", database=target)
+    for origin in (tmp_path / "old.bundle", str(service.reference("old"))):
+        run_db("import", origin, "--plain-http", "--allow-older", database=target)
+        assert [name for _, name in find(AdvisoryDatabase(target), "npm", "left-pad")] == ["A-1", "B-2025"]
+        run_db("import", tmp_path / "new.bundle", database=target)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM records",
+        "DELETE FROM names WHERE name = (SELECT min(name) FROM names)",
+        "UPDATE facts SET value = 99 WHERE name = 'records'",
+        "DELETE FROM facts WHERE name = 'changes'; DELETE FROM records",
+    ],
+)
+def test_database_with_changed_rows_is_refused(statement: str, tmp_path: Path) -> None:
+    database = tmp_path / "database"
+    run_db("build", write_lines(tmp_path / "a.jsonl", [create_record("A-1")]), "-o", database, database=database)
+    connection = sqlite3.connect(database / "npm.advisories")
+    connection.executescript(statement)
+    connection.close()
+    message = run_db("status", code=3, database=database).stderr
+    assert "npm.advisories is incomplete, or has been changed by another program: delete it and run" in message
+    assert "another program" in run_db("export", tmp_path / "x.bundle", code=3, database=database).stderr
+    run_db("import", tmp_path / "a.jsonl", database=tmp_path / "other")
+    run_db("import", database, code=3, database=tmp_path / "other")

@@ -37,11 +37,20 @@ def _parse_origin(ctx: click.Context, param: click.Parameter, value: str) -> Art
 @click.argument("origin", metavar="FILE|FOLDER|oci://REFERENCE", callback=_parse_origin)
 @click.option("--feed", default="", metavar="NAME", help=f"Add OSV records to this feed. Default: {IMPORTED}.")
 @click.option("--key", type=KEY_FILE, help="Reject an artifact without a signature of this public key, in PEM.")
+@click.option("--allow-older", is_flag=True, help="Replace files of the database by older ones too.")
 @plain_http_option
 @database_option
 @convert_registry_errors
-def command(origin: ArtifactReference | Path, feed: str, key: Path | None, folder: Path, *, plain_http: bool) -> None:
-    """Import advisories; nothing is replaced unless everything is valid.
+def command(
+    origin: ArtifactReference | Path,
+    feed: str,
+    key: Path | None,
+    folder: Path,
+    *,
+    plain_http: bool,
+    allow_older: bool,
+) -> None:
+    """Import advisories; nothing is replaced unless everything is valid, and no file by an older one.
 
     \b
     A bundle of `db export`, a folder of `db build`, and an artifact of `db push` replace the files that they contain.
@@ -55,12 +64,12 @@ def command(origin: ArtifactReference | Path, feed: str, key: Path | None, folde
     if isinstance(origin, ArtifactReference):
         if feed:
             raise click.UsageError("--feed is for OSV records: an artifact has its own feeds")
-        _pull(origin, folder, key, plain_http=plain_http)
+        _pull(origin, folder, key, plain_http=plain_http, allow_older=allow_older)
         return
     if key is not None:
         raise click.UsageError("--key is for artifacts: a file has no signature")
     with convert_errors():
-        result = import_database(origin, folder, feed)
+        result = import_database(origin, folder, feed, allow_older=allow_older)
     if isinstance(result, BuildResult):
         echo_unread(result.problems, result.unread)
         click.echo(f"imported {count_noun(result.records, 'record')} from {visible(str(origin))}", err=True)
@@ -70,10 +79,14 @@ def command(origin: ArtifactReference | Path, feed: str, key: Path | None, folde
         click.echo(f"imported {count_noun(len(result.files), 'file')} from {visible(str(origin))}", err=True)
 
 
-def _pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_http: bool) -> None:
+def _pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_http: bool, allow_older: bool) -> None:
     with convert_errors():
         pulled = load_usecase().pull_database(
-            reference, folder, read_registry(plain_http=plain_http), key=key and read_small_file(key)
+            reference,
+            folder,
+            read_registry(plain_http=plain_http),
+            key=key and read_small_file(key),
+            allow_older=allow_older,
         )
     signature_text = (
         f"signed with the key {pulled.signed_by[:16]}" if pulled.signed_by else "signature not verified: use --key"

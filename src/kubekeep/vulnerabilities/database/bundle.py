@@ -64,7 +64,12 @@ def list_bundled_files(folder: Path, ecosystems: Iterable[str] = ()) -> list[Pat
         raise DatabaseError(f"there is no advisory database in {visible(str(folder))}: run `kubekeep db update`")
     signals = folder / schema.SIGNALS_FILE
     files = [path for ecosystem in selected for path in by_ecosystem[ecosystem]]
-    return [*files, signals] if signals.is_file() else files
+    for path in files:
+        schema.open_file(path, schema.ADVISORIES).close()
+    if signals.is_file():
+        schema.open_file(signals, schema.SIGNALS).close()
+        files.append(signals)
+    return files
 
 
 def describe_file(folder: Path, path: Path) -> BundledFile:

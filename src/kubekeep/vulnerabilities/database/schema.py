@@ -45,6 +45,11 @@ TABLES: Final = {
 }
 READ_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
 """Errors of reading a damaged file."""
+_SEAL: Final = "changes"
+"""Fact with the number of changes of the file, this one included."""
+_HEADER: Final = 28
+_COUNTER: Final = slice(24, 28)
+_COUNTER_END: Final = 1 << 32
 _PAGE_BYTES: Final = 16384
 _READER_CACHE_KB: Final = 2048
 _WRITER_CACHE_KB: Final = 16384
@@ -81,15 +86,47 @@ def open_file(path: Path, kind: int) -> sqlite3.Connection:
         raise DatabaseError(f"{visible(str(path))} cannot be opened: {error}") from error
     try:
         check_file(connection, kind, path)
+        _check_seal(connection, path)
         connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KB}")
     except DatabaseError:
         connection.close()
         raise
-    except READ_ERRORS as error:
+    except (*READ_ERRORS, OSError) as error:
         connection.close()
         raise damaged(path, error) from error
     return connection
+
+
+def seal_file(path: Path) -> None:
+    """Record the state of a complete file, so that a later change of its rows by another program is detected.
+
+    SQLite increments a counter in the header with each change (file format, 1.3.7); the fact with its value is the last
+    change. It protects against damage, not against forgery. Raises sqlite3.Error and OSError.
+    """
+    connection = _connect(path.absolute().as_uri() + "?mode=rw")
+    try:
+        for setting in ("journal_mode = OFF", "synchronous = OFF"):
+            connection.execute(f"PRAGMA {setting}")
+        write_facts(connection, **{_SEAL: (_read_counter(path) + 1) % _COUNTER_END})
+    finally:
+        connection.close()
+
+
+def _check_seal(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise DatabaseError for a file that has changed after its seal, or was never complete."""
+    row = connection.execute("SELECT value FROM facts WHERE name = ?", (_SEAL,)).fetchone()
+    if row is None or row[0] != _read_counter(path):
+        raise DatabaseError(
+            f"{visible(str(path))} is incomplete, or has been changed by another program: delete it and run "
+            "`kubekeep db update`"
+        )
+
+
+def _read_counter(path: Path) -> int:
+    """Return the number of changes in the header of a file of SQLite."""
+    with path.open("rb") as file:
+        return int.from_bytes(file.read(_HEADER)[_COUNTER], "big")
 
 
 def check_file(connection: sqlite3.Connection, kind: int, path: Path) -> None:

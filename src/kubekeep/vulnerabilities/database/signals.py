@@ -84,6 +84,10 @@ class SignalWriter:
     def finish(self) -> None:
         """Complete the file."""
         self._connection.close()
+        try:
+            schema.seal_file(self.path)
+        except (sqlite3.Error, OSError) as error:
+            raise DatabaseError(f"{self.path} cannot be written: {error}") from error
 
     def _read_exploited(self, stream: BinaryIO) -> int:
         content = stream.read(_MOST_BYTES + 1)

@@ -115,9 +115,10 @@ class AdvisoryWriter:
             newest = max(self._newest, min(int(self._facts.get("newest", 0)), self._now))
             count = self._connection.execute("SELECT count(*) FROM records").fetchone()[0]
             schema.write_facts(self._connection, **{**self._facts, "newest": newest, "records": count, **facts})
-        except sqlite3.Error as error:
+            self.close()
+            schema.seal_file(self.path)
+        except (sqlite3.Error, OSError) as error:
             raise DatabaseError(f"{self.path} cannot be written: {error}") from error
-        self.close()
 
     def _flush(self) -> None:
         """Train the dictionary with the first records and write them."""
