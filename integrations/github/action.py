@@ -78,16 +78,19 @@ def main(environment: Mapping[str, str]) -> int:
     """Run the action with the inputs in `environment`, and return the exit code of the job."""
     folder = Path(tempfile.mkdtemp(prefix="kubekeep-", dir=environment.get("RUNNER_TEMP")))
     error = ""
-    code = 2
+    code, fixed_files = 2, 0
     try:
         arguments = build_arguments(environment, folder / "kubekeep")
-        code = scan([find_program(environment), *arguments], environment)
+        program = find_program(environment)
+        code = scan([program, *arguments], environment)
+        if is_true(environment, "FIX_FILES"):
+            fixed_files = fix_files(program, environment, folder / "kubekeep.patch")
     except ActionError as caught:
         error = str(caught)
     result = read_result(folder / "kubekeep.sarif", code, error)
     write_annotations(folder / "kubekeep.github.txt", result, error)
     write_summary(environment.get("GITHUB_STEP_SUMMARY", ""), folder / "kubekeep.md", error)
-    write_outputs(environment.get("GITHUB_OUTPUT", ""), result, folder)
+    write_outputs(environment.get("GITHUB_OUTPUT", ""), result, folder, fixed_files)
     if result.is_complete and is_true(environment, "COMMENT"):
         comment(environment, result)
     return result.exit_code
@@ -117,7 +120,7 @@ def build_arguments(environment: Mapping[str, str], output: Path) -> list[str]:
         raise ActionError(f"args: {error}") from None
     if "--" in extra:
         raise ActionError("args: `--` is not allowed; name files and folders in the input paths")
-    for name in ("FAIL_ON_NEW", "CHANGED_FILES_ONLY", "COMMENT"):
+    for name in ("FAIL_ON_NEW", "CHANGED_FILES_ONLY", "FIX_FILES", "COMMENT"):
         is_true(environment, name)
     arguments = ["scan", *extra]
     arguments += [f"{option}={text}" for option, name in OPTIONS.items() if (text := read_input(environment, name))]
@@ -224,6 +227,23 @@ def scan(command: list[str], environment: Mapping[str, str]) -> int:
     return code if code >= 0 else 128 - code
 
 
+def fix_files(program: str, environment: Mapping[str, str], patch: Path) -> int:
+    """Fix the files of the paths, and return the number of changed files. Never commits."""
+    paths = [path for path in read_paths(environment) if path != "-" and ":" not in path]
+    names = [f"--framework={text}"] if (text := read_input(environment, "FRAMEWORKS")) else []
+    controls = ["control", text] if (text := read_input(environment, "CONTROLS")) else []
+    if not paths:
+        return 0
+    scan([program, "fix", *names, f"--output={patch}", "--", *controls, *paths], environment)
+    try:
+        changes = patch.read_bytes()
+    except FileNotFoundError:
+        return 0
+    if changes and run_without_token(["git", "apply", "--whitespace=nowarn", str(patch)], environment):
+        raise ActionError("fix-files: the changes could not be applied; they are in kubekeep.patch of the reports")
+    return len(re.findall(rb"^\+\+\+ ", changes, re.MULTILINE))
+
+
 def run_without_token(command: list[str], environment: Mapping[str, str]) -> int:
     """Run a program that gets neither the token nor input, and return its exit code."""
     variables = {name: value for name, value in environment.items() if name != "INPUT_TOKEN"}
@@ -316,7 +336,7 @@ def write_summary(summary: str, report: Path, error: str) -> None:
         stream.write(f"{text}\n")
 
 
-def write_outputs(path: str, result: Result, folder: Path) -> None:
+def write_outputs(path: str, result: Result, folder: Path, fixed_files: int) -> None:
     """Append the outputs of the step; all values are numbers or paths of this script."""
     outputs = {
         "exit-code": result.exit_code,
@@ -325,6 +345,7 @@ def write_outputs(path: str, result: Result, folder: Path) -> None:
         "reports": folder,
         "findings": len(result.findings),
         "new-findings": len(result.new),
+        "fixed-files": fixed_files,
         **count_priorities(result.findings),
     }
     if path:

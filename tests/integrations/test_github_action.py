@@ -257,3 +257,25 @@ def test_script_holds_no_expression() -> None:
     assert "${{" not in STEP["run"]
     passed = {re.fullmatch(r"\$\{\{ inputs\.([a-z-]+) \}\}", text)[1] for text in STEP["env"].values()}  # type: ignore[index] # a mismatch fails
     assert passed == set(ACTION["inputs"])
+
+
+def test_files_are_fixed_on_request_only(tmp_path: Path, repository: Path) -> None:
+    write_files(
+        repository, {"deploy/pod.yaml": PRIVILEGED, "with space/pod.yaml": PRIVILEGED, "other.yaml": PRIVILEGED}
+    )
+    commit_all(repository, base_environment(tmp_path))
+    inputs = {"paths": "deploy\nwith space", "controls": "C-0057"}
+    assert run_step(tmp_path, inputs).outputs["fixed-files"] == "0"
+    assert list_changed(repository) == []
+    step = run_step(tmp_path, {**inputs, "fix-files": "true", "fail-on": "high"})
+    assert (step.code, step.outputs["fixed-files"]) == (1, "2"), "the findings are those of the commit"
+    assert list_changed(repository) == ["deploy/pod.yaml", "with space/pod.yaml"]
+    assert "privileged: true" not in (repository / "deploy" / "pod.yaml").read_text()
+    again = run_step(tmp_path, {**inputs, "fix-files": "true", "fail-on": "high"})
+    assert (again.code, again.outputs["fixed-files"]) == (0, "0")
+
+
+def list_changed(repository: Path) -> list[str]:
+    command = ["git", "-C", str(repository), "diff", "--name-only", "-z"]
+    names = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [name for name in names.split("\0") if name]
