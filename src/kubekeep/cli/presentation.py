@@ -22,7 +22,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
-from kubekeep.reports import Extra, ReportOptions
+from kubekeep.reports import ReportOptions
 from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.outcome import OutcomeRequest, ScanOutcome, create_outcome
 from kubekeep.usecases.package_scan import names_registry
@@ -74,7 +74,6 @@ class PlannedReports(msgspec.Struct, frozen=True):
     def add_needs(self, request: ScanRequest) -> ScanRequest:
         """Return the request with all that reports and gates need."""
         extras = outputs.list_extras(self.outputs, self.options)
-        extras |= {Extra.CONTEXT} if self.presentation.outcome_request.needs_context else set()
         return msgspec.structs.replace(request, needs=ReportNeeds(extras=extras))
 
     def present(self, assessment: Assessment, request: ScanRequest) -> int:

@@ -29,8 +29,6 @@ class Extra(enum.StrEnum):
     """Attack paths to workloads: `Assessment.attacks`."""
     PRIORITIES = "priorities"
     """Resources on attack tracks by priority: `Attacks.prioritised` only."""
-    CONTEXT = "context"
-    """Context of resources in the priority of findings: `SubjectResult.priorities`."""
 
 
 class View(enum.StrEnum):

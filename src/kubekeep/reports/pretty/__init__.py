@@ -10,7 +10,7 @@ from typing import Final, TextIO
 import msgspec
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports.format import Extra, ReportFormat, ReportOptions, View
+from kubekeep.reports.format import ReportFormat, ReportOptions, View
 from kubekeep.reports.pretty.closing import write_closing
 from kubekeep.reports.pretty.findings import write_files, write_findings, write_resources
 from kubekeep.reports.pretty.overview import write_overview
@@ -41,5 +41,4 @@ FORMAT: Final = ReportFormat(
     media_type="text/plain",
     description="for terminals: the most urgent findings with location, cause and fix",
     render=render,
-    extras=frozenset({Extra.CONTEXT}),
 )

@@ -43,8 +43,8 @@ def _write_subject(terminal: Terminal, rows: SubjectRows) -> int:
     facts = [f"{rows.fixable:,} with a fix"]
     if rows.exploited:
         facts.append(f"{rows.exploited:,} known to be exploited")
-    count = count_noun(len(rows.severities), "vulnerability")
-    terminal.line(count, ": ", *count_levels(Counter(rows.severities), "bold"), " · ", " · ".join(facts))
+    count = count_noun(len(rows.levels), "vulnerability")
+    terminal.line(count, ": ", *count_levels(Counter(rows.levels), "bold"), " · ", " · ".join(facts))
     shown = rows.packages[:_PACKAGES]
     lines = ["Line"] if any(row.line for row in shown) else []
     heads = [Span(head, "dim") for head in ("", "Package", "Installed", "Upgrade to", *lines, "Vulnerabilities", "")]
