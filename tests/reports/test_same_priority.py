@@ -80,9 +80,10 @@ def read_sarif(text: str) -> Iterator[tuple[str, str]]:
 def read_junit(text: str) -> Iterator[tuple[str, str]]:
     for case in etree.fromstring(text.encode()).iter("testcase"):
         for failure in case.iter("failure"):
-            name = case.get("classname").rpartition("/")[2] if failure.get("type") == "Control" else case.get("name")
-            number = name.partition(" in ")[0]
-            for label in re.findall(r"(?:; p|^P)riority: (\w+)$", failure.text, re.MULTILINE):
+            is_control = failure.attrib["type"] == "Control"
+            name = str(case.attrib["classname"] if is_control else case.attrib["name"])
+            number = name.rpartition("/")[2] if is_control else name.partition(" in ")[0]
+            for label in re.findall(r"(?:; p|^P)riority: (\w+)$", failure.text or "", re.MULTILINE):
                 yield number, label
 
 
@@ -202,11 +203,10 @@ def test_totals_of_the_html_overview_include_vulnerabilities(mixed: Assessment) 
 
 
 def test_severity_of_a_diagnostic_follows_from_the_priority(mixed: Assessment) -> None:
-    ranks = {
-        (entry.finding.id, str(create_diagnostic(entry, ClientText("", "utf-16"), ()).severity.name))
-        for entries in list_findings(mixed, None).values()
-        for entry in entries
-    }
+    entries = itertools.chain.from_iterable(list_findings(mixed, None).values())
+    text = ClientText("", "utf-16")
+    severities = ((entry.finding.id, create_diagnostic(entry, text, ()).severity) for entry in entries)
+    ranks = {(number, severity.name) for number, severity in severities if severity is not None}
     words = {
         Severity.CRITICAL: "Error",
         Severity.HIGH: "Error",
