@@ -19,24 +19,30 @@ from kubekeep.reports.shared.wording import count_noun, shorten
 
 _PACKAGES: Final = 10
 """Maximum number of packages of one image or SBOM."""
+_FRAME: Final = 5
+"""Lines of an image or SBOM beside those of its packages."""
 _RESOURCES: Final = 3
 _WIDTH_PER_ID: Final = 60
 """Columns of the terminal for each vulnerability that a row names."""
 
 
-def write_vulnerabilities(terminal: Terminal, assessment: Assessment) -> int:
-    """Write the packages to upgrade for the most urgent images and SBOMs; return the number of vulnerabilities shown."""
+def write_vulnerabilities(terminal: Terminal, assessment: Assessment, lines: int) -> int:
+    """Write the packages to upgrade for the most urgent images and SBOMs; return the number of vulnerabilities shown.
+
+    lines: those that all images and SBOMs may take.
+    """
     affected = list_affected(assessment)
     shown = 0
+    room = lines // max(1, min(len(affected), _RESOURCES)) - _FRAME
     for rows in affected[:_RESOURCES]:
-        shown += _write_subject(terminal, rows)
+        shown += _write_subject(terminal, rows, min(max(room, 1), _PACKAGES))
     if len(affected) > _RESOURCES:
         terminal.line(Span(f"… and {count_noun(len(affected) - _RESOURCES, 'more image')} with vulnerabilities", "dim"))
         terminal.line()
     return shown
 
 
-def _write_subject(terminal: Terminal, rows: SubjectRows) -> int:
+def _write_subject(terminal: Terminal, rows: SubjectRows, limit: int) -> int:
     resource = rows.subject.resource
     name = Span(resource.name or resource.label, "bold", whole=True)
     terminal.line(name, Span(f"  {_describe_subject(resource)}", "dim"))
@@ -45,7 +51,7 @@ def _write_subject(terminal: Terminal, rows: SubjectRows) -> int:
         facts.append(f"{rows.exploited:,} known to be exploited")
     count = count_noun(len(rows.levels), "vulnerability")
     terminal.line(count, ": ", *count_levels(Counter(rows.levels), "bold"), " · ", " · ".join(facts))
-    shown = rows.packages[:_PACKAGES]
+    shown = rows.packages[:limit]
     lines = ["Line"] if any(row.line for row in shown) else []
     heads = [Span(head, "dim") for head in ("", "Package", "Installed", "Upgrade to", *lines, "Vulnerabilities", "")]
     cells = (_describe_row(row, terminal.width, has_line=bool(lines)) for row in shown)
