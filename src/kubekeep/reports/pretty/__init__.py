@@ -10,7 +10,7 @@ from typing import Final, TextIO
 import msgspec
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports.format import ReportFormat, ReportOptions, View
+from kubekeep.reports.format import Extra, ReportFormat, ReportOptions, View
 from kubekeep.reports.pretty.closing import write_closing
 from kubekeep.reports.pretty.findings import write_files, write_findings, write_resources
 from kubekeep.reports.pretty.overview import write_overview
@@ -26,9 +26,9 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     if options.view is View.ALL:
         options = msgspec.structs.replace(options, verbose=True)
     if options.view is View.FILE:
-        write_files(terminal, assessment, options)
+        write_files(terminal, assessment)
     elif options.view is View.RESOURCE:
-        write_resources(terminal, assessment, options)
+        write_resources(terminal, assessment)
     else:
         write_findings(terminal, assessment, options)
     write_closing(terminal, assessment, options)
@@ -41,4 +41,5 @@ FORMAT: Final = ReportFormat(
     media_type="text/plain",
     description="for terminals: the most urgent findings with location, cause and fix",
     render=render,
+    file_extras=frozenset({Extra.EXCERPTS}),
 )

@@ -20,14 +20,14 @@ from kubekeep.model.verdict import Evidence, Status
 from kubekeep.model.workload import pod_path
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.closing import score_cells, score_style, write_audit, write_baseline, write_unread
-from kubekeep.reports.pretty.findings import count_levels, kustomization_spans, location_span
+from kubekeep.reports.pretty.findings import count_levels, describe_problem, kustomization_spans, location_span
 from kubekeep.reports.pretty.problems import EverywhereProblem, MergedProblem, SharedProblem, select_problems
 from kubekeep.reports.pretty.vulnerabilities import write_vulnerabilities
 from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
 from kubekeep.reports.shared.terminal import Span, Terminal, cells, count_rows, file_url
 from kubekeep.reports.shared.urgency import priority_level
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
-from kubekeep.reports.shared.wording import count_noun, describe_fix, describe_input, limit_notes, percent
+from kubekeep.reports.shared.wording import count_noun, describe_input, limit_notes, percent
 
 _LINES: Final = 45
 """Maximum lines of the view, with those that the command prints beside it."""
@@ -265,9 +265,7 @@ def _describe(problem: MergedProblem, evidence: Evidence | None) -> str:
     finding = problem.first
     if finding.priority.step:
         return finding.priority.step
-    if evidence is None:
-        return finding.title
-    return evidence.message or describe_fix(evidence, finding.subject)
+    return describe_problem(finding, evidence)
 
 
 def _describe_context(problems: Iterable[SharedProblem]) -> str:

@@ -106,27 +106,31 @@ def merge_problems(findings: Iterable[Finding]) -> list[MergedProblem]:
     Findings are merged if they share a path or if one control declares that it overlaps with the other.
     """
     groups: list[list[Finding]] = []
+    by_path: dict[str, int] = {}
+    by_control: dict[str, int] = {}
+    by_overlap: dict[str, int] = {}
     for finding in sorted(findings, key=_urgency):
-        group = next((group for group in groups if any(_repeats(finding, other) for other in group)), None)
-        if group is None:
-            groups.append([finding])
-        else:
-            group.append(finding)
+        control = finding.definition
+        # The empty path is the resource as a whole, about which unrelated controls report different problems.
+        paths = {evidence.path for evidence in finding.evidence if evidence.path}
+        matches = [
+            *(by_path[path] for path in paths if path in by_path),
+            *(by_control[slug] for slug in control.overlaps if slug in by_control),
+            *([by_overlap[control.slug]] if control.slug in by_overlap else []),
+        ]
+        number = min(matches, default=len(groups))
+        if number == len(groups):
+            groups.append([])
+        groups[number].append(finding)
+        for key, numbers in ((paths, by_path), ((control.slug,), by_control), (control.overlaps, by_overlap)):
+            for name in key:
+                numbers[name] = min(number, numbers.get(name, number))
     return [MergedProblem(tuple(group)) for group in groups]
 
 
 def _urgency(finding: Finding) -> tuple[bool, float, bool, str]:
     """Sort key: new findings first, then by priority; of equal ones, controls that others overlap with first."""
     return not finding.has_new, -finding.priority.score, bool(finding.definition.overlaps), finding.id
-
-
-def _repeats(finding: Finding, other: Finding) -> bool:
-    one, two = finding.definition, other.definition
-    if one.slug in two.overlaps or two.slug in one.overlaps:
-        return True
-    # The empty path is the resource as a whole, about which unrelated controls report different problems.
-    paths = {evidence.path for evidence in finding.evidence if evidence.path}
-    return not paths.isdisjoint(evidence.path for evidence in other.evidence)
 
 
 def select_problems(
@@ -141,11 +145,13 @@ def select_problems(
     groups: dict[tuple[str, str, str], list[SharedProblem]] = {}
     control_counts: Counter[str] = Counter()
     for problem in shared:
-        slug, group = problem.first.definition.slug, groups.get(_identify_resource(problem.first.subject), [])
-        if slug in everywhere or control_counts[slug] == _PER_CONTROL or len(group) == PER_RESOURCE:
+        slug = problem.first.definition.slug
+        if slug in everywhere or control_counts[slug] == _PER_CONTROL:
             continue
-        control_counts[slug] += 1
-        groups.setdefault(_identify_resource(problem.first.subject), []).append(problem)
+        group = groups.setdefault(_identify_resource(problem.first.subject), [])
+        if len(group) < PER_RESOURCE:
+            control_counts[slug] += 1
+            group.append(problem)
     return list(groups.values()), list(everywhere.values())
 
 
