@@ -89,6 +89,8 @@ class _CommandGroup(click.Group):
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
+        if sys.stdout.isatty() and not importlib.import_module("kubekeep.cli.settings").settings().colour:
+            ctx.color = False
         try:
             with _printable_errors():
                 return super().invoke(ctx)

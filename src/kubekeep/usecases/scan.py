@@ -242,7 +242,8 @@ class _Scan:
         for resource in subjects:
             if isinstance(resource, UnreadInput):
                 # Messages of other programs may quote the text that they cannot parse, with tokens in it.
-                self._unread.append(msgspec.structs.replace(resource, message=mask_message(resource.message)))
+                message = _remove_name(mask_message(resource.message), resource.location.file)
+                self._unread.append(msgspec.structs.replace(resource, message=message))
             elif isinstance(resource, Resource):
                 yield resource
             else:
@@ -346,6 +347,15 @@ class _Scan:
             notes=(*self._notes, *self._source.notes, *unmatched),
             has_matches=self._resource_filter.has_matches or not str(resource_selection),
         )
+
+
+def _remove_name(message: str, name: str) -> str:
+    """Return a message without the name of the input at its beginning, which reports show beside the message."""
+    for beginning in (name, name.partition(":")[2] or name):
+        for separator in (": ", " "):
+            if message.startswith(f"{beginning}{separator}"):
+                return message.removeprefix(f"{beginning}{separator}")
+    return message
 
 
 def _has_only_registries(source: ScanInput) -> bool:
