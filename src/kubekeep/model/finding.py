@@ -34,8 +34,8 @@ class Finding(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Return one line: the problem, the subject and its location."""
-        place = f" at {self.location}" if self.location else ""
-        return f"<Finding {self.id} {self.priority.level.label} on {self.subject.label!r}{place}>"
+        end = f" at {self.location}" if self.location else ""
+        return f"<Finding {self.id} {self.priority.level.label} on {self.subject.label!r}{end}>"
 
     @property
     def kind(self) -> str:

@@ -183,8 +183,9 @@ def _describe_place(problem: MergedProblem) -> str:
     if location is None:
         return f"resource {id(problem.first.subject)}"
     setting = location.setting
-    place = location if setting is None or setting.region is None else Location(setting.file, setting.region)
-    return f"{place.file}:{place.region.start.line if place.region else 0}"
+    if setting is not None and setting.region is not None:
+        location = Location(setting.file, setting.region)
+    return f"{location.file}:{location.region.start.line if location.region else 0}"
 
 
 def _identify_resource(subject: Subject) -> tuple[str, str, str]:
