@@ -19,6 +19,8 @@ from kubekeep.reports.shared.wording import count_noun, shorten
 
 _PACKAGES: Final = 10
 """Maximum number of packages of one image or SBOM."""
+_LEAST: Final = 2
+"""Minimum number of packages of an image or SBOM."""
 _FRAME: Final = 5
 """Lines of an image or SBOM beside those of its packages."""
 _RESOURCES: Final = 3
@@ -33,9 +35,13 @@ def write_vulnerabilities(terminal: Terminal, assessment: Assessment, lines: int
     """
     affected = list_affected(assessment)
     shown = 0
-    room = lines // max(1, min(len(affected), _RESOURCES)) - _FRAME
-    for rows in affected[:_RESOURCES]:
-        shown += _write_subject(terminal, rows, min(max(room, 1), _PACKAGES))
+    first = affected[:_RESOURCES]
+    for number, rows in enumerate(first):
+        # Each of the following ones has room for some packages, too.
+        room = lines - _FRAME - (len(first) - number - 1) * (_FRAME + _LEAST)
+        limit = min(max(room, _LEAST), _PACKAGES)
+        shown += _write_subject(terminal, rows, limit)
+        lines -= _FRAME + min(limit, len(rows.packages))
     if len(affected) > _RESOURCES:
         terminal.line(Span(f"… and {count_noun(len(affected) - _RESOURCES, 'more image')} with vulnerabilities", "dim"))
         terminal.line()
