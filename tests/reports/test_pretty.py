@@ -199,7 +199,7 @@ def test_by_resource(assessment: Assessment) -> None:
 
 
 def test_problem_comes_before_the_requirement(assessment: Assessment) -> None:
-    assert "✖ HIGH  not met: Privileged container  C-0057" in render_pretty(assessment)
+    assert "✖ HIGH  failed: Privileged container  C-0057" in render_pretty(assessment)
 
 
 def test_fields_of_a_binding_and_its_role_share_one_message() -> None:

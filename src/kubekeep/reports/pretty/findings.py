@@ -32,8 +32,8 @@ _MARGIN: Final = 8
 """Columns before the text of a line."""
 _LINES: Final = 3
 """Maximum number of lines of a file per control."""
-_UNMET: Final = "not met: "
-"""Beginning of a title, which states the good state."""
+_FAILED: Final = "failed: "
+"""Beginning of a title, which in the library states the good state."""
 _UNBROKEN: Final = 40
 """Maximum characters of lines and locations that are kept on one line."""
 
@@ -75,7 +75,7 @@ def _write_head(terminal: Terminal, summary: DefinitionSummary, findings: Sequen
     terminal.line(
         Span(f"✖ {level.label.upper()}", f"bold {level.colour}", whole=True),
         "  ",
-        _UNMET,
+        _FAILED,
         Span(control.title, "bold"),
         "  ",
         Span(control.id, "cyan", whole=True, url=control.link),
@@ -224,9 +224,9 @@ def _present_value(evidence: Evidence, document: dict[str, Any]) -> str:
 
 
 def describe_problem(finding: Finding, evidence: Evidence | None) -> str:
-    """Return the cause of a finding: the message of the rule, else the fix, else the title as unmet."""
+    """Return the cause of a finding: the message of the rule, else the fix, else the title as failed."""
     if evidence is None:
-        return f"{_UNMET}{finding.title}"
+        return f"{_FAILED}{finding.title}"
     return evidence.message or describe_fix(evidence, finding.subject)
 
 
