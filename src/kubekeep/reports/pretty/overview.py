@@ -24,7 +24,7 @@ from kubekeep.reports.pretty.findings import count_levels, describe_problem, kus
 from kubekeep.reports.pretty.problems import EverywhereProblem, MergedProblem, SharedProblem, select_problems
 from kubekeep.reports.pretty.vulnerabilities import write_vulnerabilities
 from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
-from kubekeep.reports.shared.terminal import Span, Terminal, cells, count_rows, file_url
+from kubekeep.reports.shared.terminal import BufferedTerminal, Span, Terminal, cells, count_rows, file_url
 from kubekeep.reports.shared.urgency import priority_level
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import count_noun, describe_input, limit_notes, percent
@@ -132,18 +132,32 @@ def _write_first(
         lines -= block.rows
         blocks.append((problem.first, block.lines, list(problem.findings)))
     for group in groups:
-        block = terminal.copy()
-        _write_resource(block, assessment.target.base, group, names)
-        lines -= block.rows
-        if lines < 0 and blocks:
+        # The most urgent resource is shown in any case.
+        room = lines if blocks else max(lines, _LINES)
+        fitting = _fit_group(terminal, assessment.target.base, group, names, room)
+        if fitting is None:
             break
-        blocks.append((group[0].first, block.lines, [finding for problem in group for finding in problem.findings]))
+        block, problems = fitting
+        lines -= block.rows
+        blocks.append((group[0].first, block.lines, [finding for problem in problems for finding in problem.findings]))
     blocks.sort(key=lambda block: (not block[0].has_new, -block[0].priority.score))
     terminal.line(Span("Fix first", "bold"))
     for _, texts, _ in blocks:
         terminal.write_lines(texts)
     terminal.line()
     return [finding for _, _, findings in blocks for finding in findings]
+
+
+def _fit_group(
+    terminal: Terminal, base: str, group: Sequence[SharedProblem], names: _ControlNames, lines: int
+) -> tuple[BufferedTerminal, Sequence[SharedProblem]] | None:
+    """Return the text of a resource with its problems, or its first problem alone, that fits; None if neither does."""
+    for problems in (group, group[:1]):
+        block = terminal.copy()
+        _write_resource(block, base, problems, names)
+        if block.rows <= lines:
+            return block, problems
+    return None
 
 
 class _ControlNames:
