@@ -334,6 +334,22 @@ def test_tables_fit_a_phone(open_report: Open, assessment: Assessment) -> None:
         assert cut == []
 
 
+@pytest.mark.parametrize("width", [400, 800, 1000, 1200, 1600])
+def test_charts_stay_in_their_columns(width: int, open_report: Open, assessment: Assessment) -> None:
+    images = assess_vulnerable()
+    mixed = msgspec.structs.replace(
+        assessment,
+        results=(*assessment.results, *images.results),
+        summaries=(*assessment.summaries, *images.summaries),
+    )
+    page = open_report(mixed, viewport={"width": width, "height": 844})
+    wide = page.evaluate(
+        "[...document.querySelectorAll('.columns > div')].filter((column) =>"
+        " column.querySelector('table').getBoundingClientRect().right > column.getBoundingClientRect().right + 1).length"
+    )
+    assert wide == 0
+
+
 def test_details_fit_a_phone(open_report: Open, assessment: Assessment) -> None:
     page = open_report(add_extras(assessment), "#group=none", viewport={"width": 390, "height": 844})
     page.locator(".finding").nth(2).click()
