@@ -37,6 +37,7 @@ SLOW_FILES: Final = frozenset(
         # Tests that build an API server or a program of another project, which takes minutes once.
         "admission/test_evaluate_oracle.py",
         "cli/test_kubescape.py",
+        "cli/test_first_screen.py",
         "cli/test_paths.py",
         "cli/test_scan_cluster.py",
         "cli/test_watch.py",

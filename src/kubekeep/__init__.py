@@ -4,7 +4,7 @@
 
     assessment = kubekeep.scan("deploy/")
     for finding in assessment.findings:
-        print(finding.location, finding.severity.label, finding.title)
+        print(finding.location, finding.priority.level.label, finding.title)
 
 Importing the package loads nothing else; each name of the API is loaded on first use.
 """
@@ -18,6 +18,7 @@ _MODULES = {
     "FindingKind": "kubekeep.model.definition",
     "KubekeepError": "kubekeep.model.errors",
     "Location": "kubekeep.model.location",
+    "Priority": "kubekeep.model.priority",
     "Resource": "kubekeep.model.resource",
     "Severity": "kubekeep.model.severity",
     "Status": "kubekeep.model.verdict",

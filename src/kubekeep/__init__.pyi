@@ -6,6 +6,7 @@ from kubekeep.model.definition import FindingKind as FindingKind
 from kubekeep.model.errors import KubekeepError as KubekeepError
 from kubekeep.model.finding import Finding as Finding
 from kubekeep.model.location import Location as Location
+from kubekeep.model.priority import Priority as Priority
 from kubekeep.model.resource import Resource as Resource
 from kubekeep.model.severity import Severity as Severity
 from kubekeep.model.verdict import Evidence as Evidence
@@ -19,6 +20,7 @@ __all__ = [
     "FindingKind",
     "KubekeepError",
     "Location",
+    "Priority",
     "Resource",
     "Severity",
     "Status",

@@ -6,10 +6,11 @@ Loaded on first use by `kubekeep`; the command line uses the same functions. Nev
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
@@ -19,9 +20,12 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.control import Provider
 from kubekeep.model.errors import RequestError
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.text import visible
 from kubekeep.reports import load
 from kubekeep.reports.format import ReportOptions
 from kubekeep.sources.images.settings import select_read_options
+from kubekeep.sources.pattern import expand
+from kubekeep.sources.registry import load_sources
 from kubekeep.usecases.cluster_access import ClusterSelection, request_cluster
 from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan as scan_request
@@ -30,10 +34,11 @@ from kubekeep.vulnerabilities.options import VulnerabilityOptions
 __all__ = ["render", "scan", "scan_cluster", "scan_request"]
 
 PathLike = str | os.PathLike[str]
+_STDIN: Final = "-"
 
 
 def scan(  # noqa: PLR0913 - one argument per option
-    *paths: PathLike,
+    *paths: PathLike | Mapping[str, Any],
     # Options of the command line, written by scripts/api_arguments.py:
     exceptions: Iterable[PathLike] = (),
     frameworks: Iterable[str] = (),
@@ -51,20 +56,40 @@ def scan(  # noqa: PLR0913 - one argument per option
 ) -> Assessment:
     """Scan files, folders, charts, kustomizations, URLs or images (`image:nginx:1.29`) and return the assessment.
 
-    `-` is `stdin`. Without names, all controls of the library are evaluated. `exceptions` and `custom_rules` are files
-    or folders. With `snapshot`, the files contain all objects of one cluster. With `vulnerabilities`, the packages of
+    A path can also be an object: a mapping such as `{"apiVersion": "v1", "kind": "Pod", ...}`. `-` is `stdin`. Without
+    `frameworks` and `controls`, the framework `recommended` is evaluated. `exceptions` and `custom_rules` are files or
+    folders. With `snapshot`, the files contain all objects of one cluster. With `vulnerabilities`, the packages of
     images and of SBOMs (`sbom:image.cdx.json`) are compared with these advisories. `on_progress` receives the number of
-    resources read so far. Raises KubekeepError for unknown names and versions, and for unreadable rules or exceptions;
-    files that cannot be read are in `Assessment.unread`.
+    resources read so far. Raises KubekeepError for a path that does not exist, for unknown names and versions, and for
+    unreadable rules or exceptions; files that cannot be read are in `Assessment.unread`.
     """
     if not paths:
         raise RequestError("scan() requires a path; use scan_cluster() for a live cluster")
-    names = tuple([os.fspath(path) for path in paths])
+    objects = [path for path in paths if isinstance(path, Mapping)]
+    names = tuple([os.fsdecode(path) for path in paths if not isinstance(path, Mapping)])
+    _check_existence(names)
+    if objects:
+        if stdin is not None or _STDIN in names:
+            raise RequestError("objects and standard input cannot be scanned together")
+        names, stdin = (*names, _STDIN), io.BytesIO("\n---\n".join(map(json.dumps, objects)).encode())
     read = msgspec.structs.replace(select_read_options(names), vulnerabilities=vulnerabilities)
     source = ScanInput(paths=names, snapshot=snapshot, read=read)
     rules = _rules(frameworks, controls, exclude_controls, params, custom_rules, provider)
     evaluation = _evaluation(exceptions, kubernetes_version)
     return scan_request(ScanRequest(source, rules, evaluation), stdin=stdin, on_progress=on_progress)
+
+
+def _check_existence(names: Iterable[str]) -> None:
+    """Raise RequestError for a path or pattern without a file."""
+    addresses = [source.matches_address for source in load_sources().values()]
+    for name in names:
+        if any(matches(name) for matches in addresses):
+            continue
+        paths = expand(name)
+        if paths == []:
+            raise RequestError(f"{visible(name)}: no file matches this pattern")
+        if paths is None and not os.path.lexists(name):
+            raise RequestError(f"{visible(name)}: no such file or folder")
 
 
 def scan_cluster(  # noqa: PLR0913 - one argument per option

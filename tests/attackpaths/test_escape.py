@@ -101,7 +101,7 @@ def test_edge_remains_until_all_openings_are_removed() -> None:
     (path,) = find_paths(pod(spec, container) + service(), to="node").paths
     assert [opening.text for opening in path.edges[-1].openings] == [
         "container c is privileged",
-        "container c mounts the container runtime socket in /",
+        "container c mounts the whole file system of its node with the container runtime socket",
     ]
 
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from scripts.terminal import run_in_terminal
 from tests.command_line import run_command_line
 
 SHOP = Path(__file__).parents[2] / "examples" / "online-shop"
@@ -126,6 +127,24 @@ def test_terminal_prompts_for_confirmation(answer: str, code: int, after: str, p
     assert "\x1b[32m+        privileged: false\x1b[0m" in shown
     assert "Apply this 1 change to 1 file? [y/N]" in shown
     assert pod.read_text() == after
+
+
+def test_terminal_masks_secrets_of_the_context(tmp_path: Path) -> None:
+    """Check the diff on a terminal; a pipe gets the text of the file, which git can apply."""
+    manifest = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: web\n    image: nginx:1.29\n"
+        "    env:\n    - name: DB_PASSWORD\n      value: Hunter2-Plain-9x\n"
+        "    securityContext:\n      privileged: true\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: a}\n"
+        "data: {a: SHVudGVyMi1QbGFpbi05eA==}\n"
+    )
+    (tmp_path / "pod.yaml").write_text(manifest)
+    command = ["fix", "control", "C-0057", str(tmp_path / "pod.yaml"), "--dry-run"]
+    shown = run_in_terminal([sys.executable, "-m", "kubekeep", *command], 120, dict(os.environ))
+    assert "value: XXXXXX" in shown
+    assert "Hunter2" not in shown
+    assert "SHVudGVy" not in shown
+    assert "+      privileged: false" in shown
+    assert "Hunter2-Plain-9x" in kubekeep(*command, cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize("tool", [["git", "apply"], ["patch", "-p1", "--binary", "-s", "-i"]])

@@ -88,3 +88,14 @@ def test_endless_parameters_are_refused(tmp_path: Path) -> None:
 def test_empty_folder_is_not_unchanged(tmp_path: Path) -> None:
     errors = run(tmp_path, "scan", ".", "--changed-since", "HEAD", code=3)
     assert errors.startswith("nothing was assessed: ")
+
+
+@pytest.mark.parametrize("name", ["nosuch.yaml", "sbom:nosuch.json", "https://registry.invalid/nosuch.yaml"])
+def test_messages_about_unread_input_name_it_once(name: str) -> None:
+    text = run_command_line("scan", name).stderr.partition(" looks like an image")[0].partition("; ")[0]
+    assert text.count("nosuch") == 1, text
+
+
+def test_messages_about_unread_images_name_them_once() -> None:
+    text = run_command_line("image", "scan", "./nosuch.tar", "--no-vulnerabilities").stderr
+    assert text.count("nosuch.tar: ") == 1, text

@@ -52,3 +52,12 @@ def test_options_of_scan_have_sections() -> None:
         *("Report", "Rules", "Limits", "Resources and files", "Exceptions", "Charts and overlays", "Images"),
         *("Vulnerabilities", "Cluster", "Other options"),
     ]
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"NO_COLOR": "1", "TERM": "xterm-256color"}])
+@pytest.mark.parametrize("arguments", [("scan", str(SHOP)), ("explain", "C-0057"), ("fix", str(SHOP), "--dry-run")])
+def test_terminals_without_colours_get_none(variables: dict[str, str], arguments: tuple[str, ...]) -> None:
+    plain = PROGRESS.sub("", run_kubekeep(100, *arguments, **variables))
+    assert not re.search(r"\x1b\[[0-9;]*m", plain)
+    coloured = run_kubekeep(100, *arguments, TERM="xterm-256color")
+    assert re.search(r"\x1b\[[0-9;]*m", coloured)

@@ -15,6 +15,7 @@ from tests.secrets.tokens import create_tokens
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 WITHOUT_MARK = {
     *(
+        "Facebook application",
         "OpenAI",
         "Google OAuth refresh",
         "Airtable",

@@ -46,7 +46,7 @@ def test_level_of_a_package_is_that_of_its_own_vulnerabilities() -> None:
     assert max(row.level for row in first.packages) is Severity.CRITICAL
     # The same vulnerabilities are urgent in the other image.
     assert {row.level for row in second.packages} == {Severity.LOW}
-    assert set(second.severities) == {Severity.LOW}
+    assert set(second.levels) == {Severity.LOW}
 
 
 def test_without_advice_a_package_with_several_fixed_versions_has_no_upgrade() -> None:

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pypdf import PdfReader
 from tests.reports.browsers import chromium, needs_chromium
 from tests.reports.samples import SAMPLES, add_extras, multiply_findings
+from tests.reports.vulnerable import assess_vulnerable
 
 from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.priority import Priority
@@ -317,6 +318,36 @@ def test_readable_without_script(open_report: Open, assessment: Assessment) -> N
 def test_page_fits_a_phone(open_report: Open, assessment: Assessment) -> None:
     page = open_report(add_extras(assessment), viewport={"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_tables_fit_a_phone(open_report: Open, assessment: Assessment) -> None:
+    """Check that no table has columns that are cut until the reader scrolls."""
+    for report in (add_extras(assessment), assess_vulnerable()):
+        page = open_report(report, viewport={"width": 400, "height": 844})
+        for part in page.locator("details > summary").all():
+            part.evaluate("node => node.parentElement.open = true")
+        cut = page.evaluate(
+            "[...document.querySelectorAll('section table')].filter((table) => table.offsetParent &&"
+            " table.getBoundingClientRect().right > table.closest('section').getBoundingClientRect().right)"
+            ".map((table) => table.className || table.getAttribute('aria-labelledby'))"
+        )
+        assert cut == []
+
+
+@pytest.mark.parametrize("width", [400, 800, 1000, 1200, 1600])
+def test_charts_stay_in_their_columns(width: int, open_report: Open, assessment: Assessment) -> None:
+    images = assess_vulnerable()
+    mixed = msgspec.structs.replace(
+        assessment,
+        results=(*assessment.results, *images.results),
+        summaries=(*assessment.summaries, *images.summaries),
+    )
+    page = open_report(mixed, viewport={"width": width, "height": 844})
+    wide = page.evaluate(
+        "[...document.querySelectorAll('.columns > div')].filter((column) =>"
+        " column.querySelector('table').getBoundingClientRect().right > column.getBoundingClientRect().right + 1).length"
+    )
+    assert wide == 0
 
 
 def test_details_fit_a_phone(open_report: Open, assessment: Assessment) -> None:

@@ -71,7 +71,7 @@ def test_images_are_summarised_without_script() -> None:
     section = read_section(assess_vulnerable())
     text = read_text(section)
     assert "registry.example.com/shop/web:1.4 AlmaLinux 9.2 (Turquoise Kodkod) · linux/amd64 · sha256:dddd" in text
-    assert "High 4 Medium 2 Low 1 Unknown 1 7 with a fix · 3 known to be exploited" in text
+    assert "Critical 3 High 1 Medium 2 Low 1 Unknown 1 7 with a fix · 3 known to be exploited" in text
     assert "1 package not assessed (generic): no source of advisories covers packages of type generic" in text
     first, *_ = section.xpath(".//table[@class='upgrades']//tbody/tr")
     assert read_text(first) == ("Critical pillow 9.5.0 10.0.1 CVE-2023-4863, CVE-2023-44271 exploited")

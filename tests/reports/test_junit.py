@@ -61,14 +61,15 @@ def figures(suite: etree._Element) -> dict[str | None, str | None]:
 def test_failure_text(root: etree._Element) -> None:
     (failure,) = root.findall("testsuite/testcase[@classname='NSA/C-0057']/failure")
     assert failure.get("type") == "Control"
-    assert failure.get("message") == "Privileged container failed on 9 resources"
+    assert failure.get("message") == "High: Privileged container failed on 9 resources"
     lines = (failure.text or "").splitlines()
     assert lines[0].startswith("Remediation: Set what is named")
     assert lines[1] == "More details: https://example.com/privileged"
     assert lines[4].endswith("privileged to false (from chart/values.yaml:14 cache.securityContext.privileged)")
     at = next(number for number, line in enumerate(lines) if "web-0" in line)
     assert lines[at] == (
-        "apiVersion: apps/v1; kind: Deployment; namespace: default; name: web-0; sourcePath: deploy/web-0.yaml"
+        "apiVersion: apps/v1; kind: Deployment; namespace: default; name: web-0; sourcePath: deploy/web-0.yaml; "
+        "priority: High"
     )
     assert lines[at + 1] == (
         "  deploy/web-0.yaml:21: set spec.template.spec.containers[0].securityContext.privileged to false"

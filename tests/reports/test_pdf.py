@@ -313,3 +313,14 @@ def test_short_form_lists_every_failed_control_on_few_pages() -> None:
     for control in {finding.definition for finding in shop.findings}:
         assert remove_whitespace(control.title) in text
         assert remove_whitespace(control.id) in text
+
+
+def test_short_report_has_no_nearly_empty_page() -> None:
+    shop = kubekeep.scan(Path(__file__).parents[2] / "examples" / "online-shop")
+    content = io.BytesIO()
+    load("pdf").render(shop, content, ReportOptions())
+    reader = pypdf.PdfReader(content)
+    lengths = [len(page.extract_text()) for page in reader.pages]
+    assert len(lengths) <= 7
+    # The first page is the cover, and the last one ends with the text.
+    assert min(lengths[1:-1]) > 1000

@@ -60,7 +60,7 @@ def test_text(vulnerable: Assessment) -> None:
     for part in (
         "pillow",
         "10.0.1",
-        "2 high exploited",
+        "1 critical · 1 high exploited",
         "CVE-2023-4863",
         "/var/lib/rpm/rpmdb.sqlite",
         "not fixed yet",

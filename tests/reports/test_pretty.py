@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
 import msgspec
 import pytest
+from tests.command_line import run_command_line
 from tests.reports.rendering import long_view
 
+import kubekeep
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.text import visible
 from kubekeep.model.verdict import Status
 from kubekeep.reports import ReportOptions, load
 from kubekeep.reports.format import View
@@ -90,11 +94,25 @@ def test_settings_and_kustomizations(assessment: Assessment) -> None:
     assert "  HIGH      base/web.yaml:9  Deployment default/web  in overlays/prod\n" in text
 
 
-def test_long_lists_are_cut_unless_verbose(assessment: Assessment) -> None:
-    text = render_pretty(assessment)
-    assert "… and 4 more resources (use --verbose)" in text
-    assert "… and 3 more locations (use --verbose)" in text
-    assert "web-6" not in text
+@pytest.mark.parametrize("view", [View.CONTROL, View.RESOURCE, View.FILE, View.ALL])
+def test_views_show_every_finding(view: View, assessment: Assessment) -> None:
+    text = render_pretty(assessment, ReportOptions(view=view))
+    words = "".join(text.split())
+    for finding in assessment.findings:
+        name = str(finding.location.file) if view is View.FILE and finding.location else finding.subject.name
+        assert "".join(visible(name).split()) in words
+    if view is View.FILE:
+        counts = [int(number) for number in re.findall(r"(\d+) locations?$", text, re.MULTILINE)]
+        rows = re.findall(r"^(?: {6}| +\d+)  (?:CRITICAL|HIGH|MEDIUM|LOW) ", text, re.MULTILINE)
+        assert len(rows) == sum(counts) == sum(max(1, len(finding.evidence)) for finding in assessment.findings)
+    elif view is View.CONTROL:
+        rows = re.findall(r"^  (?:CRITICAL|HIGH|MEDIUM|LOW)\b", text, re.MULTILINE)
+        assert len(rows) == len(assessment.findings)
+    assert "… and" not in text
+
+
+def test_long_lists_of_passed_controls_are_cut_unless_verbose(assessment: Assessment) -> None:
+    assert "C-0271  Memory limits" not in render_pretty(assessment)
     verbose = render_pretty(assessment, ReportOptions(verbose=True))
     assert "web-6" in verbose
     assert "--verbose" not in verbose
@@ -171,13 +189,38 @@ def test_last_commit_of_a_line(assessment: Assessment) -> None:
 
 def test_by_resource(assessment: Assessment) -> None:
     text = render_pretty(assessment, ReportOptions(view=View.RESOURCE))
-    assert text.count("control fails") + text.count("controls fail") == 10, "others are shown only with --verbose"
-    assert "… and 2 more resources (use --verbose)" in text
+    assert text.count("control fails") + text.count("controls fail") == 12
     assert text.startswith("✖ Pod "), "the most severe first"
     web = text[text.index("✖ Deployment default/web-0") :].splitlines()
     assert web[0].endswith("1 control fails")
     assert web[1].split()[:2] == ["HIGH", "C-0057"]
     assert "lines 21, 24, 44 and 5 more locations" in " ".join(" ".join(web[1:3]).split())
-    everything = render_pretty(assessment, ReportOptions(view=View.RESOURCE, verbose=True))
-    assert everything.count("control fails") + everything.count("controls fail") == 12
-    assert "\x1b[31mred" not in everything
+    assert "\x1b[31mred" not in text
+
+
+def test_problem_comes_before_the_requirement(assessment: Assessment) -> None:
+    assert "✖ HIGH  failed: Privileged container  C-0057" in render_pretty(assessment)
+
+
+def test_fields_of_a_binding_and_its_role_share_one_message() -> None:
+    file = Path(__file__).parents[2] / "examples" / "online-shop" / "operations" / "on-call.yaml"
+    text = render_pretty(kubekeep.scan(file, controls=["C-0035"]))
+    block = text.partition("Group on-call\n")[2].partition("  Fix: ")[0]
+    assert block.count("can perform all actions") == 1
+    assert "rules[0] of ClusterRole cluster-admin" in " ".join(block.split())
+    assert len(block.splitlines()) <= 4
+
+
+def test_file_view_shows_the_text_of_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "pod.yaml"
+    file.write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers:\n  - name: web\n    image: nginx:1.29\n"
+        "    env:\n    - name: DB_PASSWORD\n      value: Hunter2-Secret-9x\n"
+        "    securityContext:\n      privileged: true # for now\n"
+    )
+    text = run_command_line("scan", file, "--view", "file").stdout
+    assert re.search(
+        r"^    12  privileged: true # for now\n        CRITICAL  container web: privileged is true", text, re.MULTILINE
+    )
+    assert re.search(r"^    10  value: .*X{6}", text, re.MULTILINE)
+    assert "Hunter2" not in text

@@ -238,7 +238,7 @@ def test_sarif_is_valid_and_as_github_reads_it(vulnerable: Assessment) -> None:
     rules = {rule["id"]: rule["properties"] for rule in run["tool"]["driver"]["rules"]}
     assert rules["CVE-2023-4863"] == {
         "precision": "high",
-        "security-severity": "8.8",
+        "security-severity": "9.9",
         "tags": ["security", "vulnerability", "external/cwe/cwe-787"],
     }
     assert "security-severity" not in rules["CVE-2023-51982"], "0.0 would be a severity"

@@ -73,7 +73,7 @@ def test_cluster_controls_require_a_snapshot(tmp_path: Path) -> None:
     assert status(scanned(tmp_path, CRON_JOB, snapshot=True), "C-0026") == (Status.FAILED, None)
 
 
-@pytest.mark.parametrize("extras", [frozenset[Extra](), frozenset({Extra.PRIORITIES}), frozenset({Extra.CONTEXT})])
+@pytest.mark.parametrize("extras", [frozenset[Extra](), frozenset({Extra.PRIORITIES})])
 def test_snapshot_holds_few_unpacked_objects(
     tmp_path: Path, extras: frozenset[Extra], monkeypatch: pytest.MonkeyPatch
 ) -> None:

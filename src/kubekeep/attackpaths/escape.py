@@ -152,14 +152,18 @@ def _explain_mount(folder: str, *, can_write: bool) -> tuple[str, tuple[str, ...
         if folder != _SOCKET_FREE and _contains(folder, socket):
             if folder == socket:
                 return f"mounts the container runtime socket {folder}", control_slugs.RUNTIME_SOCKET
-            return f"mounts the container runtime socket in {folder}", control_slugs.RUNTIME_SOCKET
+            return f"mounts {_name_folder(folder)} with the container runtime socket", control_slugs.RUNTIME_SOCKET
     if any(_contains(harmless, folder) for harmless in _HARMLESS_FOLDERS):
         return "", ()
     if can_write and _overlaps(folder, _EXECUTION_PATHS):
-        return f"mounts {folder} of its node with write access", control_slugs.HOST_PATH_WRITES
+        return f"mounts {_name_folder(folder)} with write access", control_slugs.HOST_PATH_WRITES
     if _overlaps(folder, _CREDENTIAL_PATHS):
-        return f"mounts {folder} of its node, with credentials", control_slugs.HOST_PATH_READS
+        return f"mounts {_name_folder(folder)}, with credentials", control_slugs.HOST_PATH_READS
     return "", ()
+
+
+def _name_folder(folder: str) -> str:
+    return "the whole file system of its node" if folder == "/" else f"{folder} of its node"
 
 
 def _overlaps(folder: str, paths: tuple[str, ...]) -> bool:

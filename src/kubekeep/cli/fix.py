@@ -219,7 +219,7 @@ def _show(fix_plan: Plan, output: Path | None) -> None:
     if output is None:
         terminal = sys.stdout.isatty()
         lines = itertools.chain.from_iterable(
-            list_patch_lines(change, folder, titles=terminal) for change in fix_plan.files
+            list_patch_lines(change, folder, for_people=terminal) for change in fix_plan.files
         )
         sys.stdout.flush()
         for line in map(_style_line if terminal else str, lines):
@@ -231,7 +231,7 @@ def _show(fix_plan: Plan, output: Path | None) -> None:
         return
     with open_text(output) as stream:
         stream.writelines(
-            f"{line}\n" for change in fix_plan.files for line in list_patch_lines(change, folder, titles=False)
+            f"{line}\n" for change in fix_plan.files for line in list_patch_lines(change, folder, for_people=False)
         )
     click.echo(f"patch: {visible(str(output))}; apply it in {visible(folder)}", err=True)
 

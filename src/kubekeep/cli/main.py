@@ -109,6 +109,8 @@ class _CommandGroup(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        if sys.stdout.isatty() and not importlib.import_module("kubekeep.cli.settings").settings().colour:
+            ctx.color = False
         try:
             with _printable_errors():
                 return super().invoke(ctx)

@@ -22,8 +22,9 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import ScanRecord
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.text import visible
-from kubekeep.reports import Extra, ReportOptions
-from kubekeep.reports.shared.wording import count_noun
+from kubekeep.reports import ReportOptions
+from kubekeep.reports.format import View
+from kubekeep.reports.shared.wording import count_noun, limit_notes
 from kubekeep.usecases.outcome import OutcomeRequest, ScanOutcome, create_outcome
 from kubekeep.usecases.package_scan import names_registry
 from kubekeep.usecases.request import ReportNeeds, ScanRequest
@@ -74,7 +75,6 @@ class PlannedReports(msgspec.Struct, frozen=True):
     def add_needs(self, request: ScanRequest) -> ScanRequest:
         """Return the request with all that reports and gates need."""
         extras = outputs.list_extras(self.outputs, self.options)
-        extras |= {Extra.CONTEXT} if self.presentation.outcome_request.needs_context else set()
         return msgspec.structs.replace(request, needs=ReportNeeds(extras=extras))
 
     def present(self, assessment: Assessment, request: ScanRequest) -> int:
@@ -82,7 +82,7 @@ class PlannedReports(msgspec.Struct, frozen=True):
         output_options = self.presentation.output_options
         outcome = _create_outcome(assessment, self.presentation.outcome_request)
         reported_assessment = outcome.reported
-        for text in reported_assessment.notes:
+        for text in self._limit_notes(reported_assessment.notes):
             click.echo(visible(text), err=True)
         self.presentation.exception_settings.report(assessment)
         protected_assessment = self.presentation.privacy.protect(reported_assessment)
@@ -103,6 +103,12 @@ class PlannedReports(msgspec.Struct, frozen=True):
         for text in _shorten(outcome.rule_errors) if protected_assessment is reported_assessment else ():
             click.echo(f"not evaluated: {visible(text)}", err=True)
         return _exit_code(assessment, outcome)
+
+    def _limit_notes(self, notes: Sequence[str]) -> Sequence[str]:
+        """Return the notes, the first ones beside the overview, which is one screen."""
+        has_overview = self.options.view is View.OVERVIEW and not self.options.verbose
+        is_shown = any(output.format.name == "pretty" and output.path is None for output in self.outputs)
+        return limit_notes(notes) if has_overview and is_shown else notes
 
 
 def presentation_options(function: Command) -> Command:

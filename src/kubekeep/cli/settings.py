@@ -17,6 +17,8 @@ _MAX_DIGITS: Final = 6
 """Digits of `COLUMNS`; a larger number is no width of a terminal."""
 _WIDTH: Final = 100
 """Columns of an output that is not a terminal."""
+_DUMB: Final = "dumb"
+"""TERM of a terminal that does not interpret escape codes."""
 _MAX_CONFIG: Final = 1 << 20
 """Maximum number of characters to read from a configuration file of another tool."""
 
@@ -25,7 +27,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Terminal settings."""
 
     colour: bool
-    """NO_COLOR is unset or empty (no-color.org)."""
+    """NO_COLOR is unset or empty (no-color.org), and TERM is not a terminal without colours."""
     links: bool
     """TERM names a terminal that is not known to misprint hyperlinks."""
     columns: int
@@ -35,8 +37,8 @@ class Settings(msgspec.Struct, frozen=True):
 def settings() -> Settings:
     """Return the settings of this process."""
     return Settings(
-        colour=not os.environ.get("NO_COLOR"),
-        links=os.environ.get("TERM") not in (None, "", "dumb", "linux"),
+        colour=not os.environ.get("NO_COLOR") and os.environ.get("TERM") != _DUMB,
+        links=os.environ.get("TERM") not in (None, "", _DUMB, "linux"),
         columns=int(columns)
         if (columns := os.environ.get("COLUMNS", "")).isdecimal() and len(columns) <= _MAX_DIGITS
         else 0,

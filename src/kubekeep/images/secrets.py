@@ -44,6 +44,7 @@ _MARKS: Final[dict[str, tuple[str, ...]]] = {
     "Doppler": ("dp.pt.", "dp.st.", "dp.ct.", "dp.sa.", "dp.said.", "dp.scim.", "dp.audit."),
     "Dynatrace": ("dt0",),
     "EasyPost": ("EZAK", "EZTK"),
+    "Facebook": ("EAA",),
     "Figma": ("figd_", "figo_", "figu_"),
     "Flutterwave": ("FLWSECK",),
     "Fly.io": ("fm1", "fm2", "fo1_"),

@@ -83,7 +83,7 @@ class ControlCounts(AnswerPart):
 
 
 class ScanTotals(AnswerPart):
-    """Totals of the whole scan, before the severity filter. A finding is a control that fails on a resource."""
+    """Totals of the whole scan, before the severity filter, by priority. A finding is a control that fails on a resource."""
 
     files: int
     resources: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -27,6 +28,9 @@ from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
+
+_LONGEST_TARGET: Final = 100
+"""Maximum characters of the target in `repr`."""
 
 
 class UnreadInput(msgspec.Struct, frozen=True):
@@ -160,6 +164,15 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     compliance: float | None
     coverage: float
+
+    def __repr__(self) -> str:
+        """Return one line: the target and its numbers, because the fields have thousands of values."""
+        findings = sum(map(len, self.group_findings().values()))
+        compliance = "unknown" if self.compliance is None else f"{self.compliance:.2f}"
+        return (
+            f"<Assessment of {', '.join(self.target.names)[:_LONGEST_TARGET]!r}: resources={self.counts.total} "
+            f"findings={findings} compliance={compliance} coverage={self.coverage:.2f} unread={len(self.unread)}>"
+        )
 
     @property
     def controls(self) -> tuple[DefinitionSummary, ...]:

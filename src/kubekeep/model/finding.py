@@ -32,6 +32,11 @@ class Finding(msgspec.Struct, frozen=True):
     evidence: tuple[Evidence, ...]
     priority: Priority = UNKNOWN_PRIORITY
 
+    def __repr__(self) -> str:
+        """Return one line: the problem, the subject and its location."""
+        end = f" at {self.location}" if self.location else ""
+        return f"<Finding {self.id} {self.priority.level.label} on {self.subject.label!r}{end}>"
+
     @property
     def kind(self) -> str:
         """The kind of problem, as a rule one of `FindingKind`."""

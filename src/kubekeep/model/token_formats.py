@@ -46,6 +46,11 @@ TOKEN_FORMATS: Final = (
         "https://docs.dynatrace.com/docs/dynatrace-api/basics/dynatrace-api-authentication",
     ),
     ("EasyPost", r"EZ[AT]K[A-Za-z0-9]{50,}", "https://docs.easypost.com/docs/authentication"),
+    (
+        "Facebook",
+        r"EAA[A-Za-z0-9]{50,}|[0-9]{13,17}[|][\w-]{27,40}",
+        "https://developers.facebook.com/docs/facebook-login/guides/access-tokens/",
+    ),
     ("Figma", r"fig[dou]_[\w-]{30,}", "https://www.figma.com/developers/api#access-tokens"),
     ("Flutterwave", r"FLWSECK(?:_TEST|_LIVE)?-[\w-]{12,}", "https://developer.flutterwave.com/docs/authentication"),
     ("Fly.io", r"fm[12][ar]?_[\w+/=-]{40,}|fo1_[\w-]{40,}", "https://fly.io/docs/security/tokens/"),

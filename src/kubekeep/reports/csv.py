@@ -25,7 +25,7 @@ from kubekeep.model.priority import Priority
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import visible
 from kubekeep.model.verdict import Reason, Status, Verdict
-from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
+from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 from kubekeep.reports.shared import wording
 from kubekeep.reports.shared.findings import framework_names_by_control
@@ -283,5 +283,4 @@ FORMAT: Final = ReportFormat(
     media_type="text/csv",
     description="a row for each control and resource, with the columns of Kubescape, for spreadsheets",
     render=render,
-    extras=frozenset({Extra.CONTEXT}),
 )

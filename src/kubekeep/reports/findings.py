@@ -14,7 +14,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding_document import build_finding_document, build_gap_document
 from kubekeep.model.text import encode_json
 from kubekeep.model.verdict import Status
-from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
+from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import list_all_findings, unevaluated_resources
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import NOTHING_EVALUATED, reason_text
@@ -45,5 +45,4 @@ FORMAT: Final = ReportFormat(
     media_type="application/x-ndjson",
     description="findings of all kinds as JSON lines with a published schema, for programs",
     render=render,
-    extras=frozenset({Extra.CONTEXT}),
 )

@@ -29,8 +29,6 @@ class Extra(enum.StrEnum):
     """Attack paths to workloads: `Assessment.attacks`."""
     PRIORITIES = "priorities"
     """Resources on attack tracks by priority: `Attacks.prioritised` only."""
-    CONTEXT = "context"
-    """Context of resources in the priority of findings: `SubjectResult.priorities`."""
 
 
 class View(enum.StrEnum):
@@ -87,6 +85,8 @@ class ReportFormat(msgspec.Struct, frozen=True, kw_only=True):
     extras: frozenset[Extra] = frozenset()
     short_extras: frozenset[Extra] | None = None
     """Extras of the short form (`full` and `verbose` are false) of a format that has one; None if they are the same."""
+    file_extras: frozenset[Extra] = frozenset()
+    """Further extras of the view by file."""
     to_file_by_default: bool = False
     """Write to `report<extension>` unless a file name is given, because the output is useless on a terminal."""
     binary: bool = False
@@ -97,4 +97,5 @@ class ReportFormat(msgspec.Struct, frozen=True, kw_only=True):
     def select_extras(self, options: ReportOptions) -> frozenset[Extra]:
         """Return the extras that a report with these options needs."""
         is_short = not (options.full or options.verbose)
-        return self.extras if self.short_extras is None or not is_short else self.short_extras
+        extras = self.extras if self.short_extras is None or not is_short else self.short_extras
+        return extras | self.file_extras if options.view is View.FILE else extras

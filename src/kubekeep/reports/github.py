@@ -25,9 +25,15 @@ from kubekeep.model.text import visible
 from kubekeep.model.verdict import Cause
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared import wording
-from kubekeep.reports.shared.affected_packages import AffectedPackageRow, get_level, list_affected
+from kubekeep.reports.shared.affected_packages import AffectedPackageRow, get_level, get_score, list_affected
 from kubekeep.reports.shared.findings import join_names
-from kubekeep.reports.shared.urgency import describe_priority, order_findings, priority_level, sort_findings
+from kubekeep.reports.shared.urgency import (
+    describe_priority,
+    order_findings,
+    priority_level,
+    priority_score,
+    sort_findings,
+)
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.vulnerability_text import link_to
 
@@ -112,7 +118,7 @@ def _finding(finding: Finding) -> _Annotation:
     priority = (f"Priority: {reasons}",) if reasons else ()
     link = (f"See {control.link}",) if control.link else ()
     return _Annotation(
-        _LEVELS[sarif_level(finding.priority.score if finding.priority.level else finding.score)],
+        _LEVELS[sarif_level(priority_score(finding))],
         f"{priority_level(finding).label}: {control.title} ({control.id})",
         (finding.subject.label, *changes, *priority, *link),
         finding.location,
@@ -131,7 +137,7 @@ def _package(row: AffectedPackageRow, resource: Subject) -> _Annotation:
     )
     count_text = wording.count_noun(len(row.entries), "vulnerability")
     return _Annotation(
-        _LEVELS[sarif_level(first.priority.score if first.priority.level else first.definition.severity)],
+        _LEVELS[sarif_level(get_score(first))],
         f"{get_level(first).label}: {row.package} {row.version} has {count_text}",
         tuple(filter(None, lines)),
         row.location,
@@ -213,5 +219,5 @@ FORMAT: Final = ReportFormat(
     description="annotations for GitHub Actions, the most urgent first, to standard output",
     render=render,
     aliases=("github-actions",),
-    extras=frozenset({Extra.REPOSITORY, Extra.CONTEXT}),
+    extras=frozenset({Extra.REPOSITORY}),
 )

@@ -18,6 +18,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_entries, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import UniqueIds, digest, identify, join_names, resource_name
+from kubekeep.reports.shared.urgency import priority_level
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import describe_change
 
@@ -59,7 +60,7 @@ def _issues(assessment: Assessment) -> Iterator[dict[str, Any]]:
 def _finding_issues(finding: Finding, uid: str, unique_ids: UniqueIds) -> Iterator[dict[str, Any]]:
     control, resource = finding.definition, finding.subject
     head = f"{control.title}: {resource_name(resource)}"
-    severity = _SEVERITY[control.level]
+    severity = _SEVERITY[priority_level(finding)]
     location = finding.location or Location("/".join(filter(None, (resource.namespace, resource.kind, resource.name))))
     if not finding.evidence:
         yield _issue(control.id, visible(head), severity, location, unique_ids(uid))

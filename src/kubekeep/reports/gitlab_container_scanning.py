@@ -15,6 +15,7 @@ from typing import Any, Final, TextIO
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
+from kubekeep.reports.shared.affected_packages import get_level
 from kubekeep.reports.shared.findings import MOST, UniqueIds, cut, exception_text
 from kubekeep.reports.shared.gitlab_reports import (
     MAX_DESCRIPTION,
@@ -72,7 +73,7 @@ def _describe(entry: ReportedVulnerability, subject: VulnerableSubject, uid: str
         "id": uid,
         "name": cut(visible(f"{entry.id}: {entry.title}"), MAX_NAME),
         "description": cut(_describe_text(entry), MAX_DESCRIPTION),
-        "severity": entry.severity.label,
+        "severity": get_level(entry).label,
         "solution": cut(visible(recommend(entry)), MAX_SOLUTION),
         "identifiers": list(_list_identifiers(entry))[:MAX_IDENTIFIERS],
         "links": [{"url": link} for link in dict.fromkeys(links)],

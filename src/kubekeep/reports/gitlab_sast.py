@@ -43,6 +43,7 @@ from kubekeep.reports.shared.gitlab_reports import (
     create_message,
     write_report,
 )
+from kubekeep.reports.shared.urgency import priority_level
 from kubekeep.reports.shared.wording import code, count_noun, describe_change, reason_text
 
 
@@ -99,7 +100,6 @@ def _rule(control: Definition, frameworks: Iterable[Framework]) -> tuple[dict[st
     head = {
         "category": "sast",
         "name": cut(visible(control.title), MAX_NAME),
-        "severity": control.level.label,
         "description": text,
     }
     links = (control.link, *control.references)
@@ -133,6 +133,7 @@ def _vulnerability(finding: Finding, uid: str, head: Mapping[str, Any], tail: Ma
     return {
         "id": uid,
         **head,
+        "severity": priority_level(finding).label,
         "description": cut(text, MAX_DESCRIPTION),
         **tail,
         "location": location,

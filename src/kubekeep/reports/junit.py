@@ -19,6 +19,8 @@ from kubekeep.model.finding import Finding
 from kubekeep.model.text import utc_text, visible, xml_safe
 from kubekeep.model.verdict import Status
 from kubekeep.reports.format import ReportFormat, ReportOptions
+from kubekeep.reports.shared.affected_packages import get_level
+from kubekeep.reports.shared.urgency import priority_level, sort_findings
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject, iterate_subjects
 from kubekeep.reports.shared.vulnerability_text import (
     describe_exploitation,
@@ -150,13 +152,15 @@ def _write_case(
 
 def _write_failure(stream: TextIO, summary: DefinitionSummary, failures: Sequence[Finding]) -> None:
     control = summary.definition
-    message = f"{control.title} failed on {len(failures)} resource{'' if len(failures) == 1 else 's'}"
+    ordered = sort_findings(failures)
+    level = priority_level(ordered[0]) if ordered else control.level
+    message = f"{level.label}: {control.title} failed on {count_noun(len(failures), 'resource')}"
     stream.write(f"      <failure{_attributes({'type': 'Control', 'message': message})}>")
     stream.write(_text(f"Remediation: {' '.join(control.fix.split())}\n"))
     if control.link:
         stream.write(_text(f"More details: {control.link}\n"))
     stream.write("\n")
-    _write_lines(stream, itertools.chain.from_iterable(map(_lines, failures)))
+    _write_lines(stream, itertools.chain.from_iterable(map(_lines, ordered)))
     stream.write("</failure>\n")
 
 
@@ -177,7 +181,7 @@ def _lines(finding: Finding) -> Iterable[str]:
     source = f"; sourcePath: {resource.source.path}" if resource.source else ""
     yield (
         f"apiVersion: {resource.api_version}; kind: {resource.kind}; namespace: {resource.namespace}; "
-        f"name: {resource.name}{source}"
+        f"name: {resource.name}{source}; priority: {priority_level(finding).label}"
     )
     for evidence in finding.evidence:
         location = evidence.location or resource.locate(())
@@ -214,6 +218,7 @@ def _write_vulnerability(stream: TextIO, entry: ReportedVulnerability, prefix: s
     location = entry.evidence.location or entry.subject.locate(())
     lines = [
         f"{location}: {describe_vulnerability(entry)}" if location else describe_vulnerability(entry),
+        f"Priority: {get_level(entry).label}",
         f"Severity: {entry.severity.label}{f', CVSS {entry.score:g}' if entry.score is not None else ''}",
         f"Exploitation: {exploitation}" if (exploitation := describe_exploitation(entry)) else "",
         *(f"Compared: {describe_record(record)}" for record in entry.records),
@@ -222,7 +227,7 @@ def _write_vulnerability(stream: TextIO, entry: ReportedVulnerability, prefix: s
     ]
     element, attributes = "system-out", ""
     if entry.exception is None:
-        message = visible(describe_vulnerability(entry))
+        message = visible(f"{get_level(entry).label}: {describe_vulnerability(entry)}")
         element, attributes = "failure", _attributes({"type": "Vulnerability", "message": message})
     else:
         lines.insert(0, describe_exception(entry.exception))

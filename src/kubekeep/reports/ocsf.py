@@ -25,6 +25,7 @@ from kubekeep.model.subject import Subject
 from kubekeep.model.text import json_text, visible
 from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.format import ReportFormat, ReportOptions
+from kubekeep.reports.shared.affected_packages import get_level
 from kubekeep.reports.shared.findings import (
     MOST,
     UniqueIds,
@@ -39,6 +40,7 @@ from kubekeep.reports.shared.findings import (
     unevaluated_resources,
     unix_time,
 )
+from kubekeep.reports.shared.urgency import priority_level
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, iterate_subjects, list_uncovered
 from kubekeep.reports.shared.vulnerability_text import (
     describe_record,
@@ -154,9 +156,15 @@ def _parts(control: Definition, frameworks: list[Framework]) -> dict[str, Any]:
     return {"compliance": drop_empty(compliance), "finding_info": info, "remediation": remediation}
 
 
-def _event(scan: _ScanContext, control: Definition, uid: str, outcome: _Outcome, message: str) -> dict[str, Any]:
-    """Return an event without state and resources; only failures have the severity of their control."""
-    severity = _SEVERITY[control.level] if outcome is _Outcome.FAIL else _INFORMATIONAL
+def _event(
+    scan: _ScanContext,
+    control: Definition,
+    uid: str,
+    outcome: _Outcome,
+    message: str,
+    severity: tuple[int, str] = _INFORMATIONAL,
+) -> dict[str, Any]:
+    """Return an event without state and resources."""
     parts = scan.parts[control.slug]
     return {
         **_head(scan, severity, message),
@@ -189,7 +197,8 @@ def _head(
 
 def _finding_event(scan: _ScanContext, finding: Finding, uid: str) -> dict[str, Any]:
     message = f"{finding.definition.title}: {resource_name(finding.subject)}"
-    event = _event(scan, finding.definition, uid, _Outcome.FAIL, message)
+    severity = _SEVERITY[priority_level(finding)]
+    event = _event(scan, finding.definition, uid, _Outcome.FAIL, message, severity)
     exceptions = finding.suppressions
     state = _FindingState.SUPPRESSED if exceptions else _FindingState.NEW
     event |= {**_state(state), "resources": _resources(finding.subject)}
@@ -212,7 +221,7 @@ def _vulnerability_event(scan: _ScanContext, entry: ReportedVulnerability, uid: 
     """Return the event of a vulnerability of one package."""
     state = _FindingState.NEW if entry.exception is None else _FindingState.SUPPRESSED
     message = f"{entry.id}: {describe_vulnerability(entry)}"
-    event = _head(scan, _SEVERITY[entry.severity], message, _VULNERABILITY) | {
+    event = _head(scan, _SEVERITY[get_level(entry)], message, _VULNERABILITY) | {
         **_state(state),
         "finding_info": {
             "uid": uid,

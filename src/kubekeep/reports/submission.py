@@ -444,5 +444,5 @@ FORMAT: Final = ReportFormat(
     media_type="application/json",
     description="results, scope and packages of one cluster, repository or registry, for a server",
     render=render,
-    extras=frozenset({Extra.CONTEXT, Extra.REPOSITORY, Extra.SOURCE}),
+    extras=frozenset({Extra.REPOSITORY, Extra.SOURCE}),
 )

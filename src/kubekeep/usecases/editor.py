@@ -36,7 +36,6 @@ from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.roles import RoleCoverage
-from kubekeep.reports.format import Extra
 from kubekeep.sources.dockerfile.names import is_dockerfile_name
 from kubekeep.sources.files import open_file
 from kubekeep.sources.inputs import Inputs, read
@@ -133,7 +132,7 @@ class EditorProject:
         return msgspec.structs.replace(
             request,
             input=ScanInput(paths=paths, snapshot=request.input.snapshot, read=options),
-            needs=ReportNeeds(extras=frozenset({Extra.CONTEXT})),
+            needs=ReportNeeds(),
         )
 
     def _scan(self, paths: tuple[str, ...], unsaved: Unsaved) -> Assessment:

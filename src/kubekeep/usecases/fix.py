@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.fixes.edits.diff import format_patch
+from kubekeep.fixes.edits.diff import Hunk, format_patch
 from kubekeep.fixes.edits.parsed_text import ParsedText
 from kubekeep.fixes.plan import FileChange, Plan, Planner
 from kubekeep.fixes.proposed_changes import propose_changes
@@ -21,8 +21,10 @@ from kubekeep.model.definition import Definition
 from kubekeep.model.errors import RequestError
 from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import Resource
+from kubekeep.model.secret_text import MASK
 from kubekeep.model.severity import Severity
 from kubekeep.posture.select import find_controls, find_frameworks
+from kubekeep.sources.files import decode_text
 from kubekeep.sources.tree import Problem
 from kubekeep.usecases.request import RuleOptions, ScanRequest
 from kubekeep.usecases.rule_selection import DEFAULT_FRAMEWORKS
@@ -114,13 +116,42 @@ def find_patch_folder(files: Sequence[FileChange]) -> str:
     return here if not paths else os.path.commonpath([here, *paths])
 
 
-def list_patch_lines(change: FileChange, folder: str, *, titles: bool) -> Iterator[str]:
-    """Yield the lines of a file's patch. The controls are above each hunk with `titles`, else in its header."""
+def list_patch_lines(change: FileChange, folder: str, *, for_people: bool) -> Iterator[str]:
+    """Yield the lines of a file's patch.
+
+    for_people: mask secrets, and write the controls with their titles above each hunk, not in its header. Programs cannot
+    apply such a patch.
+    """
     name = os.path.relpath(change.name, folder).replace(os.sep, "/")
-    notes = ["" if titles else " ".join(control.id for control in change.controls(hunk)) for hunk in change.hunks]
-    lines = format_patch(name, change.hunks, notes)
+    hunks = _mask_hunks(change) if for_people else change.hunks
+    notes = ["" if for_people else " ".join(control.id for control in change.controls(hunk)) for hunk in change.hunks]
+    lines = format_patch(name, hunks, notes)
     yield from itertools.islice(lines, 2)
     for hunk in change.hunks:
-        if titles:
+        if for_people:
             yield from (f"# {control.id} {control.title}" for control in change.controls(hunk))
         yield from itertools.islice(lines, 1 + len(hunk.lines))
+
+
+def _mask_hunks(change: FileChange) -> tuple[Hunk, ...]:
+    """Return the hunks with the secrets of the file masked, before and after the change."""
+    # Imported only to show a patch on a terminal.
+    from kubekeep.privacy.excerpts import mask_secrets  # noqa: PLC0415
+
+    before, after = (mask_secrets(decode_text(content) or "") for content in (change.before, change.after))
+    return tuple(_mask_hunk(hunk, before, after) for hunk in change.hunks)
+
+
+def _mask_hunk(hunk: Hunk, before: Sequence[str], after: Sequence[str]) -> Hunk:
+    old, new, lines = hunk.old - 1, hunk.new - 1, []
+    for line in hunk.lines:
+        sign = line[:1]
+        texts, number = (before, old) if sign == "-" else (after, new)
+        if sign in {" ", "-", "+"}:
+            # A line that readers count differently is hidden as a whole.
+            lines.append(f"{sign}{texts[number] if number < len(texts) else MASK}")
+        else:
+            lines.append(line)
+        old += sign in {" ", "-"}
+        new += sign in {" ", "+"}
+    return msgspec.structs.replace(hunk, lines=tuple(lines))

@@ -23,11 +23,6 @@ class OutcomeRequest(msgspec.Struct, frozen=True):
         """True if a gate is set."""
         return self.gates != Gates()
 
-    @property
-    def needs_context(self) -> bool:
-        """True if a gate needs the priorities of findings."""
-        return self.gates.priority is not None
-
 
 class ScanOutcome(msgspec.Struct, frozen=True):
     """The results of gates on an assessment, and what it lacks.

@@ -19,6 +19,7 @@ import msgspec
 
 from kubekeep import _native
 from kubekeep.admission.enforcement import EnforcementCollector
+from kubekeep.attackpaths.context import find_contexts
 from kubekeep.engine.compile import compile_rules
 from kubekeep.engine.policy_set import Compile
 from kubekeep.exceptions.inline.suppressions import apply_suppressions
@@ -161,7 +162,7 @@ class _Scan:
         if request.input.snapshot or request.needs_related_objects:
             everything = list(_pack(resources))
             resources = iter(everything)
-        elif cluster is None and Extra.CONTEXT in request.needs.extras and not _has_only_registries(request.input):
+        elif cluster is None and not _has_only_registries(request.input):
             resources = _pack(_collect(resources, everything))
         if request.input.snapshot:
             # A snapshot may hold the settings of its cluster in any file.
@@ -189,12 +190,9 @@ class _Scan:
             results = add_commits(results, source, request.input.read.access.environment, self._unread)
         results = _add_file_extras(results, source, request.needs, selection)
         roles = RoleCoverage(selection.is_whole_cluster, self._gaps)
-        if Extra.CONTEXT in request.needs.extras:
-            from kubekeep.attackpaths.context import find_contexts  # noqa: PLC0415 - only on request
-
-            contexts = find_contexts(everything or _list_resources(results), roles)
-            results = prioritise_results(results, contexts, selection.definitions)
-            _logger.debug("determined priorities")
+        contexts = find_contexts(everything or _list_resources(results), roles)
+        results = prioritise_results(results, contexts, selection.definitions)
+        _logger.debug("determined priorities")
         repository = self._repository(results)
         attacks = _attacks(request.needs, everything, results, selection, roles)
         return assemble(
@@ -239,7 +237,8 @@ class _Scan:
         for resource in subjects:
             if isinstance(resource, UnreadInput):
                 # Messages of other programs may quote the text that they cannot parse, with tokens in it.
-                self._unread.append(msgspec.structs.replace(resource, message=mask_message(resource.message)))
+                message = _remove_name(mask_message(resource.message), resource.location.file)
+                self._unread.append(msgspec.structs.replace(resource, message=message))
             elif isinstance(resource, Resource):
                 yield resource
             else:
@@ -343,6 +342,15 @@ class _Scan:
             notes=(*self._notes, *self._source.notes, *unmatched),
             has_matches=self._resource_filter.has_matches or not str(resource_selection),
         )
+
+
+def _remove_name(message: str, name: str) -> str:
+    """Return a message without the name of the input at its beginning, which reports show beside the message."""
+    for beginning in (name, name.partition(":")[2] or name):
+        for separator in (": ", " "):
+            if message.startswith(f"{beginning}{separator}"):
+                return message.removeprefix(f"{beginning}{separator}")
+    return message
 
 
 def _has_only_registries(source: ScanInput) -> bool:

@@ -24,9 +24,9 @@ from kubekeep.model.assessment import Assessment, UnreadInput
 from kubekeep.model.finding import Finding
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Evidence, Status
-from kubekeep.reports.format import Extra
+from kubekeep.reports.shared.urgency import count_priorities, priority_level
 from kubekeep.reports.shared.wording import group_by_reason
-from kubekeep.usecases.request import ReportNeeds, RuleOptions, ScanRequest
+from kubekeep.usecases.request import RuleOptions, ScanRequest
 from kubekeep.usecases.scan import scan
 
 MAX_ENTRIES: Final = 20_000
@@ -52,7 +52,7 @@ def run_scan(task_input: TaskInput, task: ScanTask) -> ScanAnswer:
     """Return the answer with all entries."""
     with open_input(task_input) as source:
         rules = RuleOptions(frameworks=task.frameworks, controls=task.controls)
-        assessment = scan(ScanRequest(source, rules, needs=ReportNeeds(extras=frozenset({Extra.CONTEXT}))))
+        assessment = scan(ScanRequest(source, rules))
     check_confined(assessment, task_input)
     lowest = Severity.parse(task.min_severity)
     findings = assessment.findings
@@ -92,7 +92,7 @@ def _make_entry(finding: Finding, evidence: Evidence) -> FindingEntry:
         control=finding.id,
         title=clean(finding.title, _NAME),
         severity=_name(finding.severity),
-        priority=Urgency(level=_name(finding.priority.level), score=finding.priority.score),
+        priority=Urgency(level=_name(priority_level(finding)), score=finding.priority.score),
         remediation=clean(finding.remediation, _REMEDIATION),
         fixable=evidence.delete or evidence.fix is not None,
         untrusted=EvidenceText(
@@ -111,7 +111,7 @@ def _name(severity: Severity) -> _LevelName:
 
 
 def _count(assessment: Assessment, findings: Iterable[Finding]) -> ScanTotals:
-    levels = Counter(finding.severity for finding in findings)
+    levels = count_priorities(findings)
     statuses = Counter(summary.status for summary in assessment.summaries)
     gaps = sum(summary.is_gap for summary in assessment.summaries)
     unevaluated = sum(

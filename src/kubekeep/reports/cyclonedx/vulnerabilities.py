@@ -16,6 +16,7 @@ from kubekeep.model.exception import AppliedException
 from kubekeep.model.json_values import drop_empty
 from kubekeep.model.text import visible
 from kubekeep.model.vulnerability import MatchedRecord, VexStatement
+from kubekeep.reports.shared.affected_packages import get_level
 from kubekeep.reports.shared.findings import exception_text
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability
 from kubekeep.reports.shared.vulnerability_text import describe_record, is_stated, link_to, recommend
@@ -177,6 +178,7 @@ def _list_properties(entries: Sequence[ReportedVulnerability], first: ReportedVu
     """Return facts that CycloneDX has no field for; docs/guides/vulnerability-reports.md lists the names."""
     texts = dict.fromkeys(describe_record(record) for entry in entries for record in entry.records)
     facts = [
+        ("vulnerability:priority", max(map(get_level, entries)).label),
         ("vulnerability:knownExploited", first.known_exploited),
         ("vulnerability:ransomware", "true" if first.ransomware else ""),
         ("vulnerability:epss", "" if first.epss is None else f"{first.epss:g}"),

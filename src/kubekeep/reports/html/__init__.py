@@ -26,6 +26,6 @@ FORMAT: Final = ReportFormat(
     media_type="text/html",
     description="one self-contained page for people: search, filter, sort, print",
     render=render,
-    extras=frozenset({Extra.EXCERPTS, Extra.ATTACK_PATHS, Extra.REPOSITORY, Extra.CONTEXT}),
+    extras=frozenset({Extra.EXCERPTS, Extra.ATTACK_PATHS, Extra.REPOSITORY}),
     to_file_by_default=True,
 )

@@ -11,7 +11,7 @@ import hashlib
 import importlib.resources
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import jinja2
@@ -24,8 +24,9 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text, visible
 from kubekeep.model.verdict import Status
 from kubekeep.reports.html import script_data
-from kubekeep.reports.html.vulnerabilities import build_parts
+from kubekeep.reports.html.vulnerabilities import ImagePart, build_parts
 from kubekeep.reports.shared import content
+from kubekeep.reports.shared.affected_packages import get_level
 from kubekeep.reports.shared.attack_svg import attack_svg
 from kubekeep.reports.shared.vulnerabilities import list_subjects
 from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_input, percent, reason_text
@@ -39,6 +40,19 @@ _MAX_ROWS: Final = 200
 """Rows of other tables of an image."""
 _LONGEST: Final = 1000
 """Maximum characters of a text; longer ones are only found in malicious input."""
+
+
+class _PriorityRow(msgspec.Struct, frozen=True):
+    """Numbers of findings of controls and of vulnerabilities with a priority."""
+
+    level: Severity
+    controls: int
+    vulnerabilities: int
+
+    @property
+    def total(self) -> int:
+        """Number of all findings with the priority."""
+        return self.controls + self.vulnerabilities
 
 
 def generate_page(assessment: Assessment) -> Iterator[str]:
@@ -60,6 +74,8 @@ def generate_page(assessment: Assessment) -> Iterator[str]:
             picture=_picture(assessment),
             script_data=map(Markup, script_data.encode_findings(report, images)),
             images=images,
+            has_controls=bool(assessment.summaries) or not images,
+            priorities=_count_priorities(report, images),
             open_vulnerabilities=sum(len(part.subject.open) for part in images),
             fixable_vulnerabilities=sum(part.fixable for part in images),
             exploited_vulnerabilities=sum(part.exploited for part in images),
@@ -70,6 +86,13 @@ def generate_page(assessment: Assessment) -> Iterator[str]:
         )
     )
     yield "\n"
+
+
+def _count_priorities(report: content.ReportContent, images: Sequence[ImagePart]) -> list[_PriorityRow]:
+    """Return the numbers of findings of controls and of open vulnerabilities, highest priority first."""
+    findings = {row.level: row.urgent for row in report.levels}
+    vulnerabilities = Counter(get_level(entry) for part in images for entry in part.subject.open)
+    return [_PriorityRow(level, findings.get(level, 0), vulnerabilities[level]) for level in content.LEVELS]
 
 
 def _picture(assessment: Assessment) -> str:

@@ -34,7 +34,7 @@ _NO_SCORE: Final = -1
 
 
 class LayerRow(msgspec.Struct, frozen=True):
-    """A layer with the instruction that made it and the numbers of its open vulnerabilities, worst severity first."""
+    """A layer with the instruction that made it and the numbers of its open vulnerabilities, highest priority first."""
 
     digest: str
     instruction: str
@@ -42,7 +42,7 @@ class LayerRow(msgspec.Struct, frozen=True):
 
 
 class ImagePart(msgspec.Struct, frozen=True):
-    """An image or SBOM with figures of its open vulnerabilities. counts: by severity, worst first."""
+    """An image or SBOM with figures of its open vulnerabilities. counts: by priority, highest first."""
 
     subject: VulnerableSubject
     counts: tuple[tuple[Severity, int], ...]
@@ -60,7 +60,7 @@ def build_parts(subjects: Iterable[VulnerableSubject]) -> tuple[ImagePart, ...]:
 
 def _build_part(subject: VulnerableSubject) -> ImagePart:
     entries = subject.open
-    counts = Counter(entry.severity for entry in entries)
+    counts = Counter(map(get_level, entries))
     return ImagePart(
         subject=subject,
         counts=tuple((level, counts[level]) for level in LEVELS),
@@ -75,7 +75,7 @@ def _list_layers(subject: VulnerableSubject, entries: Iterable[ReportedVulnerabi
     """Yield the layers with open vulnerabilities in the order of the image."""
     by_layer: dict[str, Counter[Severity]] = {}
     for entry in entries:
-        by_layer.setdefault(entry.layer, Counter())[entry.severity] += 1
+        by_layer.setdefault(entry.layer, Counter())[get_level(entry)] += 1
     for digest in _list_digests(subject):
         if digest in by_layer:
             counts = tuple(by_layer[digest][level] for level in LEVELS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, TextIO
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
+from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.markdown.findings import closing, write_excepted, write_findings
 from kubekeep.reports.markdown.page import MarkdownPage
 from kubekeep.reports.markdown.summary import write_summary
@@ -30,5 +30,4 @@ FORMAT: Final = ReportFormat(
     media_type="text/markdown",
     description="Markdown for the comment of a merge request or a job summary, 60,000 characters at most",
     render=render,
-    extras=frozenset({Extra.CONTEXT}),
 )

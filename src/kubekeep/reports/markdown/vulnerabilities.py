@@ -22,7 +22,7 @@ _MIN_FREE: Final = 1_000
 def write_vulnerabilities(page: MarkdownPage, assessment: Assessment, *, verbose: bool) -> int:
     """Write the tables and return the number of vulnerabilities that are not shown."""
     affected = list_affected(assessment)
-    omitted_count = sum(len(rows.severities) for rows in affected)
+    omitted_count = sum(len(rows.levels) for rows in affected)
     for rows in affected if verbose else affected[:_RESOURCES]:
         omitted_count -= _write_subject(page, rows, verbose=verbose)
     return omitted_count
@@ -41,7 +41,7 @@ def _write_subject(page: MarkdownPage, rows: SubjectRows, *, verbose: bool) -> i
 def _describe_head(rows: SubjectRows, *, has_line: bool) -> str:
     """Return the heading, the figures, and the head of the table; `has_line` adds the file of an SBOM and a column."""
     resource = rows.subject.resource
-    facts = f"{count_noun(len(rows.severities), 'vulnerability')}, {rows.fixable:,} with a fix"
+    facts = f"{count_noun(len(rows.levels), 'vulnerability')}, {rows.fixable:,} with a fix"
     facts += f", {rows.exploited:,} known to be exploited" if rows.exploited else ""
     facts += f", in {code(resource.source.path)}" if has_line and resource.source is not None else ""
     columns = ("Priority", "Package", "Installed", "Upgrade to", *(("Line",) if has_line else ()), "Vulnerabilities")

@@ -42,7 +42,7 @@ def describe_vulnerabilities(assessment: Assessment, *, full: bool, whole: bool)
         **_count(affected.values()),
         "subjects": len(subjects),
         "affected": len(affected),
-        "levels": list(_count_levels(level for rows in affected.values() for level in rows.severities)),
+        "levels": list(_count_levels(level for rows in affected.values() for level in rows.levels)),
         **_describe_upgrades(subjects, whole=whole),
         **_describe_parts(subjects, affected, full=full, whole=whole),
     }
@@ -77,14 +77,14 @@ def _describe_parts(
 def _count(parts: Iterable[SubjectRows]) -> dict[str, int]:
     rows = list(parts)
     return {
-        "count": sum(len(row.severities) for row in rows),
+        "count": sum(len(row.levels) for row in rows),
         "fixable": sum(row.fixable for row in rows),
         "exploited": sum(row.exploited for row in rows),
     }
 
 
 def _count_levels(levels: Iterable[Severity]) -> Iterator[dict[str, Any]]:
-    """Yield the number of each severity that occurs, worst first."""
+    """Yield the number of each priority that occurs, highest first."""
     counts = Counter(levels)
     for level in LEVELS:
         if counts[level]:
@@ -92,17 +92,17 @@ def _count_levels(levels: Iterable[Severity]) -> Iterator[dict[str, Any]]:
 
 
 def _describe_upgrade(row: UpgradeRow, subject: VulnerableSubject) -> dict[str, Any]:
-    severities: dict[str, Severity] = {}
+    levels: dict[str, Severity] = {}
     for entry in row.entries:
-        severities[entry.id] = max(entry.severity, severities.get(entry.id, entry.severity))
+        levels[entry.id] = max(get_level(entry), levels.get(entry.id, Severity.UNKNOWN))
     return {
         **_describe_level(row.level),
         "package": line(row.package),
         "version": line(row.version),
         "fixed": line(row.fixed_version),
         "subject": line(subject.reference),
-        "fixes": len(severities),
-        "counts": list(_count_levels(severities.values())),
+        "fixes": len(levels),
+        "counts": list(_count_levels(levels.values())),
         "exploited": row.is_exploited,
         "remaining": row.remaining,
     }
@@ -117,7 +117,7 @@ def _describe_part(subject: VulnerableSubject, rows: SubjectRows | None, limit: 
         **_count([rows] if rows is not None else []),
         "name": line(subject.reference),
         "facts": [line(fact) for fact in facts if fact],
-        "levels": list(_count_levels(rows.severities if rows is not None else ())),
+        "levels": list(_count_levels(rows.levels if rows is not None else ())),
         "rows": [_describe_entry(entry) for entry in subject.open[:limit]],
         "more": max(0, len(subject.open) - limit),
         "gaps": [

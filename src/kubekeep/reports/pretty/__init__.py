@@ -26,9 +26,9 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     if options.view is View.ALL:
         options = msgspec.structs.replace(options, verbose=True)
     if options.view is View.FILE:
-        write_files(terminal, assessment, options)
+        write_files(terminal, assessment)
     elif options.view is View.RESOURCE:
-        write_resources(terminal, assessment, options)
+        write_resources(terminal, assessment)
     else:
         write_findings(terminal, assessment, options)
     write_closing(terminal, assessment, options)
@@ -41,5 +41,5 @@ FORMAT: Final = ReportFormat(
     media_type="text/plain",
     description="for terminals: the most urgent findings with location, cause and fix",
     render=render,
-    extras=frozenset({Extra.CONTEXT}),
+    file_extras=frozenset({Extra.EXCERPTS}),
 )

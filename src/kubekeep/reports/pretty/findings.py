@@ -20,19 +20,20 @@ from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.shared.content import LEVELS, file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
 from kubekeep.reports.shared.urgency import priority_level, sort_failed, sort_findings
-from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_fix, relative_location
+from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_fix, relative_location, shorten
 
-_MAX_LISTED: Final = 5
-"""Maximum number of resources of a control, and of locations of a resource, unless verbose."""
 _SWITCH: Final = ("true", "false")
 """A present value that is the opposite of the fix is not shown."""
 _RELATED: Final = re.compile(r"relatedObjects\[(\d+)\]\.?(.*)", re.DOTALL)
+_RULE: Final = re.compile(r"(relatedObjects\[\d+\]\.rules\[\d+\]).*", re.DOTALL)
 _LONGEST: Final = 40
 """Maximum characters of a present value on the line."""
-_RESOURCES: Final = 10
-"""Maximum number of resources, and of controls of a resource, unless verbose."""
+_MARGIN: Final = 8
+"""Columns before the text of a line."""
 _LINES: Final = 3
 """Maximum number of lines of a file per control."""
+_FAILED: Final = "failed: "
+"""Beginning of a title, which in the library states the good state."""
 _UNBROKEN: Final = 40
 """Maximum characters of lines and locations that are kept on one line."""
 
@@ -43,10 +44,8 @@ def write_findings(terminal: Terminal, assessment: Assessment, options: ReportOp
     for summary in sort_failed(assessment):
         failed = sort_findings(failures.get(summary.definition.slug, []))
         _write_head(terminal, summary, failed)
-        first_findings = failed if options.verbose else failed[:_MAX_LISTED]
-        for finding in first_findings:
-            _write_resource(terminal, assessment.target.base, finding, options)
-        write_more(terminal, len(failed) - len(first_findings), "resource", indent=2)
+        for finding in failed:
+            _write_resource(terminal, assessment.target.base, finding)
         advice = _advice(summary.definition.fix, code_style=options.colour)
         terminal.line(Span("Fix: ", "bold green"), *advice, indent=2, hang=5)
         terminal.line()
@@ -76,6 +75,7 @@ def _write_head(terminal: Terminal, summary: DefinitionSummary, findings: Sequen
     terminal.line(
         Span(f"✖ {level.label.upper()}", f"bold {level.colour}", whole=True),
         "  ",
+        _FAILED,
         Span(control.title, "bold"),
         "  ",
         Span(control.id, "cyan", whole=True, url=control.link),
@@ -86,7 +86,7 @@ def _write_head(terminal: Terminal, summary: DefinitionSummary, findings: Sequen
         terminal.line(Span(describe_enforcement(enforcement), "dim"), indent=2)
 
 
-def _write_resource(terminal: Terminal, base: str, finding: Finding, options: ReportOptions) -> None:
+def _write_resource(terminal: Terminal, base: str, finding: Finding) -> None:
     resource = finding.subject
     evidence = sorted(finding.evidence, key=lambda entry: (entry.change is not FindingChange.NEW, *file_order(entry)))
     head = evidence[0].location if evidence else None
@@ -103,9 +103,11 @@ def _write_resource(terminal: Terminal, base: str, finding: Finding, options: Re
         *kustomization,
         indent=2,
     )
-    first_evidence = evidence if options.verbose else evidence[:_MAX_LISTED]
-    redacted = redact(resource) if any(entry.exists for entry in first_evidence) else {}
-    for entry in first_evidence:
+    if _share_message(resource, evidence):
+        _write_joined_fields(terminal, resource, evidence, head, base)
+        return
+    redacted = redact(resource) if any(entry.exists for entry in evidence) else {}
+    for entry in evidence:
         prefix = _relative_location(entry.location, head, base)
         if entry.change is FindingChange.NEW:
             prefix.insert(0, Span("NEW ", "bold red"))
@@ -115,7 +117,31 @@ def _write_resource(terminal: Terminal, base: str, finding: Finding, options: Re
             commit = entry.commit
             commit_text = f"{commit.hash[:10]} {commit.date:%Y-%m-%d} {commit.author}: {commit.subject}"
             terminal.line(Span(f"last changed in {commit_text}", "dim"), indent=6)
-    write_more(terminal, len(evidence) - len(first_evidence), "location", indent=4)
+
+
+def _share_message(resource: Subject, evidence: Sequence[Evidence]) -> bool:
+    """Return True if several fields of joined resources have one message and no fix."""
+    return (
+        bool(resource.related)
+        and len(evidence) > 1
+        and {entry.message for entry in evidence} == {evidence[0].message or None}
+        and not any(entry.delete or entry.fix is not None for entry in evidence)
+    )
+
+
+def _write_joined_fields(
+    terminal: Terminal, resource: Subject, evidence: Sequence[Evidence], head: Location | None, base: str
+) -> None:
+    """Write evidence with one message, as that of a subject with a binding and a role: the message, then the fields."""
+    new = [Span("NEW ", "bold red")] if any(entry.change is FindingChange.NEW for entry in evidence) else []
+    terminal.line(*new, evidence[0].message, indent=4)
+    # Fields of one rule are fixed together.
+    paths = {_RULE.sub(r"\1", entry.path): entry for entry in reversed(evidence)}
+    spans: list[Span | str] = ["review "]
+    for number, (path, entry) in enumerate(reversed(paths.items())):
+        spans += [", "] if number else []
+        spans += [*_relative_location(entry.location, head, base), *_path_spans(path, resource)]
+    terminal.line(*spans, indent=4)
 
 
 def location_span(text: str, location: Location, base: str) -> Span:
@@ -197,15 +223,14 @@ def _present_value(evidence: Evidence, document: dict[str, Any]) -> str:
     return f"now {text}" if 0 < len(text) <= _LONGEST else ""
 
 
-def write_more(terminal: Terminal, count: int, noun: str, *, indent: int) -> None:
-    """Write the number of further entries, if any."""
-    if count > 0:
-        terminal.line(
-            Span(f"… and {count} more {noun}{'s' if count > 1 else ''} (use --verbose)", "dim"), indent=indent
-        )
+def describe_problem(finding: Finding, evidence: Evidence | None) -> str:
+    """Return the cause of a finding: the message of the rule, else the fix, else the title as failed."""
+    if evidence is None:
+        return f"{_FAILED}{finding.title}"
+    return evidence.message or describe_fix(evidence, finding.subject)
 
 
-def write_resources(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
+def write_resources(terminal: Terminal, assessment: Assessment) -> None:
     """Write every failed resource with its controls."""
     by_resource: dict[int, tuple[Subject, list[Finding]]] = {
         id(result.subject): (result.subject, []) for result in assessment.results
@@ -216,18 +241,16 @@ def write_resources(terminal: Terminal, assessment: Assessment, options: ReportO
     for _, findings in failed:
         findings.sort(key=lambda finding: (not finding.has_new, -finding.priority.score, -finding.score, finding.id))
     failed.sort(key=lambda pair: _weight(pair[1]), reverse=True)
-    first_resources = failed if options.verbose else failed[:_RESOURCES]
-    for resource, findings in first_resources:
-        _write_resource_controls(terminal, assessment.target.base, resource, findings, options)
-    write_more(terminal, len(failed) - len(first_resources), "resource", indent=0)
-    if first_resources:
+    for resource, findings in failed:
+        _write_resource_controls(terminal, assessment.target.base, resource, findings)
+    if failed:
         terminal.line()
 
 
-def write_files(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
-    """Write every file, the most urgent first, with its findings in the order of lines.
+def write_files(terminal: Terminal, assessment: Assessment) -> None:
+    """Write every file, the most urgent first, with its findings and their text in the order of lines.
 
-    Resources without a file come last. Unless verbose, only the most urgent locations of a file are shown.
+    Resources without a file come last.
     """
     by_file: dict[str, list[tuple[Finding, Evidence | None]]] = {}
     for finding in assessment.findings:
@@ -235,16 +258,28 @@ def write_files(terminal: Terminal, assessment: Assessment, options: ReportOptio
             location = (entry.location if entry else None) or finding.location
             by_file.setdefault(location.file if location else "", []).append((finding, entry))
     for file in sorted(by_file, key=lambda name: (not name, *_urgency(by_file[name]), name)):
-        entries = sorted(by_file[file], key=lambda pair: (not pair[0].has_new, -pair[0].priority.score))
+        entries = sorted(by_file[file], key=lambda pair: (_line(*pair), -pair[0].priority.score, pair[0].id))
         title = Span(file, "bold underline", whole=True, url=file_url(assessment.target.base, file))
         terminal.line(
             *([title] if file else ["not in a file"]), Span(f"  {count_noun(len(entries), 'location')}", "dim")
         )
-        shown = entries if options.verbose else entries[: _RESOURCES * 2]
-        for finding, entry in sorted(shown, key=lambda pair: (_line(*pair), -pair[0].priority.score, pair[0].id)):
-            _write_place(terminal, finding, entry)
-        write_more(terminal, len(entries) - len(shown), "location", indent=2)
+        written = 0
+        for finding, entry in entries:
+            line = _line(finding, entry)
+            text = _find_text(entry, line)
+            if text and line != written:
+                number, room = f"{line:>6}  ", terminal.width - _MARGIN
+                terminal.line(Span(number, "dim", whole=True), Span(shorten(text, room - 1), "dim", whole=True))
+            _write_place(terminal, finding, entry, 0 if text else line)
+            written = line if text else 0
         terminal.line()
+
+
+def _find_text(evidence: Evidence | None, line: int) -> str:
+    """Return the text of a line without its indentation, masked as the whole excerpt; empty if it is not known."""
+    excerpt = evidence.excerpt if evidence else None
+    index = line - excerpt.first if excerpt else -1
+    return excerpt.lines[index].strip() if excerpt and 0 <= index < len(excerpt.lines) else ""
 
 
 def _urgency(entries: Iterable[tuple[Finding, Evidence | None]]) -> tuple[bool, float]:
@@ -258,20 +293,20 @@ def _line(finding: Finding, evidence: Evidence | None) -> int:
     return location.region.start.line if location and location.region else 0
 
 
-def _write_place(terminal: Terminal, finding: Finding, evidence: Evidence | None) -> None:
+def _write_place(terminal: Terminal, finding: Finding, evidence: Evidence | None, line: int) -> None:
+    """Write a finding with the number of its line, 0 for none."""
     level = priority_level(finding)
-    line = _line(finding, evidence)
-    text = (evidence.message or describe_fix(evidence, finding.subject)) if evidence else finding.title
+    text = describe_problem(finding, evidence)
     terminal.line(
-        Span(f"{line or '':>6}", "dim", whole=True),
-        "  ",
+        *([Span(f"{line:>6}  ", "dim", whole=True)] if line else []),
         Span(f"{level.label.upper():8}", f"bold {level.colour}", whole=True),
         "  ",
         text,
         "  ",
         Span(finding.id, "cyan", whole=True, url=finding.definition.link),
         *([Span("  NEW", "bold red")] if finding.has_new else []),
-        hang=18,
+        indent=0 if line else _MARGIN,
+        hang=18 if line else 10,
     )
 
 
@@ -281,16 +316,13 @@ def _weight(findings: list[Finding]) -> tuple[bool, float, int]:
     return new, max(finding.priority.score for finding in findings), len(findings)
 
 
-def _write_resource_controls(
-    terminal: Terminal, base: str, resource: Subject, findings: list[Finding], options: ReportOptions
-) -> None:
+def _write_resource_controls(terminal: Terminal, base: str, resource: Subject, findings: list[Finding]) -> None:
     head = resource.locate(())
     location_spans: list[Span | str] = ["  ", location_span(str(head), head, base)] if head else []
     count = f"  {len(findings)} control{'' if len(findings) == 1 else 's'} {'fails' if len(findings) == 1 else 'fail'}"
     name = Span(f"✖ {resource.label}", "bold", whole=True)
     terminal.line(name, *location_spans, *kustomization_spans(resource), Span(count, "dim"))
-    first_findings = findings if options.verbose else findings[:_RESOURCES]
-    for finding in first_findings:
+    for finding in findings:
         control, level = finding.definition, priority_level(finding)
         locations = _describe_locations(finding, head)
         line_spans: list[Span | str] = (
@@ -302,12 +334,11 @@ def _write_resource_controls(
             Span(control.id, "cyan", whole=True, url=control.link),
             "  ",
             *([Span("NEW ", "bold red")] if finding.has_new else []),
-            control.title,
+            describe_problem(finding, min(finding.evidence, key=file_order, default=None)),
             *line_spans,
             indent=2,
             hang=20,
         )
-    write_more(terminal, len(findings) - len(first_findings), "control", indent=2)
 
 
 def _describe_locations(finding: Finding, head: Location | None) -> str:

@@ -1,6 +1,7 @@
-"""The default view of the terminal report: one screen with totals, the most urgent resources and the next commands.
+"""The default view of the terminal report: one screen with totals, the most urgent problems and the next commands.
 
-Shows a part of the findings and always the number of the others. Never more than about 45 lines at 100 columns.
+Shows a part of the findings and always the number of the others. At most 45 lines at 100 columns and 55 at 80, with the
+messages of the command.
 """
 
 from __future__ import annotations
@@ -10,29 +11,37 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-import msgspec
-
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.exception import ExceptionStatus
 from kubekeep.model.finding import Finding
 from kubekeep.model.location import Location
-from kubekeep.model.subject import Subject
 from kubekeep.model.text import visible
 from kubekeep.model.verdict import Evidence, Status
+from kubekeep.model.workload import pod_path
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.closing import score_cells, score_style, write_audit, write_baseline, write_unread
-from kubekeep.reports.pretty.findings import count_levels, kustomization_spans, location_span
+from kubekeep.reports.pretty.findings import count_levels, describe_problem, kustomization_spans, location_span
+from kubekeep.reports.pretty.problems import EverywhereProblem, MergedProblem, SharedProblem, select_problems
 from kubekeep.reports.pretty.vulnerabilities import write_vulnerabilities
 from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
-from kubekeep.reports.shared.content import file_order
-from kubekeep.reports.shared.terminal import Span, Terminal, cells, file_url
+from kubekeep.reports.shared.terminal import BufferedTerminal, Span, Terminal, cells, count_rows, file_url
+from kubekeep.reports.shared.urgency import priority_level
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
-from kubekeep.reports.shared.wording import count_noun, describe_fix, describe_input, percent
+from kubekeep.reports.shared.wording import count_noun, describe_input, limit_notes, percent
 
 _LINES: Final = 45
-_HEADLINE: Final = 3
-_PROBLEMS: Final = 3
-"""Maximum number of problems of such a resource."""
+"""Maximum lines of the view, with those that the command prints beside it."""
+_NARROW_LINES: Final = 55
+_WIDE: Final = 100
+"""Minimum columns of a terminal for the lower number of lines."""
+_NEXT: Final = 4
+"""Lines of the next commands."""
+_MESSAGES: Final = 3
+"""Lines of messages about incomplete input and gates, which the command prints below the view."""
+_WRAPPED: Final = 24
+"""Columns that two lines lose because they end with a whole word."""
+_MAX_EVERYWHERE: Final = 3
+"""Maximum number of controls that fail everywhere."""
 _FRAMEWORKS: Final = 6
 _DEFAULT: Final = "recommended"
 """Slug of the default framework of a scan."""
@@ -41,51 +50,8 @@ _QUIET: Final = frozenset({ExceptionStatus.MATCHED, ExceptionStatus.UNUSED})
 _UNREAD: Final = 3
 _IDS: Final = 3
 """Maximum number of controls named for one problem."""
-
-
-class MergedProblem(msgspec.Struct, frozen=True):
-    """Findings of one resource that report the same field, the most urgent first, with the evidence of that one."""
-
-    findings: tuple[Finding, ...]
-
-    @property
-    def first(self) -> Finding:
-        """The most urgent finding."""
-        return self.findings[0]
-
-    @property
-    def evidence(self) -> tuple[Evidence, ...]:
-        """The evidence of the most urgent finding, in the order of the file."""
-        return tuple(sorted(self.first.evidence, key=file_order))
-
-
-def merge_problems(findings: Iterable[Finding]) -> list[MergedProblem]:
-    """Return the problems of one resource, most urgent first: findings of the same field are one problem.
-
-    Findings are merged if they share a path or if one control declares that it overlaps with the other.
-    """
-    groups: list[list[Finding]] = []
-    for finding in sorted(findings, key=_urgency):
-        group = next((group for group in groups if any(_repeats(finding, other) for other in group)), None)
-        if group is None:
-            groups.append([finding])
-        else:
-            group.append(finding)
-    return [MergedProblem(tuple(group)) for group in groups]
-
-
-def _urgency(finding: Finding) -> tuple[bool, float, bool, str]:
-    """Sort key: new findings first, then by priority; of equal ones, controls that others overlap with first."""
-    return not finding.has_new, -finding.priority.score, bool(finding.definition.overlaps), finding.id
-
-
-def _repeats(finding: Finding, other: Finding) -> bool:
-    one, two = finding.definition, other.definition
-    if one.slug in two.overlaps or two.slug in one.overlaps:
-        return True
-    # The empty path is the resource as a whole, about which unrelated controls report different problems.
-    paths = {evidence.path for evidence in finding.evidence if evidence.path}
-    return not paths.isdisjoint(evidence.path for evidence in other.evidence)
+_NAMED: Final = 2
+"""Maximum number of problems that name the same control."""
 
 
 def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
@@ -95,15 +61,31 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
             write_unread(terminal, assessment, options)
         return
     findings = assessment.findings
-    by_resource = _group_by_resource(findings)
-    _write_headline(terminal, assessment, findings)
-    vulnerabilities = [finding for finding in findings if finding.definition.concerns_packages]
-    shown = write_vulnerabilities(terminal, assessment)
-    if vulnerabilities:
-        by_resource = _group_by_resource(finding for finding in findings if not finding.definition.concerns_packages)
-    below = 7 + min(len(assessment.frameworks), _FRAMEWORKS) + min(len(assessment.unread), _UNREAD)
-    below += min(len(assessment.unknown_fields), _UNREAD + 1)
-    shown += _write_first(terminal, assessment, by_resource, _LINES - _HEADLINE - below)
+    controls = [finding for finding in findings if not finding.definition.concerns_packages]
+    groups, everywhere = select_problems(assessment, controls)
+    head, closing = terminal.copy(), terminal.copy()
+    _write_headline(head, assessment, findings)
+    headline = head.rows
+    _write_closing(closing, assessment, options)
+    lines = _count_lines(terminal, assessment) - head.rows - closing.rows - _NEXT
+    shown = write_vulnerabilities(head, assessment, lines // 2 if controls else lines)
+    lines -= head.rows - headline
+    shown_findings = _write_first(head, assessment, groups, everywhere, lines)
+    top = next(iter(shown_findings), None)
+    # A finding can be part of a problem and of a control that fails everywhere.
+    hidden = len(findings) - shown - len({id(finding) for finding in shown_findings})
+    _write_next(closing, assessment, controls, top, hidden, repeatable=options.repeatable)
+    terminal.write_lines((*head.lines, *closing.lines))
+
+
+def _count_lines(terminal: Terminal, assessment: Assessment) -> int:
+    """Return the lines of the screen that are left beside the notes and messages of the command."""
+    notes = sum(count_rows(note, terminal.width) for note in limit_notes(assessment.notes))
+    return (_LINES if terminal.width >= _WIDE else _NARROW_LINES) - notes - _MESSAGES
+
+
+def _write_closing(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
+    """Write everything between the findings and the next commands."""
     _write_frameworks(terminal, assessment)
     if assessment.baseline is not None:
         write_baseline(terminal, assessment.baseline)
@@ -112,7 +94,6 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
     if assessment.target.cluster is not None:
         write_unread(terminal, assessment, options)
     _write_gaps(terminal, assessment)
-    _write_next(terminal, assessment, by_resource, len(findings) - shown, repeatable=options.repeatable)
 
 
 def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequence[Finding]) -> None:
@@ -132,70 +113,128 @@ def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequen
     terminal.line()
 
 
-def _group_by_resource(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Return the findings of each resource, the most urgent resource first."""
-    by_resource: dict[int, list[Finding]] = {}
-    for finding in findings:
-        by_resource.setdefault(id(finding.subject), []).append(finding)
-    return sorted(by_resource.values(), key=_resource_urgency)
-
-
 def _write_first(
-    terminal: Terminal, assessment: Assessment, by_resource: Sequence[Sequence[Finding]], lines: int
-) -> int:
-    """Write the most urgent resources, as many as there is room for; return the number of findings shown."""
-    if not by_resource:
-        return 0
-    terminal.line(Span("Fix first", "bold"))
-    shown = 0
+    terminal: Terminal,
+    assessment: Assessment,
+    groups: Sequence[Sequence[SharedProblem]],
+    everywhere: Sequence[EverywhereProblem],
+    lines: int,
+) -> list[Finding]:
+    """Write the most urgent problems, as many as there is room for; return the findings that are shown."""
+    if not groups and not everywhere:
+        return []
+    names = _ControlNames(groups, everywhere)
+    blocks: list[tuple[Finding, list[str], list[Finding]]] = []
     lines -= 2
-    for group in by_resource:
-        problems = merge_problems(group)
-        lines -= 2 + min(len(problems), _PROBLEMS + 1)
-        if shown and lines < 0:
+    for problem in everywhere[:_MAX_EVERYWHERE]:
+        block = terminal.copy()
+        _write_everywhere(block, problem)
+        lines -= block.rows
+        blocks.append((problem.first, block.lines, list(problem.findings)))
+    for group in groups:
+        # The most urgent resource is shown in any case.
+        room = lines if blocks else max(lines, _LINES)
+        fitting = _fit_group(terminal, assessment.target.base, group, names, room)
+        if fitting is None:
             break
-        shown += _write_resource(terminal, assessment.target.base, problems)
+        block, problems = fitting
+        lines -= block.rows
+        blocks.append((group[0].first, block.lines, [finding for problem in problems for finding in problem.findings]))
+    blocks.sort(key=lambda block: (not block[0].has_new, -block[0].priority.score))
+    terminal.line(Span("Fix first", "bold"))
+    for _, texts, _ in blocks:
+        terminal.write_lines(texts)
     terminal.line()
-    return shown
+    return [finding for _, _, findings in blocks for finding in findings]
 
 
-def _resource_urgency(findings: Sequence[Finding]) -> tuple[bool, list[float], str]:
-    """Sort key: resources with new findings first, then by their most urgent findings, compared one by one."""
-    scores = sorted(-finding.priority.score for finding in findings)
-    return not any(finding.has_new for finding in findings), scores[: _PROBLEMS * 2], findings[0].subject.label
+def _fit_group(
+    terminal: Terminal, base: str, group: Sequence[SharedProblem], names: _ControlNames, lines: int
+) -> tuple[BufferedTerminal, Sequence[SharedProblem]] | None:
+    """Return the text of a resource with its problems, or its first problem alone, that fits; None if neither does."""
+    for problems in (group, group[:1]):
+        block = terminal.copy()
+        _write_resource(block, base, problems, names)
+        if block.rows <= lines:
+            return block, problems
+    return None
 
 
-def _write_resource(terminal: Terminal, base: str, problems: Sequence[MergedProblem]) -> int:
-    first = problems[0].first
-    resource, level = first.subject, first.priority.level
-    location = _find_location(resource, problems[0])
+class _ControlNames:
+    """The controls named beside problems: each at most twice, the most urgent one of a problem always."""
+
+    def __init__(self, groups: Iterable[Iterable[SharedProblem]], everywhere: Iterable[EverywhereProblem]) -> None:
+        self._counts = Counter(problem.first.id for group in groups for problem in group)
+        self._counts.update({problem.first.id: _NAMED for problem in everywhere})
+
+    def describe(self, findings: Sequence[Finding]) -> str:
+        """Return the controls of a problem, with the number of those that are not named."""
+        names = [findings[0].id]
+        for finding in findings[1:]:
+            if len(names) < _IDS and self._counts[finding.id] < _NAMED:
+                self._counts[finding.id] += 1
+                names.append(finding.id)
+        rest = len({finding.id for finding in findings}) - len(names)
+        return " ".join(names) + (f" +{rest}" if rest else "")
+
+
+def _write_everywhere(terminal: Terminal, problem: EverywhereProblem) -> None:
+    """Write a control that fails on every resource on one line, with an example."""
+    level, subjects = (
+        priority_level(problem.first),
+        {id(finding.subject): finding.subject for finding in problem.findings},
+    )
+    noun = "workload" if all(pod_path(subject) is not None for subject in subjects.values()) else "resource"
+    start = f"all {count_noun(len(subjects), noun)}, such as: "
+    evidence = problem.example.evidence
+    text = _describe(problem.example, evidence[0] if evidence else None)
+    room = terminal.width - 12 - cells(start) - cells(problem.first.id) - 2
+    terminal.line(
+        Span(f"{level.label.upper():8}", f"bold {level.colour}", whole=True),
+        "  ",
+        Span(start, "bold", whole=True),
+        Span(_shorten(text, max(room, 20)), whole=True),
+        "  ",
+        Span(problem.first.id, "cyan", whole=True, url=problem.first.definition.link),
+        indent=2,
+        hang=10,
+    )
+
+
+def _write_resource(terminal: Terminal, base: str, group: Sequence[SharedProblem], names: _ControlNames) -> None:
+    first = group[0].first
+    resource, level = first.subject, priority_level(first)
+    location = group[0].problem.location
     terminal.line(
         Span(f"{level.label.upper():8}", f"bold {level.colour}", whole=True),
         "  ",
         *([Span("NEW ", "bold red")] if first.has_new else []),
         Span(resource.label, "bold", whole=True),
         *((Span("  "), location_span(str(location), location, base)) if location else ()),
-        *kustomization_spans(resource),
+        *_describe_sharing(group),
         indent=2,
+        hang=10,
     )
-    context = _describe_context(problems)
+    context = _describe_context(group)
     if context:
         terminal.line(Span(context, "dim"), indent=12, hang=0)
-    for problem in problems[:_PROBLEMS]:
-        _write_problem(terminal, base, problem, location)
-    rest = problems[_PROBLEMS:]
-    if rest:
-        terminal.line(Span(f"… and {count_noun(len(rest), 'more problem')}", "dim"), indent=12)
-    return sum(len(problem.findings) for problem in problems[:_PROBLEMS])
+    for problem in group:
+        _write_problem(terminal, base, problem.problem, location, names)
 
 
-def _find_location(resource: Subject, problem: MergedProblem) -> Location | None:
-    """Return the first location of the most urgent problem, else that of the resource."""
-    located = (evidence.location for evidence in problem.evidence if evidence.location is not None)
-    return next(located, None) or resource.locate(())
+def _describe_sharing(group: Sequence[SharedProblem]) -> list[Span | str]:
+    """Return the kustomization of the resource, or the numbers of overlays and resources that share its lines."""
+    overlays, resources = max(problem.overlays for problem in group), max(problem.resources for problem in group)
+    parts = [f"in {count_noun(overlays, 'overlay')}"] if overlays > 1 else []
+    parts += [f"and {count_noun(resources - 1, 'more resource')}"] if resources > 1 else []
+    if parts:
+        return [Span(f"  {', '.join(parts)}", "dim", whole=True)]
+    return kustomization_spans(group[0].first.subject)
 
 
-def _write_problem(terminal: Terminal, base: str, problem: MergedProblem, head: Location | None) -> None:
+def _write_problem(
+    terminal: Terminal, base: str, problem: MergedProblem, head: Location | None, controls: _ControlNames
+) -> None:
     """Write one problem on one line: the line in the file, the cause, further locations, and the controls."""
     evidence = problem.evidence
     first = evidence[0] if evidence else None
@@ -203,8 +242,7 @@ def _write_problem(terminal: Terminal, base: str, problem: MergedProblem, head: 
     line, where = _describe_location(location, head, terminal.width // 3) if location else ("", "")
     text = _describe(problem, first)
     more = f" (+{len(evidence) - 1} more)" if len(evidence) > 1 else ""
-    ids = [finding.id for finding in problem.findings]
-    names = " ".join(ids[:_IDS]) + (f" +{len(ids) - _IDS}" if len(ids) > _IDS else "")
+    names = controls.describe(problem.findings)
     room = terminal.width - 12 - cells(more) - cells(names) - cells(where) - 2
     url = file_url(base, location.file) if location else ""
     terminal.line(
@@ -241,14 +279,13 @@ def _describe(problem: MergedProblem, evidence: Evidence | None) -> str:
     finding = problem.first
     if finding.priority.step:
         return finding.priority.step
-    if evidence is None:
-        return finding.title
-    return evidence.message or describe_fix(evidence, finding.subject)
+    return describe_problem(finding, evidence)
 
 
-def _describe_context(problems: Iterable[MergedProblem]) -> str:
+def _describe_context(problems: Iterable[SharedProblem]) -> str:
     """Return the facts about a resource that raise the priority of its findings."""
-    reasons = (reason for problem in problems for finding in problem.findings for reason in finding.priority.reasons)
+    findings = (finding for problem in problems for finding in problem.problem.findings)
+    reasons = (reason for finding in findings for reason in finding.priority.reasons)
     return ", ".join(dict.fromkeys(reasons))
 
 
@@ -320,7 +357,8 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
 def _write_some(terminal: Terminal, label: str, style: str, entries: Sequence[tuple[Span, str]], option: str) -> None:
     """Write the first entries, a line each, and the number of the others with the option that shows them."""
     for span, text in entries[:_UNREAD]:
-        terminal.line(Span(f"{label}  ", style), span, "  ", text, hang=len(label) + 2)
+        room = max(2 * terminal.width - 2 * len(label) - cells(span.text) - _WRAPPED, terminal.width // 2)
+        terminal.line(Span(f"{label}  ", style), span, "  ", _shorten(text, room), hang=len(label) + 2)
     if len(entries) > _UNREAD:
         terminal.line(Span(f"{label}  … and {len(entries) - _UNREAD:,} more ({option})", style))
 
@@ -328,13 +366,14 @@ def _write_some(terminal: Terminal, label: str, style: str, entries: Sequence[tu
 def _write_next(
     terminal: Terminal,
     assessment: Assessment,
-    by_resource: Sequence[Sequence[Finding]],
+    findings: Sequence[Finding],
+    top: Finding | None,
     hidden: int,
     *,
     repeatable: bool,
 ) -> None:
     """Write the next commands: for the first problem, for known fixes, and for the findings not shown."""
-    commands = list(_list_commands(assessment, by_resource, hidden, repeatable=repeatable)) if by_resource else []
+    commands = [] if top is None else list(_list_commands(assessment, findings, top, hidden, repeatable=repeatable))
     if not commands:
         return
     terminal.line(Span("Next", "bold"))
@@ -346,7 +385,7 @@ def _write_next(
 
 
 def _list_commands(
-    assessment: Assessment, by_resource: Sequence[Sequence[Finding]], hidden: int, *, repeatable: bool
+    assessment: Assessment, findings: Sequence[Finding], top: Finding, hidden: int, *, repeatable: bool
 ) -> Iterator[tuple[str, str]]:
     """Yield commands with their purpose; they name the frameworks of the scan, unless they are the default.
 
@@ -356,10 +395,9 @@ def _list_commands(
     slugs = [summary.framework.slug for summary in assessment.frameworks]
     names = () if slugs == [_DEFAULT] else ("framework", ",".join(slugs))
     words = shlex.join((*names, *paths))
-    top = merge_problems(by_resource[0])[0].first
     if not top.definition.is_user_supplied:
         yield f"kubekeep explain {top.id}", top.title
-    fixable = sum(finding.has_fix for findings in by_resource for finding in findings)
+    fixable = sum(finding.has_fix for finding in findings)
     can_repeat = repeatable and bool(slugs) and _are_files(paths)
     if fixable and can_repeat:
         yield f"kubekeep fix {words}", f"{count_noun(fixable, 'finding')} with a known fix"

@@ -19,33 +19,45 @@ from kubekeep.reports.shared.wording import count_noun, shorten
 
 _PACKAGES: Final = 10
 """Maximum number of packages of one image or SBOM."""
+_LEAST: Final = 2
+"""Minimum number of packages of an image or SBOM."""
+_FRAME: Final = 5
+"""Lines of an image or SBOM beside those of its packages."""
 _RESOURCES: Final = 3
 _WIDTH_PER_ID: Final = 60
 """Columns of the terminal for each vulnerability that a row names."""
 
 
-def write_vulnerabilities(terminal: Terminal, assessment: Assessment) -> int:
-    """Write the packages to upgrade for the most urgent images and SBOMs; return the number of vulnerabilities shown."""
+def write_vulnerabilities(terminal: Terminal, assessment: Assessment, lines: int) -> int:
+    """Write the packages to upgrade for the most urgent images and SBOMs; return the number of vulnerabilities shown.
+
+    lines: those that all images and SBOMs may take.
+    """
     affected = list_affected(assessment)
     shown = 0
-    for rows in affected[:_RESOURCES]:
-        shown += _write_subject(terminal, rows)
+    first = affected[:_RESOURCES]
+    for number, rows in enumerate(first):
+        # Each of the following ones has room for some packages, too.
+        room = lines - _FRAME - (len(first) - number - 1) * (_FRAME + _LEAST)
+        limit = min(max(room, _LEAST), _PACKAGES)
+        shown += _write_subject(terminal, rows, limit)
+        lines -= _FRAME + min(limit, len(rows.packages))
     if len(affected) > _RESOURCES:
         terminal.line(Span(f"… and {count_noun(len(affected) - _RESOURCES, 'more image')} with vulnerabilities", "dim"))
         terminal.line()
     return shown
 
 
-def _write_subject(terminal: Terminal, rows: SubjectRows) -> int:
+def _write_subject(terminal: Terminal, rows: SubjectRows, limit: int) -> int:
     resource = rows.subject.resource
     name = Span(resource.name or resource.label, "bold", whole=True)
     terminal.line(name, Span(f"  {_describe_subject(resource)}", "dim"))
     facts = [f"{rows.fixable:,} with a fix"]
     if rows.exploited:
         facts.append(f"{rows.exploited:,} known to be exploited")
-    count = count_noun(len(rows.severities), "vulnerability")
-    terminal.line(count, ": ", *count_levels(Counter(rows.severities), "bold"), " · ", " · ".join(facts))
-    shown = rows.packages[:_PACKAGES]
+    count = count_noun(len(rows.levels), "vulnerability")
+    terminal.line(count, ": ", *count_levels(Counter(rows.levels), "bold"), " · ", " · ".join(facts))
+    shown = rows.packages[:limit]
     lines = ["Line"] if any(row.line for row in shown) else []
     heads = [Span(head, "dim") for head in ("", "Package", "Installed", "Upgrade to", *lines, "Vulnerabilities", "")]
     cells = (_describe_row(row, terminal.width, has_line=bool(lines)) for row in shown)

@@ -13,5 +13,5 @@ FORMAT: Final = ReportFormat(
     media_type="application/sarif+json",
     description="SARIF 2.1.0, for code scanning and editors",
     render=render,
-    extras=frozenset({Extra.EDITS, Extra.REPOSITORY, Extra.CONTEXT}),
+    extras=frozenset({Extra.EDITS, Extra.REPOSITORY}),
 )

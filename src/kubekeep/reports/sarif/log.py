@@ -39,6 +39,7 @@ from kubekeep.reports.sarif.parts import (
 )
 from kubekeep.reports.sarif.vulnerabilities import describe_rule, group_vulnerabilities, list_results
 from kubekeep.reports.shared.findings import describe_region, framework_names_by_control, quote_path
+from kubekeep.reports.shared.urgency import priority_score
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, get_repository, list_uncovered
 from kubekeep.reports.shared.wording import describe_change, reason_text
 
@@ -55,7 +56,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
         _results(reported, failures, excepted, vulnerabilities), _resolved_results(assessment, reported)
     )
     run = {
-        "tool": {"driver": _driver(assessment, reported, vulnerabilities)},
+        "tool": {"driver": _driver(assessment, reported, failures, vulnerabilities)},
         "automationDetails": {"id": _categorise(assessment)},
         "invocations": [_invocation(assessment)],
         "originalUriBaseIds": {ROOT: {"uri": f"file://{quote_path(assessment.target.base.rstrip('/'))}/"}},
@@ -109,9 +110,11 @@ def _categorise(assessment: Assessment) -> str:
 def _driver(
     assessment: Assessment,
     reported: Mapping[str, int],
+    failures: Mapping[str, Sequence[Finding]],
     vulnerabilities: Mapping[str, Sequence[ReportedVulnerability]],
 ) -> dict[str, Any]:
     frameworks = framework_names_by_control(assessment)
+    scores = {slug: max(map(priority_score, findings)) for slug, findings in failures.items()}
     return {
         "name": "kubekeep",
         "informationUri": _HOME,
@@ -119,15 +122,20 @@ def _driver(
         "rules": [
             describe_rule(entries)
             if (entries := vulnerabilities.get(summary.definition.slug))
-            else _rule(summary.definition, frameworks.get(summary.definition.slug, []))
+            else _rule(
+                summary.definition, frameworks.get(summary.definition.slug, []), scores.get(summary.definition.slug)
+            )
             for summary in assessment.summaries
             if summary.definition.slug in reported
         ],
     }
 
 
-def _rule(control: Definition, frameworks: list[str]) -> dict[str, Any]:
-    """Return a reportingDescriptor (§3.49); GitHub reads `security-severity` and `tags`."""
+def _rule(control: Definition, frameworks: list[str], score: float | None) -> dict[str, Any]:
+    """Return a reportingDescriptor (§3.49); GitHub reads `security-severity` and `tags`.
+
+    score: highest priority of the open results, None without any. GitHub ranks alerts by `security-severity` of the rule.
+    """
     rule: dict[str, Any] = {
         "id": control.id,
         "name": control.slug,
@@ -136,7 +144,7 @@ def _rule(control: Definition, frameworks: list[str]) -> dict[str, Any]:
         "help": {"text": _help(control), "markdown": _markdown(control)},
         "defaultConfiguration": {"level": sarif_level(control.severity)},
         "properties": {
-            "security-severity": f"{control.severity:.1f}",
+            "security-severity": f"{control.severity if score is None else score:.1f}",
             "precision": "high",
             "tags": ["security", "kubernetes", *([control.area] if control.area else []), *frameworks],
         },
@@ -233,7 +241,7 @@ def _result(finding: Finding, index: int, id_counts: Counter[str]) -> dict[str, 
         "ruleId": control.id,
         "ruleIndex": index,
         "kind": "fail",
-        "level": sarif_level(control.severity),
+        "level": sarif_level(priority_score(finding)),
         "message": {"text": _message(finding)},
         "locations": [_build_location(resource, primary)],
         "partialFingerprints": {"kubekeepFinding/v2": _fingerprint(finding, id_counts)},

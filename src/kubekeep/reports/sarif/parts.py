@@ -20,8 +20,10 @@ _FIRST: Final = Region(Position(1, 1), Position(1, 1))
 
 
 def describe_priority(priority: Priority) -> dict[str, Any]:
-    """Return the priority as properties; `level` and `security-severity` follow from the severity."""
+    """Return the priority as properties, its score also by the name that readers rank by."""
     entry: dict[str, Any] = {"priority": priority.level.label, "priorityScore": priority.score}
+    if priority.level:
+        entry["security-severity"] = f"{priority.score:.1f}"
     if reasons := [visible(reason) for reason in (priority.step, *priority.reasons) if reason]:
         entry["priorityReasons"] = reasons
     return entry

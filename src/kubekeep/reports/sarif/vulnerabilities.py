@@ -23,6 +23,7 @@ from kubekeep.reports.sarif.parts import (
     describe_resource,
     describe_suppression,
 )
+from kubekeep.reports.shared.affected_packages import get_level, get_score
 from kubekeep.reports.shared.findings import cut
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, iterate_subjects
 from kubekeep.reports.shared.vulnerability_text import (
@@ -57,8 +58,10 @@ def describe_rule(entries: Sequence[ReportedVulnerability]) -> dict[str, Any]:
     title = f"{first.id}: {first.title}"
     advice = dict.fromkeys(visible(recommend(entry)) for entry in entries)
     properties: dict[str, Any] = {"precision": "high"}
-    if first.severity is not Severity.UNKNOWN:
-        properties["security-severity"] = f"{_score(first):.1f}"
+    # GitHub ranks alerts by this property of the rule.
+    urgent = [get_score(entry) for entry in entries if get_level(entry) and entry.exception is None]
+    if urgent or first.severity is not Severity.UNKNOWN:
+        properties["security-severity"] = f"{max(urgent, default=_score(first)):.1f}"
     tags = ["security", "vulnerability", *(f"external/cwe/{weakness.lower()}" for weakness in weaknesses)]
     return {
         "id": first.id,
@@ -89,7 +92,7 @@ def _describe_result(entry: ReportedVulnerability, index: int, fingerprint: str)
         "ruleId": entry.id,
         "ruleIndex": index,
         "kind": "fail",
-        "level": sarif_level(_score(entry)),
+        "level": sarif_level(get_score(entry)),
         "message": {"text": _describe_message(entry)},
         "locations": [
             {

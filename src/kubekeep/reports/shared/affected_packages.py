@@ -86,12 +86,12 @@ class UpgradeRow(_PackageRow, frozen=True):
 class SubjectRows(msgspec.Struct, frozen=True):
     """An image or SBOM with open vulnerabilities, each counted once for all its packages.
 
-    severities: of the vulnerabilities. fixable, exploited: numbers of those with a fixed version and with known
+    levels: their priorities. fixable, exploited: numbers of those with a fixed version and with known
     exploitation. packages: those with an upgrade first.
     """
 
     subject: VulnerableSubject
-    severities: tuple[Severity, ...]
+    levels: tuple[Severity, ...]
     fixable: int
     exploited: int
     packages: tuple[AffectedPackageRow, ...]
@@ -113,7 +113,7 @@ def list_affected(assessment: Assessment) -> list[SubjectRows]:
     return [
         SubjectRows(
             subject=subject,
-            severities=tuple(max(entry.severity for entry in group) for group in groups),
+            levels=tuple(max(map(get_level, group)) for group in groups),
             fixable=sum(any(entry.is_fixable for entry in group) for group in groups),
             exploited=sum(any(entry.known_exploited for entry in group) for group in groups),
             packages=tuple(list_packages(subject)),
@@ -179,3 +179,8 @@ def _get_only_fix(entries: Sequence[ReportedVulnerability]) -> str:
 def get_level(entry: ReportedVulnerability) -> Severity:
     """Return the level of the priority, or the severity if the priority is unknown."""
     return entry.priority.level or entry.severity
+
+
+def get_score(entry: ReportedVulnerability) -> float:
+    """Return the score of the priority, or the severity score if the priority is unknown."""
+    return entry.priority.score if entry.priority.level else entry.definition.severity

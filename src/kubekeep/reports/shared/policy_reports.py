@@ -38,6 +38,7 @@ from kubekeep.reports.shared.findings import (
     unevaluated_resources,
     unix_time,
 )
+from kubekeep.reports.shared.urgency import priority_level
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import reason_text
 from kubekeep.reports.shared.yaml_text import mapping_lines, sequence_entry
@@ -215,6 +216,7 @@ def _finding_result(
     control, location = finding.definition, finding.location
     message = "\n".join((f"{control.title}: {resource_name(finding.subject)}", *list_changes(finding)))
     entry = _result(control, "skip" if finding.suppressions else "fail", message, stamp)
+    entry["severity"] = _SEVERITY[priority_level(finding)]
     properties = entry["properties"]
     properties["fingerprint"] = uid
     if location is not None:

@@ -5,7 +5,9 @@ Writes ANSI codes (ECMA-48) without a library, because importing one costs more 
 
 from __future__ import annotations
 
+import io
 import itertools
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TextIO
@@ -44,6 +46,10 @@ _ASCII: Final = {
 """ASCII replacements for the symbols of reports on streams that cannot encode them."""
 
 
+_ESCAPE_CODES: Final = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;;.*?\x1b\\")
+"""Style codes and hyperlinks."""
+
+
 class Span(msgspec.Struct, frozen=True):
     """A piece of a line in one style: names of `_CODES` separated by spaces, such as `bold red`.
 
@@ -65,6 +71,15 @@ class Terminal:
         self.width = max(options.width, 40)
         encoding = getattr(stream, "encoding", None) or "utf-8"
         self._encoding = "" if encoding.lower().replace("-", "") == "utf8" else encoding
+
+    def copy(self) -> BufferedTerminal:
+        """Return a terminal with the same options that keeps its lines."""
+        return BufferedTerminal(self._options)
+
+    def write_lines(self, lines: Iterable[str]) -> None:
+        """Write lines of a copy."""
+        for line in lines:
+            self._write(f"{line}\n")
 
     def line(self, *spans: Span | str, indent: int = 0, hang: int = 2) -> None:
         """Write the spans as one line; continuation lines are indented by `hang` more columns."""
@@ -111,6 +126,29 @@ class Terminal:
                 text = text.replace(sign, ascii_text)
             text = text.encode(self._encoding, "backslashreplace").decode(self._encoding)
         self._stream.write(text)
+
+
+class BufferedTerminal(Terminal):
+    """Terminal that keeps its lines, to count them before they are written."""
+
+    def __init__(self, options: ReportOptions) -> None:
+        self._buffer = io.StringIO()
+        super().__init__(self._buffer, options)
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines so far, with their styles."""
+        return self._buffer.getvalue().splitlines()
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of the screen that the lines take."""
+        return sum(count_rows(_ESCAPE_CODES.sub("", line), self.width) for line in self.lines)
+
+
+def count_rows(text: str, width: int) -> int:
+    """Return the number of rows of a screen that a line takes."""
+    return max(1, -(-cells(text) // width))
 
 
 def cells(text: str) -> int:

@@ -17,6 +17,11 @@ def priority_level(finding: Finding) -> Severity:
     return finding.priority.level or finding.severity
 
 
+def priority_score(finding: Finding) -> float:
+    """Return the score of the priority, or the severity score if the priority is unknown."""
+    return finding.priority.score if finding.priority.level else finding.score
+
+
 def count_priorities(findings: Iterable[Finding]) -> Counter[Severity]:
     """Return the number of findings of each priority."""
     return Counter(map(priority_level, findings))

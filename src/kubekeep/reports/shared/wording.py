@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from kubekeep.model.assessment import Assessment, DefinitionSummary
@@ -17,6 +17,9 @@ from kubekeep.model.text import visible
 from kubekeep.model.verdict import Cause, Evidence, Reason
 
 NOTHING_EVALUATED: Final = "nothing was evaluated: the input has no resource that a control applies to"
+_NOTES: Final = 2
+"""Maximum number of notes beside the overview."""
+_LONGEST_NOTE: Final = 200
 _TICKS: Final = re.compile("`+")
 _MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]()<>#+!|~&@:$-]")
 _GAP_CAUSES: Final[dict[Cause | None, str]] = {
@@ -139,6 +142,13 @@ def shorten(text: str, longest: int) -> str:
     """Return the first `longest` characters of text, escaped by `visible`, with an ellipsis if it is longer."""
     visible_text = visible(text[: longest + 1])
     return visible_text if len(visible_text) <= longest else f"{visible_text[:longest]}…"
+
+
+def limit_notes(notes: Sequence[str]) -> list[str]:
+    """Return the first notes beside the overview of a terminal, which is one screen, and the number of the others."""
+    shown = [shorten(note, _LONGEST_NOTE) for note in notes[: _NOTES if len(notes) > _NOTES + 1 else len(notes)]]
+    rest = len(notes) - len(shown)
+    return [*shown, f"… and {count_noun(rest, 'more note')} (--view all)"] if rest else shown
 
 
 def percent(value: float | None) -> str:

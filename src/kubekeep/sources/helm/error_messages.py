@@ -30,6 +30,7 @@ _EDGE_LENGTH: Final = 8 * 1024
 """Characters kept of the beginning and of the end of a message; templates can print messages of any length."""
 _MIN_SECRET_LENGTH: Final = 4
 """Minimum length of a value that is masked in messages; shorter values would match unrelated text."""
+_ORDINARY_WORD: Final = re.compile(r"[a-z]{1,20}")
 _LINE: Final = re.compile(r":(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?")
 _EXECUTION_PREFIX: Final = re.compile(r"\A.*\bexecuting \"[^\"]*\" at (?=<)", re.DOTALL)
 _POSITION_PREFIX: Final = re.compile(r"\A(?:execution|parse) error at \([^)]*\): ")
@@ -147,15 +148,34 @@ class RenderErrorConverter:
             text = shorten.sub("", text, count=1)
         for name, shown_path in self._user_values.shown_paths.items():
             text = text.replace(name, shown_path)
-        for layer in self._texts.values:
-            # Template functions quote values that they cannot use in their errors.
-            for secret in find_secret_values(layer.value):
-                for form in _list_forms(secret) if len(secret) >= _MIN_SECRET_LENGTH else ():
-                    text = text.replace(form, MASK)
+        text, missing, names = text.partition(_MISSING)
+        text = f"{self._mask(text)}{missing}{', '.join(map(self._mask_dependency, names.split(', ')))}"
         if _MISSING in text and _FETCHES not in text:
             text = f"{text}; run `{_FETCHES}` to fetch them"
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
+
+    def _mask_dependency(self, name: str) -> str:
+        """Return an entry of a list of dependencies, masked unless it is a name in the chart."""
+        return name if any(entry.name == name for entry in self._chart.dependencies) else self._mask(name)
+
+    def _mask(self, text: str) -> str:
+        """Mask the secrets of the values: template functions quote values that they cannot use in their errors."""
+        for layer in self._texts.values:
+            for secret in find_secret_values(layer.value):
+                if len(secret) >= _MIN_SECRET_LENGTH:
+                    text = _mask_secret(text, secret)
+        return text
+
+
+def _mask_secret(text: str, secret: str) -> str:
+    """Mask a secret in each of its forms; an ordinary word only where it is no part of a longer word."""
+    if _ORDINARY_WORD.fullmatch(secret):
+        text = re.sub(rf"(?<![A-Za-z0-9]){secret}(?![A-Za-z0-9])", MASK, text)
+        return text.replace(_list_forms(secret)[1], MASK)
+    for form in _list_forms(secret):
+        text = text.replace(form, MASK)
+    return text
 
 
 def _list_forms(secret: str) -> tuple[str, ...]:
