@@ -118,18 +118,18 @@ class Walk:
     def _folder(self, named: str, base: str) -> Iterator[Root | UnreadInput | _UnnamedFile]:
         top = os.path.realpath(base)
         exclusions = self._exclusions(named)
-        todo = [named]
+        todo = [(named, False)]
         while todo:
-            path = todo.pop()
+            path, is_data = todo.pop()
             is_folder = os.path.isdir(path)
             if exclusions is not None and path != named and exclusions.ignored(path, is_folder=is_folder):
                 continue
             if is_folder and not (os.path.islink(path) and path != named):
-                yield from self._entries(path, base, todo)
-            elif os.path.islink(path):
-                yield from self._link(path, top, base)
-            else:
-                yield from self._file(path, base)
+                yield from self._entries(path, base, todo, is_data=is_data)
+                continue
+            files = self._link(path, top, base) if os.path.islink(path) else self._file(path, base)
+            for file in files:
+                yield msgspec.structs.replace(file, is_data=True) if is_data and isinstance(file, Root) else file
 
     def _file(self, path: str, base: str) -> Iterator[Root | _UnnamedFile]:
         name = os.path.basename(path)
@@ -139,7 +139,9 @@ class Walk:
                 return
         yield _UnnamedFile(display_path(path))
 
-    def _entries(self, folder: str, base: str, todo: list[str]) -> Iterator[Root | UnreadInput]:
+    def _entries(
+        self, folder: str, base: str, todo: list[tuple[str, bool]], *, is_data: bool
+    ) -> Iterator[Root | UnreadInput]:
         """Yield the roots that `folder` is; add the entries to visit to `todo`, the first name last."""
         try:
             entries = sorted(scan_folder(folder), key=lambda entry: entry.name, reverse=True)
@@ -150,12 +152,13 @@ class Walk:
         owners = [source for source in self._sources if source.matches_folder(names)]
         for source in owners:
             yield from self._yield_once(source, folder, folder, base)
+        is_data = is_data or any(source.has_data for source in owners)
         for entry in entries:
             name = entry.name
             is_folder = _is_folder(entry)
             is_candidate = not is_tool_folder(name) if is_folder else self._matches_entry(entry)
             if is_candidate and not any(source.owns_entry(name, is_folder=is_folder) for source in owners):
-                todo.append(name if folder == os.curdir else os.path.join(folder, name))
+                todo.append((name if folder == os.curdir else os.path.join(folder, name), is_data))
 
     def _matches_entry(self, entry: os.DirEntry[str]) -> bool:
         name = entry.name

@@ -30,6 +30,7 @@ class HelmSource(SourceType):
     name = "helm"
     order = 80
     is_folder = True
+    has_data = True
 
     def matches_file(self, name: str) -> bool:
         """Return True for Chart.yaml."""

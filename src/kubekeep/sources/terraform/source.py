@@ -9,12 +9,11 @@ from typing import Final
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
-from kubekeep.model.text import visible
+from kubekeep.sources.notes import list_first
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
 _EXTENSIONS: Final = (".tf", ".tf.json")
 _VALUES_EXTENSIONS: Final = (".tfvars", ".tfvars.json")
-_MAX_NAMES: Final = 3
 
 
 class TerraformSource(SourceType):
@@ -60,7 +59,7 @@ class TerraformSource(SourceType):
 def _describe_external(locations: Sequence[Location]) -> str:
     """Return a note about modules and charts that are not in the scanned folders."""
     count = len(locations)
-    names = f"{', '.join(visible(str(location)) for location in locations[:_MAX_NAMES])}{', …' if count > _MAX_NAMES else ''}"
+    names = list_first(locations)
     return (
         f"{count} Terraform module{'s' if count > 1 else ''} or chart{'s' if count > 1 else ''} from elsewhere "
         f"{'were' if count > 1 else 'was'} not read ({names}); scan {'their' if count > 1 else 'its'} repository too"
