@@ -405,3 +405,13 @@ def test_charts_and_manifests_in_folders_of_a_chart_are_read(tree: Path) -> None
     assert "chart/deploy/pod.yaml deployed" in results
     # The chart in the chart has errors of its own.
     assert [result for result in results if "cannot be rendered" in result]
+
+
+def test_note_names_charts_that_are_used_as_dependencies(tree: Path) -> None:
+    dependencies = "dependencies:\n- {name: web, version: '>=1', repository: 'oci://registry.test/charts'}\n"
+    (tree / "shop/templates").mkdir(parents=True)
+    (tree / "shop/templates/pod.yaml").write_text(POD.format("shop"))
+    (tree / "shop/Chart.yaml").write_text(f"apiVersion: v2\nname: shop\nversion: 1.0.0\n{dependencies}")
+    inputs = read(["shop", "chart"])
+    assert {"shop/templates/pod.yaml shop", "chart/templates/pod.yaml web"} <= set(describe_all(inputs))
+    assert inputs.notes == ["dependencies: 1 chart of the scanned folders used as a dependency (web 1.0.0 from chart)"]

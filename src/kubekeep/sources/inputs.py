@@ -72,6 +72,7 @@ class Inputs(ReadContext):
         self._reset()
 
     def _reset(self) -> None:
+        self.roots: list[Root] = []
         self.files = 0
         self.notes = []
         self.temporary = {}
@@ -95,7 +96,7 @@ class Inputs(ReadContext):
 
     def __iter__(self) -> Iterator[Subject | UnreadInput]:
         self._reset()
-        roots: list[Root] = []
+        roots = self.roots
         for path in self._paths:
             for root in self._open(path):
                 if isinstance(root, UnreadInput):

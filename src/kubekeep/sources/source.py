@@ -43,7 +43,7 @@ class Root(msgspec.Struct, frozen=True):
 class ReadContext(Protocol):
     """State of one scan that its sources share.
 
-    stdin: standard input, None if there is none. stack: closes temporary folders and processes after the scan.
+    roots: inputs of all sources. stdin: standard input, None if there is none. stack: closes temporary folders and processes after the scan.
     changed_files: files changed since a revision. files: number of files read so far. notes: messages for the user
     that are no errors. opened_paths: absolute paths of the files and folders that the scan was started with, and of checkouts;
     addresses of other inputs. branches: branch or tag of each checkout, by its real path. temporary: shown path of each temporary folder, by its real path. homes: the folder that shown
@@ -53,6 +53,7 @@ class ReadContext(Protocol):
 
     options: ReadOptions
     limits: Limits
+    roots: Sequence[Root]
     stdin: BinaryIO | None
     stack: ExitStack
     changed_files: ChangedFiles

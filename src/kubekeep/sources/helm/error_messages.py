@@ -39,7 +39,7 @@ _YAML_LINE: Final = re.compile(r"yaml: line \d+: ")
 _POINTER: Final = re.compile(r"at '(?P<pointer>/[^']*)'")
 _SCHEMA: Final = "values don't meet the specifications of the schema"
 _MISSING: Final = "missing in charts/ directory: "
-_FETCHES: Final = "helm dependency build"
+_LINE_END: Final = "\n"
 
 
 class RenderErrorConverter:
@@ -152,8 +152,10 @@ class RenderErrorConverter:
             for secret in find_secret_values(layer.value):
                 for form in _list_forms(secret) if len(secret) >= _MIN_SECRET_LENGTH else ():
                     text = text.replace(form, MASK)
-        if _MISSING in text and _FETCHES not in text:
-            text = f"{text}; run `{_FETCHES}` to fetch them"
+        if _MISSING in text:
+            # The programs word the beginning differently, and none names the folder.
+            folder, names = self._chart.shown_path or ".", text.partition(_MISSING)[2].partition(_LINE_END)[0]
+            text = f"found in Chart.yaml, but {_MISSING}{names}; run `helm dependency build {folder}` to fetch them"
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
@@ -21,7 +22,23 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import Resource
-from kubekeep.sources.helm.chart import LIBRARY, METADATA, Chart, list_instances, load_chart
+from kubekeep.sources.helm.chart import (
+    LIBRARY,
+    METADATA,
+    Chart,
+    ChartFolder,
+    Dependency,
+    add_dependency,
+    list_instances,
+    load_chart,
+)
+from kubekeep.sources.helm.dependencies import (
+    ScannedChart,
+    is_enabled,
+    list_missing,
+    list_scanned_charts,
+    remove_dependencies,
+)
 from kubekeep.sources.helm.error_messages import RenderErrorConverter
 from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartError, ChartLimits
 from kubekeep.sources.helm.process import LimitError
@@ -29,6 +46,7 @@ from kubekeep.sources.helm.release import UserValues, collect_chart_texts, list_
 from kubekeep.sources.helm.renderers import EXTRA, HelmProgram, HelmSdk, Renderer
 from kubekeep.sources.helm.rendering import NotRenderedError, ReleaseRenderer
 from kubekeep.sources.helm.resources import ReleaseContext, ReleaseNamespace, list_resources
+from kubekeep.sources.helm.trace.values_layers import ValuesLayers
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.process_limits import RenderingTime, RenderingTimeError
 from kubekeep.sources.signals import wait_for_result
@@ -48,7 +66,9 @@ class ChartReader:
 
     helm: path of the program helm, or None; the Helm SDK is used if the program is missing or does not work.
     find_boundary: returns, for the base of a root, the folder that links and dependencies of its charts must stay in.
-    unsaved: contents by real path that replace those of files.
+    unsaved: contents by real path that replace those of files. scanned: all charts of the scan, which may be
+    dependencies of others. used_dependencies: shown path of each dependency that was read from a folder of the scan, by
+    its name and version, complete when `read` has ended.
     Use it as a context manager: it owns a temporary folder and, with the SDK, a child process that serves all charts.
     """
 
@@ -62,7 +82,10 @@ class ChartReader:
         yaml_limits: Limits = DEFAULT_LIMITS,
         rendering_time: RenderingTime | None = None,
         unsaved: Mapping[str, bytes] = {},
+        scanned: Sequence[Root] = (),
     ) -> None:
+        self.used_dependencies: dict[str, str] = {}
+        self._scanned = scanned
         self._options = options
         self._helm = helm
         self._find_boundary = find_boundary
@@ -126,8 +149,9 @@ class ChartReader:
         metadata_file = chart.get_shown_path(METADATA)
         if renderer is None:
             raise ChartError(metadata_file, f"the chart was not rendered: {'; '.join(self._problems)}; {_INSTALL_HINT}")
-        instances = list_instances(chart, self._limits)
         values = self._read_values(root)
+        chart = self._resolve_dependencies(chart, root, values, renderer)
+        instances = list_instances(chart, self._limits)
         texts = collect_chart_texts(instances, values.layers, self._yaml_limits)
         try:
             with self._rendering_time.measure():
@@ -146,6 +170,41 @@ class ChartReader:
         )
         unread = dict.fromkeys(unread for instance in instances for unread in instance.chart.unread)
         return [*unread, *list_resources(context, rendered, self._yaml_limits)]
+
+    def _resolve_dependencies(self, chart: Chart, root: Root, values: UserValues, renderer: ReleaseRenderer) -> Chart:
+        """Return the chart without missing dependencies that are switched off, and with those of scanned folders."""
+        missing = list_missing(chart)
+        if not missing:
+            return chart
+        instances = list_instances(chart, self._limits)
+        layers = ValuesLayers(collect_chart_texts(instances, values.layers, self._yaml_limits).values)
+        disabled = [entry for entry in missing if not is_enabled(entry, layers)]
+        chart = remove_dependencies(chart, disabled, self._yaml_limits) if disabled else chart
+        for name in dict.fromkeys(entry.name for entry in missing if entry not in disabled):
+            entries = [entry for entry in chart.dependencies if entry.name == name]
+            scanned = self._find_scanned_chart(entries, root, renderer)
+            if scanned is not None:
+                folder = ChartFolder(scanned.root.path, scanned.root.shown_path, self._find_boundary(scanned.root.base))
+                chart = add_dependency(
+                    chart, entries[0], folder, self._limits, self._yaml_limits, unsaved=self._unsaved
+                )
+                self.used_dependencies[f"{name} {scanned.version}"] = scanned.root.shown_path
+        return chart
+
+    def _find_scanned_chart(
+        self, entries: Sequence[Dependency], root: Root, renderer: ReleaseRenderer
+    ) -> ScannedChart | None:
+        """Return the newest chart of the scan that satisfies all entries for one name; None if there is none."""
+        for scanned in self._scanned_charts:
+            if scanned.name != entries[0].name or os.path.realpath(scanned.root.path) == os.path.realpath(root.path):
+                continue
+            if all(renderer.satisfies(entry, scanned.version) for entry in entries):
+                return scanned
+        return None
+
+    @cached_property
+    def _scanned_charts(self) -> list[ScannedChart]:
+        return list_scanned_charts(self._scanned, self._limits, self._yaml_limits)
 
     def _read_values(self, root: Root) -> UserValues:
         """Read the user's values for one chart."""

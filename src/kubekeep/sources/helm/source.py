@@ -14,6 +14,7 @@ from typing import Final
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.helm.names import CHART
+from kubekeep.sources.notes import count_noun, list_first
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
@@ -87,6 +88,7 @@ def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadConte
         yaml_limits=context.limits,
         rendering_time=context.rendering_time,
         unsaved=context.options.unsaved,
+        scanned=[root for root in context.roots if root.source == SOURCE.name],
     ) as charts:
         templates: set[str] = set()
         for resource in charts.read(root for root in roots if not root.part):
@@ -98,6 +100,10 @@ def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadConte
                 templates.add(os.path.join(root.path, root.part))
                 yield from (resource for resource in charts.read([root]) if _is_selected(resource, root))
         context.files += len(templates)
+    if charts.used_dependencies:
+        names = list_first(f"{name} from {path}" for name, path in sorted(charts.used_dependencies.items()))
+        count = count_noun(len(charts.used_dependencies), "chart")
+        context.notes.append(f"dependencies: {count} of the scanned folders used as a dependency ({names})")
 
 
 def _is_selected(resource: Resource | UnreadInput, root: Root) -> bool:
