@@ -32,12 +32,15 @@ from kubekeep.model.git import GitRepository
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.resource_types import ResourceTypes
 from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.secret_text import mask_message
+from kubekeep.model.stated_namespace import state_namespace
 from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.subject import Subject
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.listed_problems import add_listed_problems
+from kubekeep.posture.namespaces import infer_namespaces, is_open
 from kubekeep.posture.packing import ObjectPacker
 from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
@@ -154,28 +157,20 @@ class _Scan:
 
     def run(self, on_progress: Callable[[int], None]) -> Assessment:
         request, cluster, source = self._request, self._cluster, self._source
-        minor = self._kubernetes_minor()
+        minor = self._kubernetes_minor = self._find_kubernetes_minor()
         api = ApiCheck(minor)
         selection, resources = self._resources(api)
         everything: list[Resource] = []
         if request.input.snapshot or request.needs_related_objects:
             everything = list(_pack(resources))
             resources = iter(everything)
-        elif cluster is None and Extra.CONTEXT in request.needs.extras and not _has_only_registries(request.input):
+        elif cluster is None and not _has_only_registries(request.input):
             resources = _pack(_collect(resources, everything))
         if request.input.snapshot:
             # A snapshot may hold the settings of its cluster in any file.
             selection = self._rules.select(everything)
         with _outcome_cache(request.evaluation, self._notes) as compile_with_cache:
-            results = evaluate(
-                resources,
-                selection,
-                compile_with_cache,
-                kubernetes_minor=minor,
-                on_progress=on_progress,
-                in_scope=self._scope(everything),
-                gaps=self._gaps,
-            )
+            results = self._evaluate(resources, everything, selection, compile_with_cache, on_progress)
         results += [SubjectResult(subject, {}) for subject in self._others]
         results, selection = add_listed_problems(results, selection)
         _logger.debug("read and evaluated %d resources, %d controls", len(results), len(selection.definitions))
@@ -209,7 +204,48 @@ class _Scan:
             source=self._identify_source(results, repository),
         )
 
-    def _kubernetes_minor(self) -> int:
+    def _evaluate(
+        self,
+        resources: Iterator[Resource],
+        everything: Sequence[Resource],
+        selection: Selection,
+        compile_with_cache: Compile,
+        on_progress: Callable[[int], None],
+    ) -> list[SubjectResult]:
+        """Return the verdicts; a second evaluation is needed if the namespace of some objects is known only at the end.
+
+        everything: all resources, or filled with them while they are evaluated.
+        """
+
+        def run(resources: Iterable[Resource], on_progress: Callable[[int], None]) -> list[SubjectResult]:
+            return evaluate(
+                resources,
+                selection,
+                compile_with_cache,
+                kubernetes_minor=self._kubernetes_minor,
+                on_progress=on_progress,
+                in_scope=self._scope(everything),
+                gaps=self._gaps,
+            )
+
+        if everything:
+            self._state_namespaces(everything)
+        results = run(resources, on_progress)
+        return run(everything, lambda _: None) if self._state_namespaces(everything) else results
+
+    def _state_namespaces(self, resources: Sequence[Resource]) -> bool:
+        """Set the namespace of objects without one that bindings reveal. Return True if there are any."""
+        if self._request.input.is_whole_cluster:
+            return False
+        inference = infer_namespaces(resources)
+        if inference.namespaces:
+            types = ResourceTypes(resources)
+            for number, namespace in inference.namespaces.items():
+                state_namespace(resources[number], namespace, types)
+        self._notes += [note for note in inference.notes if note not in self._notes]
+        return bool(inference.namespaces)
+
+    def _find_kubernetes_minor(self) -> int:
         version = self._request.evaluation.kubernetes_version
         if self._cluster is None:
             return kubernetes_minor(version or "latest")
@@ -219,6 +255,8 @@ class _Scan:
         """Return the selection and the resources; exceptions and policies are collected while they stream."""
         evaluation = self._request.evaluation
         selection, resources = self._rules.selection, api.collect(self._collect_unread(self._source))
+        if self._request.input.read.namespace:
+            resources = _place(resources, self._request.input.read.namespace)
         if self._cluster is not None:
             selection = self._rules.select(self._cluster.settings(policies=self._request.rules.cluster_policies))
             resource_selection = msgspec.structs.replace(evaluation.resource_selection, workload=evaluation.workload)
@@ -429,6 +467,15 @@ def _list_resources(results: Sequence[SubjectResult]) -> list[Resource]:
     """Return the resources with verdicts, and the bindings and roles of subjects, which may have none of their own."""
     parts = (part for result in results for part in (result.subject, *result.subject.related))
     return [*{id(part): part for part in parts if isinstance(part, Resource) and part.missing is None}.values()]
+
+
+def _place(resources: Iterator[Resource], namespace: str) -> Iterator[Resource]:
+    """Set the namespace of objects of files that have none, as `kubectl apply --namespace` does."""
+    types = ResourceTypes(())
+    for resource in resources:
+        if is_open(resource, types):
+            state_namespace(resource, namespace, types)
+        yield resource
 
 
 def _collect(resources: Iterator[Resource], collected: list[Resource]) -> Iterator[Resource]:

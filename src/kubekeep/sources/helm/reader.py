@@ -163,7 +163,7 @@ class ChartReader:
         except NotRenderedError as error:
             return [RenderErrorConverter(instances, texts, values, self._yaml_limits).convert(error)]
         template_sources = {texts.shown_paths[name]: text for name, text in texts.templates.items()}
-        namespace = ReleaseNamespace(bool(self._options.namespace), template_sources)
+        namespace = ReleaseNamespace(self._options.namespace, template_sources)
         files = tuple(values.shown_paths[name] for name in values.files)
         context = ReleaseContext(
             chart, root.base, files, list_templates(instances), namespace, self._options.application

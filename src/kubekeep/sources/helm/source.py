@@ -11,6 +11,8 @@ from collections.abc import Set as AbstractSet
 from pathlib import PurePath
 from typing import Final
 
+import msgspec
+
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.helm.names import CHART
@@ -62,7 +64,9 @@ class HelmSource(SourceType):
         """Yield the objects that the templates of charts print."""
         independent_roots = [root for root in roots if root.helm is None and not context.has_read(root.path, CHART)]
         if independent_roots:
-            yield from _read_charts(independent_roots, context.options.helm, context)
+            helm = context.options.helm
+            options = msgspec.structs.replace(helm, namespace=helm.namespace or context.options.namespace)
+            yield from _read_charts(independent_roots, options, context)
         for root in roots:
             if root.helm is not None:
                 context.read_paths.add(os.path.realpath(os.path.join(root.path, CHART)))

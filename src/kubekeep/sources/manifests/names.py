@@ -7,5 +7,5 @@ from typing import Final
 from kubekeep.model.source import FileType
 
 EXTENSIONS: Final = (".yaml", ".yml", ".json")
-YAML: Final = FileType("YAML")
-JSON: Final = FileType("JSON")
+YAML: Final = FileType("YAML", has_open_namespaces=True)
+JSON: Final = FileType("JSON", has_open_namespaces=True)
