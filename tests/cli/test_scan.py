@@ -260,3 +260,39 @@ def test_unread_input_is_reported_beside_a_failed_gate() -> None:
     assert result.returncode == 1
     assert "gate FAILED" in result.stderr
     assert "incomplete: 1 part of the input not read" in result.stderr
+
+
+REMOTE_PARTS = {
+    "application.yaml": (
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: cache}\n"
+        "spec: {source: {repoURL: 'https://charts.test', chart: redis}}\n"
+    ),
+    "set.yaml": (
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: all}\n"
+        "spec: {generators: [], template: {}}\n"
+    ),
+    "release.yaml": (
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: cache}\nspec: {chartRef: {name: a}}\n"
+    ),
+    "kustomization-of-flux.yaml": (
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: cache}\n"
+        "spec: {path: apps, sourceRef: {kind: OCIRepository, name: a}}\n"
+    ),
+    "main.tf": 'module "cluster" {\n  source = "kubernetes_cluster/aws"\n}\n',
+    "release.tf": 'resource "helm_release" "cache" {\n  chart = "redis"\n}\n',
+}
+
+
+@pytest.mark.parametrize("name", REMOTE_PARTS)
+def test_what_lies_elsewhere_is_in_every_report_and_no_error(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(REMOTE_PARTS[name])
+    (tmp_path / "good.yaml").write_bytes(GOOD.read_bytes())
+    result = kubekeep("scan", ".", "-f", "sarif", cwd=tmp_path)
+    (run,) = json.loads(result.stdout)["runs"]
+    (invocation,) = run["invocations"]
+    (notification,) = invocation["toolExecutionNotifications"]
+    assert (result.returncode, invocation["executionSuccessful"], notification["level"]) == (0, True, "note")
+    assert f"not assessed  {name}:" in kubekeep("scan", ".", cwd=tmp_path).stdout
+    strict = kubekeep("scan", ".", "--strict", cwd=tmp_path)
+    assert strict.returncode == 1
+    assert "0 parts not read, 1 not assessed" in strict.stdout + strict.stderr

@@ -23,7 +23,7 @@ from kubekeep.engine.compile import compile_rules
 from kubekeep.engine.policy_set import Compile
 from kubekeep.exceptions.inline.suppressions import apply_suppressions
 from kubekeep.exceptions.load import ScanExceptions
-from kubekeep.model.assessment import Assessment, SubjectResult, Target, UnreadInput
+from kubekeep.model.assessment import Assessment, SubjectResult, Target, UnassessedInput, UnreadInput
 from kubekeep.model.attack import Attacks
 from kubekeep.model.cluster import IDENTITY_NAMESPACE, ClusterFacts, CoverageGap
 from kubekeep.model.control import WORKLOAD
@@ -146,6 +146,7 @@ class _Scan:
         self._source = source
         self._cluster = cluster
         self._unread: list[UnreadInput] = []
+        self._unassessed: list[UnassessedInput] = []
         self._others: list[Subject] = []
         self._notes: list[str] = []
         self._exceptions = load_exceptions(request, rules)
@@ -275,7 +276,9 @@ class _Scan:
     def _collect_unread(self, subjects: Iterable[Subject | UnreadInput]) -> Iterator[Resource]:
         """Yield the resources, and keep other subjects, which rules do not read, and the parts that were not read."""
         for resource in subjects:
-            if isinstance(resource, UnreadInput):
+            if isinstance(resource, UnassessedInput):
+                self._unassessed.append(msgspec.structs.replace(resource, message=mask_message(resource.message)))
+            elif isinstance(resource, UnreadInput):
                 # Messages of other programs may quote the text that they cannot parse, with tokens in it.
                 self._unread.append(msgspec.structs.replace(resource, message=mask_message(resource.message)))
             elif isinstance(resource, Resource):
@@ -379,6 +382,7 @@ class _Scan:
             gaps=self._gaps,
             files=self._source.files,
             notes=(*self._notes, *self._source.notes, *unmatched),
+            unassessed=tuple(dict.fromkeys(self._unassessed)),
             has_matches=self._resource_filter.has_matches or not str(resource_selection),
         )
 

@@ -532,5 +532,6 @@ def _kubekeep_section(assessment: Assessment) -> dict[str, Any]:
         },
         "notes": list(assessment.notes),
         "unread": list(map(_unread, assessment.unread)),
+        **({"unassessed": list(map(_unread, assessment.unassessed))} if assessment.unassessed else {}),
         **({"unknownFields": list(map(_unread, assessment.unknown_fields))} if assessment.unknown_fields else {}),
     }

@@ -7,9 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
-from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
-from kubekeep.sources.notes import list_first
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
 _EXTENSIONS: Final = (".tf", ".tf.json")
@@ -46,24 +44,11 @@ class TerraformSource(SourceType):
         # The reader is loaded only for scans with Terraform.
         from kubekeep.sources.terraform.read import read_modules  # noqa: PLC0415
 
-        external: dict[Location, None] = {}
-        for resource in read_modules(roots, external):
+        for resource in read_modules(roots):
             if isinstance(resource, Resource) and resource.source is not None:
                 path = resource.source.path
                 context.changed_files.record_changes(path, (context.find_path(path, resource),))
             yield resource
-        if external:
-            context.notes.append(_describe_external([*external]))
-
-
-def _describe_external(locations: Sequence[Location]) -> str:
-    """Return a note about modules and charts that are not in the scanned folders."""
-    count = len(locations)
-    names = list_first(locations)
-    return (
-        f"{count} Terraform module{'s' if count > 1 else ''} or chart{'s' if count > 1 else ''} from elsewhere "
-        f"{'were' if count > 1 else 'was'} not read ({names}); scan {'their' if count > 1 else 'its'} repository too"
-    )
 
 
 SOURCE: Final = TerraformSource()
