@@ -19,7 +19,7 @@ from typing import Final, Protocol
 import msgspec
 
 from kubekeep.confinement import scan_folder
-from kubekeep.model.assessment import UnreadInput
+from kubekeep.model.assessment import UnassessedInput, UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.registry import load_sources
@@ -30,6 +30,11 @@ _EDITORS: Final = (".idea", ".vscode", ".vs", ".zed", ".devcontainer", ".ipynb_c
 _ENVIRONMENTS: Final = (".venv", ".direnv", ".tox", ".nox", ".eggs", ".bundle", ".npm", ".pnpm-store", ".yarn")
 _CACHES: Final = (".cache", ".gradle", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".next", ".nuxt", ".nx", ".turbo")
 _DOWNLOADS: Final = (".terraform", ".terragrunt-cache")
+_MANIFESTS: Final = (".yaml", ".yml", ".tf", ".tofu")
+_MOST_SEARCHED: Final = 10_000
+_NOT_WALKED: Final = (
+    "downloads of Terraform or Terragrunt, with modules or manifests: read only if this folder is named"
+)
 TOOL_FOLDERS: Final = frozenset((*_VERSION_CONTROL, *_EDITORS, *_ENVIRONMENTS, *_CACHES, *_DOWNLOADS))
 """Names of hidden folders that are not read unless the user names them."""
 _DATA_FOLDER: Final = re.compile(r"\.\.(?:data(?:_tmp)?|\d{4}(?:_\d\d){5}\.\d+)")
@@ -78,7 +83,8 @@ class Walk:
             elif isinstance(root, Root):
                 yield msgspec.structs.replace(root, shown_path=_replace_prefix(root.shown_path, path, shown_path))
             else:
-                yield UnreadInput(Location(_replace_prefix(root.location.file, path, shown_path)), root.message)
+                location = Location(_replace_prefix(root.location.file, path, shown_path))
+                yield msgspec.structs.replace(root, location=location)
 
     def _find(self, path: str) -> Iterator[Root | UnreadInput | _UnnamedFile]:
         named = os.path.normpath(path)
@@ -156,9 +162,12 @@ class Walk:
         for entry in entries:
             name = entry.name
             is_folder = _is_folder(entry)
+            path = name if folder == os.curdir else os.path.join(folder, name)
+            if is_folder and name in _DOWNLOADS and _may_hold_manifests(path):
+                yield UnassessedInput(Location(display_path(path)), _NOT_WALKED)
             is_candidate = not is_tool_folder(name) if is_folder else self._matches_entry(entry)
             if is_candidate and not any(source.owns_entry(name, is_folder=is_folder) for source in owners):
-                todo.append((name if folder == os.curdir else os.path.join(folder, name), is_data))
+                todo.append((path, is_data))
 
     def _matches_entry(self, entry: os.DirEntry[str]) -> bool:
         name = entry.name
@@ -180,6 +189,18 @@ class Walk:
             yield from self._file(path, base)
         elif any(map(is_tool_folder, PurePath(os.path.relpath(real, top)).parts)):
             yield _skip(path, "symbolic link to a folder that is not read: not followed")
+
+
+def _may_hold_manifests(folder: str) -> bool:
+    """Return True if one of the first entries below a folder is a manifest or a module; links are not followed."""
+    entries = 0
+    for _, folders, files in os.walk(folder):
+        if any(name.lower().endswith(_MANIFESTS) for name in files):
+            return True
+        entries += len(folders) + len(files)
+        if entries > _MOST_SEARCHED:
+            return True
+    return False
 
 
 class _UnnamedFile(msgspec.Struct, frozen=True):

@@ -38,6 +38,7 @@ from kubekeep.model.secret_text import mask_message
 from kubekeep.model.stated_namespace import state_namespace
 from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.subject import Subject
+from kubekeep.model.workload import find_other_containers
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.listed_problems import add_listed_problems
 from kubekeep.posture.namespaces import infer_namespaces, is_open
@@ -282,9 +283,18 @@ class _Scan:
                 # Messages of other programs may quote the text that they cannot parse, with tokens in it.
                 self._unread.append(msgspec.structs.replace(resource, message=mask_message(resource.message)))
             elif isinstance(resource, Resource):
+                self._report_other_containers(resource)
                 yield resource
             else:
                 self._others.append(resource)
+
+    def _report_other_containers(self, resource: Resource) -> None:
+        """Record the containers of a file that no control covers, because they are in no pod template."""
+        path = None if resource.source is None else find_other_containers(resource)
+        location = None if path is None else resource.locate(path)
+        if location is not None:
+            kind = f"{resource.kind} of {resource.group}"
+            self._unassessed.append(UnassessedInput(location, f"no control covers containers in the form of a {kind}"))
 
     def _collect_uid(self, resources: Iterator[Resource]) -> Iterator[Resource]:
         for resource in resources:

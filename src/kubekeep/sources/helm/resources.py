@@ -17,6 +17,7 @@ from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.model.source import RenderOrigin, Source
 from kubekeep.model.stated_namespace import state_namespace
 from kubekeep.sources import yaml_text
+from kubekeep.sources.embedded import list_embedded
 from kubekeep.sources.helm.chart import Chart
 from kubekeep.sources.helm.names import HELM
 from kubekeep.sources.helm.release import ReleaseTemplate
@@ -106,6 +107,7 @@ def _list_objects(
         if namespace is not None and namespace.name:
             state_namespace(resource, namespace.name)
         yield resource
+        yield from list_embedded(match, document.value, source)
     if is_kubernetes:
         for problem in document.problems[:_MOST_PROBLEMS]:
             yield UnreadInput(Location(source.path), f"in the output of this template: {problem.message}")

@@ -14,7 +14,7 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import Resource
-from kubekeep.sources.manifests.names import EXTENSIONS
+from kubekeep.sources.manifests.names import COMPRESSED, EXTENSIONS
 from kubekeep.sources.notes import count_noun, list_first
 from kubekeep.sources.source import ReadContext, Root, SourceType
 from kubekeep.sources.unsaved import find_unsaved
@@ -41,8 +41,8 @@ class ManifestSource(SourceType):
         yield Root(self.name, address, "<stdin>", os.getcwd())
 
     def matches_entry(self, name: str) -> bool:
-        """Return True for YAML and JSON files."""
-        return name.lower().endswith(EXTENSIONS)
+        """Return True for YAML and JSON files, also those compressed by gzip."""
+        return name.lower().endswith((*EXTENSIONS, *COMPRESSED))
 
     def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
         """Yield the objects of files that no kustomization has read."""

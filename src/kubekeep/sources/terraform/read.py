@@ -28,7 +28,11 @@ from kubekeep.sources.terraform.values import LocatedList, LocatedMapping, Locat
 TERRAFORM: Final = FileType(
     "Terraform",
     is_template=True,
-    comments=((".tf", CommentSyntax.TERRAFORM), (".tfvars", CommentSyntax.TERRAFORM)),
+    comments=(
+        (".tf", CommentSyntax.TERRAFORM),
+        (".tofu", CommentSyntax.TERRAFORM),
+        (".tfvars", CommentSyntax.TERRAFORM),
+    ),
 )
 MAX_INSTANCES: Final = 10_000
 """Objects and modules that one root module may create."""

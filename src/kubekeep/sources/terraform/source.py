@@ -9,8 +9,8 @@ from typing import Final
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.source import ReadContext, Root, SourceType
+from kubekeep.sources.terraform.names import EXTENSIONS
 
-_EXTENSIONS: Final = (".tf", ".tf.json")
 _VALUES_EXTENSIONS: Final = (".tfvars", ".tfvars.json")
 
 
@@ -23,15 +23,15 @@ class TerraformSource(SourceType):
 
     def matches_file(self, name: str) -> bool:
         """Return True for Terraform files and values files."""
-        return name.endswith((*_EXTENSIONS, *_VALUES_EXTENSIONS))
+        return name.endswith((*EXTENSIONS, *_VALUES_EXTENSIONS))
 
     def matches_folder(self, names: AbstractSet[str]) -> bool:
         """Return True for folders with Terraform files."""
-        return any(name.endswith(_EXTENSIONS) for name in names)
+        return any(name.endswith(EXTENSIONS) for name in names)
 
     def owns_entry(self, name: str, *, is_folder: bool) -> bool:
         """Return True for Terraform files."""
-        return not is_folder and name.endswith(_EXTENSIONS)
+        return not is_folder and name.endswith(EXTENSIONS)
 
     def selected_part(self, name: str) -> str:
         """Return the name of the file."""
