@@ -23,7 +23,7 @@ from kubekeep.engine.compile import compile_rules
 from kubekeep.engine.policy_set import Compile
 from kubekeep.exceptions.inline.suppressions import apply_suppressions
 from kubekeep.exceptions.load import ScanExceptions
-from kubekeep.model.assessment import Assessment, SubjectResult, Target, UnassessedInput, UnreadInput
+from kubekeep.model.assessment import Assessment, FieldProblem, SubjectResult, Target, UnassessedInput, UnreadInput
 from kubekeep.model.attack import Attacks
 from kubekeep.model.cluster import IDENTITY_NAMESPACE, ClusterFacts, CoverageGap
 from kubekeep.model.control import WORKLOAD
@@ -148,6 +148,7 @@ class _Scan:
         self._cluster = cluster
         self._unread: list[UnreadInput] = []
         self._unassessed: list[UnassessedInput] = []
+        self._field_problems: list[UnreadInput] = []
         self._others: list[Subject] = []
         self._notes: list[str] = []
         self._exceptions = load_exceptions(request, rules)
@@ -199,7 +200,7 @@ class _Scan:
             results,
             # A loop of a template prints the same line many times.
             unread=tuple(dict.fromkeys(self._unread)),
-            unknown_fields=tuple(dict.fromkeys(api.unknown_fields)),
+            unknown_fields=tuple(dict.fromkeys((*self._field_problems, *api.unknown_fields))),
             exceptions=uses,
             attacks=attacks,
             repository=repository,
@@ -279,6 +280,8 @@ class _Scan:
         for resource in subjects:
             if isinstance(resource, UnassessedInput):
                 self._unassessed.append(msgspec.structs.replace(resource, message=mask_message(resource.message)))
+            elif isinstance(resource, FieldProblem):
+                self._field_problems.append(resource)
             elif isinstance(resource, UnreadInput):
                 # Messages of other programs may quote the text that they cannot parse, with tokens in it.
                 self._unread.append(msgspec.structs.replace(resource, message=mask_message(resource.message)))

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.assessment import UnreadInput
+from kubekeep.model.assessment import FieldProblem, UnreadInput
 from kubekeep.model.location import Location, Path, line_starts
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.model.source import RenderOrigin, Source
@@ -110,7 +110,7 @@ def _list_objects(
         yield from list_embedded(match, document.value, source)
     if is_kubernetes:
         for problem in document.problems[:_MOST_PROBLEMS]:
-            yield UnreadInput(Location(source.path), f"in the output of this template: {problem.message}")
+            yield FieldProblem(Location(source.path), f"in the output of this template: {problem.message}")
 
 
 def _is_unknown_hook(value: object) -> bool:

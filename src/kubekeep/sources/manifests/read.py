@@ -19,7 +19,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from kubekeep.model.assessment import UnreadInput
+from kubekeep.model.assessment import FieldProblem, UnreadInput
 from kubekeep.model.location import Location, Position, Region, line_starts
 from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import Resource
@@ -42,8 +42,8 @@ _VALUES_FILE: Final = re.compile(
 def read_file(root: Root, limits: Limits) -> Iterator[Resource | UnreadInput]:
     """Yield the objects of a file in the order of its documents.
 
-    Yields an UnreadInput for a syntax error (after the documents before it), an object without kind, and a duplicate key. The
-    last value of a duplicate key is used, as in kubectl, although strict validation of the API server rejects the object.
+    Yields an UnreadInput for a syntax error (after the documents before it) and an object without kind, and a FieldProblem
+    for a duplicate key: its last value is used, as in kubectl, although strict validation of the API server rejects it.
     """
     try:
         with open_file(root.path) as stream:
@@ -138,13 +138,18 @@ def _find_resources(
     if not is_kubernetes:
         return
     for problem in document.problems[:_MOST_PROBLEMS]:
-        yield _report_problem(file, problem, lines)
+        yield FieldProblem(_locate_problem(file, problem, lines), problem.message)
     rest = document.problems[_MOST_PROBLEMS:]
     if rest:
-        yield _report_problem(file, Problem(f"{len(rest)} more duplicate keys in this document", rest[0].at), lines)
+        message = f"{len(rest)} more duplicate keys in this document"
+        yield FieldProblem(_locate_problem(file, rest[0], lines), message)
 
 
 def _report_problem(file: Root, problem: Problem, lines: array[int]) -> UnreadInput:
+    return UnreadInput(_locate_problem(file, problem, lines), problem.message)
+
+
+def _locate_problem(file: Root, problem: Problem, lines: array[int]) -> Location:
     line = bisect_right(lines, problem.at)
     position = Position(line, problem.at - lines[line - 1] + 1)
-    return UnreadInput(Location(file.shown_path, Region(position, position)), problem.message)
+    return Location(file.shown_path, Region(position, position))
