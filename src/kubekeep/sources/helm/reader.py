@@ -18,13 +18,14 @@ from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
-from kubekeep.model.assessment import UnreadInput
-from kubekeep.model.location import Location
+from kubekeep.model.assessment import UnassessedInput, UnreadInput
+from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import Resource
 from kubekeep.sources.helm.chart import (
     LIBRARY,
     METADATA,
+    TEMPLATES,
     Chart,
     ChartFolder,
     Dependency,
@@ -32,6 +33,7 @@ from kubekeep.sources.helm.chart import (
     list_instances,
     load_chart,
 )
+from kubekeep.sources.helm.cluster_lookups import find_hidden_objects
 from kubekeep.sources.helm.dependencies import (
     ScannedChart,
     is_enabled,
@@ -44,8 +46,9 @@ from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartError, Chart
 from kubekeep.sources.helm.process import LimitError
 from kubekeep.sources.helm.release import UserValues, collect_chart_texts, list_templates, read_user_values
 from kubekeep.sources.helm.renderers import EXTRA, HelmProgram, HelmSdk, Renderer
-from kubekeep.sources.helm.rendering import NotRenderedError, ReleaseRenderer
+from kubekeep.sources.helm.rendering import NotRenderedError, ReleaseRenderer, RenderedRelease
 from kubekeep.sources.helm.resources import ReleaseContext, ReleaseNamespace, list_resources
+from kubekeep.sources.helm.trace import ChartTexts
 from kubekeep.sources.helm.trace.values_layers import ValuesLayers
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.process_limits import RenderingTime, RenderingTimeError
@@ -54,6 +57,7 @@ from kubekeep.sources.source import Root
 from kubekeep.sources.temporary import temporary_folder
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 
+_LOOKUP: Final = "not rendered: this block needs an object that lookup finds in a cluster, and there is none"
 _WORKERS: Final = 2
 _MAX_WAITING: Final = 4
 """Maximum number of charts rendered ahead of the consumer."""
@@ -169,7 +173,8 @@ class ChartReader:
             chart, root.base, files, list_templates(instances), namespace, self._options.application
         )
         unread = dict.fromkeys(unread for instance in instances for unread in instance.chart.unread)
-        return [*unread, *list_resources(context, rendered, self._yaml_limits)]
+        lookups = dict.fromkeys(_list_lookups(rendered, texts))
+        return [*unread, *lookups, *list_resources(context, rendered, self._yaml_limits)]
 
     def _resolve_dependencies(self, chart: Chart, root: Root, values: UserValues, renderer: ReleaseRenderer) -> Chart:
         """Return the chart without missing dependencies that are switched off, and with those of scanned folders."""
@@ -236,6 +241,15 @@ class ChartReader:
             return HelmSdk(home, self._limits)
         self._problems.append(_NO_RENDERER)
         return None
+
+
+def _list_lookups(rendered: RenderedRelease, texts: ChartTexts) -> Iterator[UnassessedInput]:
+    """Yield the blocks of enabled charts that `lookup` hides, because there is no cluster."""
+    prefixes = tuple(f"{instance.template_prefix}/{TEMPLATES}" for instance in rendered.enabled)
+    templates = {name: text for name, text in texts.templates.items() if name.startswith(prefixes)}
+    for name, line in find_hidden_objects(templates):
+        position = Position(line, 1)
+        yield UnassessedInput(Location(texts.shown_paths[name], Region(position, position)), _LOOKUP)
 
 
 def _find_problem(program: HelmProgram) -> str:
