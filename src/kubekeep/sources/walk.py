@@ -13,6 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import PurePath
 from typing import Final, Protocol
 
@@ -158,16 +159,14 @@ class Walk:
         owners = [source for source in self._sources if source.matches_folder(names)]
         for source in owners:
             yield from self._yield_once(source, folder, folder, base)
+        yield from _report_downloads(folder, names)
         is_data = is_data or any(source.has_data for source in owners)
         for entry in entries:
             name = entry.name
             is_folder = _is_folder(entry)
-            path = name if folder == os.curdir else os.path.join(folder, name)
-            if is_folder and name in _DOWNLOADS and _may_hold_manifests(path):
-                yield UnassessedInput(Location(display_path(path)), _NOT_WALKED)
             is_candidate = not is_tool_folder(name) if is_folder else self._matches_entry(entry)
             if is_candidate and not any(source.owns_entry(name, is_folder=is_folder) for source in owners):
-                todo.append((path, is_data))
+                todo.append((_join(folder, name), is_data))
 
     def _matches_entry(self, entry: os.DirEntry[str]) -> bool:
         name = entry.name
@@ -189,6 +188,17 @@ class Walk:
             yield from self._file(path, base)
         elif any(map(is_tool_folder, PurePath(os.path.relpath(real, top)).parts)):
             yield _skip(path, "symbolic link to a folder that is not read: not followed")
+
+
+def _join(folder: str, name: str) -> str:
+    return name if folder == os.curdir else os.path.join(folder, name)
+
+
+def _report_downloads(folder: str, names: AbstractSet[str]) -> Iterator[UnassessedInput]:
+    """Yield the entries of a folder that hold downloads with manifests or modules."""
+    for path in (_join(folder, name) for name in _DOWNLOADS if name in names):
+        if _may_hold_manifests(path):
+            yield UnassessedInput(Location(display_path(path)), _NOT_WALKED)
 
 
 def _may_hold_manifests(folder: str) -> bool:

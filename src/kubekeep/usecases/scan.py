@@ -259,7 +259,7 @@ class _Scan:
         evaluation = self._request.evaluation
         selection, resources = self._rules.selection, api.collect(self._collect_unread(self._source))
         if self._request.input.read.namespace:
-            resources = _place(resources, self._request.input.read.namespace)
+            resources = _set_namespace(resources, self._request.input.read.namespace)
         if self._cluster is not None:
             selection = self._rules.select(self._cluster.settings(policies=self._request.rules.cluster_policies))
             resource_selection = msgspec.structs.replace(evaluation.resource_selection, workload=evaluation.workload)
@@ -486,7 +486,7 @@ def _list_resources(results: Sequence[SubjectResult]) -> list[Resource]:
     return [*{id(part): part for part in parts if isinstance(part, Resource) and part.missing is None}.values()]
 
 
-def _place(resources: Iterator[Resource], namespace: str) -> Iterator[Resource]:
+def _set_namespace(resources: Iterator[Resource], namespace: str) -> Iterator[Resource]:
     """Set the namespace of objects of files that have none, as `kubectl apply --namespace` does."""
     types = ResourceTypes(())
     for resource in resources:

@@ -51,7 +51,7 @@ def test_named_templates_are_followed() -> None:
 
 
 def test_hidden_objects_are_not_assessed(renderer: str | None, tmp_path: Path) -> None:
-    files = {"templates/a.yaml": f"# first\n{HIDDEN['condition']}", "templates/b.yaml": OBJECT}
+    files: dict[str, str | bytes] = {"templates/a.yaml": f"# first\n{HIDDEN['condition']}", "templates/b.yaml": OBJECT}
     resources, unread = read_chart(write_chart(tmp_path / "c", files), renderer)
     assert [resource.name for resource in resources] == ["a"]
     (part,) = unread

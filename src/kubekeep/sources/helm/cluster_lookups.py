@@ -44,12 +44,10 @@ def _list_definitions(text: str) -> Iterator[str]:
 
 def _find_blocks(text: str, definitions: set[str]) -> Iterator[int]:
     """Yield the index of the innermost block with `lookup` around each object."""
-    variables: set[str] = set()
-    # For each open block, the innermost one around it that `lookup` hides.
-    blocks: list[int | None] = []
-    end, reported = 0, set[int]()
+    blocks, reported = _OpenBlocks(definitions), set[int]()
+    end = 0
     while (start := text.find("{{", end)) >= 0:
-        hidden = blocks[-1] if blocks else None
+        hidden = blocks.hidden
         if hidden is not None and hidden not in reported and _OBJECT.search(text[end:start]):
             reported.add(hidden)
             yield hidden
@@ -57,27 +55,44 @@ def _find_blocks(text: str, definitions: set[str]) -> Iterator[int]:
         if stop < 0:
             return
         end = stop + len("}}")
-        body = text[start + len("{{") : stop].strip("- \t\n")
-        if body.startswith("/*"):
-            continue
-        assignment = _ASSIGNMENT.search(body)
-        depends = _depends_on_lookup(assignment["value"] if assignment else body, variables, definitions)
+        blocks.enter(text[start + len("{{") : stop].strip("- \t\n"), start)
+
+
+class _OpenBlocks:
+    """The blocks that are open at one place of a template."""
+
+    def __init__(self, definitions: set[str]) -> None:
+        self._definitions = definitions
+        self._variables: set[str] = set()
+        self._blocks: list[int | None] = []
+        """For each open block, the innermost one around it that `lookup` hides."""
+
+    @property
+    def hidden(self) -> int | None:
+        """Index of the innermost open block that `lookup` hides."""
+        return self._blocks[-1] if self._blocks else None
+
+    def enter(self, action: str, index: int) -> None:
+        """Follow the action at an index."""
+        if action.startswith("/*"):
+            return
+        assignment = _ASSIGNMENT.search(action)
+        depends = self._depends_on_lookup(assignment["value"] if assignment else action)
         if assignment and depends:
-            variables.add(assignment["name"])
-        match = _CONDITION.match(body)
-        if match is None:
-            continue
-        word = match["word"].split()
-        if word[0] in ("end", "else") and blocks:
-            blocks.pop()
-        if word[0] != "end":
-            is_hidden = word[-1] in ("if", "with", "range") and depends and not _NEGATION.search(match["text"])
-            blocks.append(start if is_hidden else blocks[-1] if blocks else None)
+            self._variables.add(assignment["name"])
+        match = _CONDITION.match(action)
+        if match is not None:
+            self._open_or_close(match["word"].split(), index, hides=depends and not _NEGATION.search(match["text"]))
 
+    def _open_or_close(self, words: list[str], index: int, *, hides: bool) -> None:
+        if words[0] in ("end", "else") and self._blocks:
+            self._blocks.pop()
+        if words[0] != "end":
+            self._blocks.append(index if hides and words[-1] in ("if", "with", "range") else self.hidden)
 
-def _depends_on_lookup(text: str, variables: set[str], definitions: set[str]) -> bool:
-    return (
-        _LOOKUP.search(text) is not None
-        or not variables.isdisjoint(_VARIABLE.findall(text))
-        or not definitions.isdisjoint(match["name"] for match in _INCLUDE.finditer(text))
-    )
+    def _depends_on_lookup(self, text: str) -> bool:
+        return (
+            _LOOKUP.search(text) is not None
+            or not self._variables.isdisjoint(_VARIABLE.findall(text))
+            or not self._definitions.isdisjoint(match["name"] for match in _INCLUDE.finditer(text))
+        )
