@@ -42,41 +42,53 @@ def infer_namespaces(resources: Sequence[Resource]) -> Inference:
     if not by_account:
         return Inference({}, ())
     types = ResourceTypes(resources)
-    open_resources = [(number, resource) for number, resource in enumerate(resources) if is_open(resource, types)]
-    groups = _Groups(by_account, open_resources)
+    candidates = [
+        _Candidate(number, resource, tuple(_list_accounts(resource)), bool(list_pod_paths(resource)))
+        for number, resource in enumerate(resources)
+        if is_open(resource, types)
+    ]
+    groups = _Groups(by_account, candidates)
     namespaces: dict[int, str] = {}
     while len(resolved := groups.find_namespaces()) > len(namespaces):
         # The accounts of an overlay reveal the namespace of its base.
         namespaces = resolved
-        groups = _Groups(_add_accounts(by_account, resources, namespaces), open_resources)
+        groups = _Groups(_add_accounts(by_account, candidates, namespaces), candidates)
     distinct = set(namespaces.values())
-    if len(distinct) == 1 and not any(
-        number not in namespaces and _list_pods(resource) for number, resource in open_resources
-    ):
-        namespaces = dict.fromkeys((number for number, _ in open_resources), *distinct)
+    if len(distinct) == 1 and not any(entry.has_pods and entry.number not in namespaces for entry in candidates):
+        namespaces = dict.fromkeys((entry.number for entry in candidates), *distinct)
     return Inference(namespaces, (*_describe(namespaces, resources), *groups.describe_ambiguous()))
+
+
+class _Candidate(msgspec.Struct, frozen=True):
+    """A resource without a namespace, its position, and the names of the accounts that it defines or uses."""
+
+    number: int
+    resource: Resource
+    accounts: tuple[str, ...]
+    has_pods: bool
 
 
 class _Groups:
     """Namespaces that fit the accounts of a file, and of a folder or kustomization."""
 
-    def __init__(self, by_account: Mapping[str, set[str]], resources: Sequence[tuple[int, Resource]]) -> None:
-        self._resources = resources
+    def __init__(self, by_account: Mapping[str, set[str]], candidates: Sequence[_Candidate]) -> None:
+        self._candidates = candidates
         self._by_file: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._by_folder: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        for _, resource in resources:
-            for name in _list_accounts(resource):
+        for entry in candidates:
+            for name in entry.accounts:
                 namespaces = by_account.get(name, set())
-                self._by_file[_get_file(resource)] |= namespaces
-                self._by_folder[_get_folder(resource)] |= namespaces
+                self._by_file[_get_file(entry.resource)] |= namespaces
+                self._by_folder[_get_folder(entry.resource)] |= namespaces
 
     def find_namespaces(self) -> dict[int, str]:
         """Return the namespace of each resource that exactly one fits, by its position."""
         namespaces: dict[int, str] = {}
-        for number, resource in self._resources:
-            fitting = self._by_file.get(_get_file(resource)) or self._by_folder.get(_get_folder(resource), set())
+        for entry in self._candidates:
+            file, folder = _get_file(entry.resource), _get_folder(entry.resource)
+            fitting = self._by_file.get(file) or self._by_folder.get(folder, set())
             if len(fitting) == 1:
-                namespaces[number] = next(iter(fitting))
+                namespaces[entry.number] = next(iter(fitting))
         return namespaces
 
     def describe_ambiguous(self) -> Iterator[str]:
@@ -89,14 +101,14 @@ class _Groups:
 
 
 def _add_accounts(
-    by_account: Mapping[str, set[str]], resources: Sequence[Resource], namespaces: Mapping[int, str]
+    by_account: Mapping[str, set[str]], candidates: Sequence[_Candidate], namespaces: Mapping[int, str]
 ) -> dict[str, set[str]]:
     """Return the namespaces of accounts with those of resources whose namespace has been inferred."""
     extended = {name: set(names) for name, names in by_account.items()}
-    for number, namespace in namespaces.items():
-        for name in _list_accounts(resources[number]):
-            if name != _DEFAULT_ACCOUNT and not extended.get(name):
-                extended[name] = {namespace}
+    for entry in candidates:
+        for name in entry.accounts if entry.number in namespaces else ():
+            if name != _DEFAULT_ACCOUNT:
+                extended.setdefault(name, {namespaces[entry.number]})
     return extended
 
 
@@ -124,7 +136,7 @@ def _list_bound_namespaces(resources: Iterable[Resource]) -> dict[str, set[str]]
     for resource in resources if by_account else ():
         if resource.kind == _ACCOUNT and resource.namespace and resource.name in by_account:
             by_account[resource.name].discard(resource.namespace)
-    return by_account
+    return {name: namespaces for name, namespaces in by_account.items() if namespaces}
 
 
 def is_open(resource: Resource, types: ResourceTypes) -> bool:
