@@ -31,7 +31,7 @@ HARMLESS = {
     "label-selector",
     "incremental",
     *("platform", "containerd-namespace", "max-db-age"),
-    *("set", "set-string", "set-json", "release-name", "release-namespace", "api-versions"),
+    *("set", "set-string", "set-json", "release-name", "release-namespace", "namespace", "api-versions"),
     *("exclude-path", "no-ignore-file", "branch", "changed-since", "blame", "hide", "encrypt"),
     *("exception-set", "honor-inline-exceptions", "audit-exceptions"),
 }

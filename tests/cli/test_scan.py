@@ -260,3 +260,73 @@ def test_unread_input_is_reported_beside_a_failed_gate() -> None:
     assert result.returncode == 1
     assert "gate FAILED" in result.stderr
     assert "incomplete: 1 part of the input not read" in result.stderr
+
+
+REMOTE_PARTS = {
+    "application.yaml": (
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: cache}\n"
+        "spec: {source: {repoURL: 'https://charts.test', chart: redis}}\n"
+    ),
+    "set.yaml": (
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: all}\n"
+        "spec: {generators: [], template: {}}\n"
+    ),
+    "release.yaml": (
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: cache}\nspec: {chartRef: {name: a}}\n"
+    ),
+    "kustomization-of-flux.yaml": (
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: cache}\n"
+        "spec: {path: apps, sourceRef: {kind: OCIRepository, name: a}}\n"
+    ),
+    "main.tf": 'module "cluster" {\n  source = "kubernetes_cluster/aws"\n}\n',
+    "release.tf": 'resource "helm_release" "cache" {\n  chart = "redis"\n}\n',
+}
+
+
+@pytest.mark.parametrize("name", REMOTE_PARTS)
+def test_what_lies_elsewhere_is_in_every_report_and_no_error(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(REMOTE_PARTS[name])
+    (tmp_path / "good.yaml").write_bytes(GOOD.read_bytes())
+    result = kubekeep("scan", ".", "-f", "sarif", cwd=tmp_path)
+    (run,) = json.loads(result.stdout)["runs"]
+    (invocation,) = run["invocations"]
+    (notification,) = invocation["toolExecutionNotifications"]
+    assert (result.returncode, invocation["executionSuccessful"], notification["level"]) == (0, True, "note")
+    assert f"not assessed  {name}:" in kubekeep("scan", ".", cwd=tmp_path).stdout
+    strict = kubekeep("scan", ".", "--strict", cwd=tmp_path)
+    assert strict.returncode == 1
+    assert "0 parts not read, 1 not assessed" in strict.stdout + strict.stderr
+
+
+OTHER_FORMS = {
+    "tekton.dev/v1 Task": "spec:\n  steps:\n  - {name: a, image: 'a:1'}\n",
+    "tekton.dev/v1 Pipeline": "spec:\n  tasks: [{name: t, taskSpec: {\n  steps: [{name: a, image: 'a:1'}]}}]\n",
+    "argoproj.io/v1alpha1 Workflow": "spec:\n  templates: [{name: t,\n  container: {image: 'a:1'}}]\n",
+    "argoproj.io/v1alpha1 CronWorkflow": "spec:\n  workflowSpec: {templates: [{name: t,\n  script: {image: 'a:1'}}]}\n",
+    "serving.kserve.io/v1beta1 InferenceService": "spec:\n  predictor: {\n  model: {image: 'a:1'}}\n",
+    "a.test/v1 Custom": "spec:\n  runner: {\n  containers: [{name: a, image: 'a:1'}]}\n",
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FORMS)
+def test_containers_in_other_forms_are_not_assessed(name: str, tmp_path: Path) -> None:
+    version, kind = name.split()
+    text = f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\n{OTHER_FORMS[name]}"
+    (tmp_path / "a.yaml").write_text(text)
+    (tmp_path / "good.yaml").write_bytes(GOOD.read_bytes())
+    result = kubekeep("scan", ".", cwd=tmp_path)
+    assert result.returncode == 0
+    group = version.partition("/")[0]
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if "image" in line or "containers" in line]
+    assert (
+        f"not assessed  a.yaml:{lines[0]}" in result.stdout or f"not assessed  a.yaml:{lines[0] - 1}" in result.stdout
+    )
+    assert f"form of a {kind} of {group}" in " ".join(result.stdout.split())
+
+
+def test_custom_pod_templates_are_assessed(tmp_path: Path) -> None:
+    text = "apiVersion: a.test/v1\nkind: A\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{image: 'a:1'}]}}}\n"
+    (tmp_path / "a.yaml").write_text(text)
+    result = kubekeep("scan", ".", cwd=tmp_path)
+    assert "not assessed" not in result.stdout
+    assert "C-0013" in result.stdout

@@ -99,7 +99,9 @@ def _key(resource: Subject, corpus: str) -> Key:
         return resource.kind, resource.name, binding.kind, binding.namespace, binding.name
     assert resource.source is not None
     path = Path(resource.source.base, resource.source.path).relative_to(SHARED / "corpora" / corpus)
-    return str(path), resource.api_version, resource.kind, resource.namespace, resource.name
+    is_open = isinstance(resource, Resource) and ("metadata", "namespace") in (resource.release_namespace_paths or ())
+    namespace = "" if is_open else resource.namespace
+    return str(path), resource.api_version, resource.kind, namespace, resource.name
 
 
 def theirs(corpus: str, *, joined: bool = True) -> list[tuple[Key, dict[str, Any]]]:
@@ -117,10 +119,9 @@ def theirs(corpus: str, *, joined: bool = True) -> list[tuple[Key, dict[str, Any
 
 
 def _identity(row: dict[str, Any]) -> tuple[str, str]:
-    """Return namespace and name. Kubescape renders charts as a release without a name and without a namespace."""
+    """Return namespace and name. Kubescape renders charts as a release without a name; the namespace is that of the release."""
     namespace, name = row["namespace"] or "", row["name"]
     if row["fileType"] == "Helm Chart" and row["kind"] not in {"ClusterRole", "ClusterRoleBinding"}:
-        namespace = namespace or ("default" if row["path"].startswith("helm-chart/") else "")
         name = f"release-name{name}" if name.startswith("-") else name
     return namespace, name
 

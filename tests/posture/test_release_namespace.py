@@ -35,7 +35,8 @@ def test_only_open_namespaces_are_replaced() -> None:
     assert open_.evaluated.namespace == RELEASE_NAMESPACE
     assert open_.resource.namespace == "", "what was written is reported"
     named = InstalledResource.install(pod("a", (("metadata", "namespace"),), namespace="default"))
-    assert (named.evaluated.namespace, named.resource.namespace) == (RELEASE_NAMESPACE, "default")
+    assert (named.evaluated.namespace, named.resource.namespace) == (RELEASE_NAMESPACE, "")
+    assert named.resource.document["metadata"]["namespace"] == "default", "locations refer to what was rendered"
     spelled = InstalledResource.install(pod("a", (), namespace="default"))
     assert spelled.evaluated.namespace == "default"
     cluster = InstalledResource.install(create_resource(RBAC, "ClusterRole", "a", ()))
@@ -75,3 +76,22 @@ def test_subjects_are_reported_with_original_namespace() -> None:
     assert result.subject.related[1] is role
     assert result.subject.object["relatedObjects"] == [binding.object, role.object]
     assert {verdict.status for verdict in result.verdicts.values()} == {Status.FAILED}
+
+
+def test_unknown_namespace_is_written_in_one_way() -> None:
+    role = create_resource(RBAC, "Role", "all", (), rules=[{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}])
+    later: tuple[Path, ...] = (("subjects", 0, "namespace"),)
+    subject = {"kind": "ServiceAccount", "name": "robot", "namespace": "default"}
+    binding = create_resource(
+        RBAC, "RoleBinding", "all", later, roleRef={"kind": "Role", "name": "all"}, subjects=[subject]
+    )
+    web = pod("web", (("metadata", "namespace"),), namespace="default")
+    selection = select(named=find_controls(["C-0015", "C-0260", "C-0187"]))
+    results = evaluate([role, binding, web], selection, RegoPolicySet, kubernetes_minor=34)
+    assert {result.subject.namespace for result in results} == {""}
+    messages = [
+        entry.message for result in results for verdict in result.verdicts.values() for entry in verdict.evidence
+    ]
+    assert any("ServiceAccount robot" in message for message in messages)
+    assert any("in the namespace of the release" in message for message in messages)
+    assert not [message for message in messages if RELEASE_NAMESPACE in message or "default" in message]

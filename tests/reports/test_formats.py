@@ -11,7 +11,8 @@ import pytest
 from tests.reports.registration import REGISTRATIONS
 from tests.reports.rendering import remove_whitespace, render_bytes, render_text
 
-from kubekeep.model.assessment import Assessment
+from kubekeep.model.assessment import Assessment, UnassessedInput
+from kubekeep.model.location import Location, Position, Region
 from kubekeep.reports import ReportOptions, collect, formats, load, names
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -44,6 +45,15 @@ def test_unread_input_is_reported(name: str, assessment: Assessment) -> None:
     text = remove_whitespace(render_text(name, assessment))
     assert remove_whitespace("mapping values are not allowed here") in text
     assert "charts/broken.yaml" in text
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("options", [ReportOptions(), ReportOptions(verbose=True)])
+def test_input_that_was_not_assessed_is_reported(name: str, options: ReportOptions, assessment: Assessment) -> None:
+    part = UnassessedInput(Location("infra/main.tf", Region(Position(7, 1), Position(7, 9))), "the module is remote")
+    text = remove_whitespace(render_text(name, msgspec.structs.replace(assessment, unassessed=(part,)), options))
+    assert remove_whitespace(part.message) in text
+    assert part.location.file in text
 
 
 @pytest.mark.parametrize("name", names())

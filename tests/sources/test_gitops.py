@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from kubekeep.model.assessment import UnreadInput
+from kubekeep.model.assessment import UnassessedInput, UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
 from kubekeep.sources.gitops.applications import (
     Deployment,
     DeploymentKind,
     DeploymentResult,
-    ExternalSource,
     ScannedRepository,
     find_deployments,
     is_same_repository,
@@ -251,7 +250,7 @@ def test_flux_objects_are_followed(repository: Path) -> None:
 
 def test_flux_from_another_repository(repository: Path) -> None:
     results = find(repository, FLUX.replace("git.example/team/shop", "git.example/other"))
-    assert all(isinstance(result, ExternalSource) for result in results)
+    assert all(isinstance(result, UnassessedInput) for result in results)
     assert len(results) == 3
 
 
@@ -268,7 +267,7 @@ def test_malformed_applications_raise_no_error(repository: Path, spec: str) -> N
 @pytest.mark.parametrize("spec", ["{}", "[]", "{chart: {spec: {chart: 1, sourceRef: []}}}", "{chart: {spec: []}}"])
 def test_malformed_releases_raise_no_error(repository: Path, spec: str) -> None:
     head = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: a}}\nspec: {}\n"
-    assert [type(result) for result in find(repository, head.format(spec))] == [ExternalSource]
+    assert [type(result) for result in find(repository, head.format(spec))] == [UnassessedInput]
 
 
 @pytest.mark.parametrize(

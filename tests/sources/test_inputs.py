@@ -319,7 +319,7 @@ def test_deployed_folders_are_read(repository: Path) -> None:
     results = describe_all(inputs)
     assert [entry for entry in results if not entry.startswith("apps")] == ["plain/pod.yaml plain", "prod prod-base"]
     assert any(entry.startswith("apps/c.yaml:8 nowhere of ") for entry in results)
-    assert [note.partition(": ")[0] for note in inputs.notes] == ["apps/d.yaml:8"]
+    assert any(entry.startswith("apps/d.yaml:8 ") for entry in results)
 
 
 @pytest.mark.parametrize(
@@ -359,3 +359,59 @@ def test_terraform_modules_are_read(tree: Path) -> None:
     assert str(location) == "infra/main.tf:13"
     assert str(location.setting) == "infra/main.tf:2 var.privileged"
     assert describe_all(read(["infra/main.tf"])) == ["infra/main.tf tf"]
+
+
+DATA_FILES = {
+    "chart/ci/test-values.yaml": "kind: Deployment\nreplicas: 2\n",
+    "chart/files/dashboard.json": '{"kind": "dashboard", broken',
+    "chart/files/config.yaml": "kind: Config\nusers: []\n",
+    "chart/conf/template.yaml": "{{- range .Values.rules }}\n- {{ . }}\n{{- end }}\n",
+    "chart/provisioning/tables.yaml": "\ttabs\n",
+    "chart/examples/broken.yaml": f"{POD.format('example')}---\n- a\nb: c\n",
+    "chart/files/injected.yaml": POD.format("'{{ .Values.name }}'"),
+}
+"""Files of a chart that are no templates and no Kubernetes objects."""
+
+
+def test_files_of_charts_that_are_no_templates_are_no_errors(tree: Path) -> None:
+    for name, text in DATA_FILES.items():
+        (tree / name).parent.mkdir(exist_ok=True)
+        (tree / name).write_text(text)
+    inputs = read(["."])
+    # Objects of such files are evaluated: nothing else would show them.
+    assert describe_all(inputs) == sorted([*ALL, "chart/examples/broken.yaml example"])
+    names = "chart/conf/template.yaml, chart/examples/broken.yaml, chart/files/config.yaml, …"
+    advice = "Helm does not deploy files outside of templates and crds"
+    note = f"not read: 6 files of charts ({names}); {advice}"
+    assert [entry for entry in inputs.notes if "charts" in entry] == [note]
+
+
+def test_named_file_of_a_chart_is_read_as_a_manifest(tree: Path) -> None:
+    (tree / "chart/files").mkdir()
+    (tree / "chart/files/config.yaml").write_text("kind: Config\n")
+    (result,) = describe_all(read(["chart/files/config.yaml"]))
+    assert "not a complete Kubernetes object" in result
+
+
+def test_charts_and_manifests_in_folders_of_a_chart_are_read(tree: Path) -> None:
+    for name in ("Chart.yaml", "values.yaml", "templates/pod.yaml"):
+        path = tree / "chart/addons/more" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text((tree / "chart" / name).read_text())
+    (tree / "chart/addons/more/templates/broken.yaml").write_text("{{ .Values.a.b.c }}\n")
+    (tree / "chart/deploy").mkdir()
+    (tree / "chart/deploy/pod.yaml").write_text(POD.format("deployed"))
+    results = describe_all(read(["chart"]))
+    assert "chart/deploy/pod.yaml deployed" in results
+    # The chart in the chart has errors of its own.
+    assert [result for result in results if "cannot be rendered" in result]
+
+
+def test_note_names_charts_that_are_used_as_dependencies(tree: Path) -> None:
+    dependencies = "dependencies:\n- {name: web, version: '>=1', repository: 'oci://registry.test/charts'}\n"
+    (tree / "shop/templates").mkdir(parents=True)
+    (tree / "shop/templates/pod.yaml").write_text(POD.format("shop"))
+    (tree / "shop/Chart.yaml").write_text(f"apiVersion: v2\nname: shop\nversion: 1.0.0\n{dependencies}")
+    inputs = read(["shop", "chart"])
+    assert {"shop/templates/pod.yaml shop", "chart/templates/pod.yaml web"} <= set(describe_all(inputs))
+    assert inputs.notes == ["dependencies: 1 chart of the scanned folders used as a dependency (web 1.0.0 from chart)"]

@@ -201,6 +201,8 @@ def _exit_code(assessment: Assessment, query: AttackQuery, *, fail_on_path: bool
         click.echo(f"gate {result} without assumptions", err=True)
         if failed:
             return _PATH_FOUND
+    for part in assessment.unassessed:
+        click.echo(visible(f"not assessed: {part.location}: {part.message}"), err=True)
     for unread in assessment.unread:
         click.echo(visible(f"{unread.location}: {unread.message}"), err=True)
     if assessment.unread:

@@ -162,7 +162,8 @@ def _shorten(errors: Sequence[str]) -> Sequence[str]:
 
 def _explain_nothing(assessment: Assessment) -> str:
     """Return the reason why no resource was assessed, on one line."""
-    first = assessment.unread[0] if assessment.unread else None
+    unread = assessment.unread or assessment.unassessed
+    first = unread[0] if unread else None
     if first is None:
         paths = ", ".join(map(visible, assessment.target.names))
         if names_registry(assessment.target.names):
@@ -172,7 +173,7 @@ def _explain_nothing(assessment: Assessment) -> str:
         return f"no resource in scope of the controls in {count_noun(assessment.files, 'file')} of {paths}"
     if assessment.target.cluster is not None:
         return _unread(assessment)
-    more = f" (and {len(assessment.unread) - 1} more)" if len(assessment.unread) > 1 else ""
+    more = f" (and {len(unread) - 1} more)" if len(unread) > 1 else ""
     image = "" if first.location.region or os.path.lexists(first.location.file) else _suggest_manifest(assessment)
     return f"{visible(str(first.location))}: {visible(first.message)}{more}{image}"
 

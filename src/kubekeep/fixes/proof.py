@@ -38,7 +38,7 @@ class Proof:
             (self._format_key(finding.resource), finding.control.slug) for finding in _list_findings(changes.values())
         )
         self.rejected: dict[int, str] = {}
-        self._check_unread(before.unread, after.unread)
+        self._check_unread((*before.unread, *before.unknown_fields), (*after.unread, *after.unknown_fields))
         self._check_new_failures({summary.definition.slug: summary.definition.id for summary in before.controls})
         for number, change in changes.items():
             if not any(self.resolves(finding) for finding in change.findings):

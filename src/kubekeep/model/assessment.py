@@ -40,6 +40,17 @@ class UnreadInput(msgspec.Struct, frozen=True):
     message: str
 
 
+class FieldProblem(UnreadInput, frozen=True):
+    """A problem of an object that was read completely, such as a key that occurs twice."""
+
+
+class UnassessedInput(UnreadInput, frozen=True):
+    """A part that the input names without being readable by a scan of it: it is elsewhere, or in a form without controls.
+
+    The input itself was read completely, so such a part is no error.
+    """
+
+
 class SubjectResult(msgspec.Struct, frozen=True):
     """One subject with the verdict of each definition that applies to it, by slug.
 
@@ -141,8 +152,10 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     unread: tuple[UnreadInput, ...]
     files: int
     unknown_fields: tuple[UnreadInput, ...] = ()
-    """Fields of files that their kind does not have in this version of Kubernetes, which ignores them, and kinds that it
-    does not have in their API version."""
+    """Fields of files that their kind does not have in this version of Kubernetes, which ignores them, kinds that it does
+    not have in their API version, and keys that occur twice."""
+    unassessed: tuple[UnassessedInput, ...] = ()
+    """Parts that the input names and that were not read, such as remote modules; they are no errors."""
     notes: tuple[str, ...] = ()
     exceptions: tuple[ExceptionUse, ...] = ()
     attacks: Attacks | None = None

@@ -146,6 +146,10 @@ class ResourceTypes:
             case _:
                 pass
 
+    def is_namespaced(self, resource: Resource) -> bool:
+        """Return True if the kind is known to be namespaced, or its object has a namespace."""
+        return self.get_type(resource).is_namespaced
+
     def get_type(self, resource: Resource) -> ResourceType:
         """Return the resource type of `resource`; an undefined kind is namespaced if the object has a namespace."""
         resource_type = self._types.get((resource.group, resource.kind))

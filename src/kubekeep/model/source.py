@@ -28,7 +28,8 @@ class FileType(msgspec.Struct, frozen=True):
     name: `fileType` in reports. origin: noun for the origin of its resources, as "chart". is_template: files are
     templates or programs, so that a value without a setting of its own cannot be edited. shares_files: several origins
     may build resources from one file, so that reports name the origin. fixed_files: names of files whose values cannot
-    be edited. has_excerpts: False for documents of programs, whose lines explain nothing to people and are many.
+    be edited. has_open_namespaces: objects without a namespace get one when the file is applied, as with `kubectl -n`.
+    has_excerpts: False for documents of programs, whose lines explain nothing to people and are many.
     comments: comment syntax by file extension, "" for all others; YAML where there is none.
     fields: names of further fields in JSON reports with their content: `file`, `line`, or a field of `RenderOrigin`.
     """
@@ -38,6 +39,7 @@ class FileType(msgspec.Struct, frozen=True):
     is_template: bool = False
     shares_files: bool = False
     fixed_files: tuple[str, ...] = ()
+    has_open_namespaces: bool = False
     has_excerpts: bool = True
     comments: tuple[tuple[str, CommentSyntax], ...] = ()
     fields: tuple[tuple[str, str], ...] = ()

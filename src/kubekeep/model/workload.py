@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Set as AbstractSet
+from typing import Any, Final, TypeGuard
 
 import msgspec
 
@@ -46,7 +47,7 @@ CUSTOM_PATHS: Final[tuple[Path, ...]] = (
 MAX_TEMPLATES: Final = 64
 """Maximum number of pod templates in an object of a custom kind."""
 
-_PATTERN_GROUPS: Final = ("kyverno.io", "gatekeeper.sh")
+_PATTERN_GROUPS: Final = ("kyverno.io", "gatekeeper.sh", "policy.open-cluster-management.io")
 """Groups, also with a subdomain, of policies: their pod templates are patterns for objects, and no pods are created."""
 _MAX_DEPTH: Final = 24
 """Maximum depth of a pod template in an object."""
@@ -56,6 +57,25 @@ _CONTAINER_LISTS: Final = (
     ("initContainers", "init"),
     ("ephemeralContainers", "ephemeral"),
 )
+_CONTAINER_KEYS: Final = frozenset({"containers", "initContainers", "sidecars", "steps"})
+_OTHER_FORMS: Final = {
+    "argoproj.io": _CONTAINER_KEYS | {"container", "script"},
+    "serving.kserve.io": _CONTAINER_KEYS
+    | {
+        "model",
+        "huggingface",
+        "lightgbm",
+        "onnx",
+        "paddle",
+        "pmml",
+        "pytorch",
+        "sklearn",
+        "tensorflow",
+        "triton",
+        "xgboost",
+    },
+}
+"""Fields with containers outside of pod templates, by API group."""
 _INHERITED_FIELDS: Final = (
     "runAsUser",
     "runAsGroup",
@@ -89,7 +109,9 @@ def list_pod_paths(resource: Subject) -> tuple[Path, ...]:
         return (builtin_path,)
     if resource.related or resource.is_builtin or is_pattern_group(resource.group):
         return ()
-    paths = tuple(_find_templates(resource.object, (), is_template=False))
+    # Sources read the objects inside an object of a file by themselves.
+    skips_objects = resource.source is not None
+    paths = tuple(_find_templates(resource.object, (), is_template=False, skips_objects=skips_objects))
     return tuple(sorted(paths, key=_rank)) if len(paths) > 1 else paths
 
 
@@ -123,6 +145,16 @@ def is_pattern_group(group: str) -> bool:
     return any(group == name or group.endswith(f".{name}") for name in _PATTERN_GROUPS)
 
 
+def is_complete_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Return True for a value that the API server could store: a reference to an object has no metadata."""
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("apiVersion"), str)
+        and isinstance(value.get("kind"), str)
+        and isinstance(value.get("metadata"), dict)
+    )
+
+
 def is_template_field(name: str) -> bool:
     """Return True for the name of a field that can hold a pod template, or several of them."""
     return name.lower().endswith(("template", "templates"))
@@ -132,8 +164,10 @@ def _rank(path: Path) -> int:
     return CUSTOM_PATHS.index(path) if path in CUSTOM_PATHS else len(CUSTOM_PATHS)
 
 
-def _find_templates(value: Any, path: Path, *, is_template: bool) -> Iterator[Path]:
+def _find_templates(value: Any, path: Path, *, is_template: bool, skips_objects: bool) -> Iterator[Path]:
     """Yield the paths of the pod templates in `value`. `is_template` is True below a field named like a template."""
+    if skips_objects and path and is_complete_object(value):
+        return
     if isinstance(value, dict):
         spec = value.get("spec")
         if is_template and isinstance(spec, dict) and isinstance(spec.get("containers"), list):
@@ -149,7 +183,34 @@ def _find_templates(value: Any, path: Path, *, is_template: bool) -> Iterator[Pa
     for step, child in children:
         if isinstance(child, dict | list):
             named = is_template if isinstance(step, int) else is_template_field(str(step))
-            yield from _find_templates(child, (*path, step), is_template=named)
+            yield from _find_templates(child, (*path, step), is_template=named, skips_objects=skips_objects)
+
+
+def find_other_containers(resource: Subject) -> Path | None:
+    """Return the path of containers of a custom kind that are in no pod template; None if there are none.
+
+    Tekton, Argo Workflows and KServe have such forms, for which there are no views.
+    """
+    if resource.related or resource.is_builtin or is_pattern_group(resource.group):
+        return None
+    pods = set(list_pod_paths(resource))
+    return next(_find_containers(resource.object, (), pods, _OTHER_FORMS.get(resource.group, _CONTAINER_KEYS)), None)
+
+
+def _find_containers(value: Any, path: Path, pods: AbstractSet[Path], keys: AbstractSet[str]) -> Iterator[Path]:
+    if path in pods or len(path) > _MAX_DEPTH or (path and is_complete_object(value)):
+        return
+    children: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, dict):
+        children = value.items()
+    elif isinstance(value, list):
+        children = enumerate(value)
+    for step, child in children:
+        containers = child if isinstance(child, list) else [child]
+        if step in keys and any(isinstance(as_mapping(container).get("image"), str) for container in containers):
+            yield (*path, step)
+        elif isinstance(child, dict | list) and step not in ("metadata", "status"):
+            yield from _find_containers(child, (*path, step), pods, keys)
 
 
 def build_pod_views(resource: Resource) -> list[dict[str, Any]]:

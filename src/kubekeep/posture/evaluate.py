@@ -26,7 +26,12 @@ from kubekeep.model.workload import MalformedWorkloadError, build_pod_views
 from kubekeep.posture.coverage_gaps import AffectedControls, find_affected_controls
 from kubekeep.posture.index import Index, kinds_to_index
 from kubekeep.posture.packing import ObjectPacker
-from kubekeep.posture.release_namespace import InstalledResource, OriginalResources
+from kubekeep.posture.release_namespace import (
+    RELEASE_NAMESPACE,
+    InstalledResource,
+    OriginalResources,
+    word_release_namespace,
+)
 from kubekeep.posture.roles import RoleCoverage
 from kubekeep.posture.rulebook import Rulebook, RulePlan, Stage
 from kubekeep.posture.select import Selection
@@ -301,11 +306,23 @@ class _Entry:
     ) -> SubjectResult:
         """Return the verdicts; equal mappings of verdicts are shared to save memory."""
         verdicts = build_verdicts(self.resource, self.plan, self.outcome, context, self.problem)
+        if self.installed.evaluated is not self.resource:
+            verdicts = {slug: _word_verdict(verdict) for slug, verdict in verdicts.items()}
         if self.resource.source is not None and any(verdict.evidence for verdict in verdicts.values()):
             # Evidence with a place in a file equals no other.
             return SubjectResult(self.resource, verdicts)
         key = array("Q", (id(self.plan), *map(id, verdicts.values()))).tobytes()
         return SubjectResult(self.resource, equal_verdicts.setdefault(key, verdicts))
+
+
+def _word_verdict(verdict: Verdict) -> Verdict:
+    """Return a verdict on a resource of a chart with messages that do not name the placeholder for its namespace."""
+    if not any(RELEASE_NAMESPACE in evidence.message for evidence in verdict.evidence):
+        return verdict
+    evidence = tuple(
+        msgspec.structs.replace(entry, message=word_release_namespace(entry.message)) for entry in verdict.evidence
+    )
+    return msgspec.structs.replace(verdict, evidence=evidence)
 
 
 class _PendingResults:

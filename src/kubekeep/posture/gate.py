@@ -73,12 +73,11 @@ def evaluate_gates(assessment: Assessment, gates: Gates) -> list[GateResult]:
         coverages = {summary.framework.slug: summary.coverage for summary in assessment.frameworks}
         results += _check_minimum("coverage", assessment, coverages | {OVERALL: assessment.coverage}, gates.coverage)
     if gates.strict:
-        unread, fields = len(assessment.unread), len(assessment.unknown_fields)
-        results.append(
-            GateResult(
-                not (unread or fields), f"strict: {unread} parts not read, {fields} unknown fields or API versions"
-            )
-        )
+        unread, unassessed = len(assessment.unread), len(assessment.unassessed)
+        fields = len(assessment.unknown_fields)
+        not_assessed = f"{unassessed} not assessed, " if unassessed else ""
+        text = f"strict: {unread} parts not read, {not_assessed}{fields} unknown fields or API versions"
+        results.append(GateResult(not (unread or unassessed or fields), text))
     if gates.new and assessment.baseline is not None:
         results.append(check_new_findings(_evaluated_only(assessment.baseline), gates.new_severity))
     return results

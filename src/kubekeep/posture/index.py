@@ -146,7 +146,7 @@ class Index:
             for role in roles:
                 for subject in as_list(binding.object.get("subjects")):
                     if isinstance(subject, dict):
-                        yield join_related(subject, (binding, role.resource))
+                        yield join_related(_complete_subject(subject, binding), (binding, role.resource))
 
     def _find_roles(self, binding: Resource) -> Sequence[EffectiveRole] | None:
         """Return the roles that a binding refers to; None if it is invalid.
@@ -161,6 +161,12 @@ class Index:
         if kind != "ClusterRole" and (binding.kind == "ClusterRoleBinding" or kind != "Role"):
             return None
         return self._roles.find(kind, binding.namespace, name)
+
+
+def _complete_subject(subject: dict[str, Any], binding: Resource) -> dict[str, Any]:
+    """Return a subject of a RoleBinding with the namespace of its account, as the API server's authorizer reads it."""
+    is_incomplete = subject.get("kind") == "ServiceAccount" and not subject.get("namespace") and binding.namespace
+    return {**subject, "namespace": binding.namespace} if is_incomplete else subject
 
 
 _ROLES: Final = ("Role", "ClusterRole")

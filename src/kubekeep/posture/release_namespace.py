@@ -18,6 +18,12 @@ from kubekeep.model.resource_types import BUILTIN_TYPES
 
 RELEASE_NAMESPACE: Final = "release-namespace"
 """Placeholder for the namespace that will be chosen."""
+_NAMESPACE: Final[Path] = ("metadata", "namespace")
+_WORDS: Final = (
+    (f"namespace {RELEASE_NAMESPACE}", "the namespace of the release"),
+    (f"{RELEASE_NAMESPACE}/", ""),
+    (RELEASE_NAMESPACE, "the namespace of the release"),
+)
 
 
 class InstalledResource(msgspec.Struct, frozen=True, gc=False):
@@ -28,8 +34,12 @@ class InstalledResource(msgspec.Struct, frozen=True, gc=False):
 
     @staticmethod
     def install(resource: Resource) -> InstalledResource:
-        """Return `resource` with the form that rules evaluate."""
-        return InstalledResource(resource, resource if resource.release_namespace_paths is None else _install(resource))
+        """Return `resource` with the form that rules evaluate; removes the namespace used for rendering from `resource`."""
+        if resource.release_namespace_paths is None:
+            return InstalledResource(resource, resource)
+        evaluated = _install(resource)
+        _remove_namespace(resource)
+        return InstalledResource(resource, evaluated)
 
 
 class OriginalResources:
@@ -52,7 +62,10 @@ class OriginalResources:
         )
         if all(map(operator.is_, related, subject.related)):
             return InstalledResource(subject, subject)
-        return InstalledResource(join_related(subject.object, related), subject)
+        content = subject.object
+        if content.get("namespace") == RELEASE_NAMESPACE:
+            content = {key: value for key, value in content.items() if key != "namespace"}
+        return InstalledResource(join_related(content, related), subject)
 
 
 def _install(resource: Resource) -> Resource:
@@ -60,11 +73,32 @@ def _install(resource: Resource) -> Resource:
     resource_type = BUILTIN_TYPES.get((resource.group, resource.kind))
     paths = [*(resource.release_namespace_paths or ())]
     if not resource.namespace and resource_type is not None and resource_type.is_namespaced:
-        paths.append(("metadata", "namespace"))
+        paths.append(_NAMESPACE)
     changed = copy.deepcopy(resource.object) if paths else resource.object
     for path in paths:
         _set_release_namespace(changed, path)
     return msgspec.structs.replace(resource, content=changed)
+
+
+def _remove_namespace(resource: Resource) -> None:
+    """Remove the namespace that is chosen at installation from a resource, so that reports never name the one of Helm.
+
+    Locations still refer to the document.
+    """
+    if _NAMESPACE not in (resource.release_namespace_paths or ()) or not resource.namespace:
+        return
+    content = resource.object
+    metadata = {key: value for key, value in content["metadata"].items() if key != "namespace"}
+    if resource.document is None:
+        msgspec.structs.force_setattr(resource, "document", content)
+    msgspec.structs.force_setattr(resource, "content", {**content, "metadata": metadata})
+
+
+def word_release_namespace(text: str) -> str:
+    """Return a message of a rule about an evaluated form without the placeholder for the namespace."""
+    for placeholder, words in _WORDS:
+        text = text.replace(placeholder, words)
+    return text
 
 
 def _set_release_namespace(document: dict[str, Any], path: Path) -> None:

@@ -97,6 +97,7 @@ class _NameReplacer:
             summaries=tuple(map(self._replace_summary, assessment.summaries)),
             unread=tuple(map(replace_unread, assessment.unread)),
             unknown_fields=tuple(map(replace_unread, assessment.unknown_fields)),
+            unassessed=tuple(map(replace_unread, assessment.unassessed)),
             notes=tuple(map(self._replace_sentence, assessment.notes)),
             exceptions=tuple(map(self._replace_use, assessment.exceptions)),
             attacks=None if assessment.attacks is None else self._replace_attacks(assessment.attacks),

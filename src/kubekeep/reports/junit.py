@@ -62,12 +62,15 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
     """Write the document. Unread input is a separate suite of failures."""
     suites = _suites(assessment)
     failures, excepted = assessment.group_findings(), assessment.group_excepted_findings()
-    unread = len(assessment.unread)
+    unread, unassessed = len(assessment.unread), len(assessment.unassessed)
     images = [_count_image(subject) for subject in iterate_subjects(assessment)]
     stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
     totals = {
         "name": "Kubekeep Scanning",
-        "tests": sum(len(suite.controls) for suite in suites) + sum(image.tests for image in images) + unread,
+        "tests": sum(len(suite.controls) for suite in suites)
+        + sum(image.tests for image in images)
+        + unread
+        + unassessed,
         "failures": sum(suite.count(Status.FAILED) for suite in suites)
         + sum(image.failures for image in images)
         + unread,
@@ -81,6 +84,8 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
         _write_image(stream, subject, number, moment)
     if unread:
         _write_unread(stream, assessment, len(suites) + len(images), moment)
+    if unassessed:
+        _write_unassessed(stream, assessment, len(suites) + len(images) + bool(unread), moment)
     stream.write("</testsuites>\n")
 
 
@@ -244,6 +249,17 @@ def _write_unread(stream: TextIO, assessment: Assessment, number: int, moment: s
         case = _attributes({"classname": "Kubekeep/input", "name": visible(str(unread.location))})
         failure = _attributes({"type": "Input", "message": visible(unread.message)})
         stream.write(f"    <testcase{case}>\n      <failure{failure}/>\n    </testcase>\n")
+    stream.write("  </testsuite>\n")
+
+
+def _write_unassessed(stream: TextIO, assessment: Assessment, number: int, moment: str) -> None:
+    """Write the parts that the input names and that were not read as skipped tests, because they are no errors."""
+    count = len(assessment.unassessed)
+    _open_suite(stream, number, "Input that was not assessed", _Counts(count, 0, count), moment)
+    for part in assessment.unassessed:
+        case = _attributes({"classname": "Kubekeep/input", "name": visible(str(part.location))})
+        skipped = _attributes({"message": visible(part.message)})
+        stream.write(f"    <testcase{case}>\n      <skipped{skipped}/>\n    </testcase>\n")
     stream.write("  </testsuite>\n")
 
 

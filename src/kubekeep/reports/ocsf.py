@@ -115,7 +115,7 @@ def _events(assessment: Assessment) -> Iterator[dict[str, Any]]:
     for uncovered in list_uncovered(assessment):
         uid = unique_ids(digest("not assessed", uncovered.location.file, uncovered.message))
         text = f"{uncovered.location}: {uncovered.message}"
-        yield _gap_event(scan, uid, uncovered, text, "Packages that were not assessed")
+        yield _gap_event(scan, uid, uncovered, text, "Input that was not assessed")
     # Vulnerabilities have events of their own class.
     controls = (finding for finding in list_all_findings(assessment) if not finding.definition.concerns_packages)
     for finding, uid in identify(controls, unique_ids):

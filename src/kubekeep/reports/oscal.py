@@ -165,7 +165,7 @@ def _observations(
             yield _gap_observation(_uuid("gap", summary.definition.id), title, reason_text(summary.reason), moment)
     inputs = (
         ("unread", "Input that was not read", assessment.unread),
-        ("not assessed", "Packages that were not assessed", list_uncovered(assessment)),
+        ("not assessed", "Input that was not assessed", list_uncovered(assessment)),
     )
     for kind, title, entries in inputs:
         for unread in entries:

@@ -43,9 +43,8 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
         write_families(families(assessment), stream)
     if options.kubescape_metrics:
         write_families(list_kubescape_families(assessment), stream)
-    stream.writelines(
-        f"# not read: {visible(f'{unread.location}: {unread.message}')}\n" for unread in assessment.unread
-    )
+    for label, entries in (("not read", assessment.unread), ("not assessed", assessment.unassessed)):
+        stream.writelines(f"# {label}: {visible(f'{entry.location}: {entry.message}')}\n" for entry in entries)
 
 
 def _scan(assessment: Assessment) -> Iterator[Family]:

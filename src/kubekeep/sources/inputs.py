@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Self
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
@@ -24,6 +24,7 @@ from kubekeep.model.text import visible
 from kubekeep.sources.files import open_file
 from kubekeep.sources.git.changed_files import ChangedFiles
 from kubekeep.sources.ignore import Ignores
+from kubekeep.sources.notes import count_noun, list_first
 from kubekeep.sources.options import ReadOptions
 from kubekeep.sources.pattern import expand
 from kubekeep.sources.process_limits import RenderingTime
@@ -34,8 +35,6 @@ from kubekeep.sources.temporary import TemporaryFolderError
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 from kubekeep.sources.unsaved import find_unsaved
 from kubekeep.sources.walk import Walk
-
-_MOST_NAMES: Final = 3
 
 
 def read(
@@ -73,6 +72,7 @@ class Inputs(ReadContext):
         self._reset()
 
     def _reset(self) -> None:
+        self.roots: list[Root] = []
         self.files = 0
         self.notes = []
         self.temporary = {}
@@ -96,7 +96,7 @@ class Inputs(ReadContext):
 
     def __iter__(self) -> Iterator[Subject | UnreadInput]:
         self._reset()
-        roots: list[Root] = []
+        roots = self.roots
         for path in self._paths:
             for root in self._open(path):
                 if isinstance(root, UnreadInput):
@@ -199,10 +199,9 @@ class Inputs(ReadContext):
             yield from exclusions.problems
             files, folders = files + exclusions.counts.files, folders + exclusions.counts.folders
         if files or folders:
-            self.notes.append(f"excluded: {_count(files, 'file')} and {_count(folders, 'folder')}")
+            self.notes.append(f"excluded: {count_noun(files, 'file')} and {count_noun(folders, 'folder')}")
         if unread_files := self._walk.unread_files:
-            rest = ", …" if len(unread_files) > _MOST_NAMES else ""
-            archives = f"{_count(len(unread_files), 'archive')} ({', '.join(unread_files[:_MOST_NAMES])}{rest})"
+            archives = f"{count_noun(len(unread_files), 'archive')} ({list_first(unread_files)})"
             self.notes.append(
                 f"not read: {archives}; an archive in a folder is read only if it is named as an argument"
             )
@@ -214,7 +213,3 @@ class Inputs(ReadContext):
             if isinstance(resource, Resource) and (name := by_group.get(resource.group)) is not None:
                 self.followed.setdefault(name, []).append(resource)
             yield resource
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

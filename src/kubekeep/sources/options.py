@@ -83,7 +83,7 @@ class Access(msgspec.Struct, frozen=True):
 class ReadOptions(msgspec.Struct, frozen=True):
     """Options for reading.
 
-    exclude: patterns in gitignore's syntax, relative to each scanned folder. ignore_files: read `.kubekeepignore` and
+    namespace: namespace of objects without one, also of charts without a namespace of their own. exclude: patterns in gitignore's syntax, relative to each scanned folder. ignore_files: read `.kubekeepignore` and
     `.kubescapeignore`. kustomize_helm: allow kustomizations to inflate charts. branch: branch, tag or commit of fetched
     repositories, empty for the default branch. changed_since: Git revision; only later changes are evaluated. blame: add
     the last commit of failed lines. unsaved: contents by real path that replace those of files, for the open documents of
@@ -93,6 +93,7 @@ class ReadOptions(msgspec.Struct, frozen=True):
     """
 
     helm: HelmOptions = HelmOptions()
+    namespace: str = ""
     exclude: tuple[str, ...] = ()
     ignore_files: bool = True
     kustomize_helm: bool = False

@@ -28,6 +28,7 @@ class Root(msgspec.Struct, frozen=True):
     source: name of the source that reads it. path: a file, or the folder of a chart, a kustomization, a module.
     part: the file to read, relative to the folder, such as `templates/web.yaml`; empty for the whole folder.
     helm: options of the Argo CD or Flux application that deploys the chart; None without an application.
+    is_data: True for a file below the folder of a source with `has_data`, such as a dashboard of a chart.
     """
 
     source: str
@@ -36,12 +37,13 @@ class Root(msgspec.Struct, frozen=True):
     base: str
     part: str = ""
     helm: HelmOptions | None = None
+    is_data: bool = False
 
 
 class ReadContext(Protocol):
     """State of one scan that its sources share.
 
-    stdin: standard input, None if there is none. stack: closes temporary folders and processes after the scan.
+    roots: inputs of all sources. stdin: standard input, None if there is none. stack: closes temporary folders and processes after the scan.
     changed_files: files changed since a revision. files: number of files read so far. notes: messages for the user
     that are no errors. opened_paths: absolute paths of the files and folders that the scan was started with, and of checkouts;
     addresses of other inputs. branches: branch or tag of each checkout, by its real path. temporary: shown path of each temporary folder, by its real path. homes: the folder that shown
@@ -51,6 +53,7 @@ class ReadContext(Protocol):
 
     options: ReadOptions
     limits: Limits
+    roots: Sequence[Root]
     stdin: BinaryIO | None
     stack: ExitStack
     changed_files: ChangedFiles
@@ -84,14 +87,16 @@ class SourceType:
     """Base class of sources: matches nothing and reads nothing unless a method is overridden.
 
     order: position among the sources, for detection and for reading. is_folder: a root is a folder rather than a file.
-    is_fallback: reads files named on the command line that match no other source. followed_groups: API groups of
-    resources that this source follows to more inputs, such as applications of Argo CD. is_followed: resources of this
-    source may lead to more inputs.
+    has_data: files below a root that it does not own may be its data in any format; those that are no Kubernetes objects
+    are no errors. is_fallback: reads files named on the command line that match no other source. followed_groups: API
+    groups of resources that this source follows to more inputs, such as applications of Argo CD. is_followed: resources
+    of this source may lead to more inputs.
     """
 
     name: ClassVar[str]
     order: ClassVar[int]
     is_folder: ClassVar[bool] = False
+    has_data: ClassVar[bool] = False
     is_fallback: ClassVar[bool] = False
     is_followed: ClassVar[bool] = False
     followed_groups: ClassVar[frozenset[str]] = frozenset()

@@ -13,13 +13,14 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import PurePath
 from typing import Final, Protocol
 
 import msgspec
 
 from kubekeep.confinement import scan_folder
-from kubekeep.model.assessment import UnreadInput
+from kubekeep.model.assessment import UnassessedInput, UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.registry import load_sources
@@ -30,6 +31,11 @@ _EDITORS: Final = (".idea", ".vscode", ".vs", ".zed", ".devcontainer", ".ipynb_c
 _ENVIRONMENTS: Final = (".venv", ".direnv", ".tox", ".nox", ".eggs", ".bundle", ".npm", ".pnpm-store", ".yarn")
 _CACHES: Final = (".cache", ".gradle", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".next", ".nuxt", ".nx", ".turbo")
 _DOWNLOADS: Final = (".terraform", ".terragrunt-cache")
+_MANIFESTS: Final = (".yaml", ".yml", ".tf", ".tofu")
+_MOST_SEARCHED: Final = 10_000
+_NOT_WALKED: Final = (
+    "downloads of Terraform or Terragrunt, with modules or manifests: read only if this folder is named"
+)
 TOOL_FOLDERS: Final = frozenset((*_VERSION_CONTROL, *_EDITORS, *_ENVIRONMENTS, *_CACHES, *_DOWNLOADS))
 """Names of hidden folders that are not read unless the user names them."""
 _DATA_FOLDER: Final = re.compile(r"\.\.(?:data(?:_tmp)?|\d{4}(?:_\d\d){5}\.\d+)")
@@ -78,7 +84,8 @@ class Walk:
             elif isinstance(root, Root):
                 yield msgspec.structs.replace(root, shown_path=_replace_prefix(root.shown_path, path, shown_path))
             else:
-                yield UnreadInput(Location(_replace_prefix(root.location.file, path, shown_path)), root.message)
+                location = Location(_replace_prefix(root.location.file, path, shown_path))
+                yield msgspec.structs.replace(root, location=location)
 
     def _find(self, path: str) -> Iterator[Root | UnreadInput | _UnnamedFile]:
         named = os.path.normpath(path)
@@ -118,18 +125,18 @@ class Walk:
     def _folder(self, named: str, base: str) -> Iterator[Root | UnreadInput | _UnnamedFile]:
         top = os.path.realpath(base)
         exclusions = self._exclusions(named)
-        todo = [named]
+        todo = [(named, False)]
         while todo:
-            path = todo.pop()
+            path, is_data = todo.pop()
             is_folder = os.path.isdir(path)
             if exclusions is not None and path != named and exclusions.ignored(path, is_folder=is_folder):
                 continue
             if is_folder and not (os.path.islink(path) and path != named):
-                yield from self._entries(path, base, todo)
-            elif os.path.islink(path):
-                yield from self._link(path, top, base)
-            else:
-                yield from self._file(path, base)
+                yield from self._entries(path, base, todo, is_data=is_data)
+                continue
+            files = self._link(path, top, base) if os.path.islink(path) else self._file(path, base)
+            for file in files:
+                yield msgspec.structs.replace(file, is_data=True) if is_data and isinstance(file, Root) else file
 
     def _file(self, path: str, base: str) -> Iterator[Root | _UnnamedFile]:
         name = os.path.basename(path)
@@ -139,7 +146,9 @@ class Walk:
                 return
         yield _UnnamedFile(display_path(path))
 
-    def _entries(self, folder: str, base: str, todo: list[str]) -> Iterator[Root | UnreadInput]:
+    def _entries(
+        self, folder: str, base: str, todo: list[tuple[str, bool]], *, is_data: bool
+    ) -> Iterator[Root | UnreadInput]:
         """Yield the roots that `folder` is; add the entries to visit to `todo`, the first name last."""
         try:
             entries = sorted(scan_folder(folder), key=lambda entry: entry.name, reverse=True)
@@ -150,12 +159,14 @@ class Walk:
         owners = [source for source in self._sources if source.matches_folder(names)]
         for source in owners:
             yield from self._yield_once(source, folder, folder, base)
+        yield from _report_downloads(folder, names)
+        is_data = is_data or any(source.has_data for source in owners)
         for entry in entries:
             name = entry.name
             is_folder = _is_folder(entry)
             is_candidate = not is_tool_folder(name) if is_folder else self._matches_entry(entry)
             if is_candidate and not any(source.owns_entry(name, is_folder=is_folder) for source in owners):
-                todo.append(name if folder == os.curdir else os.path.join(folder, name))
+                todo.append((_join(folder, name), is_data))
 
     def _matches_entry(self, entry: os.DirEntry[str]) -> bool:
         name = entry.name
@@ -177,6 +188,29 @@ class Walk:
             yield from self._file(path, base)
         elif any(map(is_tool_folder, PurePath(os.path.relpath(real, top)).parts)):
             yield _skip(path, "symbolic link to a folder that is not read: not followed")
+
+
+def _join(folder: str, name: str) -> str:
+    return name if folder == os.curdir else os.path.join(folder, name)
+
+
+def _report_downloads(folder: str, names: AbstractSet[str]) -> Iterator[UnassessedInput]:
+    """Yield the entries of a folder that hold downloads with manifests or modules."""
+    for path in (_join(folder, name) for name in _DOWNLOADS if name in names):
+        if _may_hold_manifests(path):
+            yield UnassessedInput(Location(display_path(path)), _NOT_WALKED)
+
+
+def _may_hold_manifests(folder: str) -> bool:
+    """Return True if one of the first entries below a folder is a manifest or a module; links are not followed."""
+    entries = 0
+    for _, folders, files in os.walk(folder):
+        if any(name.lower().endswith(_MANIFESTS) for name in files):
+            return True
+        entries += len(folders) + len(files)
+        if entries > _MOST_SEARCHED:
+            return True
+    return False
 
 
 class _UnnamedFile(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from kubekeep import _native
-from kubekeep.model.assessment import Assessment, SubjectResult, Target, UnreadInput
+from kubekeep.model.assessment import Assessment, SubjectResult, Target, UnassessedInput, UnreadInput
 from kubekeep.model.attack import Attacks
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.enforcement import Enforcement
@@ -35,6 +35,7 @@ class EvaluationFacts(msgspec.Struct, frozen=True, kw_only=True):
     gaps: Sequence[CoverageGap] = ()
     files: int = 0
     notes: tuple[str, ...] = ()
+    unassessed: tuple[UnassessedInput, ...] = ()
     has_matches: bool = True
     """True if `resource_selection` matches some resource."""
 
@@ -68,6 +69,7 @@ def assemble(
         results=tuple(results),
         unread=tuple(unread),
         unknown_fields=tuple(unknown_fields),
+        unassessed=facts.unassessed,
         files=facts.files,
         notes=facts.notes,
         exceptions=exceptions,

@@ -21,7 +21,7 @@ from kubekeep.exceptions.inline.suppressions import apply_suppressions
 from kubekeep.exceptions.load import ScanExceptions
 from kubekeep.fixes.plan import FileChange
 from kubekeep.fixes.suggestions import suggest_edits
-from kubekeep.model.assessment import Assessment, SubjectResult, Target, UnreadInput
+from kubekeep.model.assessment import Assessment, FieldProblem, SubjectResult, Target, UnreadInput
 from kubekeep.model.definition import Definition
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.location import Location
@@ -302,10 +302,10 @@ class _Manifests:
             enforcement={},
             files=1,
         )
-        unread = tuple(dict.fromkeys((*file.unread, *api.unread)))
-        return assemble(
-            facts, own, unread=unread, unknown_fields=tuple(dict.fromkeys(api.unknown_fields)), exceptions=uses
-        )
+        problems = [part for part in file.unread if isinstance(part, FieldProblem)]
+        unread = tuple(part for part in dict.fromkeys((*file.unread, *api.unread)) if part not in problems)
+        fields = tuple(dict.fromkeys((*problems, *api.unknown_fields)))
+        return assemble(facts, own, unread=unread, unknown_fields=fields, exceptions=uses)
 
     def _apply_exceptions(
         self, path: str, results: list[SubjectResult], unsaved: Unsaved, now: dt.datetime

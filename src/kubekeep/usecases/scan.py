@@ -24,7 +24,7 @@ from kubekeep.engine.compile import compile_rules
 from kubekeep.engine.policy_set import Compile
 from kubekeep.exceptions.inline.suppressions import apply_suppressions
 from kubekeep.exceptions.load import ScanExceptions
-from kubekeep.model.assessment import Assessment, SubjectResult, Target, UnreadInput
+from kubekeep.model.assessment import Assessment, FieldProblem, SubjectResult, Target, UnassessedInput, UnreadInput
 from kubekeep.model.attack import Attacks
 from kubekeep.model.cluster import IDENTITY_NAMESPACE, ClusterFacts, CoverageGap
 from kubekeep.model.control import WORKLOAD
@@ -33,12 +33,16 @@ from kubekeep.model.git import GitRepository
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.resource_types import ResourceTypes
 from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.secret_text import mask_message
+from kubekeep.model.stated_namespace import state_namespace
 from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.subject import Subject
+from kubekeep.model.workload import find_other_containers
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.listed_problems import add_listed_problems
+from kubekeep.posture.namespaces import infer_namespaces, is_open
 from kubekeep.posture.packing import ObjectPacker
 from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
@@ -144,6 +148,8 @@ class _Scan:
         self._source = source
         self._cluster = cluster
         self._unread: list[UnreadInput] = []
+        self._unassessed: list[UnassessedInput] = []
+        self._field_problems: list[UnreadInput] = []
         self._others: list[Subject] = []
         self._notes: list[str] = []
         self._exceptions = load_exceptions(request, rules)
@@ -155,7 +161,7 @@ class _Scan:
 
     def run(self, on_progress: Callable[[int], None]) -> Assessment:
         request, cluster, source = self._request, self._cluster, self._source
-        minor = self._kubernetes_minor()
+        minor = self._kubernetes_minor = self._find_kubernetes_minor()
         api = ApiCheck(minor)
         selection, resources = self._resources(api)
         everything: list[Resource] = []
@@ -168,15 +174,7 @@ class _Scan:
             # A snapshot may hold the settings of its cluster in any file.
             selection = self._rules.select(everything)
         with _outcome_cache(request.evaluation, self._notes) as compile_with_cache:
-            results = evaluate(
-                resources,
-                selection,
-                compile_with_cache,
-                kubernetes_minor=minor,
-                on_progress=on_progress,
-                in_scope=self._scope(everything),
-                gaps=self._gaps,
-            )
+            results = self._evaluate(resources, everything, selection, compile_with_cache, on_progress)
         results += [SubjectResult(subject, {}) for subject in self._others]
         results, selection = add_listed_problems(results, selection)
         _logger.debug("read and evaluated %d resources, %d controls", len(results), len(selection.definitions))
@@ -200,14 +198,55 @@ class _Scan:
             results,
             # A loop of a template prints the same line many times.
             unread=tuple(dict.fromkeys(self._unread)),
-            unknown_fields=tuple(dict.fromkeys(api.unknown_fields)),
+            unknown_fields=tuple(dict.fromkeys((*self._field_problems, *api.unknown_fields))),
             exceptions=uses,
             attacks=attacks,
             repository=repository,
             source=self._identify_source(results, repository),
         )
 
-    def _kubernetes_minor(self) -> int:
+    def _evaluate(
+        self,
+        resources: Iterator[Resource],
+        everything: Sequence[Resource],
+        selection: Selection,
+        compile_with_cache: Compile,
+        on_progress: Callable[[int], None],
+    ) -> list[SubjectResult]:
+        """Return the verdicts; a second evaluation is needed if the namespace of some objects is known only at the end.
+
+        everything: all resources, or filled with them while they are evaluated.
+        """
+
+        def run(resources: Iterable[Resource], on_progress: Callable[[int], None]) -> list[SubjectResult]:
+            return evaluate(
+                resources,
+                selection,
+                compile_with_cache,
+                kubernetes_minor=self._kubernetes_minor,
+                on_progress=on_progress,
+                in_scope=self._scope(everything),
+                gaps=self._gaps,
+            )
+
+        if everything:
+            self._state_namespaces(everything)
+        results = run(resources, on_progress)
+        return run(everything, lambda _: None) if self._state_namespaces(everything) else results
+
+    def _state_namespaces(self, resources: Sequence[Resource]) -> bool:
+        """Set the namespace of objects without one that bindings reveal. Return True if there are any."""
+        if self._request.input.is_whole_cluster:
+            return False
+        inference = infer_namespaces(resources)
+        if inference.namespaces:
+            types = ResourceTypes(resources)
+            for number, namespace in inference.namespaces.items():
+                state_namespace(resources[number], namespace, types)
+        self._notes += [note for note in inference.notes if note not in self._notes]
+        return bool(inference.namespaces)
+
+    def _find_kubernetes_minor(self) -> int:
         version = self._request.evaluation.kubernetes_version
         if self._cluster is None:
             return kubernetes_minor(version or "latest")
@@ -217,6 +256,8 @@ class _Scan:
         """Return the selection and the resources; exceptions and policies are collected while they stream."""
         evaluation = self._request.evaluation
         selection, resources = self._rules.selection, api.collect(self._collect_unread(self._source))
+        if self._request.input.read.namespace:
+            resources = _set_namespace(resources, self._request.input.read.namespace)
         if self._cluster is not None:
             selection = self._rules.select(self._cluster.settings(policies=self._request.rules.cluster_policies))
             resource_selection = msgspec.structs.replace(evaluation.resource_selection, workload=evaluation.workload)
@@ -235,14 +276,27 @@ class _Scan:
     def _collect_unread(self, subjects: Iterable[Subject | UnreadInput]) -> Iterator[Resource]:
         """Yield the resources, and keep other subjects, which rules do not read, and the parts that were not read."""
         for resource in subjects:
-            if isinstance(resource, UnreadInput):
+            if isinstance(resource, UnassessedInput):
+                self._unassessed.append(msgspec.structs.replace(resource, message=mask_message(resource.message)))
+            elif isinstance(resource, FieldProblem):
+                self._field_problems.append(resource)
+            elif isinstance(resource, UnreadInput):
                 # Messages of other programs may quote the text that they cannot parse, with tokens in it.
                 message = _remove_name(mask_message(resource.message), resource.location.file)
                 self._unread.append(msgspec.structs.replace(resource, message=message))
             elif isinstance(resource, Resource):
+                self._report_other_containers(resource)
                 yield resource
             else:
                 self._others.append(resource)
+
+    def _report_other_containers(self, resource: Resource) -> None:
+        """Record the containers of a file that no control covers, because they are in no pod template."""
+        path = None if resource.source is None else find_other_containers(resource)
+        location = None if path is None else resource.locate(path)
+        if location is not None:
+            kind = f"{resource.kind} of {resource.group}"
+            self._unassessed.append(UnassessedInput(location, f"no control covers containers in the form of a {kind}"))
 
     def _collect_uid(self, resources: Iterator[Resource]) -> Iterator[Resource]:
         for resource in resources:
@@ -340,6 +394,7 @@ class _Scan:
             gaps=self._gaps,
             files=self._source.files,
             notes=(*self._notes, *self._source.notes, *unmatched),
+            unassessed=tuple(dict.fromkeys(self._unassessed)),
             has_matches=self._resource_filter.has_matches or not str(resource_selection),
         )
 
@@ -437,6 +492,15 @@ def _list_resources(results: Sequence[SubjectResult]) -> list[Resource]:
     """Return the resources with verdicts, and the bindings and roles of subjects, which may have none of their own."""
     parts = (part for result in results for part in (result.subject, *result.subject.related))
     return [*{id(part): part for part in parts if isinstance(part, Resource) and part.missing is None}.values()]
+
+
+def _set_namespace(resources: Iterator[Resource], namespace: str) -> Iterator[Resource]:
+    """Set the namespace of objects of files that have none, as `kubectl apply --namespace` does."""
+    types = ResourceTypes(())
+    for resource in resources:
+        if is_open(resource, types):
+            state_namespace(resource, namespace, types)
+        yield resource
 
 
 def _collect(resources: Iterator[Resource], collected: list[Resource]) -> Iterator[Resource]:

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from kubekeep.model.assessment import UnreadInput
-from kubekeep.model.location import line_starts
+from kubekeep.model.assessment import UnassessedInput, UnreadInput
+from kubekeep.model.location import line_starts, value_at
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartLimits
@@ -74,13 +74,25 @@ def render_plain(chart: Path, helm: str, options: HelmOptions = OPTIONS) -> list
 
 
 def as_json(resources: list[Resource]) -> list[str]:
-    """Return the objects, each as JSON, sorted."""
-    return sorted(json.dumps(resource.object, sort_keys=True) for resource in resources)
+    """Return the objects as they were rendered, each as JSON, sorted."""
+    return sorted(json.dumps(_get_rendered(resource), sort_keys=True) for resource in resources)
+
+
+def _get_rendered(resource: Resource) -> Any:
+    """Return an object without the namespace of the release, which Helm leaves to the API server."""
+    if resource.document is None or resource.source is None:
+        return resource.object
+    return value_at(resource.document, resource.source.root)
 
 
 def build_options(**values: Any) -> HelmOptions:
     """Build options with these values."""
     return HelmOptions(values=ChartValues(**values), kube_version=KUBERNETES)
+
+
+def list_errors(unread: list[UnreadInput]) -> list[UnreadInput]:
+    """Return the parts that are errors; a scan names others for information."""
+    return [part for part in unread if not isinstance(part, UnassessedInput)]
 
 
 def write_chart(

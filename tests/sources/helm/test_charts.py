@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Position, Region
+from kubekeep.model.resource import Resource
 from kubekeep.model.source import RenderOrigin
 from kubekeep.sources.helm.names import HELM
 from kubekeep.sources.helm.reader import ChartReader
@@ -23,6 +25,7 @@ from tests.sources.helm.reading import (
     OPTIONS,
     as_json,
     build_options,
+    list_errors,
     read_chart,
     render_plain,
     write_chart,
@@ -40,7 +43,7 @@ CORPORA = (
 def test_objects_equal_helm_template(name: str, renderer: str | None, helm: str) -> None:
     resources, unread = read_chart(CHARTS / name, renderer)
 
-    assert unread == []
+    assert list_errors(unread) == []
     assert as_json(resources) == render_plain(CHARTS / name, helm)
 
 
@@ -162,7 +165,8 @@ def test_release_options_reach_templates(renderer: str | None, helm: str) -> Non
 
     resources, unread = read_chart(CHARTS / "portable", renderer, options)
 
-    assert unread == []
+    assert list_errors(unread) == []
+    assert [str(part.location) for part in unread] == ["portable/templates/autoscaler.yaml:15"], "hidden by lookup"
     assert [resource.api_version for resource in resources] == ["autoscaling/v2beta2", "monitoring.example.com/v1"]
     assert as_json(resources) == render_plain(CHARTS / "portable", helm, options)
 
@@ -356,3 +360,105 @@ def test_invalid_values_file_is_located(renderer: str | None, tmp_path: Path) ->
 
     assert unread[0].location.file == str(values)
     assert unread[0].location.region == Region(Position(3, 1), Position(3, 1))
+
+
+POD = "apiVersion: v1\nkind: Pod\nmetadata: {{name: {}}}\n"
+
+
+def _write_parent(folder: Path, entry: str, values: str = "", metadata: str = "apiVersion: v2") -> Path:
+    write_chart(folder, {"templates/pod.yaml": POD.format("parent"), "values.yaml": values})
+    text = f"{metadata}\nname: parent\nversion: 1.0.0\n"
+    dependencies = f"dependencies:\n- {{name: redis, version: ~2.1.0, repository: 'https://charts.test', {entry}}}\n"
+    is_old = metadata.endswith("v1")
+    (folder / "Chart.yaml").write_text(text if is_old else text + dependencies)
+    if is_old:
+        (folder / "requirements.yaml").write_text(dependencies)
+    return folder
+
+
+SWITCHED_OFF = {
+    "condition": ("condition: redis.enabled", "redis: {enabled: false}"),
+    "alias": ("alias: cache, condition: cache.enabled", "cache: {enabled: false}"),
+    "first boolean of a condition": ("condition: 'a.b,redis.enabled'", "a: {b: text}\nredis: {enabled: false}"),
+    "tag": ("tags: [backend]", "tags: {backend: false}"),
+    "condition before tags": (
+        "tags: [backend], condition: redis.enabled",
+        "tags: {backend: true}\nredis: {enabled: false}",
+    ),
+}
+SWITCHED_ON = {
+    "condition": ("condition: redis.enabled", "redis: {enabled: true}"),
+    "condition without a value": ("condition: redis.enabled", ""),
+    "text": ("condition: redis.enabled", "redis: {enabled: 'false'}"),
+    "one tag": ("tags: [backend, other]", "tags: {backend: false, other: true}"),
+    "tag without a value": ("tags: [backend]", "tags: {front: false}"),
+    "condition before tags": (
+        "tags: [backend], condition: redis.enabled",
+        "tags: {backend: false}\nredis: {enabled: true}",
+    ),
+    "no condition": ("alias: cache", "cache: {enabled: false}"),
+}
+
+
+@pytest.mark.parametrize("metadata", ["apiVersion: v2", "apiVersion: v1"])
+@pytest.mark.parametrize("name", SWITCHED_OFF)
+def test_missing_dependency_that_is_switched_off_is_not_needed(
+    name: str, metadata: str, renderer: str | None, tmp_path: Path
+) -> None:
+    chart = _write_parent(tmp_path / "parent", *SWITCHED_OFF[name], metadata=metadata)
+    resources, unread = read_chart(chart, renderer)
+    assert ([resource.name for resource in resources], unread) == (["parent"], [])
+
+
+@pytest.mark.parametrize("name", SWITCHED_ON)
+def test_missing_dependency_that_is_switched_on_is_not_read(name: str, renderer: str | None, tmp_path: Path) -> None:
+    chart = _write_parent(tmp_path / "parent", *SWITCHED_ON[name])
+    resources, unread = read_chart(chart, renderer)
+    assert resources == []
+    assert "missing in charts/ directory: redis; run `helm dependency build parent`" in unread[0].message
+
+
+def test_options_switch_dependencies(renderer: str | None, tmp_path: Path) -> None:
+    chart = _write_parent(tmp_path / "parent", *SWITCHED_ON["condition"])
+    resources, unread = read_chart(chart, renderer, build_options(set=("redis.enabled=false",)))
+    assert ([resource.name for resource in resources], unread) == (["parent"], [])
+    _, unread = read_chart(
+        _write_parent(tmp_path / "off", *SWITCHED_OFF["condition"]),
+        renderer,
+        build_options(set=("redis.enabled=true",)),
+    )
+    assert len(unread) == 1
+
+
+def _read_all(charts: list[Path], helm: str | None) -> tuple[list[str], list[UnreadInput], dict[str, str]]:
+    """Return the names of resources, unread inputs and used dependencies of charts of one scan."""
+    base = charts[0].parent
+    roots = [Root("helm", str(chart), str(chart.relative_to(base)), str(base)) for chart in charts]
+    with ChartReader(OPTIONS, helm=helm, scanned=roots) as reader:
+        results = list(reader.read(roots[:1]))
+    names = [result.name for result in results if isinstance(result, Resource)]
+    return names, [result for result in results if isinstance(result, UnreadInput)], reader.used_dependencies
+
+
+def _write_redis(folder: Path, version: str) -> Path:
+    write_chart(folder, {"templates/pod.yaml": POD.format(f"redis-{version}")})
+    (folder / "Chart.yaml").write_text(f"apiVersion: v2\nname: redis\nversion: {version}\n")
+    return folder
+
+
+def test_missing_dependency_is_read_from_the_scan_in_a_fitting_version(renderer: str | None, tmp_path: Path) -> None:
+    parent = _write_parent(tmp_path / "parent", "alias: cache")
+    versions = ("2.0.9", "2.1.4", "2.1.12", "2.1.13-rc.1", "2.2.0")
+    redis = [_write_redis(tmp_path / f"redis{number}", version) for number, version in enumerate(versions)]
+    names, unread, used = _read_all([parent, *redis], renderer)
+    assert (sorted(names), unread, used) == (["parent", "redis-2.1.12"], [], {"redis 2.1.12": "redis2"})
+    names, unread, used = _read_all([parent, redis[0], redis[4]], renderer)
+    assert (names, len(unread), used) == ([], 1, {})
+
+
+def test_chart_is_no_dependency_of_itself(renderer: str | None, tmp_path: Path) -> None:
+    chart = write_chart(tmp_path / "redis", {"templates/pod.yaml": POD.format("redis")})
+    dependencies = "dependencies:\n- {name: redis, version: '*', repository: 'https://charts.test'}\n"
+    (chart / "Chart.yaml").write_text(f"apiVersion: v2\nname: redis\nversion: 1.0.0\n{dependencies}")
+    names, unread, _ = _read_all([chart], renderer)
+    assert (names, len(unread)) == ([], 1)

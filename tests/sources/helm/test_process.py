@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Final
@@ -16,7 +19,7 @@ import pytest
 from kubekeep.sources.helm.limits import ChartLimits
 from kubekeep.sources.helm.process import ChildProcess, EndedError, LimitError
 
-LIMITS: Final = ChartLimits(seconds=3, memory=300 * 2**20, output=100_000)
+LIMITS: Final = ChartLimits(seconds=3, wall_seconds=5, memory=300 * 2**20, output=100_000)
 LINUX: Final = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits that only Linux has")
 
 
@@ -47,9 +50,9 @@ def test_child_folder_and_environment(tmp_path: Path) -> None:
     ("code", "message"),
     [
         ("while True: pass", "took longer than 3 seconds"),
-        ("import time; time.sleep(600)", "took longer than 3 seconds"),
+        ("import time; time.sleep(600)", "took longer than 5 seconds"),
         ("while True: print('x' * 1000)", "printed more than 100000 bytes"),
-        ("import os, time; os.close(1); time.sleep(600)", "took longer than 3 seconds"),
+        ("import os, time; os.close(1); time.sleep(600)", "took longer than 5 seconds"),
     ],
 )
 def test_limits_kill_child(code: str, message: str, tmp_path: Path) -> None:
@@ -59,6 +62,19 @@ def test_limits_kill_child(code: str, message: str, tmp_path: Path) -> None:
         _wait_for_end(process)
 
     assert time.monotonic() - started < 300, "the child is killed"
+
+
+@LINUX
+def test_time_that_a_child_waits_is_not_counted(tmp_path: Path) -> None:
+    # A stopped process is like one that never gets the processor.
+    limits = ChartLimits(seconds=0.5)
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP); print('done')"
+    with ChildProcess((sys.executable, "-ISc", code), str(tmp_path), {}, limits, limits.seconds) as process:
+        resume = threading.Timer(2, os.kill, (process.pid, signal.SIGCONT))
+        resume.start()
+        assert process.receive(None) == b"done\n"
+        assert process.wait() == 0
+        resume.join()
 
 
 def _wait_for_end(process: ChildProcess) -> None:

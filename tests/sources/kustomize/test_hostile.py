@@ -309,7 +309,9 @@ def test_large_output_is_stopped(tmp_path: Path) -> None:
 def test_pipe_does_not_block_the_scan(tmp_path: Path) -> None:
     root = write_tree(tmp_path, {K: "resources: [pipe]\n"})
     os.mkfifo(root / "k/pipe")
-    assert read_error(root, Kustomizations(process_limits=ProcessLimits(seconds=1))).startswith("k/kustomization.yaml")
+    assert read_error(root, Kustomizations(process_limits=ProcessLimits(seconds=1, wall_seconds=1))).startswith(
+        "k/kustomization.yaml"
+    )
 
 
 @pytest.mark.parametrize(
@@ -362,10 +364,22 @@ def test_child_is_killed_at_its_time_limit(script: str, tmp_path: Path) -> None:
         ["/bin/sh", "-c", script],
         environment={"PATH": os.defpath},
         folder=str(tmp_path),
+        limits=ProcessLimits(seconds=0.5, wall_seconds=1),
+    )
+    assert result.exceeded_limit == "more than 1 seconds"
+    assert time.monotonic() - started < 300, "the child is killed"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+def test_time_without_the_processor_is_not_counted(tmp_path: Path) -> None:
+    script = "(sleep 2; kill -CONT $$) & kill -STOP $$; echo done"
+    result = run(
+        ["/bin/sh", "-c", script],
+        environment={"PATH": os.defpath},
+        folder=str(tmp_path),
         limits=ProcessLimits(seconds=0.5),
     )
-    assert result.exceeded_limit == "more than 0.5 seconds"
-    assert time.monotonic() - started < 300, "the child is killed"
+    assert (result.exceeded_limit, result.output) == ("", b"done\n")
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc")

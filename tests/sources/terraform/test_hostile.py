@@ -31,7 +31,7 @@ def module_folder(tmp_path: Path) -> Path:
 
 def read_results(folder: Path) -> list[str]:
     """Return all results of the folder except the valid object, which must be there."""
-    results = list(read_modules([Root("terraform", str(folder), ".", str(folder))], {}))
+    results = list(read_modules([Root("terraform", str(folder), ".", str(folder))]))
     lines = [
         f"{result.location} {result.message}"
         if isinstance(result, UnreadInput)
@@ -343,7 +343,7 @@ def read_messages(folder: Path) -> list[str]:
     """Return the messages of the folder, without requiring the valid object."""
     return [
         result.message
-        for result in read_modules([Root("terraform", str(folder), ".", str(folder))], {})
+        for result in read_modules([Root("terraform", str(folder), ".", str(folder))])
         if isinstance(result, UnreadInput)
     ]
 

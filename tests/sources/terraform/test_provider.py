@@ -64,7 +64,7 @@ def list_differences(actual: Any, expected: Any, path: Steps = ()) -> Iterator[s
 
 
 def test_objects_match_the_provider() -> None:
-    results = list(read_modules([Root("terraform", str(FOLDER), ".", str(FOLDER))], {}))
+    results = list(read_modules([Root("terraform", str(FOLDER), ".", str(FOLDER))]))
     requests = json.loads((FOLDER / "requests.json").read_text())
     assert len(results) == len(requests) == 15
     problems: list[str] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kubekeep.model.assessment import UnreadInput
+from kubekeep.model.assessment import UnassessedInput, UnreadInput
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.sources.inputs import read
@@ -97,7 +97,7 @@ def read_files(folder: Path, **files: str) -> list[Resource | UnreadInput]:
         path = folder / name.replace("__", "/").replace("_tfvars", ".tfvars").replace("_tf", ".tf")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return list(read_modules([Root("terraform", str(folder), ".", str(folder))], {}))
+    return list(read_modules([Root("terraform", str(folder), ".", str(folder))]))
 
 
 def get_objects(results: list[Resource | UnreadInput]) -> list[dict[str, Any]]:
@@ -330,14 +330,12 @@ def test_child_module_is_not_a_root(tmp_path: Path) -> None:
     (tmp_path / "main.tf").write_text('module "a" {\n  source = "./app"\n  name = "n"\n  settings = {}\n}\n')
     base = str(tmp_path)
     folders = [Root("terraform", str(tmp_path / "app"), "app", base), Root("terraform", base, ".", base)]
-    assert [
-        resource_object["metadata"]["name"] for resource_object in get_objects(list(read_modules(folders, {})))
-    ] == [
+    assert [resource_object["metadata"]["name"] for resource_object in get_objects(list(read_modules(folders)))] == [
         "n-00",
         "n-01",
     ]
     (tmp_path / "main.tf").unlink()
-    alone = list(read_modules(folders[:1], {}))
+    alone = list(read_modules(folders[:1]))
     assert [resource_object["kind"] for resource_object in get_objects(alone)] == ["ServiceAccount"] * 2
     assert "var.name has no value" in get_messages(alone)[1]
 
@@ -427,11 +425,12 @@ def test_unsupported_resources_are_reported(tmp_path: Path) -> None:
     text += 'resource "kubernetes_gateway_v9" "z" {\n}\n'
     assert get_messages(read_files(tmp_path, main_tf=text)) == [
         "main.tf:3 the chart './chart' was not rendered with the values of the release",
+        "main.tf:5 the chart comes from elsewhere and was not read: scan its repository too",
         "main.tf:9 not evaluated: resource type kubernetes_gateway_v9 is not supported",
     ]
 
 
-def test_modules_and_charts_from_elsewhere_are_noted(tmp_path: Path) -> None:
+def test_modules_and_charts_from_elsewhere_are_not_assessed(tmp_path: Path) -> None:
     (tmp_path / "local").mkdir()
     (tmp_path / "local" / "main.tf").write_text('resource "kubernetes_namespace" "a" {\n}\n')
     (tmp_path / "main.tf").write_text(
@@ -441,12 +440,14 @@ def test_modules_and_charts_from_elsewhere_are_noted(tmp_path: Path) -> None:
         'resource "helm_release" "cache" {\n  chart = "redis"\n}\n'
         'resource "helm_release" "shop" {\n  chart = var.chart\n}\n'
     )
-    reader = read([str(tmp_path)])
-    assert [resource.kind for resource in reader if isinstance(resource, Resource)] == ["Namespace"]
+    results = list(read([str(tmp_path)]))
+    assert [resource.kind for resource in results if isinstance(resource, Resource)] == ["Namespace"]
+    parts = [part for part in results if isinstance(part, UnreadInput)]
+    assert all(isinstance(part, UnassessedInput) for part in parts)
     file = str(tmp_path / "main.tf")
-    places = f"{file}:4, {file}:7, {file}:11, …"
-    assert reader.notes == [
-        f"4 Terraform modules or charts from elsewhere were not read ({places}); scan their repository too"
+    assert [f"{part.location} {part.message}" for part in parts] == [
+        f"{file}:{line} the {kind} comes from elsewhere and was not read: scan its repository too"
+        for line, kind in ((4, "module"), (7, "module"), (11, "chart"), (14, "chart"))
     ]
 
 

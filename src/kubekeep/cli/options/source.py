@@ -90,6 +90,15 @@ class PathOptions(OptionGroup, frozen=True):
     section = HelpSection.RESOURCES
     uses = Use.SCAN
 
+    namespace: Annotated[
+        str,
+        Option(
+            "--namespace",
+            "Set the namespace of charts and of objects in files that state none. To select: --include-namespaces.",
+            Key.DISCOVERED,
+            rank=20,
+        ),
+    ] = ""
     blame: Annotated[
         bool, Option("--blame", "Show the commit that last changed each failing line.", Key.DISCOVERED, rank=21)
     ] = False
@@ -141,6 +150,7 @@ def _create_options(charts: ChartOptions, paths: PathOptions) -> dict[str, ScanI
     )
     read = ReadOptions(
         helm=helm,
+        namespace=paths.namespace,
         exclude=paths.exclude_path,
         ignore_files=not paths.no_ignore_file,
         kustomize_helm=charts.enable_helm,

@@ -496,6 +496,12 @@ def _baseline(comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def _list_other_parts(assessment: Assessment) -> dict[str, Any]:
+    """Return the parts of the input that a report lists although they were read or need not be."""
+    lists = {"unassessed": assessment.unassessed, "unknownFields": assessment.unknown_fields}
+    return {name: list(map(_unread, parts)) for name, parts in lists.items() if parts}
+
+
 def _unread(unread: UnreadInput) -> dict[str, Any]:
     start = unread.location.region.start if unread.location.region else None
     return {
@@ -532,5 +538,5 @@ def _kubekeep_section(assessment: Assessment) -> dict[str, Any]:
         },
         "notes": list(assessment.notes),
         "unread": list(map(_unread, assessment.unread)),
-        **({"unknownFields": list(map(_unread, assessment.unknown_fields))} if assessment.unknown_fields else {}),
+        **_list_other_parts(assessment),
     }

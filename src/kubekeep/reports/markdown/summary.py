@@ -28,7 +28,7 @@ def write_summary(page: MarkdownPage, assessment: Assessment) -> None:
     page.write(f"## Kubekeep: {_headline(assessment, failed)}\n\n")
     page.write("".join(f"- {line}\n" for line in _lines(assessment)))
     _write_places(page, "Input that was not read", assessment.unread, "location")
-    _write_places(page, "Packages that no advisories cover", list_uncovered(assessment), "group")
+    _write_places(page, "Not assessed", list_uncovered(assessment), "part")
     _write_frameworks(page, assessment)
     _write_controls(page, failed, top_priorities(assessment))
     _write_gaps(page, assessment)

@@ -85,7 +85,11 @@ def _findings(report: ReportContent, *, full: bool, whole: bool) -> dict[str, An
 
 
 def _not_evaluated(report: ReportContent) -> dict[str, Any]:
-    unread, notes = report.assessment.unread, report.assessment.notes
+    unread = report.assessment.unread
+    notes = (
+        *(f"not assessed: {part.location}: {part.message}" for part in report.assessment.unassessed),
+        *report.assessment.notes,
+    )
     gaps = [{"reason": paragraphs(gap.text), "controls": list(map(control_head, gap.controls))} for gap in report.gaps]
     return {
         "gaps": gaps,

@@ -55,7 +55,7 @@ def write_closing(terminal: Terminal, assessment: Assessment, options: ReportOpt
     _write_gaps(terminal, assessment, options)
     write_unread(terminal, assessment, options)
     base = assessment.target.base
-    _write_located(terminal, "• Packages that no advisories cover", list_uncovered(assessment), base)
+    _write_located(terminal, "• Not assessed", list_uncovered(assessment), base)
     # Kubernetes ignores unknown fields.
     title = f"! Fields and API versions that Kubernetes {assessment.kubernetes_version} does not have"
     _write_located(terminal, title, assessment.unknown_fields, base)

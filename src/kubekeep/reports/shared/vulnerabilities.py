@@ -121,7 +121,17 @@ def _iterate_results(assessment: Assessment, summaries: Mapping[str, DefinitionS
 
 
 def list_uncovered(assessment: Assessment) -> list[UnreadInput]:
-    """Return the packages that no advisories can cover, with the reason; `unread` has those that others could cover."""
+    """Return what no control or advisory can cover, with the reason: parts of the input, and packages.
+
+    `Assessment.unread` has the packages that other advisories could cover.
+    """
+    return [
+        *assessment.unassessed,
+        *_list_uncovered_packages(assessment),
+    ]
+
+
+def _list_uncovered_packages(assessment: Assessment) -> list[UnreadInput]:
     return [
         UnreadInput(_get_file(result.subject), gap.describe())
         for result in _iterate_results(assessment, _list_summaries(assessment))

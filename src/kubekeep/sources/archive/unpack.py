@@ -34,7 +34,7 @@ from kubekeep.sources.temporary import temporary_folder
 __all__ = ["ArchiveError", "ArchiveLimits", "Unpacked", "is_archive", "is_chart", "unpack"]
 
 _CHART_NAMES: Final = (".tgz", ".tar.gz")
-_REPORTED_EXTENSIONS: Final = (*EXTENSIONS, ".tpl", ".tf", *ARCHIVES)
+_REPORTED_EXTENSIONS: Final = (*EXTENSIONS, ".tpl", ".tf", ".tofu", *ARCHIVES)
 """Extensions of files reported if they are omitted."""
 DEFAULT_LIMITS: Final = ArchiveLimits()
 _CHART_SEARCH_BYTES: Final = 16 << 20

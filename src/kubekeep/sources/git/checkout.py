@@ -31,7 +31,9 @@ from kubekeep.sources.git.tokens import find_login
 from kubekeep.sources.signals import exit_on_signals
 from kubekeep.sources.temporary import temporary_folder
 
-_SHARED_FILES: Final = re.compile(r"(^|/)(templates|charts|crds)(/|$)|(^|/)(Chart|values|kustomization)\.ya?ml$|\.tf$")
+_SHARED_FILES: Final = re.compile(
+    r"(^|/)(templates|charts|crds)(/|$)|(^|/)(Chart|values|kustomization)\.ya?ml$|\.(tf|tofu)(\.json)?$"
+)
 """Files that belong to a chart, kustomization or module: the whole commit is needed to read them."""
 _SETTINGS_FILES: Final = ("kubekeep.yaml", ".kubekeepignore", ".kubescapeignore")
 _REFS_OUTPUT: Final = 4 << 20

@@ -19,7 +19,7 @@ from kubekeep.model.text import visible
 
 _LFS: Final = b"version https://git-lfs.github.com/spec/"
 _LFS_POINTER_BYTES: Final = 1024
-_MANIFESTS: Final = (".yaml", ".yml", ".json", ".tgz", ".tf")
+_MANIFESTS: Final = (".yaml", ".yml", ".json", ".tgz", ".tf", ".tofu", ".yaml.gz", ".yml.gz", ".json.gz")
 _SEARCHED_BYTES: Final = 1 << 20
 _OUTSIDE_REFERENCE: Final = re.compile(rb"\.\./|argoproj\.io|fluxcd\.io")
 """Text that refers to other files of the repository: `../base` of an overlay, and applications."""

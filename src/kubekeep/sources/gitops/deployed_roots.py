@@ -22,7 +22,6 @@ from kubekeep.sources.git.worktree import read_repository
 from kubekeep.sources.gitops.applications import (
     Deployment,
     DeploymentKind,
-    ExternalSource,
     ScannedRepository,
     find_deployments,
 )
@@ -36,7 +35,7 @@ def find_deployed_roots(
     options: HelmOptions,
     environment: Mapping[str, str],
     shown_folders: Mapping[str, str],
-) -> Iterator[Root | UnreadInput | ExternalSource]:
+) -> Iterator[Root | UnreadInput]:
     """Yield the charts, kustomizations and files that applications deploy.
 
     options: options of the user, with precedence over the application. shown_folders: shown paths of temporary folders

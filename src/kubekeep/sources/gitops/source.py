@@ -27,7 +27,6 @@ class GitopsSource(SourceType):
         applications = context.followed.get(self.name)
         if not applications:
             return
-        from kubekeep.sources.gitops.applications import ExternalSource  # noqa: PLC0415
         from kubekeep.sources.gitops.deployed_roots import find_deployed_roots  # noqa: PLC0415 - most scans have none
 
         environment = context.options.access.environment
@@ -35,8 +34,6 @@ class GitopsSource(SourceType):
         for root in find_deployed_roots(applications, context.options.helm, environment, context.temporary):
             if isinstance(root, UnreadInput):
                 yield root
-            elif isinstance(root, ExternalSource):
-                context.notes.append(f"{root.location}: {root.message}")
             elif root.helm is not None:
                 charts.append(root)
             else:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.assessment import UnreadInput
+from kubekeep.model.json_values import as_list
 from kubekeep.model.location import Location, Path, Region
 from kubekeep.model.paths import display_path
 from kubekeep.sources.helm.files import read_archive, read_file, read_folder
@@ -43,11 +44,11 @@ _CHARTS: Final = "charts/"
 _CRDS: Final = "crds/"
 _LOCAL: Final = "file://"
 _PACKED: Final = ".tgz"
-_TEXTS: Final = ("name", "alias", "version", "repository")
+_TEXTS: Final = ("name", "alias", "version", "repository", "condition")
 
 
 class Dependency(msgspec.Struct, frozen=True):
-    """An entry of `dependencies` with its location."""
+    """An entry of `dependencies` with its location and its position in the list."""
 
     name: str
     alias: str
@@ -57,6 +58,9 @@ class Dependency(msgspec.Struct, frozen=True):
     region: Region | None
     imports: tuple[tuple[Path, Path], ...] = ()
     """Paths of `import-values`: the path in the sub-chart, and the path in this chart."""
+    number: int = 0
+    condition: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class Chart(msgspec.Struct, frozen=True):
@@ -145,6 +149,29 @@ def load_chart(
     return _ChartLoader(os.path.realpath(root), limits, yaml_limits, unsaved).load_top(path, shown_path)
 
 
+def add_dependency(
+    chart: Chart,
+    entry: Dependency,
+    source: ChartFolder,
+    limits: ChartLimits,
+    yaml_limits: Limits,
+    *,
+    unsaved: Mapping[str, bytes] = {},
+) -> Chart:
+    """Return the chart with a dependency that is loaded from a folder outside of it. Raises ChartError."""
+    loader = _ChartLoader(os.path.realpath(source.root), limits, yaml_limits, unsaved)
+    subchart = loader.load_dependency(source.path, source.shown_path, entry)
+    return msgspec.structs.replace(chart, subcharts=(*chart.subcharts, subchart))
+
+
+class ChartFolder(msgspec.Struct, frozen=True):
+    """The folder of a chart: its path, its path in reports, and the folder that its links must stay in."""
+
+    path: str
+    shown_path: str
+    root: str
+
+
 class _ChartLocation(msgspec.Struct, frozen=True):
     """Location of a chart during loading: path in reports, folder in Helm's archive, and source folder if there is one.
 
@@ -173,6 +200,12 @@ class _ChartLoader:
         return self._load_chart(
             self._read_archive(read_file(path, shown_path, self._budget), shown_path), _ChartLocation(shown_path, "")
         )
+
+    def load_dependency(self, path: str, shown_path: str, entry: Dependency) -> Chart:
+        real = os.path.realpath(path)
+        archive_folder = posixpath.join(_CHARTS, f"{entry.number}.fetched")
+        location = _ChartLocation(shown_path, archive_folder, real, (real,), 1)
+        return self._load_chart(self._folder(path, shown_path), location)
 
     def _folder(self, path: str, shown_path: str) -> dict[str, bytes]:
         return read_folder(path, shown_path, self._root, self._budget, self._unsaved)
@@ -317,10 +350,13 @@ def _read_dependencies(metadata: YamlMapping, file: str) -> tuple[Dependency, ..
     dependencies: list[Dependency] = []
     for number, entry in enumerate(entries if isinstance(entries, list) else ()):
         if isinstance(entry, dict) and _read_text(entry, "name"):
-            name, alias, version, repository = (_read_text(entry, key) for key in _TEXTS)
+            name, alias, version, repository, condition = (_read_text(entry, key) for key in _TEXTS)
             region = metadata.region(("dependencies", number, "name"))
             imports = tuple(_read_imports(entry.get("import-values")))
-            dependencies.append(Dependency(name, alias, version, repository, file, region, imports))
+            tags = tuple(tag for tag in as_list(entry.get("tags")) if isinstance(tag, str))
+            dependencies.append(
+                Dependency(name, alias, version, repository, file, region, imports, number, condition, tags)
+            )
     return tuple(dependencies)
 
 

@@ -40,7 +40,7 @@ _YAML_LINE: Final = re.compile(r"yaml: line \d+: ")
 _POINTER: Final = re.compile(r"at '(?P<pointer>/[^']*)'")
 _SCHEMA: Final = "values don't meet the specifications of the schema"
 _MISSING: Final = "missing in charts/ directory: "
-_FETCHES: Final = "helm dependency build"
+_LINE_END: Final = "\n"
 
 
 class RenderErrorConverter:
@@ -149,9 +149,12 @@ class RenderErrorConverter:
         for name, shown_path in self._user_values.shown_paths.items():
             text = text.replace(name, shown_path)
         text, missing, names = text.partition(_MISSING)
-        text = f"{self._mask(text)}{missing}{', '.join(map(self._mask_dependency, names.split(', ')))}"
-        if _MISSING in text and _FETCHES not in text:
-            text = f"{text}; run `{_FETCHES}` to fetch them"
+        text = self._mask(text)
+        if missing:
+            # The programs word the beginning differently, and none names the folder.
+            folder = self._chart.shown_path or "."
+            shown = ", ".join(map(self._mask_dependency, names.partition(_LINE_END)[0].split(", ")))
+            text = f"found in Chart.yaml, but {_MISSING}{shown}; run `helm dependency build {folder}` to fetch them"
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
 

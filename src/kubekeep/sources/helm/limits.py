@@ -17,7 +17,7 @@ class ChartLimits(msgspec.Struct, frozen=True):
 
     `entries` counts files and folders; `bytes` is the total read or unpacked, `file_bytes` the maximum of one file
     (both are Helm's limits). `depth` is the nesting of sub-charts, `instances` the number of sub-charts after aliases.
-    For rendering: `seconds` of wall clock, `memory` and `output` in bytes.
+    For rendering: `seconds` of processor time, `wall_seconds` of any time, `memory` and `output` in bytes.
     """
 
     entries: int = 20_000
@@ -26,6 +26,7 @@ class ChartLimits(msgspec.Struct, frozen=True):
     depth: int = 16
     instances: int = 2_000
     seconds: float = 20.0
+    wall_seconds: float = 180.0
     memory: int = 1024 * _MIB
     output: int = 64 * _MIB
 

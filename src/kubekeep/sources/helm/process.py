@@ -18,20 +18,20 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import IO, Final, Self
 
 from kubekeep.sources.helm.limits import ChartLimits
-from kubekeep.sources.process_limits import set_process_limits
+from kubekeep.sources.process_limits import TimeLimit, set_process_limits
 
 _logger: Final = logging.getLogger(__name__)
 _KEPT_ERROR_BYTES: Final = 32 * 1024
 """Bytes kept of the beginning and of the end of standard error: Go prints the reason first, Helm last."""
 _CHUNK: Final = 256 * 1024
 _CPU_SECONDS: Final = 2
-"""Processor seconds per second of wall clock: a child ends by itself after the parent died."""
+"""Processor seconds of a child per second of its limit: it ends by itself after the parent died."""
+_POLL_SECONDS: Final = 0.2
 _MAX_FILE_SIZE: Final = 64 * 1024
 _OUT_OF_MEMORY: Final = re.compile("out of memory|cannot allocate memory|stack exceeds")
 """Messages of the Go runtime for exhausted memory."""
@@ -108,6 +108,11 @@ class ChildProcess:
         _logger.debug("process %d ended with code %d", self._process.pid, self._process.wait())
 
     @property
+    def pid(self) -> int:
+        """Identifier of the process."""
+        return self._process.pid
+
+    @property
     def errors(self) -> str:
         """Standard error so far, with the middle of long output removed."""
         return self._errors.decode("utf-8", "replace")
@@ -128,12 +133,12 @@ class ChildProcess:
     def receive(self, size: int | None, seconds: float | None = None) -> bytes:
         """Read `size` bytes of standard output, or all output if None. Raises LimitError; EndedError for too few.
 
-        seconds: less time than the limit of a chart.
+        seconds: less processor time than the limit of a chart.
         """
-        deadline = time.monotonic() + (self._limits.seconds if seconds is None else seconds)
+        time_limit = self._start_time_limit(seconds)
         received = bytearray()
         while size is None or len(received) < size:
-            chunk = self._read_chunk(deadline, _CHUNK if size is None else size - len(received))
+            chunk = self._read_chunk(time_limit, _CHUNK if size is None else size - len(received))
             if not chunk:
                 break
             received += chunk
@@ -145,22 +150,28 @@ class ChildProcess:
 
     def wait(self) -> int:
         """Wait for the exit status after the end of output. Raises LimitError on timeout or another limit."""
-        try:
-            code = self._process.wait(self._limits.seconds)
-        except subprocess.TimeoutExpired as error:
-            raise self._time_limit_error() from error
+        time_limit = self._start_time_limit()
+        while True:
+            try:
+                code = self._process.wait(_POLL_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                self._check_time(time_limit)
         if code != 0 and _OUT_OF_MEMORY.search(self.errors):
             raise self._memory_limit_error()
         if code == -signal.SIGXCPU:
-            raise self._time_limit_error()
+            raise _create_time_error(self._limits.seconds)
         return code
 
-    def _read_chunk(self, deadline: float, limit: int) -> bytes:
+    def _start_time_limit(self, seconds: float | None = None) -> TimeLimit:
+        seconds = self._limits.seconds if seconds is None else seconds
+        return TimeLimit(self._process.pid, seconds, self._limits.wall_seconds)
+
+    def _read_chunk(self, time_limit: TimeLimit, limit: int) -> bytes:
         """Read some of its output; empty at the end."""
         while True:
-            ready = self._selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready:
-                raise self._time_limit_error()
+            ready = self._selector.select(_POLL_SECONDS)
+            self._check_time(time_limit)
             streams = [key.fileobj for key, _ in ready]
             if self._stderr in streams:
                 errors = os.read(self._stderr.fileno(), _CHUNK)
@@ -171,8 +182,11 @@ class ChildProcess:
             if self._stdout in streams:
                 return os.read(self._stdout.fileno(), limit)
 
-    def _time_limit_error(self) -> LimitError:
-        return LimitError(f"took longer than {self._limits.seconds:g} seconds")
+    def _check_time(self, time_limit: TimeLimit) -> None:
+        """Raise LimitError with the limit of the chart, of which the time limit may be a part."""
+        exceeded = time_limit.find_exceeded()
+        if exceeded:
+            raise _create_time_error(max(exceeded, self._limits.seconds))
 
     def _memory_limit_error(self) -> LimitError:
         return LimitError(f"needed more than {self._limits.memory // 2**20} MiB of memory")
@@ -183,6 +197,10 @@ class ChildProcess:
         except LimitError as error:
             return error
         return EndedError(self.errors)
+
+
+def _create_time_error(seconds: float) -> LimitError:
+    return LimitError(f"took longer than {seconds:g} seconds")
 
 
 def _require_pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -11,25 +11,46 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import cached_property
 from types import TracebackType
 from typing import Final, Self
 
 from kubekeep._native import VERSION
-from kubekeep.model.assessment import UnreadInput
-from kubekeep.model.location import Location
+from kubekeep.model.assessment import UnassessedInput, UnreadInput
+from kubekeep.model.location import Location, Position, Region
 from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import Resource
-from kubekeep.sources.helm.chart import LIBRARY, METADATA, Chart, list_instances, load_chart
+from kubekeep.sources.helm.chart import (
+    LIBRARY,
+    METADATA,
+    TEMPLATES,
+    Chart,
+    ChartFolder,
+    Dependency,
+    add_dependency,
+    list_instances,
+    load_chart,
+)
+from kubekeep.sources.helm.cluster_lookups import find_hidden_objects
+from kubekeep.sources.helm.dependencies import (
+    ScannedChart,
+    is_enabled,
+    list_missing,
+    list_scanned_charts,
+    remove_dependencies,
+)
 from kubekeep.sources.helm.error_messages import RenderErrorConverter
 from kubekeep.sources.helm.limits import DEFAULT_CHART_LIMITS, ChartError, ChartLimits
 from kubekeep.sources.helm.process import LimitError
 from kubekeep.sources.helm.release import UserValues, collect_chart_texts, list_templates, read_user_values
 from kubekeep.sources.helm.renderers import EXTRA, HelmProgram, HelmSdk, Renderer
-from kubekeep.sources.helm.rendering import NotRenderedError, ReleaseRenderer
+from kubekeep.sources.helm.rendering import NotRenderedError, ReleaseRenderer, RenderedRelease
 from kubekeep.sources.helm.resources import ReleaseContext, ReleaseNamespace, list_resources
+from kubekeep.sources.helm.trace import ChartTexts
+from kubekeep.sources.helm.trace.values_layers import ValuesLayers
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.process_limits import RenderingTime, RenderingTimeError
 from kubekeep.sources.signals import wait_for_result
@@ -37,6 +58,7 @@ from kubekeep.sources.source import Root
 from kubekeep.sources.temporary import temporary_folder
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
 
+_LOOKUP: Final = "not rendered: this block needs an object that lookup finds in a cluster, and there is none"
 _WORKERS: Final = 2
 _MAX_WAITING: Final = 4
 """Maximum number of charts rendered ahead of the consumer."""
@@ -52,7 +74,9 @@ class ChartReader:
 
     helm: path of the program helm, or None; the Helm SDK is used if the program is missing or does not work.
     find_boundary: returns, for the base of a root, the folder that links and dependencies of its charts must stay in.
-    unsaved: contents by real path that replace those of files.
+    unsaved: contents by real path that replace those of files. scanned: all charts of the scan, which may be
+    dependencies of others. used_dependencies: shown path of each dependency that was read from a folder of the scan, by
+    its name and version, complete when `read` has ended.
     Use it as a context manager: it owns a temporary folder and, with the SDK, a child process that serves all charts.
     """
 
@@ -66,7 +90,10 @@ class ChartReader:
         yaml_limits: Limits = DEFAULT_LIMITS,
         rendering_time: RenderingTime | None = None,
         unsaved: Mapping[str, bytes] = {},
+        scanned: Sequence[Root] = (),
     ) -> None:
+        self.used_dependencies: dict[str, str] = {}
+        self._scanned = scanned
         self._options = options
         self._helm = helm
         self._find_boundary = find_boundary
@@ -130,8 +157,9 @@ class ChartReader:
         metadata_file = chart.get_shown_path(METADATA)
         if renderer is None:
             raise ChartError(metadata_file, f"the chart was not rendered: {'; '.join(self._problems)}; {_INSTALL_HINT}")
-        instances = list_instances(chart, self._limits)
         values = self._read_values(root)
+        chart = self._resolve_dependencies(chart, root, values, renderer)
+        instances = list_instances(chart, self._limits)
         texts = collect_chart_texts(instances, values.layers, self._yaml_limits)
         try:
             with self._rendering_time.measure():
@@ -143,13 +171,49 @@ class ChartReader:
         except NotRenderedError as error:
             return [RenderErrorConverter(instances, texts, values, self._yaml_limits).convert(error)]
         template_sources = {texts.shown_paths[name]: text for name, text in texts.templates.items()}
-        namespace = ReleaseNamespace(bool(self._options.namespace), template_sources)
+        namespace = ReleaseNamespace(self._options.namespace, template_sources)
         files = tuple(values.shown_paths[name] for name in values.files)
         context = ReleaseContext(
             chart, root.base, files, list_templates(instances), namespace, self._options.application
         )
         unread = dict.fromkeys(unread for instance in instances for unread in instance.chart.unread)
-        return [*unread, *list_resources(context, rendered, self._yaml_limits)]
+        lookups = dict.fromkeys(_list_lookups(rendered, texts))
+        return [*unread, *lookups, *list_resources(context, rendered, self._yaml_limits)]
+
+    def _resolve_dependencies(self, chart: Chart, root: Root, values: UserValues, renderer: ReleaseRenderer) -> Chart:
+        """Return the chart without missing dependencies that are switched off, and with those of scanned folders."""
+        missing = list_missing(chart)
+        if not missing:
+            return chart
+        instances = list_instances(chart, self._limits)
+        layers = ValuesLayers(collect_chart_texts(instances, values.layers, self._yaml_limits).values)
+        disabled = [entry for entry in missing if not is_enabled(entry, layers)]
+        chart = remove_dependencies(chart, disabled, self._yaml_limits) if disabled else chart
+        for name in dict.fromkeys(entry.name for entry in missing if entry not in disabled):
+            entries = [entry for entry in chart.dependencies if entry.name == name]
+            scanned = self._find_scanned_chart(entries, root, renderer)
+            if scanned is not None:
+                folder = ChartFolder(scanned.root.path, scanned.root.shown_path, self._find_boundary(scanned.root.base))
+                chart = add_dependency(
+                    chart, entries[0], folder, self._limits, self._yaml_limits, unsaved=self._unsaved
+                )
+                self.used_dependencies[f"{name} {scanned.version}"] = scanned.root.shown_path
+        return chart
+
+    def _find_scanned_chart(
+        self, entries: Sequence[Dependency], root: Root, renderer: ReleaseRenderer
+    ) -> ScannedChart | None:
+        """Return the newest chart of the scan that satisfies all entries for one name; None if there is none."""
+        for scanned in self._scanned_charts:
+            if scanned.name != entries[0].name or os.path.realpath(scanned.root.path) == os.path.realpath(root.path):
+                continue
+            if all(renderer.satisfies(entry, scanned.version) for entry in entries):
+                return scanned
+        return None
+
+    @cached_property
+    def _scanned_charts(self) -> list[ScannedChart]:
+        return list_scanned_charts(self._scanned, self._limits, self._yaml_limits)
 
     def _read_values(self, root: Root) -> UserValues:
         """Read the user's values for one chart."""
@@ -181,6 +245,15 @@ class ChartReader:
             return HelmSdk(home, self._limits)
         self._problems.append(_NO_RENDERER)
         return None
+
+
+def _list_lookups(rendered: RenderedRelease, texts: ChartTexts) -> Iterator[UnassessedInput]:
+    """Yield the blocks of enabled charts that `lookup` hides, because there is no cluster."""
+    prefixes = tuple(f"{instance.template_prefix}/{TEMPLATES}" for instance in rendered.enabled)
+    templates = {name: text for name, text in texts.templates.items() if name.startswith(prefixes)}
+    for name, line in find_hidden_objects(templates):
+        position = Position(line, 1)
+        yield UnassessedInput(Location(texts.shown_paths[name], Region(position, position)), _LOOKUP)
 
 
 def _find_problem(program: HelmProgram) -> str:

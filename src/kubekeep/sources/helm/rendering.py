@@ -147,12 +147,15 @@ class ReleaseRenderer:
             current = todo.pop()
             todo.extend(current.subcharts)
             for entry, version in current.local_dependencies:
-                if entry.version not in ("", version) and not self._satisfies(entry, version):
+                if not self.satisfies(entry, version):
                     actual = f"{entry.repository} has {version}"
                     message = f"dependency {entry.name!r} requires version {entry.version}, {actual}"
                     raise ChartError(entry.file, message, entry.region)
 
-    def _satisfies(self, entry: Dependency, version: str) -> bool:
+    def satisfies(self, entry: Dependency, version: str) -> bool:
+        """Return True if a version is in the range of a dependency, as Helm compares them. Raises OSError."""
+        if entry.version in ("", version):
+            return True
         name = "compare/templates/versions.yaml"
         template = f"same: {{{{ semverCompare {_quote(entry.version)} {_quote(version)} }}}}\n"
         metadata = b"apiVersion: v2\nname: compare\nversion: 1.0.0\n"

@@ -11,11 +11,13 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.assessment import UnreadInput
+from kubekeep.model.assessment import FieldProblem, UnreadInput
 from kubekeep.model.location import Location, Path, line_starts
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.model.source import RenderOrigin, Source
+from kubekeep.model.stated_namespace import state_namespace
 from kubekeep.sources import yaml_text
+from kubekeep.sources.embedded import list_embedded
 from kubekeep.sources.helm.chart import Chart
 from kubekeep.sources.helm.names import HELM
 from kubekeep.sources.helm.release import ReleaseTemplate
@@ -96,14 +98,19 @@ def _list_objects(
             namespace.find_open_paths(document.value, source, match.path) if namespace is not None else None
         )
         if not match.path:
-            if not _is_unknown_hook(match.object):
-                yield Resource(match.object, source, release_namespace_paths=namespace_paths)
+            if _is_unknown_hook(match.object):
+                continue
+            resource = Resource(match.object, source, release_namespace_paths=namespace_paths)
         else:
             list_source = msgspec.structs.replace(source, root=match.path)
-            yield Resource(match.object, list_source, document.value, release_namespace_paths=namespace_paths)
+            resource = Resource(match.object, list_source, document.value, release_namespace_paths=namespace_paths)
+        if namespace is not None and namespace.name:
+            state_namespace(resource, namespace.name)
+        yield resource
+        yield from list_embedded(match, document.value, source)
     if is_kubernetes:
         for problem in document.problems[:_MOST_PROBLEMS]:
-            yield UnreadInput(Location(source.path), f"in the output of this template: {problem.message}")
+            yield FieldProblem(Location(source.path), f"in the output of this template: {problem.message}")
 
 
 def _is_unknown_hook(value: object) -> bool:
@@ -134,18 +141,19 @@ def _read_definitions(content: bytes, source: Source, limits: Limits) -> Iterato
 class ReleaseNamespace(msgspec.Struct, frozen=True):
     """Namespace of a release; `texts` are the template sources by shown path.
 
-    is_explicit: True if the user named a namespace; otherwise templates are rendered with Helm's default, `default`.
+    name: namespace that the user or an application names; if it is empty, templates are rendered with Helm's default,
+    `default`.
     """
 
-    is_explicit: bool
+    name: str
     texts: Mapping[str, str]
 
     def find_open_paths(self, document: Any, source: Source, root: Path) -> tuple[Path, ...] | None:
-        """Return the paths of namespaces below `root` taken from the release; None if the user named a namespace.
+        """Return the paths of namespaces below `root` taken from the release; None if its namespace is known.
 
         A namespace that is literal in the template or set by values is not taken from the release.
         """
-        if self.is_explicit:
+        if self.name:
             return None
         paths = (path for path, value in _list_namespaces(document, root) if value == DEFAULT_NAMESPACE)
         return tuple(path[len(root) :] for path in paths if self._is_from_release(document, source, path))

@@ -11,9 +11,12 @@ from collections.abc import Set as AbstractSet
 from pathlib import PurePath
 from typing import Final
 
+import msgspec
+
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.helm.names import CHART
+from kubekeep.sources.notes import count_noun, list_first
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
@@ -30,6 +33,7 @@ class HelmSource(SourceType):
     name = "helm"
     order = 80
     is_folder = True
+    has_data = True
 
     def matches_file(self, name: str) -> bool:
         """Return True for Chart.yaml."""
@@ -60,7 +64,9 @@ class HelmSource(SourceType):
         """Yield the objects that the templates of charts print."""
         independent_roots = [root for root in roots if root.helm is None and not context.has_read(root.path, CHART)]
         if independent_roots:
-            yield from _read_charts(independent_roots, context.options.helm, context)
+            helm = context.options.helm
+            options = msgspec.structs.replace(helm, namespace=helm.namespace or context.options.namespace)
+            yield from _read_charts(independent_roots, options, context)
         for root in roots:
             if root.helm is not None:
                 context.read_paths.add(os.path.realpath(os.path.join(root.path, CHART)))
@@ -86,6 +92,7 @@ def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadConte
         yaml_limits=context.limits,
         rendering_time=context.rendering_time,
         unsaved=context.options.unsaved,
+        scanned=[root for root in context.roots if root.source == SOURCE.name],
     ) as charts:
         templates: set[str] = set()
         for resource in charts.read(root for root in roots if not root.part):
@@ -97,6 +104,10 @@ def _read_charts(roots: Sequence[Root], options: HelmOptions, context: ReadConte
                 templates.add(os.path.join(root.path, root.part))
                 yield from (resource for resource in charts.read([root]) if _is_selected(resource, root))
         context.files += len(templates)
+    if charts.used_dependencies:
+        names = list_first(f"{name} from {path}" for name, path in sorted(charts.used_dependencies.items()))
+        count = count_noun(len(charts.used_dependencies), "chart")
+        context.notes.append(f"dependencies: {count} of the scanned folders used as a dependency ({names})")
 
 
 def _is_selected(resource: Resource | UnreadInput, root: Root) -> bool:

@@ -22,6 +22,7 @@ from kubekeep.model.paths import display_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.source import RenderOrigin, Source
 from kubekeep.sources import yaml_text
+from kubekeep.sources.embedded import list_embedded
 from kubekeep.sources.kustomize.documents import SourceFiles
 from kubekeep.sources.kustomize.graph import KustomizationGraph, build_graph, find_kustomization_file
 from kubekeep.sources.kustomize.messages import describe_failure, is_base_missing
@@ -185,8 +186,10 @@ class Kustomizations:
             for match in find_objects(document.value):
                 if isinstance(match, IncompleteObject):
                     yield UnreadInput(source.locate(document.value, match.path), match.message)
-                elif match.path:
+                    continue
+                if match.path:
                     yield Resource(match.object, msgspec.structs.replace(source, root=match.path), document.value)
                 else:
                     yield Resource(match.object, source)
+                yield from list_embedded(match, document.value, source)
             number += 1

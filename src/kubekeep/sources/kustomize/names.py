@@ -13,5 +13,6 @@ KUSTOMIZE: Final = FileType(
     origin="kustomization",
     shares_files=True,
     fixed_files=KUSTOMIZATIONS,
+    has_open_namespaces=True,
     fields=(("kustomizeDirectoryName", "folder"),),
 )

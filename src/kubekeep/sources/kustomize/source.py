@@ -9,11 +9,10 @@ from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
-from kubekeep.model.text import visible
 from kubekeep.sources.kustomize.names import KUSTOMIZATIONS
+from kubekeep.sources.notes import list_first
 from kubekeep.sources.source import ReadContext, Root, SourceType
 
-_MAX_NAMES: Final = 3
 _ADVICE: Final = "scan the folder of an overlay"
 
 
@@ -73,7 +72,7 @@ class KustomizeSource(SourceType):
 
 def _describe_bases(bases: Sequence[str]) -> str:
     """Return a note about bases that are built alone, too."""
-    names = f"{', '.join(map(visible, bases[:_MAX_NAMES]))}{', …' if len(bases) > _MAX_NAMES else ''}"
+    names = list_first(bases)
     if len(bases) == 1:
         return f"1 base of an overlay is evaluated alone, too ({names}); to count its findings only once, {_ADVICE}"
     return f"{len(bases)} bases of overlays are evaluated alone, too ({names}); to count their findings only once, {_ADVICE}"

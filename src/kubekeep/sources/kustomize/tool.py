@@ -17,7 +17,6 @@ import signal
 import subprocess
 import sysconfig
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
@@ -30,7 +29,7 @@ import msgspec
 
 from kubekeep._native import VERSION
 from kubekeep.confinement import open_descriptor
-from kubekeep.sources.process_limits import set_process_limits
+from kubekeep.sources.process_limits import TimeLimit, set_process_limits
 from kubekeep.sources.signals import defer_signals
 from kubekeep.sources.temporary import temporary_folder
 
@@ -53,9 +52,10 @@ _BACKSTOP_FACTOR: Final = 4
 
 
 class ProcessLimits(msgspec.Struct, frozen=True):
-    """Limits of one run: wall-clock seconds, bytes of standard output, bytes of resident memory."""
+    """Limits of one run: seconds of processor and of any time, bytes of standard output and of resident memory."""
 
     seconds: float = 20.0
+    wall_seconds: float = 180.0
     output: int = 64 * _MIB
     memory: int = 1024 * _MIB
 
@@ -206,7 +206,7 @@ class _StreamReader(threading.Thread):
 
 def _wait(process: subprocess.Popen[bytes], limits: ProcessLimits) -> ProcessResult:
     output, messages = _StreamReader(process.stdout, limits.output), _StreamReader(process.stderr, _MESSAGE_BYTES)
-    deadline = time.monotonic() + limits.seconds
+    time_limit = TimeLimit(process.pid, limits.seconds, limits.wall_seconds)
     exceeded_limit = ""
     while not exceeded_limit and (output.is_alive() or messages.is_alive() or process.poll() is None):
         # Wait for an open stream first; a process may close its streams and keep running.
@@ -217,7 +217,7 @@ def _wait(process: subprocess.Popen[bytes], limits: ProcessLimits) -> ProcessRes
         else:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_POLL_SECONDS)
-        exceeded_limit = _find_exceeded_limit(process.pid, len(output.content), deadline, limits)
+        exceeded_limit = _find_exceeded_limit(process.pid, len(output.content), time_limit, limits)
     _kill(process)
     code = process.wait()
     output.join()
@@ -225,11 +225,11 @@ def _wait(process: subprocess.Popen[bytes], limits: ProcessLimits) -> ProcessRes
     return ProcessResult(code, bytes(output.content), bytes(messages.content), exceeded_limit)
 
 
-def _find_exceeded_limit(pid: int, output: int, deadline: float, limits: ProcessLimits) -> str:
+def _find_exceeded_limit(pid: int, output: int, time_limit: TimeLimit, limits: ProcessLimits) -> str:
     if output > limits.output:
         return f"more than {limits.output // _MIB} MiB of output"
-    if time.monotonic() > deadline:
-        return f"more than {limits.seconds:g} seconds"
+    if seconds := time_limit.find_exceeded():
+        return f"more than {seconds:g} seconds"
     if _measure_resident_bytes(pid) > limits.memory:
         return f"more than {limits.memory // _MIB} MiB of memory"
     return ""

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, Final
 
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import Resource
-from kubekeep.sources.manifests.names import EXTENSIONS
+from kubekeep.sources.manifests.names import COMPRESSED, EXTENSIONS
+from kubekeep.sources.notes import count_noun, list_first
 from kubekeep.sources.source import ReadContext, Root, SourceType
 from kubekeep.sources.unsaved import find_unsaved
 
 _STDIN: Final = "-"
+_ACTION: Final = "{{"
 
 
 class ManifestSource(SourceType):
@@ -39,39 +41,65 @@ class ManifestSource(SourceType):
         yield Root(self.name, address, "<stdin>", os.getcwd())
 
     def matches_entry(self, name: str) -> bool:
-        """Return True for YAML and JSON files."""
-        return name.lower().endswith(EXTENSIONS)
+        """Return True for YAML and JSON files, also those compressed by gzip."""
+        return name.lower().endswith((*EXTENSIONS, *COMPRESSED))
 
     def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
         """Yield the objects of files that no kustomization has read."""
-        from kubekeep.sources.files import is_pipe, open_file  # noqa: PLC0415
-        from kubekeep.sources.manifests.read import read_file  # noqa: PLC0415
-
+        data_files: list[str] = []
         for root in roots:
-            if root.path == _STDIN:
-                if context.stdin is None:
-                    yield UnreadInput(Location(root.shown_path), "standard input is not available")
-                    continue
-                context.files += 1
-                yield from _read_once(context.stdin, root, root.path, context)
-            elif (real_path := os.path.realpath(root.path)) not in context.read_paths:
-                path = os.path.abspath(root.path)
-                context.read_paths.add(real_path)
-                context.files += 1
-                context.changed_files.record_changes(root.shown_path, (root.path,))
-                context.add_manifest(root, path)
-                unsaved = find_unsaved(context.options.unsaved, path)
-                if unsaved is not None:
-                    yield from _read_once(io.BytesIO(unsaved), root, path, context)
-                    continue
-                if not is_pipe(root.path):
-                    yield from read_file(root, context.limits)
-                    continue
-                try:
-                    with open_file(root.path) as stream:
-                        yield from _read_once(stream, root, path, context)
-                except OSError as error:
-                    yield UnreadInput(Location(root.shown_path), error_reason(error))
+            resources = _read_root(root, context)
+            yield from _select_objects(resources, root, data_files) if root.is_data else resources
+        if data_files:
+            files = f"{count_noun(len(data_files), 'file')} of charts ({list_first(data_files)})"
+            context.notes.append(f"not read: {files}; Helm does not deploy files outside of templates and crds")
+
+
+def _read_root(root: Root, context: ReadContext) -> Iterator[Resource | UnreadInput]:
+    from kubekeep.sources.files import is_pipe, open_file  # noqa: PLC0415
+    from kubekeep.sources.manifests.read import read_file  # noqa: PLC0415
+
+    if root.path == _STDIN:
+        if context.stdin is None:
+            yield UnreadInput(Location(root.shown_path), "standard input is not available")
+            return
+        context.files += 1
+        yield from _read_once(context.stdin, root, root.path, context)
+    elif (real_path := os.path.realpath(root.path)) not in context.read_paths:
+        path = os.path.abspath(root.path)
+        context.read_paths.add(real_path)
+        context.files += 1
+        context.changed_files.record_changes(root.shown_path, (root.path,))
+        context.add_manifest(root, path)
+        unsaved = find_unsaved(context.options.unsaved, path)
+        if unsaved is not None:
+            yield from _read_once(io.BytesIO(unsaved), root, path, context)
+            return
+        if not is_pipe(root.path):
+            yield from read_file(root, context.limits)
+            return
+        try:
+            with open_file(root.path) as stream:
+                yield from _read_once(stream, root, path, context)
+        except OSError as error:
+            yield UnreadInput(Location(root.shown_path), error_reason(error))
+
+
+def _select_objects(
+    resources: Iterable[Resource | UnreadInput], root: Root, data_files: list[str]
+) -> Iterator[Resource]:
+    """Yield the complete objects of a file that may be data; add its shown path to `data_files` if there is more in it.
+
+    An object with an action of a template in its name is the text of a template, even if it is valid YAML.
+    """
+    is_complete = True
+    for resource in resources:
+        if isinstance(resource, UnreadInput) or _ACTION in f"{resource.namespace}/{resource.name}":
+            is_complete = False
+        else:
+            yield resource
+    if not is_complete:
+        data_files.append(root.shown_path)
 
 
 def _read_once(stream: BinaryIO, root: Root, path: str, context: ReadContext) -> Iterator[Resource | UnreadInput]:

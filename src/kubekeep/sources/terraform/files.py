@@ -17,6 +17,7 @@ from kubekeep.model.location import Location, Region
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.files import open_file
 from kubekeep.sources.terraform import json_syntax, syntax
+from kubekeep.sources.terraform.names import EXTENSIONS, is_replaced
 from kubekeep.sources.terraform.syntax import HclBlock, HclBody, HclSyntaxError
 from kubekeep.sources.terraform.values import LocatedText
 
@@ -25,7 +26,7 @@ MAX_BYTES: Final = 1024 * 1024
 _MAX_TOTAL_BYTES: Final = 16 * MAX_BYTES
 MAX_TOTAL_TOKENS: Final = 300_000
 """Tokens of all these files; a token takes about one kilobyte while its module is read."""
-_OVERRIDE: Final = re.compile(r"(?:^|_)override\.tf(?:\.json)?$")
+_OVERRIDE: Final = re.compile(r"(?:^|_)override\.(?:tf|tofu)(?:\.json)?$")
 _LOCAL_SOURCE: Final = re.compile(r'"?source"?\s*[=:]\s*"(\.\.?(?:/[^"\\$%]*)?)"')
 _WORDS: Final = (b"kubernetes_", b"kubectl_manifest", b"helm_release")
 _MAX_PREVIEW_PARTS: Final = 64
@@ -134,7 +135,8 @@ def list_module_files(folder: str) -> list[str]:
     files = [
         name
         for name in names
-        if name.endswith((".tf", ".tf.json"))
+        if name.endswith(EXTENSIONS)
+        and not is_replaced(name, names)
         and not name.startswith(".")
         and not os.path.isdir(os.path.join(folder, name))
     ]

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.model.assessment import UnreadInput
+from kubekeep.model.assessment import UnassessedInput, UnreadInput
 from kubekeep.model.location import Location, Path, format_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.source import CommentSyntax, FileType, Source
@@ -28,7 +28,11 @@ from kubekeep.sources.terraform.values import LocatedList, LocatedMapping, Locat
 TERRAFORM: Final = FileType(
     "Terraform",
     is_template=True,
-    comments=((".tf", CommentSyntax.TERRAFORM), (".tfvars", CommentSyntax.TERRAFORM)),
+    comments=(
+        (".tf", CommentSyntax.TERRAFORM),
+        (".tofu", CommentSyntax.TERRAFORM),
+        (".tfvars", CommentSyntax.TERRAFORM),
+    ),
 )
 MAX_INSTANCES: Final = 10_000
 """Objects and modules that one root module may create."""
@@ -36,12 +40,12 @@ _MAX_REPORTED_UNKNOWNS: Final = 10
 _MANIFESTS: Final = {"kubernetes_manifest": "manifest", "kubectl_manifest": "yaml_body"}
 
 
-def read_modules(folders: Sequence[Root], external: dict[Location, None]) -> Iterator[Resource | UnreadInput]:
+def read_modules(folders: Sequence[Root]) -> Iterator[Resource | UnreadInput]:
     """Yield the resources of all root modules among `folders`, modules that no other module calls.
 
     A child module is read with the arguments of each call. Modules that only call each other are read alone. Nothing
     outside the base of a root is read. Problems and unknown values are `UnreadInput`; a module without Kubernetes yields
-    nothing. The locations of modules and charts that come from elsewhere are added to `external`.
+    nothing. A module or chart that comes from elsewhere is an UnassessedInput.
     """
     previews = {os.path.realpath(folder.path): preview_module(folder.path, folder.base) for folder in folders}
     by_path = {os.path.realpath(folder.path): folder for folder in folders}
@@ -55,7 +59,7 @@ def read_modules(folders: Sequence[Root], external: dict[Location, None]) -> Ite
         read_paths |= tree
         if any(previews[module][0] for module in tree if module in previews) or not tree <= previews.keys():
             folder = by_path[path]
-            yield from _read_root(folder, external)
+            yield from _read_root(folder)
 
 
 def _reachable_modules(path: str, previews: dict[str, tuple[bool, list[str]]]) -> set[str]:
@@ -70,10 +74,10 @@ def _reachable_modules(path: str, previews: dict[str, tuple[bool, list[str]]]) -
     return modules
 
 
-def _read_root(folder: Root, external: dict[Location, None]) -> Iterator[Resource | UnreadInput]:
+def _read_root(folder: Root) -> Iterator[Resource | UnreadInput]:
     files = ModuleFiles(folder.base)
     paths = ModulePaths(folder.path, folder.shown_path, folder.path, folder.shown_path)
-    reader = _ModuleReader(folder.base, ExpressionEvaluator(), external)
+    reader = _ModuleReader(folder.base, ExpressionEvaluator())
     try:
         module = TerraformModule(paths, files, reader.evaluator)
         yield from reader.read(module)
@@ -85,9 +89,8 @@ def _read_root(folder: Root, external: dict[Location, None]) -> Iterator[Resourc
 class _ModuleReader:
     """Reads one root module and its child modules."""
 
-    def __init__(self, base: str, evaluator: ExpressionEvaluator, external: dict[Location, None]) -> None:
+    def __init__(self, base: str, evaluator: ExpressionEvaluator) -> None:
         self.evaluator = evaluator
-        self._external = external
         self._base = base
         self._objects = ObjectBuilder(evaluator)
         self._documents: dict[str, int] = {}
@@ -117,7 +120,7 @@ class _ModuleReader:
             if isinstance(child, UnknownValue):
                 yield UnreadInput(block.location, f"the module was not read: {child.reason}")
             elif child is None:
-                self._external[block.location] = None
+                yield from self._report_once(block, "the module comes from elsewhere and was not read")
             else:
                 yield from self.read(child)
 
@@ -154,7 +157,14 @@ class _ModuleReader:
                 chart.location, f"the chart {name[:200]!r} was not rendered with the values of the release"
             )
         else:
-            self._external[block.location] = None
+            yield from self._report_once(block, "the chart comes from elsewhere and was not read")
+
+    def _report_once(self, block: HclBlock, problem: str) -> Iterator[UnassessedInput]:
+        """Yield a part that is not in the scanned folders, once for all instances of its block."""
+        part = UnassessedInput(block.location, f"{problem}: scan its repository too")
+        if part not in self._reported:
+            self._reported.add(part)
+            yield part
 
     def _list_instances(
         self, block: HclBlock, scope: ExpressionScope

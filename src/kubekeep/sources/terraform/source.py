@@ -7,14 +7,11 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
-from kubekeep.model.location import Location
 from kubekeep.model.resource import Resource
-from kubekeep.model.text import visible
 from kubekeep.sources.source import ReadContext, Root, SourceType
+from kubekeep.sources.terraform.names import EXTENSIONS
 
-_EXTENSIONS: Final = (".tf", ".tf.json")
 _VALUES_EXTENSIONS: Final = (".tfvars", ".tfvars.json")
-_MAX_NAMES: Final = 3
 
 
 class TerraformSource(SourceType):
@@ -26,15 +23,15 @@ class TerraformSource(SourceType):
 
     def matches_file(self, name: str) -> bool:
         """Return True for Terraform files and values files."""
-        return name.endswith((*_EXTENSIONS, *_VALUES_EXTENSIONS))
+        return name.endswith((*EXTENSIONS, *_VALUES_EXTENSIONS))
 
     def matches_folder(self, names: AbstractSet[str]) -> bool:
         """Return True for folders with Terraform files."""
-        return any(name.endswith(_EXTENSIONS) for name in names)
+        return any(name.endswith(EXTENSIONS) for name in names)
 
     def owns_entry(self, name: str, *, is_folder: bool) -> bool:
         """Return True for Terraform files."""
-        return not is_folder and name.endswith(_EXTENSIONS)
+        return not is_folder and name.endswith(EXTENSIONS)
 
     def selected_part(self, name: str) -> str:
         """Return the name of the file."""
@@ -47,24 +44,11 @@ class TerraformSource(SourceType):
         # The reader is loaded only for scans with Terraform.
         from kubekeep.sources.terraform.read import read_modules  # noqa: PLC0415
 
-        external: dict[Location, None] = {}
-        for resource in read_modules(roots, external):
+        for resource in read_modules(roots):
             if isinstance(resource, Resource) and resource.source is not None:
                 path = resource.source.path
                 context.changed_files.record_changes(path, (context.find_path(path, resource),))
             yield resource
-        if external:
-            context.notes.append(_describe_external([*external]))
-
-
-def _describe_external(locations: Sequence[Location]) -> str:
-    """Return a note about modules and charts that are not in the scanned folders."""
-    count = len(locations)
-    names = f"{', '.join(visible(str(location)) for location in locations[:_MAX_NAMES])}{', …' if count > _MAX_NAMES else ''}"
-    return (
-        f"{count} Terraform module{'s' if count > 1 else ''} or chart{'s' if count > 1 else ''} from elsewhere "
-        f"{'were' if count > 1 else 'was'} not read ({names}); scan {'their' if count > 1 else 'its'} repository too"
-    )
 
 
 SOURCE: Final = TerraformSource()
