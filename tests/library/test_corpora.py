@@ -64,6 +64,7 @@ APART: Final[dict[tuple[str, str], str]] = {
     ("C-0074", "system-monitor-deployment"): "the root of the node holds the sockets of its runtime",
     ("C-0015", "big-monolith-sa"): BY_ROLE,
     ("C-0186", "big-monolith-sa"): BY_ROLE,
+    ("C-0187", "big-monolith-sa"): "a wildcard in resources alone is one too (CIS 5.1.3)",
     ("C-0261", "hunger-check-deployment"): BY_ROLE,
 }
 """Reasons for different verdicts, by control and resource."""

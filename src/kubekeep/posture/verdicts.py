@@ -29,7 +29,7 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One element of a rule's `violation` set; an empty `path` means the resource as a whole.
 
     With `inside`, `path` refers to the document that the resource holds as text at `inside`, for example the files of
-    a node in host data.
+    a node in host data. `severity_change` is added to the severity of the control.
     """
 
     path: str = ""
@@ -37,6 +37,7 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fix: Any = msgspec.UNSET
     delete: bool = False
     message: str = ""
+    severity_change: float = 0.0
 
 
 class EvaluationContext(msgspec.Struct, frozen=True):
@@ -201,7 +202,7 @@ class _Violations:
 class _ParsedViolation:
     """A violation with interned texts: many resources miss the same field for the same reason."""
 
-    __slots__ = ("delete", "fix", "message", "outer_path", "path", "text")
+    __slots__ = ("delete", "fix", "message", "outer_path", "path", "severity_change", "text")
 
     def __init__(self, violation: Violation) -> None:
         self.path = _parse(violation.path)
@@ -211,6 +212,7 @@ class _ParsedViolation:
         self.fix = None if violation.fix is msgspec.UNSET else sys.intern(_encode_fix(violation.fix).decode())
         self.delete = violation.delete
         self.message = sys.intern(mask_text(violation.message))
+        self.severity_change = violation.severity_change
 
 
 _CACHE_LIMIT: Final = 1 << 12
@@ -264,6 +266,7 @@ def _build_evidence(violations: _Violations, fields: Sequence[tuple[Location | N
                 violation.fix,
                 violation.delete,
                 violation.message,
+                severity_change=violation.severity_change,
             )
             for violation, (location, exists) in zip(violations.violations, fields, strict=True)
         ]

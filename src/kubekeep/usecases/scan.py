@@ -30,6 +30,7 @@ from kubekeep.model.control import WORKLOAD
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.git import GitRepository
 from kubekeep.model.json_values import as_mapping
+from kubekeep.model.priority import ResourceContext
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.scanned_source import ScannedSource
@@ -194,12 +195,13 @@ class _Scan:
             results = add_commits(results, source, request.input.read.access.environment, self._unread)
         results = _add_file_extras(results, source, request.needs, selection)
         roles = RoleCoverage(selection.is_whole_cluster, self._gaps)
+        contexts: dict[int, ResourceContext] = {}
         if Extra.CONTEXT in request.needs.extras:
             from kubekeep.attackpaths.context import find_contexts  # noqa: PLC0415 - only on request
 
             contexts = find_contexts(everything or _list_resources(results), roles)
-            results = prioritise_results(results, contexts, selection.definitions)
-            _logger.debug("determined priorities")
+        results = prioritise_results(results, contexts, selection.definitions)
+        _logger.debug("determined priorities")
         repository = self._repository(results)
         attacks = _attacks(request.needs, everything, results, selection, roles)
         return assemble(

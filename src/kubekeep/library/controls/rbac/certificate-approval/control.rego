@@ -2,10 +2,11 @@ package kubekeep.controls.certificate_approval
 
 import data.kubekeep.lib.rbac
 
-approval := {"certificatesigningrequests/approval"}
+applies if rbac.evaluated
 
-violation contains {"path": path, "message": rbac.message("approve certificate signing requests")} if {
-	resources := rbac.cluster_scoped(approval, {"*", "*/approval"})
+violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	message := rbac.message("approve certificate signing requests")
+	resources := rbac.cluster_scoped({"*", "*/approval", "certificatesigningrequests/approval"})
 	some path in rbac.evidence_in({"certificates.k8s.io": resources}, {"*", "patch", "update"})
 }
 
