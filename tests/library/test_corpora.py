@@ -40,6 +40,11 @@ LIMITED: Final = "kubernetes-goat-home health-check system-monitor poor-registry
 JOBS: Final = (
     "batch-check-job hidden-in-layers kube-bench-master kube-bench-node release-name-metadata-db-test-connection"
 )
+UNPRIVILEGED: Final = (
+    "batch-check-job build-code-deployment cache-store-deployment hidden-in-layers hunger-check-deployment "
+    "internal-proxy-deployment kube-bench-master kube-bench-node kubernetes-goat-home-deployment "
+    "poor-registry-deployment release-name-metadata-db release-name-metadata-db-test-connection"
+)
 SHOP: Final = (
     "adservice cartservice checkoutservice currencyservice emailservice frontend loadgenerator paymentservice "
     "productcatalogservice recommendationservice redis-cart shippingservice"
@@ -74,6 +79,7 @@ ELSEWHERE: Final[dict[tuple[str, str], str]] = {
         (number, "opentelemetrycollector"): INIT
         for number in ("C-0004", "C-0009", "C-0050", "C-0210", "C-0211", "C-0268", "C-0269", "C-0270", "C-0271")
     },
+    **{("C-0016", name): "a missing `privileged` is false" for name in UNPRIVILEGED.split()},
     ("C-0012", "shoppingassistantservice"): "a variable that names a Secret is no credential",
     ("C-0259", "shoppingassistantservice"): "a variable that names a Secret is no credential",
 }
