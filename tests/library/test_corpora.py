@@ -45,6 +45,7 @@ UNPRIVILEGED: Final = (
     "internal-proxy-deployment kube-bench-master kube-bench-node kubernetes-goat-home-deployment "
     "poor-registry-deployment release-name-metadata-db release-name-metadata-db-test-connection"
 )
+PRIVILEGED: Final = "docker-bench-security health-check-deployment system-monitor-deployment"
 SHOP: Final = (
     "adservice cartservice checkoutservice currencyservice emailservice frontend loadgenerator paymentservice "
     "productcatalogservice recommendationservice redis-cart shippingservice"
@@ -70,6 +71,8 @@ APART: Final[dict[tuple[str, str], str]] = {
     ("C-0015", "big-monolith-sa"): BY_ROLE,
     ("C-0186", "big-monolith-sa"): BY_ROLE,
     ("C-0187", "big-monolith-sa"): "a wildcard in resources alone is one too (CIS 5.1.3)",
+    ("C-0034", "hunger-check-deployment"): "its account has a binding: it needs the token",
+    ("C-0190", "hunger-check-deployment"): "its account has a binding: it needs the token",
     ("C-0261", "hunger-check-deployment"): BY_ROLE,
 }
 """Reasons for different verdicts, by control and resource."""
@@ -79,6 +82,7 @@ ELSEWHERE: Final[dict[tuple[str, str], str]] = {
         (number, "opentelemetrycollector"): INIT
         for number in ("C-0004", "C-0009", "C-0050", "C-0210", "C-0211", "C-0268", "C-0269", "C-0270", "C-0271")
     },
+    **{("C-0013", name): "another control evaluates the group" for name in f"{UNPRIVILEGED} {PRIVILEGED}".split()},
     **{("C-0016", name): "a missing `privileged` is false" for name in UNPRIVILEGED.split()},
     ("C-0012", "shoppingassistantservice"): "a variable that names a Secret is no credential",
     ("C-0259", "shoppingassistantservice"): "a variable that names a Secret is no credential",

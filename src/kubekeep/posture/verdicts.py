@@ -45,13 +45,15 @@ class EvaluationContext(msgspec.Struct, frozen=True):
 
     `not_evaluable` holds the verdicts of controls that cannot be evaluated on any resource, by slug; `not_evaluable_for`
     those of controls that cannot be evaluated on some targets, by slug and target. `conditional` are the slugs of
-    controls with a rule that decides if it applies, `other_platforms` those of controls about other platforms.
+    controls with a rule that decides if it applies, `other_platforms` those of controls about other platforms. `implied`
+    are the slugs of controls whose failure another one implies on the same subject, by slug of that one.
     """
 
     not_evaluable: Mapping[str, Verdict]
     conditional: AbstractSet[str]
     other_platforms: AbstractSet[str]
     not_evaluable_for: Mapping[str, Mapping[str, Verdict]] = {}
+    implied: Mapping[str, Sequence[str]] = {}
 
     def select_controls(self, plan: RulePlan) -> list[Control]:
         """Return the controls of a plan without those about other platforms."""
@@ -97,7 +99,17 @@ def build_verdicts(
                 verdict = _withhold_unknown(control, verdict, resource, missing_role)
         if verdict is not None:
             verdicts[slug] = verdict
+    _drop_implied(verdicts, context.implied)
     return verdicts
+
+
+def _drop_implied(verdicts: dict[str, Verdict], implied: Mapping[str, Sequence[str]]) -> None:
+    """Remove the failures that the failure of another control implies, so that each problem counts once."""
+    for slug, others in implied.items():
+        if slug in verdicts and verdicts[slug].status is Status.FAILED:
+            for other in others:
+                if other in verdicts and verdicts[other].status is Status.FAILED:
+                    del verdicts[other]
 
 
 def _withhold_unknown(control: Control, verdict: Verdict, resource: Resource, missing_role: Reason | None) -> Verdict:
