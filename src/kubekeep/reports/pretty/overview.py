@@ -161,8 +161,9 @@ def _write_first(
 
 def _resource_urgency(findings: Sequence[Finding]) -> tuple[bool, list[float], str]:
     """Sort key: resources with new findings first, then by their most urgent findings, compared one by one."""
-    scores = sorted(-finding.priority.score for finding in findings)
-    return not any(finding.has_new for finding in findings), scores[: _PROBLEMS * 2], findings[0].subject.label
+    scores = sorted(-finding.priority.score for finding in findings)[: _PROBLEMS * 2]
+    # With the zero, a resource with more findings comes before one with fewer.
+    return not any(finding.has_new for finding in findings), [*scores, 0.0], findings[0].subject.label
 
 
 def _write_resource(terminal: Terminal, base: str, problems: Sequence[MergedProblem]) -> int:
