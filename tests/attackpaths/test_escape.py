@@ -123,3 +123,84 @@ spec:
     choosy = agent.replace("spec: {containers", "spec: {nodeSelector: {a: b}, containers")
     (path,) = find_paths(text + choosy, to="secret/key").paths
     assert path.assumptions == ("one of its pods runs on the same node",)
+
+
+VOLUME = """
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: v, labels: {disk: a}}
+spec: {accessModes: [ReadWriteOnce, ReadOnlyMany], %s}
+"""
+CLAIM = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: shop}
+spec: {accessModes: [ReadWriteOnce], %s}
+"""
+ROOT = "hostPath: {path: /}"
+
+
+@pytest.mark.parametrize(
+    ("volume", "claim", "assumes"),
+    [
+        (f"{ROOT}, claimRef: {{name: data, namespace: shop}}", None, ""),
+        (f"{ROOT}, claimRef: {{name: data, namespace: other}}", "volumeName: v", None),
+        (f"{ROOT}, claimRef: {{name: other, namespace: shop}}", "storageClassName: ''", None),
+        (ROOT, "volumeName: v", ""),
+        (ROOT, "volumeName: w", None),
+        (ROOT, None, None),
+        (f"{ROOT}, storageClassName: manual", "storageClassName: manual", "claim data is bound to PersistentVolume v"),
+        (f"{ROOT}, storageClassName: manual", "storageClassName: fast", None),
+        (ROOT, "selector: {matchLabels: {disk: a}}", "claim data is bound to PersistentVolume v"),
+        (ROOT, "selector: {matchLabels: {disk: b}}", None),
+        (ROOT, "volumeMode: Block", None),
+        ("local: {path: /etc/kubernetes}", "volumeName: v", ""),
+        ("local: {path: /mnt/disks/a}", "volumeName: v", None),
+        ("hostPath: {path: /srv/data}", "volumeName: v", None),
+        ("nfs: {server: nfs.example.com, path: /}", "volumeName: v", None),
+    ],
+)
+def test_escape_by_persistent_volume(volume: str, claim: str | None, assumes: str | None) -> None:
+    """`assumes` is the condition of the step, empty for a certain one; None if there is no path."""
+    mounts = "volumeMounts: [{name: data, mountPath: /data}]"
+    volumes = "volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]"
+    text = pod(f"automountServiceAccountToken: false, {volumes}", mounts) + service()
+    documents = [VOLUME % volume, *([] if claim is None else [CLAIM % claim])]
+    paths = list_paths_to_node(text + "---".join(documents))
+    assert paths == ([] if assumes is None else [tuple(filter(None, [assumes]))])
+
+
+def list_paths_to_node(text: str) -> list[tuple[str, ...]]:
+    """Return the assumptions of each path from the internet to a node; none if no node is reached."""
+    try:
+        return [path.assumptions for path in find_paths(text, "internet", to="node").paths]
+    except ValueError:
+        return []
+
+
+@pytest.mark.parametrize(("number", "reached"), [("0", True), ("x", False)])
+def test_escape_by_claim_template(number: str, *, reached: bool) -> None:
+    text = """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: shop}
+spec:
+  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], storageClassName: fast}}]
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      automountServiceAccountToken: false
+      containers: [{name: db, image: db, volumeMounts: [{name: data, mountPath: /data}]}]
+---
+"""
+    volume = VOLUME % f"{ROOT}, claimRef: {{name: data-db-{number}, namespace: shop}}"
+    assert list_paths_to_node(text + service() + volume) == [()] * reached
+
+
+def test_read_only_claims_give_no_write_access() -> None:
+    volume = VOLUME % "hostPath: {path: /usr/bin}, claimRef: {name: data, namespace: shop}"
+    for read_only in ("true", "false"):
+        claim = f"volumes: [{{name: data, persistentVolumeClaim: {{claimName: data, readOnly: {read_only}}}}}]"
+        web = pod(f"automountServiceAccountToken: false, {claim}", "volumeMounts: [{name: data, mountPath: /data}]")
+        text = web + service() + volume
+        assert bool(list_paths_to_node(text)) is (read_only == "false")

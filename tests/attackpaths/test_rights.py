@@ -61,6 +61,23 @@ def rule(resources: str, verbs: str, *, group: str = "", names: str = "") -> str
     return f"[{{apiGroups: ['{group}'], resources: ['{resources}'], verbs: ['{verbs}']{limit}}}]"
 
 
+def bind_and_create(bindings: str, role_name: str = "") -> str:
+    """Return rules that allow to bind one or all ClusterRoles, and to create bindings."""
+    limit = f", resourceNames: [{role_name}]" if role_name else ""
+    return (
+        f"[{{apiGroups: [{RBAC}], resources: [clusterroles], verbs: [bind]{limit}}},"
+        f" {{apiGroups: [{RBAC}], resources: [{bindings}], verbs: [create]}}]"
+    )
+
+
+IN_CLUSTER = {
+    "any service account of the cluster",
+    "every Secret of the cluster",
+    "any pod of the cluster",
+    "any node of the cluster",
+    "cluster-admin",
+}
+"""Accounts of kube-system lead to cluster-admin."""
 IN_SHOP = ("any service account in namespace shop", "every Secret in namespace shop", "any pod in namespace shop")
 
 
@@ -88,6 +105,15 @@ IN_SHOP = ("any service account in namespace shop", "every Secret in namespace s
         (rule("users", "impersonate"), set()),
         (rule("nodes/proxy", "get"), set()),
         (rule("*", "*", group="*"), {*IN_SHOP, "any node of the cluster"}),
+        (bind_and_create("rolebindings"), {*IN_SHOP, "any node of the cluster"}),
+        (bind_and_create("rolebindings", "admin"), {*IN_SHOP, "any node of the cluster"}),
+        (bind_and_create("rolebindings", "edit"), {*IN_SHOP, "any node of the cluster"}),
+        (bind_and_create("rolebindings", "view"), set()),
+        (bind_and_create("clusterrolebindings"), set()),
+        (
+            f"[{{apiGroups: [{RBAC}], resources: [roles], verbs: [escalate, update]}}]",
+            {*IN_SHOP, "any node of the cluster"},
+        ),
     ],
 )
 def test_rights_in_a_namespace(rules: str, reached: set[str]) -> None:
@@ -110,20 +136,10 @@ def test_rights_in_a_namespace(rules: str, reached: set[str]) -> None:
         (rule("clusterroles", "escalate", group=RBAC), set()),
         (f"[{{apiGroups: [{RBAC}], resources: [clusterroles], verbs: [escalate, update]}}]", {"cluster-admin"}),
         (rule("clusterroles", "bind", group=RBAC), set()),
-        (
-            (
-                f"[{{apiGroups: [{RBAC}], resources: [clusterroles], verbs: [bind]}},"
-                f" {{apiGroups: [{RBAC}], resources: [clusterrolebindings], verbs: [create]}}]"
-            ),
-            {"cluster-admin"},
-        ),
-        (
-            (
-                f"[{{apiGroups: [{RBAC}], resources: [clusterroles], verbs: [bind], resourceNames: [view]}},"
-                f" {{apiGroups: [{RBAC}], resources: [clusterrolebindings], verbs: [create]}}]"
-            ),
-            set(),
-        ),
+        (bind_and_create("clusterrolebindings"), {"cluster-admin"}),
+        (bind_and_create("clusterrolebindings", "view"), set()),
+        (bind_and_create("clusterrolebindings", "admin"), IN_CLUSTER),
+        (bind_and_create("rolebindings"), IN_CLUSTER),
         (
             "[{apiGroups: [certificates.k8s.io], resources: ['*'], verbs: ['*']}]",
             {"cluster-admin"},

@@ -286,13 +286,13 @@ def test_fix_counts_findings_like_a_scan() -> None:
     result = kubekeep("fix", "online-shop", "--dry-run", cwd=SHOP.parent)
     risky = "can stop a program: 27 findings; use --include-risky to fix them too and --verbose to list them"
     assert summary(result.stderr) == [
-        f"{known}; 12 can be fixed by 19 changes (1 only in part)",
+        f"{known}; 12 can be fixed by 13 changes (1 only in part)",
         unfixed[0],
         risky,
         unfixed[1],
     ]
     result = kubekeep("fix", "online-shop", "--dry-run", "--include-risky", cwd=SHOP.parent)
-    assert summary(result.stderr) == [f"{known}; 38 can be fixed by 55 changes", *unfixed]
+    assert summary(result.stderr) == [f"{known}; 38 can be fixed by 43 changes", *unfixed]
 
 
 def test_fix_without_known_fixes(tmp_path: Path) -> None:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
+from kubekeep.model.cluster import RBAC
 from kubekeep.model.control import Control
+from kubekeep.model.resource import Resource
+from kubekeep.model.verdict import Status
+from kubekeep.posture.evaluate import evaluate
+from kubekeep.posture.select import select
 
 
 def recommended() -> tuple[Control, ...]:
@@ -35,3 +44,47 @@ def test_overlaps_name_other_controls() -> None:
             assert slug in controls, control.slug
             # One direction is enough, and the control that others repeat repeats none itself.
             assert not controls[slug].overlaps, control.slug
+
+
+def list_failed(*frameworks: str, named: Sequence[str] = (), excluded: AbstractSet[str] = frozenset()) -> set[str]:
+    """Return the controls that fail for an account with all permissions, by slug."""
+    library = builtin()
+    selection = select(
+        [library.frameworks[name] for name in frameworks],
+        [library.controls[slug] for slug in named],
+        excluded=excluded,
+    )
+    binding = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "installer"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "installer", "namespace": "tools"}],
+    }
+    (result,) = [
+        result
+        for result in evaluate([Resource(binding)], selection, RegoPolicySet, kubernetes_minor=37)
+        if result.subject.related
+    ]
+    return {slug for slug, verdict in result.verdicts.items() if verdict.status is Status.FAILED}
+
+
+def test_account_with_all_permissions_counts_once() -> None:
+    assert list_failed("recommended") == {"administrative-roles"}
+
+
+def test_implied_controls_are_reported_where_something_else_needs_them() -> None:
+    implied = {slug for entry in builtin().frameworks["recommended"].implications for slug in entry.implies}
+    assert list_failed("recommended", named=["reading-secrets"]) == {"administrative-roles", "reading-secrets"}
+    assert list_failed("recommended", "clusterscan") >= {"administrative-roles", "reading-secrets", "creating-pods"}
+    assert list_failed("recommended", excluded={"administrative-roles"}) == implied
+    assert list_failed("allcontrols") > implied
+
+
+def test_implications_name_controls_of_their_framework() -> None:
+    library = builtin()
+    for framework in library.frameworks.values():
+        members = {control.slug for control in library.select_members(framework)}
+        assert members.issuperset(
+            slug for entry in framework.implications for slug in (entry.control, *entry.implies)
+        ), framework.slug

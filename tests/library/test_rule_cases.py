@@ -54,6 +54,16 @@ OTHERS: Final[dict[str, str]] = {
 }
 """Reasons for equal verdicts with different objects, by control and id of the case."""
 ELSEWHERE: Final[dict[str, str]] = {
+    **{
+        f"C-0013:non-root-containers/{name}": "Kubescape reports the group too, which is a control of its own"
+        for name in (
+            "cronjob",
+            "cronjob-runasuser",
+            "deployment-fail",
+            "pod-initcontainer",
+            "workloads-initcontainer",
+        )
+    },
     "C-0077:k8s-common-labels-usage/pod": "Kubescape reports a placeholder; for an empty list we name a label of Kubernetes",
 }
 """Reasons for equal verdicts with different paths, by control and id of the case."""

@@ -204,6 +204,13 @@ class Editor:
             time.sleep(0.02)
         return codes
 
+    def wait_for_messages(self, path: Path, accepts: Callable[[list[str]], bool]) -> None:
+        """Return as soon as `accepts` accepts the messages of the published diagnostics."""
+        deadline = time.monotonic() + TIMEOUT
+        while not accepts(messages := [each["message"] for each in self.diagnostics(path)]):
+            assert time.monotonic() < deadline, messages
+            time.sleep(0.02)
+
     def actions(self, path: Path, line: int, only: list[str] | None = None) -> list[dict[str, Any]]:
         """Return the code actions of a line (from 0)."""
         area = {"start": {"line": line, "character": 0}, "end": {"line": line, "character": 200}}

@@ -139,7 +139,11 @@ def test_facts_of_other_files_are_related(tmp_path: Path) -> None:
         places = {Path(place["location"]["uri"]).name for place in secrets["relatedInformation"]}
         assert "binding.yaml" in places
         editor.change(path, BINDING.replace("name: reader}", "name: other}"))
-        editor.wait_for_codes(role, lambda codes: "C-0015" not in codes)
+        # The role is evaluated as one without a binding.
+        editor.wait_for_messages(role, lambda messages: any("if bound, the role allows" in text for text in messages))
+        alone = find(editor.diagnostics(role), "C-0015")
+        assert "relatedInformation" not in alone
+        assert alone["severity"] > secrets["severity"]
 
 
 def test_replaced_versions_are_not_evaluated(tmp_path: Path) -> None:

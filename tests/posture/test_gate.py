@@ -150,3 +150,32 @@ def test_nothing_evaluated_has_no_compliance() -> None:
 def test_unread_file_makes_assessment_incomplete(half: Assessment) -> None:
     assert not is_incomplete(half)
     assert is_incomplete(msgspec.structs.replace(half, unread=(UnreadInput(Location("x.yaml"), "broken"),)))
+
+
+ROLES = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: bound}
+rules: [{apiGroups: [''], resources: [secrets], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: unbound}
+rules: [{apiGroups: [''], resources: [secrets], verbs: [get]}]
+"""
+BINDING = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: readers}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: bound}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: dana}]
+"""
+
+
+@pytest.mark.parametrize("documents", [(ROLES, BINDING), (BINDING, ROLES), (ROLES,)])
+def test_most_severe_finding_of_a_control_counts(tmp_path: Path, documents: tuple[str, ...]) -> None:
+    """A role without a binding is less severe, which must not hide the other finding."""
+    (tmp_path / "roles.yaml").write_text("---".join(documents))
+    assessment = scan(ScanRequest(ScanInput(paths=(str(tmp_path),)), rules=RuleOptions(controls=("C-0015",))))
+    (severity,) = evaluate_gates(assessment, Gates(severity=Severity.HIGH))
+    assert severity.has_passed is (BINDING not in documents)

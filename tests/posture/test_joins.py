@@ -92,6 +92,30 @@ def test_users_and_groups_are_not_service_accounts(subject: dict[str, str]) -> N
     assert not any(grants[field] for field in ("accounts", "all", "bound", "namespaces"))
 
 
+def test_roles_are_bound_through_those_they_are_aggregated_into() -> None:
+    """Also in a cluster, where an API server has filled in the rules of the aggregated roles."""
+    stored: dict[str, Any] = {"uid": "1", "labels": {"part": "a"}}
+    selector = {"clusterRoleSelectors": [{"matchLabels": {"part": "b"}}]}
+    roles: list[dict[str, Any]] = [
+        {
+            "metadata": {"name": "whole", "uid": "1"},
+            "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"part": "a"}}]},
+        },
+        {"metadata": {"name": "middle", **stored}, "aggregationRule": selector},
+        {"metadata": {"name": "part", "uid": "1", "labels": {"part": "b"}}},
+        {"metadata": {"name": "other", "uid": "1"}},
+    ]
+    binding = {
+        "apiVersion": RBAC,
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "whole"},
+        "roleRef": {"kind": "ClusterRole", "name": "whole"},
+    }
+    objects = [{"apiVersion": RBAC, "kind": "ClusterRole", "rules": [], **role} for role in roles]
+    bound = build_index(*objects, binding, kinds=(SUBJECT,))["grants"]["roles"]
+    assert bound == {"default": {"ClusterRole/whole": True, "ClusterRole/middle": True, "ClusterRole/part": True}}
+
+
 def test_secrets_are_kept_without_values() -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "Yg=="}, "type": "Opaque"}
     kept = build_index(secret, kinds=("Secret",))["named"]["Secret"]["default"]["s"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kubekeep.library.load import builtin
-from kubekeep.model.assessment import SubjectResult
+from kubekeep.model.assessment import Counts, DefinitionSummary, SubjectResult
+from kubekeep.model.finding import Finding
 from kubekeep.model.priority import NO_CONTEXT, Priority, ResourceContext
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
@@ -58,6 +59,32 @@ def test_only_failures_of_resources_with_a_context_get_priorities() -> None:
     first, second = prioritise_results(results, {id(exposed): EXPOSED}, builtin().controls.values())
     assert {slug: priority.score for slug, priority in first.priorities.items()} == {"privileged-container": 8.9}
     assert second is results[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "context", "score", "level"),
+    [
+        ((-3.0, -3.0), NO_CONTEXT, 4.0, Severity.MEDIUM),
+        ((-3.0, -1.0), NO_CONTEXT, 6.0, Severity.MEDIUM),
+        ((-3.0, 0.0), NO_CONTEXT, 7.0, Severity.HIGH),
+        ((-9.0,), NO_CONTEXT, 1.0, Severity.LOW),
+        ((-3.0,), EXPOSED, 5.0, Severity.MEDIUM),
+    ],
+)
+def test_most_severe_evidence_changes_the_severity(
+    changes: tuple[float, ...], context: ResourceContext, score: float, level: Severity
+) -> None:
+    control, role = builtin().controls["reading-secrets"], Resource({"kind": "ClusterRole"})
+    evidence = tuple(Evidence("rules[0]", exists=True, severity_change=change) for change in changes)
+    results = [SubjectResult(role, {control.slug: Verdict(Status.FAILED, evidence)})]
+    contexts = {} if context is NO_CONTEXT else {id(role): context}
+    (result,) = prioritise_results(results, contexts, [control])
+    summary = DefinitionSummary(control, Status.FAILED, Counts(failed=1), 0, None, priority=prioritise(control))
+    priority = result.get_priority(summary)
+    assert (priority.score, priority.level) == (score, level)
+    finding = Finding(control, role, evidence)
+    assert finding.severity is Severity.from_score(finding.score)
+    assert finding.score == max(1.0, 7.0 + max(changes))
 
 
 def test_subject_has_the_context_of_its_role() -> None:

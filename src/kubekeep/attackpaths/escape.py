@@ -6,10 +6,11 @@ before the pod can be reached.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from kubekeep.attackpaths import control_slugs
+from kubekeep.attackpaths.claims import NodeDirectory, NodeVolumes
 from kubekeep.attackpaths.graph import Draft
 from kubekeep.attackpaths.objects import PodContainer, Workload
 from kubekeep.model.json_values import as_list, as_mapping
@@ -94,16 +95,31 @@ _HARMLESS_FOLDERS: Final = (
 
 def find_escapes(workload: Workload) -> Iterator[Draft]:
     """Yield the settings of `workload` that give its containers access to the node."""
+    directories = _list_directories(workload)
     windows = as_mapping(as_mapping(workload.spec.get("securityContext")).get("windowsOptions"))
-    # In a user namespace, root in the container has no rights on the node (Kubernetes docs, User Namespaces).
-    has_user_namespace = workload.spec.get("hostUsers") is False
     for container in workload.containers:
         if as_mapping(container.context.get("windowsOptions")).get("hostProcess", windows.get("hostProcess")) is True:
             text = f"container {container.name} runs as a process of its node"
             yield Draft(text, workload.resource, container.path, control_slugs.HOST_PROCESS)
-        if not has_user_namespace:
+        if not _has_user_namespace(workload):
             yield from _find_by_context(workload, container)
-            yield from _find_by_volumes(workload, container)
+            yield from _find_by_volumes(container, directories)
+
+
+def find_claim_escapes(workload: Workload, node_volumes: NodeVolumes) -> Iterator[Draft]:
+    """Yield the directories of nodes behind the claims of `workload` that give its containers access to the node.
+
+    Pod Security admits them, because it does not read PersistentVolumes.
+    """
+    directories = node_volumes.list_directories(workload)
+    if not _has_user_namespace(workload):
+        for container in workload.containers:
+            yield from _find_by_volumes(container, directories)
+
+
+def _has_user_namespace(workload: Workload) -> bool:
+    """Return True if root in the containers has no rights on the node (Kubernetes docs, User Namespaces)."""
+    return workload.spec.get("hostUsers") is False
 
 
 def _find_by_context(workload: Workload, container: PodContainer) -> Iterator[Draft]:
@@ -125,24 +141,28 @@ def _find_by_context(workload: Workload, container: PodContainer) -> Iterator[Dr
             yield Draft(f"container {container.name} {reason}", workload.resource, field, control_slugs.CAPABILITIES)
 
 
-def _find_by_volumes(workload: Workload, container: PodContainer) -> Iterator[Draft]:
-    folders = {
-        str(volume.get("name")): (number, str(as_mapping(volume.get("hostPath")).get("path")))
-        for number, volume in enumerate(map(as_mapping, as_list(workload.spec.get("volumes"))))
-        if volume.get("hostPath")
-    }
-    if not folders or not container.may_be_root:
+def _list_directories(workload: Workload) -> Mapping[str, Sequence[NodeDirectory]]:
+    """Return the `hostPath` volumes of `workload`, by name."""
+    directories: dict[str, Sequence[NodeDirectory]] = {}
+    for number, volume in enumerate(map(as_mapping, as_list(workload.spec.get("volumes")))):
+        if source := as_mapping(volume.get("hostPath")):
+            field = (*workload.path, "volumes", number, "hostPath", "path")
+            directories[str(volume.get("name"))] = [NodeDirectory(workload.resource, field, str(source.get("path")))]
+    return directories
+
+
+def _find_by_volumes(container: PodContainer, directories: Mapping[str, Sequence[NodeDirectory]]) -> Iterator[Draft]:
+    if not directories or not container.may_be_root:
         # With the default file permissions of a node, only root can use these files.
         return
     for mount in map(as_mapping, as_list(container.fields.get("volumeMounts"))):
-        number, folder = folders.get(str(mount.get("name")), (-1, ""))
-        if number < 0:
-            continue
-        path = (*workload.path, "volumes", number, "hostPath", "path")
-        host_path = _normalise(f"{folder}/{mount.get('subPath') or ''}")
-        reason, slugs = _explain_mount(host_path, can_write=mount.get("readOnly") is not True)
-        if reason:
-            yield Draft(f"container {container.name} {reason}", workload.resource, path, slugs)
+        for directory in directories.get(str(mount.get("name")), ()):
+            host_path = _normalise(f"{directory.path}/{mount.get('subPath') or ''}")
+            can_write = directory.can_write and mount.get("readOnly") is not True
+            reason, slugs = _explain_mount(host_path, can_write=can_write)
+            if reason:
+                text = f"container {container.name} {reason}"
+                yield Draft(text, directory.resource, directory.field, slugs, directory.assumes)
 
 
 def _explain_mount(folder: str, *, can_write: bool) -> tuple[str, tuple[str, ...]]:

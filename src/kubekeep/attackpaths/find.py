@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.attackpaths.escape import find_escapes
+from kubekeep.attackpaths.claims import NodeVolumes
+from kubekeep.attackpaths.escape import find_claim_escapes, find_escapes
 from kubekeep.attackpaths.exposure import INTERNET, Exposure, get_workload_node
 from kubekeep.attackpaths.grants import RoleGrants
 from kubekeep.attackpaths.graph import FailedControls, Graph
@@ -112,10 +113,11 @@ def _remove_refused_workloads(objects: Objects) -> list[str]:
 def _build_graph(objects: Objects, failed_controls: FailedControls, roles: RoleCoverage) -> Graph:
     graph = Graph(failed_controls)
     nodes = SharedNodes(objects, graph)
+    node_volumes = NodeVolumes(objects)
     for workload in objects.workloads:
         node = get_workload_node(graph, workload)
         add_identities(graph, objects, workload, node)
-        for draft in find_escapes(workload):
+        for draft in (*find_escapes(workload), *find_claim_escapes(workload, node_volumes)):
             graph.add(node, nodes.host, EdgeKind.ESCAPE, draft)
     RoleGrants(objects, graph, nodes, roles).add()
     nodes.connect()

@@ -35,6 +35,8 @@ _CHANGE_VERBS: Final = ("update", "patch")
 _WRITE_VERBS: Final = ("create", *_CHANGE_VERBS)
 _ADMISSION: Final = "admissionregistration.k8s.io"
 _CLIENT_SIGNER: Final = "kubernetes.io/kube-apiserver-client"
+_FULL_ROLES: Final = ("cluster-admin", "admin", "edit")
+"""Built-in roles that allow reading Secrets, creating pods and impersonating service accounts, the widest first."""
 _MASTERS: Final = "system:masters"
 
 
@@ -257,31 +259,29 @@ def _list_role_granting(rules: RoleRules, scope: str, nodes: SharedNodes) -> Ite
     roles = "clusterroles" if is_cluster_wide else "roles"
     escalation = rules.find_unrestricted(RBAC, roles, ("escalate",))
     if escalation is not None and rules.find_unrestricted(RBAC, roles, _CHANGE_VERBS) is not None:
-        for target in _list_full_access(scope, nodes):
-            yield RbacPermission(
-                target, "it allows adding any permission to a role", escalation, control_slugs.ROLE_GRANTING
-            )
-    targets: tuple[AttackNode, ...] = ()
-    if is_cluster_wide and rules.allows(RBAC, "clusterrolebindings", _WRITE_VERBS):
-        targets = (nodes.admin,)
-    elif rules.allows(RBAC, "rolebindings", _WRITE_VERBS):
-        targets = _list_namespace_access(scope, nodes)
+        text = "it allows adding any permission to a role"
+        if is_cluster_wide:
+            yield RbacPermission(nodes.admin, text, escalation, control_slugs.ROLE_GRANTING)
+        else:
+            yield from _list_namespace_access(text, escalation, scope, nodes)
+    binds_everywhere = is_cluster_wide and rules.allows(RBAC, "clusterrolebindings", _WRITE_VERBS)
+    if not binds_everywhere and not rules.allows(RBAC, "rolebindings", _WRITE_VERBS):
+        return
     for grant in rules.find_grants(RBAC, "clusterroles", ("bind",)):
-        if not grant.names or "cluster-admin" in grant.names:
-            for target in targets:
-                yield RbacPermission(
-                    target, "it allows granting cluster-admin with a binding", grant.rule, control_slugs.ROLE_GRANTING
-                )
+        role = next((name for name in _FULL_ROLES if not grant.names or name in grant.names), "")
+        text = f"it allows granting {role} with a binding"
+        if role == "cluster-admin" and binds_everywhere:
+            yield RbacPermission(nodes.admin, text, grant.rule, control_slugs.ROLE_GRANTING)
+        elif role:
+            yield from _list_namespace_access(text, grant.rule, scope, nodes)
 
 
-def _list_full_access(scope: str, nodes: SharedNodes) -> tuple[AttackNode, ...]:
-    """Return the nodes that full permissions in a namespace, or in the cluster, give access to."""
-    return (nodes.admin,) if scope == EVERYWHERE else _list_namespace_access(scope, nodes)
-
-
-def _list_namespace_access(scope: str, nodes: SharedNodes) -> tuple[AttackNode, ...]:
-    """Return the nodes that full permissions in one or all namespaces give access to."""
-    return nodes.accounts(scope), nodes.secrets(scope), nodes.pods(scope)
+def _list_namespace_access(text: str, rule: int, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
+    """Yield the access that full permissions in one or all namespaces give, also to nodes by a privileged pod."""
+    for target in (nodes.accounts(scope), nodes.secrets(scope), nodes.pods(scope)):
+        yield RbacPermission(target, text, rule, control_slugs.ROLE_GRANTING)
+    permission = RbacPermission(nodes.hosts, text, rule, control_slugs.ROLE_GRANTING)
+    yield from _list_privileged_pods(permission, scope, nodes)
 
 
 def _list_cluster_permissions(rules: RoleRules, nodes: SharedNodes) -> Iterator[RbacPermission]:

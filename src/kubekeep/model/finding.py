@@ -18,7 +18,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.severity import Severity
 from kubekeep.model.subject import Subject
-from kubekeep.model.verdict import Evidence
+from kubekeep.model.verdict import Evidence, rate_severity
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -54,13 +54,14 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def severity(self) -> Severity:
-        """The severity band."""
-        return self.definition.level
+        """The severity band: that of the definition, unless the evidence changes the score."""
+        score = self.score
+        return self.definition.level if score == self.definition.severity else Severity.from_score(score)
 
     @property
     def score(self) -> float:
         """The severity score from 0 to 10."""
-        return self.definition.severity
+        return rate_severity(self.definition.severity, self.evidence)
 
     @property
     def remediation(self) -> str:

@@ -17,6 +17,13 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     title: str
 
 
+class Implication(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A control whose failure on a subject implies failures of other controls, which the framework does not report there."""
+
+    control: str
+    implies: tuple[str, ...]
+
+
 class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A framework of the library, decoded from its file; the controls list the frameworks they belong to."""
 
@@ -35,6 +42,7 @@ class Framework(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     kubescape_set: bool = False
     """True for a set of controls of Kubescape that implements no published standard."""
     sections: tuple[Section, ...] = ()
+    implications: tuple[Implication, ...] = ()
 
     def has(self, control: Definition) -> bool:
         """Return True if `control` belongs to the framework."""

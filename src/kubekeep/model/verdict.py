@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 import msgspec
 
@@ -79,7 +80,8 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     removing the field is the fix. `exception` covers this evidence, `change` is its change since the baseline. On
     request: `commit` is the last change of the line at `location`, `excerpt` the text there, and `edits` are changes of
     files: the edits of all evidence of a verdict together fix it; an edit that several pieces share is listed once.
-    `package` is the affected package of a vulnerability.
+    `severity_change` is added to the severity score of the definition. `package` is the affected package of a
+    vulnerability.
     """
 
     path: str
@@ -94,12 +96,19 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     edits: tuple[Edit, ...] = ()
     change: FindingChange | None = None
     package: AffectedPackage | None = None
+    severity_change: float = 0.0
 
     @property
     def note(self) -> str:
         """The message, and the values file that set the value, in one line."""
         setting = self.location.setting if self.location else None
         return "; ".join(filter(None, (self.message, f"from {setting}" if setting else "")))
+
+
+def rate_severity(score: float, evidence: Sequence[Evidence]) -> float:
+    """Return the severity score of a failure: `score` of its definition, changed as its most severe evidence states."""
+    change = max((entry.severity_change for entry in evidence), default=0.0)
+    return min(max(score + change, 1.0), 10.0) if change else score
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -116,6 +125,11 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     def is_excepted(self) -> bool:
         """True if the verdict is "passed" only because of exceptions."""
         return self.status is Status.PASSED and bool(self.evidence)
+
+    @property
+    def changes_severity(self) -> bool:
+        """True if some evidence has another severity than the definition."""
+        return any(entry.severity_change for entry in self.evidence)
 
     @property
     def unexcepted(self) -> Verdict:

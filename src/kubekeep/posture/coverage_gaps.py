@@ -17,6 +17,8 @@ from kubekeep.posture.select import Selection
 _CONTROL_PLANE: Final = "kube-system"
 _NODES: Final = frozenset({"Node"})
 """The kinds that identify the managed platform of a cluster."""
+_OF_CLUSTER_ROLES: Final = frozenset({"ClusterRole", "ClusterRoleBinding"})
+"""Kinds of RBAC that cannot bind a Role: only RoleBindings of its namespace do."""
 _SETTINGS: Final = frozenset({CONTROL_INPUT})
 """The kinds that override default parameters."""
 
@@ -87,7 +89,8 @@ def _explain_by_target(
         for kind, targets in _partial_kinds(control).items():
             if names & _list_relevant_kinds(gap, control, frozenset({kind}), cluster_wide & {kind}):
                 for target in targets:
-                    gaps.setdefault(target, []).append(gap)
+                    if target != "Role" or gap.kind not in _OF_CLUSTER_ROLES:
+                        gaps.setdefault(target, []).append(gap)
     return {target: _build_reason(dict.fromkeys(missing)) for target, missing in gaps.items()}
 
 

@@ -112,7 +112,11 @@ class Evaluator:
             slug: build_not_evaluated_verdicts(by_target) for slug, by_target in affected.unreliable_for.items()
         }
         return EvaluationContext(
-            build_not_evaluated_verdicts(reasons), self.rulebook.conditional, other_platforms, by_target
+            build_not_evaluated_verdicts(reasons),
+            self.rulebook.conditional,
+            other_platforms,
+            by_target,
+            self.selection.list_implied(),
         )
 
 

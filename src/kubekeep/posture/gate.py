@@ -135,7 +135,9 @@ def _check_findings(assessment: Assessment, gates: Gates) -> Iterator[GateResult
         text = f"priority: {_count(count, 'finding', 'findings')} of {gates.priority.label} or above{with_fix}, limit 0{note}"
         yield GateResult(not count, text)
     if gates.severity is not None:
-        controls = {finding.id: finding.severity for finding in rated}
+        controls: dict[str, Severity] = {}
+        for finding in rated:
+            controls[finding.id] = max(finding.severity, controls.get(finding.id, finding.severity))
         result = _check_severity(list(controls.values()), gates.severity, gates)
         yield msgspec.structs.replace(result, text=result.text + note)
     yield from _check_numbers(findings, rated, gates)

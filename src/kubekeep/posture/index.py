@@ -109,7 +109,7 @@ class Index:
             for subject in self._join(bindings):
                 grants.add(subject)
             for role in {id(role): role for binding in bindings for role in self._find_roles(binding) or ()}.values():
-                grants.add_role(role)
+                grants.add_role(role, self._roles.list_aggregated(role.original))
         return {
             "objects": self._objects,
             "named": {

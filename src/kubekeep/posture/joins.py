@@ -54,9 +54,9 @@ class Grants:
                 bindings = self._bound.setdefault(namespace, {}).setdefault(name, [])
                 bindings.append(f"{binding.kind} {binding.name}")
 
-    def add_role(self, role: EffectiveRole) -> None:
-        """Record that a binding refers to `role`, and so to the roles that its rules are written in."""
-        for part in (role.original, *(rule.owner for rule in role.rules)):
+    def add_role(self, role: EffectiveRole, aggregated: Iterable[Resource]) -> None:
+        """Record that a binding refers to `role`, and so to the roles that are aggregated into it."""
+        for part in (role.original, *aggregated):
             self._roles.setdefault(part.namespace_or_default, {})[f"{part.kind}/{part.name}"] = True
 
     def add(self, subject: Resource) -> None:

@@ -14,7 +14,7 @@ from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.definition import Definition
 from kubekeep.model.priority import NO_CONTEXT, Priority, ResourceContext
 from kubekeep.model.severity import Severity
-from kubekeep.model.verdict import Status
+from kubekeep.model.verdict import Evidence, Status, rate_severity
 
 _TAKEOVER: Final = 9.0
 """Minimum score of a failed control that gives control of a node or the cluster."""
@@ -31,20 +31,21 @@ def prioritise_results(
 ) -> list[SubjectResult]:
     """Return the results with the priorities of failed controls in the context of their resources.
 
-    contexts: by id() of the resource. A joined RBAC subject has the context of its binding and role.
+    contexts: by id() of the resource. A joined RBAC subject has the context of its binding and role. Without a context,
+    only failures with a severity of their own get a priority of their own.
     """
     by_slug = {control.slug: control for control in controls}
     prioritised = []
     for result in results:
         parts = (result.subject, *result.subject.related)
         matches = [context for part in parts if (context := contexts.get(id(part))) is not None]
-        if matches:
-            context = _merge(matches)
-            priorities = {
-                slug: prioritise(by_slug[slug], context)
-                for slug, verdict in result.verdicts.items()
-                if verdict.status is Status.FAILED and slug in by_slug
-            }
+        context = _merge(matches) if matches else NO_CONTEXT
+        priorities = {
+            slug: prioritise(by_slug[slug], context, verdict.evidence)
+            for slug, verdict in result.verdicts.items()
+            if verdict.status is Status.FAILED and slug in by_slug and (matches or verdict.changes_severity)
+        }
+        if priorities:
             result = msgspec.structs.replace(result, priorities=priorities)  # noqa: PLW2901 - the same result
         prioritised.append(result)
     return prioritised
@@ -57,11 +58,14 @@ def _merge(contexts: Sequence[ResourceContext]) -> ResourceContext:
     return msgspec.structs.replace(contexts[0], steps=steps)
 
 
-def prioritise(control: Definition, context: ResourceContext = NO_CONTEXT) -> Priority:
-    """Return the priority of a failure of `control` on a resource with this context."""
+def prioritise(
+    control: Definition, context: ResourceContext = NO_CONTEXT, evidence: Sequence[Evidence] = ()
+) -> Priority:
+    """Return the priority of a failure of `control` on a resource with this context, with the severity of `evidence`."""
     if control.urgency is not None:
         return control.urgency
-    score = min(control.severity, _MOST[control.effect])
+    severity = rate_severity(control.severity, evidence)
+    score = min(severity, _MOST[control.effect])
     if control.effect != "security":
         return Priority(Severity.from_score(score), score)
     reasons: list[str] = []
@@ -75,6 +79,6 @@ def prioritise(control: Definition, context: ResourceContext = NO_CONTEXT) -> Pr
         score += _EXPOSED
         reasons.append(context.exposure)
     # Only a control that gives access itself becomes critical: the others depend on it.
-    most = _MOST[control.effect] if step or control.severity >= _TAKEOVER else _TAKEOVER - 0.1
+    most = _MOST[control.effect] if step or severity >= _TAKEOVER else _TAKEOVER - 0.1
     score = round(min(score, most), 1)
     return Priority(Severity.from_score(score), score, step, tuple(reasons))

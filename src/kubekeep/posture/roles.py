@@ -136,6 +136,16 @@ class Roles:
                     (pending if _is_aggregated(part) and self._list_parts(part) else parts).append(part)
         return parts
 
+    def list_aggregated(self, role: Resource) -> list[Resource]:
+        """Return the roles that are aggregated into a role, also through others, and also if an API server did it."""
+        pending, aggregated = [role], dict[int, Resource]()
+        while pending:
+            for part in self._list_parts(pending.pop()):
+                if id(part) not in aggregated:
+                    aggregated[id(part)] = part
+                    pending.append(part)
+        return [*aggregated.values()]
+
     def _list_unknown(self, parts: Sequence[Resource], rules: Sequence[OwnedRule]) -> Iterator[Path]:
         """Yield the paths in an aggregated role that depend on values not known yet; rules that may follow are last."""
         numbers = {(id(rule.owner), rule.position): number for number, rule in enumerate(rules)}

@@ -79,6 +79,21 @@ class Selection(msgspec.Struct, frozen=True):
         """Return the selected controls of `framework`; a framework of all controls has no third-party controls."""
         return framework.select_members(self.library_controls if framework.all_controls else self.controls)
 
+    def list_implied(self) -> dict[str, tuple[str, ...]]:
+        """Return the controls that imply others on the same subject, with the others, which are not reported there.
+
+        A control that was requested, or that belongs to another framework of the scan, is reported in any case.
+        """
+        implied: dict[str, tuple[str, ...]] = {}
+        for framework in self.frameworks:
+            others = (other for other in self.frameworks if other is not framework)
+            members = (control.slug for other in others for control in self.select_members(other))
+            reported = self.requested_controls.union(members)
+            for implication in framework.implications:
+                names = tuple(name for name in implication.implies if name not in reported)
+                implied[implication.control] = names
+        return implied
+
 
 def find_frameworks(
     names: Iterable[str], library: Library | None = None, preferred: Iterable[Framework] = ()

@@ -29,7 +29,7 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One element of a rule's `violation` set; an empty `path` means the resource as a whole.
 
     With `inside`, `path` refers to the document that the resource holds as text at `inside`, for example the files of
-    a node in host data.
+    a node in host data. `severity_change` is added to the severity of the control.
     """
 
     path: str = ""
@@ -37,6 +37,7 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fix: Any = msgspec.UNSET
     delete: bool = False
     message: str = ""
+    severity_change: float = 0.0
 
 
 class EvaluationContext(msgspec.Struct, frozen=True):
@@ -44,13 +45,15 @@ class EvaluationContext(msgspec.Struct, frozen=True):
 
     `not_evaluable` holds the verdicts of controls that cannot be evaluated on any resource, by slug; `not_evaluable_for`
     those of controls that cannot be evaluated on some targets, by slug and target. `conditional` are the slugs of
-    controls with a rule that decides if it applies, `other_platforms` those of controls about other platforms.
+    controls with a rule that decides if it applies, `other_platforms` those of controls about other platforms. `implied`
+    are the slugs of controls whose failure another one implies on the same subject, by slug of that one.
     """
 
     not_evaluable: Mapping[str, Verdict]
     conditional: AbstractSet[str]
     other_platforms: AbstractSet[str]
     not_evaluable_for: Mapping[str, Mapping[str, Verdict]] = {}
+    implied: Mapping[str, Sequence[str]] = {}
 
     def select_controls(self, plan: RulePlan) -> list[Control]:
         """Return the controls of a plan without those about other platforms."""
@@ -96,7 +99,17 @@ def build_verdicts(
                 verdict = _withhold_unknown(control, verdict, resource, missing_role)
         if verdict is not None:
             verdicts[slug] = verdict
+    _drop_implied(verdicts, context.implied)
     return verdicts
+
+
+def _drop_implied(verdicts: dict[str, Verdict], implied: Mapping[str, Sequence[str]]) -> None:
+    """Remove the failures that the failure of another control implies, so that each problem counts once."""
+    for slug, others in implied.items():
+        if slug in verdicts and verdicts[slug].status is Status.FAILED:
+            for other in others:
+                if other in verdicts and verdicts[other].status is Status.FAILED:
+                    del verdicts[other]
 
 
 def _withhold_unknown(control: Control, verdict: Verdict, resource: Resource, missing_role: Reason | None) -> Verdict:
@@ -201,7 +214,7 @@ class _Violations:
 class _ParsedViolation:
     """A violation with interned texts: many resources miss the same field for the same reason."""
 
-    __slots__ = ("delete", "fix", "message", "outer_path", "path", "text")
+    __slots__ = ("delete", "fix", "message", "outer_path", "path", "severity_change", "text")
 
     def __init__(self, violation: Violation) -> None:
         self.path = _parse(violation.path)
@@ -211,6 +224,7 @@ class _ParsedViolation:
         self.fix = None if violation.fix is msgspec.UNSET else sys.intern(_encode_fix(violation.fix).decode())
         self.delete = violation.delete
         self.message = sys.intern(mask_text(violation.message))
+        self.severity_change = violation.severity_change
 
 
 _CACHE_LIMIT: Final = 1 << 12
@@ -264,6 +278,7 @@ def _build_evidence(violations: _Violations, fields: Sequence[tuple[Location | N
                 violation.fix,
                 violation.delete,
                 violation.message,
+                severity_change=violation.severity_change,
             )
             for violation, (location, exists) in zip(violations.violations, fields, strict=True)
         ]

@@ -274,6 +274,7 @@ class _NameReplacer:
             delete=evidence.delete,
             message=self._pseudonymiser.replace_text(evidence.message),
             change=evidence.change,
+            severity_change=evidence.severity_change,
             package=None if evidence.package is None else self._replace_package(evidence.package),
             exception=None if evidence.exception is None else self._replace_exception(evidence.exception),
         )

@@ -22,18 +22,53 @@ runs(container, component) if {
 # (Kubernetes docs, Static Pods). The pod is evaluated instead of the report of the agent.
 has_static_pod(component, node) if input.cluster.pods["kube-system"].named[sprintf("Pod/%s-%s", [component, node])]
 
-# Words of the command line of a container, with their paths. A script (`sh -c "exec kube-apiserver ..."`) is split;
-# `whole` is true for a word that is a list entry of its own and can be replaced.
+# Words of the command line of a container, with their paths, after expansion of variables. A script (`sh -c "exec
+# kube-apiserver ..."`) is split; `whole` is true for a word that is a list entry of its own and can be replaced.
 words(container) := [word |
 	some field in ["command", "args"]
 	some index
 	text := container[field][index]
-	some word in pieces(text, sprintf("%s.%s[%d]", [container.path, field, index]))
+	some word in split_words(text, expanded(text, container), sprintf("%s.%s[%d]", [container.path, field, index]))
 ]
 
-pieces(text, path) := [{"text": text, "path": path, "whole": true}] if {
-	not script(text)
+pieces(text, path) := split_words(text, text, path)
+
+# Words of a text, which is a script if it was `written` as one.
+split_words(written, text, path) := [{"text": text, "path": path, "whole": true}] if {
+	not script(written)
 } else := [{"text": trim(piece, "\"'"), "path": path, "whole": false} | some piece in regex.split(`\s+`, text)]
+
+# Text with the values of variables of the container in place of `$(NAME)`, as the kubelet passes it to the program. An
+# unknown variable stays as it is, and `$$` is a dollar (Kubernetes docs, Define a Command and Arguments for a Container).
+expanded(text, container) := text if {
+	not contains(text, "$")
+} else := substituted(text, values) if {
+	written := variables(container)
+	values := {name: value | some name, text_of_value in written; value := substituted(text_of_value, written)}
+}
+
+# Values that the manifest states, by name; of several the last one counts.
+variables(container) := {name: value |
+	entry := container.env[index]
+	name := entry.name
+	not entry.valueFrom
+	index == max([at | container.env[at].name == name])
+	value := object.get(entry, "value", "")
+	is_string(value)
+}
+
+substituted(text, values) := concat("", [piece |
+	some index, part in regex.split(`\$\$|\$\([^()]*\)`, text)
+	piece := concat("", [part, substitute(references, index, values)])
+]) if {
+	references := regex.find_n(`\$\$|\$\([^()]*\)`, text, -1)
+}
+
+substitute(references, index, values) := "" if {
+	index >= count(references)
+} else := "$" if {
+	references[index] == "$$"
+} else := object.get(values, substring(references[index], 2, count(references[index]) - 3), references[index])
 
 script(text) if {
 	regex.match(`\s`, text)

@@ -173,8 +173,9 @@ def _share(findings: Iterable[Finding]) -> list[SharedProblem]:
 
 def _resource_urgency(findings: Sequence[Finding]) -> tuple[bool, list[float], str]:
     """Sort key: resources with new findings first, then by their most urgent findings, compared one by one."""
-    scores = sorted(-finding.priority.score for finding in findings)
-    return not any(finding.has_new for finding in findings), scores[: PER_RESOURCE * 2], findings[0].subject.label
+    scores = sorted(-finding.priority.score for finding in findings)[: PER_RESOURCE * 2]
+    # With the zero, a resource with more findings comes before one with fewer.
+    return not any(finding.has_new for finding in findings), [*scores, 0.0], findings[0].subject.label
 
 
 def _describe_place(problem: MergedProblem) -> str:

@@ -2,7 +2,10 @@ package kubekeep.controls.administrative_roles
 
 import data.kubekeep.lib.rbac
 
-violation contains {"path": path, "message": rbac.message("perform all actions")} if {
+applies if rbac.evaluated
+
+violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	message := rbac.message("perform all actions")
 	some path in rbac.evidence({"*"}, {"*"})
 }
 

@@ -2,11 +2,18 @@ package kubekeep.controls.bind_impersonate_escalate
 
 import data.kubekeep.lib.rbac
 
-roles := {"rbac.authorization.k8s.io": {"*", "clusterroles", "roles"}}
+applies if rbac.evaluated
 
-violation contains {"path": path, "message": rbac.message("extend its own permissions")} if {
-	some path in rbac.evidence_in(roles, {"*", "bind", "escalate"}) |
-		rbac.evidence_in(rbac.identities(input.object), {"*", "impersonate"})
+assignable := {"rbac.authorization.k8s.io": {"*", "clusterroles", "roles"}}
+
+# A ClusterRole is in no namespace. `bind` on one is about the namespace of the binding.
+writable := {"*", "roles"} | rbac.cluster_scoped({"clusterroles"})
+
+violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	message := rbac.message("extend its own permissions")
+	some path in rbac.evidence_in(assignable, {"*", "bind"}) |
+		rbac.evidence_in({"rbac.authorization.k8s.io": writable}, {"*", "escalate"}) |
+		rbac.evidence_in(rbac.identities, {"*", "impersonate"})
 }
 
 not_evaluated contains rbac.unknown_role

@@ -2,19 +2,27 @@ package kubekeep.controls.coredns_configuration_changes
 
 import data.kubekeep.lib.rbac
 
-violation contains {"path": path, "message": rbac.message("change the configuration of CoreDNS")} if {
+applies if rbac.evaluated
+
+violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	message := rbac.message("change the configuration of CoreDNS")
 	reaches_dns
 	entries := rbac.granting(rules, {"": {"*", "configmaps"}}, {"*", "patch", "update"})
 	some path in rbac.located(entries)
 }
 
-reaches_dns if input.object.relatedObjects[0].kind == "ClusterRoleBinding"
+reaches_dns if rbac.cluster_wide
 
-reaches_dns if input.object.relatedObjects[0].metadata.namespace == "kube-system"
+reaches_dns if rbac.binding.metadata.namespace == "kube-system"
+
+reaches_dns if {
+	rbac.unbound
+	input.object.metadata.namespace == "kube-system"
+}
 
 # Rules that apply to the ConfigMap, by index in the role.
 rules[index] := rule if {
-	rule := input.object.relatedObjects[1].rules[index]
+	rule := rbac.role.rules[index]
 	not of_others(rule)
 }
 

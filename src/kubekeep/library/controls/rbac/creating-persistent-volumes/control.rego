@@ -2,8 +2,11 @@ package kubekeep.controls.creating_persistent_volumes
 
 import data.kubekeep.lib.rbac
 
-violation contains {"path": path, "message": rbac.message("create persistent volumes")} if {
-	resources := rbac.cluster_scoped({"persistentvolumes"}, {"*"})
+applies if rbac.evaluated
+
+violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	message := rbac.message("create persistent volumes")
+	resources := rbac.cluster_scoped({"*", "persistentvolumes"})
 	some path in rbac.evidence_unnamed({"": resources}, {"*", "create"})
 }
 

@@ -2,12 +2,15 @@ package kubekeep.controls.deleting_events
 
 import data.kubekeep.lib.rbac
 
+applies if rbac.evaluated
+
 resources := {
 	"": {"*", "events"},
 	"events.k8s.io": {"*", "events"},
 }
 
-violation contains {"path": path, "message": rbac.message("delete events")} if {
+violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	message := rbac.message("delete events")
 	some path in rbac.evidence_unnamed(resources, {"*", "delete", "deletecollection"})
 }
 

@@ -2,24 +2,27 @@ package kubekeep.controls.deleting_resources
 
 import data.kubekeep.lib.rbac
 
+applies if rbac.evaluated
+
+core := {
+	"*",
+	"configmaps",
+	"namespaces",
+	"persistentvolumeclaims",
+	"pods",
+	"replicationcontrollers",
+	"secrets",
+	"services",
+} | rbac.cluster_scoped({"nodes", "persistentvolumes"})
+
 resources := {
-	"": {
-		"*",
-		"configmaps",
-		"namespaces",
-		"nodes",
-		"persistentvolumeclaims",
-		"persistentvolumes",
-		"pods",
-		"replicationcontrollers",
-		"secrets",
-		"services",
-	},
+	"": core,
 	"apps": {"*", "daemonsets", "deployments", "replicasets", "statefulsets"},
 	"batch": {"*", "cronjobs", "jobs"},
 }
 
-violation contains {"path": path, "message": rbac.message("delete workloads or data")} if {
+violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	message := rbac.message("delete workloads or data")
 	some path in rbac.evidence_unnamed(resources, {"*", "delete", "deletecollection"})
 }
 

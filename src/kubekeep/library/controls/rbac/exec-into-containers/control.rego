@@ -2,9 +2,12 @@ package kubekeep.controls.exec_into_containers
 
 import data.kubekeep.lib.rbac
 
+applies if rbac.evaluated
+
 resources := {"*", "pods/exec", "*/exec"}
 
-violation contains {"path": path, "message": rbac.message("run commands in containers")} if {
+violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	message := rbac.message("run commands in containers")
 	some path in rbac.evidence(resources, verbs)
 }
 

@@ -2,8 +2,11 @@ package kubekeep.controls.node_proxy
 
 import data.kubekeep.lib.rbac
 
-violation contains {"path": path, "message": rbac.message("access the kubelet API of nodes")} if {
-	resources := rbac.cluster_scoped({"nodes/proxy"}, {"*", "*/proxy"})
+applies if rbac.evaluated
+
+violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	message := rbac.message("access the kubelet API of nodes")
+	resources := rbac.cluster_scoped({"*", "*/proxy", "nodes/proxy"})
 	some path in rbac.evidence(resources, {"*", "create", "delete", "get", "patch", "update"})
 }
 

@@ -2,9 +2,12 @@ package kubekeep.controls.port_forwarding
 
 import data.kubekeep.lib.rbac
 
+applies if rbac.evaluated
+
 resources := {"*", "pods/portforward", "*/portforward"}
 
-violation contains {"path": path, "message": rbac.message("forward ports to pods")} if {
+violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	message := rbac.message("forward ports to pods")
 	some path in rbac.evidence(resources, verbs)
 }
 

@@ -2,7 +2,10 @@ package kubekeep.controls.reading_secrets
 
 import data.kubekeep.lib.rbac
 
-violation contains {"path": path, "message": rbac.message("read Secrets")} if {
+applies if rbac.evaluated
+
+violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	message := rbac.message("read Secrets")
 	some path in rbac.evidence_unnamed({"": {"*", "secrets"}}, {"*", "get", "list", "watch"})
 }
 

@@ -2,10 +2,11 @@ package kubekeep.controls.webhook_configuration_changes
 
 import data.kubekeep.lib.rbac
 
-configurations := {"mutatingwebhookconfigurations", "validatingwebhookconfigurations"}
+applies if rbac.evaluated
 
-violation contains {"path": path, "message": rbac.message("change webhook configurations")} if {
-	resources := rbac.cluster_scoped(configurations, {"*"})
+violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	message := rbac.message("change webhook configurations")
+	resources := rbac.cluster_scoped({"*", "mutatingwebhookconfigurations", "validatingwebhookconfigurations"})
 	some path in rbac.evidence_in({"admissionregistration.k8s.io": resources}, changing)
 }
 

@@ -6,11 +6,11 @@ import data.kubekeep.lib.identity
 violation contains {
 	"path": sprintf("%s.automountServiceAccountToken", [input.workload.path]),
 	"fix": false,
-	"message": sprintf("automountServiceAccountToken is not set to false (service account %s)", [
-		identity.account_of(input.workload.spec),
-	]),
+	"message": sprintf("automountServiceAccountToken is %s (service account %s)", [setting(input.workload.spec), account]),
 } if {
 	input.object.kind != "ServiceAccount"
+	account := identity.account_of(input.workload.spec)
+	not needed(identity.namespace_of(input.object), account)
 	accounts.mounts(input.workload.spec)
 }
 
@@ -22,5 +22,17 @@ violation contains {
 } if {
 	input.object.kind == "ServiceAccount"
 	input.object.automountServiceAccountToken == true
+	not needed(identity.namespace, input.object.metadata.name)
 	not input.cluster.account_users[identity.namespace][input.object.metadata.name]
 }
+
+# A binding to the account is for a program that calls the API server. `default` is the account of all programs without
+# one of their own.
+needed(namespace, account) if {
+	account != "default"
+	input.cluster.grants.bound[namespace][account]
+}
+
+setting(spec) := "true" if {
+	object.get(spec, "automountServiceAccountToken", null) == true
+} else := "not set to false"

@@ -26,6 +26,13 @@ violation contains {
 	exposing[mount.name]
 }
 
+violation contains {"path": "spec.hostPath.path", "message": message} if {
+	input.object.kind == "PersistentVolume"
+	path := input.object.spec.hostPath.path
+	reaches(path)
+	message := sprintf("hostPath.path %s exposes the container runtime socket of the node to pods with its claim", [path])
+}
+
 # Volumes that are the socket of a container runtime.
 exposing contains volume.name if {
 	volume := input.workload.spec.volumes[_]

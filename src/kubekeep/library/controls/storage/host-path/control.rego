@@ -26,6 +26,16 @@ violation contains {
 	workload.host_volume(mount.name)
 }
 
+# Pods get the directory through a claim.
+violation contains {"path": "spec.hostPath", "message": message} if {
+	input.object.kind == "PersistentVolume"
+	volume := input.object.spec
+	volume.hostPath != null
+	message := sprintf("hostPath.path is %v: pods that mount the claim of the volume get this directory of their node", [
+		host_path(volume),
+	])
+}
+
 host_path(volume) := path if {
 	path := volume.hostPath.path
 } else := "not set"

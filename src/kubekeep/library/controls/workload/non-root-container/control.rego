@@ -34,18 +34,6 @@ violation contains {
 	not names_user(container)
 }
 
-# Without a group, the process has root's group, unless the image sets another.
-violation contains {
-	"path": origin.path,
-	"fix": 1000,
-	"message": sprintf("%s: runAsGroup is not set or 0", [origin.subject]),
-} if {
-	not workload.windows
-	some container in input.workload.containers
-	object.get(container.effective, "runAsGroup", 0) == 0
-	origin := workload.origin(container, "runAsGroup")
-}
-
 violation contains {
 	"path": sprintf("%s.securityContext.windowsOptions.runAsUserName", [container.path]),
 	"message": sprintf("container %v: runAsUserName is %s", [workload.called(container), name]),

@@ -5,37 +5,32 @@ import data.kubekeep.lib.workload
 # Does not apply to Windows.
 applies if not workload.windows
 
-# Privileged containers always allow it, and the API server rejects `allowPrivilegeEscalation: false` for them: if
-# neither is set, both must be.
 violation contains {
-	"path": sprintf("%s.securityContext.%s", [container.path, field]),
+	"path": sprintf("%s.securityContext.allowPrivilegeEscalation", [container.path]),
 	"fix": false,
-	"message": sprintf("container %v: %s", [workload.called(container), setting(container, field)]),
+	"message": sprintf("container %v: allowPrivilegeEscalation is %s", [workload.called(container), setting(container)]),
 } if {
 	some container in input.workload.containers
 	not container.securityContext.allowPrivilegeEscalation == false
-	some field in ["allowPrivilegeEscalation", "privileged"]
-	not container.securityContext[field] == false
 }
 
+# Privileged containers always allow it, and the API server rejects `allowPrivilegeEscalation: false` for them.
 violation contains {
 	"path": sprintf("%s.securityContext.privileged", [container.path]),
 	"fix": false,
 	"message": sprintf("container %v: privileged is true", [workload.called(container)]),
 } if {
 	some container in input.workload.containers
-	container.securityContext.allowPrivilegeEscalation == false
 	container.securityContext.privileged == true
 }
-
-# The API server also rejects it for this capability.
 
 violation contains {
 	"path": sprintf("%s.securityContext.capabilities.add[%d]", [container.path, index]),
 	"delete": true,
-	"message": sprintf("container %v: capabilities.add contains %s, which allows privilege escalation", [
+	"message": sprintf("container %v: capabilities.add contains %s, %s", [
 		workload.called(container),
 		name,
+		reason(name),
 	]),
 } if {
 	some container in input.workload.containers
@@ -44,6 +39,11 @@ violation contains {
 	workload.capability(name) == "SYS_ADMIN"
 }
 
-setting(container, field) := sprintf("%s is true", [field]) if {
-	container.securityContext[field] == true
-} else := sprintf("%s is not set to false", [field])
+# The validation of the API server compares the text as it is (ValidateSecurityContext).
+reason(name) := "which the API server refuses beside allowPrivilegeEscalation: false" if {
+	name == "CAP_SYS_ADMIN"
+} else := "which allows mounts and namespaces in spite of allowPrivilegeEscalation: false"
+
+setting(container) := "true" if {
+	container.securityContext.allowPrivilegeEscalation == true
+} else := "not set to false"
