@@ -59,6 +59,7 @@ APART: Final[dict[tuple[str, str], str]] = {
     ("C-0258", "opentelemetrycollector"): INIT,
     **{(number, name): COMPLETES for number in ("C-0018", "C-0056") for name in JOBS.split()},
     **{("C-0030", name): OPEN_EGRESS for name in SHOP.split()},
+    **{(number, "shoppingassistantservice"): "a placeholder is no credential" for number in ("C-0012", "C-0259")},
     ("C-0061", "release-name-metadata-db"): LATER,
     ("C-0061", "release-name-metadata-db-test-connection"): LATER,
     ("C-0074", "system-monitor-deployment"): "the root of the node holds the sockets of its runtime",
@@ -73,8 +74,6 @@ ELSEWHERE: Final[dict[tuple[str, str], str]] = {
         (number, "opentelemetrycollector"): INIT
         for number in ("C-0004", "C-0009", "C-0050", "C-0210", "C-0211", "C-0268", "C-0269", "C-0270", "C-0271")
     },
-    ("C-0012", "shoppingassistantservice"): "a variable that names a Secret is no credential",
-    ("C-0259", "shoppingassistantservice"): "a variable that names a Secret is no credential",
 }
 """Reasons for failures with different paths, by control and resource."""
 LEFT_OUT: Final = {"C-0237": "Kubescape fails every image whose registry it cannot reach; we do not evaluate them"}
