@@ -9,9 +9,9 @@ is_document(_, text) if regex.match(`^\s*(?:\[|\{[^{%])`, text)
 
 is_document(key, text) if regex.match(`(?i)[.](?:ya?ml|json|properties|ini|env|conf|cfg|cnf|toml|xml|hcl)$`, key)
 
-# Lines with settings that may be credentials: number (from 1), text, and settings with name, value and steps of the path.
-# filter: pattern that every line must match.
-lines(text, filter) := [{"number": number, "text": row, "settings": settings(rows, index)} |
+# Lines with settings that may be credentials: number (from 1), text, index, and settings with name and value. filter:
+# pattern that every line must match.
+lines(text, filter) := [{"number": number, "text": row, "index": index, "settings": settings(row)} |
 	document := expand(text)
 	rows := document.rows
 	some index, row in rows
@@ -29,12 +29,13 @@ expand(text) := {"rows": split(pretty, "\n"), "last": 1} if {
 	rows := split(text, "\n")
 }
 
-settings(rows, index) := {setting |
-	row := rows[index]
+# Steps of the path of a setting in a line. Expensive: call it only for findings.
+steps(text, line, setting) := array.concat(parents(expand(text).rows, line.index), [setting.name])
+
+settings(row) := {{"name": pair.name, "value": pair.value} |
 	not regex.match(`^\s*(?:#|;|//|!|--|\*)`, row)
 	some pair in pairs(row)
 	not is_expression(pair)
-	setting := {"name": pair.name, "value": pair.value, "steps": array.concat(parents(rows, index), [pair.name])}
 }
 
 pairs(row) := {{"name": match[1], "value": concat("", [match[3], match[4], match[5]]), "sign": match[2], "quoted": match[5] == ""} |
@@ -91,7 +92,7 @@ parents(rows, index) := [section] if {
 	}
 ]
 
-most_rows := 5000
+most_rows := 1000
 
 is_outside(outer, _, level, _) if outer >= level
 

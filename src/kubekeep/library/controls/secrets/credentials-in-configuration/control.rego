@@ -63,8 +63,9 @@ line_problems(holder, line) := {[path, message] |
 	some setting in line.settings
 	credentials.indicates_credential(setting.name, setting.value, sensitive)
 	not credentials.harmless(setting.value)
-	path := concat("", array.concat([holder.path], [step(each) | some each in setting.steps]))
-	message := sprintf("%s is set in plain text, and the name indicates a credential", [inner_path(setting.steps)])
+	steps := documents.steps(holder.text, line, setting)
+	path := concat("", array.concat([holder.path], [step(each) | some each in steps]))
+	message := sprintf("%s is set in plain text, and the name indicates a credential", [inner_path(steps)])
 } | {[holder.path, "the text looks like a credential"] |
 	not harmless_line(line)
 	regex.match(unmistakable, line.text)
