@@ -30,7 +30,9 @@ expand(text) := {"rows": split(pretty, "\n"), "last": 1} if {
 }
 
 # Steps of the path of a setting in a line. Expensive: call it only for findings.
-steps(text, line, setting) := array.concat(parents(expand(text).rows, line.index), [setting.name])
+steps(text, line, setting) := array.concat(parents(expand(text).rows, line.index), [setting.name]) if {
+	line.index <= most_rows
+} else := [setting.name]
 
 settings(row) := {{"name": pair.name, "value": pair.value} |
 	not regex.match(`^\s*(?:#|;|//|!|--|\*)`, row)
@@ -77,8 +79,6 @@ parents(rows, index) := [section] if {
 	]
 	count(headers) > 0
 	section := headers[count(headers) - 1]
-} else := [] if {
-	index > most_rows
 } else := [step(levels, keys, level) |
 	keys := outline(rows, index)
 	own := keys[count(keys) - 1].level
