@@ -95,8 +95,21 @@ def render_controls() -> str:
         f"| {control.id} | [{control.title}](controls/{control.slug}.md) | {control.level.label} | {control.required_data.value} |"
         for control in controls
     ]
+    absences = [
+        f"| [{control.id}](controls/{control.slug}.md) | `{part}` | {reason} |"
+        for control in controls
+        for part, reason in control.secure_without.items()
+    ]
     return "\n".join(
-        ["# Controls", "", "| id | control | severity | required data |", "| --- | --- | --- | --- |", *rows, ""]
+        [
+            *("# Controls", "", "| id | control | severity | required data |", "| --- | --- | --- | --- |", *rows, ""),
+            *("## Secure absences", ""),
+            *(
+                "A control does not pass because a part of the input is missing. The exceptions are these resources and",
+            ),
+            *("fields: their absence is the secure state.", ""),
+            *("| control | resource or field | reason |", "| --- | --- | --- |", *absences, ""),
+        ]
     )
 
 

@@ -57,6 +57,7 @@ SLOW_FILES: Final = frozenset(
         "cli/test_hostile_rules.py",
         "engine/test_isolation.py",
         "library/test_byte_code.py",
+        "library/test_absences.py",
         "library/test_corpora.py",
         "library/test_mistyped_documents.py",
         "library/test_scores.py",

@@ -19,6 +19,7 @@ from kubekeep.usecases.control import evaluate_case, list_verdicts
 
 INDEXED_KINDS: Final = {
     "account_users": WORKLOAD,
+    "custom_owners": WORKLOAD,
     "enforcement": "ConfigMap",
     "grants": SUBJECT,
     "isolation": "NetworkPolicy",

@@ -53,6 +53,10 @@ OTHERS: Final[dict[str, str]] = {
     "C-0208:external-secret-storage/failed-no-kms": "the same",
 }
 """Reasons for equal verdicts with different objects, by control and id of the case."""
+INCOMPLETE: Final[dict[str, str]] = {
+    "C-0257:workload-mounted-pvc/success_different_namespaces": "the claim that the pod mounts is not in the input",
+}
+"""Reasons for resources that are not evaluated, by control and id of the case."""
 ELSEWHERE: Final[dict[str, str]] = {
     **{
         f"C-0013:non-root-containers/{name}": "Kubescape reports the group too, which is a control of its own"
@@ -116,7 +120,7 @@ def test_rule_case(case: RuleCase) -> None:
     agree = all(any(name in _names(finding) for name in failed_names) for finding in case.failed if finding["objects"])
     assert agree != (str(case) in OTHERS), failed_names
     unsure = [verdict.reason for verdict in verdicts if verdict.reason and verdict.reason.cause is not Cause.IRRELEVANT]
-    assert not unsure, "a resource was not evaluated"
+    assert bool(unsure) == (str(case) in INCOMPLETE), unsure
     theirs = {path for finding in case.failed for path in _paths(finding)}
     ours = {evidence.path for result in failed for evidence in result.verdicts[slug].evidence}
     if str(case) in ELSEWHERE:

@@ -384,3 +384,75 @@ def test_fields_below_a_root_have_the_regions_and_existence_of_their_paths() -> 
     assert [exists for _, exists in located] == [True, True, True, False, False, False]
     nowhere = document.source_map.find_fields(document.value, ("items", 3), fields)
     assert nowhere == [(document.source_map.region(document.value, ("items",)), False)] * len(fields)
+
+
+BLOCKS = """\
+data:
+  literal: |
+
+    a: 1
+    # comment
+    db:
+      password: x
+  folded: >-
+    first
+    second
+
+    third
+
+      more
+      lines
+
+    last
+  indented: |2+
+      a
+    b
+
+  flow: "a\\nb\\n"
+  lines: "a\\n\\
+    b"
+  plain: a
+    b
+  empty: |
+  end: |-
+    a
+     b"""
+
+
+@pytest.mark.parametrize(
+    ("key", "line", "text"),
+    [
+        ("literal", 2, "a: 1"),
+        ("literal", 5, "  password: x"),
+        ("folded", 1, "first"),
+        ("folded", 2, "third"),
+        ("folded", 5, "  lines"),
+        ("folded", 7, "last"),
+        ("indented", 1, "  a"),
+        ("indented", 2, "b"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_line_of_a_block_scalar_is_located(key: str, line: int, text: str, end: str) -> None:
+    content = BLOCKS.replace("\n", end)
+    (document,) = yaml_text.parse_documents(content, line_starts(content), Limits())
+    assert isinstance(document, Document)
+    assert text.strip() in document.value["data"][key].split("\n")[line - 1]
+    span = document.source_map.find_line(document.value, ("data", key), line)
+    assert span is not None
+    assert content[slice(*span)].removesuffix("\r").removeprefix("    ") == text
+
+
+def test_last_line_without_an_end_is_located() -> None:
+    (document,) = yaml_text.parse_documents(BLOCKS, line_starts(BLOCKS), Limits())
+    assert isinstance(document, Document)
+    assert document.source_map.find_line(document.value, ("data", "end"), 2) == (len(BLOCKS) - 6, len(BLOCKS))
+
+
+@pytest.mark.parametrize(
+    ("key", "line"), [("flow", 2), ("lines", 2), ("plain", 1), ("empty", 1), ("end", 3), ("no", 1)]
+)
+def test_line_of_another_text_has_no_location(key: str, line: int) -> None:
+    (document,) = yaml_text.parse_documents(BLOCKS, line_starts(BLOCKS), Limits())
+    assert isinstance(document, Document)
+    assert document.source_map.find_line(document.value, ("data", key), line) is None

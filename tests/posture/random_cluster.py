@@ -170,6 +170,12 @@ class RandomCluster:
                     "data": {"enable-policy": rng.choice(("always", "default"))},
                 },
                 {
+                    "apiVersion": "monitoring.coreos.com/v1",
+                    "kind": rng.choice(("Prometheus", "ServiceMonitor")),
+                    "metadata": self._meta(),
+                    "spec": rng.choice(({}, {"replicas": 2}, {"podMetadata": {"labels": self._labels()}})),
+                },
+                {
                     "apiVersion": "autoscaling/v2",
                     "kind": "HorizontalPodAutoscaler",
                     "metadata": self._meta(),

@@ -102,7 +102,7 @@ def test_verdicts_follow_coverage_gaps() -> None:
 
 def test_permissions_follow_gaps_of_roles() -> None:
     """Roles appear and disappear with the permission to list them."""
-    cluster = RandomCluster(1)
+    cluster = RandomCluster(2)
     evaluator = IncrementalEvaluator(select_controls(), RegoPolicySet, kubernetes_minor=34)
     for _ in range(150):
         cluster.change()

@@ -11,6 +11,7 @@ from kubekeep.model.control import SUBJECT, WORKLOAD
 from kubekeep.model.resource import Resource
 from kubekeep.posture.index import MAX_CONFIG_VALUE, Index
 from kubekeep.posture.isolation import CILIUM_POLICY, EVERYWHERE, index_isolation
+from kubekeep.posture.roles import RoleCoverage
 
 
 def make_object(kind: str, name: str, namespace: str = "", *, version: str = "v1", **rest: Any) -> dict[str, Any]:
@@ -99,6 +100,47 @@ def test_accounts_of_workloads() -> None:
         "default": {"runner": True, "old": True, "default": True},
         "shop": {"web": True},
     }
+
+
+@pytest.mark.parametrize(
+    ("spec", "owns_pods"),
+    [
+        (None, False),
+        ({"replicas": 2}, True),
+        ({"replicas": None, "tolerations": None}, False),
+        ({"replicas": "many"}, False),
+        ({"nodeSets": [{"count": 1}, {"podTemplate": {}}]}, True),
+        ({"a": {"b": {"nodeSelector": {}}}}, True),
+        ({"a": {"b": {"c": {"nodeSelector": {}}}}}, False),
+        ({"image": "registry.example.com/web:1.2", "interval": "1m"}, False),
+    ],
+)
+def test_custom_resources_may_own_pods(spec: Any, *, owns_pods: bool) -> None:
+    custom = make_object("Database", "orders", "shop", version="example.com/v1", spec=spec)
+    built = index_objects(custom, kinds=(WORKLOAD,)).build()
+    assert built["custom_owners"] == {"example.com/Database": {"shop": {"orders": owns_pods}}}
+    assert index_objects(custom, kinds=("Service",)).build()["custom_owners"] == {}
+
+
+def test_clusters_have_the_pods_of_custom_resources() -> None:
+    index = Index((WORKLOAD,), join_subjects=False, roles=RoleCoverage(is_whole_cluster=True))
+    index.add(Resource(make_object("Database", "orders", "shop", version="example.com/v1", spec={"replicas": 2})))
+    assert index.build()["custom_owners"] == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "spec"),
+    [
+        ("Deployment", "apps/v1", {"replicas": 2}),
+        ("Gateway", "gateway.networking.k8s.io/v1", {"replicas": 2}),
+        ("ClusterPolicy", "kyverno.io/v1", {"replicas": 2}),
+        ("Rollout", "argoproj.io/v1", {"replicas": 2, "template": {"spec": {"containers": []}}}),
+        ("KubeletInfo", "hostdata.kubescape.cloud/v1beta0", {"replicas": 2}),
+    ],
+)
+def test_other_resources_are_no_owners(kind: str, version: str, spec: Any) -> None:
+    resource = make_object(kind, "orders", "shop", version=version, spec=spec)
+    assert index_objects(resource, kinds=(WORKLOAD,)).build()["custom_owners"] == {}
 
 
 def test_pod_templates_have_no_pods() -> None:

@@ -93,6 +93,12 @@ class Control(Definition, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """Kinds of `relates` that the rule looks up for some of its targets only, with these targets. A coverage gap of such
     a kind affects no other verdicts."""
 
+    secure_without: dict[str, str] = msgspec.field(default_factory=dict)
+    """Reasons why the absence of a kind of resource, or of a field, is the secure state, by kind or path of the field.
+
+    Paths have `[]` for indexes and begin at the resource, or at the pod spec; `containers[]` are containers of all types.
+    Without a declaration, tests accept no verdict that becomes "passed" because something is missing."""
+
     def __hash__(self) -> int:
         return hash(self.slug)
 
@@ -111,6 +117,7 @@ class Control(Definition, frozen=True, forbid_unknown_fields=True, kw_only=True)
             ("Remediation", self.fix),
             ("Impact", self.impact),
             ("Default value", self.default_value),
+            ("Secure absences", "\n".join(f"- `{part}`: {reason}" for part, reason in self.secure_without.items())),
         )
         return select_texts(chapters)
 

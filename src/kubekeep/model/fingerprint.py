@@ -163,10 +163,13 @@ def _child(value: Any, step: str | int) -> Any:
         return value.get(step)
     if isinstance(value, list) and isinstance(step, int) and step < len(value):
         return value[step]
-    return None
+    # The rest of the path is in the document that a text holds.
+    return value if isinstance(value, str) else None
 
 
 def _format_element(elements: Any, index: int, key: str, *, scalars: bool) -> str:
+    if isinstance(elements, str):
+        return str(index)
     if not isinstance(elements, list) or index >= len(elements):
         return "+"
     element = elements[index]

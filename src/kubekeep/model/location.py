@@ -7,11 +7,12 @@ import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
 from kubekeep import _native
+from kubekeep.model.text_lines import find_block_line
 
 Path = tuple[str | int, ...]
 """Steps from the root of a document: mapping keys and 0-based sequence indexes."""
@@ -138,6 +139,14 @@ class LazySourceMap(Protocol):
         """
 
 
+@runtime_checkable
+class LineSourceMap(LazySourceMap, Protocol):
+    """Lazy source map that knows the lines of texts, such as a configuration file in a ConfigMap."""
+
+    def locate_line(self, document: Any, path: Path, line: int) -> Location | None:
+        """Return the location of a line, from 1, of the text at `path`; None if unknown."""
+
+
 NUMBERS: Final = 3
 """Count of integers that `SourceMap` stores for a node."""
 
@@ -212,6 +221,30 @@ class SourceMap:
                 raise LookupError(format_path(path))
             owner, node, value = child
         return *self._display_span(node, owner, value), *self.span(node)
+
+    def find_line(self, document: Any, path: Path, line: int) -> tuple[int, int] | None:
+        """Return the start and end index of a line, from 1, of the text at `path`; None unless it is a block scalar."""
+        try:
+            text = value_at(document, path)
+            _, _, start, end = self.find_extents(document, path)
+        except LookupError:
+            return None
+        header = bisect_right(self._lines, start)
+        following = bisect_right(self._lines, end - 1)
+        starts = self._lines[header:following]
+        ends = [start - 1 for start in self._lines[header + 1 : following + 1] if start <= end]
+        if len(ends) < len(starts):
+            if following < len(self._lines):
+                # Only a block scalar ends with its last line; at the end of the file, the line may have no end.
+                return None
+            ends.append(end)
+        at = find_block_line([last - first for first, last in zip(starts, ends, strict=True)], text, line)
+        return None if at is None else (starts[at], ends[at])
+
+    def line_region(self, document: Any, path: Path, line: int) -> Region | None:
+        """Return the region of a line, as `find_line` does its indexes."""
+        span = self.find_line(document, path, line)
+        return None if span is None else Region(self._position(span[0]), self._position(span[1]))
 
     def find_alias_lines(self, document: Any, path: Path) -> tuple[int, ...]:
         """Return the 1-based lines of the alias or merge key through which the value at `path` is inserted.

@@ -251,6 +251,12 @@ class Resource(Subject, frozen=True, gc=False):
             return self.related[0].locate(()) if self.related else None
         return self.source.locate(self.object if self.document is None else self.document, path)
 
+    def locate_line(self, path: Path, line: int) -> Location | None:
+        """Return the location of a line, from 1, of the text at `path`, or of the text if its lines are unknown."""
+        if self.source is None:
+            return self.locate(path)
+        return self.source.locate_line(self.object if self.document is None else self.document, path, line)
+
     def locate_fields(self, paths: Sequence[Path]) -> list[tuple[Location | None, bool]]:
         """Return for each path its location, as `locate` does, and true if `object` has it."""
         content = self.object

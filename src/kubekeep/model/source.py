@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from kubekeep.model.location import LazySourceMap, Location, Path, SourceMap
+from kubekeep.model.location import LazySourceMap, LineSourceMap, Location, Path, SourceMap
 
 
 class CommentSyntax(enum.Enum):
@@ -89,6 +89,16 @@ class Source(msgspec.Struct, frozen=True):
         if self.source_map is None:
             return Location(self.path)
         return Location(self.path, self.source_map.region(document, self.root + path))
+
+    def locate_line(self, document: Any, path: Path, line: int) -> Location:
+        """Return the location of a line, from 1, of the text at `path`, or of the text if its lines are unknown."""
+        location = None
+        if isinstance(self.lazy_source_map, LineSourceMap):
+            location = self.lazy_source_map.locate_line(document, self.root + path, line)
+        elif self.lazy_source_map is None and self.source_map is not None:
+            region = self.source_map.line_region(document, self.root + path, line)
+            location = None if region is None else Location(self.path, region)
+        return location or self.locate(document, path)
 
     def locate_fields(self, document: Any, paths: Sequence[Path]) -> list[tuple[Location | None, bool]] | None:
         """Return for each path its location, and true if it exists; None if locations are looked up one by one."""

@@ -16,6 +16,7 @@ from kubekeep.model.known_vulnerability import SUPPRESSING
 from kubekeep.model.resource import Resource, join_related
 from kubekeep.model.severity import Severity
 from kubekeep.model.workload import POD_TEMPLATE, list_pod_paths, value_at_or
+from kubekeep.posture.custom_owners import may_own_pods
 from kubekeep.posture.isolation import index_enforcement, index_isolation
 from kubekeep.posture.joins import Grants, IndexedPod, index_nodes, index_pods, index_selectors, index_values
 from kubekeep.posture.roles import FILES, EffectiveRole, RoleCoverage, Roles
@@ -49,9 +50,12 @@ class Index:
         self._objects: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self._account_users: dict[str, dict[str, bool]] = {}
         self._pods: dict[str, list[IndexedPod]] = {}
+        self._custom_owners: dict[str, dict[str, dict[str, bool]]] = {}
         self.provider: Provider | None = None
         """The managed platform, detected from a Node or a cloud provider's document."""
         self._roles = Roles(roles)
+        # A cluster lists the pods that operators have created.
+        self._has_all_pods = roles.is_whole_cluster
         self._bindings: list[Resource] = []
 
     def add(self, resource: Resource) -> None:
@@ -64,11 +68,19 @@ class Index:
             )
         if "ServiceAccount" in self._kinds or WORKLOAD in self._kinds:
             self._add_pods(resource)
+        if WORKLOAD in self._kinds and not self._has_all_pods:
+            self._add_custom_owner(resource)
         if self._joins_subjects and is_role_or_binding(resource):
             if resource.kind in _ROLES:
                 self._roles.add(resource)
             else:
                 self._bindings.append(resource)
+
+    def _add_custom_owner(self, resource: Resource) -> None:
+        owns_pods = may_own_pods(resource)
+        if owns_pods is not None:
+            owners = self._custom_owners.setdefault(f"{resource.group}/{resource.kind}", {})
+            owners.setdefault(resource.namespace_or_default, {})[resource.name] = owns_pods
 
     def _add_pods(self, resource: Resource) -> None:
         if (resource.group, resource.kind) != POD_TEMPLATE:
@@ -96,6 +108,8 @@ class Index:
           kinds are limited to those that others refer to; ImageVulnerabilities have `severities` (counts) and
           `rce` (names), images in addition `image`, `signatures` and `notAssessed` (ecosystems).
         - `account_users`: namespace to names of the service accounts that workloads run as.
+        - `custom_owners`: kind (`group/Kind`) to namespace to the names of custom resources, with true if an operator may
+          create pods from it by `kubekeep.posture.custom_owners`; empty for a cluster, which has these pods.
         - `pods`, `nodes`, `selecting` (Services), `values` (PodSecurityPolicies) and `grants`: see `kubekeep.posture.joins`.
         - `routed`: see `kubekeep.posture.routes`.
         - `isolation` and `enforcement`: see `kubekeep.posture.isolation`.
@@ -119,6 +133,7 @@ class Index:
             },
             "account_users": self._account_users,
             "pods": index_pods(self._pods),
+            "custom_owners": self._custom_owners,
             "selecting": index_selectors(self._objects.get("Service", {})),
             "values": {kind: index_values(self._list_objects(kind)) for kind in _ALTERNATIVES if kind in self._objects},
             "routed": index_routes(self._objects),

@@ -56,6 +56,7 @@ _NODES: Final = ("/Node", "")
 """The part of Nodes. Only this part keeps the `nodes` slice: every index has one, also without Nodes."""
 _SOURCES: Final[Mapping[str, frozenset[str]]] = {
     "account_users": frozenset({"ServiceAccount", WORKLOAD}),
+    "custom_owners": frozenset({WORKLOAD}),
     "grants": frozenset({SUBJECT}),
     "enforcement": frozenset({"ConfigMap"}),
     # Controls that read `isolation` relate the other kinds of policies too.
@@ -206,7 +207,7 @@ class IndexSlices:
 
     def _hash_contribution(self, resource: Resource) -> bytes:
         """Return the digest of the resource's contribution to the slices; empty if it has none."""
-        index = Index(self._kinds, join_subjects=False)
+        index = Index(self._kinds, join_subjects=False, roles=self._roles)
         index.add(resource)
         content = index.build()
         rbac = self._joins_subjects and resource.group == RBAC
@@ -280,7 +281,7 @@ def _sort_key(resource: Resource) -> tuple[str, str, str]:
 def _split_index(content: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
     """Yield the slices of an index with their paths."""
     for family, value in content.items():
-        if family in ("objects", "named"):
+        if family in ("objects", "named", "custom_owners"):
             yield from _split_kinds(family, value)
         elif family == "grants":
             yield (family, "all"), value["all"]

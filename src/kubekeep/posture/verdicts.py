@@ -29,11 +29,13 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One element of a rule's `violation` set; an empty `path` means the resource as a whole.
 
     With `inside`, `path` refers to the document that the resource holds as text at `inside`, for example the files of
-    a node in host data. `severity_change` is added to the severity of the control.
+    a node in host data. `line` is the line of that text, from 1, with the problem; 0 for the text as a whole.
+    `severity_change` is added to the severity of the control.
     """
 
     path: str = ""
     inside: str = ""
+    line: int = 0
     fix: Any = msgspec.UNSET
     delete: bool = False
     message: str = ""
@@ -214,12 +216,13 @@ class _Violations:
 class _ParsedViolation:
     """A violation with interned texts: many resources miss the same field for the same reason."""
 
-    __slots__ = ("delete", "fix", "message", "outer_path", "path", "severity_change", "text")
+    __slots__ = ("delete", "fix", "line", "message", "outer_path", "path", "severity_change", "text")
 
     def __init__(self, violation: Violation) -> None:
         self.path = _parse(violation.path)
         self.outer_path = _parse(violation.inside) if violation.inside else None
         """Path of the text that holds the document with `path`; None for a path in the resource."""
+        self.line = violation.line
         self.text = sys.intern(violation.path)
         self.fix = None if violation.fix is msgspec.UNSET else sys.intern(_encode_fix(violation.fix).decode())
         self.delete = violation.delete
@@ -262,6 +265,8 @@ def _build_failure(control: Control, value: Any, resource: Resource) -> Verdict:
 
 def _locate(violation: _ParsedViolation, resource: Resource) -> tuple[Location | None, bool]:
     """Return the location of a violation, and true if its path is a field of the resource."""
+    if violation.outer_path is not None and violation.line:
+        return resource.locate_line(violation.outer_path, violation.line), False
     if violation.outer_path is not None:
         return resource.locate(violation.outer_path), False
     return resource.locate_fields([violation.path])[0]

@@ -1,6 +1,9 @@
 # Credentials in names, values and command lines. `input.params` has the lists of the control.
 package kubekeep.lib.credentials
 
+import data.kubekeep.lib.credential_names
+import data.kubekeep.lib.plain_values
+
 credential_in(word, before) := "a password or token" if {
 	count(input.params.sensitiveKeyNames) > 0
 	some value in assigned(word, before)
@@ -9,8 +12,10 @@ credential_in(word, before) := "a password or token" if {
 } else := "a credential" if {
 	regex.match(credential, word)
 } else := "a URL with a password" if {
-	regex.match(`://[^/\s:@]*:[^/\s@$<{*%][^/\s@]*@`, word)
+	regex.match(url_with_password, word)
 }
+
+url_with_password := `://[^/\s:@]*:[^/\s@$<{*%][^/\s@]*@`
 
 # Values of flags for secrets, in one word (`--password=x`) or after the flag. A path is no secret, nor is the name of a
 # Secret with its namespace. Only passwords may be short: other flags for keys and tokens also take names.
@@ -92,7 +97,7 @@ short_flags := [
 	[`(^|/)curl$`, `^(?:-u|--user) ?[\w.@-]+:([^\s$<{%*][^\s$]*)$`],
 ]
 
-# The problem of a variable, undefined if there is none. words: sensitive words that may be in the name. hinted: true
+# The problem of a setting, undefined if there is none. words: sensitive words that may be in the name. hinted: true
 # unless a filter has shown that no value looks like a credential.
 problem(name, value, words, hinted) := sprintf("%s is set in plain text, and the name indicates a credential", [name]) if {
 	indicates_credential(name, value, words)
@@ -101,66 +106,13 @@ problem(name, value, words, hinted) := sprintf("%s is set in plain text, and the
 	hinted == true
 	looks_like_credential(name, value)
 	not harmless(value)
-} else := sprintf("%s sets %s in plain text", [name, concat(", ", settings)]) if {
-	hinted == true
-	settings := set_in(value)
-	count(settings) > 0
-	not harmless(value)
-}
-
-# Names of the settings for passwords, keys and tokens that a configuration file sets to a literal.
-set_in(file) := {match[1] |
-	regex.match(`\n|^\s*[\[\]{}]`, file)
-	count(input.params.sensitiveKeyNames) > 0
-	some pattern in assignments
-	some match in regex.find_all_string_submatch_n(pattern, file, -1)
-	not allowed_name(match[1])
-	not about(match[1])
-	not stands_for_another(match[1], match[2])
-}
-
-# A line `name: value` or `name = value`, and `"name": "value"` within a line of JSON. Only passwords may be short: keys
-# and tokens must contain a digit.
-assignments := [pattern |
-	some [names, value] in [
-		["password|passwd|passphrase", `[^\s"'$<>{}%*#@_\[\]()&|!,;/~-][^\s"',;]*`],
-		[
-			"secret[_.-]?access[_.-]?key|secret[_.-]?key|client[_.-]?secret|api[_.-]?key|(?:access|auth|api|bearer)[_.-]?token",
-			`[0-9A-Za-z+][^\s"'$<>{}%*,;:()]*[0-9][^\s"'$<>{}%*,;:()]{6,}`,
-		],
-	]
-	some form in [
-		`(?m)^[ \t]*(?:export[ \t]+|-[ \t]+)?["']?([\w.-]*(?i:%s))["']?[ \t]*[:=][ \t]*["']?(%s)["']?[ \t\r]*[,;]?[ \t\r]*(?:#.*)?$`,
-		`"([\w.-]*(?i:%s))"\s*:\s*"(%s)"`,
-	]
-	pattern := sprintf(form, [names, value])
-]
-
-# Words, types and placeholders, variables of a program, and references to a secret elsewhere.
-stands_for_another(name, value) if {
-	lower(value) in {"true", "false", "yes", "no", "null", "none", "nil", "required", "optional", "string", "str", "text"}
-} else if {
-	lower(value) == lower(name)
-} else if {
-	regex.match(
-		concat("|", [
-			`^(?i:your|replace|placeholder|x{3,}|todo)`,
-			`^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$`,
-			`^[A-Za-z_]+(?:\.[A-Za-z_]+)+$`,
-			`^(?:env|file|vault|op|arn|https?|secretref|ssm|awssm|gcpsm):`,
-			`^(?i:env|enc)[()\[\]]`,
-			`[(){}]`,
-		]),
-		value,
-	)
 }
 
 indicates_credential(name, value, words) if {
-	some word in words
-	contains(lower(name), word)
+	count(words) > 0
+	class := credential_names.class(name, words)
 	not allowed_name(name)
-	not about(name)
-	not lower(trim_space(value)) in {"true", "false"}
+	not plain_values.is_plain(class, trim_space(value))
 }
 
 allowed_name(name) if {
@@ -182,9 +134,36 @@ looks_like_credential(_, value) if with_password(value)
 looks_like_credential(_, value) if regex.match(credential, value)
 
 looks_like_credential(name, value) if {
-	regex.match(looks(input.params.sensitiveValues), value)
+	regex.match(looks(unmistakable_values), value)
 	not location(name, value)
 }
+
+looks_like_credential(name, value) if {
+	regex.match(looks(vague_values), value)
+	not location(name, value)
+	not is_ordinary_text(value)
+}
+
+looks_like_credential(_, value) if {
+	"Bearer" in vague_values
+	regex.match(`^\s*Bearer\s+\S+\s*$`, value)
+}
+
+# Patterns for words that also name a kind of token, or a part of a name.
+vague_values := [pattern | some pattern in input.params.sensitiveValues; pattern in words_of_values]
+
+unmistakable_values := [pattern | some pattern in input.params.sensitiveValues; not pattern in words_of_values]
+
+words_of_values := {"JWT", "Bearer", "_key_", "_secret_"}
+
+# True for text without a token: words without digits, identifiers, addresses and paths.
+is_ordinary_text(value) if regex.match(`^[A-Za-z][A-Za-z ,;:/_.-]*$`, value)
+
+is_ordinary_text(value) if regex.match(`^[a-z0-9]+(?:[_.-][a-z0-9]+)*$`, value)
+
+is_ordinary_text(value) if plain_values.is_address(value)
+
+is_ordinary_text(value) if regex.match(`\s`, value)
 
 # Tokens of HTTP headers, passwords and keys of connection strings, and URLs of chat services that contain a token.
 # Placeholders such as `$(NAME)`, `<password>` and `****` are no credentials.
@@ -214,7 +193,7 @@ looks_like_credential(_, value) if {
 	count(value) >= 20
 	not contains(value, " ")
 	base64.is_valid(value)
-	regex.match(looks(input.params.sensitiveValues), base64.decode(value))
+	regex.match(looks(unmistakable_values), base64.decode(value))
 }
 
 # A URL that contains a literal password, not a variable.

@@ -91,6 +91,8 @@ uncollected := sprintf("the configuration file of the kubelet was not read: %s",
 	unread
 } else := "the configuration file of the kubelet was not collected or cannot be read" if {
 	unread
+} else := "the command line of the kubelet, which overrides its configuration file, was not collected" if {
+	is_object(parsed)
 } else := "neither the command line nor the configuration file of the kubelet was collected"
 
 within(field) := {"path": field} if {
@@ -116,16 +118,10 @@ line := trim_space(info.cmdLine) if {
 
 words := component.line_words(line, line_path.path)
 
-# True if the kubelet is started with a file; `content` also covers a folder of files. If the command line was not
-# collected, a collected file is assumed to be the one in use.
+# True if the kubelet is started with a file; `content` also covers a folder of files.
 reads_file if names_file
 
 reads_file if flags.last(words, "config-dir").value != ""
-
-reads_file if {
-	line == ""
-	is_object(parsed)
-}
 
 names_file if flags.last(words, "config").value != ""
 

@@ -28,3 +28,5 @@ sources(field, key) := array.concat(
 		is_string(name)
 	],
 )
+
+missing(kind, name) := sprintf("the input does not contain the mounted %s %s", [kind, name])

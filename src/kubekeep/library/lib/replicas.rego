@@ -13,6 +13,8 @@ written(workload) := workload.spec.replicas if is_number(workload.spec.replicas)
 least(workload) := number if {
 	written(workload) > 0
 	number := minimum(autoscalers(workload)[0])
+} else := number if {
+	number := keda_minimum(scalers(workload)[0])
 } else := written(workload)
 
 autoscalers(workload) := [autoscaler |
@@ -25,12 +27,20 @@ autoscalers(workload) := [autoscaler |
 
 # True if a ScaledObject of KEDA sets the replicas: KEDA creates a HorizontalPodAutoscaler for it. The kind of its target
 # is Deployment if it is not set (KEDA docs, ScaledObject specification).
-is_scaled_by_keda(workload) if {
+is_scaled_by_keda(workload) if count(scalers(workload)) > 0
+
+scalers(workload) := [scaler |
 	scaler := input.cluster.objects["keda.sh/ScaledObject"][identity.namespace_of(workload)][_]
 	target := scaler.spec.scaleTargetRef
 	target.name == workload.metadata.name
 	object.get(target, "kind", "Deployment") == workload.kind
-}
+]
+
+# KEDA removes all pods if `minReplicaCount` is not set (KEDA docs, ScaledObject specification).
+keda_minimum(scaler) := number if {
+	number := scaler.spec.minReplicaCount
+	is_number(number)
+} else := 0
 
 # `minReplicas` of an autoscaler; the API server sets 1.
 minimum(autoscaler) := 1 if object.get(autoscaler, ["spec", "minReplicas"], null) == null

@@ -30,6 +30,33 @@ foreign(namespace, keys) := {key |
 
 unknown(keys) := sprintf("no workload of the input has the label %s, which an operator may set", [concat(", ", keys)])
 
+# Reason that an operator may create the missing workload; undefined if there is none. pairs: keys and values of the
+# selector. A custom resource of the namespace may own the pods if its fields describe pods, or if the selector has its
+# name as a value, and its kind in a key or value.
+operated(namespace, pairs) := sprintf(
+	"the input has no such workload, but an operator may create it from %s %s",
+	[kind, name],
+) if {
+	candidates := sort([[kind_name, owner] |
+		some group_kind, namespaces in input.cluster.custom_owners
+		kind_name := split(group_kind, "/")[1]
+		some owner, owns_pods in namespaces[namespace]
+		may_own(owns_pods, kind_name, owner, pairs)
+	])
+	[kind, name] := candidates[0]
+}
+
+may_own(true, _, _, _)
+
+may_own(false, kind, name, pairs) if {
+	some pair in pairs
+	pair[1] == name
+	some other in pairs
+	some text in other
+	is_string(text)
+	contains(lower(text), lower(kind))
+}
+
 # True if pods of some workload in the namespace match these labels and expressions.
 selected(namespace, labels, expressions) if {
 	pods := input.cluster.pods[namespace]

@@ -60,12 +60,19 @@ class SourceDocument:
         """Return the region of path or of its nearest existing ancestor; None if the file has no lines."""
         if self._fixed_region is not None or self._source_map is None:
             return self._fixed_region
-        region = self._source_map.region(self.value, path)
-        return (
-            region
-            if self._shift == (0, 0)
-            else Region(self._shift_position(region.start), self._shift_position(region.end))
-        )
+        return self._shift_region(self._source_map.region(self.value, path))
+
+    def line_region(self, path: Path, line: int) -> Region | None:
+        """Return the region of a line, from 1, of the text at path; None unless it is a block scalar."""
+        if self._fixed_region is not None or self._source_map is None:
+            return None
+        region = self._source_map.line_region(self.value, path, line)
+        return None if region is None else self._shift_region(region)
+
+    def _shift_region(self, region: Region) -> Region:
+        if self._shift == (0, 0):
+            return region
+        return Region(self._shift_position(region.start), self._shift_position(region.end))
 
     def _shift_position(self, position: Position) -> Position:
         lines, columns = self._shift

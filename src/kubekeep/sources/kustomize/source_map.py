@@ -60,6 +60,11 @@ class Build:
         """Return the location of an origin, with the path shown to users."""
         return origin.location(self.display_path(origin.document.file))
 
+    def locate_line(self, origin: SourcePath, line: int) -> Location | None:
+        """Return the location of a line of the text at an origin; None if it is no block scalar."""
+        region = origin.document.line_region(origin.path, line)
+        return None if region is None else Location(self.display_path(origin.document.file), region)
+
     def replay(self, number: int, document: Any) -> tuple[ObjectHistory | None, ReplayState | None]:
         """Return history and final state of a built object, identified by its number in the output.
 
@@ -85,6 +90,15 @@ class ObjectSourceMap:
     def __init__(self, build: Build, number: int) -> None:
         self._build = build
         self._number = number
+
+    def locate_line(self, document: Any, path: Path, line: int) -> Location | None:
+        """Return the location of a line of the text at path, in the document that set it; None if unknown."""
+        history, state = self._build.replay(self._number, document)
+        origin = None
+        if history is not None and state is not None:
+            query, _ = _build_query(document, path, state.root)
+            origin = _find_origin(query, state) if query.path == path else None
+        return None if origin is None else self._build.locate_line(origin, line)
 
     def locate(self, document: Any, path: Path) -> Location:
         """Return the location that set the value at path, or its nearest existing ancestor."""

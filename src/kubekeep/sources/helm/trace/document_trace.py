@@ -90,6 +90,16 @@ class _TracedSourceMap:
             location = self._locations[path] = self._locate(document, path)
         return location
 
+    def locate_line(self, document: Any, path: Path, line: int) -> Location | None:
+        """See `model.location.LineSourceMap`."""
+        span = self._source_map.find_line(document, path, line)
+        if span is None:
+            return None
+        # Another action may have printed the indentation.
+        row = self._document.text[slice(*span)]
+        location = self._document.locate_span(span[1] - len(row.lstrip()), span[1], None)
+        return location if location.region is not None else None
+
     def _locate(self, document: Any, path: Path) -> Location:
         nearest, value = _find_nearest(document, path)
         setting = None

@@ -5,7 +5,6 @@ import data.kubekeep.lib.version
 
 service := input.object.spec.service
 
-# Without its Service, an aggregated API cannot respond.
 served if count(input.cluster.named.Service[service.namespace][service.name]) > 0
 
 versions := [text |
@@ -17,6 +16,8 @@ releases := [release |
 	some text in versions
 	release := version.numbers(text)
 ]
+
+is_remote if object.get(input.object, ["spec", "service"], null) != null
 
 violation contains {"path": "spec.service", "message": message} if {
 	served
@@ -38,6 +39,13 @@ affected(release) if {
 }
 
 not_evaluated contains "the version of the API server is not in the input" if {
-	served
+	is_remote
 	count(releases) == 0
+}
+
+not_evaluated contains sprintf("the input does not contain Service %v/%v", [service.namespace, service.name]) if {
+	is_remote
+	not served
+	some text in versions
+	affected(version.numbers(text))
 }

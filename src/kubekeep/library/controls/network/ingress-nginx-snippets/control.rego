@@ -50,6 +50,13 @@ not_evaluated contains sentence if {
 	])
 }
 
+not_evaluated contains sentence if {
+	some container in controllers
+	[namespace, name] := reference(container)
+	not input.cluster.named.ConfigMap[namespace][name]
+	sentence := sprintf("the input does not contain ConfigMap %s/%s", [namespace, name])
+}
+
 allowed(container) if {
 	some value in snippet_values(container)
 	value != "false"

@@ -12,10 +12,22 @@ foreign := selection.foreign(namespace, object.keys(labels) | {expression.key |
 	expression.operator in {"In", "Exists"}
 })
 
+operators := selection.operated(namespace, pairs) if not is_selecting
+
+pairs := array.concat(
+	[[key, value] | some key, value in labels],
+	[[expression.key, value] | some expression in expressions; some value in expression.values],
+)
+
+not_evaluated contains operators if count(labels) + count(expressions) > 0
+
+is_selecting if selection.selected(namespace, labels, expressions)
+
 violation contains {"path": "spec.podSelector", "message": message} if {
 	count(labels) + count(expressions) > 0
 	count(foreign) == 0
-	not selection.selected(namespace, labels, expressions)
+	not is_selecting
+	not operators
 	message := sprintf("podSelector matches no workload in namespace %s", [namespace])
 }
 

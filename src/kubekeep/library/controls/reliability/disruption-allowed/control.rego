@@ -34,15 +34,30 @@ violation contains {
 	object.get(input.object, ["spec", "minAvailable"], null) == null
 }
 
-total := sum([number |
-	some kind in ["Deployment", "StatefulSet"]
-	workload := input.cluster.objects[kind][identity.namespace][_]
-	replicas.protects(input.object, object.get(workload, ["spec", "template", "metadata", "labels"], {}))
-	number := replicas.least(workload)
-])
+not_evaluated contains "the input has no workload that the budget selects, which shows the number of pods" if {
+	count(selected) == 0
+	amount(spec.minAvailable, 100) > 0
+	not percent(spec.minAvailable) >= 100
+}
 
-# A number of pods; percentages are rounded up (disruption controller, GetScaledValueFromIntOrPercent).
+total := sum([number | some workload in selected; number := replicas.least(workload)])
+
+selected := [workload |
+	some kind in ["Deployment", "ReplicaSet", "ReplicationController", "StatefulSet"]
+	workload := input.cluster.objects[kind][identity.namespace][_]
+
+	# The pods of a ReplicaSet with an owner are those of its Deployment.
+	count(object.get(workload, ["metadata", "ownerReferences"], [])) == 0
+	replicas.protects(input.object, object.get(workload, ["spec", "template", "metadata", "labels"], {}))
+]
+
+# A number of pods, also as text; percentages are rounded up (disruption controller, GetScaledValueFromIntOrPercent).
 amount(value, _) := value if is_number(value)
+
+amount(value, _) := to_number(value) if {
+	is_string(value)
+	regex.match(`^[0-9]+$`, value)
+}
 
 amount(value, whole) := ceil((percent(value) * whole) / 100)
 

@@ -17,7 +17,17 @@ credential(path) if {
 } else if {
 	regex.match(`/(?:\.azure|\.aws|\.config/gcloud)(?:/|$)|^/gcloud(?:/|$)`, path)
 } else if {
-	# Every AKS node has this file.
-	path in {"", "/etc", "/etc/kubernetes"}
+	contains_azure_file(path)
 	startswith(input.cluster.objects.Node["default"][0].spec.providerID, "azure:")
+}
+
+# Every AKS node has the file below these folders.
+contains_azure_file(path) if path in {"", "/etc", "/etc/kubernetes"}
+
+not_evaluated contains sentence if {
+	count(object.get(input.cluster.objects, ["Node", "default"], [])) == 0
+	written := input.workload.spec.volumes[_].hostPath.path
+	is_string(written)
+	contains_azure_file(plain(written))
+	sentence := sprintf("hostPath.path is %s, which contains credentials on AKS, and the input has no Node", [written])
 }

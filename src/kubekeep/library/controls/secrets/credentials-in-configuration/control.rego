@@ -1,6 +1,7 @@
 package kubekeep.controls.credentials_in_configuration
 
 import data.kubekeep.lib.credentials
+import data.kubekeep.lib.documents
 
 # Name and value are evidence, and both are to be removed.
 violation contains {"path": sprintf("%s.env[%d].%s", [container.path, index, half]), "message": message} if {
@@ -8,7 +9,9 @@ violation contains {"path": sprintf("%s.env[%d].%s", [container.path, index, hal
 	some container in input.workload.containers
 	some index
 	variable := container.env[index]
-	message := credentials.problem(variable.name, text(variable.value), words, hinted)
+	value := text(variable.value)
+	not documents.is_document("", value)
+	message := credentials.problem(variable.name, value, words, hinted)
 	some half in ["name", "value"]
 }
 
@@ -16,8 +19,78 @@ violation contains {"path": entry(field, key), "message": message} if {
 	suspect
 	some field, entries in maps
 	some key, value in entries
+	not documents.is_document(key, text(value))
 	message := credentials.problem(key, text(value), words, hinted)
 }
+
+# Lines of a document in an entry or a variable.
+violation contains {"path": path, "inside": holder.path, "line": line.number, "message": message} if {
+	hinted
+	some holder in holders
+	not credentials.harmless(holder.text)
+	some line in documents.lines(holder.text, hint)
+	some [path, problem] in line_problems(holder, line)
+	message := sprintf("%s, line %d: %s", [holder.name, line.number, problem])
+}
+
+# A match that spans lines.
+violation contains {"path": holder.path, "message": sprintf("%s: the value looks like a credential", [holder.name])} if {
+	hinted
+	some holder in holders
+	not credentials.harmless(holder.text)
+	regex.match(unmistakable, holder.text)
+	every line in documents.lines(holder.text, hint) {
+		count(line_problems(holder, line)) == 0
+	}
+}
+
+holders := array.concat([holder |
+	some container in input.workload.containers
+	some index
+	variable := container.env[index]
+	value := text(variable.value)
+	documents.is_document("", value)
+	holder := {"path": sprintf("%s.env[%d].value", [container.path, index]), "name": variable.name, "text": value}
+], [holder |
+	some field, entries in maps
+	some key, value in entries
+	documents.is_document(key, text(value))
+	holder := {"path": entry(field, key), "name": key, "text": text(value)}
+])
+
+# Path and problem of each credential in a line of a document.
+line_problems(holder, line) := {[path, message] |
+	some setting in line.settings
+	credentials.indicates_credential(setting.name, setting.value, sensitive)
+	not credentials.harmless(setting.value)
+	steps := documents.steps(holder.text, line, setting)
+	path := concat("", array.concat([holder.path], [step(each) | some each in steps]))
+	message := sprintf("%s is set in plain text, and the name indicates a credential", [inner_path(steps)])
+} | {[holder.path, "the text looks like a credential"] |
+	not harmless_line(line)
+	regex.match(unmistakable, line.text)
+} | {[holder.path, "the text has a URL with a password"] |
+	not harmless_line(line)
+	regex.match(credentials.url_with_password, line.text)
+}
+
+harmless_line(line) if {
+	count(input.params.sensitiveValuesAllowed) > 0
+	credentials.harmless(line.text)
+}
+
+# As people write it, without quotes around keys with dots.
+inner_path(steps) := replace(concat(".", [shown(each) | some each in steps]), ".[", "[")
+
+shown(value) := sprintf("[%d]", [value]) if {
+	is_number(value)
+} else := value
+
+step(value) := sprintf("[%d]", [value]) if {
+	is_number(value)
+} else := sprintf(".%s", [value]) if {
+	not regex.match(`[.\[\]"]`, value)
+} else := sprintf("[\"%s\"]", [replace(replace(value, `\`, `\\`), `"`, `\"`)])
 
 violation contains {"path": sprintf("%s[%d]", [line.path, index]), "message": message} if {
 	some container in input.workload.containers
@@ -83,18 +156,26 @@ default hinted := false
 
 hinted if {
 	values != ""
-	regex.match(concat("|", hints), values)
+	regex.match(hint, values)
 }
 
-hints := [
-	sprintf("(?m:%s)", [lines]),
+# One pattern for all values, and for the lines of a document.
+hint := concat("|", [
+	`(?i:pass|pwd|pw|key|secret|token|cred|psk|pepper|jwt|bearer)[\w.-]*["']?\s*[:=>]|(?i:bearer)\s|requirepass|masterauth`,
 	"://",
 	`(?m:^\s*[0-9A-Za-z+/=_-]{20})`,
 	credentials.token,
-	`(?i:(?:passw(?:or)?d|passphrase|pwd|key|secret|token)["']?\s*[:=]|bearer\s)`,
-] if {
-	lines := replace(replace(credentials.looks(input.params.sensitiveValues), `\A`, "^"), `\z`, "$")
-}
+	own_words,
+	sprintf("(?m:%s)", [replace(replace(credentials.looks(input.params.sensitiveValues), `\A`, "^"), `\z`, "$")]),
+])
+
+# Sensitive words of users, which the pattern does not have.
+own_words := sprintf(`(?i:%s)[\w.-]*["']?\s*[:=>]`, [concat("|", [regex.replace(word, `\W`, "[_.-]?") |
+	some word in array.concat(input.params.sensitiveKeyNames, ["password"])
+])])
+
+# Values that are credentials anywhere in a document.
+unmistakable := concat("|", [credentials.credential, credentials.looks(credentials.unmistakable_values)])
 
 # Only variables with a literal value, not those with `valueFrom`.
 names := lower(concat("\n", array.concat(
@@ -138,6 +219,9 @@ may_have_words if regex.match(`[^\w|-]`, any_word)
 may_have_words if regex.match(any_word, names)
 
 any_word := lower(concat("|", input.params.sensitiveKeyNames))
+
+# All sensitive words: names in documents are not among `names`.
+sensitive := [lower(word) | some word in input.params.sensitiveKeyNames]
 
 not_evaluated contains sprintf("sensitiveValues: %q is not a valid regular expression", [pattern]) if {
 	not regex.is_valid(credentials.any_of(input.params.sensitiveValues))

@@ -12,3 +12,10 @@ violation contains {
 	input.cluster.named.Secret[identity.namespace][secret]
 	some mount in mounts.volume_mounts(volume)
 }
+
+# Mounted objects that the input does not contain. Optional ones may exist in the cluster, too.
+not_evaluated contains mounts.missing("Secret", sprintf("%s/%s", [identity.namespace, name])) if {
+	some [volume, name] in mounts.sources("secret", "secretName")
+	not input.cluster.named.Secret[identity.namespace][name]
+	count(mounts.volume_mounts(volume)) > 0
+}

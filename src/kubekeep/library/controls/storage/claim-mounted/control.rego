@@ -22,3 +22,10 @@ violation contains {
 	name := input.object.spec.volumeClaimTemplates[_].metadata.name
 	some mount in mounts.volume_mounts(name)
 }
+
+# Mounted claims that the input does not contain.
+not_evaluated contains mounts.missing("PersistentVolumeClaim", sprintf("%s/%s", [identity.namespace, name])) if {
+	some [volume, name] in mounts.sources("persistentVolumeClaim", "claimName")
+	not input.cluster.named.PersistentVolumeClaim[identity.namespace][name]
+	count(mounts.volume_mounts(volume)) > 0
+}

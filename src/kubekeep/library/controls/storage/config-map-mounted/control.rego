@@ -13,3 +13,11 @@ violation contains {
 	input.cluster.named.ConfigMap[identity.namespace][name]
 	some mount in mounts.volume_mounts(volume)
 }
+
+# Mounted objects that the input does not contain. Optional ones may exist in the cluster, too.
+not_evaluated contains mounts.missing("ConfigMap", sprintf("%s/%s", [identity.namespace, name])) if {
+	some [volume, name] in mounts.sources("configMap", "name")
+	name != "kube-root-ca.crt"
+	not input.cluster.named.ConfigMap[identity.namespace][name]
+	count(mounts.volume_mounts(volume)) > 0
+}
