@@ -88,7 +88,9 @@ def test_other_policies_cover_workloads_partly(rules: list[Any]) -> None:
         (BINDINGS, [rule("rolebindings", "clusterrolebindings", groups=("rbac.authorization.k8s.io",))], False),
         (BINDINGS, [rule("rolebindings", groups=("rbac.authorization.k8s.io",))], True),
         (BINDINGS, [rule("*", groups=("rbac.authorization.k8s.io",), scope="Namespaced")], True),
-        (SUBJECTS, [rule("rolebindings", "clusterrolebindings", groups=("rbac.authorization.k8s.io",))], False),
+        # The control also evaluates roles that no binding refers to.
+        (SUBJECTS, [rule("*", groups=("rbac.authorization.k8s.io",))], False),
+        (SUBJECTS, [rule("rolebindings", "clusterrolebindings", groups=("rbac.authorization.k8s.io",))], True),
         (SUBJECTS, [rule("rolebindings", groups=("rbac.authorization.k8s.io",))], True),
         (BOTH, [rule("pods", "serviceaccounts")], False),
         (BOTH, [rule("pods")], True),

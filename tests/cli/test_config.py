@@ -176,6 +176,7 @@ release-name: release-name                        # default
 # release-namespace: not set
 # api-versions: not set
 enable-helm: false                                # default
+# namespace: not set
 blame: false                                      # default
 # changed-since: not set
 # branch: not set

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from tests.cli.test_vulnerabilities import kubekeep, write_osv
 
+from kubekeep.vulnerabilities.database import schema
+
 
 def write_sbom(path: Path, *components: dict[str, Any], name: str = "app") -> Path:
     """Write a CycloneDX document with these components, each of the type library."""
@@ -52,6 +54,8 @@ def damage_records(file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("UPDATE records SET content = randomblob(100)")
         connection.commit()
+    # As if the disk had damaged the records: a change by a program is another error.
+    schema.seal_file(file)
 
 
 def scan_two_ecosystems(folder: Path, damaged: str, damage: Any) -> dict[str, Any]:

@@ -75,7 +75,7 @@ KUSTOMIZED = {
 
 
 @pytest.mark.parametrize("files", [{"install.yaml": INSTALL}, SPLIT, KUSTOMIZED], ids=["file", "folders", "bases"])
-@pytest.mark.parametrize("extras", [(), (Extra.CONTEXT,), (Extra.ATTACK_PATHS,)], ids=["plain", "context", "paths"])
+@pytest.mark.parametrize("extras", [(), (Extra.ATTACK_PATHS,)], ids=["plain", "paths"])
 def test_bindings_reveal_the_namespace(
     files: dict[str, str], extras: tuple[Extra, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

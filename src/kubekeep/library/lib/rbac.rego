@@ -60,8 +60,9 @@ located(entries) := entries | bound(input.object) if {
 # Paths of the subject and of the role reference in the binding; none for a role that is not bound.
 bound(joined) := {path |
 	subject := object.remove(joined, ["relatedObjects"])
+	# A binding in a file may leave out the namespace of an account, which the join states.
 	some at
-	joined.relatedObjects[0].subjects[at] == subject
+	object.union({"namespace": object.get(subject, "namespace", null)}, joined.relatedObjects[0].subjects[at]) == object.union({"namespace": null}, subject)
 	path := sprintf("relatedObjects[0].subjects[%d]", [at])
 } | {"relatedObjects[0].roleRef.name"} if {
 	joined.relatedObjects

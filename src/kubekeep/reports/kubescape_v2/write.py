@@ -19,6 +19,7 @@ from kubekeep.model.assessment import Assessment, Counts, DefinitionSummary, Fra
 from kubekeep.model.attack import PriorityVector
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.comparison import Comparison
+from kubekeep.model.definition import Definition
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.json_values import drop_empty
@@ -27,7 +28,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.source import Source
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import utc_text
-from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
+from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict, rate_severity
 from kubekeep.reports.kubescape_v2.exceptions import (
     audit_exceptions,
     describe_exception,
@@ -146,7 +147,7 @@ class _ControlEntries:
         self._assessment = assessment
         self._encoder = encoder
         self._by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
-        self._without_evidence: dict[tuple[str, Status, Reason | None, bool], str] = {}
+        self._without_evidence: dict[tuple[str, Status, Reason | None, bool, Severity], str] = {}
         self._complete: dict[tuple[str, int], str] = {}
         """Entries with evidence, by slug and id() of the verdict, which the assessment keeps alive."""
 
@@ -161,7 +162,8 @@ class _ControlEntries:
         return text
 
     def _encode_uncached(self, slug: str, verdict: Verdict, resource: Subject) -> str:
-        key = (slug, verdict.status, verdict.reason, verdict.is_excepted)
+        level = _rate(self._by_slug[slug].definition, verdict)
+        key = (slug, verdict.status, verdict.reason, verdict.is_excepted, level)
         text = self._without_evidence.get(key)
         if text is None:
             text = self._encoder.encode_control(control_entry(self._by_slug[slug], verdict, self._assessment))
@@ -330,8 +332,15 @@ def control_entry(summary: DefinitionSummary, verdict: Verdict, assessment: Asse
         "name": control.title,
         "status": status,
         "rules": [rule],
-        "severity": control.level.label,
+        "severity": _rate(control, verdict).label,
     }
+
+
+def _rate(control: Definition, verdict: Verdict) -> Severity:
+    """Return the severity of a failure, or of the control for another verdict."""
+    if not verdict.changes_severity:
+        return control.level
+    return Severity.from_score(rate_severity(control.severity, verdict.evidence))
 
 
 def evidence_details(verdict: Verdict, resource: Subject) -> dict[str, Any]:

@@ -6,6 +6,7 @@ messages of the command.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,6 +44,7 @@ _WRAPPED: Final = 24
 _MAX_EVERYWHERE: Final = 3
 """Maximum number of controls that fail everywhere."""
 _FRAMEWORKS: Final = 6
+_REMEDY: Final = re.compile(r"(?:delete it and )?run `(kubekeep [^`]+)`")
 _DEFAULT: Final = "recommended"
 """Slug of the default framework of a scan."""
 _QUIET: Final = frozenset({ExceptionStatus.MATCHED, ExceptionStatus.UNUSED})
@@ -373,7 +375,9 @@ def _write_next(
     repeatable: bool,
 ) -> None:
     """Write the next commands: for the first problem, for known fixes, and for the findings not shown."""
-    commands = [] if top is None else list(_list_commands(assessment, findings, top, hidden, repeatable=repeatable))
+    commands = list(_list_remedies(assessment))
+    if top is not None:
+        commands += _list_commands(assessment, findings, top, hidden, repeatable=repeatable)
     if not commands:
         return
     terminal.line(Span("Next", "bold"))
@@ -382,6 +386,14 @@ def _write_next(
         gap = " " * (size - cells(command) + 2)
         note = _shorten(text, max(terminal.width - size - 4, 20))
         terminal.line(Span(command, "bold cyan", whole=True), gap, Span(note, "dim"), indent=2)
+
+
+def _list_remedies(assessment: Assessment) -> Iterator[tuple[str, str]]:
+    """Yield the command that a message about unread input names: what was not assessed may be worse than the findings."""
+    for unread in assessment.unread:
+        if match := _REMEDY.search(unread.message):
+            yield match[1], unread.message[: match.start()].rstrip(" :;,")
+            return
 
 
 def _list_commands(
