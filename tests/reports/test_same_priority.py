@@ -174,7 +174,7 @@ def test_security_severity_of_a_sarif_rule_is_that_of_its_most_urgent_result(mix
         if "suppressions" not in result and "security-severity" in result["properties"]:
             scores.setdefault(result["ruleIndex"], []).append(float(result["properties"]["security-severity"]))
     rules = run["tool"]["driver"]["rules"]
-    assert len(scores) > 30
+    assert len(scores) >= 30
     assert {index: max(values) for index, values in scores.items()} == {
         index: float(rules[index]["properties"]["security-severity"]) for index in scores
     }
