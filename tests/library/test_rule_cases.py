@@ -54,6 +54,17 @@ OTHERS: Final[dict[str, str]] = {
 }
 """Reasons for equal verdicts with different objects, by control and id of the case."""
 INCOMPLETE: Final[dict[str, str]] = {
+    **dict.fromkeys(
+        (
+            *(
+                f"C-0261:serviceaccount-token-mount/{case}"
+                for case in ("both-mount", "both-mount-default", "pod-mount")
+            ),
+            "C-0272:workload-with-administrative-roles/pass-wl-not-mount-sa-token",
+            "C-0272:workload-with-administrative-roles/pass-wl-rolebinding",
+        ),
+        "no binding names the account, so its permissions are unknown",
+    ),
     "C-0257:workload-mounted-pvc/success_different_namespaces": "the claim that the pod mounts is not in the input",
 }
 """Reasons for resources that are not evaluated, by control and id of the case."""

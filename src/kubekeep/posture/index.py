@@ -54,8 +54,7 @@ class Index:
         self.provider: Provider | None = None
         """The managed platform, detected from a Node or a cloud provider's document."""
         self._roles = Roles(roles)
-        # A cluster lists the pods that operators have created.
-        self._has_all_pods = roles.is_whole_cluster
+        self._is_whole_cluster = roles.is_whole_cluster
         self._bindings: list[Resource] = []
 
     def add(self, resource: Resource) -> None:
@@ -68,7 +67,8 @@ class Index:
             )
         if "ServiceAccount" in self._kinds or WORKLOAD in self._kinds:
             self._add_pods(resource)
-        if WORKLOAD in self._kinds and not self._has_all_pods:
+        # A cluster lists the pods that operators have created.
+        if WORKLOAD in self._kinds and not self._is_whole_cluster:
             self._add_custom_owner(resource)
         if self._joins_subjects and is_role_or_binding(resource):
             if resource.kind in _ROLES:
@@ -137,7 +137,7 @@ class Index:
             "selecting": index_selectors(self._objects.get("Service", {})),
             "values": {kind: index_values(self._list_objects(kind)) for kind in _ALTERNATIVES if kind in self._objects},
             "routed": index_routes(self._objects),
-            "grants": grants.build(),
+            "grants": grants.build(has_all_bindings=self._is_whole_cluster),
             "nodes": index_nodes(self._list_objects("Node")),
             "isolation": index_isolation(self._objects),
             "enforcement": index_enforcement(self._objects),

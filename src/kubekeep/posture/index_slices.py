@@ -50,6 +50,8 @@ from kubekeep.posture.routes import ROUTES
 _ROUTES: Final = frozenset(ROUTES)
 _POLICIES: Final = frozenset({NETWORK_POLICY, CILIUM_POLICY, CILIUM_CLUSTERWIDE})
 _GRANTS: Final = ("grants", "")
+_WHOLE_GRANTS: Final = ("all", "complete")
+"""Fields of grants that belong to no namespace."""
 _ROUTED: Final = ("routed", "")
 """The part of routes. Like grants, routes affect other namespaces."""
 _NODES: Final = ("/Node", "")
@@ -284,7 +286,8 @@ def _split_index(content: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
         if family in ("objects", "named", "custom_owners"):
             yield from _split_kinds(family, value)
         elif family == "grants":
-            yield (family, "all"), value["all"]
+            for field in _WHOLE_GRANTS:
+                yield (family, field), value[field]
             for field in ("accounts", "namespaces", "bound", "roles"):
                 yield from (((family, field, namespace), grants) for namespace, grants in value[field].items())
         else:
@@ -319,7 +322,7 @@ def _build_change(part: _PartName, path: Path, names: frozenset[str] | None = No
     """Build the change of the slice at `path` of `part`."""
     kinds = _SOURCES.get(path[0]) or frozenset({path[1]})
     if part in (_GRANTS, _ROUTED):
-        return SliceChange(kinds, None if path == ("grants", "all") else path[-1], names)
+        return SliceChange(kinds, None if path[1] in _WHOLE_GRANTS else path[-1], names)
     return SliceChange(kinds, None if path[0] == "enforcement" else part[1] or None, names)
 
 

@@ -73,13 +73,14 @@ class Grants:
         elif kind == "Group" and name.startswith(f"{_ACCOUNTS}:"):
             self._namespaces.setdefault(name.removeprefix(f"{_ACCOUNTS}:"), []).append(grant)
 
-    def build(self) -> dict[str, Any]:
-        """Build the value of `grants`.
+    def build(self, *, has_all_bindings: bool) -> dict[str, Any]:
+        """Build the value of `grants`; has_all_bindings: no binding can be outside the input.
 
         - `accounts`: namespace to account to grants; `namespaces`: namespace to grants of all its accounts; `all`:
           grants of all accounts.
         - `bound`: namespace to account to the bindings that name it (`Kind name`), also with an unknown role.
         - `roles`: namespace to the roles that bindings refer to (`Kind/name`); ClusterRoles are under `default`.
+        - `complete`: true if an account without a binding in the input has none.
         """
         return {
             "accounts": self._accounts,
@@ -87,6 +88,7 @@ class Grants:
             "all": self._all,
             "bound": self._bound,
             "roles": self._roles,
+            "complete": has_all_bindings,
         }
 
 

@@ -56,6 +56,13 @@ unknown_roles(namespace, name) := {message |
 	])
 }
 
+# Reason that the permissions of an account are unknown: no binding in the files names it, but one elsewhere may.
+unknown_bindings(namespace, name) := {message |
+	not input.cluster.grants.complete
+	not input.cluster.grants.bound[namespace][name]
+	message := sprintf("no binding in the input names service account %s/%s, so its permissions are unknown", [namespace, name])
+}
+
 # Path of the account name in a workload, also if the field is missing.
 path(workload) := sprintf("%s.serviceAccount", [workload.path]) if {
 	identity.non_empty(workload.spec.serviceAccount)

@@ -15,3 +15,10 @@ violation contains {"path": path, "fix": false, "message": message} if {
 		concat(", ", bindings),
 	])
 }
+
+not_evaluated contains message if {
+	namespace := identity.namespace_of(input.object)
+	account := identity.account_of(input.workload.spec)
+	some message in accounts.unknown_bindings(namespace, account)
+	accounts.mounts(input.workload.spec)
+}

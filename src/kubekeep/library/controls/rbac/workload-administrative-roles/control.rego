@@ -23,6 +23,6 @@ violation contains {"path": accounts.path(input.workload), "message": message} i
 not_evaluated contains message if {
 	namespace := identity.namespace_of(input.object)
 	account := identity.account_of(input.workload.spec)
-	some message in accounts.unknown_roles(namespace, account)
+	some message in accounts.unknown_roles(namespace, account) | accounts.unknown_bindings(namespace, account)
 	accounts.holds_token(input.workload.spec)
 }

@@ -35,6 +35,6 @@ workloads := {
 not_evaluated contains message if {
 	namespace := identity.namespace_of(input.object)
 	account := identity.account_of(input.workload.spec)
-	some message in accounts.unknown_roles(namespace, account)
+	some message in accounts.unknown_roles(namespace, account) | accounts.unknown_bindings(namespace, account)
 	accounts.holds_token(input.workload.spec)
 }
