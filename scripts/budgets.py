@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "kubekeep"
-ENTRY_POINTS = ("cli", "lsp")
+ENTRY_POINTS = ("cli", "lsp", "mcp")
 FILE_LINES = 600
 FUNCTION_LINES = 70
 BRANCHES = 10

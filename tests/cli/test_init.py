@@ -65,8 +65,14 @@ def test_gitlab_job_includes_the_component(folder: Path) -> None:
 
 def test_existing_files_are_not_replaced(folder: Path) -> None:
     (folder / "kubekeep.yaml").write_text("framework: nsa\n")
-    result = run("init", "--ci", "github")
+    result = run("init")
     assert result.exit_code == 2
     assert "kubekeep.yaml: the file exists and is not replaced" in result.output
+    result = run("init", "--ci", "github")
+    assert result.exit_code == 0, "the job uses the configuration"
+    assert "kept: kubekeep.yaml" in result.output
     assert (folder / "kubekeep.yaml").read_text() == "framework: nsa\n"
-    assert not (folder / ".github").exists()
+    job = folder / ".github" / "workflows" / "kubekeep.yml"
+    job.write_text("mine\n")
+    assert run("init", "--ci", "github").exit_code == 2
+    assert job.read_text() == "mine\n"

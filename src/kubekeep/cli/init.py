@@ -75,8 +75,12 @@ def command(folder: Path, ci: str | None) -> None:
         path, text = _JOBS[ci]
         files[path] = text
     existing = [path for path in files if (folder / path).exists() or (folder / path).is_symlink()]
-    if existing:
+    if list(files)[-1] in existing:
         raise click.UsageError(f"{', '.join(map(str, existing))}: the file exists and is not replaced")
+    for path in existing:
+        # A second job uses the configuration of the first.
+        click.echo(f"kept: {visible(str(folder / path))}")
+        del files[path]
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         with open_text(folder / path) as stream:
