@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import kubekeep
 from kubekeep.model.cluster import RBAC, CoverageGap
 from kubekeep.model.resource import Resource
 from kubekeep.posture.roles import EffectiveRole, RoleCoverage, Roles
@@ -227,3 +228,31 @@ def test_rules_are_located_in_the_roles_that_contain_them(tmp_path: Path) -> Non
     (role,) = index.find("ClusterRole", "", "whole")
     assert str(role.resource.locate(("rules", 0, "verbs", 0))).endswith("roles.yaml:18")
     assert str(role.resource.locate(("metadata", "name"))).endswith("roles.yaml:4")
+
+
+COPY = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: reader}
+rules: [{apiGroups: [""], resources: [secrets], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: "%s"}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: reader}
+subjects: [{kind: ServiceAccount, name: app, namespace: shop}]
+"""
+
+
+def test_binding_refers_to_the_copy_in_its_own_file(tmp_path: Path) -> None:
+    """Variants of one installation repeat their roles: a finding is located in the file of its binding."""
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.yaml").write_text(COPY % name)
+    (tmp_path / "d.yaml").write_text((COPY % "d").partition("---")[2])
+    assessment = kubekeep.scan(tmp_path, controls=["C-0015"])
+    files = {
+        Path(finding.subject.related[0].source.path).name: Path(finding.subject.related[1].source.path).name
+        for finding in assessment.findings
+        if finding.subject.related
+    }
+    assert files == {"a.yaml": "a.yaml", "b.yaml": "b.yaml", "c.yaml": "c.yaml", "d.yaml": "a.yaml"}

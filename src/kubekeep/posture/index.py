@@ -175,7 +175,7 @@ class Index:
         kind, name = str(reference.get("kind")), str(reference.get("name") or "")
         if kind != "ClusterRole" and (binding.kind == "ClusterRoleBinding" or kind != "Role"):
             return None
-        return self._roles.find(kind, binding.namespace, name)
+        return self._roles.find(kind, binding.namespace, name, beside=binding)
 
 
 def _complete_subject(subject: dict[str, Any], binding: Resource) -> dict[str, Any]:

@@ -71,10 +71,11 @@ class Roles:
 
     def __init__(self, coverage: RoleCoverage = FILES) -> None:
         self._coverage = coverage
-        self._roles: dict[_RoleKey, dict[bytes, Resource]] = {}
+        self._roles: dict[_RoleKey, dict[bytes, dict[str, Resource]]] = {}
+        """Roles by their rules, then by the file of each copy."""
         self._labelled: list[tuple[Resource, Mapping[str, str]]] = []
         """All ClusterRoles of the input with their labels."""
-        self._effective: dict[_RoleKey, list[EffectiveRole]] = {}
+        self._effective: dict[tuple[_RoleKey, str], list[EffectiveRole]] = {}
         self._selected: dict[bytes, list[Resource]] = {}
         """ClusterRoles by the selector that matches them."""
 
@@ -83,17 +84,26 @@ class Roles:
         content = role.object
         # Equal copies of a role, for example from overlays, count once; different ones are all kept.
         rules = _encode([content.get("rules"), content.get("aggregationRule")])
-        self._roles.setdefault(_build_key(role.kind, role.namespace, role.name), {}).setdefault(rules, role)
+        copies = self._roles.setdefault(_build_key(role.kind, role.namespace, role.name), {}).setdefault(rules, {})
+        copies.setdefault(_get_file(role), role)
         if role.kind == "ClusterRole":
             self._labelled.append((role, get_labels(content)))
 
-    def find(self, kind: str, namespace: str, name: str) -> Sequence[EffectiveRole]:
-        """Return the roles of this name, of which files may define several; one without rules if there is none."""
+    def find(self, kind: str, namespace: str, name: str, beside: Resource | None = None) -> Sequence[EffectiveRole]:
+        """Return the roles of this name, of which files may define several; one without rules if there is none.
+
+        Of equal copies, the one in the file of `beside` is returned, else the first one.
+        """
         key = _build_key(kind, namespace, name)
-        if key not in self._effective:
-            candidates = self._roles[key].values() if key in self._roles else self._find_absent(kind, namespace, name)
-            self._effective[key] = [self._resolve(role) for role in candidates]
-        return self._effective[key]
+        copies = self._roles.get(key, {}).values()
+        file = "" if beside is None else _get_file(beside)
+        cached = key, file if any(file in files for files in copies) else ""
+        if cached not in self._effective:
+            candidates = [files.get(file) or next(iter(files.values())) for files in copies]
+            self._effective[cached] = [
+                self._resolve(role) for role in candidates or self._find_absent(kind, namespace, name)
+            ]
+        return self._effective[cached]
 
     def _find_absent(self, kind: str, namespace: str, name: str) -> list[Resource]:
         """Return a role that the input does not contain."""
@@ -249,6 +259,10 @@ def _is_aggregated(role: Resource) -> bool:
 
 def _list_rules(role: Resource) -> Iterator[OwnedRule]:
     return (OwnedRule(rule, role, position) for position, rule in enumerate(as_list(role.object.get("rules"))))
+
+
+def _get_file(resource: Resource) -> str:
+    return "" if resource.source is None else resource.source.path
 
 
 def _build_key(kind: str, namespace: str, name: str) -> _RoleKey:

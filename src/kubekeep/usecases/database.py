@@ -149,7 +149,7 @@ def refuse_older(staging: Path, folder: Path, names: Iterable[str], origin: str)
     """Raise DatabaseError if a file of the database is newer than the one in `staging` that would replace it."""
     for name in names:
         kind = schema.SIGNALS if name == schema.SIGNALS_FILE else schema.ADVISORIES
-        present, new = (_read_times(place / name, kind) for place in (folder, staging))
+        present, new = (_read_times(database / name, kind) for database in (folder, staging))
         for part, time in present.items():
             if part in new and new[part] < time:
                 raise DatabaseError(

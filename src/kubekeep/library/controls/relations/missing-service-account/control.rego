@@ -2,12 +2,22 @@ package kubekeep.controls.missing_service_account
 
 import data.kubekeep.lib.exposure
 
+# Each namespace of a cluster has the account `default`: files without any account of a namespace do not list its accounts.
+not_evaluated contains message if {
+	name := input.workload.spec[field]
+	not name in {"", "default"}
+	namespace := exposure.namespace(input.object)
+	not input.cluster.named.ServiceAccount[namespace]
+	message := sprintf("the input contains no ServiceAccount of namespace %s", [namespace])
+}
+
 violation contains {"path": sprintf("%s.%s", [input.workload.path, field]), "message": message} if {
 	name := input.workload.spec[field]
 	not name in {"", "default"}
 	namespace := exposure.namespace(input.object)
-	not input.cluster.named.ServiceAccount[namespace][name]
-	message := sprintf("ServiceAccount %s does not exist in namespace %s", [name, namespace])
+	accounts := input.cluster.named.ServiceAccount[namespace]
+	not accounts[name]
+	message := sprintf("ServiceAccount %s is not among the accounts of namespace %s", [name, namespace])
 }
 
 # `serviceAccount` is the deprecated name, used if the current field is missing.

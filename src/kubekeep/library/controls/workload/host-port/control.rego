@@ -22,8 +22,13 @@ violation contains {"path": sprintf("%s.ports[%d].hostPort", [container.path, in
 	some container in input.workload.containers
 	some index
 	port := container.ports[index]
-	message := sprintf("container %v: hostPort is %v because hostNetwork is true", [
+	message := sprintf("container %v: hostPort is %v%s", [
 		workload.called(container),
 		port.containerPort,
+		reason(port),
 	])
 }
+
+reason(port) := "" if {
+	object.get(port, "hostPort", 0) > 0
+} else := " because hostNetwork is true"
