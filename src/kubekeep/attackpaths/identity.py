@@ -139,5 +139,5 @@ def add_token(graph: Graph, objects: Objects, workload: Workload, node: AttackNo
 def add_reads(graph: Graph, objects: Objects, workload: Workload, node: AttackNode) -> None:
     """Add the edges from a workload to the data that its containers read."""
     for kind, name, opening in list_reads(workload):
-        data = get_data_node(graph, objects, kind, workload.resource.namespace, name)
-        graph.add(node, data, EdgeKind.DATA, opening)
+        target = get_data_node(graph, objects, kind, workload.resource.namespace, name)
+        graph.add(node, target, EdgeKind.DATA, opening)

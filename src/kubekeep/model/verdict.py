@@ -129,7 +129,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     @property
     def changes_severity(self) -> bool:
         """True if some evidence has another severity than the definition."""
-        return any([entry.severity_change for entry in self.evidence])
+        return any(entry.severity_change for entry in self.evidence)
 
     @property
     def unexcepted(self) -> Verdict:
