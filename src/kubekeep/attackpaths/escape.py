@@ -6,6 +6,7 @@ before the pod can be reached.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -165,6 +166,7 @@ def _find_by_volumes(container: PodContainer, directories: Mapping[str, Sequence
                 yield Draft(text, directory.resource, directory.field, slugs, directory.assumes)
 
 
+@functools.lru_cache(maxsize=1024)
 def _explain_mount(folder: str, *, can_write: bool) -> tuple[str, tuple[str, ...]]:
     """Return the access that a mount of a node's `folder` gives, and the slugs of its controls; empty if harmless."""
     for socket in _SOCKETS:

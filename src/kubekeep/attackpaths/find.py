@@ -12,7 +12,7 @@ from kubekeep.attackpaths.escape import find_claim_escapes, find_escapes
 from kubekeep.attackpaths.exposure import INTERNET, Exposure, get_workload_node
 from kubekeep.attackpaths.grants import RoleGrants
 from kubekeep.attackpaths.graph import FailedControls, Graph
-from kubekeep.attackpaths.identity import add_identities
+from kubekeep.attackpaths.identity import add_reads, add_token, list_token_secrets
 from kubekeep.attackpaths.objects import Objects, join_labels
 from kubekeep.attackpaths.search import CandidatePath, EdgeKey, PathSearch, choose_cuts
 from kubekeep.attackpaths.shared_nodes import ANONYMOUS, AUTHENTICATED, SharedNodes
@@ -75,10 +75,11 @@ def compute_attack_paths(
 
 
 def build_graph(resources: Iterable[Resource], roles: RoleCoverage = FILES) -> Graph:
-    """Return the attack graph of resources, without failed controls."""
+    """Return the attack graph of resources, without failed controls, and without data that leads nowhere."""
     objects = Objects(resources)
     _remove_refused_workloads(objects)
-    return _build_graph(objects, FailedControls((), {}), roles)
+    has_tokens = any(True for _ in list_token_secrets(objects))
+    return _build_graph(objects, FailedControls((), {}), roles, reads_data=has_tokens)
 
 
 def fails_gate(attacks: Attacks, query: AttackQuery) -> bool:
@@ -110,13 +111,18 @@ def _remove_refused_workloads(objects: Objects) -> list[str]:
     return [f"Pod Security rejects the pods of {join_labels(workload.resource.label for workload in refused)}"]
 
 
-def _build_graph(objects: Objects, failed_controls: FailedControls, roles: RoleCoverage) -> Graph:
+def _build_graph(
+    objects: Objects, failed_controls: FailedControls, roles: RoleCoverage, *, reads_data: bool = True
+) -> Graph:
+    """Return the graph. reads_data: False leaves out the edges to data, which go on only from Secrets with a token."""
     graph = Graph(failed_controls)
     nodes = SharedNodes(objects, graph)
     node_volumes = NodeVolumes(objects)
     for workload in objects.workloads:
         node = get_workload_node(graph, workload)
-        add_identities(graph, objects, workload, node)
+        add_token(graph, objects, workload, node)
+        if reads_data:
+            add_reads(graph, objects, workload, node)
         for draft in (*find_escapes(workload), *find_claim_escapes(workload, node_volumes)):
             graph.add(node, nodes.host, EdgeKind.ESCAPE, draft)
     RoleGrants(objects, graph, nodes, roles).add()

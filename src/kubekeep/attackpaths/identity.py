@@ -128,11 +128,16 @@ def list_token_secrets(objects: Objects) -> Iterator[tuple[PlacedResource, str]]
                 yield resource, str(name)
 
 
-def add_identities(graph: Graph, objects: Objects, workload: Workload, node: AttackNode) -> None:
-    """Add the edges from a workload to its token and to the data that it reads."""
-    namespace = workload.resource.namespace
+def add_token(graph: Graph, objects: Objects, workload: Workload, node: AttackNode) -> None:
+    """Add the edge from a workload to the service account whose token its containers get."""
     draft = find_token(objects, workload)
     if draft is not None:
-        graph.add(node, get_account_node(graph, objects, namespace, workload.account), EdgeKind.IDENTITY, draft)
+        account = get_account_node(graph, objects, workload.resource.namespace, workload.account)
+        graph.add(node, account, EdgeKind.IDENTITY, draft)
+
+
+def add_reads(graph: Graph, objects: Objects, workload: Workload, node: AttackNode) -> None:
+    """Add the edges from a workload to the data that its containers read."""
     for kind, name, opening in list_reads(workload):
-        graph.add(node, get_data_node(graph, objects, kind, namespace, name), EdgeKind.DATA, opening)
+        target = get_data_node(graph, objects, kind, workload.resource.namespace, name)
+        graph.add(node, target, EdgeKind.DATA, opening)

@@ -19,7 +19,7 @@ from kubekeep.model.location import Path, parse_path
 from kubekeep.model.resource import DEFAULT_NAMESPACE, Resource
 from kubekeep.model.resource_types import BUILTIN_TYPES
 from kubekeep.model.subject import format_name
-from kubekeep.model.workload import MalformedWorkloadError, build_pod_views
+from kubekeep.model.workload import MalformedWorkloadError, build_pod_views, list_pod_paths
 from kubekeep.posture.release_namespace import RELEASE_NAMESPACE, InstalledResource
 
 _MIRROR: Final = "kubernetes.io/config.mirror"
@@ -30,6 +30,8 @@ _RUNNING_FIELDS: Final = ("numberReady", "ready", "readyReplicas")
 _MAX_LABELS: Final = 3
 _UNPRIVILEGED: Final = frozenset({"baseline", "restricted"})
 """Pod Security levels that prevent access to the node (Kubernetes docs, Pod Security Standards)."""
+_parse_path: Final = functools.lru_cache(maxsize=256)(parse_path)
+"""Pods have their containers at few different paths."""
 
 
 class PlacedResource(msgspec.Struct, frozen=True, eq=False):
@@ -215,8 +217,11 @@ class Objects:
         return True if len(name_requirements) == len(label_selector.requirements) else None
 
     def _add_workload(self, resource: PlacedResource) -> None:
+        original = resource.original
+        if original.is_builtin and not list_pod_paths(original):
+            return
         try:
-            views = build_pod_views(msgspec.structs.replace(resource.original, content=resource.object))
+            views = build_pod_views(msgspec.structs.replace(original, content=resource.object))
         except MalformedWorkloadError:
             self.malformed_resources.append(resource)
             return
@@ -231,7 +236,7 @@ class Objects:
     def _add_pod(self, resource: PlacedResource, view: Mapping[str, Any], node: str) -> None:
         """Add a pod of a workload; `node` is its name in the graph."""
         containers = tuple(
-            PodContainer(container, parse_path(container["path"]))
+            PodContainer(container, _parse_path(container["path"]))
             for container in view["containers"]
             if container["type"] != "init" or container.get("restartPolicy") == "Always"
         )
@@ -239,7 +244,7 @@ class Objects:
         if resource.kind == "StatefulSet":
             # Its pods have this label with their own names.
             labels[POD_NAME_LABEL] = resource.name
-        self.workloads.append(Workload(node, resource, view["spec"], parse_path(view["path"]), labels, containers))
+        self.workloads.append(Workload(node, resource, view["spec"], _parse_path(view["path"]), labels, containers))
 
     def _is_owned(self, resource: PlacedResource) -> bool:
         """Return True if its owner is in the input; the pods then belong to the owner."""

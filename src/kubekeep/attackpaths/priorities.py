@@ -66,7 +66,7 @@ class _Rater:
         failed = tuple(
             slug
             for slug, verdict in result.verdicts.items()
-            if verdict.status is Status.FAILED and slug in self._members and verdict.unexcepted.evidence
+            if verdict.status is Status.FAILED and slug in self._members and verdict.open_evidence
         )
         key = _count_replicas(resource), failed
         if key not in self._ratings:

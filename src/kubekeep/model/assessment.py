@@ -214,11 +214,11 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
 
     def group_findings(self) -> dict[str, list[Finding]]:
         """Group the findings by slug of the definition; definitions without findings are absent."""
-        return self._group(lambda verdict: verdict.unexcepted.evidence if verdict.status is Status.FAILED else None)
+        return self._group(lambda verdict: verdict.open_evidence if verdict.status is Status.FAILED else None)
 
     def group_excepted_findings(self) -> dict[str, list[Finding]]:
         """Group the excepted findings by slug of the definition."""
-        return self._group(lambda verdict: verdict.excepted.evidence or None)
+        return self._group(lambda verdict: (verdict.evidence and verdict.excepted_evidence) or None)
 
     def _group(self, select: Callable[[Verdict], tuple[Evidence, ...] | None]) -> dict[str, list[Finding]]:
         summaries = {summary.definition.slug: summary for summary in self.summaries}

@@ -76,7 +76,7 @@ class Finding(msgspec.Struct, frozen=True):
     @property
     def has_new(self) -> bool:
         """True if some evidence is not in the baseline."""
-        return any(evidence.change is FindingChange.NEW for evidence in self.evidence)
+        return FindingChange.NEW in [evidence.change for evidence in self.evidence]
 
     @property
     def suppression(self) -> AppliedException | None:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 import msgspec
 
 from kubekeep import _native
-from kubekeep.model.text_lines import find_block_line
+from kubekeep.model.text_lines import find_block_lines
 
 Path = tuple[str | int, ...]
 """Steps from the root of a document: mapping keys and 0-based sequence indexes."""
@@ -229,6 +229,16 @@ class SourceMap:
             _, _, start, end = self.find_extents(document, path)
         except LookupError:
             return None
+        if not isinstance(text, str):
+            return None
+        lines = _get_recent_lines(self)
+        key = start, end, text
+        if key not in lines:
+            lines[key] = self._find_lines(start, end, text)
+        return lines[key].get(line)
+
+    def _find_lines(self, start: int, end: int, text: str) -> dict[int, tuple[int, int]]:
+        """Return the start and end index of each line, from 1, of a text with this span; empty unless a block scalar."""
         header = bisect_right(self._lines, start)
         following = bisect_right(self._lines, end - 1)
         starts = self._lines[header:following]
@@ -236,10 +246,10 @@ class SourceMap:
         if len(ends) < len(starts):
             if following < len(self._lines):
                 # Only a block scalar ends with its last line; at the end of the file, the line may have no end.
-                return None
+                return {}
             ends.append(end)
-        at = find_block_line([last - first for first, last in zip(starts, ends, strict=True)], text, line)
-        return None if at is None else (starts[at], ends[at])
+        lengths = [last - first for first, last in zip(starts, ends, strict=True)]
+        return {line: (starts[at], ends[at]) for line, at in find_block_lines(lengths, text).items()}
 
     def line_region(self, document: Any, path: Path, line: int) -> Region | None:
         """Return the region of a line, as `find_line` does its indexes."""
@@ -410,4 +420,12 @@ def _get_recent_nodes(source_map: SourceMap) -> dict[int, list[int]]:  # noqa: A
 @functools.lru_cache(maxsize=2)
 def _get_recent_regions(source_map: SourceMap) -> dict[tuple[int, int], Region]:  # noqa: ARG001 - key of the cache
     """Return the regions of a source map by their span, to be filled; only those of resources in turn are kept."""
+    return {}
+
+
+@functools.lru_cache(maxsize=2)
+def _get_recent_lines(
+    source_map: SourceMap,  # noqa: ARG001 - key of the cache
+) -> dict[tuple[int, int, str], dict[int, tuple[int, int]]]:
+    """Return the lines of texts by their span, to be filled; a document may have a finding in each of many lines."""
     return {}

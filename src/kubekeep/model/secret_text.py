@@ -139,7 +139,9 @@ _NAMED_SECRET: Final = (
 _LONG_WORD_LENGTH: Final = 14
 """Length of the shortest token of a known format, of letters, digits and `_+=-`."""
 _LONG_WORD: Final = re.compile(rf"[\w+=-]{{{_LONG_WORD_LENGTH}}}")
-_LENGTH: Final = re.compile(r"\{[0-9,]+\}")
+_LENGTH: Final = re.compile(r"\{([0-9]+)[0-9,]*\}")
+_COUNTED: Final = 8
+"""Maximum length in the filter of tokens: higher ones take longer to compile, and exclude few other texts."""
 _LOOK_BEHIND: Final = re.compile(r"\(\?<=([^()]*)\)")
 _LOOK_AHEAD: Final = re.compile(r"\(\?[=!][^()]*\)")
 _LONGEST_CACHED: Final = 512
@@ -263,10 +265,11 @@ def _name_filter() -> Pattern:
 def _token_filter() -> Pattern:
     """Return a pattern that is fast to compile and to search, and matches each text with a well-known token.
 
-    It has the formats of tokens without lengths and look-around, so it matches some other texts as well.
+    It has the formats of tokens without look-around and with short lengths, so it matches some other texts as well.
     """
     formats = "|".join(pattern for _, pattern, _ in TOKEN_FORMATS).replace(r"\Z", "$")
-    formats = _LOOK_AHEAD.sub("", _LOOK_BEHIND.sub(r"\1", _LENGTH.sub("+", formats)))
+    formats = _LENGTH.sub(lambda length: f"{{{min(int(length[1]), _COUNTED)},}}", formats)
+    formats = _LOOK_AHEAD.sub("", _LOOK_BEHIND.sub(r"\1", formats))
     return Pattern(formats)
 
 

@@ -93,11 +93,11 @@ class Source(msgspec.Struct, frozen=True):
     def locate_line(self, document: Any, path: Path, line: int) -> Location:
         """Return the location of a line, from 1, of the text at `path`, or of the text if its lines are unknown."""
         location = None
-        if isinstance(self.lazy_source_map, LineSourceMap):
-            location = self.lazy_source_map.locate_line(document, self.root + path, line)
-        elif self.lazy_source_map is None and self.source_map is not None:
-            region = self.source_map.line_region(document, self.root + path, line)
+        if self.lazy_source_map is None:
+            region = None if self.source_map is None else self.source_map.line_region(document, self.root + path, line)
             location = None if region is None else Location(self.path, region)
+        elif isinstance(self.lazy_source_map, LineSourceMap):
+            location = self.lazy_source_map.locate_line(document, self.root + path, line)
         return location or self.locate(document, path)
 
     def locate_fields(self, document: Any, paths: Sequence[Path]) -> list[tuple[Location | None, bool]] | None:

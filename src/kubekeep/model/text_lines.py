@@ -5,22 +5,20 @@ A scan does not keep the text of files. The lengths of the lines are enough to a
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 
-def find_block_line(lengths: Sequence[int], text: str, line: int) -> int | None:
-    """Return the 0-based line of a block scalar with line `line` of its text.
+def find_block_lines(lengths: Sequence[int], text: str) -> dict[int, int]:
+    """Return the 0-based lines of a block scalar by the lines of its text, from 1; empty if it is no block scalar.
 
-    lengths: lengths of the lines below the header of the scalar, without their ends. line: counts from 1. A line of a
-    folded scalar may have several lines in the file: the result is the first of them. None for a scalar that is no
-    block scalar.
+    lengths: lengths of the lines below the header of the scalar, without their ends. A line of a folded scalar may have
+    several lines in the file: the result has the first of them.
     """
     for indentation in range(1, max(lengths, default=0) + 1):
         lines = _align(lengths, text, indentation)
         if lines is not None:
-            return lines.get(line)
-    return None
+            return lines
+    return {}
 
 
 def _align(lengths: Sequence[int], text: str, indentation: int) -> dict[int, int] | None:
@@ -31,7 +29,7 @@ def _align(lengths: Sequence[int], text: str, indentation: int) -> dict[int, int
         if length <= indentation:
             continue
         end = position + length - indentation
-        if end > len(text) or "\n" in text[position:end]:
+        if end > len(text) or text.find("\n", position, end) >= 0:
             return None
         lines.setdefault(number, at)
         position, number = _skip_breaks(text, end, number)
@@ -45,5 +43,7 @@ def _align(lengths: Sequence[int], text: str, indentation: int) -> dict[int, int
 
 def _skip_breaks(text: str, position: int, number: int) -> tuple[int, int]:
     """Return the position after line breaks, and the number of the line there."""
-    breaks = sum(1 for _ in itertools.takewhile(lambda character: character == "\n", text[position:]))
-    return position + breaks, number + breaks
+    end = position
+    while text.startswith("\n", end):
+        end += 1
+    return end, number + end - position

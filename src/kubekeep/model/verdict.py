@@ -134,12 +134,22 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     @property
     def unexcepted(self) -> Verdict:
         """The verdict with the evidence that no exception covers."""
-        return self._replace_evidence(tuple([evidence for evidence in self.evidence if evidence.exception is None]))
+        return self._replace_evidence(self.open_evidence)
 
     @property
     def excepted(self) -> Verdict:
         """The verdict with the evidence that exceptions cover."""
-        return self._replace_evidence(tuple([evidence for evidence in self.evidence if evidence.exception is not None]))
+        return self._replace_evidence(self.excepted_evidence)
+
+    @property
+    def open_evidence(self) -> tuple[Evidence, ...]:
+        """The evidence that no exception covers."""
+        return tuple([evidence for evidence in self.evidence if evidence.exception is None])
+
+    @property
+    def excepted_evidence(self) -> tuple[Evidence, ...]:
+        """The evidence that exceptions cover."""
+        return tuple([evidence for evidence in self.evidence if evidence.exception is not None])
 
     def _replace_evidence(self, evidence: tuple[Evidence, ...]) -> Verdict:
         return self if len(evidence) == len(self.evidence) else msgspec.structs.replace(self, evidence=evidence)

@@ -50,6 +50,10 @@ def create_outcome(assessment: Assessment, request: OutcomeRequest) -> ScanOutco
 
 
 def _list_rule_errors(assessment: Assessment) -> tuple[str, ...]:
-    reasons = (verdict.reason for result in assessment.results for verdict in result.verdicts.values())
-    texts = (reason.text for reason in reasons if reason is not None and reason.cause is Cause.RULE_ERROR)
+    texts = [
+        verdict.reason.text
+        for result in assessment.results
+        for verdict in result.verdicts.values()
+        if verdict.reason is not None and verdict.reason.cause is Cause.RULE_ERROR
+    ]
     return tuple(" ".join(text.split()) for text in dict.fromkeys(texts))

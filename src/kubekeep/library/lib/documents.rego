@@ -9,9 +9,9 @@ is_document(_, text) if regex.match(`^\s*(?:\[|\{[^{%])`, text)
 
 is_document(key, text) if regex.match(`(?i)[.](?:ya?ml|json|properties|ini|env|conf|cfg|cnf|toml|xml|hcl)$`, key)
 
-# Lines with settings that may be credentials: number (from 1), text, index, and settings with name and value. filter:
-# pattern that every line must match.
-lines(text, filter) := [{"number": number, "text": row, "index": index, "settings": settings(row)} |
+# Lines with settings that may be credentials: number (from 1), text, index in `rows` (all rows of the text), and settings
+# with name and value. filter: pattern that every line must match.
+lines(text, filter) := [{"number": number, "text": row, "index": index, "rows": rows, "settings": settings(row)} |
 	document := expand(text)
 	rows := document.rows
 	some index, row in rows
@@ -30,7 +30,7 @@ expand(text) := {"rows": split(pretty, "\n"), "last": 1} if {
 }
 
 # Steps of the path of a setting in a line. Expensive: call it only for findings.
-steps(text, line, setting) := array.concat(parents(expand(text).rows, line.index), [setting.name]) if {
+steps(line, setting) := array.concat(parents(line.rows, line.index), [setting.name]) if {
 	line.index <= most_rows
 } else := [setting.name]
 

@@ -39,13 +39,16 @@ class MergedProblem(msgspec.Struct, frozen=True):
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """The evidence of the most urgent finding, in the order of the file."""
-        return tuple(sorted(self.first.evidence, key=file_order))
+        evidence = self.first.evidence
+        return evidence if len(evidence) < 2 else tuple(sorted(evidence, key=file_order))
 
     @property
     def location(self) -> Location | None:
         """The first location of the evidence, else that of the resource."""
-        located = (evidence.location for evidence in self.evidence if evidence.location is not None)
-        return next(located, None) or self.first.subject.locate(())
+        for evidence in self.evidence:
+            if evidence.location is not None:
+                return evidence.location
+        return self.first.subject.locate(())
 
 
 class SharedProblem(msgspec.Struct, frozen=True):
@@ -130,7 +133,8 @@ def merge_problems(findings: Iterable[Finding]) -> list[MergedProblem]:
 
 def _urgency(finding: Finding) -> tuple[bool, float, bool, str]:
     """Sort key: new findings first, then by priority; of equal ones, controls that others overlap with first."""
-    return not finding.has_new, -finding.priority.score, bool(finding.definition.overlaps), finding.id
+    definition = finding.definition
+    return not finding.has_new, -finding.priority.score, bool(definition.overlaps), definition.id
 
 
 def select_problems(
@@ -163,12 +167,12 @@ def _share(findings: Iterable[Finding]) -> list[SharedProblem]:
     by_place: dict[tuple[str, str], list[MergedProblem]] = {}
     for group in sorted(by_resource.values(), key=_resource_urgency):
         for problem in merge_problems(group):
-            by_place.setdefault((problem.first.definition.slug, _describe_place(problem)), []).append(problem)
-    shared = [
-        SharedProblem(tuple(sorted(problems, key=lambda problem: _urgency(problem.first))))
-        for problems in by_place.values()
-    ]
-    return sorted(shared, key=lambda problem: _urgency(problem.first)[:2])
+            by_place.setdefault((problem.findings[0].definition.slug, _describe_place(problem)), []).append(problem)
+    for problems in by_place.values():
+        if len(problems) > 1:
+            problems.sort(key=lambda problem: _urgency(problem.findings[0]))
+    ordered = sorted(by_place.values(), key=lambda problems: _urgency(problems[0].findings[0])[:2])
+    return [SharedProblem(tuple(problems)) for problems in ordered]
 
 
 def _resource_urgency(findings: Sequence[Finding]) -> tuple[bool, list[float], str]:

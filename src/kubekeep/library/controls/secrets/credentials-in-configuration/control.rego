@@ -63,7 +63,7 @@ line_problems(holder, line) := {[path, message] |
 	some setting in line.settings
 	credentials.indicates_credential(setting.name, setting.value, sensitive)
 	not credentials.harmless(setting.value)
-	steps := documents.steps(holder.text, line, setting)
+	steps := documents.steps(line, setting)
 	path := concat("", array.concat([holder.path], [step(each) | some each in steps]))
 	message := sprintf("%s is set in plain text, and the name indicates a credential", [inner_path(steps)])
 } | {[holder.path, "the text looks like a credential"] |
