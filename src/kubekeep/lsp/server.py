@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 
@@ -26,6 +27,7 @@ from kubekeep.lsp.hover import create_hover, describe_findings, describe_value
 from kubekeep.lsp.launch import Launch
 from kubekeep.lsp.lenses import list_lenses
 from kubekeep.lsp.positions import ClientText, contains, overlaps
+from kubekeep.lsp.protocol import CheckedProtocol, create_converter
 from kubekeep.lsp.session import Session
 from kubekeep.lsp.texts import ClientTexts
 from kubekeep.model.assessment import Assessment
@@ -47,9 +49,18 @@ _SETTINGS_SECTION: Final = "kubekeep"
 class KubekeepLanguageServer(LanguageServer):
     """The server with the state of its connection."""
 
+    protocol: CheckedProtocol
+
     def __init__(self, launch: Launch, folder: str) -> None:
         # Whole texts: a version is never the result of edits that client and server understand differently.
-        super().__init__("kubekeep", VERSION, types.TextDocumentSyncKind.Full, max_workers=1)
+        super().__init__(
+            "kubekeep",
+            VERSION,
+            types.TextDocumentSyncKind.Full,
+            max_workers=1,
+            protocol_cls=CheckedProtocol,
+            converter_factory=create_converter,
+        )
         self.checker = ConfigurationChecker(launch.schema)
         self.session = Session(launch, self.publish, self.log)
         self.folder = folder
@@ -71,7 +82,10 @@ class KubekeepLanguageServer(LanguageServer):
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log an error in a handler without its text, which may contain values of the input."""
-        del source
+        if source is JsonRpcException and isinstance(error, ValueError | RecursionError):
+            # Raised by the loop that reads messages.
+            self.protocol.refuse(types.ErrorCodes.ParseError, "not JSON")
+            return
         self.log(f"error in a message handler: {type(error).__name__}")
 
     def log(self, text: str) -> None:
