@@ -323,7 +323,7 @@ def test_missing_program_is_named_and_nothing_is_installed(open_window: Open, se
     notification.get_by_role("button", name="Install...").click()
     dialog = window.page.get_by_role("dialog")
     expect(dialog).to_contain_text(f"python3 -m venv '{environment}' && ")
-    expect(dialog).to_contain_text("-m pip install 'kubekeep[helm,kustomize,lsp]'")
+    expect(dialog).to_contain_text("-m pip install 'kubekeep[helm,kustomize,lsp,terraform]'")
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_have_count(0)
     expect(window.page.locator(".terminal-wrapper")).to_have_count(0)

@@ -27,6 +27,7 @@ const SELECTOR: DocumentSelector = [
   { scheme: "file", language: "json" },
   { scheme: "file", language: "helm" },
   { scheme: "file", language: "dockerfile" },
+  { scheme: "file", pattern: "**/*.{tf,tofu,tfvars}" },
   { scheme: "file", pattern: "**/templates/**/*.{yaml,yml,tpl}" },
 ];
 /** Exit code of kubekeep for an unknown command or a missing package. */

@@ -177,8 +177,8 @@ class FolderEvaluation:
             is_own = unread.location.file == document.path
             if is_own:
                 problems.append(FileProblem(unread.message, severity, unread.location.region))
-            elif step.unit.is_rendered and unread in assessment.unread:
-                # The message must be seen although its file is not open.
+            elif step.unit.is_rendered and not step.unit.is_terraform and unread in assessment.unread:
+                # The message must be seen although its file is not open; a file of Terraform has its own messages.
                 problems.append(FileProblem(unread.message, severity, None, unread.location))
         return EvaluatedDocument(
             document,

@@ -9,13 +9,14 @@ import msgspec
 from lsprotocol import types
 
 from kubekeep.lsp.positions import ClientText
-from kubekeep.model.assessment import Assessment, UnreadInput
+from kubekeep.model.assessment import Assessment, UnassessedInput, UnreadInput
 from kubekeep.model.exception import ExceptionSource, ExceptionStatus
 from kubekeep.model.finding import Finding
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Evidence
 from kubekeep.reports.shared.urgency import describe_priority, priority_level
+from kubekeep.sources.terraform.names import UNKNOWN
 
 SOURCE: Final = "kubekeep"
 _SEVERITIES: Final[Mapping[Severity, types.DiagnosticSeverity]] = {
@@ -160,9 +161,14 @@ def list_problems(assessment: Assessment) -> Iterator[tuple[UnreadInput, types.D
 
 
 def _rate(unread: UnreadInput) -> types.DiagnosticSeverity:
-    """Return the severity of an unread part: a missing program is no error of the document."""
-    is_program_missing = "install" in unread.message and "kubekeep[" in unread.message
-    return types.DiagnosticSeverity.Information if is_program_missing else types.DiagnosticSeverity.Error
+    """Return the severity of an unread part: a missing program is no error of the document, nor is a value of the cloud."""
+    is_expected = needs_package(unread.message) or UNKNOWN in unread.message or isinstance(unread, UnassessedInput)
+    return types.DiagnosticSeverity.Information if is_expected else types.DiagnosticSeverity.Error
+
+
+def needs_package(message: str) -> bool:
+    """Return True if a message says which package to install."""
+    return "install" in message and "kubekeep[" in message
 
 
 def create_problem(message: str, area: types.Range, severity: types.DiagnosticSeverity) -> types.Diagnostic:

@@ -18,9 +18,9 @@ _MAX_NAME: Final = 80
 class CheckedProtocol(LanguageServerProtocol):
     """The protocol with an answer to invalid messages, which the library only logs."""
 
-    def structure_message(self, data: dict[str, Any]) -> Any:
+    def structure_message(self, fields: dict[str, Any]) -> Any:
         """Return an object of the JSON unchanged: `handle_message` converts whole messages, not the objects in them."""
-        return data
+        return fields
 
     def handle_message(self, message: Any) -> None:
         """Convert a message and run its handler, or refuse it."""

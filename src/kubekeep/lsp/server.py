@@ -39,7 +39,7 @@ from kubekeep.usecases.editor import MAX_REPORTED
 _CLIENT_POLL: Final = 2.0
 """Seconds between checks that the process of the client exists."""
 _WATCHED: Final = (
-    "**/*.{yaml,yml,json,tpl,dockerfile,Dockerfile}",
+    "**/*.{yaml,yml,json,tpl,tf,tofu,tfvars,dockerfile,Dockerfile}",
     "**/{Dockerfile,Containerfile}*",
     "**/{Kustomization,.helmignore,.kubekeepignore,.kubescapeignore,.dockerignore}",
 )
