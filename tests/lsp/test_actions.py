@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-from tests.lsp.client import Editor
+from kubekeep.lsp.actions import _create_title, _list_numbers
+from tests.lsp.client import PUSH, Editor
 from tests.lsp.samples import POD, find_line, write_chart, write_files
 
 LINE = find_line(POD, "privileged")
@@ -137,3 +138,80 @@ def test_comment_in_a_template(tmp_path: Path) -> None:
         editor.apply(choose(editor.actions(template, line), "Suppress C-0041"))
         assert "}} # kubekeep:ignore C-0041" in editor.texts[template]
         assert "C-0041" not in editor.codes(template)
+
+
+RISKY: Final = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: a-deployment-with-a-name-that-is-long, namespace: a-namespace-with-a-name-that-is-long}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      hostNetwork: true
+      containers:
+        - name: web
+          image: registry.example.com/web:1.0
+          ports: [{containerPort: 80, hostPort: 80}]
+          securityContext:
+            capabilities: {add: [NET_ADMIN, SYS_ADMIN]}
+            runAsUser: 0
+"""
+RISK: Final = "the program fails if it writes to its root file system"
+
+
+def list_actions(editor: Editor, path: Path) -> list[dict[str, Any]]:
+    return [action for line in range(len(editor.texts[path].splitlines())) for action in editor.actions(path, line)]
+
+
+def test_titles_are_short_and_keep_the_mark_of_a_risk(tmp_path: Path) -> None:
+    with Editor(tmp_path) as editor:
+        path = editor.open("web.yaml", RISKY)
+        editor.codes(path)
+        titles = {action["title"] for action in list_actions(editor, path)}
+    assert max(map(len, titles)) <= 80
+    assert "Fix C-0017: add securityContext.readOnlyRootFilesystem: true (check first)" in titles
+    fixes = {title for title in titles if title.startswith("Fix ")}
+    assert {title for title in fixes if "check first" in title} == {
+        title for title in fixes if title.endswith(" (check first)")
+    }
+    assert all(re.search(r", until \d{4}-\d\d-\d\d$", title) for title in titles - fixes)
+
+
+def test_titles_of_many_controls_with_long_numbers() -> None:
+    assert _list_numbers([f"C-{number:04}" for number in range(9)]) == "C-0000, C-0001, C-0002 and 6 more"
+    assert _list_numbers(["C-0001", "C-0002"]) == "C-0001, C-0002"
+    assert len(_list_numbers(["x" * 90])) == 40
+    title = _create_title("Fix C-0001: ", f"set {'x' * 90} to true", " (check first)", "x" * 90)
+    assert len(title) == 80
+    assert title.endswith("... (check first)")
+
+
+def test_risk_is_in_the_hover_and_needs_confirmation(tmp_path: Path) -> None:
+    support = {"documentChanges": True, "changeAnnotationSupport": {"groupsOnLabel": True}}
+    capabilities = {**PUSH, "workspace": {"workspaceEdit": support}}
+    with Editor(tmp_path, capabilities=capabilities) as editor:
+        path = editor.open("web.yaml", RISKY)
+        editor.codes(path)
+        action = next(each for each in list_actions(editor, path) if each["title"].startswith("Fix C-0017"))
+        line = action["diagnostics"][0]["range"]["start"]
+        assert RISK in editor.hover(path, line["line"], line["character"])
+        (annotation,) = action["edit"]["changeAnnotations"].items()
+        assert annotation[1]["needsConfirmation"]
+        assert RISK in annotation[1]["description"]
+        edits = [edit for change in action["edit"]["documentChanges"] for edit in change["edits"]]
+        assert {edit["annotationId"] for edit in edits} == {annotation[0]}
+        harmless = next(each for each in list_actions(editor, path) if each["title"].startswith("Fix C-0016"))
+        assert "changeAnnotations" not in harmless["edit"]
+        editor.apply(action)
+        assert "C-0017" not in editor.codes(path)
+
+
+def test_client_without_annotations_gets_plain_edits(tmp_path: Path) -> None:
+    with Editor(tmp_path) as editor:
+        path = editor.open("web.yaml", RISKY)
+        editor.codes(path)
+        action = next(each for each in list_actions(editor, path) if each["title"].startswith("Fix C-0017"))
+        assert "changeAnnotations" not in action["edit"]
+        assert all("annotationId" not in edit for each in action["edit"]["documentChanges"] for edit in each["edits"])

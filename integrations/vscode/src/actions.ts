@@ -98,11 +98,9 @@ async function listActions(
 }
 
 function concerns(action: vscode.CodeAction, control: string | undefined): boolean {
-  return control === undefined || new RegExp(`\\b${escapePattern(control)}\\b`).test(action.title);
-}
-
-function escapePattern(text: string): string {
-  return text.replaceAll(/[^A-Za-z0-9]/g, "\\$&");
+  // The title has no room for the numbers of many controls.
+  const codes = action.diagnostics?.map(({ code }) => String((typeof code === "object" ? code.value : code) ?? "")) ?? [];
+  return control === undefined || codes.includes(control);
 }
 
 async function pickAction(actions: readonly vscode.CodeAction[]): Promise<vscode.CodeAction | undefined> {

@@ -18,7 +18,7 @@ from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 
 from kubekeep._native import VERSION
-from kubekeep.lsp.actions import FIX_ALL, ActionBuilder
+from kubekeep.lsp.actions import FIX_ALL, ActionBuilder, ActionData, join_risks
 from kubekeep.lsp.client_settings import parse_settings, select_section
 from kubekeep.lsp.configuration_file import ConfigurationChecker, find_key
 from kubekeep.lsp.evaluation import EvaluatedDocument, OpenDocument
@@ -150,11 +150,11 @@ class KubekeepLanguageServer(LanguageServer):
         document, workspace = self.client_capabilities.text_document, self.client_capabilities.workspace
         options = document.code_action if document else None
         edit_options = workspace.workspace_edit if workspace else None
-        has_document_changes = bool(edit_options and edit_options.document_changes)
         finished = []
         for action in actions:
             if action.disabled is None:
-                action.edit = builder.create_edit(action.data or {}, has_document_changes=has_document_changes)
+                assert isinstance(action.data, ActionData)  # noqa: S101 - only disabled actions have none
+                action.edit = builder.create_edit(action.data, edit_options)
             elif not (options and options.disabled_support):
                 continue
             action.data = None
@@ -377,7 +377,7 @@ def _add_texts(server: KubekeepLanguageServer) -> None:
             return create_hover(value)
         pairs = server.pair_findings(result, server.create_texts())
         entries = [entry for entry, diagnostic in pairs if contains(diagnostic.range, params.position)]
-        return create_hover(describe_findings(entries))
+        return create_hover(await _explain(server, result, entries, unsaved))
 
     @server.feature(types.TEXT_DOCUMENT_CODE_LENS)
     async def code_lens(params: types.CodeLensParams) -> list[types.CodeLens]:
@@ -395,6 +395,21 @@ def _add_texts(server: KubekeepLanguageServer) -> None:
         start = text.find_client_index(types.Position(params.position.line, 0))
         line = document.text[start : text.find_client_index(params.position)]
         return server.checker.complete(document.text, line, params.position.line)
+
+
+async def _explain(
+    server: KubekeepLanguageServer, result: EvaluatedDocument, entries: list[FileFinding], unsaved: dict[str, bytes]
+) -> str:
+    """Return the findings in Markdown, with the risks of their fixes."""
+    project = result.project
+
+    def find_risk(entry: FileFinding) -> str:
+        if project is None:
+            return ""
+        return join_risks(project.suggest(entry.finding.subject, entry.finding.definition, entry.evidence, unsaved))
+
+    folder = server.session.find_folder(result.document.path)
+    return await server.session.run(lambda: describe_findings(entries, find_risk), folder) or ""
 
 
 def _add_actions(server: KubekeepLanguageServer) -> None:
@@ -416,7 +431,7 @@ def _add_actions(server: KubekeepLanguageServer) -> None:
                 actions += builder.list_actions(pair for pair in pairs if overlaps(pair[1].range, params.range))
             if params.context.only and _includes(params.context.only, FIX_ALL) and (edits := builder.fix_all()):
                 title = "Fix all findings that have a fix without risks (Kubekeep)"
-                actions.append(types.CodeAction(title=title, kind=FIX_ALL, data=edits))
+                actions.append(types.CodeAction(title=title, kind=FIX_ALL, data=ActionData(edits)))
             return server.finish_actions(actions, builder)
 
         actions = await session.run(build, session.find_folder(result.document.path)) or []
