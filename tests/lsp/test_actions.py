@@ -93,6 +93,61 @@ def test_exception_without_a_file_is_disabled(tmp_path: Path) -> None:
         assert "edit" not in action
 
 
+CREATE: Final = {**PUSH, "workspace": {"workspaceEdit": {"documentChanges": True, "resourceOperations": ["create"]}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("kubekeep.yaml", None),
+        ("kubekeep.yaml", ""),
+        ("kubekeep.yaml", "# settings"),
+        ("kubekeep.yaml", "framework: nsa # as agreed\n"),
+        ("kubekeep.yaml", "exceptions: []\n"),
+        (".kubekeep.yaml", "framework: nsa"),
+        ("kubekeep.yml", "{framework: nsa}\n"),
+    ],
+)
+def test_exception_creates_its_file(tmp_path: Path, name: str, text: str | None) -> None:
+    write_files(tmp_path, {"shop/other.yaml": "a: 1\n"} if text is None else {name: text})
+    with Editor(tmp_path, capabilities=CREATE) as editor:
+        path = editor.open("shop/pod.yaml", POD)
+        assert "C-0057" in editor.codes(path)
+        action = choose(editor.actions(path, LINE), "Add an exception for C-0057")
+        created = [change["uri"] for change in action["edit"]["documentChanges"] if change.get("kind") == "create"]
+        missing = ["kubekeep-exceptions.yaml", *([name] if text is None else [])]
+        assert created == [(tmp_path / each).as_uri() for each in missing]
+        editor.apply(action)
+        configuration = (tmp_path / name).read_text()
+        assert (text or "").split("\n")[0].strip("{}").removeprefix("exceptions:").removesuffix(" []") in configuration
+        assert "exceptions: kubekeep-exceptions.yaml" in configuration
+        assert "C-0057" in (tmp_path / "kubekeep-exceptions.yaml").read_text()
+        editor.notify("textDocument/didSave", {"textDocument": {"uri": path.as_uri()}})
+        editor.wait_for_codes(path, lambda codes: "C-0057" not in codes)
+        # The next exception goes into the same file.
+        editor.apply(choose(editor.actions(path, LINE), "Add an exception for C-0016"))
+        assert (tmp_path / name).read_text() == configuration
+    assert "C-0016" in (tmp_path / "kubekeep-exceptions.yaml").read_text()
+
+
+def test_exception_in_a_repository_below_the_workspace(tmp_path: Path) -> None:
+    (tmp_path / "shop" / ".git").mkdir(parents=True)
+    (tmp_path / "shop" / "web").mkdir()
+    with Editor(tmp_path, capabilities=CREATE) as editor:
+        path = editor.open("shop/web/pod.yaml", POD)
+        assert "C-0057" in editor.codes(path)
+        editor.apply(choose(editor.actions(path, LINE), "Add an exception for C-0057"))
+        assert (tmp_path / "shop" / "kubekeep.yaml").exists()
+        editor.notify("textDocument/didSave", {"textDocument": {"uri": path.as_uri()}})
+        editor.wait_for_codes(path, lambda codes: "C-0057" not in codes)
+
+
+def test_exception_outside_of_a_workspace_creates_no_file(tmp_path: Path) -> None:
+    with Editor(tmp_path, capabilities=CREATE, folders=()) as editor:
+        path = editor.open("pod.yaml", POD)
+        assert "disabled" in choose(editor.actions(path, LINE), "Add an exception")
+
+
 def test_actions_belong_to_the_newest_text(tmp_path: Path) -> None:
     with Editor(tmp_path, options={"debounce": 500}) as editor:
         path = editor.open("pod.yaml", POD)

@@ -16,6 +16,7 @@ from kubekeep.exceptions.inline.insert import format_comment, insert_comment
 from kubekeep.exceptions.load import ExceptionsError
 from kubekeep.lsp.client_settings import ClientSettings
 from kubekeep.lsp.evaluation import Documents, EvaluatedDocument
+from kubekeep.lsp.exceptions_file import NewExceptionsFile, name_exceptions_file, plan_exceptions_file
 from kubekeep.lsp.findings import FileFinding
 from kubekeep.lsp.positions import ClientText
 from kubekeep.lsp.texts import ClientTexts
@@ -28,6 +29,7 @@ from kubekeep.reports.shared.wording import describe_fix
 from kubekeep.usecases.exceptions import append_entry, build_entry
 
 FIX_ALL: Final = "source.fixAll.kubekeep"
+_CREATE: Final = types.ResourceOperationKind.Create
 _MAX_TITLE: Final = 80
 _MAX_NUMBERS: Final = 40
 """Characters of the numbers of controls in a title."""
@@ -51,16 +53,24 @@ class ActionBuilder:
     """Code actions for the findings of one evaluated document. Runs on the thread that evaluates.
 
     documents: the open documents at the versions that were evaluated; edits name these versions, so that the editor
-    rejects them for another text.
+    rejects them for another text. folder: the workspace folder. client: the changes that the client can make.
     """
 
     def __init__(
-        self, evaluated: EvaluatedDocument, documents: Documents, settings: ClientSettings, texts: ClientTexts
+        self,
+        evaluated: EvaluatedDocument,
+        documents: Documents,
+        settings: ClientSettings,
+        texts: ClientTexts,
+        folder: str,
+        client: types.WorkspaceEditClientCapabilities | None,
     ) -> None:
         self._evaluated = evaluated
         self._documents = documents
         self._settings = settings
         self._texts = texts
+        self._folder = folder
+        self._client = client
         self._unsaved = {
             path: document.text.encode("utf-8", "replace")
             for path, document in documents.items()
@@ -95,11 +105,9 @@ class ActionBuilder:
         )
         return {path: list(compare_texts(ClientText(before, self._texts.encoding), after))}
 
-    def create_edit(
-        self, data: ActionData, client: types.WorkspaceEditClientCapabilities | None
-    ) -> types.WorkspaceEdit:
+    def create_edit(self, data: ActionData) -> types.WorkspaceEdit:
         """Return the edits in the form that the client supports; it asks for confirmation before it applies risky ones."""
-        edits = data.edits
+        edits, client = data.edits, self._client
         if not (client and client.document_changes):
             return types.WorkspaceEdit(changes={self._find_uri(path): list(own) for path, own in edits.items()})
         changes: list[Any] = []
@@ -188,19 +196,31 @@ class ActionBuilder:
             kind=types.CodeActionKind.QuickFix,
             diagnostics=[diagnostic],
         )
-        if not files:
-            action.disabled = types.CodeActionDisabled(_NO_FILE)
-            yield action
-            return
-        path = os.path.realpath(files[0])
-        text = self._texts.open(path)
         try:
-            changed = append_entry(path, text.text, self._create_entry(entry))
+            action.data = ActionData(dict(self._add_exception(entry, files)))
         except ExceptionsError as error:
             action.disabled = types.CodeActionDisabled(str(error))
-        else:
-            action.data = ActionData({path: list(compare_texts(text, changed))})
         yield action
+
+    def _add_exception(
+        self, entry: FileFinding, files: Sequence[str]
+    ) -> Iterator[tuple[str, Sequence[types.TextEdit]]]:
+        """Yield the edits by file. Without an exceptions file, they create one. Raises ExceptionsError."""
+        new = None if files else self._plan_exceptions_file()
+        path = os.path.realpath(files[0]) if new is None else new.path
+        text = self._texts.open(path)
+        yield path, list(compare_texts(text, append_entry(path, text.text, self._create_entry(entry))))
+        if new is not None:
+            text = self._texts.open(new.configuration)
+            yield new.configuration, list(compare_texts(text, name_exceptions_file(text.text)))
+
+    def _plan_exceptions_file(self) -> NewExceptionsFile:
+        operations = (self._client.resource_operations if self._client else None) or ()
+        can_create = bool(self._client and self._client.document_changes) and _CREATE in operations
+        new = plan_exceptions_file(self._evaluated.document.path, self._folder, self._settings) if can_create else None
+        if new is None:
+            raise ExceptionsError(_NO_FILE)
+        return new
 
     def _create_entry(self, entry: FileFinding) -> dict[str, Any]:
         resource = entry.finding.subject

@@ -147,14 +147,13 @@ class KubekeepLanguageServer(LanguageServer):
 
     def finish_actions(self, actions: Iterable[types.CodeAction], builder: ActionBuilder) -> list[types.CodeAction]:
         """Return the actions with their edits in the form that the client supports."""
-        document, workspace = self.client_capabilities.text_document, self.client_capabilities.workspace
+        document = self.client_capabilities.text_document
         options = document.code_action if document else None
-        edit_options = workspace.workspace_edit if workspace else None
         finished = []
         for action in actions:
             if action.disabled is None:
                 assert isinstance(action.data, ActionData)  # noqa: S101 - only disabled actions have none
-                action.edit = builder.create_edit(action.data, edit_options)
+                action.edit = builder.create_edit(action.data)
             elif not (options and options.disabled_support):
                 continue
             action.data = None
@@ -422,7 +421,9 @@ def _add_actions(server: KubekeepLanguageServer) -> None:
         if result is None or result.assessment is None:
             return []
         documents, texts = dict(session.documents), server.create_texts()
-        builder = ActionBuilder(result, documents, session.settings, texts)
+        workspace, folder = server.client_capabilities.workspace, session.find_folder(result.document.path)
+        client = workspace.workspace_edit if workspace else None
+        builder = ActionBuilder(result, documents, session.settings, texts, folder, client)
 
         def build() -> list[types.CodeAction]:
             actions: list[types.CodeAction] = []
@@ -434,7 +435,7 @@ def _add_actions(server: KubekeepLanguageServer) -> None:
                 actions.append(types.CodeAction(title=title, kind=FIX_ALL, data=ActionData(edits)))
             return server.finish_actions(actions, builder)
 
-        actions = await session.run(build, session.find_folder(result.document.path)) or []
+        actions = await session.run(build, folder) or []
         # An edit of an outdated text must never be applied.
         return actions if session.documents.get(result.document.path) is result.document else []
 
