@@ -208,7 +208,11 @@ def test_quick_fix_changes_the_file(open_window: Open, shop: Path) -> None:
     window.open_file("pod.yaml")
     count = wait_for_findings(window)
     window.go_to_line(PRIVILEGED_LINE, 10)
-    window.apply_quick_fix("Fix C-0057")
+    window.select_quick_fix("Fix C-0057")
+    # The change can stop the program: it is shown first.
+    expect(window.preview).to_contain_text("privileged: truefalse")
+    assert (shop / "pod.yaml").read_text(encoding="utf-8") == POD
+    window.confirm_changes()
     window.save()
     assert (shop / "pod.yaml").read_text(encoding="utf-8") == POD.replace("privileged: true", "privileged: false")
     wait_until(lambda: wait_for_findings(window) < count)

@@ -100,7 +100,12 @@ async function listActions(
 function concerns(action: vscode.CodeAction, control: string | undefined): boolean {
   // The title has no room for the numbers of many controls.
   const codes = action.diagnostics?.map(({ code }) => String((typeof code === "object" ? code.value : code) ?? "")) ?? [];
-  return control === undefined || codes.includes(control);
+  const pattern = new RegExp(`\\b${escapePattern(control ?? "")}\\b`);
+  return control === undefined || codes.includes(control) || pattern.test(action.title);
+}
+
+function escapePattern(text: string): string {
+  return text.replaceAll(/[^A-Za-z0-9]/g, "\\$&");
 }
 
 async function pickAction(actions: readonly vscode.CodeAction[]): Promise<vscode.CodeAction | undefined> {
