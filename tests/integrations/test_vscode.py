@@ -363,6 +363,30 @@ def test_program_that_is_no_server_is_reported(open_window: Open, shop: Path) ->
     wait_for_findings(window)
 
 
+def test_program_of_another_version_is_named_and_runs(open_window: Open, shop: Path) -> None:
+    program = shop / ".venv" / "bin" / "kubekeep"
+    program.unlink()
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import sys\n"
+        "import kubekeep.lsp.server\n"
+        "kubekeep.lsp.server.VERSION = '9.8.7'\n"
+        "from kubekeep.cli.main import main\n"
+        "main()\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    window = open_window(shop)
+    window.open_file("pod.yaml")
+    notification = window.notifications.filter(has_text="are different versions")
+    expect(notification).to_contain_text("Kubekeep 9.8.7", timeout=PATIENCE)
+    expect(notification).to_contain_text("Update the extension: code --install-extension kubekeep.vsix")
+    wait_for_findings(window)
+    window.run_command("Kubekeep: Restart server")
+    wait_for_findings(window)
+    expect(notification).to_have_count(1)
+
+
 def test_server_is_one_process_and_restarts_after_a_crash(open_window: Open, shop: Path) -> None:
     window = open_window(shop)
     window.open_file("pod.yaml")
