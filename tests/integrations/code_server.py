@@ -193,7 +193,8 @@ class Workbench:
 
     def confirm_changes(self) -> None:
         """Confirm the changes that are shown."""
-        self.preview.locator("input.edit-checkbox").first.check()
+        # The row of the file is a checkbox that contains one.
+        self.preview.get_by_role("checkbox").nth(1).click()
         self.preview.get_by_role("button", name="Apply").click()
         self.preview.wait_for(state="hidden")
 
