@@ -180,12 +180,23 @@ class Workbench:
         self.page.keyboard.press("Control+S")
         self.page.locator(".tab.active:not(.dirty)").wait_for()
 
-    def apply_quick_fix(self, title: str) -> None:
-        """Apply the quick fix at the cursor whose title begins with a text."""
+    def select_quick_fix(self, title: str) -> None:
+        """Select the quick fix at the cursor whose title begins with a text."""
         self.page.keyboard.press("Control+.")
         menu = self.page.locator(".action-widget .monaco-list-row").filter(has_text=re.compile(f"^{re.escape(title)}"))
         menu.first.click()
-        self.wait_for_change()
+
+    @property
+    def preview(self) -> Locator:
+        """The list of changes to confirm."""
+        return self.page.locator(".bulk-edit-panel")
+
+    def confirm_changes(self) -> None:
+        """Confirm the changes that are shown."""
+        # The row of the file is a checkbox that contains one.
+        self.preview.get_by_role("checkbox").nth(1).click()
+        self.preview.get_by_role("button", name="Apply").click()
+        self.preview.wait_for(state="hidden")
 
     def pick(self, title: str) -> None:
         """Select an entry of the open quick pick."""

@@ -208,7 +208,11 @@ def test_quick_fix_changes_the_file(open_window: Open, shop: Path) -> None:
     window.open_file("pod.yaml")
     count = wait_for_findings(window)
     window.go_to_line(PRIVILEGED_LINE, 10)
-    window.apply_quick_fix("Fix C-0057")
+    window.select_quick_fix("Fix C-0057")
+    # The change can stop the program: it is shown first.
+    expect(window.preview).to_contain_text("privileged: truefalse")
+    assert (shop / "pod.yaml").read_text(encoding="utf-8") == POD
+    window.confirm_changes()
     window.save()
     assert (shop / "pod.yaml").read_text(encoding="utf-8") == POD.replace("privileged: true", "privileged: false")
     wait_until(lambda: wait_for_findings(window) < count)
@@ -323,7 +327,7 @@ def test_missing_program_is_named_and_nothing_is_installed(open_window: Open, se
     notification.get_by_role("button", name="Install...").click()
     dialog = window.page.get_by_role("dialog")
     expect(dialog).to_contain_text(f"python3 -m venv '{environment}' && ")
-    expect(dialog).to_contain_text("-m pip install 'kubekeep[helm,kustomize,lsp]'")
+    expect(dialog).to_contain_text("-m pip install 'kubekeep[helm,kustomize,lsp,terraform]'")
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_have_count(0)
     expect(window.page.locator(".terminal-wrapper")).to_have_count(0)
@@ -357,6 +361,33 @@ def test_program_that_is_no_server_is_reported(open_window: Open, shop: Path) ->
     window.page.keyboard.insert_text("{}")
     window.page.keyboard.press("Control+S")
     wait_for_findings(window)
+
+
+def test_program_of_another_version_is_named_and_runs(open_window: Open, shop: Path) -> None:
+    program = shop / ".venv" / "bin" / "kubekeep"
+    program.unlink()
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import sys\n"
+        "import kubekeep.lsp.server\n"
+        "kubekeep.lsp.server.VERSION = '9.8.7'\n"
+        "from kubekeep.cli.main import main\n"
+        "main()\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    window = open_window(shop)
+    window.open_file("pod.yaml")
+    notification = window.notifications.filter(has_text="are different versions")
+    expect(notification).to_contain_text("Kubekeep 9.8.7", timeout=PATIENCE)
+    expect(notification).to_contain_text("Update the extension: code --install-extension kubekeep.vsix")
+    wait_for_findings(window)
+    (process,) = list_processes(shop)
+    window.run_command("Notifications: Clear All Notifications")
+    window.run_command("Kubekeep: Restart server")
+    wait_until(lambda: bool(list_processes(shop)) and process not in list_processes(shop))
+    wait_for_findings(window)
+    expect(notification).to_have_count(0)
 
 
 def test_server_is_one_process_and_restarts_after_a_crash(open_window: Open, shop: Path) -> None:

@@ -72,7 +72,7 @@ class Editor:
         self._command = command
         self._validates = validates
         self._folders = (folder,) if folders is None else folders
-        self._answers: dict[int, dict[str, Any]] = {}
+        self._answers: dict[Any, dict[str, Any]] = {}
         self._arrival = threading.Condition()
         self._number = 0
         self.versions: dict[Path, int] = {}
@@ -143,6 +143,13 @@ class Editor:
         if "error" in answer:
             raise EditorError(answer["error"])
         return answer["result"]
+
+    def wait_for_error(self, number: Any) -> dict[str, Any]:
+        """Return the error that answers a request."""
+        with self._arrival:
+            assert self._arrival.wait_for(lambda: number in self._answers, TIMEOUT), self.standard_error
+            error: dict[str, Any] = self._answers.pop(number)["error"]
+        return error
 
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""
@@ -246,11 +253,14 @@ class Editor:
         assert all(lens["command"]["command"] == "" for lens in lenses)
         return [(lens["range"]["start"]["line"], lens["command"]["title"]) for lens in lenses]
 
-    def _send(self, message: dict[str, Any]) -> None:
-        content = json.dumps(message).encode()
+    def send_raw(self, content: bytes) -> None:
+        """Send one message with this content, which need not be valid."""
         assert self.process.stdin is not None
         self.process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(content), content))
         self.process.stdin.flush()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self.send_raw(json.dumps(message).encode())
 
     def _read(self, stream: IO[bytes]) -> None:
         while header := stream.readline():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-from tests.lsp.client import Editor
+from kubekeep.lsp.actions import _create_title, _list_numbers
+from tests.lsp.client import PUSH, Editor
 from tests.lsp.samples import POD, find_line, write_chart, write_files
 
 LINE = find_line(POD, "privileged")
@@ -92,6 +93,61 @@ def test_exception_without_a_file_is_disabled(tmp_path: Path) -> None:
         assert "edit" not in action
 
 
+CREATE: Final = {**PUSH, "workspace": {"workspaceEdit": {"documentChanges": True, "resourceOperations": ["create"]}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("kubekeep.yaml", None),
+        ("kubekeep.yaml", ""),
+        ("kubekeep.yaml", "# settings"),
+        ("kubekeep.yaml", "framework: nsa # as agreed\n"),
+        ("kubekeep.yaml", "exceptions: []\n"),
+        (".kubekeep.yaml", "framework: nsa"),
+        ("kubekeep.yml", "{framework: nsa}\n"),
+    ],
+)
+def test_exception_creates_its_file(tmp_path: Path, name: str, text: str | None) -> None:
+    write_files(tmp_path, {"shop/other.yaml": "a: 1\n"} if text is None else {name: text})
+    with Editor(tmp_path, capabilities=CREATE) as editor:
+        path = editor.open("shop/pod.yaml", POD)
+        assert "C-0057" in editor.codes(path)
+        action = choose(editor.actions(path, LINE), "Add an exception for C-0057")
+        created = [change["uri"] for change in action["edit"]["documentChanges"] if change.get("kind") == "create"]
+        missing = ["kubekeep-exceptions.yaml", *([name] if text is None else [])]
+        assert created == [(tmp_path / each).as_uri() for each in missing]
+        editor.apply(action)
+        configuration = (tmp_path / name).read_text()
+        assert (text or "").split("\n")[0].strip("{}").removeprefix("exceptions:").removesuffix(" []") in configuration
+        assert "exceptions: kubekeep-exceptions.yaml" in configuration
+        assert "C-0057" in (tmp_path / "kubekeep-exceptions.yaml").read_text()
+        editor.notify("textDocument/didSave", {"textDocument": {"uri": path.as_uri()}})
+        editor.wait_for_codes(path, lambda codes: "C-0057" not in codes)
+        # The next exception goes into the same file.
+        editor.apply(choose(editor.actions(path, LINE), "Add an exception for C-0016"))
+        assert (tmp_path / name).read_text() == configuration
+    assert "C-0016" in (tmp_path / "kubekeep-exceptions.yaml").read_text()
+
+
+def test_exception_in_a_repository_below_the_workspace(tmp_path: Path) -> None:
+    (tmp_path / "shop" / ".git").mkdir(parents=True)
+    (tmp_path / "shop" / "web").mkdir()
+    with Editor(tmp_path, capabilities=CREATE) as editor:
+        path = editor.open("shop/web/pod.yaml", POD)
+        assert "C-0057" in editor.codes(path)
+        editor.apply(choose(editor.actions(path, LINE), "Add an exception for C-0057"))
+        assert (tmp_path / "shop" / "kubekeep.yaml").exists()
+        editor.notify("textDocument/didSave", {"textDocument": {"uri": path.as_uri()}})
+        editor.wait_for_codes(path, lambda codes: "C-0057" not in codes)
+
+
+def test_exception_outside_of_a_workspace_creates_no_file(tmp_path: Path) -> None:
+    with Editor(tmp_path, capabilities=CREATE, folders=()) as editor:
+        path = editor.open("pod.yaml", POD)
+        assert "disabled" in choose(editor.actions(path, LINE), "Add an exception")
+
+
 def test_actions_belong_to_the_newest_text(tmp_path: Path) -> None:
     with Editor(tmp_path, options={"debounce": 500}) as editor:
         path = editor.open("pod.yaml", POD)
@@ -137,3 +193,80 @@ def test_comment_in_a_template(tmp_path: Path) -> None:
         editor.apply(choose(editor.actions(template, line), "Suppress C-0041"))
         assert "}} # kubekeep:ignore C-0041" in editor.texts[template]
         assert "C-0041" not in editor.codes(template)
+
+
+RISKY: Final = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: a-deployment-with-a-name-that-is-long, namespace: a-namespace-with-a-name-that-is-long}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      hostNetwork: true
+      containers:
+        - name: web
+          image: registry.example.com/web:1.0
+          ports: [{containerPort: 80, hostPort: 80}]
+          securityContext:
+            capabilities: {add: [NET_ADMIN, SYS_ADMIN]}
+            runAsUser: 0
+"""
+RISK: Final = "the program fails if it writes to its root file system"
+
+
+def list_actions(editor: Editor, path: Path) -> list[dict[str, Any]]:
+    return [action for line in range(len(editor.texts[path].splitlines())) for action in editor.actions(path, line)]
+
+
+def test_titles_are_short_and_keep_the_mark_of_a_risk(tmp_path: Path) -> None:
+    with Editor(tmp_path) as editor:
+        path = editor.open("web.yaml", RISKY)
+        editor.codes(path)
+        titles = {action["title"] for action in list_actions(editor, path)}
+    assert max(map(len, titles)) <= 80
+    assert "Fix C-0017: add securityContext.readOnlyRootFilesystem: true (check first)" in titles
+    fixes = {title for title in titles if title.startswith("Fix ")}
+    assert {title for title in fixes if "check first" in title} == {
+        title for title in fixes if title.endswith(" (check first)")
+    }
+    assert all(re.search(r", until \d{4}-\d\d-\d\d$", title) for title in titles - fixes)
+
+
+def test_titles_of_many_controls_with_long_numbers() -> None:
+    assert _list_numbers([f"C-{number:04}" for number in range(9)]) == "C-0000, C-0001, C-0002 and 6 more"
+    assert _list_numbers(["C-0001", "C-0002"]) == "C-0001, C-0002"
+    assert len(_list_numbers(["x" * 90])) == 40
+    title = _create_title("Fix C-0001: ", f"set {'x' * 90} to true", " (check first)", "x" * 90)
+    assert len(title) == 80
+    assert title.endswith("... (check first)")
+
+
+def test_risk_is_in_the_hover_and_needs_confirmation(tmp_path: Path) -> None:
+    support = {"documentChanges": True, "changeAnnotationSupport": {"groupsOnLabel": True}}
+    capabilities = {**PUSH, "workspace": {"workspaceEdit": support}}
+    with Editor(tmp_path, capabilities=capabilities) as editor:
+        path = editor.open("web.yaml", RISKY)
+        editor.codes(path)
+        action = next(each for each in list_actions(editor, path) if each["title"].startswith("Fix C-0017"))
+        line = action["diagnostics"][0]["range"]["start"]
+        assert RISK in editor.hover(path, line["line"], line["character"])
+        (annotation,) = action["edit"]["changeAnnotations"].items()
+        assert annotation[1]["needsConfirmation"]
+        assert RISK in annotation[1]["description"]
+        edits = [edit for change in action["edit"]["documentChanges"] for edit in change["edits"]]
+        assert {edit["annotationId"] for edit in edits} == {annotation[0]}
+        harmless = next(each for each in list_actions(editor, path) if each["title"].startswith("Fix C-0016"))
+        assert "changeAnnotations" not in harmless["edit"]
+        editor.apply(action)
+        assert "C-0017" not in editor.codes(path)
+
+
+def test_client_without_annotations_gets_plain_edits(tmp_path: Path) -> None:
+    with Editor(tmp_path) as editor:
+        path = editor.open("web.yaml", RISKY)
+        editor.codes(path)
+        action = next(each for each in list_actions(editor, path) if each["title"].startswith("Fix C-0017"))
+        assert "changeAnnotations" not in action["edit"]
+        assert all("annotationId" not in edit for each in action["edit"]["documentChanges"] for edit in each["edits"])

@@ -98,7 +98,10 @@ async function listActions(
 }
 
 function concerns(action: vscode.CodeAction, control: string | undefined): boolean {
-  return control === undefined || new RegExp(`\\b${escapePattern(control)}\\b`).test(action.title);
+  // The title has no room for the numbers of many controls.
+  const codes = action.diagnostics?.map(({ code }) => String((typeof code === "object" ? code.value : code) ?? "")) ?? [];
+  const pattern = new RegExp(`\\b${escapePattern(control ?? "")}\\b`);
+  return control === undefined || codes.includes(control) || pattern.test(action.title);
 }
 
 function escapePattern(text: string): string {

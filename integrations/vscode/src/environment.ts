@@ -9,7 +9,8 @@ import { readProgramPath } from "./settings.ts";
 
 const PYTHON_EXTENSION = "ms-python.python";
 
-const FILES: Files = {
+/** The file system. */
+export const FILES: Files = {
   async isExecutable(file) {
     try {
       await access(file, constants.X_OK);

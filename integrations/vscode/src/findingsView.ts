@@ -1,14 +1,24 @@
 // The view of findings: priority, file, finding. Shows the diagnostics of the server; evaluates nothing.
 
 import * as vscode from "vscode";
-import { findLevel, groupFindings, LEVELS, type FileGroup, type Finding, type Level, type LevelGroup } from "./findings.ts";
+import {
+  findLevel,
+  groupFindings,
+  LEVELS,
+  splitFinding,
+  type FileGroup,
+  type Finding,
+  type Level,
+  type LevelGroup,
+  type LocatedFinding,
+} from "./findings.ts";
 import { SECTION } from "./settings.ts";
 import { describeCount } from "./status.ts";
 
 export type Node =
   | { readonly kind: "level"; readonly group: LevelGroup }
   | { readonly kind: "file"; readonly level: Level; readonly group: FileGroup }
-  | { readonly kind: "finding"; readonly finding: Finding };
+  | { readonly kind: "finding"; readonly finding: LocatedFinding };
 
 const ICONS: Readonly<Record<Level, readonly [icon: string, color: string]>> = {
   critical: ["error", "charts.red"],
@@ -86,7 +96,7 @@ export class FindingsView implements vscode.TreeDataProvider<Node>, vscode.Dispo
 function* listFindings(): Generator<Finding> {
   for (const [uri, diagnostics] of vscode.languages.getDiagnostics()) {
     for (const diagnostic of diagnostics) {
-      if (diagnostic.source === SECTION) yield createFinding(uri, diagnostic);
+      if (diagnostic.source === SECTION) yield* splitFinding(createFinding(uri, diagnostic), dataOf(diagnostic));
     }
   }
 }
@@ -95,9 +105,12 @@ function* listFindings(): Generator<Finding> {
 export function createFinding(uri: vscode.Uri, diagnostic: vscode.Diagnostic): Finding {
   const { code, range, severity, message } = diagnostic;
   const control = String((typeof code === "object" ? code.value : code) ?? "");
-  const data = "data" in diagnostic ? diagnostic.data : undefined;
-  const level = findLevel(severity, control, data);
-  return { uri: uri.toString(), line: range.start.line, column: range.start.character, level, control, message };
+  const level = findLevel(severity, control, dataOf(diagnostic));
+  return { uri: uri.toString(), line: range.start.line, column: range.start.character, level, control, message, id: "" };
+}
+
+function dataOf(diagnostic: vscode.Diagnostic): unknown {
+  return "data" in diagnostic ? diagnostic.data : undefined;
 }
 
 function createLevelItem({ level, count, files }: LevelGroup): vscode.TreeItem {
@@ -124,12 +137,12 @@ function createFileItem(level: Level, { uri }: FileGroup): vscode.TreeItem {
   return entry;
 }
 
-function createFindingItem({ uri, line, column, control, message, level }: Finding): vscode.TreeItem {
+function createFindingItem({ uri, line, lines, column, control, message, level }: LocatedFinding): vscode.TreeItem {
   const entry = new vscode.TreeItem(`${control} ${message}`.trim());
   const position = new vscode.Position(line, column);
   const [icon, color] = ICONS[level];
   entry.iconPath = new vscode.ThemeIcon(icon, new vscode.ThemeColor(color));
-  entry.description = `line ${line + 1}`;
+  entry.description = `${lines.length === 1 ? "line" : "lines"} ${lines.map((each) => each + 1).join(", ")}`;
   // A plain text: messages quote manifests.
   entry.tooltip = `${control} ${message}`.trim();
   entry.contextValue = control === "" ? "problem" : "finding";

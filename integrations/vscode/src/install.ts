@@ -1,6 +1,6 @@
 // The command that installs kubekeep into a virtual environment. A text for a shell; runs nothing.
 
-const REQUIREMENT = "kubekeep[helm,kustomize,lsp]";
+const REQUIREMENT = "kubekeep[helm,kustomize,lsp,terraform]";
 
 export interface ShellCommand {
   /** Program and arguments of the shell, without the command. */

@@ -63,9 +63,11 @@ export function parseLocation(message: unknown): ReportLocation | undefined {
 export function createScanArguments(
   folder: string,
   output: string,
-  settings: { readonly frameworks: readonly string[]; readonly config: string },
+  settings: { readonly frameworks: readonly string[]; readonly config: string; readonly minimumSeverity: string },
 ): string[] {
   const options = settings.frameworks.length > 0 ? ["--framework", settings.frameworks.join(",")] : [];
   if (settings.config !== "") options.push("--config", settings.config);
+  // The report counts the findings that the view shows.
+  if (settings.minimumSeverity !== "") options.push("--min-severity", settings.minimumSeverity);
   return ["scan", ...options, "--format", "html", "--output", output, "--", path.basename(folder) || "."];
 }

@@ -16,17 +16,19 @@ import {
   type LanguageClientOptions,
   type Middleware,
 } from "vscode-languageclient/node";
-import { searchProgram } from "./environment.ts";
+import { FILES, searchProgram } from "./environment.ts";
 import type { Program } from "./program.ts";
 import { RestartLimit } from "./restarts.ts";
 import { readServerSettings, SECTION } from "./settings.ts";
 import type { Status } from "./status.ts";
+import { describeMismatch, findPython } from "./versions.ts";
 
 const SELECTOR: DocumentSelector = [
   { scheme: "file", language: "yaml" },
   { scheme: "file", language: "json" },
   { scheme: "file", language: "helm" },
   { scheme: "file", language: "dockerfile" },
+  { scheme: "file", pattern: "**/*.{tf,tofu,tfvars}" },
   { scheme: "file", pattern: "**/templates/**/*.{yaml,yml,tpl}" },
 ];
 /** Exit code of kubekeep for an unknown command or a missing package. */
@@ -52,6 +54,8 @@ export class Server implements vscode.Disposable {
   private running = 0;
   /** True if the present process has got a request for the diagnostics of the workspace. */
   private hasScanned = false;
+  /** The last warning about versions: a restart does not repeat it. */
+  private warning = "";
   private queue: Promise<void> = Promise.resolve();
   private readonly scanned = new vscode.EventEmitter<void>();
   private readonly missing = new vscode.EventEmitter<string>();
@@ -147,9 +151,21 @@ export class Server implements vscode.Disposable {
     try {
       await client.start();
       this.setRunning(0);
+      await this.compareVersions(client, result.program);
     } catch (error) {
       if (this.client === client) this.reportFailure(error);
     }
+  }
+
+  /** Warn once about a program of another version; it runs all the same. */
+  private async compareVersions(client: LanguageClient, program: string): Promise<void> {
+    const own = String(this.context.extension.packageJSON.version);
+    const python = await findPython(program, FILES, process.platform);
+    const warning = describeMismatch(own, client.initializeResult?.serverInfo?.version, program, python);
+    if (warning === undefined || warning === this.warning) return;
+    this.warning = warning;
+    this.output.warn(warning);
+    void vscode.window.showWarningMessage(warning);
   }
 
   private createClient(program: Program): LanguageClient {

@@ -21,7 +21,7 @@ test("a shell passes the folder unchanged and evaluates nothing in it", async ()
   const { shell, options, command } = createInstallCommand(environment, "linux");
   const output = execFileSync(shell, [...options, command], { env: { PATH: `${root}:/usr/bin:/bin` }, encoding: "utf8" });
   await rm(root, { recursive: true });
-  assert.equal(output, `<-m><venv><${environment}>\n<-m><pip><install><kubekeep[helm,kustomize,lsp]>\n`);
+  assert.equal(output, `<-m><venv><${environment}>\n<-m><pip><install><kubekeep[helm,kustomize,lsp,terraform]>\n`);
 });
 
 test("PowerShell gets single quotes, doubled inside", () => {
@@ -29,6 +29,6 @@ test("PowerShell gets single quotes, doubled inside", () => {
   assert.equal(shell, "powershell.exe");
   assert.equal(
     command,
-    "py -3 -m venv 'C:\\it''s $x'; if ($?) { & 'C:\\it''s $x\\Scripts\\python.exe' -m pip install 'kubekeep[helm,kustomize,lsp]' }",
+    "py -3 -m venv 'C:\\it''s $x'; if ($?) { & 'C:\\it''s $x\\Scripts\\python.exe' -m pip install 'kubekeep[helm,kustomize,lsp,terraform]' }",
   );
 });

@@ -53,3 +53,19 @@ test("the version of the types is the oldest supported version of VS Code", () =
   assert.equal(manifest.devDependencies["@types/vscode"], manifest.engines.vscode.replace("^", "~"));
   assert.equal(manifest.dependencies, undefined);
 });
+
+test("Terraform files start the extension and are sent to the server", () => {
+  const languages = new Map<string, string>(
+    contributions.languages.flatMap(({ id, extensions }: { id: string; extensions: string[] }) =>
+      extensions.map((extension) => [extension, id]),
+    ),
+  );
+  const pattern = /pattern: "\*\*\/\*\.\{([^}]+)\}"/.exec(sources)?.[1]?.split(",") ?? [];
+  for (const extension of [".tf", ".tofu", ".tfvars"]) {
+    assert.ok(manifest.activationEvents.includes(`onLanguage:${languages.get(extension)}`), extension);
+    assert.ok(pattern.includes(extension.slice(1)), extension);
+  }
+  for (const extension of [".tf", ".tf.json", ".tofu", ".tofu.json"]) {
+    assert.ok(manifest.activationEvents.includes(`workspaceContains:**/*${extension}`), extension);
+  }
+});

@@ -50,10 +50,11 @@ test("ignores all other messages", () => {
 });
 
 test("passes folders as paths, never as options", () => {
-  const none = { frameworks: [], config: "" };
+  const none = { frameworks: [], config: "", minimumSeverity: "" };
   assert.deepEqual(createScanArguments("/home/--help", "/tmp/r.html", none).slice(-2), ["--", "--help"]);
-  assert.deepEqual(createScanArguments("/", "/tmp/r.html", { frameworks: ["nsa", "mitre"], config: "/k.yaml" }), [
+  assert.deepEqual(createScanArguments("/", "/tmp/r.html", { frameworks: ["nsa", "mitre"], config: "/k.yaml", minimumSeverity: "high" }), [
     "scan",
-    ...["--framework", "nsa,mitre", "--config", "/k.yaml", "--format", "html", "--output", "/tmp/r.html", "--", "."],
+    ...["--framework", "nsa,mitre", "--config", "/k.yaml", "--min-severity", "high"],
+    ...["--format", "html", "--output", "/tmp/r.html", "--", "."],
   ]);
 });

@@ -102,19 +102,25 @@ def find_configuration(target: str, home: str | None = None) -> str | None:
     """
     if _REMOTE.match(target):
         return None
-    last = os.path.realpath(home) if home else None
-    for folder in _list_parents(os.path.abspath(target)):
-        if _is_shared(folder):
-            return None
+    for folder in list_configuration_folders(target, home):
         names = [name for name in NAMES if os.path.lexists(os.path.join(folder, name))]
         if names:
             shown_folder = folder if os.path.isabs(target) else os.path.relpath(folder)
             if len(names) > 1:
                 raise _make_error(shown_folder, f"there are {' and '.join(names)}: keep one")
             return os.path.normpath(os.path.join(shown_folder, names[0]))
-        if os.path.lexists(os.path.join(folder, _GIT_FOLDER)) or os.path.realpath(folder) == last:
-            return None
     return None
+
+
+def list_configuration_folders(target: str, home: str | None = None) -> Iterator[str]:
+    """Yield the folders that may contain the configuration file for a path, the nearest first; see `find_configuration`."""
+    last = os.path.realpath(home) if home else None
+    for folder in _list_parents(os.path.abspath(target)):
+        if _is_shared(folder):
+            return
+        yield folder
+        if os.path.lexists(os.path.join(folder, _GIT_FOLDER)) or os.path.realpath(folder) == last:
+            return
 
 
 def read_configuration(path: str, *, is_explicit: bool) -> Configuration:

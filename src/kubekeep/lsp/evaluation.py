@@ -177,8 +177,8 @@ class FolderEvaluation:
             is_own = unread.location.file == document.path
             if is_own:
                 problems.append(FileProblem(unread.message, severity, unread.location.region))
-            elif step.unit.is_rendered and unread in assessment.unread:
-                # The message must be seen although its file is not open.
+            elif step.unit.is_rendered and not step.unit.is_terraform and unread in assessment.unread:
+                # The message must be seen although its file is not open; a file of Terraform has its own messages.
                 problems.append(FileProblem(unread.message, severity, None, unread.location))
         return EvaluatedDocument(
             document,
@@ -201,7 +201,7 @@ class FolderEvaluation:
     ) -> tuple[EditorProject, Severity | None]:
         """Return the project of a document, or of the folder, and the minimum severity. Raises ValueError."""
         target = document.path if document is not None else self._folder
-        file = self._settings.config or find_configuration(target, find_home_folder()) or ""
+        file = locate_configuration(target, self._settings)
         previous = self._projects.get(file)
         if previous is None or previous[0] != _stamp(file, previous[1]):
             settings = self._apply_client_settings(self._launch.read_settings(target, self._settings.config))
@@ -245,6 +245,11 @@ class FolderEvaluation:
             problem = _describe_error(error, document)
             if problem.location is None:
                 yield problem
+
+
+def locate_configuration(target: str, settings: ClientSettings) -> str:
+    """Return the path of the configuration file for a path; empty if there is none. Raises ConfigurationError."""
+    return settings.config or find_configuration(target, find_home_folder()) or ""
 
 
 def _encode(documents: Iterable[OpenDocument]) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -9,13 +10,14 @@ import msgspec
 from lsprotocol import types
 
 from kubekeep.lsp.positions import ClientText
-from kubekeep.model.assessment import Assessment, UnreadInput
+from kubekeep.model.assessment import Assessment, UnassessedInput, UnreadInput
 from kubekeep.model.exception import ExceptionSource, ExceptionStatus
 from kubekeep.model.finding import Finding
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Evidence
 from kubekeep.reports.shared.urgency import describe_priority, priority_level
+from kubekeep.sources.terraform.names import UNKNOWN
 
 SOURCE: Final = "kubekeep"
 _SEVERITIES: Final[Mapping[Severity, types.DiagnosticSeverity]] = {
@@ -30,15 +32,25 @@ _SEVERITIES: Final[Mapping[Severity, types.DiagnosticSeverity]] = {
 class FileFinding(msgspec.Struct, frozen=True):
     """A piece of evidence of a finding at one location.
 
-    location: in the file of the document. related: further locations with a message. merged: numbers of controls that
-    report the same field for the same reason.
+    location: in the file of the document. related: further locations with a message. others: findings of controls that
+    report the same field for the same reason, and of resources with the same line.
     """
 
     finding: Finding
     evidence: Evidence
     location: Location
     related: tuple[tuple[Location, str], ...] = ()
-    merged: tuple[str, ...] = ()
+    others: tuple[Finding, ...] = ()
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings that it is evidence for."""
+        return (self.finding, *self.others)
+
+    @property
+    def merged(self) -> tuple[str, ...]:
+        """Numbers of the other controls that report it."""
+        return tuple(dict.fromkeys(other.id for other in self.others if other.id != self.finding.id))
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -89,23 +101,30 @@ def _merge(entries: Sequence[FileFinding]) -> list[FileFinding]:
     """Merge the findings of overlapping controls on one field: the most urgent one names the others."""
     merged: list[FileFinding] = []
     by_field: dict[tuple[int, str, Location], list[int]] = {}
-    seen: set[tuple[str, str, Location]] = set()
+    seen: dict[tuple[str, str, Location], int] = {}
     for entry in sorted(entries, key=_urgency):
         # Overlays of one base, and loops of a template, report the same line many times.
         identity = (entry.finding.definition.slug, entry.message, entry.location)
         if identity in seen:
+            _add(merged, seen[identity], entry)
             continue
-        seen.add(identity)
         key = (id(entry.finding.subject), entry.evidence.path, entry.location)
-        control = entry.finding.definition
         numbers = by_field.setdefault(key, [])
         match = next((number for number in numbers if _overlap(merged[number], entry)), None)
         if match is None:
-            numbers.append(len(merged))
+            match = len(merged)
+            numbers.append(match)
             merged.append(entry)
-        elif control.id not in merged[match].controls:
-            merged[match] = msgspec.structs.replace(merged[match], merged=(*merged[match].merged, control.id))
+        else:
+            _add(merged, match, entry)
+        seen[identity] = match
     return sorted(merged, key=_order)
+
+
+def _add(merged: list[FileFinding], number: int, entry: FileFinding) -> None:
+    target = merged[number]
+    if not any(finding is entry.finding for finding in target.findings):
+        merged[number] = msgspec.structs.replace(target, others=(*target.others, entry.finding))
 
 
 def _overlap(one: FileFinding, other: FileFinding) -> bool:
@@ -126,7 +145,10 @@ def _order(entry: FileFinding) -> tuple[int, int, float, str]:
 def create_diagnostic(
     entry: FileFinding, text: ClientText, related: Sequence[types.DiagnosticRelatedInformation]
 ) -> types.Diagnostic:
-    """Return the diagnostic of a finding. The priority is in its data, because two priorities share a severity."""
+    """Return the diagnostic of a finding. The priority is in its data, because two priorities share a severity.
+
+    So are the findings that it stands for: a client that counts findings counts different ids.
+    """
     page = entry.finding.definition.page
     priority = priority_level(entry.finding)
     return types.Diagnostic(
@@ -137,8 +159,22 @@ def create_diagnostic(
         code_description=types.CodeDescription(page) if page else None,
         source=SOURCE,
         related_information=list(related) or None,
-        data={"controls": list(entry.controls), "path": entry.evidence.path, "priority": priority.label.lower()},
+        data={
+            "controls": list(entry.controls),
+            "path": entry.evidence.path,
+            "priority": priority.label.lower(),
+            "findings": [
+                {"id": _create_id(each), "control": each.id, "priority": priority_level(each).label.lower()}
+                for each in entry.findings
+            ],
+        },
     )
+
+
+def _create_id(finding: Finding) -> str:
+    """Return an identifier of one control on one resource, the same in each evaluation."""
+    text = f"{finding.definition.slug} {finding.subject.id}"
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def list_problems(assessment: Assessment) -> Iterator[tuple[UnreadInput, types.DiagnosticSeverity]]:
@@ -160,9 +196,14 @@ def list_problems(assessment: Assessment) -> Iterator[tuple[UnreadInput, types.D
 
 
 def _rate(unread: UnreadInput) -> types.DiagnosticSeverity:
-    """Return the severity of an unread part: a missing program is no error of the document."""
-    is_program_missing = "install" in unread.message and "kubekeep[" in unread.message
-    return types.DiagnosticSeverity.Information if is_program_missing else types.DiagnosticSeverity.Error
+    """Return the severity of an unread part: a missing program is no error of the document, nor is a value of the cloud."""
+    is_expected = needs_package(unread.message) or UNKNOWN in unread.message or isinstance(unread, UnassessedInput)
+    return types.DiagnosticSeverity.Information if is_expected else types.DiagnosticSeverity.Error
+
+
+def needs_package(message: str) -> bool:
+    """Return True if a message says which package to install."""
+    return "install" in message and "kubekeep[" in message
 
 
 def create_problem(message: str, area: types.Range, severity: types.DiagnosticSeverity) -> types.Diagnostic:

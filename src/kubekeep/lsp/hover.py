@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from lsprotocol import types
@@ -27,16 +27,16 @@ _MAX_VALUE: Final = 400
 _MAX_FINDINGS: Final = 5
 
 
-def describe_findings(entries: Iterable[FileFinding]) -> str:
-    """Return the findings in Markdown: the control, the observed value and the remediation."""
+def describe_findings(entries: Iterable[FileFinding], find_risk: Callable[[FileFinding], str]) -> str:
+    """Return the findings in Markdown: the control, the observed value, the fix with its risk, and the remediation."""
     entries = list(entries)
-    texts = [_describe(entry) for entry in entries[:_MAX_FINDINGS]]
+    texts = [_describe(entry, find_risk) for entry in entries[:_MAX_FINDINGS]]
     if len(entries) > _MAX_FINDINGS:
         texts.append(f"and {len(entries) - _MAX_FINDINGS} more findings")
     return "\n\n---\n\n".join(texts)
 
 
-def _describe(entry: FileFinding) -> str:
+def _describe(entry: FileFinding, find_risk: Callable[[FileFinding], str]) -> str:
     finding, control = entry.finding, entry.finding.definition
     level = priority_level(finding)
     page = f" · [documentation]({control.page})" if control.page else ""
@@ -48,6 +48,8 @@ def _describe(entry: FileFinding) -> str:
         parts.append(observed)
     if finding.has_fix:
         parts.append(f"Fix: `{describe_fix(entry.evidence, finding.subject).replace('`', '')}`")
+        if risk := find_risk(entry):
+            parts.append(f"**Check first**: {_escape(risk)}")
     chapters = dict(control.chapters)
     # The texts of the library are Markdown.
     escape = _escape if control.is_user_supplied else str

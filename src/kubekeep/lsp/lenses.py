@@ -20,7 +20,9 @@ def list_lenses(evaluated: EvaluatedDocument, text: ClientText) -> Iterator[type
     findings = _unique(evaluated)
     summary = count_levels(findings) or "no findings"
     score = "" if assessment.compliance is None else f" · compliance {assessment.compliance:.0f} %"
-    scope = " of the chart or overlay" if evaluated.unit.is_rendered and score else ""
+    scope = ""
+    if evaluated.unit.is_rendered and score:
+        scope = " of the module" if evaluated.unit.is_terraform else " of the chart or overlay"
     yield _create(f"Kubekeep: {summary}{score}{scope}", text.find_line(0))
     by_resource: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -41,8 +43,11 @@ def list_lenses(evaluated: EvaluatedDocument, text: ClientText) -> Iterator[type
 
 
 def _unique(evaluated: EvaluatedDocument) -> list[Finding]:
-    """Return the findings of a document, each once: a finding may have evidence at several lines."""
-    return list({id(entry.finding): entry.finding for entry in evaluated.findings}.values())
+    """Return the findings of a document, each once, as reports count them: one control on one resource.
+
+    A finding may have evidence at several lines, and a line may be evidence for several findings.
+    """
+    return list({id(finding): finding for entry in evaluated.findings for finding in entry.findings}.values())
 
 
 def _create(title: str, area: types.Range) -> types.CodeLens:

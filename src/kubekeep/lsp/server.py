@@ -13,11 +13,12 @@ from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 
 from kubekeep._native import VERSION
-from kubekeep.lsp.actions import FIX_ALL, ActionBuilder
+from kubekeep.lsp.actions import FIX_ALL, ActionBuilder, ActionData, join_risks
 from kubekeep.lsp.client_settings import parse_settings, select_section
 from kubekeep.lsp.configuration_file import ConfigurationChecker, find_key
 from kubekeep.lsp.evaluation import EvaluatedDocument, OpenDocument
@@ -26,6 +27,7 @@ from kubekeep.lsp.hover import create_hover, describe_findings, describe_value
 from kubekeep.lsp.launch import Launch
 from kubekeep.lsp.lenses import list_lenses
 from kubekeep.lsp.positions import ClientText, contains, overlaps
+from kubekeep.lsp.protocol import CheckedProtocol, create_converter
 from kubekeep.lsp.session import Session
 from kubekeep.lsp.texts import ClientTexts
 from kubekeep.model.assessment import Assessment
@@ -37,7 +39,7 @@ from kubekeep.usecases.editor import MAX_REPORTED
 _CLIENT_POLL: Final = 2.0
 """Seconds between checks that the process of the client exists."""
 _WATCHED: Final = (
-    "**/*.{yaml,yml,json,tpl,dockerfile,Dockerfile}",
+    "**/*.{yaml,yml,json,tpl,tf,tofu,tfvars,dockerfile,Dockerfile}",
     "**/{Dockerfile,Containerfile}*",
     "**/{Kustomization,.helmignore,.kubekeepignore,.kubescapeignore,.dockerignore}",
 )
@@ -47,9 +49,18 @@ _SETTINGS_SECTION: Final = "kubekeep"
 class KubekeepLanguageServer(LanguageServer):
     """The server with the state of its connection."""
 
+    protocol: CheckedProtocol
+
     def __init__(self, launch: Launch, folder: str) -> None:
         # Whole texts: a version is never the result of edits that client and server understand differently.
-        super().__init__("kubekeep", VERSION, types.TextDocumentSyncKind.Full, max_workers=1)
+        super().__init__(
+            "kubekeep",
+            VERSION,
+            types.TextDocumentSyncKind.Full,
+            max_workers=1,
+            protocol_cls=CheckedProtocol,
+            converter_factory=create_converter,
+        )
         self.checker = ConfigurationChecker(launch.schema)
         self.session = Session(launch, self.publish, self.log)
         self.folder = folder
@@ -71,7 +82,10 @@ class KubekeepLanguageServer(LanguageServer):
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log an error in a handler without its text, which may contain values of the input."""
-        del source
+        if source is JsonRpcException and isinstance(error, ValueError | RecursionError):
+            # Raised by the loop that reads messages.
+            self.protocol.refuse(types.ErrorCodes.ParseError, "not JSON")
+            return
         self.log(f"error in a message handler: {type(error).__name__}")
 
     def log(self, text: str) -> None:
@@ -133,14 +147,13 @@ class KubekeepLanguageServer(LanguageServer):
 
     def finish_actions(self, actions: Iterable[types.CodeAction], builder: ActionBuilder) -> list[types.CodeAction]:
         """Return the actions with their edits in the form that the client supports."""
-        document, workspace = self.client_capabilities.text_document, self.client_capabilities.workspace
+        document = self.client_capabilities.text_document
         options = document.code_action if document else None
-        edit_options = workspace.workspace_edit if workspace else None
-        has_document_changes = bool(edit_options and edit_options.document_changes)
         finished = []
         for action in actions:
             if action.disabled is None:
-                action.edit = builder.create_edit(action.data or {}, has_document_changes=has_document_changes)
+                assert isinstance(action.data, ActionData)  # noqa: S101 - only disabled actions have none
+                action.edit = builder.create_edit(action.data)
             elif not (options and options.disabled_support):
                 continue
             action.data = None
@@ -363,7 +376,7 @@ def _add_texts(server: KubekeepLanguageServer) -> None:
             return create_hover(value)
         pairs = server.pair_findings(result, server.create_texts())
         entries = [entry for entry, diagnostic in pairs if contains(diagnostic.range, params.position)]
-        return create_hover(describe_findings(entries))
+        return create_hover(await _explain(server, result, entries, unsaved))
 
     @server.feature(types.TEXT_DOCUMENT_CODE_LENS)
     async def code_lens(params: types.CodeLensParams) -> list[types.CodeLens]:
@@ -383,6 +396,21 @@ def _add_texts(server: KubekeepLanguageServer) -> None:
         return server.checker.complete(document.text, line, params.position.line)
 
 
+async def _explain(
+    server: KubekeepLanguageServer, result: EvaluatedDocument, entries: list[FileFinding], unsaved: dict[str, bytes]
+) -> str:
+    """Return the findings in Markdown, with the risks of their fixes."""
+    project = result.project
+
+    def find_risk(entry: FileFinding) -> str:
+        if project is None:
+            return ""
+        return join_risks(project.suggest(entry.finding.subject, entry.finding.definition, entry.evidence, unsaved))
+
+    folder = server.session.find_folder(result.document.path)
+    return await server.session.run(lambda: describe_findings(entries, find_risk), folder) or ""
+
+
 def _add_actions(server: KubekeepLanguageServer) -> None:
     session = server.session
     kinds = [types.CodeActionKind.QuickFix, FIX_ALL]
@@ -393,7 +421,9 @@ def _add_actions(server: KubekeepLanguageServer) -> None:
         if result is None or result.assessment is None:
             return []
         documents, texts = dict(session.documents), server.create_texts()
-        builder = ActionBuilder(result, documents, session.settings, texts)
+        workspace, folder = server.client_capabilities.workspace, session.find_folder(result.document.path)
+        client = workspace.workspace_edit if workspace else None
+        builder = ActionBuilder(result, documents, session.settings, texts, folder, client)
 
         def build() -> list[types.CodeAction]:
             actions: list[types.CodeAction] = []
@@ -402,10 +432,10 @@ def _add_actions(server: KubekeepLanguageServer) -> None:
                 actions += builder.list_actions(pair for pair in pairs if overlaps(pair[1].range, params.range))
             if params.context.only and _includes(params.context.only, FIX_ALL) and (edits := builder.fix_all()):
                 title = "Fix all findings that have a fix without risks (Kubekeep)"
-                actions.append(types.CodeAction(title=title, kind=FIX_ALL, data=edits))
+                actions.append(types.CodeAction(title=title, kind=FIX_ALL, data=ActionData(edits)))
             return server.finish_actions(actions, builder)
 
-        actions = await session.run(build, session.find_folder(result.document.path)) or []
+        actions = await session.run(build, folder) or []
         # An edit of an outdated text must never be applied.
         return actions if session.documents.get(result.document.path) is result.document else []
 

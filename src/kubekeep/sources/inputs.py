@@ -179,7 +179,7 @@ class Inputs(ReadContext):
                     self.opened_paths.append(name)
                 return
         if find_unsaved(self.options.unsaved, name) is not None and not os.path.lexists(name):
-            yield Root("manifests", name, display_path(name), os.getcwd())
+            yield _create_unsaved_root(name)
             return
         paths = expand(name)
         if paths == []:
@@ -213,3 +213,12 @@ class Inputs(ReadContext):
             if isinstance(resource, Resource) and (name := by_group.get(resource.group)) is not None:
                 self.followed.setdefault(name, []).append(resource)
             yield resource
+
+
+def _create_unsaved_root(name: str) -> Root:
+    """Return the input at a name that only has an unsaved content."""
+    folder, file = os.path.split(name)
+    for source in load_sources().values():
+        if source.is_folder and source.matches_file(file):
+            return Root(source.name, folder, display_path(folder), os.getcwd(), source.selected_part(file))
+    return Root("manifests", name, display_path(name), os.getcwd())

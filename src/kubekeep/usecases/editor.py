@@ -98,13 +98,13 @@ class EditorProject:
         return self._manifests.evaluate(unsaved)
 
     def evaluate_rendered(self, unit: EvaluationUnit, unsaved: Unsaved) -> Assessment:
-        """Return the assessment of a chart or of kustomizations."""
+        """Return the assessment of a chart, of kustomizations or of Terraform modules."""
         return self._scan(unit.roots, unsaved)
 
     def evaluate_all(self, unsaved: Unsaved) -> Assessment:
         """Return the assessment of the workspace, up to limits of files, charts and kustomizations."""
         files = self.files
-        rendered = (*files.kustomizations[:_MAX_RENDERED], *files.charts[:_MAX_RENDERED])
+        rendered = (*files.kustomizations[:_MAX_RENDERED], *files.charts[:_MAX_RENDERED], *files.modules)
         return self._scan((*rendered, *files.manifests[:MAX_REPORTED]), unsaved)
 
     def suggest(self, resource: Subject, control: Definition, evidence: Evidence, unsaved: Unsaved) -> tuple[Edit, ...]:

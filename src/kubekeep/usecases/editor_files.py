@@ -1,6 +1,6 @@
-"""Files of a workspace of an editor, and the evaluation that each belongs to: manifests, a chart, or kustomizations.
+"""Files of a workspace of an editor, and the evaluation that each belongs to: manifests, a chart, kustomizations, modules.
 
-Detects by names and reads kustomizations only; never renders and never evaluates.
+Detects by names and reads kustomizations and Terraform modules only; never renders and never evaluates.
 """
 
 # Paths are real paths as text, as documents of an editor name them:
@@ -25,6 +25,8 @@ from kubekeep.sources.kustomize.graph import build_graph, find_kustomization_fil
 from kubekeep.sources.manifests.names import EXTENSIONS
 from kubekeep.sources.options import ReadOptions
 from kubekeep.sources.source import Root
+from kubekeep.sources.terraform.names import EXTENSIONS as TERRAFORM_EXTENSIONS
+from kubekeep.sources.terraform.names import VALUES_EXTENSIONS
 from kubekeep.sources.tree import DEFAULT_LIMITS, MAXIMUM_BYTES
 
 MAX_FILES: Final = 2000
@@ -32,6 +34,7 @@ MAX_FILES: Final = 2000
 _MAX_SECONDS: Final = 10.0
 """Time limit of one walk: a workspace may be a whole home folder."""
 _MAX_KUSTOMIZATIONS: Final = 200
+_MAX_MODULES: Final = 500
 _MAX_CHARTS: Final = 20
 """Maximum number of charts rendered for a values file of all charts."""
 _FILES: Final = ("manifests", "dockerfile")
@@ -43,14 +46,22 @@ _PART: Final = re.compile(
 
 
 class EvaluationUnit(msgspec.Struct, frozen=True):
-    """Files that are evaluated together: the folders of one chart or of kustomizations; none for manifests."""
+    """Files that are evaluated together: the folders of one chart or of kustomizations, or files that select Terraform modules.
+
+    There are none for manifests.
+    """
 
     roots: tuple[str, ...] = ()
 
     @property
     def is_rendered(self) -> bool:
-        """True if a program renders the resources."""
+        """True if the resources come from a chart, kustomizations or Terraform modules."""
         return bool(self.roots)
+
+    @property
+    def is_terraform(self) -> bool:
+        """True for Terraform modules."""
+        return any(map(is_terraform_name, self.roots))
 
 
 MANIFESTS: Final = EvaluationUnit()
@@ -75,6 +86,13 @@ class WorkspaceFiles:
         self._ignores = self._read_exclusions()
         self._kustomizations: dict[str, frozenset[str]] = {}
         """Real paths of the files of each kustomization, by folder."""
+        self._modules: dict[str, tuple[str, ...]] = {}
+        """One file of each root module that a module is a part of, by folder."""
+
+    @property
+    def modules(self) -> list[str]:
+        """One file of each Terraform module of the workspace."""
+        return sorted({file for files in self._modules.values() for file in files})
 
     @property
     def kustomizations(self) -> list[str]:
@@ -95,6 +113,7 @@ class WorkspaceFiles:
             if node is not None and not node.is_custom_resource:
                 self._kustomizations[folder] = frozenset({*graph.files, *graph.resources, node.file})
         included = frozenset[str]().union(*self._kustomizations.values())
+        self._modules = self._find_modules(roots, unsaved)
         paths = (os.path.realpath(root.path) for root in roots if root.source in _FILES)
         self.manifests = [path for path in dict.fromkeys(paths) if path not in included]
 
@@ -104,6 +123,8 @@ class WorkspaceFiles:
         if chart:
             return EvaluationUnit((chart,))
         folder = os.path.dirname(path)
+        if is_terraform_name(path):
+            return EvaluationUnit(self._modules.get(folder, (path,)))
         including = [root for root, files in self._kustomizations.items() if path in files and not self._is_base(root)]
         if including:
             return EvaluationUnit(tuple(including))
@@ -140,6 +161,20 @@ class WorkspaceFiles:
                     count += 1
                     yield root
 
+    def _find_modules(self, roots: list[Root], unsaved: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:
+        folders = [os.path.realpath(root.path) for root in roots if root.source == "terraform"][:_MAX_MODULES]
+        if not folders:
+            return {}
+        # Loaded only for workspaces with Terraform.
+        from kubekeep.sources.terraform.files import list_module_files  # noqa: PLC0415
+        from kubekeep.sources.terraform.read import find_root_modules  # noqa: PLC0415
+
+        first = {folder: next(iter(list_module_files(folder, unsaved)), "") for folder in folders}
+        return {
+            folder: tuple(os.path.join(root, first[root]) for root in callers)
+            for folder, callers in find_root_modules(folders, self._folder, unsaved).items()
+        }
+
     def _is_base(self, folder: str) -> bool:
         file = find_kustomization_file(folder)
         return any(file in files for other, files in self._kustomizations.items() if other != folder)
@@ -155,6 +190,11 @@ class WorkspaceFiles:
                 break
             folder = os.path.dirname(folder)
         return chart
+
+
+def is_terraform_name(path: str) -> bool:
+    """Return True if a file with this name belongs to a Terraform module."""
+    return path.endswith((*TERRAFORM_EXTENSIONS, *VALUES_EXTENSIONS))
 
 
 def is_manifest_name(path: str) -> bool:

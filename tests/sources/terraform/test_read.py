@@ -559,3 +559,28 @@ resource "kubernetes_horizontal_pod_autoscaler" "h" {
 def test_smallest_files_are_read(tmp_path: Path, text: str) -> None:
     results = read_files(tmp_path, a_tf=text, b_tf=WEB)
     assert (len(get_objects(results)), get_messages(results)) == (2, [])
+
+
+def test_named_file_outside_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("work", "infra/web", "infra/child"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "infra" / ".git").mkdir()
+    call = 'module "child" {\n  source = "../child"\n}\n'
+    (tmp_path / "infra" / "web" / "main.tf").write_text(call, encoding="utf-8")
+    (tmp_path / "infra" / "child" / "main.tf").write_text(WEB, encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "work")
+    for name in ("../infra/web/main.tf", str(tmp_path / "infra" / "web" / "main.tf")):
+        results = list(read([name]))
+        assert get_messages(results) == []
+        assert len(get_objects(results)) == len(get_objects(read_files(tmp_path / "infra" / "child", main_tf=WEB)))
+
+
+def test_named_file_reads_nothing_outside_of_its_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("work", "infra", "child"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "infra" / "main.tf").write_text('module "child" {\n  source = "../child"\n}\n', encoding="utf-8")
+    (tmp_path / "child" / "main.tf").write_text(WEB, encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "work")
+    results = list(read(["../infra/main.tf"]))
+    assert get_objects(results) == []
+    assert len(get_messages(results)) == 1

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
+from collections.abc import Mapping
 from typing import BinaryIO, Final
 
 import msgspec
@@ -17,9 +19,10 @@ from kubekeep.model.location import Location, Region
 from kubekeep.model.paths import display_path, error_reason
 from kubekeep.sources.files import open_file
 from kubekeep.sources.terraform import json_syntax, syntax
-from kubekeep.sources.terraform.names import EXTENSIONS, is_replaced
+from kubekeep.sources.terraform.names import EXTENSIONS, VALUES_EXTENSIONS, is_replaced
 from kubekeep.sources.terraform.syntax import HclBlock, HclBody, HclSyntaxError
 from kubekeep.sources.terraform.values import LocatedText
+from kubekeep.sources.unsaved import find_unsaved
 
 MAX_BYTES: Final = 1024 * 1024
 """Bytes of one file. All files of a root module and its child modules may have sixteen times as many."""
@@ -44,8 +47,10 @@ class ModuleContent(msgspec.Struct, frozen=True):
 class ModuleFiles:
     """Reads files below base, the absolute path of the scanned folder."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, unsaved: Mapping[str, bytes] = {}) -> None:
+        """unsaved: contents by real path that replace those of files."""
         self._base = os.path.realpath(base)
+        self._unsaved = unsaved
         self._contents: dict[str, ModuleContent] = {}
         self._remaining_bytes = _MAX_TOTAL_BYTES
         self._remaining_tokens = MAX_TOTAL_TOKENS
@@ -59,14 +64,14 @@ class ModuleFiles:
 
     def is_inside(self, path: str) -> bool:
         """Return True if a path, with links resolved, is in the scanned folder."""
-        return _is_inside(path, self._base)
+        return is_inside(path, self._base)
 
     def read_text(self, path: str) -> str:
         """Return the text of a regular file in the scanned folder; raises ValueError with a message otherwise."""
         if "\0" in path or not self.is_inside(path):
             raise ValueError("the file is outside the scanned folder")
         try:
-            with open_file(path) as stream:
+            with _open(path, self._unsaved) as stream:
                 content = stream.read(MAX_BYTES + 1)
         except OSError as error:
             raise ValueError(error_reason(error)) from None
@@ -89,7 +94,7 @@ class ModuleFiles:
         blocks: list[HclBlock] = []
         values: list[HclBody] = []
         unread: list[UnreadInput] = []
-        for name in list_module_files(folder):
+        for name in list_module_files(folder, self._unsaved):
             file = display_path(os.path.join(shown_path, name) if shown_path != os.curdir else name)
             try:
                 body = self._parse(self.read_text(os.path.join(folder, name)), file, name)
@@ -120,18 +125,29 @@ class ModuleFiles:
         return body
 
 
-def _is_inside(path: str, base: str) -> bool:
-    """Return True if a path, with links resolved, is `base` or below it; base is a real path."""
-    real = os.path.realpath(path)
+def is_inside(path: str, base: str) -> bool:
+    """Return True if a path is `base` or below it, with links resolved."""
+    real, base = os.path.realpath(path), os.path.realpath(base)
     return real == base or real.startswith(base.rstrip(os.sep) + os.sep)
 
 
-def list_module_files(folder: str) -> list[str]:
-    """Return the names of Terraform files in the order Terraform reads them; [] if the folder is no module."""
+def _open(path: str, unsaved: Mapping[str, bytes]) -> BinaryIO:
+    content = find_unsaved(unsaved, path)
+    return open_file(path) if content is None else io.BytesIO(content)
+
+
+def list_module_files(folder: str, unsaved: Mapping[str, bytes] = {}) -> list[str]:
+    """Return the names of Terraform files in the order Terraform reads them; [] if the folder is no module.
+
+    unsaved: contents by real path; they may belong to files that do not exist yet.
+    """
     try:
-        names = sorted(list_names(folder))
+        saved_names = list_names(folder)
     except OSError:
         return []
+    real = os.path.join(os.path.realpath(folder), "") if unsaved else ""
+    unsaved_names = (path[len(real) :] for path in unsaved if path.startswith(real))
+    names = sorted({*saved_names, *(name for name in unsaved_names if os.sep not in name)})
     files = [
         name
         for name in names
@@ -147,25 +163,24 @@ def list_module_files(folder: str) -> list[str]:
 
 
 def _is_values_file(name: str) -> bool:
-    return name.endswith((".tfvars", ".tfvars.json"))
+    return name.endswith(VALUES_EXTENSIONS)
 
 
-def preview_module(folder: str, base: str) -> tuple[bool, list[str]]:
+def preview_module(folder: str, base: str, unsaved: Mapping[str, bytes] = {}) -> tuple[bool, list[str]]:
     """Return True if a module may mention Kubernetes, and the absolute folders of the local modules it calls.
 
     Parses nothing: most modules have nothing to do with Kubernetes. A module with an unreadable file, or a link out
     of `base`, may mention it; `ModuleFiles` reports the file.
     """
-    real_base = os.path.realpath(base)
     mentions_kubernetes = False
     called_folders: list[str] = []
-    for name in list_module_files(folder):
+    for name in list_module_files(folder, unsaved):
         file = os.path.join(folder, name)
-        if not _is_inside(file, real_base):
+        if not is_inside(file, base):
             mentions_kubernetes = True
             continue
         try:
-            with open_file(file) as stream:
+            with _open(file, unsaved) as stream:
                 content = stream.read(MAX_BYTES)
                 mentions_kubernetes = mentions_kubernetes or _mentions_kubernetes(content, stream)
         except OSError:

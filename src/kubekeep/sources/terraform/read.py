@@ -6,7 +6,7 @@ A field known only after apply is left out of the object, listed in `Resource.un
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,12 +15,14 @@ from kubekeep.model.assessment import UnassessedInput, UnreadInput
 from kubekeep.model.location import Location, Path, format_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.source import CommentSyntax, FileType, Source
+from kubekeep.sources.git.root import find_repository_root
 from kubekeep.sources.source import Root
 from kubekeep.sources.terraform import kinds
 from kubekeep.sources.terraform.evaluate import CostError, ExpressionEvaluator, ExpressionScope
-from kubekeep.sources.terraform.files import ModuleFiles, preview_module
+from kubekeep.sources.terraform.files import ModuleFiles, is_inside, preview_module
 from kubekeep.sources.terraform.functions import FUNCTIONS
 from kubekeep.sources.terraform.module import ModulePaths, TerraformModule
+from kubekeep.sources.terraform.names import UNKNOWN
 from kubekeep.sources.terraform.objects import ObjectBuilder
 from kubekeep.sources.terraform.syntax import HclBlock
 from kubekeep.sources.terraform.values import LocatedList, LocatedMapping, LocatedText, UnknownValue, list_entries
@@ -40,14 +42,17 @@ _MAX_REPORTED_UNKNOWNS: Final = 10
 _MANIFESTS: Final = {"kubernetes_manifest": "manifest", "kubectl_manifest": "yaml_body"}
 
 
-def read_modules(folders: Sequence[Root]) -> Iterator[Resource | UnreadInput]:
+def read_modules(folders: Sequence[Root], unsaved: Mapping[str, bytes] = {}) -> Iterator[Resource | UnreadInput]:
     """Yield the resources of all root modules among `folders`, modules that no other module calls.
 
     A child module is read with the arguments of each call. Modules that only call each other are read alone. Nothing
     outside the base of a root is read. Problems and unknown values are `UnreadInput`; a module without Kubernetes yields
-    nothing. A module or chart that comes from elsewhere is an UnassessedInput.
+    nothing. A module or chart that comes from elsewhere is an UnassessedInput. unsaved: contents by real path that replace
+    those of files.
     """
-    previews = {os.path.realpath(folder.path): preview_module(folder.path, folder.base) for folder in folders}
+    previews = {
+        os.path.realpath(folder.path): preview_module(folder.path, _find_base(folder), unsaved) for folder in folders
+    }
     by_path = {os.path.realpath(folder.path): folder for folder in folders}
     called_paths = {target for path, (_, targets) in previews.items() for target in targets if target != path}
     read_paths: set[str] = set()
@@ -59,7 +64,7 @@ def read_modules(folders: Sequence[Root]) -> Iterator[Resource | UnreadInput]:
         read_paths |= tree
         if any(previews[module][0] for module in tree if module in previews) or not tree <= previews.keys():
             folder = by_path[path]
-            yield from _read_root(folder)
+            yield from _read_root(folder, unsaved)
 
 
 def _reachable_modules(path: str, previews: dict[str, tuple[bool, list[str]]]) -> set[str]:
@@ -74,8 +79,29 @@ def _reachable_modules(path: str, previews: dict[str, tuple[bool, list[str]]]) -
     return modules
 
 
-def _read_root(folder: Root) -> Iterator[Resource | UnreadInput]:
-    files = ModuleFiles(folder.base)
+def find_root_modules(folders: Sequence[str], base: str, unsaved: Mapping[str, bytes]) -> dict[str, list[str]]:
+    """Return the root modules that call each module, directly or not, by real path; a root module names itself.
+
+    folders: real paths of modules. Modules that only call each other name themselves.
+    """
+    previews = {folder: preview_module(folder, base, unsaved) for folder in folders}
+    called_paths = {target for path, (_, targets) in previews.items() for target in targets if target != path}
+    by_module: dict[str, list[str]] = {}
+    for path in previews.keys() - called_paths:
+        for module in _reachable_modules(path, previews):
+            by_module.setdefault(module, []).append(path)
+    return {path: sorted(by_module.get(path, [path])) for path in {*by_module, *previews}}
+
+
+def _find_base(folder: Root) -> str:
+    """Return the folder that contains all files a module may read: that of the scan, or the repository of a named file."""
+    if is_inside(folder.path, folder.base):
+        return folder.base
+    return find_repository_root(folder.path) or folder.path
+
+
+def _read_root(folder: Root, unsaved: Mapping[str, bytes]) -> Iterator[Resource | UnreadInput]:
+    files = ModuleFiles(_find_base(folder), unsaved)
     paths = ModulePaths(folder.path, folder.shown_path, folder.path, folder.shown_path)
     reader = _ModuleReader(folder.base, ExpressionEvaluator())
     try:
@@ -181,7 +207,7 @@ class _ModuleReader:
         if isinstance(value, UnknownValue) or not isinstance(value, int | dict | list):
             reason = value.reason if isinstance(value, UnknownValue) else "it is not a number or collection"
             unknown = UnknownValue(f"it depends on {attribute.name}: {reason}")
-            yield UnreadInput(attribute.location, f"the number of instances is not known before apply: {reason}"), None
+            yield UnreadInput(attribute.location, f"the number of instances is {UNKNOWN}: {reason}"), None
             keys = LocatedMapping([("index", unknown), ("key", unknown), ("value", unknown)])
             yield scope.extend(count=keys, each=keys), None
             return
@@ -215,7 +241,7 @@ class _ModuleReader:
             if isinstance(value, str):
                 value = _decode_yaml(value)
         if isinstance(value, UnknownValue):
-            yield UnreadInput(location, f"not evaluated: {attribute} is not known before apply: {value.reason}")
+            yield UnreadInput(location, f"not evaluated: {attribute} is {UNKNOWN}: {value.reason}")
             return
         problem = _find_object_problem(value)
         if problem:
@@ -230,11 +256,9 @@ class _ModuleReader:
         yield Resource(plain, source, unknown=tuple(path for path, _ in unknown))
         for path, unknown_value in unknown[:_MAX_REPORTED_UNKNOWNS]:
             unknown_location = source_map.locate(plain, path)
-            yield UnreadInput(
-                unknown_location, f"{format_path(path)} is not known before apply: {unknown_value.reason}"
-            )
+            yield UnreadInput(unknown_location, f"{format_path(path)} is {UNKNOWN}: {unknown_value.reason}")
         if rest := unknown[_MAX_REPORTED_UNKNOWNS:]:
-            yield UnreadInput(location, f"{len(rest)} more fields of this object are not known before apply")
+            yield UnreadInput(location, f"{len(rest)} more fields of this object are {UNKNOWN}")
 
     def _remove_unknown(self, value: Any, path: Path, unknown: list[tuple[Path, UnknownValue]]) -> Any:
         """Return a value without `UnknownValue`s and collect their paths. A list with an unknown entry is unknown."""
@@ -301,7 +325,7 @@ def _find_object_problem(value: Any) -> str:
     for name in ("apiVersion", "kind"):
         text = value.get(name)
         if isinstance(text, UnknownValue):
-            return f"{name} is not known before apply: {text.reason}"
+            return f"{name} is {UNKNOWN}: {text.reason}"
         if not isinstance(text, str) or not text:
             return f"not a complete Kubernetes object: {name} is missing"
     return ""

@@ -9,9 +9,7 @@ from typing import Final
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
 from kubekeep.sources.source import ReadContext, Root, SourceType
-from kubekeep.sources.terraform.names import EXTENSIONS
-
-_VALUES_EXTENSIONS: Final = (".tfvars", ".tfvars.json")
+from kubekeep.sources.terraform.names import EXTENSIONS, VALUES_EXTENSIONS
 
 
 class TerraformSource(SourceType):
@@ -23,7 +21,7 @@ class TerraformSource(SourceType):
 
     def matches_file(self, name: str) -> bool:
         """Return True for Terraform files and values files."""
-        return name.endswith((*EXTENSIONS, *_VALUES_EXTENSIONS))
+        return name.endswith((*EXTENSIONS, *VALUES_EXTENSIONS))
 
     def matches_folder(self, names: AbstractSet[str]) -> bool:
         """Return True for folders with Terraform files."""
@@ -44,7 +42,7 @@ class TerraformSource(SourceType):
         # The reader is loaded only for scans with Terraform.
         from kubekeep.sources.terraform.read import read_modules  # noqa: PLC0415
 
-        for resource in read_modules(roots):
+        for resource in read_modules(roots, context.options.unsaved):
             if isinstance(resource, Resource) and resource.source is not None:
                 path = resource.source.path
                 context.changed_files.record_changes(path, (context.find_path(path, resource),))
