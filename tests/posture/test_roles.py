@@ -250,9 +250,8 @@ def test_binding_refers_to_the_copy_in_its_own_file(tmp_path: Path) -> None:
         (tmp_path / f"{name}.yaml").write_text(COPY % name)
     (tmp_path / "d.yaml").write_text((COPY % "d").partition("---")[2])
     assessment = kubekeep.scan(tmp_path, controls=["C-0015"])
-    files = {
-        Path(finding.subject.related[0].source.path).name: Path(finding.subject.related[1].source.path).name
-        for finding in assessment.findings
-        if finding.subject.related
-    }
+    sources = [[part.source for part in finding.subject.related] for finding in assessment.findings]
+    files = dict(
+        [Path(source.path).name for source in (binding, role) if source is not None] for binding, role in sources
+    )
     assert files == {"a.yaml": "a.yaml", "b.yaml": "b.yaml", "c.yaml": "c.yaml", "d.yaml": "a.yaml"}

@@ -153,7 +153,7 @@ def test_editors_show_it() -> None:
         ("MESH-1", 0),
         ("MESH-1", 2),
     ]
-    assert "Rotate the certificate." in describe_findings(entries)
+    assert "Rotate the certificate." in describe_findings(entries, lambda _: "")
 
 
 def test_findings_format_follows_its_schema() -> None:

@@ -9,12 +9,13 @@ from lsprotocol import types
 from kubekeep.lsp.evaluation import EvaluatedDocument
 from kubekeep.lsp.findings import count_levels
 from kubekeep.lsp.positions import ClientText
+from kubekeep.model.assessment import Assessment
 from kubekeep.model.finding import Finding
 
 
 def list_lenses(evaluated: EvaluatedDocument, text: ClientText) -> Iterator[types.CodeLens]:
     """Yield the lenses of a document with resources or findings; they start no command."""
-    assessment, path = evaluated.assessment, evaluated.document.path
+    assessment = evaluated.assessment
     if assessment is None or not (assessment.results or evaluated.findings):
         return
     findings = _unique(evaluated)
@@ -24,6 +25,13 @@ def list_lenses(evaluated: EvaluatedDocument, text: ClientText) -> Iterator[type
     if evaluated.unit.is_rendered and score:
         scope = " of the module" if evaluated.unit.is_terraform else " of the chart or overlay"
     yield _create(f"Kubekeep: {summary}{score}{scope}", text.find_line(0))
+    yield from _list_resource_lenses(assessment, findings, evaluated.document.path, text)
+
+
+def _list_resource_lenses(
+    assessment: Assessment, findings: list[Finding], path: str, text: ClientText
+) -> Iterator[types.CodeLens]:
+    """Yield one lens for each line of the document at which a resource starts, if it has several resources."""
     by_resource: dict[str, list[Finding]] = {}
     for finding in findings:
         by_resource.setdefault(finding.subject.id, []).append(finding)

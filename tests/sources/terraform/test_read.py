@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from kubekeep.model.assessment import UnassessedInput, UnreadInput
 from kubekeep.model.location import parse_path
 from kubekeep.model.resource import Resource
+from kubekeep.model.subject import Subject
 from kubekeep.sources.inputs import read
 from kubekeep.sources.source import Root
 from kubekeep.sources.terraform.read import TERRAFORM, read_modules
@@ -100,12 +102,12 @@ def read_files(folder: Path, **files: str) -> list[Resource | UnreadInput]:
     return list(read_modules([Root("terraform", str(folder), ".", str(folder))]))
 
 
-def get_objects(results: list[Resource | UnreadInput]) -> list[dict[str, Any]]:
+def get_objects(results: Sequence[Subject | UnreadInput]) -> list[dict[str, Any]]:
     """Return the objects among results."""
     return [result.object for result in results if isinstance(result, Resource)]
 
 
-def get_messages(results: list[Resource | UnreadInput]) -> list[str]:
+def get_messages(results: Sequence[Subject | UnreadInput]) -> list[str]:
     """Return location and message of each problem among results."""
     return [f"{result.location} {result.message}" for result in results if isinstance(result, UnreadInput)]
 
