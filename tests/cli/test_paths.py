@@ -198,7 +198,7 @@ def test_privileged_pod_without_exposure_names_the_next_question(tmp_path: Path)
     (tmp_path / "a.yaml").write_text(PRIVILEGED)
     text = kubekeep("paths", tmp_path).stdout
     assert "No attack path was found from outside." in text
-    assert "`--from b/pod/a` shows the paths" in text
+    assert "`--from b/pod/a` shows the paths" in " ".join(text.split())
     assert "Pod b/a → a node of the cluster" in kubekeep("paths", tmp_path, "--from", "b/pod/a").stdout
 
 

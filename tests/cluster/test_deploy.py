@@ -51,9 +51,10 @@ def check_manifests(name: str, cluster: Cluster, folder: Path) -> None:
 def test_manifests_are_accepted_and_enough(own_cluster: Cluster, tmp_path: Path) -> None:
     for name in ("watch", "scan"):
         check_manifests(name, own_cluster, tmp_path)
-    result = run_command_line("scan", "--kubeconfig", str(tmp_path / "scan.config"), "-v", folder=tmp_path)
+    kubeconfig = str(tmp_path / "scan.config")
+    result = run_command_line("scan", "--kubeconfig", kubeconfig, "--format", "json", folder=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "Deployment kubekeep/watch" in result.stdout
+    assert "kubekeep/Deployment/watch" in result.stdout
 
 
 def test_manifests_follow_the_rules_they_enforce(tmp_path: Path) -> None:

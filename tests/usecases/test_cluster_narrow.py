@@ -144,7 +144,8 @@ def test_every_verdict_is_the_administrators_or_unknown(shop: Cluster, admin_ass
     user_assessment = scanned(shop, user)
     counts = compare(admin_assessment, user_assessment)
     assert is_incomplete(user_assessment)
-    assert counts["equal"] > 5 * counts["unknown"], (counts, user_assessment.unread)
+    # Verdicts on workloads that depend on bindings of their accounts are unknown without the roles.
+    assert counts["equal"] > 4 * counts["unknown"], (counts, user_assessment.unread)
     assert user_assessment.target.cluster is not None
     hidden = set[str]().union(
         *(

@@ -145,7 +145,7 @@ def test_openings_of_escapes_name_controls(
             False,
             "secrets",
             "it allows reading Secrets",
-            {"C-0015", "C-0186"},
+            {"C-0015", "C-0186", "C-0187"},
         ),
     ],
 )
