@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,23 +18,27 @@ PROGRESS = re.compile(r"(?:\r[^\n\r]*)*\r\x1b\[K")
 STYLE = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;;.*?\x1b\\")
 
 
-def run_kubekeep(columns: int, *arguments: str, **variables: str) -> str:
+def run_kubekeep(columns: int, *arguments: str, cwd: Path | None = None, **variables: str) -> str:
     """Return the output of `kubekeep` in a pseudo-terminal with so many columns."""
     environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}
-    return run_in_terminal([sys.executable, "-m", "kubekeep", *arguments], columns, environment | variables)
+    return run_in_terminal([sys.executable, "-m", "kubekeep", *arguments], columns, environment | variables, cwd)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("columns", [80, 100, 200])
-def test_screen_fits_the_terminal(columns: int, unbuffered: str) -> None:
-    output = run_kubekeep(columns, "scan", str(SHOP), PYTHONUNBUFFERED=unbuffered, TERM="xterm-256color")
+@pytest.mark.parametrize(("columns", "folder"), [(80, 4), (80, 42), (80, 47), (80, 90), (100, 62), (200, 62)])
+def test_screen_fits_the_terminal(tmp_path: Path, columns: int, folder: int, unbuffered: str) -> None:
+    """folder: characters of the folder's name; the longest name of a file below it has 29."""
+    shop = "f" * folder
+    shutil.copytree(SHOP, tmp_path / shop)
+    output = run_kubekeep(columns, "scan", shop, cwd=tmp_path, PYTHONUNBUFFERED=unbuffered, TERM="xterm-256color")
     lines = STYLE.sub("", PROGRESS.sub("", output)).splitlines()
-    # Commands are printed in one piece, so that they can be copied.
-    lines = [line for line in lines if "kubekeep scan" not in line]
-    assert max(map(cells, lines)) <= columns
-    assert len(lines) <= 45 + 10 * (columns < 100)
-    # The path of the shop is long enough to need more than 100 columns on the line of a resource.
-    assert (max(map(cells, lines)) > 100) == (columns > 100)
+    assert sum(max(1, -(-cells(line) // columns)) for line in lines) <= 45 + 10 * (columns < 100)
+    # Commands and paths are printed in one piece, so that they can be copied.
+    long_lines = [line for line in lines if cells(line) > columns]
+    assert all(line.strip().startswith(("kubekeep ", shop)) for line in long_lines)
+    assert any(line.strip().startswith(shop) for line in long_lines) == (folder > columns)
+    # The path is long enough to need more than 100 columns on the line of a resource.
+    assert (max(map(cells, lines)) > 100) == (columns > 100 or folder > 80)
 
 
 def test_explanation_fits_a_narrow_terminal() -> None:

@@ -35,8 +35,8 @@ _LINES: Final = 45
 _NARROW_LINES: Final = 55
 _WIDE: Final = 100
 """Minimum columns of a terminal for the lower number of lines."""
-_NEXT: Final = 4
-"""Lines of the next commands."""
+_NOTE: Final = 24
+"""Minimum columns of the note beside a command."""
 _MESSAGES: Final = 3
 """Lines of messages about incomplete input and gates, which the command prints below the view."""
 _WRAPPED: Final = 24
@@ -65,11 +65,13 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
     findings = assessment.findings
     controls = [finding for finding in findings if not finding.definition.concerns_packages]
     groups, everywhere = select_problems(assessment, controls)
-    head, closing = terminal.copy(), terminal.copy()
+    head, closing, preview = terminal.copy(), terminal.copy(), terminal.copy()
     _write_headline(head, assessment, findings)
     headline = head.rows
     _write_closing(closing, assessment, options)
-    lines = _count_lines(terminal, assessment) - head.rows - closing.rows - _NEXT
+    # The commands depend on the problems shown, their number of lines does not.
+    _write_next(preview, assessment, controls, next(iter(controls), None), 1, repeatable=options.repeatable)
+    lines = _count_lines(terminal, assessment) - head.rows - closing.rows - preview.rows
     shown = write_vulnerabilities(head, assessment, lines // 2 if controls else lines)
     lines -= head.rows - headline
     shown_findings = _write_first(head, assessment, groups, everywhere, lines)
@@ -381,11 +383,14 @@ def _write_next(
     if not commands:
         return
     terminal.line(Span("Next", "bold"))
-    size = max(cells(command) for command, _ in commands)
+    longest = terminal.width - 2 - _NOTE
+    size = max((cells(command) for command, _ in commands if cells(command) <= longest), default=0)
     for command, text in commands:
-        gap = " " * (size - cells(command) + 2)
-        note = _shorten(text, max(terminal.width - size - 4, 20))
-        terminal.line(Span(command, "bold cyan", whole=True), gap, Span(note, "dim"), indent=2)
+        # The note of a command that leaves no room for it follows on a line of its own.
+        fits = cells(command) <= longest
+        gap = " " * (size - cells(command) + 2) if fits else "  "
+        note = _shorten(text, terminal.width - (size + 4 if fits else 6))
+        terminal.line(Span(command, "bold cyan", whole=True), gap, Span(note, "dim", whole=True), indent=2, hang=4)
 
 
 def _list_remedies(assessment: Assessment) -> Iterator[tuple[str, str]]:

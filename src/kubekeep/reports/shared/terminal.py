@@ -82,7 +82,10 @@ class Terminal:
             self._write(f"{line}\n")
 
     def line(self, *spans: Span | str, indent: int = 0, hang: int = 2) -> None:
-        """Write the spans as one line; continuation lines are indented by `hang` more columns."""
+        """Write the spans as one line; continuation lines are indented by `hang` more columns.
+
+        A continuation line that holds one long word, such as a path, is indented less if it fits then.
+        """
         rows: list[list[Span]] = [[]]
         room = self.width - indent
         used = 0
@@ -96,7 +99,9 @@ class Terminal:
                 rows[-1].append(word)
                 used += size
         for number, row in enumerate(rows):
-            indentation = " " * (indent + (hang if number else 0)) if row else ""
+            columns = indent + (hang if number else 0) if row else 0
+            left = self.width - sum(cells(word.text) for word in row)
+            indentation = " " * (min(columns, left) if number and left >= 0 else columns)
             self._write(indentation + "".join(self._styled(word) for word in _merge_styles(row)) + "\n")
 
     def table(self, rows: Sequence[Sequence[Span]], indent: int = 0, left: int = 1) -> None:
