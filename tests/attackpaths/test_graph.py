@@ -20,7 +20,7 @@ SLUGS = ("privileged-container", "host-path", "reading-secrets")
 
 def place_resource(name: str = "web", **fields: Any) -> PlacedResource:
     resource = Resource({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, **fields})
-    return PlacedResource(resource, resource.object, "default", name)
+    return PlacedResource(resource, resource, "default", name)
 
 
 def list_failed(draft: Draft, *results: SubjectResult) -> list[str]:

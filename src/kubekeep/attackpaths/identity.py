@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from kubekeep.attackpaths import control_slugs
 from kubekeep.attackpaths.graph import Draft, Graph
-from kubekeep.attackpaths.objects import Objects, PlacedResource, PodContainer, Workload, format_missing_label
+from kubekeep.attackpaths.objects import Objects, PlacedResource, Workload, format_missing_label
 from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.location import value_at
 
 _TOKEN_TYPE: Final = "kubernetes.io/service-account-token"  # noqa: S105 - a type of Secrets
 _TOKEN_ACCOUNT: Final = "kubernetes.io/service-account.name"  # noqa: S105 - an annotation
@@ -70,8 +71,9 @@ def _mounts(workload: Workload, volume: Mapping[str, Any]) -> bool:
 
 def list_reads(workload: Workload) -> Iterator[tuple[str, str, Draft]]:
     """Yield kind and name of each object that containers of `workload` read, with the opening."""
+    content = workload.resource.object
     for container in workload.containers:
-        for field, number, entry in _list_variables(container):
+        for field, number, entry in _list_variables(value_at(content, container.path)):
             for kind, key in _IN_VARIABLES[field]:
                 name = as_mapping(entry.get(key)).get("name")
                 if name:
@@ -93,10 +95,10 @@ _IN_VARIABLES: Final = {
 """Kinds and keys of the references in the two fields for environment variables."""
 
 
-def _list_variables(container: PodContainer) -> Iterator[tuple[str, int, dict[str, Any]]]:
+def _list_variables(container: Mapping[str, Any]) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Yield field, position and reference of each entry of `env` and `envFrom`."""
     for field in _IN_VARIABLES:
-        for number, entry in enumerate(map(as_mapping, as_list(container.fields.get(field)))):
+        for number, entry in enumerate(map(as_mapping, as_list(container.get(field)))):
             yield field, number, as_mapping(entry.get("valueFrom")) if field == "env" else entry
 
 

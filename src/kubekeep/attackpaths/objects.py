@@ -27,9 +27,16 @@ _MIRROR: Final = "kubernetes.io/config.mirror"
 _ENFORCE_LABEL: Final = "pod-security.kubernetes.io/enforce"
 _RUNNING_FIELDS: Final = ("numberReady", "ready", "readyReplicas")
 """Status fields of workloads with the number of running pods."""
+_POD_FIELDS: Final = (
+    *("automountServiceAccountToken", "serviceAccount", "serviceAccountName", "affinity", "nodeSelector"),
+    *("hostNetwork", "hostPID", "hostUsers", "securityContext", "volumes"),
+)
+_CONTAINER_FIELDS: Final = ("name", "effective", "ports", "volumeMounts", "volumeDevices")
+"""Fields that edges depend on. The others take most of the memory of a large scan."""
 _MAX_LABELS: Final = 3
 _UNPRIVILEGED: Final = frozenset({"baseline", "restricted"})
 """Pod Security levels that prevent access to the node (Kubernetes docs, Pod Security Standards)."""
+_encode: Final = msgspec.json.Encoder().encode
 _parse_path: Final = functools.lru_cache(maxsize=256)(parse_path)
 """Pods have their containers at few different paths."""
 
@@ -39,10 +46,15 @@ class PlacedResource(msgspec.Struct, frozen=True, eq=False):
 
     original: Resource
     """The resource as written."""
-    object: dict[str, Any]
-    """The content as installed."""
+    installed: Resource
+    """The resource with the namespace it is installed in; the same object if the manifest has it."""
     namespace: str
     name: str
+
+    @property
+    def object(self) -> dict[str, Any]:
+        """The content as installed. Unpacked at each access, so that the objects of a large scan are not all in memory."""
+        return self.installed.object
 
     @property
     def kind(self) -> str:
@@ -62,13 +74,14 @@ class PlacedResource(msgspec.Struct, frozen=True, eq=False):
     @property
     def annotations(self) -> dict[str, Any]:
         """The annotations."""
-        return as_mapping(as_mapping(self.object.get("metadata")).get("annotations"))
+        return _get_annotations(self.object)
 
 
 class PodContainer(msgspec.Struct, frozen=True, eq=False):
     """A container that runs as long as its pod: sidecars count, other init containers do not."""
 
     fields: dict[str, Any]
+    """The fields that edges of most graphs depend on."""
     path: Path
     """The path in the object."""
 
@@ -94,21 +107,18 @@ class Workload(msgspec.Struct, frozen=True, eq=False):
     id: str
     resource: PlacedResource
     spec: dict[str, Any]
-    """The pod spec without its containers."""
+    """The fields of the pod spec that edges depend on."""
     path: Path
     """The path in the object."""
     labels: dict[str, str]
     containers: tuple[PodContainer, ...]
+    is_mirror: bool = False
+    """True for the mirror pod of a static pod, which gets no service account token."""
 
     @property
     def account(self) -> str:
         """The name of the service account of its pods."""
         return str(self.spec.get("serviceAccountName") or self.spec.get("serviceAccount") or "default")
-
-    @property
-    def is_mirror(self) -> bool:
-        """True for the mirror pod of a static pod, which gets no service account token."""
-        return _MIRROR in self.resource.annotations
 
     @property
     def is_running(self) -> bool:
@@ -135,12 +145,15 @@ class Objects:
         self.malformed_resources: list[PlacedResource] = []
         """Resources with an invalid pod spec."""
         self._kinds: dict[str, list[PlacedResource]] = {}
+        self._values: dict[bytes, Any] = {}
+        """Values of fields of pods and containers, by their JSON."""
         for original in resources:
             key = original.kind if original.is_builtin else f"{original.group}/{original.kind}"
             self._kinds.setdefault(key, []).append(_install(original))
         for installed in self._kinds.values():
             for resource in installed:
                 self._add_workload(resource)
+        self._values.clear()
 
     def list_kind(self, kind: str) -> list[PlacedResource]:
         """Return the resources of a kind: `Kind` for built-in groups, else `group/Kind`."""
@@ -220,23 +233,25 @@ class Objects:
         original = resource.original
         if original.is_builtin and not list_pod_paths(original):
             return
+        content = resource.object
         try:
-            views = build_pod_views(msgspec.structs.replace(original, content=resource.object))
+            views = build_pod_views(msgspec.structs.replace(original, content=content))
         except MalformedWorkloadError:
             self.malformed_resources.append(resource)
             return
-        if not views or self._is_owned(resource):
+        if not views or self._is_owned(content, resource.namespace):
             return
-        if resource.kind == "PodTemplate" or resource.spec.get("replicas") == 0 or _has_ended(resource):
+        if resource.kind == "PodTemplate" or _has_no_pods(resource.kind, content):
             return
+        is_mirror = _MIRROR in _get_annotations(content)
         for number, view in enumerate(views):
             template = f" {view['path']}" if number else ""
-            self._add_pod(resource, view, f"workload:{resource.original.id}{template}")
+            self._add_pod(resource, view, f"workload:{resource.original.id}{template}", is_mirror=is_mirror)
 
-    def _add_pod(self, resource: PlacedResource, view: Mapping[str, Any], node: str) -> None:
+    def _add_pod(self, resource: PlacedResource, view: Mapping[str, Any], node: str, *, is_mirror: bool) -> None:
         """Add a pod of a workload; `node` is its name in the graph."""
         containers = tuple(
-            PodContainer(container, _parse_path(container["path"]))
+            PodContainer(self._select(container, _CONTAINER_FIELDS), _parse_path(container["path"]))
             for container in view["containers"]
             if container["type"] != "init" or container.get("restartPolicy") == "Always"
         )
@@ -244,13 +259,20 @@ class Objects:
         if resource.kind == "StatefulSet":
             # Its pods have this label with their own names.
             labels[POD_NAME_LABEL] = resource.name
-        self.workloads.append(Workload(node, resource, view["spec"], _parse_path(view["path"]), labels, containers))
+        path = _parse_path(view["path"])
+        spec = self._select(view["spec"], _POD_FIELDS)
+        self.workloads.append(Workload(node, resource, spec, path, labels, containers, is_mirror))
 
-    def _is_owned(self, resource: PlacedResource) -> bool:
-        """Return True if its owner is in the input; the pods then belong to the owner."""
-        owners = as_list(as_mapping(resource.object.get("metadata")).get("ownerReferences"))
+    def _select(self, fields: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+        """Return some fields. Equal values are one object: most workloads have the same ports, mounts and volumes."""
+        present = [(name, fields[name]) for name in names if name in fields]
+        return {name: self._values.setdefault(_encode(value), value) for name, value in present}
+
+    def _is_owned(self, content: Mapping[str, Any], namespace: str) -> bool:
+        """Return True if the owner of an object is in the input; the pods then belong to the owner."""
+        owners = as_list(as_mapping(content.get("metadata")).get("ownerReferences"))
         return any(
-            (str(owner.get("kind")), resource.namespace, str(owner.get("name"))) in self._identities
+            (str(owner.get("kind")), namespace, str(owner.get("name"))) in self._identities
             for owner in map(as_mapping, owners)
         )
 
@@ -283,18 +305,24 @@ def _install(original: Resource) -> PlacedResource:
     resource_type = BUILTIN_TYPES.get((original.group, original.kind))
     is_namespaced = resource_type.is_namespaced if resource_type else True
     namespace = (installed.namespace or DEFAULT_NAMESPACE) if is_namespaced else ""
-    return PlacedResource(original, installed.object, namespace, original.name)
+    return PlacedResource(original, installed, namespace, original.name)
 
 
-def _has_ended(resource: PlacedResource) -> bool:
-    """Return True if a Pod, Job or CronJob has finished or is suspended, so that none of its pods runs."""
-    status = as_mapping(resource.object.get("status"))
-    if resource.kind == "Pod":
+def _get_annotations(content: Mapping[str, Any]) -> dict[str, Any]:
+    return as_mapping(as_mapping(content.get("metadata")).get("annotations"))
+
+
+def _has_no_pods(kind: str, content: Mapping[str, Any]) -> bool:
+    """Return True if a workload has no replicas, or a Pod, Job or CronJob has finished or is suspended."""
+    spec, status = as_mapping(content.get("spec")), as_mapping(content.get("status"))
+    if spec.get("replicas") == 0:
+        return True
+    if kind == "Pod":
         return status.get("phase") in ("Failed", "Succeeded")
-    if resource.kind not in ("CronJob", "Job"):
+    if kind not in ("CronJob", "Job"):
         return False
     conditions = [as_mapping(condition) for condition in as_list(status.get("conditions"))]
-    return resource.spec.get("suspend") is True or any(
+    return spec.get("suspend") is True or any(
         condition.get("type") in ("Complete", "Failed") and condition.get("status") == "True"
         for condition in conditions
     )

@@ -170,9 +170,11 @@ hint := concat("|", [
 ])
 
 # Sensitive words of users, which the pattern does not have.
-own_words := sprintf(`(?i:%s)[\w.-]*["']?\s*[:=>]`, [concat("|", [regex.replace(word, `\W`, "[_.-]?") |
-	some word in array.concat(input.params.sensitiveKeyNames, ["password"])
-])])
+own_words := sprintf(`(?i:%s)[\w.-]*["']?\s*[:=>]`, [replace(
+	# All words at once, because a loop takes longer than the rest of the rule.
+	regex.replace(concat("\n", array.concat(input.params.sensitiveKeyNames, ["password"])), `[^\w\n]`, "[_.-]?"),
+	"\n", "|",
+)])
 
 # Values that are credentials anywhere in a document.
 unmistakable := concat("|", [credentials.credential, credentials.looks(credentials.unmistakable_values)])
