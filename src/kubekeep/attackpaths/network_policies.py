@@ -66,7 +66,8 @@ class NetworkPolicies:
     """The network policies of an input."""
 
     def __init__(self, objects: Objects) -> None:
-        self._policies: dict[str, list[_Policy]] = {}
+        self._policies: dict[tuple[str, tuple[str, str] | None], list[_Policy]] = {}
+        """Policies by scope and the first label that their selector requires; None if it requires none."""
         for resource in objects.list_kind(NETWORK_POLICY):
             self._add_network_policy(resource)
         for resource in objects.list_kind(CILIUM_POLICY):
@@ -93,8 +94,13 @@ class NetworkPolicies:
         return is_allowed
 
     def _evaluate(self, workload: Workload, approach: Approach, ports: Ports) -> bool:
-        candidates = [*self._policies.get(workload.resource.namespace, ()), *self._policies.get(EVERYWHERE, ())]
-        selecting = [policy for policy in candidates if selects(policy.selector, workload.labels)]
+        selecting = [
+            policy
+            for scope in (workload.resource.namespace, EVERYWHERE)
+            for label in (None, *workload.labels.items())
+            for policy in self._policies.get((scope, label), ())
+            if selects(policy.selector, workload.labels)
+        ]
         if any(_denies(rule, approach, ports, workload) for policy in selecting for rule in policy.denials):
             return False
         isolating = [policy for policy in selecting if policy.isolates]
@@ -124,7 +130,8 @@ class NetworkPolicies:
                 self._add(_Policy(scope, selector, rules, denials, isolates, is_cilium=True))
 
     def _add(self, policy: _Policy) -> None:
-        self._policies.setdefault(policy.scope, []).append(policy)
+        label = next(iter(policy.selector.match_labels.items()), None)
+        self._policies.setdefault((policy.scope, label), []).append(policy)
 
 
 def _list_rules(spec: Mapping[str, Any], field: str) -> tuple[dict[str, Any], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import enum
 
 
@@ -32,7 +33,7 @@ class Severity(enum.IntEnum):
     @classmethod
     def from_score(cls, score: float) -> Severity:
         """Return the level of a severity score from 0 to 10."""
-        return next((level for floor, level in _FLOORS if score >= floor), cls.UNKNOWN)
+        return _LEVELS[bisect.bisect(_FLOORS, score)]
 
     @classmethod
     def parse(cls, text: str) -> Severity:
@@ -44,7 +45,9 @@ class Severity(enum.IntEnum):
             raise ValueError(f"unknown severity {text!r}: use one of {names}") from None
 
 
-_FLOORS = ((9.0, Severity.CRITICAL), (7.0, Severity.HIGH), (4.0, Severity.MEDIUM), (1.0, Severity.LOW))
+_LEVELS = tuple(Severity)
+_FLOORS = (1.0, 4.0, 7.0, 9.0)
+"""Minimum scores of the levels above `UNKNOWN`."""
 _COLOURS = {
     Severity.CRITICAL: "bright_red",
     Severity.HIGH: "red",

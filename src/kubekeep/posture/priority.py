@@ -5,6 +5,7 @@ The formula is described in `docs/scores.md`. Knows no kinds and no graph.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -65,20 +66,25 @@ def prioritise(
     if control.urgency is not None:
         return control.urgency
     severity = rate_severity(control.severity, evidence)
-    score = min(severity, _MOST[control.effect])
-    if control.effect != "security":
+    return _rate(severity, control.effect, context.steps.get(control.slug, ""), context.power, context.exposure)
+
+
+@functools.lru_cache(maxsize=4096)
+def _rate(severity: float, effect: str, step: str, power: str, exposure: str) -> Priority:
+    """Return the priority of a failure; equal ones are one object, because a large scan has hundreds of thousands."""
+    score = min(severity, _MOST[effect])
+    if effect != "security":
         return Priority(Severity.from_score(score), score)
     reasons: list[str] = []
-    step = context.steps.get(control.slug, "")
     if step:
         score = max(score, _TAKEOVER)
-    elif context.power:
+    elif power:
         score += _POWERFUL
-        reasons.append(context.power)
-    if context.exposure:
+        reasons.append(power)
+    if exposure:
         score += _EXPOSED
-        reasons.append(context.exposure)
+        reasons.append(exposure)
     # Only a control that gives access itself becomes critical: the others depend on it.
-    most = _MOST[control.effect] if step or severity >= _TAKEOVER else _TAKEOVER - 0.1
+    most = _MOST[effect] if step or severity >= _TAKEOVER else _TAKEOVER - 0.1
     score = round(min(score, most), 1)
     return Priority(Severity.from_score(score), score, step, tuple(reasons))

@@ -13,9 +13,9 @@ role := input.object.relatedObjects[1] if {
 
 # True for what rules about permissions evaluate: each bound subject, and each role that no binding of the input refers
 # to. A bound role has no verdict of its own, because its subjects have one.
-evaluated if input.object.relatedObjects
-
-evaluated if unbound
+evaluated if {
+	input.object.relatedObjects
+} else if unbound
 
 unbound if {
 	input.object.kind in {"Role", "ClusterRole"}
@@ -141,7 +141,7 @@ message(permission) := sprintf("%s %s can %s: bound to %s %s by %s %s", [
 # Built-in roles to which a ClusterRole adds its rules.
 aggregates := {name |
 	input.object.kind == "ClusterRole"
-	some label, "true" in input.object.metadata.labels
+	input.object.metadata.labels[label] == "true"
 	startswith(label, "rbac.authorization.k8s.io/aggregate-to-")
 	name := trim_prefix(label, "rbac.authorization.k8s.io/aggregate-to-")
 	name in {"admin", "edit", "view"}

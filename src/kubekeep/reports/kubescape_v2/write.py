@@ -147,6 +147,7 @@ class _ControlEntries:
         self._assessment = assessment
         self._encoder = encoder
         self._by_slug = {summary.definition.slug: summary for summary in assessment.summaries}
+        self._levels = {slug: summary.definition.level for slug, summary in self._by_slug.items()}
         self._without_evidence: dict[tuple[str, Status, Reason | None, bool, Severity], str] = {}
         self._complete: dict[tuple[str, int], str] = {}
         """Entries with evidence, by slug and id() of the verdict, which the assessment keeps alive."""
@@ -162,7 +163,7 @@ class _ControlEntries:
         return text
 
     def _encode_uncached(self, slug: str, verdict: Verdict, resource: Subject) -> str:
-        level = _rate(self._by_slug[slug].definition, verdict)
+        level = _rate(self._by_slug[slug].definition, verdict) if verdict.changes_severity else self._levels[slug]
         key = (slug, verdict.status, verdict.reason, verdict.is_excepted, level)
         text = self._without_evidence.get(key)
         if text is None:
@@ -338,8 +339,6 @@ def control_entry(summary: DefinitionSummary, verdict: Verdict, assessment: Asse
 
 def _rate(control: Definition, verdict: Verdict) -> Severity:
     """Return the severity of a failure, or of the control for another verdict."""
-    if not verdict.changes_severity:
-        return control.level
     return Severity.from_score(rate_severity(control.severity, verdict.evidence))
 
 

@@ -10,10 +10,12 @@ assignable := {"rbac.authorization.k8s.io": {"*", "clusterroles", "roles"}}
 writable := {"*", "roles"} | rbac.cluster_scoped({"clusterroles"})
 
 violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
-	message := rbac.message("extend its own permissions")
-	some path in rbac.evidence_in(assignable, {"*", "bind"}) |
+	paths := rbac.evidence_in(assignable, {"*", "bind"}) |
 		rbac.evidence_in({"rbac.authorization.k8s.io": writable}, {"*", "escalate"}) |
 		rbac.evidence_in(rbac.identities, {"*", "impersonate"})
+	count(paths) > 0
+	message := rbac.message("extend its own permissions")
+	some path in paths
 }
 
 not_evaluated contains rbac.unknown_role

@@ -5,9 +5,11 @@ import data.kubekeep.lib.rbac
 applies if rbac.evaluated
 
 violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
-	message := rbac.message(permission)
 	resources := rbac.cluster_scoped({"*", "*/approval", "certificatesigningrequests/approval"})
-	some path in rbac.evidence_in({"certificates.k8s.io": resources}, {"*", "patch", "update"})
+	paths := rbac.evidence_in({"certificates.k8s.io": resources}, {"*", "patch", "update"})
+	count(paths) > 0
+	message := rbac.message(permission)
+	some path in paths
 }
 
 # The API server also requires `approve` on the signer of the request (Kubernetes docs, Certificates and Certificate

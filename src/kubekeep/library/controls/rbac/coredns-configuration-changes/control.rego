@@ -5,10 +5,12 @@ import data.kubekeep.lib.rbac
 applies if rbac.evaluated
 
 violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
-	message := rbac.message("change the configuration of CoreDNS")
 	reaches_dns
 	entries := rbac.granting(rules, {"": {"*", "configmaps"}}, {"*", "patch", "update"})
-	some path in rbac.located(entries)
+	paths := rbac.located(entries)
+	count(paths) > 0
+	message := rbac.message("change the configuration of CoreDNS")
+	some path in paths
 }
 
 reaches_dns if rbac.cluster_wide

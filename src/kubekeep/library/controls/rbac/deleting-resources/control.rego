@@ -22,8 +22,10 @@ resources := {
 }
 
 violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	paths := rbac.evidence_unnamed(resources, {"*", "delete", "deletecollection"})
+	count(paths) > 0
 	message := rbac.message("delete workloads or data")
-	some path in rbac.evidence_unnamed(resources, {"*", "delete", "deletecollection"})
+	some path in paths
 }
 
 not_evaluated contains rbac.unknown_role

@@ -7,8 +7,10 @@ applies if rbac.evaluated
 resources := {"*", "pods/exec", "*/exec"}
 
 violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	paths := rbac.evidence(resources, verbs)
+	count(paths) > 0
 	message := rbac.message("run commands in containers")
-	some path in rbac.evidence(resources, verbs)
+	some path in paths
 }
 
 verbs contains "create"

@@ -5,9 +5,11 @@ import data.kubekeep.lib.rbac
 applies if rbac.evaluated
 
 violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
-	message := rbac.message("change webhook configurations")
 	resources := rbac.cluster_scoped({"*", "mutatingwebhookconfigurations", "validatingwebhookconfigurations"})
-	some path in rbac.evidence_in({"admissionregistration.k8s.io": resources}, changing)
+	paths := rbac.evidence_in({"admissionregistration.k8s.io": resources}, changing)
+	count(paths) > 0
+	message := rbac.message("change webhook configurations")
+	some path in paths
 }
 
 changing := {"*", "create", "delete", "deletecollection", "patch", "update"}

@@ -5,8 +5,10 @@ import data.kubekeep.lib.rbac
 applies if rbac.evaluated
 
 violation contains {"path": path, "severity_change": rbac.severity_change, "message": message} if {
+	paths := rbac.located(everything)
+	count(paths) > 0
 	message := rbac.message("perform all actions")
-	some path in rbac.located(everything)
+	some path in paths
 }
 
 violation contains {"path": path, "severity_change": change, "message": message} if {
@@ -21,12 +23,18 @@ everything := rbac.granting(rbac.role.rules, {"": {"*"}}, {"*"})
 
 # Other rules with a wildcard, by index. The rules of built-in roles cannot be changed, except by aggregation.
 narrower[index] := rule if {
-	not restored
 	rule := rbac.role.rules[index]
+	has_star(rule)
+	not restored
 	grants_something(rule)
-	count(stars(rule, index)) > 0
 	count(stars(rule, index) & everything) == 0
 }
+
+has_star(rule) if {
+	"*" in rule.verbs
+} else if {
+	"*" in rule.apiGroups
+} else if is_star(rule.resources[_])
 
 restored if {
 	rbac.built_in(rbac.role)
