@@ -204,7 +204,7 @@ class _Violations:
     def __init__(self, value: Any) -> None:
         """Raises ValueError for a value that no rule may return."""
         self.value = value
-        self.violations = [_ParsedViolation(violation) for violation in msgspec.convert(value, list[Violation])]
+        self.violations = _parse_elements(value)
         if len(self.violations) > 1:
             self.violations.sort(key=lambda violation: _sort_key(violation.path))
         self.paths = [violation.path for violation in self.violations]
@@ -234,6 +234,22 @@ _CACHE_LIMIT: Final = 1 << 12
 _cache: Final[dict[int, _Violations]] = {}
 """Violations by `id` of the value: engines return one value for many objects. The entry keeps the value alive, so that
 its id is not reused."""
+_ELEMENT_LIMIT: Final = 1 << 13
+_elements: Final[dict[int, tuple[Any, _ParsedViolation]]] = {}
+"""Single violations by `id` of their value, which many values share, and which the entry keeps alive."""
+
+
+def _parse_elements(value: Any) -> list[_ParsedViolation]:
+    """Parse the elements of a value that were not parsed before. Raises ValueError for a value that no rule may return."""
+    if isinstance(value, list):
+        entries = [_elements.get(id(element)) for element in value]
+        if None not in entries:
+            return [entry[1] for entry in entries if entry is not None]
+    parsed = [_ParsedViolation(violation) for violation in msgspec.convert(value, list[Violation])]
+    if len(_elements) + len(parsed) > _ELEMENT_LIMIT:
+        _elements.clear()
+    _elements.update({id(element): (element, entry) for element, entry in zip(value, parsed, strict=True)})
+    return parsed
 
 
 def _parse_violations(value: Any) -> _Violations:
@@ -296,6 +312,7 @@ def _share_failure(evidence: tuple[Evidence, ...]) -> Verdict:
     return Verdict(Status.FAILED, evidence)
 
 
+@functools.lru_cache(maxsize=1024)
 def _sort_key(path: Path) -> tuple[tuple[int, int | str], ...]:
     """Return the document order of paths: indexes as numbers, keys as text."""
     return tuple((0, step) if isinstance(step, int) else (1, step) for step in path)
