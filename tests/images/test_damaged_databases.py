@@ -60,11 +60,63 @@ a:0:0:755
 Z:Q1pcfTfDNEbNKQc2s1tia7da05M8Q=
 
 """
+OPKG: Final = """Package: {name}
+Version: {number}.36.1-5
+Depends: libc
+Provides: {name}-full
+Status: install user installed
+Architecture: mips_24kc
+Conffiles:
+ /etc/{name}.conf 89269e1298235f1b12b4c16e4065ad0d
+Installed-Time: 1732000000
+
+"""
+PACMAN: Final = """%NAME%
+{name}
+
+%VERSION%
+{number}:5.2.037-1
+
+%BASE%
+{name}
+
+%DESC%
+Package {name}: text
+
+%URL%
+
+
+%ARCH%
+x86_64
+
+%BUILDDATE%
+1796140963
+
+%PACKAGER%
+Example <packages@example.org>
+
+%SIZE%
+3
+
+%LICENSE%
+GPL-3.0-or-later
+MIT
+
+%VALIDATION%
+pgp
+
+%DEPENDS%
+glibc>=2.3
+sh
+
+"""
 METADATA: Final = "Metadata-Version: 2.1\nName: {name}\nVersion: {number}.0\nSummary: package\nLicense: MIT\n\nText.\n"
 RELEASES: Final = {
     "dpkg": ("debian", "var/lib/dpkg/status", DPKG),
     "apk": ("alpine", "lib/apk/db/installed", APK),
     "apk in usr": ("wolfi", "usr/lib/apk/db/installed", APK),
+    "opkg": ("openwrt", "usr/lib/opkg/status", OPKG),
+    "pacman": ("arch", "var/lib/pacman/local/{name}-{number}:5.2.037-1/desc", PACMAN),
     "parts": ("debian", "var/lib/dpkg/status.d/", DPKG.replace("Status: install ok installed\n", "")),
     "python": ("", "usr/lib/python3/site-packages/{name}-{number}.0.dist-info/METADATA", METADATA),
 }
@@ -77,17 +129,19 @@ def write_tree(root: Path, kind: str) -> list[Path]:
         (root / "etc").mkdir(parents=True)
         (root / "etc/os-release").write_text(f'ID={distribution}\nVERSION_ID="13"\n')
     records = {name: template.format(name=name, number=number) for number, name in enumerate(NAMES, start=1)}
-    if kind in ("parts", "python"):
+    if kind in ("pacman", "parts", "python"):
         files = []
         for number, (name, text) in enumerate(records.items(), start=1):
             files.append(root / (f"{path}{name}" if kind == "parts" else path.format(name=name, number=number)))
             files[-1].parent.mkdir(parents=True, exist_ok=True)
             files[-1].write_text(text)
+            if kind == "pacman":
+                (files[-1].parent / "files").write_text(f"%FILES%\nusr/\nusr/bin/\nusr/bin/{name}\n\n")
         return files
     file = root / path
     file.parent.mkdir(parents=True)
     file.write_text("".join(records.values()))
-    if kind == "dpkg":
+    if kind in ("dpkg", "opkg"):
         (file.parent / "info").mkdir()
         for name in NAMES:
             (file.parent / "info" / f"{name}.list").write_text(f"/.\n/usr\n/usr/bin\n/usr/bin/{name}\n")
@@ -169,12 +223,12 @@ def test_no_package_is_lost_in_silence(kind: str, tmp_path: Path) -> None:
     assert [loss for loss in losses if not (kind.startswith("apk") and loss[2].endswith(b"\n\n"))] == []
 
 
-@pytest.mark.parametrize("kind", ["dpkg", "apk", "apk in usr"])
+@pytest.mark.parametrize("kind", ["dpkg", "opkg", "apk", "apk in usr"])
 def test_well_formed_changes_are_no_damage(kind: str, tmp_path: Path) -> None:
     (file,) = write_tree(tmp_path, kind)
     text = file.read_text()
     changes = [
-        text.replace("1:1.2.37", "1:9.2.37").replace("V:1.36", "V:9.36"),
+        text.replace("1:1.2.37", "1:9.2.37").replace("V:1.36", "V:9.36").replace("Version: 1.36", "Version: 9.36"),
         text.replace("package bash", "Paket mit Umläuten"),
         text.replace("\n", "\r\n"),
         text + "\n\n",
@@ -211,7 +265,7 @@ def move_behind_link(file: Path) -> None:
     file.parent.symlink_to(os.path.relpath(target, file.parent.parent))
 
 
-@pytest.mark.parametrize("kind", ["dpkg", "apk", "apk in usr"])
+@pytest.mark.parametrize("kind", ["dpkg", "opkg", "apk", "apk in usr"])
 @pytest.mark.parametrize(
     "replace", [replace_by_folder, replace_by_pipe, replace_by_dangling_link, remove_folder, move_behind_link]
 )
@@ -269,9 +323,7 @@ def test_metadata_that_is_linked_to_a_cache(tmp_path: Path) -> None:
 
 
 UNSUPPORTED: Final = {
-    "pacman": "var/lib/pacman/local/bash-5.2-1/desc",
     "Portage": "var/db/pkg/app-shells/bash-5.2/PF",
-    "opkg": "usr/lib/opkg/status",
     "Nix": f"nix/store/{'a' * 32}-bash-5.2/bin/bash",
     "XBPS": "var/db/xbps/pkgdb-0.38.plist",
     "Chisel": "var/lib/chisel/manifest.wall",

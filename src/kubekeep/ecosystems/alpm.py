@@ -1,4 +1,4 @@
-"""Packages of pacman: Arch Linux, in SBOMs of other tools. No source of advisories for its releases is read."""
+"""Packages of pacman: Arch Linux and its derivatives. No source of advisories for their releases is read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kubekeep.ecosystems.shared.ecosystem import Advisories, Ecosystem, PackageT
 
 ECOSYSTEM: Final = Ecosystem(
     types=(PackageType(name="alpm", normalise=lower_names),),
-    catalogs=(),
+    catalogs=("pacman", "os_release"),
     advisories=(Advisories(name="Arch Linux", other_names=("Arch",), grype=(), is_in_osv=False),),
     version_scheme="arch.PACMAN",
     is_distribution=True,

@@ -16,11 +16,12 @@ from kubekeep.images.catalog.python import TEST_DATA
 from kubekeep.images.content import CatalogRecord, ContentProblem, LayerContent
 from kubekeep.images.linked_databases import DATABASES
 
-_CATALOGS: Final = frozenset(("apk", "dpkg", "rpm"))
-_STATUS: Final = "var/lib/dpkg/status"
+_CATALOGS: Final = frozenset(("apk", "dpkg", "pacman", "rpm"))
+_STATUS: Final = re.compile(r"(var/lib/dpkg|(?:usr|var)/lib/opkg)/status")
 _DATABASE: Final = re.compile(DATABASES)
 _METADATA: Final = re.compile(r"[^\n]*\.dist-info/METADATA")
-_FILE_LIST: Final = re.compile(r"var/lib/dpkg/info/([^/:]+)(?::[^/]*)?\.list")
+_FILE_LIST: Final = re.compile(r"(var/lib/dpkg|(?:usr|var)/lib/opkg)/info/([^/:]+)(?::[^/]*)?\.list")
+_PACMAN_FILES: Final = re.compile(r"(var/lib/pacman/local/[^/]+)/files")
 
 
 class _Manager(msgspec.Struct, frozen=True):
@@ -37,9 +38,7 @@ class _Manager(msgspec.Struct, frozen=True):
 _UNSUPPORTED: Final = tuple(
     _Manager(name, folder, re.compile(pattern))
     for name, folder, pattern in (
-        ("pacman", "var/lib/pacman/", r"var/lib/pacman/local/[^/\n]+/desc"),
         ("Portage", "var/db/pkg/", r"var/db/pkg/[^/\n]+/[^/\n]+/PF"),
-        ("opkg", "lib/opkg/", r"(?:usr|var)/lib/opkg/status"),
         ("Nix", "nix/store/", r"(nix/store/[a-z0-9]{32}-[^/\n]*)[^\n]*"),
         ("Guix", "gnu/store/", r"(gnu/store/[a-z0-9]{32}-[^/\n]*)[^\n]*"),
         ("XBPS", "var/db/xbps/", r"var/db/xbps/pkgdb-[^/\n]+\.plist"),
@@ -50,7 +49,10 @@ _UNSUPPORTED: Final = tuple(
 _SEARCHES: Final = (
     *(
         (part, _DATABASE)
-        for part in ("var/lib/dpkg/status", "lib/apk/db/installed", "rpm/rpmdb.sqlite", "rpm/Packages")
+        for part in (
+            *("var/lib/dpkg/status", "lib/apk/db/installed", "rpm/rpmdb.sqlite", "rpm/Packages"),
+            *("lib/opkg/status", "var/lib/pacman/local/"),
+        )
     ),
     (".dist-info/METADATA", _METADATA),
     *((manager.folder, manager.pattern) for manager in _UNSUPPORTED),
@@ -123,19 +125,24 @@ def _name_distribution(path: str) -> str:
 
 
 def _compare_file_lists(records: Sequence[CatalogRecord], unread: set[str]) -> Iterator[ContentProblem]:
-    """Yield a problem if dpkg lists the files of packages that its status file does not have."""
-    status = next((record for record in records if record.path == _STATUS and record.packages), None)
-    if status is None or _STATUS in unread:
-        return
+    """Yield problems if the files of packages are listed that the database does not have."""
+    known = unread | {record.path for record in records}
+    for record in records:
+        status, files = _STATUS.fullmatch(record.path), _PACMAN_FILES.fullmatch(record.path)
+        if status and record.packages and record.path not in unread:
+            yield from _compare_status(record, status[1], records)
+        if files and f"{files[1]}/desc" not in known:
+            yield ContentProblem(f"{files[1]}/desc", "packages may be missing: the folder has a list of files alone")
+
+
+def _compare_status(status: CatalogRecord, folder: str, records: Iterable[CatalogRecord]) -> Iterator[ContentProblem]:
     names = {package.name for package in status.packages} | set(status.uninstalled)
-    listed = {match[1] for record in records if (match := _FILE_LIST.fullmatch(record.path))}
-    missing = sorted(listed - names)
+    matches = filter(None, (_FILE_LIST.fullmatch(record.path) for record in records))
+    missing = sorted({match[2] for match in matches if match[1] == folder} - names)
     if missing:
         others = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
-        yield ContentProblem(
-            _STATUS,
-            f"packages may be missing: var/lib/dpkg/info has the files of {missing[0]}{others}, the status none",
-        )
+        text = f"packages may be missing: {folder}/info has the files of {missing[0]}{others}, the status none"
+        yield ContentProblem(status.path, text)
 
 
 def _require_packages(records: Iterable[CatalogRecord]) -> Iterator[ContentProblem]:

@@ -27,14 +27,21 @@ _FOLDERS: Final = (
     "var/lib/rpm",
     "usr/lib/sysimage/rpm",
     "usr/share/rpm",
+    "usr/lib/opkg",
+    "var/lib/opkg",
+    "var/lib/pacman/local",
 )
 _RPM: Final = r"(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm)"
 DATABASES: Final = (
     r"(?:usr/)?lib/apk/db/installed|var/lib/dpkg/status(?:\.d/[^\n]+)?"
     rf"|{_RPM}/(?:rpmdb\.sqlite|Packages\.db|Packages)"
+    r"|(?:usr|var)/lib/opkg/status|var/lib/pacman/local/[^/\n]+/desc"
 )
 """Pattern of the paths of databases that catalogues read."""
-_FILES: Final = re.compile(rf"{DATABASES}|var/lib/dpkg/(?:info/[^/\n]+\.list|diversions)|{_RPM}/rpmdb\.sqlite-wal")
+_FILES: Final = re.compile(
+    rf"{DATABASES}|var/lib/dpkg/(?:info/[^/\n]+\.list|diversions)|{_RPM}/rpmdb\.sqlite-wal"
+    r"|(?:usr|var)/lib/opkg/info/[^/\n]+\.list|var/lib/pacman/local/[^/\n]+/files"
+)
 _LINKED_FILES: Final = re.compile(rf"{_FILES.pattern}|(?:.*/)?[^/]+\.dist-info/METADATA")
 _MOST_LINKS: Final = 40
 """Most links of one path, as in Linux."""

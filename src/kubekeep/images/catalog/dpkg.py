@@ -1,4 +1,6 @@
-"""Packages of dpkg: the status file of Debian and its derivatives, and its parts in images without a package manager.
+"""Packages of dpkg and opkg: the status file of Debian and its derivatives, and its parts in images without a package manager.
+
+opkg of OpenWrt and Yocto has a status file of the same form, and orders versions in the same way.
 
 Distroless images have one file for each package in `status.d`. Packages get namespace and distribution when the layers
 are merged, because the file that names the distribution may be in another layer. Until then their dependencies are
@@ -26,7 +28,7 @@ from kubekeep.images.catalog.bounded import (
 from kubekeep.images.content import CatalogRecord, LayerFile
 from kubekeep.model.package import Package, SourcePackage
 
-PATTERNS: Final = ("var/lib/dpkg/status", "var/lib/dpkg/status.d/*")
+PATTERNS: Final = ("var/lib/dpkg/status", "var/lib/dpkg/status.d/*", "{usr,var}/lib/opkg/status")
 STATES: Final = frozenset(("installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending"))
 """States of a package whose files are in place."""
 _OTHER_STATES: Final = frozenset(("config-files", "half-installed", "not-installed"))
@@ -47,7 +49,8 @@ def read(file: LayerFile) -> CatalogRecord | None:
         return CatalogRecord(file.path, "dpkg", uninstalled=tuple(records.uninstalled))
     provided = ((fields["Package"], [fields["Package"], *_list_names(fields.get("Provides"))]) for fields in paragraphs)
     providers = None if records.is_part else list_providers(provided)
-    packages = collect_packages(_build_package(fields, providers) for fields in paragraphs)
+    evidence = "opkg status" if "/opkg/" in file.path else "dpkg status"
+    packages = collect_packages(_build_package(fields, providers, evidence) for fields in paragraphs)
     return CatalogRecord(file.path, "dpkg", packages, uninstalled=tuple(records.uninstalled), damage=records.message)
 
 
@@ -131,7 +134,7 @@ def _compile_names() -> re.Pattern[str]:
     return re.compile(r"(?:^|[,|])\s*([A-Za-z0-9][A-Za-z0-9+.\-]*)")
 
 
-def _build_package(fields: dict[str, str], providers: dict[str, list[str]] | None) -> Package:
+def _build_package(fields: dict[str, str], providers: dict[str, list[str]] | None, evidence: str) -> Package:
     name, version = fields["Package"].strip().lower(), fields["Version"].strip()
     if max(map(len, fields.values())) > MAX_FIELD:
         raise ValueError(f"package {name[:80]} has a field of more than {MAX_FIELD} characters")
@@ -144,7 +147,7 @@ def _build_package(fields: dict[str, str], providers: dict[str, list[str]] | Non
         source=_read_source(fields.get("Source", ""), name, version),
         supplier=fields.get("Maintainer", ""),
         dependencies=_resolve(fields, providers),
-        evidence="dpkg status",
+        evidence=evidence,
     )
 
 

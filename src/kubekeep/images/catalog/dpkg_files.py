@@ -1,10 +1,11 @@
-"""Files that dpkg installed: the lists of the packages, and diversions. Never lists folders apart from files.
+"""Files that dpkg and opkg installed: the lists of the packages, and diversions. Never lists folders apart from files.
 
 The lists of checksums serve distroless images only; with a complete dpkg they repeat the lists of files.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from kubekeep.images.catalog.bounded import check_file_count, read_text
@@ -14,6 +15,7 @@ PATTERNS: Final = (
     "var/lib/dpkg/info/*.list",
     "var/lib/dpkg/status.d/*.md5sums",
     "var/lib/dpkg/diversions",
+    "{usr,var}/lib/opkg/info/*.list",
 )
 
 
@@ -26,7 +28,8 @@ def read(file: LayerFile) -> CatalogRecord | None:
     text = read_text(file, MAX_LIST)
     check_file_count(text.count("\n"))
     if file.path.endswith(".list"):
-        # The first line is the folder `/.`; all paths begin with a slash.
+        # The first line is the folder `/.`; all paths begin with a slash. opkg appends the mode of a file to its path.
+        text = re.sub(r"\t[^\n]*", "", text) if "\t" in text else text
         owned, disowned = f"\n{text}".replace("\n/", "\n").removeprefix("\n.\n").strip("\n"), ""
     elif file.path.endswith(".md5sums"):
         owned, disowned = "\n".join([line.partition("  ")[2].removeprefix("./") for line in text.splitlines()]), ""
