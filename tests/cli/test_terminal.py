@@ -18,10 +18,14 @@ PROGRESS = re.compile(r"(?:\r[^\n\r]*)*\r\x1b\[K")
 STYLE = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;;.*?\x1b\\")
 
 
-def run_kubekeep(columns: int, *arguments: str, cwd: Path | None = None, **variables: str) -> str:
+def run_kubekeep(columns: int, *arguments: str, **variables: str) -> str:
     """Return the output of `kubekeep` in a pseudo-terminal with so many columns."""
+    return run_in(None, columns, *arguments, **variables)
+
+
+def run_in(folder: Path | None, columns: int, *arguments: str, **variables: str) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}
-    return run_in_terminal([sys.executable, "-m", "kubekeep", *arguments], columns, environment | variables, cwd)
+    return run_in_terminal([sys.executable, "-m", "kubekeep", *arguments], columns, environment | variables, folder)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -30,7 +34,7 @@ def test_screen_fits_the_terminal(tmp_path: Path, columns: int, folder: int, unb
     """folder: characters of the folder's name; the longest name of a file below it has 29."""
     shop = "f" * folder
     shutil.copytree(SHOP, tmp_path / shop)
-    output = run_kubekeep(columns, "scan", shop, cwd=tmp_path, PYTHONUNBUFFERED=unbuffered, TERM="xterm-256color")
+    output = run_in(tmp_path, columns, "scan", shop, PYTHONUNBUFFERED=unbuffered, TERM="xterm-256color")
     lines = STYLE.sub("", PROGRESS.sub("", output)).splitlines()
     assert sum(max(1, -(-cells(line) // columns)) for line in lines) <= 45 + 10 * (columns < 100)
     # Commands and paths are printed in one piece, so that they can be copied.
