@@ -52,9 +52,8 @@ class RoleGrants:
         """Roles of the input by the id of the resource in `_roles`."""
         for role in (*objects.list_kind("Role"), *objects.list_kind("ClusterRole")):
             if role.original.group == RBAC:
-                installed = msgspec.structs.replace(role.original, content=role.object)
-                self._placed[id(installed)] = role
-                self._roles.add(installed)
+                self._placed[id(role.installed)] = role
+                self._roles.add(role.installed)
         self._roles_by_resource: dict[int, _Role] = {}
         self._has_permissions: dict[str, bool] = {}
         self._unknown_roles: set[str] = set()
@@ -92,7 +91,7 @@ class RoleGrants:
                     self._graph.add(source, target, EdgeKind.BINDING, draft)
 
     def _find_subject_node(self, subject: Mapping[str, Any], binding: PlacedResource) -> AttackNode | None:
-        account = find_account(subject, msgspec.structs.replace(binding.original, content=binding.object))
+        account = find_account(subject, binding.installed)
         if account is not None:
             return self._shared_nodes.account(*account)
         kind, name = subject.get("kind"), subject.get("name")

@@ -240,7 +240,10 @@ _elements: Final[dict[int, tuple[Any, _ParsedViolation]]] = {}
 
 
 def _parse_elements(value: Any) -> list[_ParsedViolation]:
-    """Parse the elements of a value that were not parsed before. Raises ValueError for a value that no rule may return."""
+    """Return the parsed elements of a value, without parsing if all of them were parsed before.
+
+    Raises ValueError for a value that no rule may return.
+    """
     if isinstance(value, list):
         entries = [_elements.get(id(element)) for element in value]
         if None not in entries:
