@@ -44,9 +44,10 @@ cluster_wide(namespace, name) := [grant |
 	grant.binding.kind == "ClusterRoleBinding"
 ]
 
-# Reasons that the permissions of an account are unknown: cluster-wide bindings to roles that are not in the input.
-unknown_roles(namespace, name) := {message |
-	some grant in cluster_wide(namespace, name)
+# Reasons that the permissions of an account are unknown: bindings to roles that are not in the input. grants: those that
+# `cluster_wide` returns for the account.
+unknown_roles(grants, namespace, name) := {message |
+	some grant in grants
 	grant.role == null
 	message := sprintf("the rules of %s %s, to which service account %s/%s is bound, are not in the input", [
 		grant.binding.roleRef.kind,

@@ -3,9 +3,11 @@ package kubekeep.controls.bound_service_account_token
 import data.kubekeep.lib.accounts
 import data.kubekeep.lib.identity
 
+namespace := identity.namespace_of(input.object)
+
+account := identity.account_of(input.workload.spec)
+
 violation contains {"path": path, "fix": false, "message": message} if {
-	namespace := identity.namespace_of(input.object)
-	account := identity.account_of(input.workload.spec)
 	bindings := input.cluster.grants.bound[namespace][account]
 	accounts.mounts(input.workload.spec)
 	path := sprintf("%s.automountServiceAccountToken", [input.workload.path])
@@ -17,8 +19,6 @@ violation contains {"path": path, "fix": false, "message": message} if {
 }
 
 not_evaluated contains message if {
-	namespace := identity.namespace_of(input.object)
-	account := identity.account_of(input.workload.spec)
 	some message in accounts.unknown_bindings(namespace, account)
 	accounts.mounts(input.workload.spec)
 }

@@ -4,11 +4,15 @@ import data.kubekeep.lib.accounts
 import data.kubekeep.lib.identity
 import data.kubekeep.lib.rbac
 
+namespace := identity.namespace_of(input.object)
+
+account := identity.account_of(input.workload.spec)
+
+grants := accounts.cluster_wide(namespace, account)
+
 violation contains {"path": accounts.path(input.workload), "message": message} if {
-	namespace := identity.namespace_of(input.object)
-	account := identity.account_of(input.workload.spec)
 	roles := {grant.role.metadata.name |
-		some grant in accounts.cluster_wide(namespace, account)
+		some grant in grants
 		takes_over(rbac.unnamed(grant.role))
 	}
 	count(roles) > 0
@@ -33,8 +37,6 @@ workloads := {
 }
 
 not_evaluated contains message if {
-	namespace := identity.namespace_of(input.object)
-	account := identity.account_of(input.workload.spec)
-	some message in accounts.unknown_roles(namespace, account) | accounts.unknown_bindings(namespace, account)
+	some message in accounts.unknown_roles(grants, namespace, account) | accounts.unknown_bindings(namespace, account)
 	accounts.holds_token(input.workload.spec)
 }

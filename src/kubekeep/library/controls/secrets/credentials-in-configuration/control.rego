@@ -9,6 +9,7 @@ violation contains {"path": sprintf("%s.env[%d].%s", [container.path, index, hal
 	some container in input.workload.containers
 	some index
 	variable := container.env[index]
+	may_be_credential(variable.name)
 	value := text(variable.value)
 	not documents.is_document("", value)
 	message := credentials.problem(variable.name, value, words, hinted)
@@ -19,8 +20,17 @@ violation contains {"path": entry(field, key), "message": message} if {
 	suspect
 	some field, entries in maps
 	some key, value in entries
+	may_be_credential(key)
 	not documents.is_document(key, text(value))
 	message := credentials.problem(key, text(value), words, hinted)
+}
+
+# Cheap filter of the settings of a suspect object.
+may_be_credential(_) if hinted
+
+may_be_credential(name) if {
+	some word in words
+	contains(lower(name), word)
 }
 
 # Lines of a document in an entry or a variable.
