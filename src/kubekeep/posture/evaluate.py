@@ -117,6 +117,7 @@ class Evaluator:
             other_platforms,
             by_target,
             self.selection.list_implied(),
+            build_not_evaluated_verdicts(affected.exempting),
         )
 
 

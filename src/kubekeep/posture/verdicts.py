@@ -30,7 +30,8 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     With `inside`, `path` refers to the document that the resource holds as text at `inside`, for example the files of
     a node in host data. `line` is the line of that text, from 1, with the problem; 0 for the text as a whole.
-    `severity_change` is added to the severity of the control.
+    `severity_change` is added to the severity of the control. An object of a kind in `exempt_by` could remove the
+    violation.
     """
 
     path: str = ""
@@ -40,6 +41,7 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     delete: bool = False
     message: str = ""
     severity_change: float = 0.0
+    exempt_by: tuple[str, ...] = ()
 
 
 class EvaluationContext(msgspec.Struct, frozen=True):
@@ -48,7 +50,8 @@ class EvaluationContext(msgspec.Struct, frozen=True):
     `not_evaluable` holds the verdicts of controls that cannot be evaluated on any resource, by slug; `not_evaluable_for`
     those of controls that cannot be evaluated on some targets, by slug and target. `conditional` are the slugs of
     controls with a rule that decides if it applies, `other_platforms` those of controls about other platforms. `implied`
-    are the slugs of controls whose failure another one implies on the same subject, by slug of that one.
+    are the slugs of controls whose failure another one implies on the same subject, by slug of that one. `exempting` has
+    the verdict to use instead of violations that an unlisted object could remove, by slug.
     """
 
     not_evaluable: Mapping[str, Verdict]
@@ -56,6 +59,7 @@ class EvaluationContext(msgspec.Struct, frozen=True):
     other_platforms: AbstractSet[str]
     not_evaluable_for: Mapping[str, Mapping[str, Verdict]] = {}
     implied: Mapping[str, Sequence[str]] = {}
+    exempting: Mapping[str, Verdict] = {}
 
     def select_controls(self, plan: RulePlan) -> list[Control]:
         """Return the controls of a plan without those about other platforms."""
@@ -94,7 +98,9 @@ def build_verdicts(
         if verdict is None:
             values = outcome.get(control.rule or slug)
             if values:
-                verdict = _build_verdict(control, values, unpacked, conditional=slug in conditional)
+                verdict = _build_verdict(
+                    control, values, unpacked, conditional=slug in conditional, unlisted=context.exempting.get(slug)
+                )
             elif slug not in conditional:
                 verdict = PASSED
             if verdict is not None and may_depend_on_unknown:
@@ -156,14 +162,23 @@ def _depends_on_role(control: Control, verdict: Verdict) -> bool:
     return verdict.status is Status.PASSED and not is_scope_verified(control)
 
 
-def _build_verdict(control: Control, values: Any, resource: Resource, *, conditional: bool) -> Verdict | None:
-    """Return the verdict of `control` for values of its rule; None if it is `conditional` and does not apply."""
+def _build_verdict(
+    control: Control, values: Any, resource: Resource, *, conditional: bool, unlisted: Verdict | None
+) -> Verdict | None:
+    """Return the verdict of `control` for values of its rule; None if it is `conditional` and does not apply.
+
+    unlisted: the verdict if all violations have `exempt_by`, because such objects could not be listed.
+    """
     if not isinstance(values, dict) or not isinstance(values.get(NOT_EVALUATED, []), list):
         message = values.message if isinstance(values, RuleFailure) else f"{control.slug}: {NOT_EVALUATED} is not a set"
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, mask_text(message)))
     if conditional and not values.get(APPLIES):
         return None
     if violations := values.get(VIOLATION):
+        if unlisted is not None:
+            violations = [each for each in violations if not (isinstance(each, dict) and each.get("exempt_by"))]
+            if not violations:
+                return unlisted
         return _build_failure(control, violations, resource)
     if sentences := values.get(NOT_EVALUATED):
         return _build_missing_data_verdict("; ".join(map(str, sentences)))
