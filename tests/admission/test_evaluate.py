@@ -52,15 +52,17 @@ def binding(**spec: Any) -> dict[str, Any]:
     }
 
 
-def verdict(document: dict[str, Any], *more: dict[str, Any], on: dict[str, Any] | None = None) -> Verdict | None:
+def verdict(
+    document: dict[str, Any], *more: dict[str, Any], on: dict[str, Any] | None = None, minor: int = 37
+) -> Verdict | None:
     """Return the verdict of the policy `document` on the object `on`. more: other objects in the policy's file."""
     evaluator = PolicyEvaluator(collect_policies(map(Resource, (document, *more))))
-    verdicts = [result for _, _, result in evaluator.evaluate([Resource(on or POD)])]
+    verdicts = [result for _, _, result in evaluator.evaluate([Resource(on or POD)], kubernetes_minor=minor)]
     return verdicts[0] if verdicts else None
 
 
-def failing_paths(*expressions: str, on: dict[str, Any] | None = None, **spec: Any) -> list[str]:
-    result = verdict(policy(*expressions, **spec), on=on)
+def failing_paths(*expressions: str, on: dict[str, Any] | None = None, minor: int = 37, **spec: Any) -> list[str]:
+    result = verdict(policy(*expressions, **spec), on=on, minor=minor)
     assert result is not None
     assert result.status is Status.FAILED, result
     return [piece.path for piece in result.evidence]
@@ -125,6 +127,89 @@ def test_failing_paths_through_variables() -> None:
         "variables.all.all(c, c.image.startsWith('good/'))", "!variables.host", "variables.few", variables=variables
     )
     assert paths == ["spec.containers[1].image", "spec.initContainers[0].image", "spec.hostNetwork", "spec.replicas"]
+
+
+def test_failing_paths_of_lists_that_are_not_optional() -> None:
+    """Name the elements of a list that `orValue` returns, before Kubernetes 1.37."""
+    expression = "object.spec.containers.orValue([]).all(c, c.image.startsWith('good/'))"
+    assert failing_paths(expression, minor=36) == ["spec.containers[1].image"]
+    variables = [{"name": "images", "expression": "object.spec.containers.orValue([]).map(c, c.image)"}]
+    paths = failing_paths("!variables.images.exists(i, i == 'bad/b')", minor=36, variables=variables)
+    assert paths == ["spec.containers[1].image"]
+
+
+RECEIVERS = ["[1, 2]", "5", "5u", "1.5", "'a'", "b'a'", "true", "{'a': 1}", "null", "duration('1s')", "type(1)"]
+OLD_OR = [36, 33, 25]
+"""Minor versions before `or` and `orValue` of a value that is not optional became errors."""
+
+
+@pytest.mark.parametrize("receiver", RECEIVERS)
+@pytest.mark.parametrize("call", ["orValue('other')", "or(optional.of('other'))"])
+def test_alternative_of_value_that_is_not_optional(receiver: str, call: str) -> None:
+    document = policy(f"dyn(dyn({receiver}).{call}) == {receiver}")
+    for minor in OLD_OR:
+        result = verdict(document, minor=minor)
+        assert result is not None
+        assert result.status is Status.PASSED, (minor, result)
+    cause, text = reason(document)
+    assert cause is Cause.RULE_ERROR
+    assert "no such overload" in text
+
+
+@pytest.mark.parametrize("field", ["spec.containers", "spec.replicas", "metadata.labels", "metadata.name", "spec.nil"])
+@pytest.mark.parametrize("call", ["orValue('other')", "or(optional.of('other'))"])
+def test_alternative_of_field_that_is_not_optional(field: str, call: str) -> None:
+    document, pod = (
+        policy(f"dyn(object.{field}.{call}) == object.{field}"),
+        {**POD, "spec": {**POD["spec"], "nil": None}},
+    )
+    result = verdict(document, on=pod, minor=36)
+    assert result is not None
+    assert result.status is Status.PASSED
+    assert "no such overload" in reason(document, on=pod)[1]
+
+
+@pytest.mark.parametrize("minor", [*OLD_OR, 37])
+def test_alternatives_in_every_version(minor: int) -> None:
+    """Evaluate what no version changed: optional values, methods without alternative, and types known to the checker."""
+    result = verdict(
+        policy(
+            "object.?spec.?replicas.orValue(1) == 9",
+            "object.?spec.?none.orValue(1) == 1",
+            "object.?spec.?none.or(object.?spec.?replicas).value() == 9",
+            # The alternative is not evaluated if there is a value.
+            "object.?spec.?replicas.orValue(object.none) == 9",
+            "object.?spec.?replicas.or(object.none).value() == 9",
+            # Its type is not checked either.
+            "dyn(object.?spec.?none.or(object.metadata.name)) == 'web'",
+        ),
+        minor=minor,
+    )
+    assert result is not None
+    assert result.status is Status.PASSED, result
+    for call in ("value() == 9", "hasValue()", "optMap(r, r).orValue(9) == 9"):
+        document = policy(f"object.spec.replicas.{call}")
+        result = verdict(document, minor=minor)
+        assert result is not None
+        assert result.reason is not None
+        assert "no such overload" in result.reason.text
+    for expression in ("[1].orValue([]) == []", "'a'.or(optional.of('b')) == 'a'", "orValue(optional.of(1), 2) == 1"):
+        with pytest.raises(AdmissionError, match=r"validations\[0\]\.expression: .*'(or|orValue)'"):
+            verdict(policy(expression), minor=minor)
+
+
+def test_every_expression_of_policy_has_the_version() -> None:
+    """Evaluate variables, match conditions and messages as in the requested version."""
+    document = policy(
+        "variables.count > 10",
+        variables=[{"name": "count", "expression": "object.spec.replicas.orValue(1)"}],
+        matchConditions=[{"name": "web", "expression": "object.metadata.name.orValue('') == 'web'"}],
+    )
+    document["spec"]["validations"][0]["messageExpression"] = "'not ' + string(object.spec.replicas.orValue(1))"
+    result = verdict(document, minor=36)
+    assert result is not None
+    assert [(piece.path, piece.message) for piece in result.evidence] == [("spec.replicas", "not 9")]
+    assert "object.metadata.name.orValue('')" in reason(document)[1]
 
 
 def test_evidence_of_missing_field_does_not_exist() -> None:
@@ -358,7 +443,7 @@ def test_malformed_objects_raise_no_error(kind: str, metadata: Any) -> None:
     )
     evaluator = PolicyEvaluator(collect_policies(map(Resource, (document, odd, {**odd, "kind": "Namespace"}))))
     for _, _, result in evaluator.evaluate(
-        [Resource(odd), Resource({**POD, "metadata": {**POD["metadata"], "namespace": "a"}})]
+        [Resource(odd), Resource({**POD, "metadata": {**POD["metadata"], "namespace": "a"}})], kubernetes_minor=37
     ):
         assert result.status in Status
 

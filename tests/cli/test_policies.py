@@ -68,6 +68,24 @@ def test_unreadable_policy_files_are_an_error(tmp_path: Path) -> None:
     assert "no ValidatingAdmissionPolicy" in scan(SHOP, "--policies", SHOP).stderr
 
 
+def test_kubernetes_version_decides_expression(tmp_path: Path) -> None:
+    """Follow the version of the API server: `orValue` of a list that is not optional is an error since 1.37."""
+    file = tmp_path / "policy.yaml"
+    source = (POLICIES / "images.yaml").read_text()
+    file.write_text(source.replace("object.spec.containers +", "object.spec.containers.orValue([]) +"))
+    assert file.read_text() != source
+    statuses = {}
+    for version in ("", "1.36", "v1.36.4", "1.37", "latest"):
+        options = ("--kubernetes-version", version) if version else ()
+        result = scan(SHOP, "--policies", file, "--format", "json", *options)
+        status = json.loads(result.stdout)["summaryDetails"]["controls"]["own-registry"]["statusInfo"]["status"]
+        statuses[version] = (result.returncode, status)
+    expected = json.loads(scan(SHOP, "--policies", POLICIES / "images.yaml", "--format", "json").stdout)
+    status = expected["summaryDetails"]["controls"]["own-registry"]["statusInfo"]["status"]
+    assert statuses["1.36"] == statuses["v1.36.4"] == (0, status)
+    assert statuses[""] == statuses["latest"] == statuses["1.37"] == (3, "skipped")
+
+
 def test_expression_without_value_makes_scan_incomplete(tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     source = (POLICIES / "images.yaml").read_text()

@@ -252,6 +252,11 @@ INVALID: tuple[tuple[Any, tuple[str | int, ...], str], ...] = (
     (document({"images": ["*"], "signedBy": ["x"]}), ("rules", 0, "signedBy", 0), "unknown signer x"),
     (document({"images": ["a b"], "pinned": True}), ("rules", 0, "images", 0), "is not a pattern"),
     (document({"images": ["*", "*"], "pinned": True}), ("rules", 0, "images", 1), "two rules have the pattern"),
+    (
+        document({"images": ["nginx", "Registry-1.Docker.io:443/nginx"], "pinned": True}),
+        ("rules", 0, "images", 1),
+        "two rules have the pattern Registry-1.Docker.io:443/nginx, which is also nginx",
+    ),
     (document(allowedRegistries=["a b"]), ("allowedRegistries", 0), "is not a pattern"),
     (document(signers={"a": {}}), ("signers", "a"), "use either key"),
     (document(signers={"a": {"key": "a", "identity": "b"}}), ("signers", "a"), "use either key"),

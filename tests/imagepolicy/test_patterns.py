@@ -35,7 +35,16 @@ COVERED = {
     "team": ("team/app",),
     "team/app": ("docker.io/team/app",),
     "nginx:latest": ("nginx", "nginx:latest"),
-    "localhost": ("localhost/app",),
+    "localhost": ("localhost/app", "LOCALHOST/app"),
+    "LOCALHOST/app": ("localhost/app", "LocalHost:443/app:1"),
+    "LOCALHOST:5000": ("localhost:5000/app",),
+    "Registry/team": ("REGISTRY/team/app", "registry:443/team/app"),
+    "Registry:5000": ("registry:05000/app",),
+    "[::1]": ("[0::1]/app", "[::1]:443/team/app"),
+    "[::0.0.0.1]:5000": ("[::1]:5000/app",),
+    "docker.io/nginx": ("nginx", "index.docker.io/library/nginx:1", "docker.io/nginx/unit"),
+    "*.docker.io/nginx": ("nginx",),
+    "docker.io/library/*:latest": ("nginx", "docker.io/redis:latest"),
     "*": ("nginx", "registry.example/team/app", "localhost:5000/app"),
 }
 NOT_COVERED = {
@@ -57,6 +66,9 @@ NOT_COVERED = {
     "nginx:latest": ("nginx:1", "nginx@sha256:" + "0" * 64, "nginx:latest@sha256:" + "0" * 64),
     "registry.example/team/app:1": ("registry.example/team/app:1@sha256:" + "0" * 64,),
     "nginx": ("registry.example/nginx", "docker.io/nginxinc"),
+    "Registry/team": ("registry/team/app",),
+    "LOCALHOST:5000": ("localhost/app", "localhost:5001/app"),
+    "docker.io/nginx": ("team/nginx", "registry.example/nginx"),
 }
 
 
@@ -89,5 +101,31 @@ def test_more_specific_patterns_come_first() -> None:
         "registry.example",
         "*",
     ]
-    patterns = [ImagePattern(text) for text in ordered]
-    assert sorted(patterns, key=lambda pattern: pattern.specificity, reverse=True) == patterns
+    image = parse_image_name("registry.example/team/app:1")
+    measures = [measure for text in ordered if (measure := ImagePattern(text).measure(image))]
+    assert len(measures) == len(ordered)
+    assert sorted(set(measures), reverse=True) == measures
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("nginx", "docker.io/nginx", "docker.io/library/nginx", "Registry-1.Docker.IO:0443/nginx"),
+        ("nginx:1.*", "docker.io/nginx:1.*", "index.docker.io/library/nginx:1.*"),
+        ("*.docker.io/nginx", "*.docker.io/library/nginx"),
+        ("docker.io", "registry.hub.docker.com:443"),
+    ],
+)
+def test_spelling_of_pattern_does_not_make_it_more_specific(spellings: tuple[str, ...]) -> None:
+    image = parse_image_name("nginx:1.2")
+    measures = {ImagePattern(text).measure(image) for text in spellings}
+    assert len(measures) == 1
+    assert None not in measures
+
+
+def test_image_is_more_specific_than_library() -> None:
+    image = parse_image_name("nginx")
+    library, official = ImagePattern("docker.io/library").measure(image), ImagePattern("nginx").measure(image)
+    assert library is not None
+    assert official is not None
+    assert official > library

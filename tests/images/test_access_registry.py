@@ -235,6 +235,24 @@ def test_mirror_is_tried_first(image_registry: Service, built_layout: Path, rela
         open_quickly("registry.invalid/team/app:2", mirrors=mirrors)
 
 
+@pytest.mark.parametrize("registry", ["registry.invalid", "Registry.INVALID:0443", "registry.invalid:443"])
+def test_mirror_is_for_every_spelling_of_its_registry(
+    registry: str, image_registry: Service, built_layout: Path, relay: Relay
+) -> None:
+    copy_image(f"oci:{built_layout}:1", f"docker://{image_registry.address}/team/app:1", "--all")
+    for spelling in ("registry.invalid", "REGISTRY.invalid", "registry.invalid:443", "registry.invalid:00443"):
+        assert_complete(open_quickly(f"{spelling}/team/app:1", mirrors={registry: f"http://{relay.address}"}))
+    with pytest.raises(ImageAccessError, match=r"registry\.invalid:5000 cannot be reached"):
+        open_quickly("registry.invalid:5000/team/app:1", mirrors={registry: f"http://{relay.address}"})
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost", "127.0.0.1"])
+def test_registry_of_this_machine_needs_no_option(host: str, image_registry: Service, built_layout: Path) -> None:
+    copy_image(f"oci:{built_layout}:1", f"docker://{image_registry.address}/team/app:1", "--all")
+    port = image_registry.address.rpartition(":")[2]
+    assert_complete(open_quickly(f"{host}:{port}/team/app:1"))
+
+
 @pytest.mark.parametrize("mirror", ["http://127.0.0.1:1", "http://RELAY/empty"])
 def test_registry_is_used_without_mirror(mirror: str, image_registry: Service, relay: Relay) -> None:
     address = image_registry.address

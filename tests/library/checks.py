@@ -82,7 +82,8 @@ def check_consistency(control: Control, library: Library) -> None:
     assert ("input.cluster" in rule.source) <= bool(control.relates), "a rule that reads input.cluster needs `relates`"
     for index, kind in INDEXED_KINDS.items():
         assert f"input.cluster.{index}" not in rule.source or kind in control.relates, f"{index} needs {kind}"
-    assert {*control.within, *control.only_for} <= {*control.relates}
+    assert {*control.within, *control.only_for, *control.exempting} <= {*control.relates}
+    assert bool(control.exempting) == ("exempt_by" in rule.source)
     assert {target for targets in control.only_for.values() for target in targets} <= {*control.targets}
     sources = "\n".join((rule.source, *(library.shared_modules[name] for name in rule.libraries)))
     for name in control.params:

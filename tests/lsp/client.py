@@ -73,6 +73,8 @@ class Editor:
         self._validates = validates
         self._folders = (folder,) if folders is None else folders
         self._answers: dict[Any, dict[str, Any]] = {}
+        self._preceding: dict[Any, int] = {}
+        """The number of notifications before each answer."""
         self._arrival = threading.Condition()
         self._number = 0
         self.versions: dict[Path, int] = {}
@@ -199,6 +201,12 @@ class Editor:
         diagnostics: list[dict[str, Any]] = message["params"]["diagnostics"]
         return diagnostics
 
+    def synchronise(self) -> int:
+        """Wait until the server has handled all messages so far; return the number of notifications before that."""
+        number = self.send_request("kubekeep/unknown", None)
+        self.wait_for_error(number)
+        return self._preceding[number]
+
     def codes(self, path: Path) -> set[str]:
         """Return the numbers of the controls with a published diagnostic."""
         return {each["code"] for each in self.diagnostics(path) if "code" in each}
@@ -278,6 +286,7 @@ class Editor:
         with self._arrival:
             if "method" not in message:
                 self._answers[message["id"]] = message
+                self._preceding[message["id"]] = len(self.notifications)
             else:
                 self.notifications.append(message)
             self._arrival.notify_all()

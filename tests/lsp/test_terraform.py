@@ -114,11 +114,42 @@ def test_child_module_has_the_values_of_its_callers(tmp_path: Path) -> None:
         located = {path: list_lines(editor.diagnostics(path)) for path in (call, child)}
         assert any(located.values())
         editor.change(call, CALL.replace("true", "false"))
+        start = editor.synchronise()
         for path in (call, child):
             editor.wait_for_codes(path, lambda codes: PRIVILEGED not in codes)
+        assert not any(list_published_lines(editor, path, start) for path in (call, child))
         editor.close(call)
         # The saved text is evaluated again.
         editor.wait_for_codes(child, lambda codes: (PRIVILEGED in codes) == bool(located[child]))
+
+
+def list_published_lines(editor: Editor, path: Path, start: int) -> list[int]:
+    """Return the lines of the control in all diagnostics of a file after `start` notifications."""
+    return [
+        line
+        for message in editor.notifications[start:]
+        if message["method"] == "textDocument/publishDiagnostics" and message["params"]["uri"] == path.as_uri()
+        for line in list_lines(message["params"]["diagnostics"])
+    ]
+
+
+def test_no_result_of_an_earlier_caller_is_published(tmp_path: Path) -> None:
+    """Change the caller while its module is evaluated, whose own version stays the same.
+
+    Once the server has a change, it publishes nothing that rests on the text before it.
+    """
+    files = {"main.tf": CALL, "modules/debug/main.tf": CHILD}
+    with Editor(write_files(tmp_path, files), options={"debounce": 0}) as editor:
+        call, child = editor.open("main.tf", language="terraform"), editor.open("modules/debug/main.tf")
+        editor.diagnostics(child)
+        for _ in range(10):
+            editor.change(call, CALL)
+            editor.synchronise()
+            editor.change(call, CALL.replace("true", "false"))
+            start = editor.synchronise()
+            for path in (call, child):
+                editor.wait_for_codes(path, lambda codes: PRIVILEGED not in codes)
+            assert not any(list_published_lines(editor, path, start) for path in (call, child))
 
 
 def test_values_file(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ DEPLOYMENTS = CoverageGap(
     group="apps", kind="Deployment", resource="deployments", reason="forbidden", carries_pods=True
 )
 ACCOUNTS = CoverageGap(group="", kind="ServiceAccount", resource="serviceaccounts", reason="forbidden")
+BINDINGS = CoverageGap(
+    group="rbac.authorization.k8s.io", kind="ClusterRoleBinding", resource="clusterrolebindings", reason="forbidden"
+)
 
 
 def selection() -> Selection:
@@ -43,16 +46,20 @@ def account() -> Resource:
 
 
 RESOURCES = [pod("asks"), pod("declines", automountServiceAccountToken=False), account()]
+OWN_ACCOUNTS = [
+    pod("own", serviceAccountName="own"),
+    pod("own-declines", serviceAccountName="own", automountServiceAccountToken=False),
+]
 
 
-def evaluate_once(gap: CoverageGap) -> dict[str, Verdict]:
-    results = evaluate(RESOURCES, selection(), RegoPolicySet, kubernetes_minor=34, gaps=[gap])
+def evaluate_once(gap: CoverageGap, *more: Resource) -> dict[str, Verdict]:
+    results = evaluate([*RESOURCES, *more], selection(), RegoPolicySet, kubernetes_minor=34, gaps=[gap])
     return {result.subject.name: result.verdicts[SLUG] for result in results}
 
 
-def evaluate_incrementally(gap: CoverageGap) -> dict[str, Verdict]:
+def evaluate_incrementally(gap: CoverageGap, *more: Resource) -> dict[str, Verdict]:
     evaluator = IncrementalEvaluator(selection(), RegoPolicySet, kubernetes_minor=34)
-    for number, resource in enumerate(RESOURCES):
+    for number, resource in enumerate([*RESOURCES, *more]):
         evaluator.put(str(number), resource)
     evaluator.update()
     evaluator.update([gap])
@@ -74,3 +81,19 @@ def test_unlisted_workloads_affect_only_accounts(evaluate_with: Any) -> None:
 @pytest.mark.parametrize("evaluate_with", [evaluate_once, evaluate_incrementally])
 def test_unlisted_accounts_affect_all_verdicts(evaluate_with: Any) -> None:
     assert {verdict.status for verdict in evaluate_with(ACCOUNTS).values()} == {Status.NOT_EVALUATED}
+
+
+@pytest.mark.parametrize("evaluate_with", [evaluate_once, evaluate_incrementally])
+def test_unlisted_bindings_affect_only_failures_that_they_could_remove(evaluate_with: Any) -> None:
+    """No binding exempts the account `default`, and none makes a resource fail."""
+    verdicts = evaluate_with(BINDINGS, *OWN_ACCOUNTS)
+    assert {name: verdict.status for name, verdict in verdicts.items()} == {
+        "asks": Status.FAILED,
+        "declines": Status.PASSED,
+        "web": Status.NOT_EVALUATED,
+        "own": Status.NOT_EVALUATED,
+        "own-declines": Status.PASSED,
+    }
+    for name in ("web", "own"):
+        assert verdicts[name].reason.cause is Cause.NEEDS_ACCESS
+        assert "list clusterrolebindings" in verdicts[name].reason.text

@@ -165,7 +165,12 @@ def test_evaluators_see_out_of_scope_resources_without_reporting_them() -> None:
 
         controls = ()
 
-        def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
+        def evaluate(
+            self,
+            resources: Sequence[Resource],
+            *,
+            kubernetes_minor: int,  # noqa: ARG002 - the rule is the same in every version
+        ) -> Iterator[tuple[int, str, Verdict]]:
             seen_names.append([resource.name for resource in resources])
             return ((place, "mine", Verdict(Status.FAILED)) for place, _ in enumerate(resources))
 

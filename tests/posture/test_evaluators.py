@@ -23,7 +23,12 @@ class Names:
 
     controls = (NAMED_WELL,)
 
-    def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
+    def evaluate(
+        self,
+        resources: Sequence[Resource],
+        *,
+        kubernetes_minor: int,  # noqa: ARG002 - the rule is the same in every version
+    ) -> Iterator[tuple[int, str, Verdict]]:
         for place, resource in enumerate(resources):
             if resource.kind == "ConfigMap":
                 failed = Verdict(Status.FAILED, (Evidence("metadata.name", exists=True),))

@@ -316,7 +316,7 @@ def test_rule_that_needs_network_is_not_evaluated(tmp_path: Path, line: str, tex
     file.write_text(source)
     (checked_control,) = read_rego([file], "custom-rules")
     evaluator = KubescapeEvaluator([checked_control], params={})
-    ((_, slug, verdict),) = evaluator.evaluate([Resource(pod("a"))])
+    ((_, slug, verdict),) = evaluator.evaluate([Resource(pod("a"))], kubernetes_minor=37)
     assert (slug, verdict.status) == ("custom-signed", Status.NOT_EVALUATED)
     assert verdict.reason is not None
     assert verdict.reason.cause is Cause.NEEDS_NETWORK
@@ -329,7 +329,9 @@ def test_unused_client_import_is_accepted(tmp_path: Path) -> None:
     (checked_control,) = read_rego([file], "custom-rules")
     assert [
         verdict.status
-        for _, _, verdict in KubescapeEvaluator([checked_control], params={}).evaluate([Resource(pod("odd"))])
+        for _, _, verdict in KubescapeEvaluator([checked_control], params={}).evaluate(
+            [Resource(pod("odd"))], kubernetes_minor=37
+        )
     ] == ["failed"]
 
 

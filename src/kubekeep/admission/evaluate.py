@@ -56,9 +56,9 @@ class PolicyEvaluator(ThirdPartyEvaluator):
         """One control per policy, in the order of names."""
         return tuple(policy.control for policy in self._compiled)
 
-    def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
-        """Yield the verdicts on the resources in scope of a policy."""
-        requests = RequestBuilder(resources, self._other_resources)
+    def evaluate(self, resources: Sequence[Resource], *, kubernetes_minor: int) -> Iterator[tuple[int, str, Verdict]]:
+        """Yield the verdicts on the resources in scope of a policy, as in a cluster of the minor version."""
+        requests = RequestBuilder(resources, self._other_resources, kubernetes_minor)
         params = [*self._other_resources, *resources]
         for position, resource in enumerate(resources):
             if resource.related or is_exempt(resource):
@@ -138,7 +138,7 @@ class _CompiledPolicy:
         for param in matching_params:
             values = {**names, "params": param.object if param else None}
             build_redacted_values = functools.cache(functools.partial(_redact_names, values, request, param))
-            result = self._program.evaluate(values, build_redacted_values)
+            result = self._program.evaluate(values, build_redacted_values, kubernetes_minor=request.kubernetes_minor)
             results.applies = results.applies or result.matches
             results.undecided += result.undecided
             for denial in result.denials:

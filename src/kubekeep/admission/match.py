@@ -30,12 +30,17 @@ class AdmissionRequest(msgspec.Struct, frozen=True):
     namespace_labels: Mapping[str, str]
     has_namespace_labels: bool
     """True if the namespace is in the input, so that all its labels are known."""
+    kubernetes_minor: int
+    """The minor version of the API server that gets the request."""
 
 
 class RequestBuilder:
     """Builder of admission requests from objects and the namespaces of the input."""
 
-    def __init__(self, resources: Sequence[Resource], other_resources: Iterable[Resource]) -> None:
+    def __init__(
+        self, resources: Sequence[Resource], other_resources: Iterable[Resource], kubernetes_minor: int
+    ) -> None:
+        self._kubernetes_minor = kubernetes_minor
         all_resources = [*other_resources, *resources]
         self.types = ResourceTypes(all_resources)
         self.namespaces = {
@@ -57,6 +62,7 @@ class RequestBuilder:
             labels=get_labels(resource.object),
             namespace_labels={**labels, NAME_LABEL: name} if name else {},
             has_namespace_labels=namespace_resource is not None,
+            kubernetes_minor=self._kubernetes_minor,
         )
 
 

@@ -20,6 +20,8 @@ from kubekeep.engine.cel.values import BudgetError, CelError, UnavailableError
 POLICY_BUDGET: Final = 10 * CALL_BUDGET
 """The cost limit of all expressions of a policy on one object."""
 MAXIMUM_MESSAGE: Final = 5 * 1024
+_STRICT_OR_MINOR: Final = 37
+"""The first minor version of Kubernetes where `or` and `orValue` of a value that is not optional are errors."""
 
 _VARIABLES: Final = "kubernetes.variables"
 _REQUEST: Final = "kubernetes.AdmissionRequest"
@@ -132,13 +134,14 @@ class AdmissionProgram:
         ]
 
     def evaluate(
-        self, names: Mapping[str, Any], redacted: Callable[[], Mapping[str, Any]] | None = None
+        self, names: Mapping[str, Any], redacted: Callable[[], Mapping[str, Any]], *, kubernetes_minor: int
     ) -> PolicyResult:
         """Evaluate the policy; `names` are the values of `object`, `request`, `params` and the other variables.
 
         `redacted` returns the same names without secret values, for use in messages.
         """
-        evaluation = _Evaluation(self._definitions, names, redacted or (lambda: names))
+        lenient_or = kubernetes_minor < _STRICT_OR_MINOR
+        evaluation = _Evaluation(self._definitions, names, redacted, lenient_or=lenient_or)
         return evaluation.evaluate(self._conditions, self._checks)
 
 
@@ -162,10 +165,16 @@ class _Evaluation(LazyVariables):
     """The evaluation on one object; `variables` are computed on first use, once."""
 
     def __init__(
-        self, definitions: Mapping[str, CelProgram], names: Mapping[str, Any], redacted: Callable[[], Mapping[str, Any]]
+        self,
+        definitions: Mapping[str, CelProgram],
+        names: Mapping[str, Any],
+        redacted: Callable[[], Mapping[str, Any]],
+        *,
+        lenient_or: bool,
     ) -> None:
         self._definitions = definitions
         self._redacted = redacted
+        self._lenient_or = lenient_or
         self._names = {**names, "variables": self}
         self._values: dict[str, Any] = {}
         self._remaining_budget = POLICY_BUDGET
@@ -184,7 +193,7 @@ class _Evaluation(LazyVariables):
     def run(self, program: CelProgram) -> Any:
         """Return the value of one expression. Raises CelError and BudgetError."""
         budget = min(self._remaining_budget, CALL_BUDGET)
-        activation = Activation(dict(self._names), budget)
+        activation = Activation(dict(self._names), budget, lenient_or=self._lenient_or)
         try:
             return run_code(program.code, activation)
         finally:
@@ -213,11 +222,8 @@ class _Evaluation(LazyVariables):
             if isinstance(value, UndecidedExpression):
                 undecided.append(value)
             elif value is False:
-                denials.append(
-                    Denial(
-                        self._build_message(check, message), find_failing_paths(program, self._names, self._definitions)
-                    )
-                )
+                paths = find_failing_paths(program, self._names, self._definitions, lenient_or=self._lenient_or)
+                denials.append(Denial(self._build_message(check, message), paths))
         return PolicyResult(matches=True, denials=tuple(denials), undecided=tuple(undecided))
 
     def _run_or_explain(self, program: CelProgram) -> Any:
@@ -230,7 +236,7 @@ class _Evaluation(LazyVariables):
     def _redact_error(self, program: CelProgram, error: CelError) -> str:
         """Return the text of `error` if it has no secret value, that is, if it is the same with redacted names."""
         try:
-            _Evaluation(self._definitions, self._redacted(), self._redacted).run(program)
+            self._run_redacted(program)
         except BudgetError:
             pass
         except CelError as other:
@@ -238,12 +244,17 @@ class _Evaluation(LazyVariables):
                 return str(error)
         return "its text could contain a secret"
 
+    def _run_redacted(self, program: CelProgram) -> Any:
+        """Return the value of an expression without secret values. Raises CelError and BudgetError."""
+        evaluation = _Evaluation(self._definitions, self._redacted(), self._redacted, lenient_or=self._lenient_or)
+        return evaluation.run(program)
+
     def _build_message(self, check: Validation, expression: CelProgram | None) -> str:
         """Return the message by the rules of the API server."""
         message = ""
         if expression is not None:
             try:
-                message = str(_Evaluation(self._definitions, self._redacted(), self._redacted).run(expression)).strip()
+                message = str(self._run_redacted(expression)).strip()
             except (CelError, BudgetError):
                 message = ""
             if len(message.encode()) > MAXIMUM_MESSAGE or "\n" in message:

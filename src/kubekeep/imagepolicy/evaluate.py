@@ -14,7 +14,7 @@ import msgspec
 
 from kubekeep.imagepolicy.combined import CoveringRule, PolicyLanguages, evaluate_rule, find_rules
 from kubekeep.imagepolicy.globs import WrittenReference
-from kubekeep.imagepolicy.patterns import parse_pattern
+from kubekeep.imagepolicy.patterns import Specificity, parse_pattern
 from kubekeep.imagepolicy.policy import AttestationRequirement, ImagePolicy, ImageRule, PredicateCondition
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.json_values import as_mapping
@@ -82,11 +82,12 @@ class ImagePolicyEvaluator:
     def find_rule(self, name: ArtifactReference) -> tuple[str, ImageRule] | None:
         """Return the pattern and rule that cover an image most specifically; the first in the file if two are equal."""
         best: tuple[str, ImageRule] | None = None
+        highest: Specificity | None = None
         for rule in self._policy.rules:
             for text in rule.images:
-                pattern = parse_pattern(text)
-                if pattern.covers(name) and (best is None or pattern.specificity > parse_pattern(best[0]).specificity):
-                    best = (text, rule)
+                specificity = parse_pattern(text).measure(name)
+                if specificity is not None and (highest is None or specificity > highest):
+                    best, highest = (text, rule), specificity
         return best
 
     def evaluate(

@@ -197,14 +197,16 @@ def parse_policy(document: Any) -> ImagePolicy:
         ("forbiddenRegistries", policy.forbidden_registries),
     ):
         _check_patterns(patterns, (field,))
-    seen: set[str] = set()
+    spellings: dict[str, str] = {}
     for number, rule in enumerate(policy.rules):
         at: Path = ("rules", number)
         _check_rule(rule, policy, at)
         for position, pattern in enumerate(rule.images):
-            if pattern in seen:
-                raise InvalidPolicyError(f"two rules have the pattern {pattern}", (*at, "images", position))
-            seen.add(pattern)
+            canonical = parse_pattern(pattern).canonical
+            if canonical in spellings:
+                spelling = "" if spellings[canonical] == pattern else f", which is also {spellings[canonical]}"
+                raise InvalidPolicyError(f"two rules have the pattern {pattern}{spelling}", (*at, "images", position))
+            spellings[canonical] = pattern
     for number, combined in enumerate(policy.combined_rules):
         _check_combined(combined, policy, ("combinedRules", number))
     return policy

@@ -1,7 +1,7 @@
 """State of one connection: open documents, and their evaluations in the background, newest versions only.
 
 Evaluations run one at a time on a thread of their own. A change waits for a pause in typing; a version that a newer one
-has replaced is not evaluated, and its result is never used. Knows no protocol messages beyond the values it passes on.
+has replaced is not evaluated, and results that depend on it are never used. Knows no protocol messages beyond the values it passes on.
 """
 
 # Paths are real paths as text, as documents of an editor name them:
@@ -208,7 +208,9 @@ class Session:
 
     async def _evaluate_step(self, evaluation: FolderEvaluation, step: EvaluationStep, folder: str) -> None:
         results = await self.run(lambda: evaluation.evaluate(step), folder)
-        self._store(self._fail(step.documents) if results is None else results)
+        # A document with a result of its present version may depend on another one that has changed meanwhile.
+        if all(self.documents.get(document.path) is document for document in (*step.documents, *step.others)):
+            self._store(self._fail(step.documents) if results is None else results)
 
     def _fail(self, documents: Iterable[OpenDocument]) -> list[EvaluatedDocument]:
         problem = FileProblem(_INTERNAL_ERROR, types.DiagnosticSeverity.Error)

@@ -93,6 +93,12 @@ class Control(Definition, frozen=True, forbid_unknown_fields=True, kw_only=True)
     """Kinds of `relates` that the rule looks up for some of its targets only, with these targets. A coverage gap of such
     a kind affects no other verdicts."""
 
+    exempting: tuple[str, ...] = ()
+    """Kinds of `relates` whose objects can only exempt resources, so that more of them never add a failure.
+
+    The rule names these kinds in `exempt_by` of the violations that such an object could remove. A coverage gap of such
+    a kind affects no other verdicts."""
+
     secure_without: dict[str, str] = msgspec.field(default_factory=dict)
     """Reasons why the absence of a kind of resource, or of a field, is the secure state, by kind or path of the field.
 

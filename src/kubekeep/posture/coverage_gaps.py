@@ -27,12 +27,14 @@ class AffectedControls(msgspec.Struct, frozen=True):
     """Reasons to withhold verdicts because of coverage gaps, by slug.
 
     Controls in `unreliable` compare with missing resources, so none of their verdicts is reliable; `unreliable_for`
-    lists controls with unreliable verdicts on some targets, by slug and target. Controls in `incomplete` have reliable
-    verdicts, but not on all resources.
+    lists controls with unreliable verdicts on some targets, by slug and target. Controls in `exempting` have unreliable
+    failures, those that a missing resource could exempt. Controls in `incomplete` have reliable verdicts, but not on all
+    resources.
     """
 
     unreliable: Mapping[str, Reason] = {}
     unreliable_for: Mapping[str, Mapping[str, Reason]] = {}
+    exempting: Mapping[str, Reason] = {}
     incomplete: Mapping[str, Reason] = {}
 
 
@@ -48,31 +50,28 @@ def find_affected_controls(
     names_by_gap = [(gap, gap.names) for gap in gaps]
     unreliable: dict[str, Reason] = {}
     unreliable_for: dict[str, dict[str, Reason]] = {}
+    exempting: dict[str, Reason] = {}
     incomplete: dict[str, Reason] = {}
     for control in selection.controls:
         targets = frozenset(control.targets)
         compared = _compared_kinds(control, selection, provider)
         # A gap in another namespace affects only controls with cluster-wide scope.
         cluster_wide = compared - (frozenset(control.relates) - cluster_wide_kinds(control))
-        partial = _partial_kinds(control)
-        always = compared - partial.keys()
-        missing = [
-            gap
-            for gap, names in names_by_gap
-            if names & _list_relevant_kinds(gap, control, always, cluster_wide - partial.keys())
-        ]
-        if missing:
-            unreliable[control.slug] = _build_reason(missing)
+        exempts = frozenset(control.exempting) if is_scope_verified(control) else frozenset()
+        conditional = _partial_kinds(control).keys() | exempts
+        for reasons, kinds, kinds_elsewhere in (
+            (unreliable, compared - conditional, cluster_wide - conditional),
+            (exempting, exempts, cluster_wide & exempts),
+            (incomplete, targets | compared, cluster_wide),
+        ):
+            missing = [
+                gap for gap, names in names_by_gap if names & _list_relevant_kinds(gap, control, kinds, kinds_elsewhere)
+            ]
+            if missing:
+                reasons[control.slug] = _build_reason(missing)
         if by_target := _explain_by_target(control, names_by_gap, cluster_wide):
             unreliable_for[control.slug] = by_target
-        missing = [
-            gap
-            for gap, names in names_by_gap
-            if names & _list_relevant_kinds(gap, control, targets | compared, cluster_wide)
-        ]
-        if missing:
-            incomplete[control.slug] = _build_reason(missing)
-    return AffectedControls(unreliable, unreliable_for, incomplete)
+    return AffectedControls(unreliable, unreliable_for, exempting, incomplete)
 
 
 def _partial_kinds(control: Control) -> Mapping[str, tuple[str, ...]]:

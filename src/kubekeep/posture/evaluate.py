@@ -117,6 +117,7 @@ class Evaluator:
             other_platforms,
             by_target,
             self.selection.list_implied(),
+            build_not_evaluated_verdicts(affected.exempting),
         )
 
 
@@ -157,7 +158,9 @@ def evaluate(
         # The index holds objects, and the batcher outcomes, that are not needed any more.
         del index, collector, batcher
         results = _evaluate_related(entries, related, evaluator.build_context(affected, provider))
-    return _add_third_party(results, others, selection, affected) if selection.evaluators else results
+    if not selection.evaluators:
+        return results
+    return _add_third_party(results, others, selection, affected, kubernetes_minor)
 
 
 def _evaluate_related(entries: list[_Entry], batcher: _Batcher, context: EvaluationContext) -> list[SubjectResult]:
@@ -178,7 +181,11 @@ def _evaluate_related(entries: list[_Entry], batcher: _Batcher, context: Evaluat
 
 
 def _add_third_party(
-    results: Sequence[SubjectResult], others: Sequence[Resource], selection: Selection, affected: AffectedControls
+    results: Sequence[SubjectResult],
+    others: Sequence[Resource],
+    selection: Selection,
+    affected: AffectedControls,
+    kubernetes_minor: int,
 ) -> list[SubjectResult]:
     """Add the verdicts of third-party rules and drop resources without any verdict.
 
@@ -188,7 +195,7 @@ def _add_third_party(
     verdicts = [dict(result.verdicts) for result in results]
     resources = [result.subject for result in results if isinstance(result.subject, Resource)]
     for evaluator in selection.evaluators:
-        for position, slug, verdict in evaluator.evaluate([*resources, *others]):
+        for position, slug, verdict in evaluator.evaluate([*resources, *others], kubernetes_minor=kubernetes_minor):
             if slug not in selection.skip_reasons and position < len(verdicts):
                 certain = withhold_unknown_values(verdict, resources[position])
                 reason = affected.unreliable.get(slug) if certain.status is Status.PASSED else None

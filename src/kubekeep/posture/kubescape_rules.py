@@ -83,7 +83,12 @@ class KubescapeEvaluator(ThirdPartyEvaluator):
         """The controls, with the effective values of their parameters."""
         return self._controls
 
-    def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
+    def evaluate(
+        self,
+        resources: Sequence[Resource],
+        *,
+        kubernetes_minor: int,  # noqa: ARG002 - these rules cannot read the version
+    ) -> Iterator[tuple[int, str, Verdict]]:
         """Yield the verdicts on `resources`; each rule is compiled and evaluated once for all of them."""
         scope = KubescapeScope(resources)
         providers = (provider for resource in resources if (provider := find_provider(resource)))

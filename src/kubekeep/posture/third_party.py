@@ -17,8 +17,9 @@ class ThirdPartyEvaluator(Protocol):
     def controls(self) -> tuple[Control, ...]:
         """The controls; no other control has one of their slugs."""
 
-    def evaluate(self, resources: Sequence[Resource]) -> Iterator[tuple[int, str, Verdict]]:
+    def evaluate(self, resources: Sequence[Resource], *, kubernetes_minor: int) -> Iterator[tuple[int, str, Verdict]]:
         """Yield the position of a resource in `resources`, the control's slug and the verdict.
 
+        `kubernetes_minor` is the version to evaluate for.
         Yields nothing for a resource to which a control does not apply.
         """

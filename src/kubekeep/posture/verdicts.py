@@ -31,7 +31,8 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     With `inside`, `path` refers to the document that the resource holds as text at `inside`, for example the files of
     a node in host data. `line` is the line of that text, from 1, with the problem; 0 for the text as a whole.
-    `severity_change` is added to the severity of the control.
+    `severity_change` is added to the severity of the control. An object of a kind in `exempt_by` could remove the
+    violation.
     """
 
     path: str = ""
@@ -41,6 +42,7 @@ class Violation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     delete: bool = False
     message: str = ""
     severity_change: float = 0.0
+    exempt_by: tuple[str, ...] = ()
 
 
 class EvaluationContext(msgspec.Struct, frozen=True):
@@ -49,7 +51,8 @@ class EvaluationContext(msgspec.Struct, frozen=True):
     `not_evaluable` holds the verdicts of controls that cannot be evaluated on any resource, by slug; `not_evaluable_for`
     those of controls that cannot be evaluated on some targets, by slug and target. `conditional` are the slugs of
     controls with a rule that decides if it applies, `other_platforms` those of controls about other platforms. `implied`
-    are the slugs of controls whose failure another one implies on the same subject, by slug of that one.
+    are the slugs of controls whose failure another one implies on the same subject, by slug of that one. `exempting` has
+    the verdict to use instead of violations that an unlisted object could remove, by slug.
     """
 
     not_evaluable: Mapping[str, Verdict]
@@ -57,6 +60,7 @@ class EvaluationContext(msgspec.Struct, frozen=True):
     other_platforms: AbstractSet[str]
     not_evaluable_for: Mapping[str, Mapping[str, Verdict]] = {}
     implied: Mapping[str, Sequence[str]] = {}
+    exempting: Mapping[str, Verdict] = {}
 
     def select_controls(self, plan: RulePlan) -> list[Control]:
         """Return the controls of a plan without those about other platforms."""
@@ -96,7 +100,8 @@ def build_verdicts(
         if verdict is None:
             values = outcome.get(control.rule or slug)
             if values:
-                judged = _judge(control, values, conditional=slug in conditional)
+                unlisted = context.exempting.get(slug)
+                judged = _judge(control, values, conditional=slug in conditional, unlisted=unlisted)
                 if isinstance(judged, _Violations):
                     failures.append((control, judged))
                     verdicts[slug] = _UNLOCATED
@@ -167,10 +172,13 @@ def _depends_on_role(control: Control, verdict: Verdict) -> bool:
     return verdict.status is Status.PASSED and not is_scope_verified(control)
 
 
-def _judge(control: Control, values: Any, *, conditional: bool) -> Verdict | _Violations | None:
+def _judge(
+    control: Control, values: Any, *, conditional: bool, unlisted: Verdict | None
+) -> Verdict | _Violations | None:
     """Return the verdict of `control` for values of its rule, or the violations of a failure, still to be located.
 
-    None if the control is `conditional` and does not apply.
+    None if the control is `conditional` and does not apply. unlisted: the verdict if all violations have `exempt_by`,
+    because such objects could not be listed.
     """
     if not isinstance(values, dict) or not isinstance(values.get(NOT_EVALUATED, []), list):
         message = values.message if isinstance(values, RuleFailure) else f"{control.slug}: {NOT_EVALUATED} is not a set"
@@ -178,6 +186,10 @@ def _judge(control: Control, values: Any, *, conditional: bool) -> Verdict | _Vi
     if conditional and not values.get(APPLIES):
         return None
     if violations := values.get(VIOLATION):
+        if unlisted is not None:
+            violations = [each for each in violations if not (isinstance(each, dict) and each.get("exempt_by"))]
+            if not violations:
+                return unlisted
         try:
             return _parse_violations(violations)
         except ValueError as error:

@@ -276,7 +276,7 @@ class _Checker:
         return self._resolve_overloads(node, name, types, member=member)
 
     def _resolve_overloads(self, node: CallNode, name: str, types: list[CelType], *, member: bool) -> CelType:
-        overloads = _SPECIAL.get(name) or [
+        overloads = (_SPECIAL_METHODS if member else _SPECIAL).get(name) or [
             (overload.parameters, overload.result)
             for overload in self._functions.list_overloads(name)
             if overload.is_method == member
@@ -409,6 +409,10 @@ _SPECIAL: Final = {
         ((_MAP, _A), (_OPTIONAL, _B)),
         (((_OPTIONAL, _MAP), _A), (_OPTIONAL, _B)),
     ),
+}
+_SPECIAL_METHODS: Final = {
+    "or": _list_signatures((((_OPTIONAL, _A), (_OPTIONAL, _A)), (_OPTIONAL, _A))),
+    "orValue": _list_signatures((((_OPTIONAL, _A), _A), _A)),
 }
 
 

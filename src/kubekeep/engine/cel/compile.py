@@ -38,11 +38,16 @@ from kubekeep.engine.cel.values import (
 class Activation:
     """State of one evaluation: the values of names and the remaining cost budget."""
 
-    __slots__ = ("names", "remaining_budget")
+    __slots__ = ("lenient_or", "names", "remaining_budget")
 
-    def __init__(self, names: dict[str, Any], budget: int) -> None:
+    def __init__(self, names: dict[str, Any], budget: int, *, lenient_or: bool = False) -> None:
+        """lenient_or: return `x` from `x.or(y)` and `x.orValue(y)` if it is not an optional value.
+
+        cel-go does so before 0.29, that is, Kubernetes before 1.37. Since then it is an error.
+        """
         self.names = names
         self.remaining_budget = budget
+        self.lenient_or = lenient_or
 
     def charge(self, cost: int) -> None:
         """Subtract `cost` from the budget. Raises BudgetError if it is exhausted."""
@@ -351,6 +356,22 @@ def _compile_membership(codes: list[Code]) -> Code:
     return contained
 
 
+def _compile_alternative(codes: list[Code], unwrap: Callable[[OptionalValue], Any]) -> Code:
+    """Compile `or` or `orValue`: `unwrap` returns the result for a present value."""
+    optional, alternative = codes
+
+    def choose(run: Activation) -> Any:
+        value = optional(run)
+        if not isinstance(value, OptionalValue):
+            if run.lenient_or:
+                return value
+            raise create_overload_error()
+        # The alternative of a present value is not evaluated: it may have no value.
+        return unwrap(value) if value.is_present else alternative(run)
+
+    return choose
+
+
 _SPECIAL: Final[Mapping[str, Callable[[list[Code]], Code]]] = {
     "_&&_": _compile_and,
     "_||_": lambda codes: _compile_logical(codes, decisive=True),
@@ -360,6 +381,8 @@ _SPECIAL: Final[Mapping[str, Callable[[list[Code]], Code]]] = {
     "@in": _compile_membership,
     "_[_]": lambda codes: _compile_index(codes, _get_element),
     "_[?_]": lambda codes: _compile_index(codes, _get_optional_element),
+    "or": lambda codes: _compile_alternative(codes, lambda optional: optional),
+    "orValue": lambda codes: _compile_alternative(codes, lambda optional: optional.value),
 }
 
 

@@ -30,31 +30,40 @@ _TRANSPARENT: Final = frozenset({"orValue", "value", "dyn", "optional.of"})
 
 
 def find_failing_paths(
-    program: CelProgram, names: Mapping[str, Any], definitions: Mapping[str, CelProgram]
+    program: CelProgram, names: Mapping[str, Any], definitions: Mapping[str, CelProgram], *, lenient_or: bool
 ) -> tuple[Path, ...]:
     """Return the paths into `object` that made `program` false; () if they cannot be determined.
 
-    `definitions` are the programs of `variables`.
+    `definitions` are the programs of `variables`; see `Activation` for `lenient_or`.
     """
-    paths = _FailureLocator(program, names, definitions).explain_false(program.node, {"object": ()})
+    locator = _FailureLocator(program, names, definitions, lenient_or=lenient_or)
+    paths = locator.explain_false(program.node, {"object": ()})
     return tuple(dict.fromkeys(paths))[:_MAX_PATHS]
 
 
 class _FailureLocator:
-    def __init__(self, program: CelProgram, names: Mapping[str, Any], definitions: Mapping[str, CelProgram]) -> None:
+    def __init__(
+        self,
+        program: CelProgram,
+        names: Mapping[str, Any],
+        definitions: Mapping[str, CelProgram],
+        *,
+        lenient_or: bool,
+    ) -> None:
         self._program = program
         self._names = dict(names)
         self._initial_names = frozenset(names)
         self._definitions = definitions
         self._codes: dict[int, Code] = {}
         self._remaining_budget = CALL_BUDGET
+        self._lenient_or = lenient_or
 
     def _evaluate(self, node: CelNode) -> Any:
         """Return the current value of `node`; None if it cannot be computed."""
         code = self._codes.get(id(node))
         if code is None:
             code = self._codes[id(node)] = self._program.compile_part(node)
-        run = Activation(dict(self._names), self._remaining_budget)
+        run = Activation(dict(self._names), self._remaining_budget, lenient_or=self._lenient_or)
         try:
             return run_code(code, run)
         except (CelError, BudgetError):
@@ -105,11 +114,11 @@ class _FailureLocator:
         definition = None if inner.is_presence_test else self._get_definition(inner)
         if definition is None or self._find_path(inner, paths_by_name) is not None:
             return self._explain_read(inner, paths_by_name)
-        locator = _FailureLocator(definition, self._names, self._definitions)
+        locator = _FailureLocator(definition, self._names, self._definitions, lenient_or=self._lenient_or)
         return locator._explain_true(definition.node, {"object": paths_by_name["object"]})
 
     def _explain_definition(self, definition: CelProgram, paths_by_name: Mapping[str, Path]) -> list[Path]:
-        return _FailureLocator(definition, self._names, self._definitions).explain_false(
+        return _FailureLocator(definition, self._names, self._definitions, lenient_or=self._lenient_or).explain_false(
             definition.node, {"object": paths_by_name["object"]}
         )
 
@@ -157,14 +166,13 @@ class _FailureLocator:
             case CallNode(function="_?_:_", arguments=(condition, then, otherwise)):
                 return self._list_elements(then if self._evaluate(condition) else otherwise, paths_by_name)
             case CallNode(function="orValue", arguments=(left, right)):
-                present = self._evaluate(left)
-                return self._list_elements(
-                    left if isinstance(present, OptionalValue) and present.is_present else right, paths_by_name
-                )
+                optional = self._evaluate(left)
+                is_empty = isinstance(optional, OptionalValue) and not optional.is_present
+                return self._list_elements(right if is_empty else left, paths_by_name)
             case MacroNode(kind="filter" | "map"):
                 return self._list_mapped(node, paths_by_name)
             case SelectNode() if (definition := self._get_definition(node)) is not None:
-                locator = _FailureLocator(definition, self._names, self._definitions)
+                locator = _FailureLocator(definition, self._names, self._definitions, lenient_or=self._lenient_or)
                 return locator._list_elements(definition.node, {"object": paths_by_name["object"]})
         return self._list_at(node, None)
 
@@ -208,7 +216,7 @@ class _FailureLocator:
             yield self._find_path(node.source, paths_by_name)
             return
         if isinstance(node, SelectNode) and (definition := self._get_definition(node)) is not None:
-            locator = _FailureLocator(definition, self._names, self._definitions)
+            locator = _FailureLocator(definition, self._names, self._definitions, lenient_or=self._lenient_or)
             yield from locator._list_reads(definition.node, {"object": paths_by_name["object"]})
             return
         if isinstance(node, IdentifierNode) and node.name in self._names and node.name not in self._initial_names:
@@ -225,7 +233,7 @@ class _FailureLocator:
                 return paths_by_name.get(name)
             case SelectNode(operand=operand, field=field):
                 if (definition := self._get_definition(node)) is not None:
-                    locator = _FailureLocator(definition, self._names, self._definitions)
+                    locator = _FailureLocator(definition, self._names, self._definitions, lenient_or=self._lenient_or)
                     return locator._find_path(definition.node, {"object": paths_by_name["object"]})
                 base = self._find_path(operand, paths_by_name)
                 return None if base is None else (*base, field)

@@ -175,12 +175,6 @@ SEQUENCES.function("sets.intersects", "list(A), list(A) -> bool")(
 SEQUENCES.function("optional.of", "A -> optional_type(A)")(lambda value: OptionalValue(is_present=True, value=value))
 SEQUENCES.function("optional.none", "-> optional_type(A)")(lambda: EMPTY_OPTIONAL)
 SEQUENCES.member("hasValue", "optional_type(A) -> bool")(lambda optional: optional.is_present)
-SEQUENCES.member("orValue", "optional_type(A), A -> A")(
-    lambda optional, other: optional.value if optional.is_present else other
-)
-SEQUENCES.member("or", "optional_type(A), optional_type(A) -> optional_type(A)")(
-    lambda optional, other: optional if optional.is_present else other
-)
 
 
 @SEQUENCES.function("optional.ofNonZeroValue", "A -> optional_type(A)")

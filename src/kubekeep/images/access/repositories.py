@@ -24,7 +24,7 @@ from kubekeep.registry.errors import (
     UnreachableRegistryError,
     UntrustedRegistryError,
 )
-from kubekeep.registry.reference import ArtifactReference, hide_login, parse_image_name
+from kubekeep.registry.reference import ArtifactReference, canonical_registry, hide_login, parse_image_name
 from kubekeep.registry.repository import OciRepository
 
 _PLAIN: Final = "http://"
@@ -146,7 +146,8 @@ def list_origins(name: ArtifactReference, options: AccessOptions) -> list[ImageO
     A registry on this machine is tried with TLS and then without, as Docker does.
     """
     origins = []
-    mirror = options.mirrors.get(name.registry)
+    mirrors = {canonical_registry(registry): mirror for registry, mirror in options.mirrors.items()}
+    mirror = mirrors.get(canonical_registry(name.registry))
     if mirror:
         plain_http = options.plain_http or mirror.startswith(_PLAIN)
         host = mirror.removeprefix(_PLAIN).removeprefix("https://").rstrip("/")
@@ -171,7 +172,7 @@ def _list_schemes(reference: ArtifactReference, *, plain_http: bool, is_mirror: 
 
 def _is_loopback(registry: str) -> bool:
     host = registry.rpartition(":")[0] if registry.rpartition(":")[2].isdecimal() else registry
-    host = host.strip("[]")
+    host = host.strip("[]").lower()
     return host == "localhost" or (is_address(host) and parse_address(host).is_loopback)
 
 

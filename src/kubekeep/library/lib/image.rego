@@ -22,12 +22,27 @@ complete(path) := on_hub(path) if {
 # True if the name starts with a registry instead of an account of Docker Hub.
 host_like(path) if regex.match(`^([^/]*[.:A-Z][^/]*|localhost)/`, path)
 
-# Registry of a name that starts with one: lower case, without the port of HTTPS, `docker.io` for each host of Docker Hub.
+# Registry of a name that starts with one: lower case, without the port of HTTPS and zeros before a port, with all groups of
+# an IPv6 address, and `docker.io` for each host of Docker Hub.
 registry(path) := "docker.io" if {
 	host(path) in hub_hosts
 } else := host(path)
 
-host(path) := regex.replace(lower(substring(path, 0, indexof(path, "/"))), `:0*443$`, "")
+host(path) := sprintf("[%s]%s", [expand(parts[1]), without_https(parts[2])]) if {
+	parts := regex.find_all_string_submatch_n(`^\[([0-9a-f:]+)\](:[0-9]+)?/`, lower(path), 1)[0]
+} else := without_https(lower(substring(path, 0, indexof(path, "/"))))
+
+without_https(name) := trim_suffix(regex.replace(name, `:0+([0-9])`, ":$1"), ":443")
+
+# The eight groups of an IPv6 address.
+expand(address) := concat(":", array.concat(array.concat(left, zeros), right)) if {
+	sides := split(sprintf("%s::", [address]), "::")
+	left := groups(sides[0])
+	right := groups(sides[1])
+	zeros := array.slice(["0", "0", "0", "0", "0", "0", "0", "0"], 0, 8 - (count(left) + count(right)))
+}
+
+groups(text) := [regex.replace(group, `^0+(.)`, "$1") | some group in split(text, ":"); group != ""]
 
 # The name without its registry.
 below(path) := substring(path, indexof(path, "/") + 1, -1)

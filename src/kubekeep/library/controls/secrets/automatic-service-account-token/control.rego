@@ -7,6 +7,7 @@ violation contains {
 	"path": sprintf("%s.automountServiceAccountToken", [input.workload.path]),
 	"fix": false,
 	"message": sprintf("automountServiceAccountToken is %s (service account %s)", [setting(input.workload.spec), account]),
+	"exempt_by": exempting(account),
 } if {
 	input.object.kind != "ServiceAccount"
 	account := identity.account_of(input.workload.spec)
@@ -19,6 +20,7 @@ violation contains {
 	"path": "automountServiceAccountToken",
 	"fix": false,
 	"message": "automountServiceAccountToken is true: pods get a token of this service account",
+	"exempt_by": exempting(input.object.metadata.name),
 } if {
 	input.object.kind == "ServiceAccount"
 	input.object.automountServiceAccountToken == true
@@ -29,9 +31,12 @@ violation contains {
 # A binding to the account is for a program that calls the API server. `default` is the account of all programs without
 # one of their own.
 needed(namespace, account) if {
-	account != "default"
+	exempting(account) != []
 	input.cluster.grants.bound[namespace][account]
 }
+
+# Kinds that exempt an account.
+exempting(account) := [] if account == "default" else := ["rbac-subject"]
 
 setting(spec) := "true" if {
 	object.get(spec, "automountServiceAccountToken", null) == true
