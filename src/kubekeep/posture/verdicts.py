@@ -186,17 +186,22 @@ def _judge(
     if conditional and not values.get(APPLIES):
         return None
     if violations := values.get(VIOLATION):
-        if unlisted is not None:
-            violations = [each for each in violations if not (isinstance(each, dict) and each.get("exempt_by"))]
-            if not violations:
-                return unlisted
-        try:
-            return _parse_violations(violations)
-        except ValueError as error:
-            return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, f"{control.slug}: {error}"))
+        return _judge_violations(control, violations, unlisted)
     if sentences := values.get(NOT_EVALUATED):
         return _build_missing_data_verdict("; ".join(map(str, sentences)))
     return PASSED
+
+
+def _judge_violations(control: Control, violations: Any, unlisted: Verdict | None) -> Verdict | _Violations:
+    """Return the violations, or `unlisted` if all of them have `exempt_by` and it is a verdict."""
+    if unlisted is not None:
+        violations = [each for each in violations if not (isinstance(each, dict) and each.get("exempt_by"))]
+        if not violations:
+            return unlisted
+    try:
+        return _parse_violations(violations)
+    except ValueError as error:
+        return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, f"{control.slug}: {error}"))
 
 
 @functools.lru_cache(maxsize=4096)
