@@ -122,6 +122,22 @@ def test_new_findings_and_gates_fit_too(tmp_path: Path) -> None:
     assert sum(count_rows(line, 100) for line in (result.stdout + result.stderr).splitlines()) <= BOUNDS[100]
 
 
+@pytest.mark.parametrize("columns", [80, 100])
+def test_most_urgent_problem_is_shown_beside_many_gaps(columns: int, tmp_path: Path) -> None:
+    tree = tmp_path / "a-folder-with-a-long-name" / "another-folder-with-a-long-name" / "manifests-of-the-department"
+    write_tree(tree, 8)
+    for number in range(9):
+        (tree / f"broken-{number}-with-a-long-name.yaml").write_text("a: [\n")
+        resource = {**create_workload(100 + number), "unknownField": True}
+        (tree / f"unknown-{number}-with-a-long-name.yaml").write_text(yaml.safe_dump(resource))
+    text = check_screen(str(tree), columns, tmp_path)
+    counts = re.search(r"findings?: .*", text)
+    assert counts is not None
+    assert "critical" in counts[0]
+    first = next(line for line in read_entries(text) if line.strip())
+    assert first.split()[0] == "CRITICAL"
+
+
 @pytest.mark.parametrize("tree", sorted(CORPORA.glob("*/")), ids=lambda tree: str(tree.name))
 @pytest.mark.parametrize("columns", BOUNDS)
 def test_first_screen_of_a_public_tree(tree: Path, columns: int) -> None:

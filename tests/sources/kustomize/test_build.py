@@ -117,6 +117,20 @@ def test_failed_kustomization_is_unread_and_its_manifests_are_not_included(tmp_p
     assert {Path(path).name for path in reader.included_files} == {"kustomization.yaml", "p.yaml"}
 
 
+@pytest.mark.parametrize(
+    "refused",
+    ["resources: ['https://host.test/base', pod.yaml]\n", "resources: [pod.yaml]\nhelmCharts: [{name: x}]\n"],
+    ids=["remote", "chart"],
+)
+def test_patches_of_a_refused_kustomization_are_no_manifests(refused: str, tmp_path: Path) -> None:
+    patches = "patches: [{path: p.yaml}, {path: https://host.test/p.yaml}]\npatchesStrategicMerge: [q.yaml]\n"
+    files = {"k/kustomization.yaml": refused + patches, "k/pod.yaml": POD, "k/p.yaml": POD, "k/q.yaml": POD}
+    reader = Kustomizations()
+    (result,) = build(write_tree(tmp_path, files), "k", reader)
+    assert isinstance(result, UnreadInput)
+    assert {Path(path).name for path in reader.included_files} == {"kustomization.yaml", "p.yaml", "q.yaml"}
+
+
 def test_broken_component_is_unread(tmp_path: Path) -> None:
     root = write_tree(tmp_path, {"part/kustomization.yaml": f"{COMPONENT}resources: [missing.yaml]\n"})
     (unread,) = build(root, "part")

@@ -49,7 +49,10 @@ _DEFAULT: Final = "recommended"
 """Slug of the default framework of a scan."""
 _QUIET: Final = frozenset({ExceptionStatus.MATCHED, ExceptionStatus.UNUSED})
 """Statuses of exceptions that need no attention."""
-_UNREAD: Final = 3
+_ENTRIES: Final = 3
+"""Maximum number of entries of each kind of gap; one where they leave too few lines for findings."""
+_MIN_LINES: Final = 15
+"""Lines for findings below which gaps are cut."""
 _IDS: Final = 3
 """Maximum number of controls named for one problem."""
 _NAMED: Final = 2
@@ -68,10 +71,14 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
     head, closing, preview = terminal.copy(), terminal.copy(), terminal.copy()
     _write_headline(head, assessment, findings)
     headline = head.rows
-    _write_closing(closing, assessment, options)
     # The commands depend on the problems shown, their number of lines does not.
     _write_next(preview, assessment, controls, next(iter(controls), None), 1, repeatable=options.repeatable)
-    lines = _count_lines(terminal, assessment) - head.rows - closing.rows - preview.rows
+    lines = _count_lines(terminal, assessment) - head.rows - preview.rows
+    _write_closing(closing, assessment, options, _ENTRIES)
+    if lines - closing.rows < _MIN_LINES:
+        closing = terminal.copy()
+        _write_closing(closing, assessment, options, 1)
+    lines -= closing.rows
     shown = write_vulnerabilities(head, assessment, lines // 2 if controls else lines)
     lines -= head.rows - headline
     shown_findings = _write_first(head, assessment, groups, everywhere, lines)
@@ -88,8 +95,8 @@ def _count_lines(terminal: Terminal, assessment: Assessment) -> int:
     return (_LINES if terminal.width >= _WIDE else _NARROW_LINES) - notes - _MESSAGES
 
 
-def _write_closing(terminal: Terminal, assessment: Assessment, options: ReportOptions) -> None:
-    """Write everything between the findings and the next commands."""
+def _write_closing(terminal: Terminal, assessment: Assessment, options: ReportOptions, entries: int) -> None:
+    """Write everything between the findings and the next commands, with a number of entries of each kind of gap."""
     _write_frameworks(terminal, assessment)
     if assessment.baseline is not None:
         write_baseline(terminal, assessment.baseline)
@@ -97,7 +104,7 @@ def _write_closing(terminal: Terminal, assessment: Assessment, options: ReportOp
         write_audit(terminal, assessment)
     if assessment.target.cluster is not None:
         write_unread(terminal, assessment, options)
-    _write_gaps(terminal, assessment)
+    _write_gaps(terminal, assessment, entries)
 
 
 def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequence[Finding]) -> None:
@@ -135,10 +142,12 @@ def _write_first(
         _write_everywhere(block, problem)
         lines -= block.rows
         blocks.append((problem.first, block.lines, list(problem.findings)))
-    for group in groups:
-        # The most urgent resource is shown in any case.
-        room = lines if blocks else max(lines, _LINES)
-        fitting = _fit_group(terminal, assessment.target.base, group, names, room)
+    for number, group in enumerate(groups):
+        base = assessment.target.base
+        fitting = _fit_group(terminal, base, group, names, lines)
+        if fitting is None and number == 0:
+            # The most urgent problem is shown in any case.
+            fitting = _fit_group(terminal, base, group[:1], names, _LINES)
         if fitting is None:
             break
         block, problems = fitting
@@ -326,8 +335,8 @@ def _write_frameworks(terminal: Terminal, assessment: Assessment) -> None:
     terminal.line()
 
 
-def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
-    """Write what was not read, not known and not evaluated, a line each."""
+def _write_gaps(terminal: Terminal, assessment: Assessment, count: int) -> None:
+    """Write what was not read, not known and not evaluated: the first `count` of each kind, a line each."""
     files = assessment.unread if assessment.target.cluster is None else ()
     attention = [use for use in assessment.exceptions if use.status not in _QUIET or use.scope_warnings]
     fields, uncovered, base = assessment.unknown_fields, list_uncovered(assessment), assessment.target.base
@@ -338,7 +347,7 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
     )
     for label, style, inputs in located:
         entries = [(location_span(str(entry.location), entry.location, base), entry.message) for entry in inputs]
-        _write_some(terminal, label, style, entries, "--view all")
+        _write_some(terminal, label, style, entries, count, "--view all")
     exceptions = [
         (
             Span(use.exception.name, "bold"),
@@ -346,7 +355,7 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
         )
         for use in attention
     ]
-    _write_some(terminal, "! exception", "bold yellow", exceptions, "--audit-exceptions")
+    _write_some(terminal, "! exception", "bold yellow", exceptions, count, "--audit-exceptions")
     gaps = sum(summary.is_gap for summary in assessment.summaries)
     excepted = len(assessment.excepted_findings)
     if gaps:
@@ -358,13 +367,15 @@ def _write_gaps(terminal: Terminal, assessment: Assessment) -> None:
         terminal.line()
 
 
-def _write_some(terminal: Terminal, label: str, style: str, entries: Sequence[tuple[Span, str]], option: str) -> None:
+def _write_some(
+    terminal: Terminal, label: str, style: str, entries: Sequence[tuple[Span, str]], count: int, option: str
+) -> None:
     """Write the first entries, a line each, and the number of the others with the option that shows them."""
-    for span, text in entries[:_UNREAD]:
+    for span, text in entries[:count]:
         room = max(2 * terminal.width - 2 * len(label) - cells(span.text) - _WRAPPED, terminal.width // 2)
         terminal.line(Span(f"{label}  ", style), span, "  ", _shorten(text, room), hang=len(label) + 2)
-    if len(entries) > _UNREAD:
-        terminal.line(Span(f"{label}  … and {len(entries) - _UNREAD:,} more ({option})", style))
+    if len(entries) > count:
+        terminal.line(Span(f"{label}  … and {len(entries) - count:,} more ({option})", style))
 
 
 def _write_next(

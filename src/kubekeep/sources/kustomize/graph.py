@@ -91,7 +91,7 @@ def _find_file(folder: str) -> str | None:
 
 
 def build_graph(folder: str, files: SourceFiles, *, max_bytes: int, allow_helm: bool) -> KustomizationGraph:
-    """Walk the kustomizations that a build of folder, a real path, reads."""
+    """Walk the kustomizations that a build of folder, a real path, reads, as far as the first one that is refused."""
     return _GraphBuilder(files, max_bytes, allow_helm=allow_helm).run(folder)
 
 
@@ -105,7 +105,7 @@ class _GraphBuilder:
         self._pending: list[tuple[str, int, bool]] = []
 
     def run(self, folder: str) -> KustomizationGraph:
-        """Visit kustomizations depth first until the first refusal."""
+        """Visit kustomizations depth first until the first refusal; the one that is refused is read to its end."""
         self._pending.append((folder, 0, False))
         while self._pending and not self._graph.refusals:
             self._visit(*self._pending.pop())
@@ -135,8 +135,10 @@ class _GraphBuilder:
             self._references += 1
             if self._references > _MAX_REFERENCES:
                 self._refuse(reference.origin, f"more than {_MAX_REFERENCES} references: not built")
-            if self._graph.refusals:
                 return
+            if self._graph.refusals:
+                self._add_other_file(node, reference)
+                continue
             if is_plugin and reference.role is ReferenceRole.RESOURCE:
                 reference = msgspec.structs.replace(reference, role=ReferenceRole.PLUGIN)  # noqa: PLW2901
             self._follow(node, reference, depth, is_plugin=is_plugin)
@@ -157,6 +159,13 @@ class _GraphBuilder:
             self._pending.append((path, depth + 1, is_plugin))
         elif path and os.path.isfile(path):
             self._add_file(reference, path)
+
+    def _add_other_file(self, node: Kustomization, reference: FileReference) -> None:
+        """Add a patch or data file of a refused build: alone, it is no manifest, although it may look like one."""
+        if reference.role not in (ReferenceRole.RESOURCE, ReferenceRole.COMPONENT) and not reference.is_remote:
+            path = node.resolve(reference.text)
+            if os.path.isfile(path):
+                self._graph.files.add(path)
 
     def _add_file(self, reference: FileReference, path: str) -> None:
         (self._graph.resources if reference.role is ReferenceRole.RESOURCE else self._graph.files).add(path)
