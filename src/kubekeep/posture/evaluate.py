@@ -116,7 +116,7 @@ class Evaluator:
             self.rulebook.conditional,
             other_platforms,
             by_target,
-            self.selection.list_implied(),
+            self.selection.list_implications(),
         )
 
 
