@@ -24,12 +24,12 @@ from kubekeep.usecases.scan import scan
 def list_findings(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the findings of a folder, of each place once."""
     assessment = scan(ScanRequest(ScanInput(paths=(str(folder),)), rules=RuleOptions(frameworks=("recommended",))))
-    places: set[tuple[str, str, str, str]] = set()
+    seen: set[tuple[str, str, str, str]] = set()
     for finding in assessment.findings:
         location = locate(finding, folder)
-        place = (finding.id, location, finding.subject.kind, finding.subject.name)
-        if place not in places:
-            places.add(place)
+        key = (finding.id, location, finding.subject.kind, finding.subject.name)
+        if key not in seen:
+            seen.add(key)
             yield {
                 "tree": folder.name,
                 "control": finding.id,
