@@ -83,3 +83,26 @@ def test_the_cluster_fills_its_own_namespaces(tmp_path: Path) -> None:
 def test_a_cluster_lists_all_services(tmp_path: Path, namespace: str) -> None:
     write(tmp_path, "ingress.yaml", INGRESS, namespace)
     assert list_ingress_results(tmp_path, is_whole_cluster=True) == [(Status.FAILED, "")]
+
+
+POD: Final = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec: {serviceAccountName: web, containers: [{name: web, image: "registry.example.com/web:1.2"}]}
+"""
+ACCOUNT: Final = """\
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: cart, namespace: shop}
+"""
+
+
+@pytest.mark.parametrize(("folder", "status"), [("a", Status.FAILED), ("b", Status.NOT_EVALUATED)])
+def test_an_account_is_missing_beside_others(tmp_path: Path, folder: str, status: Status) -> None:
+    write(tmp_path, "a/pod.yaml", POD)
+    write(tmp_path, f"{folder}/account.yaml", ACCOUNT)
+    selection = select(named=[builtin().controls["missing-service-account"]])
+    resources = [resource for resource in read([str(tmp_path)]) if isinstance(resource, Resource)]
+    results = evaluate(resources, selection, RegoPolicySet, kubernetes_minor=37)
+    assert [result.verdicts["missing-service-account"].status for result in results] == [status]

@@ -88,7 +88,10 @@ class Index:
 
     def _add_pods(self, resource: Resource) -> None:
         if (resource.group, resource.kind) != POD_TEMPLATE:
-            for path in list_pod_paths(resource):
+            paths = list_pod_paths(resource)
+            if paths and not self._is_whole_cluster:
+                self._references.add_workload(resource)
+            for path in paths:
                 self._add_pod(resource, value_at_or(resource.object, path, None))
 
     def _add_pod(self, resource: Resource, pod: Any) -> None:

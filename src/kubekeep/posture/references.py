@@ -19,7 +19,8 @@ _REFERENCES: Final = {
     "HorizontalPodAutoscaler": _SCALED,
 }
 """Kinds that an object refers to by name, by its kind."""
-_REFERENCED: Final = frozenset({"Service", *_SCALED})
+_ACCOUNT: Final = "ServiceAccount"
+_REFERENCED: Final = frozenset({"Service", _ACCOUNT, *_SCALED})
 _SYSTEM_NAMESPACES: Final = frozenset({"kube-node-lease", "kube-public", "kube-system"})
 """Namespaces that a cluster creates, with objects of its distribution and of its add-ons."""
 
@@ -41,8 +42,15 @@ class References:
         if resource.kind in _REFERENCED:
             self._kinds.add((_find_application(resource), resource.kind, resource.namespace_or_default))
         elif resource.kind in _REFERENCES:
-            key = resource.kind, resource.namespace_or_default, resource.name
-            self._referring[key].add(_find_application(resource))
+            self._add_referring(resource)
+
+    def add_workload(self, resource: Resource) -> None:
+        """Record a resource with pods, which refer to a service account."""
+        self._add_referring(resource)
+
+    def _add_referring(self, resource: Resource) -> None:
+        key = resource.kind, resource.namespace_or_default, resource.name
+        self._referring[key].add(_find_application(resource))
 
     def build(self) -> dict[str, Any]:
         """Return why a reference of an object cannot be checked: by kind of the reference, namespace, and `Kind/name`.
@@ -51,7 +59,7 @@ class References:
         """
         reasons: dict[str, dict[str, dict[str, str]]] = {}
         for (kind, namespace, name), applications in self._referring.items():
-            for referenced in _REFERENCES[kind]:
+            for referenced in _REFERENCES.get(kind, (_ACCOUNT,)):
                 reason = ""
                 if namespace in _SYSTEM_NAMESPACES:
                     reason = f"the cluster has objects in namespace {namespace} that are not in the input"

@@ -15,6 +15,7 @@ violation contains {
 	# Cheap test that avoids most function calls.
 	not container.resources.requests.cpu >= "1"
 	not quantity.effective(container, "requests", "cpu")
+	not quantity.is_covered(container, "cpu")
 }
 
 not_evaluated contains sprintf("%s.resources.requests.cpu is not a valid quantity", [container.path]) if {

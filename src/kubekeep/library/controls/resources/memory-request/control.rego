@@ -15,6 +15,7 @@ violation contains {
 	# Cheap test that avoids most function calls.
 	not container.resources.requests.memory >= "1"
 	not quantity.effective(container, "requests", "memory")
+	not quantity.is_covered(container, "memory")
 }
 
 not_evaluated contains sprintf("%s.resources.requests.memory is not a valid quantity", [container.path]) if {
