@@ -88,20 +88,29 @@ def test_a_cluster_lists_all_services(tmp_path: Path, namespace: str) -> None:
 POD: Final = """\
 apiVersion: v1
 kind: Pod
-metadata: {name: web, namespace: shop}
+metadata: {name: web, namespace: NAMESPACE}
 spec: {serviceAccountName: web, containers: [{name: web, image: "registry.example.com/web:1.2"}]}
 """
 ACCOUNT: Final = """\
 apiVersion: v1
 kind: ServiceAccount
-metadata: {name: cart, namespace: shop}
+metadata: {name: cart, namespace: NAMESPACE}
 """
 
 
-@pytest.mark.parametrize(("folder", "status"), [("a", Status.FAILED), ("b", Status.NOT_EVALUATED)])
-def test_an_account_is_missing_beside_others(tmp_path: Path, folder: str, status: Status) -> None:
-    write(tmp_path, "a/pod.yaml", POD)
-    write(tmp_path, f"{folder}/account.yaml", ACCOUNT)
+@pytest.mark.parametrize(
+    ("folder", "namespace", "status"),
+    [
+        ("a", "shop", Status.FAILED),
+        ("b", "shop", Status.FAILED),
+        ("a", "", Status.FAILED),
+        ("b", "", Status.NOT_EVALUATED),
+        ("a", "kube-system", Status.NOT_EVALUATED),
+    ],
+)
+def test_an_account_is_missing_beside_others(tmp_path: Path, folder: str, namespace: str, status: Status) -> None:
+    write(tmp_path, "a/pod.yaml", POD, namespace or "null")
+    write(tmp_path, f"{folder}/account.yaml", ACCOUNT, namespace or "null")
     selection = select(named=[builtin().controls["missing-service-account"]])
     resources = [resource for resource in read([str(tmp_path)]) if isinstance(resource, Resource)]
     results = evaluate(resources, selection, RegoPolicySet, kubernetes_minor=37)

@@ -39,18 +39,20 @@ class References:
 
     def add(self, resource: Resource) -> None:
         """Record a resource of the input."""
-        if resource.kind in _REFERENCED:
+        if resource.kind == _ACCOUNT:
+            self._kinds.add((_find_account_scope(resource), resource.kind, resource.namespace_or_default))
+        elif resource.kind in _REFERENCED:
             self._kinds.add((_find_application(resource), resource.kind, resource.namespace_or_default))
         elif resource.kind in _REFERENCES:
-            self._add_referring(resource)
+            self._add_referring(resource, _find_application(resource))
 
     def add_workload(self, resource: Resource) -> None:
         """Record a resource with pods, which refer to a service account."""
-        self._add_referring(resource)
+        self._add_referring(resource, _find_account_scope(resource))
 
-    def _add_referring(self, resource: Resource) -> None:
+    def _add_referring(self, resource: Resource, application: _Application) -> None:
         key = resource.kind, resource.namespace_or_default, resource.name
-        self._referring[key].add(_find_application(resource))
+        self._referring[key].add(application)
 
     def build(self) -> dict[str, Any]:
         """Return why a reference of an object cannot be checked: by kind of the reference, namespace, and `Kind/name`.
@@ -76,3 +78,11 @@ def _find_application(resource: Resource) -> _Application:
     if source is None:
         return "", ""
     return source.base, posixpath.dirname(source.path) if source.origin is None else source.origin.folder
+
+
+def _find_account_scope(resource: Resource) -> _Application:
+    """Return the application of an account or workload; all that state their namespace belong together.
+
+    An account is used by the applications of its namespace, unlike a Service behind an Ingress.
+    """
+    return ("", "") if resource.namespace else _find_application(resource)
