@@ -31,6 +31,7 @@ from kubekeep.library.load import builtin
 from kubekeep.library.requirements import count_by_required_data, list_requirements
 from kubekeep.model.control import Control
 from kubekeep.model.framework import Framework
+from kubekeep.posture.node_agents import load_node_agents
 
 REFERENCE: Final = Path(__file__).parent.parent / "docs" / "reference"
 LONGEST_EXAMPLE: Final = 60
@@ -40,6 +41,7 @@ LONGEST_EXAMPLE: Final = 60
 def main(folder: Path = REFERENCE) -> None:
     """Write every page below `folder`."""
     pages = {"controls": render_controls(), "frameworks": render_frameworks(), "formats": render_formats()}
+    pages |= {"node-agents": render_node_agents()}
     pages |= {"cli": render_command_line(), "python": render_python_api()}
     pages |= {"configuration": render_configuration(), "kubescape": render_kubescape(), "changelog": render_changelog()}
     pages |= {f"controls/{control.slug}": render_control(control) for control in builtin().controls.values()}
@@ -238,6 +240,27 @@ def render_formats() -> str:
         for report_format in reports.formats().values()
     ]
     return "\n".join(["# Report formats", "", "| format | file | |", "| --- | --- | --- |", *rows, ""])
+
+
+def render_node_agents() -> str:
+    """Return the page of the node agents with the controls that fail because of the access that they need."""
+    lines = [
+        "# Node agents",
+        "",
+        "These programs need access to their node. Findings about this access have a low priority, see",
+        "[Priority](../scores.md#priority-what-to-fix-first). Mirrors of these images keep their priority.",
+        "Except where stated, the agent runs in a DaemonSet. *Yes* in the last column: the access may give control of the node.",
+        "",
+        "| image | | controls | control of the node |",
+        "| --- | --- | --- | --- |",
+    ]
+    for agent in load_node_agents():
+        images = ", ".join(f"`{image}`" for image in agent.images)
+        numbers = [(builtin().controls[slug].id, slug) for slug in agent.controls]
+        links = ", ".join(f"[{number}](controls/{slug}.md)" for number, slug in sorted(numbers))
+        kinds = "" if agent.kinds == ("DaemonSet",) else f"; {', '.join(agent.kinds)}"
+        lines.append(f"| {images} | {agent.purpose}{kinds} | {links} | {'yes' if agent.controls_node else ''} |")
+    return "\n".join([*lines, ""])
 
 
 def render_command_line() -> str:

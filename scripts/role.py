@@ -50,10 +50,10 @@ FILE_KINDS: Final = frozenset({"KubeProxyConfiguration"})
 DOCUMENTS: Final = frozenset(
     {
         *("apiserverinfo.kubescape.cloud", "servicesscanresult.kubescape.io"),
-        *("docker.kubekeep.io", "image.kubekeep.io"),
+        *("docker.kubekeep.io", "image.kubekeep.io", "skaffold"),
     }
 )
-"""Groups of collected documents, Dockerfiles and images, which no API server serves."""
+"""Groups of collected documents, Dockerfiles, images and configuration files, which no API server serves."""
 PLURALS: Final = {
     (GATEWAYS, "Gateway"): "gateways",
     ("hostdata.kubescape.cloud", "LinuxKernelVariables"): "linuxkernelvariables",

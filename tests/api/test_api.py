@@ -49,7 +49,7 @@ def test_the_stub_lists_the_public_names() -> None:
 def test_scan_returns_findings_with_locations_and_fingerprints() -> None:
     assessment = kubekeep.scan(SHOP, frameworks=["nsa"])
     assert assessment.findings
-    severities = [finding.severity for finding in assessment.findings]
+    severities = [finding.definition.severity for finding in assessment.findings]
     assert severities == sorted(severities, reverse=True)
     for finding in assessment.findings:
         assert finding.kind is kubekeep.FindingKind.MISCONFIGURATION

@@ -70,6 +70,6 @@ def test_debug_prints_the_stages(arguments: list[str]) -> None:
     lines = [line for line in result.stderr.splitlines() if line.startswith("debug")]
     assert result.exit_code == 0
     assert f"Python {sys.version.split()[0]}" in lines[0]
-    assert any("read and evaluated 23 resources, 75 controls" in line for line in lines)
+    assert any("read and evaluated 22 resources, 72 controls" in line for line in lines)
     assert lines[-1].endswith("writing report pretty")
     assert not result.stdout.startswith("debug")

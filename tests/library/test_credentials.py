@@ -171,3 +171,28 @@ def test_credentials_are_reported_without_their_value(wrap: Callable[[str, str],
     for (name, value), verdict in zip(CREDENTIALS, verdicts, strict=True):
         shown = "".join(evidence.path + evidence.message for evidence in verdict.evidence).replace(name, "")
         assert value not in shown or value in ("password", "admin")
+
+
+PLACEHOLDERS: Final = (
+    ("DB_PASSWORD", "changeme"),
+    ("DB_PASSWORD", "please-change-me"),
+    ("DB_PASSWORD", "example"),
+    ("clientSecret", "ChangeMe"),
+    ("SIGNING_KEY", "CHANGEME00000000"),
+    ("DEMO_LOGIN_PASSWORD", "bankofanthos"),
+    ("test-db-password", "s3cret!"),
+)
+IN_USE: Final = (
+    ("DB_PASSWORD", "exchange-me-now"),
+    ("DB_PASSWORD", "password"),
+    ("LATEST_PASSWORD", "s3cret!"),
+    ("DB_TEST_PASSWORD", "s3cret!"),
+    ("DEMO_TOKEN", f"ghp_{'4xK9q2Lm' * 4}4xK9"),
+)
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS)
+def test_placeholders_have_a_low_severity(wrap: Callable[[str, str], dict[str, Any]]) -> None:
+    verdicts = list(_evaluate([wrap(name, value) for name, value in (*PLACEHOLDERS, *IN_USE)]))
+    severities = [{8 + evidence.severity_change for evidence in verdict.evidence} for verdict in verdicts]
+    assert severities == [{3.0}] * len(PLACEHOLDERS) + [{8.0}] * len(IN_USE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from typing import Any, Final
 
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
@@ -46,8 +47,16 @@ def test_overlaps_name_other_controls() -> None:
             assert not controls[slug].overlaps, control.slug
 
 
-def list_failed(*frameworks: str, named: Sequence[str] = (), excluded: AbstractSet[str] = frozenset()) -> set[str]:
-    """Return the controls that fail for an account with all permissions, by slug."""
+ALL_PERMISSIONS: Final = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+
+
+def list_failed(
+    *frameworks: str,
+    named: Sequence[str] = (),
+    excluded: AbstractSet[str] = frozenset(),
+    rules: Sequence[dict[str, Any]] = (ALL_PERMISSIONS,),
+) -> set[str]:
+    """Return the controls that fail for an account with these permissions, by slug."""
     library = builtin()
     selection = select(
         [library.frameworks[name] for name in frameworks],
@@ -58,12 +67,13 @@ def list_failed(*frameworks: str, named: Sequence[str] = (), excluded: AbstractS
         "apiVersion": f"{RBAC}/v1",
         "kind": "ClusterRoleBinding",
         "metadata": {"name": "installer"},
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "installer"},
         "subjects": [{"kind": "ServiceAccount", "name": "installer", "namespace": "tools"}],
     }
+    role = {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": "installer"}, "rules": [*rules]}
     (result,) = [
         result
-        for result in evaluate([Resource(binding)], selection, RegoPolicySet, kubernetes_minor=37)
+        for result in evaluate([Resource(role), Resource(binding)], selection, RegoPolicySet, kubernetes_minor=37)
         if result.subject.related
     ]
     return {slug for slug, verdict in result.verdicts.items() if verdict.status is Status.FAILED}
@@ -74,11 +84,43 @@ def test_account_with_all_permissions_counts_once() -> None:
 
 
 def test_implied_controls_are_reported_where_something_else_needs_them() -> None:
-    implied = {slug for entry in builtin().frameworks["recommended"].implications for slug in entry.implies}
+    (implied,) = [
+        {*entry.implies}
+        for entry in builtin().frameworks["recommended"].implications
+        if entry.control == "administrative-roles"
+    ]
     assert list_failed("recommended", named=["reading-secrets"]) == {"administrative-roles", "reading-secrets"}
     assert list_failed("recommended", "clusterscan") >= {"administrative-roles", "reading-secrets", "creating-pods"}
-    assert list_failed("recommended", excluded={"administrative-roles"}) == implied
+    causes = {"reading-secrets", "webhook-configuration-changes"}
+    assert list_failed("recommended", excluded={"administrative-roles"}) == {*causes, "bind-impersonate-escalate"}
+    assert list_failed("recommended", excluded={"administrative-roles", *causes}) == implied - causes
     assert list_failed("allcontrols") > implied
+
+
+def test_one_wildcard_counts_as_few_problems() -> None:
+    rule = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["delete", "get", "patch", "list", "create"]}
+    assert list_failed("recommended", rules=[rule]) == {"reading-secrets", "webhook-configuration-changes"}
+    assert list_failed("recommended", rules=[rule | {"verbs": ["get"]}]) == {"reading-secrets"}
+
+
+def test_entries_without_a_wildcard_count_each() -> None:
+    named = {"apiGroups": [""], "resources": ["secrets", "pods/exec", "nodes/proxy"], "verbs": ["get", "create"]}
+    expected = {"reading-secrets", "exec-into-containers", "node-proxy"}
+    assert list_failed("recommended", rules=[named]) == expected
+    # Another rule has a wildcard.
+    wildcard = {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["*"], "verbs": ["patch"]}
+    assert list_failed("recommended", rules=[named, wildcard]) == expected | {"webhook-configuration-changes"}
+
+
+def test_ports_of_the_host_network_count_once() -> None:
+    container = {"name": "web", "image": "registry.example.com/web:1.2", "ports": [{"containerPort": 80}]}
+    spec = {"hostNetwork": True, "containers": [container]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": spec}
+    for framework, expected in (("recommended", {"host-network"}), ("nsa", {"host-network", "host-port"})):
+        selection = select([builtin().frameworks[framework]])
+        (result,) = evaluate([Resource(pod)], selection, RegoPolicySet, kubernetes_minor=37)
+        failed = {slug for slug, verdict in result.verdicts.items() if verdict.status is Status.FAILED}
+        assert failed & {"host-network", "host-port"} == expected
 
 
 def test_implications_name_controls_of_their_framework() -> None:

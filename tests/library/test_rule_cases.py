@@ -43,6 +43,15 @@ DIFFERENT: Final[dict[str, str]] = {
         ),
         "the API server sets a missing request to the limit",
     ),
+    **dict.fromkeys(
+        (
+            "C-0302:dangling-gateway-backend/failed_dangling_httproute",
+            "C-0302:dangling-gateway-backend/failed_dangling_tcproute",
+            "C-0302:dangling-gateway-backend/failed_dangling_udproute",
+            "C-0302:dangling-gateway-backend/failed_wrong_namespace",
+        ),
+        "files without any Service of the namespace do not show that one is missing",
+    ),
 }
 """Reasons for different verdicts, by control and id of the case."""
 OTHERS: Final[dict[str, str]] = {

@@ -151,7 +151,7 @@ def test_unread_text_is_reported(session: Session) -> None:
 
 
 def test_large_input_stays_within_the_limit(tmp_path: Path) -> None:
-    for number in range(11):
+    for number in range(12):
         shutil.copytree(EXAMPLES / "online-shop", tmp_path / f"shop-{number}")
     with open_session("--root", str(tmp_path)) as session:
         pages = session.pages("scan", path=".")

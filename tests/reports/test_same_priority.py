@@ -30,7 +30,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.reports.shared.affected_packages import get_level
 from kubekeep.reports.shared.urgency import count_priorities, priority_level
 from kubekeep.reports.shared.vulnerabilities import list_subjects
-from kubekeep.usecases.request import ScanInput, ScanRequest
+from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 
 SHOP: Final = Path(__file__).parents[2] / "examples" / "online-shop"
@@ -57,7 +57,8 @@ _POLICY_REPORT: Final = _NAMES | {Severity.UNKNOWN: "info"}
 
 @pytest.fixture(scope="module")
 def mixed() -> Assessment:
-    shop, images = scan(ScanRequest(ScanInput(paths=(str(SHOP),)))), assess_vulnerable()
+    rules = RuleOptions(frameworks=("recommended", "security"))
+    shop, images = scan(ScanRequest(ScanInput(paths=(str(SHOP),)), rules=rules)), assess_vulnerable()
     return msgspec.structs.replace(
         shop, results=(*shop.results, *images.results), summaries=(*shop.summaries, *images.summaries)
     )

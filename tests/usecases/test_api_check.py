@@ -30,9 +30,9 @@ spec:
 """
 
 
-def scan_text(folder: Path, text: str) -> Assessment:
+def scan_text(folder: Path, text: str, framework: str = "recommended") -> Assessment:
     (folder / "web.yaml").write_text(text)
-    return kubekeep.scan(folder, frameworks=["recommended"])
+    return kubekeep.scan(folder, frameworks=[framework])
 
 
 def problems(assessment: Assessment, folder: Path) -> list[str]:
@@ -65,7 +65,7 @@ def test_field_beside_a_misspelt_one_does_not_pass(tmp_path: Path) -> None:
     assert (privileged.status, privileged.reason.cause) == (Status.NOT_EVALUATED, Cause.UNKNOWN_FIELD)
     assert privileged.reason.text == "unknown field spec.template.spec.containers[0].securityContxt"
     # Failures are true, and controls of other fields keep their verdicts.
-    assert result.verdicts["cpu-limit"].status is Status.FAILED
+    assert result.verdicts["memory-limit"].status is Status.FAILED
     assert result.verdicts["host-network"].status is Status.PASSED
 
 
@@ -139,7 +139,7 @@ def test_line_of_a_loop_is_reported_once(tmp_path: Path) -> None:
     ],
 )
 def test_controls_do_not_pass_on_mistyped_objects(tmp_path: Path, kind: str, text: str, message: str) -> None:
-    assessment = scan_text(tmp_path, text)
+    assessment = scan_text(tmp_path, text, "cis-v1.12.0")
     assert problems(assessment, tmp_path) == [message.format("the API server rejects this object: ")]
     verdicts = [
         verdict for result in assessment.results if result.subject.kind == kind for verdict in result.verdicts.values()

@@ -116,7 +116,7 @@ class Evaluator:
             self.rulebook.conditional,
             other_platforms,
             by_target,
-            self.selection.list_implied(),
+            self.selection.list_implications(),
             build_not_evaluated_verdicts(affected.exempting),
         )
 
@@ -327,7 +327,10 @@ class _Entry:
 
 
 def _word_verdict(verdict: Verdict) -> Verdict:
-    """Return a verdict on a resource of a chart with messages that do not name the placeholder for its namespace."""
+    """Return a verdict on a resource of a chart with texts that do not name the placeholder for its namespace."""
+    if verdict.reason is not None and RELEASE_NAMESPACE in verdict.reason.text:
+        reason = msgspec.structs.replace(verdict.reason, text=word_release_namespace(verdict.reason.text))
+        return msgspec.structs.replace(verdict, reason=reason)
     if not any(RELEASE_NAMESPACE in evidence.message for evidence in verdict.evidence):
         return verdict
     evidence = tuple(

@@ -19,6 +19,7 @@ from kubekeep.model.workload import POD_TEMPLATE, list_pod_paths, value_at_or
 from kubekeep.posture.custom_owners import may_own_pods
 from kubekeep.posture.isolation import index_enforcement, index_isolation
 from kubekeep.posture.joins import Grants, IndexedPod, index_nodes, index_pods, index_selectors, index_values
+from kubekeep.posture.references import References
 from kubekeep.posture.roles import FILES, EffectiveRole, RoleCoverage, Roles
 from kubekeep.posture.routes import index_routes
 
@@ -55,6 +56,7 @@ class Index:
         """The managed platform, detected from a Node or a cloud provider's document."""
         self._roles = Roles(roles)
         self._is_whole_cluster = roles.is_whole_cluster
+        self._references = References()
         self._bindings: list[Resource] = []
 
     def add(self, resource: Resource) -> None:
@@ -70,6 +72,8 @@ class Index:
         # A cluster lists the pods that operators have created.
         if WORKLOAD in self._kinds and not self._is_whole_cluster:
             self._add_custom_owner(resource)
+        if not self._is_whole_cluster:
+            self._references.add(resource)
         if self._joins_subjects and is_role_or_binding(resource):
             if resource.kind in _ROLES:
                 self._roles.add(resource)
@@ -84,7 +88,10 @@ class Index:
 
     def _add_pods(self, resource: Resource) -> None:
         if (resource.group, resource.kind) != POD_TEMPLATE:
-            for path in list_pod_paths(resource):
+            paths = list_pod_paths(resource)
+            if paths and not self._is_whole_cluster:
+                self._references.add_workload(resource)
+            for path in paths:
                 self._add_pod(resource, value_at_or(resource.object, path, None))
 
     def _add_pod(self, resource: Resource, pod: Any) -> None:
@@ -112,6 +119,7 @@ class Index:
           create pods from it by `kubekeep.posture.custom_owners`; empty for a cluster, which has these pods.
         - `pods`, `nodes`, `selecting` (Services), `values` (PodSecurityPolicies) and `grants`: see `kubekeep.posture.joins`.
         - `routed`: see `kubekeep.posture.routes`.
+        - `unchecked`: see `kubekeep.posture.references`; empty for a cluster.
         - `isolation` and `enforcement`: see `kubekeep.posture.isolation`.
         """
         grants = Grants()
@@ -138,6 +146,7 @@ class Index:
             "values": {kind: index_values(self._list_objects(kind)) for kind in _ALTERNATIVES if kind in self._objects},
             "routed": index_routes(self._objects),
             "grants": grants.build(has_all_bindings=self._is_whole_cluster),
+            "unchecked": self._references.build(),
             "nodes": index_nodes(self._list_objects("Node")),
             "isolation": index_isolation(self._objects),
             "enforcement": index_enforcement(self._objects),

@@ -240,7 +240,7 @@ class IndexSlices:
         elif name == _ROUTED:
             content = {"routed": content["routed"]}
         else:
-            del content["grants"], content["routed"]
+            del content["grants"], content["routed"], content["unchecked"]
             if name != _NODES:
                 del content["nodes"]
         return {path: _encode(value) for path, value in _split_index(content)}

@@ -16,6 +16,7 @@ from kubekeep.model.definition import Definition
 from kubekeep.model.priority import NO_CONTEXT, Priority, ResourceContext
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Evidence, Status, rate_severity
+from kubekeep.posture.node_agents import find_needed_access
 
 _TAKEOVER: Final = 9.0
 """Minimum score of a failed control that gives control of a node or the cluster."""
@@ -23,6 +24,8 @@ _EXPOSED: Final = 1.0
 """Addition for a resource that can be reached from outside."""
 _POWERFUL: Final = 1.0
 """Addition for a resource that can take over a node or the cluster."""
+_NEEDED: Final = 3.0
+"""Maximum score of access to the node that an agent needs."""
 _MOST: Final[Mapping[str, float]] = {"security": 10.0, "availability": 5.0, "practice": 3.0}
 """Maximum score by effect of the control."""
 
@@ -33,7 +36,7 @@ def prioritise_results(
     """Return the results with the priorities of failed controls in the context of their resources.
 
     contexts: by id() of the resource. A joined RBAC subject has the context of its binding and role. Without a context,
-    only failures with a severity of their own get a priority of their own.
+    only failures with a severity of their own, and access that a node agent needs, get a priority of their own.
     """
     by_slug = {control.slug: control for control in controls}
     prioritised = []
@@ -41,11 +44,17 @@ def prioritise_results(
         parts = (result.subject, *result.subject.related)
         matches = [context for part in parts if (context := contexts.get(id(part))) is not None]
         context = _merge(matches) if matches else NO_CONTEXT
-        priorities = {
-            slug: prioritise(by_slug[slug], context, verdict.evidence)
-            for slug, verdict in result.verdicts.items()
-            if verdict.status is Status.FAILED and slug in by_slug and (matches or verdict.changes_severity)
-        }
+        # Access that can be used from outside is urgent even if it is needed.
+        needed = {} if context.exposure else find_needed_access(result, context.steps.keys())
+        priorities: dict[str, Priority] = {}
+        for slug, verdict in result.verdicts.items():
+            if verdict.status is not Status.FAILED or slug not in by_slug:
+                continue
+            if slug in needed:
+                score = min(rate_severity(by_slug[slug].severity, verdict.evidence), _NEEDED)
+                priorities[slug] = Priority(Severity.from_score(score), score, reasons=(needed[slug],))
+            elif matches or verdict.changes_severity:
+                priorities[slug] = prioritise(by_slug[slug], context, verdict.evidence)
         if priorities:
             result = msgspec.structs.replace(result, priorities=priorities)  # noqa: PLW2901 - the same result
         prioritised.append(result)

@@ -17,7 +17,7 @@ from kubekeep.library.load import Library, builtin
 from kubekeep.model.control import Control, Provider
 from kubekeep.model.definition import Definition
 from kubekeep.model.errors import KubekeepError
-from kubekeep.model.framework import Framework
+from kubekeep.model.framework import Framework, Implication
 from kubekeep.model.similar_names import find_similar, measure_similarity
 from kubekeep.model.verdict import Cause, Reason
 from kubekeep.posture.third_party import ThirdPartyEvaluator
@@ -79,20 +79,20 @@ class Selection(msgspec.Struct, frozen=True):
         """Return the selected controls of `framework`; a framework of all controls has no third-party controls."""
         return framework.select_members(self.library_controls if framework.all_controls else self.controls)
 
-    def list_implied(self) -> dict[str, tuple[str, ...]]:
+    def list_implications(self) -> tuple[Implication, ...]:
         """Return the controls that imply others on the same subject, with the others, which are not reported there.
 
         A control that was requested, or that belongs to another framework of the scan, is reported in any case.
         """
-        implied: dict[str, tuple[str, ...]] = {}
+        implications: list[Implication] = []
         for framework in self.frameworks:
             others = (other for other in self.frameworks if other is not framework)
             members = (control.slug for other in others for control in self.select_members(other))
             reported = self.requested_controls.union(members)
             for implication in framework.implications:
                 names = tuple(name for name in implication.implies if name not in reported)
-                implied[implication.control] = names
-        return implied
+                implications.append(msgspec.structs.replace(implication, implies=names))
+        return tuple(implications)
 
 
 def find_frameworks(

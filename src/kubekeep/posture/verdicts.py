@@ -13,6 +13,7 @@ import msgspec
 
 from kubekeep.engine.policy_set import Outcome, RuleFailure
 from kubekeep.model.control import Control
+from kubekeep.model.framework import Implication
 from kubekeep.model.location import Location, Path, format_path, parse_path
 from kubekeep.model.resource import Resource
 from kubekeep.model.secret_text import mask_text
@@ -50,16 +51,16 @@ class EvaluationContext(msgspec.Struct, frozen=True):
 
     `not_evaluable` holds the verdicts of controls that cannot be evaluated on any resource, by slug; `not_evaluable_for`
     those of controls that cannot be evaluated on some targets, by slug and target. `conditional` are the slugs of
-    controls with a rule that decides if it applies, `other_platforms` those of controls about other platforms. `implied`
-    are the slugs of controls whose failure another one implies on the same subject, by slug of that one. `exempting` has
-    the verdict to use instead of violations that an unlisted object could remove, by slug.
+    controls with a rule that decides if it applies, `other_platforms` those of controls about other platforms.
+    `implications` are the failures that another one implies on the same subject. `exempting` has the
+    verdict to use instead of violations that an unlisted object could remove, by slug.
     """
 
     not_evaluable: Mapping[str, Verdict]
     conditional: AbstractSet[str]
     other_platforms: AbstractSet[str]
     not_evaluable_for: Mapping[str, Mapping[str, Verdict]] = {}
-    implied: Mapping[str, Sequence[str]] = {}
+    implications: Sequence[Implication] = ()
     exempting: Mapping[str, Verdict] = {}
 
     def select_controls(self, plan: RulePlan) -> list[Control]:
@@ -117,17 +118,28 @@ def build_verdicts(
         verdicts[control.slug] = (
             _withhold_unknown(control, verdict, resource, missing_role) if may_depend_on_unknown else verdict
         )
-    _drop_implied(verdicts, context.implied)
+    _drop_implied(verdicts, context.implications)
     return verdicts
 
 
-def _drop_implied(verdicts: dict[str, Verdict], implied: Mapping[str, Sequence[str]]) -> None:
+def _drop_implied(verdicts: dict[str, Verdict], implications: Sequence[Implication]) -> None:
     """Remove the failures that the failure of another control implies, so that each problem counts once."""
-    for slug, others in implied.items():
-        if slug in verdicts and verdicts[slug].status is Status.FAILED:
-            for other in others:
-                if other in verdicts and verdicts[other].status is Status.FAILED:
-                    del verdicts[other]
+    for implication in implications:
+        cause = verdicts.get(implication.control)
+        if cause is not None and cause.status is Status.FAILED:
+            for slug in implication.implies:
+                other = verdicts.get(slug)
+                if (
+                    other is not None
+                    and other.status is Status.FAILED
+                    and not (implication.same_entries and _list_role_resources(other) - _list_role_resources(cause))
+                ):
+                    del verdicts[slug]
+
+
+def _list_role_resources(verdict: Verdict) -> set[str]:
+    """Return the paths of the evidence in `resources` of role rules."""
+    return {evidence.path for evidence in verdict.evidence if ".resources[" in evidence.path}
 
 
 def _withhold_unknown(control: Control, verdict: Verdict, resource: Resource, missing_role: Reason | None) -> Verdict:

@@ -108,6 +108,23 @@ problem(name, value, words, hinted) := sprintf("%s is set in plain text, and the
 	not harmless(value)
 }
 
+# Change of severity of a setting whose name indicates a credential: a value for demonstrations and tests, or one that is
+# to be replaced, protects nothing yet.
+severity_change(name, value) := -5 if {
+	is_placeholder(name, trim_space(value))
+	not regex.match(credential, value)
+} else := 0
+
+is_placeholder(name, _) if regex.match(`^(?:(?i:demo|example|sample|test)[_.-]|(?:demo|example|sample|test)[A-Z])`, name)
+
+is_placeholder(_, value) if regex.match(
+	concat("", [
+		`^(?i:<.*>|(?:please[-_ ]?)?(?:change|replace)[-_ ]?(?:me|it|this)(?:[0-9]+|[-_!. ].*)?`,
+		`|(?:an?[-_ ])?(?:example|sample|dummy|placeholder)(?:[-_ ][a-z]+)*)$`,
+	]),
+	value,
+)
+
 indicates_credential(name, value, words) if {
 	count(words) > 0
 	class := credential_names.class(name, words)

@@ -137,6 +137,16 @@ effective(container, section, resource) := value if {
 	count(values) > 0
 }
 
+# True for an init container that ends, if a main container has a request: the request of a pod is the larger one of its init
+# containers and of the sum of its main containers (Kubernetes docs, Init Containers).
+is_covered(container, resource) if {
+	container.type == "init"
+	object.get(container, "restartPolicy", "") != "Always"
+	some main in input.workload.containers
+	main.type == "container"
+	effective(main, "requests", resource)
+}
+
 # Default of an entry of a LimitRange: the first of these fields (Kubernetes API, defaults of LimitRangeItem).
 range_default(entry, section, resource) := [value |
 	some field in {"limits": ["default", "max"], "requests": ["defaultRequest", "default", "max", "min"]}[section]

@@ -53,3 +53,14 @@ host_volume(name) if {
 called(container) := name if {
 	name := container.name
 } else := container.path
+
+# True if the container only waits: it serves nothing, and does not hang.
+waits(container) if {
+	words := array.concat(words_of(container, "command"), words_of(container, "args"))
+	regex.match(
+		`^(?:(?:/\S*/)?(?:ba|da|a)?sh -\w*c )?(?:exec )?(?:/\S*/)?(?:sleep (?:infinity|inf|[0-9]+[smhd]?)|tail -f /dev/null)$`,
+		concat(" ", words),
+	)
+}
+
+words_of(container, field) := [trim_space(sprintf("%v", [word])) | word := container[field][_]]

@@ -17,6 +17,19 @@ violation contains {
 } if {
 	stage.isScratch
 	not stage.user
+	is_started
+}
+
+# An image without a command may only carry files, such as a plugin that another program loads.
+not_evaluated contains "the image from scratch has neither CMD nor ENTRYPOINT: it may only carry files" if {
+	stage.isScratch
+	not stage.user
+	not is_started
+}
+
+is_started if {
+	some step in dockerfile.image_steps
+	step.instruction in {"CMD", "ENTRYPOINT"}
 }
 
 violation contains {

@@ -1,6 +1,9 @@
 package kubekeep.controls.pods_outside_default_namespace
 
+import data.kubekeep.lib.hook
 import data.kubekeep.lib.identity
+
+applies if not hook.runs_once(input.object)
 
 violation contains {"path": "metadata.namespace", "message": message} if {
 	identity.namespace == "default"

@@ -1,7 +1,10 @@
 package kubekeep.controls.missing_network_policy
 
-import data.kubekeep.lib.network
+import data.kubekeep.lib.hook
 import data.kubekeep.lib.identity
+import data.kubekeep.lib.network
+
+applies if not hook.runs_once(input.object)
 
 violation contains {"path": "", "message": message} if {
 	open

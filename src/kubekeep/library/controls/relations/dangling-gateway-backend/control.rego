@@ -9,6 +9,7 @@ violation contains {"path": sprintf("spec.rules[%d].backendRefs[%d].name", [rule
 	namespace := field_or_default(backend, "namespace", own)
 	known(namespace)
 	not input.cluster.named.Service[namespace][backend.name]
+	not unchecked(namespace)
 	message := sprintf("Service %s does not exist in namespace %s", [backend.name, namespace])
 }
 
@@ -20,6 +21,19 @@ not_evaluated contains sentence if {
 	sentence := sprintf("the input has no Service in namespace %s: the namespace may be missing from the input", [
 		namespace,
 	])
+}
+
+not_evaluated contains reason if {
+	backend := input.object.spec.rules[_].backendRefs[_]
+	is_service(backend)
+	namespace := field_or_default(backend, "namespace", own)
+	not input.cluster.named.Service[namespace][backend.name]
+	reason := unchecked(namespace)
+}
+
+unchecked(namespace) := input.cluster.unchecked.Service[namespace][key] if {
+	namespace == own
+	key := sprintf("%s/%s", [input.object.kind, input.object.metadata.name])
 }
 
 known(namespace) if namespace == own

@@ -7,9 +7,22 @@ namespace := exposure.namespace(input.object)
 violation contains {"path": sprintf("%s.%s", [backend.path, name.field]), "message": message} if {
 	some backend in backends
 	name := service(backend.value)
-	not input.cluster.named.Service[namespace][name.value]
+	not exists(name.value)
+	not unchecked
 	message := sprintf("Service %s does not exist in namespace %s", [name.value, namespace])
 }
+
+not_evaluated contains unchecked if {
+	name := service(backends[_].value)
+	not exists(name.value)
+}
+
+unchecked := input.cluster.unchecked.Service[namespace][sprintf("Ingress/%s", [input.object.metadata.name])]
+
+exists(name) if input.cluster.named.Service[namespace][name]
+
+# The API server creates this Service in every cluster.
+exists("kubernetes") if namespace == "default"
 
 backends contains {"path": sprintf("spec.%s", [field]), "value": value} if {
 	some field in ["defaultBackend", "backend"]

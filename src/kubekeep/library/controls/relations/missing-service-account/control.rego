@@ -11,12 +11,24 @@ not_evaluated contains message if {
 	message := sprintf("the input contains no ServiceAccount of namespace %s", [namespace])
 }
 
+not_evaluated contains unchecked if {
+	name := input.workload.spec[field]
+	not name in {"", "default"}
+	accounts := input.cluster.named.ServiceAccount[exposure.namespace(input.object)]
+	not accounts[name]
+}
+
+unchecked := input.cluster.unchecked.ServiceAccount[exposure.namespace(input.object)][key] if {
+	key := sprintf("%s/%s", [input.object.kind, input.object.metadata.name])
+}
+
 violation contains {"path": sprintf("%s.%s", [input.workload.path, field]), "message": message} if {
 	name := input.workload.spec[field]
 	not name in {"", "default"}
 	namespace := exposure.namespace(input.object)
 	accounts := input.cluster.named.ServiceAccount[namespace]
 	not accounts[name]
+	not unchecked
 	message := sprintf("ServiceAccount %s is not among the accounts of namespace %s", [name, namespace])
 }
 

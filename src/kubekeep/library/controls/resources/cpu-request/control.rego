@@ -1,7 +1,10 @@
 package kubekeep.controls.cpu_request
 
+import data.kubekeep.lib.hook
 import data.kubekeep.lib.quantity
 import data.kubekeep.lib.workload
+
+applies if not hook.runs_once(input.object)
 
 violation contains {
 	"path": sprintf("%s.resources.requests.cpu", [container.path]),
@@ -12,6 +15,7 @@ violation contains {
 	# Cheap test that avoids most function calls.
 	not container.resources.requests.cpu >= "1"
 	not quantity.effective(container, "requests", "cpu")
+	not quantity.is_covered(container, "cpu")
 }
 
 not_evaluated contains sprintf("%s.resources.requests.cpu is not a valid quantity", [container.path]) if {

@@ -1,7 +1,10 @@
 package kubekeep.controls.memory_limit_and_request
 
+import data.kubekeep.lib.hook
 import data.kubekeep.lib.quantity
 import data.kubekeep.lib.workload
+
+applies if not hook.runs_once(input.object)
 
 violation contains {
 	"path": sprintf("%s.resources.%s.memory", [container.path, section]),

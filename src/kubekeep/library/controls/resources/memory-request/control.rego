@@ -1,7 +1,10 @@
 package kubekeep.controls.memory_request
 
+import data.kubekeep.lib.hook
 import data.kubekeep.lib.quantity
 import data.kubekeep.lib.workload
+
+applies if not hook.runs_once(input.object)
 
 violation contains {
 	"path": sprintf("%s.resources.requests.memory", [container.path]),
@@ -12,6 +15,7 @@ violation contains {
 	# Cheap test that avoids most function calls.
 	not container.resources.requests.memory >= "1"
 	not quantity.effective(container, "requests", "memory")
+	not quantity.is_covered(container, "memory")
 }
 
 not_evaluated contains sprintf("%s.resources.requests.memory is not a valid quantity", [container.path]) if {

@@ -1,7 +1,10 @@
 package kubekeep.controls.resource_limits
 
+import data.kubekeep.lib.hook
 import data.kubekeep.lib.quantity
 import data.kubekeep.lib.workload
+
+applies if not hook.runs_once(input.object)
 
 violation contains {
 	"path": sprintf("%s.resources.limits.%s", [container.path, resource]),

@@ -4,7 +4,11 @@ import data.kubekeep.lib.credentials
 import data.kubekeep.lib.documents
 
 # Name and value are evidence, and both are to be removed.
-violation contains {"path": sprintf("%s.env[%d].%s", [container.path, index, half]), "message": message} if {
+violation contains {
+	"path": sprintf("%s.env[%d].%s", [container.path, index, half]),
+	"message": message,
+	"severity_change": credentials.severity_change(variable.name, value),
+} if {
 	suspect
 	some container in input.workload.containers
 	some index
@@ -16,7 +20,11 @@ violation contains {"path": sprintf("%s.env[%d].%s", [container.path, index, hal
 	some half in ["name", "value"]
 }
 
-violation contains {"path": entry(field, key), "message": message} if {
+violation contains {
+	"path": entry(field, key),
+	"message": message,
+	"severity_change": credentials.severity_change(key, text(value)),
+} if {
 	suspect
 	some field, entries in maps
 	some key, value in entries
@@ -34,12 +42,18 @@ may_be_credential(name) if {
 }
 
 # Lines of a document in an entry or a variable.
-violation contains {"path": path, "inside": holder.path, "line": line.number, "message": message} if {
+violation contains {
+	"path": path,
+	"inside": holder.path,
+	"line": line.number,
+	"message": message,
+	"severity_change": change,
+} if {
 	hinted
 	some holder in holders
 	not credentials.harmless(holder.text)
 	some line in documents.lines(holder.text, hint)
-	some [path, problem] in line_problems(holder, line)
+	some [path, problem, change] in line_problems(holder, line)
 	message := sprintf("%s, line %d: %s", [holder.name, line.number, problem])
 }
 
@@ -68,18 +82,19 @@ holders := array.concat([holder |
 	holder := {"path": entry(field, key), "name": key, "text": text(value)}
 ])
 
-# Path and problem of each credential in a line of a document.
-line_problems(holder, line) := {[path, message] |
+# Path, problem and change of severity of each credential in a line of a document.
+line_problems(holder, line) := {[path, message, change] |
 	some setting in line.settings
 	credentials.indicates_credential(setting.name, setting.value, sensitive)
 	not credentials.harmless(setting.value)
 	steps := documents.steps(line, setting)
 	path := concat("", array.concat([holder.path], [step(each) | some each in steps]))
 	message := sprintf("%s is set in plain text, and the name indicates a credential", [inner_path(steps)])
-} | {[holder.path, "the text looks like a credential"] |
+	change := credentials.severity_change(setting.name, setting.value)
+} | {[holder.path, "the text looks like a credential", 0] |
 	not harmless_line(line)
 	regex.match(unmistakable, line.text)
-} | {[holder.path, "the text has a URL with a password"] |
+} | {[holder.path, "the text has a URL with a password", 0] |
 	not harmless_line(line)
 	regex.match(credentials.url_with_password, line.text)
 }

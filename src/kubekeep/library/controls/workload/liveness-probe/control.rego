@@ -15,6 +15,7 @@ violation contains {
 	some container in input.workload.containers
 	workload.serving(container)
 	not probed(container)
+	not workload.waits(container)
 }
 
 probed(container) if {
