@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -89,8 +90,8 @@ def build_verdicts(
     if problem:
         return dict.fromkeys([control.slug for control in controls], build_malformed_verdict(problem))
     unpacked = resource.unpack()
-    may_depend_on_unknown = bool(resource.unknown or resource.related)
-    missing_role = _explain_missing_role(resource) if resource.related else None
+    may_depend_on_unknown = _may_depend_on_unknown(resource)
+    missing_role = _explain_missing_role(resource)
     verdicts: dict[str, Verdict] = {}
     failures: list[tuple[Control, _Violations]] = []
     fixed, fixed_for, conditional = context.not_evaluable, context.not_evaluable_for, context.conditional
@@ -99,25 +100,19 @@ def build_verdicts(
         # Most verdicts need neither function, and each call counts here.
         verdict = context.find_fixed_verdict(slug, unpacked) if slug in fixed or slug in fixed_for else None
         if verdict is None:
-            values = outcome.get(control.rule or slug)
-            if values:
+            if values := outcome.get(control.rule or slug):
                 unlisted = context.exempting.get(slug)
-                judged = _judge(control, values, conditional=slug in conditional, unlisted=unlisted)
-                if isinstance(judged, _Violations):
-                    failures.append((control, judged))
-                    verdicts[slug] = _UNLOCATED
-                    continue
-                verdict = judged
+                verdict = _judge(control, values, failures, conditional=slug in conditional, unlisted=unlisted)
             elif slug not in conditional:
                 verdict = PASSED
             if verdict is not None and may_depend_on_unknown:
                 verdict = _withhold_unknown(control, verdict, resource, missing_role)
         if verdict is not None:
             verdicts[slug] = verdict
-    for control, verdict in _locate_failures(failures, unpacked):
-        verdicts[control.slug] = (
-            _withhold_unknown(control, verdict, resource, missing_role) if may_depend_on_unknown else verdict
-        )
+    verdicts |= {
+        control.slug: _withhold_unknown(control, verdict, resource, missing_role)
+        for control, verdict in _locate_failures(failures, unpacked)
+    }
     _drop_implied(verdicts, context.implications)
     return verdicts
 
@@ -132,14 +127,23 @@ def _drop_implied(verdicts: dict[str, Verdict], implications: Sequence[Implicati
                 if (
                     other is not None
                     and other.status is Status.FAILED
-                    and not (implication.same_entries and _list_role_resources(other) - _list_role_resources(cause))
+                    and not (implication.same_entries and _list_entries(other) - _list_entries(cause))
                 ):
                     del verdicts[slug]
 
 
-def _list_role_resources(verdict: Verdict) -> set[str]:
-    """Return the paths of the evidence in `resources` of role rules."""
-    return {evidence.path for evidence in verdict.evidence if ".resources[" in evidence.path}
+def _list_entries(verdict: Verdict) -> set[str]:
+    """Return the containers, and the paths in `resources` of role rules, that the evidence concerns."""
+    paths = (entry.path for entry in verdict.evidence)
+    return {match[0] for path in paths if (match := _ENTRY.match(path))}
+
+
+_ENTRY: Final = re.compile(r".*?\b(?:c|initC|ephemeralC)ontainers\[\d+\]|.*\.resources\[.*")
+
+
+def _may_depend_on_unknown(resource: Subject) -> bool:
+    """Return True if the resource has values that are unknown before apply, or may refer to such a role."""
+    return bool(resource.unknown or resource.related)
 
 
 def _withhold_unknown(control: Control, verdict: Verdict, resource: Resource, missing_role: Reason | None) -> Verdict:
@@ -152,7 +156,7 @@ def _withhold_unknown(control: Control, verdict: Verdict, resource: Resource, mi
 
 def withhold_unknown_values(verdict: Verdict, resource: Subject) -> Verdict:
     """Return `verdict` without evidence at values that are unknown before apply; a pass becomes "not evaluated"."""
-    if not (resource.unknown or resource.related):
+    if not _may_depend_on_unknown(resource):
         return verdict
     related = (
         ("relatedObjects", number, *path)
@@ -185,12 +189,17 @@ def _depends_on_role(control: Control, verdict: Verdict) -> bool:
 
 
 def _judge(
-    control: Control, values: Any, *, conditional: bool, unlisted: Verdict | None
-) -> Verdict | _Violations | None:
-    """Return the verdict of `control` for values of its rule, or the violations of a failure, still to be located.
+    control: Control,
+    values: Any,
+    failures: list[tuple[Control, _Violations]],
+    *,
+    conditional: bool,
+    unlisted: Verdict | None,
+) -> Verdict | None:
+    """Return the verdict of `control` for values of its rule; None if it is `conditional` and does not apply.
 
-    None if the control is `conditional` and does not apply. unlisted: the verdict if all violations have `exempt_by`,
-    because such objects could not be listed.
+    A failure is added to `failures`, because its evidence is still to be located. unlisted: the verdict if all violations
+    have `exempt_by`, because such objects could not be listed.
     """
     if not isinstance(values, dict) or not isinstance(values.get(NOT_EVALUATED, []), list):
         message = values.message if isinstance(values, RuleFailure) else f"{control.slug}: {NOT_EVALUATED} is not a set"
@@ -198,22 +207,25 @@ def _judge(
     if conditional and not values.get(APPLIES):
         return None
     if violations := values.get(VIOLATION):
-        return _judge_violations(control, violations, unlisted)
+        return _add_failure(control, violations, failures, unlisted)
     if sentences := values.get(NOT_EVALUATED):
         return _build_missing_data_verdict("; ".join(map(str, sentences)))
     return PASSED
 
 
-def _judge_violations(control: Control, violations: Any, unlisted: Verdict | None) -> Verdict | _Violations:
-    """Return the violations, or `unlisted` if all of them have `exempt_by` and it is a verdict."""
+def _add_failure(
+    control: Control, value: Any, failures: list[tuple[Control, _Violations]], unlisted: Verdict | None
+) -> Verdict:
+    """Add the violations of a failed control. Return a verdict that keeps their place, or the final one for none."""
     if unlisted is not None:
-        violations = [each for each in violations if not (isinstance(each, dict) and each.get("exempt_by"))]
-        if not violations:
+        value = [each for each in value if not (isinstance(each, dict) and each.get("exempt_by"))]
+        if not value:
             return unlisted
     try:
-        return _parse_violations(violations)
+        failures.append((control, _parse_violations(value)))
     except ValueError as error:
         return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.RULE_ERROR, f"{control.slug}: {error}"))
+    return _UNLOCATED
 
 
 @functools.lru_cache(maxsize=4096)
