@@ -123,17 +123,6 @@ def test_ports_of_the_host_network_count_once() -> None:
         assert failed & {"host-network", "host-port"} == expected
 
 
-def test_escalation_counts_where_the_container_is_not_privileged() -> None:
-    privileged = {"name": "a", "image": "registry.example.com/a:1", "securityContext": {"privileged": True}}
-    plain = {"name": "b", "image": "registry.example.com/b:1"}
-    for containers, is_reported in (([privileged], False), ([privileged, plain], True), ([plain], True)):
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"containers": containers}}
-        selection = select([builtin().frameworks["recommended"]])
-        (result,) = evaluate([Resource(pod)], selection, RegoPolicySet, kubernetes_minor=37)
-        verdict = result.verdicts.get("privilege-escalation")
-        assert (verdict is not None and verdict.status is Status.FAILED) == is_reported
-
-
 def test_implications_name_controls_of_their_framework() -> None:
     library = builtin()
     for framework in library.frameworks.values():

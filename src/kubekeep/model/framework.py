@@ -20,8 +20,7 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Implication(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A control whose failure on a subject implies failures of other controls, which the framework does not report there.
 
-    same_entries: only failures about the same containers are implied, or about the same `resources` of role rules, which
-    then have a wildcard.
+    same_entries: only failures about the same `resources` of role rules are implied, which then have a wildcard.
     """
 
     control: str

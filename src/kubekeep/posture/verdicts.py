@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -102,7 +101,7 @@ def build_verdicts(
         if verdict is None:
             if values := outcome.get(control.rule or slug):
                 unlisted = context.exempting.get(slug)
-                verdict = _judge(control, values, failures, conditional=slug in conditional, unlisted=unlisted)
+                verdict = _build_verdict(control, values, failures, conditional=slug in conditional, unlisted=unlisted)
             elif slug not in conditional:
                 verdict = PASSED
             if verdict is not None and may_depend_on_unknown:
@@ -127,18 +126,14 @@ def _drop_implied(verdicts: dict[str, Verdict], implications: Sequence[Implicati
                 if (
                     other is not None
                     and other.status is Status.FAILED
-                    and not (implication.same_entries and _list_entries(other) - _list_entries(cause))
+                    and not (implication.same_entries and _list_role_resources(other) - _list_role_resources(cause))
                 ):
                     del verdicts[slug]
 
 
-def _list_entries(verdict: Verdict) -> set[str]:
-    """Return the containers, and the paths in `resources` of role rules, that the evidence concerns."""
-    paths = (entry.path for entry in verdict.evidence)
-    return {match[0] for path in paths if (match := _ENTRY.match(path))}
-
-
-_ENTRY: Final = re.compile(r".*?\b(?:c|initC|ephemeralC)ontainers\[\d+\]|.*\.resources\[.*")
+def _list_role_resources(verdict: Verdict) -> set[str]:
+    """Return the paths of the evidence in `resources` of role rules."""
+    return {evidence.path for evidence in verdict.evidence if ".resources[" in evidence.path}
 
 
 def _may_depend_on_unknown(resource: Subject) -> bool:
@@ -188,7 +183,7 @@ def _depends_on_role(control: Control, verdict: Verdict) -> bool:
     return verdict.status is Status.PASSED and not is_scope_verified(control)
 
 
-def _judge(
+def _build_verdict(
     control: Control,
     values: Any,
     failures: list[tuple[Control, _Violations]],
