@@ -88,10 +88,7 @@ class Index:
 
     def _add_pods(self, resource: Resource) -> None:
         if (resource.group, resource.kind) != POD_TEMPLATE:
-            paths = list_pod_paths(resource)
-            if paths and not self._is_whole_cluster:
-                self._references.add_workload(resource)
-            for path in paths:
+            for path in list_pod_paths(resource):
                 self._add_pod(resource, value_at_or(resource.object, path, None))
 
     def _add_pod(self, resource: Resource, pod: Any) -> None:
@@ -101,6 +98,8 @@ class Index:
         namespace = resource.namespace_or_default
         name = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
         self._account_users.setdefault(namespace, {})[str(name)] = True
+        if name != "default" and not self._is_whole_cluster:
+            self._references.add_workload(resource)
         if WORKLOAD in self._kinds:
             self._pods.setdefault(namespace, []).append(
                 IndexedPod(resource.kind, resource.api_version, resource.name, _get_labels(pod), _list_ports(spec))

@@ -7,7 +7,6 @@ clusters, which list all objects. Never evaluates a rule.
 from __future__ import annotations
 
 import posixpath
-from collections import defaultdict
 from typing import Any, Final
 
 from kubekeep.model.resource import Resource
@@ -34,8 +33,10 @@ class References:
     def __init__(self) -> None:
         self._kinds: set[tuple[_Application, str, str]] = set()
         """Kind and namespace of the objects of each application."""
-        self._referring: defaultdict[tuple[str, str, str], set[_Application]] = defaultdict(set)
+        self._referring: dict[tuple[str, str, str], tuple[_Application, ...]] = {}
         """Applications that contain a referring object, by its kind, namespace and name."""
+        self._alone: dict[_Application, tuple[_Application, ...]] = {}
+        """Each application as the only one of an object: most objects share one of these values."""
 
     def add(self, resource: Resource) -> None:
         """Record a resource of the input."""
@@ -47,29 +48,40 @@ class References:
             self._add_referring(resource, _find_application(resource))
 
     def add_workload(self, resource: Resource) -> None:
-        """Record a resource with pods, which refer to a service account."""
+        """Record a resource whose pods name a service account."""
         self._add_referring(resource, _find_account_scope(resource))
 
     def _add_referring(self, resource: Resource, application: _Application) -> None:
         key = resource.kind, resource.namespace_or_default, resource.name
-        self._referring[key].add(application)
+        alone = self._alone.setdefault(application, (application,))
+        present = self._referring.setdefault(key, alone)
+        if application not in present:
+            self._referring[key] = present + alone
 
     def build(self) -> dict[str, Any]:
         """Return why a reference of an object cannot be checked: by kind of the reference, namespace, and `Kind/name`.
 
-        If several applications have an object of this name, each must have the kind.
+        If several applications have an object of this name, each must have the kind. Namespaces without any service account
+        of the input are left out: rules do not look for one there.
         """
+        with_accounts = {namespace for _, kind, namespace in self._kinds if kind == _ACCOUNT}
         reasons: dict[str, dict[str, dict[str, str]]] = {}
         for (kind, namespace, name), applications in self._referring.items():
             for referenced in _REFERENCES.get(kind, (_ACCOUNT,)):
-                reason = ""
-                if namespace in _SYSTEM_NAMESPACES:
-                    reason = f"the cluster has objects in namespace {namespace} that are not in the input"
-                elif any((application, referenced, namespace) not in self._kinds for application in applications):
-                    reason = f"no {referenced} of namespace {namespace} is beside the {kind} in the input"
+                if referenced == _ACCOUNT and namespace not in with_accounts:
+                    continue
+                reason = self._explain(kind, referenced, namespace, applications)
                 if reason:
                     reasons.setdefault(referenced, {}).setdefault(namespace, {})[f"{kind}/{name}"] = reason
         return reasons
+
+    def _explain(self, kind: str, referenced: str, namespace: str, applications: tuple[_Application, ...]) -> str:
+        """Return why a reference of an object of these applications cannot be checked; empty if it can."""
+        if namespace in _SYSTEM_NAMESPACES:
+            return f"the cluster has objects in namespace {namespace} that are not in the input"
+        if any((application, referenced, namespace) not in self._kinds for application in applications):
+            return f"no {referenced} of namespace {namespace} is beside the {kind} in the input"
+        return ""
 
 
 def _find_application(resource: Resource) -> _Application:
