@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import shutil
 import signal
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -18,6 +21,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from kubekeep.vulnerabilities.database import schema
 from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase
 from tests.registry.test_login import create_certificate
 from tests.vulnerabilities.database.bucket import Bucket, run_bucket
@@ -218,6 +222,31 @@ def test_a_killed_update_leaves_the_database(bucket: Bucket, tmp_path: Path) -> 
         assert find(source, "npm", "left-pad") == [("left-pad", "A-1")]
     assert "4,000 records loaded" in kubekeep_db("update", database=database).stderr
     assert not list(database.glob(".new-*"))
+
+
+def test_a_file_may_be_replaced_while_it_is_opened(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "database"
+    publish(bucket, tmp_path, create_record("A-1", "name"))
+    kubekeep_db("update", "npm", "--source", bucket.address, database=database)
+    (file,) = database.glob("npm.advisories")
+    newer = tmp_path / "newer"
+    shutil.copyfile(file, newer)
+    with contextlib.closing(schema.open_for_writing(newer, schema.ADVISORIES)) as connection:
+        connection.execute("UPDATE facts SET value = value")
+    schema.seal_file(newer)
+    connect = sqlite3.connect
+
+    def connect_before_an_update(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*arguments, **options)
+        if newer.exists():
+            newer.replace(file)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connect_before_an_update)
+    with AdvisoryDatabase(database) as source:
+        assert find(source, "npm", "name") == [("name", "A-1")]
 
 
 def test_a_reader_keeps_its_file_during_updates(bucket: Bucket, tmp_path: Path) -> None:

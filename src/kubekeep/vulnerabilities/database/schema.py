@@ -6,9 +6,10 @@ they opened.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -81,12 +82,12 @@ def open_file(path: Path, kind: int) -> sqlite3.Connection:
         # SQLite would accept a folder or a device until the first query.
         if not path.is_file():
             raise DatabaseError(f"{visible(str(path))} is not a file")
-        connection = _connect(path.absolute().as_uri() + "?mode=ro&immutable=1")
+        connection, counter = _connect_with_counter(path)
     except (OSError, sqlite3.Error) as error:
         raise DatabaseError(f"{visible(str(path))} cannot be opened: {error}") from error
     try:
         check_file(connection, kind, path)
-        _check_seal(connection, path)
+        _check_seal(connection, counter, path)
         connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KB}")
     except DatabaseError:
@@ -96,6 +97,17 @@ def open_file(path: Path, kind: int) -> sqlite3.Connection:
         connection.close()
         raise damaged(path, error) from error
     return connection
+
+
+def _connect_with_counter(path: Path) -> tuple[sqlite3.Connection, int]:
+    """Return a read-only connection, and the number of changes in the header of the same file."""
+    while True:
+        with path.open("rb") as file:
+            connection = _connect(path.absolute().as_uri() + "?mode=ro&immutable=1")
+            # An update may have replaced the file in between.
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return connection, _read_counter(file)
+            connection.close()
 
 
 def seal_file(path: Path) -> None:
@@ -108,25 +120,25 @@ def seal_file(path: Path) -> None:
     try:
         for setting in ("journal_mode = OFF", "synchronous = OFF"):
             connection.execute(f"PRAGMA {setting}")
-        write_facts(connection, **{_SEAL: (_read_counter(path) + 1) % _COUNTER_END})
+        with path.open("rb") as file:
+            write_facts(connection, **{_SEAL: (_read_counter(file) + 1) % _COUNTER_END})
     finally:
         connection.close()
 
 
-def _check_seal(connection: sqlite3.Connection, path: Path) -> None:
+def _check_seal(connection: sqlite3.Connection, counter: int, path: Path) -> None:
     """Raise DatabaseError for a file that has changed after its seal, or was never complete."""
     row = connection.execute("SELECT value FROM facts WHERE name = ?", (_SEAL,)).fetchone()
-    if row is None or row[0] != _read_counter(path):
+    if row is None or row[0] != counter:
         raise DatabaseError(
             f"{visible(str(path))} is incomplete, or has been changed by another program: delete it and run "
             "`kubekeep db update`"
         )
 
 
-def _read_counter(path: Path) -> int:
+def _read_counter(file: IO[bytes]) -> int:
     """Return the number of changes in the header of a file of SQLite."""
-    with path.open("rb") as file:
-        return int.from_bytes(file.read(_HEADER)[_COUNTER], "big")
+    return int.from_bytes(file.read(_HEADER)[_COUNTER], "big")
 
 
 def check_file(connection: sqlite3.Connection, kind: int, path: Path) -> None:
