@@ -132,6 +132,39 @@ def test_two_versions_of_a_package_are_two_upgrades() -> None:
     assert [(each.version, each.fixed_version) for each in advise(report)] == [("0.0.8", "0.2.4"), ("1.2.5", "1.2.6")]
 
 
+def test_upgrade_of_a_source_has_its_versions() -> None:
+    utils = package("pkg:deb/debian/util-linux@2.41-5", source="util-linux@2.41-5")
+    bsdutils = package("pkg:deb/debian/bsdutils@1:2.41-5", source="util-linux@2.41-5")
+    compiler = package("pkg:deb/debian/cpp@4:14.2.0-1", source="gcc-defaults@1.220")
+    report = VulnerabilityReport(
+        (
+            vulnerability("CVE-1", bsdutils, "1:2.41-6", source_fix="2.41-6"),
+            vulnerability("CVE-1", utils, "2.41-6"),
+            vulnerability("CVE-2", compiler, "1.221", source_fix="1.221", fixed_source="gcc-defaults"),
+        )
+    )
+    assert {(each.name, each.version, each.fixed_version, each.packages) for each in advise(report)} == {
+        ("util-linux", "2.41-5", "2.41-6", (bsdutils, utils)),
+        ("gcc-defaults", "1.220", "1.221", (compiler,)),
+    }
+
+
+def test_package_with_a_version_of_its_own_is_an_upgrade_of_its_own() -> None:
+    runtime = package("pkg:deb/ubuntu/aspnetcore-runtime-8.0@8.0.1-0ubuntu1", source="dotnet8@8.0.101-8.0.1-0ubuntu1")
+    sdk = package("pkg:deb/ubuntu/dotnet-sdk-8.0@8.0.101-0ubuntu1", source="dotnet8@8.0.101-8.0.1-0ubuntu1")
+    report = VulnerabilityReport(
+        (
+            vulnerability("CVE-1", runtime, "8.0.4-0ubuntu1"),
+            vulnerability("CVE-1", sdk, "8.0.104-0ubuntu1"),
+            vulnerability("CVE-2", sdk),
+        )
+    )
+    assert {(each.name, each.version, each.fixed_version, len(each.remaining)) for each in advise(report)} == {
+        ("aspnetcore-runtime-8.0", "8.0.1-0ubuntu1", "8.0.4-0ubuntu1", 0),
+        ("dotnet-sdk-8.0", "8.0.101-0ubuntu1", "8.0.104-0ubuntu1", 1),
+    }
+
+
 def test_nothing_to_upgrade() -> None:
     assert advise(VulnerabilityReport()) == ()
     assert advise(VulnerabilityReport((vulnerability("CVE-1", SSL),))) == ()

@@ -141,10 +141,14 @@ def _get_page(name: str) -> str:
 
 
 def _advise(entries: Sequence[VulnerabilityEntry]) -> str:
-    fixes = {entry.package: entry.fixed_version for entry in entries if entry.fixed_version}
-    if not fixes:
+    remedies = {entry.package: entry for entry in entries if entry.fixed_version}
+    if not remedies:
         return "No fixed version is known."
-    return f"Upgrade {', '.join(f'{package} to {version}' for package, version in fixes.items())}."
+    texts = [
+        f"source package {entry.remedy} (for {package})" if entry.fixed_source else entry.remedy
+        for package, entry in remedies.items()
+    ]
+    return f"Upgrade {', '.join(texts)}."
 
 
 def _create_verdict(subject: Subject, entries: Sequence[VulnerabilityEntry]) -> Verdict:
@@ -156,7 +160,8 @@ def _create_verdict(subject: Subject, entries: Sequence[VulnerabilityEntry]) -> 
 def _create_evidence(subject: Subject, entry: VulnerabilityEntry) -> Evidence:
     fixed = entry.fixed_version
     path = f"packages[{entry.package_number}].version"
-    outcome = f"fixed in {fixed}" if fixed else _FIX_STATES.get(entry.fix_state, "no fixed version known")
+    of = f" of the source package {entry.fixed_source}" if entry.fixed_source else ""
+    outcome = f"fixed in {fixed}{of}" if fixed else _FIX_STATES.get(entry.fix_state, "no fixed version known")
     return Evidence(
         path,
         exists=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
@@ -19,6 +20,32 @@ def read_source_rpm(file_name: str) -> SourcePackage | None:
     stem = file_name.removesuffix(".rpm").removesuffix(".src").removesuffix(".nosrc")
     parts = stem.rsplit("-", 2)
     return SourcePackage(parts[0], f"{parts[1]}-{parts[2]}") if len(parts) == 3 and parts[0] else None
+
+
+_REBUILD: Final = re.compile(r"(?:\+b[0-9]+)?")
+"""Suffix of a binary package that was built again from the same source (Debian Policy, 5.6.12)."""
+
+
+def convert_source_version(version: str, source_version: str, other: str) -> str:
+    """Return the version that a binary package has when it is built from another version of its source; empty if unknown.
+
+    version and source_version: the installed ones. Most binary packages have the version of their source, some with an
+    epoch of their own: for `1:2.41-5`, `2.41-5` and `2.41-6` it is `1:2.41-6`. The versions of others, such as those of
+    gcc-defaults, cannot be told from that of the source.
+    """
+    if version == source_version:
+        return other
+    (epoch, upstream), (source_epoch, source_upstream) = _split_epoch(version), _split_epoch(source_version)
+    other_epoch, other_upstream = _split_epoch(other)
+    is_same = upstream.startswith(source_upstream) and _REBUILD.fullmatch(upstream[len(source_upstream) :])
+    if not is_same or other_epoch != source_epoch:
+        return ""
+    return f"{epoch}:{other_upstream}" if epoch else other_upstream
+
+
+def _split_epoch(version: str) -> tuple[str, str]:
+    epoch, colon, rest = version.partition(":")
+    return (epoch.lstrip("0"), rest) if colon else ("", version)
 
 
 class PackageLocation(msgspec.Struct, frozen=True, gc=False):

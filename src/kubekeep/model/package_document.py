@@ -45,7 +45,8 @@ class VulnerabilityEntry(msgspec.Struct, frozen=True, kw_only=True, rename="came
     """One vulnerability of one package.
 
     id: the CVE, or the best-known identifier. package: the name of the package, with the namespace where that is a part of
-    the name; package_number: its position in the document. score: of CVSS, None if there is only a severity. path: the file that proves the package, and layer its digest (diff ID). known_exploited: date of
+    the name; package_number: its position in the document. fixed_source: the source package that
+    fixed_version belongs to, if the version of the package itself is unknown. score: of CVSS, None if there is only a severity. path: the file that proves the package, and layer its digest (diff ID). known_exploited: date of
     addition to CISA's catalogue; empty if not listed. records: the matching advisories. vex: the statement that applies, also
     one that suppresses nothing.
     """
@@ -58,6 +59,7 @@ class VulnerabilityEntry(msgspec.Struct, frozen=True, kw_only=True, rename="came
     version: str
     severity_label: str = msgspec.field(name="severity")
     fixed_version: str
+    fixed_source: str = ""
     fix_state: str
     path: str
     layer: str
@@ -91,6 +93,11 @@ class VulnerabilityEntry(msgspec.Struct, frozen=True, kw_only=True, rename="came
         """The priority."""
         entry = self.priority_entry
         return Priority(parse_level(entry.level), entry.score, reasons=entry.reasons)
+
+    @property
+    def remedy(self) -> str:
+        """The package with the version to upgrade to; the source package if only its version is known. Empty without a fix."""
+        return f"{self.fixed_source or self.package} to {self.fixed_version}" if self.fixed_version else ""
 
     @property
     def is_fixable(self) -> bool:

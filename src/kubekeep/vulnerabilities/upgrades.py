@@ -38,9 +38,9 @@ class Weight(msgspec.Struct, frozen=True, order=True):
 
 
 class Upgrade(msgspec.Struct, frozen=True, kw_only=True):
-    """An upgrade of the packages that are built from one source, or of one package of a language.
+    """An upgrade of the packages that are built from one source, or of one package.
 
-    name: of the source package, or of the package with its namespace. version: the installed one. fixed_version: the
+    name: of the source package, or of the package with its namespace. version: the installed one of it. fixed_version: the
     smallest version that fixes all of `removed`. remaining: vulnerabilities of the packages that no version fixes.
     unordered: fixed versions that could not be compared with fixed_version; one of them may be needed instead.
     """
@@ -123,10 +123,20 @@ def weigh(vulnerabilities: Iterable[Vulnerability]) -> Weight:
 
 def advise(report: VulnerabilityReport) -> tuple[Upgrade, ...]:
     """Return the upgrades that remove vulnerabilities, the one that removes the most urgent ones first."""
+    present = list(_list_open(report))
+    separate = {vulnerability.package for vulnerability in present if _has_own_fix(vulnerability)}
     groups: dict[tuple[str, ...], list[Vulnerability]] = {}
-    for vulnerability in _list_open(report):
-        groups.setdefault(_get_upgrade_key(vulnerability.package), []).append(vulnerability)
-    upgrades = [_create_upgrade(group) for group in groups.values() if any(each.fixed_version for each in group)]
+    for vulnerability in present:
+        package = vulnerability.package
+        source = None if package in separate or not is_distribution_type(package.type) else package.source
+        name, version = (package.name, package.version) if source is None else (source.name, source.version)
+        key = (package.type, package.namespace, name, version, "" if source is None else "source")
+        groups.setdefault(key, []).append(vulnerability)
+    upgrades = [
+        _create_upgrade(group, of_source=bool(key[-1]))
+        for key, group in groups.items()
+        if any(each.fixed_version for each in group)
+    ]
     upgrades.sort(key=lambda upgrade: (upgrade.name, upgrade.version))
     upgrades.sort(key=lambda upgrade: upgrade.weight, reverse=True)
     return tuple(upgrades)
@@ -136,26 +146,26 @@ def _list_open(report: VulnerabilityReport) -> Iterable[Vulnerability]:
     return (vulnerability for vulnerability in report.vulnerabilities if not vulnerability.is_suppressed)
 
 
-def _get_upgrade_key(package: Package) -> tuple[str, ...]:
-    """Return the identity of the packages that are upgraded together."""
-    if is_distribution_type(package.type) and package.source is not None:
-        return (package.type, package.namespace, package.source.name, package.source.version)
-    return (package.type, package.namespace, package.name, package.version)
+def _has_own_fix(vulnerability: Vulnerability) -> bool:
+    """Return True for a fixed version that only the package has, not the others that are built from its source."""
+    package = vulnerability.package
+    if package.source is None or not vulnerability.fixed_version or vulnerability.source_fix:
+        return False
+    return package.version != package.source.version
 
 
-def _name_upgrade(package: Package) -> str:
-    if is_distribution_type(package.type) and package.source is not None:
-        return package.source.name
-    return qualify_name(package)
+def _get_fix(vulnerability: Vulnerability, *, of_source: bool) -> str:
+    return vulnerability.source_fix or vulnerability.fixed_version if of_source else vulnerability.fixed_version
 
 
-def _create_upgrade(group: Sequence[Vulnerability]) -> Upgrade:
+def _create_upgrade(group: Sequence[Vulnerability], *, of_source: bool) -> Upgrade:
     fixable = [vulnerability for vulnerability in group if vulnerability.fixed_version]
     first = group[0].package
-    fixed_version, unordered = _find_highest(fixable)
+    fixed_version, unordered = _find_highest(fixable, of_source=of_source)
+    source = first.source if of_source else None
     return Upgrade(
-        name=_name_upgrade(first),
-        version=first.version,
+        name=qualify_name(first) if source is None else source.name,
+        version=first.version if source is None else source.version,
         fixed_version=fixed_version,
         packages=tuple(dict.fromkeys(vulnerability.package for vulnerability in group)),
         removed=_sort(fixable),
@@ -164,9 +174,9 @@ def _create_upgrade(group: Sequence[Vulnerability]) -> Upgrade:
     )
 
 
-def _find_highest(fixable: Sequence[Vulnerability]) -> tuple[str, tuple[str, ...]]:
+def _find_highest(fixable: Sequence[Vulnerability], *, of_source: bool) -> tuple[str, tuple[str, ...]]:
     """Return the highest of the fixed versions, and those that the version scheme cannot compare with it."""
-    versions = list(dict.fromkeys(vulnerability.fixed_version for vulnerability in fixable))
+    versions = list(dict.fromkeys(_get_fix(vulnerability, of_source=of_source) for vulnerability in fixable))
     if len(versions) == 1:
         return versions[0], ()
     scheme = _find_scheme(fixable)

@@ -239,7 +239,7 @@ def test_a_file_may_be_replaced_while_it_is_opened(
     connect = sqlite3.connect
 
     def connect_before_an_update(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*arguments, **options)
+        connection: sqlite3.Connection = connect(*arguments, **options)
         if newer.exists():
             newer.replace(file)
         return connection

@@ -60,7 +60,7 @@ DEBIAN = (
     (
         f"pkg:deb/debian/libgcc-s1@1:12.2.0-14?{D12} from gcc-12@12.2.0-14",
         "CVE-2024-1000: Debian:12 gcc-12 <13.0.0-1",
-        "CVE-2024-1000 13.0.0-1",
+        "CVE-2024-1000 1:13.0.0-1",
     ),
     (
         f"pkg:deb/debian/python3@3.11.2-1+b1?{D12} from python3-defaults@3.11.2-1",
@@ -70,12 +70,12 @@ DEBIAN = (
     (
         f"pkg:deb/debian/perl-modules@5.36.0-7?{D12} from perl@4:5.36.0-7",
         "CVE-2024-1000: Debian:12 perl <4:5.36.0-8",
-        "CVE-2024-1000 4:5.36.0-8",
+        "CVE-2024-1000 5.36.0-8",
     ),
     (
         f"pkg:deb/debian/lvm@2:2.03.16-2?{D12} from lvm2@2.03.16-2",
         "CVE-2024-1000: Debian:12 lvm2 <2.03.17-1",
-        "CVE-2024-1000 2.03.17-1",
+        "CVE-2024-1000 2:2.03.17-1",
     ),
     (f"pkg:deb/debian/lvm@2:2.03.16-2?{D12} from lvm2@2.03.16-2", "CVE-2024-1000: Debian:12 lvm <2.03.17-1", "none"),
     # A record that names the binary package is compared with the binary version.

@@ -13,6 +13,8 @@ import msgspec
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import FindingChange
 from kubekeep.model.location import Location
+from kubekeep.model.package import convert_source_version
+from kubekeep.model.package_document import UpgradeAdvice
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Cause
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject, list_subjects
@@ -132,12 +134,12 @@ def group_by_id(entries: Iterable[ReportedVulnerability]) -> list[list[ReportedV
 
 def list_packages(subject: VulnerableSubject) -> list[AffectedPackageRow]:
     """Return the affected packages of an image or SBOM, those with an upgrade first."""
-    upgrades = {number: upgrade.fixed_version for upgrade in subject.upgrades for number in upgrade.package_numbers}
+    upgrades = {number: upgrade for upgrade in subject.upgrades for number in upgrade.package_numbers}
     rows = [
         AffectedPackageRow(
             entries[0].package,
             entries[0].version,
-            upgrades.get(number) or _get_only_fix(entries),
+            _find_fix(entries, upgrades.get(number)),
             tuple(sorted(entries, key=lambda entry: (-entry.priority.score, -entry.definition.severity, entry.id))),
         )
         for number, entries in _group_by_package(subject.open).items()
@@ -168,6 +170,14 @@ def _group_by_package(entries: Iterable[ReportedVulnerability]) -> dict[int, lis
     for entry in entries:
         groups.setdefault(entry.package_number, []).append(entry)
     return groups
+
+
+def _find_fix(entries: Sequence[ReportedVulnerability], upgrade: UpgradeAdvice | None) -> str:
+    """Return the version of a package that fixes its vulnerabilities; with the name of the source if it is the source's."""
+    if upgrade is None:
+        return _get_only_fix(entries)
+    fixed = convert_source_version(entries[0].version, upgrade.version, upgrade.fixed_version)
+    return fixed or _get_only_fix(entries) or f"{upgrade.package} {upgrade.fixed_version}"
 
 
 def _get_only_fix(entries: Sequence[ReportedVulnerability]) -> str:

@@ -54,6 +54,7 @@ def _describe_vulnerability(vulnerability: Vulnerability, number: int) -> Vulner
         version=package.version,
         severity_label=rating.level.label,
         fixed_version=vulnerability.fixed_version,
+        fixed_source=vulnerability.fixed_source,
         fix_state=vulnerability.fix_state.value,
         path=f"/{location.path}" if location else "",
         layer=location.layer if location else "",

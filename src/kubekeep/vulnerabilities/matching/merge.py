@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from kubekeep.ecosystems.shared.registry import is_distribution_type
-from kubekeep.model.package import Package
+from kubekeep.model.package import Package, convert_source_version
 from kubekeep.model.vulnerability import FixState, VexStatement, Vulnerability
 from kubekeep.vulnerabilities.matching.aliases import choose_id, is_cve, list_equal_names
 from kubekeep.vulnerabilities.matching.evaluate import Evaluation, read_service
@@ -69,7 +69,7 @@ def build_vulnerability(package: Package, group: Group, origins: Mapping[str, st
     rated = [(entry.record, entry.affected) for entry in matches]
     names = group.names
     identifier = choose_id(names, records)
-    fixed_version, fix_notes = _choose_fix(package, matches, group.support)
+    fix, fix_notes = _choose_fix(package, matches, group.support)
     return Vulnerability(
         id=identifier,
         package=package,
@@ -78,8 +78,10 @@ def build_vulnerability(package: Package, group: Group, origins: Mapping[str, st
         upstream=group.upstream,
         summary=_choose_first(entry.record.summary for entry in matches),
         details=_choose_first(entry.record.details for entry in matches),
-        fixed_version=fixed_version,
-        fix_state=_choose_state(matches, fixed_version),
+        fixed_version=fix.version,
+        fixed_source=fix.source,
+        source_fix=fix.source_version,
+        fix_state=_choose_state(matches, fix.version),
         references=_list_references(matches),
         weaknesses=_list_weaknesses(matches),
         published=min((entry.record.published for entry in matches if _is_time(entry.record.published)), default=""),
@@ -134,16 +136,24 @@ def _read_weaknesses(value: Any) -> list[str]:
     return [text for text in texts if isinstance(text, str) and text.startswith("CWE-")]
 
 
+class _FixedVersion(NamedTuple):
+    """A fixed version: of the package, or of the source package `source`. source_version: if records name the source."""
+
+    version: str = ""
+    source: str = ""
+    source_version: str = ""
+
+
 def _choose_fix(
     package: Package, matches: Sequence[Evaluation], support: Sequence[Evaluation]
-) -> tuple[str, tuple[str, ...]]:
+) -> tuple[_FixedVersion, tuple[str, ...]]:
     """Return the smallest version above the installed one that fixes all records, and notes about those without a fix."""
     fixable = [entry for entry in matches if entry.match and entry.match.fixed_version]
     notes: list[str] = []
     if not fixable:
         fixable = [entry for entry in support if entry.match and entry.match.fixed_version]
         if not fixable:
-            return "", _describe_last(matches)
+            return _FixedVersion(), _describe_last(matches)
     else:
         notes += [
             f"{entry.record.id} names no fixed version"
@@ -153,9 +163,28 @@ def _choose_fix(
     first = fixable[0]
     comparable = [entry for entry in fixable if entry.name.is_source == first.name.is_source]
     version = _find_common_fix(comparable, matches)
-    if first.name.is_source and first.name.name != package.name and first.name.version != package.version:
-        notes.append(f"the fixed version is that of the source package {first.name.name}")
-    return _spell(package, version), tuple(notes)
+    installed = _get_installed_version(package)
+    if not first.name.is_source or first.name.version == installed:
+        return _FixedVersion(_spell(package, version)), tuple(notes)
+    own = convert_source_version(installed, first.name.version, version)
+    if own and _is_newer(own, installed, first.query.ecosystem):
+        return _FixedVersion(own, source_version=version), tuple(notes)
+    return _FixedVersion(version, first.name.name, version), tuple(notes)
+
+
+def _get_installed_version(package: Package) -> str:
+    """Return the version with the epoch, which the package URL of an rpm has apart from it."""
+    epoch = dict(package.qualifiers).get("epoch", "") if package.type == "rpm" else ""
+    return f"{epoch}:{package.version}" if epoch else package.version
+
+
+def _is_newer(version: str, installed: str, ecosystem: str) -> bool:
+    """Return True unless the version is at or below the installed one by the scheme of the ecosystem."""
+    scheme = get_scheme(ecosystem)
+    try:
+        return scheme is None or scheme.key(version) > scheme.key(installed)
+    except InvalidVersionError:
+        return False
 
 
 def _find_common_fix(fixable: Sequence[Evaluation], matches: Sequence[Evaluation]) -> str:
