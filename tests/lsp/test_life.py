@@ -102,15 +102,15 @@ def test_files_are_watched_if_the_client_can(tmp_path: Path) -> None:
 
 def test_lenses(tmp_path: Path) -> None:
     with Editor(tmp_path) as editor:
-        account = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"
-        path = editor.open("pods.yaml", f"{POD}---\n{account}")
+        ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web, namespace: shop}\n"
+        path = editor.open("pods.yaml", f"{POD}---\n{ingress}spec: {{rules: [{{host: shop.example.com}}]}}\n")
         lenses = editor.lenses(path)
         assert lenses[0][0] == 0
         assert lenses[0][1].startswith("Kubekeep: 1 critical, ")
         assert "compliance" in lenses[0][1]
         assert lenses[1][0] == 0
         assert lenses[1][1].startswith("Pod shop/debug: 1 critical, ")
-        assert lenses[2] == (POD.count("\n") + 1, "Namespace shop: 1 medium")
+        assert lenses[2] == (POD.count("\n") + 1, "Ingress shop/web: 1 high")
         hardened = editor.open(
             "service.yaml", "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a, namespace: b}\n"
         )
