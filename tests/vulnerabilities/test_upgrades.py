@@ -165,6 +165,20 @@ def test_package_with_a_version_of_its_own_is_an_upgrade_of_its_own() -> None:
     }
 
 
+def test_versions_of_package_and_source_are_two_upgrades() -> None:
+    compiler = package("pkg:deb/debian/cpp@4:14.2.0-1", source="gcc-defaults@1.220")
+    report = VulnerabilityReport(
+        (
+            vulnerability("CVE-1", compiler, "4:14.2.0-2"),
+            vulnerability("CVE-2", compiler, "1.221", source_fix="1.221", fixed_source="gcc-defaults"),
+        )
+    )
+    assert {(each.name, each.version, each.fixed_version) for each in advise(report)} == {
+        ("cpp", "4:14.2.0-1", "4:14.2.0-2"),
+        ("gcc-defaults", "1.220", "1.221"),
+    }
+
+
 def test_nothing_to_upgrade() -> None:
     assert advise(VulnerabilityReport()) == ()
     assert advise(VulnerabilityReport((vulnerability("CVE-1", SSL),))) == ()

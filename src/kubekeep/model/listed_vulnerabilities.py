@@ -141,12 +141,14 @@ def _get_page(name: str) -> str:
 
 
 def _advise(entries: Sequence[VulnerabilityEntry]) -> str:
-    remedies = {entry.package: entry for entry in entries if entry.fixed_version}
-    if not remedies:
+    fixes = {entry.package: entry for entry in entries if entry.fixed_version}
+    if not fixes:
         return "No fixed version is known."
     texts = [
-        f"source package {entry.remedy} (for {package})" if entry.fixed_source else entry.remedy
-        for package, entry in remedies.items()
+        f"source package {entry.fixed_source} to {entry.fixed_version} (for {package})"
+        if entry.fixed_source
+        else f"{package} to {entry.fixed_version}"
+        for package, entry in fixes.items()
     ]
     return f"Upgrade {', '.join(texts)}."
 

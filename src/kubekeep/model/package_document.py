@@ -95,11 +95,6 @@ class VulnerabilityEntry(msgspec.Struct, frozen=True, kw_only=True, rename="came
         return Priority(parse_level(entry.level), entry.score, reasons=entry.reasons)
 
     @property
-    def remedy(self) -> str:
-        """The package with the version to upgrade to; the source package if only its version is known. Empty without a fix."""
-        return f"{self.fixed_source or self.package} to {self.fixed_version}" if self.fixed_version else ""
-
-    @property
     def is_fixable(self) -> bool:
         """True if a fixed version is known."""
         return bool(self.fixed_version)

@@ -137,7 +137,7 @@ def _list_role_resources(verdict: Verdict) -> set[str]:
 
 
 def _may_depend_on_unknown(resource: Subject) -> bool:
-    """Return True if the resource has values that are unknown before apply, or may refer to such a role."""
+    """Return True if a verdict may rest on values that are unknown before apply, also those of a related role."""
     return bool(resource.unknown or resource.related)
 
 

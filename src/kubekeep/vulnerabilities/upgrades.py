@@ -128,7 +128,9 @@ def advise(report: VulnerabilityReport) -> tuple[Upgrade, ...]:
     groups: dict[tuple[str, ...], list[Vulnerability]] = {}
     for vulnerability in present:
         package = vulnerability.package
-        source = None if package in separate or not is_distribution_type(package.type) else package.source
+        # A version of the source cannot be compared with one of the package.
+        is_separate = package in separate and not vulnerability.fixed_source
+        source = None if is_separate or not is_distribution_type(package.type) else package.source
         name, version = (package.name, package.version) if source is None else (source.name, source.version)
         key = (package.type, package.namespace, name, version, "" if source is None else "source")
         groups.setdefault(key, []).append(vulnerability)
