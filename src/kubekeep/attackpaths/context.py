@@ -29,10 +29,13 @@ def find_contexts(resources: Iterable[Resource], roles: RoleCoverage = FILES) ->
     graph = build_graph(resources, roles)
     edges = [(source, target) for source, target, assumed in graph.iterate_edges() if not assumed]
     exposures = dict(_list_exposed(graph, edges))
-    powers = _list_powerful(graph, edges)
+    powers, rights = _list_powerful(graph, edges)
     steps = _list_steps(graph, edges)
-    keys = {*exposures, *powers, *steps}
-    return {key: ResourceContext(exposures.get(key, ""), powers.get(key, ""), steps.get(key, {})) for key in keys}
+    keys = {*exposures, *powers, *rights, *steps}
+    return {
+        key: ResourceContext(exposures.get(key, ""), powers.get(key, ""), rights.get(key, ""), steps.get(key, {}))
+        for key in keys
+    }
 
 
 def _list_exposed(graph: Graph, edges: Sequence[tuple[str, str]]) -> Iterator[tuple[int, str]]:
@@ -55,26 +58,39 @@ def _list_exposed(graph: Graph, edges: Sequence[tuple[str, str]]) -> Iterator[tu
                 yield id(resource.original), f"reachable from the internet{through}"
 
 
-def _list_powerful(graph: Graph, edges: Sequence[tuple[str, str]]) -> dict[int, str]:
-    """Return the workloads that lead to a node or to cluster-admin, in any number of steps."""
+def _list_powerful(graph: Graph, edges: Sequence[tuple[str, str]]) -> tuple[dict[int, str], dict[int, str]]:
+    """Return the workloads that lead to a node or to cluster-admin in any number of steps, and others that lead to Secrets."""
     back: dict[str, list[str]] = {}
     for source, target in edges:
         back.setdefault(target, []).append(source)
     powers: dict[int, str] = {}
     for kind, clause in _POWERS.items():
-        pending = [name for name, node in graph.nodes.items() if node.kind is kind]
-        seen = set(pending)
-        while pending:
-            for source in back.get(pending.pop(), ()):
-                # Control of one node is no step to other workloads' own power.
-                if source in seen or graph.nodes[source].kind is AttackNodeKind.HOST:
-                    continue
-                seen.add(source)
-                pending.append(source)
-                resource = graph.resources.get(source)
-                if resource is not None and graph.nodes[source].kind is AttackNodeKind.WORKLOAD:
-                    powers.setdefault(id(resource.original), clause)
-    return powers
+        targets = [name for name, node in graph.nodes.items() if node.kind is kind]
+        for workload in _list_leading(graph, back, targets):
+            powers.setdefault(workload, clause)
+    rights: dict[int, str] = {}
+    for name, node in graph.nodes.items():
+        if node.kind is AttackNodeKind.SECRETS:
+            for workload in _list_leading(graph, back, [name]):
+                if workload not in powers:
+                    rights.setdefault(workload, f"can read {node.label}")
+    return powers, rights
+
+
+def _list_leading(graph: Graph, back: Mapping[str, Sequence[str]], targets: Iterable[str]) -> Iterator[int]:
+    """Yield the workloads that lead to one of the targets, each once."""
+    pending = [*targets]
+    seen = set(pending)
+    while pending:
+        for source in back.get(pending.pop(), ()):
+            # Control of one node is no step to other workloads' own power.
+            if source in seen or graph.nodes[source].kind is AttackNodeKind.HOST:
+                continue
+            seen.add(source)
+            pending.append(source)
+            resource = graph.resources.get(source)
+            if resource is not None and graph.nodes[source].kind is AttackNodeKind.WORKLOAD:
+                yield id(resource.original)
 
 
 def _list_steps(graph: Graph, edges: Sequence[tuple[str, str]]) -> dict[int, dict[str, str]]:

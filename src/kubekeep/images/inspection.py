@@ -23,7 +23,8 @@ from kubekeep.model.text import visible
 class InspectedImage(msgspec.Struct, frozen=True):
     """The content of an image or folder.
 
-    configuration: None for a folder. index_digest: of the index that led to it. names: all names, if there are several.
+    configuration: None for a folder. index_digest: of the index that led to it. names: all names, if there are several
+    or it was not opened by its name.
     """
 
     reference: str
@@ -52,7 +53,9 @@ def inspect_opened(image: OpenedImage, options: ImageOptions, *, secrets: bool =
         content = merge(layers)
     except ImageContentError as error:
         raise ImageContentError(f"{visible(image.reference)}: {error}") from error
-    return InspectedImage(image.reference, image.digest, image.platform, configuration, content, image.index_digest)
+    return InspectedImage(
+        image.reference, image.digest, image.platform, configuration, content, image.index_digest, image.names
+    )
 
 
 def _read(image: OpenedImage, options: ImageOptions, *, secrets: bool) -> tuple[LayerContent, ...]:

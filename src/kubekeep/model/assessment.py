@@ -28,6 +28,7 @@ from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
+from kubekeep.model.workload_container import WorkloadContainer
 
 _LONGEST_TARGET: Final = 100
 """Maximum characters of the target in `repr`."""
@@ -54,12 +55,16 @@ class UnassessedInput(UnreadInput, frozen=True):
 class SubjectResult(msgspec.Struct, frozen=True):
     """One subject with the verdict of each definition that applies to it, by slug.
 
-    `priorities` are those of failures that differ from `DefinitionSummary.priority` because of the context.
+    `priorities` are those of failures that differ from `DefinitionSummary.priority` because of the context. `is_exposed`:
+    the subject can be reached from outside the cluster, for an image in a container that runs it. `containers`: those that
+    run an image; empty for other subjects, and for an image that was scanned without workloads.
     """
 
     subject: Subject
     verdicts: dict[str, Verdict]
     priorities: Mapping[str, Priority] = {}
+    is_exposed: bool = False
+    containers: tuple[WorkloadContainer, ...] = ()
 
     def get_priority(self, summary: DefinitionSummary) -> Priority:
         """Return the priority of a failure of the definition on this subject."""
@@ -229,6 +234,13 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
                 # A partial assessment keeps verdicts of controls that it no longer lists.
                 if evidence is not None and slug in summaries:
                     summary = summaries[slug]
-                    finding = Finding(summary.definition, result.subject, evidence, result.get_priority(summary))
+                    finding = Finding(
+                        summary.definition,
+                        result.subject,
+                        evidence,
+                        result.get_priority(summary),
+                        result.is_exposed,
+                        result.containers,
+                    )
                     by_slug[slug].append(finding)
         return {slug: findings for slug, findings in by_slug.items() if findings}

@@ -19,18 +19,21 @@ from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
 from kubekeep.model.severity import Severity
 from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence, rate_severity
+from kubekeep.model.workload_container import WorkloadContainer
 
 
 class Finding(msgspec.Struct, frozen=True):
     """One problem on one subject: the definition of the problem, and the evidence for it.
 
-    priority: the urgency in the context of the subject.
+    priority: the urgency in the context of the subject. is_exposed and containers: as in `SubjectResult`.
     """
 
     definition: Definition
     subject: Subject
     evidence: tuple[Evidence, ...]
     priority: Priority = UNKNOWN_PRIORITY
+    is_exposed: bool = False
+    containers: tuple[WorkloadContainer, ...] = ()
 
     def __repr__(self) -> str:
         """Return one line: the problem, the subject and its location."""

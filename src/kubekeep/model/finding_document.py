@@ -22,6 +22,7 @@ from kubekeep.model.resource import ResourceSubject
 from kubekeep.model.severity import Severity
 from kubekeep.model.subject import HostSubject, NamedSubject, ProcessSubject, Subject
 from kubekeep.model.verdict import Evidence
+from kubekeep.model.workload_container import WorkloadContainer
 
 VERSION: Final = "kubekeep.io/finding/v1"
 GAP_VERSION: Final = "kubekeep.io/coverage-gap/v1"
@@ -73,6 +74,24 @@ class Suppression(DocumentPart, frozen=True):
     expires: dt.datetime | None = None
 
 
+class ContainerDocument(DocumentPart, frozen=True):
+    """A container of a workload that runs the image of the finding.
+
+    container: empty for the image of a volume. location: of the reference to the image. exposure: the way in which the
+    workload can be reached from outside the cluster. power: the access to a node or the cluster that the workload gives.
+    rights: access to Secrets, if it has no such power.
+    """
+
+    kind: str
+    name: str
+    namespace: str = ""
+    container: str = ""
+    location: EvidenceLocation | None = None
+    exposure: str = ""
+    power: str = ""
+    rights: str = ""
+
+
 AnySubject = ResourceSubject | ImageSubject | HostSubject | ProcessSubject | NamedSubject
 """The published types of subjects; others are encoded too, with their own `type`."""
 
@@ -94,6 +113,8 @@ class FindingDocument(DocumentPart, frozen=True):
     references: tuple[str, ...] = ()
     suppression: Suppression | None = None
     priority: PriorityDocument | None = None
+    workloads: tuple[ContainerDocument, ...] = ()
+    """For a finding on an image: the containers that run it, as far as the scan has workloads."""
 
 
 class GapDocument(DocumentPart, frozen=True):
@@ -142,6 +163,20 @@ def build_finding_document(finding: Finding) -> FindingDocument:
         references=finding.references,
         suppression=None if finding.suppression is None else build_suppression(finding.suppression),
         priority=build_priority(finding.priority),
+        workloads=tuple(map(_build_container, finding.containers)),
+    )
+
+
+def _build_container(container: WorkloadContainer) -> ContainerDocument:
+    return ContainerDocument(
+        kind=container.kind,
+        name=container.name,
+        namespace=container.namespace,
+        container=container.container,
+        location=build_location(container.location),
+        exposure=container.exposure,
+        power=container.power,
+        rights=container.rights,
     )
 
 

@@ -14,11 +14,13 @@ class ResourceContext(msgspec.Struct, frozen=True):
     """Facts about a resource that make its findings more urgent, each as a clause for people; empty if not known.
 
     `exposure`: how the resource can be reached from outside the cluster. `power`: the access that control of the
-    resource gives, to a node or to the whole cluster. `steps`: by slug, the failed controls that give this access.
+    resource gives, to a node or to the whole cluster. `rights`: access to Secrets by its service account, if it has no such
+    power. `steps`: by slug, the failed controls that give this access.
     """
 
     exposure: str = ""
     power: str = ""
+    rights: str = ""
     steps: Mapping[str, str] = {}
 
 

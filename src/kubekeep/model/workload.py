@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
 
 import msgspec
 
@@ -115,23 +115,37 @@ def list_pod_paths(resource: Subject) -> tuple[Path, ...]:
     return tuple(sorted(paths, key=_rank)) if len(paths) > 1 else paths
 
 
-def list_containers(resource: Resource) -> Iterator[tuple[str, str]]:
-    """Yield the name and image of each container in a resource, and the image of each volume with an empty name.
+class UsedImage(NamedTuple):
+    """An image in a pod spec: the name of its container, its reference, and the path of the field with the reference.
 
-    Empty references are left out.
+    The name is empty for the image of a volume. runs_on: True if the container runs as long as its pod; other init
+    containers end before the pod is ready.
     """
+
+    container: str
+    reference: str
+    path: Path
+    runs_on: bool
+
+
+def list_used_images(resource: Resource) -> Iterator[UsedImage]:
+    """Yield the image of each container and of each volume in a resource. Empty references are left out."""
     for at in list_pod_paths(resource):
-        spec = as_mapping(value_at_or(resource.object, (*at, "spec"), None))
+        path = (*at, "spec")
+        spec = as_mapping(value_at_or(resource.object, path, None))
         for field, _ in _CONTAINER_LISTS:
-            for container in map(as_mapping, as_list(spec.get(field))):
-                yield from _read_image(str(container.get("name") or ""), container.get("image"))
-        for volume in map(as_mapping, as_list(spec.get("volumes"))):
-            yield from _read_image("", as_mapping(volume.get("image")).get("reference"))
+            for number, container in enumerate(map(as_mapping, as_list(spec.get(field)))):
+                name = str(container.get("name") or "")
+                runs_on = field != "initContainers" or container.get("restartPolicy") == "Always"
+                yield from _read_image(name, container.get("image"), (*path, field, number, "image"), runs_on=runs_on)
+        for number, volume in enumerate(map(as_mapping, as_list(spec.get("volumes")))):
+            reference = as_mapping(volume.get("image")).get("reference")
+            yield from _read_image("", reference, (*path, "volumes", number, "image", "reference"), runs_on=False)
 
 
-def _read_image(name: str, reference: Any) -> Iterator[tuple[str, str]]:
+def _read_image(name: str, reference: Any, path: Path, *, runs_on: bool) -> Iterator[UsedImage]:
     if isinstance(reference, str) and reference.strip():
-        yield name, reference.strip()
+        yield UsedImage(name, reference.strip(), path, runs_on)
 
 
 def has_no_container(resource: Resource) -> bool:

@@ -16,6 +16,7 @@ from kubekeep.model.definition import Definition
 from kubekeep.model.priority import NO_CONTEXT, Priority, ResourceContext
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Evidence, Status, rate_severity
+from kubekeep.model.workload_container import raise_priority
 from kubekeep.posture.node_agents import find_needed_access
 
 _TAKEOVER: Final = 9.0
@@ -36,7 +37,8 @@ def prioritise_results(
     """Return the results with the priorities of failed controls in the context of their resources.
 
     contexts: by id() of the resource. A joined RBAC subject has the context of its binding and role. Without a context,
-    only failures with a severity of their own, and access that a node agent needs, get a priority of their own.
+    only failures with a severity of their own, and access that a node agent needs, get a priority of their own. Problems
+    that a subject lists itself already have one, which the containers that run an image raise.
     """
     by_slug = {control.slug: control for control in controls}
     prioritised = []
@@ -50,13 +52,18 @@ def prioritise_results(
         for slug, verdict in result.verdicts.items():
             if verdict.status is not Status.FAILED or slug not in by_slug:
                 continue
-            if slug in needed:
+            if slug in result.priorities:
+                priority = raise_priority(result.priorities[slug], result.containers)
+                if priority != by_slug[slug].urgency:
+                    priorities[slug] = priority
+            elif slug in needed:
                 score = min(rate_severity(by_slug[slug].severity, verdict.evidence), _NEEDED)
                 priorities[slug] = Priority(Severity.from_score(score), score, reasons=(needed[slug],))
             elif matches or verdict.changes_severity:
                 priorities[slug] = prioritise(by_slug[slug], context, verdict.evidence)
-        if priorities:
-            result = msgspec.structs.replace(result, priorities=priorities)  # noqa: PLW2901 - the same result
+        is_exposed = result.is_exposed or bool(context.exposure)
+        if priorities or result.priorities or is_exposed:
+            result = msgspec.structs.replace(result, priorities=priorities, is_exposed=is_exposed)  # noqa: PLW2901 - the same result
         prioritised.append(result)
     return prioritised
 

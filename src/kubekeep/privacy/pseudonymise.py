@@ -31,6 +31,7 @@ from kubekeep.model.scanned_source import ScannedSource, SourceCluster, SourceRe
 from kubekeep.model.source import RenderOrigin, Source
 from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Cause, Evidence, Reason, Status, Verdict
+from kubekeep.model.workload_container import WorkloadContainer
 
 _FIELD: Final = re.compile(r"[a-z][A-Za-z0-9]*")
 """Form of Kubernetes field names; other keys are user-defined names."""
@@ -58,6 +59,8 @@ _API_VALUES: Final = frozenset(_WORDS.split())
 _RESOURCE_CAUSES: Final = frozenset({Cause.MISSING_DATA, Cause.MALFORMED, Cause.RULE_ERROR})
 """Causes with texts about a resource; texts of other causes are about controls."""
 _HIDDEN: Final = "hidden"
+_EXPOSED: Final = "reachable from the internet"
+_RIGHTS: Final = "can read Secrets"
 
 
 class _HiddenSubject(Subject, frozen=True):
@@ -256,7 +259,26 @@ class _NameReplacer:
         verdicts = {slug: self._replace_verdict(verdict) for slug, verdict in result.verdicts.items()}
         # The facts behind a priority name containers and roles.
         priorities = {slug: Priority(priority.level, priority.score) for slug, priority in result.priorities.items()}
-        return SubjectResult(self._replace_subject(result.subject), verdicts, priorities)
+        return SubjectResult(
+            self._replace_subject(result.subject),
+            verdicts,
+            priorities,
+            result.is_exposed,
+            tuple(map(self._replace_container, result.containers)),
+        )
+
+    def _replace_container(self, container: WorkloadContainer) -> WorkloadContainer:
+        replace = self._pseudonymiser.replace_name
+        return msgspec.structs.replace(
+            container,
+            namespace=container.namespace and replace(container.namespace),
+            name=replace(container.name),
+            container=container.container and replace(container.container),
+            location=None if container.location is None else self._replace_location(container.location),
+            # The facts name Services and namespaces.
+            exposure=container.exposure and _EXPOSED,
+            rights=container.rights and _RIGHTS,
+        )
 
     def _replace_verdict(self, verdict: Verdict) -> Verdict:
         if verdict.status is Status.PASSED and not verdict.evidence:

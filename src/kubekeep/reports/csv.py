@@ -30,7 +30,13 @@ from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 from kubekeep.reports.shared import wording
 from kubekeep.reports.shared.findings import framework_names_by_control
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, iterate_subjects, list_uncovered
-from kubekeep.reports.shared.vulnerability_text import describe_record, describe_vulnerability, link_to, recommend
+from kubekeep.reports.shared.vulnerability_text import (
+    describe_container,
+    describe_record,
+    describe_vulnerability,
+    link_to,
+    recommend,
+)
 
 HEADER: Final = (
     "Control Name",
@@ -59,6 +65,7 @@ HEADER: Final = (
     "Fixed Version",
     "Known Exploited",
     "EPSS",
+    "Workloads",
 )
 UNREAD: Final = "unread"
 """Status of a row for unread input."""
@@ -71,7 +78,7 @@ LONGEST: Final = 32_767
 _FORMULA: Final = re.compile("[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 """Characters that start a formula, in ASCII and full-width form. Tabs and line breaks are escaped before."""
 _NO_RESOURCE: Final = ("", "", "", "", "")
-_NO_PACKAGE: Final = ("", "", "", "", "")
+_NO_PACKAGE: Final = ("", "", "", "", "", "")
 
 
 class _ControlCells(msgspec.Struct, frozen=True):
@@ -183,6 +190,7 @@ def _vulnerability(controls: Mapping[str, _ControlCells], entry: ReportedVulnera
         _cell(entry.fixed_version),
         _cell(entry.known_exploited),
         "" if entry.epss is None else f"{entry.epss:g}",
+        _cell("; ".join(map(describe_container, entry.containers))),
     )
 
 

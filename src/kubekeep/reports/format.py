@@ -39,6 +39,12 @@ class View(enum.StrEnum):
     CONTROL = "control"
     RESOURCE = "resource"
     FILE = "file"
+    PACKAGE = "package"
+    """By version of a package, with the images and workloads that have it."""
+    IMAGE = "image"
+    """By image, with the workloads that run it."""
+    BASE = "base"
+    """By base image of several images."""
     ALL = "all"
     """By control, every finding and every passed control."""
 

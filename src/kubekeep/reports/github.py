@@ -23,6 +23,7 @@ from kubekeep.model.severity import sarif_level
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import visible
 from kubekeep.model.verdict import Cause
+from kubekeep.model.workload_container import find_manifest_line
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared import wording
 from kubekeep.reports.shared.affected_packages import AffectedPackageRow, get_level, get_score, list_affected
@@ -35,7 +36,7 @@ from kubekeep.reports.shared.urgency import (
     sort_findings,
 )
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
-from kubekeep.reports.shared.vulnerability_text import link_to
+from kubekeep.reports.shared.vulnerability_text import describe_container, link_to
 
 _MAX_ANNOTATIONS: Final = 10
 """Annotations per level that GitHub shows for a step."""
@@ -126,13 +127,14 @@ def _finding(finding: Finding) -> _Annotation:
 
 
 def _package(row: AffectedPackageRow, resource: Subject) -> _Annotation:
-    """Return the annotation of a package with vulnerabilities; only that of an SBOM has a file in the repository."""
+    """Return the annotation of a package with vulnerabilities, at its entry in an SBOM or where a workload runs its image."""
     first = row.entries[0]
     lines = (
         resource.label,
         f"upgrade to {row.fixed_version}" if row.fixed_version else "no fixed version is known",
         join_names((entry.id for entry in row.entries), _MAX_LOCATIONS),
         "known to be exploited" if row.is_exploited else "",
+        join_names((f"run by {describe_container(container)}" for container in first.containers), _MAX_LOCATIONS),
         f"See {link_to(first.id)}",
     )
     count_text = wording.count_noun(len(row.entries), "vulnerability")
@@ -140,7 +142,7 @@ def _package(row: AffectedPackageRow, resource: Subject) -> _Annotation:
         _LEVELS[sarif_level(get_score(first))],
         f"{get_level(first).label}: {row.package} {row.version} has {count_text}",
         tuple(filter(None, lines)),
-        row.location,
+        row.location or find_manifest_line(first.containers),
     )
 
 

@@ -16,6 +16,7 @@ from kubekeep.model.fingerprint import evidence_fingerprint
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import json_entries, visible
+from kubekeep.model.workload_container import find_manifest_line
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.findings import UniqueIds, digest, identify, join_names, resource_name
 from kubekeep.reports.shared.urgency import priority_level
@@ -64,10 +65,11 @@ def _finding_issues(finding: Finding, uid: str, unique_ids: UniqueIds) -> Iterat
     location = finding.location or Location("/".join(filter(None, (resource.namespace, resource.kind, resource.name))))
     if not finding.evidence:
         yield _issue(control.id, visible(head), severity, location, unique_ids(uid))
+    manifest = find_manifest_line(finding.containers)
     for evidence in finding.evidence:
         unique = unique_ids(evidence_fingerprint(control.id, resource, evidence.path))
         text = visible(f"{head}: {describe_change(evidence)}")
-        yield _issue(control.id, text, severity, evidence.location or location, unique)
+        yield _issue(control.id, text, severity, manifest or evidence.location or location, unique)
 
 
 def _issue(check: str, text: str, severity: str, location: Location, unique: str) -> dict[str, Any]:

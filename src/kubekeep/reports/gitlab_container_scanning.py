@@ -32,6 +32,7 @@ from kubekeep.reports.shared.vulnerabilities import (
     iterate_subjects,
 )
 from kubekeep.reports.shared.vulnerability_text import (
+    describe_container,
     describe_exploitation,
     describe_record,
     describe_vulnerability,
@@ -124,6 +125,11 @@ def _describe_details(entry: ReportedVulnerability, subject: VulnerableSubject) 
     if entry.records:
         records = [{"type": "text", "value": visible(describe_record(record))} for record in entry.records[:MOST]]
         details["evidence"] = {"name": "Compared advisories", "type": "list", "items": records}
+    if entry.containers:
+        containers = [
+            {"type": "text", "value": visible(describe_container(container))} for container in entry.containers[:MOST]
+        ]
+        details["workloads"] = {"name": "Run by", "type": "list", "items": containers}
     return details
 
 

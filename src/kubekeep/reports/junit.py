@@ -23,6 +23,7 @@ from kubekeep.reports.shared.affected_packages import get_level
 from kubekeep.reports.shared.urgency import priority_level, sort_findings
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject, iterate_subjects
 from kubekeep.reports.shared.vulnerability_text import (
+    describe_container,
     describe_exploitation,
     describe_record,
     describe_vulnerability,
@@ -226,6 +227,7 @@ def _write_vulnerability(stream: TextIO, entry: ReportedVulnerability, prefix: s
         f"Priority: {get_level(entry).label}",
         f"Severity: {entry.severity.label}{f', CVSS {entry.score:g}' if entry.score is not None else ''}",
         f"Exploitation: {exploitation}" if (exploitation := describe_exploitation(entry)) else "",
+        *(f"Run by {describe_container(container)}" for container in entry.containers),
         *(f"Compared: {describe_record(record)}" for record in entry.records),
         *entry.notes,
         f"More details: {link_to(entry.id)}",

@@ -43,6 +43,7 @@ from kubekeep.reports.shared.findings import (
 from kubekeep.reports.shared.urgency import priority_level
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, iterate_subjects, list_uncovered
 from kubekeep.reports.shared.vulnerability_text import (
+    describe_container,
     describe_record,
     describe_status,
     describe_vulnerability,
@@ -242,6 +243,7 @@ def _vulnerability_event(scan: _ScanContext, entry: ReportedVulnerability, uid: 
         "layer": visible(entry.layer),
         "location": "" if entry.location is None else visible(str(entry.location)),
         "vex_status": describe_status(entry),
+        "workloads": [visible(describe_container(container)) for container in entry.containers],
     }
     if unmapped := drop_empty(facts):
         event["unmapped"] = unmapped

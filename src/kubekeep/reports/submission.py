@@ -58,7 +58,7 @@ from kubekeep.model.submission import (
 )
 from kubekeep.model.text import encode_json
 from kubekeep.model.verdict import Cause, Evidence, Status, Verdict
-from kubekeep.model.workload import list_containers
+from kubekeep.model.workload import list_used_images
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import reason_text
@@ -302,7 +302,7 @@ def _list_unassessed(subject: Subject) -> tuple[str, ...]:
 def _list_containers(subject: Subject) -> tuple[ContainerEntry, ...]:
     if not isinstance(subject, Resource):
         return ()
-    return tuple(dict.fromkeys(ContainerEntry(name, image) for name, image in list_containers(subject)))
+    return tuple(dict.fromkeys(ContainerEntry(image.container, image.reference) for image in list_used_images(subject)))
 
 
 def _merge(known: SubjectEntry, other: SubjectEntry) -> SubjectEntry:

@@ -96,8 +96,13 @@ class ScanRequest(msgspec.Struct, frozen=True):
 
     @property
     def needs_related_objects(self) -> bool:
-        """True if related objects of all kinds are needed: for the scan of one workload, or for attack paths."""
-        return bool(self.evaluation.workload) or Extra.ATTACK_PATHS in self.needs.extras
+        """True if related objects of all kinds are needed.
+
+        For the scan of one workload, for attack paths, and for the exposure and the rights of workloads that run an image.
+        """
+        return (
+            bool(self.evaluation.workload) or Extra.ATTACK_PATHS in self.needs.extras or self.input.read.workload_images
+        )
 
 
 def kubernetes_minor(version: str) -> int:

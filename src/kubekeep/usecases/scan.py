@@ -41,6 +41,7 @@ from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.subject import Subject
 from kubekeep.model.workload import find_other_containers
 from kubekeep.posture.evaluate import evaluate
+from kubekeep.posture.image_workloads import join_images
 from kubekeep.posture.listed_problems import add_listed_problems
 from kubekeep.posture.namespaces import infer_namespaces, is_open
 from kubekeep.posture.packing import ObjectPacker
@@ -183,12 +184,14 @@ class _Scan:
         self._unread += unread_gaps(self._gaps)
         results = api.distrust(results, selection)
         self._unread += api.unread
+        roles = RoleCoverage(selection.is_whole_cluster, self._gaps)
+        everything = everything or _list_resources(results)
+        contexts = find_contexts(everything, roles)
+        results = join_images(results, everything, contexts)
         results, uses = self._apply_exceptions(results, selection)
         if request.input.read.blame:
             results = add_commits(results, source, request.input.read.access.environment, self._unread)
         results = _add_file_extras(results, source, request.needs, selection)
-        roles = RoleCoverage(selection.is_whole_cluster, self._gaps)
-        contexts = find_contexts(everything or _list_resources(results), roles)
         results = prioritise_results(results, contexts, selection.definitions)
         _logger.debug("determined priorities")
         repository = self._repository(results)

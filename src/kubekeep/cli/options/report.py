@@ -58,7 +58,8 @@ class OutputOptions(OptionGroup, frozen=True):
         str,
         Option(
             "--view",
-            "Arrange the terminal report: one screen, or all findings by control, resource or file.",
+            "Arrange the terminal report: one screen, all findings by control, resource or file, "
+            "or vulnerabilities by package, image or base image.",
             Key.DISCOVERED,
             is_common=True,
             type=click.Choice([view.value for view in View]),

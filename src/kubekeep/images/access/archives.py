@@ -20,7 +20,7 @@ from kubekeep.images.access.documents import (
     decode,
     decode_config,
 )
-from kubekeep.images.access.layout import check_layout_version, is_same_name, list_entries
+from kubekeep.images.access.layout import check_layout_version, is_same_name, list_complete_names, list_entries
 from kubekeep.images.access.opened import FileRange, LayerReference, OpenedImage
 from kubekeep.images.access.options import parse_platform
 from kubekeep.images.access.references import LAYOUT_FILE
@@ -93,10 +93,12 @@ class ArchiveImage(OpenedImage):
         image = resolve_image(self, entries, platform)
         self.digest, self.index_digest, self.platform = image.digest, image.index_digest, image.platform
         self.config, self.layers = image.config, image.layers
+        self.names = list_complete_names(entries)
 
     def _open_saved(self, version: str, platform: str) -> None:
         images = decode(self._index.read(_MANIFEST, LARGEST_DOCUMENT), list[_SavedImage], _MANIFEST)
         image = _select(images[:_MOST_IMAGES], version)
+        self.names = tuple(dict.fromkeys(map(visible, image.tags or ())))
         names = image.layers or ()
         self.config = self._index.read(image.config, LARGEST_DOCUMENT)
         _check_config_name(image.config, self.config)

@@ -46,6 +46,7 @@ class LayoutImage(OpenedImage):
         self.reference = text
         self.digest, self.index_digest, self.platform = image.digest, image.index_digest, image.platform
         self.config, self.layers = image.config, image.layers
+        self.names = list_complete_names(entries)
 
     def open_layer(self, layer: LayerReference) -> FileRange:
         """Return the file of a layer."""
@@ -72,6 +73,12 @@ def list_entries(content: bytes, version: str) -> Sequence[ImageDescriptor]:
     if len(names) > 1:
         raise ImageAccessError(f"several images: add :TAG or @DIGEST; {_describe(entries)}")
     return entries
+
+
+def list_complete_names(entries: Sequence[ImageDescriptor]) -> tuple[str, ...]:
+    """Return the names of the entries that a registry could have, without bare tags."""
+    names = (_name(entry) for entry in entries)
+    return tuple(dict.fromkeys(visible(name) for name in names if "/" in name or ":" in name))
 
 
 def _name(entry: ImageDescriptor) -> str:

@@ -62,6 +62,7 @@ class OpenedImage(ABC):
     was resolved to the manifest; empty without one. platform: as "linux/amd64"; empty if the configuration has none.
     config: the JSON of the image configuration (OCI image specification). layers: lowest first. folder: path of an
     unpacked file system, which has no layers; empty for images. has_files: True if layers are local files that must exist.
+    names: those that a layout or an archive states, as a registry would have them.
     """
 
     reference: str
@@ -72,6 +73,7 @@ class OpenedImage(ABC):
     index_digest: str = ""
     folder: str = ""
     has_files: bool = False
+    names: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         return self

@@ -15,6 +15,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.json_values import drop_empty
 from kubekeep.model.severity import Severity
 from kubekeep.model.vulnerability import MatchedRecord
+from kubekeep.model.workload_container import WorkloadContainer
 from kubekeep.reports.kubescape_v2.exceptions import describe_exception, location_entry
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject, iterate_subjects
 from kubekeep.reports.shared.vulnerability_text import is_stated, recommend
@@ -100,6 +101,7 @@ def _describe(entry: ReportedVulnerability, subject: VulnerableSubject) -> dict[
         "epssPercentile": entry.percentile,
         "symbols": list(entry.symbols),
         "notes": list(entry.notes),
+        "workloads": list(map(_describe_container, entry.containers)),
         "vex": msgspec.to_builtins(entry.vex) if entry.vex else None,
         "change": entry.evidence.change.value if entry.evidence.change else "",
     }
@@ -132,6 +134,22 @@ def _describe(entry: ReportedVulnerability, subject: VulnerableSubject) -> dict[
         "fingerprint": entry.fingerprint,
         **{key: value for key, value in optional.items() if value not in (None, "", [], False)},
     }
+
+
+def _describe_container(container: WorkloadContainer) -> dict[str, Any]:
+    """Return a container that runs the image, with the facts about its workload."""
+    location = None if container.location is None else location_entry(container.location)
+    facts = {
+        "kind": container.kind,
+        "namespace": container.namespace,
+        "name": container.name,
+        "container": container.container,
+        "location": location,
+        "exposure": container.exposure,
+        "power": container.power,
+        "rights": container.rights,
+    }
+    return drop_empty(facts)
 
 
 def _describe_subject(subject: VulnerableSubject) -> dict[str, str]:

@@ -13,6 +13,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions, View
 from kubekeep.reports.pretty.closing import write_closing
 from kubekeep.reports.pretty.findings import write_files, write_findings, write_resources
+from kubekeep.reports.pretty.fleet import write_view
 from kubekeep.reports.pretty.overview import write_overview
 from kubekeep.reports.shared.terminal import Terminal
 
@@ -29,6 +30,8 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
         write_files(terminal, assessment)
     elif options.view is View.RESOURCE:
         write_resources(terminal, assessment)
+    elif options.view in (View.PACKAGE, View.IMAGE, View.BASE):
+        write_view(terminal, assessment, options.view)
     else:
         write_findings(terminal, assessment, options)
     write_closing(terminal, assessment, options)

@@ -10,7 +10,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.exception import ExceptionStatus
@@ -22,9 +22,11 @@ from kubekeep.model.workload import pod_path
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.closing import score_cells, score_style, write_audit, write_baseline, write_unread
 from kubekeep.reports.pretty.findings import count_levels, describe_problem, kustomization_spans, location_span
+from kubekeep.reports.pretty.fleet import PackageWriter, count_findings, write_bases
 from kubekeep.reports.pretty.problems import EverywhereProblem, MergedProblem, SharedProblem, select_problems
 from kubekeep.reports.pretty.vulnerabilities import write_vulnerabilities
 from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
+from kubekeep.reports.shared.fleet import FleetPackage, build_fleet, has_fleet
 from kubekeep.reports.shared.terminal import BufferedTerminal, Span, Terminal, cells, count_rows, file_url
 from kubekeep.reports.shared.urgency import priority_level
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
@@ -79,9 +81,16 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
         closing = terminal.copy()
         _write_closing(closing, assessment, options, 1)
     lines -= closing.rows
-    shown = write_vulnerabilities(head, assessment, lines // 2 if controls else lines)
-    lines -= head.rows - headline
-    shown_findings = _write_first(head, assessment, groups, everywhere, lines)
+    if has_fleet(assessment):
+        fleet = build_fleet(assessment)
+        if not any(image.containers for image in fleet.images):
+            write_bases(closing, fleet.bases)
+            lines -= min(len(fleet.bases), 4) + 2 if fleet.bases else 0
+        shown_findings, shown = _write_first(head, assessment, groups, everywhere, lines, fleet.packages)
+    else:
+        shown = write_vulnerabilities(head, assessment, lines // 2 if controls else lines)
+        lines -= head.rows - headline
+        shown_findings, _ = _write_first(head, assessment, groups, everywhere, lines)
     top = next(iter(shown_findings), None)
     # A finding can be part of a problem and of a control that fails everywhere.
     hidden = len(findings) - shown - len({id(finding) for finding in shown_findings})
@@ -130,35 +139,78 @@ def _write_first(
     groups: Sequence[Sequence[SharedProblem]],
     everywhere: Sequence[EverywhereProblem],
     lines: int,
-) -> list[Finding]:
-    """Write the most urgent problems, as many as there is room for; return the findings that are shown."""
-    if not groups and not everywhere:
-        return []
+    packages: Sequence[FleetPackage] = (),
+) -> tuple[list[Finding], int]:
+    """Write the most urgent problems and upgrades in one list, as many as there is room for.
+
+    Return the findings that are shown, and the number of those about packages.
+    """
+    if not groups and not everywhere and not packages:
+        return [], 0
     names = _ControlNames(groups, everywhere)
-    blocks: list[tuple[Finding, list[str], list[Finding]]] = []
     lines -= 2
+    upgrades, shown = _fit_packages(terminal, packages, lines, has_problems=bool(groups or everywhere))
+    blocks = [
+        _Block((not package.is_new, -package.score), texts, ()) for package, texts in zip(shown, upgrades, strict=True)
+    ]
+    lines -= sum(map(len, upgrades)) + (len(shown) < len(packages))
     for problem in everywhere[:_MAX_EVERYWHERE]:
         block = terminal.copy()
         _write_everywhere(block, problem)
         lines -= block.rows
-        blocks.append((problem.first, block.lines, list(problem.findings)))
+        blocks.append(_Block(_order(problem.first), block.lines, problem.findings))
     for number, group in enumerate(groups):
         base = assessment.target.base
         fitting = _fit_group(terminal, base, group, names, lines)
-        if fitting is None and number == 0:
+        if fitting is None and number == 0 and not shown:
             # The most urgent problem is shown in any case.
             fitting = _fit_group(terminal, base, group[:1], names, _LINES)
         if fitting is None:
             break
         block, problems = fitting
         lines -= block.rows
-        blocks.append((group[0].first, block.lines, [finding for problem in problems for finding in problem.findings]))
-    blocks.sort(key=lambda block: (not block[0].has_new, -block[0].priority.score))
+        findings = tuple(finding for problem in problems for finding in problem.findings)
+        blocks.append(_Block(_order(group[0].first), block.lines, findings))
+    blocks.sort(key=lambda block: block.order)
     terminal.line(Span("Fix first", "bold"))
-    for _, texts, _ in blocks:
-        terminal.write_lines(texts)
+    for block in blocks:
+        terminal.write_lines(block.lines)
+    if len(shown) < len(packages):
+        rest = count_noun(len(packages) - len(shown), "more package")
+        terminal.line(Span(f"… and {rest} with vulnerabilities (--view package)", "dim"), indent=2)
     terminal.line()
-    return [finding for _, _, findings in blocks for finding in findings]
+    return [finding for block in blocks for finding in block.findings], count_findings(shown)
+
+
+class _Block(NamedTuple):
+    """Lines about a problem or an upgrade, with their sort key and the findings about controls."""
+
+    order: tuple[bool, float]
+    lines: list[str]
+    findings: Sequence[Finding]
+
+
+def _order(finding: Finding) -> tuple[bool, float]:
+    return not finding.has_new, -finding.priority.score
+
+
+def _fit_packages(
+    terminal: Terminal, packages: Sequence[FleetPackage], lines: int, *, has_problems: bool
+) -> tuple[list[list[str]], Sequence[FleetPackage]]:
+    """Return the lines of the first packages, and these packages; a part of the lines is left for problems."""
+    has_workloads = any(package.containers for package in packages)
+    # Where upgrades have one line each, most of the screen is for them.
+    room = lines if not has_problems else max(lines // 2, 3) if has_workloads else lines - min(lines // 4, 6)
+    fitting: list[list[str]] = []
+    writer = PackageWriter(terminal, packages[:room])
+    for package in packages[:room]:
+        block = terminal.copy()
+        writer.write(block, package)
+        if fitting and block.rows > room:
+            break
+        room -= block.rows
+        fitting.append(block.lines)
+    return fitting, packages[: len(fitting)]
 
 
 def _fit_group(

@@ -16,9 +16,11 @@ from kubekeep.model.json_values import drop_empty
 from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity, sarif_level
 from kubekeep.model.text import visible
+from kubekeep.model.workload_container import find_manifest_line
 from kubekeep.reports.sarif.parts import (
     describe_evidence_location,
     describe_logical,
+    describe_physical,
     describe_priority,
     describe_resource,
     describe_suppression,
@@ -27,6 +29,7 @@ from kubekeep.reports.shared.affected_packages import get_level, get_score
 from kubekeep.reports.shared.findings import cut
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, iterate_subjects
 from kubekeep.reports.shared.vulnerability_text import (
+    describe_container,
     describe_exploitation,
     describe_record,
     describe_vulnerability,
@@ -40,6 +43,8 @@ _DESCRIPTION: Final = 1000
 _ROWS: Final = 50
 """Maximum number of packages in the help of a rule."""
 _LONGEST_CELL: Final = 200
+_CONTAINERS: Final = 20
+"""Maximum number of containers that a result names."""
 
 
 def group_vulnerabilities(assessment: Assessment) -> dict[str, list[ReportedVulnerability]]:
@@ -88,6 +93,9 @@ def _describe_result(entry: ReportedVulnerability, index: int, fingerprint: str)
     resource = entry.subject
     location = entry.evidence.location or resource.locate(()) or Location(resource.name)
     logical = describe_logical(entry.package, entry.purl or entry.package, "package")
+    manifest = find_manifest_line(entry.containers)
+    # Code scanning shows alerts at lines of the repository, in which no file of an image is.
+    primary = describe_evidence_location(resource, location) if manifest is None else describe_physical(manifest)
     result: dict[str, Any] = {
         "ruleId": entry.id,
         "ruleIndex": index,
@@ -96,10 +104,11 @@ def _describe_result(entry: ReportedVulnerability, index: int, fingerprint: str)
         "message": {"text": _describe_message(entry)},
         "locations": [
             {
-                "physicalLocation": describe_evidence_location(resource, location),
+                "physicalLocation": primary,
                 "logicalLocations": [logical, describe_resource(resource)],
             }
         ],
+        **_list_related(entry, describe_evidence_location(resource, location), primary),
         "partialFingerprints": {"kubekeepVulnerability/v1": fingerprint},
         "properties": describe_priority(entry.priority) | _describe_facts(entry),
     }
@@ -114,11 +123,25 @@ def _describe_message(entry: ReportedVulnerability) -> str:
     lines = [
         describe_vulnerability(entry),
         f"Image or SBOM: {entry.subject.name}",
+        *(f"Run by {describe_container(container)}" for container in entry.containers[:_CONTAINERS]),
         *(f"Compared: {describe_record(record)}" for record in entry.records),
         f"Exploitation: {exploitation}" if (exploitation := describe_exploitation(entry)) else "",
         *entry.notes,
     ]
     return "\n".join(visible(line) for line in lines if line)
+
+
+def _list_related(entry: ReportedVulnerability, file: dict[str, Any], primary: dict[str, Any]) -> dict[str, Any]:
+    """Return the related locations (§3.27.22) of a vulnerability in an image that workloads run."""
+    related = [{"physicalLocation": file, "message": {"text": visible(f"{entry.package} in the image")}}]
+    for container in entry.containers[:_CONTAINERS]:
+        if container.location is not None:
+            text = f"Run by {container.label}"
+            related.append(
+                {"physicalLocation": describe_physical(container.location), "message": {"text": visible(text)}}
+            )
+    others = [location for location in related if location["physicalLocation"] != primary]
+    return {"relatedLocations": others} if entry.containers and others else {}
 
 
 def _describe_facts(entry: ReportedVulnerability) -> dict[str, Any]:
@@ -132,6 +155,7 @@ def _describe_facts(entry: ReportedVulnerability) -> dict[str, Any]:
         "knownExploited": entry.known_exploited,
         "epss": entry.epss,
         "aliases": list(entry.aliases),
+        "workloads": [visible(container.workload) for container in entry.containers],
     }
     return drop_empty(facts)
 

@@ -111,7 +111,8 @@ def has_only_vulnerabilities(assessment: Assessment) -> bool:
 def list_affected(assessment: Assessment) -> list[SubjectRows]:
     """Return the images and SBOMs with open vulnerabilities, the most urgent one first."""
     affected = [(group_by_id(subject.open), subject) for subject in list_subjects(assessment) if subject.open]
-    affected.sort(key=lambda pair: sorted(-max(entry.priority.score for entry in group) for group in pair[0]))
+    # With the zero, an image with more vulnerabilities comes before one with fewer.
+    affected.sort(key=lambda pair: [*sorted(-max(entry.priority.score for entry in group) for group in pair[0]), 0.0])
     return [
         SubjectRows(
             subject=subject,

@@ -36,6 +36,7 @@ from kubekeep.model.secret_text import mask_text
 from kubekeep.model.subject import Subject
 from kubekeep.model.text import encode_json
 from kubekeep.model.verdict import Evidence, Status
+from kubekeep.model.workload_container import WorkloadContainer, raise_priority
 from kubekeep.registry.reference import parse_image_name
 
 _VERSION: Final = "vulnerability-v1"
@@ -47,13 +48,14 @@ class ReportedVulnerability(VulnerabilityEntry, frozen=True, kw_only=True):
     """A vulnerability of one package of an image or SBOM, with its evidence.
 
     The evidence has the exception and the change since the baseline. fingerprint: identity from scan to scan, independent of
-    tags and versions.
+    tags and versions. containers: those that run the image; the priority is that in the container where it is most urgent.
     """
 
     definition: Definition
     evidence: Evidence = msgspec.field(name="documentEvidence")
     subject: Subject
     fingerprint: str
+    containers: tuple[WorkloadContainer, ...] = ()
 
     @property
     def exception(self) -> AppliedException | None:
@@ -70,7 +72,8 @@ class VulnerableSubject(msgspec.Struct, frozen=True, kw_only=True):
     """An image or SBOM that was compared with advisories.
 
     reference: its name. digest, platform, distribution and operating_system (identifier and version of the distribution)
-    are empty if unknown. vulnerabilities: the most urgent first, those with an exception too. layers: digests (diff IDs) in the order of the image, with the instruction of each.
+    are empty if unknown. vulnerabilities: the most urgent first, those with an exception too. layers: digests (diff IDs) in
+    the order of the image, with the instruction of each. containers: those that run the image.
     """
 
     resource: Subject
@@ -83,6 +86,7 @@ class VulnerableSubject(msgspec.Struct, frozen=True, kw_only=True):
     unassessed: tuple[PackageGap, ...]
     layers: Mapping[str, str]
     upgrades: tuple[UpgradeAdvice, ...]
+    containers: tuple[WorkloadContainer, ...]
 
     @property
     def open(self) -> tuple[ReportedVulnerability, ...]:
@@ -180,6 +184,7 @@ def _describe(result: SubjectResult, summaries: Mapping[str, DefinitionSummary])
         unassessed=_list_gaps(document),
         layers={str(step["layer"]): mask_text(str(step.get("createdBy", ""))) for step in history if step.get("layer")},
         upgrades=facts.upgrades,
+        containers=result.containers,
     )
 
 
@@ -197,7 +202,7 @@ def _report_all(
         for evidence in verdict.evidence:
             # An entry without a match is one whose names are hidden.
             entry = entries.get((slug, evidence.path)) or _create_entry(summary.definition, evidence)
-            yield _report(entry, evidence, summary.definition, result.subject, repository)
+            yield _report(entry, evidence, summary.definition, result, repository)
 
 
 def _create_entry(definition: Definition, evidence: Evidence) -> VulnerabilityEntry:
@@ -227,16 +232,20 @@ def _create_entry(definition: Definition, evidence: Evidence) -> VulnerabilityEn
 
 
 def _report(
-    entry: VulnerabilityEntry, evidence: Evidence, definition: Definition, subject: Subject, repository: str
+    entry: VulnerabilityEntry, evidence: Evidence, definition: Definition, result: SubjectResult, repository: str
 ) -> ReportedVulnerability:
     fields = {name: getattr(entry, name) for name in entry.__struct_fields__}
     fields["title"] = entry.title or definition.title
+    if result.containers:
+        priority = raise_priority(entry.priority, result.containers)
+        fields["priority_entry"] = PriorityEntry(priority.level.label, priority.score, priority.reasons)
     return ReportedVulnerability(
         **fields,
         definition=definition,
         evidence=evidence,
-        subject=subject,
-        fingerprint=_fingerprint(definition.id, repository, subject.kind, entry),
+        subject=result.subject,
+        fingerprint=_fingerprint(definition.id, repository, result.subject.kind, entry),
+        containers=result.containers,
     )
 
 

@@ -144,6 +144,15 @@ def shorten(text: str, longest: int) -> str:
     return visible_text if len(visible_text) <= longest else f"{visible_text[:longest]}…"
 
 
+def shorten_start(text: str, longest: int) -> str:
+    """Return the last `longest` characters of a name, escaped by `visible`, with an ellipsis if it is longer.
+
+    For names whose end tells them apart, such as images and files.
+    """
+    visible_text = visible(text)
+    return visible_text if len(visible_text) <= longest else f"…{visible_text[-longest:]}"
+
+
 def limit_notes(notes: Sequence[str]) -> list[str]:
     """Return the first notes beside the overview of a terminal, which is one screen, and the number of the others."""
     shown = [shorten(note, _LONGEST_NOTE) for note in notes[: _NOTES if len(notes) > _NOTES + 1 else len(notes)]]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from kubekeep.images.options import ImageOptions
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.resource import Resource
-from kubekeep.model.workload import list_containers
+from kubekeep.model.workload import list_used_images
 from kubekeep.sources.images.read import read_registry_images
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
@@ -21,6 +21,6 @@ def follow_images(
     references: dict[str, None] = {}
     for resource in resources:
         if isinstance(resource, Resource):
-            references |= dict.fromkeys(image for _, image in list_containers(resource))
+            references |= dict.fromkeys(image.reference for image in list_used_images(resource))
         yield resource
     yield from read_registry_images(references, options, vulnerabilities)
