@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from kubekeep.attackpaths import control_slugs
 from kubekeep.attackpaths.gateways import Gateways
 from kubekeep.attackpaths.graph import Draft, Graph
@@ -31,6 +33,17 @@ NODES_REACHABLE: Final = "the nodes are reachable from outside"
 _LOOPBACK: Final = ("127.", "::1")
 
 
+class VulnerableImage(msgspec.Struct, frozen=True):
+    """An image with urgent vulnerabilities, each as a clause, the most urgent first."""
+
+    name: str
+    vulnerabilities: tuple[str, ...]
+
+
+VulnerableImages = Mapping[tuple[str, str, str, str], VulnerableImage]
+"""Vulnerable images by kind, namespace and name of the workload, and name of the container."""
+
+
 def get_workload_node(graph: Graph, workload: Workload) -> AttackNode:
     """Return the graph node of a workload."""
     return graph.nodes.get(workload.id) or graph.ensure_node(
@@ -39,11 +52,16 @@ def get_workload_node(graph: Graph, workload: Workload) -> AttackNode:
 
 
 class Exposure:
-    """Adds the edges from the internet to workloads to a graph."""
+    """Adds the edges from the internet to workloads to a graph.
 
-    def __init__(self, objects: Objects, graph: Graph) -> None:
+    images: with them, the edges lead to the vulnerable images of workloads and from these on; other workloads are not
+    reached. None without a scan of images.
+    """
+
+    def __init__(self, objects: Objects, graph: Graph, images: VulnerableImages | None = None) -> None:
         self._objects = objects
         self._graph = graph
+        self._images = images
         self._policies = NetworkPolicies(objects)
         self._gateways = Gateways(objects)
         self._internet = graph.ensure_node(INTERNET, AttackNodeKind.INTERNET, "internet")
@@ -121,11 +139,36 @@ class Exposure:
                 continue
             text, path = "its selector matches these pods", ("spec", "selector")
             draft = Draft(text, service, path, control_slugs.EXPOSURE, also_evaluated=(workload.resource,))
-            self._graph.add(entry, get_workload_node(self._graph, workload), EdgeKind.EXPOSURE, draft)
+            self._reach(entry, workload, draft)
             has_workload = True
         if not selected:
             self._without_workload.add(service.label)
         return has_workload
+
+    def _reach(self, source: AttackNode, workload: Workload, draft: Draft, container: str = "") -> None:
+        """Add the edge from a source to a workload, or to its vulnerable images.
+
+        container: the name of the one that listens; empty for any.
+        """
+        node = get_workload_node(self._graph, workload)
+        if self._images is None:
+            self._graph.add(source, node, EdgeKind.EXPOSURE, draft)
+            return
+        original = workload.resource.original
+        for pod_container in workload.containers:
+            key = (original.kind, original.namespace, original.name, pod_container.name)
+            image = self._images.get(key)
+            if image is None or container not in ("", pod_container.name):
+                continue
+            label = f"image {image.name}"
+            image_node = self._graph.ensure_node(
+                f"image:{workload.id}/{pod_container.name}", AttackNodeKind.IMAGE, label, workload.resource
+            )
+            self._graph.add(source, image_node, EdgeKind.EXPOSURE, draft)
+            if not self._graph.has_edge(image_node, node):
+                for text in image.vulnerabilities:
+                    step = Draft(text, workload.resource, (*pod_container.path, "image"))
+                    self._graph.add(image_node, node, EdgeKind.VULNERABILITY, step)
 
     def _select_workloads(self, service: PlacedResource) -> list[Workload]:
         pairs = [(str(key), str(value)) for key, value in as_mapping(service.spec.get("selector")).items()]
@@ -210,7 +253,7 @@ class Exposure:
                 text = f"container {container.name} listens on port {node_port} of its node"
                 path = (*container.path, "ports", number)
                 draft = Draft(text, workload.resource, path, slugs, NODES_REACHABLE)
-                self._graph.add(self._internet, get_workload_node(self._graph, workload), EdgeKind.EXPOSURE, draft)
+                self._reach(self._internet, workload, draft, container.name)
 
 
 def _find_target_ports(service: PlacedResource, workload: Workload, service_port: int | str | None) -> Ports | None:

@@ -9,7 +9,7 @@ import msgspec
 
 from kubekeep.attackpaths.claims import NodeVolumes
 from kubekeep.attackpaths.escape import find_claim_escapes, find_escapes
-from kubekeep.attackpaths.exposure import INTERNET, Exposure, get_workload_node
+from kubekeep.attackpaths.exposure import INTERNET, Exposure, VulnerableImages, get_workload_node
 from kubekeep.attackpaths.grants import RoleGrants
 from kubekeep.attackpaths.graph import FailedControls, Graph
 from kubekeep.attackpaths.identity import add_reads, add_token, list_token_secrets
@@ -26,7 +26,9 @@ from kubekeep.posture.roles import FILES, RoleCoverage
 from kubekeep.posture.select import UnknownNameError
 
 _MAX_CUTS: Final = 5
-_BREAKABLE: Final = frozenset({EdgeKind.ESCAPE, EdgeKind.IDENTITY, EdgeKind.BINDING, EdgeKind.PERMISSION})
+_BREAKABLE: Final = frozenset(
+    {EdgeKind.VULNERABILITY, EdgeKind.ESCAPE, EdgeKind.IDENTITY, EdgeKind.BINDING, EdgeKind.PERMISSION}
+)
 """Kinds of edges that can be removed without removing the purpose of the workload."""
 _SOURCES: Final = {"internet": INTERNET, "anonymous": ANONYMOUS, "authenticated": AUTHENTICATED}
 _TARGETS: Final[Mapping[str, tuple[AttackNodeKind, ...]]] = {
@@ -49,17 +51,19 @@ def compute_attack_paths(
     controls: Mapping[str, Control],
     query: AttackQuery = ALL_PATHS,
     roles: RoleCoverage = FILES,
+    images: VulnerableImages | None = None,
 ) -> Attacks:
     """Compute the attack paths through `resources`, with the failed controls along them (`controls` are by slug).
 
-    Roles in gaps of `roles` have unknown permissions, also in namespaces that were not selected. Raises UnknownNameError
-    if a source or target of the query matches no node.
+    Roles in gaps of `roles` have unknown permissions, also in namespaces that were not selected. images: the vulnerable
+    ones by container, through which paths from the internet have to lead; None for paths through all exposed workloads.
+    Raises UnknownNameError if a source or target of the query matches no node.
     """
     objects = Objects(resources)
     refused = _remove_refused_workloads(objects)
     gaps = [msgspec.structs.replace(gap, is_outside_selection=False) for gap in roles.gaps]
     roles = RoleCoverage(roles.is_whole_cluster, gaps)
-    graph = _build_graph(objects, FailedControls(results, controls), roles)
+    graph = _build_graph(objects, FailedControls(results, controls), roles, images=images)
     search = PathSearch(graph, _find_targets(query.targets, graph))
     paths = search.find_paths(_find_sources(query.sources, graph))
     listed = paths[: query.limit]
@@ -112,7 +116,12 @@ def _remove_refused_workloads(objects: Objects) -> list[str]:
 
 
 def _build_graph(
-    objects: Objects, failed_controls: FailedControls, roles: RoleCoverage, *, reads_data: bool = True
+    objects: Objects,
+    failed_controls: FailedControls,
+    roles: RoleCoverage,
+    *,
+    reads_data: bool = True,
+    images: VulnerableImages | None = None,
 ) -> Graph:
     """Return the graph. reads_data: False leaves out the edges to data, which go on only from Secrets with a token."""
     graph = Graph(failed_controls)
@@ -128,7 +137,7 @@ def _build_graph(
     RoleGrants(objects, graph, nodes, roles).add()
     nodes.connect()
     # Last, because only these edges can be many more than the objects.
-    Exposure(objects, graph).add()
+    Exposure(objects, graph, images).add()
     return graph
 
 

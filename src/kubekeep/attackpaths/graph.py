@@ -117,6 +117,10 @@ class Graph:
             return
         self._edges.setdefault(key, (kind, []))[1].append(draft)
 
+    def has_edge(self, source: AttackNode, target: AttackNode) -> bool:
+        """Return True if there is an edge from `source` to `target`."""
+        return (source.id, target.id) in self._edges
+
     def iterate_edges(self) -> Iterator[tuple[str, str, bool]]:
         """Yield every edge: the ids of its ends, and True if it rests on an assumption."""
         for (source, target), (_, drafts) in self._edges.items():

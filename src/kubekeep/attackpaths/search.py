@@ -28,6 +28,8 @@ SEVERITIES: Final[Mapping[AttackNodeKind, Severity]] = {
     AttackNodeKind.SECRET: Severity.MEDIUM,
 }
 """Severity of access to a node by kind; low for other kinds."""
+_BEFORE_CONTROL: Final = frozenset({AttackNodeKind.INTERNET, AttackNodeKind.ENTRY, AttackNodeKind.IMAGE})
+"""Kinds of nodes that an attacker reaches without code execution."""
 _ASSUMPTION: Final = 1_000_000
 """The cost of an edge with an assumption, in steps."""
 
@@ -109,9 +111,7 @@ def _find_starts(graph: Graph, source: str, forward: Adjacency) -> Iterator[tupl
     if source != INTERNET:
         yield (source,), 0
         return
-    entry_nodes = {
-        name for name, node in graph.nodes.items() if node.kind in (AttackNodeKind.INTERNET, AttackNodeKind.ENTRY)
-    }
+    entry_nodes = {name for name, node in graph.nodes.items() if node.kind in _BEFORE_CONTROL}
     reached = _search({source}, {name: adjacent for name, adjacent in forward.items() if name in entry_nodes})
     for name, (cost, _) in reached.items():
         if name not in entry_nodes:

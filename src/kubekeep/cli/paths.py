@@ -15,17 +15,20 @@ import msgspec
 from kubekeep.cli.console import arguments, outputs, progress
 from kubekeep.cli.console.arguments import without_options
 from kubekeep.cli.console.help_sections import SectionedCommand
-from kubekeep.cli.console.option_group import AliasedOption
+from kubekeep.cli.console.option_group import AliasedOption, create_option
 from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.options.cluster import ClusterOptions, cluster_options
 from kubekeep.cli.options.exception import ExceptionSettings, exception_options
+from kubekeep.cli.options.image import WorkloadImageOptions, image_options
 from kubekeep.cli.options.request import convert_cluster_errors
 from kubekeep.cli.options.source import source_options
+from kubekeep.cli.options.vulnerability import vulnerability_options
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import AttackQuery, Attacks
 from kubekeep.model.text import json_text, visible
 from kubekeep.reports.format import ReportFormat, ReportOptions
 from kubekeep.reports.shared.wording import count_noun
+from kubekeep.usecases.package_request import PackageRequest
 from kubekeep.usecases.request import NEWEST_KUBERNETES, ScanInput
 
 _PATH_FOUND: Final = 1
@@ -84,6 +87,9 @@ _DEFAULT_MAX_PATHS: Final = 20
     show_default=f"the cluster's, or 1.{NEWEST_KUBERNETES}",
     help="Evaluate for this Kubernetes version, and render charts for it.",
 )
+@create_option(WorkloadImageOptions, "images")
+@image_options
+@vulnerability_options
 @source_options
 @without_options("audit")
 @exception_options
@@ -103,19 +109,23 @@ def command(  # noqa: PLR0913 - one argument an option
     cluster: ClusterOptions,
     snapshot: bool,
     fail_on_path: bool,
+    images: bool,
+    packages: PackageRequest,
 ) -> None:
     """Show the attack paths through the resources at each PATH, the most severe first.
 
     Without a PATH, show those through the cluster of the kubeconfig.
 
     A path starts outside the cluster and continues through exposed workloads, containers with access to their node,
-    tokens and roles. The output names the data that is missing from the input.
+    tokens and roles. The output names the data that is missing from the input. With --images, it leads through
+    vulnerabilities of high or critical priority in the images of the exposed workloads.
 
     \b
     kubekeep paths
     kubekeep paths deploy/
     kubekeep paths cluster.yaml --snapshot --to cluster-admin
     kubekeep paths deploy/ --from deployment/web --to secret/db
+    kubekeep paths deploy/ --images
     kubekeep paths deploy/ -f svg -o paths.svg
 
     \b
@@ -132,9 +142,10 @@ def command(  # noqa: PLR0913 - one argument an option
     scan_input = msgspec.structs.replace(cluster.select_input(scan_input, words), snapshot=snapshot)
     request = PathsRequest(
         input=scan_input,
-        query=AttackQuery(sources, targets, max_paths),
+        query=AttackQuery(sources, targets, max_paths, images),
         kubernetes_version=kubernetes_version,
         exceptions=exception_settings.exceptions,
+        packages=packages,
     )
     try:
         with progress.counter() as on_progress:

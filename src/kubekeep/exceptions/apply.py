@@ -20,6 +20,7 @@ from kubekeep.exceptions.policy_exception import PolicyException
 from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Finding
+from kubekeep.model.image import Image
 from kubekeep.model.label_selector import get_labels
 from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence, Status, Verdict
@@ -197,7 +198,11 @@ class _ExceptionApplier:
     def apply_to(self, result: SubjectResult, *, inline: bool) -> SubjectResult:
         """Return result with exceptions set in its evidence."""
         resource = result.subject
-        covering = self._list_covering(resource, inline=inline)
+        covering = [
+            (exception, part)
+            for exception, part in self._list_covering(resource, inline=inline)
+            if _matches_exposure(exception.policy_exception.exposed, result)
+        ]
         if not covering:
             return result
         # A finding that is excepted already also counts for other exceptions that cover it.
@@ -237,6 +242,16 @@ class _ExceptionApplier:
                     for exception in annotations
                 ]
             yield from self._inline[key]
+
+
+def _matches_exposure(exposed: bool | None, result: SubjectResult) -> bool:  # noqa: FBT001 - the value of a field
+    """Return True if an exception for exposed or for other subjects applies.
+
+    The exposure of an image is not known without workloads that run it, so that an exception for unexposed ones does not apply.
+    """
+    if exposed is None or exposed:
+        return exposed is None or result.is_exposed
+    return not result.is_exposed and not (isinstance(result.subject, Image) and not result.containers)
 
 
 def _cover(finding: Finding, applicable: Sequence[tuple[_TrackedException, Part]]) -> Finding:

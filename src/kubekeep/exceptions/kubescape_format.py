@@ -31,7 +31,7 @@ from kubekeep.model.text import json_text
 _TYPE: Final = "postureExceptionPolicy"
 _KEYS: Final = (
     *("guid", "name", "attributes", "policyType", "creationTime", "updatedTime", "actions", "resources"),
-    *("objectSelector", "packages", "posturePolicies", "reason", "expirationDate", "createdBy"),
+    *("objectSelector", "packages", "exposed", "posturePolicies", "reason", "expirationDate", "createdBy"),
 )
 _POLICY_KEYS: Final = ("frameworkName", "controlName", "controlID", "ruleName", "severityScore")
 _NAMES: Final = _POLICY_KEYS[1:4]
@@ -74,9 +74,17 @@ def parse_exception(value: Any, location: Location, number: int) -> PolicyExcept
         designators=designators,
         objects=objects,
         packages=packages,
+        exposed=_get_exposed(entry),
         flaw=_NO_ATTRIBUTES if empty else _NO_PACKAGES if entry.get("packages") and not packages else "",
         doubts=tuple(_doubts(entry, objects)),
     )
+
+
+def _get_exposed(entry: Mapping[str, Any]) -> bool | None:
+    value = entry.get("exposed")
+    if value is not None and not isinstance(value, bool):
+        raise InvalidExceptionError("exposed is neither true nor false", ("exposed",))
+    return value
 
 
 def _doubts(policy_exception: Mapping[str, Any], objects: LabelSelector | None) -> Iterator[str]:

@@ -109,7 +109,7 @@ class PackageSelector(msgspec.Struct, frozen=True):
 class PolicyException(msgspec.Struct, frozen=True, kw_only=True):
     """An exception: its description in reports and its scope.
 
-    Covers findings that match one of `policies`, one of `designators`, and both selectors. No policies: every control.
+    Covers findings that match one of `policies`, one of `designators`, both selectors and `exposed`. No policies: every control.
     No designators: every resource. An exception with a `flaw` covers nothing; `doubts` are reasons for a scope that may
     be wider or narrower than intended.
     """
@@ -123,6 +123,8 @@ class PolicyException(msgspec.Struct, frozen=True, kw_only=True):
     """Selector for the labels of the object's namespace."""
     packages: tuple[PackageSelector, ...] = ()
     """If there are any, only findings about a package that one of them selects are covered."""
+    exposed: bool | None = None
+    """True for subjects that are reachable from outside only, False for those that surely are not; None for both."""
     home: str = ""
     """Namespace of the exception object, if its scope ends there: it does not cover grants in other namespaces."""
     flaw: str = ""

@@ -22,6 +22,8 @@ class AttackNodeKind(enum.StrEnum):
     """Any client outside the cluster."""
     ENTRY = "entry"
     """An object that admits traffic: a Service, an Ingress, a route."""
+    IMAGE = "image"
+    """A container that runs an image with urgent vulnerabilities."""
     WORKLOAD = "workload"
     """The containers of a workload."""
     PODS = "pods"
@@ -60,6 +62,8 @@ class EdgeKind(enum.StrEnum):
     """Kind of a step from one node to the next."""
 
     EXPOSURE = "exposure"
+    VULNERABILITY = "vulnerability"
+    """A vulnerability of the image may give control of the container."""
     ESCAPE = "escape"
     """A container that does not isolate its processes from the node."""
     COLOCATION = "colocation"
@@ -186,12 +190,13 @@ class AttackQuery(msgspec.Struct, frozen=True):
 
     Valid names are `internet`, `anonymous` and `authenticated` (clients without or with any credentials),
     `cluster-admin`, `node`, `secrets`, and objects as `deployment/web` or `shop/deployment/web`. At most `limit` paths
-    are listed.
+    are listed. With `images`, paths from the internet lead through vulnerabilities of images only.
     """
 
     sources: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     limit: int = 100
+    images: bool = False
 
 
 ALL_PATHS = AttackQuery()

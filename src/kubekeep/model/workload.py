@@ -49,6 +49,8 @@ MAX_TEMPLATES: Final = 64
 
 _PATTERN_GROUPS: Final = ("kyverno.io", "gatekeeper.sh", "policy.open-cluster-management.io")
 """Groups, also with a subdomain, of policies: their pod templates are patterns for objects, and no pods are created."""
+_PACKAGE_LISTS: Final = "image.kubekeep.io"
+"""Group of the documents of images and SBOMs, which list thousands of packages and no pod."""
 _MAX_DEPTH: Final = 24
 """Maximum depth of a pod template in an object."""
 
@@ -107,7 +109,7 @@ def list_pod_paths(resource: Subject) -> tuple[Path, ...]:
     builtin_path = _POD_PATHS.get((resource.group, resource.kind))
     if builtin_path is not None:
         return (builtin_path,)
-    if resource.related or resource.is_builtin or is_pattern_group(resource.group):
+    if resource.related or resource.is_builtin or resource.group == _PACKAGE_LISTS or is_pattern_group(resource.group):
         return ()
     # Sources read the objects inside an object of a file by themselves.
     skips_objects = resource.source is not None
@@ -205,7 +207,7 @@ def find_other_containers(resource: Subject) -> Path | None:
 
     Tekton, Argo Workflows and KServe have such forms, for which there are no views.
     """
-    if resource.related or resource.is_builtin or is_pattern_group(resource.group):
+    if resource.related or resource.is_builtin or resource.group == _PACKAGE_LISTS or is_pattern_group(resource.group):
         return None
     pods = set(list_pod_paths(resource))
     return next(_find_containers(resource.object, (), pods, _OTHER_FORMS.get(resource.group, _CONTAINER_KEYS)), None)

@@ -12,6 +12,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison, Difference
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.finding import Finding
+from kubekeep.model.image import Image
 from kubekeep.model.severity import Severity
 from kubekeep.model.similar_names import find_similar
 from kubekeep.model.verdict import Cause
@@ -50,6 +51,8 @@ class Gates(msgspec.Struct, frozen=True, kw_only=True):
     """Restrict `new` to findings of this severity or above."""
     only_fixable: bool = False
     """Count only findings with a fix, in the limits on priority, on severity and on failures."""
+    only_exposed: bool = False
+    """Count only findings of what can be reached from outside, in the same limits; an image without workloads counts."""
     strict: bool = False
     """Fail on input that was not read and on fields that Kubernetes does not have."""
 
@@ -125,14 +128,20 @@ def _check_findings(assessment: Assessment, gates: Gates) -> Iterator[GateResult
     """Check the limits on priority, on severity and on failures."""
     if gates.priority is None and gates.severity is None and not gates.failures:
         return
-    findings = [finding for finding in assessment.findings if finding.has_fix or not gates.only_fixable]
+    findings = [
+        finding
+        for finding in assessment.findings
+        if (finding.has_fix or not gates.only_fixable) and (may_be_exposed(finding) or not gates.only_exposed)
+    ]
     rated = [finding for finding in findings if finding.definition.is_rated]
     unrated = len(findings) - len(rated)
     note = f" ({_count(unrated, 'vulnerability', 'vulnerabilities')} without a rating not counted)" if unrated else ""
     if gates.priority is not None:
         count = sum(_reaches(finding.priority.level, gates.priority) for finding in rated)
-        with_fix = " with a fix" if gates.only_fixable else ""
-        text = f"priority: {_count(count, 'finding', 'findings')} of {gates.priority.label} or above{with_fix}, limit 0{note}"
+        text = (
+            f"priority: {_count(count, 'finding', 'findings')} of {gates.priority.label} or above{_describe(gates)}, "
+            f"limit 0{note}"
+        )
         yield GateResult(not count, text)
     if gates.severity is not None:
         controls: dict[str, Severity] = {}
@@ -141,6 +150,16 @@ def _check_findings(assessment: Assessment, gates: Gates) -> Iterator[GateResult
         result = _check_severity(list(controls.values()), gates.severity, gates)
         yield msgspec.structs.replace(result, text=result.text + note)
     yield from _check_numbers(findings, rated, gates)
+
+
+def _describe(gates: Gates) -> str:
+    """Return the conditions of the findings that limits count."""
+    return (" with a fix" if gates.only_fixable else "") + (" in what is exposed" if gates.only_exposed else "")
+
+
+def may_be_exposed(finding: Finding) -> bool:
+    """Return True if the subject of a finding is exposed, or an image of which no workload is known."""
+    return finding.is_exposed or (isinstance(finding.subject, Image) and not finding.containers)
 
 
 def _check_numbers(findings: Iterable[Finding], rated: Iterable[Finding], gates: Gates) -> Iterator[GateResult]:
@@ -155,8 +174,8 @@ def _check_severity(levels: list[Severity], limit: Severity, gates: Gates) -> Ga
     count = sum(_reaches(level, limit) for level in levels)
     unknown = levels.count(Severity.UNKNOWN)
     above = f" or above ({unknown} of unknown severity)" if unknown else " or above"
-    with_fix = " with a fix" if gates.only_fixable else ""
-    return GateResult(not count, f"severity: {count} failed controls of {limit.label}{above}{with_fix}, limit 0")
+    text = f"severity: {count} failed controls of {limit.label}{above}{_describe(gates)}, limit 0"
+    return GateResult(not count, text)
 
 
 def _check_failures(name: str, findings: Counter[Severity], gates: Gates) -> GateResult:
@@ -164,8 +183,7 @@ def _check_failures(name: str, findings: Counter[Severity], gates: Gates) -> Gat
     limit = gates.failures[name]
     levels = list(Severity) if name == TOTAL else [Severity.parse(name), Severity.UNKNOWN]
     count = sum(findings[level] for level in dict.fromkeys(levels))
-    with_fix = " with a fix" if gates.only_fixable else ""
-    return GateResult(count <= limit, f"failures: {count} {name}{with_fix}, limit {limit}")
+    return GateResult(count <= limit, f"failures: {count} {name}{_describe(gates)}, limit {limit}")
 
 
 def _check_minimum(

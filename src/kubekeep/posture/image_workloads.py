@@ -5,30 +5,30 @@ A container runs an image if it refers to it by the same name and tag in any spe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.image import Image
-from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.priority import NO_CONTEXT, ResourceContext
 from kubekeep.model.resource import Resource
-from kubekeep.model.text import visible
 from kubekeep.model.workload import UsedImage, list_used_images
 from kubekeep.model.workload_container import WorkloadContainer
-from kubekeep.registry.reference import hide_login, parse_image_name
+from kubekeep.registry.reference import get_image_key
+from kubekeep.sources.images.names import list_image_keys
 
 
-def join_images(
+def join_workloads(
     results: Sequence[SubjectResult], resources: Iterable[Resource], contexts: Mapping[int, ResourceContext]
 ) -> list[SubjectResult]:
-    """Return the results, those of images with the containers that run them.
+    """Return the results with the exposure of their subjects, those of images with the containers that run them.
 
     contexts: by id() of the resource.
     """
-    if not any(isinstance(result.subject, Image) for result in results):
-        return list(results)
+    marked = [_mark(result, contexts) for result in results]
+    if not any(isinstance(result.subject, Image) for result in marked):
+        return marked
     containers: dict[str, list[WorkloadContainer]] = {}
     for resource in resources:
         if isinstance(resource, Image):
@@ -36,13 +36,20 @@ def join_images(
         context = contexts.get(id(resource), NO_CONTEXT)
         for image in list_used_images(resource):
             container = _describe_container(resource, image, context)
-            for key in _list_keys(image.reference):
-                containers.setdefault(key, []).append(container)
-    return [_join(result, containers) if isinstance(result.subject, Image) else result for result in results]
+            containers.setdefault(get_image_key(image.reference), []).append(container)
+    return [_join(result, containers) if isinstance(result.subject, Image) else result for result in marked]
+
+
+def _mark(result: SubjectResult, contexts: Mapping[int, ResourceContext]) -> SubjectResult:
+    """Return the result as exposed if a part of its subject can be reached from outside."""
+    parts = (result.subject, *result.subject.related)
+    if any((context := contexts.get(id(part))) is not None and context.exposure for part in parts):
+        return msgspec.structs.replace(result, is_exposed=True)
+    return result
 
 
 def _join(result: SubjectResult, containers: Mapping[str, Sequence[WorkloadContainer]]) -> SubjectResult:
-    keys = dict.fromkeys(_list_image_keys(result.subject))
+    keys = dict.fromkeys(list_image_keys(result.subject))
     joined = tuple(dict.fromkeys(container for key in keys for container in containers.get(key, ())))
     if not joined:
         return result
@@ -62,26 +69,3 @@ def _describe_container(resource: Resource, image: UsedImage, context: ResourceC
         power=context.power if image.container else "",
         rights=context.rights if image.container else "",
     )
-
-
-def _list_image_keys(subject: object) -> Iterator[str]:
-    """Yield the names by which containers may refer to an image."""
-    if not isinstance(subject, Image):
-        return
-    facts = as_mapping(subject.object.get("image"))
-    for name in (subject.name, *map(str, as_list(facts.get("names")))):
-        yield from _list_keys(name)
-    yield from filter(None, (subject.digest, str(facts.get("indexDigest") or "")))
-
-
-def _list_keys(reference: str) -> Iterator[str]:
-    """Yield the keys of a reference: its digest alone, else name and tag in one spelling; the text if it names no image.
-
-    The digest decides which content runs, whatever the tag beside it says.
-    """
-    try:
-        name = parse_image_name(reference)
-    except ValueError:
-        yield visible(hide_login(reference))
-        return
-    yield name.digest or f"{name.canonical_name}:{name.version}"

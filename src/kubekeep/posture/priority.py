@@ -61,9 +61,8 @@ def prioritise_results(
                 priorities[slug] = Priority(Severity.from_score(score), score, reasons=(needed[slug],))
             elif matches or verdict.changes_severity:
                 priorities[slug] = prioritise(by_slug[slug], context, verdict.evidence)
-        is_exposed = result.is_exposed or bool(context.exposure)
-        if priorities or result.priorities or is_exposed:
-            result = msgspec.structs.replace(result, priorities=priorities, is_exposed=is_exposed)  # noqa: PLW2901 - the same result
+        if priorities or result.priorities:
+            result = msgspec.structs.replace(result, priorities=priorities)  # noqa: PLW2901 - the same result
         prioritised.append(result)
     return prioritised
 

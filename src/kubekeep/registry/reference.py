@@ -13,6 +13,8 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.model.text import visible
+
 DIGEST: Final = r"sha256:[0-9a-f]{64}"
 DEFAULT_TAG: Final = "latest"
 
@@ -83,6 +85,18 @@ def canonical_name(name: str) -> str:
     """Return a registry, or a registry and a repository, in the spelling that equal names share."""
     host, slash, repository = name.partition("/")
     return f"{canonical_registry(host)}{slash}{repository}"
+
+
+def get_image_key(text: str) -> str:
+    """Return the key that all references to one image share: its digest, else name and tag in one spelling.
+
+    The digest alone decides which content runs, whatever the tag beside it says. A text that names no image is its own key.
+    """
+    try:
+        reference = parse_image_name(text)
+    except ValueError:
+        return visible(hide_login(text))
+    return reference.digest or f"{reference.canonical_name}:{reference.version}"
 
 
 def is_repository(text: str) -> bool:

@@ -14,17 +14,23 @@ from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.attack import ALL_PATHS, AttackQuery
 from kubekeep.reports.format import Extra
+from kubekeep.usecases.package_request import PackageRequest
+from kubekeep.usecases.package_scan import add_packages
 from kubekeep.usecases.request import EvaluationOptions, ReportNeeds, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan
 
 
 class PathsRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The input, the paths to find in it, and the exceptions: an excepted finding does not open a step."""
+    """The input, the paths to find in it, and the exceptions: an excepted finding does not open a step.
+
+    packages: of the images that workloads use, for a query for paths through them.
+    """
 
     input: ScanInput
     query: AttackQuery = ALL_PATHS
     kubernetes_version: str = ""
     exceptions: ExceptionOptions = ExceptionOptions()
+    packages: PackageRequest | None = None
 
 
 def scan_attack_paths(
@@ -41,6 +47,8 @@ def scan_attack_paths(
         EvaluationOptions(kubernetes_version=request.kubernetes_version, exceptions=request.exceptions),
         ReportNeeds(extras=frozenset({Extra.ATTACK_PATHS}), attack_query=request.query),
     )
+    if request.packages is not None:
+        scan_request = add_packages(scan_request, request.packages, workloads=request.query.images)
     return scan(scan_request, stdin=stdin, on_progress=on_progress)
 
 

@@ -41,7 +41,7 @@ from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.subject import Subject
 from kubekeep.model.workload import find_other_containers
 from kubekeep.posture.evaluate import evaluate
-from kubekeep.posture.image_workloads import join_images
+from kubekeep.posture.image_workloads import join_workloads
 from kubekeep.posture.listed_problems import add_listed_problems
 from kubekeep.posture.namespaces import infer_namespaces, is_open
 from kubekeep.posture.packing import ObjectPacker
@@ -187,7 +187,7 @@ class _Scan:
         roles = RoleCoverage(selection.is_whole_cluster, self._gaps)
         everything = everything or _list_resources(results)
         contexts = find_contexts(everything, roles)
-        results = join_images(results, everything, contexts)
+        results = join_workloads(results, everything, contexts)
         results, uses = self._apply_exceptions(results, selection)
         if request.input.read.blame:
             results = add_commits(results, source, request.input.read.access.environment, self._unread)
@@ -487,7 +487,12 @@ def _attacks(
         return Attacks(prioritised=priorities)
     from kubekeep.attackpaths.find import compute_attack_paths  # noqa: PLC0415
 
-    attacks = compute_attack_paths(resources, results, controls, needs.attack_query, roles)
+    images = None
+    if needs.attack_query.images:
+        from kubekeep.attackpaths.vulnerable_images import list_vulnerable_images  # noqa: PLC0415
+
+        images = list_vulnerable_images(results, {entry.slug: entry for entry in selection.definitions})
+    attacks = compute_attack_paths(resources, results, controls, needs.attack_query, roles, images)
     return msgspec.structs.replace(attacks, prioritised=priorities)
 
 

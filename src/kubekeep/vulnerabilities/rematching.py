@@ -101,7 +101,8 @@ class RematchReport(msgspec.Struct, frozen=True):
     images: those with changes, by name. image_count: images of the inventory. matched: packages that were matched,
     equal ones once. not_assessed: all packages without an answer. all_matched: ecosystems whose packages were all
     matched, because the advisories of the last match are unknown. outdated: names of images that another version of the
-    program read. incomplete: names of images with parts that could not be read.
+    program read. incomplete: names of images with parts that could not be read. is_first: True if there was no match before
+    to compare with, so that all vulnerabilities are listed as new.
     """
 
     images: tuple[ImageChanges, ...] = ()
@@ -111,6 +112,7 @@ class RematchReport(msgspec.Struct, frozen=True):
     all_matched: tuple[str, ...] = ()
     outdated: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()
+    is_first: bool = False
 
     @property
     def is_incomplete(self) -> bool:
@@ -131,6 +133,7 @@ class Rematch:
         self._source = source
         self._now = now
         known = inventory.get_tokens()
+        self._is_first = not known
         if known and known.get(_PROGRAM) != version:
             inventory.reset_matches(names)
             known = {}
@@ -188,6 +191,7 @@ class Rematch:
             all_matched=tuple(ecosystem for ecosystem, changed in self._changes.items() if changed is None),
             outdated=_list_names(outdated, names),
             incomplete=_list_names(inventory.count_problems(), names),
+            is_first=self._is_first,
         )
 
     def record(self) -> None:

@@ -100,6 +100,15 @@ class LimitOptions(OptionGroup, frozen=True):
             aliases=("--only-fixed",),
         ),
     ] = False
+    only_exposed: Annotated[
+        bool,
+        Option(
+            "--only-exposed",
+            "Count only findings of workloads that are reachable from the internet, and of the images they run, in the same "
+            "limits.",
+            Key.DISCOVERED,
+        ),
+    ] = False
 
 
 class BaselineFileOptions(OptionGroup, frozen=True):
@@ -179,8 +188,12 @@ def _create_baseline(options: BaselineFileOptions) -> BaselineOptions | None:
 
 
 def _create_gates(limits: LimitOptions, baseline: BaselineFileOptions) -> Gates:
-    if limits.only_fixable and limits.max_failures is None and limits.severity is None and limits.priority is None:
-        raise click.UsageError("--only-fixable has no effect without --fail-on, --severity-threshold or --max-failures")
+    if limits.max_failures is None and limits.severity is None and limits.priority is None:
+        for name, is_set in (("--only-fixable", limits.only_fixable), ("--only-exposed", limits.only_exposed)):
+            if is_set:
+                raise click.UsageError(
+                    f"{name} has no effect without --fail-on, --severity-threshold or --max-failures"
+                )
     return Gates(
         priority=limits.priority,
         strict=limits.strict,
@@ -189,6 +202,7 @@ def _create_gates(limits: LimitOptions, baseline: BaselineFileOptions) -> Gates:
         coverage=map_limits(limits.coverage),
         failures={name: int(limit) for name, limit in map_limits(limits.max_failures).items()},
         only_fixable=limits.only_fixable,
+        only_exposed=limits.only_exposed,
         new=baseline.fail_on_new,
         new_severity=baseline.baseline_severity_threshold,
     )

@@ -138,7 +138,8 @@ class _Options(msgspec.Struct, frozen=True):
         count = count_new(report, limit)
         above = f" of {limit.label} or above" if limit else ""
         result = "FAILED" if count else "passed"
-        click.echo(f"gate {result}: new vulnerabilities: {count:,}{above}, limit 0", err=True)
+        first = "; the first match has nothing to compare with" if report.is_first else ""
+        click.echo(f"gate {result}: new vulnerabilities: {count:,}{above}, limit 0{first}", err=True)
         return not count
 
 

@@ -23,12 +23,14 @@ from kubekeep.model.definition import Definition
 from kubekeep.model.severity import Severity
 from kubekeep.model.text import utc_text, visible
 from kubekeep.model.verdict import Status
+from kubekeep.model.workload_container import WorkloadContainer
 from kubekeep.reports.html import script_data
 from kubekeep.reports.html.vulnerabilities import ImagePart, build_parts
 from kubekeep.reports.shared import content
 from kubekeep.reports.shared.affected_packages import get_level
 from kubekeep.reports.shared.attack_svg import attack_svg
-from kubekeep.reports.shared.vulnerabilities import list_subjects
+from kubekeep.reports.shared.vulnerabilities import PackageCoverage, list_subjects, measure_coverage
+from kubekeep.reports.shared.vulnerability_text import describe_container
 from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_input, percent, reason_text
 
 _STATIC: Final = importlib.resources.files(__package__) / "static"
@@ -36,10 +38,19 @@ _SCRIPTS: Final = ("findings.js", "details.js", "table.js", "vulnerabilities.js"
 _MAX_IMAGES: Final = 50
 """Images and SBOMs with a summary; the list that the script shows has the vulnerabilities of all."""
 _MAX_UPGRADES: Final = 15
+_MAX_CONTAINERS: Final = 10
+"""Containers that the part of an image names."""
 _MAX_ROWS: Final = 200
 """Rows of other tables of an image."""
 _LONGEST: Final = 1000
 """Maximum characters of a text; longer ones are only found in malicious input."""
+
+
+class _RunningImage(msgspec.Struct, frozen=True):
+    """A container of a workload with the image that it runs."""
+
+    container: WorkloadContainer
+    part: ImagePart
 
 
 class _PriorityRow(msgspec.Struct, frozen=True):
@@ -58,6 +69,7 @@ class _PriorityRow(msgspec.Struct, frozen=True):
 def generate_page(assessment: Assessment) -> Iterator[str]:
     """Yield the page in pieces."""
     images = build_parts(list_subjects(assessment))
+    coverage = measure_coverage(assessment) or PackageCoverage()
     assessment = msgspec.structs.replace(assessment, summaries=assessment.controls)
     report = content.build_content(assessment)
     style, script = Markup(_style()), Markup("\n".join(map(_static, _SCRIPTS)))  # noqa: S704 - our own files
@@ -79,8 +91,11 @@ def generate_page(assessment: Assessment) -> Iterator[str]:
             open_vulnerabilities=sum(len(part.subject.open) for part in images),
             fixable_vulnerabilities=sum(part.fixable for part in images),
             exploited_vulnerabilities=sum(part.exploited for part in images),
+            coverage=coverage,
+            running=list(_list_running(images)),
             max_images=_MAX_IMAGES,
             max_upgrades=_MAX_UPGRADES,
+            max_containers=_MAX_CONTAINERS,
             max_rows=_MAX_ROWS,
             position={summary.definition.slug: number for number, summary in enumerate(assessment.summaries)},
         )
@@ -93,6 +108,14 @@ def _count_priorities(report: content.ReportContent, images: Sequence[ImagePart]
     findings = {row.level: row.urgent for row in report.levels}
     vulnerabilities = Counter(get_level(entry) for part in images for entry in part.subject.open)
     return [_PriorityRow(level, findings.get(level, 0), vulnerabilities[level]) for level in content.LEVELS]
+
+
+def _list_running(images: Sequence[ImagePart]) -> Iterator[_RunningImage]:
+    """Yield each container that runs an image with open vulnerabilities, exposed ones and the most urgent first."""
+    running = [
+        _RunningImage(container, part) for part in images if part.subject.open for container in part.subject.containers
+    ]
+    yield from sorted(running, key=lambda entry: (not entry.container.exposure, not entry.container.power))
 
 
 def _picture(assessment: Assessment) -> str:
@@ -146,6 +169,7 @@ def _environment() -> jinja2.Environment:
         "describe_enforcement": describe_enforcement,
         "moment": utc_text,
         "share": _share,
+        "describe_container": describe_container,
     }
     return environment
 

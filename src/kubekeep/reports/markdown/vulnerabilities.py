@@ -8,6 +8,7 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.reports.markdown.page import MarkdownPage
 from kubekeep.reports.markdown.text import cell, code, html_code, linked
 from kubekeep.reports.shared.affected_packages import AffectedPackageRow, SubjectRows, list_affected
+from kubekeep.reports.shared.vulnerability_text import describe_container
 from kubekeep.reports.shared.wording import count_noun
 
 _PACKAGES: Final = 20
@@ -15,6 +16,8 @@ _PACKAGES: Final = 20
 _RESOURCES: Final = 10
 _IDS: Final = 5
 """Maximum number of vulnerabilities named for one package, unless verbose."""
+_CONTAINERS: Final = 5
+"""Maximum number of containers named for one image."""
 _MIN_FREE: Final = 1_000
 """Minimum free characters to begin a table."""
 
@@ -43,12 +46,23 @@ def _describe_head(rows: SubjectRows, *, has_line: bool) -> str:
     resource = rows.subject.resource
     facts = f"{count_noun(len(rows.levels), 'vulnerability')}, {rows.fixable:,} with a fix"
     facts += f", {rows.exploited:,} known to be exploited" if rows.exploited else ""
+    coverage = rows.subject.coverage.describe()
+    facts += f", {coverage}" if coverage else ""
     facts += f", in {code(resource.source.path)}" if has_line and resource.source is not None else ""
     columns = ("Priority", "Package", "Installed", "Upgrade to", *(("Line",) if has_line else ()), "Vulnerabilities")
     return (
-        f"\n### {code(resource.name or resource.label)}\n\n{facts}\n\n"
+        f"\n### {code(resource.name or resource.label)}\n\n{facts}\n\n{_describe_containers(rows)}"
         f"| {' | '.join(columns)} |\n| {' | '.join('---' for _ in columns)} |\n"
     )
+
+
+def _describe_containers(rows: SubjectRows) -> str:
+    """Return a list of the containers that run an image; empty without any."""
+    containers = rows.subject.containers
+    lines = [f"- run by {code(describe_container(container))}\n" for container in containers[:_CONTAINERS]]
+    if len(containers) > _CONTAINERS:
+        lines.append(f"- and by {count_noun(len(containers) - _CONTAINERS, 'more container')}\n")
+    return f"{''.join(lines)}\n" if lines else ""
 
 
 def _describe_row(row: AffectedPackageRow, limit: int, *, has_line: bool) -> str:

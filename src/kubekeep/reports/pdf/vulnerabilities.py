@@ -15,8 +15,13 @@ from kubekeep.reports.pdf.details import exception_entry, fair_share, level_entr
 from kubekeep.reports.pdf.printed import line, paragraphs
 from kubekeep.reports.shared.affected_packages import SubjectRows, UpgradeRow, get_level, list_affected, list_upgrades
 from kubekeep.reports.shared.content import LEVELS
-from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject, list_subjects
-from kubekeep.reports.shared.vulnerability_text import describe_step, link_to
+from kubekeep.reports.shared.vulnerabilities import (
+    PackageCoverage,
+    ReportedVulnerability,
+    VulnerableSubject,
+    list_subjects,
+)
+from kubekeep.reports.shared.vulnerability_text import describe_container, describe_step, link_to
 from kubekeep.reports.shared.wording import count_noun
 
 MAX_VULNERABILITIES: Final = 1500
@@ -28,6 +33,8 @@ _SUBJECTS: Final = 100
 """Maximum number of images and SBOMs with a part of their own."""
 _EXCEPTED: Final = 50
 """Maximum number of covered vulnerabilities of an image or SBOM."""
+_CONTAINERS: Final = 5
+"""Maximum number of containers named for one image."""
 _TITLE: Final = 120
 """Characters of the title of a vulnerability."""
 
@@ -41,6 +48,7 @@ def describe_vulnerabilities(assessment: Assessment, *, full: bool, whole: bool)
     return {
         **_count(affected.values()),
         "subjects": len(subjects),
+        "coverage": line(PackageCoverage.sum(subject.coverage for subject in subjects).describe()),
         "affected": len(affected),
         "levels": list(_count_levels(level for rows in affected.values() for level in rows.levels)),
         **_describe_upgrades(subjects, whole=whole),
@@ -112,7 +120,10 @@ def _describe_part(subject: VulnerableSubject, rows: SubjectRows | None, limit: 
     """Return an image or SBOM with its first vulnerabilities; `rows` is None if it has no open one."""
     source = subject.resource.source
     file = source.path if source is not None and source.path != subject.reference else ""
-    facts = (subject.distribution, subject.platform, subject.digest, file)
+    running = [f"run by {describe_container(container)}" for container in subject.containers[:_CONTAINERS]]
+    if len(subject.containers) > _CONTAINERS:
+        running.append(f"and by {count_noun(len(subject.containers) - _CONTAINERS, 'more container')}")
+    facts = (subject.distribution, subject.platform, subject.digest, file, subject.coverage.describe(), *running)
     return {
         **_count([rows] if rows is not None else []),
         "name": line(subject.reference),

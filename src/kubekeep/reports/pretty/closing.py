@@ -19,6 +19,7 @@ from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.findings import count_levels, location_span
 from kubekeep.reports.shared.content import count, grade, is_idle
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
+from kubekeep.reports.shared.unread_inputs import group_by_cause
 from kubekeep.reports.shared.urgency import count_priorities, sort_failed
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import (
@@ -136,8 +137,8 @@ def _write_located(terminal: Terminal, title: str, entries: Sequence[UnreadInput
     if not entries:
         return
     terminal.line(Span(title, "bold yellow"))
-    for entry in entries:
-        terminal.line(location_span(str(entry.location), entry.location, base), "  ", entry.message, indent=2)
+    for entry in group_by_cause(entries):
+        terminal.line(location_span(entry.place, entry.location, base), "  ", entry.message, indent=2)
     terminal.line()
 
 
@@ -145,13 +146,11 @@ def _write_places(
     terminal: Terminal, assessment: Assessment, hidden: AbstractSet[str], grouped: AbstractSet[str]
 ) -> None:
     """Write the unread input except entries of `grouped`; entries of `hidden` are permissions, not files."""
-    for unread in assessment.unread:
-        if unread.location.file in grouped:
-            continue
+    for unread in group_by_cause(entry for entry in assessment.unread if entry.location.file not in grouped):
         is_file = unread.location.file not in hidden
         url = file_url(assessment.target.base, unread.location.file) if is_file else ""
         style = "underline" if is_file else "bold"
-        terminal.line(Span(str(unread.location), style, whole=True, url=url), "  ", unread.message, indent=2)
+        terminal.line(Span(unread.place, style, whole=True, url=url), "  ", unread.message, indent=2)
 
 
 def _group_by_reason(gaps: Iterable[CoverageGap]) -> dict[str, list[CoverageGap]]:

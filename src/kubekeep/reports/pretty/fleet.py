@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.image import KIND as IMAGE_KIND
 from kubekeep.model.workload_container import WorkloadContainer
 from kubekeep.reports.format import View
 from kubekeep.reports.pretty.findings import count_levels
@@ -67,7 +68,8 @@ class PackageWriter:
     @staticmethod
     def _describe_images(package: FleetPackage) -> str:
         if len(package.subjects) > 1:
-            return count_noun(len(package.subjects), "image")
+            is_image = any(subject.kind == IMAGE_KIND for subject in package.subjects)
+            return count_noun(len(package.subjects), "image" if is_image else "SBOM")
         return package.subjects[0].name or package.subjects[0].label
 
 
@@ -112,7 +114,7 @@ def _describe_share(base: FleetBase) -> str:
     total = len(base.ids | base.own_ids)
     if not total:
         return "no known vulnerabilities"
-    return f"{len(base.ids):,} of {count_noun(total, 'vulnerability')} come from it"
+    return f"source of {len(base.ids):,} of {count_noun(total, 'vulnerability')}"
 
 
 def write_view(terminal: Terminal, assessment: Assessment, view: View) -> None:

@@ -28,8 +28,9 @@ from kubekeep.reports.pretty.vulnerabilities import write_vulnerabilities
 from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
 from kubekeep.reports.shared.fleet import FleetPackage, build_fleet, has_fleet
 from kubekeep.reports.shared.terminal import BufferedTerminal, Span, Terminal, cells, count_rows, file_url
+from kubekeep.reports.shared.unread_inputs import group_by_cause
 from kubekeep.reports.shared.urgency import priority_level
-from kubekeep.reports.shared.vulnerabilities import list_uncovered
+from kubekeep.reports.shared.vulnerabilities import list_uncovered, measure_coverage
 from kubekeep.reports.shared.wording import count_noun, describe_input, limit_notes, percent
 
 _LINES: Final = 45
@@ -81,8 +82,10 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
         closing = terminal.copy()
         _write_closing(closing, assessment, options, 1)
     lines -= closing.rows
+    images = 0
     if has_fleet(assessment):
         fleet = build_fleet(assessment)
+        images = len(fleet.images)
         if not any(image.containers for image in fleet.images):
             write_bases(closing, fleet.bases)
             lines -= min(len(fleet.bases), 4) + 2 if fleet.bases else 0
@@ -94,7 +97,7 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
     top = next(iter(shown_findings), None)
     # A finding can be part of a problem and of a control that fails everywhere.
     hidden = len(findings) - shown - len({id(finding) for finding in shown_findings})
-    _write_next(closing, assessment, controls, top, hidden, repeatable=options.repeatable)
+    _write_next(closing, assessment, controls, top, hidden, repeatable=options.repeatable, images=images)
     terminal.write_lines((*head.lines, *closing.lines))
 
 
@@ -124,10 +127,14 @@ def _write_headline(terminal: Terminal, assessment: Assessment, findings: Sequen
         figures = ["  ", compliance, " · ", coverage]
     terminal.line(Span(describe_input(assessment), "bold"), *figures)
     counts = Counter(finding.priority.level for finding in findings)
+    packages = measure_coverage(assessment)
+    unassessed = f" · {text}" if packages is not None and (text := packages.describe()) else ""
     if findings:
-        terminal.line(count_noun(len(findings), "finding"), ": ", *count_levels(counts, "bold"))
-    elif assessment.status is Status.NOT_EVALUATED or assessment.unread:
-        terminal.line(Span("No findings in what was evaluated", "bold yellow"))
+        terminal.line(
+            count_noun(len(findings), "finding"), ": ", *count_levels(counts, "bold"), Span(unassessed, "bold yellow")
+        )
+    elif assessment.status is Status.NOT_EVALUATED or assessment.unread or unassessed:
+        terminal.line(Span(f"No findings in what was evaluated{unassessed}", "bold yellow"))
     else:
         terminal.line(Span("✔ No findings", "bold green"))
     terminal.line()
@@ -173,8 +180,8 @@ def _write_first(
         blocks.append(_Block(_order(group[0].first), block.lines, findings))
     blocks.sort(key=lambda block: block.order)
     terminal.line(Span("Fix first", "bold"))
-    for block in blocks:
-        terminal.write_lines(block.lines)
+    for texts in (block.lines for block in blocks):
+        terminal.write_lines(texts)
     if len(shown) < len(packages):
         rest = count_noun(len(packages) - len(shown), "more package")
         terminal.line(Span(f"… and {rest} with vulnerabilities (--view package)", "dim"), indent=2)
@@ -398,7 +405,9 @@ def _write_gaps(terminal: Terminal, assessment: Assessment, count: int) -> None:
         ("! API", "bold yellow", fields),
     )
     for label, style, inputs in located:
-        entries = [(location_span(str(entry.location), entry.location, base), entry.message) for entry in inputs]
+        entries = [
+            (location_span(entry.place, entry.location, base), entry.message) for entry in group_by_cause(inputs)
+        ]
         _write_some(terminal, label, style, entries, count, "--view all")
     exceptions = [
         (
@@ -438,9 +447,12 @@ def _write_next(
     hidden: int,
     *,
     repeatable: bool,
+    images: int = 0,
 ) -> None:
     """Write the next commands: for the first problem, for known fixes, and for the findings not shown."""
     commands = list(_list_remedies(assessment))
+    if images > 1:
+        commands.append(("the same command with --view image", f"{images:,} images one by one"))
     if top is not None:
         commands += _list_commands(assessment, findings, top, hidden, repeatable=repeatable)
     if not commands:

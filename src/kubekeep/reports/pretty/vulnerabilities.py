@@ -55,8 +55,16 @@ def _write_subject(terminal: Terminal, rows: SubjectRows, limit: int) -> int:
     facts = [f"{rows.fixable:,} with a fix"]
     if rows.exploited:
         facts.append(f"{rows.exploited:,} known to be exploited")
+    coverage = rows.subject.coverage.describe()
     count = count_noun(len(rows.levels), "vulnerability")
-    terminal.line(count, ": ", *count_levels(Counter(rows.levels), "bold"), " · ", " · ".join(facts))
+    terminal.line(
+        count,
+        ": ",
+        *count_levels(Counter(rows.levels), "bold"),
+        " · ",
+        " · ".join(facts),
+        Span(f" · {coverage}" if coverage else "", "bold yellow"),
+    )
     shown = rows.packages[:limit]
     lines = ["Line"] if any(row.line for row in shown) else []
     heads = [Span(head, "dim") for head in ("", "Package", "Installed", "Upgrade to", *lines, "Vulnerabilities", "")]

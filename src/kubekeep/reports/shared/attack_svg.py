@@ -32,6 +32,7 @@ _FILLS: Final = {
     AttackNodeKind.INTERNET: "#374151",
     AttackNodeKind.SUBJECT: "#374151",
     AttackNodeKind.ENTRY: "#1d4ed8",
+    AttackNodeKind.IMAGE: "#b45309",
     AttackNodeKind.WORKLOAD: "#0f766e",
     AttackNodeKind.PODS: "#0f766e",
     AttackNodeKind.ACCOUNT: "#6d28d9",

@@ -7,7 +7,7 @@ a baseline. Never rates or matches anything; no I/O.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -73,7 +73,7 @@ class VulnerableSubject(msgspec.Struct, frozen=True, kw_only=True):
 
     reference: its name. digest, platform, distribution and operating_system (identifier and version of the distribution)
     are empty if unknown. vulnerabilities: the most urgent first, those with an exception too. layers: digests (diff IDs) in
-    the order of the image, with the instruction of each. containers: those that run the image.
+    the order of the image, with the instruction of each. containers: those that run the image. packages: their number.
     """
 
     resource: Subject
@@ -87,6 +87,12 @@ class VulnerableSubject(msgspec.Struct, frozen=True, kw_only=True):
     layers: Mapping[str, str]
     upgrades: tuple[UpgradeAdvice, ...]
     containers: tuple[WorkloadContainer, ...]
+    packages: int
+
+    @property
+    def coverage(self) -> PackageCoverage:
+        """Numbers of its packages, and of those that were not compared with advisories."""
+        return PackageCoverage(self.packages, sum(len(gap.packages) for gap in self.unassessed))
 
     @property
     def open(self) -> tuple[ReportedVulnerability, ...]:
@@ -97,6 +103,44 @@ class VulnerableSubject(msgspec.Struct, frozen=True, kw_only=True):
     def excepted(self) -> tuple[ReportedVulnerability, ...]:
         """The vulnerabilities that an exception or VEX statement covers."""
         return tuple([entry for entry in self.vulnerabilities if entry.exception is not None])
+
+
+class PackageCoverage(msgspec.Struct, frozen=True):
+    """Numbers of the packages of images and SBOMs, and of those that were not compared with advisories."""
+
+    packages: int = 0
+    unassessed: int = 0
+
+    @property
+    def is_unknown(self) -> bool:
+        """True if no package was compared, so that the number of vulnerabilities is not known."""
+        return self.unassessed >= self.packages
+
+    @classmethod
+    def sum(cls, parts: Iterable[PackageCoverage]) -> PackageCoverage:
+        """Return the numbers of several images and SBOMs together."""
+        coverages = list(parts)
+        return cls(sum(part.packages for part in coverages), sum(part.unassessed for part in coverages))
+
+    def describe(self) -> str:
+        """Return `3 of 10 packages not assessed`; empty if all were compared."""
+        if not self.unassessed:
+            return "" if self.packages else "no packages listed"
+        noun = "package" if self.packages == 1 else "packages"
+        return f"{self.unassessed:,} of {self.packages:,} {noun} not assessed"
+
+
+def measure_coverage(assessment: Assessment) -> PackageCoverage | None:
+    """Return the numbers for all images and SBOMs of a scan; None if none was compared with advisories."""
+    results = list(_iterate_results(assessment, _list_summaries(assessment)))
+    if not results:
+        return None
+    return PackageCoverage.sum(_measure(result.subject.object) for result in results)
+
+
+def _measure(document: Mapping[str, Any]) -> PackageCoverage:
+    unassessed = sum(len(gap.packages) for gap in _list_gaps(document))
+    return PackageCoverage(len(as_list(document.get("packages"))), unassessed)
 
 
 def list_subjects(assessment: Assessment) -> tuple[VulnerableSubject, ...]:
@@ -185,6 +229,7 @@ def _describe(result: SubjectResult, summaries: Mapping[str, DefinitionSummary])
         layers={str(step["layer"]): mask_text(str(step.get("createdBy", ""))) for step in history if step.get("layer")},
         upgrades=facts.upgrades,
         containers=result.containers,
+        packages=len(as_list(document.get("packages"))),
     )
 
 
