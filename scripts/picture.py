@@ -1,4 +1,7 @@
-"""Create docs/terminal.svg from a real scan in a pseudo-terminal: `python -m scripts.picture`. Runs on POSIX systems only."""
+"""Create the pictures of the README from real scans in a pseudo-terminal: `python -m scripts.picture`.
+
+Runs on POSIX systems only.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from scripts.terminal import run_in_terminal
 ROOT = Path(__file__).parent.parent
 WIDTH = 100
 COMMAND = ("scan", "examples/online-shop")
+JOINED = (*COMMAND, "sbom:examples/sboms/storefront.cdx.json", "--advisories", "examples/advisories")
+PICTURES = {"terminal.svg": COMMAND, "images-and-workloads.svg": JOINED}
 
 
 def record_output(arguments: tuple[str, ...]) -> str:
@@ -27,15 +32,20 @@ def record_output(arguments: tuple[str, ...]) -> str:
 
 
 def main() -> None:
-    """Write the picture."""
+    """Write the pictures."""
+    for name, command in PICTURES.items():
+        _write(ROOT / "docs" / name, command)
+
+
+def _write(path: Path, command: tuple[str, ...]) -> None:
     console = Console(width=WIDTH, record=True, file=Path(os.devnull).open("w", encoding="utf-8"), force_terminal=True)  # noqa: SIM115
     console.print(
-        Text.from_ansi(f"$ kubekeep {' '.join(COMMAND)}\n" + re.sub(r"\r\x1b\[K", "", record_output(COMMAND)))
+        Text.from_ansi(f"$ kubekeep {' '.join(command)}\n" + re.sub(r"\r\x1b\[K", "", record_output(command)))
     )
     picture = console.export_svg(title="kubekeep", unique_id="kubekeep")
     # No web fonts: viewing the picture must not contact other servers.
     picture = re.sub(r"\s*@font-face \{.*?\}", "", picture, flags=re.DOTALL)
-    (ROOT / "docs" / "terminal.svg").write_text(picture, encoding="utf-8")
+    path.write_text(picture, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ def test_changes_since_the_last_run(tmp_path: Path, fleet: Fleet) -> None:
     first = rematch(tmp_path)
     assert list_changes(first, "new") == [("app:1.0", "CVE-2026-1")]
     assert first["matched"] == first["image_count"] == 3
-    assert rematch(tmp_path) == {**first, "images": [], "matched": 0, "all_matched": []}
+    assert first["is_first"]
+    assert rematch(tmp_path) == {**first, "images": [], "matched": 0, "all_matched": [], "is_first": False}
     update(
         tmp_path,
         record("CVE-2026-1", "app", "1.2", "2026-11-02T00:00:00Z"),
@@ -76,8 +77,24 @@ def test_changes_since_the_last_run(tmp_path: Path, fleet: Fleet) -> None:
     fleet.push_apps("team/web", "3.1")
     kubekeep("registry", "scan", fleet.address, "--state", "state", folder=tmp_path)
     done = kubekeep("registry", "rematch", "state", "--database", "database", folder=tmp_path)
-    assert "web:3.1\n  new       CVE-2026-2  pkg:pypi/web@3.1  low, fixed in 4\n" in done.stdout
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("new "))
+    assert "CVE-2026-2  pkg:pypi/web@3.1  low, fixed in 4  in 1 image: " in line
+    assert line.endswith("web:3.1")
     assert "1 of 4 images changed: 1 new, 0 changed, 0 resolved; 1 package matched" in done.stdout
+
+
+def test_first_match_has_nothing_new_and_names_each_package_once(tmp_path: Path, fleet: Fleet) -> None:
+    fleet.push_apps("team/app", *(f"1.{number}" for number in range(8)))
+    fleet.push_apps("team/web", "3.0")
+    kubekeep("registry", "scan", fleet.address, "--state", "state", folder=tmp_path)
+    update(tmp_path, record("CVE-2026-1", "app", "2", "2026-11-01T00:00:00Z"))
+    arguments = ("registry", "rematch", "state", "--database", "database", "--fail-on-new")
+    done = kubekeep(*arguments, folder=tmp_path)
+    assert "gate passed: new vulnerabilities: 0, limit 0; the first match has nothing to compare with" in done.stderr
+    *lines, total = done.stdout.splitlines()
+    assert all(line.startswith("present ") for line in lines)
+    assert len(lines) == 8
+    assert total.startswith("first match of 9 images: 8 vulnerabilities in 8 of them; ")
 
 
 def test_missing_data_is_not_an_empty_result(tmp_path: Path, fleet: Fleet) -> None:

@@ -43,7 +43,7 @@ def select_verdict(assessment: Assessment, *evidence: Evidence, status: Status =
 def test_kubescapes_columns_come_first(assessment: Assessment) -> None:
     head, *others = text(assessment).split("\r\n")
     ours = "File,Line,Column,Frameworks,Sub Status,Message,Priority"
-    assert head == f"{KUBESCAPE},{ours},Package,Installed Version,Fixed Version,Known Exploited,EPSS"
+    assert head == f"{KUBESCAPE},{ours},Package,Installed Version,Fixed Version,Known Exploited,EPSS,Workloads"
     assert others[-1] == ""
     assert "\n" not in "".join(others)
 
@@ -86,6 +86,7 @@ def test_a_finding(assessment: Assessment) -> None:
         "Fixed Version": "",
         "Known Exploited": "",
         "EPSS": "",
+        "Workloads": "",
     }
 
 

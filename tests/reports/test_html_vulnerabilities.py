@@ -97,7 +97,7 @@ def test_upgrades_without_advice_have_exactly_one_fixed_version() -> None:
 def test_vulnerabilities_are_not_among_the_controls() -> None:
     page = parse_page(render_page(assess_vulnerable()))
     assert not page.xpath("//*[@id='controls' or @id='findings']")
-    assert "9 8 with a fix, 4 known to be exploited, in 2 images or SBOMs." in read_text(
+    assert "9 8 with a fix, 4 known to be exploited, in 2 images or SBOMs; 1 of 11 packages not assessed" in read_text(
         page.get_element_by_id("overview")
     )
     assert "Compliance" not in read_text(page.get_element_by_id("overview"))
@@ -107,7 +107,7 @@ def test_vulnerabilities_are_not_among_the_controls() -> None:
     ("changes", "text"),
     [
         ({"vulnerabilities": [], "assessment": {"notAssessed": []}}, "no known vulnerability"),
-        ({"vulnerabilities": []}, "no vulnerability in the packages that were assessed"),
+        ({"vulnerabilities": []}, "no open vulnerability in the packages that were assessed; 1 of 10 packages not assessed"),
     ],
 )
 def test_image_without_vulnerabilities(changes: dict[str, Any], text: str) -> None:

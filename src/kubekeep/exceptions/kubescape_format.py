@@ -6,7 +6,7 @@ Unknown keys are refused, because a misspelt key must not widen an exception.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,7 @@ from kubekeep.exceptions.policy_exception import (
     check_pattern,
     convert_glob,
     is_glob,
+    matches,
     parse_expiry,
 )
 from kubekeep.model.exception import AppliedException, ExceptionSource
@@ -31,7 +32,7 @@ from kubekeep.model.text import json_text
 _TYPE: Final = "postureExceptionPolicy"
 _KEYS: Final = (
     *("guid", "name", "attributes", "policyType", "creationTime", "updatedTime", "actions", "resources"),
-    *("objectSelector", "packages", "exposed", "posturePolicies", "reason", "expirationDate", "createdBy"),
+    *("objectSelector", "packages", "exposed", "unread", "posturePolicies", "reason", "expirationDate", "createdBy"),
 )
 _POLICY_KEYS: Final = ("frameworkName", "controlName", "controlID", "ruleName", "severityScore")
 _NAMES: Final = _POLICY_KEYS[1:4]
@@ -41,6 +42,10 @@ _SELECTOR_KEYS: Final = ("matchLabels", "matchExpressions")
 _REQUIREMENT_KEYS: Final = ("key", "operator", "values")
 _OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
 _OTHER_DESIGNATORS: Final = _RESOURCE_KEYS[2:]
+_UNREAD_SAMPLES: Final = ("q7!/z9", "registry.example:5000/q/z:1!/q7/zz.jar", "oci:z!/var/lib/a")
+"""Files in images; a pattern that matches all of them accepts every file."""
+_FINDING_KEYS: Final = ("resources", "objectSelector", "packages", "exposed", "posturePolicies")
+"""Keys that select findings."""
 _NO_ATTRIBUTES: Final = "an entry of resources without attributes matches nothing"
 _NO_PACKAGES: Final = "an entry of packages without conditions matches nothing"
 
@@ -68,6 +73,8 @@ def parse_exception(value: Any, location: Location, number: int) -> PolicyExcept
     packages = tuple(_package_selectors(entry))
     objects = parse_selector(entry.get("objectSelector"), ("objectSelector",))
     empty = bool(entry.get("resources")) and not designators
+    unread = tuple(_list_unread_paths(entry))
+    flaw = _NO_ATTRIBUTES if empty else _NO_PACKAGES if entry.get("packages") and not packages else ""
     return PolicyException(
         exception=exception,
         policies=tuple(_policies(entry)),
@@ -75,9 +82,32 @@ def parse_exception(value: Any, location: Location, number: int) -> PolicyExcept
         objects=objects,
         packages=packages,
         exposed=_get_exposed(entry),
-        flaw=_NO_ATTRIBUTES if empty else _NO_PACKAGES if entry.get("packages") and not packages else "",
+        unread=unread,
+        is_about_files="unread" in entry,
+        flaw=flaw or (_find_unread_flaw(entry, exception, unread) if "unread" in entry else ""),
         doubts=tuple(_doubts(entry, objects)),
     )
+
+
+def _list_unread_paths(entry: Mapping[str, Any]) -> Iterator[str]:
+    for number, part in enumerate(get_list(entry, "unread")):
+        at: Path = ("unread", number)
+        pattern = get_text(normalise_keys(part, ("path",), at), "path", at)
+        check_text(pattern, (*at, "path"))
+        if pattern:
+            yield pattern
+
+
+def _find_unread_flaw(entry: Mapping[str, Any], exception: AppliedException, patterns: Sequence[str]) -> str:
+    """Return the reason why an exception for unread files cannot be used; empty if it can."""
+    if others := [key for key in _FINDING_KEYS if entry.get(key)]:
+        return f"unread is about files, {others[0]} about findings: use two exceptions"
+    if not patterns:
+        return "an entry of unread without a path matches nothing"
+    if any(all(matches(pattern, sample) for sample in _UNREAD_SAMPLES) for pattern in patterns):
+        return "it would accept every file of every image: name the file"
+    missing = "reason" if not exception.reason else "expirationDate" if exception.expires is None else ""
+    return f"an unread file is accepted only with {missing}" if missing else ""
 
 
 def _get_exposed(entry: Mapping[str, Any]) -> bool | None:

@@ -19,7 +19,8 @@ from kubekeep.exceptions.kubescape_format import is_policy, parse_exception
 from kubekeep.exceptions.kubescape_images import is_image_policy, parse_image_policy
 from kubekeep.exceptions.policy_exception import InvalidExceptionError, PolicyException
 from kubekeep.exceptions.sets import get_set_file
-from kubekeep.model.assessment import SubjectResult
+from kubekeep.exceptions.unread import accept_unread
+from kubekeep.model.assessment import SubjectResult, UnreadInput
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.exception import AppliedException, ExceptionUse
 from kubekeep.model.label_selector import get_labels
@@ -131,16 +132,23 @@ class ScanExceptions:
     def apply(
         self, results: list[SubjectResult], selection: Selection, now: dt.datetime
     ) -> tuple[list[SubjectResult], tuple[ExceptionUse, ...]]:
-        """Return the results with exceptions applied, and the use of each exception."""
+        """Return the results with exceptions applied, and the use of each exception for findings."""
         return apply_exceptions(
             results,
-            (*self._configured, *self._collected),
+            [exception for exception in (*self._configured, *self._collected) if not exception.is_about_files],
             selection,
             now,
             namespaces=self._namespaces,
             folder=os.getcwd(),  # noqa: PTH109 - text to compare with, not a path to walk
             inline=self._inline,
         )
+
+    def accept_unread(
+        self, unread: Iterable[UnreadInput], now: dt.datetime
+    ) -> tuple[list[UnreadInput], list[str], tuple[ExceptionUse, ...]]:
+        """Return the unread parts that no exception accepts, notes about the others, and the use of each exception."""
+        exceptions = [exception for exception in self._configured if exception.is_about_files]
+        return accept_unread(unread, exceptions, now)
 
 
 def _read_object(resource: Resource) -> Iterator[PolicyException]:

@@ -123,12 +123,16 @@ class PolicyException(msgspec.Struct, frozen=True, kw_only=True):
     """Selector for the labels of the object's namespace."""
     packages: tuple[PackageSelector, ...] = ()
     """If there are any, only findings about a package that one of them selects are covered."""
+    unread: tuple[str, ...] = ()
+    """Patterns of files in images that may stay unread; such an exception covers no finding."""
     exposed: bool | None = None
     """True for subjects that are reachable from outside only, False for those that surely are not; None for both."""
     home: str = ""
     """Namespace of the exception object, if its scope ends there: it does not cover grants in other namespaces."""
     flaw: str = ""
     doubts: tuple[str, ...] = ()
+    is_about_files: bool = False
+    """True if the exception accepts unread files, also one with a flaw."""
 
 
 def parse_expiry(text: str) -> dt.datetime:

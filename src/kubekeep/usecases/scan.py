@@ -196,13 +196,15 @@ class _Scan:
         _logger.debug("determined priorities")
         repository = self._repository(results)
         attacks = _attacks(request.needs, everything, results, selection, roles)
+        # A loop of a template prints the same line many times.
+        unread, accepted, file_uses = self._exceptions.accept_unread(dict.fromkeys(self._unread), self._started)
+        self._notes += accepted
         return assemble(
             self._context(selection, minor),
             results,
-            # A loop of a template prints the same line many times.
-            unread=tuple(dict.fromkeys(self._unread)),
+            unread=tuple(unread),
             unknown_fields=tuple(dict.fromkeys((*self._field_problems, *api.unknown_fields))),
-            exceptions=uses,
+            exceptions=(*uses, *file_uses),
             attacks=attacks,
             repository=repository,
             source=self._identify_source(results, repository),

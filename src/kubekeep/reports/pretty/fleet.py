@@ -19,6 +19,8 @@ from kubekeep.reports.shared.wording import count_noun, shorten, shorten_start
 
 _LEVEL: Final = 12
 """Columns of the level of a line."""
+_PER_IMAGE: Final = 4
+"""Maximum number of packages of an image on the first screen."""
 _IDS: Final = 3
 """Maximum number of vulnerabilities that a line names."""
 _ID: Final = 17
@@ -57,8 +59,44 @@ class PackageWriter:
             hang=10,
         )
         if package.containers:
-            text = describe_containers(package.containers)
-            terminal.line(Span(shorten(text, 2 * self._room - _LEVEL), "dim"), indent=_LEVEL, hang=0)
+            self._write_containers(terminal, package.containers)
+
+    def write_group(self, terminal: Terminal, packages: Sequence[FleetPackage]) -> None:
+        """Write a package, or packages of images that workloads run: the images and workloads, then each package."""
+        first = packages[0]
+        if not first.containers:
+            self.write(terminal, first)
+            return
+        terminal.line(
+            Span(f"{first.level.label.upper():8}", f"bold {first.level.colour}", whole=True),
+            "  ",
+            *([Span("NEW ", "bold red")] if first.is_new else []),
+            Span(shorten_start(self._describe_images(first), self._room), "bold", whole=True),
+            indent=2,
+            hang=10,
+        )
+        self._write_containers(terminal, first.containers)
+        size = max(cells(self._describe_upgrade(package)) for package in packages)
+        size = min(size, self._room * 65 // 100)
+        for package in packages[:_PER_IMAGE]:
+            room = self._room - size - 2 - (11 if package.is_exploited else 0)
+            terminal.line(
+                Span(f"{package.level.label.upper():>8}", package.level.colour, whole=True),
+                "  ",
+                Span(_pad(self._describe_upgrade(package), size), whole=True),
+                "  ",
+                Span(_join_ids(package.ids, room), "cyan", whole=True),
+                *([Span("  exploited", "bold red", whole=True)] if package.is_exploited else []),
+                indent=2,
+                hang=10,
+            )
+        if len(packages) > _PER_IMAGE:
+            rest = count_noun(len(packages) - _PER_IMAGE, "more package")
+            terminal.line(Span(f"… and {rest} (--view package)", "dim"), indent=_LEVEL)
+
+    def _write_containers(self, terminal: Terminal, containers: Sequence[WorkloadContainer]) -> None:
+        text = describe_containers(containers)
+        terminal.line(Span(shorten(text, 2 * self._room - _LEVEL), "dim"), indent=_LEVEL, hang=0)
 
     @staticmethod
     def _describe_upgrade(package: FleetPackage) -> str:
@@ -81,6 +119,15 @@ def describe_containers(containers: Sequence[WorkloadContainer]) -> str:
     others = f", and {count_noun(len(workloads) - 1, 'more workload')}" if len(workloads) > 1 else ""
     facts = f": {', '.join(first.facts)}" if first.facts else ""
     return f"run by {first.workload}{location}{others}{facts}"
+
+
+def group_packages(packages: Iterable[FleetPackage]) -> list[list[FleetPackage]]:
+    """Return the packages of the same images that workloads run together, others alone, the most urgent first."""
+    groups: dict[tuple[int, ...], list[FleetPackage]] = {}
+    for number, package in enumerate(packages):
+        key = tuple(map(id, package.subjects)) if package.containers else (-number,)
+        groups.setdefault(key, []).append(package)
+    return list(groups.values())
 
 
 def write_bases(terminal: Terminal, bases: Sequence[FleetBase], limit: int = _BASES) -> None:
@@ -199,6 +246,11 @@ def _pad(text: str, size: int, *, keeps_end: bool = False) -> str:
     short = shorten_start(text, size - 1) if keeps_end and cells(text) > size else text
     short = shorten(short, size - 1) if cells(short) > size else short
     return f"{short}{' ' * max(0, size - cells(short))}"
+
+
+def list_shown(group: Sequence[FleetPackage]) -> Sequence[FleetPackage]:
+    """Return the packages of a group that the first screen has."""
+    return group[:_PER_IMAGE]
 
 
 def count_findings(packages: Iterable[FleetPackage]) -> int:

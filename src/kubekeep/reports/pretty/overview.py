@@ -22,7 +22,7 @@ from kubekeep.model.workload import pod_path
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.closing import score_cells, score_style, write_audit, write_baseline, write_unread
 from kubekeep.reports.pretty.findings import count_levels, describe_problem, kustomization_spans, location_span
-from kubekeep.reports.pretty.fleet import PackageWriter, count_findings, write_bases
+from kubekeep.reports.pretty.fleet import PackageWriter, count_findings, group_packages, list_shown, write_bases
 from kubekeep.reports.pretty.problems import EverywhereProblem, MergedProblem, SharedProblem, select_problems
 from kubekeep.reports.pretty.vulnerabilities import write_vulnerabilities
 from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
@@ -156,11 +156,14 @@ def _write_first(
         return [], 0
     names = _ControlNames(groups, everywhere)
     lines -= 2
-    upgrades, shown = _fit_packages(terminal, packages, lines, has_problems=bool(groups or everywhere))
+    upgrades, fitting = _fit_packages(terminal, packages, lines, has_problems=bool(groups or everywhere))
     blocks = [
-        _Block((not package.is_new, -package.score), texts, ()) for package, texts in zip(shown, upgrades, strict=True)
+        _Block((not group[0].is_new, -group[0].score), texts, ())
+        for group, texts in zip(fitting, upgrades, strict=True)
     ]
-    lines -= sum(map(len, upgrades)) + (len(shown) < len(packages))
+    shown = [package for group in fitting for package in list_shown(group)]
+    rest = len(packages) - sum(map(len, fitting))
+    lines -= sum(map(len, upgrades)) + bool(rest)
     for problem in everywhere[:_MAX_EVERYWHERE]:
         block = terminal.copy()
         _write_everywhere(block, problem)
@@ -182,9 +185,9 @@ def _write_first(
     terminal.line(Span("Fix first", "bold"))
     for texts in (block.lines for block in blocks):
         terminal.write_lines(texts)
-    if len(shown) < len(packages):
-        rest = count_noun(len(packages) - len(shown), "more package")
-        terminal.line(Span(f"… and {rest} with vulnerabilities (--view package)", "dim"), indent=2)
+    if rest:
+        others = count_noun(rest, "more package")
+        terminal.line(Span(f"… and {others} with vulnerabilities (--view package)", "dim"), indent=2)
     terminal.line()
     return [finding for block in blocks for finding in block.findings], count_findings(shown)
 
@@ -203,21 +206,22 @@ def _order(finding: Finding) -> tuple[bool, float]:
 
 def _fit_packages(
     terminal: Terminal, packages: Sequence[FleetPackage], lines: int, *, has_problems: bool
-) -> tuple[list[list[str]], Sequence[FleetPackage]]:
+) -> tuple[list[list[str]], list[list[FleetPackage]]]:
     """Return the lines of the first packages, and these packages; a part of the lines is left for problems."""
     has_workloads = any(package.containers for package in packages)
     # Where upgrades have one line each, most of the screen is for them.
     room = lines if not has_problems else max(lines // 2, 3) if has_workloads else lines - min(lines // 4, 6)
-    fitting: list[list[str]] = []
-    writer = PackageWriter(terminal, packages[:room])
-    for package in packages[:room]:
+    texts: list[list[str]] = []
+    groups = group_packages(packages)
+    writer = PackageWriter(terminal, [group[0] for group in groups[:room]])
+    for group in groups[:room]:
         block = terminal.copy()
-        writer.write(block, package)
-        if fitting and block.rows > room:
+        writer.write_group(block, group)
+        if texts and block.rows > room:
             break
         room -= block.rows
-        fitting.append(block.lines)
-    return fitting, packages[: len(fitting)]
+        texts.append(block.lines)
+    return texts, groups[: len(texts)]
 
 
 def _fit_group(
