@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.test_vulnerabilities import kubekeep
-from tests.images.example import LAYERS, write_layout
 
 from kubekeep.model.exception import ExceptionStatus
+from tests.cli.test_vulnerabilities import kubekeep
+from tests.images.example import LAYERS, write_layout
 
 FILE = "srv/vendor/licence.jar"
 DAMAGED = "PK\x03\x04 damaged archive"

@@ -100,6 +100,8 @@ def test_foreign(foreign: str, expected: str) -> None:
         ("pkg:rpm/redhat/a@1-2?upstream=bash-5.1.8-6.el9.src.rpm", SourcePackage("bash", "5.1.8-6.el9")),
         ("pkg:deb/debian/a@1-2?upstream=gcc-12%4012.2.0-14", SourcePackage("gcc-12", "12.2.0-14")),
         ("pkg:apk/alpine/a@1-r2?upstream=busybox", SourcePackage("busybox", "1-r2")),
+        ("pkg:deb/debian/a@1.2-3?epoch=1&upstream=b", SourcePackage("b", "1:1.2-3")),
+        ("pkg:deb/debian/a@1:1.2-3?epoch=1&upstream=b", SourcePackage("b", "1:1.2-3")),
         ("pkg:apk/alpine/a@1-r2", None),
     ],
 )

@@ -107,7 +107,10 @@ def test_vulnerabilities_are_not_among_the_controls() -> None:
     ("changes", "text"),
     [
         ({"vulnerabilities": [], "assessment": {"notAssessed": []}}, "no known vulnerability"),
-        ({"vulnerabilities": []}, "no open vulnerability in the packages that were assessed; 1 of 10 packages not assessed"),
+        (
+            {"vulnerabilities": []},
+            "no open vulnerability in the packages that were assessed; 1 of 10 packages not assessed",
+        ),
     ],
 )
 def test_image_without_vulnerabilities(changes: dict[str, Any], text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kubekeep.images.base_image import BaseReference, read_base_reference
 from kubekeep.images.package_url import parse_package_url
 from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.package import Package, PackageLocation, SourcePackage
@@ -20,12 +21,10 @@ from kubekeep.model.vulnerability import (
     VulnerabilityReport,
 )
 from kubekeep.vulnerabilities.upgrades import (
-    BaseReference,
     Weight,
     advise,
     advise_base,
     find_base_layers,
-    read_base_reference,
     weigh,
 )
 

@@ -31,8 +31,10 @@ def normalise_package(package: Package) -> Package:
         qualifiers["distro"] = normalise_qualifier(qualifiers["distro"], package.namespace)
     if "modularitylabel" in qualifiers:
         qualifiers.setdefault("rpmmod", qualifiers.pop("modularitylabel"))
-    source = package.source or _read_upstream(package, qualifiers.pop("upstream", ""))
+    upstream = qualifiers.pop("upstream", "")
     version = _move_epoch(package, qualifiers)
+    # A source without a version has that of the package, with the epoch.
+    source = package.source or _read_upstream(package.type, version, upstream)
     return msgspec.structs.replace(
         package,
         namespace=namespace,
@@ -68,11 +70,11 @@ def _move_epoch(package: Package, qualifiers: dict[str, str]) -> str:
     return package.version
 
 
-def _read_upstream(package: Package, upstream: str) -> SourcePackage | None:
+def _read_upstream(kind: str, package_version: str, upstream: str) -> SourcePackage | None:
     """Return the source package of `gcc-12@12.2.0-14`, `gcc-12` or `bash-5.1.8-6.el9.src.rpm`."""
     if not upstream:
         return None
-    if package.type == "rpm":
+    if kind == "rpm":
         return read_source_rpm(upstream)
     name, _, version = upstream.partition("@")
-    return SourcePackage(name, version or package.version)
+    return SourcePackage(name, version or package_version)

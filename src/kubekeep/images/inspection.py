@@ -10,6 +10,7 @@ import msgspec
 
 from kubekeep.images.access.open_image import open_image
 from kubekeep.images.access.opened import OpenedImage
+from kubekeep.images.base_image import BaseReference, read_base_reference
 from kubekeep.images.configuration import ImageConfiguration, decode_configuration
 from kubekeep.images.content import ImageContent, LayerContent
 from kubekeep.images.errors import ImageContentError
@@ -24,7 +25,7 @@ class InspectedImage(msgspec.Struct, frozen=True):
     """The content of an image or folder.
 
     configuration: None for a folder. index_digest: of the index that led to it. names: all names, if there are several
-    or it was not opened by its name.
+    or it was not opened by its name. base: the base image that it names itself.
     """
 
     reference: str
@@ -34,6 +35,7 @@ class InspectedImage(msgspec.Struct, frozen=True):
     content: ImageContent
     index_digest: str = ""
     names: tuple[str, ...] = ()
+    base: BaseReference | None = None
 
 
 def inspect_image(reference: str, options: ImageOptions, *, secrets: bool = False) -> InspectedImage:
@@ -54,7 +56,14 @@ def inspect_opened(image: OpenedImage, options: ImageOptions, *, secrets: bool =
     except ImageContentError as error:
         raise ImageContentError(f"{visible(image.reference)}: {error}") from error
     return InspectedImage(
-        image.reference, image.digest, image.platform, configuration, content, image.index_digest, image.names
+        image.reference,
+        image.digest,
+        image.platform,
+        configuration,
+        content,
+        image.index_digest,
+        image.names,
+        read_base_reference(image.annotations, configuration.settings.labels if configuration else None),
     )
 
 

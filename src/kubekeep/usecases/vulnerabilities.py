@@ -15,9 +15,18 @@ from kubekeep.images.sbom.compare import compare
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.images.sbom.identity import identify
 from kubekeep.images.sbom.image import create_image_sbom
+from kubekeep.model.errors import RequestError
 from kubekeep.model.vulnerability import Vulnerability, VulnerabilityReport
+from kubekeep.sources.images.address import REGISTRY
 from kubekeep.sources.sboms.address import is_sbom_address, to_path
 from kubekeep.sources.sboms.file import read_document
+from kubekeep.usecases.base_images import (
+    PresentBase,
+    find_base_in_history,
+    find_present_base,
+    list_layers,
+    list_newer_bases,
+)
 from kubekeep.usecases.package_request import PackageRequest
 from kubekeep.vulnerabilities.comparison import (
     AffectedPackageChange,
@@ -28,7 +37,7 @@ from kubekeep.vulnerabilities.comparison import (
 )
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
 from kubekeep.vulnerabilities.scanner import VulnerabilityScanner
-from kubekeep.vulnerabilities.upgrades import advise, advise_base, find_base_layers, read_base_reference
+from kubekeep.vulnerabilities.upgrades import advise, advise_base, find_base_layers
 from kubekeep.vulnerabilities.used_symbols import ImageSymbols
 
 
@@ -111,39 +120,66 @@ def compare_images(old: str, new: str, request: PackageRequest, stdin: BinaryIO)
     )
 
 
-def advise_image(reference: str, bases: Sequence[str], request: PackageRequest) -> ImageAdvice:
-    """Return the upgrades of an image, and its vulnerabilities with other base images.
+def advise_image(
+    reference: str, bases: Sequence[str], request: PackageRequest, stdin: BinaryIO, *, newer_bases: bool = False
+) -> ImageAdvice:
+    """Return the upgrades of an image, and its vulnerabilities with other base images; only upgrades for an SBOM.
 
-    bases: images that may be the present base, whose layers the image begins with, or another one. Raises KubekeepError if
-    an image or the advisories cannot be read.
+    bases: images that may be the present base, whose layers the image begins with, or another one. newer_bases: also compare
+    newer tags of the repository of the present base, which is read from its registry. Raises KubekeepError if an image or the
+    advisories cannot be read, and RequestError for base images of an SBOM.
     """
-    image = inspect_image(reference, request.images, secrets=True)
-    present = ""
-    layers: tuple[str, ...] = ()
-    candidates: dict[str, VulnerabilityReport] = {}
+    subject = read_subject(reference, request.images, stdin)
     with _open_scanner(request) as scanner:
-        report = scanner.assess_image(image)
-        for name in bases:
-            base = inspect_image(name, request.images, secrets=True)
-            shared = find_base_layers(_list_layers(image), _list_layers(base))
-            if len(shared) > len(layers):
-                present, layers = name, shared
-            elif not shared:
+        report = subject.assess(scanner)
+        advice = ImageAdvice(
+            reference=reference,
+            upgrades=advise(report),
+            not_assessed=report.not_assessed,
+            has_layers=subject.image is not None,
+        )
+        if subject.image is not None:
+            return _advise_bases(advice, subject.image, report, scanner, bases, request.images, newer=newer_bases)
+    if bases or newer_bases:
+        raise RequestError(f"{reference} has no layers to compare with base images: name the image itself")
+    return advice
+
+
+def _advise_bases(
+    advice: ImageAdvice,
+    image: InspectedImage,
+    report: VulnerabilityReport,
+    scanner: VulnerabilityScanner,
+    bases: Sequence[str],
+    options: ImageOptions,
+    *,
+    newer: bool,
+) -> ImageAdvice:
+    """Return the advice with the vulnerabilities of the present base image, and with those of other ones."""
+    present = PresentBase()
+    candidates: dict[str, VulnerabilityReport] = {}
+    for name in bases:
+        base = inspect_image(name, options, secrets=True)
+        shared = find_base_layers(list_layers(image), list_layers(base))
+        if len(shared) > len(present.layers):
+            present = PresentBase(name, shared)
+        elif not shared:
+            candidates[name] = scanner.assess_image(base)
+    if newer:
+        if not present.layers:
+            present = find_present_base(image, options)
+        for name in list_newer_bases(present.name, options.access) if present.name else ():
+            base = inspect_image(f"{REGISTRY}{name}", options, secrets=True)
+            if not find_base_layers(list_layers(image), list_layers(base)):
                 candidates[name] = scanner.assess_image(base)
-    labels = image.configuration.settings.labels if image.configuration else None
-    stated = read_base_reference({}, labels)
-    return ImageAdvice(
-        reference=reference,
-        upgrades=advise(report),
-        base_name=present,
-        stated_base=stated.name if stated else "",
-        bases=advise_base(report, layers, candidates) if present else None,
-        not_assessed=report.not_assessed,
+    if not present.layers:
+        present = find_base_in_history(image.configuration)
+    return msgspec.structs.replace(
+        advice,
+        base_name=present.name,
+        stated_base=image.base.name if image.base else "",
+        bases=advise_base(report, present.layers, candidates) if present.layers else None,
     )
-
-
-def _list_layers(image: InspectedImage) -> tuple[str, ...]:
-    return image.configuration.rootfs.diff_ids if image.configuration else ()
 
 
 def _group_open(report: VulnerabilityReport) -> dict[str, tuple[Vulnerability, ...]]:

@@ -66,8 +66,8 @@ class ImageAdvice(msgspec.Struct, frozen=True, kw_only=True):
     """The upgrades and base images that remove most vulnerabilities of an image.
 
     base_name: the base image that the layers of the image begin with; empty if it is none of the named ones.
-    stated_base: the base image that the labels of the image name. bases: the split by origin and other base images; None
-    without `base_name`.
+    stated_base: the base image that the image names. bases: the split by origin and other base images, without a name by the
+    history of the build; None if the base is unknown. has_layers: False for an SBOM.
     """
 
     reference: str
@@ -76,3 +76,4 @@ class ImageAdvice(msgspec.Struct, frozen=True, kw_only=True):
     stated_base: str = ""
     bases: BaseAdvice | None = None
     not_assessed: tuple[NotAssessed, ...] = ()
+    has_layers: bool = True

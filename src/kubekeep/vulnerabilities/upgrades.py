@@ -7,7 +7,6 @@ complete assessment has fewer vulnerabilities.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final
 
 import msgspec
 
@@ -17,9 +16,6 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.vulnerability import Vulnerability, VulnerabilityReport
 from kubekeep.vulnerabilities.versions.registry import get_scheme
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError, VersionScheme
-
-BASE_NAME: Final = "org.opencontainers.image.base.name"
-BASE_DIGEST: Final = "org.opencontainers.image.base.digest"
 
 
 class Weight(msgspec.Struct, frozen=True, order=True):
@@ -62,13 +58,6 @@ class Upgrade(msgspec.Struct, frozen=True, kw_only=True):
     def severity(self) -> Severity:
         """Severity of the most severe removed vulnerability."""
         return max(vulnerability.rating.level for vulnerability in self.removed)
-
-
-class BaseReference(msgspec.Struct, frozen=True):
-    """The base image that an image names in its annotations or labels. digest: empty if it is not named."""
-
-    name: str
-    digest: str = ""
 
 
 class BaseCandidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,17 +205,6 @@ def _sort(vulnerabilities: Iterable[Vulnerability]) -> tuple[Vulnerability, ...]
             ),
         )
     )
-
-
-def read_base_reference(
-    annotations: Mapping[str, str], labels: Mapping[str, str] | None = None
-) -> BaseReference | None:
-    """Return the base image that annotations of the manifest, else labels of the configuration, name; None without."""
-    for metadata in (annotations, labels or {}):
-        name = metadata.get(BASE_NAME, "").strip()
-        if name:
-            return BaseReference(name, metadata.get(BASE_DIGEST, "").strip())
-    return None
 
 
 def find_base_layers(layers: Sequence[str], base_layers: Sequence[str]) -> tuple[str, ...]:

@@ -29,6 +29,11 @@ from kubekeep.usecases.vulnerabilities import advise_image
     metavar="REFERENCE",
     help="Compare this base image; the one that the layers of the image begin with is its present base. Repeatable.",
 )
+@click.option(
+    "--newer-bases",
+    is_flag=True,
+    help="Also compare newer tags of the repository of the present base image, which its registry lists.",
+)
 @arguments.layout_option("pretty", "json")
 @image_options
 @vulnerability_options
@@ -37,17 +42,20 @@ def command(
     bases: tuple[str, ...],
     layout: str,
     packages: PackageRequest,
+    *,
+    newer_bases: bool,
 ) -> None:
     """Show which upgrades of packages, and which other base image, remove most vulnerabilities of an image.
 
-    Exits with 3 if packages of the image were not assessed.
+    For sbom:FILE, show the upgrades of packages. Exits with 3 if packages of the image were not assessed.
 
     \b
     kubekeep image advise registry.example.com/shop/web:1.4
     kubekeep image advise registry.example.com/shop/web:1.4 --base debian:12 --base debian:13
+    kubekeep image advise registry.example.com/shop/web:1.4 --newer-bases
     """  # noqa: D301 - click takes the character itself
     with open_images(packages) as request:
-        advice = advise_image(reference, bases, request)
+        advice = advise_image(reference, bases, request, sys.stdin.buffer, newer_bases=newer_bases)
     if layout == "json":
         write_advice_json(advice, sys.stdout)
     else:

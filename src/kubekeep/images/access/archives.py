@@ -92,7 +92,7 @@ class ArchiveImage(OpenedImage):
         entries = list_entries(self._index.read("index.json", LARGEST_DOCUMENT), version)
         image = resolve_image(self, entries, platform)
         self.digest, self.index_digest, self.platform = image.digest, image.index_digest, image.platform
-        self.config, self.layers = image.config, image.layers
+        self.config, self.layers, self.annotations = image.config, image.layers, image.annotations
         self.names = list_complete_names(entries)
 
     def _open_saved(self, version: str, platform: str) -> None:

@@ -48,7 +48,7 @@ class ContainerdImage(OpenedImage):
         image = resolve_image(self._blobs, (descriptor,), options.platform)
         self.reference = text
         self.digest, self.index_digest, self.platform = image.digest, image.index_digest, image.platform
-        self.config, self.layers = image.config, image.layers
+        self.config, self.layers, self.annotations = image.config, image.layers, image.annotations
 
     def open_layer(self, layer: LayerReference) -> FileRange:
         """Return the file of a layer. Raises ImageAccessError if containerd has discarded it."""

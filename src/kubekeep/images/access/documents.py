@@ -82,12 +82,19 @@ class ImageDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     config: ImageDescriptor | None = None
     layers: tuple[ImageDescriptor, ...] | None = None
     manifests: tuple[ImageDescriptor, ...] | None = None
+    annotations: Any = None
     fs_layers: Any = None
 
     @property
     def is_index(self) -> bool:
         """True for an index or manifest list."""
         return self.manifests is not None
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The annotations that are texts; other values make no image unreadable."""
+        annotations = self.annotations if isinstance(self.annotations, dict) else {}
+        return {key: value for key, value in annotations.items() if isinstance(value, str)}
 
 
 class _RootFiles(msgspec.Struct, frozen=True):

@@ -45,7 +45,7 @@ class LayoutImage(OpenedImage):
         image = resolve_image(self._blobs, entries, platform)
         self.reference = text
         self.digest, self.index_digest, self.platform = image.digest, image.index_digest, image.platform
-        self.config, self.layers = image.config, image.layers
+        self.config, self.layers, self.annotations = image.config, image.layers, image.annotations
         self.names = list_complete_names(entries)
 
     def open_layer(self, layer: LayerReference) -> FileRange:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -62,7 +62,7 @@ class OpenedImage(ABC):
     was resolved to the manifest; empty without one. platform: as "linux/amd64"; empty if the configuration has none.
     config: the JSON of the image configuration (OCI image specification). layers: lowest first. folder: path of an
     unpacked file system, which has no layers; empty for images. has_files: True if layers are local files that must exist.
-    names: those that a layout or an archive states, as a registry would have them.
+    names: those that a layout or an archive states, as a registry would have them. annotations: of the manifest.
     """
 
     reference: str
@@ -74,6 +74,7 @@ class OpenedImage(ABC):
     folder: str = ""
     has_files: bool = False
     names: tuple[str, ...] = ()
+    annotations: Mapping[str, str] = {}
 
     def __enter__(self) -> Self:
         return self

@@ -48,7 +48,7 @@ class RegistryImage(OpenedImage):
             image = resolve_image(self, (self._fetch_root(),), options.platform)
             failure.pop_all()
         self.digest, self.index_digest, self.platform = image.digest, image.index_digest, image.platform
-        self.config, self.layers = image.config, image.layers
+        self.config, self.layers, self.annotations = image.config, image.layers, image.annotations
         self._attestations = image.attestations
 
     def open_layer(self, layer: LayerReference) -> LayerStream:

@@ -46,13 +46,17 @@ class BlobStore(Protocol):
 
 
 class ResolvedImage(msgspec.Struct, frozen=True):
-    """The verified parts of an image. attestations: descriptors of manifests with attestations of this image."""
+    """The verified parts of an image.
+
+    annotations: of the manifest. attestations: descriptors of manifests with attestations of this image.
+    """
 
     digest: str
     index_digest: str
     platform: str
     config: bytes
     layers: tuple[LayerReference, ...]
+    annotations: dict[str, str]
     attestations: tuple[ImageDescriptor, ...] = ()
 
 
@@ -101,6 +105,7 @@ def resolve_image(store: BlobStore, root: Sequence[ImageDescriptor], platform: s
             LayerReference(layer.digest, layer.size, diff_id, layer.media_type)
             for layer, diff_id in zip(layers, config.diff_ids, strict=True)
         ),
+        annotations=document.texts,
         attestations=tuple(
             entry for entry in attestations if entry.get_annotation(_ATTESTED_DIGEST) == descriptor.digest
         ),

@@ -367,6 +367,12 @@ def _has_registry(name: str) -> bool:
     return bool(slash) and ("." in host or ":" in host or host == "localhost")
 
 
+def split_tag(tag: str) -> tuple[tuple[int, ...], str]:
+    """Return the numbers at the beginning of a tag and the rest, its variant: `3.11-slim` has 3, 11 and `slim`."""
+    match = _NUMBERS.fullmatch(tag)
+    return ((), tag) if match is None else (tuple(map(int, match[1].split("."))), match[2] or "")
+
+
 def order_tag(tag: str) -> tuple[tuple[int, ...], bool, str]:
     """Return the sort key of a tag: its numbers, releases above pre-releases, then the text. 1.2.3 is above 1.2 and latest."""
     match = _NUMBERS.fullmatch(tag)

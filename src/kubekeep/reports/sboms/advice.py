@@ -36,9 +36,10 @@ def write_advice(advice: ImageAdvice, stream: TextIO, options: ReportOptions) ->
         _write_bases(terminal, advice.base_name, advice.bases)
     elif advice.stated_base:
         terminal.line(
-            "The image names its base: compare others with ", Span(f"--base {advice.stated_base}", "bold cyan")
+            f"The image names its base, {advice.stated_base}: compare newer ones with ",
+            Span("--newer-bases", "bold cyan"),
         )
-    else:
+    elif advice.has_layers:
         terminal.line("The base image is unknown: name it with ", Span("--base", "bold cyan"))
     write_unassessed(terminal, advice.not_assessed)
 
@@ -64,7 +65,7 @@ def _write_bases(terminal: Terminal, name: str, bases: BaseAdvice) -> None:
     terminal.line(Span("Base image", "bold"))
     rows = [
         [
-            Span(shorten(name, _LONGEST), "bold", whole=True),
+            Span(shorten(name or "by its history", _LONGEST), "bold", whole=True),
             Span("present base"),
             Span(_describe_weight(weigh(bases.base))),
         ],

@@ -22,17 +22,17 @@ _LONGEST: Final = 60
 
 
 def write_image_comparison(comparison: ImageComparison, stream: TextIO, options: ReportOptions) -> None:
-    """Write the changed packages, then the added and the resolved vulnerabilities, and the totals last."""
-    diff.write_terminal(comparison.packages, comparison.names, stream, options)
+    """Write the totals, the added and the resolved vulnerabilities, and the changed packages last."""
     terminal = Terminal(stream, options)
-    terminal.line()
-    _write_changes(terminal, "+ NEW VULNERABILITIES", "bold red", comparison.added)
-    _write_changes(terminal, "- RESOLVED VULNERABILITIES", "bold green", comparison.resolved)
-    write_unassessed(terminal, comparison.not_assessed)
     terminal.line(
         Span(f"{count_noun(len(comparison.added), 'new vulnerability')}", "bold"),
         f", {len(comparison.resolved):,} resolved, {len(comparison.unchanged):,} in both",
     )
+    terminal.line()
+    _write_changes(terminal, "+ NEW VULNERABILITIES", "bold red", comparison.added)
+    _write_changes(terminal, "- RESOLVED VULNERABILITIES", "bold green", comparison.resolved)
+    write_unassessed(terminal, comparison.not_assessed)
+    diff.write_terminal(comparison.packages, comparison.names, stream, options)
 
 
 def _write_changes(terminal: Terminal, title: str, style: str, changes: Sequence[AffectedPackageChange]) -> None:

@@ -21,8 +21,6 @@ from kubekeep.reports.shared.vulnerabilities import VulnerableSubject, iterate_s
 
 _FEW: Final = 5
 """Maximum number of images and SBOMs that are shown one by one."""
-_BASE_NAME: Final = "org.opencontainers.image.base.name"
-"""Label with the name of the base image (OCI image specification, annotations)."""
 
 
 class FleetPackage(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +54,7 @@ class FleetImage(msgspec.Struct, frozen=True, kw_only=True):
     levels: numbers by priority. scores: the priorities, the highest first. fixable, exploited: numbers of those with a fix
     and with known exploitation. packages, unassessed: numbers of its packages, and of those that were not compared.
     ids_by_layer: the vulnerabilities of the packages of each layer. layers: digests of all layers, in their order.
-    stated_base: the base image that its labels name.
+    stated_base: the base image that it names itself.
     """
 
     subject: Subject
@@ -83,7 +81,7 @@ class FleetImage(msgspec.Struct, frozen=True, kw_only=True):
 class FleetBase(msgspec.Struct, frozen=True, kw_only=True):
     """A base image of several images.
 
-    name: of an image of the scan that is the base, else the one that labels name, else empty. distribution: as in the images.
+    name: of an image of the scan that is the base, else the one that the images name, else empty. distribution: as in the images.
     layers: number of the layers that the images have in common. ids: vulnerabilities of packages in these layers.
     own_ids: other vulnerabilities of the images.
     """
@@ -188,7 +186,7 @@ def _describe_image(subject: VulnerableSubject, rows: Iterable[AffectedPackageRo
         if entry.known_exploited:
             exploited.add(entry.id)
     document = subject.resource.object
-    labels = as_mapping(as_mapping(document.get("config")).get("Labels"))
+    base = as_mapping(as_mapping(document.get("image")).get("base"))
     return FleetImage(
         subject=subject.resource,
         reference=subject.reference,
@@ -201,7 +199,7 @@ def _describe_image(subject: VulnerableSubject, rows: Iterable[AffectedPackageRo
         unassessed=sum(len(gap.packages) for gap in subject.unassessed),
         ids_by_layer={layer: frozenset(ids) for layer, ids in ids_by_layer.items()},
         layers=tuple(subject.layers),
-        stated_base=str(labels.get(_BASE_NAME) or "").strip(),
+        stated_base=str(base.get("name") or ""),
         containers=subject.containers,
     )
 

@@ -96,6 +96,7 @@ def build_document(image: InspectedImage, today: dt.date, report: VulnerabilityR
                 "indexDigest": image.index_digest,
                 "platform": image.platform,
                 "names": list(image.names),
+                "base": {} if image.base is None else msgspec.to_builtins(image.base),
             }
         ),
         "distribution": describe_distribution(content.distribution, today),
