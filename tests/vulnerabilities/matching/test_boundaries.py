@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from kubekeep.model.package import NO_DISTRIBUTION, Package
 from kubekeep.vulnerabilities.advisory import Advisory, VersionRange
 from kubekeep.vulnerabilities.database.records import decode_record
 from kubekeep.vulnerabilities.matching import match_packages
+from kubekeep.vulnerabilities.upgrades import advise
 from kubekeep.vulnerabilities.versions.registry import get_scheme
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError
 from kubekeep.vulnerabilities.versions.semver import SEMVER
@@ -160,3 +161,41 @@ def test_all_records_together_are_matched_as_each_alone() -> None:
         for record in records:
             if _match(package, record)[0]:
                 assert (package.name, package.version, record.id) in names
+
+
+def _list_fixes(records: Iterable[Advisory]) -> dict[tuple[str, str], set[str]]:
+    """Return the fixed versions that the records name, by ecosystem and package."""
+    fixes: dict[tuple[str, str], set[str]] = {}
+    for record in records:
+        for affected in record.affected:
+            events = (event for entry in affected.ranges for event in entry.events)
+            key = affected.package.ecosystem, affected.package.name
+            fixes.setdefault(key, set()).update(event.fixed for event in events if event.fixed)
+    return fixes
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_upgrades_of_recorded_advisories_exist_and_are_above(file: Path) -> None:
+    records = _read(file)
+    fixes = _list_fixes(records)
+    source = ListedSource(records)
+    cases = dict.fromkeys(case for record in records for case in _list_cases(record))
+    upgrades = 0
+    for ecosystem, name, version in cases:
+        record = next(one for one in records if any(entry.package.name == name for entry in one.affected))
+        scheme = get_scheme(ecosystem)
+        assert scheme is not None
+        try:
+            scheme.key(version)
+        except InvalidVersionError:
+            continue
+        report = match_packages([_build(record, ecosystem, name, version)], NO_DISTRIBUTION, source, today=TODAY)
+        named = {fix.removeprefix("v") for fix in fixes[ecosystem, name]}
+        for vulnerability in report.vulnerabilities:
+            fixed = vulnerability.fixed_version.removeprefix("v")
+            assert not fixed or (fixed in named and scheme.compare(fixed, version) > 0), (name, version, fixed)
+        for upgrade in advise(report):
+            assert upgrade.fixed_version.removeprefix("v") in named
+            assert scheme.compare(upgrade.fixed_version.removeprefix("v"), version) > 0, (name, version, upgrade)
+            upgrades += 1
+    assert upgrades > 10
