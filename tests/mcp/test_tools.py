@@ -112,6 +112,43 @@ def test_scan_of_an_image_in_a_root(session: Session) -> None:
     assert "kd93hTq2LxpM" not in str(answer)
 
 
+def test_image_beside_manifests_names_its_workloads(tmp_path: Path) -> None:
+    affected = {"package": {"ecosystem": "PyPI", "name": "flask"}, "versions": ["2.3.3"]}
+    record = {"id": "CVE-2026-0001", "modified": "2026-01-01T00:00:00Z", "affected": [affected]}
+    (tmp_path / "record.json").write_text(json.dumps(record | {"severity": [{"type": "CVSS_V3", "score": CVSS}]}))
+    build_database([tmp_path / "record.json"], tmp_path / "database")
+    labels = {"app": "catalog"}
+    container = {
+        "name": "web",
+        "image": "registry.example.com/shop/catalog:2.3",
+        "securityContext": {"privileged": True},
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "catalog", "namespace": "shop", "labels": labels},
+        "spec": {"containers": [container]},
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "catalog", "namespace": "shop"},
+        "spec": {"type": "LoadBalancer", "selector": labels, "ports": [{"port": 80}]},
+    }
+    text = "---\n".join(f"{json.dumps(document)}\n" for document in (pod, service))
+    environment = {"KUBEKEEP_DATABASE": str(tmp_path / "database")}
+    with open_session("--root", str(EXAMPLES), environment=environment) as session:
+        answer = session.call("scan", text=text, image="oci:catalog-image", min_severity="medium")
+        paths = session.call("attack_paths", text=text, image="oci:catalog-image")
+    entries = {entry["control"]: entry for entry in answer["entries"]}
+    (workload,) = entries["CVE-2026-0001"]["untrusted"]["workloads"]
+    assert workload.startswith("container web of Pod shop/catalog (input.yaml:1)")
+    assert "reachable from the internet through Service shop/catalog" in workload
+    assert "C-0057" in entries
+    (path,) = paths["entries"]
+    assert "CVE-2026-0001 (critical) in flask 2.3.3" in json.dumps(path)
+
+
 def test_scan_of_an_image_with_an_advisory_database(tmp_path: Path) -> None:
     affected = {"package": {"ecosystem": "PyPI", "name": "flask"}, "versions": ["2.3.3"]}
     record = {"id": "CVE-2026-0001", "modified": "2026-01-01T00:00:00Z", "affected": [affected]}

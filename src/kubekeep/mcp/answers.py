@@ -59,6 +59,7 @@ class EvidenceText(AnswerPart):
     field: str = ""
     message: str = ""
     context: list[str] = Field(default=[], description="Facts about the resource that raise the priority.")
+    workloads: list[str] = Field(default=[], description="Containers that run the image, with their lines.")
 
 
 class FindingEntry(AnswerPart):

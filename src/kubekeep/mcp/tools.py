@@ -32,7 +32,7 @@ from kubekeep.mcp.tasks.compare import run_compare
 from kubekeep.mcp.tasks.fix import FixTask, run_fix
 from kubekeep.mcp.tasks.paths import run_paths
 from kubekeep.mcp.tasks.scan import ScanTask, run_scan
-from kubekeep.mcp.tasks.task_input import INLINE_NAME, TaskInput
+from kubekeep.mcp.tasks.task_input import INLINE_NAME, TaskInput, add_image
 from kubekeep.mcp.text import clean, clean_lines
 from kubekeep.mcp.workers import Workers
 from kubekeep.model.attack import AttackQuery
@@ -61,8 +61,8 @@ ImageArgument = Annotated[
     str,
     Field(
         max_length=1_000,
-        description="Image in place of a path: `nginx:1.29` with --allow-network, `oci:FOLDER` or "
-        "`docker-archive:FILE` in a root.",
+        description="Image in place of a path, or beside it for the vulnerabilities of its workloads: `nginx:1.29` with "
+        "--allow-network, `oci:FOLDER` or `docker-archive:FILE` in a root.",
     ),
 ]
 FrameworksArgument = Annotated[
@@ -110,10 +110,9 @@ class ToolSet:
         """
         if cursor:
             return self._pages.next(cursor, ScanAnswer)
-        if image and (path or text or cluster):
-            raise ToolError("name only one of `image`, `path`, `text` and `cluster`")
-        make_input = self._select_image(image) if image else self._select_input(path, text, cluster=cluster)
-        frameworks = frameworks or ((IMAGE_FRAMEWORK,) if image and not controls else ())
+        make_input = self._select(path, text, image, cluster=cluster)
+        is_alone = image and not (path or text)
+        frameworks = frameworks or ((IMAGE_FRAMEWORK,) if is_alone and not controls else ())
         task = ScanTask(frameworks=frameworks, controls=controls, min_severity=min_severity)
         answer = await self._workers.run(lambda scratch: functools.partial(run_scan, make_input(scratch), task))
         return self._pages.first(answer)
@@ -214,18 +213,20 @@ class ToolSet:
             tuple[_Name, ...], Field(max_length=20, description="Targets, for example `cluster-admin`, `secret/db`.")
         ] = (),
         max_paths: Annotated[int, Field(ge=1, le=1_000)] = 20,
+        image: ImageArgument = "",
         cursor: CursorArgument = "",
         *,
         cluster: ClusterArgument = False,
     ) -> Annotated[CallToolResult, PathsAnswer]:
         """Find attack paths from entry points to targets, and the steps that break most of them.
 
-        A path is a possibility, not evidence of an attack. `untrusted_notes` lists input that is missing.
+        A path is a possibility, not evidence of an attack. `untrusted_notes` lists input that is missing. With `image`, paths
+        from the internet lead through its vulnerabilities.
         """
         if cursor:
             return self._pages.next(cursor, PathsAnswer)
-        make_input = self._select_input(path, text, cluster=cluster)
-        query = AttackQuery(sources, targets, max_paths)
+        make_input = self._select(path, text, image, cluster=cluster)
+        query = AttackQuery(sources, targets, max_paths, images=bool(image))
         answer = await self._workers.run(lambda scratch: functools.partial(run_paths, make_input(scratch), query))
         return self._pages.first(answer)
 
@@ -261,6 +262,18 @@ class ToolSet:
                 next_step="Show this to the user. To use it, append it to a file and scan with --exceptions FILE.",
             )
         )
+
+    def _select(self, path: str, text: str, image: str, *, cluster: bool) -> Callable[[str], TaskInput]:
+        """Return the same for the arguments of a tool: an image alone, or beside manifests. Raises ToolError."""
+        if not image:
+            return self._select_input(path, text, cluster=cluster)
+        if cluster:
+            raise ToolError("name only one of `image` and `cluster`")
+        make_image = self._select_image(image)
+        if not path and not text:
+            return make_image
+        make_input = self._select_input(path, text)
+        return lambda scratch: add_image(make_input(scratch), make_image(scratch))
 
     def _select_input(self, path: str, text: str, *, cluster: bool = False) -> Callable[[str], TaskInput]:
         """Return a function that makes the input of a task for its scratch folder. Raises ToolError."""

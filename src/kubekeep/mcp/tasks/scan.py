@@ -25,6 +25,7 @@ from kubekeep.model.finding import Finding
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Evidence, Status
 from kubekeep.reports.shared.urgency import count_priorities, priority_level
+from kubekeep.reports.shared.vulnerability_text import describe_container
 from kubekeep.reports.shared.wording import group_by_reason
 from kubekeep.usecases.request import RuleOptions, ScanRequest
 from kubekeep.usecases.scan import scan
@@ -102,6 +103,7 @@ def _make_entry(finding: Finding, evidence: Evidence) -> FindingEntry:
             field=clean(evidence.path, _NAME),
             message=clean(evidence.note, _MESSAGE),
             context=[clean(reason, _CLAUSE) for reason in finding.priority.reasons[:3]],
+            workloads=[clean(describe_container(container), _NAME) for container in finding.containers[:_MAX_LISTED]],
         ),
     )
 

@@ -40,7 +40,7 @@ class TaskInput(msgspec.Struct, frozen=True, kw_only=True):
     `path` is relative to `folder`, or a URL or the name of an image (`docker://...`). `scheme` is the kind of image at a
     path in a root, as `oci:`. `allowed` are the folders that files may be in. `scratch` is a folder for
     temporary files, which the server removes even if the task is ended. `database` is the folder of the advisory database
-    for images; empty to leave vulnerabilities out.
+    for images; empty to leave vulnerabilities out. `image` is the address of an image beside the input; empty without one.
     """
 
     scratch: str
@@ -52,6 +52,15 @@ class TaskInput(msgspec.Struct, frozen=True, kw_only=True):
     kubeconfig: str = ""
     context: str = ""
     database: str = ""
+    image: str = ""
+
+
+def add_image(task_input: TaskInput, image: TaskInput) -> TaskInput:
+    """Return the input with an image, the input of another task, beside it."""
+    # Only an image in a root has a scheme, and its path is relative to its own folder.
+    address = f"{image.scheme}{os.path.join(image.folder, image.path)}" if image.scheme else image.path
+    allowed = tuple(dict.fromkeys((*task_input.allowed, *image.allowed)))
+    return msgspec.structs.replace(task_input, image=address, database=image.database, allowed=allowed)
 
 
 @contextlib.contextmanager
@@ -67,11 +76,12 @@ def open_input(task_input: TaskInput) -> Iterator[ScanInput]:
         else:
             with confine((*task_input.allowed, task_input.scratch)), contextlib.chdir(task_input.folder):
                 address = f"{task_input.scheme}{task_input.path}"
-                read = select_read_options([address])
-                if task_input.database and is_image_address(address):
+                addresses = tuple(filter(None, (address, task_input.image)))
+                read = select_read_options(addresses)
+                if task_input.database and any(map(is_image_address, addresses)):
                     vulnerabilities = VulnerabilityOptions(database=task_input.database)
                     read = msgspec.structs.replace(read, vulnerabilities=vulnerabilities)
-                yield ScanInput(paths=(address,), read=read)
+                yield ScanInput(paths=addresses, read=read)
                 _check_refused()
     except (KubekeepError, ValueError, OSError) as error:
         raise TaskError(visible(str(error).strip("'\""))) from error
