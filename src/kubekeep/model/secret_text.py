@@ -116,8 +116,11 @@ _NAMES: Final = (
     *("otp", "psk", "jwt", "salt", "sig", "sas", "pin", "dsn"),
 )
 """Parts of names with secret values, in lower case. Such a name is before a colon or an equals sign, or is a flag."""
+_URL_HINT: Final = "://"
+_URL_USER: Final = "://[^/ ]+@"
+"""Matches each URL with a user or a password, in the syntax of `Pattern`: most URLs have neither."""
 _OTHER_HINTS: Final = (
-    *("://", "-----begin", "bearer ", "basic "),
+    *(_URL_HINT, "-----begin", "bearer ", "basic "),
     *("$1$", "$2a$", "$2b$", "$2x$", "$2y$", "$5$", "$6$", "$apr1$", "$argon2", "$y$", "7q~", "8q~", "whsec_"),
     *("webhookb2/", "slack.com/services/", "/api/webhooks/"),
 )
@@ -257,8 +260,8 @@ def _is_candidate(text: str) -> bool:
 
 @functools.cache
 def _name_filter() -> Pattern:
-    hints = "|".join(rf"\Q{hint}\E" for hint in (*_OTHER_HINTS, *HINTS))
-    return Pattern(f"{_NAMED_SECRET}|(?i:{hints})")
+    hints = "|".join(rf"\Q{hint}\E" for hint in (*_OTHER_HINTS, *HINTS) if hint != _URL_HINT)
+    return Pattern(f"{_NAMED_SECRET}|{_URL_USER}|(?i:{hints})")
 
 
 @functools.cache

@@ -107,7 +107,7 @@ def list_pod_paths(resource: Subject) -> tuple[Path, ...]:
     builtin_path = _POD_PATHS.get((resource.group, resource.kind))
     if builtin_path is not None:
         return (builtin_path,)
-    if resource.related or resource.is_builtin or is_pattern_group(resource.group):
+    if _has_no_pods(resource):
         return ()
     # Sources read the objects inside an object of a file by themselves.
     skips_objects = resource.source is not None
@@ -138,6 +138,16 @@ def has_no_container(resource: Resource) -> bool:
     """Return True for a pod of a built-in kind without a main container, which the API server rejects."""
     path = _POD_PATHS.get((resource.group, resource.kind))
     return path is not None and not value_at_or(resource.object, (*path, "spec", "containers"), None)
+
+
+def _has_no_pods(resource: Subject) -> bool:
+    """Return True for a custom kind whose fields are not searched for pods."""
+    return (
+        bool(resource.related)
+        or resource.is_builtin
+        or not resource.may_contain_pods
+        or is_pattern_group(resource.group)
+    )
 
 
 def is_pattern_group(group: str) -> bool:
@@ -191,7 +201,7 @@ def find_other_containers(resource: Subject) -> Path | None:
 
     Tekton, Argo Workflows and KServe have such forms, for which there are no views.
     """
-    if resource.related or resource.is_builtin or is_pattern_group(resource.group):
+    if _has_no_pods(resource):
         return None
     pods = set(list_pod_paths(resource))
     return next(_find_containers(resource.object, (), pods, _OTHER_FORMS.get(resource.group, _CONTAINER_KEYS)), None)

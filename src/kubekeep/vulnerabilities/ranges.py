@@ -47,7 +47,7 @@ class IncomparableVersion(msgspec.Struct, frozen=True):
     reason: str
 
 
-class RangeEvent(msgspec.Struct, frozen=True):
+class RangeEvent(msgspec.Struct, frozen=True, gc=False):
     """An event of a range: its kind as in the schema, its text and its position."""
 
     kind: str
@@ -141,14 +141,17 @@ class Timeline:
 
     def _list_events(self, affected_range: VersionRange) -> Iterator[RangeEvent]:
         for event in affected_range.events:
-            for kind, text in (
-                ("introduced", event.introduced),
-                ("fixed", event.fixed),
-                ("last_affected", event.last_affected),
-                ("limit", event.limit),
-            ):
-                if text:
-                    yield RangeEvent(kind, text, _LOWEST if text == "0" else self.get_position(text))
+            if event.introduced:
+                yield self._create_event("introduced", event.introduced)
+            if event.fixed:
+                yield self._create_event("fixed", event.fixed)
+            if event.last_affected:
+                yield self._create_event("last_affected", event.last_affected)
+            if event.limit:
+                yield self._create_event("limit", event.limit)
+
+    def _create_event(self, kind: str, text: str) -> RangeEvent:
+        return RangeEvent(kind, text, _LOWEST if text == "0" else self.get_position(text))
 
 
 def _rank(event: RangeEvent, former: RangeEvent | None) -> int:
