@@ -105,7 +105,11 @@ def measure(folder: Path, name: str, runs: int) -> dict[str, float]:
     command = [sys.executable, "-m", "kubekeep", "sbom", "scan", f"{name}.cdx.json", "--database", "database"]
     command += ["-f", "json", "-o", report.name]
     # An installed program has byte code.
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder.absolute() / "bytecode")}
+    environment = {
+        **os.environ,
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(folder.absolute() / "bytecode"),
+    }
     seconds, peaks = [], []
     for _ in range(runs + 1):
         with subprocess.Popen(

@@ -207,7 +207,7 @@ def find_program(container: Mapping[Any, Any]) -> str:
 
 def is_secret_name(name: str) -> bool:
     """Return True if the value of a name is a secret."""
-    return _SENSITIVE.fullmatch(name[-_LONGEST_NAME:]) is not None
+    return _sensitive_pattern().fullmatch(name[-_LONGEST_NAME:]) is not None
 
 
 def is_secret_flag(word: str) -> bool:
@@ -217,7 +217,7 @@ def is_secret_flag(word: str) -> bool:
 
 def is_vague_name(name: str) -> bool:
     """Return True if the value of a name is a secret whenever it looks generated."""
-    return _VAGUE.fullmatch(name[-_LONGEST_NAME:]) is not None
+    return _vague_pattern().fullmatch(name[-_LONGEST_NAME:]) is not None
 
 
 def looks_generated(text: str) -> bool:
@@ -226,9 +226,17 @@ def looks_generated(text: str) -> bool:
 
 
 _LONGEST_NAME: Final = 200
-_SENSITIVE: Final = re.compile(SENSITIVE_NAME)
-_VAGUE: Final = re.compile(_VAGUE_NAME)
 _NO_NAME: Final = re.compile(r"(?=.*\d)(?:(?=.*[A-Z])[^\s/:,=.]{8,}|[A-Za-z0-9+/]{16,}={0,2})")
+
+
+@functools.cache
+def _sensitive_pattern() -> re.Pattern[str]:
+    return re.compile(SENSITIVE_NAME)
+
+
+@functools.cache
+def _vague_pattern() -> re.Pattern[str]:
+    return re.compile(_VAGUE_NAME)
 
 
 @functools.lru_cache(maxsize=1 << 14)
