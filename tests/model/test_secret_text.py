@@ -142,7 +142,8 @@ def test_filter_passes_each_text_with_a_secret(seed: int, monkeypatch: pytest.Mo
         texts.append(dice.choice(("", " ")).join(parts))
     filtered = [mask_text(text) for text in texts]
     vars(secret_text)["_mask_cached"].cache_clear()
-    monkeypatch.setattr(secret_text, "_is_candidate", lambda _: True)
+    every_kind = secret_text._Kind.NAMED | secret_text._Kind.PROGRAM | secret_text._Kind.TOKEN  # noqa: SLF001
+    monkeypatch.setattr(secret_text, "_find_kinds", lambda _: every_kind)
     unfiltered = [mask_text(text) for text in texts]
     masked = 0
     for text, expected, actual in zip(texts, unfiltered, filtered, strict=True):

@@ -6,36 +6,18 @@ import contextlib
 import threading
 from pathlib import Path
 
-import msgspec
-
 from kubekeep.images.access.open_image import open_image
 from kubekeep.images.access.opened import OpenedImage
-from kubekeep.images.base_image import BaseReference, read_base_reference
-from kubekeep.images.configuration import ImageConfiguration, decode_configuration
-from kubekeep.images.content import ImageContent, LayerContent
+from kubekeep.images.base_image import read_base_reference
+from kubekeep.images.configuration import decode_configuration
+from kubekeep.images.content import LayerContent
 from kubekeep.images.errors import ImageContentError
+from kubekeep.images.inspected_image import InspectedImage
 from kubekeep.images.layer_cache import LayerCache
 from kubekeep.images.layers import LayerSettings, compute_version, read_folder, read_layers
 from kubekeep.images.merge import merge
 from kubekeep.images.options import ImageOptions, OnBytes
 from kubekeep.model.text import visible
-
-
-class InspectedImage(msgspec.Struct, frozen=True):
-    """The content of an image or folder.
-
-    configuration: None for a folder. index_digest: of the index that led to it. names: all names, if there are several
-    or it was not opened by its name. base: the base image that it names itself.
-    """
-
-    reference: str
-    digest: str
-    platform: str
-    configuration: ImageConfiguration | None
-    content: ImageContent
-    index_digest: str = ""
-    names: tuple[str, ...] = ()
-    base: BaseReference | None = None
 
 
 def inspect_image(reference: str, options: ImageOptions, *, secrets: bool = False) -> InspectedImage:

@@ -6,6 +6,7 @@ conventions of other tools to ours. Never checks that a package exists.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Final
 
@@ -74,6 +75,7 @@ def encode_path(path: str) -> str:
     return "/".join([_encode(segment) for segment in path.split("/")]) if "/" in path else _encode(path)
 
 
+@functools.lru_cache(maxsize=8192)
 def _encode(text: str) -> str:
     return _UNSAFE.sub(_encode_match, text)
 

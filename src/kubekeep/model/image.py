@@ -33,6 +33,11 @@ class PackageList(Resource, frozen=True, gc=False, kw_only=True):
     packages: bytes = b""
 
     @property
+    def may_contain_pods(self) -> bool:
+        """False: the document has thousands of values, and none of them is a pod template."""
+        return False
+
+    @property
     def has_problems(self) -> bool:
         """True if the packages were compared with advisories."""
         return self.is_compared

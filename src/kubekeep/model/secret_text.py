@@ -8,6 +8,7 @@ false positives to missed secrets where a name or a format is explicit. Does not
 from __future__ import annotations
 
 import bisect
+import enum
 import functools
 import itertools
 import re
@@ -116,8 +117,11 @@ _NAMES: Final = (
     *("otp", "psk", "jwt", "salt", "sig", "sas", "pin", "dsn"),
 )
 """Parts of names with secret values, in lower case. Such a name is before a colon or an equals sign, or is a flag."""
+_URL_HINT: Final = "://"
+_URL_USER: Final = "://[^/ ]+@"
+"""Matches each URL with a user or a password, in the syntax of `Pattern`: most URLs have neither."""
 _OTHER_HINTS: Final = (
-    *("://", "-----begin", "bearer ", "basic "),
+    *(_URL_HINT, "-----begin", "bearer ", "basic "),
     *("$1$", "$2a$", "$2b$", "$2x$", "$2y$", "$5$", "$6$", "$apr1$", "$argon2", "$y$", "7q~", "8q~", "whsec_"),
     *("webhookb2/", "slack.com/services/", "/api/webhooks/"),
 )
@@ -129,8 +133,8 @@ _NAME_ENDS: Final = (
 """The ends of names in the secret pattern."""
 _NAMED_SECRET: Final = (
     # A name before a sign, in XML or in a list of variables; a flag; a manifest of a Secret.
-    rf"(?i){_NAME_ENDS}(?:[\\\"'\]]*[ \t]*[:=]|</|[^<>]*>|[^a-z0-9]+(?:value|string|default))"
-    rf"|(?i)-[^\s=]*{_NAME_ENDS}[ ]|-u[= ]|--user[= ]|set[ \t]+[$]|psk[ \t]|password[ ]+[\\]*[\"']|account[.]key"
+    rf"(?i){_NAME_ENDS}(?:[\\\"'\]]*[ \t]*[:=]|</|[^<>]*>|[^a-z0-9]+(?:value|string|default)[\\\"']*[ ]*[:=])"
+    rf"|(?i)(?:^|[^a-z0-9_.-])-[^\s=]*{_NAME_ENDS}[ ]|-u[= ]|--user[= ]|set[ \t]+[$]|psk[ \t]|password[ ]+[\\]*[\"']|account[.]key"
     rf"|(?i)(?:env[ \t]+|set[ \t]+-[a-z]+[ \t]+|define[(][ ]*[\"'])[a-z0-9_.-]*{_NAME_ENDS}"
     r"|(?i)(?:^|\n)[ \t]*[a-z0-9_.]*(?:pass(?:word|wd|phrase)?|masterauth)[ \t]+[^ \t\n]+[ \t]*(?:\n|$)"
     r"|(?i)kind[^a-z0-9]*:[^a-z0-9]*secret"
@@ -203,7 +207,7 @@ def find_program(container: Mapping[Any, Any]) -> str:
 
 def is_secret_name(name: str) -> bool:
     """Return True if the value of a name is a secret."""
-    return _SENSITIVE.fullmatch(name[-_LONGEST_NAME:]) is not None
+    return _sensitive_pattern().fullmatch(name[-_LONGEST_NAME:]) is not None
 
 
 def is_secret_flag(word: str) -> bool:
@@ -213,7 +217,7 @@ def is_secret_flag(word: str) -> bool:
 
 def is_vague_name(name: str) -> bool:
     """Return True if the value of a name is a secret whenever it looks generated."""
-    return _VAGUE.fullmatch(name[-_LONGEST_NAME:]) is not None
+    return _vague_pattern().fullmatch(name[-_LONGEST_NAME:]) is not None
 
 
 def looks_generated(text: str) -> bool:
@@ -222,9 +226,17 @@ def looks_generated(text: str) -> bool:
 
 
 _LONGEST_NAME: Final = 200
-_SENSITIVE: Final = re.compile(SENSITIVE_NAME)
-_VAGUE: Final = re.compile(_VAGUE_NAME)
 _NO_NAME: Final = re.compile(r"(?=.*\d)(?:(?=.*[A-Z])[^\s/:,=.]{8,}|[A-Za-z0-9+/]{16,}={0,2})")
+
+
+@functools.cache
+def _sensitive_pattern() -> re.Pattern[str]:
+    return re.compile(SENSITIVE_NAME)
+
+
+@functools.cache
+def _vague_pattern() -> re.Pattern[str]:
+    return re.compile(_VAGUE_NAME)
 
 
 @functools.lru_cache(maxsize=1 << 14)
@@ -233,11 +245,12 @@ def _mask_cached(text: str) -> str:
 
 
 def _mask(text: str) -> str:
-    if not _is_candidate(text):
+    kinds = _find_kinds(text)
+    if not kinds:
         return text
     if _SECRET_OBJECT.search(text):
         text = _PAYLOAD.sub(rf"\1 {MASK}", text)
-    return _secret_pattern().sub(_replace, text)
+    return _secret_pattern(kinds).sub(_replace, text)
 
 
 @functools.cache
@@ -246,19 +259,50 @@ def secret_filter() -> SecretFilter:
     return SecretFilter((*_NAMES, *_OTHER_HINTS, *HINTS), _SHORTEST, _LONG_WORD_LENGTH)
 
 
-def _is_candidate(text: str) -> bool:
-    """Return False for most texts without a secret, in a small part of the time of a search."""
+class _Kind(enum.Flag):
+    """The kinds of secrets that a text may have, each with patterns that take long to compile."""
+
+    NAMED = enum.auto()
+    PROGRAM = enum.auto()
+    TOKEN = enum.auto()
+
+
+_ALL_KINDS: Final = _Kind.NAMED | _Kind.PROGRAM | _Kind.TOKEN
+
+
+def _find_kinds(text: str) -> _Kind:
+    """Return the kinds of secrets that a text may have: none for most texts, in a small part of the time of a search."""
+    kinds = _Kind(0)
     # The filters take UTF-8, which has no lone surrogates.
     text = text if text.isascii() else text.encode("utf-8", "replace").decode()
     if not secret_filter().matches(text):
-        return False
-    return _name_filter().matches(text) or (_token_filter().matches(text) and _LONG_WORD.search(text) is not None)
+        return kinds
+    if _name_filter().matches(text):
+        return _ALL_KINDS
+    if _program_filter().matches(text):
+        kinds |= _Kind.PROGRAM
+    if _token_hints().matches(text) or (_token_filter().matches(text) and _LONG_WORD.search(text) is not None):
+        kinds |= _Kind.TOKEN
+    return kinds
 
 
 @functools.cache
 def _name_filter() -> Pattern:
-    hints = "|".join(rf"\Q{hint}\E" for hint in (*_OTHER_HINTS, *HINTS))
-    return Pattern(f"{_NAMED_SECRET}|(?i:{hints})")
+    return Pattern(_NAMED_SECRET)
+
+
+@functools.cache
+def _program_filter() -> Pattern:
+    return Pattern(f"(?i:{_join_hints(HINTS)})")
+
+
+@functools.cache
+def _token_hints() -> Pattern:
+    return Pattern(f"{_URL_USER}|(?i:{_join_hints(hint for hint in _OTHER_HINTS if hint != _URL_HINT)})")
+
+
+def _join_hints(hints: Iterable[str]) -> str:
+    return "|".join(rf"\Q{hint}\E" for hint in hints)
 
 
 @functools.cache
@@ -285,13 +329,23 @@ def _command_pattern() -> re.Pattern[str]:
 
 
 @functools.cache
-def _secret_pattern() -> re.Pattern[str]:
-    return re.compile(f"{_FIELD}|{_PROGRAM}|{_ENTRY}|{_ASSIGNMENT}|{_TOKEN}")
+def _secret_pattern(kinds: _Kind) -> re.Pattern[str]:
+    """Return the pattern of secrets of some kinds; the order of the parts matters."""
+    parts = (
+        (_FIELD, _Kind.NAMED),
+        (_PROGRAM, _Kind.PROGRAM),
+        (_ENTRY, _Kind.NAMED),
+        (_ASSIGNMENT, _Kind.NAMED),
+        (_TOKEN, _Kind.TOKEN),
+    )
+    return re.compile("|".join(pattern for pattern, kind in parts if kind in kinds))
 
 
 def _replace(match: re.Match[str]) -> str:
-    mark = match["mark"] or ""
-    return f"{match['field'] or match['option'] or match['entry'] or match['assignment'] or ''}{mark}{MASK}{mark}"
+    groups = match.groupdict("")
+    mark = groups.get("mark", "")
+    prefix = next((groups[name] for name in ("field", "option", "entry", "assignment") if groups.get(name)), "")
+    return f"{prefix}{mark}{MASK}{mark}"
 
 
 def _find_password_option(program: str) -> str:

@@ -134,6 +134,11 @@ class Subject(msgspec.Struct, frozen=True):
         return None
 
     @property
+    def may_contain_pods(self) -> bool:
+        """False for a document that never contains a pod template, as the list of packages of an image."""
+        return True
+
+    @property
     def is_builtin(self) -> bool:
         """True for an API group of Kubernetes itself."""
         return False

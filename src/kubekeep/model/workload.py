@@ -49,8 +49,6 @@ MAX_TEMPLATES: Final = 64
 
 _PATTERN_GROUPS: Final = ("kyverno.io", "gatekeeper.sh", "policy.open-cluster-management.io")
 """Groups, also with a subdomain, of policies: their pod templates are patterns for objects, and no pods are created."""
-_PACKAGE_LISTS: Final = "image.kubekeep.io"
-"""Group of the documents of images and SBOMs, which list thousands of packages and no pod."""
 _MAX_DEPTH: Final = 24
 """Maximum depth of a pod template in an object."""
 
@@ -109,7 +107,7 @@ def list_pod_paths(resource: Subject) -> tuple[Path, ...]:
     builtin_path = _POD_PATHS.get((resource.group, resource.kind))
     if builtin_path is not None:
         return (builtin_path,)
-    if resource.related or resource.is_builtin or resource.group == _PACKAGE_LISTS or is_pattern_group(resource.group):
+    if _has_no_pods(resource):
         return ()
     # Sources read the objects inside an object of a file by themselves.
     skips_objects = resource.source is not None
@@ -154,6 +152,16 @@ def has_no_container(resource: Resource) -> bool:
     """Return True for a pod of a built-in kind without a main container, which the API server rejects."""
     path = _POD_PATHS.get((resource.group, resource.kind))
     return path is not None and not value_at_or(resource.object, (*path, "spec", "containers"), None)
+
+
+def _has_no_pods(resource: Subject) -> bool:
+    """Return True for a custom kind whose fields are not searched for pods."""
+    return (
+        bool(resource.related)
+        or resource.is_builtin
+        or not resource.may_contain_pods
+        or is_pattern_group(resource.group)
+    )
 
 
 def is_pattern_group(group: str) -> bool:
@@ -207,7 +215,7 @@ def find_other_containers(resource: Subject) -> Path | None:
 
     Tekton, Argo Workflows and KServe have such forms, for which there are no views.
     """
-    if resource.related or resource.is_builtin or resource.group == _PACKAGE_LISTS or is_pattern_group(resource.group):
+    if _has_no_pods(resource):
         return None
     pods = set(list_pod_paths(resource))
     return next(_find_containers(resource.object, (), pods, _OTHER_FORMS.get(resource.group, _CONTAINER_KEYS)), None)

@@ -18,7 +18,8 @@ from kubekeep.model.verdict import Evidence, Verdict
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
 from kubekeep.reports.kubescape_v2.exceptions import location_entry
-from kubekeep.reports.kubescape_v2.vulnerabilities import has_vulnerabilities, list_unassessed, list_vulnerabilities
+from kubekeep.reports.kubescape_v2.vulnerabilities import list_unassessed, list_vulnerabilities
+from kubekeep.reports.shared.vulnerabilities import has_subjects
 
 
 def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> None:
@@ -30,7 +31,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
         _write_list(stream, "resources", map(json_text, resources))
     stream.write(',"attributes":null')
     _write_list(stream, "results", map(_result, kubescape_v2.encode_results(assessment, order, _ENCODER)))
-    if has_vulnerabilities(assessment):
+    if has_subjects(assessment):
         _write_list(stream, "vulnerabilities", map(json_text, list_vulnerabilities(assessment)))
         _write_list(stream, "notAssessed", map(json_text, list_unassessed(assessment)))
     stream.write("," + json_text(kubescape_v2.build_tail(assessment, "json", audit=options.audit))[1:] + "\n")

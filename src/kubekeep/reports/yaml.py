@@ -15,7 +15,8 @@ from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Verdict
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.kubescape_v2 import write as kubescape_v2
-from kubekeep.reports.kubescape_v2.vulnerabilities import has_vulnerabilities, list_unassessed, list_vulnerabilities
+from kubekeep.reports.kubescape_v2.vulnerabilities import list_unassessed, list_vulnerabilities
+from kubekeep.reports.shared.vulnerabilities import has_subjects
 from kubekeep.reports.shared.yaml_text import STEP, mapping_lines, sequence_entry
 
 _CONTROL: Final = STEP * 3
@@ -33,7 +34,7 @@ def render(assessment: Assessment, stream: TextIO, options: ReportOptions) -> No
         _write_list(stream, "resources", (sequence_entry(entry, STEP) for entry in resources))
     stream.write("attributes: null\n")
     _write_list(stream, "results", map(_result, kubescape_v2.encode_results(assessment, order, _ENCODER)))
-    if has_vulnerabilities(assessment):
+    if has_subjects(assessment):
         vulnerabilities, unassessed = list_vulnerabilities(assessment), list_unassessed(assessment)
         _write_list(stream, "vulnerabilities", (sequence_entry(entry, STEP) for entry in vulnerabilities))
         _write_list(stream, "notAssessed", (sequence_entry(entry, STEP) for entry in unassessed))

@@ -12,11 +12,12 @@ import msgspec
 
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.database import schema
-from kubekeep.vulnerabilities.database.build import BuildResult, build_database
+from kubekeep.vulnerabilities.database.build import BuildResult, build_database, get_feed_folder
 from kubekeep.vulnerabilities.database.bundle import (
     BundleIndex,
     describe_file,
     is_bundle,
+    is_feed_name,
     list_bundled_files,
     read_bundle,
     receive_file,
@@ -26,6 +27,7 @@ from kubekeep.vulnerabilities.database.errors import DatabaseError, UpdateError
 from kubekeep.vulnerabilities.database.locking import change_folder, publish
 from kubekeep.vulnerabilities.database.reader import EcosystemFile, SignalFile, get_time
 from kubekeep.vulnerabilities.database.records import get_base_ecosystem
+from kubekeep.vulnerabilities.database.scanner_databases import ScannerImport, find_scanner_database, write_records
 from kubekeep.vulnerabilities.database.sources import list_database_files
 
 IMPORTED: Final = "imported"
@@ -126,12 +128,16 @@ def list_status(folder: Path) -> list[DatabaseFile]:
 
 def import_database(
     path: Path, folder: Path, feed: str = "", *, allow_older: bool = False
-) -> BuildResult | BundleIndex:
-    """Import a bundle, a folder that `db build` wrote, or OSV records, which are added to a feed.
+) -> BuildResult | BundleIndex | ScannerImport:
+    """Import a bundle, a folder that `db build` wrote, a database of Grype or Trivy, or OSV records, which are added to a feed.
+
+    A database of another scanner replaces the feed with the name of the scanner, or the named one.
 
     Nothing is replaced unless everything is valid, and no file by an older one unless `allow_older`. Raises DatabaseError
     and AdvisoryInputError.
     """
+    if feed and not is_feed_name(feed):
+        raise DatabaseError(f"{feed!r} is not a name of a feed: use lower-case letters, digits, dots and hyphens")
     if is_bundle(path) or (path.is_dir() and list_database_files(path)):
         if feed:
             raise DatabaseError(f"{visible(str(path))} is a database and has its own feeds: --feed is for OSV records")
@@ -142,7 +148,28 @@ def import_database(
             for file in index.files:
                 publish(staging / file.name, folder / file.name)
             return index
+    result = _import_scanner_database(path, folder, feed, allow_older=allow_older)
+    if result is not None:
+        return result
     return build_database([path], folder, feed=feed or IMPORTED, is_addition=True, origin=str(path))
+
+
+def _import_scanner_database(path: Path, folder: Path, feed: str, *, allow_older: bool) -> ScannerImport | None:
+    """Replace a feed by the records of a database of another scanner; return None for other files."""
+    with change_folder(folder) as staging:
+        database = find_scanner_database(path, staging)
+        if database is None:
+            return None
+        result = write_records(database, feed or database.feed, staging, folder)
+        target = get_feed_folder(folder, result.feed)
+        if not allow_older:
+            refuse_older(staging, folder, result.files, str(path))
+        for name in result.files:
+            publish(staging / name, folder / name)
+        for file in target.glob(f"*{schema.SUFFIX}"):
+            if file.relative_to(folder).as_posix() not in result.files:
+                file.unlink()
+        return result
 
 
 def refuse_older(staging: Path, folder: Path, names: Iterable[str], origin: str) -> None:
@@ -212,7 +239,7 @@ def _list_signals(path: Path) -> Iterator[DatabaseFile]:
     for kind, count in counts.items():
         own_facts = _select_facts(facts, kind)
         if count:
-            source = str(own_facts.get("source", ""))
+            source = str(own_facts.get("source") or own_facts.get("origin", ""))
             yield DatabaseFile(kind.upper(), count, get_time(own_facts), size, origin=source)
             size = 0
 

@@ -111,7 +111,7 @@ def find_repository(
     )
     if not os.path.lexists(path) or find_repository_root(path) is None:
         return None
-    from kubekeep.sources.git.program import GitError  # noqa: PLC0415 - loaded only if requested
+    from kubekeep.sources.git.errors import GitError  # noqa: PLC0415 - loaded only if requested
     from kubekeep.sources.git.worktree import read_repository  # noqa: PLC0415
 
     try:

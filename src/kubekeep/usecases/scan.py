@@ -10,7 +10,7 @@ import itertools
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
@@ -19,7 +19,6 @@ import msgspec
 
 from kubekeep import _native
 from kubekeep.admission.enforcement import EnforcementCollector
-from kubekeep.attackpaths.context import find_contexts
 from kubekeep.engine.compile import compile_rules
 from kubekeep.engine.policy_set import Compile
 from kubekeep.exceptions.inline.suppressions import apply_suppressions
@@ -31,6 +30,7 @@ from kubekeep.model.control import WORKLOAD
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.git import GitRepository
 from kubekeep.model.json_values import as_mapping
+from kubekeep.model.priority import ResourceContext
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.resource_types import ResourceTypes
@@ -186,7 +186,7 @@ class _Scan:
         self._unread += api.unread
         roles = RoleCoverage(selection.is_whole_cluster, self._gaps)
         everything = everything or _list_resources(results)
-        contexts = find_contexts(everything, roles)
+        contexts = _find_contexts(everything, roles)
         results = join_workloads(results, everything, contexts)
         results, uses = self._apply_exceptions(results, selection)
         if request.input.read.blame:
@@ -502,6 +502,15 @@ def _list_resources(results: Sequence[SubjectResult]) -> list[Resource]:
     """Return the resources with verdicts, and the bindings and roles of subjects, which may have none of their own."""
     parts = (part for result in results for part in (result.subject, *result.subject.related))
     return [*{id(part): part for part in parts if isinstance(part, Resource) and part.missing is None}.values()]
+
+
+def _find_contexts(resources: Sequence[Resource], roles: RoleCoverage) -> Mapping[int, ResourceContext]:
+    """Return the contexts of resources by id(); lists of packages alone have none, and need no graph of attacks."""
+    if not any(resource.may_contain_pods for resource in resources):
+        return {}
+    from kubekeep.attackpaths.context import find_contexts  # noqa: PLC0415 - not for images and SBOMs alone
+
+    return find_contexts(resources, roles)
 
 
 def _set_namespace(resources: Iterator[Resource], namespace: str) -> Iterator[Resource]:

@@ -17,7 +17,7 @@ from kubekeep.model.scanned_source import SourceCluster, SourceRegistry, SourceR
 from kubekeep.model.text import visible
 from kubekeep.registry.reference import parse_image_name
 from kubekeep.sources.git.address import parse_address
-from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.errors import GitError
 from kubekeep.sources.images.address import to_reference
 
 _CASELESS_HOSTS: Final = frozenset({"github.com", "gitlab.com", "bitbucket.org", "dev.azure.com"})

@@ -9,7 +9,8 @@ from typing import BinaryIO
 import msgspec
 
 from kubekeep.images.errors import SbomError
-from kubekeep.images.inspection import InspectedImage, inspect_image
+from kubekeep.images.inspected_image import InspectedImage
+from kubekeep.images.inspection import inspect_image
 from kubekeep.images.options import ImageOptions
 from kubekeep.images.sbom.compare import compare
 from kubekeep.images.sbom.document import Sbom

@@ -23,6 +23,7 @@ VersionPosition = tuple[Any, ...]
 
 _LOWEST: VersionPosition = (0,)
 _HIGHEST: VersionPosition = (2,)
+_PAIR = 2
 _MAX_FIXES = 100
 """Fixes of a record to check; records have few, and each check reads all events."""
 _CLOSES_FORMER, _INTRODUCES, _CLOSES = range(3)
@@ -47,7 +48,7 @@ class IncomparableVersion(msgspec.Struct, frozen=True):
     reason: str
 
 
-class RangeEvent(msgspec.Struct, frozen=True):
+class RangeEvent(msgspec.Struct, frozen=True, gc=False):
     """An event of a range: its kind as in the schema, its text and its position."""
 
     kind: str
@@ -82,7 +83,12 @@ class Timeline:
         self._order = order
         events = list(self._list_events(affected_range))
         self._limits = [event for event in events if event.kind == "limit"]
-        events = [event for event in events if event.kind != "limit"]
+        if self._limits:
+            events = [event for event in events if event.kind != "limit"]
+        if len(events) == _PAIR and events[0].position < events[1].position:
+            # Most ranges are two events in order.
+            self._events = events
+            return
         ranked = [
             (event.position, _rank(event, events[index - 1] if index else None), index)
             for index, event in enumerate(events)
@@ -141,14 +147,17 @@ class Timeline:
 
     def _list_events(self, affected_range: VersionRange) -> Iterator[RangeEvent]:
         for event in affected_range.events:
-            for kind, text in (
-                ("introduced", event.introduced),
-                ("fixed", event.fixed),
-                ("last_affected", event.last_affected),
-                ("limit", event.limit),
-            ):
-                if text:
-                    yield RangeEvent(kind, text, _LOWEST if text == "0" else self.get_position(text))
+            if event.introduced:
+                yield self._create_event("introduced", event.introduced)
+            if event.fixed:
+                yield self._create_event("fixed", event.fixed)
+            if event.last_affected:
+                yield self._create_event("last_affected", event.last_affected)
+            if event.limit:
+                yield self._create_event("limit", event.limit)
+
+    def _create_event(self, kind: str, text: str) -> RangeEvent:
+        return RangeEvent(kind, text, _LOWEST if text == "0" else self.get_position(text))
 
 
 def _rank(event: RangeEvent, former: RangeEvent | None) -> int:
@@ -172,10 +181,14 @@ def _closes(event: RangeEvent, position: VersionPosition) -> bool:
 def _read_ranges(affected: AffectedVersions, version: str, scheme: VersionScheme) -> tuple[list[Timeline], str]:
     """Return the ranges that the version can be compared with, and the reason if there are others."""
     timelines, reason = [], ""
+    orders: dict[str, tuple[Callable[[str], Any], str]] = {}
     for affected_range in affected.ranges:
-        if affected_range.type in ("SEMVER", "ECOSYSTEM"):
-            order = scheme.get_semver_order(SEMVER) if affected_range.type == "SEMVER" else scheme.key
-            problem = _explain_incomparable(order, version, scheme)
+        kind = affected_range.type
+        if kind in ("SEMVER", "ECOSYSTEM"):
+            if kind not in orders:
+                order = scheme.get_semver_order(SEMVER) if kind == "SEMVER" else scheme.key
+                orders[kind] = order, _explain_incomparable(order, version, scheme)
+            order, problem = orders[kind]
             if problem:
                 reason = problem
             else:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from kubekeep.images.inspection import InspectedImage
+from kubekeep.images.inspected_image import InspectedImage
 from kubekeep.images.sbom.document import Sbom
 from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.package import Package

@@ -10,7 +10,7 @@ from tests.images.sbom.samples import DIGEST, create_image
 
 from kubekeep.images.configuration import ImageConfiguration
 from kubekeep.images.content import ContentProblem, ImageContent
-from kubekeep.images.inspection import InspectedImage
+from kubekeep.images.inspected_image import InspectedImage
 from kubekeep.images.sbom.image import create_image_sbom
 from kubekeep.images.sbom.write import write_sbom
 

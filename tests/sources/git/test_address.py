@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubekeep.sources.git.address import Address, Login, is_repository, parse_address
-from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.errors import GitError
 
 
 def get_parts(text: str) -> tuple[str, str, str, str]:

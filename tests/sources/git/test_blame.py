@@ -11,7 +11,7 @@ import pytest
 
 from kubekeep.model.git import Commit
 from kubekeep.sources.git.blame import Blame
-from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.errors import GitError
 from kubekeep.sources.git.root import find_repository_root
 from kubekeep.sources.git.worktree import parse_time, read_repository, remove_credentials
 from tests.sources.git.service import Repo

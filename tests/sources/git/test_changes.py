@@ -11,7 +11,7 @@ import pytest
 
 from kubekeep.sources.git.changes import Changes
 from kubekeep.sources.git.diff import find_changes
-from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.errors import GitError
 from tests.sources.git.service import Repo
 
 

@@ -17,7 +17,7 @@ import pytest
 from kubekeep.model.resource import Resource
 from kubekeep.sources.git.blame import Blame
 from kubekeep.sources.git.checkout import checkout
-from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.errors import GitError
 from kubekeep.sources.git.worktree import read_repository
 from kubekeep.sources.inputs import read
 from tests.sources.git.service import POD, Backend, Repo

@@ -18,7 +18,8 @@ from kubekeep.sources.git import listing
 from kubekeep.sources.git.blame import Blame
 from kubekeep.sources.git.checkout import CheckoutLimits, checkout
 from kubekeep.sources.git.diff import find_changes
-from kubekeep.sources.git.program import Git, GitError, GitLimitError
+from kubekeep.sources.git.errors import GitError, GitLimitError
+from kubekeep.sources.git.program import Git
 from kubekeep.sources.git.worktree import Worktree, read_repository
 from kubekeep.sources.inputs import read
 from tests.sources.git.service import POD, Backend, Repo, Scripted, running

@@ -16,7 +16,7 @@ import pytest
 
 from kubekeep.sources.git.address import parse_address
 from kubekeep.sources.git.checkout import checkout
-from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.errors import GitError
 from kubekeep.sources.git.tokens import find_login
 from tests.sources.git.conftest import Network
 from tests.sources.git.service import POD, Backend, Repo

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sqlite3
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kubekeep.usecases.database import import_database, list_status
 from kubekeep.vulnerabilities.advisory import Advisory, VersionEvent
 from kubekeep.vulnerabilities.database.build import build_database
+from kubekeep.vulnerabilities.database.compression import zstd
 from kubekeep.vulnerabilities.database.errors import DatabaseError
 from kubekeep.vulnerabilities.database.grype.constraints import UnreadableConstraintError, parse_constraint
 from kubekeep.vulnerabilities.database.open import open_advisories
+from kubekeep.vulnerabilities.database.scanner_databases import ScannerImport
+from tests.command_line import run_command_line
 from tests.vulnerabilities.database.records import create_record, write_lines
 
 _SCHEMA = """
@@ -177,7 +184,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     exploited = {"cve": "CVE-2026-1", "date_added": "2026-03-04T00:00:00Z", "known_ransomware_campaign_use": "Known"}
     writer.insert("known_exploited_vulnerability_handles", cve="CVE-2026-1", blob_id=writer.add_blob(exploited))
-    writer.insert("epss_handles", cve="CVE-2026-5", epss=0.25, percentile=0.9)
+    writer.insert("known_exploited_vulnerability_handles", cve="CVE-2026-10001", blob_id=writer.add_blob(exploited))
+    for scored in ("CVE-2026-5", "CVE-2026-10005"):
+        writer.insert("epss_handles", cve=scored, epss=0.25, percentile=0.9)
     return path
 
 
@@ -269,6 +278,126 @@ def test_joined_with_the_database(path: Path, tmp_path: Path) -> None:
         records = {advisory.id: advisory.modified for _, advisory in source.find_advisories("PyPI", ["flask-login"])}
         assert records == {"A-1": "2026-01-01T00:00:00Z", "GHSA-xxxx-yyyy-zzzz": "2026-06-01T00:00:00Z"}
         assert "Amazon Linux" in source.get_states()
+
+
+@pytest.fixture(scope="module")
+def imported(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("database")
+    result = import_database(path, folder)
+    assert isinstance(result, ScannerImport)
+    assert (result.feed, result.ecosystems, result.unread) == ("grype", 7, 0)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("ecosystem", "name"),
+    [
+        ("Alpine", "openssl"),
+        ("Amazon Linux", "openssl"),
+        ("CentOS", "openssl"),
+        ("CentOS", "nodejs"),
+        ("Go", "github.com/masterminds/semver"),
+        ("PyPI", "flask-login"),
+        ("Red Hat", "openssl"),
+        ("Red Hat", "nodejs"),
+        ("Ubuntu", "openssl"),
+    ],
+)
+def test_imported_records_are_those_of_the_file(path: Path, imported: Path, ecosystem: str, name: str) -> None:
+    with open_advisories(None, [path]) as in_place, open_advisories(imported) as database:
+        expected = dict(in_place.find_advisories(ecosystem, [name]))
+        assert expected
+        assert dict(database.find_advisories(ecosystem, [name])) == expected
+
+
+def test_imported_states_and_signals(path: Path, imported: Path) -> None:
+    with open_advisories(None, [path]) as in_place, open_advisories(imported) as database:
+        states = database.get_states()
+        assert {name: state.releases for name, state in states.items()} == {
+            name: state.releases for name, state in in_place.get_states().items()
+        }
+        cves = ["CVE-2026-10001", "CVE-2026-10005", "CVE-2026-10009"]
+        assert len(database.get_signals(cves)) == 2
+        assert database.get_signals(cves) == in_place.get_signals(cves)
+    assert {state.origin for state in states.values()} == {"database of Grype built at 2026-11-27 06:00 UTC"}
+    rows = {row.name: row for row in list_status(imported)}
+    assert {str(row.updated) for row in rows.values()} == {"2026-11-27 06:00:00+00:00"}
+    assert (rows["KEV"].records, rows["KEV"].origin) == (1, "database of Grype built at 2026-11-27 06:00 UTC")
+
+
+def test_import_keeps_newer_signals(path: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "epss.csv"
+    scores.write_text(
+        "#model_version:v1,score_date:2026-11-28T00:00:00+0000\ncve,epss,percentile\nCVE-2026-10005,0.5,0.95\n"
+    )
+    build_database([scores], tmp_path / "database")
+    import_database(path, tmp_path / "database")
+    with open_advisories(tmp_path / "database") as database:
+        signals = database.get_signals(["CVE-2026-10001", "CVE-2026-10005"])
+    assert (signals["CVE-2026-10005"].epss, signals["CVE-2026-10001"].known_exploited) == (0.5, "2026-03-04")
+
+
+@pytest.mark.parametrize("mode", ["", "gz", "zst"])
+def test_import_of_archives(path: Path, tmp_path: Path, mode: str) -> None:
+    plain = tmp_path / "x.tar"
+    with tarfile.open(plain, "w") as archive:
+        archive.add(path, "vulnerability.db")
+        archive.add(Path(__file__), "import.json")
+    compress: dict[str, Callable[[bytes], bytes]] = {"": bytes, "gz": gzip.compress, "zst": zstd.compress}
+    packed = tmp_path / f"vulnerability-db.tar.{mode}"
+    packed.write_bytes(compress[mode](plain.read_bytes()))
+    result = run_command_line("db", "import", packed, "--database", tmp_path / "database")
+    assert result.returncode == 0, result.stderr
+    assert "7 ecosystems from the database of Grype built at 2026-11-27T06:00Z into the feed grype" in result.stderr
+
+
+def test_import_beside_other_advisories(path: Path, tmp_path: Path) -> None:
+    database = tmp_path / "database"
+    build_database([write_lines(tmp_path / "x.jsonl", [create_record("A-1", "Flask-Login", "PyPI")])], database)
+    import_database(path, database)
+    with open_advisories(database) as source:
+        assert sorted(record.id for _, record in source.find_advisories("PyPI", ["flask-login"])) == [
+            "A-1",
+            "GHSA-xxxx-yyyy-zzzz",
+        ]
+    assert [(row.name, row.feed) for row in list_status(database) if row.name == "PyPI"] == [
+        ("PyPI", ""),
+        ("PyPI", "grype"),
+    ]
+
+
+def test_update_keeps_an_imported_feed(path: Path, tmp_path: Path) -> None:
+    import_database(path, tmp_path)
+    result = run_command_line("db", "update", "--database", tmp_path)
+    assert result.returncode == 3
+    assert "only imported feeds" in result.stderr
+
+
+def test_two_providers_of_one_id(tmp_path: Path) -> None:
+    writer = GrypeWriter(tmp_path / "vulnerability.db")
+    package = writer.insert("packages", ecosystem="python", name="a")
+    for provider, constraint in (("github", "< 1.0"), ("other", ">= 2.0, < 2.5")):
+        writer.affect(writer.add_vulnerability("CVE-2026-1", provider), package, constraint, kind="python")
+    unreadable = writer.add_vulnerability("CVE-2026-2", "github")
+    writer.affect(unreadable, package, "^1.0", kind="python")
+    writer.close()
+    result = import_database(tmp_path, tmp_path / "database")
+    assert isinstance(result, ScannerImport)
+    assert (result.records, result.unread) == (1, 1)
+    assert result.problems == ("CVE-2026-2 of PyPI: '^1.0' in a constraint",)
+    with open_advisories(tmp_path / "database") as source:
+        ((_, record),) = source.find_advisories("PyPI", ["a"])
+    assert [entry.ranges[0].events[-1].fixed for entry in record.affected] == ["1.0", "2.5"]
+
+
+@pytest.mark.parametrize("feed", ["../x", "A", ""])
+def test_name_of_the_feed(path: Path, tmp_path: Path, feed: str) -> None:
+    if not feed:
+        assert isinstance(import_database(path, tmp_path, "mine"), ScannerImport)
+        assert {row.feed for row in list_status(tmp_path) if row.name == "PyPI"} == {"mine"}
+        return
+    with pytest.raises(DatabaseError, match="not a name of a feed"):
+        import_database(path, tmp_path, feed)
 
 
 @pytest.mark.parametrize("text", ["~> 1.0", "^1.0", "!= 1", "< 1, < 2", "< ", "x" * 30_000])

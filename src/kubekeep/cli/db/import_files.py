@@ -12,11 +12,12 @@ from kubekeep.cli.console.small_files import read_small_file
 from kubekeep.cli.db.artifact import load_usecase, plain_http_option, read_registry
 from kubekeep.cli.db.shared import FAILED, convert_errors, database_option, echo_unread
 from kubekeep.cli.library import KEY_FILE, convert_registry_errors
-from kubekeep.model.text import visible
+from kubekeep.model.text import utc_text, visible
 from kubekeep.registry.reference import ArtifactReference, parse_reference
 from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.database import IMPORTED, import_database
-from kubekeep.vulnerabilities.database.build import BuildResult
+from kubekeep.vulnerabilities.database.build import BuildResult, get_feed_folder
+from kubekeep.vulnerabilities.database.scanner_databases import ScannerImport
 
 _ARTIFACT: Final = "oci://"
 
@@ -35,7 +36,7 @@ def _parse_origin(ctx: click.Context, param: click.Parameter, value: str) -> Art
 
 @click.command()
 @click.argument("origin", metavar="FILE|FOLDER|oci://REFERENCE", callback=_parse_origin)
-@click.option("--feed", default="", metavar="NAME", help=f"Add OSV records to this feed. Default: {IMPORTED}.")
+@click.option("--feed", default="", metavar="NAME", help=f"Import OSV records into this feed. Default: {IMPORTED}.")
 @click.option("--key", type=KEY_FILE, help="Reject an artifact without a signature of this public key, in PEM.")
 @click.option("--allow-older", is_flag=True, help="Replace files of the database by older ones too.")
 @plain_http_option
@@ -54,12 +55,15 @@ def command(
 
     \b
     A bundle of `db export`, a folder of `db build`, and an artifact of `db push` replace the files that they contain.
+    A database of Grype (vulnerability.db) or Trivy (trivy.db with metadata.json), or its archive, replaces the feed with
+    the name of the scanner, beside the advisories of OSV.
     OSV records (zip, JSON, JSON Lines) are added to a feed, beside the advisories of OSV.
 
     \b
     kubekeep db import advisories.bundle
     kubekeep db import oci://registry.example/advisories:latest --key cosign.pub
     kubekeep db import our-advisories.jsonl --feed acme
+    kubekeep db import vulnerability-db_v6.tar.zst
     """  # noqa: D301 - click takes the character itself
     if isinstance(origin, ArtifactReference):
         if feed:
@@ -75,8 +79,27 @@ def command(
         click.echo(f"imported {count_noun(result.records, 'record')} from {visible(str(origin))}", err=True)
         if result.unread:
             sys.exit(FAILED)
+    elif isinstance(result, ScannerImport):
+        _echo_scanner(result, folder)
     else:
         click.echo(f"imported {count_noun(len(result.files), 'file')} from {visible(str(origin))}", err=True)
+
+
+def _echo_scanner(result: ScannerImport, folder: Path) -> None:
+    """Print the result of importing a database of another scanner, and exit with 3 if records could not be read."""
+    echo_unread(result.problems, result.unread)
+    click.echo(
+        f"imported {count_noun(result.records, 'record')} of {count_noun(result.ecosystems, 'ecosystem')} from the database of "
+        f"{result.scanner} built at {utc_text(result.built, 'minutes')} into the feed {result.feed}",
+        err=True,
+    )
+    click.echo(
+        f"scans use the feed beside other advisories, and `db update` does not change it; delete "
+        f"{visible(str(get_feed_folder(folder, result.feed)))} to use only the others",
+        err=True,
+    )
+    if result.unread:
+        sys.exit(FAILED)
 
 
 def _pull(reference: ArtifactReference, folder: Path, key: Path | None, *, plain_http: bool, allow_older: bool) -> None:

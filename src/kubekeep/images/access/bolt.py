@@ -1,4 +1,4 @@
-"""Reader of bolt databases (go.etcd.io/bbolt, format version 2), of one value by its path of buckets.
+"""Reader of bolt databases (go.etcd.io/bbolt, format version 2): single values, and all entries of a bucket.
 
 Reads while another process writes: pages of a transaction stay unchanged until the next one has been written, so a
 value is valid if the transaction is still the newest one afterwards. Never writes and takes no lock.
@@ -6,6 +6,7 @@ value is valid if the transaction is still the newest one afterwards. Never writ
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -65,6 +66,19 @@ def read_database(path: Path, read: Callable[[BoltBucket], T]) -> T:
     raise ImageAccessError(f"{visible(str(path))} changes while it is read; try again")
 
 
+@contextlib.contextmanager
+def open_database(path: Path, most_bytes: int) -> Iterator[BoltBucket]:
+    """Yield the root bucket of a file that no process writes, to read up to `most_bytes`. Raises as `read_database`."""
+    with _Pages(path, most_bytes) as pages:
+        meta = pages.read_meta()
+        try:
+            yield BoltBucket(pages, meta.root)
+        except (ValueError, struct.error) as error:
+            raise ImageAccessError(f"{visible(str(path))} is damaged: {visible(str(error))}") from error
+        if pages.read_meta() != meta:
+            raise ImageAccessError(f"{visible(str(path))} changes while it is read; copy it first")
+
+
 class BoltBucket:
     """A bucket at the transaction in which it was read."""
 
@@ -77,9 +91,8 @@ class BoltBucket:
     def get_bucket(self, key: bytes) -> BoltBucket | None:
         """Return the bucket of a key, or None."""
         match self._find(key):
-            case (value, True) if len(value) >= _BUCKET.size:
-                root, _ = _BUCKET.unpack_from(value)
-                return BoltBucket(self._pages, root, b"" if root else value[_BUCKET.size :])
+            case (value, True):
+                return self._open(value)
             case _:
                 return None
 
@@ -96,6 +109,20 @@ class BoltBucket:
         for page in self._list_leaves(self._load(self._root), 0):
             for key, _, _ in _parse_leaf(page):
                 yield key
+
+    def list_values(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield keys and values in order, without those of buckets."""
+        for page in self._list_leaves(self._load(self._root), 0):
+            yield from ((key, value) for key, value, is_bucket in _parse_leaf(page) if not is_bucket)
+
+    def list_buckets(self) -> Iterator[tuple[bytes, BoltBucket]]:
+        """Yield keys and buckets in order."""
+        for page in self._list_leaves(self._load(self._root), 0):
+            yield from ((key, self._open(value)) for key, value, is_bucket in _parse_leaf(page) if is_bucket)
+
+    def _open(self, value: bytes) -> BoltBucket:
+        root, _ = _BUCKET.unpack_from(value)
+        return BoltBucket(self._pages, root, b"" if root else value[_BUCKET.size :])
 
     def _load(self, number: int) -> bytes:
         return self._inline if not number else self._pages.read_page(number)
@@ -124,9 +151,10 @@ class BoltBucket:
 class _Pages:
     """The pages of a file. Methods raise ValueError for a damaged one."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most_bytes: int = _MOST_BYTES) -> None:
         """Open the file. Raises OSError and ImageAccessError."""
         self._path = path
+        self._most_bytes = most_bytes
         self._descriptor = open_descriptor(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         self._page_size = 0
         self._bytes = 0
@@ -153,7 +181,7 @@ class _Pages:
 
     def read_page(self, number: int) -> bytes:
         """Return a page with its overflow pages."""
-        if self._bytes > _MOST_BYTES or not 0 < number < _LAST_PAGE:
+        if self._bytes > self._most_bytes or not 0 < number < _LAST_PAGE:
             raise ValueError(f"page {number} is invalid, or there are too many pages")
         offset = number * self._page_size
         page = os.pread(self._descriptor, self._page_size, offset)

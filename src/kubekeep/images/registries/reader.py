@@ -17,7 +17,8 @@ import msgspec
 
 from kubekeep.images.access.open_image import open_image
 from kubekeep.images.errors import ImageAccessError, NotAnImageError
-from kubekeep.images.inspection import InspectedImage, inspect_opened, open_layer_cache
+from kubekeep.images.inspected_image import InspectedImage
+from kubekeep.images.inspection import inspect_opened, open_layer_cache
 from kubekeep.images.options import ImageOptions
 from kubekeep.images.registries.admission import ImageAdmission
 from kubekeep.images.registries.client import RegistryClient

@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from kubekeep import _native
-from kubekeep.images.inspection import InspectedImage
+from kubekeep.images.inspected_image import InspectedImage
 from kubekeep.images.registries.state_file import convert_errors, open_database, open_folder, write
 
 FILE: Final = "images.sqlite"

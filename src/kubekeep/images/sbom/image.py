@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kubekeep._native import VERSION
-from kubekeep.images.inspection import InspectedImage
+from kubekeep.images.inspected_image import InspectedImage
 from kubekeep.images.sbom.document import Sbom, SbomSubject, SubjectKind
 
 TOOL: Final = "Kubekeep"

@@ -17,7 +17,12 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.vulnerability import MatchedRecord
 from kubekeep.model.workload_container import WorkloadContainer
 from kubekeep.reports.kubescape_v2.exceptions import describe_exception, location_entry
-from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject, iterate_subjects
+from kubekeep.reports.shared.vulnerabilities import (
+    ReportedVulnerability,
+    VulnerableSubject,
+    iterate_subjects,
+    iterate_unassessed,
+)
 from kubekeep.reports.shared.vulnerability_text import is_stated, recommend
 
 _SCORES: Final = {Severity.CRITICAL: 5, Severity.HIGH: 4, Severity.MEDIUM: 3, Severity.LOW: 2, Severity.UNKNOWN: 0}
@@ -56,7 +61,7 @@ def list_vulnerabilities(assessment: Assessment) -> Iterator[dict[str, Any]]:
 
 def list_unassessed(assessment: Assessment) -> Iterator[dict[str, Any]]:
     """Yield the entries of `notAssessed`."""
-    for subject in iterate_subjects(assessment):
+    for subject in iterate_unassessed(assessment):
         for gap in subject.unassessed:
             yield {"image": _describe_subject(subject), **msgspec.to_builtins(gap)}
 
@@ -182,8 +187,3 @@ def _describe_exception(entry: ReportedVulnerability) -> dict[str, Any]:
     if entry.exception is None or is_stated(entry):
         return {}
     return {"exception": drop_empty(describe_exception(entry.exception) | {"location": None})}
-
-
-def has_vulnerabilities(assessment: Assessment) -> bool:
-    """Return True if an image or SBOM was compared with advisories, so that the report has our lists."""
-    return next(iter(iterate_subjects(assessment)), None) is not None

@@ -6,6 +6,7 @@ a baseline. Never rates or matches anything; no I/O.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -155,6 +156,19 @@ def iterate_subjects(assessment: Assessment) -> Iterator[VulnerableSubject]:
         yield _describe(result, summaries)
 
 
+def iterate_unassessed(assessment: Assessment) -> Iterator[VulnerableSubject]:
+    """Yield the images and SBOMs that have packages without an answer."""
+    summaries = _list_summaries(assessment)
+    for result in _iterate_results(assessment, summaries):
+        if _list_gaps(result.subject.object):
+            yield _describe(result, summaries)
+
+
+def has_subjects(assessment: Assessment) -> bool:
+    """Return True if an image or SBOM was compared with advisories."""
+    return any(True for _ in _iterate_results(assessment, _list_summaries(assessment)))
+
+
 def _list_summaries(assessment: Assessment) -> dict[str, DefinitionSummary]:
     return {
         summary.definition.slug: summary for summary in assessment.summaries if summary.definition.concerns_packages
@@ -301,12 +315,18 @@ def _order(entry: ReportedVulnerability) -> tuple[Any, ...]:
 
 def _fingerprint(name: str, repository: str, kind: str, entry: VulnerabilityEntry) -> str:
     """Return 64 hexadecimal digits that are the same for all tags of an image and all affected versions of a package."""
-    try:
-        package = identify_line(parse_package_url(entry.purl))
-    except ValueError:
-        package = ("", entry.package)
+    package = _identify_line(entry.purl) or ("", entry.package)
     identity = encode_json([_VERSION, name, kind, repository, package, entry.path])
     return hashlib.sha256(identity.encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=1024)
+def _identify_line(purl: str) -> tuple[str, str] | None:
+    """Return the identity of a package over all its versions; None for an invalid package URL."""
+    try:
+        return identify_line(parse_package_url(purl))
+    except ValueError:
+        return None
 
 
 def get_repository(reference: str) -> str:

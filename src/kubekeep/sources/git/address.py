@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 import msgspec
 
 from kubekeep.model.text import visible
-from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.errors import GitError
 
 SCHEMES: Final = frozenset({"https", "http", "ssh", "file"})
 _FILES: Final = (".yaml", ".yml", ".json", ".tgz")

@@ -19,7 +19,7 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.git import Commit
 from kubekeep.model.location import Location
 from kubekeep.model.text import visible
-from kubekeep.sources.git.program import GitError, GitLimitError
+from kubekeep.sources.git.errors import GitError, GitLimitError
 from kubekeep.sources.git.root import find_repository_root
 from kubekeep.sources.git.worktree import Worktree, parse_time, read_regular
 

@@ -52,7 +52,7 @@ class ChangedFiles:
     def _find_changes(self, path: str) -> Changes:
         # Loaded only if a revision is requested.
         from kubekeep.sources.git.diff import find_changes  # noqa: PLC0415
-        from kubekeep.sources.git.program import GitError  # noqa: PLC0415
+        from kubekeep.sources.git.errors import GitError  # noqa: PLC0415
         from kubekeep.sources.git.root import find_repository_root  # noqa: PLC0415
 
         folder = path if os.path.isdir(path) else os.path.dirname(path)

@@ -24,7 +24,8 @@ from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.text import visible
 from kubekeep.sources.git import content, listing
 from kubekeep.sources.git.address import Address, parse_address
-from kubekeep.sources.git.program import OUTPUT, TOP, Git, GitError
+from kubekeep.sources.git.errors import GitError
+from kubekeep.sources.git.program import OUTPUT, TOP, Git
 from kubekeep.sources.git.refs import Revision, resolve_revision
 from kubekeep.sources.git.remote import configure_git
 from kubekeep.sources.git.tokens import find_login

@@ -15,7 +15,7 @@ from typing import Final
 
 from kubekeep.model.text import visible
 from kubekeep.sources.git.changes import Changes
-from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.errors import GitError
 from kubekeep.sources.git.root import find_repository_root
 from kubekeep.sources.git.worktree import Worktree
 from kubekeep.sources.temporary import temporary_folder

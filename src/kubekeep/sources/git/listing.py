@@ -12,7 +12,7 @@ from typing import Final
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.location import Location
 from kubekeep.model.text import visible
-from kubekeep.sources.git.program import GitError, GitLimitError
+from kubekeep.sources.git.errors import GitError, GitLimitError
 
 _SUBMODULE: Final = b"160000"
 _DEEPEST: Final = 100

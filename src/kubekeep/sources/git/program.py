@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Final
 
 from kubekeep.model.text import visible
+from kubekeep.sources.git.errors import GitError, GitLimitError
 from kubekeep.sources.process_limits import set_process_limits
 from kubekeep.sources.signals import defer_signals
 
@@ -48,14 +49,6 @@ _INHERITED_VARIABLES: Final = (
     "PATH", "HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", "TMPDIR", "TEMP", "TMP",
     "SYSTEMROOT", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PATHEXT", "COMSPEC",
 )  # fmt: skip
-
-
-class GitError(Exception):
-    """A failure of git, with its message or the limit that stopped it, without credentials."""
-
-
-class GitLimitError(GitError):
-    """Git was stopped: too slow, too much output, or by the watcher."""
 
 
 Watcher = Callable[[], str | None]

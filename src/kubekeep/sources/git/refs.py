@@ -10,7 +10,7 @@ import msgspec
 
 from kubekeep.model.text import visible
 from kubekeep.sources.git.address import Address
-from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.errors import GitError
 
 _HASH: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHORT_HASH: Final = re.compile(r"[0-9a-f]{7,63}")

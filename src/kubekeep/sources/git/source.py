@@ -30,7 +30,7 @@ class GitSource(SourceType):
     def open_address(self, address: str, context: ReadContext) -> Iterator[Root | UnreadInput]:
         """Yield the inputs in a repository."""
         from kubekeep.sources.git.checkout import checkout  # noqa: PLC0415
-        from kubekeep.sources.git.program import GitError  # noqa: PLC0415
+        from kubekeep.sources.git.errors import GitError  # noqa: PLC0415
         from kubekeep.sources.git.worktree import remove_credentials  # noqa: PLC0415
 
         options = context.options

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from kubekeep.sources.git.address import Address, Login
-from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.errors import GitError
 
 
 class _Issuer(msgspec.Struct, frozen=True):

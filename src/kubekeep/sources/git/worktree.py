@@ -22,7 +22,8 @@ from urllib.parse import urlsplit
 from kubekeep.confinement import open_descriptor
 from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.text import visible
-from kubekeep.sources.git.program import OUTPUT, Git, GitError
+from kubekeep.sources.git.errors import GitError
+from kubekeep.sources.git.program import OUTPUT, Git
 from kubekeep.sources.git.root import find_repository_root
 
 _SECONDS: Final = 20.0

@@ -16,7 +16,7 @@ import msgspec
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.paths import display_path
 from kubekeep.model.resource import Resource
-from kubekeep.sources.git.program import GitError
+from kubekeep.sources.git.errors import GitError
 from kubekeep.sources.git.root import find_repository_root
 from kubekeep.sources.git.worktree import read_repository
 from kubekeep.sources.gitops.applications import (

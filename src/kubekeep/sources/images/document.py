@@ -12,7 +12,7 @@ import msgspec
 from kubekeep.images.configuration import ContainerSettings, ImageConfiguration
 from kubekeep.images.content import DetectedSecret, FileMode, ImageContent
 from kubekeep.images.end_of_life import end_of_life
-from kubekeep.images.inspection import InspectedImage
+from kubekeep.images.inspected_image import InspectedImage
 from kubekeep.images.sbom.identity import identify
 from kubekeep.model.image import API_VERSION, KIND, Image
 from kubekeep.model.json_values import as_mapping

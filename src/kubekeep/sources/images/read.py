@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from kubekeep.images.inspection import InspectedImage, inspect_image
+from kubekeep.images.inspected_image import InspectedImage
+from kubekeep.images.inspection import inspect_image
 from kubekeep.images.options import ImageDescription, ImageIdentity, ImageOptions
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import KubekeepError

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from kubekeep.images.inspection import InspectedImage
+from kubekeep.images.inspected_image import InspectedImage
 from kubekeep.images.layers import compute_version
 from kubekeep.images.registries.options import RegistryOptions
 from kubekeep.images.registries.selection import select_known

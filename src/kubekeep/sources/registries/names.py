@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kubekeep.images.inspection import InspectedImage
+from kubekeep.images.inspected_image import InspectedImage
 from kubekeep.images.registries.selection import SelectedImage
 from kubekeep.model.text import visible
 

@@ -40,7 +40,8 @@ _MOST_UNREAD: Final = 10_000
 _RATIO: Final = 200
 _FREE_BYTES: Final = 32 << 20
 """Limits of decompression, as for zip archives."""
-_ERRORS: Final = (OSError, EOFError, ZipError, zlib.error, zstd.ZstdError, ValueError)
+STREAM_ERRORS: Final = (OSError, EOFError, ZipError, zlib.error, zstd.ZstdError, ValueError)
+"""Errors of reading a file that may be compressed."""
 
 
 class UnreadRecord(msgspec.Struct, frozen=True):
@@ -134,7 +135,7 @@ class AdvisoryReader:
                     self.signal_files.append(path)
                     return
                 yield from self._read_stream(stream, name, _strip_compression(path.name))
-        except _ERRORS as error:
+        except STREAM_ERRORS as error:
             self._report(name, 0, _describe(error))
 
     def _read_archive(self, file: BinaryIO, name: str) -> Iterator[Advisory]:
@@ -148,7 +149,7 @@ class AdvisoryReader:
                     yield from self._read_stream(_buffer(archive.open(entry)), entry_name, entry.name)
                 else:
                     yield from self._read_small(archive.read(entry, MAX_RECORD), entry_name)
-            except _ERRORS as error:
+            except STREAM_ERRORS as error:
                 self._report(entry_name, 0, _describe(error))
 
     def _read_small(self, content: bytes, name: str) -> Iterator[Advisory]:

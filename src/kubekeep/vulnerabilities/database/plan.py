@@ -55,8 +55,13 @@ def list_steps(
         for target_feed, ecosystem in targets
         if (url := source or _get_source(folder, target_feed, ecosystem))
     ]
-    if ecosystems and not steps:
-        raise UpdateError(f"the feed {feed} has no source: add --source URL")
+    if targets and not steps:
+        if feed:
+            raise UpdateError(f"the feed {feed} has no source: add --source URL")
+        raise UpdateError(
+            "the database has only imported feeds, which have no source: name the ecosystems to load from OSV beside them, "
+            "such as `kubekeep db update Debian PyPI`"
+        )
     if not feed or any(signals.values()):
         urls, is_optional = _list_signal_urls(folder, source, signals)
         steps.append(functools.partial(update_signals, downloader, folder, staging, urls, is_optional=is_optional))

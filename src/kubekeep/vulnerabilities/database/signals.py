@@ -13,12 +13,13 @@ import re
 import shutil
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import msgspec
 
+from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.database import schema
 from kubekeep.vulnerabilities.database.compression import zstd
@@ -77,6 +78,27 @@ class SignalWriter:
         self.note(kind, {"newest": date, **(facts or {})})
         return kind
 
+    def replace(self, kind: str, signals: Iterable[tuple[str, ExploitSignal]], facts: Mapping[str, object]) -> None:
+        """Replace the table of a kind, "kev" or "epss", by the signals of CVEs from another database."""
+        table = {"kev": "exploited", "epss": "epss"}[kind]
+        try:
+            self._connection.execute("BEGIN")
+            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
+            self._connection.executemany(
+                f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)",  # noqa: S608 - constants
+                (
+                    (cve, signal.known_exploited, signal.ransomware)
+                    if kind == "kev"
+                    else (cve, signal.epss, signal.percentile)
+                    for cve, signal in signals
+                    if _CVE.fullmatch(cve)
+                ),
+            )
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise DatabaseError(f"{self.path} cannot be written: {error}") from error
+        self.note(kind, {**dict.fromkeys(("source", "newest"), ""), **facts})
+
     def note(self, kind: str, facts: Mapping[str, object]) -> None:
         """Write facts about a table."""
         schema.write_facts(self._connection, **{f"{kind}_{name}": value for name, value in facts.items()})
@@ -118,6 +140,20 @@ class SignalWriter:
         self._connection.executemany("INSERT OR REPLACE INTO epss VALUES (?, ?, ?)", rows)
         text.detach()
         return parse_time(_complete_time(date[1])) if date else 0
+
+
+def read_signal_times(path: Path) -> dict[str, int]:
+    """Return the times of the tables of a file by their kind; none for a missing or unusable file."""
+    try:
+        connection = schema.open_file(path, schema.SIGNALS)
+    except DatabaseError:
+        return {}
+    try:
+        facts = schema.read_facts(connection)
+    finally:
+        connection.close()
+    times = {kind: facts.get(f"{kind}_current") or facts.get(f"{kind}_newest") for kind in ("kev", "epss")}
+    return {kind: time for kind, time in times.items() if isinstance(time, int)}
 
 
 def _parse_scores(text: io.TextIOBase) -> Iterator[tuple[str, float, float]]:

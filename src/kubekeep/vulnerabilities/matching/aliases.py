@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -31,15 +32,20 @@ def extract_cve(name: str) -> str:
     return match[1] if match else ""
 
 
-def list_equal_names(record: Advisory) -> set[str]:
+def list_equal_names(record: Advisory) -> frozenset[str]:
     """Return the id of a record and all names of the same flaw."""
-    names = {record.id, *record.aliases}
+    return _list_equal_names(record.id, record.aliases, record.upstream)
+
+
+@functools.lru_cache(maxsize=4096)
+def _list_equal_names(identifier: str, aliases: tuple[str, ...], upstream_names: tuple[str, ...]) -> frozenset[str]:
+    names = {identifier, *aliases}
     own = {extract_cve(name) for name in names}
-    upstream = {extract_cve(name) or name for name in record.upstream}
+    upstream = {extract_cve(name) or name for name in upstream_names}
     cves = {name for name in upstream if is_cve(name)}
     if len(cves) == 1 or (not cves and len(upstream) == 1):
-        names |= upstream | set(record.upstream)
-    return {name for name in names | own if name}
+        names |= upstream | set(upstream_names)
+    return frozenset(name for name in names | own if name)
 
 
 def list_upstream(record: Advisory, *, is_distribution: bool) -> tuple[str, ...]:

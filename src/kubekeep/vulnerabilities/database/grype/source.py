@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import itertools
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -48,6 +49,18 @@ _TABLES: Final = frozenset(
         "vulnerability_handles",
     )
 )
+
+
+class _Handle(msgspec.Struct, frozen=True, array_like=True):
+    """A package of a vulnerability; the order is that of the query."""
+
+    name: str
+    vulnerability_id: int
+    is_unaffected: int
+    kind: str
+    package: str
+    system_id: int | None
+    blob_id: int
 
 
 class GrypeDatabase:
@@ -139,6 +152,99 @@ class GrypeDatabase:
             )
             for cve in sorted(exploited.keys() | scores.keys())
         }
+
+    @property
+    def built(self) -> dt.datetime | None:
+        """The time of its build."""
+        return self._built
+
+    def list_records(self, report: Callable[[str], None]) -> Iterator[tuple[str, Advisory]]:
+        """Yield (ecosystem, advisory) for all packages, each id once for an ecosystem.
+
+        report: called with the reason for each vulnerability that cannot be read.
+        """
+        targets = self._list_targets()
+        for _, rows in itertools.groupby(self._iterate_handles(), key=lambda row: row.name.lower()):
+            records: dict[str, Advisory] = {}
+            for vulnerability_id, handles in itertools.groupby(rows, key=lambda row: row.vulnerability_id):
+                for ecosystem, advisory in self._convert(vulnerability_id, list(handles), targets, report):
+                    other = records.get(ecosystem)
+                    records[ecosystem] = advisory if other is None else _join(other, advisory)
+            yield from records.items()
+
+    def list_signals(self) -> Iterator[tuple[str, str, ExploitSignal]]:
+        """Yield "kev" or "epss", the CVE and its signal."""
+        if "known_exploited_vulnerability_handles" in self._tables:
+            query = (
+                "SELECT k.cve, b.value FROM known_exploited_vulnerability_handles k JOIN blobs b ON b.id = k.blob_id"
+            )
+            for cve, blob in self._query(query, ()):
+                entry = self._decode(blob, ExploitedBlob)
+                ransomware = entry.known_ransomware_campaign_use.lower() == "known"
+                yield "kev", cve.upper(), ExploitSignal((entry.date_added or "")[:10], ransomware)
+        if "epss_handles" in self._tables:
+            for cve, score, percentile in self._query("SELECT cve, epss, percentile FROM epss_handles", ()):
+                yield "epss", cve.upper(), ExploitSignal(epss=score, percentile=percentile)
+
+    def _convert(
+        self,
+        vulnerability_id: int,
+        handles: Sequence[_Handle],
+        targets: Mapping[tuple[str, int | None], Sequence[tuple[str, str]]],
+        report: Callable[[str], None],
+    ) -> Iterator[tuple[str, Advisory]]:
+        """Yield the advisory of a vulnerability for each ecosystem of its packages."""
+        blobs = dict(
+            self._query(
+                "SELECT b.id, b.value FROM json_each(?) j JOIN blobs b ON b.id = j.value",
+                (json.dumps([handle.blob_id for handle in handles]),),
+            )
+        )
+        packages = [(handle, self._decode(blobs.get(handle.blob_id), PackageBlob)) for handle in handles]
+        unaffected = {
+            (handle.kind, handle.package.lower(), handle.system_id)
+            for handle, blob in packages
+            if handle.is_unaffected and is_unconditional(blob)
+        }
+        affected: dict[str, list[AffectedRow]] = {}
+        for handle, blob in packages:
+            if handle.is_unaffected or (handle.kind, handle.package.lower(), handle.system_id) in unaffected:
+                continue
+            for ecosystem, release in targets.get((handle.kind, handle.system_id), ()):
+                affected.setdefault(ecosystem, []).append(AffectedRow(release, handle.package, blob))
+        for vulnerability in self._list_vulnerabilities([vulnerability_id] if affected else []):
+            for ecosystem, rows in affected.items():
+                try:
+                    yield ecosystem, build_advisory(vulnerability, rows, self._list_weaknesses(vulnerability.name))
+                except (msgspec.DecodeError, UnreadableConstraintError, TypeError) as error:
+                    report(f"{visible(vulnerability.name)} of {ecosystem}: {visible(str(error))}")
+
+    def _list_targets(self) -> dict[tuple[str, int | None], list[tuple[str, str]]]:
+        """Return ecosystems and releases by the type of the packages and the row of the operating system."""
+        targets: dict[tuple[str, int | None], list[tuple[str, str]]] = {}
+        for ecosystem, advisories in index_advisories().items():
+            if advisories.name_grype_release is None:
+                for kind in advisories.grype:
+                    targets.setdefault((kind, None), []).append((ecosystem, ecosystem))
+                continue
+            kind = find_distribution_type(advisories.distributions[0].id)
+            for system_id, release in self._list_releases(advisories, advisories.name_grype_release).items():
+                targets.setdefault((kind, system_id), []).append((ecosystem, release))
+        return targets
+
+    def _iterate_handles(self) -> Iterator[_Handle]:
+        """Yield the packages of all vulnerabilities by the name of the vulnerability. Archives have no indexes yet."""
+        parts = (
+            f"SELECT v.name, v.id, {number}, lower(p.ecosystem), p.name, a.operating_system_id, a.blob_id FROM {table} a"  # noqa: S608
+            " JOIN vulnerability_handles v ON v.id = a.vulnerability_id JOIN packages p ON p.id = a.package_id"
+            for number, table in enumerate(("affected_package_handles", "unaffected_package_handles"))
+            if table in self._tables
+        )
+        try:
+            for row in self._connection.execute(f"{' UNION ALL '.join(parts)} ORDER BY 1, 2, 3, 4, 5, 6, 7"):
+                yield msgspec.convert(row, _Handle)
+        except (sqlite3.Error, UnicodeDecodeError, msgspec.ValidationError) as error:
+            raise DatabaseError(f"{self._name} is damaged: {visible(str(error))}") from error
 
     def _create_state(self, ecosystem: str, releases: Iterable[str]) -> SourceState:
         return SourceState(ecosystem, frozenset(releases), self._built, origin=self._name)
@@ -260,6 +366,21 @@ class GrypeDatabase:
             return self._connection.execute(statement, values).fetchall()
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise DatabaseError(f"{self._name} is damaged: {error}") from error
+
+
+def _join(first: Advisory, second: Advisory) -> Advisory:
+    """Return one advisory from those of two providers with the same id."""
+    return msgspec.structs.replace(
+        first,
+        modified=max(first.modified, second.modified),
+        withdrawn=first.withdrawn if second.withdrawn else "",
+        aliases=tuple(dict.fromkeys((*first.aliases, *second.aliases))),
+        upstream=tuple(dict.fromkeys((*first.upstream, *second.upstream))),
+        details=first.details or second.details,
+        severity=first.severity or second.severity,
+        affected=(*first.affected, *second.affected),
+        references=first.references or second.references,
+    )
 
 
 def _parse_time(text: object) -> dt.datetime | None:

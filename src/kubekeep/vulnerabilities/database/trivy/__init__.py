@@ -1,0 +1,1 @@
+"""Databases of Trivy as sources of an import."""
