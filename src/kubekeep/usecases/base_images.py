@@ -12,7 +12,7 @@ from kubekeep.images.access.open_image import open_image
 from kubekeep.images.access.options import AccessOptions
 from kubekeep.images.configuration import ImageConfiguration, decode_configuration
 from kubekeep.images.errors import ImageAccessError
-from kubekeep.images.inspection import InspectedImage
+from kubekeep.images.inspected_image import InspectedImage
 from kubekeep.images.options import ImageOptions
 from kubekeep.images.registries.client import RegistryClient
 from kubekeep.images.registries.newer_tags import select_newer_tags
