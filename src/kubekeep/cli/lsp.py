@@ -9,16 +9,19 @@ import sys
 from typing import Any, Final
 
 import click
+import msgspec
 
 from kubekeep.cli.console import arguments
 from kubekeep.cli.console.config_keys import create_schema, list_keys
 from kubekeep.cli.console.configured import ConfiguredCommand, get_configuration
 from kubekeep.cli.options.request import request_options
 from kubekeep.cli.scan import command as scan
+from kubekeep.cli.settings import database_folder
 from kubekeep.lsp.launch import FileSettings, Launch
 from kubekeep.model.errors import RequestError
 from kubekeep.model.severity import Severity
 from kubekeep.usecases.request import ScanRequest
+from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
 _MISSING: Final = "pygls is not installed: pip install 'kubekeep[lsp]'"
 
@@ -49,6 +52,11 @@ def command(stdio: bool) -> None:  # noqa: FBT001 - click's signature
 def _settings(request: ScanRequest, min_severity: Severity | None, **_: Any) -> None:
     """Store the options of a configuration file."""
     context = click.get_current_context()
+    folder = database_folder()
+    if folder is not None and folder.is_dir():
+        # For the SBOMs of the workspace.
+        read = msgspec.structs.replace(request.input.read, vulnerabilities=VulnerabilityOptions(database=str(folder)))
+        request = msgspec.structs.replace(request, input=msgspec.structs.replace(request.input, read=read))
     context.obj = request, min_severity
 
 

@@ -165,7 +165,8 @@ class ActionBuilder:
 
     def _list_comments(self, entry: FileFinding, diagnostic: types.Diagnostic) -> Iterator[types.CodeAction]:
         path, region, source = entry.location.file, entry.location.region, entry.finding.subject.source
-        if region is None or path.endswith(".json"):
+        # A comment in a manifest suppresses findings of its objects, not those of images.
+        if region is None or path.endswith(".json") or entry.finding.containers:
             return
         syntax = source.file_type.comment_syntax(path) if source is not None else CommentSyntax.YAML
         text = self._texts.open(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -17,9 +18,12 @@ from kubekeep.model.location import Location
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Evidence
 from kubekeep.reports.shared.urgency import describe_priority, priority_level
+from kubekeep.reports.shared.wording import count_noun
 from kubekeep.sources.terraform.names import UNKNOWN
 
 SOURCE: Final = "kubekeep"
+_UPGRADES: Final = 3
+"""Maximum number of upgrades that the message about an image names."""
 _SEVERITIES: Final[Mapping[Severity, types.DiagnosticSeverity]] = {
     Severity.CRITICAL: types.DiagnosticSeverity.Error,
     Severity.HIGH: types.DiagnosticSeverity.Error,
@@ -68,13 +72,43 @@ class FileFinding(msgspec.Struct, frozen=True):
 def list_findings(assessment: Assessment, minimum: Severity | None) -> dict[str, list[FileFinding]]:
     """Return the findings by file, those below the minimum severity left out."""
     by_file: dict[str, list[FileFinding]] = {}
+    images: dict[int, list[Finding]] = {}
     for finding in assessment.findings:
+        if finding.containers and finding.definition.concerns_packages:
+            images.setdefault(id(finding.subject), []).append(finding)
+            continue
         if minimum is not None and finding.severity < minimum:
             continue
         for evidence in finding.evidence:
             for entry in _locate(finding, evidence):
                 by_file.setdefault(entry.location.file, []).append(entry)
+    for group in images.values():
+        for entry in _locate_image(group, minimum):
+            by_file.setdefault(entry.location.file, []).append(entry)
     return {file: _merge(entries) for file, entries in by_file.items()}
+
+
+def _locate_image(findings: Sequence[Finding], minimum: Severity | None) -> Iterator[FileFinding]:
+    """Yield one entry for each line that refers to an image: its most urgent vulnerability stands for all."""
+    ordered = sorted(findings, key=lambda finding: (-finding.priority.score, finding.id))
+    first = ordered[0]
+    if minimum is not None and max(finding.severity for finding in ordered) < minimum:
+        return
+    counts = Counter(priority_level(finding) for finding in ordered)
+    levels = ", ".join(f"{counts[level]} {level.label.lower()}" for level in sorted(counts, reverse=True))
+    upgrades = dict.fromkeys(
+        f"{package.name} {package.version} to {package.fixed_version}"
+        for finding in ordered
+        for evidence in finding.evidence
+        if (package := evidence.package) is not None and package.fixed_version
+    )
+    more = f" and {len(upgrades) - _UPGRADES} more" if len(upgrades) > _UPGRADES else ""
+    advice = f"; upgrade {', '.join(list(upgrades)[:_UPGRADES])}{more}" if upgrades else ""
+    text = f"{first.subject.name} has {count_noun(len(ordered), 'vulnerability')}: {levels}{advice}"
+    for container in first.containers:
+        if container.location is not None:
+            evidence = Evidence("", exists=True, location=container.location, message=text)
+            yield FileFinding(first, evidence, container.location)
 
 
 def _locate(finding: Finding, evidence: Evidence) -> Iterator[FileFinding]:

@@ -36,6 +36,7 @@ from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.priority import prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.roles import RoleCoverage
+from kubekeep.posture.select import Selection
 from kubekeep.sources.dockerfile.names import is_dockerfile_name
 from kubekeep.sources.files import open_file
 from kubekeep.sources.inputs import Inputs, read
@@ -46,6 +47,7 @@ from kubekeep.sources.tree import DEFAULT_LIMITS
 from kubekeep.usecases.api_check import ApiCheck
 from kubekeep.usecases.assemble import EvaluationFacts, assemble
 from kubekeep.usecases.editor_files import EvaluationUnit, WorkspaceFiles
+from kubekeep.usecases.editor_images import MAX_SBOMS, WorkspaceImages
 from kubekeep.usecases.request import ReportNeeds, ScanInput, ScanRequest, kubernetes_minor
 from kubekeep.usecases.rule_selection import RuleSelector
 from kubekeep.usecases.scan import load_exceptions, scan
@@ -76,11 +78,13 @@ class EditorProject:
         self.files = WorkspaceFiles(folder, request.input.read)
         self._folder = folder
         self._exceptions = load_exceptions(request, self.rules)
+        self._images = WorkspaceImages(lambda addresses: self._scan(addresses, {}))
         self._manifests: _Manifests | None = None
 
     def refresh(self, unsaved: Unsaved) -> None:
         """Read the list of files again, and manifests that have changed on disk."""
         self.files.refresh(unsaved)
+        self._images.refresh(self.files.sboms)
         if self._manifests is not None:
             self._manifests.refresh(self.files.manifests)
 
@@ -93,7 +97,7 @@ class EditorProject:
             # Third-party rules need all resources at once.
             return {path: self._scan((path,), unsaved) for path in unsaved}
         if self._manifests is None:
-            self._manifests = _Manifests(self._folder, self.request, self.rules, self._exceptions)
+            self._manifests = _Manifests(self._folder, self.request, self.rules, self._exceptions, self._images)
             self._manifests.refresh(self.files.manifests)
         return self._manifests.evaluate(unsaved)
 
@@ -105,7 +109,8 @@ class EditorProject:
         """Return the assessment of the workspace, up to limits of files, charts and kustomizations."""
         files = self.files
         rendered = (*files.kustomizations[:_MAX_RENDERED], *files.charts[:_MAX_RENDERED], *files.modules)
-        return self._scan((*rendered, *files.manifests[:MAX_REPORTED]), unsaved)
+        sboms = (f"sbom:{path}" for path in files.sboms[:MAX_SBOMS])
+        return self._scan((*rendered, *files.manifests[:MAX_REPORTED], *sboms), unsaved)
 
     def suggest(self, resource: Subject, control: Definition, evidence: Evidence, unsaved: Unsaved) -> tuple[Edit, ...]:
         """Return the edits that fix one piece of evidence; none without a certain fix."""
@@ -156,8 +161,16 @@ class _ManifestFile(msgspec.Struct):
 class _Manifests:
     """The manifests of a workspace with their verdicts."""
 
-    def __init__(self, folder: str, request: ScanRequest, rules: RuleSelector, exceptions: ScanExceptions) -> None:
+    def __init__(
+        self,
+        folder: str,
+        request: ScanRequest,
+        rules: RuleSelector,
+        exceptions: ScanExceptions,
+        images: WorkspaceImages,
+    ) -> None:
         self._folder = folder
+        self._images = images
         self._request = request
         self._selection = rules.selection
         self._exceptions = exceptions
@@ -286,18 +299,22 @@ class _Manifests:
             for key in (*resources, *sorted(self._subjects.get(path, ())))
             if key in results
         ]
-        own, uses = self._apply_exceptions(path, api.distrust(own, self._selection), unsaved, started)
         parts = (part for result in own for part in (result.subject, *result.subject.related))
         contexts = {
             id(part): self._contexts[position] for part in parts if (position := _locate(part)) in self._contexts
         }
-        own = prioritise_results(own, contexts, self._selection.controls)
+        images = self._images.join(list(resources.values()), contexts)
+        selection = msgspec.structs.replace(self._selection, listed=self._images.definitions if images else ())
+        own, uses = self._apply_exceptions(
+            path, [*api.distrust(own, self._selection), *images], selection, unsaved, started
+        )
+        own = prioritise_results(own, contexts, selection.definitions)
         facts = EvaluationFacts(
             target=Target((path,), self._folder),
             started=started,
             finished=dt.datetime.now(dt.UTC),
             kubernetes_minor=self._minor,
-            selection=self._selection,
+            selection=selection,
             resource_selection=self._request.evaluation.resource_selection,
             enforcement={},
             files=1,
@@ -308,19 +325,19 @@ class _Manifests:
         return assemble(facts, own, unread=unread, unknown_fields=fields, exceptions=uses)
 
     def _apply_exceptions(
-        self, path: str, results: list[SubjectResult], unsaved: Unsaved, now: dt.datetime
+        self, path: str, results: list[SubjectResult], selection: Selection, unsaved: Unsaved, now: dt.datetime
     ) -> tuple[list[SubjectResult], tuple[ExceptionUse, ...]]:
         """Return the results with exceptions and suppression comments applied, and the use of each."""
         self._exceptions.forget()
         for _ in self._exceptions.collect(iter(self._list_exception_context())):
             pass
-        results, uses = self._exceptions.apply(results, self._selection, now)
+        results, uses = self._exceptions.apply(results, selection, now)
         is_snapshot = self._request.input.is_whole_cluster
         if not self._request.evaluation.exceptions.honours_inline(snapshot=is_snapshot):
             return results, uses
         source = _create_inputs(self._request.input.read, unsaved)
         source.add_manifest(Root("manifests", path, path, self._folder), path)
-        results, comments = apply_suppressions(results, source, self._selection, now)
+        results, comments = apply_suppressions(results, source, selection, now)
         return results, (*uses, *comments)
 
     def _list_exception_context(self) -> list[Resource]:

@@ -28,6 +28,7 @@ from kubekeep.sources.source import Root
 from kubekeep.sources.terraform.names import EXTENSIONS as TERRAFORM_EXTENSIONS
 from kubekeep.sources.terraform.names import VALUES_EXTENSIONS
 from kubekeep.sources.tree import DEFAULT_LIMITS, MAXIMUM_BYTES
+from kubekeep.usecases.editor_images import MAX_SBOMS, SBOM_ENDINGS
 
 MAX_FILES: Final = 2000
 """Maximum number of manifests of a workspace that open documents are related to."""
@@ -79,6 +80,8 @@ class WorkspaceFiles:
         """Real paths of manifests and Dockerfiles that belong to no chart and no kustomization."""
         self.charts: list[str] = []
         """Real paths of the folders of charts."""
+        self.sboms: list[str] = []
+        """Real paths of SBOMs, by their names."""
         self.is_complete = True
         """False if the workspace has more files than the limits allow."""
         self._folder = folder
@@ -114,6 +117,7 @@ class WorkspaceFiles:
                 self._kustomizations[folder] = frozenset({*graph.files, *graph.resources, node.file})
         included = frozenset[str]().union(*self._kustomizations.values())
         self._modules = self._find_modules(roots, unsaved)
+        self.sboms = list(self._list_sboms()) if self._folder and self._options.vulnerabilities is not None else []
         paths = (os.path.realpath(root.path) for root in roots if root.source in _FILES)
         self.manifests = [path for path in dict.fromkeys(paths) if path not in included]
 
@@ -160,6 +164,19 @@ class WorkspaceFiles:
                 if isinstance(root, Root):
                     count += 1
                     yield root
+
+    def _list_sboms(self) -> Iterator[str]:
+        """Yield the SBOMs below the folder that no ignore file excludes, up to the limit."""
+        deadline, count = time.monotonic() + _MAX_SECONDS, 0
+        for folder, folders, names in os.walk(self._folder):
+            folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                if name.endswith(SBOM_ENDINGS) and not self.is_excluded(path):
+                    yield os.path.realpath(path)
+                    count += 1
+            if count >= MAX_SBOMS or time.monotonic() > deadline:
+                return
 
     def _find_modules(self, roots: list[Root], unsaved: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:
         folders = [os.path.realpath(root.path) for root in roots if root.source == "terraform"][:_MAX_MODULES]
