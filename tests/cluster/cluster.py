@@ -206,12 +206,12 @@ class Cluster:
         return bool(answer["status"]["allowed"])
 
 
-def eventually(condition: Callable[[], T | None], *errors: type[Exception]) -> T:
+def eventually(condition: Callable[[], T | None], *errors: type[Exception], seconds: float = _SECONDS) -> T:
     """Call `condition` until its result is true and it raises none of `errors`, as changes take effect with a delay.
 
     Raises the last error, or TimeoutError.
     """
-    deadline = time.monotonic() + _SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         try:
             if result := condition():
@@ -220,7 +220,7 @@ def eventually(condition: Callable[[], T | None], *errors: type[Exception]) -> T
             if time.monotonic() > deadline:
                 raise
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the condition is not met after {_SECONDS} s")
+            raise TimeoutError(f"the condition is not met after {seconds:.0f} s")
         time.sleep(0.02)
 
 

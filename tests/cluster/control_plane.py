@@ -1,6 +1,6 @@
 """etcd and kube-apiserver as child processes, from keys to readiness. They never outlive this process.
 
-They listen on the loopback address only.
+They listen on the loopback address only, or on an address that is reachable from this machine and its node.
 """
 
 from __future__ import annotations
@@ -14,44 +14,23 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-
-import msgspec
 
 from tests.cluster.authority import write_private, write_signing_keys
+from tests.cluster.builds import build_control_plane
 from tests.cluster.client import Client, Refused
 from tests.cluster.layout import Layout
-from tests.oracles.program import build_program
+from tests.cluster.network import LOCAL, LOOPBACK, Network
 
-KUBERNETES = "v1.34.4"
-LOOPBACK = "127.0.0.1"
 _SECONDS = 120
 _PORTS = range(20000, 32768)
 """Ports below the ephemeral range, so that no connection takes one between selection and use."""
 _TRIES = 5
 """Attempts to find free ports."""
 _IN_USE = "address already in use"
-_SOURCES = Path(__file__).parent
-
-
-class Programs(msgspec.Struct, frozen=True):
-    etcd: Path
-    kube_apiserver: Path
-
-
-def build_programs() -> Programs:
-    """Return both programs, built if necessary (minutes the first time). Raises NoGoError without Go."""
-    version = "k8s.io/component-base/version"
-    major, minor, _ = KUBERNETES.removeprefix("v").split(".")
-    stamps = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
-    ldflags = " ".join(["-s -w", *(f"-X {version}.{name}={value}" for name, value in stamps.items())])
-    return Programs(
-        build_program(_SOURCES / "etcd", "go.etcd.io/etcd/server/v3", ["-trimpath", "-ldflags=-s -w"]),
-        build_program(
-            _SOURCES / "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", ["-trimpath", f"-ldflags={ldflags}"]
-        ),
-    )
+_KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class EndedError(RuntimeError):
@@ -63,17 +42,22 @@ class EndedError(RuntimeError):
 
 
 class ControlPlane:
-    """A control plane: the address of its API server, and its programs."""
+    """A control plane: the address of its API server, and its programs, with those of its node if it has one."""
 
     def __init__(self, layout: Layout, address: str, commands: Mapping[str, Sequence[str]]) -> None:
         self.address = address
         self._layout = layout
-        self._commands = commands
+        self._commands = dict(commands)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def add(self, name: str, command: Sequence[str]) -> None:
+        """Add a program and start it."""
+        self._commands[name] = command
+        self.start(name)
 
     def start(self, name: str) -> None:
         """Start one of its programs, with the same arguments as before."""
-        self._children[name] = _start(self._layout, name, self._commands[name])
+        self._children[name] = start_program(self._layout, name, self._commands[name])
 
     def halt(self, name: str) -> None:
         """Stop one of its programs, which may be started again."""
@@ -94,30 +78,35 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def run_control_plane(layout: Layout, port: int | None, tokens: str) -> Iterator[ControlPlane]:
+def run_control_plane(
+    layout: Layout, port: int | None, tokens: str, network: Network = LOCAL
+) -> Iterator[ControlPlane]:
     """Run a control plane in the folder of `layout` and provide it when it is ready.
 
     `port` is the port of the API server, by default any free one; `tokens` is the content of the static token file.
     Raises RuntimeError with the end of a log if a program fails to start.
     """
-    binaries = build_programs()
-    for folder in (layout.pki, layout.kubeconfigs, layout.run / "log"):
-        folder.mkdir(parents=True)
-    _write_keys(layout)
+    programs = build_control_plane()
+    for folder in (layout.pki, layout.kubeconfigs, layout.programs, layout.run / "log"):
+        folder.mkdir(parents=True, exist_ok=True)
+    layout.program("etcd").symlink_to(programs.etcd)
+    for name in _KUBERNETES_PROGRAMS:
+        layout.program(name).symlink_to(programs.kubernetes)
+    _write_keys(layout, network)
     write_private(layout.tokens, tokens.encode())
-    control_plane = _start_on_free_ports(layout, binaries, port)
+    control_plane = _start_on_free_ports(layout, network, port)
     try:
         yield control_plane
     finally:
         control_plane.end()
 
 
-def _start_on_free_ports(layout: Layout, binaries: Programs, port: int | None) -> ControlPlane:
+def _start_on_free_ports(layout: Layout, network: Network, port: int | None) -> ControlPlane:
     """Start both programs on free ports; retries, as another process may take such a port meanwhile."""
     for attempts_left in reversed(range(_TRIES)):
-        server_port, storage_port = port or free_port(), free_port()
+        server_port, storage_port = port or free_port(network.host), free_port()
         try:
-            return _start_programs(layout, binaries, server_port, storage_port)
+            return _start_programs(layout, network, server_port, storage_port)
         except EndedError as error:
             is_retryable = error.program == "etcd" or port is None
             if not (attempts_left and is_retryable and _IN_USE in str(error)):
@@ -126,13 +115,16 @@ def _start_on_free_ports(layout: Layout, binaries: Programs, port: int | None) -
     raise AssertionError("the last try gives a control plane, or raises")
 
 
-def _start_programs(layout: Layout, binaries: Programs, port: int, storage_port: int) -> ControlPlane:
+def _start_programs(layout: Layout, network: Network, port: int, storage_port: int) -> ControlPlane:
     write_private(layout.storage_address, f"https://{LOOPBACK}:{storage_port}".encode())
     commands = {
-        "etcd": [str(binaries.etcd), *_etcd_flags(layout, storage_port)],
-        "kube-apiserver": [str(binaries.kube_apiserver), *_kube_apiserver_flags(layout, storage_port, port)],
+        "etcd": [str(layout.program("etcd")), *_etcd_flags(layout, storage_port)],
+        "kube-apiserver": [
+            str(layout.program("kube-apiserver")),
+            *_kube_apiserver_flags(layout, network, storage_port, port),
+        ],
     }
-    control_plane = ControlPlane(layout, f"https://{LOOPBACK}:{port}", commands)
+    control_plane = ControlPlane(layout, f"https://{network.host}:{port}", commands)
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(control_plane.end)
         for name in commands:
@@ -142,13 +134,26 @@ def _start_programs(layout: Layout, binaries: Programs, port: int, storage_port:
     return control_plane
 
 
-def free_port() -> int:
-    """Return a free port of the loopback address."""
+def free_port(host: str = LOOPBACK) -> int:
+    """Return a free port of an address of this machine, by default of the loopback address."""
     for port in random.SystemRandom().sample(_PORTS, 100):
         with socket.socket() as listener, contextlib.suppress(OSError):
-            listener.bind((LOOPBACK, port))
+            listener.bind((host, port))
             return port
     raise RuntimeError("no port is free")
+
+
+def is_listening(address: str) -> bool:
+    """Return True if something accepts connections at the host and port of a URL."""
+    url = urllib.parse.urlsplit(address)
+    try:
+        socket.create_connection((url.hostname, url.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    except ConnectionResetError:
+        # It closed its socket between the request and the answer.
+        return True
+    return True
 
 
 def format_log_end(layout: Layout, program: str, lines: int = 20) -> str:
@@ -158,11 +163,11 @@ def format_log_end(layout: Layout, program: str, lines: int = 20) -> str:
     return "\n".join([f"{program} has ended; the end of {log}:", *text.splitlines()[-lines:]])
 
 
-def _write_keys(layout: Layout) -> None:
+def _write_keys(layout: Layout, network: Network) -> None:
     for authority in (layout.clients, layout.storage, layout.kubelets, layout.front_proxy):
         authority.create()
     names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
-    layout.clients.issue("kube-apiserver", hosts=["localhost", *names, LOOPBACK, "10.0.0.1"])
+    layout.clients.issue("kube-apiserver", hosts=["localhost", *names, network.host, network.api_service])
     layout.clients.issue("admin", groups=["system:masters"])
     layout.storage.issue("etcd", hosts=["localhost", LOOPBACK])
     layout.storage.issue("kube-apiserver-etcd-client")
@@ -191,7 +196,7 @@ def _etcd_flags(layout: Layout, port: int) -> list[str]:
     ]
 
 
-def _kube_apiserver_flags(layout: Layout, storage_port: int, port: int) -> list[str]:
+def _kube_apiserver_flags(layout: Layout, network: Network, storage_port: int, port: int) -> list[str]:
     server, etcd, kubelet, front_proxy = (
         layout.pair(name)
         for name in (
@@ -202,10 +207,11 @@ def _kube_apiserver_flags(layout: Layout, storage_port: int, port: int) -> list[
         )
     )
     return [
-        f"--bind-address={LOOPBACK}",
+        f"--bind-address={network.host}",
         f"--secure-port={port}",
-        f"--advertise-address={LOOPBACK}",
-        "--endpoint-reconciler-type=none",  # an Endpoints object may not name the loopback address
+        f"--advertise-address={network.host}",
+        # An Endpoints object may not name the loopback address.
+        *(["--endpoint-reconciler-type=none"] if network.host == LOOPBACK else []),
         f"--tls-cert-file={server.certificate}",
         f"--tls-private-key-file={server.key}",
         f"--client-ca-file={layout.clients.pair.certificate}",
@@ -220,7 +226,7 @@ def _kube_apiserver_flags(layout: Layout, storage_port: int, port: int) -> list[
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-key-file={layout.pki / 'service-accounts.pub'}",
         f"--service-account-signing-key-file={layout.pki / 'service-accounts.key'}",
-        "--service-cluster-ip-range=10.0.0.0/24",
+        f"--service-cluster-ip-range={network.services}",
         "--kubelet-preferred-address-types=InternalIP",
         f"--kubelet-certificate-authority={layout.kubelets.pair.certificate}",
         f"--kubelet-client-certificate={kubelet.certificate}",
@@ -238,12 +244,13 @@ def _kube_apiserver_flags(layout: Layout, storage_port: int, port: int) -> list[
     ]
 
 
-def _start(layout: Layout, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+def start_program(layout: Layout, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a program with a log, as a child that ends with this process."""
     with layout.log(name).open("ab") as log:
         return subprocess.Popen(
             command,
             cwd=layout.run,
-            env={},  # a proxy of the user is not for these
+            env={"PATH": _PATH},  # a proxy of the user is not for these
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

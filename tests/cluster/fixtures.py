@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.cluster import Cluster
+from tests.cluster.node import NoNodeError
+from tests.cluster.node_cluster import NodeCluster
 from tests.cluster.supervisor import use_cluster
 from tests.oracles.program import NoGoError
 
@@ -33,6 +35,31 @@ def module_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster
     yield from run_cluster(tmp_path_factory.mktemp("module") / "cluster")
 
 
+@pytest.fixture(scope="session")
+def node_cluster(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[NodeCluster]:
+    """A cluster with a node that runs pods, shared by all tests and workers. Skips the test where no node can run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "node-cluster"
+    try:
+        for running_cluster in run_cluster(folder, has_node=True):
+            cluster_with_node = NodeCluster(running_cluster.layout, running_cluster.address)
+            yield cluster_with_node
+            cluster_with_node.images.close()
+    except NoNodeError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def node_namespace(node_cluster: NodeCluster) -> Iterator[str]:
+    """The name of a namespace with the Pod Security Standard `restricted`; its pods end after the test."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    node_cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}])
+    yield name
+    # The namespace controller removes the objects.
+    node_cluster.admin("DELETE", f"/api/v1/namespaces/{name}")
+
+
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
     """The name of a namespace for this test, removed afterwards with all its objects."""
@@ -42,10 +69,10 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     cluster.remove_namespace(name)
 
 
-def run_cluster(folder: Path) -> Iterator[Cluster]:
+def run_cluster(folder: Path, *, has_node: bool = False) -> Iterator[Cluster]:
     """Run the control plane in `folder` for a fixture. Skips the test without Go."""
     try:
-        with use_cluster(folder) as running_cluster:
+        with use_cluster(folder, has_node=has_node) as running_cluster:
             yield running_cluster
     except NoGoError as error:
         assert "CI" not in os.environ, "CI needs go: it builds the control plane"

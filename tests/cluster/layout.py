@@ -65,6 +65,21 @@ class Layout(msgspec.Struct, frozen=True):
         return self.run / "etcd.url"
 
     @property
+    def node(self) -> Path:
+        """Files of the node; the folder exists if there is one."""
+        return self.run / "node"
+
+    @property
+    def registry_address(self) -> Path:
+        """Host and port of the registry of the node."""
+        return self.node / "registry"
+
+    @property
+    def enter_node(self) -> Path:
+        """Script that runs a command on the node."""
+        return self.node / "enter"
+
+    @property
     def kubeconfig(self) -> Path:
         """Exists while the control plane is ready."""
         return self.folder / "kubeconfig"
@@ -87,6 +102,14 @@ class Layout(msgspec.Struct, frozen=True):
     @property
     def supervisor_log(self) -> Path:
         return self.folder / "supervisor.log"
+
+    @property
+    def programs(self) -> Path:
+        return self.run / "bin"
+
+    def program(self, name: str) -> Path:
+        """Link to a program, as one file is several of them by its name."""
+        return self.programs / name
 
     def log(self, program: str) -> Path:
         return self.run / "log" / f"{program}.log"

@@ -14,27 +14,28 @@ import http.client
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from tests.cluster.access import write_kubeconfig
+from tests.cluster.builds import build_control_plane, build_node
 from tests.cluster.client import Refused
 from tests.cluster.cluster import Cluster, eventually
-from tests.cluster.control_plane import EndedError, build_programs, format_log_end, run_control_plane
+from tests.cluster.control_plane import EndedError, format_log_end, is_listening, run_control_plane
 from tests.cluster.layout import Layout
-from tests.cluster.users import ROBOT, create_defaults
+from tests.cluster.network import LOCAL
+from tests.cluster.node import check_machine, open_host, start_node
+from tests.cluster.users import ROBOT, UNAVAILABLE, create_defaults
 from tests.oracles.program import lock_file
 
 _POLL_SECONDS = 0.2
 _HALT_SIGNAL, _START_SIGNAL = signal.SIGUSR1, signal.SIGUSR2
 """Signals that halt the API server and start it again."""
-_SECONDS = 180
+_SECONDS = 300
 _ROOT = Path(__file__).parent.parent.parent
 
 
@@ -42,16 +43,16 @@ class AlreadyRunningError(RuntimeError):
     """A control plane is already running in the folder."""
 
 
-def start(folder: Path, port: int | None = None, *, while_used: bool = False) -> None:
-    """Start a supervisor with a control plane in `folder`, and wait until it is ready.
+def start(folder: Path, port: int | None = None, *, while_used: bool = False, has_node: bool = False) -> None:
+    """Start a supervisor with a control plane in `folder`, and wait until it is ready, with its node if it has one.
 
     `port` is the port of the API server. Raises AlreadyRunningError, FileExistsError if the folder contains unrelated
-    files, NoGoError, and RuntimeError with the end of a log if it fails to start.
+    files, NoGoError, NoNodeError, and RuntimeError with the end of a log if it fails to start.
     """
     layout = Layout(folder)
     layout.claim()
     with lock_file(layout.start_lock):
-        _start(layout, port, while_used=while_used)
+        _start(layout, port, while_used=while_used, has_node=has_node)
 
 
 def stop(folder: Path) -> bool:
@@ -98,19 +99,6 @@ def without_server(folder: Path) -> Iterator[None]:
             time.sleep(0.05)
 
 
-def is_listening(address: str) -> bool:
-    """Return True if something accepts connections at the host and port of a URL."""
-    url = urllib.parse.urlsplit(address)
-    try:
-        socket.create_connection((url.hostname, url.port), timeout=5).close()
-    except ConnectionRefusedError:
-        return False
-    except ConnectionResetError:
-        # It closed its socket between the request and the answer.
-        return True
-    return True
-
-
 def _is_ready(cluster: Cluster) -> bool:
     """Return True if the API server is ready."""
     try:
@@ -121,7 +109,7 @@ def _is_ready(cluster: Cluster) -> bool:
 
 
 @contextlib.contextmanager
-def use_cluster(folder: Path) -> Iterator[Cluster]:
+def use_cluster(folder: Path, *, has_node: bool = False) -> Iterator[Cluster]:
     """Use the control plane in `folder`, started if necessary; the last user ends it.
 
     Raises the errors of `start`.
@@ -132,18 +120,22 @@ def use_cluster(folder: Path) -> Iterator[Cluster]:
         with lock_file(layout.start_lock):
             fcntl.flock(users_lock, fcntl.LOCK_SH)
             if pid(folder) is None:
-                _start(layout, None, while_used=True)
+                _start(layout, None, while_used=True, has_node=has_node)
         yield Cluster.at(folder)
 
 
-def _start(layout: Layout, port: int | None, *, while_used: bool) -> None:
+def _start(layout: Layout, port: int | None, *, while_used: bool, has_node: bool) -> None:
     if pid(layout.folder) is not None:
         raise AlreadyRunningError(f"a cluster runs in {layout.folder}")
-    build_programs()
+    if has_node:
+        check_machine()
+        build_node()
+    build_control_plane()
     layout.clear()
     command = [sys.executable, "-m", "tests.cluster.supervisor", str(layout.folder.resolve())]
     command += [] if port is None else [f"--port={port}"]
     command += ["--while-used"] if while_used else []
+    command += ["--node"] if has_node else []
     log = layout.supervisor_log
     with log.open("wb") as opened:
         subprocess.run(
@@ -169,6 +161,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--port", type=int)
     parser.add_argument("--while-used", action="store_true")
+    parser.add_argument("--node", action="store_true")
     options = parser.parse_args()
     layout = Layout(options.folder)
     os.umask(0o077)
@@ -183,25 +176,35 @@ def main() -> int:
             signal.signal(number, lambda number, _: sys.exit(128 + number))
         try:
             _supervise(
-                layout, options.port, (lambda: _is_used(layout, start_lock)) if options.while_used else (lambda: True)
+                layout,
+                options.port,
+                (lambda: _is_used(layout, start_lock)) if options.while_used else (lambda: True),
+                has_node=options.node,
             )
-        except RuntimeError as error:
+        except (RuntimeError, TimeoutError) as error:
             print(error, file=sys.stderr)
             return 1
         layout.clear()
         return 0
 
 
-def _supervise(layout: Layout, port: int | None, is_used: Callable[[], bool]) -> None:
+def _supervise(layout: Layout, port: int | None, is_used: Callable[[], bool], *, has_node: bool) -> None:
     token = secrets.token_urlsafe(32)
+    tokens = f'{token},{ROBOT},{ROBOT},""\n'
     requests: list[Callable[[], None]] = []
-    with run_control_plane(layout, port, f'{token},{ROBOT},{ROBOT},""\n') as control_plane:
+    with contextlib.ExitStack() as running:
+        host = running.enter_context(open_host(layout)) if has_node else None
+        network = LOCAL if host is None else host.network
+        control_plane = running.enter_context(run_control_plane(layout, port, tokens, network))
         signal.signal(_HALT_SIGNAL, lambda *_: requests.append(lambda: control_plane.halt("kube-apiserver")))
         signal.signal(_START_SIGNAL, lambda *_: requests.append(lambda: control_plane.start("kube-apiserver")))
         cluster = Cluster(layout, control_plane.address)
-        write_kubeconfig(
-            layout.kubeconfig, control_plane.address, layout.clients.pair.certificate, create_defaults(cluster, token)
-        )
+        users = create_defaults(cluster, token)
+        if host is None:
+            cluster.apply([UNAVAILABLE])
+        else:
+            start_node(host, control_plane, cluster)
+        write_kubeconfig(layout.kubeconfig, control_plane.address, layout.clients.pair.certificate, users)
         try:
             while is_used():
                 if program := control_plane.find_ended_program():

@@ -16,7 +16,7 @@ import pytest
 
 from tests.cluster import supervisor
 from tests.cluster.cluster import Cluster, eventually
-from tests.cluster.control_plane import free_port
+from tests.cluster.control_plane import free_port, is_listening
 from tests.cluster.layout import Layout
 
 _ROOT = Path(__file__).parent.parent.parent
@@ -63,10 +63,10 @@ def test_last_user_ends_the_cluster(cluster: Cluster, tmp_path: Path) -> None:
             assert supervisor.pid(tmp_path) == supervisor_pid
             first.communicate("")
             assert cluster.address not in program_addresses
-            assert [supervisor.is_listening(address) for address in program_addresses] == [True, True]
+            assert [is_listening(address) for address in program_addresses] == [True, True]
             second.kill()
         eventually(lambda: supervisor.pid(tmp_path) is None)
-    assert [supervisor.is_listening(address) for address in program_addresses] == [False, False]
+    assert [is_listening(address) for address in program_addresses] == [False, False]
     assert not (tmp_path / "kubeconfig").exists()
     assert not (tmp_path / "run").exists()
 
@@ -104,7 +104,7 @@ def test_workers_share_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
     recorded = [written.read_text() for written in tmp_path.glob("test_shared.py.gw*")]
     assert (len(recorded), len(set(recorded))) == (2, 1)
     assert cluster.address not in recorded
-    eventually(lambda: not supervisor.is_listening(recorded[0]))
+    eventually(lambda: not is_listening(recorded[0]))
 
 
 @pytest.mark.parametrize(("extra", "summary"), [({}, "2 skipped"), ({"CI": "true"}, "2 errors")])
@@ -121,7 +121,7 @@ def test_programs_end_with_a_killed_supervisor(own_cluster: Cluster) -> None:
     program_addresses, supervisor_pid = addresses(folder), supervisor.pid(folder)
     assert supervisor_pid is not None
     os.kill(supervisor_pid, signal.SIGKILL)
-    eventually(lambda: not any(supervisor.is_listening(address) for address in program_addresses))
+    eventually(lambda: not any(is_listening(address) for address in program_addresses))
     assert supervisor.pid(folder) is None
     own_cluster.layout.clear()  # its own supervisor was killed
 
@@ -174,7 +174,7 @@ def test_up_and_down(cluster: Cluster, tmp_path: Path) -> None:
     finally:
         down = run_command("down", "--dir", folder)
     assert (down.returncode, down.stdout) == (0, "ended\n")
-    assert [supervisor.is_listening(address) for address in program_addresses] == [False, False]
+    assert [is_listening(address) for address in program_addresses] == [False, False]
     assert not folder.exists()
     assert run_command("down", "--dir", folder).stdout == f"there is no cluster in {folder}\n"
     assert cluster.admin("GET", "/version")["gitVersion"]
@@ -212,14 +212,14 @@ from tests.cluster import control_plane
 from tests.cluster.layout import Layout
 
 def taken():
-    listener = socket.create_server((control_plane.LOOPBACK, choose()))
+    listener = socket.create_server(("127.0.0.1", choose()))
     held.append(listener)
     return listener.getsockname()[1]
 
 held, choose = [], control_plane.free_port
 # Ports of API server and etcd for each attempt.
 ports = iter([taken(), choose(), choose(), taken()])
-control_plane.free_port = lambda: next(ports, None) or choose()
+control_plane.free_port = lambda *_: next(ports, None) or choose()
 with control_plane.run_control_plane(Layout(Path(sys.argv[1])), None, 'a,b,c,""\\n') as plane:
     print(plane.address)
     print(*(listener.getsockname()[1] for listener in held), len([*ports]))
@@ -247,6 +247,6 @@ def test_halted_api_server_keeps_its_data(own_cluster: Cluster) -> None:
     shop = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
     own_cluster.apply([shop])
     with supervisor.without_server(folder):
-        assert not supervisor.is_listening(own_cluster.address)
+        assert not is_listening(own_cluster.address)
         assert supervisor.pid(folder) is not None
     assert own_cluster.admin("GET", "/api/v1/namespaces/shop")["metadata"]["name"] == "shop"

@@ -26,20 +26,21 @@ UNAVAILABLE = {
         "service": {"namespace": "kube-system", "name": "metrics-server", "port": 443},
     },
 }
-"""The metrics API of a cluster without its metrics server: it is listed, and every request fails."""
+"""The metrics API of a cluster without its metrics server: it is listed, and every request fails.
+
+Not for a cluster with controllers, which do not remove namespaces while an API is unavailable.
+"""
 
 
 def create_defaults(cluster: Cluster, token: str) -> list[User]:
-    """Create the users and the defaults of every cluster.
+    """Create the users and the defaults of every cluster: service accounts, and rules of `view`, `edit` and `admin`.
 
-    The defaults are service accounts, rules of `view`, `edit` and `admin`, and an unavailable API. `token` is the token
-    of the user `robot`.
+    `token` is the token of the user `robot`.
     """
     _fill_aggregated_roles(cluster)
     for name in NAMESPACES:
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": name}}
         eventually(functools.partial(cluster.apply, [account]), Refused)
-    cluster.apply([UNAVAILABLE])
     cluster.user("viewer", [])
     cluster.bind("viewer", "view")
     cluster.user("nobody", [])

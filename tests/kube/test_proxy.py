@@ -14,8 +14,8 @@ from kubekeep.kube.connection import KubeConnection
 from kubekeep.kube.discovery import get_server_version
 from kubekeep.kube.errors import ConnectionLostError, KubeconfigError, KubeError
 from kubekeep.kube.transport import select_proxy
+from tests.cluster.builds import KUBERNETES
 from tests.cluster.cluster import Cluster
-from tests.cluster.control_plane import KUBERNETES
 from tests.kube import connecting
 from tests.kube.proxies import proxy, socks
 

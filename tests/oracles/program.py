@@ -8,12 +8,14 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-_SECONDS = 1800
+_SECONDS = 3600
 
 
 class NoGoError(LookupError):
@@ -33,31 +35,36 @@ def program(name: str, package: str = ".") -> Path:
 
 
 def build_program(source: Path, package: str = ".", flags: Sequence[str] = ()) -> Path:
-    """Return the program built by `go build FLAGS PACKAGE` in the folder `source`, named after the folder.
+    """Return the program built by `go build FLAGS PACKAGE` in the folder `source`.
 
-    One process builds, concurrent processes wait for it. Raises NoGoError without Go and
+    It is named after the folder of its main package, or after `source` for a package of another module. One process
+    builds, with low priority; concurrent processes wait for it. Raises NoGoError without Go and
     subprocess.CalledProcessError if the program does not compile.
     """
-    files = [source / file for file in ("main.go", "go.mod", "go.sum") if (source / file).exists()]
+    main_folder = source / package if package.startswith(".") else source
+    name = main_folder.resolve().name
+    files = [file for file in (main_folder / "main.go", source / "go.mod", source / "go.sum") if file.exists()]
     digest = hashlib.sha256(b"".join([*(file.read_bytes() for file in files), *map(str.encode, flags)]))
     cache = find_cache_folder() / "oracles"
-    target = cache / f"{source.name}-{digest.hexdigest()[:16]}"
+    target = cache / f"{name}-{digest.hexdigest()[:16]}"
     if target.exists():
         return target
     go = shutil.which("go")
     if go is None:
         raise NoGoError("go is not installed")
     cache.mkdir(parents=True, exist_ok=True)
-    with lock_file(cache / f"{source.name}.lock"):
+    with lock_file(cache / f"{name}.lock"):
         if not target.exists():
             temporary = target.with_suffix(f".{os.getpid()}")
+            print(f"building {name} with Go", file=sys.stderr)
+            start = time.monotonic()
+            command = ["nice", "-n", "10", go, "build", *flags, "-o", str(temporary), package]
             try:
-                subprocess.run(
-                    [go, "build", *flags, "-o", temporary, package], cwd=source, check=True, timeout=_SECONDS
-                )
+                subprocess.run(command, cwd=source, check=True, timeout=_SECONDS)
                 temporary.replace(target)
             finally:
                 temporary.unlink(missing_ok=True)
+            print(f"built {name} in {time.monotonic() - start:.0f} s", file=sys.stderr)
     return target
 
 

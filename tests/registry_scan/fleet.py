@@ -86,6 +86,11 @@ class Fleet:
         assert reply.status_code == 201, reply.text
         return {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
 
+    def mount_blob(self, repository: str, digest: str, source: str) -> None:
+        """Make a blob of the repository `source` one of another repository too."""
+        reply = self._client.post(f"{repository}/blobs/uploads/", params={"mount": digest, "from": source})
+        assert reply.status_code == 201, reply.text
+
     def push_manifest(self, repository: str, document: Descriptor, *tags: str) -> str:
         # Without spaces, as the program encodes: a manifest that is read and pushed again keeps its digest.
         content = json.dumps(document, separators=(",", ":")).encode()

@@ -19,8 +19,8 @@ from kubekeep.posture.select import UnknownNameError, select
 from kubekeep.reports.format import Extra
 from kubekeep.usecases.cluster import plan_scope
 from kubekeep.usecases.request import NEWEST_KUBERNETES
+from tests.cluster.builds import KUBERNETES
 from tests.cluster.cluster import Cluster
-from tests.cluster.control_plane import KUBERNETES
 from tests.kube.faults import Exchange, always, front, page_of
 from tests.sources.cluster import objects
 from tests.usecases import clusters

@@ -22,6 +22,7 @@ from kubekeep.model.control import HOST_DATA, SUBJECT, WORKLOAD, Control, Provid
 from kubekeep.model.distribution import OPENSHIFT_CONFIG_GROUP, detect_distribution, detect_provider
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
+from kubekeep.model.running_images import RunningImages
 from kubekeep.posture.index import find_provider
 from kubekeep.posture.isolation import CILIUM_CLUSTERWIDE, CILIUM_POLICY, NETWORK_POLICY, OTHER_POLICIES
 from kubekeep.posture.resource_filter import ResourceFilter
@@ -132,6 +133,8 @@ class LiveCluster:
         self._openshift = read_openshift_version(connection) if OPENSHIFT_CONFIG_GROUP in self._groups else ""
         self.gaps: list[CoverageGap] = []
         self.absent: list[str] = []
+        self.running_images = RunningImages()
+        """Images of the Pods of `resources`, also of Pods that their owners cover; complete after the last object."""
         self._nodes = 0
         self._node: dict[str, Any] | None = None
         """The Node for platform detection: the first of a managed platform, else the first."""
@@ -346,6 +349,7 @@ class LiveCluster:
         collection = Collection(self._connection, self._catalogue, scope, in_scope)
         yield from collection
         self.absent += collection.missing_namespaces
+        self.running_images.update(collection.running_images)
         # A kind may be listed twice (settings, objects): keep its latest gap.
         latest = sorted(collection.gaps, key=lambda gap: gap.permission)
         self.gaps[:] = {(gap.permission, gap.reason): gap for gap in (*self.gaps, *latest)}.values()

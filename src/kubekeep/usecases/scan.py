@@ -314,7 +314,8 @@ class _Scan:
         from kubekeep.sources.images.workloads import follow_images  # noqa: PLC0415 - only on request
 
         options = self._request.input.read
-        return self._collect_unread(follow_images(resources, options.images, options.vulnerabilities))
+        running_images = None if self._cluster is None else self._cluster.running_images
+        return self._collect_unread(follow_images(resources, options.images, options.vulnerabilities, running_images))
 
     def _scope(self, everything: Sequence[Resource]) -> _Filter | None:
         """Return a filter that accepts the resources to evaluate; None for all."""

@@ -22,6 +22,7 @@ from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import HOST_DATA
 from kubekeep.model.resource import Resource, is_builtin
 from kubekeep.model.resource_types import guess_plural
+from kubekeep.model.running_images import RunningImages
 from kubekeep.model.struct_types import prepare_types
 from kubekeep.sources.cluster.custom_kinds import has_pod_template, may_have_pod_template
 from kubekeep.sources.cluster.host_data import convert_host_data
@@ -45,6 +46,7 @@ _POLL_SECONDS: Final = 0.25
 """Seconds between checks for the end of the collection."""
 _DEFINITIONS: Final = 25
 """Definitions per page: a single one may have a megabyte."""
+_POD: Final = ("", "Pod")
 _DEFINITION: Final = ("apiextensions.k8s.io", "CustomResourceDefinition")
 
 
@@ -69,6 +71,8 @@ class Collection:
         self.gaps: list[CoverageGap] = []
         self.missing_namespaces: list[str] = []
         """Namespaces in scope that do not exist."""
+        self.running_images = RunningImages()
+        """Images of all listed Pods, also of those that are left out."""
         self._catalogue = catalogue
         self._connection = connection
         self._scope = scope
@@ -114,6 +118,8 @@ class Collection:
                 yield resource_object
                 continue
             self._owners.add(resource_object)
+            if (task.query.served.group, task.query.served.kind) == _POD:
+                self.running_images.add_pod(resource_object)
             owner = get_controller(resource_object)
             if owner is not None and get_owner_kind(owner) in owner_kinds:
                 deferred.append(resource_object)

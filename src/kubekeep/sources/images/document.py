@@ -54,12 +54,15 @@ def create_resource(
     report: VulnerabilityReport | None = None,
     *,
     keeps_packages: bool = False,
+    location: str = "",
 ) -> Image:
     """Return the image with its document; `base` is the folder of the scan, `today` its day.
 
     report: its vulnerabilities; None if they were not requested. keeps_packages: keep its packages beside the document.
+    location: by default its name.
     """
-    source = Source(image.reference, base, FILE_TYPE, 0, lazy_source_map=ImageLocations(image.reference))
+    location = location or image.reference
+    source = Source(location, base, FILE_TYPE, 0, lazy_source_map=ImageLocations(location))
     document = build_document(image, today, report)
     return Image(
         document,

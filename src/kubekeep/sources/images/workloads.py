@@ -1,4 +1,7 @@
-"""Images of workloads: the references in their pod specs, each image once. Never opens an image itself."""
+"""Images of workloads: those that their pods run, else those of the references in their pod specs, each once.
+
+Never opens an image.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ from kubekeep.images.options import ImageOptions
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.image import Image
 from kubekeep.model.resource import Resource
+from kubekeep.model.running_images import RunningImages
 from kubekeep.model.workload import list_used_images
 from kubekeep.registry.reference import get_image_key
 from kubekeep.sources.images.names import list_image_keys
-from kubekeep.sources.images.read import read_registry_images
+from kubekeep.sources.images.read import read_workload_images
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
 
@@ -19,19 +23,30 @@ def follow_images(
     resources: Iterable[Resource | UnreadInput],
     options: ImageOptions,
     vulnerabilities: VulnerabilityOptions | None = None,
+    running_images: RunningImages | None = None,
 ) -> Iterator[Resource | UnreadInput]:
     """Yield the resources, then those of the images that they use, each image once.
 
-    An image among the resources is not read again: an archive or a layout may stand for a registry that is out of reach.
+    running_images: those of pods that are not among the resources; complete after the last resource. An image among the
+    resources is not read again: an archive or a layout may stand for a registry that is out of reach.
     """
-    references: dict[str, str] = {}
+    running = RunningImages()
+    names: dict[str, None] = {}
     known: set[str] = set()
     for resource in resources:
         if isinstance(resource, Image):
             known.update(list_image_keys(resource))
         elif isinstance(resource, Resource):
-            for image in list_used_images(resource):
-                references.setdefault(get_image_key(image.reference), image.reference)
+            names |= dict.fromkeys(image.reference for image in list_used_images(resource))
+            running.add(resource)
         yield resource
-    missing = [reference for key, reference in references.items() if key not in known]
-    yield from read_registry_images(missing, options, vulnerabilities)
+    if running_images is not None:
+        running.update(running_images)
+    missing = []
+    for name in names:
+        # What pods run counts, not what the tag names by now.
+        keys = {get_image_key(reference) for reference in running.list_references(name) or (name,)}
+        if not keys <= known:
+            missing.append(name)
+            known |= keys
+    yield from read_workload_images(missing, running, options, vulnerabilities)
