@@ -25,10 +25,12 @@ def images(node_cluster: NodeCluster) -> list[PushedImage]:
 
 
 def scan(cluster: NodeCluster, folder: Path, *names: str) -> dict[tuple[str, str], set[str]]:
-    """Scan the cluster and return the vulnerabilities of the images of some names, by name and digest.
+    """Scan the cluster and return the vulnerabilities of the images of some names, by name and digest."""
+    return list_vulnerabilities(read_report(cluster, folder), names)
 
-    Fails if any input is not read. Other tests may run other images.
-    """
+
+def read_report(cluster: NodeCluster, folder: Path) -> dict[str, Any]:
+    """Scan the cluster and return the report. Fails if any input is not read. Other tests may run other images."""
     connection = ("--kubeconfig", str(cluster.kubeconfig), "--plain-http")
     advisories = ("--advisories", str(write_advisories(folder)))
     report = ("-f", "json", "-o", "report.json")
@@ -41,7 +43,7 @@ def scan(cluster: NodeCluster, folder: Path, *names: str) -> dict[tuple[str, str
         ("Go", "the version is unknown")
     }
     assert done.returncode == 0, done.stderr
-    return list_vulnerabilities(document, names)
+    return document
 
 
 def list_vulnerabilities(report: dict[str, Any], names: Sequence[str]) -> dict[tuple[str, str], set[str]]:
@@ -52,9 +54,23 @@ def list_vulnerabilities(report: dict[str, Any], names: Sequence[str]) -> dict[t
     for vulnerability in report["vulnerabilities"]:
         key = (vulnerability["image"]["reference"], vulnerability["image"]["digest"])
         if key in by_image:
-            # With the key `workloads`, it names the containers that run the image: not tested yet.
             by_image[key].add(vulnerability["id"])
     return by_image
+
+
+def list_containers(report: dict[str, Any], namespace: str) -> dict[str, set[tuple[str, str, str]]]:
+    """Return the containers of a namespace that each vulnerability names, as kind, name and container, by image."""
+    containers: dict[str, set[tuple[str, str, str]]] = {}
+    for vulnerability in report["vulnerabilities"]:
+        own = {
+            (entry["kind"], entry["name"], entry["container"])
+            for entry in vulnerability["workloads"]
+            if entry["namespace"] == namespace
+        }
+        if own:
+            known = containers.setdefault(vulnerability["image"]["reference"], own)
+            assert known == own
+    return containers
 
 
 def build_workload(namespace: str, kind: str, name: str, references: Sequence[str]) -> Object:
@@ -81,8 +97,14 @@ def test_each_image_of_a_cluster_is_scanned(
     ]
     node_cluster.apply(objects)
     node_cluster.wait_for_pods(node_namespace, sum(entry["kind"] != "CronJob" for entry in objects))
-    assert scan(node_cluster, tmp_path, *names) == {
+    report = read_report(node_cluster, tmp_path)
+    assert list_vulnerabilities(report, names) == {
         (name, image.digest): image.vulnerabilities for name, image in zip(names, images, strict=True)
+    }
+    assert list_containers(report, node_namespace) == {
+        name: {(KINDS[number % len(KINDS)], f"app-{number}", f"c{position}")}
+        for number, group in enumerate(groups)
+        for position, name in enumerate(group)
     }
 
 
