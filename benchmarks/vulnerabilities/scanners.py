@@ -121,12 +121,12 @@ def list_constraints(entry: dict[str, Any]) -> list[str]:
 def get_fix(entry: dict[str, Any]) -> str:
     """Return the first fixed version."""
     events = (event for versions in entry["ranges"] if versions["type"] != "GIT" for event in versions["events"])
-    return next((event["fixed"] for event in events if "fixed" in event), "")
+    return str(next((event["fixed"] for event in events if "fixed" in event), ""))
 
 
 def get_name(record: dict[str, Any]) -> str:
     """Return the CVE, else the id."""
-    return next((name for name in record.get("aliases", ()) if name.startswith("CVE-")), record["id"])
+    return str(next((name for name in record.get("aliases", ()) if name.startswith("CVE-")), record["id"]))
 
 
 def iterate_systems(records: list[Any]) -> Iterator[tuple[str, int, str, str]]:
@@ -157,7 +157,7 @@ def write_grype(folder: Path, records: list[Any]) -> Path:
         if not family:
             continue
         version = FIXED[version_type].format(number)
-        package = {
+        package: dict[str, Any] = {
             "ecosystem": kind,
             "name": name,
             "system": family.split("/")[0],
@@ -166,8 +166,9 @@ def write_grype(folder: Path, records: list[Any]) -> Path:
             "minor": minor,
         }
         constraint = "" if number % 7 == 0 else f"< {version}"
-        fix = {"state": "wont-fix"} if number % 7 == 0 else {"version": version, "state": "fixed"}
-        package["blob"] = {"ranges": [{"version": {"type": version_type, "constraint": constraint}, "fix": fix}]}
+        state = {"state": "wont-fix"} if number % 7 == 0 else {"version": version, "state": "fixed"}
+        ranges = [{"version": {"type": version_type, "constraint": constraint}, "fix": state}]
+        package["blob"] = {"ranges": ranges}
         lines.append({"provider": system, "name": cve, "blob": {"id": cve}, "packages": [package]})
     folder.mkdir(parents=True, exist_ok=True)
     binary = build_program(Path(__file__).with_name("grype"))
@@ -200,8 +201,8 @@ def write_trivy(folder: Path, records: list[Any]) -> Path:
         _, version_type, *_, platform, _ = SYSTEMS[system]
         if not platform:
             continue
-        value = {"Status": 5} if number % 7 == 0 else {"FixedVersion": FIXED[version_type].format(number)}
-        lines.append({"platform": platform, "package": name, "id": cve, "value": value})
+        entry = {"Status": 5} if number % 7 == 0 else {"FixedVersion": FIXED[version_type].format(number)}
+        lines.append({"platform": platform, "package": name, "id": cve, "value": entry})
     folder.mkdir(parents=True, exist_ok=True)
     run_with_lines([str(program("trivy-db")), str(folder), BUILT], lines)
     return folder / "trivy.db"
