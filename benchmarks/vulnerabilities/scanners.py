@@ -149,7 +149,7 @@ def write_grype(folder: Path, records: list[Any]) -> Path:
                 "fix": {"version": fix, "state": "fixed"} if fix else {"state": "not-fixed"},
             }
         ]
-        package = {"ecosystem": kind, "name": entry["package"]["name"], "blob": {"ranges": ranges}}
+        package: dict[str, Any] = {"ecosystem": kind, "name": entry["package"]["name"], "blob": {"ranges": ranges}}
         blob = {"id": record["id"], "description": record.get("summary", ""), "aliases": record.get("aliases", [])}
         lines.append({"provider": "github", "name": record["id"], "blob": blob, "packages": [package]})
     for system, number, name, cve in iterate_systems(records):
@@ -157,7 +157,7 @@ def write_grype(folder: Path, records: list[Any]) -> Path:
         if not family:
             continue
         version = FIXED[version_type].format(number)
-        package: dict[str, Any] = {
+        package = {
             "ecosystem": kind,
             "name": name,
             "system": family.split("/")[0],
