@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 from tests.oracles.program import build_program, program
 
 PER_ECOSYSTEM = 60
+"""Records of each ecosystem."""
 BUILT = "2026-11-27T06:00:00Z"
 TRIVY_LANGUAGES = {
     "PyPI": "pip::GitHub Security Advisory pip",
@@ -50,10 +52,14 @@ SYSTEMS = {
     "debian": ("deb", "dpkg", "debian", "12", "", "debian 12", "debian-12"),
     "ubuntu": ("deb", "dpkg", "ubuntu", "22", "04", "ubuntu 22.04", "ubuntu-22.04"),
     "alpine": ("apk", "apk", "alpine", "3", "20", "alpine 3.20", "alpine-3.20.1"),
-    "almalinux": ("rpm", "rpm", "almalinux", "9", "", "alma 9", "almalinux-9.4"),
-    "amzn": ("rpm", "rpm", "amazonlinux", "2023", "", "amazon linux 2023", "amzn-2023"),
+    "almalinux": ("rpm", "rpm", "", "9", "", "alma 9", "almalinux-9"),
+    "amzn": ("rpm", "rpm", "amazonlinux/amzn", "2023", "", "amazon linux 2023", "amzn-2023"),
+    "rhel": ("rpm", "rpm", "redhat/rhel", "9", "", "", "rhel-9"),
 }
-"""Type of packages, of versions, name and version in Grype, platform in Trivy, qualifier of package URLs."""
+"""Type of packages, of versions, name and version in Grype, platform in Trivy, qualifier of package URLs.
+
+Grype compares AlmaLinux with Red Hat.
+"""
 FIXED = {"dpkg": "1.{0}.0-1", "apk": "1.{0}.0-r0", "rpm": "1.{0}.0-1"}
 
 
@@ -62,15 +68,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("advisories", type=Path, nargs="+")
+    parser.add_argument("--records", type=int, default=PER_ECOSYSTEM, help="number of records of each ecosystem")
     parser.add_argument("--grype", type=Path, help="the program grype")
     parser.add_argument("--trivy", type=Path, help="the program trivy")
     options = parser.parse_args()
     folder: Path = options.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    records = list(select_records(options.advisories))
+    records = list(select_records(options.advisories, options.records))
     sboms = write_sboms(folder, records)
     if options.grype:
-        database = write_grype(folder / "grype" / "6", records)
+        database = write_grype(folder / "grype-archive", records)
+        run_program([options.grype, "db", "import", database], folder)
         findings = {name: run_grype(options.grype, folder, path) for name, path in sboms.items()}
         compare("Grype", folder, database, sboms, findings)
     database = write_trivy(folder / "trivy" / "db", records)
@@ -78,7 +86,7 @@ def main() -> None:
     compare("Trivy", folder, database, sboms, findings)
 
 
-def select_records(paths: Iterable[Path]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+def select_records(paths: Iterable[Path], most: int) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Yield ecosystem, record and entry of records with ranges of versions, a fixed number of each ecosystem."""
     for path in paths:
         count = 0
@@ -89,7 +97,7 @@ def select_records(paths: Iterable[Path]) -> Iterator[tuple[str, dict[str, Any],
                 continue
             yield entries[0]["package"]["ecosystem"], record, entries[0]
             count += 1
-            if count == PER_ECOSYSTEM:
+            if count == most:
                 break
 
 
@@ -103,12 +111,9 @@ def list_constraints(entry: dict[str, Any]) -> list[str]:
         for event in versions["events"]:
             if "introduced" in event:
                 low = event["introduced"]
-            elif "fixed" in event:
-                constraints.append(", ".join(filter(None, (f">={low}" if low != "0" else "", f"<{event['fixed']}"))))
-                low = ""
-            elif "last_affected" in event:
-                last = event["last_affected"]
-                constraints.append(", ".join(filter(None, (f">={low}" if low != "0" else "", f"<={last}"))))
+            elif low:
+                end = f"<{event['fixed']}" if "fixed" in event else f"<={event['last_affected']}"
+                constraints.append(end if low == "0" else f">={low}, {end}")
                 low = ""
     return constraints
 
@@ -116,12 +121,12 @@ def list_constraints(entry: dict[str, Any]) -> list[str]:
 def get_fix(entry: dict[str, Any]) -> str:
     """Return the first fixed version."""
     events = (event for versions in entry["ranges"] if versions["type"] != "GIT" for event in versions["events"])
-    return next((event["fixed"] for event in events if "fixed" in event), "")
+    return str(next((event["fixed"] for event in events if "fixed" in event), ""))
 
 
 def get_name(record: dict[str, Any]) -> str:
     """Return the CVE, else the id."""
-    return next((name for name in record.get("aliases", ()) if name.startswith("CVE-")), record["id"])
+    return str(next((name for name in record.get("aliases", ()) if name.startswith("CVE-")), record["id"]))
 
 
 def iterate_systems(records: list[Any]) -> Iterator[tuple[str, int, str, str]]:
@@ -144,21 +149,34 @@ def write_grype(folder: Path, records: list[Any]) -> Path:
                 "fix": {"version": fix, "state": "fixed"} if fix else {"state": "not-fixed"},
             }
         ]
-        package = {"ecosystem": kind, "name": entry["package"]["name"], "blob": {"ranges": ranges}}
+        package: dict[str, Any] = {"ecosystem": kind, "name": entry["package"]["name"], "blob": {"ranges": ranges}}
         blob = {"id": record["id"], "description": record.get("summary", ""), "aliases": record.get("aliases", [])}
         lines.append({"provider": "github", "name": record["id"], "blob": blob, "packages": [package]})
     for system, number, name, cve in iterate_systems(records):
         kind, version_type, family, major, minor, _, _ = SYSTEMS[system]
+        if not family:
+            continue
         version = FIXED[version_type].format(number)
-        package = {"ecosystem": kind, "name": name, "system": family, "major": major, "minor": minor}
+        package = {
+            "ecosystem": kind,
+            "name": name,
+            "system": family.split("/")[0],
+            "id": family.split("/")[-1],
+            "major": major,
+            "minor": minor,
+        }
         constraint = "" if number % 7 == 0 else f"< {version}"
-        fix = {"state": "wont-fix"} if number % 7 == 0 else {"version": version, "state": "fixed"}
-        package["blob"] = {"ranges": [{"version": {"type": version_type, "constraint": constraint}, "fix": fix}]}
+        state = {"state": "wont-fix"} if number % 7 == 0 else {"version": version, "state": "fixed"}
+        ranges = [{"version": {"type": version_type, "constraint": constraint}, "fix": state}]
+        package["blob"] = {"ranges": ranges}
         lines.append({"provider": system, "name": cve, "blob": {"id": cve}, "packages": [package]})
     folder.mkdir(parents=True, exist_ok=True)
     binary = build_program(Path(__file__).with_name("grype"))
     run_with_lines([str(binary), str(folder)], lines)
-    return folder / "vulnerability.db"
+    archive = folder / "vulnerability-db.tar.gz"
+    with tarfile.open(archive, "w:gz") as stream:
+        stream.add(folder / "vulnerability.db", "vulnerability.db")
+    return archive
 
 
 def write_trivy(folder: Path, records: list[Any]) -> Path:
@@ -181,8 +199,10 @@ def write_trivy(folder: Path, records: list[Any]) -> Path:
         lines.append({"platform": TRIVY_LANGUAGES[ecosystem], "package": package, "id": name, "value": value})
     for system, number, name, cve in iterate_systems(records):
         _, version_type, *_, platform, _ = SYSTEMS[system]
-        value = {"Status": 5} if number % 7 == 0 else {"FixedVersion": FIXED[version_type].format(number)}
-        lines.append({"platform": platform, "package": name, "id": cve, "value": value})
+        if not platform:
+            continue
+        entry = {"Status": 5} if number % 7 == 0 else {"FixedVersion": FIXED[version_type].format(number)}
+        lines.append({"platform": platform, "package": name, "id": cve, "value": entry})
     folder.mkdir(parents=True, exist_ok=True)
     run_with_lines([str(program("trivy-db")), str(folder), BUILT], lines)
     return folder / "trivy.db"
@@ -206,7 +226,7 @@ def write_sboms(folder: Path, records: list[Any]) -> dict[str, Path]:
     for system, (kind, version_type, *_, qualifier) in SYSTEMS.items():
         end = {"dpkg": "-1", "apk": "-r0", "rpm": "-1"}[version_type]
         purls = [
-            f"pkg:{kind}/{system}/lib-{number}@1.{number + 20}.0{end}?arch=x86_64&distro={qualifier}"
+            f"pkg:{kind}/{'redhat' if system == 'rhel' else system}/lib-{number}@1.{number + 20}.0{end}?arch=x86_64&distro={qualifier}"
             for number in range(20)
         ]
         name, _, version = qualifier.partition("-")
@@ -232,29 +252,29 @@ def write_sbom(path: Path, purls: Iterable[str], system: tuple[str, str] | None)
 
 def run_grype(binary: Path, folder: Path, sbom: Path) -> set[tuple[str, str]]:
     """Return package URL and id of the findings of Grype."""
-    variables = {
-        "GRYPE_DB_CACHE_DIR": str(folder / "grype"),
-        "GRYPE_DB_AUTO_UPDATE": "false",
-        "GRYPE_DB_VALIDATE_AGE": "false",
-        "GRYPE_CHECK_FOR_APP_UPDATE": "false",
-    }
-    subprocess.run([binary, "db", "import", folder / "grype.tar.gz"], env=os.environ | variables, check=False)
-    result = subprocess.run(
-        [binary, f"sbom:{sbom}", "-o", "json"], env=os.environ | variables, check=True, capture_output=True
-    )
-    matches = json.loads(result.stdout)["matches"]
+    matches = json.loads(run_program([binary, f"sbom:{sbom}", "-o", "json"], folder))["matches"]
     return {(match["artifact"]["purl"], match["vulnerability"]["id"]) for match in matches}
 
 
 def run_trivy(binary: Path, folder: Path, sbom: Path) -> set[tuple[str, str]]:
     """Return package URL and id of the findings of Trivy."""
     command = [binary, "sbom", "--skip-db-update", "--cache-dir", folder / "trivy", "-f", "json", "-q", sbom]
-    result = subprocess.run(command, check=True, capture_output=True)
     return {
         (entry["PkgIdentifier"]["PURL"], entry["VulnerabilityID"])
-        for part in json.loads(result.stdout).get("Results", ())
+        for part in json.loads(run_program(command, folder)).get("Results", ())
         for entry in part.get("Vulnerabilities", ())
     }
+
+
+def run_program(command: list[Any], folder: Path) -> bytes:
+    """Return the output of a program that uses no network."""
+    variables = {
+        "GRYPE_DB_CACHE_DIR": str(folder / "grype"),
+        "GRYPE_DB_AUTO_UPDATE": "false",
+        "GRYPE_DB_VALIDATE_AGE": "false",
+        "GRYPE_CHECK_FOR_APP_UPDATE": "false",
+    }
+    return subprocess.run(command, env=os.environ | variables, check=True, stdout=subprocess.PIPE).stdout
 
 
 def compare(
@@ -273,8 +293,12 @@ def compare(
             stdout=subprocess.DEVNULL,
         )
         entries = json.loads(report.read_text())["vulnerabilities"]
-        own = {(entry["purl"], frozenset((entry["id"], *entry.get("aliases", ())))) for entry in entries}
-        theirs = findings.get(sbom, set())
+        # Names in package URLs of Go are normalised.
+        own = {(entry["purl"].lower(), frozenset((entry["id"], *entry.get("aliases", ())))) for entry in entries}
+        (folder / f"{sbom}.{name.lower()}-findings.json").write_text(
+            json.dumps(sorted(findings.get(sbom, ())), indent=0)
+        )
+        theirs = {(purl.lower(), name) for purl, name in findings.get(sbom, ())}
         missing = [pair for pair in sorted(theirs) if not any(pair[0] == purl and pair[1] in ids for purl, ids in own)]
         extra = [
             (purl, sorted(ids)) for purl, ids in own if findings and not any((purl, each) in theirs for each in ids)

@@ -1,7 +1,7 @@
 // A database of Grype, written with its own library: `grype FOLDER < LINES` writes vulnerability.db.
 //
 // Each line is a JSON object: {"provider": ID, "name": ID, "blob": VULNERABILITY, "packages": [{"ecosystem": TYPE, "name": NAME,
-// "system": NAME, "major": TEXT, "minor": TEXT, "blob": PACKAGE}]}.
+// "system": NAME, "id": NAME, "major": TEXT, "minor": TEXT, "blob": PACKAGE}]}.
 package main
 
 import (
@@ -25,6 +25,7 @@ type affected struct {
 	Ecosystem string         `json:"ecosystem"`
 	Name      string         `json:"name"`
 	System    string         `json:"system"`
+	ID        string         `json:"id"`
 	Major     string         `json:"major"`
 	Minor     string         `json:"minor"`
 	Blob      v6.PackageBlob `json:"blob"`
@@ -59,7 +60,7 @@ func main() {
 			}
 			if entry.System != "" {
 				handle.OperatingSystem = &v6.OperatingSystem{
-					Name: entry.System, ReleaseID: entry.System, MajorVersion: entry.Major, MinorVersion: entry.Minor,
+					Name: entry.System, ReleaseID: entry.ID, MajorVersion: entry.Major, MinorVersion: entry.Minor,
 				}
 			}
 			handles = append(handles, handle)

@@ -133,7 +133,9 @@ _NAME_ENDS: Final = (
 """The ends of names in the secret pattern."""
 _NAMED_SECRET: Final = (
     # A name before a sign, in XML or in a list of variables; a flag; a manifest of a Secret.
-    rf"(?i){_NAME_ENDS}(?:[\\\"'\]]*[ \t]*[:=]|</|[^<>]*>|[^a-z0-9]+(?:value|string|default)[\\\"']*[ ]*[:=])"
+    rf"(?i){_NAME_ENDS}(?:[\\\"'\]]+[ \t]*[:=]|[ \t]*(?:=|:[^a-z0-9:])|</|[^<>]*>|[^a-z0-9]+(?:value|string|default)[\\\"']*[ ]*[:=])"
+    # A header, and the default of a variable, may begin directly after the colon.
+    rf"|(?i)(?:x-[\w-]*{_NAME_ENDS}|authorization|cookie|[$]\{{[^}}]*{_NAME_ENDS}):"
     rf"|(?i)(?:^|[^a-z0-9_.-])-[^\s=]*{_NAME_ENDS}[ ]|-u[= ]|--user[= ]|set[ \t]+[$]|psk[ \t]|password[ ]+[\\]*[\"']|account[.]key"
     rf"|(?i)(?:env[ \t]+|set[ \t]+-[a-z]+[ \t]+|define[(][ ]*[\"'])[a-z0-9_.-]*{_NAME_ENDS}"
     r"|(?i)(?:^|\n)[ \t]*[a-z0-9_.]*(?:pass(?:word|wd|phrase)?|masterauth)[ \t]+[^ \t\n]+[ \t]*(?:\n|$)"
@@ -268,6 +270,7 @@ class _Kind(enum.Flag):
 
 
 _ALL_KINDS: Final = _Kind.NAMED | _Kind.PROGRAM | _Kind.TOKEN
+_compiled_kinds: Final[set[_Kind]] = set()
 
 
 def _find_kinds(text: str) -> _Kind:
@@ -328,9 +331,15 @@ def _command_pattern() -> re.Pattern[str]:
     return re.compile(_PROGRAM)
 
 
-@functools.cache
 def _secret_pattern(kinds: _Kind) -> re.Pattern[str]:
+    """Return the pattern of secrets of some kinds, or that of all if it has been compiled."""
+    return _compile_pattern(_ALL_KINDS if _ALL_KINDS in _compiled_kinds else kinds)
+
+
+@functools.cache
+def _compile_pattern(kinds: _Kind) -> re.Pattern[str]:
     """Return the pattern of secrets of some kinds; the order of the parts matters."""
+    _compiled_kinds.add(kinds)
     parts = (
         (_FIELD, _Kind.NAMED),
         (_PROGRAM, _Kind.PROGRAM),

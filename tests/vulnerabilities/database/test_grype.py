@@ -20,6 +20,8 @@ from kubekeep.vulnerabilities.database.errors import DatabaseError
 from kubekeep.vulnerabilities.database.grype.constraints import UnreadableConstraintError, parse_constraint
 from kubekeep.vulnerabilities.database.open import open_advisories
 from kubekeep.vulnerabilities.database.scanner_databases import ScannerImport
+from kubekeep.vulnerabilities.ranges import match_range
+from kubekeep.vulnerabilities.versions.registry import get_scheme
 from tests.command_line import run_command_line
 from tests.vulnerabilities.database.records import create_record, write_lines
 
@@ -80,9 +82,11 @@ class GrypeWriter:
         return self.insert("blobs", value=json.dumps(value))
 
     def add_system(self, name: str, major: str = "", minor: str = "", label: str = "", channel: str = "") -> int:
+        names = {"rhel": "redhat", "amzn": "amazonlinux"}
         return self.insert(
             "operating_systems",
-            name=name,
+            name=names.get(name, name),
+            release_id=name,
             major_version=major,
             minor_version=minor,
             label_version=label,
@@ -132,8 +136,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rhel9, rhel94 = writer.add_system("rhel", "9"), writer.add_system("rhel", "9", "4")
     eus = writer.add_system("rhel", "9", "4", channel="eus")
     amazon, ubuntu = writer.add_system("amzn", "2023"), writer.add_system("ubuntu", "22", "4")
+    alma = writer.add_system("almalinux", "9")
     alpine, edge = writer.add_system("alpine", "3", "20"), writer.add_system("alpine", label="edge")
-    writer.insert("operating_system_specifier_overrides", alias="centos", replacement="rhel")
+    for alias in ("centos", "almalinux"):
+        writer.insert("operating_system_specifier_overrides", alias=alias, replacement="rhel")
     writer.insert(
         "operating_system_specifier_overrides", alias="alpine", version_pattern=".*_alpha.*", replacement="alpine"
     )
@@ -167,6 +173,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     wont_fix = writer.add_vulnerability("CVE-2026-2", "rhel")
     writer.affect(wont_fix, nodejs, "", system=rhel9, fix=("", "wont-fix"), qualifiers={"rpm_modularity": "nodejs:18"})
+    erratum = writer.add_vulnerability("ALSA-2026:1", "alma", aliases=["CVE-2026-1"])
+    writer.affect(erratum, rpm, ">= 1:3.0.7-27.el9.alma.1", system=alma, table="unaffected")
     unaffected = writer.add_vulnerability("CVE-2026-3", "rhel")
     writer.affect(unaffected, rpm, "< 2", system=rhel9)
     writer.affect(unaffected, rpm, "", system=rhel9, table="unaffected", fix=("", "not-affected"))
@@ -199,6 +207,7 @@ def test_states(path: Path) -> None:
     with open_advisories(None, [path]) as source:
         states = source.get_states()
     assert {name: sorted(state.releases) for name, state in states.items()} == {
+        "AlmaLinux": ["AlmaLinux:9"],
         "Alpine": ["Alpine:edge", "Alpine:v3.20"],
         "Amazon Linux": ["Amazon Linux:2023"],
         "CentOS": ["CentOS:9"],
@@ -234,7 +243,9 @@ def test_red_hat(path: Path) -> None:
 
 
 def test_other_distributions(path: Path) -> None:
-    assert read(path, "CentOS", "openssl")["CVE-2026-1"].affected[0].package.ecosystem == "CentOS:9"
+    for derivative in ("AlmaLinux", "CentOS"):
+        record = read(path, derivative, "openssl")["CVE-2026-1"]
+        assert record.affected[0].package.ecosystem == f"{derivative}:9"
     notice = read(path, "Amazon Linux", "openssl")["ALAS2023-2026-1"]
     assert (notice.aliases, notice.upstream) == ((), ("CVE-2026-1", "CVE-2026-5"))
     alpine = read(path, "Alpine", "openssl")["CVE-2026-1"]
@@ -285,13 +296,14 @@ def imported(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("database")
     result = import_database(path, folder)
     assert isinstance(result, ScannerImport)
-    assert (result.feed, result.ecosystems, result.unread) == ("grype", 7, 0)
+    assert (result.feed, result.ecosystems, result.unread) == ("grype", 8, 0)
     return folder
 
 
 @pytest.mark.parametrize(
     ("ecosystem", "name"),
     [
+        ("AlmaLinux", "openssl"),
         ("Alpine", "openssl"),
         ("Amazon Linux", "openssl"),
         ("CentOS", "openssl"),
@@ -348,7 +360,7 @@ def test_import_of_archives(path: Path, tmp_path: Path, mode: str) -> None:
     packed.write_bytes(compress[mode](plain.read_bytes()))
     result = run_command_line("db", "import", packed, "--database", tmp_path / "database")
     assert result.returncode == 0, result.stderr
-    assert "7 ecosystems from the database of Grype built at 2026-11-27T06:00Z into the feed grype" in result.stderr
+    assert "8 ecosystems from the database of Grype built at 2026-11-27T06:00Z into the feed grype" in result.stderr
 
 
 def test_import_beside_other_advisories(path: Path, tmp_path: Path) -> None:
@@ -388,6 +400,20 @@ def test_two_providers_of_one_id(tmp_path: Path) -> None:
     with open_advisories(tmp_path / "database") as source:
         ((_, record),) = source.find_advisories("PyPI", ["a"])
     assert [entry.ranges[0].events[-1].fixed for entry in record.affected] == ["1.0", "2.5"]
+
+
+def test_range_that_ends_before_it_starts(tmp_path: Path) -> None:
+    writer = GrypeWriter(tmp_path / "vulnerability.db")
+    package = writer.insert("packages", ecosystem="gem", name="a")
+    constraint = "< 4.0.3 || >= 4.1, < 4.1.0.beta2 || >= 5.0, <= 5.0"
+    writer.affect(writer.add_vulnerability("CVE-2026-1", "github"), package, constraint, kind="gem")
+    writer.close()
+    (record,) = read(tmp_path / "vulnerability.db", "RubyGems", "a").values()
+    scheme = get_scheme("RubyGems")
+    assert scheme
+    versions = ("4.0.2", "4.0.3", "4.1", "4.2", "5.0", "5.1")
+    affected = [version for version in versions if match_range(record.affected[0], version, scheme)]
+    assert affected == ["4.0.2", "5.0"]
 
 
 @pytest.mark.parametrize("feed", ["../x", "A", ""])

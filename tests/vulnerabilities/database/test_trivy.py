@@ -199,6 +199,7 @@ def test_patched_versions_are_inverted(database: Path, version: str, is_affected
         ({"VulnerableVersions": ["(,1.5]"]}, ["0.1", "1.5"], ["1.6"]),
         ({"VulnerableVersions": [">=1.0 <1.5"]}, ["1.0", "1.4"], ["0.9", "1.5"]),
         ({"VulnerableVersions": [">= 1.0, < 1.5 || = 2.0"]}, ["1.0", "2.0"], ["1.5"]),
+        ({"VulnerableVersions": [">= 1.0, < 1.0-beta2", "< 0.5"]}, ["0.4"], ["0.9", "1.0", "2.0"]),
         ({"VulnerableVersions": ["~> 2.3"]}, ["2.3", "2.9"], ["3.0"]),
         ({"PatchedVersions": [">= 2.0"]}, ["0.1", "1.9"], ["2.0"]),
         ({"PatchedVersions": ["~> 1.4.2", ">= 1.5.3", "~> 1.4.1"]}, ["1.4.0", "1.5.2"], ["1.4.1", "1.4.9", "2.0"]),

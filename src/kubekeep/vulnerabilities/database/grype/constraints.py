@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.vulnerabilities.advisory import VersionEvent, VersionRange
+from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError, VersionScheme
 
 _COMPARISON: Final = re.compile(r"\s*(<=|>=|<|>|==|=|!=|~>|\^|~)?\s*([^\s<>=!~^]\S*)\s*")
 _SEMVER: Final = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(?:\+\S*)?")
@@ -36,6 +37,21 @@ def parse_constraint(text: str, kind: str) -> list[AffectedInterval]:
     if len(text) > _LONGEST:
         raise UnreadableConstraintError(f"a constraint of {len(text):,} characters")
     return [_parse_conjunction(part, kind) for part in text.split("||")]
+
+
+def is_empty(version_range: VersionRange, scheme: VersionScheme | None) -> bool:
+    """Return True for a range that ends before it starts, as `>= 4.1, < 4.1.0.beta2`.
+
+    The order of events in a record has no meaning, so such a range would affect all versions from its start on.
+    """
+    if scheme is None or len(version_range.events) == 1 or version_range.events[0].introduced == "0":
+        return False
+    start, end = version_range.events
+    try:
+        low, high = scheme.key(start.introduced), scheme.key(end.fixed or end.last_affected)
+    except InvalidVersionError:
+        return False
+    return bool(high <= low if end.fixed else high < low)
 
 
 def _parse_conjunction(text: str, kind: str) -> AffectedInterval:

@@ -20,7 +20,8 @@ from kubekeep.vulnerabilities.database.grype.blobs import (
     PackageQualifiers,
     VulnerabilityBlob,
 )
-from kubekeep.vulnerabilities.database.grype.constraints import AffectedInterval, parse_constraint
+from kubekeep.vulnerabilities.database.grype.constraints import AffectedInterval, is_empty, parse_constraint
+from kubekeep.vulnerabilities.versions.registry import get_scheme
 
 _SAME_FLAW: Final = ("CVE-", "GHSA-", "GO-", "PYSEC-", "RUSTSEC-", "BIT-", "OSV-", "CGA-", "MAL-")
 """Prefixes of ids of single flaws; records with other ids are notices about one or several."""
@@ -80,6 +81,7 @@ def is_unconditional(blob: PackageBlob) -> bool:
 
 def _convert_package(row: AffectedRow) -> Iterator[AffectedVersions]:
     package = AdvisoryPackage(row.ecosystem, row.name)
+    scheme = get_scheme(row.ecosystem)
     specific = _convert_qualifiers(row.blob.qualifiers or PackageQualifiers())
     for entry in row.blob.ranges or (ConstrainedRange(),):
         if entry.fix and entry.fix.state == "not-affected":
@@ -87,7 +89,11 @@ def _convert_package(row: AffectedRow) -> Iterator[AffectedVersions]:
         intervals: list[AffectedInterval] = parse_constraint(entry.version.constraint, entry.version.type.lower())
         yield AffectedVersions(
             package=package,
-            ranges=tuple(interval.range for interval in intervals if interval.range is not None),
+            ranges=tuple(
+                interval.range
+                for interval in intervals
+                if interval.range is not None and not is_empty(interval.range, scheme)
+            ),
             versions=tuple(interval.version for interval in intervals if interval.version),
             ecosystem_specific=specific or None,
             database_specific={"fix_state": entry.fix.state} if entry.fix and entry.fix.state else None,

@@ -253,15 +253,18 @@ class GrypeDatabase:
     def _operating_systems(self) -> dict[str, list[GrypeRelease]]:
         columns = {row[1] for row in self._query("PRAGMA table_info(operating_systems)", ())}
         channel = "coalesce(channel, '')" if "channel" in columns else "''"
+        release_id = "lower(coalesce(release_id, ''))" if "release_id" in columns else "''"
         query = (
             "SELECT id, lower(name), coalesce(major_version, ''), coalesce(minor_version, ''),"  # noqa: S608 - constants
-            f" coalesce(label_version, ''), coalesce(codename, ''), {channel} FROM operating_systems"
+            f" coalesce(label_version, ''), coalesce(codename, ''), {channel}, {release_id} FROM operating_systems"
         )
         rows = self._query(query, ())
         systems: dict[str, list[GrypeRelease]] = {}
-        for row in rows:
-            system = GrypeRelease(*row)
-            systems.setdefault(system.name, []).append(system)
+        for *values, identifier in rows:
+            system = GrypeRelease(*values)
+            # Red Hat is "redhat" with the id "rhel"; other tables use one of the two.
+            for name in dict.fromkeys((system.name, identifier)):
+                systems.setdefault(name, []).append(system)
         return systems
 
     @functools.cached_property
@@ -277,14 +280,18 @@ class GrypeDatabase:
 
     def _list_releases(self, advisories: Advisories, name_release: GrypeReleaseNamer) -> dict[int | None, str]:
         """Return the releases of a distribution, as OSV names them, by the row of the operating system."""
-        rows = [row for name in advisories.grype for row in self._operating_systems.get(name, ())]
-        if not rows:
-            replacement = next(
-                (self._replacements[name] for name in advisories.grype if name in self._replacements), ""
-            )
+        names = (row for name in advisories.grype for row in self._operating_systems.get(name, ()))
+        rows = list({row.id: row for row in names}.values())
+        replacement = next((self._replacements[name] for name in advisories.grype if name in self._replacements), "")
+        # Some derivatives have rows of their own that only state what is fixed in them.
+        if replacement and not any(map(self._has_affected, rows)):
             rows = self._operating_systems.get(replacement, [])
         releases = {row.id: name_release(advisories.name, row) for row in rows}
         return {row_id: release for row_id, release in releases.items() if release}
+
+    def _has_affected(self, release: GrypeRelease) -> bool:
+        query = "SELECT 1 FROM affected_package_handles WHERE operating_system_id = ? LIMIT 1"
+        return bool(self._query(query, (release.id,)))
 
     def _find_packages(
         self, kinds: Sequence[str], ecosystem: str, names: Sequence[str]

@@ -17,7 +17,7 @@ from kubekeep.vulnerabilities.advisory import (
     VersionEvent,
     VersionRange,
 )
-from kubekeep.vulnerabilities.database.grype.constraints import UnreadableConstraintError, parse_constraint
+from kubekeep.vulnerabilities.database.grype.constraints import UnreadableConstraintError, is_empty, parse_constraint
 from kubekeep.vulnerabilities.database.trivy.blobs import (
     LEVELS,
     STATUSES,
@@ -149,8 +149,11 @@ def _parse(texts: Iterable[str], ecosystem: str) -> tuple[tuple[VersionRange, ..
         for part in text.split("||")
         for interval in parse_constraint(_rewrite(part.strip()), kind)
     ]
-    ranges = tuple(interval.range for interval in intervals if interval.range is not None)
-    return ranges, tuple(interval.version for interval in intervals if interval.version)
+    scheme = get_scheme(ecosystem)
+    ranges = (interval.range for interval in intervals if interval.range is not None)
+    return tuple(entry for entry in ranges if not is_empty(entry, scheme)), tuple(
+        interval.version for interval in intervals if interval.version
+    )
 
 
 def _rewrite(text: str) -> str:
