@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from kubekeep.images.content import ImageContent
-from kubekeep.images.inspection import InspectedImage
+from kubekeep.images.inspected_image import InspectedImage
 from kubekeep.images.layers import compute_version
 from kubekeep.images.registries.state import ImageName, RegistryState
 from kubekeep.model.package import Distribution, Package, PackageLocation

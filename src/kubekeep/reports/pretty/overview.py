@@ -156,13 +156,12 @@ def _write_first(
         return [], 0
     names = _ControlNames(groups, everywhere)
     lines -= 2
-    upgrades, fitting = _fit_packages(terminal, packages, lines, has_problems=bool(groups or everywhere))
+    upgrades, images = _fit_packages(terminal, packages, lines, has_problems=bool(groups or everywhere))
     blocks = [
-        _Block((not group[0].is_new, -group[0].score), texts, ())
-        for group, texts in zip(fitting, upgrades, strict=True)
+        _Block((not group[0].is_new, -group[0].score), texts, ()) for group, texts in zip(images, upgrades, strict=True)
     ]
-    shown = [package for group in fitting for package in list_shown(group)]
-    rest = len(packages) - sum(map(len, fitting))
+    shown = [package for packages_of_images in images for package in list_shown(packages_of_images)]
+    rest = len(packages) - sum(map(len, images))
     lines -= sum(map(len, upgrades)) + bool(rest)
     for problem in everywhere[:_MAX_EVERYWHERE]:
         block = terminal.copy()
