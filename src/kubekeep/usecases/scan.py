@@ -34,6 +34,7 @@ from kubekeep.model.json_values import as_mapping
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.resource_types import ResourceTypes
+from kubekeep.model.running_images import RunningImages
 from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.secret_text import mask_message
 from kubekeep.model.stated_namespace import state_namespace
@@ -74,12 +75,13 @@ _logger: Final = logging.getLogger(__name__)
 class ClusterInput(Protocol):
     """A live cluster during a scan.
 
-    `gaps` are the resources that could not be listed, `absent` the requested namespaces that do not exist; both are
-    complete once `resources` is exhausted.
+    `gaps` are the resources that could not be listed, `absent` the requested namespaces that do not exist, and
+    `running_images` those of all pods; they are complete once `resources` is exhausted.
     """
 
     gaps: list[CoverageGap]
     absent: list[str]
+    running_images: RunningImages
 
     @property
     def minor(self) -> int | None:
