@@ -41,9 +41,10 @@ class Slot(msgspec.Struct, frozen=True):
 def claim_slot() -> Iterator[Slot]:
     """Claim a slot and create its control groups. Afterwards, end all processes in them and remove the network device.
 
-    Raises RuntimeError if all slots are in use.
+    Removes what killed processes left first. Raises RuntimeError if all slots are in use.
     """
     SLOTS_FOLDER.mkdir(exist_ok=True)
+    clear_slots()
     for number in range(_COUNT):
         with _file(number).open("a+", encoding="utf-8") as record:
             if not _lock(record):
