@@ -58,6 +58,8 @@ _MIN_LINES: Final = 15
 """Lines for findings below which gaps are cut."""
 _IDS: Final = 3
 """Maximum number of controls named for one problem."""
+_LAST: Final = (True, 0.0)
+"""Sort key behind those of all problems."""
 _NAMED: Final = 2
 """Maximum number of problems that name the same control."""
 
@@ -171,7 +173,11 @@ def _write_first(
     for number, group in enumerate(groups):
         base = assessment.target.base
         fitting = _fit_group(terminal, base, group, names, lines)
-        if fitting is None and number == 0 and not shown:
+        if (
+            fitting is None
+            and number == 0
+            and _order(group[0].first) <= min((block.order for block in blocks), default=_LAST)
+        ):
             # The most urgent problem is shown in any case.
             fitting = _fit_group(terminal, base, group[:1], names, _LINES)
         if fitting is None:
