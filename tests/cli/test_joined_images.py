@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from tests.cli.test_vulnerabilities import IMAGE, kubekeep
+from tests.command_line import run_command_line
+from tests.images.access_fixtures import copy_image
 from tests.images.example import REFERENCE
+from tests.registry.service import run_registry
 
 CRITICAL = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 DEPLOYMENT = """\
@@ -254,3 +257,46 @@ def test_pseudonyms_hide_the_workload(tmp_path: Path) -> None:
     (workload,) = entry["workloads"]
     assert workload["exposure"] == "reachable from the internet"
     assert "catalog" not in json.dumps(workload)
+
+
+@pytest.mark.parametrize(
+    ("selection", "is_scanned"),
+    [
+        (("--include-namespaces", "shop"), True),
+        (("--exclude-namespaces", "shop"), False),
+        (("--include-kinds", "Deployment"), True),
+        (("--include-kinds", "Service"), False),
+        (("--label-selector", "app=other"), False),
+    ],
+)
+def test_images_of_selected_workloads_are_scanned(
+    selection: tuple[str, str], *, is_scanned: bool, tmp_path: Path
+) -> None:
+    with run_registry(tmp_path / "registry") as service:
+        name = f"{service.address}/shop/catalog:2.3"
+        copy_image(f"oci:{IMAGE}:{REFERENCE}", f"docker://{name}")
+        write_manifests(tmp_path, name, SERVICE, "apiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: b}\n")
+        options = ("--images", "--advisories", "osv.jsonl", "-f", "json", "-o", "report.json")
+        done = run_command_line(
+            "scan",
+            "deploy",
+            *options,
+            *selection,
+            folder=tmp_path,
+            variables={"XDG_CACHE_HOME": str(tmp_path / "cache")},
+        )
+    assert "Traceback" not in done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert bool(report.get("vulnerabilities")) is is_scanned
+
+
+def test_images_of_one_workload_are_scanned(tmp_path: Path) -> None:
+    write_manifests(tmp_path, REFERENCE)
+    (tmp_path / "deploy" / "other.yaml").write_text(
+        DEPLOYMENT.replace("IMAGE", "example.com/other:1").replace("name: catalog", "name: other")
+    )
+    for workload, count in (("deployment/catalog", 1), ("deployment/other", 0)):
+        arguments = ("scan", "workload", f"shop/{workload}", "deploy", f"oci:{IMAGE}", "--advisories", "osv.jsonl")
+        kubekeep(*arguments, "-f", "json", "-o", "report.json", folder=tmp_path)
+        report = json.loads((tmp_path / "report.json").read_text())
+        assert len(report.get("vulnerabilities", ())) == count

@@ -29,6 +29,7 @@ from kubekeep.model.cluster import IDENTITY_NAMESPACE, ClusterFacts, CoverageGap
 from kubekeep.model.control import WORKLOAD
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.git import GitRepository
+from kubekeep.model.image import Image
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.priority import ResourceContext
 from kubekeep.model.resource import Resource
@@ -40,7 +41,7 @@ from kubekeep.model.secret_text import mask_message
 from kubekeep.model.stated_namespace import state_namespace
 from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.subject import Subject
-from kubekeep.model.workload import find_other_containers
+from kubekeep.model.workload import find_other_containers, list_used_images
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.image_workloads import join_workloads
 from kubekeep.posture.listed_problems import add_listed_problems
@@ -51,8 +52,10 @@ from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.roles import RoleCoverage
 from kubekeep.posture.select import Selection, UnknownNameError
 from kubekeep.posture.workload import parse_workload, select_workload
+from kubekeep.registry.reference import get_image_key
 from kubekeep.reports.format import Extra
 from kubekeep.sources.images.address import is_image_address
+from kubekeep.sources.images.names import list_image_keys
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.registries.address import is_registry_address
 from kubekeep.usecases.api_check import ApiCheck
@@ -317,7 +320,10 @@ class _Scan:
 
         options = self._request.input.read
         running_images = None if self._cluster is None else self._cluster.running_images
-        return self._collect_unread(follow_images(resources, options.images, options.vulnerabilities, running_images))
+        has_selection = bool(str(self._request.evaluation.resource_selection))
+        in_scope = self._resource_filter if has_selection else None
+        images = follow_images(resources, options.images, options.vulnerabilities, running_images, in_scope)
+        return self._collect_unread(images)
 
     def _scope(self, everything: Sequence[Resource]) -> _Filter | None:
         """Return a filter that accepts the resources to evaluate; None for all."""
@@ -330,9 +336,10 @@ class _Scan:
         if self._request.evaluation.workload:
             workload_ids = {id(resource) for resource in self._workload(everything)}
             filters.append(lambda resource: id(resource) in workload_ids)
-        if len(filters) < 2:
-            return filters[0] if filters else None
-        return lambda resource: all(accepts(resource) for accepts in filters)
+        if not filters:
+            return None
+        is_narrowed = bool(self._request.input.read.changed_since or self._request.evaluation.workload)
+        return _accept_images(lambda resource: all(accepts(resource) for accepts in filters), is_narrowed=is_narrowed)
 
     def _workload(self, everything: Sequence[Resource]) -> Sequence[Resource]:
         """Return the requested workload and the resources it needs. Raises UnknownNameError if it does not exist."""
@@ -405,6 +412,24 @@ class _Scan:
             unassessed=tuple(dict.fromkeys(self._unassessed)),
             has_matches=self._resource_filter.has_matches or not str(resource_selection),
         )
+
+
+def _accept_images(accepts: _Filter, *, is_narrowed: bool) -> _Filter:
+    """Return a filter for resources that also accepts the images of accepted ones, which have no namespace.
+
+    is_narrowed: only these; otherwise all images, because only those of accepted resources were read, and named ones.
+    """
+    used: set[str] = set()
+
+    def accept(resource: Resource) -> bool:
+        if isinstance(resource, Image):
+            return not is_narrowed or not used.isdisjoint(list_image_keys(resource))
+        is_accepted = accepts(resource)
+        if is_accepted and is_narrowed:
+            used.update(get_image_key(image.reference) for image in list_used_images(resource))
+        return is_accepted
+
+    return accept
 
 
 def _remove_name(message: str, name: str) -> str:

@@ -5,7 +5,7 @@ Never opens an image.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from kubekeep.images.options import ImageOptions
 from kubekeep.model.assessment import UnreadInput
@@ -24,11 +24,13 @@ def follow_images(
     options: ImageOptions,
     vulnerabilities: VulnerabilityOptions | None = None,
     running_images: RunningImages | None = None,
+    in_scope: Callable[[Resource], bool] | None = None,
 ) -> Iterator[Resource | UnreadInput]:
     """Yield the resources, then those of the images that they use, each image once.
 
     running_images: those of pods that are not among the resources; complete after the last resource. An image among the
-    resources is not read again: an archive or a layout may stand for a registry that is out of reach.
+    resources is not read again: an archive or a layout may stand for a registry that is out of reach. in_scope: accepts the
+    resources whose images are read; None for all.
     """
     running = RunningImages()
     names: dict[str, None] = {}
@@ -37,7 +39,8 @@ def follow_images(
         if isinstance(resource, Image):
             known.update(list_image_keys(resource))
         elif isinstance(resource, Resource):
-            names |= dict.fromkeys(image.reference for image in list_used_images(resource))
+            if in_scope is None or in_scope(resource):
+                names |= dict.fromkeys(image.reference for image in list_used_images(resource))
             running.add(resource)
         yield resource
     if running_images is not None:
