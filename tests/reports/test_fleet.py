@@ -101,7 +101,7 @@ def test_causes_are_grouped_without_their_first_number() -> None:
         UnreadInput(Location("c"), "the layer is damaged"),
         UnreadInput(Location("d"), "the layer is damaged"),
     ]
-    assert [(group.place, group.message) for group in group_by_cause(entries)] == [
+    assert [(group.label, group.message) for group in group_by_cause(entries)] == [
         ("a and 1 more", "9 Debian packages not assessed: no data"),
         ("c", "5 Alpine packages not assessed: no data"),
         ("c and 1 more", "the layer is damaged"),

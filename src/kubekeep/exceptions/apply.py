@@ -20,7 +20,6 @@ from kubekeep.exceptions.policy_exception import PolicyException
 from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.exception import AppliedException, ExceptionStatus, ExceptionUse
 from kubekeep.model.finding import Finding
-from kubekeep.model.image import Image
 from kubekeep.model.label_selector import get_labels
 from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence, Status, Verdict
@@ -251,7 +250,7 @@ def _matches_exposure(exposed: bool | None, result: SubjectResult) -> bool:  # n
     """
     if exposed is None or exposed:
         return exposed is None or result.is_exposed
-    return not result.is_exposed and not (isinstance(result.subject, Image) and not result.containers)
+    return not result.is_exposed and not (result.subject.runs_in_containers and not result.containers)
 
 
 def _cover(finding: Finding, applicable: Sequence[tuple[_TrackedException, Part]]) -> Finding:

@@ -54,6 +54,11 @@ class Image(PackageList, frozen=True, gc=False, kw_only=True):
     platform: str = ""
 
     @property
+    def runs_in_containers(self) -> bool:
+        """True: containers of workloads run it."""
+        return True
+
+    @property
     def stable_name(self) -> str:
         """The digest, if it is known: the same image may have several tags."""
         return self.digest or self.name

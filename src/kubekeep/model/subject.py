@@ -134,6 +134,11 @@ class Subject(msgspec.Struct, frozen=True):
         return None
 
     @property
+    def runs_in_containers(self) -> bool:
+        """True for an image: containers of workloads run it."""
+        return False
+
+    @property
     def may_contain_pods(self) -> bool:
         """False for a document that never contains a pod template, as the list of packages of an image."""
         return True

@@ -12,7 +12,6 @@ from kubekeep.model.assessment import Assessment
 from kubekeep.model.comparison import Comparison, Difference
 from kubekeep.model.errors import KubekeepError
 from kubekeep.model.finding import Finding
-from kubekeep.model.image import Image
 from kubekeep.model.severity import Severity
 from kubekeep.model.similar_names import find_similar
 from kubekeep.model.verdict import Cause
@@ -159,7 +158,7 @@ def _describe(gates: Gates) -> str:
 
 def may_be_exposed(finding: Finding) -> bool:
     """Return True if the subject of a finding is exposed, or an image of which no workload is known."""
-    return finding.is_exposed or (isinstance(finding.subject, Image) and not finding.containers)
+    return finding.is_exposed or (finding.subject.runs_in_containers and not finding.containers)
 
 
 def _check_numbers(findings: Iterable[Finding], rated: Iterable[Finding], gates: Gates) -> Iterator[GateResult]:

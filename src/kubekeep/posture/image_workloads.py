@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from kubekeep.model.assessment import SubjectResult
-from kubekeep.model.image import Image
 from kubekeep.model.priority import NO_CONTEXT, ResourceContext
 from kubekeep.model.resource import Resource
 from kubekeep.model.workload import UsedImage, list_used_images
@@ -19,33 +18,22 @@ from kubekeep.registry.reference import get_image_key
 from kubekeep.sources.images.names import list_image_keys
 
 
-def join_workloads(
+def join_images(
     results: Sequence[SubjectResult], resources: Iterable[Resource], contexts: Mapping[int, ResourceContext]
 ) -> list[SubjectResult]:
-    """Return the results with the exposure of their subjects, those of images with the containers that run them.
+    """Return the results, those of images with the containers that run them.
 
     contexts: by id() of the resource.
     """
-    marked = [_mark(result, contexts) for result in results]
-    if not any(isinstance(result.subject, Image) for result in marked):
-        return marked
     containers: dict[str, list[WorkloadContainer]] = {}
     for resource in resources:
-        if isinstance(resource, Image):
+        if not resource.may_contain_pods:
             continue
         context = contexts.get(id(resource), NO_CONTEXT)
         for image in list_used_images(resource):
             container = _describe_container(resource, image, context)
             containers.setdefault(get_image_key(image.reference), []).append(container)
-    return [_join(result, containers) if isinstance(result.subject, Image) else result for result in marked]
-
-
-def _mark(result: SubjectResult, contexts: Mapping[int, ResourceContext]) -> SubjectResult:
-    """Return the result as exposed if a part of its subject can be reached from outside."""
-    parts = (result.subject, *result.subject.related)
-    if any((context := contexts.get(id(part))) is not None and context.exposure for part in parts):
-        return msgspec.structs.replace(result, is_exposed=True)
-    return result
+    return [_join(result, containers) if result.subject.runs_in_containers else result for result in results]
 
 
 def _join(result: SubjectResult, containers: Mapping[str, Sequence[WorkloadContainer]]) -> SubjectResult:

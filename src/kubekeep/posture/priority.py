@@ -45,26 +45,51 @@ def prioritise_results(
     for result in results:
         parts = (result.subject, *result.subject.related)
         matches = [context for part in parts if (context := contexts.get(id(part))) is not None]
-        context = _merge(matches) if matches else NO_CONTEXT
-        # Access that can be used from outside is urgent even if it is needed.
-        needed = {} if context.exposure else find_needed_access(result, context.steps.keys())
-        priorities: dict[str, Priority] = {}
-        for slug, verdict in result.verdicts.items():
-            if verdict.status is not Status.FAILED or slug not in by_slug:
-                continue
-            if slug in result.priorities:
-                priority = raise_priority(result.priorities[slug], result.containers)
-                if priority != by_slug[slug].urgency:
-                    priorities[slug] = priority
-            elif slug in needed:
-                score = min(rate_severity(by_slug[slug].severity, verdict.evidence), _NEEDED)
-                priorities[slug] = Priority(Severity.from_score(score), score, reasons=(needed[slug],))
-            elif matches or verdict.changes_severity:
-                priorities[slug] = prioritise(by_slug[slug], context, verdict.evidence)
+        priorities = _prioritise_result(result, matches, by_slug)
         if priorities or result.priorities:
             result = msgspec.structs.replace(result, priorities=priorities)  # noqa: PLW2901 - the same result
         prioritised.append(result)
     return prioritised
+
+
+def _prioritise_result(
+    result: SubjectResult, matches: Sequence[ResourceContext], controls: Mapping[str, Definition]
+) -> dict[str, Priority]:
+    """Return the priorities of the failures of a result that differ from those without a context. controls: by slug."""
+    context = _merge(matches) if matches else NO_CONTEXT
+    # Access that can be used from outside is urgent even if it is needed.
+    needed = {} if context.exposure else find_needed_access(result, context.steps.keys())
+    priorities: dict[str, Priority] = {}
+    for slug, verdict in result.verdicts.items():
+        if verdict.status is not Status.FAILED or slug not in controls:
+            continue
+        control = controls[slug]
+        if slug in result.priorities:
+            priority = raise_priority(result.priorities[slug], result.containers)
+            if priority != control.urgency:
+                priorities[slug] = priority
+        elif slug in needed:
+            score = min(rate_severity(control.severity, verdict.evidence), _NEEDED)
+            priorities[slug] = Priority(Severity.from_score(score), score, reasons=(needed[slug],))
+        elif matches or verdict.changes_severity:
+            priorities[slug] = prioritise(control, context, verdict.evidence)
+    return priorities
+
+
+def mark_exposed(results: Sequence[SubjectResult], contexts: Mapping[int, ResourceContext]) -> list[SubjectResult]:
+    """Return the results, those as exposed of which a part of the subject can be reached from outside.
+
+    contexts: by id() of the resource.
+    """
+    exposed = {key for key, context in contexts.items() if context.exposure}
+    if not exposed:
+        return list(results)
+    return [
+        msgspec.structs.replace(result, is_exposed=True)
+        if not exposed.isdisjoint(map(id, (result.subject, *result.subject.related)))
+        else result
+        for result in results
+    ]
 
 
 def _merge(contexts: Sequence[ResourceContext]) -> ResourceContext:

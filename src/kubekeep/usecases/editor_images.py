@@ -5,7 +5,7 @@ Reads an SBOM only when it has changed, and never uses the network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -32,13 +32,7 @@ class WorkspaceImages:
 
     def refresh(self, paths: Iterable[str]) -> None:
         """Read the SBOMs again if one has changed."""
-        stamps = {}
-        for path in list(paths)[:MAX_SBOMS]:
-            try:
-                status = Path(path).stat()
-            except OSError:
-                continue
-            stamps[path] = status.st_mtime_ns, status.st_size
+        stamps = dict(_list_stamps(list(paths)[:MAX_SBOMS]))
         if stamps == self._stamps:
             return
         self._stamps, self._results, self.definitions = stamps, [], ()
@@ -58,7 +52,17 @@ class WorkspaceImages:
         if not self._results:
             return []
         # Loaded only for workspaces with SBOMs.
-        from kubekeep.posture.image_workloads import join_workloads  # noqa: PLC0415
+        from kubekeep.posture.image_workloads import join_images  # noqa: PLC0415
 
-        joined = join_workloads(self._results, resources, contexts)
+        joined = join_images(self._results, resources, contexts)
         return [result for result in joined if result.containers]
+
+
+def _list_stamps(paths: Iterable[str]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield the modification time and the size of each file that exists."""
+    for path in paths:
+        try:
+            status = Path(path).stat()
+        except OSError:
+            continue
+        yield path, (status.st_mtime_ns, status.st_size)

@@ -29,7 +29,6 @@ from kubekeep.model.cluster import IDENTITY_NAMESPACE, ClusterFacts, CoverageGap
 from kubekeep.model.control import WORKLOAD
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.git import GitRepository
-from kubekeep.model.image import Image
 from kubekeep.model.json_values import as_mapping
 from kubekeep.model.priority import ResourceContext
 from kubekeep.model.resource import Resource
@@ -43,19 +42,16 @@ from kubekeep.model.struct_types import prepare_types
 from kubekeep.model.subject import Subject
 from kubekeep.model.workload import find_other_containers, list_used_images
 from kubekeep.posture.evaluate import evaluate
-from kubekeep.posture.image_workloads import join_workloads
 from kubekeep.posture.listed_problems import add_listed_problems
 from kubekeep.posture.namespaces import infer_namespaces, is_open
 from kubekeep.posture.packing import ObjectPacker
-from kubekeep.posture.priority import prioritise_results
+from kubekeep.posture.priority import mark_exposed, prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.roles import RoleCoverage
 from kubekeep.posture.select import Selection, UnknownNameError
 from kubekeep.posture.workload import parse_workload, select_workload
-from kubekeep.registry.reference import get_image_key
 from kubekeep.reports.format import Extra
 from kubekeep.sources.images.address import is_image_address
-from kubekeep.sources.images.names import list_image_keys
 from kubekeep.sources.inputs import Inputs, read
 from kubekeep.sources.registries.address import is_registry_address
 from kubekeep.usecases.api_check import ApiCheck
@@ -192,7 +188,7 @@ class _Scan:
         roles = RoleCoverage(selection.is_whole_cluster, self._gaps)
         everything = everything or _list_resources(results)
         contexts = _find_contexts(everything, roles)
-        results = join_workloads(results, everything, contexts)
+        results = _join_images(mark_exposed(results, contexts), everything, contexts)
         results, uses = self._apply_exceptions(results, selection)
         if request.input.read.blame:
             results = add_commits(results, source, request.input.read.access.environment, self._unread)
@@ -419,10 +415,14 @@ def _accept_images(accepts: _Filter, *, is_narrowed: bool) -> _Filter:
 
     is_narrowed: only these; otherwise all images, because only those of accepted resources were read, and named ones.
     """
+    # Loaded only for a part of the input.
+    from kubekeep.registry.reference import get_image_key  # noqa: PLC0415
+    from kubekeep.sources.images.names import list_image_keys  # noqa: PLC0415
+
     used: set[str] = set()
 
     def accept(resource: Resource) -> bool:
-        if isinstance(resource, Image):
+        if resource.runs_in_containers:
             return not is_narrowed or not used.isdisjoint(list_image_keys(resource))
         is_accepted = accepts(resource)
         if is_accepted and is_narrowed:
@@ -530,6 +530,17 @@ def _list_resources(results: Sequence[SubjectResult]) -> list[Resource]:
     """Return the resources with verdicts, and the bindings and roles of subjects, which may have none of their own."""
     parts = (part for result in results for part in (result.subject, *result.subject.related))
     return [*{id(part): part for part in parts if isinstance(part, Resource) and part.missing is None}.values()]
+
+
+def _join_images(
+    results: list[SubjectResult], resources: Sequence[Resource], contexts: Mapping[int, ResourceContext]
+) -> list[SubjectResult]:
+    """Return the results, those of images with the containers that run them."""
+    if not any(result.subject.runs_in_containers for result in results):
+        return results
+    from kubekeep.posture.image_workloads import join_images  # noqa: PLC0415 - only with images
+
+    return join_images(results, resources, contexts)
 
 
 def _find_contexts(resources: Sequence[Resource], roles: RoleCoverage) -> Mapping[int, ResourceContext]:

@@ -167,12 +167,8 @@ def _advise_bases(
         elif not shared:
             candidates[name] = scanner.assess_image(base)
     if newer:
-        if not present.layers:
-            present = find_present_base(image, options)
-        for name in list_newer_bases(present.name, options.access) if present.name else ():
-            base = inspect_image(f"{REGISTRY}{name}", options, secrets=True)
-            if not find_base_layers(list_layers(image), list_layers(base)):
-                candidates[name] = scanner.assess_image(base)
+        present = present if present.layers else find_present_base(image, options)
+        candidates |= _assess_newer(present, image, scanner, options)
     if not present.layers:
         present = find_base_in_history(image.configuration)
     return msgspec.structs.replace(
@@ -181,6 +177,18 @@ def _advise_bases(
         stated_base=image.base.name if image.base else "",
         bases=advise_base(report, present.layers, candidates) if present.layers else None,
     )
+
+
+def _assess_newer(
+    present: PresentBase, image: InspectedImage, scanner: VulnerabilityScanner, options: ImageOptions
+) -> dict[str, VulnerabilityReport]:
+    """Return the vulnerabilities of newer tags of the repository of a base image, by name."""
+    reports: dict[str, VulnerabilityReport] = {}
+    for name in list_newer_bases(present.name, options.access) if present.name else ():
+        base = inspect_image(f"{REGISTRY}{name}", options, secrets=True)
+        if not find_base_layers(list_layers(image), list_layers(base)):
+            reports[name] = scanner.assess_image(base)
+    return reports
 
 
 def _group_open(report: VulnerabilityReport) -> dict[str, tuple[Vulnerability, ...]]:

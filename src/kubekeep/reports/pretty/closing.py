@@ -138,7 +138,7 @@ def _write_located(terminal: Terminal, title: str, entries: Sequence[UnreadInput
         return
     terminal.line(Span(title, "bold yellow"))
     for entry in group_by_cause(entries):
-        terminal.line(location_span(entry.place, entry.location, base), "  ", entry.message, indent=2)
+        terminal.line(location_span(entry.label, entry.location, base), "  ", entry.message, indent=2)
     terminal.line()
 
 
@@ -150,7 +150,7 @@ def _write_places(
         is_file = unread.location.file not in hidden
         url = file_url(assessment.target.base, unread.location.file) if is_file else ""
         style = "underline" if is_file else "bold"
-        terminal.line(Span(unread.place, style, whole=True, url=url), "  ", unread.message, indent=2)
+        terminal.line(Span(unread.label, style, whole=True, url=url), "  ", unread.message, indent=2)
 
 
 def _group_by_reason(gaps: Iterable[CoverageGap]) -> dict[str, list[CoverageGap]]:

@@ -156,45 +156,53 @@ def _write_first(
     """
     if not groups and not everywhere and not packages:
         return [], 0
-    names = _ControlNames(groups, everywhere)
     lines -= 2
     upgrades, images = _fit_packages(terminal, packages, lines, has_problems=bool(groups or everywhere))
     blocks = [
-        _Block((not group[0].is_new, -group[0].score), texts, ()) for group, texts in zip(images, upgrades, strict=True)
+        _Block((not members[0].is_new, -members[0].score), texts, ())
+        for members, texts in zip(images, upgrades, strict=True)
     ]
-    shown = [package for packages_of_images in images for package in list_shown(packages_of_images)]
     rest = len(packages) - sum(map(len, images))
     lines -= sum(map(len, upgrades)) + bool(rest)
-    for problem in everywhere[:_MAX_EVERYWHERE]:
-        block = terminal.copy()
-        _write_everywhere(block, problem)
-        lines -= block.rows
-        blocks.append(_Block(_order(problem.first), block.lines, problem.findings))
-    for number, group in enumerate(groups):
-        base = assessment.target.base
-        fitting = _fit_group(terminal, base, group, names, lines)
-        if (
-            fitting is None
-            and number == 0
-            and _order(group[0].first) <= min((block.order for block in blocks), default=_LAST)
-        ):
-            # The most urgent problem is shown in any case.
-            fitting = _fit_group(terminal, base, group[:1], names, _LINES)
-        if fitting is None:
-            break
-        block, problems = fitting
-        lines -= block.rows
-        findings = tuple(finding for problem in problems for finding in problem.findings)
-        blocks.append(_Block(_order(group[0].first), block.lines, findings))
+    most_urgent = min((block.order for block in blocks), default=_LAST)
+    blocks += _list_problems(terminal, assessment.target.base, groups, everywhere, lines, most_urgent)
     blocks.sort(key=lambda block: block.order)
     terminal.line(Span("Fix first", "bold"))
-    for texts in (block.lines for block in blocks):
-        terminal.write_lines(texts)
+    for block in blocks:
+        terminal.write_lines(block.lines)
     if rest:
         others = count_noun(rest, "more package")
         terminal.line(Span(f"… and {others} with vulnerabilities (--view package)", "dim"), indent=2)
     terminal.line()
+    shown = [package for members in images for package in list_shown(members)]
     return [finding for block in blocks for finding in block.findings], count_findings(shown)
+
+
+def _list_problems(
+    terminal: Terminal,
+    base: str,
+    groups: Sequence[Sequence[SharedProblem]],
+    everywhere: Sequence[EverywhereProblem],
+    lines: int,
+    most_urgent: tuple[bool, float],
+) -> Iterator[_Block]:
+    """Yield the problems that fit; the first one in any case if nothing else is more urgent. most_urgent: that of packages."""
+    names = _ControlNames(groups, everywhere)
+    for problem in everywhere[:_MAX_EVERYWHERE]:
+        block = terminal.copy()
+        _write_everywhere(block, problem)
+        lines -= block.rows
+        yield _Block(_order(problem.first), block.lines, problem.findings)
+    for number, group in enumerate(groups):
+        order = _order(group[0].first)
+        fitting = _fit_group(terminal, base, group, names, lines)
+        if fitting is None and number == 0 and order <= most_urgent:
+            fitting = _fit_group(terminal, base, group[:1], names, _LINES)
+        if fitting is None:
+            return
+        block, problems = fitting
+        lines -= block.rows
+        yield _Block(order, block.lines, tuple(finding for problem in problems for finding in problem.findings))
 
 
 class _Block(NamedTuple):
@@ -415,7 +423,7 @@ def _write_gaps(terminal: Terminal, assessment: Assessment, count: int) -> None:
     )
     for label, style, inputs in located:
         entries = [
-            (location_span(entry.place, entry.location, base), entry.message) for entry in group_by_cause(inputs)
+            (location_span(entry.label, entry.location, base), entry.message) for entry in group_by_cause(inputs)
         ]
         _write_some(terminal, label, style, entries, count, "--view all")
     exceptions = [

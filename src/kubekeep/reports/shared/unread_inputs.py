@@ -23,7 +23,7 @@ class UnreadInputs(msgspec.Struct, frozen=True):
     message: str
 
     @property
-    def place(self) -> str:
+    def label(self) -> str:
         """The location of the first part, and the number of the others."""
         return f"{self.location} and {self.others:,} more" if self.others else str(self.location)
 

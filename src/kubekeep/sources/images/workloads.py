@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 from kubekeep.images.options import ImageOptions
 from kubekeep.model.assessment import UnreadInput
-from kubekeep.model.image import Image
 from kubekeep.model.resource import Resource
 from kubekeep.model.running_images import RunningImages
 from kubekeep.model.workload import list_used_images
@@ -36,9 +35,11 @@ def follow_images(
     names: dict[str, None] = {}
     known: set[str] = set()
     for resource in resources:
-        if isinstance(resource, Image):
+        if isinstance(resource, UnreadInput):
+            pass
+        elif resource.runs_in_containers:
             known.update(list_image_keys(resource))
-        elif isinstance(resource, Resource):
+        else:
             if in_scope is None or in_scope(resource):
                 names |= dict.fromkeys(image.reference for image in list_used_images(resource))
             running.add(resource)
