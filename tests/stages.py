@@ -51,6 +51,7 @@ SLOW_FILES: Final = frozenset(
         "library/test_pod_security.py",
         "library/test_pod_security_admission.py",
         "library/test_rbac_oracle.py",
+        "vulnerabilities/database/test_trivy.py",
         # Tests that take more than ten seconds together.
         "attackpaths/test_search.py",
         "cli/test_fix.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import sqlite3
 import tarfile
 from collections.abc import Callable
@@ -361,6 +362,19 @@ def test_import_of_archives(path: Path, tmp_path: Path, mode: str) -> None:
     result = run_command_line("db", "import", packed, "--database", tmp_path / "database")
     assert result.returncode == 0, result.stderr
     assert "8 ecosystems from the database of Grype built at 2026-11-27T06:00Z into the feed grype" in result.stderr
+
+
+def test_truncated_archive(path: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "x.tar"
+    with tarfile.open(plain, "w") as archive:
+        archive.add(path, "vulnerability.db")
+    for name, content in (("x.tar", plain.read_bytes()), ("x.tar.gz", gzip.compress(plain.read_bytes()))):
+        damaged = tmp_path / name
+        damaged.write_bytes(content[: len(content) // 2])
+        result = run_command_line("db", "import", damaged, "--database", tmp_path / "database")
+        assert result.returncode == 3
+        assert re.search("cannot be unpacked|file ended before", result.stderr)
+    assert list_status(tmp_path / "database") == []
 
 
 def test_import_beside_other_advisories(path: Path, tmp_path: Path) -> None:

@@ -95,13 +95,16 @@ def find_scanner_database(path: Path, staging: Path) -> ScannerFile | None:
     database = _recognise(path)
     if database is not None:
         return database
+    is_archive = False
     try:
         with open_stream(path) as stream:
-            if stream.peek(_HEAD)[_TAR_OFFSET:_HEAD].startswith(_TAR):
-                return _unpack(stream, staging)
-    except STREAM_ERRORS as error:
+            is_archive = stream.peek(_HEAD)[_TAR_OFFSET:_HEAD].startswith(_TAR)
+            return _unpack(stream, staging) if is_archive else None
+    except (*STREAM_ERRORS, tarfile.TarError) as error:
+        if not is_archive:
+            # The reader of advisories reports the damage.
+            return None
         raise AdvisoryInputError(f"{visible(str(path))} cannot be unpacked: {visible(str(error))}") from error
-    return None
 
 
 def write_records(database: ScannerFile, feed: str, staging: Path, folder: Path) -> ScannerImport:
