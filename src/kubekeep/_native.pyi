@@ -86,7 +86,22 @@ class NativeLayer:
     def file(self, index: int) -> tuple[str, list[int], bytes, str]: ...
     def candidates(self) -> list[tuple[str, bytes]]: ...
     def archives(self) -> list[tuple[str, str, bytes, list[tuple[str, bytes]], list[tuple[str, int]]]]: ...
-    def executables(self) -> list[tuple[str, str, str, bytes, list[tuple[str, str]], bytes]]: ...
+    def executables(
+        self,
+    ) -> list[
+        tuple[
+            str,
+            str,
+            str,
+            bytes,
+            list[tuple[str, str]],
+            bytes,
+            list[tuple[str, str, bool]],
+            list[tuple[str, list[tuple[str, list[str]]]]],
+            bytes,
+            bytes,
+        ]
+    ]: ...
 
 class FieldCheck:
     def __new__(cls, text: bytes) -> Self: ...

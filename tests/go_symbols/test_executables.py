@@ -60,7 +60,8 @@ NUMBERED = re.compile(r"(func|gowrap|deferwrap)?\d+")
 
 def read_symbols(content: bytes, folder: Path, **limits: int) -> dict[str, set[str]] | None:
     """Return the symbols by import path; None if they are unknown."""
-    ((*_, data),) = read_native(build_tar({"app": content}), folder, limits=limits, symbols=True).executables()
+    (executable,) = read_native(build_tar({"app": content}), folder, limits=limits, symbols=True).executables()
+    data = executable[5]
     if not data:
         return None
     symbols: dict[str, set[str]] = {}

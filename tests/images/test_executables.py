@@ -51,7 +51,9 @@ def test_go_executables(module: Path, tmp_path: Path, options: list[str]) -> Non
     first, *modules = listed.splitlines()
     archive = build_tar({"usr/bin/app": target.read_bytes()})
     for limits in ({}, {"memory": 100_000}):
-        ((path, version, text, cargo, versions, symbols),) = read_native(archive, tmp_path, limits=limits).executables()
+        ((path, version, text, cargo, versions, symbols, *_),) = read_native(
+            archive, tmp_path, limits=limits
+        ).executables()
         assert path == "usr/bin/app"
         assert first == f"{target}: {version}"
         assert [f"\t{line}" for line in text.splitlines()] == modules
@@ -95,7 +97,7 @@ def test_cargo_auditable(elf: Path, tmp_path: Path) -> None:
     text = json.dumps(PACKAGES).encode()
     archive = build_tar({"bin/app": add_section(elf, tmp_path / "app", zlib.compress(text))})
     for limits in ({}, {"memory": 1000}):
-        ((_, version, _, cargo, _, _),) = read_native(archive, tmp_path, limits=limits).executables()
+        ((_, version, _, cargo, *_),) = read_native(archive, tmp_path, limits=limits).executables()
         assert (version, cargo) == ("", text)
 
 
@@ -128,7 +130,7 @@ def test_versions_of_loose_executables(tmp_path: Path) -> None:
     }
     for limits in ({}, {"memory": 100_000}):
         executables = read_native(build_tar(files), tmp_path, versions=VERSIONS, limits=limits).executables()
-        assert [(path, versions) for path, _, _, _, versions, _ in executables] == [
+        assert [(path, versions) for path, _, _, _, versions, *_ in executables] == [
             ("a/tool", [("tool", "1.2.3")]),
             ("b/tool", [("tool", "7")]),
             ("opt/x", [("bytes", "42")]),

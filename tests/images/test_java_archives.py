@@ -122,8 +122,11 @@ def test_damaged_archives_are_problems(tmp_path: Path) -> None:
     bomb = build_jar({"META-INF/MANIFEST.MF": b" " * (3 << 20)})
     cases = {
         "text.jar": b"no archive",
-        "empty.jar": b"",
         "short.jar": one[:-5],
+        "start.war": one[:40],
+        "byte.ear": b"\0",
+        # An end without entries behind the content of an archive.
+        "hidden.jar": one[: one.rindex(CENTRAL)] + build_jar({}),
         "size.jar": change(one, CENTRAL, 24, struct.pack("<I", 10)),
         "larger.jar": change(one, CENTRAL, 24, struct.pack("<I", 100_000)),
         "huge.jar": change(one, CENTRAL, 24, struct.pack("<I", 0xFFFFFFF0)),
@@ -147,6 +150,20 @@ def test_damaged_archives_are_problems(tmp_path: Path) -> None:
     assert set(problems) == set(cases)
     assert all(problems.values())
     assert all(manifest == b"" for _, _, manifest, _, _ in native.archives())
+
+
+def test_empty_archives_are_no_problems(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.comment = b"no content"
+    files = {"empty.jar": b"", "none-1.2.3.war": build_jar({}), "comment-1.0.jar": stream.getvalue()}
+    files["outer.war"] = build_jar({"WEB-INF/lib/a-1.0.jar": b"", "WEB-INF/lib/b-1.0.jar": build_jar({})})
+    native = read_native(build_tar(files), tmp_path)
+    assert native.problems == []
+    assert [fields[0] for fields in native.archives()] == ["outer.war"]
+    # A comment of another size than the file has is damage.
+    damaged = {"cut.jar": stream.getvalue()[:-1], "more.jar": build_jar({})[:-2] + b"\xff\xff"}
+    assert {path for path, _ in read_native(build_tar(damaged), tmp_path).problems} == set(damaged)
 
 
 def test_overlapping_entries_are_limited(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ use object::{
     SectionFlags, SegmentFlags,
 };
 
+use crate::code::Architecture;
 use crate::content::Data;
-use crate::go;
+use crate::go_variables::{self, LinkedValue};
 use crate::limits::MAX_CARGO;
-use crate::{pclntab, symbols};
+use crate::{dotnet, go, pclntab, symbols};
 
 /// Bytes that may be read from a temporary file to inspect one executable.
 const MAX_READ: u64 = 64 << 20;
@@ -33,16 +34,32 @@ pub struct Executable {
     pub versions: Vec<(String, String)>,
     /// The text of `symbols::list_symbols` as a zlib stream; empty if unknown.
     pub go_symbols: Vec<u8>,
+    /// Variables of the symbol table that may hold a version, only if the main module has none.
+    pub go_variables: Vec<(String, String, bool)>,
+    /// Values that the linker stored in variables without names, only if the main module has no version.
+    pub go_linked: Vec<LinkedValue>,
+    /// The version resource of a .NET assembly.
+    pub version_resource: Vec<u8>,
+    /// The `deps.json` in a .NET program of a single file.
+    pub dotnet_libraries: Vec<u8>,
 }
 
 impl Executable {
     pub fn is_empty(&self) -> bool {
-        self.go_version.is_empty() && self.cargo.is_empty() && self.versions.is_empty()
+        self.go_version.is_empty()
+            && self.cargo.is_empty()
+            && self.versions.is_empty()
+            && self.version_resource.is_empty()
+            && self.dotnet_libraries.is_empty()
     }
 
     pub fn size(&self) -> u64 {
         let go = self.go_version.len() + self.go_modules.len() + self.go_symbols.len();
-        (go + self.cargo.len()) as u64
+        let named = self.go_variables.iter();
+        let named: usize = named.map(|(name, value, _)| name.len() + value.len()).sum();
+        let linked = self.go_linked.iter().map(LinkedValue::size).sum::<usize>();
+        let dotnet = self.version_resource.len() + self.dotnet_libraries.len();
+        (go + named + linked + dotnet + self.cargo.len()) as u64
     }
 }
 
@@ -55,6 +72,9 @@ struct Inspection {
     part: Option<(u64, u64)>,
     /// Offset and size of sections with a line table of Go, in the part.
     tables: Vec<(u64, u64)>,
+    sections: go_variables::Sections,
+    /// Offset of the header of a .NET bundle.
+    bundle: Option<u64>,
 }
 
 /// Inspect an executable, with `wants_symbols` also the functions of Go executables. Returns the facts, and the reason if a
@@ -73,6 +93,11 @@ pub fn inspect(data: &Data<'_>, wants_symbols: bool) -> (Executable, Option<Stri
     };
     if wants_symbols && !inspection.executable.go_version.is_empty() {
         inspection.executable.go_symbols = read_symbols(data, &inspection).unwrap_or_default();
+    }
+    read_variables(data, &mut inspection);
+    if let Some(offset) = inspection.bundle {
+        inspection.executable.dotnet_libraries =
+            dotnet::read_bundle(data, offset).unwrap_or_default();
     }
     (inspection.executable, inspection.problem)
 }
@@ -124,10 +149,29 @@ fn read_symbols(data: &Data<'_>, inspection: &Inspection) -> Option<Vec<u8>> {
     encoder.finish().ok()
 }
 
+/// Read the variables of a Go executable whose build information has no version of the main module.
+fn read_variables(data: &Data<'_>, inspection: &mut Inspection) {
+    let executable = &mut inspection.executable;
+    if inspection.part != Some((0, data.len())) || !go::lacks_version(&executable.go_modules) {
+        return;
+    }
+    executable.go_variables = go_variables::read_named(data, &inspection.sections);
+    if inspection.sections.symbols.is_none() && !go::has_linker_flags(&executable.go_modules) {
+        executable.go_linked = go_variables::read_linked(data, &inspection.sections);
+    }
+}
+
 fn inspect_object<'data, R: ReadRef<'data>>(data: R, inspection: &mut Inspection) {
     let Ok(file) = File::parse(data) else {
         return;
     };
+    inspection.sections.architecture = match file.architecture() {
+        object::Architecture::X86_64 => Some(Architecture::X86),
+        object::Architecture::Aarch64 => Some(Architecture::Arm),
+        _ => None,
+    };
+    let has_variables =
+        file.format() == object::BinaryFormat::Elf && file.is_64() && file.is_little_endian();
     let executable = &mut inspection.executable;
     let problem = &mut inspection.problem;
     let mut go_address = None;
@@ -135,6 +179,9 @@ fn inspect_object<'data, R: ReadRef<'data>>(data: R, inspection: &mut Inspection
     let mut has_sections = false;
     for section in file.sections().take(MAX_SECTIONS) {
         has_sections = true;
+        if has_variables {
+            add_section(&section, &mut inspection.sections);
+        }
         match section.name_bytes() {
             Ok(b".go.buildinfo" | b"__go_buildinfo") => go_address = Some(section.address()),
             Ok(b".gopclntab" | b".data.rel.ro.gopclntab" | b"__gopclntab") => {
@@ -146,14 +193,24 @@ fn inspect_object<'data, R: ReadRef<'data>>(data: R, inspection: &mut Inspection
                     *problem = Some("the list of Rust packages (.dep-v0) is damaged".to_owned())
                 }
             },
-            _ if writable.is_none() && is_writable(&section) => {
-                writable = section
-                    .file_range()
-                    .map(|(_, size)| (section.address(), size));
+            name => {
+                if writable.is_none() && is_writable(&section) {
+                    writable = section
+                        .file_range()
+                        .map(|(_, size)| (section.address(), size));
+                }
+                if let Ok(b".data" | b"__data") = name {
+                    inspection.bundle = find_bundle(&section);
+                }
             }
-            _ => {}
         }
     }
+    executable.version_resource = match &file {
+        File::Pe32(pe) => dotnet::read_version(pe, |address, size| read_address(pe, address, size)),
+        File::Pe64(pe) => dotnet::read_version(pe, |address, size| read_address(pe, address, size)),
+        _ => None,
+    }
+    .unwrap_or_default();
     // Windows executables have no section for build information, and stripped ones may have no sections at all.
     if go_address.is_none() && (file.format() == object::BinaryFormat::Pe || !has_sections) {
         let range = writable.or_else(|| find_writable_segment(&file));
@@ -172,6 +229,35 @@ fn inspect_object<'data, R: ReadRef<'data>>(data: R, inspection: &mut Inspection
         }
         None => *problem = Some("the build information of Go is damaged".to_owned()),
     }
+}
+
+fn find_bundle<'data, R: ReadRef<'data>>(section: &Section<'data, '_, R>) -> Option<u64> {
+    let size = section.file_range()?.1.min(MAX_SEARCH);
+    dotnet::find_bundle(section.data_range(section.address(), size).ok()??)
+}
+
+/// Note the place of a section that variables of Go are read from.
+fn add_section<'data, R: ReadRef<'data>>(
+    section: &Section<'data, '_, R>,
+    sections: &mut go_variables::Sections,
+) {
+    let place = match section.name_bytes() {
+        Ok(b".symtab") => &mut sections.symbols,
+        Ok(b".strtab") => &mut sections.symbol_names,
+        Ok(b".text") => &mut sections.code,
+        Ok(b".rodata") => &mut sections.literals,
+        Ok(b".data") => &mut sections.data,
+        Ok(b".gopclntab") => &mut sections.lines,
+        Ok(b".go.module") => &mut sections.module,
+        _ => return,
+    };
+    *place = section
+        .file_range()
+        .map(|(offset, size)| go_variables::Section {
+            address: section.address(),
+            offset,
+            size,
+        });
 }
 
 /// Return True for a data section of a Windows executable.
@@ -196,11 +282,7 @@ fn find_writable_segment<'data, R: ReadRef<'data>>(file: &File<'data, R>) -> Opt
 }
 
 /// Return the bytes of the file that are loaded at an address.
-fn read_address<'data, R: ReadRef<'data>>(
-    file: &File<'data, R>,
-    address: u64,
-    size: u64,
-) -> Option<&'data [u8]> {
+fn read_address<'data>(file: &impl Object<'data>, address: u64, size: u64) -> Option<&'data [u8]> {
     file.segments().find_map(|segment| {
         let stored = segment.file_range().1;
         let start = address.checked_sub(segment.address())?;

@@ -59,6 +59,23 @@ pub fn read<'a>(
     Some((version.to_owned(), unwrap_modules(modules)))
 }
 
+/// Return True if a list of modules has a main module without a version that a tag of its repository is about.
+pub fn lacks_version(modules: &str) -> bool {
+    let main = modules.lines().find_map(|line| line.strip_prefix("mod\t"));
+    let version = main.and_then(|main| main.split('\t').nth(1));
+    main.is_some()
+        && version.is_none_or(|version| {
+            matches!(version, "" | "(devel)") || version.starts_with("v0.0.0-")
+        })
+}
+
+/// Return True if a list of modules has the flags of the linker, which `-trimpath` removes.
+pub fn has_linker_flags(modules: &str) -> bool {
+    modules
+        .lines()
+        .any(|line| line.starts_with("build\t-ldflags="))
+}
+
 /// Return the list without its marks; empty if there is none.
 fn unwrap_modules(bytes: &[u8]) -> String {
     if bytes.len() < 2 * MARK + 1 || bytes[bytes.len() - MARK - 1] != b'\n' {

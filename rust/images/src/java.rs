@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::limits::{Limits, MAX_DESCRIPTOR};
 use crate::paths::{split, to_text};
 use crate::selection::is_archive_name;
-use crate::zip::{Directory, Entry};
+use crate::zip::{is_empty, Directory, Entry};
 
 const MANIFEST: &[u8] = b"META-INF/MANIFEST.MF";
 const MAVEN: &[u8] = b"META-INF/maven/";
@@ -69,6 +69,9 @@ impl<'a> ArchiveReader<'a> {
     }
 
     pub fn read(&mut self, path: String, data: Data<'_>, depth: usize) -> Result<()> {
+        if is_empty(&data) {
+            return Ok(());
+        }
         let directory = match Directory::read(data) {
             Ok(directory) => directory,
             Err(reason) => {

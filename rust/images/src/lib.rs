@@ -4,12 +4,15 @@
 //! Opens no files except temporary ones and those of a given folder, runs nothing, and knows no package format except the
 //! build information in executables and the directories of Java archives.
 
+mod code;
 mod collector;
 mod content;
+mod dotnet;
 mod error;
 mod executable;
 mod folder;
 mod go;
+mod go_variables;
 mod header;
 mod java;
 mod layer;
@@ -31,6 +34,7 @@ pub use content::{ContentStore, Kept};
 pub use error::{Error, Result};
 pub use executable::Executable;
 pub use folder::read_folder;
+pub use go_variables::LinkedValue;
 pub use java::Archive;
 pub use layer::read_layer;
 pub use limits::Limits;

@@ -19,6 +19,8 @@ const GO_1_20: u32 = 0xffff_fff1;
 const MAX_WORDS: usize = 8;
 /// Bytes between the header and the names: linkers align sections and parts of them.
 const MAX_PADDING: u64 = 64;
+/// Bytes of the name of one function.
+const MAX_NAME: usize = 4096;
 /// Places that look like the start of a header; code rarely has any.
 const MAX_STARTS: usize = 4096;
 
@@ -119,6 +121,79 @@ fn read_header(data: &Data<'_>, offset: u64, size: u64) -> Option<(u64, u64)> {
         && parts[4] < size
         && (1..=MAX_FUNCTION_NAMES).contains(&names);
     is_valid.then_some((offset + parts[0], names))
+}
+
+/// The functions of a line table of Go 1.18 and newer with words of 8 bytes, in the order of their addresses.
+pub struct Functions<'a> {
+    table: Cow<'a, [u8]>,
+    names: usize,
+    functions: usize,
+    count: usize,
+    start: u64,
+}
+
+impl<'a> Functions<'a> {
+    /// Read the table. `start` is the address of the code, for tables that do not contain it (Go 1.26 and newer).
+    pub fn read(data: &Data<'a>, start: Option<u64>) -> Option<Self> {
+        const WORD: usize = 8;
+        let table = data.bytes(0, data.len())?;
+        let word = |index: usize| -> Option<usize> {
+            let place = MAGIC_SIZE + index * WORD;
+            let bytes: [u8; WORD] = table.get(place..place + WORD)?.try_into().ok()?;
+            usize::try_from(u64::from_le_bytes(bytes)).ok()
+        };
+        let magic = table.get(..4)?.try_into().ok()?;
+        if !matches!(u32::from_le_bytes(magic), GO_1_18 | GO_1_20) || table.get(7) != Some(&8) {
+            return None;
+        }
+        let (count, names, functions) = (word(0)?, word(3)?, word(7)?);
+        let stated = word(2)? as u64;
+        let size = count.checked_mul(8)?.checked_add(4)?;
+        table.get(functions..functions.checked_add(size)?)?;
+        Some(Self {
+            names,
+            functions,
+            count,
+            start: if stated == 0 { start? } else { stated },
+            table,
+        })
+    }
+
+    /// Return the name of the function at an address, and True for the first instruction of the function.
+    pub fn find(&self, address: u64) -> Option<(&str, bool)> {
+        let distance = u32::try_from(address.checked_sub(self.start)?).ok()?;
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.number(self.functions + middle * 8)? <= distance {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let entry = self.functions + low.checked_sub(1)? * 8;
+        if distance >= self.number(entry + 8)? {
+            return None;
+        }
+        let function = self
+            .functions
+            .checked_add(self.number(entry + 4)? as usize)?;
+        if self.number(function)? != self.number(entry)? {
+            return None;
+        }
+        let name = self
+            .names
+            .checked_add(self.number(function.checked_add(4)?)? as usize)?;
+        let bytes = self.table.get(name..)?;
+        let end = memchr::memchr(0, &bytes[..bytes.len().min(MAX_NAME)])?;
+        let is_start = self.number(entry)? == distance;
+        Some((std::str::from_utf8(&bytes[..end]).ok()?, is_start))
+    }
+
+    fn number(&self, place: usize) -> Option<u32> {
+        let bytes = self.table.get(place..place.checked_add(4)?)?;
+        Some(u32::from_le_bytes(bytes.try_into().ok()?))
+    }
 }
 
 #[cfg(test)]

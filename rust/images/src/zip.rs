@@ -45,6 +45,20 @@ pub struct Directory<'a> {
     start: u64,
 }
 
+/// Return True for a file without content and for a zip archive of nothing but its end, perhaps with a comment.
+pub fn is_empty(data: &Data<'_>) -> bool {
+    let size = data.len();
+    if size == 0 {
+        return true;
+    }
+    data.bytes(0, END_SIZE).is_some_and(|end| {
+        // Numbers of disks and entries, size and offset of the directory.
+        long(&end, 0) == END
+            && end[4..20].iter().all(|byte| *byte == 0)
+            && END_SIZE + u64::from(short(&end, 20)) == size
+    })
+}
+
 impl<'a> Directory<'a> {
     pub fn read(data: Data<'a>) -> std::result::Result<Self, Reason> {
         let tail_size = data.len().min(END_SIZE + MAX_COMMENT);
@@ -66,6 +80,10 @@ impl<'a> Directory<'a> {
             if let Some((end_64, size_64, offset_64)) = read_end_64(&data, directory_end) {
                 (directory_end, size, offset) = (end_64, size_64, offset_64);
             }
+        }
+        if size == 0 {
+            // An archive without entries is `is_empty`; this one has content.
+            return Err("the directory of the zip archive is missing");
         }
         if size > MAX_DIRECTORY {
             return Err("the directory of the zip archive exceeds the limit of 128 MiB");

@@ -7,8 +7,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use kubekeep_images::{
-    read_folder, read_layer, AhoCorasick, Digests, Error, Executable, Kept, Layer, Limits, Request,
-    Selection,
+    read_folder, read_layer, AhoCorasick, Digests, Error, Executable, Kept, Layer, Limits,
+    LinkedValue, Request, Selection,
 };
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyOSError, PyTypeError, PyValueError};
@@ -146,12 +146,17 @@ type NativeArchive<'py> = (
     Vec<(&'py str, Bound<'py, PyBytes>)>,
     &'py [(String, u32)],
 );
+type NativeLinkedValue<'py> = (&'py str, Vec<(&'py str, &'py [String])>);
 type NativeExecutable<'py> = (
     &'py str,
     &'py str,
     &'py str,
     Bound<'py, PyBytes>,
     &'py [(String, String)],
+    Bound<'py, PyBytes>,
+    Vec<(&'py str, &'py str, bool)>,
+    Vec<NativeLinkedValue<'py>>,
+    Bound<'py, PyBytes>,
     Bound<'py, PyBytes>,
 );
 
@@ -275,7 +280,9 @@ impl NativeLayer {
             .collect()
     }
 
-    /// Executables with facts: path, Go version, Go modules, packages of Rust, versions, symbols of Go.
+    /// Executables with facts: path, Go version, Go modules, packages of Rust, versions, symbols of Go, variables of Go with
+    /// names, values of the linker with the functions that read them and the texts beside, version resource and list of libraries of
+    /// .NET.
     fn executables<'py>(&'py self, py: Python<'py>) -> Vec<NativeExecutable<'py>> {
         let executables = self.0.executables.iter();
         executables
@@ -288,6 +295,10 @@ impl NativeLayer {
                         cargo,
                         versions,
                         go_symbols,
+                        go_variables,
+                        go_linked,
+                        version_resource,
+                        dotnet_libraries,
                     },
                 )| {
                     (
@@ -297,11 +308,28 @@ impl NativeLayer {
                         PyBytes::new(py, cargo),
                         versions.as_slice(),
                         PyBytes::new(py, go_symbols),
+                        list_variables(go_variables),
+                        go_linked.iter().map(list_readers).collect(),
+                        PyBytes::new(py, version_resource),
+                        PyBytes::new(py, dotnet_libraries),
                     )
                 },
             )
             .collect()
     }
+}
+
+fn list_variables(variables: &[(String, String, bool)]) -> Vec<(&str, &str, bool)> {
+    let variables = variables.iter();
+    variables
+        .map(|(name, value, is_linked)| (name.as_str(), value.as_str(), *is_linked))
+        .collect()
+}
+
+fn list_readers(linked: &LinkedValue) -> NativeLinkedValue<'_> {
+    let readers = linked.readers.iter();
+    let readers = readers.map(|reader| (reader.function.as_str(), reader.texts.as_slice()));
+    (&linked.value, readers.collect())
 }
 
 fn convert(outcome: Result<Layer, Error>) -> PyResult<NativeLayer> {

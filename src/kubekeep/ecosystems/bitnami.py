@@ -9,7 +9,7 @@ from kubekeep.ecosystems.shared.ecosystem import Advisories, Ecosystem, PackageT
 ECOSYSTEM: Final = Ecosystem(
     types=(PackageType(name="bitnami", normalise=lower_name),),
     catalogs=(),
-    advisories=(Advisories(name="Bitnami", grype=("bitnami",)),),
+    advisories=(Advisories(name="Bitnami", grype=("bitnami",), is_common=True),),
     version_scheme="semver.BITNAMI",
     list_names=list_name,
 )

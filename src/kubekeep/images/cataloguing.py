@@ -17,6 +17,8 @@ from kubekeep.images.content import (
     DetectedSecret,
     Executable,
     FileMode,
+    GoLinkedValue,
+    GoVariable,
     LayerContent,
     LayerFile,
 )
@@ -98,6 +100,11 @@ class FileSelection:
         )
 
 
+def _build_linked_value(linked: tuple[str, list[tuple[str, list[str]]]]) -> GoLinkedValue:
+    value, readers = linked
+    return GoLinkedValue(value, tuple((function, tuple(texts)) for function, texts in readers))
+
+
 class _Cataloguer:
     """Records, secrets and problems of the files of a layer."""
 
@@ -113,8 +120,18 @@ class _Cataloguer:
         for index in range(native.file_count):
             self._read_file(*native.file(index))
         for fields in native.executables():
-            path, go_version, go_modules, cargo, versions, go_symbols = fields
-            executable = Executable(path, go_version, go_modules, cargo, tuple(versions), go_symbols)
+            path, go_version, go_modules, cargo, versions, go_symbols, variables, linked, *dotnet = fields
+            executable = Executable(
+                path,
+                go_version,
+                go_modules,
+                cargo,
+                tuple(versions),
+                go_symbols,
+                tuple(GoVariable(*variable) for variable in variables),
+                tuple(map(_build_linked_value, linked)),
+                *dotnet,
+            )
             for catalog in self._catalogs.values():
                 if catalog.read_executable is not None:
                     self._read(catalog.read_executable, executable)

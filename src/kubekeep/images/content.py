@@ -5,9 +5,14 @@ Paths have no leading slash and no `.` or `..` parts.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from kubekeep.model.package import NO_DISTRIBUTION, Distribution, FixedVulnerabilities, GoSymbols, Package
+
+ANY_FOLDER: Final = "**/"
+"""Before a path of a file that may be in any folder."""
 
 
 class LayerFile(msgspec.Struct, frozen=True):
@@ -35,12 +40,32 @@ class Archive(msgspec.Struct, frozen=True):
     folders: tuple[tuple[str, int], ...] = ()
 
 
+class GoVariable(msgspec.Struct, frozen=True):
+    """A string variable of a Go executable: `main.version`. is_linked: the linker stored the value (`-X`)."""
+
+    name: str
+    value: str
+    is_linked: bool
+
+
+class GoLinkedValue(msgspec.Struct, frozen=True):
+    """A value that the Go linker stored (`-X`) in a variable whose name was stripped.
+
+    readers: the functions that read the variable, each with texts that it uses beside.
+    """
+
+    value: str
+    readers: tuple[tuple[str, tuple[str, ...]], ...]
+
+
 class Executable(msgspec.Struct, frozen=True):
     """An ELF, PE or Mach-O file with embedded facts.
 
     go_version and go_modules: the two texts of Go's build information (debug/buildinfo). cargo: the decompressed JSON of
     cargo-auditable. versions: matches of the version patterns for this file name, as `("node", "22.1.0")`. go_symbols: as
-    the text of `GoSymbols`; empty if they were not requested or are unknown.
+    the text of `GoSymbols`; empty if they were not requested or are unknown. go_variables and go_linked: values that may
+    be the version, only if the main module has none. version_resource: of a .NET assembly. dotnet_libraries: the
+    `deps.json` in a .NET program of a single file.
     """
 
     path: str
@@ -49,6 +74,10 @@ class Executable(msgspec.Struct, frozen=True):
     cargo: bytes = b""
     versions: tuple[tuple[str, str], ...] = ()
     go_symbols: bytes = b""
+    go_variables: tuple[GoVariable, ...] = ()
+    go_linked: tuple[GoLinkedValue, ...] = ()
+    version_resource: bytes = b""
+    dotnet_libraries: bytes = b""
 
 
 class FileMode(msgspec.Struct, frozen=True, gc=False):
@@ -78,7 +107,8 @@ class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     one per line. disowned: paths that packages list but whose files the administrator replaced (`dpkg-divert --local`).
     licences: licences by package name that another file describes (Debian's copyright files). fixes: of a changelog.
     go_symbols: of a Go executable, for scans only. uninstalled: names of packages that the database lists without files in
-    place. damage: the reason why packages of the file may be missing; empty for a complete file.
+    place. damage: the reason why packages of the file may be missing; empty for a complete file. proofs: for each package
+    the paths of which the image must have one (`ANY_FOLDER` before a path: in any folder); none if the file is proof enough.
     """
 
     path: str
@@ -92,6 +122,7 @@ class CatalogRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     go_symbols: GoSymbols | None = None
     uninstalled: tuple[str, ...] = ()
     damage: str = ""
+    proofs: tuple[tuple[str, ...], ...] = ()
 
 
 class DetectedSecret(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -27,6 +27,7 @@ from kubekeep.images.content import (
 from kubekeep.images.databases import list_databases, list_unread
 from kubekeep.images.distributions import distribution_qualifier, package_namespace
 from kubekeep.images.package_url import format_package_url
+from kubekeep.images.proofs import find_present, keep_proved, list_proofs
 from kubekeep.images.visibility import UpperLayers, is_recreated
 from kubekeep.model.package import NO_DISTRIBUTION, Distribution, GoSymbols, Package, PackageLocation
 
@@ -73,7 +74,9 @@ class PlacedPackage(msgspec.Struct, frozen=True, gc=False):
 def merge(layers: Sequence[LayerContent]) -> ImageContent:
     """Join the layers of an image, the lowest first. Raises ImageContentError if they exceed a limit."""
     databases = list(map(list_databases, layers))
-    upper = UpperLayers(_list_tested_paths(layers).union(*databases))
+    proofs = list_proofs(layers)
+    present: set[str] = set()
+    upper = UpperLayers(_list_tested_paths(layers).union(proofs, *databases))
     candidates: list[tuple[int, CatalogRecord, bool]] = []
     modes: list[FileMode] = []
     secrets: list[DetectedSecret] = []
@@ -86,9 +89,10 @@ def merge(layers: Sequence[LayerContent]) -> ImageContent:
         secrets += _place_secrets(layer, upper)
         problems += [problem for problem in layer.problems if not upper.hides(_file_path(problem.path))]
         visible.update(itertools.filterfalse(upper.hides, databases[index]))
+        present.update(itertools.filterfalse(upper.hides, find_present(proofs, layer)))
         if index:
             upper.add(layer)
-    records = _list_visible(candidates, layers)
+    records = _list_proved(_list_visible(candidates, layers), present, layers)
     distribution = _choose_distribution(records)
     problems += list_unread(visible, list(map(_RECORD, records)), problems)
     owned = _find_suppressed(records, layers)
@@ -106,6 +110,16 @@ def merge(layers: Sequence[LayerContent]) -> ImageContent:
         go_symbols=_list_go_symbols(kept),
         fixes=tuple(dict.fromkeys(fix for entry in records for fix in entry.record.fixes)),
     )
+
+
+def _list_proved(
+    records: Sequence[VisibleRecord], present: Collection[str], layers: Sequence[LayerContent]
+) -> list[VisibleRecord]:
+    proved = keep_proved(list(map(_RECORD, records)), present, layers)
+    return [
+        entry if record is entry.record else replace(entry, record=record)
+        for entry, record in zip(records, proved, strict=True)
+    ]
 
 
 def _list_go_symbols(records: Iterable[VisibleRecord]) -> tuple[GoSymbols, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from kubekeep.ecosystems.shared.ecosystem import NO_ADVISORIES, Ecosystem, QueryName
+from kubekeep.ecosystems.shared.ecosystem import NO_ADVISORIES, BorrowedAdvisories, Ecosystem, QueryName
 from kubekeep.ecosystems.shared.registry import find_ecosystem
 from kubekeep.ecosystems.shared.releases import DistributionRelease
 from kubekeep.model.package import Distribution, Package
@@ -19,13 +19,15 @@ class PackageQuery(msgspec.Struct, frozen=True):
     """A question to a source of advisories.
 
     ecosystem: without a release. names: the one that counts first, if a record lists several of them. release: None for
-    ecosystems without releases. is_optional: True if the package is assessed without an answer.
+    ecosystems without releases. is_optional: True if the package is assessed without an answer. is_borrowed: the
+    advisories are of another ecosystem, which knows some of the packages only: without a record, nothing is known.
     """
 
     ecosystem: str
     names: tuple[QueryName, ...]
     release: DistributionRelease | None = None
     is_optional: bool = False
+    is_borrowed: bool = False
 
 
 class NoQuery(msgspec.Struct, frozen=True):
@@ -44,6 +46,8 @@ def build_queries(package: Package, distribution: Distribution) -> tuple[Package
     ecosystem = find_ecosystem(package.type)
     if ecosystem is not None and ecosystem.is_distribution:
         return _build_distribution_query(package, distribution, ecosystem)
+    if ecosystem is not None and ecosystem.borrowed is not None:
+        return _build_borrowed_query(package, ecosystem, ecosystem.borrowed)
     if ecosystem is None or not ecosystem.advisories:
         return NoQuery("", _explain_type(package.type, ecosystem))
     first, *others = ecosystem.advisories
@@ -57,6 +61,19 @@ def build_queries(package: Package, distribution: Distribution) -> tuple[Package
         PackageQuery(first.name, names),
         *(PackageQuery(entry.name, names, is_optional=True) for entry in additional),
     )
+
+
+def _build_borrowed_query(
+    package: Package, ecosystem: Ecosystem, borrowed: BorrowedAdvisories
+) -> tuple[PackageQuery, ...] | NoQuery:
+    names = borrowed.list_names(package)
+    if names and not package.version:
+        return NoQuery(borrowed.name, "the version is unknown")
+    if isinstance(names, str):
+        return NoQuery(borrowed.name, names)
+    if not names:
+        return NoQuery("", _explain_type(package.type, ecosystem))
+    return (PackageQuery(borrowed.name, names, is_borrowed=True),)
 
 
 def _explain_type(package_type: str, ecosystem: Ecosystem | None) -> str:

@@ -124,6 +124,16 @@ NAMES = (
     ("pkg:bitnami/java@11.0.15-1", "BIT-1: Bitnami java >=11.0.15-1,<=11.0.15-1", "BIT-1"),
     ("pkg:bitnami/java@11.0.15-2", "BIT-1: Bitnami java >=11.0.15-1,<=11.0.15-1", "none"),
     ("pkg:bitnami/nginx@1.25.2-10", "BIT-1: Bitnami nginx <1.25.3", "BIT-1 1.25.3"),
+    # Programs that were built from source have the versions of Bitnami's records, without a revision.
+    ("pkg:generic/nginx@1.25.2", "BIT-1: Bitnami nginx <1.25.3", "BIT-1 1.25.3"),
+    ("pkg:generic/nginx@1.25.3", "BIT-1: Bitnami nginx <1.25.3", "none"),
+    ("pkg:generic/httpd@2.4.58", "BIT-1: Bitnami apache <2.4.59", "BIT-1 2.4.59"),
+    ("pkg:generic/postgresql@16.1", "BIT-1: Bitnami postgresql >=16.0.0,<16.2.0", "BIT-1 16.2.0"),
+    ("pkg:generic/postgresql@16.2", "BIT-1: Bitnami postgresql >=16.0.0,<16.2.0", "none"),
+    ("pkg:generic/openjdk@17.0.9%2B9", "BIT-1: Bitnami java >=12.0.0,<17.0.10", "BIT-1 17.0.10"),
+    ("pkg:generic/openjdk@17.0.10%2B7", "BIT-1: Bitnami java >=12.0.0,<17.0.10", "none"),
+    ("pkg:generic/openjdk@1.8.0_392-b08", "BIT-1: Bitnami java >=8.0.0,<8.0.401", "BIT-1 8.0.401"),
+    ("pkg:generic/openjdk@1.8.0_402-b06", "BIT-1: Bitnami java >=8.0.0,<8.0.401", "none"),
     # The same name in another ecosystem.
     ("pkg:npm/requests@2.0.0", "GHSA-1: PyPI requests <3", "? no data"),
     ("pkg:pypi/zlib@1.0", "GHSA-1: npm zlib <3 & PyPI zlib <1", "none"),

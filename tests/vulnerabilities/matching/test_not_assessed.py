@@ -71,7 +71,18 @@ RECORDS = [
         # Packages that no database can answer for.
         ("pkg:npm/a", Distribution(""), "the version is unknown", False),
         ("pkg:deb/debian/a?distro=debian-12", Distribution(""), "the version is unknown", False),
-        ("pkg:generic/nginx@1.25.3", Distribution(""), "no advisories exist for packages of the type generic", False),
+        ("pkg:generic/tool@1.25.3", Distribution(""), "no advisories exist for packages of the type generic", False),
+        # Programs that the advisories of another ecosystem are about.
+        (
+            "pkg:generic/nginx@1.25.3",
+            Distribution(""),
+            "the database has no advisories for Bitnami: run `kubekeep db update Bitnami`",
+            False,
+        ),
+        ("pkg:generic/redis", Distribution(""), "the version is unknown", False),
+        ("pkg:generic/x/nginx@1", Distribution(""), "no advisories exist for packages of the type generic", False),
+        ("pkg:generic/openssl@1.1.1w", Distribution(""), "the version 1.1.1w has no place among the versions", False),
+        ("pkg:generic/python@3.14.0rc1", Distribution(""), "the version 3.14.0rc1 has no place among the vers", False),
         ("pkg:conda/numpy@1.26", Distribution(""), "no advisories exist for packages of the type conda", False),
         ("pkg:oci/nginx@sha256:0", Distribution(""), "an image is assessed by its packages", False),
         # Versions that cannot be ordered, of packages that records name.
@@ -86,6 +97,16 @@ def test_reason(package: str, distribution: Distribution, reason: str, *, is_inc
     assert gap.reason.startswith(reason)
     assert gap.is_incomplete is is_incomplete
     assert [entry.name for entry in gap.packages] == [package.partition("@")[0].partition("?")[0].rpartition("/")[2]]
+
+
+def test_programs_that_borrowed_advisories_do_not_name() -> None:
+    report = scan(
+        ["pkg:generic/nginx@1.25.3", "pkg:generic/redis@7.2.4"], [build_record("BIT-1: Bitnami redis <7.0.0")]
+    )
+    (gap,) = report.not_assessed
+    assert (gap.ecosystem, gap.reason, gap.is_incomplete) == ("Bitnami", "no advisory of Bitnami is about nginx", False)
+    assert [package.name for package in gap.packages] == ["nginx"]
+    assert report.vulnerabilities == ()
 
 
 @pytest.mark.parametrize("package", ["pkg:npm/b@1.0.0", "pkg:npm/a@2.0.0", "pkg:deb/debian/b@1?distro=debian-12"])

@@ -106,13 +106,24 @@ class Advisories(msgspec.Struct, frozen=True, kw_only=True):
     is_common: bool = False
 
 
+class BorrowedAdvisories(msgspec.Struct, frozen=True, kw_only=True):
+    """The advisories of another ecosystem about the same software, for packages of an ecosystem without any.
+
+    name: of the advisories in OSV. list_names: returns the names that records may have, none for other software, or the
+    reason why the version cannot be compared.
+    """
+
+    name: str
+    list_names: Callable[[Package], tuple[QueryName, ...] | str]
+
+
 class Ecosystem(msgspec.Struct, frozen=True, kw_only=True):
     """An ecosystem of packages.
 
     types: of its package URLs; the first one is the usual one. catalogs: modules of `images.catalog` that yield its
     packages or facts about them. advisories: of distributions those of each, else the first ones are about all packages.
     version_scheme: module and constant in `vulnerabilities.versions`, as "pep440.PEP440". no_advisories: the reason, if
-    there are none; `{}` is the type. is_distribution: True for packages of Linux distributions, whose namespace is the
+    there are none; `{}` is the type. borrowed: of such an ecosystem, the advisories about some of its packages. is_distribution: True for packages of Linux distributions, whose namespace is the
     distribution and not a part of the name. is_case_sensitive: True if names that differ in case are different packages,
     and package URLs keep the case. normalise_record_name: returns the key under which packages and records meet, in lower
     case, since some package URLs are lower-cased. list_names: returns the names in records, the one that counts first, or
@@ -124,6 +135,7 @@ class Ecosystem(msgspec.Struct, frozen=True, kw_only=True):
     advisories: tuple[Advisories, ...]
     version_scheme: str
     no_advisories: str = ""
+    borrowed: BorrowedAdvisories | None = None
     is_distribution: bool = False
     is_case_sensitive: bool = False
     normalise_record_name: Callable[[str], str] = str.lower

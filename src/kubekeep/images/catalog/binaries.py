@@ -15,8 +15,8 @@ from kubekeep.model.package import Package
 PATTERNS: Final[tuple[str, ...]] = ()
 
 THREE: Final = r"\d{1,3}\.\d{1,3}\.\d{1,3}"
-REDIS: Final = r"([2-9]\.\d{1,2}\.\d{1,2}?)(?:(?:[0-9a-f]{12}|[a-z][a-z0-9-]{0,62})-)?\d{11}[0-9a-f]{8}\x00"
-"""Version, host name (as of a container), time, number of changed lines and commit in one text (mkreleasehdr.sh)."""
+RELEASE: Final = r"(?:(?:[0-9a-f]{12}|[A-Za-z][A-Za-z0-9.-]{0,62})-)?\d{11}[0-9a-f]{8}\x00"
+"""After a version: host name (as of a container), time, number of changed lines and commit in one text (mkreleasehdr.sh)."""
 VERSION_PATTERNS: Final = (
     ("bash", "**/bin/bash", rf"@\(#\)Bash version ({THREE})\("),
     ("bun", "**/bin/bun", rf"\x00Bun/({THREE})\x00"),
@@ -43,10 +43,12 @@ VERSION_PATTERNS: Final = (
     ("postgresql", "**/bin/postgres", r"postgres \(PostgreSQL\) (\d+(?:\.\d+){0,2}(?:(?:beta|rc)\d+)?)"),
     ("python", "**/bin/python3.*", r"\x00(3\.(?:[6-9]|[1-9]\d)\.\d{1,2}(?:(?:a|b|rc)\d+)?)\+?\x00"),
     ("python", "**/libpython3.*", r"\x00(3\.(?:[6-9]|[1-9]\d)\.\d{1,2}(?:(?:a|b|rc)\d+)?)\+?\x00"),
-    ("redis", "**/bin/redis-server", REDIS),
+    ("redis", "**/bin/redis-server", r"\x00([2-9]\.\d{1,2}\.\d{1,2})\x00(?:c11|gcc|sync)-builtin\x00"),
+    ("redis", "**/bin/redis-server", rf"([2-9]\.\d{{1,2}}\.\d{{1,2}}?){RELEASE}"),
     ("ruby", "**/bin/ruby*", rf"ruby ({THREE})(?:p\d+|(?:dev|preview|rc)\d*)? \(\d{{4}}-"),
     ("ruby", "**/libruby*.so*", rf"ruby ({THREE})(?:p\d+|(?:dev|preview|rc)\d*)? \(\d{{4}}-"),
     ("sqlite", "**/libsqlite3.so*", r"\x00(3\.\d{1,2}\.\d{1,2})\x00"),
+    ("valkey", "**/bin/valkey-server", rf"\x00valkey(\d{{1,2}}\.\d{{1,2}}\.\d{{1,2}}?){RELEASE}"),
     ("varnish", "**/sbin/varnishd", rf"varnish-({THREE})"),
     ("zlib", "**/libz.so*", r"deflate (\d\.\d{1,2}(?:\.\d{1,2}){0,2}) Copyright"),
 )

@@ -1,7 +1,7 @@
 """Go modules in executables, from the build information of the Go linker, and the functions that are linked.
 
-The version of the main module is not guessed: a build without a stamped version (`(devel)`) gets one only if its linker
-flags record it. `go.mod` files are read by `go_files`.
+The version of the main module is not guessed: `go_versions` has the evidence for a build without a stamped version
+(`(devel)`). `go.mod` files are read by `go_files`.
 """
 
 from __future__ import annotations
@@ -10,17 +10,14 @@ import re
 from typing import Final
 
 from kubekeep.images.catalog.documents import MAXIMUM_PACKAGES, is_name, is_plain
+from kubekeep.images.catalog.go_versions import find_version
 from kubekeep.images.content import CatalogRecord, Executable
 from kubekeep.images.package_url import normalise_name
 from kubekeep.model.package import GoSymbols, Package
 
 PATTERNS: Final[tuple[str, ...]] = ()
 MAXIMUM_TEXT: Final = 16 * 1024 * 1024
-MAXIMUM_FLAGS: Final = 100_000
 TOOLCHAIN: Final = r"(?:devel )?go(\d+\.\d+(?:\.\d+)?(?:(?:rc|beta)\d+)?)"
-LINKER_VERSION: Final = r"v?\d+\.\d+\.\d+[\w.+-]*"
-VERSION_VARIABLE: Final = r"(?i)(?:git|build|app|release|full|current|package|product)?_?version|tag|semver"
-KUBERNETES_VERSIONS: Final = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 LITERALS_WITH_NAMES: Final = (1, 21)
 """First version of Go whose names of function literals contain the functions that were inlined."""
 PSEUDO_WITHOUT_TAG: Final = r"v0\.0\.0-\d{14}-[0-9a-f]{12}(?:\+dirty)?"
@@ -32,8 +29,10 @@ def read_executable(executable: Executable) -> CatalogRecord | None:
         return None
     if len(executable.go_modules) > MAXIMUM_TEXT:
         raise ValueError("its Go build information is too large")
-    packages = [] if (version := read_toolchain(executable.go_version)) is None else [build_module("stdlib", version)]
-    main, modules = _read_modules(executable.go_modules)
+    version = read_toolchain(executable.go_version)
+    packages = [] if version is None else [build_module("stdlib", version)]
+    main, modules, flags = _read_modules(executable.go_modules)
+    main = _resolve_main(main, executable, flags, version or "")
     if main is not None:
         packages.append(build_module(*main))
     packages += [build_module(path, version) for path, version in modules]
@@ -82,8 +81,8 @@ def is_module(path: str, version: str) -> bool:
     return is_name(path) and not path.endswith("/") and (not version or is_plain(version))
 
 
-def _read_modules(text: str) -> tuple[tuple[str, str] | None, list[tuple[str, str]]]:
-    """Return the main module and the others; a replaced module is the module that replaces it."""
+def _read_modules(text: str) -> tuple[tuple[str, str] | None, list[tuple[str, str]], str]:
+    """Return the main module, the others and the linker flags; a replaced module is the module that replaces it."""
     main: tuple[str, str] | None = None
     modules: list[tuple[str, str]] = []
     flags = ""
@@ -102,7 +101,7 @@ def _read_modules(text: str) -> tuple[tuple[str, str] | None, list[tuple[str, st
             else:
                 modules.append((path, version))
                 is_main = False
-    return _resolve_main(main, flags), modules
+    return main, modules, flags
 
 
 def _replace(path: str, version: str, main: tuple[str, str] | None, modules: list[tuple[str, str]]) -> None:
@@ -120,8 +119,10 @@ def _is_local(path: str, version: str) -> bool:
     return path.startswith((".", "/")) or not version
 
 
-def _resolve_main(main: tuple[str, str] | None, flags: str) -> tuple[str, str] | None:
-    """Return the main module with its version, from the linker flags if none is stamped; empty if it is unknown.
+def _resolve_main(
+    main: tuple[str, str] | None, executable: Executable, flags: str, toolchain: str
+) -> tuple[str, str] | None:
+    """Return the main module with its version; empty if it is unknown.
 
     A pseudo-version without a tag would make each advisory with a fixed version match, so it counts as unknown.
     """
@@ -130,13 +131,5 @@ def _resolve_main(main: tuple[str, str] | None, flags: str) -> tuple[str, str] |
     path, version = main
     if version and version != "(devel)" and not re.fullmatch(PSEUDO_WITHOUT_TAG, version):
         return path, version
-    for word in flags[:MAXIMUM_FLAGS].replace("-X=", " ").split():
-        name, _, value = word.strip("'\"").partition("=")
-        package, _, variable = name.strip("'\"").rpartition(".")
-        value = value.strip("'\"")
-        is_own = package in ("main", path) or package.startswith(path + "/")
-        if not is_own and not (path == "k8s.io/kubernetes" and package in KUBERNETES_VERSIONS):
-            continue
-        if re.fullmatch(VERSION_VARIABLE, variable) and re.fullmatch(LINKER_VERSION, value) and is_plain(value):
-            return path, "v" + value.removeprefix("v")
-    return path, ""
+    command = next((line[5:] for line in executable.go_modules.split("\n") if line.startswith("path\t")), "")
+    return path, find_version(path, command, executable, flags, toolchain)

@@ -80,6 +80,9 @@ def match_packages(
     origins = {name: state.origin for name, state in states.items()}
     vulnerabilities: list[Vulnerability] = []
     for package, package_queries in queries:
+        if gap := _find_unknown(package_queries, advisories):
+            gaps.setdefault(gap, []).append(package)
+            continue
         evaluations = evaluate_package(package, package_queries, advisories, context)
         if not evaluations:
             continue
@@ -90,6 +93,18 @@ def match_packages(
     if fixed_by_changelog:
         vulnerabilities = [_apply_changelog(entry, fixed_by_changelog) for entry in vulnerabilities]
     return VulnerabilityReport(tuple(sorted(vulnerabilities, key=_order)), _list_not_assessed(gaps))
+
+
+def _find_unknown(
+    queries: Iterable[PackageQuery], advisories: Mapping[AdvisoryKey, Sequence[Advisory]]
+) -> AssessmentGap | None:
+    """Return the reason if borrowed advisories do not name a package: they may have none about it at all."""
+    for query in queries:
+        keys = [(query.ecosystem, normalise_name(query.ecosystem, name.name)) for name in query.names]
+        if query.is_borrowed and not any(key in advisories for key in keys):
+            reason = f"no advisory of {query.ecosystem} is about {query.names[0].name}"
+            return AssessmentGap(query.ecosystem, reason, is_incomplete=False)
+    return None
 
 
 def plan(
@@ -108,10 +123,11 @@ def plan(
             continue
         state = states.get(query.ecosystem)
         if state is not None and state.problem:
-            return AssessmentGap(query.ecosystem, state.problem, True)
+            return AssessmentGap(query.ecosystem, state.problem, not query.is_borrowed)
         label = query.release.label if query.release else query.ecosystem
         if state is None or (query.release and not any(map(query.release.applies, state.releases))):
-            return AssessmentGap(query.ecosystem, f"the database has no advisories for {label}: {_advise(query)}", True)
+            reason = f"the database has no advisories for {label}: {_advise(query)}"
+            return AssessmentGap(query.ecosystem, reason, not query.is_borrowed)
     return tuple(query for query in result if query.ecosystem in states)
 
 
