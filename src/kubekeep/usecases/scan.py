@@ -198,8 +198,8 @@ class _Scan:
         repository = self._repository(results)
         attacks = _attacks(request.needs, everything, results, selection, roles)
         # A loop of a template prints the same line many times.
-        unread, accepted, file_uses = self._exceptions.accept_unread(dict.fromkeys(self._unread), self._started)
-        self._notes += accepted
+        unread, notes, file_uses = self._exceptions.accept_unread(dict.fromkeys(self._unread), self._started)
+        self._notes += notes
         return assemble(
             self._context(selection, minor),
             results,
