@@ -165,8 +165,12 @@ def _list_figures(
         context = (
             f"in {affected:,} image{'s and SBOMs' if affected != 1 else ' or SBOM'}" if affected else "none is known"
         )
-        yield _figure("Vulnerabilities", f"{vulnerabilities['count']:,}", context, "unknown")
-    if vulnerabilities is not None and only_vulnerabilities:
+        figure = "not known" if vulnerabilities["is_unknown"] else f"{vulnerabilities['count']:,}"
+        context = ", ".join(
+            filter(None, ("" if vulnerabilities["is_unknown"] else context, vulnerabilities["coverage"]))
+        )
+        yield _figure("Vulnerabilities", figure, context, "unknown")
+    if vulnerabilities is not None and only_vulnerabilities and not vulnerabilities["is_unknown"]:
         grade_name = "poor" if vulnerabilities["exploited"] else "unknown"
         yield _figure("With a fix", f"{vulnerabilities['fixable']:,}", "a fixed version is known", "unknown")
         yield _figure("Exploited", f"{vulnerabilities['exploited']:,}", "known to be exploited (KEV)", grade_name)

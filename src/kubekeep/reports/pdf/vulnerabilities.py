@@ -44,11 +44,13 @@ def describe_vulnerabilities(assessment: Assessment, *, full: bool, whole: bool)
     subjects = list_subjects(assessment)
     if not subjects:
         return None
+    coverage = PackageCoverage.sum(subject.coverage for subject in subjects)
     affected = {id(rows.subject.resource): rows for rows in list_affected(assessment)}
     return {
         **_count(affected.values()),
         "subjects": len(subjects),
-        "coverage": line(PackageCoverage.sum(subject.coverage for subject in subjects).describe()),
+        "coverage": line(coverage.describe()),
+        "is_unknown": coverage.is_unknown and not any(rows.levels for rows in affected.values()),
         "affected": len(affected),
         "levels": list(_count_levels(level for rows in affected.values() for level in rows.levels)),
         **_describe_upgrades(subjects, whole=whole),

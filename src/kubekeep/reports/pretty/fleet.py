@@ -96,7 +96,7 @@ class PackageWriter:
 
     def _write_containers(self, terminal: Terminal, containers: Sequence[WorkloadContainer]) -> None:
         text = describe_containers(containers)
-        terminal.line(Span(shorten(text, 2 * self._room - _LEVEL), "dim"), indent=_LEVEL, hang=0)
+        terminal.line(Span(shorten(text, 3 * self._room - _LEVEL), "dim"), indent=_LEVEL, hang=0)
 
     @staticmethod
     def _describe_upgrade(package: FleetPackage) -> str:
