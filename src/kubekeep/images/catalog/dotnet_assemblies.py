@@ -66,29 +66,29 @@ def read_fields(resource: bytes) -> dict[str, str]:
 
 
 def _list_strings(resource: bytes, start: int, end: int, depth: int) -> Iterator[tuple[str, str]]:
-    """Yield the strings in the structures between two places; each has its size, the size of a value, a type, a key."""
+    """Yield the strings in the structures between two offsets; each has its size, the size of a value, a type, a key."""
     while start + HEADER <= end:
         size, value_size, kind = struct.unpack_from("<HHH", resource, start)
         limit = start + size
         if size < HEADER or limit > end:
             return
-        key, place = _read_text(resource, start + HEADER, limit)
-        place = _align(place)
+        key, offset = _read_text(resource, start + HEADER, limit)
+        offset = _align(offset)
         if depth == MAXIMUM_DEPTH - 1:
-            yield key, _read_text(resource, place, limit)[0].strip()
+            yield key, _read_text(resource, offset, limit)[0].strip()
         elif key != "VarFileInfo":
             # The value of the first structure has the versions as numbers.
-            yield from _list_strings(resource, _align(place + (0 if kind else value_size)), limit, depth + 1)
+            yield from _list_strings(resource, _align(offset + (0 if kind else value_size)), limit, depth + 1)
         start = _align(limit)
 
 
 def _read_text(resource: bytes, start: int, limit: int) -> tuple[str, int]:
-    """Return a text of UTF-16 up to a zero character, and the place behind it."""
+    """Return a text of UTF-16 up to a zero character, and the offset behind it."""
     end = start
     while end + 1 < limit and resource[end : end + 2] != b"\0\0":
         end += 2
     return resource[start:end].decode("utf-16-le", "replace"), min(end + 2, limit)
 
 
-def _align(place: int) -> int:
-    return (place + 3) & ~3
+def _align(offset: int) -> int:
+    return (offset + 3) & ~3
