@@ -205,6 +205,7 @@ compliance-threshold: "80"                        # command line
 # fail-coverage-below: not set
 # max-failures: not set
 only-fixable: false                               # default
+only-exposed: false                               # default
 # baseline: not set
 fail-on-new: false                                # default
 # baseline-severity-threshold: not set

@@ -26,6 +26,7 @@ HARMLESS = {
     *("framework", "kubernetes-version", "snapshot", "cloud-provider", "cluster-policies", "format", "verbose", "view"),
     *("full", "quiet", "color", "kubescape-metrics", "fail-on", "strict"),
     *("severity-threshold", "compliance-threshold", "fail-coverage-below", "max-failures", "only-fixable"),
+    "only-exposed",
     *("fail-on-new", "baseline-severity-threshold", "baseline-granularity", "min-severity", "max-severity"),
     *("exclude-controls", "include-namespaces", "exclude-namespaces", "include-kinds", "exclude-kinds"),
     "label-selector",

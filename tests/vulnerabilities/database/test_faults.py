@@ -182,7 +182,7 @@ def test_update_without_a_network_ends_at_the_first_error(tmp_path: Path) -> Non
     assert [line for line in lines if not line.startswith("failed: https://")] == [
         "no file was updated; without a network, `kubekeep db import` reads the files of another machine"
     ]
-    assert sum("/all.zip cannot be fetched: " in line for line in lines) == 13, "one line for each ecosystem"
+    assert sum("/all.zip cannot be fetched: " in line for line in lines) == 14, "one line for each ecosystem"
 
 
 def test_host_without_an_address_is_tried_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

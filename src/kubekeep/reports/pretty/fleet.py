@@ -77,7 +77,7 @@ class PackageWriter:
         )
         self._write_containers(terminal, first.containers)
         size = max(cells(self._describe_upgrade(package)) for package in packages)
-        size = min(size, self._room * 65 // 100)
+        size = min(size, self._room - _ID - 4)
         for package in packages[:_PER_IMAGE]:
             room = self._room - size - 2 - (11 if package.is_exploited else 0)
             terminal.line(
