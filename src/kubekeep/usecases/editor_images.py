@@ -52,7 +52,7 @@ class WorkspaceImages:
         if not self._results:
             return []
         # Loaded only for workspaces with SBOMs.
-        from kubekeep.posture.image_workloads import join_images  # noqa: PLC0415
+        from kubekeep.usecases.image_workloads import join_images  # noqa: PLC0415
 
         joined = join_images(self._results, resources, contexts)
         return [result for result in joined if result.containers]

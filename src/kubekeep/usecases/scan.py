@@ -538,7 +538,7 @@ def _join_images(
     """Return the results, those of images with the containers that run them."""
     if not any(result.subject.runs_in_containers for result in results):
         return results
-    from kubekeep.posture.image_workloads import join_images  # noqa: PLC0415 - only with images
+    from kubekeep.usecases.image_workloads import join_images  # noqa: PLC0415 - only with images
 
     return join_images(results, resources, contexts)
 

@@ -161,16 +161,21 @@ def _list_figures(
         yield _figure("Risk score", risk(known_score(assessment)), "0 is best, 100 is worst", "unknown")
         yield _figure("Findings", f"{report.total:,}", f"in {count_noun(failed, 'resource')}", "unknown")
     if vulnerabilities is not None:
-        affected = vulnerabilities["affected"]
-        context = (
-            f"in {affected:,} image{'s and SBOMs' if affected != 1 else ' or SBOM'}" if affected else "none is known"
-        )
-        figure = "not known" if vulnerabilities["is_unknown"] else f"{vulnerabilities['count']:,}"
-        context = ", ".join(
-            filter(None, ("" if vulnerabilities["is_unknown"] else context, vulnerabilities["coverage"]))
-        )
-        yield _figure("Vulnerabilities", figure, context, "unknown")
-    if vulnerabilities is not None and only_vulnerabilities and not vulnerabilities["is_unknown"]:
+        yield from _list_vulnerability_figures(vulnerabilities, only_vulnerabilities=only_vulnerabilities)
+
+
+def _list_vulnerability_figures(
+    vulnerabilities: dict[str, Any], *, only_vulnerabilities: bool
+) -> Iterator[dict[str, str]]:
+    """Yield the figures of the vulnerabilities; one alone if no package was compared with advisories."""
+    if vulnerabilities["is_unknown"]:
+        yield _figure("Vulnerabilities", "not known", vulnerabilities["coverage"], "unknown")
+        return
+    affected = vulnerabilities["affected"]
+    images = f"in {affected:,} image{'s and SBOMs' if affected != 1 else ' or SBOM'}" if affected else "none is known"
+    context = ", ".join(filter(None, (images, vulnerabilities["coverage"])))
+    yield _figure("Vulnerabilities", f"{vulnerabilities['count']:,}", context, "unknown")
+    if only_vulnerabilities:
         grade_name = "poor" if vulnerabilities["exploited"] else "unknown"
         yield _figure("With a fix", f"{vulnerabilities['fixable']:,}", "a fixed version is known", "unknown")
         yield _figure("Exploited", f"{vulnerabilities['exploited']:,}", "known to be exploited (KEV)", grade_name)
