@@ -300,3 +300,11 @@ def test_images_of_one_workload_are_scanned(tmp_path: Path) -> None:
         kubekeep(*arguments, "-f", "json", "-o", "report.json", folder=tmp_path)
         report = json.loads((tmp_path / "report.json").read_text())
         assert len(report.get("vulnerabilities", ())) == count
+
+
+def test_resources_name_their_images_and_the_reverse(tmp_path: Path) -> None:
+    write_manifests(tmp_path, REFERENCE, SERVICE)
+    text = " ".join(scan(tmp_path, "--view", "resource").split())
+    assert f"runs oci:{IMAGE}: 1 vulnerability" in text[text.index("✖ Deployment shop/catalog") :]
+    image = text[text.index("✖ ContainerImage oci:") :]
+    assert "3 controls fail, 1 vulnerability run by container web of Deployment shop/catalog" in image

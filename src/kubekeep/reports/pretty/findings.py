@@ -20,6 +20,7 @@ from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.shared.content import LEVELS, file_order
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
 from kubekeep.reports.shared.urgency import priority_level, sort_failed, sort_findings
+from kubekeep.reports.shared.vulnerability_text import describe_container
 from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_fix, relative_location, shorten
 
 _SWITCH: Final = ("true", "false")
@@ -241,10 +242,21 @@ def write_resources(terminal: Terminal, assessment: Assessment) -> None:
     for _, findings in failed:
         findings.sort(key=lambda finding: (not finding.has_new, -finding.priority.score, -finding.score, finding.id))
     failed.sort(key=lambda pair: _weight(pair[1]), reverse=True)
+    images = _group_images(failed)
     for resource, findings in failed:
-        _write_resource_controls(terminal, assessment.target.base, resource, findings)
+        _write_resource_controls(terminal, assessment.target.base, resource, findings, images)
     if failed:
         terminal.line()
+
+
+def _group_images(failed: Iterable[tuple[Subject, list[Finding]]]) -> dict[str, list[str]]:
+    """Return the images with vulnerabilities by the display name of the workload that runs them, with their numbers."""
+    images: dict[str, list[str]] = {}
+    for resource, findings in failed:
+        count = sum(finding.definition.concerns_packages for finding in findings)
+        for workload in dict.fromkeys(container.workload for container in findings[0].containers) if count else ():
+            images.setdefault(workload, []).append(f"runs {resource.name}: {count_noun(count, 'vulnerability')}")
+    return images
 
 
 def write_files(terminal: Terminal, assessment: Assessment) -> None:
@@ -316,12 +328,17 @@ def _weight(findings: list[Finding]) -> tuple[bool, float, int]:
     return new, max(finding.priority.score for finding in findings), len(findings)
 
 
-def _write_resource_controls(terminal: Terminal, base: str, resource: Subject, findings: list[Finding]) -> None:
+def _write_resource_controls(
+    terminal: Terminal, base: str, resource: Subject, findings: list[Finding], images: Mapping[str, Sequence[str]]
+) -> None:
     head = resource.locate(())
     location_spans: list[Span | str] = ["  ", location_span(str(head), head, base)] if head else []
-    count = f"  {len(findings)} control{'' if len(findings) == 1 else 's'} {'fails' if len(findings) == 1 else 'fail'}"
+    count = f"  {_count_problems(findings)}"
     name = Span(f"✖ {resource.label}", "bold", whole=True)
     terminal.line(name, *location_spans, *kustomization_spans(resource), Span(count, "dim"))
+    running = [f"run by {describe_container(container)}" for container in findings[0].containers]
+    for text in (*running, *images.get(resource.label, ())):
+        terminal.line(Span(text, "dim"), indent=2)
     for finding in findings:
         control, level = finding.definition, priority_level(finding)
         locations = _describe_locations(finding, head)
@@ -339,6 +356,17 @@ def _write_resource_controls(terminal: Terminal, base: str, resource: Subject, f
             indent=2,
             hang=20,
         )
+
+
+def _count_problems(findings: Sequence[Finding]) -> str:
+    """Return `3 controls fail, 1 vulnerability`."""
+    controls = sum(not finding.definition.concerns_packages for finding in findings)
+    counts = []
+    if controls:
+        counts.append(f"{count_noun(controls, 'control')} {'fails' if controls == 1 else 'fail'}")
+    if len(findings) > controls:
+        counts.append(count_noun(len(findings) - controls, "vulnerability"))
+    return ", ".join(counts)
 
 
 def _describe_locations(finding: Finding, head: Location | None) -> str:
