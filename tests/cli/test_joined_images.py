@@ -308,3 +308,12 @@ def test_resources_name_their_images_and_the_reverse(tmp_path: Path) -> None:
     assert f"runs oci:{IMAGE}: 1 vulnerability" in text[text.index("✖ Deployment shop/catalog") :]
     image = text[text.index("✖ ContainerImage oci:") :]
     assert "3 controls fail, 1 vulnerability run by container web of Deployment shop/catalog" in image
+
+
+def test_sboms_in_a_scanned_folder_are_named_unless_they_are_in_the_scan(tmp_path: Path) -> None:
+    write_manifests(tmp_path)
+    sbom = {"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []}
+    (tmp_path / "deploy" / "shop.cdx.json").write_text(json.dumps(sbom))
+    note = "not scanned: 1 SBOM (deploy/shop.cdx.json); sbom:FILE scans the packages of one"
+    assert note in scan(tmp_path)
+    assert "SBOM (" not in scan(tmp_path, "sbom:./deploy/shop.cdx.json")

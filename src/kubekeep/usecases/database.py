@@ -62,6 +62,7 @@ class DatabaseFile(msgspec.Struct, frozen=True, omit_defaults=True):
     """A file of the database. name: the ecosystem, "KEV" or "EPSS". updated: time at which its data was current.
 
     records: advisories, or vulnerabilities with a signal. size: bytes on disk; 0 for EPSS, which shares the file of KEV.
+    is_imported: True for a feed without a source, which only an import renews.
     """
 
     name: str
@@ -71,6 +72,7 @@ class DatabaseFile(msgspec.Struct, frozen=True, omit_defaults=True):
     feed: str = ""
     releases: tuple[str, ...] = ()
     origin: str = ""
+    is_imported: bool = False
 
 
 def update_database(
@@ -115,13 +117,17 @@ def list_status(folder: Path) -> list[DatabaseFile]:
             file = EcosystemFile(path)
             try:
                 state = file.get_state()
-                source = str(file.facts.get("source") or state.origin)
+                source = str(file.facts.get("source", ""))
             finally:
                 file.close()
             feed = path.parent.name if path.parent != folder else ""
             releases = tuple(sorted(state.releases - {state.ecosystem}))
             rows.append(
-                DatabaseFile(state.ecosystem, state.records, state.updated, path.stat().st_size, feed, releases, source)
+                DatabaseFile(
+                    *(state.ecosystem, state.records, state.updated, path.stat().st_size, feed, releases),
+                    origin=source or state.origin,
+                    is_imported=bool(feed and not source),
+                )
             )
     return [*rows, *_list_signals(folder / schema.SIGNALS_FILE)]
 

@@ -24,11 +24,12 @@ from kubekeep.sources.kustomize.documents import SourceFiles
 from kubekeep.sources.kustomize.graph import build_graph, find_kustomization_file
 from kubekeep.sources.manifests.names import EXTENSIONS
 from kubekeep.sources.options import ReadOptions
+from kubekeep.sources.sboms.address import ENDINGS
 from kubekeep.sources.source import Root
 from kubekeep.sources.terraform.names import EXTENSIONS as TERRAFORM_EXTENSIONS
 from kubekeep.sources.terraform.names import VALUES_EXTENSIONS
 from kubekeep.sources.tree import DEFAULT_LIMITS, MAXIMUM_BYTES
-from kubekeep.usecases.editor_images import MAX_SBOMS, SBOM_ENDINGS
+from kubekeep.usecases.editor_images import MAX_SBOMS
 
 MAX_FILES: Final = 2000
 """Maximum number of manifests of a workspace that open documents are related to."""
@@ -172,7 +173,7 @@ class WorkspaceFiles:
             folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
             for name in sorted(names):
                 path = os.path.join(folder, name)
-                if name.endswith(SBOM_ENDINGS) and not self.is_excluded(path):
+                if name.endswith(ENDINGS) and not self.is_excluded(path):
                     yield os.path.realpath(path)
                     count += 1
             if count >= MAX_SBOMS or time.monotonic() > deadline:

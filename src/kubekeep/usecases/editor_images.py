@@ -14,8 +14,6 @@ from kubekeep.model.definition import Definition
 from kubekeep.model.priority import ResourceContext
 from kubekeep.model.resource import Resource
 
-SBOM_ENDINGS: Final = (".cdx.json", ".spdx.json")
-"""Ends of the names of SBOMs (CycloneDX and SPDX recommend these)."""
 MAX_SBOMS: Final = 50
 """Maximum number of SBOMs of a workspace that are compared."""
 

@@ -197,9 +197,14 @@ def test_status_and_age(bucket: Bucket, tmp_path: Path) -> None:
     assert [line.split()[:2] for line in table] == [["SOURCE", "RECORDS"], ["npm", "1"], ["KEV", "12"], ["EPSS", "1"]]
     run_db("import", OSV / "PyPI.jsonl", database=database)
     result = run_db("status", "--max-age", "2w", code=1, database=database)
-    assert result.stderr == "older than 14 days: PyPI (imported): run `kubekeep db update`\n"
+    assert (
+        result.stderr
+        == "older than 14 days: PyPI (imported): import newer data of imported with `kubekeep db import`\n"
+    )
     result = run_db("status", "--max-age", "90m", code=1, database=database)
-    assert result.stderr == "older than 90 minutes: PyPI (imported): run `kubekeep db update`\n"
+    assert result.stderr.startswith("older than 90 minutes: PyPI (imported): import newer data of imported with")
+    result = run_db("status", "--max-age", "0m", code=1, database=database)
+    assert ": run `kubekeep db update`, and import newer data of imported with `kubekeep db import`" in result.stderr
     assert "'soon' is not an age: use" in run_db("status", "--max-age", "soon", code=2, database=database).stderr
 
 

@@ -51,11 +51,18 @@ def command(folder: Path, output: str, max_age: dt.timedelta | None) -> None:
         sys.exit(FAILED)
     if old:
         names = ", ".join(_get_name(row) for row in old)
-        click.echo(
-            f"older than {format_limit(max_age or dt.timedelta())}: {visible(names)}: run `kubekeep db update`",
-            err=True,
-        )
+        steps = _list_steps(old)
+        click.echo(f"older than {format_limit(max_age or dt.timedelta())}: {visible(names)}: {steps}", err=True)
         sys.exit(_OLD)
+
+
+def _list_steps(old: list[DatabaseFile]) -> str:
+    """Return the commands that renew sources; `db update` leaves imported feeds as they are."""
+    feeds = sorted({row.feed for row in old if row.is_imported})
+    steps = ["run `kubekeep db update`"] if any(not row.is_imported for row in old) else []
+    if feeds:
+        steps.append(f"import newer data of {', '.join(map(visible, feeds))} with `kubekeep db import`")
+    return ", and ".join(steps)
 
 
 def _describe(row: DatabaseFile, now: dt.datetime, *, is_old: bool) -> dict[str, object]:

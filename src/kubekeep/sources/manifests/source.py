@@ -16,6 +16,7 @@ from kubekeep.model.paths import error_reason
 from kubekeep.model.resource import Resource
 from kubekeep.sources.manifests.names import COMPRESSED, EXTENSIONS
 from kubekeep.sources.notes import count_noun, list_first
+from kubekeep.sources.sboms.address import ENDINGS
 from kubekeep.sources.source import ReadContext, Root, SourceType
 from kubekeep.sources.unsaved import find_unsaved
 
@@ -47,12 +48,23 @@ class ManifestSource(SourceType):
     def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
         """Yield the objects of files that no kustomization has read."""
         data_files: list[str] = []
+        sboms = _list_sboms(roots, context)
         for root in roots:
             resources = _read_root(root, context)
             yield from _select_objects(resources, root, data_files) if root.is_data else resources
         if data_files:
             files = f"{count_noun(len(data_files), 'file')} of charts ({list_first(data_files)})"
             context.notes.append(f"not read: {files}; Helm does not deploy files outside of templates and crds")
+        if sboms:
+            files = f"{count_noun(len(sboms), 'SBOM')} ({list_first(sboms)})"
+            context.notes.append(f"not scanned: {files}; sbom:FILE scans the packages of one")
+
+
+def _list_sboms(roots: Iterable[Root], context: ReadContext) -> list[str]:
+    """Return the shown paths of SBOMs whose packages are not in the scan."""
+    scanned = {os.path.abspath(path) for path in context.opened_paths}
+    files = (root for root in roots if root.path.lower().endswith(ENDINGS))
+    return [root.shown_path for root in files if os.path.abspath(root.path) not in scanned]
 
 
 def _read_root(root: Root, context: ReadContext) -> Iterator[Resource | UnreadInput]:

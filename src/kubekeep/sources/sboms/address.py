@@ -6,6 +6,8 @@ from typing import Final
 
 STDIN: Final = "-"
 """The path of standard input."""
+ENDINGS: Final = (".cdx.json", ".spdx.json")
+"""Ends of the names of SBOM files (CycloneDX and SPDX recommend these)."""
 _PREFIX: Final = "sbom:"
 
 
