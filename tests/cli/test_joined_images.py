@@ -317,3 +317,88 @@ def test_sboms_in_a_scanned_folder_are_named_unless_they_are_in_the_scan(tmp_pat
     note = "not scanned: 1 SBOM (deploy/shop.cdx.json); sbom:FILE scans the packages of one"
     assert note in scan(tmp_path)
     assert "SBOM (" not in scan(tmp_path, "sbom:./deploy/shop.cdx.json")
+
+
+DIGEST = f"sha256:{'a' * 64}"
+URL = f"pkg:oci/shop@{DIGEST.replace(':', '%3A')}?repository_url=registry.example.com%2Fshop"
+COMPONENT = {
+    "type": "library",
+    "name": "openssl",
+    "version": "1.0",
+    "purl": "pkg:deb/debian/openssl@1.0?distro=debian-11",
+}
+LOCATOR = {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl"}
+
+
+def create_cyclonedx(**fields: Any) -> dict[str, Any]:
+    image = {"bom-ref": "image", "type": "container", **fields}
+    return {"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"component": image}, "components": [COMPONENT]}
+
+
+def create_spdx(**fields: Any) -> dict[str, Any]:
+    package = {
+        "SPDXID": "SPDXRef-1",
+        "name": "openssl",
+        "versionInfo": "1.0",
+        "externalRefs": [{**LOCATOR, "referenceLocator": COMPONENT["purl"]}],
+    }
+    image = {"SPDXID": "SPDXRef-2", "primaryPackagePurpose": "CONTAINER", **fields}
+    relations = (("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-2"), ("SPDXRef-2", "CONTAINS", "SPDXRef-1"))
+    names = ("spdxElementId", "relationshipType", "relatedSpdxElement")
+    return {
+        "spdxVersion": "SPDX-2.3",
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "name": "shop",
+        "packages": [package, image],
+        "relationships": [dict(zip(names, relation, strict=True)) for relation in relations],
+    }
+
+
+SBOMS = {
+    "syft.cdx.json": create_cyclonedx(name="registry.example.com/shop:1.0", version=DIGEST),
+    "syft.spdx.json": create_spdx(
+        name="registry.example.com/shop", versionInfo="1.0", externalRefs=[{**LOCATOR, "referenceLocator": URL}]
+    ),
+    "trivy.cdx.json": create_cyclonedx(
+        name="shop.tar",
+        purl=URL,
+        properties=[{"name": "aquasecurity:trivy:RepoTag", "value": "registry.example.com/shop:1.0"}],
+    ),
+    "trivy.spdx.json": create_spdx(
+        name="registry.example.com/shop:1.0", externalRefs=[{**LOCATOR, "referenceLocator": URL}]
+    ),
+    "syft.json": {
+        "schema": {"version": "16.0.0"},
+        "descriptor": {"name": "syft", "version": "1.20.0"},
+        "distro": {"id": "debian", "versionID": "11"},
+        "source": {
+            "type": "image",
+            "name": "shop.tar",
+            "metadata": {
+                "userInput": "shop.tar",
+                "tags": ["registry.example.com/shop:1.0"],
+                "repoDigests": [f"registry.example.com/shop@{DIGEST}"],
+            },
+        },
+        "artifacts": [{"id": "1", "name": "openssl", "version": "1.0", "type": "deb", "purl": COMPONENT["purl"]}],
+    },
+}
+PODS = {
+    "tag": "registry.example.com/shop:1.0",
+    "digest": f"registry.example.com/shop@{DIGEST}",
+    "both": f"registry.example.com/shop:0.9@{DIGEST}",
+    "mirror": f"mirror.example.com/shop@{DIGEST}",
+    "latest": "registry.example.com/shop",
+    "other": "registry.example.com/shop:1.1",
+}
+
+
+@pytest.mark.parametrize("name", SBOMS)
+def test_join_by_the_references_that_tools_write_into_sboms(name: str, tmp_path: Path) -> None:
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {{name: {}}}\nspec: {{containers: [{{name: c, image: '{}'}}]}}\n"
+    (tmp_path / "pods.yaml").write_text("---\n".join(pod.format(*entry) for entry in PODS.items()))
+    (tmp_path / name).write_text(json.dumps(SBOMS[name]))
+    arguments = ("pods.yaml", f"sbom:{name}", "--advisories", "osv.jsonl", "-f", "json", "-o", "report.json")
+    kubekeep("scan", *arguments, folder=tmp_path)
+    (vulnerability,) = json.loads((tmp_path / "report.json").read_text())["vulnerabilities"]
+    assert [workload["name"] for workload in vulnerability["workloads"]] == ["tag", "digest", "both", "mirror"]

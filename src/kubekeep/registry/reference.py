@@ -109,6 +109,15 @@ def is_tag(text: str) -> bool:
     return _TAG.fullmatch(text) is not None
 
 
+def is_untagged(text: str) -> bool:
+    """Return True for the name of an image without a tag and a digest."""
+    try:
+        reference = parse_image_name(text)
+    except ValueError:
+        return False
+    return not reference.tag and not reference.digest
+
+
 def hide_login(text: str) -> str:
     """Return a reference without user and password, which do not belong there."""
     # Not a regular expression: searching one takes quadratic time in long texts.

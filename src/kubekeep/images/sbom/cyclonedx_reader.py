@@ -32,6 +32,7 @@ from kubekeep.images.sbom.fields import (
     list_url_problems,
     locate_mappings,
     read_distribution_id,
+    read_image_digest,
     read_text,
     split_problem,
 )
@@ -41,6 +42,8 @@ from kubekeep.model.location import Path
 from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, PackageLocation, SourcePackage
 
 _KINDS: Final = {"container": SubjectKind.IMAGE, "file": SubjectKind.FOLDER}
+_REFERENCES: Final = ("aquasecurity:trivy:RepoTag", "aquasecurity:trivy:RepoDigest")
+"""Properties of Trivy with references of the image."""
 _NO_PACKAGES: Final = frozenset(
     {"operating-system", "container", "file", "data", "device", "machine-learning-model", "cryptographic-asset"}
 )
@@ -141,8 +144,7 @@ def _read_subject(component: dict[str, Any]) -> SbomSubject:
     properties = _read_properties(component)
     digest = version if version.startswith("sha256:") else ""
     if not digest and kind is SubjectKind.IMAGE:
-        package = create_package(read_text(component.get("purl")), "", "", "")
-        digest = package.version if package and package.version.startswith("sha256:") else ""
+        digest = read_image_digest(read_text(component.get("purl")))
     return SbomSubject(
         name=read_text(component.get("name")),
         kind=kind,
@@ -150,6 +152,7 @@ def _read_subject(component: dict[str, Any]) -> SbomSubject:
         digest=digest,
         platform=_first(properties, "kubekeep:image:platform"),
         purl=read_text(component.get("purl")),
+        references=tuple(reference for name in _REFERENCES for reference in properties.get(name, ()) if reference),
     )
 
 

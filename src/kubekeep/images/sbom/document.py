@@ -34,7 +34,8 @@ class SbomSubject(msgspec.Struct, frozen=True, omit_defaults=True):
     """The software that an SBOM describes.
 
     name: reference of the image, or name of the folder or application. version: of an application. digest: of the
-    manifest of the image (`sha256:...`). platform: as "linux/amd64". purl: as the document has it.
+    manifest of the image (`sha256:...`). platform: as "linux/amd64". purl: as the document has it. references: other
+    names of the image that its tool wrote, with tags or digests.
     """
 
     name: str
@@ -43,6 +44,7 @@ class SbomSubject(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: str = ""
     platform: str = ""
     purl: str = ""
+    references: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:

@@ -92,6 +92,12 @@ def create_package(url: str, namespace: str, name: str, version: str) -> Package
     return normalise_package(package)
 
 
+def read_image_digest(url: str) -> str:
+    """Return the digest in the package URL of an image (type `oci`); empty without one."""
+    package = create_package(url, "", "", "")
+    return package.version if package and package.version.startswith("sha256:") else ""
+
+
 def list_url_problems(entries: Iterable[tuple[str, Package]]) -> Iterator[ContentProblem]:
     """Yield a problem if package URLs of packages cannot be read, so that only names of these packages are known."""
     invalid = [url for url, package in entries if url and not package.type]

@@ -25,6 +25,7 @@ from kubekeep.images.sbom.fields import (
     list_url_problems,
     locate_mappings,
     read_distribution_id,
+    read_image_digest,
     read_text,
     split_problem,
 )
@@ -141,15 +142,16 @@ def _list_tools(creation: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _read_subject(entry: dict[str, Any]) -> SbomSubject:
     kind = _KINDS.get(read_text(entry.get("primaryPackagePurpose")), SubjectKind.APPLICATION)
     version = read_text(entry.get("versionInfo"))
-    digest = version if version.startswith("sha256:") else ""
+    is_digest = version.startswith("sha256:")
+    url = _read_url(entry)
     source_info = read_text(entry.get("sourceInfo"))
     return SbomSubject(
         name=read_text(entry.get("name")),
         kind=kind,
-        version="" if digest else version,
-        digest=digest,
+        version="" if is_digest else version,
+        digest=version if is_digest else read_image_digest(url) if kind is SubjectKind.IMAGE else "",
         platform=source_info.removeprefix("platform: ") if source_info.startswith("platform: ") else "",
-        purl=_read_url(entry),
+        purl=url,
     )
 
 

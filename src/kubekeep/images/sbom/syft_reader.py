@@ -98,6 +98,9 @@ def _read_subject(source: dict[str, Any]) -> SbomSubject:
         version="" if is_image else read_text(source.get("version")),
         digest=read_text(metadata.get("manifestDigest")),
         platform=f"{system}/{architecture}" if system and architecture else "",
+        references=tuple(
+            filter(None, (read_text(name) for key in ("tags", "repoDigests") for name in as_list(metadata.get(key))))
+        ),
     )
 
 

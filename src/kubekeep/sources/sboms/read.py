@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kubekeep.images.sbom.document import Sbom, SubjectKind
+from kubekeep.images.sbom.document import Sbom, SbomSubject, SubjectKind
 from kubekeep.images.sbom.read import read_sbom
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.errors import KubekeepError
@@ -19,6 +19,7 @@ from kubekeep.model.package import ImagePackages
 from kubekeep.model.resource import Resource
 from kubekeep.model.source import FileType, Source
 from kubekeep.model.vulnerability import VulnerabilityReport
+from kubekeep.registry.reference import is_tag, is_untagged
 from kubekeep.sources.images.assessment import (
     PackageScanner,
     list_advisory_problems,
@@ -110,10 +111,23 @@ def _read_document(path: str, context: ReadContext) -> tuple[Sbom, SbomLocations
     return sbom, locate_packages(content, sbom.entries, name_document(path))
 
 
+def _list_names(subject: SbomSubject) -> list[str]:
+    """Return the references of the image that an SBOM states, its own name first.
+
+    Some tools write the tag as the version of the image (Syft into SPDX), and the name without it.
+    """
+    name = subject.name
+    if subject.version and is_tag(subject.version) and is_untagged(name):
+        name = f"{name}:{subject.version}"
+    return list(dict.fromkeys(filter(None, (name, *subject.references))))
+
+
 def _build_document(sbom: Sbom, name: str, today: dt.date, report: VulnerabilityReport | None) -> dict[str, Any]:
     subject = sbom.subject
+    names = _list_names(subject) if subject.kind is SubjectKind.IMAGE else []
     facts = {
         "name": subject.name,
+        "names": names,
         "kind": subject.kind.value,
         "version": subject.version,
         "digest": subject.digest,
@@ -122,7 +136,7 @@ def _build_document(sbom: Sbom, name: str, today: dt.date, report: Vulnerability
     document = {
         "apiVersion": API_VERSION,
         "kind": KIND,
-        "metadata": {"name": subject.name or name},
+        "metadata": {"name": next(iter(names), subject.name) or name},
         "scanned": today.isoformat(),
         "subject": {key: value for key, value in facts.items() if value},
         "distribution": describe_distribution(sbom.distribution, today),
