@@ -172,6 +172,17 @@ def test_other_formats_name_the_workload(name: str, tmp_path: Path) -> None:
         assert "file=deploy/shop.yaml,line=11" in text
 
 
+def test_html_has_one_list_of_problems_and_upgrades(tmp_path: Path) -> None:
+    write_manifests(tmp_path, REFERENCE, SERVICE)
+    scan(tmp_path, "-f", "html", "-o", "report.html")
+    (table,) = re.findall(r'<table class="first".*?</table>', (tmp_path / "report.html").read_text(), re.DOTALL)
+    words = " ".join(re.sub(r"<[^>]+>", " ", table).split())
+    problem = words.index("Deployment shop/catalog deploy/shop.yaml:")
+    image = words.index(f"catalog-image run by Deployment shop/catalog (deploy/shop.yaml:11): {FACTS[0]}")
+    assert "container web is privileged C-0057" in words
+    assert problem < image < words.index("upgrade libssl1.1 1.1.1w-0+deb11u1 to 1.1.1w-0+deb11u3 CVE-2024-3094")
+
+
 def test_first_screen_is_one_list(tmp_path: Path) -> None:
     write_manifests(tmp_path, REFERENCE, SERVICE)
     text = scan(tmp_path)

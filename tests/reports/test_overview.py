@@ -16,7 +16,7 @@ from kubekeep.model.priority import Priority
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Status
 from kubekeep.reports import ReportOptions, load
-from kubekeep.reports.pretty.problems import merge_problems
+from kubekeep.reports.shared.problems import merge_problems
 from kubekeep.reports.shared.terminal import cells
 from kubekeep.usecases.request import ReportNeeds, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan

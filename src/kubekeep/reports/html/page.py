@@ -25,6 +25,7 @@ from kubekeep.model.text import utc_text, visible
 from kubekeep.model.verdict import Status
 from kubekeep.model.workload_container import WorkloadContainer
 from kubekeep.reports.html import script_data
+from kubekeep.reports.html.fix_first import list_first
 from kubekeep.reports.html.vulnerabilities import ImagePart, build_parts
 from kubekeep.reports.shared import content
 from kubekeep.reports.shared.affected_packages import get_level
@@ -69,6 +70,7 @@ class _PriorityRow(msgspec.Struct, frozen=True):
 def generate_page(assessment: Assessment) -> Iterator[str]:
     """Yield the page in pieces."""
     images = build_parts(list_subjects(assessment))
+    first = list_first(assessment)
     coverage = measure_coverage(assessment) or PackageCoverage()
     assessment = msgspec.structs.replace(assessment, summaries=assessment.controls)
     report = content.build_content(assessment)
@@ -92,6 +94,7 @@ def generate_page(assessment: Assessment) -> Iterator[str]:
             fixable_vulnerabilities=sum(part.fixable for part in images),
             exploited_vulnerabilities=sum(part.exploited for part in images),
             coverage=coverage,
+            first=first,
             running=list(_list_running(images)),
             max_images=_MAX_IMAGES,
             max_upgrades=_MAX_UPGRADES,

@@ -18,10 +18,11 @@ from kubekeep.model.text import json_text
 from kubekeep.model.verdict import Evidence
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.shared.content import LEVELS, file_order
+from kubekeep.reports.shared.problems import FAILED, describe_problem
 from kubekeep.reports.shared.terminal import Span, Terminal, file_url
 from kubekeep.reports.shared.urgency import priority_level, sort_failed, sort_findings
 from kubekeep.reports.shared.vulnerability_text import describe_container
-from kubekeep.reports.shared.wording import count_noun, describe_enforcement, describe_fix, relative_location, shorten
+from kubekeep.reports.shared.wording import count_noun, describe_enforcement, relative_location, shorten
 
 _SWITCH: Final = ("true", "false")
 """A present value that is the opposite of the fix is not shown."""
@@ -33,8 +34,6 @@ _MARGIN: Final = 8
 """Columns before the text of a line."""
 _LINES: Final = 3
 """Maximum number of lines of a file per control."""
-_FAILED: Final = "failed: "
-"""Beginning of a title, which in the library states the good state."""
 _UNBROKEN: Final = 40
 """Maximum characters of lines and locations that are kept on one line."""
 
@@ -76,7 +75,7 @@ def _write_head(terminal: Terminal, summary: DefinitionSummary, findings: Sequen
     terminal.line(
         Span(f"✖ {level.label.upper()}", f"bold {level.colour}", whole=True),
         "  ",
-        _FAILED,
+        FAILED,
         Span(control.title, "bold"),
         "  ",
         Span(control.id, "cyan", whole=True, url=control.link),
@@ -222,13 +221,6 @@ def _present_value(evidence: Evidence, document: dict[str, Any]) -> str:
     if evidence.fix in _SWITCH and text in _SWITCH:
         return ""
     return f"now {text}" if 0 < len(text) <= _LONGEST else ""
-
-
-def describe_problem(finding: Finding, evidence: Evidence | None) -> str:
-    """Return the cause of a finding: the message of the rule, else the fix, else the title as failed."""
-    if evidence is None:
-        return f"{_FAILED}{finding.title}"
-    return evidence.message or describe_fix(evidence, finding.subject)
 
 
 def write_resources(terminal: Terminal, assessment: Assessment) -> None:

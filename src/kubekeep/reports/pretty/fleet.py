@@ -15,6 +15,7 @@ from kubekeep.reports.format import View
 from kubekeep.reports.pretty.findings import count_levels
 from kubekeep.reports.shared.fleet import Fleet, FleetBase, FleetImage, FleetPackage, build_fleet
 from kubekeep.reports.shared.terminal import Span, Terminal, cells
+from kubekeep.reports.shared.vulnerability_text import describe_containers
 from kubekeep.reports.shared.wording import count_noun, shorten, shorten_start
 
 _LEVEL: Final = 12
@@ -109,25 +110,6 @@ class PackageWriter:
             is_image = any(subject.kind == IMAGE_KIND for subject in package.subjects)
             return count_noun(len(package.subjects), "image" if is_image else "SBOM")
         return package.subjects[0].name or package.subjects[0].label
-
-
-def describe_containers(containers: Sequence[WorkloadContainer]) -> str:
-    """Return the most exposed container with its line and its facts, and the number of the other workloads."""
-    first = containers[0]
-    location = f" ({first.location})" if first.location is not None else ""
-    workloads = {container.workload for container in containers}
-    others = f", and {count_noun(len(workloads) - 1, 'more workload')}" if len(workloads) > 1 else ""
-    facts = f": {', '.join(first.facts)}" if first.facts else ""
-    return f"run by {first.workload}{location}{others}{facts}"
-
-
-def group_packages(packages: Iterable[FleetPackage]) -> list[list[FleetPackage]]:
-    """Return the packages of the same images that workloads run together, others alone, the most urgent first."""
-    groups: dict[tuple[int, ...], list[FleetPackage]] = {}
-    for number, package in enumerate(packages):
-        key = tuple(map(id, package.subjects)) if package.containers else (-number,)
-        groups.setdefault(key, []).append(package)
-    return list(groups.values())
 
 
 def write_bases(terminal: Terminal, bases: Sequence[FleetBase], limit: int = _BASES) -> None:

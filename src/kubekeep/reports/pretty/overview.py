@@ -17,16 +17,23 @@ from kubekeep.model.exception import ExceptionStatus
 from kubekeep.model.finding import Finding
 from kubekeep.model.location import Location
 from kubekeep.model.text import visible
-from kubekeep.model.verdict import Evidence, Status
+from kubekeep.model.verdict import Status
 from kubekeep.model.workload import pod_path
 from kubekeep.reports.format import ReportOptions
 from kubekeep.reports.pretty.closing import score_cells, score_style, write_audit, write_baseline, write_unread
-from kubekeep.reports.pretty.findings import count_levels, describe_problem, kustomization_spans, location_span
-from kubekeep.reports.pretty.fleet import PackageWriter, count_findings, group_packages, list_shown, write_bases
-from kubekeep.reports.pretty.problems import EverywhereProblem, MergedProblem, SharedProblem, select_problems
+from kubekeep.reports.pretty.findings import count_levels, kustomization_spans, location_span
+from kubekeep.reports.pretty.fleet import PackageWriter, count_findings, list_shown, write_bases
 from kubekeep.reports.pretty.vulnerabilities import write_vulnerabilities
 from kubekeep.reports.shared.affected_packages import has_only_vulnerabilities
-from kubekeep.reports.shared.fleet import FleetPackage, build_fleet, has_fleet
+from kubekeep.reports.shared.fleet import FleetPackage, build_fleet, group_packages, has_fleet
+from kubekeep.reports.shared.problems import (
+    EverywhereProblem,
+    MergedProblem,
+    SharedProblem,
+    describe_cause,
+    describe_context,
+    select_problems,
+)
 from kubekeep.reports.shared.terminal import BufferedTerminal, Span, Terminal, cells, count_rows, file_url
 from kubekeep.reports.shared.unread_inputs import group_by_cause
 from kubekeep.reports.shared.urgency import priority_level
@@ -275,8 +282,7 @@ def _write_everywhere(terminal: Terminal, problem: EverywhereProblem) -> None:
     )
     noun = "workload" if all(pod_path(subject) is not None for subject in subjects.values()) else "resource"
     start = f"all {count_noun(len(subjects), noun)}, such as: "
-    evidence = problem.example.evidence
-    text = _describe(problem.example, evidence[0] if evidence else None)
+    text = describe_cause(problem.example)
     room = terminal.width - 12 - cells(start) - cells(problem.first.id) - 2
     terminal.line(
         Span(f"{level.label.upper():8}", f"bold {level.colour}", whole=True),
@@ -304,7 +310,7 @@ def _write_resource(terminal: Terminal, base: str, group: Sequence[SharedProblem
         indent=2,
         hang=10,
     )
-    context = _describe_context(group)
+    context = describe_context(group)
     if context:
         terminal.line(Span(context, "dim"), indent=12, hang=0)
     for problem in group:
@@ -329,7 +335,7 @@ def _write_problem(
     first = evidence[0] if evidence else None
     location = first.location if first else None
     line, where = _describe_location(location, head, terminal.width // 3) if location else ("", "")
-    text = _describe(problem, first)
+    text = describe_cause(problem)
     more = f" (+{len(evidence) - 1} more)" if len(evidence) > 1 else ""
     names = controls.describe(problem.findings)
     room = terminal.width - 12 - cells(more) - cells(names) - cells(where) - 2
@@ -361,21 +367,6 @@ def _describe_location(location: Location, head: Location | None, room: int) -> 
         forms = (str(setting), f"{setting.file}{number}", f"{setting.file.rpartition('/')[2]}{number}")
         return line, f"  from {next((form for form in forms if cells(form) + 7 <= room), forms[-1])}"
     return line, f"  {location}" if elsewhere else ""
-
-
-def _describe(problem: MergedProblem, evidence: Evidence | None) -> str:
-    """Return the cause of a problem: the step that makes it critical, else the message of the rule, else the fix."""
-    finding = problem.first
-    if finding.priority.step:
-        return finding.priority.step
-    return describe_problem(finding, evidence)
-
-
-def _describe_context(problems: Iterable[SharedProblem]) -> str:
-    """Return the facts about a resource that raise the priority of its findings."""
-    findings = (finding for problem in problems for finding in problem.problem.findings)
-    reasons = (reason for finding in findings for reason in finding.priority.reasons)
-    return ", ".join(dict.fromkeys(reasons))
 
 
 def _shorten(text: str, room: int) -> str:

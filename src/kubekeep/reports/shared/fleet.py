@@ -133,6 +133,15 @@ def build_fleet(assessment: Assessment) -> Fleet:
     )
 
 
+def group_packages(packages: Iterable[FleetPackage]) -> list[list[FleetPackage]]:
+    """Return the packages of the same images that workloads run together, others alone, the most urgent first."""
+    groups: dict[tuple[int, ...], list[FleetPackage]] = {}
+    for number, package in enumerate(packages):
+        key = tuple(map(id, package.subjects)) if package.containers else (-number,)
+        groups.setdefault(key, []).append(package)
+    return list(groups.values())
+
+
 class _PackageCollector:
     """The images that have one version of a package, and its vulnerabilities."""
 

@@ -1,6 +1,6 @@
 """Problems to fix first: findings merged by field and by the line that a person wrote, with the number that share it.
 
-Overlays, loops of a template and bindings of one role repeat the same line: it is one problem. Formats no text.
+Overlays, loops of a template and bindings of one role repeat the same line: it is one problem. Formats no text except causes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from kubekeep.model.location import Location
 from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Evidence
 from kubekeep.reports.shared.content import file_order
+from kubekeep.reports.shared.wording import describe_fix
 
+FAILED: Final = "failed: "
+"""Beginning of a title, which in the library states the good state."""
 PER_RESOURCE: Final = 3
 """Maximum number of problems of one resource."""
 _PER_CONTROL: Final = 2
@@ -93,6 +96,25 @@ class EverywhereProblem(msgspec.Struct, frozen=True):
     def first(self) -> Finding:
         """The most urgent finding."""
         return self.example.first
+
+
+def describe_problem(finding: Finding, evidence: Evidence | None) -> str:
+    """Return the cause of a finding: the message of the rule, else the fix, else the title as failed."""
+    if evidence is None:
+        return f"{FAILED}{finding.title}"
+    return evidence.message or describe_fix(evidence, finding.subject)
+
+
+def describe_cause(problem: MergedProblem) -> str:
+    """Return the cause of a problem: the step that makes it critical, else the cause of its most urgent finding."""
+    return problem.first.priority.step or describe_problem(problem.first, next(iter(problem.evidence), None))
+
+
+def describe_context(problems: Iterable[SharedProblem]) -> str:
+    """Return the facts about a resource that raise the priority of its findings."""
+    findings = (finding for problem in problems for finding in problem.problem.findings)
+    reasons = (reason for finding in findings for reason in finding.priority.reasons)
+    return ", ".join(dict.fromkeys(reasons))
 
 
 def list_folders(subject: Subject) -> Iterator[str]:
