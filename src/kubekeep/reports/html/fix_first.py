@@ -40,13 +40,13 @@ class FixStep(msgspec.Struct, frozen=True):
 class FixRow(msgspec.Struct, frozen=True):
     """A resource, a control that fails everywhere, an image that workloads run, or a package.
 
-    place: location, or the images that have the package. context: facts that raise the priority.
+    location: in a file, or the images that have the package. context: facts that raise the priority.
     """
 
     order: tuple[bool, float]
     level: Severity
     name: str
-    place: str
+    location: str
     context: str
     steps: tuple[FixStep, ...]
 
@@ -69,7 +69,7 @@ def _describe_everywhere(problem: EverywhereProblem) -> FixRow:
         order=(not first.has_new, -first.priority.score),
         level=priority_level(first),
         name=f"All {count_noun(resources, 'resource')}",
-        place=f"such as {first.subject.label}",
+        location=f"such as {first.subject.label}",
         context="",
         steps=(FixStep(describe_cause(problem.example), first.definition),),
     )
@@ -83,7 +83,7 @@ def _describe_resource(group: Sequence[SharedProblem]) -> FixRow:
         order=(not first.has_new, -first.priority.score),
         level=priority_level(first),
         name=f"{first.subject.label}{others}",
-        place=str(location) if location is not None else "",
+        location=str(location) if location is not None else "",
         context=describe_context(group),
         steps=tuple(FixStep(describe_cause(problem.problem), problem.first.definition) for problem in group),
     )
@@ -101,8 +101,8 @@ def _describe_packages(group: Sequence[FleetPackage]) -> FixRow:
         "steps": tuple(_list_steps(group)),
     }
     if first.containers:
-        return FixRow(name=images, place="", **row)
-    return FixRow(name=f"{first.package} {first.version}", place=f"in {images}", **row)
+        return FixRow(name=images, location="", **row)
+    return FixRow(name=f"{first.package} {first.version}", location=f"in {images}", **row)
 
 
 def _list_steps(group: Sequence[FleetPackage]) -> Iterator[FixStep]:
