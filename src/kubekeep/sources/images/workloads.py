@@ -28,8 +28,9 @@ def follow_images(
     """Yield the resources, then those of the images that they use, each image once.
 
     running_images: those of pods that are not among the resources; complete after the last resource. An image among the
-    resources is not read again: an archive or a layout may stand for a registry that is out of reach. in_scope: accepts the
-    resources whose images are read; None for all.
+    resources is not read again: an archive or a layout may stand for a registry that is out of reach. If facts beyond the
+    content are requested, such as signatures, each reference is read: policies depend on the repository that it names.
+    in_scope: accepts the resources whose images are read; None for all.
     """
     running = RunningImages()
     names: dict[str, None] = {}
@@ -50,7 +51,7 @@ def follow_images(
     for name in names:
         # What pods run counts, not what the tag names by now.
         keys = {get_image_key(reference) for reference in running.list_references(name) or (name,)}
-        if not keys <= known:
+        if options.describe is not None or not keys <= known:
             missing.append(name)
             known |= keys
     yield from read_workload_images(missing, running, options, vulnerabilities)
