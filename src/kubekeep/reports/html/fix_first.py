@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +19,7 @@ from kubekeep.reports.shared.problems import (
     select_problems,
 )
 from kubekeep.reports.shared.urgency import priority_level
+from kubekeep.reports.shared.vulnerabilities import VulnerableSubject
 from kubekeep.reports.shared.vulnerability_text import describe_containers
 from kubekeep.reports.shared.wording import count_noun
 
@@ -51,12 +52,12 @@ class FixRow(msgspec.Struct, frozen=True):
     steps: tuple[FixStep, ...]
 
 
-def list_first(assessment: Assessment) -> list[FixRow]:
-    """Return the rows, at most ten."""
+def list_first(assessment: Assessment, subjects: Iterable[VulnerableSubject]) -> list[FixRow]:
+    """Return the rows, at most ten. subjects: the images and SBOMs of the assessment."""
     findings = [finding for finding in assessment.findings if not finding.definition.concerns_packages]
     groups, everywhere = select_problems(assessment, findings)
     problems = [*map(_describe_everywhere, everywhere), *map(_describe_resource, groups)]
-    packages = list(map(_describe_packages, group_packages(build_fleet(assessment).packages)))
+    packages = list(map(_describe_packages, group_packages(build_fleet(subjects).packages)))
     if problems and packages:
         problems, packages = problems[:_PER_KIND], packages[:_PER_KIND]
     return sorted((*problems, *packages), key=lambda row: row.order)[:_ROWS]

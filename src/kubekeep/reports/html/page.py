@@ -70,7 +70,7 @@ class _PriorityRow(msgspec.Struct, frozen=True):
 def generate_page(assessment: Assessment) -> Iterator[str]:
     """Yield the page in pieces."""
     images = build_parts(list_subjects(assessment))
-    first = list_first(assessment)
+    first = list_first(assessment, (part.subject for part in images))
     coverage = measure_coverage(assessment) or PackageCoverage()
     assessment = msgspec.structs.replace(assessment, summaries=assessment.controls)
     report = content.build_content(assessment)

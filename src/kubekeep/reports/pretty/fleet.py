@@ -15,6 +15,7 @@ from kubekeep.reports.format import View
 from kubekeep.reports.pretty.findings import count_levels
 from kubekeep.reports.shared.fleet import Fleet, FleetBase, FleetImage, FleetPackage, build_fleet
 from kubekeep.reports.shared.terminal import Span, Terminal, cells
+from kubekeep.reports.shared.vulnerabilities import iterate_subjects
 from kubekeep.reports.shared.vulnerability_text import describe_containers
 from kubekeep.reports.shared.wording import count_noun, shorten, shorten_start
 
@@ -148,7 +149,7 @@ def _describe_share(base: FleetBase) -> str:
 
 def write_view(terminal: Terminal, assessment: Assessment, view: View) -> None:
     """Write all packages, images or base images of a scan."""
-    fleet = build_fleet(assessment)
+    fleet = build_fleet(iterate_subjects(assessment))
     if not fleet.images:
         terminal.line("No image or SBOM was compared with advisories.")
         terminal.line()

@@ -37,7 +37,7 @@ from kubekeep.reports.shared.problems import (
 from kubekeep.reports.shared.terminal import BufferedTerminal, Span, Terminal, cells, count_rows, file_url
 from kubekeep.reports.shared.unread_inputs import group_by_cause
 from kubekeep.reports.shared.urgency import priority_level
-from kubekeep.reports.shared.vulnerabilities import list_uncovered, measure_coverage
+from kubekeep.reports.shared.vulnerabilities import iterate_subjects, list_uncovered, measure_coverage
 from kubekeep.reports.shared.wording import count_noun, describe_input, limit_notes, percent
 
 _LINES: Final = 45
@@ -93,7 +93,7 @@ def write_overview(terminal: Terminal, assessment: Assessment, options: ReportOp
     lines -= closing.rows
     images = 0
     if has_fleet(assessment):
-        fleet = build_fleet(assessment)
+        fleet = build_fleet(iterate_subjects(assessment))
         images = len(fleet.images)
         if not any(image.containers for image in fleet.images):
             write_bases(closing, fleet.bases)

@@ -17,7 +17,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.subject import Subject
 from kubekeep.model.workload_container import WorkloadContainer
 from kubekeep.reports.shared.affected_packages import AffectedPackageRow, get_level, list_packages
-from kubekeep.reports.shared.vulnerabilities import VulnerableSubject, iterate_subjects
+from kubekeep.reports.shared.vulnerabilities import VulnerableSubject
 
 _FEW: Final = 5
 """Maximum number of images and SBOMs that are shown one by one."""
@@ -115,11 +115,11 @@ def has_fleet(assessment: Assessment) -> bool:
     return compared > _FEW or bool(compared and others)
 
 
-def build_fleet(assessment: Assessment) -> Fleet:
+def build_fleet(subjects: Iterable[VulnerableSubject]) -> Fleet:
     """Return the vulnerabilities of all images and SBOMs of a scan."""
     packages: dict[tuple[str, str, str], _PackageCollector] = {}
     images: list[FleetImage] = []
-    for subject in iterate_subjects(assessment):
+    for subject in subjects:
         rows = list_packages(subject)
         for row in rows:
             key = row.package, row.version, row.fixed_version
