@@ -258,3 +258,10 @@ impl ContentStore {
         }
     }
 }
+
+/// Return the little-endian number in the first 8 bytes. Panics if there are fewer.
+pub fn read_word(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[..8]);
+    u64::from_le_bytes(word)
+}

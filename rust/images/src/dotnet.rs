@@ -4,7 +4,7 @@
 use object::read::pe::{ImageNtHeaders, PeFile, ResourceDirectoryEntryData};
 use object::{pe, Object, ReadRef};
 
-use crate::content::Data;
+use crate::content::{read_word, Data};
 
 /// SHA-256 of ".net core bundle", which the host program has behind the place of the bundle's header.
 const SIGNATURE: [u8; 32] = [
@@ -20,7 +20,7 @@ const MAX_RESOURCES: u32 = 4 << 20;
 pub fn find_bundle(section: &[u8]) -> Option<u64> {
     let signature = memchr::memmem::find(section, &SIGNATURE)?;
     let place = section.get(signature.checked_sub(8)?..signature)?;
-    let offset = u64::from_le_bytes(place.try_into().ok()?);
+    let offset = read_word(place);
     // A program without a bundle has zeros.
     (offset > 0).then_some(offset)
 }
@@ -81,12 +81,6 @@ pub fn read_version<'data, H: ImageNtHeaders, R: ReadRef<'data>>(
     }
     let base = file.relative_address_base();
     read(base.checked_add(address.into())?, size.into()).map(<[u8]>::to_vec)
-}
-
-fn read_word(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[..8]);
-    u64::from_le_bytes(word)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::code::{self, Architecture};
-use crate::content::Data;
+use crate::content::{read_word, Data};
 use crate::pclntab;
 
 /// Bytes of one section that is read.
@@ -369,12 +369,6 @@ fn read_name(names: &[u8], start: usize) -> Option<&str> {
     let bytes = names.get(start..)?;
     let end = memchr::memchr(0, &bytes[..bytes.len().min(MAX_NAME)])?;
     std::str::from_utf8(&bytes[..end]).ok()
-}
-
-fn read_word(bytes: &[u8]) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[..8]);
-    u64::from_le_bytes(word)
 }
 
 #[cfg(test)]
