@@ -265,8 +265,8 @@ def test_interrupt_ends_scan_immediately(cluster: Cluster, tmp_path: Path, numbe
             try:
                 assert reached.wait(60)
                 process.send_signal(number)
-                # Far below the timeout of a silent server (one minute), far above the expected time.
-                output, errors = process.communicate(timeout=20)
+                # Below the timeout of a silent server (one minute), far above the expected time.
+                output, errors = process.communicate(timeout=50)
             finally:
                 process.kill()
         silent_server.set()

@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 
 from kubekeep.cli.console.lazy_group import HELP_ALL, SHOWS_ALL
+from kubekeep.cli.console.signal_wakeup import wake_main_thread
 from kubekeep.cli.console.standard_output import INCOMPLETE, READER_GONE, standard_output
 
 _SECTIONS: Final = {
@@ -211,6 +212,7 @@ def main(arguments: list[str] | None = None) -> Any:
     # Importing the program fills the youngest generation of the garbage collector dozens of times. At exit, the collector
     # would walk over all objects once more.
     gc.set_threshold(_COLLECTION_THRESHOLD)
+    wake_main_thread()
     atexit.register(gc.freeze)
     with standard_output():
         try:

@@ -7,13 +7,8 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, wait
 from types import FrameType
-from typing import Final, TypeVar
-
-T = TypeVar("T")
-_POLL_SECONDS: Final = 0.5
-"""Seconds between checks for a signal in a waiting thread."""
+from typing import Final
 
 
 class _State:
@@ -61,13 +56,6 @@ def defer_signals() -> Iterator[None]:
         number, _state.pending = _state.pending, None
         if number is not None:
             sys.exit(128 + number)
-
-
-def wait_for_result(future: Future[T]) -> T:
-    """Wait for the result of `future`, in short intervals: signals are handled between two waits."""
-    while not future.done():
-        wait((future,), timeout=_POLL_SECONDS)
-    return future.result()
 
 
 def _handle_signal(number: int, frame: FrameType | None) -> None:

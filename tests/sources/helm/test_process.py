@@ -14,19 +14,20 @@ import time
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
 from kubekeep.sources.helm.limits import ChartLimits
 from kubekeep.sources.helm.process import ChildProcess, EndedError, LimitError
 
-LIMITS: Final = ChartLimits(seconds=3, wall_seconds=5, memory=300 * 2**20, output=100_000)
+LIMITS: Final = ChartLimits(seconds=3, wall_seconds=300, memory=300 * 2**20, output=100_000)
 LINUX: Final = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits that only Linux has")
 
 
-def start_python(code: str, folder: Path, *arguments: str) -> ChildProcess:
+def start_python(code: str, folder: Path, *arguments: str, limits: ChartLimits = LIMITS) -> ChildProcess:
     """Start a Python program as a child process."""
     return ChildProcess(
-        (sys.executable, "-ISc", code, *arguments), str(folder), {"ONLY": "this"}, LIMITS, LIMITS.seconds
+        (sys.executable, "-ISc", code, *arguments), str(folder), {"ONLY": "this"}, limits, limits.seconds
     )
 
 
@@ -47,18 +48,19 @@ def test_child_folder_and_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "message"),
+    ("code", "wall_seconds", "message"),
     [
-        ("while True: pass", "took longer than 3 seconds"),
-        ("import time; time.sleep(600)", "took longer than 5 seconds"),
-        ("while True: print('x' * 1000)", "printed more than 100000 bytes"),
-        ("import os, time; os.close(1); time.sleep(600)", "took longer than 5 seconds"),
+        ("while True: pass", 300, "took longer than 3 seconds"),
+        ("import time; time.sleep(600)", 5, "took longer than 5 seconds"),
+        ("while True: print('x' * 1000)", 300, "printed more than 100000 bytes"),
+        ("import os, time; os.close(1); time.sleep(600)", 5, "took longer than 5 seconds"),
     ],
 )
-def test_limits_kill_child(code: str, message: str, tmp_path: Path) -> None:
+def test_limits_kill_child(code: str, wall_seconds: float, message: str, tmp_path: Path) -> None:
     started = time.monotonic()
+    limits = msgspec.structs.replace(LIMITS, wall_seconds=wall_seconds)
 
-    with start_python(code, tmp_path) as process, pytest.raises(LimitError, match=message):
+    with start_python(code, tmp_path, limits=limits) as process, pytest.raises(LimitError, match=message):
         _wait_for_end(process)
 
     assert time.monotonic() - started < 300, "the child is killed"

@@ -53,7 +53,6 @@ from kubekeep.sources.helm.trace import ChartTexts
 from kubekeep.sources.helm.trace.values_layers import ValuesLayers
 from kubekeep.sources.options import ChartValues, HelmOptions
 from kubekeep.sources.process_limits import RenderingTime, RenderingTimeError
-from kubekeep.sources.signals import wait_for_result
 from kubekeep.sources.source import Root
 from kubekeep.sources.temporary import temporary_folder
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits
@@ -135,9 +134,9 @@ class ChartReader:
         for root in roots:
             futures.append(self._pool.submit(self._read_chart, root))
             if len(futures) > _MAX_WAITING:
-                yield from wait_for_result(futures.popleft())
+                yield from futures.popleft().result()
         while futures:
-            yield from wait_for_result(futures.popleft())
+            yield from futures.popleft().result()
 
     def _read_chart(self, root: Root) -> list[Resource | UnreadInput]:
         shown_path = "" if root.shown_path == os.curdir else root.shown_path

@@ -38,7 +38,6 @@ from kubekeep.sources.kustomize.tool import (
 )
 from kubekeep.sources.objects import IncompleteObject, find_objects
 from kubekeep.sources.process_limits import RenderingTime, RenderingTimeError
-from kubekeep.sources.signals import wait_for_result
 from kubekeep.sources.source import Root
 from kubekeep.sources.tree import DEFAULT_LIMITS, Limits, Problem
 
@@ -152,7 +151,7 @@ class Kustomizations:
             yield UnreadInput(location, MISSING_TOOL)
             return
         try:
-            result = wait_for_result(future)
+            result = future.result()
         except OSError as error:
             yield UnreadInput(location, f"kustomize cannot be started: {error.strerror}")
             return
