@@ -62,6 +62,10 @@ class Records:
         for name in names:
             yield from ((name, record) for record in self._by_name.get((ecosystem, name), ()))
 
+    def find_rated(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:  # noqa: ARG002 - the interface of sources
+        """Yield nothing: ratings are of no interest here."""
+        return iter(())
+
     def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:  # noqa: ARG002 - the interface of sources
         """Return none."""
         return {}

@@ -106,7 +106,9 @@ class MemoryInventory:
     def count_packages(self, ecosystem: str) -> int:
         return len(self._find(ecosystem, None))
 
-    def find_entries(self, changes: Mapping[str, frozenset[str] | None], exploited: Mapping[str, str]) -> set[int]:
+    def find_entries(
+        self, changes: Mapping[str, frozenset[str] | None], exploited: Mapping[str, str], *, has_new_ratings: bool
+    ) -> set[int]:
         entries = self._packages.keys() - self._matched.keys()
         for ecosystem, names in changes.items():
             entries |= self._find(ecosystem, names)
@@ -114,7 +116,7 @@ class MemoryInventory:
         for entry in self._results:
             for one in self._list_results_of(entry):
                 dates = [exploited[cve] for cve in one.cves if cve in exploited]
-                if one.known_exploited != min(dates, default=""):
+                if one.known_exploited != min(dates, default="") or (has_new_ratings and not one.has_own_rating):
                     entries.add(entry)
         return entries
 

@@ -18,6 +18,7 @@ from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.package import NO_DISTRIBUTION, Distribution, GoSymbols, Package, PackageLocation
 from kubekeep.model.severity import Severity
 from kubekeep.model.vulnerability import (
+    MatchedRecord,
     NotAssessed,
     Vulnerability,
     VulnerabilityRating,
@@ -59,6 +60,8 @@ class Advisories:
         self.records: dict[tuple[str, str], dict[str, Severity]] = {}
         self.changes: list[tuple[str, str]] = []
         self.signals: dict[str, ExploitSignal] = {}
+        self.ratings: dict[str, Severity] = {}
+        """Ratings of flaws by records about other packages."""
         self.queried: list[str] = []
         self.oldest = 0
         self.ecosystems = {"PyPI", "Debian"}
@@ -74,6 +77,9 @@ class Advisories:
         for name in names:
             for key in self.records.get((ecosystem, name), {}):
                 yield name, Advisory(key)
+
+    def find_rated(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        raise AssertionError(f"the matching below rates vulnerabilities: {names}")
 
     def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:
         return {cve: self.signals[cve] for cve in cves if cve in self.signals}
@@ -111,8 +117,11 @@ class Advisories:
                     missing.append(package)
                 for key, level in self.records.get((ecosystem, name), {}).items():
                     signal = self.signals.get(key, ExploitSignal())
-                    rating = VulnerabilityRating(level)
-                    vulnerabilities.append(Vulnerability(id=key, package=package, rating=rating, signal=signal))
+                    rating = VulnerabilityRating(self.ratings.get(key, level), source=key)
+                    records = (MatchedRecord(key, ecosystem, name, package.version),) if key not in self.ratings else ()
+                    vulnerabilities.append(
+                        Vulnerability(id=key, package=package, rating=rating, signal=signal, records=records)
+                    )
         gaps = (NotAssessed("Ubuntu", "no data", tuple(missing), is_incomplete=True),) if missing else ()
         return VulnerabilityReport(tuple(vulnerabilities), gaps)
 
@@ -254,6 +263,22 @@ def test_newly_exploited_vulnerability_is_a_change(inventory: AnyInventory, advi
     advisories.signals.clear()
     (image,) = run(inventory, advisories).images
     assert (image.changed[0].before.known_exploited, image.changed[0].after.known_exploited) == ("2026-11-28", "")
+
+
+def test_new_rating_of_a_flaw_by_another_ecosystem_is_a_change(inventory: AnyInventory, advisories: Advisories) -> None:
+    advisories.set("Debian", "bash", CVE_2026_0002=Severity.UNKNOWN)
+    advisories.ratings["CVE-2026-0002"] = Severity.UNKNOWN
+    advisories.ecosystems.add("npm")
+    add(inventory, "a", pypi("flask"), deb("bash"))
+    run(inventory, advisories)
+    for level in (Severity.HIGH, Severity.LOW):
+        advisories.ratings["CVE-2026-0002"] = level
+        advisories.set("npm", "bash", CVE_2026_0002=level)
+        (image,) = run(inventory, advisories).images
+        assert [change.after.level for change in image.changed] == [level.name.lower()]
+        assert advisories.queried == ["bash"]
+    assert run(inventory, advisories).images == ()
+    assert advisories.queried == []
 
 
 def test_failed_match_changes_nothing(inventory: AnyInventory, advisories: Advisories) -> None:

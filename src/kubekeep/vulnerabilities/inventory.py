@@ -48,7 +48,7 @@ class AffectedEntries(msgspec.Struct, frozen=True):
 class StoredVulnerability(msgspec.Struct, frozen=True, omit_defaults=True):
     """The facts of a vulnerability that are compared between two runs. level: the severity in lower case.
 
-    cves: all its CVEs, for look-ups of exploitation. suppression: the reason why it does not count, such as a VEX
+    has_own_rating: False if its own records do not rate it. cves: all its CVEs, for look-ups of exploitation. suppression: the reason why it does not count, such as a VEX
     statement or an exception; empty if it counts.
     """
 
@@ -59,6 +59,7 @@ class StoredVulnerability(msgspec.Struct, frozen=True, omit_defaults=True):
     known_exploited: str = ""
     cves: tuple[str, ...] = ()
     suppression: str = ""
+    has_own_rating: bool = True
 
     @property
     def is_suppressed(self) -> bool:
@@ -134,13 +135,14 @@ class PackageInventory(Protocol):
         """Return the number of packages that advisories of an ecosystem may list, equal ones once."""
 
     def find_entries(
-        self, changes: Mapping[str, frozenset[str] | None], exploited: Mapping[str, str]
+        self, changes: Mapping[str, frozenset[str] | None], exploited: Mapping[str, str], *, has_new_ratings: bool
     ) -> AbstractSet[int]:
         """Return the packages to match.
 
         These are packages of changed names, those that were never matched, those of a changed ecosystem that could not be
-        assessed, and those with a vulnerability whose exploitation is not what `exploited` says. changes: normalised
-        names by ecosystem; None for all names of it. exploited: dates by CVE, of all CVEs that are known to be exploited.
+        assessed, those with a vulnerability whose exploitation is not what `exploited` says, and with `has_new_ratings`
+        those with a vulnerability without a rating of its own. changes: normalised names by ecosystem; None for all names
+        of it. exploited: dates by CVE, of all CVEs that are known to be exploited.
         """
 
     def iterate_entries(self, entries: Iterable[int]) -> Iterator[AffectedEntries]:

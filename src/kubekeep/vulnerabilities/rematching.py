@@ -37,6 +37,8 @@ from kubekeep.vulnerabilities.source import AdvisorySource
 
 _PROGRAM: Final = ""
 """Key of the version of the matching among the tokens of ecosystems."""
+_RATINGS: Final = "*"
+"""Key of the state of all advisories among the tokens: records of any ecosystem may rate a flaw."""
 _MATCHING_FILES: Final = (
     *("vulnerabilities/*.py", "vulnerabilities/matching/*.py", "vulnerabilities/versions/*.py"),
     *("vulnerabilities/severity/*.py", "ecosystems/*.py", "ecosystems/shared/*.py"),
@@ -139,7 +141,8 @@ class Rematch:
             known = {}
         # Before the advisories are read: a change in between is found again by the next match, never lost.
         tokens = {ecosystem: source.get_token(ecosystem) for ecosystem in inventory.list_ecosystems()}
-        self._tokens = {**tokens, _PROGRAM: version}
+        self._tokens = {**tokens, _PROGRAM: version, _RATINGS: _get_ratings_token(source)}
+        self._has_new_ratings = known.get(_RATINGS) != self._tokens[_RATINGS]
         self._changes: dict[str, frozenset[str] | None] = {
             ecosystem: source.list_changes(ecosystem, known[ecosystem]) if known.get(ecosystem) else None
             for ecosystem, token in tokens.items()
@@ -153,14 +156,14 @@ class Rematch:
         inventory = self._inventory
         signals = self._source.get_signals(inventory.list_cves())
         exploited = {cve: signal.known_exploited for cve, signal in signals.items() if signal.known_exploited}
-        for group in inventory.iterate_entries(inventory.find_entries(self._changes, exploited)):
+        entries = inventory.find_entries(self._changes, exploited, has_new_ratings=self._has_new_ratings)
+        for group in inventory.iterate_entries(entries):
             self._matched |= _match(group, inventory.load_symbols(group.facts), self._source, match, self._now.date())
 
     def is_current(self, source: ChangingSource) -> bool:
         """Return True if a source has the advisories that were matched."""
-        return all(
-            source.get_token(ecosystem) == token for ecosystem, token in self._tokens.items() if ecosystem != _PROGRAM
-        )
+        tokens = {ecosystem: source.get_token(ecosystem) for ecosystem in self._tokens.keys() - {_PROGRAM, _RATINGS}}
+        return self._tokens == {**tokens, _PROGRAM: self._tokens[_PROGRAM], _RATINGS: _get_ratings_token(source)}
 
     def list_results(self) -> Mapping[str, frozenset[bytes]]:
         """Return the digests of the packages with vulnerabilities or without an answer, by digest of the image."""
@@ -215,6 +218,11 @@ class Rematch:
                 yield UnassessedPackages(describe_old(state, maximum), count, is_incomplete=True)
 
 
+def _get_ratings_token(source: ChangingSource) -> str:
+    tokens = sorted((ecosystem, source.get_token(ecosystem)) for ecosystem in source.get_states())
+    return hashlib.blake2b(repr(tokens).encode(), digest_size=16).hexdigest()
+
+
 def _list_names(digests: Iterable[str], names: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Return the first name of each image."""
     return tuple(sorted(names[digest][0] for digest in digests if names.get(digest)))
@@ -255,6 +263,7 @@ def _summarise(vulnerability: Vulnerability) -> StoredVulnerability:
         known_exploited=vulnerability.signal.known_exploited,
         cves=tuple(list_cves(vulnerability)),
         suppression=f"{vex.origin}: {vex.text}" if vex is not None and vulnerability.is_suppressed else "",
+        has_own_rating=vulnerability.rating.source.partition(" ")[0] in {record.id for record in vulnerability.records},
     )
 
 

@@ -38,13 +38,13 @@ from kubekeep.vulnerabilities.vex.subject import VexSubject, create_image_subjec
 class _ReadableAdvisories:
     """A source that yields no advisories of a damaged file, and keeps the error: other files are not affected.
 
-    problems: of advisories, by ecosystem. signal_problem: of exploit signals; empty if they were read.
+    problems: of advisories, by ecosystem. shared_problems: of ratings and exploit signals.
     """
 
     def __init__(self, source: AdvisorySource) -> None:
         self._source = source
         self.problems: dict[str, str] = {}
-        self.signal_problem = ""
+        self.shared_problems: list[str] = []
 
     def get_states(self) -> Mapping[str, SourceState]:
         """Return the state of each ecosystem."""
@@ -58,12 +58,19 @@ class _ReadableAdvisories:
             self.problems[ecosystem] = str(error)
             return iter(())
 
+    def find_rated(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        """Yield (name, advisory) for the records that rate the flaw with one of the names, up to a damaged file."""
+        try:
+            yield from self._source.find_rated(names)
+        except DatabaseError as error:
+            self.shared_problems.append(str(error))
+
     def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:
         """Return what is known about the exploitation of CVEs; nothing if the file is damaged."""
         try:
             return self._source.get_signals(cves)
         except DatabaseError as error:
-            self.signal_problem = str(error)
+            self.shared_problems.append(str(error))
             return {}
 
 
@@ -74,7 +81,7 @@ class VulnerabilityScanner:
         self._options = options
         self._now = dt.datetime.now(dt.UTC)
         self._vex_problems: list[str] = []
-        self._signal_problems: dict[str, None] = {}
+        self._shared_problems: dict[str, None] = {}
 
     @functools.cached_property
     def _source(self) -> OpenAdvisories:
@@ -100,8 +107,11 @@ class VulnerabilityScanner:
                 self._vex_problems.append(str(error))
 
     def list_problems(self) -> list[str]:
-        """Return messages about VEX documents, records and exploit signals that were not read; a scan with any is incomplete."""
-        problems = [*self._vex_problems, *self._signal_problems]
+        """Return messages about VEX documents, records, ratings and exploit signals that were not read.
+
+        A scan with any is incomplete.
+        """
+        problems = [*self._vex_problems, *self._shared_problems]
         if "_source" in self.__dict__:
             problems += self._source.problems
             hidden = self._source.unread - len(self._source.problems)
@@ -183,8 +193,7 @@ class VulnerabilityScanner:
                 not_assessed=(NotAssessed("", str(error), subject.packages, is_incomplete=True),)
             )
         report = msgspec.structs.replace(report, not_assessed=(*report.not_assessed, *gaps))
-        if source.signal_problem:
-            self._signal_problems[source.signal_problem] = None
+        self._shared_problems |= dict.fromkeys(source.shared_problems)
         if not documents:
             return report
         # Only for scans with VEX documents.

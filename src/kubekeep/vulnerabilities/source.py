@@ -40,5 +40,11 @@ class AdvisorySource(Protocol):
         ecosystem: without a release. names: normalised with `normalise_name`; the record's own spelling may differ.
         """
 
+    def find_rated(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        """Yield (name, advisory) for the records of all ecosystems that rate the flaw with one of the names.
+
+        names: identifiers of flaws, such as CVEs; an advisory names them as its id, an alias, or its only upstream flaw.
+        """
+
     def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:
         """Return what is known about the exploitation of CVEs; unknown ones are absent."""

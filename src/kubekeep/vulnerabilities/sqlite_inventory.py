@@ -35,7 +35,7 @@ from kubekeep.vulnerabilities.package_facts import NO_FACTS, PackageFacts, Store
 
 FILE: Final = "packages.sqlite"
 _APPLICATION: Final = 0x6B6B7069
-_VERSION: Final = 2
+_VERSION: Final = 3
 _MOST_PARAMETERS: Final = 500
 _GROUP: Final = 100
 """Images per transaction: each of them waits for the disk."""
@@ -67,9 +67,10 @@ CREATE TABLE lookup (
 ) WITHOUT ROWID;
 CREATE INDEX lookup_by_entry ON lookup (entry);
 CREATE TABLE vulnerability (
-    entry INTEGER NOT NULL, name TEXT NOT NULL, is_exploited INTEGER NOT NULL, content BLOB NOT NULL,
-    PRIMARY KEY (entry, name)
+    entry INTEGER NOT NULL, name TEXT NOT NULL, is_exploited INTEGER NOT NULL, has_own_rating INTEGER NOT NULL,
+    content BLOB NOT NULL, PRIMARY KEY (entry, name)
 ) WITHOUT ROWID;
+CREATE INDEX vulnerability_without_rating ON vulnerability (entry) WHERE has_own_rating = 0;
 CREATE INDEX vulnerability_exploited ON vulnerability (entry) WHERE is_exploited = 1;
 CREATE TABLE cve (cve TEXT NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (cve, entry)) WITHOUT ROWID;
 CREATE INDEX cve_by_entry ON cve (entry);
@@ -79,7 +80,7 @@ CREATE TABLE suppression (
 CREATE TABLE token (ecosystem TEXT PRIMARY KEY, token TEXT NOT NULL) WITHOUT ROWID;
 """
 _OLDER: Final = (
-    "an earlier version of Kubekeep wrote it, without changelogs and functions of Go executables: delete this file; "
+    "an earlier version of Kubekeep wrote it, with fewer facts about packages and vulnerabilities: delete this file; "
     "the next run matches all images again and lists all their vulnerabilities as new"
 )
 
@@ -170,18 +171,23 @@ class SqliteInventory:
         ((count,),) = self._select("SELECT count(DISTINCT entry) FROM lookup WHERE ecosystem = ?", ecosystem)
         return int(count)
 
-    def find_entries(self, changes: Mapping[str, frozenset[str] | None], exploited: Mapping[str, str]) -> set[int]:
+    def find_entries(
+        self, changes: Mapping[str, frozenset[str] | None], exploited: Mapping[str, str], *, has_new_ratings: bool
+    ) -> set[int]:
         """Return the packages to match.
 
         These are packages of changed names, those that were never matched, those of a changed ecosystem that could not be
-        assessed, and those with a vulnerability whose exploitation is not what `exploited` says. changes: normalised
-        names by ecosystem; None for all names of it. exploited: dates by CVE, of all CVEs that are known to be exploited.
+        assessed, those with a vulnerability whose exploitation is not what `exploited` says, and with `has_new_ratings`
+        those with a vulnerability without a rating of its own. changes: normalised names by ecosystem; None for all names
+        of it. exploited: dates by CVE, of all CVEs that are known to be exploited.
         """
         entries = {entry for (entry,) in self._select("SELECT id FROM entry WHERE is_matched = 0")}
         for ecosystem, names in changes.items():
             entries |= self._find_entries(ecosystem, names)
             query = "SELECT id FROM entry JOIN lookup ON entry = id WHERE reason != '' AND ecosystem = ?"
             entries |= {entry for (entry,) in self._select(query, ecosystem)}
+        if has_new_ratings:
+            entries |= {entry for (entry,) in self._select("SELECT entry FROM vulnerability WHERE has_own_rating = 0")}
         candidates = {entry for (entry,) in self._select("SELECT entry FROM vulnerability WHERE is_exploited = 1")}
         candidates |= {entry for (entry,) in self._select_in("SELECT entry FROM cve WHERE cve IN", list(exploited))}
         for entry, vulnerabilities in self.list_vulnerabilities(candidates).items():
@@ -328,8 +334,11 @@ def _record_entry(connection: sqlite3.Connection, entry: int, result: MatchedEnt
     connection.execute("DELETE FROM vulnerability WHERE entry = ?", (entry,))
     connection.execute("DELETE FROM cve WHERE entry = ?", (entry,))
     connection.executemany(
-        "INSERT OR REPLACE INTO vulnerability VALUES (?, ?, ?, ?)",
-        ((entry, one.id, bool(one.known_exploited), msgspec.msgpack.encode(one)) for one in result.vulnerabilities),
+        "INSERT OR REPLACE INTO vulnerability VALUES (?, ?, ?, ?, ?)",
+        (
+            (entry, one.id, bool(one.known_exploited), one.has_own_rating, msgspec.msgpack.encode(one))
+            for one in result.vulnerabilities
+        ),
     )
     connection.executemany(
         "INSERT OR IGNORE INTO cve VALUES (?, ?)", ((cve, entry) for one in result.vulnerabilities for cve in one.cves)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +155,31 @@ def test_addition(tmp_path: Path) -> None:
             ("new-pad", "A-1"),
             ("right-pad", "A-2"),
         ]
+
+
+def test_ratings_of_flaws_follow_their_records(tmp_path: Path) -> None:
+    def list_rated(*names: str) -> list[tuple[str, str]]:
+        with AdvisoryDatabase(tmp_path / "database") as database:
+            return [(name, record.id) for name, record in database.find_rated(names)]
+
+    def build(name: str, *records: Mapping[str, Any]) -> None:
+        path = write_lines(tmp_path / f"{name}.jsonl", records)
+        build_database([path], tmp_path / "database", is_addition=True)
+
+    rating: dict[str, Any] = {
+        "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H"}]
+    }
+    other = create_record("A-3", "other", ecosystem="PyPI", aliases=["CVE-1"], **rating)
+    build("1", create_record("A-1", aliases=["CVE-1", "A-9"], **rating), create_record("A-2", aliases=["CVE-2"]), other)
+    assert list_rated("CVE-1", "CVE-2", "A-9") == [("CVE-1", "A-3"), ("A-9", "A-1"), ("CVE-1", "A-1")]
+
+    later: dict[str, Any] = {"modified": "2026-02-01T00:00:00Z"}
+    build(
+        "2",
+        create_record("A-1", aliases=["CVE-4"], **rating, **later),
+        create_record("A-3", "other", ecosystem="PyPI", **later),
+    )
+    assert list_rated("CVE-1", "CVE-4", "A-9", "A-3") == [("CVE-4", "A-1")]
 
 
 def test_records_that_cannot_match_are_not_indexed(tmp_path: Path) -> None:

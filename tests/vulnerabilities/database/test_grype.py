@@ -281,6 +281,22 @@ def test_signals(path: Path) -> None:
     assert (signals["CVE-2026-5"].epss, signals["CVE-2026-5"].percentile) == (0.25, 0.9)
 
 
+def test_ratings_of_flaws(tmp_path: Path) -> None:
+    """The NVD rates flaws without packages; a distribution rates them in its own."""
+    vector = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H"
+    score = {"scheme": "CVSS", "value": {"vector": vector, "version": "3.1", "score": 7.5}}
+    writer = GrypeWriter(tmp_path / "vulnerability.db")
+    writer.add_vulnerability("CVE-2026-1", "nvd", severities=[score])
+    writer.add_vulnerability("CVE-2026-2", "ubuntu", severities=[{"scheme": "CHMLN", "value": "high"}])
+    writer.add_vulnerability("GHSA-aaaa-bbbb-cccc", "github", aliases=["CVE-2026-3"], severities=[score])
+    writer.insert("vulnerability_aliases", name="GHSA-aaaa-bbbb-cccc", alias="CVE-2026-3")
+    writer.add_vulnerability("CVE-2026-4", "nvd", status="rejected", severities=[score])
+    writer.close()
+    with open_advisories(None, [tmp_path / "vulnerability.db"]) as source:
+        rated = [(name, record.id) for name, record in source.find_rated([f"CVE-2026-{number}" for number in range(9)])]
+    assert rated == [("CVE-2026-1", "CVE-2026-1"), ("CVE-2026-3", "GHSA-aaaa-bbbb-cccc")]
+
+
 def test_joined_with_the_database(path: Path, tmp_path: Path) -> None:
     newer = create_record("GHSA-xxxx-yyyy-zzzz", "Flask-Login", "PyPI", modified="2026-06-01T00:00:00Z")
     build_database(

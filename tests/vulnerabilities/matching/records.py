@@ -14,6 +14,7 @@ from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.package import NO_DISTRIBUTION, Distribution, Package, SourcePackage
 from kubekeep.model.vulnerability import VulnerabilityReport
 from kubekeep.vulnerabilities.advisory import Advisory
+from kubekeep.vulnerabilities.database.records import store_record
 from kubekeep.vulnerabilities.matching import match_packages
 from kubekeep.vulnerabilities.names import normalise_name
 from kubekeep.vulnerabilities.source import SourceState
@@ -47,6 +48,13 @@ class ListedSource(msgspec.Struct):
             }
             for name in sorted(keys & requested):
                 yield name, record
+
+    def find_rated(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        """Yield the records that rate the flaw with one of the names."""
+        requested = set(names)
+        for record in self.records:
+            stored = store_record(record)
+            yield from ((name, record) for name in sorted(stored.rated & requested))
 
     def get_signals(self, cves: Iterable[str]) -> dict[str, ExploitSignal]:
         """Return the signals of the CVEs."""

@@ -71,6 +71,10 @@ class AdvisoryFiles:
         """Yield (name, advisory) for normalised names."""
         return self._database.find_advisories(ecosystem, names) if self._database else iter(())
 
+    def find_rated(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        """Yield (name, advisory) for the records that rate the flaw with one of the names."""
+        return self._database.find_rated(names) if self._database else iter(())
+
     def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:
         """Return what is known about the exploitation of CVEs."""
         return self._signals.get(cves) if self._signals is not None else {}

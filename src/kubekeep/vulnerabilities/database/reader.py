@@ -61,11 +61,18 @@ class EcosystemFile:
         )
 
     def find(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
-        """Yield (name, advisory) for normalised names."""
+        """Yield (name, advisory) for normalised names of packages."""
+        return self._find("names", names)
+
+    def find_rated(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        """Yield (name, advisory) for names of flaws, only records that rate the flaw."""
+        return self._find("rated", names)
+
+    def _find(self, table: str, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
         ordered = sorted(set(names))
         for start in range(0, len(ordered), _BATCH):
             rows = self._query(
-                "SELECT n.name, r.content FROM json_each(?) j JOIN names n ON n.name = j.value"
+                f"SELECT n.name, r.content FROM json_each(?) j JOIN {table} n ON n.name = j.value"  # noqa: S608 - constants
                 " JOIN records r ON r.number = n.number ORDER BY n.name, r.id",
                 (json.dumps(ordered[start : start + _BATCH]),),
             )

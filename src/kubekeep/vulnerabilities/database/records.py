@@ -12,8 +12,10 @@ import msgspec
 
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.advisory import Advisory, AffectedVersions
+from kubekeep.vulnerabilities.aliases import list_equal_names
 from kubekeep.vulnerabilities.database.compression import MAX_RECORD
 from kubekeep.vulnerabilities.names import normalise_name
+from kubekeep.vulnerabilities.severity.rating import rates_flaw
 
 NO_ECOSYSTEM: Final = "GIT"
 """Ecosystem of records without a package, as in the archives of OSV."""
@@ -35,14 +37,15 @@ class StoredRecord(msgspec.Struct, frozen=True, gc=False):
     """A record in the form of the database.
 
     modified: microseconds since year 1; 0 if the record has no valid time. names and releases: by ecosystem without
-    release; an ecosystem without names is one in which nothing can match. digest: changes if the content changes.
-    content: JSON of the Advisory.
+    release; an ecosystem without names is one in which nothing can match. rated: the names of the flaw if the record rates
+    it. digest: changes if the content changes. content: JSON of the Advisory.
     """
 
     id: str
     modified: int
     names: dict[str, frozenset[str]]
     releases: dict[str, frozenset[str]]
+    rated: frozenset[str]
     digest: int
     content: bytes
 
@@ -96,6 +99,7 @@ def store_record(advisory: Advisory) -> StoredRecord:
         parse_time(advisory.modified),
         _freeze(names) or {NO_ECOSYSTEM: frozenset()},
         _freeze(releases),
+        list_equal_names(advisory) if rates_flaw(advisory) else frozenset(),
         int.from_bytes(hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest(), "big", signed=True),
         content,
     )

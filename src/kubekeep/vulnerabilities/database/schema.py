@@ -22,7 +22,7 @@ ADVISORIES: Final = 0x4B4B6164
 """Application id of files with advisories."""
 SIGNALS: Final = 0x4B4B7367
 """Application id of files with exploit signals."""
-VERSION: Final = 1
+VERSION: Final = 2
 SUFFIX: Final = ".advisories"
 SIGNALS_FILE: Final = "exploits.signals"
 FEEDS: Final = "feeds"
@@ -34,6 +34,7 @@ TABLES: Final = {
         "CREATE TABLE training (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID",
         "CREATE TABLE records (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, modified INTEGER, digest INTEGER, content BLOB)",
         "CREATE TABLE names (name TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (name, number)) WITHOUT ROWID",
+        "CREATE TABLE rated (name TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (name, number)) WITHOUT ROWID",
         "CREATE TABLE releases (name TEXT PRIMARY KEY) WITHOUT ROWID",
         "CREATE TABLE generations (number INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE)",
         "CREATE TABLE changes (generation INTEGER, name TEXT, PRIMARY KEY (generation, name)) WITHOUT ROWID",

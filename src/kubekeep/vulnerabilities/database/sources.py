@@ -94,6 +94,13 @@ class AdvisoryDatabase:
         wanted_names = names if len(files) < 2 else list(names)
         return join_advisories([file.find(wanted_names) for file in files])
 
+    def find_rated(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        """Yield (name, advisory) for the records that rate the flaw with one of the names."""
+        ordered = sorted(set(names))
+        for ecosystem in self._paths:
+            for file in self._open(ecosystem):
+                yield from file.find_rated(ordered)
+
     def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:
         """Return what is known about the exploitation of CVEs."""
         return self._signals.get(cves) if self._signals is not None else {}
@@ -159,6 +166,12 @@ class JoinedSources:
         """Yield (name, advisory) for normalised names."""
         ordered = sorted(set(names))
         return join_advisories([source.find_advisories(ecosystem, ordered) for source in self._sources])
+
+    def find_rated(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        """Yield (name, advisory) for the records that rate the flaw with one of the names."""
+        ordered = sorted(set(names))
+        for source in self._sources:
+            yield from source.find_rated(ordered)
 
     def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:
         """Return what is known about the exploitation of CVEs."""

@@ -150,7 +150,11 @@ class AdvisoryWriter:
                     return
                 number = replaced
             names = sorted(record.names.get(self._ecosystem, ()))
-            self._connection.executemany("INSERT INTO names VALUES (?, ?)", ((name, number) for name in names))
+            for table, members in (("names", names), ("rated", sorted(record.rated))):
+                self._connection.executemany(
+                    f"INSERT INTO {table} VALUES (?, ?)",  # noqa: S608 - constants
+                    ((name, number) for name in members),
+                )
             self._note_changes(names)
         except sqlite3.Error as error:
             raise DatabaseError(f"{self.path} cannot be written: {error}") from error
@@ -176,9 +180,11 @@ class AdvisoryWriter:
         text = RecordDecompressor(self._training).decompress(content)
         stored = store_record(msgspec.json.decode(text, type=Advisory))
         names = sorted(stored.names.get(self._ecosystem, ()))
-        self._connection.executemany(
-            "DELETE FROM names WHERE name = ? AND number = ?", ((name, number) for name in names)
-        )
+        for table, members in (("names", names), ("rated", sorted(stored.rated))):
+            self._connection.executemany(
+                f"DELETE FROM {table} WHERE name = ? AND number = ?",  # noqa: S608 - constants
+                ((name, number) for name in members),
+            )
         self._note_changes(names)
 
     def _note_changes(self, names: Iterable[str]) -> None:

@@ -17,7 +17,7 @@ from kubekeep.images.package_url import parse_package_url
 from kubekeep.model.package import Package
 from kubekeep.model.vulnerability import MatchedRecord
 from kubekeep.vulnerabilities.advisory import Advisory, AffectedVersions, VersionRange
-from kubekeep.vulnerabilities.matching.aliases import list_upstream
+from kubekeep.vulnerabilities.aliases import list_upstream
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols, explain_imports
 from kubekeep.vulnerabilities.matching.modules import explain_flavour, explain_module
 from kubekeep.vulnerabilities.names import is_same_name, normalise_name

@@ -6,7 +6,7 @@ import datetime as dt
 
 from kubekeep.model.package import Distribution, Package
 from kubekeep.model.vulnerability import MatchedRecord
-from kubekeep.vulnerabilities.matching.aliases import list_equal_names
+from kubekeep.vulnerabilities.aliases import list_equal_names
 from kubekeep.vulnerabilities.matching.evaluate import Context
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.matching.match import complete_platform, evaluate_package, fetch

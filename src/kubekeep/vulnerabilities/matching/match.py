@@ -20,12 +20,13 @@ from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.package import Distribution, Package
 from kubekeep.model.vulnerability import NotAssessed, VexStatement, Vulnerability, VulnerabilityReport
 from kubekeep.vulnerabilities.advisory import Advisory
-from kubekeep.vulnerabilities.matching.aliases import extract_cve, group
+from kubekeep.vulnerabilities.aliases import extract_cve, group
 from kubekeep.vulnerabilities.matching.evaluate import Context, Evaluation, evaluate, is_withdrawn
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.matching.merge import Group, build_vulnerability, list_cves
 from kubekeep.vulnerabilities.names import normalise_name
 from kubekeep.vulnerabilities.queries import NoQuery, PackageQuery, build_queries
+from kubekeep.vulnerabilities.severity.rating import rate_flaw
 from kubekeep.vulnerabilities.source import AdvisorySource, SourceState
 
 AdvisoryKey = tuple[str, str]
@@ -89,7 +90,7 @@ def match_packages(
         vulnerabilities += _build_vulnerabilities(package, evaluations, origins, context)
         for gap in _list_incomparable(evaluations):
             gaps.setdefault(gap, []).append(package)
-    vulnerabilities = _add_signals(vulnerabilities, source)
+    vulnerabilities = _add_signals(_add_ratings(vulnerabilities, source), source)
     if fixed_by_changelog:
         vulnerabilities = [_apply_changelog(entry, fixed_by_changelog) for entry in vulnerabilities]
     return VulnerabilityReport(tuple(sorted(vulnerabilities, key=_order)), _list_not_assessed(gaps))
@@ -239,6 +240,33 @@ def _list_incomparable(evaluations: Iterable[Evaluation]) -> Iterator[Assessment
             yield AssessmentGap(
                 entry.query.ecosystem, f"cannot be compared with {entry.record.id}: {entry.reason}", False
             )
+
+
+def _add_ratings(vulnerabilities: Sequence[Vulnerability], source: AdvisorySource) -> list[Vulnerability]:
+    """Rate vulnerabilities that their own records do not rate by other records about the same flaws."""
+    names = {name for entry in vulnerabilities if not entry.rating.level for name in _list_flaws(entry)}
+    records: dict[str, list[Advisory]] = {}
+    for name, record in source.find_rated(sorted(names)) if names else ():
+        records.setdefault(name, []).append(record)
+    if not records:
+        return list(vulnerabilities)
+    return [entry if entry.rating.level else _add_rating(entry, records) for entry in vulnerabilities]
+
+
+def _list_flaws(vulnerability: Vulnerability) -> tuple[str, ...]:
+    return (vulnerability.id, *vulnerability.aliases, *vulnerability.upstream)
+
+
+def _add_rating(vulnerability: Vulnerability, records: Mapping[str, Sequence[Advisory]]) -> Vulnerability:
+    """Return the vulnerability with the rating of its flaw; of several upstream flaws, with the highest if all have one."""
+    own = [record for name in (vulnerability.id, *vulnerability.aliases) for record in records.get(name, ())]
+    ratings = [rate_flaw(own)]
+    if not ratings[0].level and vulnerability.upstream:
+        ratings = [rate_flaw(records.get(name, ())) for name in vulnerability.upstream]
+    if not all(rating.level for rating in ratings):
+        return vulnerability
+    rating = max(ratings, key=lambda rating: (rating.level, rating.score or 0.0))
+    return msgspec.structs.replace(vulnerability, rating=rating)
 
 
 def _add_signals(vulnerabilities: Sequence[Vulnerability], source: AdvisorySource) -> list[Vulnerability]:

@@ -14,7 +14,7 @@ import msgspec
 from kubekeep.ecosystems.shared.registry import is_distribution_type
 from kubekeep.model.package import Package, convert_source_version
 from kubekeep.model.vulnerability import FixState, VexStatement, Vulnerability
-from kubekeep.vulnerabilities.matching.aliases import choose_id, is_cve, list_equal_names
+from kubekeep.vulnerabilities.aliases import choose_id, is_cve, list_equal_names
 from kubekeep.vulnerabilities.matching.evaluate import Evaluation, read_service
 from kubekeep.vulnerabilities.matching.go_imports import list_symbols
 from kubekeep.vulnerabilities.ranges import match_range

@@ -1,14 +1,16 @@
 """The rating of a vulnerability, chosen from all records about it, with its source. Never invents one: unknown stays unknown.
 
+A vulnerability that its own records do not rate has the rating of the flaw, which records about other packages contain.
 Order: malicious packages are critical; the priority of Ubuntu and Debian's "unimportant" for their own packages; vectors of
 CVSS, the newest version first, those for the package before those for the record; numbers and words of databases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from kubekeep.ecosystems.shared.registry import index_advisories
 from kubekeep.model.severity import Severity
 from kubekeep.model.vulnerability import VulnerabilityRating
 from kubekeep.vulnerabilities.advisory import Advisory, AdvisorySeverity, AffectedVersions
@@ -29,6 +31,7 @@ _WORDS: Final = {
     "unimportant": Severity.LOW,
 }
 """Levels of words: CVSS and GHSA, Red Hat and its derivatives, Ubuntu, Debian, openEuler, Bitnami."""
+_NO_PACKAGE: Final = AffectedVersions()
 _TITLED: Final = ("ALSA-", "RHSA-", "RLSA-", "RXSA-")
 """Databases that write the level at the beginning of the summary, as "Important: bash security update"."""
 
@@ -39,6 +42,31 @@ def choose_rating(entries: Sequence[RatedEntry]) -> VulnerabilityRating:
         if any(name.startswith("MAL-") for name in (record.id, *record.aliases)):
             return VulnerabilityRating(Severity.CRITICAL, source=record.id)
     return _rate_by_distribution(entries) or _rate_by_vector(entries) or _rate_by_word(entries) or VulnerabilityRating()
+
+
+def rates_flaw(record: Advisory) -> bool:
+    """Return True if a record may rate its flaw apart from any package; `rate_flaw` decides."""
+    if record.withdrawn:
+        return False
+    has_vector = any(severity.type.startswith("CVSS") for severity in record.severity)
+    return has_vector or (not _is_of_distribution(record) and _rate_by_word([(record, _NO_PACKAGE)]) is not None)
+
+
+def rate_flaw(records: Iterable[Advisory]) -> VulnerabilityRating:
+    """Return the rating of a flaw from records about any packages; records of languages are preferred.
+
+    The words of a distribution rate the flaw in its own packages, and never count.
+    """
+    ordered = sorted(records, key=lambda record: (_is_of_distribution(record), record.id))
+    entries = [(record, _NO_PACKAGE) for record in ordered]
+    others = [(record, affected) for record, affected in entries if not _is_of_distribution(record)]
+    return _rate_by_vector(entries) or _rate_by_word(others) or VulnerabilityRating()
+
+
+def _is_of_distribution(record: Advisory) -> bool:
+    ecosystems = {affected.package.ecosystem.partition(":")[0] for affected in record.affected}
+    known = index_advisories()
+    return any(known[name].distributions for name in ecosystems if name in known)
 
 
 def list_invalid_vectors(entries: Sequence[RatedEntry]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from kubekeep.ecosystems.shared.releases import GrypeRelease, GrypeReleaseNamer
 from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.advisory import Advisory
+from kubekeep.vulnerabilities.aliases import list_equal_names
 from kubekeep.vulnerabilities.database.errors import DatabaseError
 from kubekeep.vulnerabilities.database.grype.blobs import ExploitedBlob, PackageBlob
 from kubekeep.vulnerabilities.database.grype.constraints import UnreadableConstraintError
@@ -32,6 +33,7 @@ from kubekeep.vulnerabilities.database.grype.convert import (
     is_unconditional,
 )
 from kubekeep.vulnerabilities.names import normalise_name
+from kubekeep.vulnerabilities.severity.rating import rates_flaw
 from kubekeep.vulnerabilities.source import SourceState
 
 _Blob = TypeVar("_Blob", ExploitedBlob, PackageBlob)
@@ -39,6 +41,8 @@ _Blob = TypeVar("_Blob", ExploitedBlob, PackageBlob)
 _MODEL: Final = 6
 _BATCH: Final = 200
 _LONGEST_BLOB: Final = 32 << 20
+_FLAW_PROVIDERS: Final = ("github", "nvd")
+"""Providers whose words rate flaws apart from any distribution."""
 _TABLES: Final = frozenset(
     (
         "affected_package_handles",
@@ -125,6 +129,23 @@ class GrypeDatabase:
         for start in range(0, len(ordered), _BATCH):
             for name, packages in self._find_packages(kinds, ecosystem, ordered[start : start + _BATCH]):
                 yield from ((name, advisory) for advisory in self._read_advisories(packages, releases))
+
+    def find_rated(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
+        """Yield (name, advisory) for the records that rate the flaw with one of the names, those of the NVD too."""
+        for start in range(0, len(ordered := sorted(set(names))), _BATCH):
+            batch = ordered[start : start + _BATCH]
+            for vulnerability in self._list_vulnerabilities(self._find_flaws(batch)):
+                try:
+                    advisory = build_advisory(vulnerability, (), ())
+                except msgspec.DecodeError as error:
+                    raise DatabaseError(
+                        f"{self._name} has a blob that cannot be read: {visible(str(error))}"
+                    ) from error
+                if vulnerability.provider not in _FLAW_PROVIDERS:
+                    # A distribution rates the flaw in its own packages.
+                    advisory = msgspec.structs.replace(advisory, database_specific=None)
+                if rates_flaw(advisory):
+                    yield from ((name, advisory) for name in batch if name in list_equal_names(advisory))
 
     def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:
         """Return what the database has about the exploitation of CVEs."""
@@ -340,6 +361,18 @@ class GrypeDatabase:
             for _, vulnerability_id, system_id, blob in self._list_handles("unaffected_package_handles", packages)
             if is_unconditional(self._decode(blob, PackageBlob))
         }
+
+    def _find_flaws(self, names: Sequence[str]) -> list[int]:
+        """Return the ids of the vulnerabilities with one of the names, or with one of them as an alias."""
+        values = json.dumps(names)
+        query = "SELECT v.id FROM json_each(?) j JOIN vulnerability_handles v ON v.name = j.value COLLATE NOCASE"
+        if "vulnerability_aliases" not in self._tables:
+            return [number for (number,) in self._query(query, (values,))]
+        aliases = (
+            "SELECT v.id FROM json_each(?) j JOIN vulnerability_aliases a ON a.alias = j.value COLLATE NOCASE"
+            " JOIN vulnerability_handles v ON v.name = a.name COLLATE NOCASE"
+        )
+        return [number for (number,) in self._query(f"{query} UNION {aliases}", (values, values))]
 
     def _list_vulnerabilities(self, ids: Iterable[int]) -> Iterator[VulnerabilityRow]:
         rows = self._query(
