@@ -139,6 +139,13 @@ def test_old_files_are_changed_or_refused(tmp_path: Path, fleet: Fleet) -> None:
         "PRAGMA user_version = 1",
     )
     assert list_changes(rematch(tmp_path), "new") == [("app:1.0", "CVE-2026-1")]
+    change(
+        tmp_path / "state" / "packages.sqlite",
+        "DROP INDEX vulnerability_without_rating",
+        "ALTER TABLE vulnerability DROP COLUMN has_own_rating",
+        "PRAGMA user_version = 2",
+    )
+    assert rematch(tmp_path)["images"] == []
     change(tmp_path / "state" / "packages.sqlite", "PRAGMA user_version = 1")
     message = kubekeep("registry", "rematch", "state", "--database", "database", folder=tmp_path, code=3).stderr
     assert "packages.sqlite" in message

@@ -16,8 +16,9 @@ class SourceState(msgspec.Struct, frozen=True):
     """The advisories of one ecosystem in a source.
 
     ecosystem: without a release, as "Debian". releases: the ecosystems with release that records name, as "Debian:12";
-    ("npm",) for one without releases. updated: time of the newest data. problem: the reason why its advisories cannot be
-    read, with the next step; empty if they can.
+    ("npm",) for one without releases. updated: time of the newest data. renewal: the step that loads newer advisories, as in
+    "run `kubekeep db update`". problem: the reason why its advisories cannot be read, with the next step; empty if they
+    can.
     """
 
     ecosystem: str
@@ -25,6 +26,7 @@ class SourceState(msgspec.Struct, frozen=True):
     updated: dt.datetime | None = None
     records: int = 0
     origin: str = ""
+    renewal: str = ""
     problem: str = ""
 
 

@@ -67,8 +67,8 @@ CREATE TABLE lookup (
 ) WITHOUT ROWID;
 CREATE INDEX lookup_by_entry ON lookup (entry);
 CREATE TABLE vulnerability (
-    entry INTEGER NOT NULL, name TEXT NOT NULL, is_exploited INTEGER NOT NULL, has_own_rating INTEGER NOT NULL,
-    content BLOB NOT NULL, PRIMARY KEY (entry, name)
+    entry INTEGER NOT NULL, name TEXT NOT NULL, is_exploited INTEGER NOT NULL, content BLOB NOT NULL,
+    has_own_rating INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (entry, name)
 ) WITHOUT ROWID;
 CREATE INDEX vulnerability_without_rating ON vulnerability (entry) WHERE has_own_rating = 0;
 CREATE INDEX vulnerability_exploited ON vulnerability (entry) WHERE is_exploited = 1;
@@ -79,8 +79,13 @@ CREATE TABLE suppression (
 ) WITHOUT ROWID;
 CREATE TABLE token (ecosystem TEXT PRIMARY KEY, token TEXT NOT NULL) WITHOUT ROWID;
 """
+_ADD_RATING: Final = """
+ALTER TABLE vulnerability ADD COLUMN has_own_rating INTEGER NOT NULL DEFAULT 1;
+CREATE INDEX vulnerability_without_rating ON vulnerability (entry) WHERE has_own_rating = 0;
+"""
+"""Changes of a file of version 2. The next match is of another program, and matches all packages."""
 _OLDER: Final = (
-    "an earlier version of Kubekeep wrote it, with fewer facts about packages and vulnerabilities: delete this file; "
+    "an earlier version of Kubekeep wrote it, without changelogs and functions of Go executables: delete this file; "
     "the next run matches all images again and lists all their vulnerabilities as new"
 )
 
@@ -93,7 +98,7 @@ class SqliteInventory:
         self._lock = threading.RLock()
         with convert_errors(self.path):
             open_folder(folder)
-            self._connection = open_database(self.path, _APPLICATION, _VERSION, _SCHEMA, older=_OLDER)
+            self._connection = open_database(self.path, _APPLICATION, _VERSION, _SCHEMA, {2: _ADD_RATING}, _OLDER)
 
     def __enter__(self) -> Self:
         return self
@@ -336,7 +341,7 @@ def _record_entry(connection: sqlite3.Connection, entry: int, result: MatchedEnt
     connection.executemany(
         "INSERT OR REPLACE INTO vulnerability VALUES (?, ?, ?, ?, ?)",
         (
-            (entry, one.id, bool(one.known_exploited), one.has_own_rating, msgspec.msgpack.encode(one))
+            (entry, one.id, bool(one.known_exploited), msgspec.msgpack.encode(one), one.has_own_rating)
             for one in result.vulnerabilities
         ),
     )

@@ -63,7 +63,7 @@ def test_many_names(tmp_path: Path) -> None:
 
 def test_age() -> None:
     states = {
-        name: SourceState(name, frozenset((name,)), updated)
+        name: SourceState(name, frozenset((name,)), updated, renewal="run `kubekeep db update`")
         for name, updated in (
             ("npm", NOW - dt.timedelta(days=2)),
             ("Red Hat", NOW - dt.timedelta(days=4)),
@@ -72,12 +72,24 @@ def test_age() -> None:
     }
     limit = dt.timedelta(days=3)
     assert tuple(describe_old(state, limit) for state in list_old(states, limit, NOW)) == (
-        "the advisories for Red Hat are of 2026-11-25T00:00:00Z; the limit is 3 days: run `kubekeep db update 'Red Hat'`",
-        "the advisories for Go have no time; the limit is 3 days: run `kubekeep db update Go`",
+        "the advisories for Red Hat are of 2026-11-25T00:00:00Z; the limit is 3 days: run `kubekeep db update`",
+        "the advisories for Go have no time; the limit is 3 days: run `kubekeep db update`",
     )
     assert not list_old({"npm": states["npm"]}, dt.timedelta(days=2), NOW)
     ages = (dt.timedelta(seconds=59), dt.timedelta(hours=1), dt.timedelta(days=400), dt.timedelta(seconds=-5))
     assert [format_age(age) for age in ages] == ["less than a minute", "1 hour", "400 days", "less than a minute"]
+
+
+def test_renewal(tmp_path: Path) -> None:
+    """Each source names the step that renews it: an update leaves imported feeds and files of the user as they are."""
+    folder = tmp_path / "db"
+    build_database([write_lines(tmp_path / "1.jsonl", [create_record("A-1", ecosystem="Red Hat")])], folder)
+    build_database([write_lines(tmp_path / "2.jsonl", [create_record("A-2")])], folder, feed="acme", is_addition=True)
+    with open_advisories(folder, [tmp_path / "2.jsonl"]) as source:
+        assert {name: state.renewal for name, state in source.get_states().items()} == {
+            "Red Hat": "run `kubekeep db update 'Red Hat'`",
+            "npm": f"import newer data of acme with `kubekeep db import`, and use newer files than {tmp_path / '2.jsonl'}",
+        }
 
 
 def test_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

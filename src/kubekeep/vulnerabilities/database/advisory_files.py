@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.database import schema
@@ -65,7 +67,11 @@ class AdvisoryFiles:
 
     def get_states(self) -> Mapping[str, SourceState]:
         """Return the state of each ecosystem."""
-        return self._database.get_states() if self._database else {}
+        states = self._database.get_states() if self._database else {}
+        return {
+            name: msgspec.structs.replace(state, renewal=f"use newer files than {state.origin}")
+            for name, state in states.items()
+        }
 
     def find_advisories(self, ecosystem: str, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
         """Yield (name, advisory) for normalised names."""

@@ -25,10 +25,7 @@ def is_old(updated: dt.datetime | None, max_age: dt.timedelta, now: dt.datetime)
 def describe_old(state: SourceState, max_age: dt.timedelta) -> str:
     """Return a message about advisories that are too old, with the next step."""
     time = f"are of {utc_text(state.updated)}" if state.updated else "have no time"
-    return (
-        f"the advisories for {state.ecosystem} {time}; the limit is {format_limit(max_age)}: "
-        f"run `kubekeep db update {_quote(state.ecosystem)}`"
-    )
+    return f"the advisories for {state.ecosystem} {time}; the limit is {format_limit(max_age)}: {state.renewal}"
 
 
 def format_age(age: dt.timedelta) -> str:
@@ -46,7 +43,3 @@ def format_limit(limit: dt.timedelta) -> str:
     unit, size = next(((unit, size) for unit, size in _UNITS if not seconds % size), ("second", 1))
     number = seconds // size
     return f"{number:,} {unit}{'' if number == 1 else 's'}"
-
-
-def _quote(ecosystem: str) -> str:
-    return f"'{ecosystem}'" if " " in ecosystem else ecosystem

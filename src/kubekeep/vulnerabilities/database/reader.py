@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import shlex
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from kubekeep.model.exploit_signal import ExploitSignal
+from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.database import schema
 from kubekeep.vulnerabilities.database.compression import RecordDecompressor
@@ -58,7 +60,16 @@ class EcosystemFile:
             updated=get_time(self.facts),
             records=int(self.facts.get("records", 0)),
             origin=str(self.facts.get("origin", "")),
+            renewal=self._describe_renewal(),
         )
+
+    def _describe_renewal(self) -> str:
+        """Return the step that loads newer advisories: without a source, an update leaves a feed as it is."""
+        feed = self._path.parent.name if self._path.parent.parent.name == schema.FEEDS else ""
+        if feed and not self.facts.get("source"):
+            return f"import newer data of {visible(feed)} with `kubekeep db import`"
+        option = f"--feed {shlex.quote(feed)} " if feed else ""
+        return f"run `kubekeep db update {option}{shlex.quote(self.ecosystem)}`"
 
     def find(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
         """Yield (name, advisory) for normalised names of packages."""

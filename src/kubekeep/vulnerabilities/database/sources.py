@@ -203,6 +203,7 @@ def join_states(states: Sequence[SourceState]) -> SourceState:
         updated=min(known) if len(known) == len(times) else None,
         records=sum(state.records for state in states),
         origin=", ".join(dict.fromkeys(state.origin for state in states if state.origin)),
+        renewal=", and ".join(dict.fromkeys(state.renewal for state in states if state.renewal)),
         problem="; ".join(dict.fromkeys(state.problem for state in states if state.problem)),
     )
 

@@ -268,7 +268,13 @@ class GrypeDatabase:
             raise DatabaseError(f"{self._name} is damaged: {visible(str(error))}") from error
 
     def _create_state(self, ecosystem: str, releases: Iterable[str]) -> SourceState:
-        return SourceState(ecosystem, frozenset(releases), self._built, origin=self._name)
+        return SourceState(
+            ecosystem,
+            frozenset(releases),
+            self._built,
+            origin=self._name,
+            renewal=f"use a newer file than {self._name}",
+        )
 
     @functools.cached_property
     def _operating_systems(self) -> dict[str, list[GrypeRelease]]:
