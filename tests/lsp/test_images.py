@@ -9,7 +9,7 @@ import pytest
 
 from kubekeep.vulnerabilities.database.build import build_database
 from tests.lsp.client import Editor
-from tests.lsp.samples import POD, find_line, write_files
+from tests.lsp.samples import POD, TEMPLATE, VALUES, find_line, write_chart, write_files
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 IMAGE = "registry.example.com/shop/storefront:2.1"
@@ -57,3 +57,29 @@ def test_without_a_database_there_are_none(tmp_path: Path) -> None:
         messages = [each["message"] for each in editor.diagnostics(editor.open("pod.yaml"))]
     assert messages
     assert not any(IMAGE in message for message in messages)
+
+
+def test_image_of_a_chart_is_at_the_template_and_the_value(tmp_path: Path, environment: dict[str, str]) -> None:
+    values = VALUES.replace("registry.example.com/web:1.0", IMAGE)
+    folder = write_chart(write_workspace(tmp_path / "work", POD))
+    (folder / "web" / "values.yaml").write_text(values)
+    with Editor(folder, environment=environment) as editor:
+        paths = editor.open("web/values.yaml"), editor.open("web/templates/pod.yaml", language="helm")
+        for path, text, part in zip(paths, (values, TEMPLATE), (IMAGE, ".Values.image"), strict=True):
+            (diagnostic,) = (each for each in editor.diagnostics(path) if f"{IMAGE} has 8 v" in each["message"])
+            assert diagnostic["range"]["start"]["line"] == find_line(text, part)
+        editor.change(paths[0], values.replace("2.1", "2.2"))
+        assert not any(f"{IMAGE} has" in each["message"] for each in editor.diagnostics(paths[0]))
+        editor.change(paths[0], values)
+        assert any(f"{IMAGE} has" in each["message"] for each in editor.diagnostics(paths[0]))
+
+
+def test_image_of_a_kustomization_is_at_the_line_that_names_it(tmp_path: Path, environment: dict[str, str]) -> None:
+    name, _, tag = IMAGE.rpartition(":")
+    kustomization = f"resources: [pod.yaml]\nimages:\n  - name: storefront\n    newName: {name}\n    newTag: '{tag}'\n"
+    folder = write_workspace(tmp_path / "work", POD)
+    write_files(folder, {"app/pod.yaml": write_pod("storefront"), "app/kustomization.yaml": kustomization})
+    with Editor(folder, environment=environment) as editor:
+        path = editor.open("app/kustomization.yaml")
+        (diagnostic,) = (each for each in editor.diagnostics(path) if f"{IMAGE} has 8 v" in each["message"])
+        assert diagnostic["range"]["start"]["line"] == find_line(kustomization, "newTag")

@@ -108,7 +108,7 @@ def _locate_image(findings: Sequence[Finding], minimum: Severity | None) -> Iter
     for container in first.containers:
         if container.location is not None:
             evidence = Evidence("", exists=True, location=container.location, message=text)
-            yield FileFinding(first, evidence, container.location)
+            yield from _place(first, evidence, container.location, (), container.label)
 
 
 def _locate(finding: Finding, evidence: Evidence) -> Iterator[FileFinding]:
@@ -123,11 +123,18 @@ def _locate(finding: Finding, evidence: Evidence) -> Iterator[FileFinding]:
         and (part_location := part.locate(())) is not None
         and str(part_location) != str(location)
     ]
+    yield from _place(finding, evidence, location, related, resource.label)
+
+
+def _place(
+    finding: Finding, evidence: Evidence, location: Location, related: Sequence[tuple[Location, str]], label: str
+) -> Iterator[FileFinding]:
+    """Yield the finding at a location and at the setting, such as a value of a chart, that caused it."""
     setting = location.setting
     if setting is not None and setting.region is not None:
         cause = Location(setting.file, setting.region)
-        yield FileFinding(finding, evidence, cause, ((location, f"rendered here, in {resource.label}"), *related))
-        related.insert(0, (cause, f"set by {setting.key}"))
+        yield FileFinding(finding, evidence, cause, ((location, f"rendered here, in {label}"), *related))
+        related = ((cause, f"set by {setting.key}"), *related)
     yield FileFinding(finding, evidence, location, tuple(related))
 
 

@@ -80,6 +80,8 @@ class EditorProject:
         self._exceptions = load_exceptions(request, self.rules)
         self._images = WorkspaceImages(lambda addresses: self._scan(addresses, {}))
         self._manifests: _Manifests | None = None
+        self._sboms: dict[EvaluationUnit, tuple[str, ...]] = {}
+        """Addresses of the SBOMs of images that a unit runs."""
 
     def refresh(self, unsaved: Unsaved) -> None:
         """Read the list of files again, and manifests that have changed on disk."""
@@ -102,8 +104,16 @@ class EditorProject:
         return self._manifests.evaluate(unsaved)
 
     def evaluate_rendered(self, unit: EvaluationUnit, unsaved: Unsaved) -> Assessment:
-        """Return the assessment of a chart, of kustomizations or of Terraform modules."""
-        return self._scan(unit.roots, unsaved)
+        """Return the assessment of a chart, of kustomizations or of Terraform modules, with the images that they run."""
+        known = self._sboms.get(unit, ())
+        assessment = self._scan((*unit.roots, *known), unsaved)
+        resources = [result.subject for result in assessment.results if isinstance(result.subject, Resource)]
+        sboms = self._images.list_joined(resources)
+        if sboms == known:
+            return assessment
+        # The images are known after rendering only; the next change most likely renders the same ones.
+        self._sboms[unit] = sboms
+        return self._scan((*unit.roots, *sboms), unsaved)
 
     def evaluate_all(self, unsaved: Unsaved) -> Assessment:
         """Return the assessment of the workspace, up to limits of files, charts and kustomizations."""

@@ -5,6 +5,7 @@ Reads an SBOM only when it has changed, and never uses the network.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,8 @@ class WorkspaceImages:
         self._scan = scan
         self._stamps: dict[str, tuple[int, int]] = {}
         self._results: list[SubjectResult] = []
+        self._paths: list[str] = []
+        """Paths of the SBOMs of the results."""
         self.definitions: tuple[Definition, ...] = ()
         """The vulnerabilities of all images."""
 
@@ -33,7 +36,7 @@ class WorkspaceImages:
         stamps = dict(_list_stamps(list(paths)[:MAX_SBOMS]))
         if stamps == self._stamps:
             return
-        self._stamps, self._results, self.definitions = stamps, [], ()
+        self._stamps, self._results, self._paths, self.definitions = stamps, [], [], ()
         if not stamps:
             return
         assessment = self._scan(tuple(f"sbom:{path}" for path in stamps))
@@ -43,7 +46,9 @@ class WorkspaceImages:
         for result in assessment.results:
             verdicts = {slug: verdict for slug, verdict in result.verdicts.items() if slug in priorities}
             own = {slug: result.priorities.get(slug, priorities[slug]) for slug in verdicts}
+            location = result.subject.locate(())
             self._results.append(SubjectResult(result.subject, verdicts, own))
+            self._paths.append(os.path.realpath(location.file) if location else "")
 
     def join(self, resources: Sequence[Resource], contexts: Mapping[int, ResourceContext]) -> list[SubjectResult]:
         """Return the images that containers of these resources run, with the containers."""
@@ -54,6 +59,12 @@ class WorkspaceImages:
 
         joined = join_images(self._results, resources, contexts)
         return [result for result in joined if result.containers]
+
+    def list_joined(self, resources: Sequence[Resource]) -> tuple[str, ...]:
+        """Return the addresses of the SBOMs of images that containers of these resources run."""
+        joined = {id(result.subject) for result in self.join(resources, {})}
+        paths = zip(self._paths, self._results, strict=True)
+        return tuple(f"sbom:{path}" for path, result in paths if id(result.subject) in joined)
 
 
 def _list_stamps(paths: Iterable[str]) -> Iterator[tuple[str, tuple[int, int]]]:
