@@ -234,30 +234,49 @@ def test_old_data_is_not_enough(tmp_path: Path) -> None:
     kubekeep(*arguments, "--max-db-age", "soon", folder=tmp_path, code=2)
 
 
-def test_vex_documents_suppress(tmp_path: Path) -> None:
-    statement = {
-        "vulnerability": {"name": "CVE-2023-46136"},
-        "products": [{"@id": "pkg:pypi/werkzeug@2.3.7"}],
-        "status": "not_affected",
-        "justification": "vulnerable_code_not_in_execute_path",
-    }
+def write_vex(folder: Path, **fields: str) -> None:
+    """Write `shop.openvex.json` with a statement about a package."""
+    product = {"@id": "pkg:pypi/werkzeug@2.3.7"}
     document = {
         "@context": "https://openvex.dev/ns/v0.2.0",
         "@id": "https://example.com/vex/1",
         "author": "Shop",
         "timestamp": "2026-01-01T00:00:00Z",
         "version": 1,
-        "statements": [statement],
+        "statements": [{"vulnerability": {"name": "CVE-2023-46136"}, "products": [product], **fields}],
     }
-    (tmp_path / "shop.openvex.json").write_text(json.dumps(document))
+    (folder / "shop.openvex.json").write_text(json.dumps(document))
+
+
+def test_vex_documents_suppress(tmp_path: Path) -> None:
+    write_vex(tmp_path, status="not_affected", justification="vulnerable_code_not_in_execute_path")
     report = scan_storefront(tmp_path, "--vex", "shop.openvex.json", "--severity-threshold", "high")
     (entry,) = (entry for entry in report["vulnerabilities"] if entry["id"] == "CVE-2023-46136")
     assert entry["vex"]["status"] == "not_affected"
-    statement["justification"] = "component_not_present"
-    (tmp_path / "shop.openvex.json").write_text(json.dumps(document))
+    write_vex(tmp_path, status="not_affected", justification="component_not_present")
     options = ("--advisories", str(ADVISORIES), "--vex", "shop.openvex.json")
     text = " ".join(kubekeep("sbom", "scan", str(STOREFRONT), *options, folder=tmp_path).stdout.split())
     assert "it states component_not_present, but the package is in the list of packages" in text
+
+
+@pytest.mark.parametrize(
+    ("layout", "text"),
+    [
+        ("pretty", "1 under investigation"),
+        ("markdown", "1 under investigation"),
+        ("cyclonedx", '"state": "in_triage"'),
+        *((name, "under investigation") for name in ("csv", "findings", "html", "json", "ocsf", "sarif")),
+    ],
+)
+def test_vulnerability_under_investigation_is_reported_as_such(layout: str, text: str, tmp_path: Path) -> None:
+    write_vex(tmp_path, status="under_investigation")
+    options = ("--advisories", str(ADVISORIES), "--vex", "shop.openvex.json", "-f", layout, "-o", "report")
+    done = kubekeep("sbom", "scan", str(STOREFRONT), *options, folder=tmp_path)
+    assert "1 VEX statement: 0 findings covered" in done.stderr
+    (path,) = tmp_path.glob("report*")
+    report = path.read_text()
+    assert "CVE-2023-46136" in report
+    assert text in " ".join(report.split())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from kubekeep.cli.console.option_group import HelpSection, Key, Option, OptionGr
 from kubekeep.exceptions.load import ExceptionOptions
 from kubekeep.exceptions.sets import list_sets
 from kubekeep.model.assessment import Assessment
-from kubekeep.model.exception import ExceptionStatus
+from kubekeep.model.exception import ExceptionSource, ExceptionStatus
 
 _PROBLEMS: Final = {
     ExceptionStatus.EXPIRED: "{} expired",
@@ -102,9 +102,12 @@ def _summarize(assessment: Assessment, *, audit: bool) -> str:
     ]
     counts = Counter(use.status for use in reported_uses)
     covered_count = len(assessment.excepted_findings)
-    total = len(assessment.exceptions)
+    statements = sum(use.exception.source is ExceptionSource.STATEMENT for use in assessment.exceptions)
+    total = len(assessment.exceptions) - statements
     covered = f"{covered_count} finding{'' if covered_count == 1 else 's'} covered"
-    parts = [f"{total} exception{'' if total == 1 else 's'}: {covered}"]
+    kinds = [f"{total} exception{'' if total == 1 else 's'}"] if total else []
+    kinds += [f"{statements} VEX statement{'' if statements == 1 else 's'}"] if statements else []
+    parts = [f"{' and '.join(kinds)}: {covered}"]
     parts += [text.format(counts[status]) for status, text in _PROBLEMS.items() if counts[status]]
     if doubtful_count := sum(1 for use in reported_uses if use.scope_warnings):
         parts.append(f"{doubtful_count} with warnings")

@@ -46,6 +46,7 @@ def _describe_head(rows: SubjectRows, *, has_line: bool) -> str:
     resource = rows.subject.resource
     facts = f"{count_noun(len(rows.levels), 'vulnerability')}, {rows.fixable:,} with a fix"
     facts += f", {rows.exploited:,} known to be exploited" if rows.exploited else ""
+    facts += f", {rows.investigated:,} under investigation" if rows.investigated else ""
     coverage = rows.subject.coverage.describe()
     facts += f", {coverage}" if coverage else ""
     facts += f", in {code(resource.source.path)}" if has_line and resource.source is not None else ""

@@ -55,6 +55,8 @@ def _write_subject(terminal: Terminal, rows: SubjectRows, limit: int) -> int:
     facts = [f"{rows.fixable:,} with a fix"]
     if rows.exploited:
         facts.append(f"{rows.exploited:,} known to be exploited")
+    if rows.investigated:
+        facts.append(f"{rows.investigated:,} under investigation")
     coverage = rows.subject.coverage.describe()
     count = count_noun(len(rows.levels), "vulnerability")
     terminal.line(

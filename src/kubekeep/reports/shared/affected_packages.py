@@ -7,6 +7,7 @@ or SBOM, or is the only fixed version of a package. Formats no text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 import msgspec
 
@@ -18,6 +19,9 @@ from kubekeep.model.package_document import UpgradeAdvice
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Cause
 from kubekeep.reports.shared.vulnerabilities import ReportedVulnerability, VulnerableSubject, list_subjects
+
+_INVESTIGATED: Final = "under_investigation"
+"""Status of a VEX statement (OpenVEX 0.2)."""
 
 
 class _PackageRow(msgspec.Struct, frozen=True):
@@ -88,14 +92,15 @@ class UpgradeRow(_PackageRow, frozen=True):
 class SubjectRows(msgspec.Struct, frozen=True):
     """An image or SBOM with open vulnerabilities, each counted once for all its packages.
 
-    levels: their priorities. fixable, exploited: numbers of those with a fixed version and with known
-    exploitation. packages: those with an upgrade first.
+    levels: their priorities. fixable, exploited, investigated: numbers of those with a fixed version, with known
+    exploitation, and under investigation by a VEX statement. packages: those with an upgrade first.
     """
 
     subject: VulnerableSubject
     levels: tuple[Severity, ...]
     fixable: int
     exploited: int
+    investigated: int
     packages: tuple[AffectedPackageRow, ...]
 
 
@@ -119,6 +124,9 @@ def list_affected(assessment: Assessment) -> list[SubjectRows]:
             levels=tuple(max(map(get_level, group)) for group in groups),
             fixable=sum(any(entry.is_fixable for entry in group) for group in groups),
             exploited=sum(any(entry.known_exploited for entry in group) for group in groups),
+            investigated=sum(
+                any(entry.vex is not None and entry.vex.status == _INVESTIGATED for entry in group) for group in groups
+            ),
             packages=tuple(list_packages(subject)),
         )
         for groups, subject in affected

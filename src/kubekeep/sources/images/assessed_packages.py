@@ -5,7 +5,7 @@ Never opens an image or a database itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -74,10 +74,18 @@ def _describe_vulnerability(vulnerability: Vulnerability, number: int) -> Vulner
         epss=signal.epss,
         percentile=signal.percentile,
         symbols=vulnerability.symbols,
-        notes=vulnerability.notes,
+        notes=(*vulnerability.notes, *_describe_statement(vulnerability)),
         vex=vulnerability.vex,
         package_number=number,
     )
+
+
+def _describe_statement(vulnerability: Vulnerability) -> Iterator[str]:
+    """Yield a note about a VEX statement that leaves the vulnerability open; a report shows the others as exceptions."""
+    vex = vulnerability.vex
+    if vex is not None and not vulnerability.is_suppressed:
+        text = ": ".join(filter(None, (vex.status.replace("_", " "), vex.text)))
+        yield f"{text} (VEX statement in {vex.origin})" if vex.origin else f"{text} (VEX statement)"
 
 
 def _describe_upgrade(upgrade: Upgrade, numbers: Mapping[int, int]) -> UpgradeAdvice:
