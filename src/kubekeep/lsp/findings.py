@@ -108,7 +108,7 @@ def _locate_image(findings: Sequence[Finding], minimum: Severity | None) -> Iter
     for container in first.containers:
         if container.location is not None:
             evidence = Evidence("", exists=True, location=container.location, message=text)
-            yield from _place(first, evidence, container.location, (), container.label)
+            yield from _list_places(first, evidence, container.location, (), container.label)
 
 
 def _locate(finding: Finding, evidence: Evidence) -> Iterator[FileFinding]:
@@ -123,10 +123,10 @@ def _locate(finding: Finding, evidence: Evidence) -> Iterator[FileFinding]:
         and (part_location := part.locate(())) is not None
         and str(part_location) != str(location)
     ]
-    yield from _place(finding, evidence, location, related, resource.label)
+    yield from _list_places(finding, evidence, location, related, resource.label)
 
 
-def _place(
+def _list_places(
     finding: Finding, evidence: Evidence, location: Location, related: Sequence[tuple[Location, str]], label: str
 ) -> Iterator[FileFinding]:
     """Yield the finding at a location and at the setting, such as a value of a chart, that caused it."""

@@ -193,6 +193,11 @@ class SqliteInventory:
             entries |= {entry for (entry,) in self._select(query, ecosystem)}
         if has_new_ratings:
             entries |= {entry for (entry,) in self._select("SELECT entry FROM vulnerability WHERE has_own_rating = 0")}
+        return entries | self._find_exploited(exploited)
+
+    def _find_exploited(self, exploited: Mapping[str, str]) -> set[int]:
+        """Return the packages with a vulnerability whose exploitation is not what `exploited` says."""
+        entries: set[int] = set()
         candidates = {entry for (entry,) in self._select("SELECT entry FROM vulnerability WHERE is_exploited = 1")}
         candidates |= {entry for (entry,) in self._select_in("SELECT entry FROM cve WHERE cve IN", list(exploited))}
         for entry, vulnerabilities in self.list_vulnerabilities(candidates).items():

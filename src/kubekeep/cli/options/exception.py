@@ -92,6 +92,10 @@ exception_options: Final = add_groups(
 """Decorator that adds the options; they are passed on as one argument, `exception_settings`."""
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _summarize(assessment: Assessment, *, audit: bool) -> str:
     """Return one line about the use of exceptions; empty without exceptions."""
     if not assessment.exceptions:
@@ -101,13 +105,10 @@ def _summarize(assessment: Assessment, *, audit: bool) -> str:
         use for use in assessment.exceptions if use.exception.location or use.status is not ExceptionStatus.UNUSED
     ]
     counts = Counter(use.status for use in reported_uses)
-    covered_count = len(assessment.excepted_findings)
     statements = sum(use.exception.source is ExceptionSource.STATEMENT for use in assessment.exceptions)
-    total = len(assessment.exceptions) - statements
-    covered = f"{covered_count} finding{'' if covered_count == 1 else 's'} covered"
-    kinds = [f"{total} exception{'' if total == 1 else 's'}"] if total else []
-    kinds += [f"{statements} VEX statement{'' if statements == 1 else 's'}"] if statements else []
-    parts = [f"{' and '.join(kinds)}: {covered}"]
+    totals = {"exception": len(assessment.exceptions) - statements, "VEX statement": statements}
+    kinds = " and ".join(_count(number, noun) for noun, number in totals.items() if number)
+    parts = [f"{kinds}: {_count(len(assessment.excepted_findings), 'finding')} covered"]
     parts += [text.format(counts[status]) for status, text in _PROBLEMS.items() if counts[status]]
     if doubtful_count := sum(1 for use in reported_uses if use.scope_warnings):
         parts.append(f"{doubtful_count} with warnings")

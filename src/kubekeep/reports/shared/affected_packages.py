@@ -6,7 +6,7 @@ or SBOM, or is the only fixed version of a package. Formats no text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -122,15 +122,20 @@ def list_affected(assessment: Assessment) -> list[SubjectRows]:
         SubjectRows(
             subject=subject,
             levels=tuple(max(map(get_level, group)) for group in groups),
-            fixable=sum(any(entry.is_fixable for entry in group) for group in groups),
-            exploited=sum(any(entry.known_exploited for entry in group) for group in groups),
-            investigated=sum(
-                any(entry.vex is not None and entry.vex.status == _INVESTIGATED for entry in group) for group in groups
-            ),
+            fixable=_count(groups, lambda entry: entry.is_fixable),
+            exploited=_count(groups, lambda entry: bool(entry.known_exploited)),
+            investigated=_count(groups, lambda entry: entry.vex is not None and entry.vex.status == _INVESTIGATED),
             packages=tuple(list_packages(subject)),
         )
         for groups, subject in affected
     ]
+
+
+def _count(
+    groups: Iterable[Iterable[ReportedVulnerability]], condition: Callable[[ReportedVulnerability], bool]
+) -> int:
+    """Return the number of vulnerabilities of which an entry meets the condition."""
+    return sum(any(map(condition, group)) for group in groups)
 
 
 def group_by_id(entries: Iterable[ReportedVulnerability]) -> list[list[ReportedVulnerability]]:
