@@ -80,7 +80,7 @@ def _merge_subjects(state: Submission, delta: Submission) -> tuple[SubjectEntry,
     subjects = {entry.key: entry for entry in state.subjects if entry.key not in removed}
     for entry in delta.subjects:
         known = subjects.get(entry.key)
-        subjects[entry.key] = entry if known is None else _merge_findings(known, entry, closed)
+        subjects[entry.key] = entry if known is None else merge_entry(known, entry, closed)
     return tuple(subjects[key] for key in sorted(subjects))
 
 
@@ -92,7 +92,8 @@ def _keep_changed_findings(known: SubjectEntry, entry: SubjectEntry, closed: lis
     return msgspec.structs.replace(entry, findings=tuple(findings))
 
 
-def _merge_findings(known: SubjectEntry, entry: SubjectEntry, closed: set[str]) -> SubjectEntry:
+def merge_entry(known: SubjectEntry, entry: SubjectEntry, closed: set[str]) -> SubjectEntry:
+    """Return a subject after a delta. entry: that of the delta. closed: the fingerprints that the delta closes."""
     findings = {finding.fingerprint: finding for finding in known.findings if finding.fingerprint not in closed}
     findings |= {finding.fingerprint: finding for finding in entry.findings}
     return msgspec.structs.replace(entry, findings=tuple(findings[key] for key in sorted(findings)))

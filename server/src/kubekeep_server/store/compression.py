@@ -1,0 +1,43 @@
+"""Zstandard with the settings of the store. The standard library has it since Python 3.14."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import CompressionParameter, DecompressionParameter, ZstdDict, ZstdError
+    from compression.zstd import compress as _compress
+    from compression.zstd import decompress as _decompress
+else:
+    from backports.zstd import CompressionParameter, DecompressionParameter, ZstdDict, ZstdError
+    from backports.zstd import compress as _compress
+    from backports.zstd import decompress as _decompress
+
+__all__ = ["ZstdDict", "compress", "decompress"]
+
+_WINDOW: Final = 27
+"""Logarithm of the bytes that a match may be away: a document with its dictionary."""
+_OPTIONS: Final[dict[int, int]] = {
+    CompressionParameter.compression_level: 3,
+    CompressionParameter.window_log: _WINDOW,
+    CompressionParameter.enable_long_distance_matching: 1,
+}
+_READING: Final[dict[int, int]] = {DecompressionParameter.window_log_max: _WINDOW}
+
+
+def compress(content: bytes, dictionary: ZstdDict | None = None) -> bytes:
+    """Return the compressed content."""
+    if dictionary is None:
+        return _compress(content, 3)
+    return _compress(content, options=_OPTIONS, zstd_dict=dictionary.as_prefix)
+
+
+def decompress(content: bytes, dictionary: ZstdDict | None = None) -> bytes:
+    """Return the original content. Raises ValueError for damaged content."""
+    try:
+        if dictionary is None:
+            return _decompress(content)
+        return _decompress(content, zstd_dict=dictionary.as_prefix, options=_READING)
+    except ZstdError as error:
+        raise ValueError(str(error)) from error

@@ -1,0 +1,119 @@
+"""Ingest of submissions: one transaction that changes subjects, intervals of findings, totals and the log.
+
+What a submission says nothing about stays as it is: `Submission.closes` decides. Each submission is stored as it was
+received. Knows no HTTP, and trusts the caller that the sender may speak for the source.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from kubekeep.model.submission import Submission, compute_manifest
+from kubekeep.model.text import encode_json
+from kubekeep_server.store import schema
+from kubekeep_server.store.numbers import to_number
+from kubekeep_server.store.proofs import store_document
+from kubekeep_server.store.state import apply_submission, compute_scope
+from kubekeep_server.store.upsert import insert_missing
+
+_decoder: Final = msgspec.json.Decoder(Submission)
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a submission. manifest: of the state after it. opened, closed: numbers of findings.
+
+    is_known: True if it was received before. is_applied: False if a later scan of the source was received before it.
+    """
+
+    scan: str
+    manifest: str
+    opened: int = 0
+    closed: int = 0
+    is_known: bool = False
+    is_applied: bool = True
+
+
+def ingest(connection: Connection, document: bytes, received: dt.datetime) -> Receipt:
+    """Store a submission and apply it, all or nothing; the caller commits.
+
+    Raises msgspec.DecodeError for a document that is no submission, LookupError for one with an undefined key, and
+    DivergenceError for a delta of another state.
+    """
+    submission = _decoder.decode(document)
+    source = _lock_source(connection, submission, to_number(received))
+    scan = schema.scan
+    query = select(scan).where(scan.c.source == source.id, scan.c.id == submission.id)
+    if (known := connection.execute(query).first()) is not None:
+        return Receipt(
+            scan=submission.id,
+            manifest=source.manifest,
+            opened=known.opened,
+            closed=known.closed,
+            is_known=True,
+            is_applied=known.is_applied,
+        )
+    is_applied = to_number(submission.finished) >= source.finished
+    opened, closed = apply_submission(connection, submission, source) if is_applied else (0, 0)
+    row = {
+        "source": source.id,
+        "id": submission.id,
+        "started": to_number(submission.started),
+        "finished": to_number(submission.finished),
+        "received": to_number(received),
+        "document": store_document(connection, source.id, document),
+        "is_applied": is_applied,
+        "opened": opened,
+        "closed": closed,
+    }
+    connection.execute(insert(scan), [row])
+    if is_applied:
+        _update_source(connection, source.id, submission)
+    _log(connection, source.id, to_number(received), f"submitted {submission.id}: {opened} opened, {closed} closed")
+    manifest = submission.manifest if is_applied else source.manifest
+    return Receipt(scan=submission.id, manifest=manifest, opened=opened, closed=closed, is_applied=is_applied)
+
+
+def _lock_source(connection: Connection, submission: Submission, now: int) -> Any:
+    """Return the row of the source, which no other transaction changes until the end of this one."""
+    table, key, branch = schema.source, submission.source.key, submission.source.branch_name
+    start = {"created": now, "scan": "", "finished": 0, "manifest": compute_manifest(()), "scope": b""}
+    row = {"key": key, "branch": branch, "document": encode_json(submission.source), **start}
+    insert_missing(connection, table, [row])
+    query = select(table).where(table.c.key == key, table.c.branch == branch).with_for_update()
+    return connection.execute(query).one()
+
+
+def _update_source(connection: Connection, source: int, submission: Submission) -> None:
+    values = {
+        "document": encode_json(submission.source),
+        "scan": submission.id,
+        "finished": to_number(submission.finished),
+        "manifest": submission.manifest,
+        "scope": compute_scope(submission),
+    }
+    connection.execute(update(schema.source).where(schema.source.c.id == source).values(**values))
+
+
+def _log(connection: Connection, source: int, moment: int, text: str) -> None:
+    """Add an entry to the log of a source, chained to the one before."""
+    audit = schema.audit
+    query = (
+        select(audit.c.number, audit.c.digest).where(audit.c.source == source).order_by(audit.c.number.desc()).limit(1)
+    )
+    last = connection.execute(query).first()
+    number, previous = (last.number + 1, last.digest) if last else (1, b"")
+    entry = json.dumps([number, moment, text])
+    row = {
+        "source": source,
+        "number": number,
+        "moment": moment,
+        "entry": entry,
+        "digest": hashlib.sha256(previous + entry.encode()).digest(),
+    }
+    connection.execute(insert(audit), [row])

@@ -1,0 +1,10 @@
+"""Migrations run on the connection of the caller, in its transaction."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from kubekeep_server.store.schema import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()

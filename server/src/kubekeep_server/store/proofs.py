@@ -1,0 +1,58 @@
+"""Documents of scans as they were received, by their digest. Stores a document as its difference from an earlier one.
+
+A scan of a source repeats almost all of the one before: with that as the dictionary of the compression, it takes a few
+kilobytes. The dictionary is always a document that is stored whole, so that no document needs more than one other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from sqlalchemy import Connection, insert, select
+
+from kubekeep_server.store.compression import ZstdDict, compress, decompress
+from kubekeep_server.store.schema import blob, scan
+
+_LEAST_GAIN: Final = 4
+"""A document that is stored whole is at least this many times larger than its difference would have to be."""
+
+
+def store_document(connection: Connection, source: int, document: bytes) -> bytes:
+    """Store a document of a source and return its digest."""
+    digest = hashlib.sha256(document).digest()
+    if connection.execute(select(blob.c.digest).where(blob.c.digest == digest)).first() is not None:
+        return digest
+    base, content = _compress_difference(connection, source, document)
+    values = {"digest": digest, "base": base, "size": len(document), "content": content}
+    connection.execute(insert(blob), [values])
+    return digest
+
+
+def load_document(connection: Connection, digest: bytes) -> bytes:
+    """Return a document. Raises LookupError if there is none, ValueError if it is damaged."""
+    row = connection.execute(select(blob.c.base, blob.c.content).where(blob.c.digest == digest)).first()
+    if row is None:
+        raise LookupError(f"there is no document {digest.hex()}")
+    dictionary = None if row.base is None else ZstdDict(load_document(connection, row.base), is_raw=True)
+    document = decompress(row.content, dictionary)
+    if hashlib.sha256(document).digest() != digest:
+        raise ValueError(f"the document {digest.hex()} is damaged")
+    return document
+
+
+def _compress_difference(connection: Connection, source: int, document: bytes) -> tuple[bytes | None, bytes]:
+    """Return the digest of the dictionary and the compressed document; no dictionary if it gains too little."""
+    whole = compress(document)
+    query = (
+        select(blob.c.digest)
+        .join(scan, scan.c.document == blob.c.digest)
+        .where(scan.c.source == source, blob.c.base.is_(None))
+        .order_by(scan.c.finished.desc())
+        .limit(1)
+    )
+    base = connection.execute(query).scalar()
+    if base is None:
+        return None, whole
+    difference = compress(document, ZstdDict(load_document(connection, base), is_raw=True))
+    return (base, difference) if _LEAST_GAIN * len(difference) < len(whole) else (None, whole)

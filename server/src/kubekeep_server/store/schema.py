@@ -1,0 +1,186 @@
+"""Tables of the store, one schema for SQLite and PostgreSQL. Contains no query.
+
+The source is the first part of each key, so that the tables can be distributed by it. Times are microseconds since 1970, UTC.
+Keys of subjects and fingerprints are the 64 bits of a submission as a signed number.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    null,
+)
+
+metadata: Final = MetaData()
+_BY_KEY: Final[dict[str, Any]] = {"sqlite_with_rowid": False}
+"""Rows of SQLite in the order of the primary key."""
+
+
+def _source() -> Column[int]:
+    return Column("source", Integer, ForeignKey("source.id"), primary_key=True)
+
+
+source: Final = Table(
+    "source",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("branch", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("scan", Text, nullable=False),
+    Column("finished", BigInteger, nullable=False),
+    Column("manifest", Text, nullable=False),
+    Column("scope", LargeBinary, nullable=False),
+    UniqueConstraint("key", "branch"),
+)
+"""A cluster, a branch of a repository, or a registry. scan, finished, manifest, scope: of the scan that made its state.
+
+scope: digest of the evaluated definitions.
+"""
+
+definition: Final = Table(
+    "definition",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("severity", SmallInteger, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+)
+"""A control or another definition of problems. Its severity is here only, so that a change of it touches no finding."""
+
+subject: Final = Table(
+    "subject",
+    metadata,
+    _source(),
+    Column("id", BigInteger, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary),
+    Column("content", LargeBinary, nullable=False),
+    Column("retained", LargeBinary),
+    Column("opened", BigInteger, nullable=False),
+    Column("closed", BigInteger),
+    **_BY_KEY,
+)
+"""A subject of a source. closed: the time at which it was missing; NULL while it may exist.
+
+digest: of its entry in the last submission; NULL if that did not contain it. content: the last `SubjectEntry`. retained: open
+findings that are not in this entry, because the last scan did not evaluate them. Both are MessagePack in Zstandard.
+"""
+
+finding: Final = Table(
+    "finding",
+    metadata,
+    Column("source", Integer, ForeignKey("source.id"), nullable=False),
+    Column("subject", BigInteger, nullable=False),
+    Column("fingerprint", BigInteger, nullable=False),
+    Column("definition", Integer, ForeignKey("definition.id"), nullable=False),
+    Column("is_suppressed", Boolean, nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    Column("closed", BigInteger),
+    Column("unknown_since", BigInteger),
+)
+"""An interval in which a finding is open. closed: NULL while it is open. is_suppressed: exceptions cover all its evidence.
+
+unknown_since: the first scan that could not see if it is still there; NULL once a scan saw it.
+"""
+Index(
+    "finding_open",
+    finding.c.source,
+    finding.c.subject,
+    finding.c.fingerprint,
+    unique=True,
+    sqlite_where=finding.c.closed.is_(null()),
+    postgresql_where=finding.c.closed.is_(null()),
+)
+Index(
+    "finding_definition",
+    finding.c.definition,
+    finding.c.source,
+    sqlite_where=finding.c.closed.is_(null()),
+    postgresql_where=finding.c.closed.is_(null()),
+)
+Index(
+    "finding_history",
+    finding.c.source,
+    finding.c.subject,
+    sqlite_where=finding.c.closed.is_not(null()),
+    postgresql_where=finding.c.closed.is_not(null()),
+)
+
+scan: Final = Table(
+    "scan",
+    metadata,
+    _source(),
+    Column("id", Text, primary_key=True),
+    Column("started", BigInteger, nullable=False),
+    Column("finished", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("document", LargeBinary, ForeignKey("blob.digest"), nullable=False),
+    Column("is_applied", Boolean, nullable=False),
+    Column("opened", Integer, nullable=False),
+    Column("closed", Integer, nullable=False),
+    **_BY_KEY,
+)
+"""A submission. is_applied: False if a later one was received before it. opened, closed: numbers of findings."""
+
+blob: Final = Table(
+    "blob",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("base", LargeBinary),
+    Column("size", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+"""A document by its SHA-256, in Zstandard; with `base`, another document is the dictionary. size: of the document."""
+
+total: Final = Table(
+    "total",
+    metadata,
+    _source(),
+    Column("severity", SmallInteger, primary_key=True),
+    Column("findings", Integer, nullable=False),
+    **_BY_KEY,
+)
+"""The number of open findings that no exception covers."""
+
+day: Final = Table(
+    "day",
+    metadata,
+    _source(),
+    Column("day", Integer, primary_key=True),
+    Column("severity", SmallInteger, primary_key=True),
+    Column("opened", Integer, nullable=False),
+    Column("closed", Integer, nullable=False),
+    **_BY_KEY,
+)
+"""Changes of `total` in a day (since 1970, UTC)."""
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    _source(),
+    Column("number", Integer, primary_key=True),
+    Column("moment", BigInteger, nullable=False),
+    Column("entry", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    **_BY_KEY,
+)
+"""The log of changes of a source. digest: SHA-256 of the digest before it and the entry, so that a gap is detected."""

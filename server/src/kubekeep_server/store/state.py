@@ -1,0 +1,286 @@
+"""The state of a source after a submission: subjects, and findings as intervals.
+
+A subject whose entry is equal to that of the last submission needs no work if the same definitions were evaluated. Of the
+others, and of those that the submission does not contain, the open findings are compared. For example, a scan of the
+namespace `shop` that could not list Secrets closes nothing in other namespaces, and marks the findings of each Secret of
+`shop` as unknown since that scan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from kubekeep.model.resource import ResourceSubject
+from kubekeep.model.submission import SubjectEntry, Submission, SubmittedFinding, compute_digest, compute_manifest
+from kubekeep.model.text import encode_json
+from kubekeep.uplink.delta import DivergenceError, merge_entry
+from kubekeep_server.store import schema
+from kubekeep_server.store.compression import compress, decompress
+from kubekeep_server.store.definitions import StoredDefinition, load_definitions, store_definitions
+from kubekeep_server.store.numbers import to_key, to_number
+from kubekeep_server.store.totals import FindingCounts
+from kubekeep_server.store.upsert import replace_rows
+
+_BATCH: Final = 5_000
+"""Subjects of one query."""
+_DIGEST_BYTES: Final = 16
+
+
+class _KnownSubject(msgspec.Struct):
+    """A stored subject that may exist.
+
+    entry: of the last submission that contained it. retained: open findings that are not in the entry.
+    findings: rows of its open findings by fingerprint.
+    """
+
+    entry: SubjectEntry
+    retained: tuple[SubmittedFinding, ...]
+    opened: int
+    findings: dict[int, Any] = {}
+
+    def list_details(self) -> dict[int, SubmittedFinding]:
+        """Return what is known about its findings, by fingerprint."""
+        return {to_key(finding.fingerprint): finding for finding in (*self.retained, *self.entry.findings)}
+
+
+def apply_submission(connection: Connection, submission: Submission, source: Any) -> tuple[int, int]:
+    """Write the state after a submission; return the numbers of opened and closed findings.
+
+    source: the locked row. Raises LookupError for an undefined key and DivergenceError for a delta of another state.
+    """
+    return _StateChange(connection, submission, source).apply()
+
+
+def compute_scope(submission: Submission) -> bytes:
+    """Return the digest of the evaluated definitions."""
+    return hashlib.blake2b("\n".join(sorted(submission.scope.definitions)).encode(), digest_size=_DIGEST_BYTES).digest()
+
+
+class _StateChange:
+    """The rows that a submission changes."""
+
+    def __init__(self, connection: Connection, submission: Submission, source: Any) -> None:
+        self._connection = connection
+        self._submission = submission
+        self._source = source
+        self._moment = to_number(submission.finished)
+        self._scope = frozenset(submission.scope.definitions)
+        self._counts = FindingCounts()
+        self._new: list[dict[str, Any]] = []
+        self._closed: list[dict[str, Any]] = []
+        self._changed: list[dict[str, Any]] = []
+        self._subjects: list[dict[str, Any]] = []
+        self._absent: list[dict[str, Any]] = []
+        self._ids: dict[str, int] = {}
+        """Definitions of the submission by key."""
+        self._definitions: dict[int, StoredDefinition] = {}
+
+    def apply(self) -> tuple[int, int]:
+        """Compare and write."""
+        submission = self._submission
+        if submission.base and submission.base != self._source.manifest:
+            raise DivergenceError(
+                f"the delta {submission.id} changes state {submission.base}, but the last state is {self._source.manifest}"
+            )
+        used = {finding.definition for entry in submission.subjects for finding in entry.findings}
+        by_key = store_definitions(self._connection, submission.definitions, used | self._scope, self._moment)
+        self._ids = {key: stored.id for key, stored in by_key.items()}
+        self._definitions = {stored.id: stored for stored in by_key.values()}
+        digests = self._load_digests()
+        submitted = {to_key(entry.key): entry for entry in submission.subjects}
+        present = self._list_present(digests, submitted)
+        absent = digests.keys() - present
+        new_digests = {} if submission.base else {key: _compute_digest(entry) for key, entry in submitted.items()}
+        if compute_scope(submission) != self._source.scope:
+            compared = present
+        else:
+            compared = {key for key in submitted if submission.base or new_digests[key] != digests.get(key)}
+        known = self._load_subjects((compared | absent) & digests.keys())
+        for key, entry in self._merge_entries(compared, submitted, known):
+            digest = new_digests.get(key) or _compute_digest(entry)
+            self._compare_present(key, entry, known.get(key), digest)
+            digests[key] = digest
+        for key in sorted(absent):
+            self._compare_absent(key, known[key], is_listed=bool(digests.pop(key)))
+        manifest = compute_manifest(int.from_bytes(digest) for digest in digests.values())
+        if manifest != submission.manifest:
+            raise DivergenceError(f"{submission.id} does not lead to state {submission.manifest}")
+        self._write()
+        return len(self._new), len(self._closed)
+
+    def _load_digests(self) -> dict[int, bytes]:
+        """Return the digests of the subjects that may exist; empty for those that the last submission did not contain."""
+        table = schema.subject
+        query = select(table.c.id, table.c.digest).where(table.c.source == self._source.id, table.c.closed.is_(None))
+        return {key: digest or b"" for key, digest in self._connection.execute(query)}
+
+    def _list_present(self, digests: Mapping[int, bytes], submitted: Mapping[int, SubjectEntry]) -> set[int]:
+        """Return the subjects of the state that the submission describes."""
+        if not self._submission.base:
+            return {*submitted}
+        removed = {to_key(key) for key in self._submission.removed}
+        return ({key for key, digest in digests.items() if digest} - removed) | submitted.keys()
+
+    def _load_subjects(self, keys: Iterable[int]) -> dict[int, _KnownSubject]:
+        """Return stored subjects with their open findings."""
+        subject, finding, source = schema.subject, schema.finding, self._source.id
+        known: dict[int, _KnownSubject] = {}
+        for part in _split(keys):
+            for row in self._connection.execute(
+                select(subject).where(subject.c.source == source, subject.c.id.in_(part))
+            ):
+                retained = _unpack(row.retained, tuple[SubmittedFinding, ...]) if row.retained else ()
+                known[row.id] = _KnownSubject(_unpack(row.content, SubjectEntry), retained, row.opened, {})
+            query = select(finding).where(
+                finding.c.source == source, finding.c.subject.in_(part), finding.c.closed.is_(None)
+            )
+            for row in self._connection.execute(query):
+                known[row.subject].findings[row.fingerprint] = row
+        ids = {row.definition for one in known.values() for row in one.findings.values()}
+        self._definitions |= load_definitions(self._connection, ids - self._definitions.keys())
+        return known
+
+    def _merge_entries(
+        self, compared: Iterable[int], submitted: Mapping[int, SubjectEntry], known: Mapping[int, _KnownSubject]
+    ) -> Iterator[tuple[int, SubjectEntry]]:
+        """Yield the whole entries of subjects that are compared."""
+        closed = {*self._submission.closed}
+        for key in sorted(compared):
+            entry, before = submitted.get(key), known.get(key)
+            if entry is None:
+                yield key, known[key].entry
+            elif before is None or not self._submission.base:
+                yield key, entry
+            else:
+                yield key, merge_entry(before.entry, entry, closed)
+
+    def _compare_present(self, key: int, entry: SubjectEntry, known: _KnownSubject | None, digest: bytes) -> None:
+        rows, details = (known.findings, known.list_details()) if known else ({}, {})
+        current = {to_key(finding.fingerprint): finding for finding in entry.findings}
+        for fingerprint, finding in current.items():
+            self._keep_open(key, fingerprint, finding, rows.get(fingerprint))
+        retained = []
+        for fingerprint, row in rows.items():
+            if fingerprint in current or known is None:
+                continue
+            finding, kind = details[fingerprint], self._definitions[row.definition].kind
+            if self._submission.closes(finding, kind, known.entry, entry):
+                self._close(row)
+                continue
+            retained.append(finding)
+            if finding.definition in self._scope or kind in entry.listed_kinds:
+                self._mark_unknown(row)
+        subject = entry.subject
+        self._subjects.append(
+            {
+                "source": self._source.id,
+                "id": key,
+                "kind": subject.kind if isinstance(subject, ResourceSubject) else type(subject).__name__,
+                "namespace": getattr(subject, "namespace", ""),
+                "name": subject.name if isinstance(subject, ResourceSubject) else "",
+                "digest": digest,
+                "content": _pack(entry),
+                "retained": _pack(tuple(retained)) if retained else None,
+                "opened": known.opened if known else self._moment,
+                "closed": None,
+            }
+        )
+
+    def _compare_absent(self, key: int, known: _KnownSubject, *, is_listed: bool) -> None:
+        submission, details = self._submission, known.list_details()
+        is_expected = submission.scope.contains(known.entry.subject)
+        is_gone = is_expected and submission.find_gap(known.entry) is None
+        for fingerprint, row in known.findings.items():
+            finding = details[fingerprint]
+            if submission.closes(finding, self._definitions[row.definition].kind, known.entry, None):
+                self._close(row)
+                continue
+            is_gone = False
+            if is_expected and finding.definition in self._scope:
+                self._mark_unknown(row)
+        if is_listed or is_gone:
+            self._absent.append({"key": key, "moment": self._moment if is_gone else None})
+
+    def _keep_open(self, key: int, fingerprint: int, finding: SubmittedFinding, row: Any) -> None:
+        is_suppressed = not finding.is_open
+        if row is None:
+            definition = self._ids[finding.definition]
+            self._new.append(
+                {
+                    "source": self._source.id,
+                    "subject": key,
+                    "fingerprint": fingerprint,
+                    "definition": definition,
+                    "is_suppressed": is_suppressed,
+                    "opened": self._moment,
+                    "closed": None,
+                    "unknown_since": None,
+                }
+            )
+        elif row.is_suppressed != is_suppressed or row.unknown_since is not None:
+            self._change(row, is_suppressed=is_suppressed, unknown_since=None)
+        if (row is None or row.is_suppressed) and not is_suppressed:
+            self._counts.open(self._definitions[self._ids[finding.definition]].severity)
+        elif row is not None and is_suppressed and not row.is_suppressed:
+            self._counts.close(self._definitions[row.definition].severity)
+
+    def _close(self, row: Any) -> None:
+        self._closed.append({"key": row.subject, "print": row.fingerprint})
+        if not row.is_suppressed:
+            self._counts.close(self._definitions[row.definition].severity)
+
+    def _mark_unknown(self, row: Any) -> None:
+        if row.unknown_since is None:
+            self._change(row, is_suppressed=row.is_suppressed, unknown_since=self._moment)
+
+    def _change(self, row: Any, *, is_suppressed: bool, unknown_since: int | None) -> None:
+        values = {"suppressed": is_suppressed, "since": unknown_since}
+        self._changed.append({"key": row.subject, "print": row.fingerprint, **values})
+
+    def _write(self) -> None:
+        connection, finding, subject = self._connection, schema.finding, schema.subject
+        open_row = (
+            (finding.c.source == self._source.id)
+            & (finding.c.subject == bindparam("key"))
+            & (finding.c.fingerprint == bindparam("print"))
+            & finding.c.closed.is_(None)
+        )
+        if self._closed:
+            connection.execute(update(finding).where(open_row).values(closed=self._moment), self._closed)
+        if self._changed:
+            statement = update(finding).where(open_row)
+            statement = statement.values(is_suppressed=bindparam("suppressed"), unknown_since=bindparam("since"))
+            connection.execute(statement, self._changed)
+        if self._new:
+            # Neighbours in the index of definitions together.
+            connection.execute(insert(finding), sorted(self._new, key=lambda row: row["definition"]))
+        columns = [column.name for column in subject.c if not column.primary_key]
+        replace_rows(connection, subject, columns, self._subjects)
+        if self._absent:
+            row = (subject.c.source == self._source.id) & (subject.c.id == bindparam("key"))
+            statement = update(subject).where(row).values(digest=None, closed=bindparam("moment"))
+            connection.execute(statement, self._absent)
+        self._counts.write(connection, self._source.id, self._moment)
+
+
+def _compute_digest(entry: SubjectEntry) -> bytes:
+    return compute_digest(encode_json(entry)).to_bytes(_DIGEST_BYTES)
+
+
+def _split(keys: Iterable[int]) -> Iterator[list[int]]:
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), _BATCH):
+        yield ordered[start : start + _BATCH]
+
+
+def _pack(value: object) -> bytes:
+    return compress(msgspec.msgpack.encode(value))
+
+
+def _unpack(content: bytes, kind: Any) -> Any:
+    return msgspec.msgpack.decode(decompress(content), type=kind)

@@ -1,0 +1,37 @@
+"""Insertion of rows that may exist, in the dialects of both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def insert_missing(connection: Connection, table: Table, rows: Rows) -> None:
+    """Insert the rows that do not exist."""
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+
+
+def replace_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Rows) -> None:
+    """Insert rows, or change `columns` of those with the same primary key."""
+    if rows:
+        statement = _insert(connection, table)
+        values = {name: statement.excluded[name] for name in columns}
+        connection.execute(statement.on_conflict_do_update(index_elements=table.primary_key, set_=values), list(rows))
+
+
+def add_to_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Rows) -> None:
+    """Insert rows, or add the values of `columns` to those with the same primary key."""
+    if rows:
+        statement = _insert(connection, table)
+        values = {name: table.c[name] + statement.excluded[name] for name in columns}
+        connection.execute(statement.on_conflict_do_update(index_elements=table.primary_key, set_=values), list(rows))
+
+
+def _insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

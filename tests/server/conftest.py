@@ -1,0 +1,74 @@
+"""Stores on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import sqlalchemy
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from kubekeep_server.store.engine import open_engine, upgrade
+from tests.server.postgres import run_postgres
+
+T = TypeVar("T")
+
+
+class Database:
+    """A store with the tables of the last version. Each call of `run` is a transaction."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._runner = asyncio.Runner()
+        self.engine: AsyncEngine = open_engine(url)
+        self.run(upgrade)
+
+    def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Return the result of a function that gets a connection and the arguments."""
+
+        async def call() -> T:
+            async with self.engine.begin() as connection:
+                return await connection.run_sync(function, *arguments)
+
+        return self._runner.run(call())
+
+    def close(self) -> None:
+        self._runner.run(self.engine.dispose())
+        self._runner.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Return the URL of a server."""
+    with run_postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    else:
+        url = create_database(request.getfixturevalue("postgres"))
+    opened = Database(url)
+    yield opened
+    opened.close()
+
+
+def create_database(server: str) -> str:
+    """Create an empty database and return its URL."""
+    name = f"test_{uuid.uuid4().hex}"
+    engine = open_engine(f"{server}/postgres")
+
+    async def create() -> None:
+        async with engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+        await engine.dispose()
+
+    asyncio.run(create())
+    return f"{server}/{name}"

@@ -1,0 +1,362 @@
+"""Ingest of submissions: what opens and closes a finding, deltas, repetition, and the documents as they were received."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+import pytest
+import sqlalchemy
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import IntegrityError
+
+from kubekeep.model.exception import ExceptionSource
+from kubekeep.model.finding_document import EvidenceDocument, Suppression
+from kubekeep.model.resource import ResourceSubject
+from kubekeep.model.scanned_source import ScannedSource, SourceCluster, SourceRepository
+from kubekeep.model.submission import (
+    VERSION,
+    DefinitionEntry,
+    EvaluatedScope,
+    GapEntry,
+    HiddenObjects,
+    NotEvaluatedEntry,
+    SubjectEntry,
+    Submission,
+    SubmittedFinding,
+    SuppressedEvidence,
+    Versions,
+    compute_digest,
+    compute_manifest,
+)
+from kubekeep.model.text import encode_json
+from kubekeep.uplink.delta import DivergenceError, compute_delta
+from kubekeep_server.store import schema
+from kubekeep_server.store.ingest import Receipt, ingest
+from kubekeep_server.store.numbers import to_key, to_number
+from kubekeep_server.store.proofs import load_document
+from tests.server.conftest import Database
+
+START: Final = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+CLUSTER: Final = SourceCluster("uid")
+NSA: Final = ("C-0001", "C-0002")
+SEVERITIES: Final = {"C-0001": "high", "C-0002": "low", "C-0003": "critical"}
+_numbers: Final = itertools.count(1)
+
+
+def build_finding(subject: int, definition: str, *, is_suppressed: bool = False) -> SubmittedFinding:
+    evidence = (EvidenceDocument(path="spec", message="not set"),)
+    fingerprint = f"{subject:08x}{definition[-4:]:>08}"
+    if not is_suppressed:
+        return SubmittedFinding(definition, fingerprint, evidence)
+    suppression = SuppressedEvidence(Suppression(name="accepted", source=ExceptionSource.FILE.value), evidence)
+    return SubmittedFinding(definition, fingerprint, suppressed=(suppression,))
+
+
+def build_subject(number: int, *definitions: str, namespace: str = "shop", **fields: Any) -> SubjectEntry:
+    subject = ResourceSubject("apps/v1", "Deployment", f"web-{number}", namespace)
+    findings = fields.pop("findings", tuple(build_finding(number, name) for name in sorted(definitions)))
+    return SubjectEntry(f"{number:016x}", subject, findings=findings, **fields)
+
+
+def build(
+    day: int,
+    *entries: SubjectEntry,
+    scope: EvaluatedScope | Iterable[str] = NSA,
+    source: ScannedSource = CLUSTER,
+    gaps: tuple[GapEntry, ...] = (),
+    severities: dict[str, str] = SEVERITIES,
+) -> Submission:
+    """Return the submission of a scan that finished `day` days after the start."""
+    moment = START + dt.timedelta(days=day)
+    return Submission(
+        schema=VERSION,
+        id=f"scan-{next(_numbers)}",
+        source=source,
+        started=moment,
+        finished=moment,
+        versions=Versions("1"),
+        manifest=compute_manifest(compute_digest(encode_json(entry)) for entry in entries),
+        scope=scope if isinstance(scope, EvaluatedScope) else EvaluatedScope(tuple(scope)),
+        gaps=gaps,
+        definitions=tuple(
+            DefinitionEntry(name, "misconfiguration", name, name, severity, 7.0)
+            for name, severity in severities.items()
+        ),
+        subjects=tuple(sorted(entries, key=lambda entry: entry.key)),
+    )
+
+
+def submit(database: Database, submission: Submission) -> Receipt:
+    return database.run(ingest, encode_json(submission).encode(), submission.finished)
+
+
+def list_findings(database: Database) -> dict[str, list[tuple[int, int | None, int | None]]]:
+    """Return the intervals in days by subject and definition, `1 C-0001`: opened, closed, unknown since."""
+
+    def read(connection: Connection) -> list[Any]:
+        finding, definition = schema.finding, schema.definition
+        query = select(finding, definition.c.key).join(definition, definition.c.id == finding.c.definition)
+        return list(connection.execute(query.order_by(finding.c.subject, definition.c.key, finding.c.opened)))
+
+    intervals: dict[str, list[tuple[int, int | None, int | None]]] = {}
+    for row in database.run(read):
+        times = tuple(None if time is None else _get_day(time) for time in (row.opened, row.closed, row.unknown_since))
+        intervals.setdefault(f"{row.subject} {row.key}", []).append(times)  # type: ignore[arg-type]
+    return intervals
+
+
+def _get_day(moment: int) -> int:
+    return (moment - to_number(START)) // 86_400_000_000
+
+
+def check_totals(database: Database) -> dict[str, int]:
+    """Return the totals by severity; they must equal the open findings and the sum of the changes by day."""
+
+    def read(connection: Connection) -> tuple[dict[Any, int], dict[Any, int], dict[Any, int]]:
+        finding, definition, total, day = schema.finding, schema.definition, schema.total, schema.day
+        counted = (
+            select(finding.c.source, definition.c.severity, func.count())
+            .join(definition, definition.c.id == finding.c.definition)
+            .where(finding.c.closed.is_(None), ~finding.c.is_suppressed)
+            .group_by(finding.c.source, definition.c.severity)
+        )
+        days = select(day.c.source, day.c.severity, func.sum(day.c.opened - day.c.closed)).group_by(
+            day.c.source, day.c.severity
+        )
+        queries = (counted, select(total.c.source, total.c.severity, total.c.findings), days)
+        counts = [{tuple(row[:2]): int(row[2]) for row in connection.execute(query) if row[2]} for query in queries]
+        return counts[0], counts[1], counts[2]
+
+    findings, totals, days = database.run(read)
+    assert findings == totals == days
+    return {f"{source}/{severity}": count for (source, severity), count in sorted(totals.items())}
+
+
+def test_intervals_open_close_and_open_again(database: Database) -> None:
+    assert submit(database, build(0, build_subject(1, "C-0001", "C-0002"))).opened == 2
+    receipt = submit(database, build(1, build_subject(1, "C-0001")))
+    assert (receipt.opened, receipt.closed) == (0, 1)
+    assert submit(database, build(2, build_subject(1, "C-0001"))) == Receipt(
+        scan=f"scan-{next(_numbers) - 1}", manifest=build(2, build_subject(1, "C-0001")).manifest
+    )
+    submit(database, build(3, build_subject(1, "C-0001", "C-0002")))
+    assert list_findings(database) == {
+        "1 C-0001": [(0, None, None)],
+        "1 C-0002": [(0, 1, None), (3, None, None)],
+    }
+    assert check_totals(database) == {"1/1": 1, "1/3": 1}
+
+
+@pytest.mark.parametrize(
+    ("second", "is_closed"),
+    [
+        pytest.param({"scope": ("C-0003",)}, False, id="another framework"),
+        pytest.param({"scope": EvaluatedScope(NSA, include_namespaces=("blog",))}, False, id="another namespace"),
+        pytest.param({"scope": EvaluatedScope(NSA, is_partial=True)}, False, id="a selection"),
+        pytest.param({"source": SourceCluster("other")}, False, id="another cluster"),
+        pytest.param({"scope": EvaluatedScope(NSA, include_namespaces=("shop",))}, True, id="the same namespace"),
+        pytest.param({"scope": EvaluatedScope(NSA, exclude_namespaces=("kube-*",))}, True, id="all other namespaces"),
+        pytest.param({}, True, id="everything"),
+    ],
+)
+def test_absent_subject_is_closed_by_its_scope_only(
+    database: Database, second: dict[str, Any], *, is_closed: bool
+) -> None:
+    submit(database, build(0, build_subject(1, "C-0001"), build_subject(2)))
+    submit(database, build(1, build_subject(2), **second))
+    assert list_findings(database) == {"1 C-0001": [(0, 1 if is_closed else None, None)]}
+    check_totals(database)
+
+
+def test_gap_makes_findings_unknown_until_they_are_seen(database: Database) -> None:
+    submit(database, build(0, build_subject(1, "C-0001"), build_subject(2, "C-0001")))
+    gap = GapEntry("cannot list deployments", hides=HiddenObjects("apps", "Deployment", "shop"))
+    for day in (1, 2):
+        submit(database, build(day, gaps=(gap,)))
+    assert list_findings(database) == {"1 C-0001": [(0, None, 1)], "2 C-0001": [(0, None, 1)]}
+    submit(database, build(3, build_subject(1, "C-0001")))
+    assert list_findings(database) == {"1 C-0001": [(0, None, None)], "2 C-0001": [(0, 3, 1)]}
+    check_totals(database)
+
+
+def test_definition_that_was_not_evaluated_closes_nothing(database: Database) -> None:
+    submit(database, build(0, build_subject(1, "C-0001", "C-0002")))
+    gap = NotEvaluatedEntry(("C-0001",), "no data")
+    submit(database, build(1, build_subject(1, not_evaluated=(gap,))))
+    assert list_findings(database) == {"1 C-0001": [(0, None, 1)], "1 C-0002": [(0, 1, None)]}
+    submit(database, build(2, build_subject(1)))
+    assert list_findings(database)["1 C-0001"] == [(0, 2, 1)]
+
+
+def test_frameworks_in_turn_keep_the_findings_of_each_other(database: Database) -> None:
+    nsa, other = build_subject(1, "C-0001"), build_subject(1, "C-0003")
+    for day in range(0, 4, 2):
+        submit(database, build(day, nsa))
+        submit(database, build(day + 1, other, scope=("C-0003",)))
+    assert list_findings(database) == {"1 C-0001": [(0, None, None)], "1 C-0003": [(1, None, None)]}
+    # The entry is equal to the last one of this scope, and now both definitions were evaluated.
+    submit(database, build(4, other, scope=("C-0001", "C-0003")))
+    assert list_findings(database) == {"1 C-0001": [(0, 4, None)], "1 C-0003": [(1, None, None)]}
+
+
+def test_branches_have_findings_of_their_own(database: Database) -> None:
+    main, proposed = (SourceRepository("github.com/shop/web", branch=name) for name in ("main", "pull/1"))
+    submit(database, build(0, build_subject(1, "C-0001"), source=main))
+    submit(database, build(1, build_subject(1), source=proposed))
+    assert list_findings(database) == {"1 C-0001": [(0, None, None)]}
+
+
+def test_suppressed_findings_are_open_and_not_counted(database: Database) -> None:
+    submit(database, build(0, build_subject(1, "C-0001")))
+    accepted = build_subject(1, findings=(build_finding(1, "C-0001", is_suppressed=True),))
+    submit(database, build(1, accepted))
+    assert (list_findings(database), check_totals(database)) == ({"1 C-0001": [(0, None, None)]}, {})
+    submit(database, build(2, build_subject(1, "C-0001")))
+    assert check_totals(database) == {"1/3": 1}
+    submit(database, build(3, accepted))
+    submit(database, build(4, build_subject(1)))
+    assert (list_findings(database), check_totals(database)) == ({"1 C-0001": [(0, 4, None)]}, {})
+
+
+def test_severity_of_a_definition_changes_totals_and_no_finding(database: Database) -> None:
+    for number, key in enumerate(("one", "two")):
+        submit(database, build(number, build_subject(1, "C-0001", "C-0002"), source=SourceCluster(key)))
+    before = list_findings(database)
+    submit(database, build(2, build_subject(1, "C-0001", "C-0002"), severities={**SEVERITIES, "C-0001": "critical"}))
+    assert check_totals(database) == {f"{source}/{level}": 1 for source in (1, 2, 3) for level in (1, 4)}
+    after = list_findings(database)
+    assert {name: intervals[:2] for name, intervals in after.items()} == before
+
+
+def test_deltas_have_the_result_of_whole_submissions(database: Database) -> None:
+    states = [
+        build(0, build_subject(1, "C-0001"), build_subject(2, "C-0002"), build_subject(3)),
+        build(1, build_subject(1, "C-0001", "C-0002"), build_subject(3)),
+        build(2, build_subject(1, "C-0002"), build_subject(2), build_subject(4, "C-0001")),
+        build(3, build_subject(1, "C-0002"), build_subject(4, "C-0001"), scope=("C-0001",)),
+        build(4, build_subject(1), build_subject(4)),
+    ]
+    whole = [msgspec.structs.replace(state, source=SourceCluster("whole"), id=f"{state.id}-whole") for state in states]
+    submit(database, states[0])
+    for before, after in itertools.pairwise(states):
+        submit(database, compute_delta(before, after))
+    expected = {name: intervals * 2 for name, intervals in list_findings(database).items()}
+    for state in whole:
+        submit(database, state)
+    assert {name: sorted(found, key=str) for name, found in list_findings(database).items()} == {
+        name: sorted(found, key=str) for name, found in expected.items()
+    }
+    check_totals(database)
+
+
+def test_delta_of_another_state_changes_nothing(database: Database) -> None:
+    first, second, third = (build(day, build_subject(1, *NSA[:day])) for day in range(3))
+    submit(database, first)
+    with pytest.raises(DivergenceError, match="the last state is"):
+        submit(database, compute_delta(second, third))
+    damaged = msgspec.structs.replace(compute_delta(first, second), subjects=())
+    with pytest.raises(DivergenceError, match="does not lead to"):
+        submit(database, damaged)
+    assert list_findings(database) == {}
+    assert submit(database, compute_delta(first, second)).opened == 1
+
+
+def test_same_scan_is_applied_once(database: Database) -> None:
+    first = build(0, build_subject(1, "C-0001"))
+    submit(database, first)
+    submit(database, build(1, build_subject(1)))
+    receipt = submit(database, first)
+    assert (receipt.is_known, receipt.opened) == (True, 1)
+    assert list_findings(database) == {"1 C-0001": [(0, 1, None)]}
+
+
+def test_scan_that_arrives_late_is_stored_and_changes_nothing(database: Database) -> None:
+    submit(database, build(5, build_subject(1)))
+    late = build(3, build_subject(1, "C-0001"))
+    receipt = submit(database, late)
+    assert (receipt.is_applied, receipt.opened) == (False, 0)
+    assert list_findings(database) == {}
+    assert load_scan(database, late.id) == encode_json(late).encode()
+
+
+def load_scan(database: Database, scan: str) -> bytes:
+    def read(connection: Connection) -> bytes:
+        digest = connection.execute(select(schema.scan.c.document).where(schema.scan.c.id == scan)).scalar_one()
+        return load_document(connection, digest)
+
+    return database.run(read)
+
+
+def test_each_scan_can_be_read_as_it_was(database: Database) -> None:
+    states = [
+        build(day, *(build_subject(number, *NSA[: (number + day // 5) % 3]) for number in range(300)))
+        for day in range(10)
+    ]
+    for state in states:
+        submit(database, state)
+    assert [load_scan(database, state.id) for state in states] == [encode_json(state).encode() for state in states]
+    sizes = database.run(
+        lambda connection: [(row.base is not None, len(row.content)) for row in connection.execute(select(schema.blob))]
+    )
+    whole = [size for is_difference, size in sizes if not is_difference]
+    assert len(sizes) == 10
+    assert len(whole) <= 2
+    assert sum(size for is_difference, size in sizes if is_difference) < max(whole)
+
+
+def test_log_is_a_chain(database: Database) -> None:
+    for day in range(3):
+        submit(database, build(day, build_subject(1, *NSA[:day])))
+    rows = database.run(
+        lambda connection: list(connection.execute(select(schema.audit).order_by(schema.audit.c.number)))
+    )
+    previous = b""
+    for number, row in enumerate(rows, 1):
+        assert json.loads(row.entry)[0] == row.number == number
+        previous = hashlib.sha256(previous + row.entry.encode()).digest()
+        assert row.digest == previous
+    assert [json.loads(row.entry)[2].partition(": ")[2] for row in rows] == [f"{n} opened, 0 closed" for n in (0, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"definitions": []}, LookupError),
+        ({"schema": "kubekeep.io/submission/v2"}, msgspec.ValidationError),
+        ({"subjects": [{"key": "x"}]}, msgspec.ValidationError),
+        ({"manifest": "0" * 32}, DivergenceError),
+    ],
+)
+def test_wrong_documents_change_nothing(database: Database, change: dict[str, Any], error: type[Exception]) -> None:
+    document = {**json.loads(encode_json(build(0, build_subject(1, "C-0001")))), **change}
+    with pytest.raises(error):
+        database.run(ingest, json.dumps(document).encode(), START)
+    for table in schema.metadata.tables.values():
+        assert (
+            database.run(
+                lambda connection, table=table: connection.execute(select(func.count()).select_from(table)).scalar()
+            )
+            == 0
+        )
+
+
+def test_keys_are_signed_numbers() -> None:
+    assert [to_key(text * 16) for text in "07f8"] == [0, 0x7777777777777777, -1, -0x7777777777777778]
+
+
+def test_open_finding_is_unique(database: Database) -> None:
+    submit(database, build(0, build_subject(1, "C-0001")))
+    with pytest.raises(IntegrityError):
+        database.run(
+            lambda connection: connection.execute(
+                sqlalchemy.insert(schema.finding).from_select(
+                    [column.name for column in schema.finding.c], select(schema.finding)
+                )
+            )
+        )
