@@ -23,7 +23,6 @@ from kubekeep.vulnerabilities.database.update import (
     EcosystemUpdate,
     UpdatedFile,
     list_feed_ecosystems,
-    read_facts,
     update_signals,
 )
 
@@ -101,12 +100,12 @@ def _list_available(downloader: Downloader, source: str, feed: str) -> Iterable[
 def _get_source(folder: Path, feed: str, ecosystem: str) -> str:
     """Return the source of the last update; of files from elsewhere OSV, but "" in a private feed."""
     path = get_feed_folder(folder, feed) / schema.get_file_name(ecosystem)
-    return str(read_facts(path).get("source", "")) or ("" if feed else OSV)
+    return str(schema.read_file_facts(path, schema.ADVISORIES).get("source", "")) or ("" if feed else OSV)
 
 
 def _list_signal_urls(folder: Path, source: str, signals: Mapping[str, str]) -> tuple[dict[str, str], bool]:
     """Return the URLs of the files of signals, and True if they may be missing there."""
-    facts = read_facts(folder / schema.SIGNALS_FILE, schema.SIGNALS)
+    facts = schema.read_file_facts(folder / schema.SIGNALS_FILE, schema.SIGNALS)
     public = {"kev": KEV, "epss": EPSS}
     names = {"kev": KEV_NAME, "epss": EPSS_NAME}
     urls = {}
