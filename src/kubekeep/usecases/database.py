@@ -23,7 +23,7 @@ from kubekeep.vulnerabilities.database.bundle import (
     receive_file,
     write_bundle,
 )
-from kubekeep.vulnerabilities.database.errors import DatabaseError, UpdateError
+from kubekeep.vulnerabilities.database.errors import DatabaseError, MissingSourceError, UpdateError
 from kubekeep.vulnerabilities.database.locking import change_folder, publish
 from kubekeep.vulnerabilities.database.reader import EcosystemFile, SignalFile, get_time
 from kubekeep.vulnerabilities.database.records import get_base_ecosystem
@@ -140,15 +140,20 @@ def _list_steps(request: UpdateRequest, downloader: Any, staging: Path) -> list[
     )
     if not request.updates_advisories:
         return [*repository_steps]
-    steps = list_steps(
-        downloader,
-        request.folder,
-        staging,
-        ecosystems=tuple(filter(None, map(get_base_ecosystem, request.ecosystems))),
-        source=request.source,
-        feed=request.feed,
-        signals={"kev": request.kev, "epss": request.epss},
-    )
+    try:
+        steps = list_steps(
+            downloader,
+            request.folder,
+            staging,
+            ecosystems=tuple(filter(None, map(get_base_ecosystem, request.ecosystems))),
+            source=request.source,
+            feed=request.feed,
+            signals={"kev": request.kev, "epss": request.epss},
+        )
+    except MissingSourceError:
+        if not repository_steps:
+            raise
+        steps = []
     return [*steps, *repository_steps]
 
 

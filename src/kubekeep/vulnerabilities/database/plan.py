@@ -12,7 +12,7 @@ from kubekeep.vulnerabilities.database import schema
 from kubekeep.vulnerabilities.database.build import get_feed_folder
 from kubekeep.vulnerabilities.database.bundle import is_feed_name
 from kubekeep.vulnerabilities.database.download import Downloader, parse_url
-from kubekeep.vulnerabilities.database.errors import UpdateError
+from kubekeep.vulnerabilities.database.errors import MissingSourceError, UpdateError
 from kubekeep.vulnerabilities.database.sources import list_database_files
 from kubekeep.vulnerabilities.database.update import (
     EPSS,
@@ -57,7 +57,7 @@ def list_steps(
     if targets and not steps:
         if feed:
             raise UpdateError(f"the feed {feed} has no source: add --source URL")
-        raise UpdateError(
+        raise MissingSourceError(
             "the database has only imported feeds, which have no source: name the ecosystems to load from OSV beside them, "
             "such as `kubekeep db update Debian PyPI`"
         )

@@ -59,25 +59,24 @@ def open_repository(path: Path, staging: Path) -> Iterator[RepositoryFiles]:
     if path.is_dir():
         yield _Folder(path)
         return
-    name = visible(path.name)
     try:
         with path.open("rb") as file:
             if file.seek(0, io.SEEK_END) > MAX_ARCHIVE:
-                raise AdvisoryInputError(f"{name} has more than {MAX_ARCHIVE:,} bytes")
+                raise AdvisoryInputError(f"the archive has more than {MAX_ARCHIVE:,} bytes")
             file.seek(0)
             head = file.read(_HEAD)
             file.seek(0)
             if head.startswith(b"PK"):
-                yield _Zip(file, name)
+                yield _Zip(file)
                 return
             unpacked = staging / "repository.tar"
             try:
-                _unpack(_decompress(file, head), unpacked, path.stat().st_size, name)
-                yield _Tar(unpacked, name)
+                _unpack(_decompress(file, head), unpacked, path.stat().st_size)
+                yield _Tar(unpacked)
             finally:
                 unpacked.unlink(missing_ok=True)
     except _DAMAGE as error:
-        raise AdvisoryInputError(f"{name} cannot be read: {visible(str(error))}") from error
+        raise AdvisoryInputError(f"the archive cannot be read: {visible(str(error))}") from error
 
 
 def find_root(files: RepositoryFiles, folder: str = "") -> str:
@@ -130,11 +129,11 @@ class _Folder:
 class _Tar:
     """The files of an unpacked tar archive."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path) -> None:
         try:
             self._index = TarIndex(str(path))
         except ImageAccessError as error:
-            raise AdvisoryInputError(f"{name} cannot be read: {_strip(error, path)}") from error
+            raise AdvisoryInputError(f"the archive cannot be read: {_strip(error, path)}") from error
 
     def list_indexes(self) -> Iterable[str]:
         """Return the paths of files with the name of the index."""
@@ -151,16 +150,16 @@ class _Tar:
 class _Zip:
     """The files of a zip archive."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._archive = ZipArchive(file)
         if not any(self.list_indexes()):
             # The directory of another archive may be much larger than that of a repository.
-            raise AdvisoryInputError(f"{name} has no {INDEX}: not a VEX repository")
+            raise AdvisoryInputError(f"the archive has no {INDEX}: not a VEX repository")
         self._entries: dict[str, ZipEntry] = {}
         for entry in self._archive.list_entries():
             self._entries[posixpath.normpath(entry.name)] = entry
             if len(self._entries) > _MOST_FILES:
-                raise AdvisoryInputError(f"{name} has more than {_MOST_FILES:,} files")
+                raise AdvisoryInputError(f"the archive has more than {_MOST_FILES:,} files")
 
     def list_indexes(self) -> Iterable[str]:
         """Return the paths of files with the name of the index."""
@@ -182,20 +181,20 @@ class _ReadableStream(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def _unpack(stream: _ReadableStream, target: Path, size: int, name: str) -> None:
+def _unpack(stream: _ReadableStream, target: Path, size: int) -> None:
     """Write a decompressed tar archive. Raises AdvisoryInputError for other content and beyond the limits."""
     limit = min(_MOST_BYTES, max(_FREE_BYTES, _RATIO * size))
     total = 0
     with target.open("xb") as file:
         while chunk := stream.read(_CHUNK):
             if not total and not chunk[_TAR_OFFSET:].startswith(_TAR):
-                raise AdvisoryInputError(f"{name} is neither a tar nor a zip archive")
+                raise AdvisoryInputError("it is neither a tar nor a zip archive")
             total += len(chunk)
             if total > limit:
-                raise AdvisoryInputError(f"{name} has more than {limit:,} bytes when unpacked")
+                raise AdvisoryInputError(f"the archive has more than {limit:,} bytes when unpacked")
             file.write(chunk)
     if not total:
-        raise AdvisoryInputError(f"{name} is empty")
+        raise AdvisoryInputError("the archive is empty")
 
 
 def _decompress(file: BinaryIO, head: bytes) -> _ReadableStream:

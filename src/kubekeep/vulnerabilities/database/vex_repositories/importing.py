@@ -56,7 +56,10 @@ def write_import(path: Path, folder: Path, staging: Path, name: str = "") -> Vex
             _verify(path, key, name, target)
         new = get_repository_path(staging, name)
         new.parent.mkdir(parents=True, exist_ok=True)
-        written = write_repository(files, root, new, {**facts, "origin": str(path)})
+        try:
+            written = write_repository(files, root, new, {**facts, "origin": str(path)})
+        except AdvisoryInputError as error:
+            raise AdvisoryInputError(f"{visible(str(path))} is not usable: {error}") from error
     file = new.relative_to(staging).as_posix()
     return VexImport(name, file, written.documents, written.unread, written.problems)
 
