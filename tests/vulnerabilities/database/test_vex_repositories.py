@@ -306,8 +306,8 @@ def test_invalid_keys(tmp_path: Path) -> None:
     (tmp_path / "bad.pub").write_text("no key")
     options = ("--vex-repository", "hub=https://vex.example", "--vex-key", tmp_path / "bad.pub")
     assert "not a public key in PEM" in run_db("update", *options, code=2, database=tmp_path / "database").stderr
-    options = ("--vex-key", tmp_path / "bad.pub")
-    assert "requires --vex-repository" in run_db("update", *options, code=2, database=tmp_path / "database").stderr
+    words = ("update", "--vex-key", tmp_path / "bad.pub")
+    assert "requires --vex-repository" in run_db(*words, code=2, database=tmp_path / "database").stderr
 
 
 def test_damaged_file_does_not_forget_its_key(bucket: Bucket, tmp_path: Path) -> None:

@@ -94,8 +94,8 @@ def test_reason_in_the_reports(bucket: Bucket, database: Path, tmp_path: Path) -
     words = ("sbom", "scan", sbom, "--database", database, "-f", "cyclonedx", "-o", tmp_path / "report.cdx.json")
     assert run_command_line(*words, folder=tmp_path).returncode == 0
     assert "20-hub: pkg:npm/left-pad" in (tmp_path / "report.cdx.json").read_text()
-    words = ("image", "explain", f"sbom:{sbom}", CVE, "--database", database)
-    assert "20-hub: pkg:npm/left-pad" in run_command_line(*words, folder=tmp_path).stdout
+    explained = run_command_line("image", "explain", f"sbom:{sbom}", CVE, "--database", database, folder=tmp_path)
+    assert "20-hub: pkg:npm/left-pad" in explained.stdout
     # A gate does not count it.
     only = write_sbom(tmp_path / "only.json", "pkg:npm/left-pad@1.0.0")
     scan(database, only, "--max-failures", "total=0")

@@ -57,7 +57,7 @@ def open_repository(path: Path, staging: Path) -> Iterator[RepositoryFiles]:
     Raises AdvisoryInputError.
     """
     if path.is_dir():
-        yield _Folder(path)
+        yield _FolderFiles(path)
         return
     try:
         with path.open("rb") as file:
@@ -67,12 +67,12 @@ def open_repository(path: Path, staging: Path) -> Iterator[RepositoryFiles]:
             head = file.read(_HEAD)
             file.seek(0)
             if head.startswith(b"PK"):
-                yield _Zip(file)
+                yield _ZipFiles(file)
                 return
             unpacked = staging / "repository.tar"
             try:
                 _unpack(_decompress(file, head), unpacked, path.stat().st_size)
-                yield _Tar(unpacked)
+                yield _TarFiles(unpacked)
             finally:
                 unpacked.unlink(missing_ok=True)
     except _DAMAGE as error:
@@ -98,7 +98,7 @@ def find_root(files: RepositoryFiles, folder: str = "") -> str:
     return roots[0]
 
 
-class _Folder:
+class _FolderFiles:
     """A repository that is unpacked already."""
 
     def __init__(self, path: Path) -> None:
@@ -126,7 +126,7 @@ class _Folder:
         return content
 
 
-class _Tar:
+class _TarFiles:
     """The files of an unpacked tar archive."""
 
     def __init__(self, path: Path) -> None:
@@ -147,7 +147,7 @@ class _Tar:
             raise AdvisoryInputError(_strip(error, Path(self._index.path))) from error
 
 
-class _Zip:
+class _ZipFiles:
     """The files of a zip archive."""
 
     def __init__(self, file: BinaryIO) -> None:

@@ -16,20 +16,20 @@ from kubekeep.vulnerabilities.database.records import parse_time
 from kubekeep.vulnerabilities.vex.identities import parse_purl
 
 INDEX: Final = "index.json"
-MAX_INDEX: Final = 64 << 20
+MAX_INDEX: Final = 32 << 20
 _MOST_PACKAGES: Final = 200_000
 _SHOWN: Final = 200
 
 
-class _Entry(msgspec.Struct, frozen=True):
+class _IndexEntry(msgspec.Struct, frozen=True, gc=False):
     # The format is not read: the document itself has it.
     id: str
     location: str
 
 
-class _Document(msgspec.Struct, frozen=True):
+class _IndexDocument(msgspec.Struct, frozen=True):
     updated_at: str
-    packages: tuple[_Entry, ...]
+    packages: tuple[_IndexEntry, ...]
 
 
 class IndexedPackage(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class RepositoryIndex(msgspec.Struct, frozen=True):
 def read_index(content: bytes) -> RepositoryIndex:
     """Return the entries of an index; of several for the same package URL, the first. Raises AdvisoryInputError."""
     try:
-        document = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"), type=_Document)
+        document = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"), type=_IndexDocument)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AdvisoryInputError(f"{INDEX} is not the index of a VEX repository: {visible(str(error))}") from error
     updated = parse_time(document.updated_at)
@@ -69,7 +69,7 @@ def read_index(content: bytes) -> RepositoryIndex:
     return RepositoryIndex(updated, tuple(packages.values()), tuple(problems))
 
 
-def _read_entries(entries: tuple[_Entry, ...], problems: list[str]) -> Iterator[IndexedPackage]:
+def _read_entries(entries: tuple[_IndexEntry, ...], problems: list[str]) -> Iterator[IndexedPackage]:
     for entry in entries:
         try:
             package = parse_purl(entry.id)

@@ -28,7 +28,7 @@ class ArchiveLocation(msgspec.Struct, frozen=True):
     folder: str = ""
 
 
-class Manifest(msgspec.Struct, frozen=True):
+class RepositoryManifest(msgspec.Struct, frozen=True):
     """A manifest. locations: archives with the same content, in the order of use. interval: seconds between updates."""
 
     locations: tuple[ArchiveLocation, ...]
@@ -44,12 +44,12 @@ class _Version(msgspec.Struct, frozen=True):
     update_interval: str = _DEFAULT_INTERVAL
 
 
-class _Document(msgspec.Struct, frozen=True):
+class _ManifestDocument(msgspec.Struct, frozen=True):
     name: str = ""
     versions: dict[str, msgspec.Raw] = {}
 
 
-def read_manifest(content: bytes) -> Manifest:
+def read_manifest(content: bytes) -> RepositoryManifest:
     """Return the newest known version of a manifest. Raises ValueError with the reason."""
     document = _decode(content)
     version = next((name for name in _VERSIONS if name in document.versions), "")
@@ -63,7 +63,7 @@ def read_manifest(content: bytes) -> Manifest:
     if not selected.locations:
         raise ValueError(f"version {version} has no locations")
     locations = tuple(_split_location(location.url) for location in selected.locations[:_MOST_LOCATIONS])
-    return Manifest(locations, _parse_duration(selected.update_interval))
+    return RepositoryManifest(locations, _parse_duration(selected.update_interval))
 
 
 def read_name(content: bytes) -> str:
@@ -74,9 +74,9 @@ def read_name(content: bytes) -> str:
         return ""
 
 
-def _decode(content: bytes) -> _Document:
+def _decode(content: bytes) -> _ManifestDocument:
     try:
-        return msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"), type=_Document)
+        return msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"), type=_ManifestDocument)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(visible(str(error))) from error
 

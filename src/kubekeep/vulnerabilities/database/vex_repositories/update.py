@@ -22,7 +22,7 @@ from kubekeep.vulnerabilities.database.vex_repositories.address import get_manif
 from kubekeep.vulnerabilities.database.vex_repositories.files import MAX_ARCHIVE, find_root, open_repository
 from kubekeep.vulnerabilities.database.vex_repositories.manifest import (
     ArchiveLocation,
-    Manifest,
+    RepositoryManifest,
     read_manifest,
 )
 from kubekeep.vulnerabilities.database.vex_repositories.reader import (
@@ -115,7 +115,7 @@ class RepositoryUpdate:
                 self._new.unlink(missing_ok=True)
         raise UpdateError("; ".join(failures))
 
-    def _load_manifest(self) -> tuple[Manifest, dict[str, object]]:
+    def _load_manifest(self) -> tuple[RepositoryManifest, dict[str, object]]:
         """Return the manifest, and the facts with which the next update asks for a change of it."""
         url = get_manifest_url(self._url)
         known = self._facts.get("manifest") if self._is_same else None
