@@ -68,7 +68,7 @@ class UpdateRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def updates_everything(self) -> bool:
-        """True if nothing is named, so that all files of the database are updated."""
+        """True without names of ecosystems, a feed or VEX repositories: all files of the database are updated."""
         return not (self.ecosystems or self.feed or self.vex_repositories)
 
 

@@ -332,6 +332,8 @@ def test_unreadable_documents_are_named_and_left_out(bucket: Bucket, tmp_path: P
         {"id": "pkg:npm/b", "location": "/etc/passwd"},
         {"id": "pkg:npm/c", "location": "missing.json"},
         {"id": LEFT_PAD, "location": "pkg/1/vex.json"},
+        {"id": f"{LEFT_PAD}@1.0.0", "location": "pkg/0/vex.json"},
+        {"id": "pkg:deb/debian/curl?distro=debian-12", "location": "pkg/0/vex.json"},
     ]
     publish(bucket, pack(files | {"index.json": json.dumps(index).encode()}))
     stderr = update(bucket, database, code=3)
@@ -343,6 +345,8 @@ def test_unreadable_documents_are_named_and_left_out(bucket: Bucket, tmp_path: P
     assert "not read: index.json: pkg:npm/b: '/etc/passwd' is not a relative path in the repository" in stderr
     assert "not read: missing.json is missing in the archive" in stderr
     assert "pkg:npm/left-pad is listed twice" in stderr
+    for purl in (f"{LEFT_PAD}@1.0.0", "pkg:deb/debian/curl?distro=debian-12"):
+        assert f"not read: index.json: {purl}: the package URL of an index must have no version" in stderr
     assert list_packages(database) == [LEFT_PAD]
 
 

@@ -176,6 +176,24 @@ def test_documents_of_images(
     assert list(list_suppressed(scan(database, sbom))) == (["lodash"] if is_suppressed else [])
 
 
+def test_image_under_many_names(database: Path, tmp_path: Path) -> None:
+    document = suppress(within(OCI, "pkg:npm/lodash"))
+    names = (
+        OCI,
+        f"{OCI}/",
+        f"{OCI}//",
+        OCI.replace("=", "=https://"),
+        "pkg:oci/shop?repository_url=registry.example/team",
+    )
+    files = lay_out({OCI: document})
+    index = json.loads(files["index.json"])
+    index["packages"] = [{"id": name, "location": "pkg/0/vex.json"} for name in names]
+    (tmp_path / "hub.zip").write_bytes(pack(files | {"index.json": json.dumps(index).encode()}, "zip"))
+    run_db("import", tmp_path / "hub.zip", database=database)
+    sbom = write_sbom(tmp_path / "shop.json", "pkg:npm/left-pad@1.0.0", "pkg:npm/lodash@4.17.20", image=IMAGE)
+    assert len(list_uses(database, sbom)) == 1
+
+
 def test_priorities(database: Path, tmp_path: Path) -> None:
     """The first repository with a package counts, even if a later one has a newer statement."""
     sbom = write_sbom(tmp_path / "app.json", "pkg:npm/left-pad@1.0.0", "pkg:npm/lodash@4.17.20")

@@ -17,6 +17,8 @@ from kubekeep.vulnerabilities.vex.identities import parse_purl
 
 INDEX: Final = "index.json"
 MAX_INDEX: Final = 32 << 20
+IMAGE_TYPES: Final = frozenset({"oci", "docker"})
+"""Types of the package URLs of images, which may have the repository as a qualifier."""
 _MOST_PACKAGES: Final = 200_000
 _SHOWN: Final = 200
 
@@ -72,10 +74,18 @@ def read_index(content: bytes) -> RepositoryIndex:
 def _read_entries(entries: tuple[_IndexEntry, ...], problems: list[str]) -> Iterator[IndexedPackage]:
     for entry in entries:
         try:
-            package = parse_purl(entry.id)
+            package = _check_package(parse_purl(entry.id))
             yield IndexedPackage(format_package_url(package), package, _check_path(entry.location))
         except ValueError as error:
             problems.append(f"{INDEX}: {visible(entry.id[:_SHOWN])}: {visible(str(error))}")
+
+
+def _check_package(package: Package) -> Package:
+    """Return a package without version: the document has the versions. Raises ValueError for a more exact package URL."""
+    kept = ("repository_url",) if package.type in IMAGE_TYPES else ()
+    if package.version or package.subpath or any(key not in kept for key, _ in package.qualifiers):
+        raise ValueError("the package URL of an index must have no version, qualifiers or subpath")
+    return package
 
 
 def _check_path(location: str) -> str:

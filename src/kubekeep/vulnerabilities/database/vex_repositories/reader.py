@@ -42,9 +42,11 @@ class VexRepositoryFile:
         ordered = sorted(set(names))
         for start in range(0, len(ordered), _BATCH):
             batch = json.dumps(ordered[start : start + _BATCH])
-            yield from self._query(
-                "SELECT p.id, p.document FROM json_each(?) j JOIN packages p ON p.name = j.value", (batch,)
-            )
+            query = "SELECT p.id, p.document FROM json_each(?) j JOIN packages p ON p.name = j.value"
+            for purl, number in self._query(query, (batch,)):
+                if not (isinstance(purl, str) and isinstance(number, int)):
+                    raise schema.damaged(self._path, ValueError("a package URL is not text"))
+                yield purl, number
 
     def read(self, number: int) -> bytes:
         """Return the content of a document."""

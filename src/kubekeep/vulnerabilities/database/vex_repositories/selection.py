@@ -14,6 +14,7 @@ import msgspec
 
 from kubekeep.model.package import Package
 from kubekeep.vulnerabilities.database.errors import DatabaseError
+from kubekeep.vulnerabilities.database.vex_repositories.index import IMAGE_TYPES
 from kubekeep.vulnerabilities.database.vex_repositories.reader import (
     VexRepositoryFile,
     get_lookup_name,
@@ -26,7 +27,6 @@ from kubekeep.vulnerabilities.vex.ownership import is_superseded, names_reposito
 from kubekeep.vulnerabilities.vex.read import read_vex
 from kubekeep.vulnerabilities.vex.subject import VexSubject
 
-_IMAGES: Final = frozenset({"oci", "docker"})
 _CACHED: Final = 256
 """Documents that stay in memory for the next image."""
 
@@ -69,11 +69,14 @@ class VexRepositories:
         names = _list_names(subject)
         sources: dict[_Owner, VexRepositoryFile] = {}
         documents: list[VexDocument] = []
+        # A document of the image may be listed under many spellings of its repository.
+        known: set[tuple[VexRepositoryFile, _Owner, int]] = set()
         for file in self._files:
             for purl, package, number in self._find(file, names):
                 owner = _find_owner(package, owners, subject)
-                if owner is None or sources.setdefault(owner, file) is not file:
+                if owner is None or sources.setdefault(owner, file) is not file or (file, owner, number) in known:
                     continue
+                known.add((file, owner, number))
                 document = self._load(file, number)
                 if document is not None and not is_superseded(document, others):
                     restricted = restrict_document(document, package)
@@ -116,7 +119,7 @@ def _list_names(subject: VexSubject) -> set[str]:
     names.update(map(get_lookup_name, subject.purls))
     if subject.image is not None:
         name = subject.image.repository.rpartition("/")[2]
-        names.update(f"{kind}/{name}" for kind in _IMAGES)
+        names.update(f"{kind}/{name}" for kind in IMAGE_TYPES)
     return names
 
 
@@ -128,4 +131,4 @@ def _find_owner(package: Package, owners: set[_Owner], subject: VexSubject) -> _
     if not subject.matches(VexIdentity(purls=(package,))):
         return None
     is_exact = package.type == "docker" or names_repository(package)
-    return _IMAGE if package.type in _IMAGES and is_exact else owner
+    return _IMAGE if package.type in IMAGE_TYPES and is_exact else owner
