@@ -262,17 +262,22 @@ def test_csaf_documents(database: Path, tmp_path: Path) -> None:
     assert "imported 1 document" in run_db("import", tmp_path / "hub.zip", database=database).stderr
 
 
-def test_damaged_repository_makes_the_scan_incomplete(database: Path, tmp_path: Path) -> None:
-    load(database, {"pkg:npm/left-pad": suppress("pkg:npm/left-pad")}, "10-acme")
-    load(database, {"pkg:npm/lodash": suppress("pkg:npm/lodash")}, "20-hub")
-    sbom = write_sbom(tmp_path / "app.json", "pkg:npm/left-pad@1.0.0", "pkg:npm/lodash@4.17.20")
-    path = get_repository_path(database, "10-acme")
-    path.write_bytes(path.read_bytes()[:30_000])
+@pytest.mark.parametrize("size", [100, 30_000])
+def test_damaged_repository_makes_the_scan_incomplete(database: Path, tmp_path: Path, size: int) -> None:
+    """Repositories after a damaged one are not used: it might overrule them."""
+    for name, package in {"10-acme": "left-pad", "20-hub": "lodash", "30-last": "@scope/util"}.items():
+        purl = f"pkg:npm/{package}"
+        load(database, {purl: suppress(purl)}, name)
+    purls = ("pkg:npm/left-pad@1.0.0", "pkg:npm/lodash@4.17.20", "pkg:npm/%40scope/util@1.0.0")
+    sbom = write_sbom(tmp_path / "app.json", *purls)
+    assert len(list_suppressed(scan(database, sbom))) == 3
+    path = get_repository_path(database, "20-hub")
+    path.write_bytes(path.read_bytes()[:size])
     report = scan(database, sbom, code=3)
-    assert list_suppressed(report) == {"lodash": "20-hub: pkg:npm/lodash"}
-    assert "10-acme.statements" in json.dumps(report["kubekeep"]["unread"])
+    assert list_suppressed(report) == {"left-pad": "10-acme: pkg:npm/left-pad"}
+    assert "20-hub.statements" in json.dumps(report["kubekeep"]["unread"])
     path.unlink()
-    scan(database, sbom)
+    assert len(list_suppressed(scan(database, sbom))) == 2
 
 
 def test_other_advisories_do_not_use_the_repositories(database: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ Reads no other document. Never decides if a statement applies.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +37,7 @@ _IMAGE: Final = ("oci", "", "")
 
 
 class VexRepositories:
-    """The VEX repositories of a database. problems: repositories and documents that cannot be read."""
+    """The VEX repositories of a database. Those after one that cannot be read are not used."""
 
     def __init__(self, folder: Path) -> None:
         """Open the files of the repositories."""
@@ -48,7 +48,9 @@ class VexRepositories:
             try:
                 self._files.append(VexRepositoryFile(path))
             except DatabaseError as error:
-                self._problems[str(error)] = None
+                # It might overrule the repositories after it.
+                self._report(error)
+                break
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -72,31 +74,31 @@ class VexRepositories:
         # A document of the image may be listed under many spellings of its repository.
         known: set[tuple[VexRepositoryFile, _Owner, int]] = set()
         for file in self._files:
-            for purl, package, number in self._find(file, names):
-                owner = _find_owner(package, owners, subject)
-                if owner is None or sources.setdefault(owner, file) is not file or (file, owner, number) in known:
-                    continue
-                known.add((file, owner, number))
-                document = self._load(file, number)
-                if document is not None and not is_superseded(document, others):
-                    restricted = restrict_document(document, package)
-                    documents.append(msgspec.structs.replace(restricted, origin=f"{file.name}: {purl}"))
+            try:
+                for purl, number in file.find(names):
+                    package = parse_purl(purl)
+                    owner = _find_owner(package, owners, subject)
+                    if owner is None or sources.setdefault(owner, file) is not file or (file, owner, number) in known:
+                        continue
+                    known.add((file, owner, number))
+                    document = self._load(file, number)
+                    if document is not None and not is_superseded(document, others):
+                        restricted = restrict_document(document, package)
+                        documents.append(msgspec.structs.replace(restricted, origin=f"{file.name}: {purl}"))
+            except (DatabaseError, ValueError) as error:
+                self._report(error)
+                break
         return tuple(documents)
-
-    def _find(self, file: VexRepositoryFile, names: set[str]) -> Iterator[tuple[str, Package, int]]:
-        """Yield package URL, package and number of the document for names of packages."""
-        try:
-            for purl, number in file.find(names):
-                yield purl, parse_purl(purl), number
-        except (DatabaseError, ValueError) as error:
-            self._problems[str(error)] = None
 
     def _load_document(self, file: VexRepositoryFile, number: int) -> VexDocument | None:
         try:
             return read_vex(file.read(number), file.name)
         except (DatabaseError, VexError) as error:
-            self._problems[str(error)] = None
+            self._report(error)
             return None
+
+    def _report(self, error: Exception) -> None:
+        self._problems[str(error)] = None
 
 
 def _get_owner(package: Package) -> _Owner:
