@@ -22,7 +22,7 @@ def run_postgres() -> Iterator[str]:
     programs = max(_INSTALLED.glob("*/bin"), key=lambda path: int(path.parent.name))
     folder = Path(tempfile.mkdtemp(prefix="kubekeep-postgres-"))
     # The server refuses to run as root.
-    command = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
+    command: list[str | Path] = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
     if command:
         shutil.chown(folder, USER)
     with socket.create_server(("127.0.0.1", 0)) as free:

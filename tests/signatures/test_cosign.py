@@ -19,6 +19,9 @@ from tests.signatures.authority import IDENTITY, ISSUER, PrivateSigstore, encode
 from tests.signatures.making import BUNDLE, SPDX, Signing, envelope, sign, simple_payload, statement
 from tests.signatures.registries import SignedRepository, decode, find_cosign
 from tests.signatures.test_layouts import ENVELOPE, PAYLOAD, SIGNATURE
+from tests.vulnerabilities.database.bucket import run_bucket
+from tests.vulnerabilities.database.records import run_db
+from tests.vulnerabilities.database.vex_repository import ARCHIVE, lay_out, pack, publish, suppress
 
 Create = Callable[..., SignedRepository]
 ACCESS = SignatureAccess(images=AccessOptions())
@@ -132,3 +135,18 @@ def test_log_policy_of_cosign(create_image: Create, cosign: Cosign) -> None:
     trust = Trust(keys=cosign.trust.keys, log=LogPolicy.REQUIRED)
     (problem,) = verify_image(image.reference, ACCESS, trust).problems
     assert problem.reason == "the signature has no entry of a transparency log"
+
+
+def test_signed_vex_repository(cosign: Cosign, tmp_path: Path) -> None:
+    """The archive of a VEX repository with a detached signature."""
+    archive = pack(lay_out({"pkg:npm/left-pad": suppress("pkg:npm/left-pad")}))
+    (cosign.folder / "vex.tar.gz").write_bytes(archive)
+    options = ("--tlog-upload=false", "--yes") if cosign.is_old else (*_OFFLINE, "--new-bundle-format=false")
+    cosign.run("sign-blob", "--key", "cosign.key", *options, "--output-signature", "vex.sig", "vex.tar.gz")
+    with run_bucket() as bucket:
+        publish(bucket, archive)
+        bucket.files[f"{ARCHIVE}.sig"] = (cosign.folder / "vex.sig").read_bytes()
+        words = ("update", "--vex-repository", f"hub={bucket.address}", "--vex-key", cosign.folder / "cosign.pub")
+        assert run_db(*words, database=tmp_path).stderr == "VEX (hub): 1 document loaded\n"
+        publish(bucket, archive + b"\0")
+        assert "no valid signature" in run_db(*words, code=3, database=tmp_path).stderr

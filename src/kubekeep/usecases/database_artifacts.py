@@ -16,7 +16,7 @@ from kubekeep.registry.keys import Password
 from kubekeep.registry.manifest import TITLE, VERSION, Descriptor
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.registry.repository import OciRepository
-from kubekeep.usecases.database import list_status, refuse_older
+from kubekeep.usecases.database import list_status, refuse_older, refuse_other_keys
 from kubekeep.vulnerabilities.database.bundle import (
     BundledFile,
     check_name,
@@ -117,6 +117,7 @@ def pull_database(
                 receive_file(stream, file, staging, str(reference))
             finally:
                 stream.close()
+        refuse_other_keys(staging, folder, [name for name, _ in changed], str(reference))
         if not allow_older:
             refuse_older(staging, folder, [name for name, _ in changed], str(reference))
         for name, _ in changed:

@@ -1,6 +1,6 @@
 """Assessment of images and SBOMs: packages, advisories, changelogs and VEX statements together. Never opens an image.
 
-The advisories are opened for the first assessment, and stay open.
+The advisories and the VEX repositories of the database are opened for the first assessment, and stay open.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from kubekeep.vulnerabilities.changelog import find_fixed
 from kubekeep.vulnerabilities.database.age import describe_old, list_old
 from kubekeep.vulnerabilities.database.errors import AdvisoryInputError, DatabaseError
 from kubekeep.vulnerabilities.database.open import OpenAdvisories, open_advisories
+from kubekeep.vulnerabilities.database.vex_repositories.reader import has_repositories
+from kubekeep.vulnerabilities.database.vex_repositories.selection import VexRepositories
 from kubekeep.vulnerabilities.matching.explain import explain_match
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.matching.match import match_packages, plan
@@ -90,6 +92,12 @@ class VulnerabilityScanner:
         return open_advisories(Path(options.database) if options.database else None, [Path(path) for path in paths])
 
     @functools.cached_property
+    def _repositories(self) -> VexRepositories | None:
+        """The VEX repositories of the database; None without any."""
+        folder = self._options.database
+        return VexRepositories(Path(folder)) if folder and has_repositories(Path(folder)) else None
+
+    @functools.cached_property
     def _vex(self) -> tuple[VexDocument, ...]:
         documents: list[VexDocument] = []
         for path in self._options.vex:
@@ -112,6 +120,8 @@ class VulnerabilityScanner:
         A scan with any is incomplete.
         """
         problems = [*self._vex_problems, *self._shared_problems]
+        if repositories := self.__dict__.get("_repositories"):
+            problems += repositories.problems
         if "_source" in self.__dict__:
             problems += self._source.problems
             hidden = self._source.unread - len(self._source.problems)
@@ -119,9 +129,11 @@ class VulnerabilityScanner:
         return problems
 
     def close(self) -> None:
-        """Close the advisories if they are open."""
+        """Close the advisories and the VEX repositories if they are open."""
         if "_source" in self.__dict__:
             self._source.close()
+        if repositories := self.__dict__.get("_repositories"):
+            repositories.close()
 
     def assess_image(
         self,
@@ -194,6 +206,8 @@ class VulnerabilityScanner:
             )
         report = msgspec.structs.replace(report, not_assessed=(*report.not_assessed, *gaps))
         self._shared_problems |= dict.fromkeys(source.shared_problems)
+        if report.vulnerabilities and self._repositories is not None:
+            documents = (*documents, *self._repositories.list_documents(subject, documents))
         if not documents:
             return report
         # Only for scans with VEX documents.

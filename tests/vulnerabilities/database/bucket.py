@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import http.server
@@ -20,7 +21,7 @@ class Bucket:
     """Files by path, and what the server does wrong.
 
     requests: "PATH STATUS" of each request. truncated: bytes of a path after which the connection ends, once.
-    redirects: targets by path.
+    redirects: targets by path. logins: "USER:PASSWORD" of each request, empty without one.
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,7 @@ class Bucket:
             "/epss_scores-current.csv.gz": EPSS.encode(),
         }
         self.requests: list[str] = []
+        self.logins: list[str] = []
         self.truncated: dict[str, int] = {}
         self.redirects: dict[str, str] = {}
         self.address = ""
@@ -90,6 +92,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, status: int, body: bytes, headers: Mapping[str, str], limit: int | None = None) -> None:
         self.bucket.requests.append(f"{self.path} {status}")
+        login = self.headers.get("Authorization", "").removeprefix("Basic ")
+        self.bucket.logins.append(base64.b64decode(login).decode())
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

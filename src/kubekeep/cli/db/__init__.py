@@ -21,7 +21,7 @@ from kubekeep.cli.console.lazy_group import LazyGroup
     short_help="Update, check and share the advisory database.",
 )
 def command() -> None:
-    """Update, check and share the database of advisories, with which scans find vulnerabilities.
+    """Update, check and share the database of advisories and VEX repositories, with which scans find vulnerabilities.
 
     Only `db update`, `db import oci://...` and `db push` use the network.
     """

@@ -21,7 +21,7 @@ from kubekeep.usecases.database import export_database
     "ecosystems",
     multiple=True,
     callback=arguments.parse_names,
-    help="Export only this ecosystem, such as Debian; repeatable. Default: all.",
+    help="Export only the advisories of this ecosystem, such as Debian; repeatable. Default: all.",
 )
 @database_option
 def command(file: Path, ecosystems: tuple[str, ...], folder: Path) -> None:

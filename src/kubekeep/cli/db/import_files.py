@@ -18,6 +18,7 @@ from kubekeep.reports.shared.wording import count_noun
 from kubekeep.usecases.database import IMPORTED, import_database
 from kubekeep.vulnerabilities.database.build import BuildResult, get_feed_folder
 from kubekeep.vulnerabilities.database.scanner_databases import ScannerImport
+from kubekeep.vulnerabilities.database.vex_repositories.importing import VexImport
 
 _ARTIFACT: Final = "oci://"
 
@@ -36,7 +37,12 @@ def _parse_origin(ctx: click.Context, param: click.Parameter, value: str) -> Art
 
 @click.command()
 @click.argument("origin", metavar="FILE|FOLDER|oci://REFERENCE", callback=_parse_origin)
-@click.option("--feed", default="", metavar="NAME", help=f"Import OSV records into this feed. Default: {IMPORTED}.")
+@click.option(
+    "--feed",
+    default="",
+    metavar="NAME",
+    help=f"Import OSV records into this feed (default: {IMPORTED}), or a VEX repository under this name.",
+)
 @click.option("--key", type=KEY_FILE, help="Reject an artifact without a signature of this public key, in PEM.")
 @click.option("--allow-older", is_flag=True, help="Replace files of the database by older ones too.")
 @plain_http_option
@@ -57,6 +63,7 @@ def command(
     A bundle of `db export`, a folder of `db build`, and an artifact of `db push` replace the files that they contain.
     A database of Grype (vulnerability.db) or Trivy (trivy.db with metadata.json), or its archive, replaces the feed with
     the name of the scanner, beside the advisories of OSV.
+    The archive of a VEX repository (tar.gz, tar.bz2, tar.xz, zip) or its folder replaces the one with the same name.
     OSV records (zip, JSON, JSON Lines) are added to a feed, beside the advisories of OSV.
 
     \b
@@ -64,10 +71,11 @@ def command(
     kubekeep db import oci://registry.example/advisories:latest --key cosign.pub
     kubekeep db import our-advisories.jsonl --feed acme
     kubekeep db import vulnerability-db_v6.tar.zst
+    kubekeep db import vexhub-main.tar.gz --feed 20-hub
     """  # noqa: D301 - click takes the character itself
     if isinstance(origin, ArtifactReference):
         if feed:
-            raise click.UsageError("--feed is for OSV records: an artifact has its own feeds")
+            raise click.UsageError("--feed is for files: an artifact has its own feeds")
         _pull(origin, folder, key, plain_http=plain_http, allow_older=allow_older)
         return
     if key is not None:
@@ -81,6 +89,12 @@ def command(
             sys.exit(FAILED)
     elif isinstance(result, ScannerImport):
         _echo_scanner(result, folder)
+    elif isinstance(result, VexImport):
+        echo_unread(result.problems, result.unread)
+        documents = count_noun(result.documents, "document")
+        click.echo(f"imported {documents} into the VEX repository {result.name} from {visible(str(origin))}", err=True)
+        if result.unread:
+            sys.exit(FAILED)
     else:
         click.echo(f"imported {count_noun(len(result.files), 'file')} from {visible(str(origin))}", err=True)
 

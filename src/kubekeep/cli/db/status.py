@@ -31,7 +31,8 @@ _HEADER: Final = ("SOURCE", "RECORDS", "AGE", "UPDATED", "SIZE", "ORIGIN")
 def command(folder: Path, output: str, max_age: dt.timedelta | None) -> None:
     """Show the sources in the database: number of records, age, size on disk and origin.
 
-    The age counts from the last successful update; for imported advisories from the newest record.
+    The age counts from the last successful update; for imported advisories from the newest record, for an imported VEX
+    repository from the time in its index. The records of a VEX repository are its documents.
 
     \b
     kubekeep db status
@@ -76,6 +77,7 @@ def _describe(row: DatabaseFile, now: dt.datetime, *, is_old: bool) -> dict[str,
         "bytes": row.size,
         "origin": row.origin,
         "isOld": is_old,
+        "isSigned": row.is_signed,
     }
 
 
@@ -93,7 +95,7 @@ def _list_cells(row: DatabaseFile, now: dt.datetime) -> tuple[str, ...]:
         format_age(now - row.updated) if row.updated else "unknown",
         utc_text(row.updated, "minutes") if row.updated else "",
         f"{row.size / 1_000_000:,.1f} MB" if row.size else "",
-        visible(row.origin),
+        visible(row.origin) + (" (signed)" if row.is_signed else ""),
     )
 
 

@@ -30,6 +30,7 @@ from kubekeep.usecases.package_request import PackageRequest
 from kubekeep.usecases.package_scan import request_stored_images
 from kubekeep.usecases.rematch import open_rematch
 from kubekeep.usecases.request import ScanRequest
+from kubekeep.vulnerabilities.database.vex_repositories.reader import has_repositories
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
 from kubekeep.vulnerabilities.rematching import RematchReport
 
@@ -67,7 +68,8 @@ def command(
 
     Prints new, changed and resolved vulnerabilities of each image since the last run. Only packages whose advisories
     changed are matched; no image is read, and the network is not used. With --format or --output, the reports of a scan
-    of these images are written as well. Exceptions, VEX documents and limits are those of a scan.
+    of these images are written as well. Exceptions, VEX documents and limits are those of a scan; changed VEX repositories
+    of the database count too.
 
     \b
     kubekeep db update && kubekeep registry rematch state
@@ -115,6 +117,7 @@ class _Options(msgspec.Struct, frozen=True):
         return bool(
             self.has_gates
             or self.vulnerabilities.vex
+            or has_repositories(Path(self.vulnerabilities.database))
             or exceptions.files
             or exceptions.sets
             or (extra and extra.exceptions)

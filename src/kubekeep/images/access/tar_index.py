@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -59,6 +60,10 @@ class TarIndex:
 
     def __contains__(self, name: str) -> bool:
         return posixpath.normpath(name) in self._members
+
+    def list_names(self) -> Iterable[str]:
+        """Return the paths of all files and links."""
+        return self._members.keys()
 
     def locate(self, name: str) -> FileRange:
         """Return the position of a file; follows links to other members. Raises ImageAccessError."""

@@ -20,6 +20,7 @@ from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.database import schema
 from kubekeep.vulnerabilities.database.errors import DatabaseError
 from kubekeep.vulnerabilities.database.sources import list_database_files
+from kubekeep.vulnerabilities.database.vex_repositories.reader import get_repository_name, list_repository_files
 
 INDEX: Final = "bundle.json"
 _FORMAT: Final = "kubekeep-advisories-1"
@@ -53,22 +54,25 @@ class BundleIndex(msgspec.Struct, frozen=True):
 
 
 def list_bundled_files(folder: Path, ecosystems: Iterable[str] = ()) -> list[Path]:
-    """Return the files of a database for a bundle: of all ecosystems, or of those named. Raises DatabaseError."""
+    """Return the files of a database for a bundle: of all ecosystems, or of those named, and all others.
+
+    Raises DatabaseError.
+    """
     by_ecosystem = list_database_files(folder)
     selected = list(ecosystems) or list(by_ecosystem)
     if missing := [ecosystem for ecosystem in selected if ecosystem not in by_ecosystem]:
         raise DatabaseError(
             f"the database in {visible(str(folder))} has no advisories for {visible(', '.join(missing))}"
         )
-    if not selected:
+    repositories = list_repository_files(folder)
+    if not (selected or repositories):
         raise DatabaseError(f"there is no advisory database in {visible(str(folder))}: run `kubekeep db update`")
     signals = folder / schema.SIGNALS_FILE
     files = [path for ecosystem in selected for path in by_ecosystem[ecosystem]]
+    files += [signals] if signals.is_file() else []
+    files += repositories
     for path in files:
-        schema.open_file(path, schema.ADVISORIES).close()
-    if signals.is_file():
-        schema.open_file(signals, schema.SIGNALS).close()
-        files.append(signals)
+        schema.open_file(path, schema.get_kind(path.name)).close()
     return files
 
 
@@ -141,14 +145,19 @@ def check_name(name: str, origin: str) -> str:
     *folders, file_name = name.split("/")
     is_feed = len(folders) == 2 and folders[0] == schema.FEEDS and is_feed_name(folders[1])
     path = Path(file_name)
+    is_repository = (
+        folders == [schema.REPOSITORIES]
+        and file_name.endswith(schema.REPOSITORY_SUFFIX)
+        and is_feed_name(get_repository_name(path))
+    )
     is_file = file_name.endswith(schema.SUFFIX) and file_name == schema.get_file_name(schema.get_ecosystem(path))
-    if (is_file and (is_feed or not folders)) or name == schema.SIGNALS_FILE:
+    if (is_file and (is_feed or not folders)) or is_repository or name == schema.SIGNALS_FILE:
         return name
     raise DatabaseError(f"{origin}: {visible(name)} is not a file of a database")
 
 
 def is_feed_name(text: str) -> bool:
-    """Return True for a name of a private feed: lower-case letters, digits, dots, hyphens and underscores."""
+    """Return True for a name of a private feed or VEX repository: lower-case letters, digits, dots, hyphens and underscores."""
     return bool(_FEED.fullmatch(text))
 
 
@@ -169,16 +178,16 @@ def _read_index(archive: tarfile.TarFile, member: tarfile.TarInfo | None, name: 
 
 def _verify(path: Path, name: str, origin: str) -> None:
     """Raise DatabaseError unless the file is of its kind and has the ecosystem of its name."""
-    is_signals = name == schema.SIGNALS_FILE
+    kind = schema.get_kind(name)
     try:
-        connection = schema.open_file(path, schema.SIGNALS if is_signals else schema.ADVISORIES)
+        connection = schema.open_file(path, kind)
     except DatabaseError as error:
         raise DatabaseError(f"{origin}: {error}") from error
     try:
         ecosystem = schema.read_facts(connection).get("ecosystem")
     finally:
         connection.close()
-    if not is_signals and ecosystem != schema.get_ecosystem(path):
+    if kind == schema.ADVISORIES and ecosystem != schema.get_ecosystem(path):
         raise DatabaseError(f"{origin}: {visible(name)} has the advisories of {visible(str(ecosystem))}")
 
 

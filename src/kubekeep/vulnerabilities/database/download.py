@@ -27,6 +27,8 @@ from kubekeep.vulnerabilities.database.errors import UpdateError
 Progress = Callable[[str, int, int | None], None]
 """Receives the name of a download, its bytes so far, and all its bytes if known."""
 
+_Origin = tuple[str, str, int | None]
+
 MAX_ARCHIVE: Final = 16 << 30
 _REDIRECTS: Final = 5
 _ATTEMPTS: Final = 5
@@ -69,6 +71,8 @@ class Downloader:
         self._progress = progress
         self._unreachable: dict[str, str] = {}
         """The reason by host, for hosts to which there was no connection."""
+        self._is_public: dict[_Origin, bool] = {}
+        """By origin, True if its address is reachable from the internet."""
         try:
             context = create_tls_context(settings.authority_file)
         except RegistryError as error:
@@ -87,12 +91,16 @@ class Downloader:
     ) -> None:
         self._client.close()
 
-    def get(self, url: str, limit: int, etag: str = "") -> Reply:
-        """Return a complete response of at most `limit` bytes; status 304 if the content still has `etag`."""
+    def get(self, url: str, limit: int, etag: str = "", *, referrer: str = "") -> Reply:
+        """Return a complete response of at most `limit` bytes; status 304 if the content still has `etag`.
+
+        referrer: the URL of the content that names `url`; the address is then checked like the target of a redirect, and
+        credentials are those of the referrer, for its origin only.
+        """
 
         def attempt() -> Reply:
             headers = {"If-None-Match": etag} if etag else {}
-            with self._open(url, headers) as response:
+            with self._open(url, headers, referrer) as response:
                 body = bytearray()
                 for chunk in response.iter_raw():
                     body += chunk
@@ -116,17 +124,17 @@ class Downloader:
         except (InterruptedDownloadError, httpx2.HTTPError) as error:
             raise self._create_error(url, error) from error
 
-    def save(self, url: str, path: Path, etag: str = "") -> Reply:
+    def save(self, url: str, path: Path, etag: str = "", *, limit: int = MAX_ARCHIVE, referrer: str = "") -> Reply:
         """Save a file at `path`; status 304 and no file if the content still has `etag`, 404 if there is none.
 
         An interrupted download is resumed if the server has an entity tag, also by another process later: the partial
-        file stays beside `path`.
+        file stays beside `path`. limit: maximum bytes. referrer: as for `get`.
         """
         partial = path.with_name(f"{path.name}.part")
         tag_file = path.with_name(f"{path.name}.etag")
 
         def attempt() -> Reply:
-            return self._save_rest(url, partial, tag_file, etag)
+            return self._save_rest(url, partial, tag_file, etag, limit=limit, referrer=referrer)
 
         reply = self._repeat(url, attempt)
         if reply.status == httpx2.codes.OK:
@@ -134,14 +142,14 @@ class Downloader:
             tag_file.unlink(missing_ok=True)
         return reply
 
-    def _save_rest(self, url: str, partial: Path, tag_file: Path, etag: str) -> Reply:
+    def _save_rest(self, url: str, partial: Path, tag_file: Path, etag: str, *, limit: int, referrer: str) -> Reply:
         """Append the missing part of a file to the partial one."""
         headers = {"If-None-Match": etag} if etag else {}
         start, partial_tag = 0, tag_file.read_text() if partial.exists() and tag_file.exists() else ""
         if partial_tag.startswith('"') and partial.stat().st_size:
             start = partial.stat().st_size
             headers |= {"Range": f"bytes={start}-", "If-Range": partial_tag}
-        with self._open(url, headers) as response:
+        with self._open(url, headers, referrer) as response:
             if response.status_code in (httpx2.codes.NOT_MODIFIED, httpx2.codes.NOT_FOUND):
                 return Reply(response.status_code)
             if response.status_code == httpx2.codes.RANGE_NOT_SATISFIABLE:
@@ -154,22 +162,22 @@ class Downloader:
                 raise UpdateError(f"{show_url(url)}: the server returned another part than requested")
             new_tag = response.headers.get("etag", "")
             tag_file.write_text(new_tag)
-            self._write(url, response, partial, start)
+            self._write(url, response, partial, start, limit)
             return Reply(httpx2.codes.OK, etag=new_tag)
 
-    def _write(self, url: str, response: httpx2.Response, partial: Path, start: int) -> None:
+    def _write(self, url: str, response: httpx2.Response, partial: Path, start: int, limit: int) -> None:
         length = response.headers.get("content-length", "")
         total = start + int(length) if length.isdecimal() and len(length) <= _LONGEST_LENGTH else None
-        if total is not None and total > MAX_ARCHIVE:
-            raise UpdateError(f"{show_url(url)} has {total:,} bytes; the limit is {MAX_ARCHIVE:,}")
+        if total is not None and total > limit:
+            raise UpdateError(f"{show_url(url)} has {total:,} bytes; the limit is {limit:,}")
         size, window, window_size = start, time.monotonic(), start
         with partial.open("r+b" if start else "wb") as file:
             file.seek(start)
             for chunk in response.iter_raw():
                 file.write(chunk)
                 size += len(chunk)
-                if size > MAX_ARCHIVE:
-                    raise UpdateError(f"{show_url(url)} has more than {MAX_ARCHIVE:,} bytes")
+                if size > limit:
+                    raise UpdateError(f"{show_url(url)} has more than {limit:,} bytes")
                 self._progress(show_url(url), size, total)
                 if (elapsed := time.monotonic() - window) > _WINDOW:
                     if size - window_size < _SLOWEST * elapsed:
@@ -211,17 +219,19 @@ class Downloader:
         return UpdateError(f"{show_url(url)} cannot be fetched: {reason}")
 
     @contextlib.contextmanager
-    def _open(self, url: str, headers: dict[str, str]) -> Iterator[httpx2.Response]:
+    def _open(self, url: str, headers: dict[str, str], referrer: str = "") -> Iterator[httpx2.Response]:
         """Yield the response after redirects."""
-        origin = parse_url(url)
-        target = origin
-        is_from_public = [not is_private(origin.host)]
+        origin = target = parse_url(referrer or url)
+        is_from_public = [self._is_public.get(_get_origin(origin), not is_private(origin.host))]
+        if referrer:
+            target = _resolve_redirect(origin, url, is_from_public=is_from_public[0])
         for _ in range(_REDIRECTS + 1):
             is_origin = _get_origin(target) == _get_origin(origin)
             request = self._client.build_request("GET", target.copy_with(userinfo=b""), headers=headers)
             request.extensions = {**request.extensions, "trace": _trace(target, is_from_public, is_origin=is_origin)}
             login = (origin.username, origin.password) if origin.userinfo and is_origin else None
             response = self._client.send(request, stream=True, auth=login, follow_redirects=False)
+            self._is_public[_get_origin(origin)] = is_from_public[0]
             location = response.headers.get("location")
             if not (httpx2.codes.is_redirect(response.status_code) and location):
                 try:
@@ -314,7 +324,7 @@ def _split_lines(response: httpx2.Response) -> Iterator[str]:
         yield rest.decode("utf-8", "replace").strip()
 
 
-def _get_origin(url: httpx2.URL) -> tuple[str, str, int | None]:
+def _get_origin(url: httpx2.URL) -> _Origin:
     return url.scheme, url.host, url.port
 
 

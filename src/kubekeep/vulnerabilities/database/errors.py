@@ -19,3 +19,7 @@ class AdvisoryInputError(KubekeepError):
 
 class UpdateError(KubekeepError):
     """A source of advisories is unreachable, refuses, or returns other content than expected."""
+
+
+class MissingSourceError(UpdateError):
+    """All feeds were imported, so that no source is known for an update."""

@@ -12,7 +12,7 @@ from kubekeep.vulnerabilities.database import schema
 from kubekeep.vulnerabilities.database.build import get_feed_folder
 from kubekeep.vulnerabilities.database.bundle import is_feed_name
 from kubekeep.vulnerabilities.database.download import Downloader, parse_url
-from kubekeep.vulnerabilities.database.errors import UpdateError
+from kubekeep.vulnerabilities.database.errors import MissingSourceError, UpdateError
 from kubekeep.vulnerabilities.database.sources import list_database_files
 from kubekeep.vulnerabilities.database.update import (
     EPSS,
@@ -23,7 +23,6 @@ from kubekeep.vulnerabilities.database.update import (
     EcosystemUpdate,
     UpdatedFile,
     list_feed_ecosystems,
-    read_facts,
     update_signals,
 )
 
@@ -58,7 +57,7 @@ def list_steps(
     if targets and not steps:
         if feed:
             raise UpdateError(f"the feed {feed} has no source: add --source URL")
-        raise UpdateError(
+        raise MissingSourceError(
             "the database has only imported feeds, which have no source: name the ecosystems to load from OSV beside them, "
             "such as `kubekeep db update Debian PyPI`"
         )
@@ -101,12 +100,12 @@ def _list_available(downloader: Downloader, source: str, feed: str) -> Iterable[
 def _get_source(folder: Path, feed: str, ecosystem: str) -> str:
     """Return the source of the last update; of files from elsewhere OSV, but "" in a private feed."""
     path = get_feed_folder(folder, feed) / schema.get_file_name(ecosystem)
-    return str(read_facts(path).get("source", "")) or ("" if feed else OSV)
+    return str(schema.read_file_facts(path, schema.ADVISORIES).get("source", "")) or ("" if feed else OSV)
 
 
 def _list_signal_urls(folder: Path, source: str, signals: Mapping[str, str]) -> tuple[dict[str, str], bool]:
     """Return the URLs of the files of signals, and True if they may be missing there."""
-    facts = read_facts(folder / schema.SIGNALS_FILE, schema.SIGNALS)
+    facts = schema.read_file_facts(folder / schema.SIGNALS_FILE, schema.SIGNALS)
     public = {"kev": KEV, "epss": EPSS}
     names = {"kev": KEV_NAME, "epss": EPSS_NAME}
     urls = {}

@@ -22,11 +22,16 @@ ADVISORIES: Final = 0x4B4B6164
 """Application id of files with advisories."""
 SIGNALS: Final = 0x4B4B7367
 """Application id of files with exploit signals."""
+STATEMENTS: Final = 0x4B4B7678
+"""Application id of files with the documents of a VEX repository."""
 VERSION: Final = 2
 SUFFIX: Final = ".advisories"
 SIGNALS_FILE: Final = "exploits.signals"
 FEEDS: Final = "feeds"
 """Folder of private feeds: each has a folder with files like those of OSV."""
+REPOSITORIES: Final = "vex"
+"""Folder of VEX repositories: each has a file with its name."""
+REPOSITORY_SUFFIX: Final = ".statements"
 
 TABLES: Final = {
     ADVISORIES: (
@@ -43,6 +48,11 @@ TABLES: Final = {
         "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
         "CREATE TABLE exploited (cve TEXT PRIMARY KEY, added TEXT NOT NULL, ransomware INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE TABLE epss (cve TEXT PRIMARY KEY, score REAL NOT NULL, percentile REAL NOT NULL) WITHOUT ROWID",
+    ),
+    STATEMENTS: (
+        "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+        "CREATE TABLE documents (number INTEGER PRIMARY KEY, content BLOB NOT NULL)",
+        "CREATE TABLE packages (name TEXT, id TEXT, document INTEGER NOT NULL, PRIMARY KEY (name, id)) WITHOUT ROWID",
     ),
 }
 READ_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
@@ -171,6 +181,13 @@ def get_file_name(ecosystem: str) -> str:
     return f"{'%2E' + name[1:] if name.startswith('.') else name}{SUFFIX}"
 
 
+def get_kind(name: str) -> int:
+    """Return the kind of a file of the database by its name."""
+    if name.endswith(REPOSITORY_SUFFIX):
+        return STATEMENTS
+    return SIGNALS if name == SIGNALS_FILE else ADVISORIES
+
+
 def get_ecosystem(path: Path) -> str:
     """Return the ecosystem of a file by its name."""
     return unquote(path.name.removesuffix(SUFFIX))
@@ -179,6 +196,18 @@ def get_ecosystem(path: Path) -> str:
 def read_facts(connection: sqlite3.Connection) -> dict[str, Any]:
     """Return the facts about a file."""
     return dict(connection.execute("SELECT name, value FROM facts"))
+
+
+def read_file_facts(path: Path, kind: int) -> dict[str, Any]:
+    """Return the facts about a file; none of a missing or unusable one, which an update replaces."""
+    try:
+        connection = open_file(path, kind)
+    except DatabaseError:
+        return {}
+    try:
+        return read_facts(connection)
+    finally:
+        connection.close()
 
 
 def write_facts(connection: sqlite3.Connection, **facts: object) -> None:

@@ -12,7 +12,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 import msgspec
@@ -24,7 +24,7 @@ from kubekeep.vulnerabilities.database import schema
 from kubekeep.vulnerabilities.database.build import get_feed_folder
 from kubekeep.vulnerabilities.database.compression import MAX_RECORD
 from kubekeep.vulnerabilities.database.download import Downloader, show_url
-from kubekeep.vulnerabilities.database.errors import AdvisoryInputError, DatabaseError, UpdateError
+from kubekeep.vulnerabilities.database.errors import AdvisoryInputError, UpdateError
 from kubekeep.vulnerabilities.database.inputs import AdvisoryReader
 from kubekeep.vulnerabilities.database.locking import publish
 from kubekeep.vulnerabilities.database.records import parse_time, store_record
@@ -44,12 +44,16 @@ _MOST_LINES: Final = 100_000
 _OVERLAP: Final = 24 * 3600 * 1_000_000
 """Microseconds before the newest record that are compared too: records may be published late."""
 _REQUESTS: Final = 8
-_SHRUNK: Final = 0.5
+SHRUNK: Final = 0.5
+"""Share of the last size below which new content is refused: it is probably incomplete."""
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,255}")
 
 
 class UpdatedFile(msgspec.Struct, frozen=True):
-    """The result for one file. kind: "archive", "delta", "unchanged" or "signals". unread: records that are missing."""
+    """The result for one file. unread: records that are missing.
+
+    kind: "archive", "delta", "unchanged" or "signals"; of VEX repositories "documents", "same-documents" or "recent".
+    """
 
     name: str
     kind: str
@@ -74,7 +78,7 @@ class EcosystemUpdate:
         self._new = staging / name
         self._archive = folder / DOWNLOADS / f"{feed}-{name}.zip"
         self._name = f"{ecosystem} ({feed})" if feed else ecosystem
-        self._facts = read_facts(self._target)
+        self._facts = schema.read_file_facts(self._target, schema.ADVISORIES)
 
     def run(self) -> UpdatedFile:
         """Update the file, by a delta if possible."""
@@ -163,14 +167,14 @@ class EcosystemUpdate:
 
     def _check_size(self, records: int) -> None:
         old = int(self._facts.get("records", 0))
-        if records < old * _SHRUNK:
+        if records < old * SHRUNK:
             raise UpdateError(
                 f"{show_url(self._url)} has {records:,} records and the database {old:,}: the archive seems incomplete; "
                 f"delete {visible(str(self._target))} to use it"
             )
 
     def _publish(self, kind: str, reader: AdvisoryReader, changed: int) -> UpdatedFile:
-        facts = read_facts(self._new)
+        facts = schema.read_file_facts(self._new, schema.ADVISORIES)
         publish(self._new, self._target)
         problems = tuple(str(problem) for problem in reader.problems)
         return UpdatedFile(self._name, kind, int(facts["records"]), changed, reader.unread, problems)
@@ -184,7 +188,7 @@ def update_signals(
     is_optional: a file that does not exist is no error. Raises UpdateError and DatabaseError.
     """
     target = folder / schema.SIGNALS_FILE
-    facts = read_facts(target, schema.SIGNALS)
+    facts = schema.read_file_facts(target, schema.SIGNALS)
     downloads = folder / DOWNLOADS
     downloads.mkdir(parents=True, exist_ok=True)
     writer = SignalWriter(staging / schema.SIGNALS_FILE, target)
@@ -251,18 +255,6 @@ def _parse_changes(lines: Iterator[str]) -> Iterator[tuple[int, str]]:
         if not comma or not modified or not _ID.fullmatch(record_id):
             raise UpdateError(f"modified_id.csv has an unexpected line: {visible(line)[:100]}")
         yield modified, record_id
-
-
-def read_facts(path: Path, kind: int = schema.ADVISORIES) -> dict[str, Any]:
-    """Return the facts of a file; none of a missing or unusable one, which an update replaces."""
-    try:
-        connection = schema.open_file(path, kind)
-    except DatabaseError:
-        return {}
-    try:
-        return schema.read_facts(connection)
-    finally:
-        connection.close()
 
 
 def _now() -> int:

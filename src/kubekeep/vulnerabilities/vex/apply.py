@@ -41,6 +41,7 @@ _CAUTION: Final = {
     VexStatus.AFFECTED: 3,
 }
 """Order of statuses of the same time: the last one counts."""
+_APPLYING: Final = (VexUseState.APPLIED, VexUseState.OVERRULED)
 
 
 def apply_vex(
@@ -109,12 +110,11 @@ class _VexApplier:
         end = dt.datetime.combine(today, dt.time.min, dt.UTC) + dt.timedelta(days=2)
         newest: dict[tuple[str, str], tuple[int, ...]] = {}
         for document in documents:
-            key = _get_key(document)
-            newest[key] = max(newest.get(key, ()), document.version)
+            newest[document.key] = max(newest.get(document.key, ()), document.version)
         self._tracked: list[_TrackedStatement] = []
         self._by_name: dict[str, list[_TrackedStatement]] = {}
         for document in documents:
-            latest = newest[_get_key(document)]
+            latest = newest[document.key]
             superseding = ".".join(map(str, latest)) if document.identifier and latest > document.version else ""
             for statement in document.statements:
                 tracked = _TrackedStatement(statement, document, end, superseding)
@@ -161,8 +161,10 @@ class _VexApplier:
         return self._inventory.find_covering(tracked.index, package) is not None
 
     def report_uses(self) -> tuple[VexUse, ...]:
-        """Return the use of each statement, in the order of the documents."""
-        return tuple(map(self._report_use, self._tracked))
+        """Return the use of each statement, in the order of the documents; of collected ones only if it applies."""
+        reported = (tracked for tracked in self._tracked if tracked.matched or not tracked.document.is_collected)
+        uses = ((tracked, self._report_use(tracked)) for tracked in reported)
+        return tuple(use for tracked, use in uses if not tracked.document.is_collected or use.state in _APPLYING)
 
     def _report_use(self, tracked: _TrackedStatement) -> VexUse:
         statement = tracked.statement
@@ -193,10 +195,6 @@ class _VexApplier:
         if any(map(self._inventory.has, tracked.statement.targets)):
             return VexUseState.UNUSED, "no package of the product has this vulnerability"
         return VexUseState.OTHER_PRODUCT, _explain_mismatch(tracked.statement)
-
-
-def _get_key(document: VexDocument) -> tuple[str, str]:
-    return (document.format.partition(" ")[0], document.identifier)
 
 
 def _list_warnings(tracked: _TrackedStatement) -> list[str]:

@@ -118,7 +118,8 @@ class VexDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """The statements of one document.
 
     origin: the file or attestation. format: as "OpenVEX 0.2.0". identifier and version: of two documents with the same
-    identifier, only the higher version counts. author_url: namespace of the publisher (CSAF).
+    identifier, only the higher version counts. author_url: namespace of the publisher (CSAF). is_collected: True for a
+    document of a VEX repository, which is mostly about other software: only statements that apply are reported.
     """
 
     origin: str = ""
@@ -129,6 +130,12 @@ class VexDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     author_url: str = ""
     timestamp: dt.datetime | None = None
     statements: tuple[ProductStatement, ...] = ()
+    is_collected: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Format without its version, and identifier."""
+        return (self.format.partition(" ")[0], self.identifier)
 
 
 def find_flaw(status: VexStatus, justification: str, impact: str, action: str) -> str:
