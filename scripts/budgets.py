@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "kubekeep"
+PACKAGES = (SOURCE, ROOT / "server" / "src" / "kubekeep_server")
 ENTRY_POINTS = ("cli", "lsp", "mcp")
 FILE_LINES = 600
 FUNCTION_LINES = 70
@@ -23,13 +24,18 @@ BRANCHING = (ast.If, ast.For, ast.While, ast.ExceptHandler, ast.IfExp, ast.compr
 
 def main() -> int:
     """Check the package, the native crate and the tests, and return the exit code."""
-    python = sorted(SOURCE.rglob("*.py"))
+    python = [file for package in PACKAGES for file in sorted(package.rglob("*.py"))]
     problems = [problem for file in python for problem in (*_check_module(file), *_check_size(file))]
     for folder in ("rust", "tests", "scripts", "benchmarks"):
         for file in sorted((ROOT / folder).rglob("*.*")):
             if file.suffix in (".py", ".rs", ".go"):
                 problems += _check_size(file)
-    problems += [f"{_relative(folder)}: an empty folder" for folder in SOURCE.rglob("*") if _is_empty(folder)]
+    problems += [
+        f"{_relative(folder)}: an empty folder"
+        for package in PACKAGES
+        for folder in package.rglob("*")
+        if _is_empty(folder)
+    ]
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{len(python)} modules, {len(problems)} problems")
@@ -43,7 +49,7 @@ def _check_size(file: Path) -> Iterator[str]:
 
 def _check_module(file: Path) -> Iterator[str]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    is_entry_point = file.relative_to(SOURCE).parts[0] in ENTRY_POINTS
+    is_entry_point = file.is_relative_to(SOURCE) and file.relative_to(SOURCE).parts[0] in ENTRY_POINTS
     if not ast.get_docstring(tree):
         yield f"{_relative(file)}: no docstring with purpose and limits"
     if VAGUE_NAMES.search(file.stem):
@@ -57,6 +63,9 @@ def _check_module(file: Path) -> Iterator[str]:
 
 def _check_node(node: ast.AST, file: Path, *, is_entry_point: bool) -> Iterator[str]:
     match node:
+        case ast.FunctionDef(name="upgrade") if file.parent.name == "versions":
+            # A migration lists tables.
+            pass
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             branches = sum(isinstance(child, BRANCHING) for child in ast.walk(node))

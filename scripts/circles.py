@@ -29,7 +29,7 @@ Imports = dict[Path, dict[Path, str]]
 def main(arguments: list[str]) -> int:
     """Check the repository and return the exit code."""
     root = Path(*arguments).resolve() if arguments else ROOT
-    imports = _read_packages(root / "src")
+    imports = _read_packages(root / "src") | _read_packages(root / "server" / "src")
     for crate in sorted((root / "rust").glob("*/src")):
         imports |= _read_crate(crate)
     circles = list(_list_circles(imports))

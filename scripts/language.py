@@ -18,7 +18,7 @@ import msgspec
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "kubekeep"
-FOLDERS = ("src/kubekeep", "tests", "scripts", "benchmarks", "integrations")
+FOLDERS = ("src/kubekeep", "server/src", "tests", "scripts", "benchmarks", "integrations")
 QUESTIONS = re.compile(r"\b(what|which|whether|how|where|who|when|why|whose|whom|whoever|whatever)\b", re.IGNORECASE)
 WORD = re.compile(r"[A-Za-z]+")
 NAMES = (

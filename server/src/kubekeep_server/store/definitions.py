@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
@@ -45,9 +45,10 @@ def store_definitions(
         }
         for entry in sorted(entries, key=lambda entry: entry.key)
     ]
-    insert_missing(connection, definition, rows)
+    stored = {row.key: row for row in _iterate_rows(connection, {*texts, *keys})}
+    insert_missing(connection, definition, [row for row in rows if row["key"] not in stored])
     known: dict[str, StoredDefinition] = {}
-    for row in _iterate_rows(connection, {*texts, *keys}):
+    for row in (*stored.values(), *_iterate_rows(connection, texts.keys() - stored.keys())):
         entry, severity = by_key.get(row.key), row.severity
         if entry is not None and row.document != texts[row.key] and row.updated <= moment:
             severity = read_severity(entry.severity)
@@ -63,8 +64,9 @@ def store_definitions(
 
 def load_definitions(connection: Connection, ids: Iterable[int]) -> dict[int, StoredDefinition]:
     """Return stored definitions by their number."""
-    query = select(definition).where(definition.c.id.in_(sorted(ids)))
-    return {row.id: StoredDefinition(row.id, row.kind, row.severity) for row in connection.execute(query)}
+    query = select(definition).where(definition.c.id.in_(bindparam("ids", expanding=True)))
+    rows = connection.execute(query, {"ids": sorted(ids)})
+    return {row.id: StoredDefinition(row.id, row.kind, row.severity) for row in rows}
 
 
 def read_severity(text: str) -> int:
@@ -77,9 +79,9 @@ def read_severity(text: str) -> int:
 
 def _iterate_rows(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:
     ordered = sorted(keys)
+    query = select(definition).where(definition.c.key.in_(bindparam("keys", expanding=True)))
     for start in range(0, len(ordered), _BATCH):
-        query = select(definition).where(definition.c.key.in_(ordered[start : start + _BATCH]))
-        yield from connection.execute(query)
+        yield from connection.execute(query, {"keys": ordered[start : start + _BATCH]})
 
 
 def _change(connection: Connection, number: int, values: Mapping[str, object]) -> None:

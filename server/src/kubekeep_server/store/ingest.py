@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
@@ -17,12 +17,11 @@ from sqlalchemy import Connection, insert, select, update
 from kubekeep.model.submission import Submission, compute_manifest
 from kubekeep.model.text import encode_json
 from kubekeep_server.store import schema
+from kubekeep_server.store.document import SubmittedDocument
 from kubekeep_server.store.numbers import to_number
 from kubekeep_server.store.proofs import store_document
 from kubekeep_server.store.state import apply_submission, compute_scope
 from kubekeep_server.store.upsert import insert_missing
-
-_decoder: Final = msgspec.json.Decoder(Submission)
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,9 +42,10 @@ def ingest(connection: Connection, document: bytes, received: dt.datetime) -> Re
     """Store a submission and apply it, all or nothing; the caller commits.
 
     Raises msgspec.DecodeError for a document that is no submission, LookupError for one with an undefined key, and
-    DivergenceError for a delta of another state.
+    DivergenceError for a delta of another state, and a document without the state that its manifest names.
     """
-    submission = _decoder.decode(document)
+    submitted = SubmittedDocument(document)
+    submission = submitted.submission
     source = _lock_source(connection, submission, to_number(received))
     scan = schema.scan
     query = select(scan).where(scan.c.source == source.id, scan.c.id == submission.id)
@@ -59,7 +59,7 @@ def ingest(connection: Connection, document: bytes, received: dt.datetime) -> Re
             is_applied=known.is_applied,
         )
     is_applied = to_number(submission.finished) >= source.finished
-    opened, closed = apply_submission(connection, submission, source) if is_applied else (0, 0)
+    opened, closed = apply_submission(connection, submitted, source) if is_applied else (0, 0)
     row = {
         "source": source.id,
         "id": submission.id,

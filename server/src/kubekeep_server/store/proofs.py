@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from kubekeep_server.store.compression import ZstdDict, compress, decompress
 from kubekeep_server.store.schema import blob, scan
 
 _LEAST_GAIN: Final = 4
-"""A document that is stored whole is at least this many times larger than its difference would have to be."""
+"""A difference has at most this part of the bytes of the whole document that is its dictionary."""
 
 
 def store_document(connection: Connection, source: int, document: bytes) -> bytes:
@@ -43,16 +43,16 @@ def load_document(connection: Connection, digest: bytes) -> bytes:
 
 def _compress_difference(connection: Connection, source: int, document: bytes) -> tuple[bytes | None, bytes]:
     """Return the digest of the dictionary and the compressed document; no dictionary if it gains too little."""
-    whole = compress(document)
     query = (
-        select(blob.c.digest)
+        select(blob.c.digest, func.length(blob.c.content).label("size"))
         .join(scan, scan.c.document == blob.c.digest)
         .where(scan.c.source == source, blob.c.base.is_(None))
         .order_by(scan.c.finished.desc())
         .limit(1)
     )
-    base = connection.execute(query).scalar()
-    if base is None:
-        return None, whole
-    difference = compress(document, ZstdDict(load_document(connection, base), is_raw=True))
-    return (base, difference) if _LEAST_GAIN * len(difference) < len(whole) else (None, whole)
+    base = connection.execute(query).first()
+    if base is not None:
+        difference = compress(document, ZstdDict(load_document(connection, base.digest), is_raw=True))
+        if _LEAST_GAIN * len(difference) < base.size:
+            return base.digest, difference
+    return None, compress(document)

@@ -13,15 +13,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
 
+from kubekeep.model.finding_document import AnySubject
 from kubekeep.model.resource import ResourceSubject
-from kubekeep.model.submission import SubjectEntry, Submission, SubmittedFinding, compute_digest, compute_manifest
-from kubekeep.model.text import encode_json
+from kubekeep.model.submission import SubjectEntry, Submission, SubmittedFinding
 from kubekeep.uplink.delta import DivergenceError, merge_entry
 from kubekeep_server.store import schema
 from kubekeep_server.store.compression import compress, decompress
 from kubekeep_server.store.definitions import StoredDefinition, load_definitions, store_definitions
+from kubekeep_server.store.document import SubmittedDocument, digest_entry, sum_digests
 from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.totals import FindingCounts
 from kubekeep_server.store.upsert import replace_rows
@@ -48,12 +49,12 @@ class _KnownSubject(msgspec.Struct):
         return {to_key(finding.fingerprint): finding for finding in (*self.retained, *self.entry.findings)}
 
 
-def apply_submission(connection: Connection, submission: Submission, source: Any) -> tuple[int, int]:
+def apply_submission(connection: Connection, document: SubmittedDocument, source: Any) -> tuple[int, int]:
     """Write the state after a submission; return the numbers of opened and closed findings.
 
     source: the locked row. Raises LookupError for an undefined key and DivergenceError for a delta of another state.
     """
-    return _StateChange(connection, submission, source).apply()
+    return _StateChange(connection, document, source).apply()
 
 
 def compute_scope(submission: Submission) -> bytes:
@@ -64,9 +65,10 @@ def compute_scope(submission: Submission) -> bytes:
 class _StateChange:
     """The rows that a submission changes."""
 
-    def __init__(self, connection: Connection, submission: Submission, source: Any) -> None:
+    def __init__(self, connection: Connection, document: SubmittedDocument, source: Any) -> None:
         self._connection = connection
-        self._submission = submission
+        self._document = document
+        self._submission = submission = document.submission
         self._source = source
         self._moment = to_number(submission.finished)
         self._scope = frozenset(submission.scope.definitions)
@@ -87,31 +89,31 @@ class _StateChange:
             raise DivergenceError(
                 f"the delta {submission.id} changes state {submission.base}, but the last state is {self._source.manifest}"
             )
-        used = {finding.definition for entry in submission.subjects for finding in entry.findings}
-        by_key = store_definitions(self._connection, submission.definitions, used | self._scope, self._moment)
-        self._ids = {key: stored.id for key, stored in by_key.items()}
-        self._definitions = {stored.id: stored for stored in by_key.values()}
         digests = self._load_digests()
-        submitted = {to_key(entry.key): entry for entry in submission.subjects}
-        present = self._list_present(digests, submitted)
+        present = self._list_present(digests)
         absent = digests.keys() - present
-        new_digests = {} if submission.base else {key: _compute_digest(entry) for key, entry in submitted.items()}
-        if compute_scope(submission) != self._source.scope:
-            compared = present
-        else:
-            compared = {key for key in submitted if submission.base or new_digests[key] != digests.get(key)}
+        compared = self._select_compared(digests, present)
+        entries = {key: self._document.decode(key) for key in sorted(compared & self._document.keys)}
+        self._store_definitions(entries.values())
         known = self._load_subjects((compared | absent) & digests.keys())
-        for key, entry in self._merge_entries(compared, submitted, known):
-            digest = new_digests.get(key) or _compute_digest(entry)
+        for key, entry in self._merge_entries(compared, entries, known):
+            digest = self._document.digests.get(key) or digest_entry(entry)
             self._compare_present(key, entry, known.get(key), digest)
             digests[key] = digest
         for key in sorted(absent):
             self._compare_absent(key, known[key], is_listed=bool(digests.pop(key)))
-        manifest = compute_manifest(int.from_bytes(digest) for digest in digests.values())
-        if manifest != submission.manifest:
+        if sum_digests(digests.values()) != submission.manifest:
             raise DivergenceError(f"{submission.id} does not lead to state {submission.manifest}")
         self._write()
         return len(self._new), len(self._closed)
+
+    def _store_definitions(self, entries: Iterable[SubjectEntry]) -> None:
+        used = {finding.definition for entry in entries for finding in entry.findings}
+        entries_by_key = store_definitions(
+            self._connection, self._submission.definitions, used | self._scope, self._moment
+        )
+        self._ids = {key: stored.id for key, stored in entries_by_key.items()}
+        self._definitions = {stored.id: stored for stored in entries_by_key.values()}
 
     def _load_digests(self) -> dict[int, bytes]:
         """Return the digests of the subjects that may exist; empty for those that the last submission did not contain."""
@@ -119,27 +121,35 @@ class _StateChange:
         query = select(table.c.id, table.c.digest).where(table.c.source == self._source.id, table.c.closed.is_(None))
         return {key: digest or b"" for key, digest in self._connection.execute(query)}
 
-    def _list_present(self, digests: Mapping[int, bytes], submitted: Mapping[int, SubjectEntry]) -> set[int]:
+    def _list_present(self, digests: Mapping[int, bytes]) -> frozenset[int]:
         """Return the subjects of the state that the submission describes."""
         if not self._submission.base:
-            return {*submitted}
+            return self._document.keys
         removed = {to_key(key) for key in self._submission.removed}
-        return ({key for key, digest in digests.items() if digest} - removed) | submitted.keys()
+        return self._document.keys | ({key for key, digest in digests.items() if digest} - removed)
+
+    def _select_compared(self, digests: Mapping[int, bytes], present: frozenset[int]) -> frozenset[int]:
+        """Return the subjects whose findings may have changed: those of which the entry or the scope has changed."""
+        if compute_scope(self._submission) != self._source.scope:
+            return present
+        if self._submission.base:
+            return self._document.keys
+        return frozenset(key for key, digest in self._document.digests.items() if digests.get(key) != digest)
 
     def _load_subjects(self, keys: Iterable[int]) -> dict[int, _KnownSubject]:
         """Return stored subjects with their open findings."""
         subject, finding, source = schema.subject, schema.finding, self._source.id
         known: dict[int, _KnownSubject] = {}
+        keys_of_part: BindParameter[int] = bindparam("keys", expanding=True)
+        subjects = select(subject).where(subject.c.source == source, subject.c.id.in_(keys_of_part))
+        findings = select(finding).where(
+            finding.c.source == source, finding.c.subject.in_(keys_of_part), finding.c.closed.is_(None)
+        )
         for part in _split(keys):
-            for row in self._connection.execute(
-                select(subject).where(subject.c.source == source, subject.c.id.in_(part))
-            ):
+            for row in self._connection.execute(subjects, {"keys": part}):
                 retained = _unpack(row.retained, tuple[SubmittedFinding, ...]) if row.retained else ()
                 known[row.id] = _KnownSubject(_unpack(row.content, SubjectEntry), retained, row.opened, {})
-            query = select(finding).where(
-                finding.c.source == source, finding.c.subject.in_(part), finding.c.closed.is_(None)
-            )
-            for row in self._connection.execute(query):
+            for row in self._connection.execute(findings, {"keys": part}):
                 known[row.subject].findings[row.fingerprint] = row
         ids = {row.definition for one in known.values() for row in one.findings.values()}
         self._definitions |= load_definitions(self._connection, ids - self._definitions.keys())
@@ -175,14 +185,11 @@ class _StateChange:
             retained.append(finding)
             if finding.definition in self._scope or kind in entry.listed_kinds:
                 self._mark_unknown(row)
-        subject = entry.subject
         self._subjects.append(
             {
                 "source": self._source.id,
                 "id": key,
-                "kind": subject.kind if isinstance(subject, ResourceSubject) else type(subject).__name__,
-                "namespace": getattr(subject, "namespace", ""),
-                "name": subject.name if isinstance(subject, ResourceSubject) else "",
+                **_describe_subject(entry.subject),
                 "digest": digest,
                 "content": _pack(entry),
                 "retained": _pack(tuple(retained)) if retained else None,
@@ -268,8 +275,12 @@ class _StateChange:
         self._counts.write(connection, self._source.id, self._moment)
 
 
-def _compute_digest(entry: SubjectEntry) -> bytes:
-    return compute_digest(encode_json(entry)).to_bytes(_DIGEST_BYTES)
+def _describe_subject(subject: AnySubject) -> dict[str, str]:
+    """Return the columns by which subjects are listed."""
+    if isinstance(subject, ResourceSubject):
+        return {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name}
+    name = getattr(subject, "reference", "") or getattr(subject, "name", "")
+    return {"kind": type(subject).__name__.removesuffix("Subject"), "namespace": "", "name": name}
 
 
 def _split(keys: Iterable[int]) -> Iterator[list[int]]:
