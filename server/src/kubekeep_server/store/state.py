@@ -9,11 +9,12 @@ namespace `shop` that could not list Secrets closes nothing in other namespaces,
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
 from kubekeep.model.finding_document import AnySubject
 from kubekeep.model.resource import ResourceSubject
@@ -25,11 +26,12 @@ from kubekeep_server.store.definitions import StoredDefinition, load_definitions
 from kubekeep_server.store.document import SubmittedDocument, digest_entry, sum_digests
 from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.totals import FindingCounts
-from kubekeep_server.store.upsert import replace_rows
+from kubekeep_server.store.upsert import insert_many, replace_rows
 
 _BATCH: Final = 5_000
 """Subjects of one query."""
 _DIGEST_BYTES: Final = 16
+_DEFINITION: Final = list(schema.finding.c).index(schema.finding.c.definition)
 
 
 class _KnownSubject(msgspec.Struct):
@@ -73,7 +75,8 @@ class _StateChange:
         self._moment = to_number(submission.finished)
         self._scope = frozenset(submission.scope.definitions)
         self._counts = FindingCounts()
-        self._new: list[dict[str, Any]] = []
+        self._new: list[tuple[Any, ...]] = []
+        """Rows of `finding`."""
         self._closed: list[dict[str, Any]] = []
         self._changed: list[dict[str, Any]] = []
         self._subjects: list[dict[str, Any]] = []
@@ -217,18 +220,7 @@ class _StateChange:
         is_suppressed = not finding.is_open
         if row is None:
             definition = self._ids[finding.definition]
-            self._new.append(
-                {
-                    "source": self._source.id,
-                    "subject": key,
-                    "fingerprint": fingerprint,
-                    "definition": definition,
-                    "is_suppressed": is_suppressed,
-                    "opened": self._moment,
-                    "closed": None,
-                    "unknown_since": None,
-                }
-            )
+            self._new.append((self._source.id, key, fingerprint, definition, is_suppressed, self._moment, None, None))
         elif row.is_suppressed != is_suppressed or row.unknown_since is not None:
             self._change(row, is_suppressed=is_suppressed, unknown_since=None)
         if (row is None or row.is_suppressed) and not is_suppressed:
@@ -265,7 +257,7 @@ class _StateChange:
             connection.execute(statement, self._changed)
         if self._new:
             # Neighbours in the index of definitions together.
-            connection.execute(insert(finding), sorted(self._new, key=lambda row: row["definition"]))
+            insert_many(connection, finding, sorted(self._new, key=operator.itemgetter(_DEFINITION)))
         columns = [column.name for column in subject.c if not column.primary_key]
         replace_rows(connection, subject, columns, self._subjects)
         if self._absent:

@@ -1,4 +1,4 @@
-"""Insertion of rows that may exist, in the dialects of both databases."""
+"""Insertion of rows that may exist, and of many rows, in the dialects of both databases."""
 
 from __future__ import annotations
 
@@ -7,8 +7,23 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.util import await_only
 
 Rows = Sequence[Mapping[str, Any]]
+
+
+def insert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert many new rows with a value for each column: by COPY in PostgreSQL, without named parameters in SQLite."""
+    if not rows:
+        return
+    columns = [column.name for column in table.c]
+    if connection.dialect.name == "postgresql":
+        driver: Any = connection.connection.driver_connection
+        await_only(driver.copy_records_to_table(table.name, records=rows, columns=columns))
+        return
+    marks = ", ".join("?" * len(columns))
+    statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - names of the schema
+    connection.exec_driver_sql(statement, list(rows))
 
 
 def insert_missing(connection: Connection, table: Table, rows: Rows) -> None:
