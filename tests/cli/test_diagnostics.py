@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from kubekeep.cli import scan as scan_command
+from kubekeep.cli import reported_scan
 from kubekeep.cli.main import kubekeep as command_line
 from kubekeep.cli.main import main
 from kubekeep.usecases.request import ScanRequest
@@ -38,7 +38,7 @@ def fail_unexpectedly(_: ScanRequest) -> None:
 def test_unexpected_error(
     options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(scan_command, "run_scan", fail_unexpectedly)
+    monkeypatch.setattr(reported_scan, "run_scan", fail_unexpectedly)
     with pytest.raises(SystemExit) as exit_:
         main(["scan", SHOP, *options])
     errors = capsys.readouterr().err
@@ -47,7 +47,7 @@ def test_unexpected_error(
     assert ("Traceback" in errors) == bool(options)
     if not options:
         assert re.fullmatch(
-            r"internal error: LookupError at kubekeep/cli/scan\.py:\d+; this is a defect of kubekeep\. "
+            r"internal error: LookupError at kubekeep/cli/reported_scan\.py:\d+; this is a defect of kubekeep\. "
             r"Run the command again with --debug, and report the output\n",
             errors,
         )
@@ -57,7 +57,7 @@ def test_full_memory(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     def exhaust_memory(_: ScanRequest) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(scan_command, "run_scan", exhaust_memory)
+    monkeypatch.setattr(reported_scan, "run_scan", exhaust_memory)
     with pytest.raises(SystemExit) as exit_:
         main(["scan", SHOP])
     assert exit_.value.code == 3

@@ -42,3 +42,18 @@ def test_signal_of_another_thread_ends_a_wait() -> None:
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False, timeout=60
     )
     assert (result.returncode, result.stdout) == (128 + signal.SIGTERM, "interrupted\n")
+
+
+def test_wakeups_are_no_reason_to_prepare_types_for_threads() -> None:
+    """Expect one thread: each scan with others analyses all types of the program first."""
+    script = """
+        import threading
+        from kubekeep.cli.console.signal_wakeup import wake_main_thread
+
+        wake_main_thread()
+        print(threading.active_count())
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (result.returncode, result.stdout) == (0, "1\n")

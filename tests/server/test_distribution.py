@@ -25,7 +25,7 @@ LOCKS: Final = (
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Return the names of the files in the wheel."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "flit_core.wheel", SERVER, "--outdir", folder]
+    command: list[str | Path] = [sys.executable, "-m", "flit_core.wheel", SERVER, "--outdir", folder]
     subprocess.run(command, check=True, capture_output=True)
     (path,) = folder.glob("kubekeep_server-*.whl")
     with zipfile.ZipFile(path) as archive:

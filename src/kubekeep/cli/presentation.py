@@ -31,7 +31,7 @@ from kubekeep.usecases.request import ReportNeeds, ScanRequest
 
 _GATE_FAILED: Final = 1
 _MAX_RULE_ERRORS: Final = 10
-_IMAGE: Final = re.compile(r"[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})")
+_IMAGE: Final = r"[a-z0-9][a-z0-9._/-]*(?::[A-Za-z0-9._-]+|@sha256:[0-9a-f]{64})"
 """A reference of an image with a tag or a digest."""
 
 
@@ -180,7 +180,7 @@ def _explain_nothing(assessment: Assessment) -> str:
 
 def _suggest_manifest(assessment: Assessment) -> str:
     """Return a hint if a path that does not exist looks like an image."""
-    names = [path for path in assessment.target.paths if _IMAGE.fullmatch(path)]
+    names = [path for path in assessment.target.paths if re.fullmatch(_IMAGE, path)]
     return f"; {names[0]} looks like an image: `kubekeep image scan {names[0]}` scans it" if names else ""
 
 

@@ -1,23 +1,19 @@
-"""`kubekeep scan`: assess manifests or a cluster, write reports, and exit by the gates.
-
-Parses and prints; never evaluates itself.
-"""
+"""`kubekeep scan`: assess manifests or a cluster, write reports, and exit by the gates. Parses only."""
 
 from __future__ import annotations
 
 import functools
-import sys
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
+from kubekeep.cli import reported_scan
 from kubekeep.cli.console import arguments
 from kubekeep.cli.console.configured import ConfiguredCommand
-from kubekeep.cli.console.option_group import PRESENTATION, Command, create_option, get_section
+from kubekeep.cli.console.option_group import Command, create_option
 from kubekeep.cli.options.cluster import dry_run_option
 from kubekeep.cli.options.image import WorkloadImageOptions, image_options
-from kubekeep.cli.options.request import request_options, run_scan
+from kubekeep.cli.options.request import request_options
 from kubekeep.cli.options.signature_scan import signature_scan_options
 from kubekeep.cli.options.vulnerability import no_vulnerabilities_option, vulnerability_options
 from kubekeep.cli.presentation import Presentation, presentation_options
@@ -63,35 +59,4 @@ def command(
     kubekeep scan workload shop/deployment/web deploy/
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
-    run(request, presentation, dry_run=dry_run)
-
-
-def run(
-    request: ScanRequest,
-    presentation: Presentation,
-    *,
-    dry_run: bool = False,
-) -> None:
-    """Scan, write the reports and exit by the gates."""
-    plan = presentation.plan(presentation.output_options.plan_outputs(), is_repeatable=_is_repeatable(request))
-    request = plan.add_needs(request)
-    if dry_run:
-        from kubekeep.cli.preflight import print_permissions  # noqa: PLC0415 - only with --dry-run
-
-        sys.exit(print_permissions(request))
-    base = presentation.read_baseline()
-    assessment = presentation.compare(run_scan(request), base)
-    sys.exit(plan.present(assessment, request))
-
-
-def _is_repeatable(request: ScanRequest) -> bool:
-    """Return True if the frameworks and paths of the command line determine the scan."""
-    context = click.get_current_context()
-    selections = (
-        param.name
-        for param in context.command.params
-        if isinstance(param, click.Option) and get_section(param) not in PRESENTATION
-    )
-    return not request.evaluation.workload and not any(
-        name and context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in selections
-    )
+    reported_scan.run(request, presentation, dry_run=dry_run)

@@ -29,7 +29,6 @@ from kubekeep.model.paths import display_path, error_reason
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
 from kubekeep.posture.select import Selection
-from kubekeep.sources import json_text, yaml_text
 from kubekeep.sources.files import open_file
 from kubekeep.sources.objects import DocumentObject, find_objects
 from kubekeep.sources.tree import LAST_WINS, Document, Limits, Problem
@@ -219,6 +218,8 @@ def _read_entry(file: _ExceptionsDocument, value: Any, at: Path, number: int) ->
 
 def _documents(text: str, path: str, shown: str) -> Iterator[Document]:
     """Yield the documents that are not empty. Raises ExceptionsError for unreadable ones and for duplicate keys."""
+    from kubekeep.sources import json_text, yaml_text  # noqa: PLC0415 - most scans have no file of exceptions
+
     lines = line_starts(text)
     is_json = os.path.splitext(path)[1].lower() == ".json"  # noqa: PTH122 - the text that people typed
     for document in (json_text if is_json else yaml_text).parse_documents(text, lines, _LIMITS):

@@ -36,17 +36,16 @@ IMAGE_PREFIX: Final = "image:"
 ATTRIBUTES: Final = frozenset({CLUSTER, CONTAINER, IDENTITY, KIND, NAME, NAMESPACE, PATH})
 """The designator attributes that are not labels."""
 
-_PLAIN: Final = re.compile(r"[\w\s:,/-]*")
-_GLOBBED: Final = re.compile(r"[\w\s:,/.*-]*")
-_GLOB: Final = re.compile(r"(?:(?<=[\w/-])|^)\*")
+_PLAIN: Final = r"[\w\s:,/-]*"
+_GLOBBED: Final = r"[\w\s:,/.*-]*"
+_GLOB: Final = r"(?:(?<=[\w/-])|^)\*"
 """A star after a character that may end a name: in a regular expression it repeats that character."""
 _CHUNK: Final = 64
 """Patterns compiled into one set: few enough for RE2's memory limit."""
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
-_VULNERABILITY: Final = re.compile(
-    r"(?:ALAS2?|ALBA|ALEA|ALSA|AZL|BIT|CGA|CVE|DLA|DSA|DTSA|EEF|ELSA|GHSA|GO|HSEC|MAL|MGASA|OESA|OSV|PSF|PYSEC|RHBA"
-    r"|RHEA|RHSA|RLSA|RSEC|RUSTSEC|RXSA|TEMP|USN|(?:open)?SUSE-[A-Z]U)[-:]",
-    re.IGNORECASE,
+_DATE: Final = r"\d{4}-\d\d-\d\d"
+_VULNERABILITY: Final = (
+    r"(?i)(?:ALAS2?|ALBA|ALEA|ALSA|AZL|BIT|CGA|CVE|DLA|DSA|DTSA|EEF|ELSA|GHSA|GO|HSEC|MAL|MGASA|OESA|OSV|PSF|PYSEC|RHBA"
+    r"|RHEA|RHSA|RLSA|RSEC|RUSTSEC|RXSA|TEMP|USN|(?:open)?SUSE-[A-Z]U)[-:]"
 )
 """Beginning of the name of a vulnerability."""
 
@@ -138,7 +137,7 @@ class PolicyException(msgspec.Struct, frozen=True, kw_only=True):
 def parse_expiry(text: str) -> dt.datetime:
     """Parse an RFC 3339 time; a date alone means the last second of that day in UTC. Raises ValueError."""
     try:
-        if _DATE.fullmatch(text):
+        if re.fullmatch(_DATE, text):
             return dt.datetime.combine(dt.date.fromisoformat(text), dt.time(23, 59, 59), dt.UTC)
         moment = msgspec.convert(text, dt.datetime)
         if moment.tzinfo is not None:
@@ -166,22 +165,22 @@ def check_pattern(pattern: str) -> None:
 
 def names_vulnerability(text: str) -> bool:
     """Return True for names of vulnerabilities, which are controls only while a package of the scan has them."""
-    return text == ALL_VULNERABILITIES or _VULNERABILITY.match(text) is not None
+    return text == ALL_VULNERABILITIES or re.match(_VULNERABILITY, text) is not None
 
 
 def is_plain(text: str) -> bool:
     """Return True if text as a pattern matches only itself."""
-    return _PLAIN.fullmatch(text) is not None
+    return re.fullmatch(_PLAIN, text) is not None
 
 
 def is_glob(text: str) -> bool:
     """Return True if text looks like a shell glob; as a regular expression it would match very little."""
-    return text != EVERYTHING and _GLOBBED.fullmatch(text) is not None and _GLOB.search(text) is not None
+    return text != EVERYTHING and re.fullmatch(_GLOBBED, text) is not None and re.search(_GLOB, text) is not None
 
 
 def convert_glob(text: str) -> str:
     """Convert a glob to the equivalent pattern."""
-    return _GLOB.sub(".*", text)
+    return re.sub(_GLOB, ".*", text)
 
 
 def escape_pattern(text: str) -> str:

@@ -12,10 +12,8 @@ from typing import Final
 
 import msgspec
 
-from kubekeep.library.bundles import read_bundles
 from kubekeep.library.kubescape_rules import KubescapeControl
 from kubekeep.library.load import CONTROL_FILE, Library, LibraryError, builtin
-from kubekeep.library.rego_files import list_rego_files, read_rego
 from kubekeep.model.control import CUSTOM, Control
 from kubekeep.model.framework import Framework
 
@@ -63,6 +61,12 @@ class ExtraRules(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_rules(custom: Sequence[Path] = (), bundles: Sequence[Path] = ()) -> ExtraRules:
     """Load the rules at `custom` (folders of controls, bare Rego files) and `bundles` (JSON). Raises LibraryError."""
+    if not (custom or bundles):
+        return ExtraRules(library=builtin())
+    # Most scans use only the built-in library.
+    from kubekeep.library.bundles import read_bundles  # noqa: PLC0415
+    from kubekeep.library.rego_files import list_rego_files, read_rego  # noqa: PLC0415
+
     library, files, library_notes = builtin(), list[Path](), list[str]()
     for path in custom:
         if not path.exists():

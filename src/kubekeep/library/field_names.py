@@ -10,11 +10,11 @@ from typing import Final
 from kubekeep.library.load import Library
 from kubekeep.model.control import Control
 
-_RULE: Final = re.compile(r"^(?:default\s+)?([a-z_]\w*)", re.MULTILINE)
+_RULE: Final = r"(?m)^(?:default\s+)?([a-z_]\w*)"
 """The name of a rule or function at the beginning of a line."""
-_CALL: Final = re.compile(r"\b([a-z]\w*)\.([a-z_]\w*)")
-_NAME: Final = re.compile(r"[A-Za-z]\w*")
-_COMMENT: Final = re.compile(r"^\s*#.*$", re.MULTILINE)
+_CALL: Final = r"\b([a-z]\w*)\.([a-z_]\w*)"
+_NAME: Final = r"[A-Za-z]\w*"
+_COMMENT: Final = r"(?m)^\s*#.*$"
 _SHARED: Final = "lib/"
 """Folder of the shared modules."""
 _WORDS: Final = frozenset({"package", "import", "default"})
@@ -41,8 +41,8 @@ class FieldNames:
         modules = {
             path[len(_SHARED) : -len(".rego")]: _split(text) for path, text in sources.items() if _is_shared(path)
         }
-        own = _COMMENT.sub("", "\n".join(text for path, text in sources.items() if not _is_shared(path)))
-        names, pending = set(_NAME.findall(own)), set(_CALL.findall(own))
+        own = re.sub(_COMMENT, "", "\n".join(text for path, text in sources.items() if not _is_shared(path)))
+        names, pending = set(re.findall(_NAME, own)), set(re.findall(_CALL, own))
         seen: set[tuple[str, str]] = set()
         while pending:
             call = pending.pop()
@@ -64,14 +64,14 @@ def _is_shared(path: str) -> bool:
 @functools.lru_cache(maxsize=1024)
 def _find_words(text: str) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
     """Return the names in the text of a rule, and its calls of functions of other modules."""
-    return frozenset(_NAME.findall(text)), frozenset(_CALL.findall(text))
+    return frozenset(re.findall(_NAME, text)), frozenset(re.findall(_CALL, text))
 
 
 @functools.lru_cache(maxsize=64)
 def _split(source: str) -> Mapping[str, str]:
     """Return the text of each rule of a module by its name; rules of one name are joined."""
-    text = _COMMENT.sub("", source)
-    starts = [match for match in _RULE.finditer(text) if match[1] not in _WORDS]
+    text = re.sub(_COMMENT, "", source)
+    starts = [match for match in re.finditer(_RULE, text) if match[1] not in _WORDS]
     parts: dict[str, str] = {}
     for number, match in enumerate(starts):
         end = starts[number + 1].start() if number + 1 < len(starts) else len(text)

@@ -87,53 +87,53 @@ def list_targets(rules: Sequence[KubescapeRule]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*joined, *kinds]))
 
 
-_TEXT: Final = re.compile(r'"(?:\\.|[^"\\\n])*"?|`[^`]*`?|#[^\n]*')
+_TEXT: Final = r'"(?:\\.|[^"\\\n])*"?|`[^`]*`?|#[^\n]*'
 """A string or comment. A string that is not closed counts, or each of its quotes would be searched for an end again."""
-_PACKAGE: Final = re.compile(r"^[ \t]*package[ \t]+([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)[ \t]*(?=[\r\n;]|$)", re.MULTILINE)
-_NORMALIZED: Final = re.compile(r"(?<![\w.])image\.parse_normalized_name(?=\s*\()")
-_SIGNATURE: Final = re.compile(r"(?<![\w.])cosign\.(?:verify|has_signature)\s*\(")
-_NETWORK: Final = re.compile(r"(?<![\w.])(http\.send|net\.lookup_ip_addr)\s*\(")
-_CLIENT: Final = re.compile(r"^[ \t]*import[ \t]+data\.kubernetes\.api\.client(?:[ \t]+as[ \t]+(\w+))?", re.MULTILINE)
-_QUALIFIER: Final = re.compile(r"(?<![\w.])(\w+)\.")
-_REGO_V1: Final = re.compile(r"^[ \t]*import[ \t]+rego\.v1\b|^[^\n{]*\bif\b", re.MULTILINE)
-_FUTURE_KEYWORDS: Final = re.compile(r"^[ \t]*import[ \t]+future\.keywords\b", re.MULTILINE)
-_RESPONSE_SETS: Final = re.compile(r"^(?:\w+[ \t]+contains\b|\w+[ \t]*\[|(?:deny|violation|warn)\b)", re.MULTILINE)
-_INPUT: Final = re.compile(r"""\bpostureControlInputs(?:\.(\w+)|\["([^"\n]+)"\])""")
+_PACKAGE: Final = r"(?m)^[ \t]*package[ \t]+([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)[ \t]*(?=[\r\n;]|$)"
+_NORMALIZED: Final = r"(?<![\w.])image\.parse_normalized_name(?=\s*\()"
+_SIGNATURE: Final = r"(?<![\w.])cosign\.(?:verify|has_signature)\s*\("
+_NETWORK: Final = r"(?<![\w.])(http\.send|net\.lookup_ip_addr)\s*\("
+_CLIENT: Final = r"(?m)^[ \t]*import[ \t]+data\.kubernetes\.api\.client(?:[ \t]+as[ \t]+(\w+))?"
+_QUALIFIER: Final = r"(?<![\w.])(\w+)\."
+_REGO_V1: Final = r"(?m)^[ \t]*import[ \t]+rego\.v1\b|^[^\n{]*\bif\b"
+_FUTURE_KEYWORDS: Final = r"(?m)^[ \t]*import[ \t]+future\.keywords\b"
+_RESPONSE_SETS: Final = r"(?m)^(?:\w+[ \t]+contains\b|\w+[ \t]*\[|(?:deny|violation|warn)\b)"
+_INPUT: Final = r"""\bpostureControlInputs(?:\.(\w+)|\["([^"\n]+)"\])"""
 
 
 def find_package(source: str) -> str | None:
     """Return the package that `source` declares, or None. Packages in bracket notation are not recognised."""
-    match = _PACKAGE.search(_blank_text(source))
+    match = re.search(_PACKAGE, _blank_text(source))
     return match[1] if match else None
 
 
 def is_modern(source: str) -> bool:
     """Return True if `source` can only be Rego v1: it uses the keyword `if` without importing it."""
     code = _blank_text(source)
-    return bool(_REGO_V1.search(code)) and not _FUTURE_KEYWORDS.search(code)
+    return bool(re.search(_REGO_V1, code)) and not re.search(_FUTURE_KEYWORDS, code)
 
 
 def has_sets(source: str) -> bool:
     """Return True if `source` has a rule that collects responses, such as `deny contains response`."""
-    return bool(_RESPONSE_SETS.search(_blank_text(source)))
+    return bool(re.search(_RESPONSE_SETS, _blank_text(source)))
 
 
 def list_inputs(source: str) -> tuple[str, ...]:
     """Return the names of the parameters that `source` reads from `data.postureControlInputs`."""
-    return tuple(dict.fromkeys(plain or quoted for plain, quoted in _INPUT.findall(source)))
+    return tuple(dict.fromkeys(plain or quoted for plain, quoted in re.findall(_INPUT, source)))
 
 
 def find_obstacle(source: str) -> Reason | None:
     """Return the reason why `source` can never be evaluated: it needs a registry, the network or the API server."""
     code = _blank_text(source)
-    if _SIGNATURE.search(code):
+    if re.search(_SIGNATURE, code):
         text = "verifying signatures requires the registry; use `cosign verify`"
         return Reason(Cause.NEEDS_NETWORK, text)
-    call = _NETWORK.search(code)
+    call = re.search(_NETWORK, code)
     if call:
         return Reason(Cause.NEEDS_NETWORK, f"the rule calls {call[1]}; rules have no network access")
-    clients = {alias or "client" for alias in _CLIENT.findall(code)}
-    if clients and not clients.isdisjoint(_QUALIFIER.findall(code)):
+    clients = {alias or "client" for alias in re.findall(_CLIENT, code)}
+    if clients and not clients.isdisjoint(re.findall(_QUALIFIER, code)):
         return Reason(Cause.NEEDS_NETWORK, "the rule calls the API server; rules have no network access")
     return None
 
@@ -141,7 +141,7 @@ def find_obstacle(source: str) -> Reason | None:
 def build_modules(file: str, source: str) -> dict[str, str]:
     """Return the Rego modules that evaluate `source`, by file: `source` itself and shims of Kubescape's own modules."""
     code, parts, end = _blank_text(source), list[str](), 0
-    for call in _NORMALIZED.finditer(code):
+    for call in re.finditer(_NORMALIZED, code):
         parts += [source[end : call.start()], "data.kubekeep.shims.image.parse_normalized_name"]
         end = call.end()
     needed = [ROOT / "shims" / "cautils.rego"] if "cautils" in source else []
@@ -155,4 +155,4 @@ def build_modules(file: str, source: str) -> dict[str, str]:
 
 def _blank_text(source: str) -> str:
     """Return `source` with strings and comments replaced by spaces; all offsets stay the same."""
-    return _TEXT.sub(lambda text: re.sub(r"[^\n]", " ", text.group()), source)
+    return re.sub(_TEXT, lambda text: re.sub(r"[^\n]", " ", text.group()), source)

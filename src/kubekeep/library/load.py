@@ -32,12 +32,12 @@ _MAX_BYTES: Final = 16 << 20
 """Maximum size of a file; longer rules are refused by the engine too."""
 _PAGES: Final = "https://kubekeep.io/docs/reference/controls/"
 
-_IMPORT: Final = re.compile(r"^import data\.kubekeep\.lib\.(\w+)", re.MULTILINE)
-_RULE_IMPORT: Final = re.compile(r"^import data\.kubekeep\.controls\.(\w+)", re.MULTILINE)
-_RULE: Final = re.compile(r"^(?:default )?(applies|not_evaluated|violation)\b", re.MULTILINE)
+_IMPORT: Final = r"(?m)^import data\.kubekeep\.lib\.(\w+)"
+_RULE_IMPORT: Final = r"(?m)^import data\.kubekeep\.controls\.(\w+)"
+_RULE: Final = r"(?m)^(?:default )?(applies|not_evaluated|violation)\b"
 
-_OLD_RULE: Final = re.compile(r"^(?:default )?declined\b", re.MULTILINE)
-_OLD_REFERENCE: Final = re.compile(r"\.declined\b")
+_OLD_RULE: Final = r"(?m)^(?:default )?declined\b"
+_OLD_REFERENCE: Final = r"\.declined\b"
 _OLD_NAME_NOTE: Final = "the name declined is read until 2027-12-01: rename it to not_evaluated"
 
 
@@ -150,9 +150,10 @@ class Library:
             source = _add_new_name(source)
         source_with_modules = self._add_modules(source)
         rules = tuple(
-            self._find_imported_rule(name, path) for name in dict.fromkeys(_RULE_IMPORT.findall(source_with_modules))
+            self._find_imported_rule(name, path)
+            for name in dict.fromkeys(re.findall(_RULE_IMPORT, source_with_modules))
         )
-        if is_custom and _OLD_REFERENCE.search(source_with_modules):
+        if is_custom and re.search(_OLD_REFERENCE, source_with_modules):
             rules = tuple(map(_add_old_name, rules))
         libraries = self._resolve_modules("\n".join((source, *(rule.source for rule in rules))))
         texts = [source, *(rule.source for rule in rules), *(self.shared_modules[name] for name in libraries)]
@@ -161,7 +162,7 @@ class Library:
             source=source,
             libraries=libraries,
             rules=rules,
-            outcomes=frozenset(_RULE.findall(source)),
+            outcomes=frozenset(re.findall(_RULE, source)),
             reads_object=any("input.object" in text for text in texts),
             is_custom=is_custom,
         )
@@ -185,7 +186,7 @@ class Library:
         owner = next((control for control in controls if control.package == package and not control.is_manual), None)
         if owner is None:
             raise LibraryError(f"{importer}: the imported rule {name} does not exist")
-        if _RULE_IMPORT.search(self._add_modules(self._read_source(self._find_file(owner))[1])):
+        if re.search(_RULE_IMPORT, self._add_modules(self._read_source(self._find_file(owner))[1])):
             raise LibraryError(f"{importer}: the imported rule {name} imports other rules; this is not supported")
         return self.get_rule(owner)
 
@@ -214,7 +215,7 @@ class Library:
     def _resolve_modules(self, source: str) -> frozenset[str]:
         """Return the names of the shared modules that `source` imports, directly or through others. Raises LibraryError."""
         names: set[str] = set()
-        pending = _IMPORT.findall(source)
+        pending = re.findall(_IMPORT, source)
         while pending:
             name = pending.pop()
             if name in names:
@@ -222,7 +223,7 @@ class Library:
             if name not in self.shared_modules:
                 raise LibraryError(f"{self.root}: lib/{name}.rego is missing, but a rule imports it")
             names.add(name)
-            pending += _IMPORT.findall(self.shared_modules[name])
+            pending += re.findall(_IMPORT, self.shared_modules[name])
         return frozenset(names)
 
 
@@ -273,12 +274,12 @@ def _has_old_name(file: Path) -> bool:
         source = read_library_text(file)
     except LibraryError:
         return False
-    return _add_new_name(source) != source or _OLD_REFERENCE.search(source) is not None
+    return _add_new_name(source) != source or re.search(_OLD_REFERENCE, source) is not None
 
 
 def _add_new_name(source: str) -> str:
     """Return the text of a custom rule, with the result `not_evaluated` if it defines only the old name of it."""
-    is_old = _OLD_RULE.search(source) and "not_evaluated" not in _RULE.findall(source)
+    is_old = re.search(_OLD_RULE, source) and "not_evaluated" not in re.findall(_RULE, source)
     return f"{source}\nnot_evaluated := declined\n" if is_old else source
 
 

@@ -46,9 +46,9 @@ included, because managed platforms have no such Nodes."""
 _CLUSTER_API: Final = "cluster.x-k8s.io/"
 """Prefix of the annotations of Cluster API (its book, labels and annotations). Cluster API also creates Nodes of
 managed platforms, which have labels of the platform."""
-_PLAIN_VERSION: Final = re.compile(r"(?:v?\d+\.\d+\.\d+)?")
+_PLAIN_VERSION: Final = r"(?:v?\d+\.\d+\.\d+)?"
 """A version without a distribution's suffix, or an empty text."""
-_VERSIONS: Final = re.compile(r"^v?\d+\.\d+\.\d+\S*?(?:(-eks-)|(-gke\.)|(\+k3s)|(\+rke2))")
+_VERSIONS: Final = r"^v?\d+\.\d+\.\d+\S*?(?:(-eks-)|(-gke\.)|(\+k3s)|(\+rke2))"
 _VERSION_DISTRIBUTIONS: Final = ("eks", "gke", "k3s", "rke2")
 _KUBEADM: Final = "kubeadm.alpha.kubernetes.io/cri-socket"
 """The annotation that kubeadm up to 1.33 puts on Nodes that join (kubeadm's constants, AnnotationKubeadmCRISocket). No
@@ -77,7 +77,7 @@ def detect_provider(node: Mapping[str, Any]) -> Provider | None:
 def _is_other_distribution(node: Mapping[str, Any], version: str) -> bool:
     """Return True if a Node, with a kubelet of `version`, belongs to another distribution."""
     return (
-        _PLAIN_VERSION.fullmatch(version) is None
+        re.fullmatch(_PLAIN_VERSION, version) is None
         or any(label.startswith(_OTHER_DISTRIBUTIONS) for label in _list_metadata_keys(node, "labels"))
         or any(annotation.startswith(_CLUSTER_API) for annotation in _list_metadata_keys(node, "annotations"))
     )
@@ -106,7 +106,7 @@ def detect_distribution(version: str, groups: Iterable[str], nodes: Iterable[Map
 
 
 def _parse_distribution(version: str) -> str:
-    match = _VERSIONS.match(version)
+    match = re.match(_VERSIONS, version)
     return _VERSION_DISTRIBUTIONS[match.lastindex - 1] if match and match.lastindex else ""
 
 

@@ -14,7 +14,7 @@ _STATUSES: Final = (
     ("ephemeralContainers", "ephemeralContainerStatuses"),
 )
 _ENDED: Final = frozenset({"Succeeded", "Failed"})
-_IMAGE_ID: Final = re.compile(r"(?:docker-pullable://)?([^\s@:/][^\s@]*@sha256:[0-9a-f]{64})")
+_IMAGE_ID: Final = r"(?:docker-pullable://)?([^\s@:/][^\s@]*@sha256:[0-9a-f]{64})"
 """A reference by digest. Runtimes without a registry name the configuration, which no registry finds."""
 
 
@@ -41,7 +41,7 @@ class RunningImages:
                 for container in map(as_mapping, as_list(status.get(status_name)))
             }
             for container in map(as_mapping, as_list(spec.get(list_name))):
-                match = _IMAGE_ID.fullmatch(ids.get(str(container.get("name")), ""))
+                match = re.fullmatch(_IMAGE_ID, ids.get(str(container.get("name")), ""))
                 if match:
                     self._references.setdefault(str(container.get("image")).strip(), {})[match[1]] = None
 

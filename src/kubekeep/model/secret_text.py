@@ -104,7 +104,7 @@ _BLOB: Final = re.compile(
 """A long word of letters in both cases and digits."""
 _GENERATED_WORD: Final = re.compile(_GENERATED)
 _OPTION: Final = re.compile(r"--[A-Za-z][\w.-]*(?:=.*)?|-[A-Za-z]", re.DOTALL)
-_QUOTED_BY_PARSERS: Final = re.compile(
+_QUOTED_BY_PARSERS: Final = (
     r"((?:anchor|key|!!\w+|parsing|parsing time) ['\"`]).*?(?=['\"`](?:: invalid| as| into| referenced| value| already))"
     r"|(invalid (?:port|URL escape|host|userinfo) \").*(?=\")"
     r"|((?:literal sources \[|invalid literal source )[\"']?)[^\s\]\"',]+"
@@ -142,6 +142,13 @@ _NAMED_SECRET: Final = (
     r"|(?i)kind[^a-z0-9]*:[^a-z0-9]*secret"
 )
 """Matches each text with the value of a sensitive name, and some others, in the syntax of `Pattern`."""
+_SURROUNDINGS: Final = {
+    "login": r"login[ \t\n]+\S+[ \t\n]+password|vault[ ]+login",
+    "variable ": r"variable[ ]+\\*\"",
+    "bearer ": r"bearer \S{8}",
+    "basic ": r"basic \S{8}",
+}
+"""The statements with some hints, in the syntax of `Pattern`: sentences have these words too. Another option of `login` has a hint."""
 _LONG_WORD_LENGTH: Final = 14
 """Length of the shortest token of a known format, of letters, digits and `_+=-`."""
 _LONG_WORD: Final = re.compile(rf"[\w+=-]{{{_LONG_WORD_LENGTH}}}")
@@ -163,7 +170,7 @@ def mask_text(text: str) -> str:
 
 def mask_message(text: str) -> str:
     """Mask the secrets in an error message, including values that parsers written in Go quote."""
-    return mask_text(_QUOTED_BY_PARSERS.sub(lambda match: f"{match[match.lastindex or 0]}{MASK}", text))
+    return mask_text(re.sub(_QUOTED_BY_PARSERS, lambda match: f"{match[match.lastindex or 0]}{MASK}", text))
 
 
 def mask_command(words: Iterable[object], program: str = "") -> list[object]:
@@ -209,7 +216,7 @@ def find_program(container: Mapping[Any, Any]) -> str:
 
 def is_secret_name(name: str) -> bool:
     """Return True if the value of a name is a secret."""
-    return _sensitive_pattern().fullmatch(name[-_LONGEST_NAME:]) is not None
+    return _may_be_secret(name) and _sensitive_pattern().fullmatch(name[-_LONGEST_NAME:]) is not None
 
 
 def is_secret_flag(word: str) -> bool:
@@ -219,7 +226,14 @@ def is_secret_flag(word: str) -> bool:
 
 def is_vague_name(name: str) -> bool:
     """Return True if the value of a name is a secret whenever it looks generated."""
-    return _vague_pattern().fullmatch(name[-_LONGEST_NAME:]) is not None
+    return _may_be_secret(name) and _vague_pattern().fullmatch(name[-_LONGEST_NAME:]) is not None
+
+
+def _may_be_secret(name: str) -> bool:
+    """Return False for names without a part of `_NAMES`: documents without any other need no pattern, which takes long to compile."""
+    lowered = name.lower()
+    # Patterns that ignore the case of letters match some others too.
+    return not name.isascii() or any(part in lowered for part in _NAMES)
 
 
 def looks_generated(text: str) -> bool:
@@ -305,7 +319,7 @@ def _token_hints() -> Pattern:
 
 
 def _join_hints(hints: Iterable[str]) -> str:
-    return "|".join(rf"\Q{hint}\E" for hint in hints)
+    return "|".join(_SURROUNDINGS.get(hint) or rf"\Q{hint}\E" for hint in hints)
 
 
 @functools.cache

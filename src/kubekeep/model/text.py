@@ -18,8 +18,8 @@ _BIDI: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """
 _HIDDEN: Final = "\xad\u200b\u2028\u2029\u2060-\u2064\ufeff\U000e0000-\U000e007f"
 """Characters without width and tags; joiners stay, as some scripts need them."""
-_UNSEEN: Final = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_HIDDEN}{_BIDI}]")
-_UNSEEN_IN_JSON: Final = re.compile(f"[\x7f-\x9f{_HIDDEN}{_BIDI}]")
+_UNSEEN: Final = f"[\x00-\x1f\x7f-\x9f\ud800-\udfff{_HIDDEN}{_BIDI}]"
+_UNSEEN_IN_JSON: Final = f"[\x7f-\x9f{_HIDDEN}{_BIDI}]"
 """The same in JSON, which has escapes for the others, and spaces and lines between its values."""
 
 
@@ -29,7 +29,8 @@ def visible(text: str) -> str:
     Covers C0 and C1 controls, line and paragraph separators, direction marks, zero-width characters, tags and lone
     surrogates; all other characters are printable.
     """
-    return _UNSEEN.sub(_escape, text)
+    # Most texts are ASCII, which takes no time to know.
+    return text if text.isascii() and text.isprintable() else re.sub(_UNSEEN, _escape, text)
 
 
 def escape_message(text: str) -> str:
@@ -90,8 +91,7 @@ def encode_json(value: Any) -> str:
 
 def escape_json(text: str) -> str:
     """Return a JSON text with the characters that `visible` escapes as escapes of JSON: the same document."""
-    # Most texts are ASCII, which takes no time to know.
-    return text if text.isascii() and "\x7f" not in text else _UNSEEN_IN_JSON.sub(_escape_in_json, text)
+    return text if text.isascii() and "\x7f" not in text else re.sub(_UNSEEN_IN_JSON, _escape_in_json, text)
 
 
 def _plain(value: Any) -> Any:

@@ -18,10 +18,10 @@ from kubekeep.model.similar_names import find_similar
 
 _KEY: Final = r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?"
 _VALUE: Final = r"(?:[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)?"
-_SET_BASED: Final = re.compile(rf"({_KEY})\s+(in|notin)\s+\(([^()]*)\)")
-_EQUALITY: Final = re.compile(rf"({_KEY})\s*(==|=|!=)\s*({_VALUE})")
-_EXISTENCE: Final = re.compile(rf"(!?)\s*({_KEY})")
-_SEPARATOR: Final = re.compile(r",(?![^()]*\))")
+_SET_BASED: Final = rf"({_KEY})\s+(in|notin)\s+\(([^()]*)\)"
+_EQUALITY: Final = rf"({_KEY})\s*(==|=|!=)\s*({_VALUE})"
+_EXISTENCE: Final = rf"(!?)\s*({_KEY})"
+_SEPARATOR: Final = r",(?![^()]*\))"
 _KIND: Final = "kind"
 _NAMESPACE: Final = "namespace"
 _BUILTIN_KINDS: Final = {
@@ -36,19 +36,19 @@ def parse_labels(text: str) -> LabelSelector:
     Raises ValueError if `text` is not a label selector.
     """
     return LabelSelector(
-        match_expressions=tuple(_parse_requirement(part.strip(), text) for part in _SEPARATOR.split(text))
+        match_expressions=tuple(_parse_requirement(part.strip(), text) for part in re.split(_SEPARATOR, text))
     )
 
 
 def _parse_requirement(part: str, text: str) -> SelectorRequirement:
-    if match := _SET_BASED.fullmatch(part):
+    if match := re.fullmatch(_SET_BASED, part):
         values = tuple(value.strip() for value in match[3].split(","))
         if any(re.fullmatch(_VALUE, value) is None for value in values):
             raise ValueError(f"not a label selector: {text!r}")
         return SelectorRequirement(match[1], "In" if match[2] == "in" else "NotIn", values)
-    if match := _EQUALITY.fullmatch(part):
+    if match := re.fullmatch(_EQUALITY, part):
         return SelectorRequirement(match[1], "NotIn" if match[2] == "!=" else "In", (match[3],))
-    if match := _EXISTENCE.fullmatch(part):
+    if match := re.fullmatch(_EXISTENCE, part):
         return SelectorRequirement(match[2], "DoesNotExist" if match[1] else "Exists")
     raise ValueError(f"not a label selector: {text!r}")
 

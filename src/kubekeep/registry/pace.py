@@ -1,10 +1,11 @@
-"""Polite rate of requests: a number per second for each registry, and its own limits in response headers.
+"""Polite rate of requests: at most a number in each second for each registry, and its own limits in response headers.
 
 Several threads share one pace. Never sends a request.
 """
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import re
 import threading
@@ -23,12 +24,35 @@ _MOST_DIGITS: Final = 12
 _FIRST_NUMBER: Final = re.compile(r"\s*([0-9]{1,12})(?![0-9.])")
 
 
-class RequestPace:
-    """The times of requests to registries. rate: requests per second to each of them."""
+class RequestTimes:
+    """The times of requests to one registry, in seconds. rate: the most requests in each second; below 1, one in more seconds.
+
+    Requests that were not sent while a layer was read are sent after it: waiting for each one would only prolong the scan.
+    """
 
     def __init__(self, rate: float) -> None:
-        self._interval = 1 / rate
-        self._next: dict[str, float] = {}
+        count = max(1, int(rate))
+        self._period = count / rate
+        self._last: collections.deque[float] = collections.deque(maxlen=count)
+        self._pause_end = 0.0
+
+    def reserve(self, now: float) -> float:
+        """Return the time for the next request."""
+        is_full = len(self._last) == self._last.maxlen
+        start = max(now, self._pause_end, self._last[0] + self._period if is_full else now)
+        self._last.append(start)
+        return start
+
+    def pause(self, end: float) -> None:
+        """Send no further request before `end`."""
+        self._pause_end = max(self._pause_end, end)
+
+
+class RequestPace:
+    """The times of requests to registries. rate: the most requests in each second to each of them."""
+
+    def __init__(self, rate: float) -> None:
+        self._times: collections.defaultdict[str, RequestTimes] = collections.defaultdict(lambda: RequestTimes(rate))
         self._blocks: dict[str, tuple[float, str]] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -41,8 +65,7 @@ class RequestPace:
         """Wait for the next request to `registry`. Raises ScanStoppedError."""
         with self._lock:
             now = time.monotonic()
-            start = max(now, self._next.get(registry, now))
-            self._next[registry] = start + self._interval
+            start = self._times[registry].reserve(now)
         self.sleep(start - now)
 
     def sleep(self, seconds: float) -> None:
@@ -68,7 +91,7 @@ class RequestPace:
             if pause > _LONGEST_PAUSE:
                 self._blocks[registry] = (now + pause, reason)
             elif pause:
-                self._next[registry] = max(now + pause, self._next.get(registry, now))
+                self._times[registry].pause(now + pause)
             elif remaining:
                 self._blocks.pop(registry, None)
 

@@ -19,18 +19,18 @@ DIGEST: Final = r"sha256:[0-9a-f]{64}"
 DEFAULT_TAG: Final = "latest"
 
 _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
-_REPOSITORY: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_REPOSITORY: Final = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+_TAG: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _DIGEST_STARTS: Final = ("sha256:", "sha512:")
-_REFERENCE: Final = re.compile(
+_REFERENCE: Final = (
     r"oci://(?P<registry>(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?)"
-    rf"/(?P<repository>{_REPOSITORY.pattern})"
-    rf"(?::(?P<tag>{_TAG.pattern}))?"
+    rf"/(?P<repository>{_REPOSITORY})"
+    rf"(?::(?P<tag>{_TAG}))?"
     rf"(?:@(?P<digest>{DIGEST}))?"
 )
 _LONGEST_REPOSITORY: Final = 255
 _LAST_PORT: Final = (1 << 16) - 1
-_PORT: Final = re.compile(r":0*([0-9]+)\Z")
+_PORT: Final = r":0*([0-9]+)\Z"
 DOCKER_HUB: Final = "docker.io"
 DOCKER_HUB_NAMES: Final = (DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
 """Hosts that serve the images of Docker Hub."""
@@ -71,7 +71,7 @@ def canonical_registry(host: str) -> str:
     Lower case, without the port of HTTPS, `docker.io` for each host of Docker Hub, and the short form of an IPv6 address.
     """
     name, number = host.lower(), ""
-    match = _PORT.search(name)
+    match = re.search(_PORT, name)
     if match is not None and not name.endswith("]"):
         name, number = name[: match.start()], match[1]
     if name.startswith("["):
@@ -101,12 +101,12 @@ def get_image_key(text: str) -> str:
 
 def is_repository(text: str) -> bool:
     """Return True for a name that a repository may have (OCI distribution specification 1.1)."""
-    return len(text) <= _LONGEST_REPOSITORY and _REPOSITORY.fullmatch(text) is not None
+    return len(text) <= _LONGEST_REPOSITORY and re.fullmatch(_REPOSITORY, text) is not None
 
 
 def is_tag(text: str) -> bool:
     """Return True for a name that a tag may have."""
-    return _TAG.fullmatch(text) is not None
+    return re.fullmatch(_TAG, text) is not None
 
 
 def is_untagged(text: str) -> bool:
@@ -134,7 +134,7 @@ def hide_login(text: str) -> str:
 
 def parse_reference(text: str) -> ArtifactReference:
     """Parse a reference. Raises ValueError with the accepted syntax."""
-    match = _REFERENCE.fullmatch(text)
+    match = re.fullmatch(_REFERENCE, text)
     if match is None or len(match["repository"]) > _LONGEST_REPOSITORY:
         raise ValueError(
             f"{hide_login(text)}: use oci://registry/repository:tag or oci://registry/repository@sha256:..."

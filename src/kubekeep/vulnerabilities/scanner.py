@@ -18,22 +18,17 @@ from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.package import Package
 from kubekeep.model.vulnerability import MatchedRecord, NotAssessed, VulnerabilityReport
 from kubekeep.vulnerabilities.advisory import Advisory
-from kubekeep.vulnerabilities.changelog import find_fixed
 from kubekeep.vulnerabilities.database.age import describe_old, list_old
 from kubekeep.vulnerabilities.database.errors import AdvisoryInputError, DatabaseError
 from kubekeep.vulnerabilities.database.open import OpenAdvisories, open_advisories
 from kubekeep.vulnerabilities.database.vex_repositories.reader import has_repositories
-from kubekeep.vulnerabilities.database.vex_repositories.selection import VexRepositories
 from kubekeep.vulnerabilities.matching.explain import explain_match
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.matching.match import match_packages, plan
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
 from kubekeep.vulnerabilities.source import AdvisorySource, SourceState
-from kubekeep.vulnerabilities.used_symbols import ImageSymbols
 from kubekeep.vulnerabilities.vex.document import VexDocument
 from kubekeep.vulnerabilities.vex.errors import VexError
-from kubekeep.vulnerabilities.vex.files import load_vex_files
-from kubekeep.vulnerabilities.vex.read import read_vex
 from kubekeep.vulnerabilities.vex.subject import VexSubject, create_image_subject, create_sbom_subject
 
 
@@ -92,13 +87,21 @@ class VulnerabilityScanner:
         return open_advisories(Path(options.database) if options.database else None, [Path(path) for path in paths])
 
     @functools.cached_property
-    def _repositories(self) -> VexRepositories | None:
+    def _repositories(self) -> Any:
         """The VEX repositories of the database; None without any."""
         folder = self._options.database
-        return VexRepositories(Path(folder)) if folder and has_repositories(Path(folder)) else None
+        if not (folder and has_repositories(Path(folder))):
+            return None
+        from kubekeep.vulnerabilities.database.vex_repositories.selection import VexRepositories  # noqa: PLC0415
+
+        return VexRepositories(Path(folder))
 
     @functools.cached_property
     def _vex(self) -> tuple[VexDocument, ...]:
+        if not self._options.vex:
+            return ()
+        from kubekeep.vulnerabilities.vex.files import load_vex_files  # noqa: PLC0415 - most scans have none
+
         documents: list[VexDocument] = []
         for path in self._options.vex:
             try:
@@ -109,6 +112,8 @@ class VulnerabilityScanner:
 
     def _read_statements(self, statements: Iterable[tuple[str, bytes]]) -> Iterator[VexDocument]:
         for origin, content in statements:
+            from kubekeep.vulnerabilities.vex.read import read_vex  # noqa: PLC0415 - most images have none
+
             try:
                 yield read_vex(content, origin)
             except VexError as error:
@@ -146,6 +151,10 @@ class VulnerabilityScanner:
         statements: VEX documents of verified attestations, each with its origin, beside those in files. compared: the
         packages to compare with advisories, if no advisory affects the others; None for all.
         """
+        # Read for images only.
+        from kubekeep.vulnerabilities.changelog import find_fixed  # noqa: PLC0415
+        from kubekeep.vulnerabilities.used_symbols import ImageSymbols  # noqa: PLC0415
+
         content = image.content
         subject = create_image_subject(
             image.reference,

@@ -8,9 +8,9 @@ never.
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
-import threading
 import time
 from typing import Final
 
@@ -29,8 +29,9 @@ def wake_main_thread() -> None:
     os.set_blocking(sender, False)
     signal.signal(number, lambda *_: None)
     signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
-    arguments = receiver, number, threading.get_ident()
-    threading.Thread(target=_wake_after_signals, args=arguments, name="signals", daemon=True).start()
+    # Not a `threading.Thread`, which `threading.active_count` counts: a scan prepares all types for other threads, and this
+    # one decodes nothing.
+    _thread.start_new_thread(_wake_after_signals, (receiver, number, _thread.get_ident()))
 
 
 def _wake_after_signals(receiver: int, number: int, thread: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from kubekeep.cli import scan
+from kubekeep.cli import reported_scan
 from kubekeep.cli.console.configured import ConfiguredCommand
 from kubekeep.cli.console.option_group import Command, Use
 from kubekeep.cli.image import REFERENCE_HELP
@@ -55,4 +55,4 @@ def command(request: ScanRequest, presentation: Presentation) -> None:
     kubekeep image scan nginx:1.29 --fail-on critical --only-fixed
     kubekeep image scan oci:build/ --format sarif --output image.sarif
     """  # noqa: D301 - click takes the character itself
-    scan.run(request, presentation)
+    reported_scan.run(request, presentation)

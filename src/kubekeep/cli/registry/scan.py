@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from kubekeep.cli import scan
+from kubekeep.cli import reported_scan
 from kubekeep.cli.console.arguments import without_options
 from kubekeep.cli.console.configured import ConfiguredCommand
 from kubekeep.cli.console.option_group import Use, list_names
@@ -50,4 +50,4 @@ def command(
         raise click.UsageError("no PATTERN: name a registry or images in it, such as 'registry.example/team/*'")
     context = click.get_current_context()
     check_patterns(context, context.command.params[0], request.input.paths)
-    scan.run(request_packages(request, packages, PackageSource.REGISTRY), presentation)
+    reported_scan.run(request_packages(request, packages, PackageSource.REGISTRY), presentation)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from kubekeep.cli import scan
+from kubekeep.cli import reported_scan
 from kubekeep.cli.console.configured import ConfiguredCommand
 from kubekeep.cli.console.option_group import Use
 from kubekeep.cli.options.request import request_options
@@ -40,4 +40,4 @@ def command(
     """  # noqa: D301 - click takes the character itself
     if not request.input.paths:
         raise click.UsageError("no FILE: name an SBOM document, such as image.cdx.json")
-    scan.run(request_packages(request, packages, PackageSource.SBOM), presentation)
+    reported_scan.run(request_packages(request, packages, PackageSource.SBOM), presentation)

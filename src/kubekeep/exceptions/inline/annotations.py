@@ -39,11 +39,11 @@ _ALL: Final = "*"
 _FIELDS: Final = ("annotations", "labels")
 _FIELDS_OF: Final = {CONTROLS: _FIELDS[:1], REASON: _FIELDS[:1], EXPIRY: _FIELDS[:1], IGNORE: _FIELDS}
 """The fields that may hold each key."""
-_OURS: Final = re.compile(r"kube\W?(?:keep|scape)", re.IGNORECASE)
-_SKIP: Final = re.compile(r"\W*skip", re.IGNORECASE)
-_END: Final = re.compile(r"expir|until|deadline|end\W?date|valid\W?to", re.IGNORECASE)
-_DATE: Final = re.compile(r"\d{4}-\d\d?-\d\d?")
-_OPTION: Final = re.compile(r"=|\b(?:until|till?|expir\w*)\b", re.IGNORECASE)
+_OURS: Final = r"(?i)kube\W?(?:keep|scape)"
+_SKIP: Final = r"(?i)\W*skip"
+_END: Final = r"(?i)expir|until|deadline|end\W?date|valid\W?to"
+_DATE: Final = r"\d{4}-\d\d?-\d\d?"
+_OPTION: Final = r"(?i)=|\b(?:until|till?|expir\w*)\b"
 _HINTS: Final = ("skip", "keep", "scape")
 """Substrings of every key of ours or similar to one of ours."""
 _CUTOFF: Final = 0.8
@@ -113,7 +113,7 @@ class _MetadataExceptions:
     def _parse_controls(self, at: Path, value: Any) -> PolicyException:
         key = at[-1]
         names = [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else []
-        option = next((name for name in names if _OPTION.search(name) or _DATE.search(name)), None)
+        option = next((name for name in names if re.search(_OPTION, name) or re.search(_DATE, name)), None)
         flaw = ""
         if not names:
             flaw = f"{key} names no control"
@@ -198,14 +198,14 @@ def _check_key(key: str, value: Any, field: str, *, counts: bool) -> tuple[str, 
     bare = name.casefold().replace("_", "-")
     if not prefix:
         return (f"{key} needs a prefix: {PREFIXES[1]}{key}", bare == EXPIRY) if bare in {CONTROLS, EXPIRY} else None
-    is_skip = _SKIP.match(name) is not None
-    if not (_OURS.search(prefix) or (is_skip and find_similar(f"{prefix}/", PREFIXES, cutoff=_CUTOFF))):
+    is_skip = re.match(_SKIP, name) is not None
+    if not (re.search(_OURS, prefix) or (is_skip and find_similar(f"{prefix}/", PREFIXES, cutoff=_CUTOFF))):
         return None
     similar = find_similar(bare, _FIELDS_OF, cutoff=_CUTOFF)
-    is_end = similar == EXPIRY or _END.search(name) is not None
+    is_end = similar == EXPIRY or re.search(_END, name) is not None
     if not (similar or is_skip or is_end):
         return None
-    is_day = isinstance(value, str) and _DATE.match(value) is not None
+    is_day = isinstance(value, str) and re.match(_DATE, value) is not None
     known = ", ".join(f"{PREFIXES[1]}{part}" for part in _FIELDS_OF)
     return f"{key} is unknown; known annotations: {known}", is_end or is_day or not similar
 

@@ -11,7 +11,7 @@ import msgspec
 from kubekeep.registry.login import RegistryLogin
 from kubekeep.registry.pace import RequestPace
 
-_PART: Final = re.compile(r"[a-z0-9_.-]{1,32}", re.IGNORECASE)
+_PART: Final = r"(?i)[a-z0-9_.-]{1,32}"
 _ARCHITECTURES: Final = {
     "x86_64": "amd64",
     "x86-64": "amd64",
@@ -56,7 +56,7 @@ def parse_platform(text: str) -> Platform:
     """Parse `os/arch` or `os/arch/variant`. Raises ValueError with the syntax."""
     match text.split("/"):
         case [os, architecture, *variant] if len(variant) <= 1 and all(
-            map(_PART.fullmatch, (os, architecture, *variant))
+            re.fullmatch(_PART, part) for part in (os, architecture, *variant)
         ):
             return Platform(architecture, os, "".join(variant)).normalise()
         case _:
