@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +35,10 @@ class Database:
                 return await connection.run_sync(function, *arguments)
 
         return self._runner.run(call())
+
+    def run_async(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return the result of a coroutine function, which may begin transactions of its own."""
+        return self._runner.run(function())
 
     def close(self) -> None:
         self._runner.run(self.engine.dispose())

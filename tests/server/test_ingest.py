@@ -234,6 +234,25 @@ def test_severity_of_a_definition_changes_totals_and_no_finding(database: Databa
     assert {name: intervals[:2] for name, intervals in after.items()} == before
 
 
+def test_newest_version_decides_about_definitions(database: Database) -> None:
+    """Submit by two versions of a fleet in turn: the totals do not change with each submission."""
+
+    def create(day: int, version: str, severity: str) -> Submission:
+        submission = build(day, build_subject(1, "C-0001"), severities={**SEVERITIES, "C-0001": severity})
+        return msgspec.structs.replace(submission, source=SourceCluster(version), versions=Versions(version))
+
+    for day in range(0, 6, 2):
+        submit(database, create(day, "1.9.0", "medium"))
+        submit(database, create(day + 1, "1.10.0", "critical"))
+    assert check_totals(database) == {"1/4": 1, "2/4": 1}
+    submit(database, create(6, "1.9.0", "medium"))
+    assert check_totals(database) == {"1/4": 1, "2/4": 1}
+    moves = database.run(
+        lambda connection: connection.execute(select(func.count()).where(schema.day.c.closed > 0)).scalar_one()
+    )
+    assert moves == 1
+
+
 def test_deltas_have_the_result_of_whole_submissions(database: Database) -> None:
     states = [
         build(0, build_subject(1, "C-0001"), build_subject(2, "C-0002"), build_subject(3)),

@@ -1,16 +1,22 @@
-"""Definitions of problems: one row for all sources, with the severity that counts. The last submission decides."""
+"""Definitions of problems: one row for all sources, with the severity that counts: that of the newest version of Kubekeep.
+
+A fleet has several versions for a while. Of one version, the last submission decides.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
+from packaging.version import InvalidVersion, Version
 from sqlalchemy import Connection, bindparam, select, update
 
 from kubekeep.model.severity import Severity
-from kubekeep.model.submission import DefinitionEntry
+from kubekeep.model.submission import Submission
 from kubekeep.model.text import encode_json
+from kubekeep_server.store.locks import lock_definitions
+from kubekeep_server.store.numbers import to_number
 from kubekeep_server.store.schema import definition
 from kubekeep_server.store.totals import move_severity
 from kubekeep_server.store.upsert import insert_missing
@@ -27,39 +33,57 @@ class StoredDefinition(msgspec.Struct, frozen=True):
 
 
 def store_definitions(
-    connection: Connection, entries: Sequence[DefinitionEntry], keys: Iterable[str], moment: int
+    connection: Connection, submission: Submission, keys: Iterable[str]
 ) -> Mapping[str, StoredDefinition]:
-    """Store new and changed definitions; return those with `keys` and the stored ones by key.
+    """Store new and changed definitions of a submission; return them and those with `keys` by key.
 
-    Raises LookupError for a key that no submission defined.
+    No severity changes until the end of the transaction. Raises LookupError for a key that no submission defined.
     """
-    by_key = {entry.key: entry for entry in entries}
-    texts = {key: encode_json(entry) for key, entry in by_key.items()}
-    rows = [
-        {
+    moment, version = to_number(submission.finished), submission.versions.kubekeep
+    rows = {
+        entry.key: {
             "key": entry.key,
             "kind": entry.kind,
             "severity": read_severity(entry.severity),
-            "document": texts[entry.key],
+            "document": encode_json(entry),
+            "version": version,
             "updated": moment,
         }
-        for entry in sorted(entries, key=lambda entry: entry.key)
-    ]
-    stored = {row.key: row for row in _iterate_rows(connection, {*texts, *keys})}
-    insert_missing(connection, definition, [row for row in rows if row["key"] not in stored])
-    known: dict[str, StoredDefinition] = {}
-    for row in (*stored.values(), *_iterate_rows(connection, texts.keys() - stored.keys())):
-        entry, severity = by_key.get(row.key), row.severity
-        if entry is not None and row.document != texts[row.key] and row.updated <= moment:
-            severity = read_severity(entry.severity)
-            _change(connection, row.id, {"severity": severity, "document": texts[row.key], "updated": moment})
-            if severity != row.severity:
-                move_severity(connection, row.id, row.severity, severity, moment)
-        known[row.key] = StoredDefinition(row.id, row.kind, severity)
-    missing = sorted({*keys} - known.keys())
+        for entry in submission.definitions
+    }
+    required = {*rows, *keys}
+    stored = _load_rows(connection, required)
+    lock_definitions(connection, is_exclusive=bool(_list_changed(rows, stored)))
+    # Another transaction may have changed them before the lock.
+    stored = _load_rows(connection, required)
+    insert_missing(connection, definition, [row for key, row in sorted(rows.items()) if key not in stored])
+    for key in _list_changed(rows, stored):
+        _change(connection, stored[key], rows[key])
+    if rows:
+        stored = _load_rows(connection, required)
+    missing = sorted(required - stored.keys())
     if missing:
         raise LookupError(f"the definition {missing[0]} is not in the submission, and no other one has it")
-    return known
+    return {key: StoredDefinition(row.id, row.kind, row.severity) for key, row in stored.items()}
+
+
+def _list_changed(rows: Mapping[str, Mapping[str, Any]], stored: Mapping[str, Any]) -> list[str]:
+    """Return the keys of definitions that replace stored ones."""
+    return [key for key in sorted(rows.keys() & stored.keys()) if _replaces(rows[key], stored[key])]
+
+
+def _replaces(row: Mapping[str, Any], stored: Any) -> bool:
+    if row["document"] == stored.document:
+        return False
+    new, old = _parse_version(row["version"]), _parse_version(stored.version)
+    return new > old or (new == old and row["updated"] >= stored.updated)
+
+
+def _parse_version(text: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return Version("0")
 
 
 def load_definitions(connection: Connection, ids: Iterable[int]) -> dict[int, StoredDefinition]:
@@ -77,12 +101,16 @@ def read_severity(text: str) -> int:
         return int(Severity.UNKNOWN)
 
 
-def _iterate_rows(connection: Connection, keys: Iterable[str]) -> Iterator[Any]:
+def _load_rows(connection: Connection, keys: Iterable[str]) -> dict[str, Any]:
     ordered = sorted(keys)
     query = select(definition).where(definition.c.key.in_(bindparam("keys", expanding=True)))
+    rows: dict[str, Any] = {}
     for start in range(0, len(ordered), _BATCH):
-        yield from connection.execute(query, {"keys": ordered[start : start + _BATCH]})
+        rows |= {row.key: row for row in connection.execute(query, {"keys": ordered[start : start + _BATCH]})}
+    return rows
 
 
-def _change(connection: Connection, number: int, values: Mapping[str, object]) -> None:
-    connection.execute(update(definition).where(definition.c.id == number).values(**values))
+def _change(connection: Connection, stored: Any, row: Mapping[str, Any]) -> None:
+    connection.execute(update(definition).where(definition.c.id == stored.id).values(**row))
+    if row["severity"] != stored.severity:
+        move_severity(connection, stored.id, stored.severity, row["severity"], row["updated"])

@@ -85,7 +85,8 @@ def _lock_source(connection: Connection, submission: Submission, now: int) -> An
     start = {"created": now, "scan": "", "finished": 0, "manifest": compute_manifest(()), "scope": b""}
     row = {"key": key, "branch": branch, "document": encode_json(submission.source), **start}
     insert_missing(connection, table, [row])
-    query = select(table).where(table.c.key == key, table.c.branch == branch).with_for_update()
+    # Other sources may insert rows that refer to this one: those of a definition whose severity changes.
+    query = select(table).where(table.c.key == key, table.c.branch == branch).with_for_update(key_share=True)
     return connection.execute(query).one()
 
 

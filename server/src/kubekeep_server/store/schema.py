@@ -60,9 +60,13 @@ definition: Final = Table(
     Column("kind", Text, nullable=False),
     Column("severity", SmallInteger, nullable=False),
     Column("document", Text, nullable=False),
+    Column("version", Text, nullable=False),
     Column("updated", BigInteger, nullable=False),
 )
-"""A control or another definition of problems. Its severity is here only, so that a change of it touches no finding."""
+"""A control or another definition of problems. Its severity is here only, so that a change of it touches no finding.
+
+version: of Kubekeep in the submission with it.
+"""
 
 subject: Final = Table(
     "subject",

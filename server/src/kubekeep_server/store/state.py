@@ -99,7 +99,8 @@ class _StateChange:
         entries = {key: self._document.decode(key) for key in sorted(compared & self._document.keys)}
         self._store_definitions(entries.values())
         known = self._load_subjects((compared | absent) & digests.keys())
-        for key, entry in self._merge_entries(compared, entries, known):
+        listed = {key for key, digest in digests.items() if digest}
+        for key, entry in self._merge_entries(compared, entries, {key: known[key] for key in compared & listed}):
             digest = self._document.digests.get(key) or digest_entry(entry)
             self._compare_present(key, entry, known.get(key), digest)
             digests[key] = digest
@@ -112,9 +113,7 @@ class _StateChange:
 
     def _store_definitions(self, entries: Iterable[SubjectEntry]) -> None:
         used = {finding.definition for entry in entries for finding in entry.findings}
-        entries_by_key = store_definitions(
-            self._connection, self._submission.definitions, used | self._scope, self._moment
-        )
+        entries_by_key = store_definitions(self._connection, self._submission, used | self._scope)
         self._ids = {key: stored.id for key, stored in entries_by_key.items()}
         self._definitions = {stored.id: stored for stored in entries_by_key.values()}
 
@@ -159,14 +158,14 @@ class _StateChange:
         return known
 
     def _merge_entries(
-        self, compared: Iterable[int], submitted: Mapping[int, SubjectEntry], known: Mapping[int, _KnownSubject]
+        self, compared: Iterable[int], submitted: Mapping[int, SubjectEntry], listed: Mapping[int, _KnownSubject]
     ) -> Iterator[tuple[int, SubjectEntry]]:
-        """Yield the whole entries of subjects that are compared."""
+        """Yield the whole entries of subjects that are compared. listed: those in the state that a delta changes."""
         closed = {*self._submission.closed}
         for key in sorted(compared):
-            entry, before = submitted.get(key), known.get(key)
+            entry, before = submitted.get(key), listed.get(key)
             if entry is None:
-                yield key, known[key].entry
+                yield key, listed[key].entry
             elif before is None or not self._submission.base:
                 yield key, entry
             else:

@@ -51,10 +51,7 @@ class FindingCounts:
 
 
 def move_severity(connection: Connection, definition: int, before: int, after: int, moment: int) -> None:
-    """Move the open findings of a definition to its new severity, in all sources.
-
-    Rows are changed in the order of the sources; PostgreSQL ends one of two transactions that wait for each other.
-    """
+    """Move the open findings of a definition to its new severity, in all sources. The caller has locked the definitions."""
     finding = schema.finding
     counts = connection.execute(
         select(finding.c.source, func.count())

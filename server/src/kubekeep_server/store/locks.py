@@ -1,0 +1,20 @@
+"""Locks of PostgreSQL that no row has. SQLite has one writing transaction at a time, and needs none."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+_DEFINITIONS: Final = 0x6B6B6465
+"""Number of the lock in the database."""
+
+
+def lock_definitions(connection: Connection, *, is_exclusive: bool) -> None:
+    """Wait until severities are stable, or with `is_exclusive` until no other transaction counts findings by them.
+
+    Until the end of the transaction. It is the last lock that a transaction waits for.
+    """
+    if connection.dialect.name == "postgresql":
+        lock = func.pg_advisory_xact_lock if is_exclusive else func.pg_advisory_xact_lock_shared
+        connection.execute(select(lock(_DEFINITIONS)))
