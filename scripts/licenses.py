@@ -13,10 +13,10 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).parent.parent
-_BUILD: Final = {"kubekeep", "kubekeep-kubescape", "maturin"}
+_BUILD: Final = {"kubekeep", "kubekeep-kubescape", "kubekeep-server", "maturin"}
 _COPYLEFT: Final = re.compile(r"GPL|General Public License", re.IGNORECASE)
 _OR: Final = re.compile(r"\s+OR\s+|/", re.IGNORECASE)
 
@@ -50,10 +50,11 @@ def _list_licenses() -> Iterator[tuple[str, str]]:
 
 
 def _list_packages() -> set[str]:
-    """Return the names of the packages in the lock file, and of the optional ones with all that they need."""
+    """Return the names of the packages in the lock file, of the optional ones and of those of the server, with all that they need."""
     locked = re.findall(r"^([\w.-]+)==", (ROOT / "requirements-run.lock").read_text(encoding="utf-8"), re.MULTILINE)
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    extras = _read_project(ROOT)["optional-dependencies"]
     todo = [*locked, *(requirement for extra in extras.values() for requirement in extra)]
+    todo += _read_project(ROOT / "server")["dependencies"]
     names: set[str] = set()
     while todo:
         requirement = todo.pop()
@@ -66,6 +67,11 @@ def _list_packages() -> set[str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return names
+
+
+def _read_project(folder: Path) -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project
 
 
 def _find_license(name: str) -> str:
