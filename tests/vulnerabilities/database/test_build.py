@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kubekeep.vulnerabilities.database import schema
 from kubekeep.vulnerabilities.database.advisory_files import AdvisoryFiles
 from kubekeep.vulnerabilities.database.build import build_database
 from kubekeep.vulnerabilities.database.compression import zstd
 from kubekeep.vulnerabilities.database.errors import AdvisoryInputError
 from kubekeep.vulnerabilities.database.open import open_advisories
 from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase
+from kubekeep.vulnerabilities.database.writer import AdvisoryWriter
 from tests.vulnerabilities.database.records import EPSS, KEV, OSV, create_record, write_lines, write_zip
 
 RECORDS = [create_record("A-1"), create_record("A-2", "right-pad"), create_record("B-1", "Flask_Login", "PyPI")]
@@ -180,6 +184,35 @@ def test_ratings_of_flaws_follow_their_records(tmp_path: Path) -> None:
         create_record("A-3", "other", ecosystem="PyPI", **later),
     )
     assert list_rated("CVE-1", "CVE-4", "A-9", "A-3") == [("CVE-4", "A-1")]
+
+
+def test_file_without_rated_flaws_is_read_and_completed_by_a_change(tmp_path: Path) -> None:
+    rating: dict[str, Any] = {
+        "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H"}]
+    }
+    folder = tmp_path / "database"
+    path = folder / schema.get_file_name("npm")
+    build_database([write_lines(tmp_path / "1.jsonl", [create_record("A-1", aliases=["CVE-1"], **rating)])], folder)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE rated")
+        connection.execute(f"PRAGMA user_version = {schema.WITHOUT_RATINGS}")
+        connection.commit()
+    schema.seal_file(path)
+    with AdvisoryDatabase(folder) as database:
+        assert find(database, "npm", "left-pad") == [("left-pad", "A-1")]
+        assert list(database.find_rated(["CVE-1"])) == []
+        token = database.get_token("npm")
+    with AdvisoryWriter(path, "npm", is_addition=True) as writer:
+        writer.finish()
+    with AdvisoryDatabase(folder) as database:
+        assert database.get_token("npm") != token
+    second = create_record("A-2", aliases=["CVE-2"], **rating)
+    build_database([write_lines(tmp_path / "2.jsonl", [second])], folder, is_addition=True)
+    with AdvisoryDatabase(folder) as database:
+        assert [(name, record.id) for name, record in database.find_rated(["CVE-1", "CVE-2"])] == [
+            ("CVE-1", "A-1"),
+            ("CVE-2", "A-2"),
+        ]
 
 
 def test_records_that_cannot_match_are_not_indexed(tmp_path: Path) -> None:

@@ -76,8 +76,9 @@ class EcosystemFile:
         return self._find("names", names)
 
     def find_rated(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
-        """Yield (name, advisory) for names of flaws, only records that rate the flaw."""
-        return self._find("rated", names)
+        """Yield (name, advisory) for names of flaws, only records that rate the flaw; none of a file without these names."""
+        has_ratings = schema.read_version(self._connection) != schema.WITHOUT_RATINGS
+        return self._find("rated", names) if has_ratings else iter(())
 
     def _find(self, table: str, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
         ordered = sorted(set(names))

@@ -25,6 +25,8 @@ SIGNALS: Final = 0x4B4B7367
 STATEMENTS: Final = 0x4B4B7678
 """Application id of files with the documents of a VEX repository."""
 VERSION: Final = 2
+WITHOUT_RATINGS: Final = 1
+"""The version of files without the names of rated flaws; a change of such a file adds them."""
 SUFFIX: Final = ".advisories"
 SIGNALS_FILE: Final = "exploits.signals"
 FEEDS: Final = "feeds"
@@ -33,13 +35,16 @@ REPOSITORIES: Final = "vex"
 """Folder of VEX repositories: each has a file with its name."""
 REPOSITORY_SUFFIX: Final = ".statements"
 
+RATED: Final = (
+    "CREATE TABLE rated (name TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (name, number)) WITHOUT ROWID"
+)
 TABLES: Final = {
     ADVISORIES: (
         "CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
         "CREATE TABLE training (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID",
         "CREATE TABLE records (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, modified INTEGER, digest INTEGER, content BLOB)",
         "CREATE TABLE names (name TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (name, number)) WITHOUT ROWID",
-        "CREATE TABLE rated (name TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (name, number)) WITHOUT ROWID",
+        RATED,
         "CREATE TABLE releases (name TEXT PRIMARY KEY) WITHOUT ROWID",
         "CREATE TABLE generations (number INTEGER PRIMARY KEY, token TEXT NOT NULL UNIQUE)",
         "CREATE TABLE changes (generation INTEGER, name TEXT, PRIMARY KEY (generation, name)) WITHOUT ROWID",
@@ -155,17 +160,22 @@ def _read_counter(file: IO[bytes]) -> int:
 def check_file(connection: sqlite3.Connection, kind: int, path: Path) -> None:
     """Raise DatabaseError unless the file has exactly the tables of its kind: a view or a trigger could run anything."""
     found_kind = _read_number(connection, "application_id")
-    version = _read_number(connection, "user_version")
+    version = read_version(connection)
     if found_kind != kind:
         raise DatabaseError(f"{visible(str(path))} is not a file of an advisory database of Kubekeep")
-    if version != VERSION:
+    if version not in (VERSION, WITHOUT_RATINGS):
         raise DatabaseError(
             f"{visible(str(path))} has version {version} of the database, and this program reads version {VERSION}: "
             "run `kubekeep db update`"
         )
     statements = {row[0] for row in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL LIMIT 20")}
-    if statements != {*TABLES[kind]}:
+    if statements != {*TABLES[kind]} - ({RATED} if version == WITHOUT_RATINGS else set()):
         raise DatabaseError(f"{visible(str(path))} has unexpected tables: delete it and run `kubekeep db update`")
+
+
+def read_version(connection: sqlite3.Connection) -> int:
+    """Return the version of the tables of a file."""
+    return _read_number(connection, "user_version")
 
 
 def damaged(path: Path, error: Exception) -> DatabaseError:

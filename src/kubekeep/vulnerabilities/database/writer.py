@@ -59,6 +59,8 @@ class AdvisoryWriter:
             self._facts = schema.read_facts(self._connection)
             self._generation = self._get_generation("main") + 1
             self._use(schema.read_training(self._connection))
+            if schema.read_version(self._connection) == schema.WITHOUT_RATINGS:
+                self._add_ratings()
         else:
             self._connection = schema.create_file(path, schema.ADVISORIES)
             if is_temporary:
@@ -162,6 +164,18 @@ class AdvisoryWriter:
         # Updates fetch what is newer than this record: a time in the future would end them.
         if record.modified <= self._now:
             self._newest = max(self._newest, record.modified)
+
+    def _add_ratings(self) -> None:
+        """Add the names of rated flaws of all records to a file without them."""
+        decompressor = RecordDecompressor(self._training)
+        self._connection.execute(schema.RATED)
+        for number, content in self._connection.execute("SELECT number, content FROM records").fetchall():
+            record = store_record(msgspec.json.decode(decompressor.decompress(content), type=Advisory))
+            rows = ((name, number) for name in sorted(record.rated))
+            self._connection.executemany("INSERT INTO rated VALUES (?, ?)", rows)
+        self._connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+        # The token of the state changes with the ratings, although no package has another advisory.
+        self._note_changes([""])
 
     def _replace(self, record: StoredRecord, row: tuple[object, ...]) -> int | None:
         """Replace the stored record with the same id; return its number, or None if it is newer or equal."""
