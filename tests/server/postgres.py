@@ -14,13 +14,14 @@ from typing import Final
 
 USER: Final = "postgres"
 _INSTALLED: Final = Path("/usr/lib/postgresql")
+_PARENT: Final = "/tmp"  # noqa: S108 - other folders for temporary files may be closed to the user of the server
 
 
 @contextlib.contextmanager
 def run_postgres() -> Iterator[str]:
     """Run a server with an empty database and yield its URL without the name of the database."""
     programs = max(_INSTALLED.glob("*/bin"), key=lambda path: int(path.parent.name))
-    folder = Path(tempfile.mkdtemp(prefix="kubekeep-postgres-"))
+    folder = Path(tempfile.mkdtemp(prefix="kubekeep-postgres-", dir=_PARENT))
     # The server refuses to run as root.
     command: list[str | Path] = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
     if command:
