@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import urllib.request
 
 import pytest
@@ -13,7 +14,10 @@ from tests.node.workloads import SERVE, container, pod, pod_spec, service, workl
 
 @pytest.fixture
 def web(node_cluster: NodeCluster, node_namespace: str) -> str:
-    """A Deployment of two Pods and its Service, and the Pods `friend` and `stranger`; the name of the namespace."""
+    """A Deployment of two Pods and its Service, and the Pods `friend` and `stranger`; the name of the namespace.
+
+    The rules of a Service are in force some time after its Pods are ready (Kubernetes docs, Service).
+    """
     node_cluster.images.push("tests/web", "1", layers=())
     image = f"{node_cluster.registry}/tests/web:1"
     waiting = pod_spec(container("app", image))
@@ -26,7 +30,14 @@ def web(node_cluster: NodeCluster, node_namespace: str) -> str:
         ]
     )
     node_cluster.wait_for_pods(node_namespace, 4)
+    for client in ("friend", "stranger"):
+        eventually(functools.partial(fetch, node_cluster, node_namespace, client, get_url(node_namespace)))
     return node_namespace
+
+
+def get_url(namespace: str) -> str:
+    """Return the address of the Service."""
+    return f"http://web.{namespace}.svc.cluster.local/"
 
 
 def fetch(cluster: NodeCluster, namespace: str, client: str, url: str) -> str:
@@ -46,7 +57,7 @@ def test_node_is_ready(node_cluster: NodeCluster) -> None:
 
 def test_workload_is_reached_by_its_name(node_cluster: NodeCluster, web: str) -> None:
     names = {entry["metadata"]["name"] for entry in node_cluster.list_pods(web)} - {"friend", "stranger"}
-    page = fetch(node_cluster, web, "friend", f"http://web.{web}.svc.cluster.local/by-name")
+    page = fetch(node_cluster, web, "friend", f"{get_url(web)}by-name")
     assert page.split()[0] in names
     assert page.split()[1] == "/by-name"
     address = node_cluster.admin("GET", f"/api/v1/namespaces/{web}/services/web")["spec"]["clusterIP"]
@@ -55,7 +66,7 @@ def test_workload_is_reached_by_its_name(node_cluster: NodeCluster, web: str) ->
 
 
 def test_network_policy_is_enforced(node_cluster: NodeCluster, web: str) -> None:
-    url = f"http://web.{web}.svc.cluster.local/"
+    url = get_url(web)
     clients = ("friend", "stranger")
     assert all(fetch(node_cluster, web, client, url) for client in clients)
     peer = {"podSelector": {"matchLabels": {"role": "friend"}}}
