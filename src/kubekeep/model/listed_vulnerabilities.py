@@ -180,5 +180,4 @@ def _get_exception(entry: VulnerabilityEntry) -> AppliedException | None:
     vex = entry.vex
     if vex is None or not entry.is_suppressed:
         return None
-    reason = ": ".join(filter(None, (vex.status.replace("_", " "), vex.justification, vex.text)))
-    return AppliedException(name=vex.origin or "VEX", source=ExceptionSource.STATEMENT, reason=reason)
+    return AppliedException(name=vex.origin or "VEX", source=ExceptionSource.STATEMENT, reason=vex.summary)

@@ -285,7 +285,12 @@ class Submission(DocumentPart, frozen=True, kw_only=True):
 
 def compute_digest(text: str) -> int:
     """Return the digest of the JSON form of a subject with its findings: BLAKE2b with 128 bits."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest())
+    return int.from_bytes(digest_json(text.encode()))
+
+
+def digest_json(content: bytes | bytearray | memoryview) -> bytes:
+    """Return the digest of an encoded text as bytes."""
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
 
 
 def compute_manifest(digests: Iterable[int]) -> str:

@@ -165,16 +165,14 @@ def list_status(folder: Path) -> list[DatabaseFile]:
             file = EcosystemFile(path)
             try:
                 state = file.get_state()
-                source = str(file.facts.get("source", ""))
             finally:
                 file.close()
-            feed = path.parent.name if path.parent != folder else ""
             releases = tuple(sorted(state.releases - {state.ecosystem}))
             rows.append(
                 DatabaseFile(
-                    *(state.ecosystem, state.records, state.updated, path.stat().st_size, feed, releases),
-                    origin=source or state.origin,
-                    is_imported=bool(feed and not source),
+                    *(state.ecosystem, state.records, state.updated, path.stat().st_size, file.feed, releases),
+                    origin=str(file.facts.get("source", "")) or state.origin,
+                    is_imported=file.is_imported,
                 )
             )
     return [

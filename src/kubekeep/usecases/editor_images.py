@@ -26,8 +26,6 @@ class WorkspaceImages:
         self._scan = scan
         self._stamps: dict[str, tuple[int, int]] = {}
         self._results: list[SubjectResult] = []
-        self._paths: list[str] = []
-        """Paths of the SBOMs of the results."""
         self.definitions: tuple[Definition, ...] = ()
         """The vulnerabilities of all images."""
 
@@ -36,7 +34,7 @@ class WorkspaceImages:
         stamps = dict(_list_stamps(list(paths)[:MAX_SBOMS]))
         if stamps == self._stamps:
             return
-        self._stamps, self._results, self._paths, self.definitions = stamps, [], [], ()
+        self._stamps, self._results, self.definitions = stamps, [], ()
         if not stamps:
             return
         assessment = self._scan(tuple(f"sbom:{path}" for path in stamps))
@@ -46,9 +44,7 @@ class WorkspaceImages:
         for result in assessment.results:
             verdicts = {slug: verdict for slug, verdict in result.verdicts.items() if slug in priorities}
             own = {slug: result.priorities.get(slug, priorities[slug]) for slug in verdicts}
-            location = result.subject.locate(())
             self._results.append(SubjectResult(result.subject, verdicts, own))
-            self._paths.append(os.path.realpath(location.file) if location else "")
 
     def join(self, resources: Sequence[Resource], contexts: Mapping[int, ResourceContext]) -> list[SubjectResult]:
         """Return the images that containers of these resources run, with the containers."""
@@ -62,9 +58,8 @@ class WorkspaceImages:
 
     def list_joined(self, resources: Sequence[Resource]) -> tuple[str, ...]:
         """Return the addresses of the SBOMs of images that containers of these resources run."""
-        joined = {id(result.subject) for result in self.join(resources, {})}
-        paths = zip(self._paths, self._results, strict=True)
-        return tuple(f"sbom:{path}" for path, result in paths if id(result.subject) in joined)
+        locations = (result.subject.locate(()) for result in self.join(resources, {}))
+        return tuple(f"sbom:{os.path.realpath(location.file)}" for location in locations if location is not None)
 
 
 def _list_stamps(paths: Iterable[str]) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -44,7 +44,7 @@ def store_definitions(
         entry.key: {
             "key": entry.key,
             "kind": entry.kind,
-            "severity": read_severity(entry.severity),
+            "severity": _read_severity(entry.severity),
             "document": encode_json(entry),
             "version": version,
             "updated": moment,
@@ -56,11 +56,11 @@ def store_definitions(
     lock_definitions(connection, is_exclusive=bool(_list_changed(rows, stored)))
     # Another transaction may have changed them before the lock.
     stored = _load_rows(connection, required)
-    insert_missing(connection, definition, [row for key, row in sorted(rows.items()) if key not in stored])
-    for key in _list_changed(rows, stored):
+    new, changed = sorted(rows.keys() - stored.keys()), _list_changed(rows, stored)
+    insert_missing(connection, definition, [rows[key] for key in new])
+    for key in changed:
         _change(connection, stored[key], rows[key])
-    if rows:
-        stored = _load_rows(connection, required)
+    stored |= _load_rows(connection, (*new, *changed))
     missing = sorted(required - stored.keys())
     if missing:
         raise LookupError(f"the definition {missing[0]} is not in the submission, and no other one has it")
@@ -93,7 +93,7 @@ def load_definitions(connection: Connection, ids: Iterable[int]) -> dict[int, St
     return {row.id: StoredDefinition(row.id, row.kind, row.severity) for row in rows}
 
 
-def read_severity(text: str) -> int:
+def _read_severity(text: str) -> int:
     """Return the number of a severity; 0 for an unknown one."""
     try:
         return int(Severity[text.upper()])

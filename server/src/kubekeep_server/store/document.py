@@ -5,18 +5,15 @@ Most subjects of a scan are those of the scan before. Their digest tells, so tha
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-from kubekeep.model.submission import Fingerprint, SubjectEntry, Submission, compute_digest, compute_manifest
+from kubekeep.model.submission import Fingerprint, SubjectEntry, Submission, compute_manifest, digest_json
 from kubekeep.model.text import encode_json
 from kubekeep.uplink.delta import DivergenceError
 from kubekeep_server.store.numbers import to_key
-
-_DIGEST_BYTES: Final = 16
 
 
 class _EncodedSubmission(Submission, frozen=True, kw_only=True):
@@ -47,9 +44,7 @@ class SubmittedDocument:
         self.digests: dict[int, bytes] = {}
         if encoded.base:
             return
-        self.digests = {
-            key: hashlib.blake2b(raw, digest_size=_DIGEST_BYTES).digest() for key, raw in self._entries.items()
-        }
+        self.digests = {key: digest_json(memoryview(raw)) for key, raw in self._entries.items()}
         if not self._is_complete():
             # Another program may have written the same entries in another form.
             self.digests = {key: digest_entry(self.decode(key)) for key in self._entries}
@@ -66,12 +61,12 @@ class SubmittedDocument:
         return _entry_decoder.decode(self._entries[key])
 
     def _is_complete(self) -> bool:
-        return compute_manifest(map(int.from_bytes, self.digests.values())) == self.submission.manifest
+        return sum_digests(self.digests.values()) == self.submission.manifest
 
 
 def digest_entry(entry: SubjectEntry) -> bytes:
     """Return the digest of an entry, as the manifest has it."""
-    return compute_digest(encode_json(entry)).to_bytes(_DIGEST_BYTES)
+    return digest_json(encode_json(entry).encode())
 
 
 def sum_digests(digests: Iterable[bytes]) -> str:

@@ -15,11 +15,6 @@ def to_number(moment: dt.datetime) -> int:
     return ((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)) - _EPOCH) // _MICROSECOND
 
 
-def to_time(number: int) -> dt.datetime:
-    """Return the time in UTC."""
-    return _EPOCH + number * _MICROSECOND
-
-
 def to_key(text: str) -> int:
     """Return 16 hexadecimal digits as a signed number."""
     number = int(text, 16)

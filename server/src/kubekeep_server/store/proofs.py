@@ -15,7 +15,7 @@ from kubekeep_server.store.compression import ZstdDict, compress, decompress
 from kubekeep_server.store.schema import blob, scan
 
 _LEAST_GAIN: Final = 4
-"""A difference has at most this part of the bytes of the whole document that is its dictionary."""
+"""The whole document that is the dictionary has at least this many times the bytes of a difference, both compressed."""
 
 
 def store_document(connection: Connection, source: int, document: bytes) -> bytes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import collections
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
@@ -12,6 +13,15 @@ from kubekeep_server.store.upsert import add_to_rows
 
 _DAY: Final = 86_400_000_000
 """Microseconds of a day."""
+
+
+class _CountChange(NamedTuple):
+    """Findings of a source and a severity that were opened and closed."""
+
+    source: int
+    severity: int
+    opened: int
+    closed: int
 
 
 class FindingCounts:
@@ -32,22 +42,10 @@ class FindingCounts:
     def write(self, connection: Connection, source: int, moment: int) -> None:
         """Add the changes to the totals of a source and to its day."""
         severities = sorted(self._opened.keys() | self._closed.keys())
-        totals = [
-            {"source": source, "severity": severity, "findings": self._opened[severity] - self._closed[severity]}
-            for severity in severities
+        changes = [
+            _CountChange(source, severity, self._opened[severity], self._closed[severity]) for severity in severities
         ]
-        days = [
-            {
-                "source": source,
-                "day": moment // _DAY,
-                "severity": severity,
-                "opened": self._opened[severity],
-                "closed": self._closed[severity],
-            }
-            for severity in severities
-        ]
-        add_to_rows(connection, schema.total, ("findings",), [row for row in totals if row["findings"]])
-        add_to_rows(connection, schema.day, ("opened", "closed"), days)
+        _write_changes(connection, changes, moment)
 
 
 def move_severity(connection: Connection, definition: int, before: int, after: int, moment: int) -> None:
@@ -59,17 +57,18 @@ def move_severity(connection: Connection, definition: int, before: int, after: i
         .group_by(finding.c.source)
         .order_by(finding.c.source)
     ).all()
-    for severity, sign in ((before, -1), (after, 1)):
-        totals = [{"source": source, "severity": severity, "findings": sign * count} for source, count in counts]
-        add_to_rows(connection, schema.total, ("findings",), totals)
-        days = [
-            {
-                "source": source,
-                "day": moment // _DAY,
-                "severity": severity,
-                "opened": count if sign > 0 else 0,
-                "closed": count if sign < 0 else 0,
-            }
-            for source, count in counts
-        ]
-        add_to_rows(connection, schema.day, ("opened", "closed"), days)
+    changes = [_CountChange(source, before, 0, count) for source, count in counts]
+    changes += [_CountChange(source, after, count, 0) for source, count in counts]
+    _write_changes(connection, changes, moment)
+
+
+def _write_changes(connection: Connection, changes: Sequence[_CountChange], moment: int) -> None:
+    """Add changes to the totals and to the day of a moment."""
+    totals = [
+        {"source": change.source, "severity": change.severity, "findings": change.opened - change.closed}
+        for change in changes
+        if change.opened != change.closed
+    ]
+    days = [{"day": moment // _DAY, **change._asdict()} for change in changes]
+    add_to_rows(connection, schema.total, ("findings",), totals)
+    add_to_rows(connection, schema.day, ("opened", "closed"), days)

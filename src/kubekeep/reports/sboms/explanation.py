@@ -79,8 +79,7 @@ def _write_package(terminal: Terminal, entry: PackageExplanation, steps: dict[st
             terminal.line(note, indent=2)
         if vulnerability.vex is not None:
             vex = vulnerability.vex
-            text = ": ".join(filter(None, (vex.status.replace("_", " "), vex.justification, vex.text)))
-            terminal.line(f"VEX: {text} (", Span(vex.origin, whole=True), ")", indent=2)
+            terminal.line(f"VEX: {vex.summary} (", Span(vex.origin, whole=True), ")", indent=2)
     for location in package.locations:
         layer = f"  layer {location.layer.removeprefix('sha256:')[:12]}" if location.layer else ""
         terminal.line(Span(f"/{location.path}", whole=True), Span(layer, "dim"), indent=2)

@@ -84,8 +84,7 @@ def _describe_statement(vulnerability: Vulnerability) -> Iterator[str]:
     """Yield a note about a VEX statement that leaves the vulnerability open; a report shows the others as exceptions."""
     vex = vulnerability.vex
     if vex is not None and not vulnerability.is_suppressed:
-        text = ": ".join(filter(None, (vex.status.replace("_", " "), vex.text)))
-        yield f"{text} (VEX statement in {vex.origin})" if vex.origin else f"{text} (VEX statement)"
+        yield f"{vex.summary} (VEX statement in {vex.origin})" if vex.origin else f"{vex.summary} (VEX statement)"
 
 
 def _describe_upgrade(upgrade: Upgrade, numbers: Mapping[int, int]) -> UpgradeAdvice:

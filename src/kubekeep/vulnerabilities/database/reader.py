@@ -46,6 +46,16 @@ class EcosystemFile:
         return str(self.facts.get("ecosystem", ""))
 
     @property
+    def feed(self) -> str:
+        """The feed; empty for the public one."""
+        return self._path.parent.name if self._path.parent.parent.name == schema.FEEDS else ""
+
+    @property
+    def is_imported(self) -> bool:
+        """True for a feed without a source, which only an import renews."""
+        return bool(self.feed and not self.facts.get("source"))
+
+    @property
     def token(self) -> str:
         """The state of the file for `list_changes`: a random text that changes with the advisories."""
         rows = self._query("SELECT token FROM generations ORDER BY number DESC LIMIT 1", ())
@@ -65,10 +75,9 @@ class EcosystemFile:
 
     def _describe_renewal(self) -> str:
         """Return the step that loads newer advisories: without a source, an update leaves a feed as it is."""
-        feed = self._path.parent.name if self._path.parent.parent.name == schema.FEEDS else ""
-        if feed and not self.facts.get("source"):
-            return f"import newer data of {visible(feed)} with `kubekeep db import`"
-        option = f"--feed {shlex.quote(feed)} " if feed else ""
+        if self.is_imported:
+            return f"import newer data of {visible(self.feed)} with `kubekeep db import`"
+        option = f"--feed {shlex.quote(self.feed)} " if self.feed else ""
         return f"run `kubekeep db update {option}{shlex.quote(self.ecosystem)}`"
 
     def find(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:

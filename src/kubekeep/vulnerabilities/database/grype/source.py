@@ -132,7 +132,8 @@ class GrypeDatabase:
 
     def find_rated(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
         """Yield (name, advisory) for the records that rate the flaw with one of the names, those of the NVD too."""
-        for start in range(0, len(ordered := sorted(set(names))), _BATCH):
+        ordered = sorted(set(names))
+        for start in range(0, len(ordered), _BATCH):
             batch = ordered[start : start + _BATCH]
             for vulnerability in self._list_vulnerabilities(self._find_flaws(batch)):
                 try:
