@@ -15,7 +15,7 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import Status
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.node_agents import load_node_agents
-from kubekeep.posture.priority import prioritise_results
+from kubekeep.posture.priority import attach_contexts, prioritise_results
 from kubekeep.posture.select import select
 
 CONTROLS: Final = tuple({slug: None for agent in load_node_agents() for slug in agent.controls})
@@ -36,7 +36,7 @@ def list_priorities(*objects: dict[str, Any]) -> dict[str, Priority]:
     resources = [Resource(content) for content in objects]
     controls = [builtin().controls[slug] for slug in CONTROLS]
     results = evaluate(resources, select(named=controls), RegoPolicySet, kubernetes_minor=37)
-    result = prioritise_results(results, find_contexts(resources), controls)[0]
+    result = prioritise_results(attach_contexts(results, find_contexts(resources)), controls)[0]
     failed = [slug for slug, verdict in result.verdicts.items() if verdict.status is Status.FAILED]
     return {slug: result.priorities[slug] for slug in failed if slug in result.priorities}
 

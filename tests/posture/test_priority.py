@@ -11,7 +11,7 @@ from kubekeep.model.priority import NO_CONTEXT, Priority, ResourceContext
 from kubekeep.model.resource import Resource
 from kubekeep.model.severity import Severity
 from kubekeep.model.verdict import PASSED, Evidence, Status, Verdict
-from kubekeep.posture.priority import prioritise, prioritise_results
+from kubekeep.posture.priority import attach_contexts, prioritise, prioritise_results
 
 EXPOSED = ResourceContext(exposure="reachable from the internet")
 POWERFUL = ResourceContext(power="can take over its node")
@@ -56,7 +56,8 @@ def test_only_failures_of_resources_with_a_context_get_priorities() -> None:
     results = [
         SubjectResult(resource, {"privileged-container": failed, "host-path": PASSED}) for resource in (exposed, plain)
     ]
-    first, second = prioritise_results(results, {id(exposed): EXPOSED}, builtin().controls.values())
+    attached = attach_contexts(results, {id(exposed): EXPOSED})
+    first, second = prioritise_results(attached, builtin().controls.values())
     assert {slug: priority.score for slug, priority in first.priorities.items()} == {"privileged-container": 8.9}
     assert second is results[1]
 
@@ -78,7 +79,7 @@ def test_most_severe_evidence_changes_the_severity(
     evidence = tuple(Evidence("rules[0]", exists=True, severity_change=change) for change in changes)
     results = [SubjectResult(role, {control.slug: Verdict(Status.FAILED, evidence)})]
     contexts = {} if context is NO_CONTEXT else {id(role): context}
-    (result,) = prioritise_results(results, contexts, [control])
+    (result,) = prioritise_results(attach_contexts(results, contexts), [control])
     summary = DefinitionSummary(control, Status.FAILED, Counts(failed=1), 0, None, priority=prioritise(control))
     priority = result.get_priority(summary)
     assert (priority.score, priority.level) == (score, level)
@@ -93,5 +94,5 @@ def test_subject_has_the_context_of_its_role() -> None:
     failed = Verdict(Status.FAILED, (Evidence("relatedObjects[1].rules[0]", exists=True),))
     results = [SubjectResult(subject, {"administrative-roles": failed})]
     contexts = {id(role): ResourceContext(steps={"administrative-roles": "it allows everything"})}
-    (result,) = prioritise_results(results, contexts, builtin().controls.values())
+    (result,) = prioritise_results(attach_contexts(results, contexts), builtin().controls.values())
     assert result.priorities["administrative-roles"].level is Severity.CRITICAL

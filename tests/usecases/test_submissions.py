@@ -531,3 +531,57 @@ def test_head_is_part_of_the_source(tmp_path: Path) -> None:
     commit = Commit(HEAD, "Ann", "ann@example.com", dt.datetime(2026, 1, 1, tzinfo=dt.UTC), "Begin")
     repository = GitRepository(str(tmp_path), "https://github.com/shop/web", "main", commit)
     assert identify_repository(repository, [str(tmp_path)], {}).commit == HEAD
+
+
+WORKLOADS = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web, namespace: shop}}
+spec:
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      initContainers: [{{name: prepare, image: {prepare}}}]
+      containers: [{{name: web, image: {web}, ports: [{{containerPort: 80}}]}}, {{name: other, image: 'shop/other:1'}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: web, namespace: shop}}
+spec: {{type: LoadBalancer, selector: {{app: web}}, ports: [{{port: 80}}]}}
+"""
+
+
+def test_workload_has_the_digests_of_its_images_and_its_exposure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with run_registry(tmp_path / "registry") as service:
+        fleet = Fleet(service.address)
+        fleet.push_image("team/web", "1", layers=(BASE, write_layer(python_package("web", "1"))))
+        fleet.push_image("team/web", "2", layers=(BASE, write_layer(python_package("web", "2"))))
+        fleet.push_image("team/prepare", "1", layers=(BASE, write_layer(python_package("prepare", "1"))))
+        fleet.close()
+        repository = tmp_path / "repository"
+        for overlay, number in (("test", 1), ("production", 2)):
+            (repository / overlay).mkdir(parents=True)
+            text = WORKLOADS.format(
+                web=f"{service.address}/team/web:{number}", prepare=f"{service.address}/team/prepare:1"
+            )
+            (repository / overlay / "web.yaml").write_text(text)
+        git(repository, "init", "-q", "-b", "main")
+        git(repository, "remote", "add", "origin", "git@github.com:Shop/Web.git")
+        git(repository, "add", "--all")
+        git(repository, "commit", "-q", "-m", "Begin")
+        monkeypatch.chdir(repository)
+        read = ReadOptions(images=ImageOptions(), workload_images=True, vulnerabilities=VulnerabilityOptions())
+        submission = submit(".", read=read)
+    digests = {reference: image.digest for image in submission.images for reference in image.references}
+    for overlay, number in (("test", 1), ("production", 2)):
+        (web,) = [entry for entry in submission.subjects if entry.origin == f"{overlay}/web.yaml" and entry.containers]
+        assert [(container.name, container.digest, container.ends) for container in web.containers] == [
+            ("web", digests[f"{service.address}/team/web:{number}"], False),
+            ("other", "", False),
+            ("prepare", digests[f"{service.address}/team/prepare:1"], True),
+        ]
+        assert web.exposure == "reachable from the internet"
+        assert not web.power

@@ -22,7 +22,7 @@ from kubekeep.model.finding import Finding
 from kubekeep.model.framework import Framework
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
-from kubekeep.model.priority import UNKNOWN_PRIORITY, Priority
+from kubekeep.model.priority import NO_CONTEXT, UNKNOWN_PRIORITY, Priority, ResourceContext
 from kubekeep.model.pseudonyms import Encryption
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.scanned_source import ScannedSource
@@ -55,16 +55,20 @@ class UnassessedInput(UnreadInput, frozen=True):
 class SubjectResult(msgspec.Struct, frozen=True):
     """One subject with the verdict of each definition that applies to it, by slug.
 
-    `priorities` are those of failures that differ from `DefinitionSummary.priority` because of the context. `is_exposed`:
-    the subject can be reached from outside the cluster, for an image in a container that runs it. `containers`: those that
-    run an image; empty for other subjects, and for an image that was scanned without workloads.
+    `priorities` are those of failures that differ from `DefinitionSummary.priority` because of the context. `containers`:
+    those that run an image; empty for other subjects, and for an image that was scanned without workloads.
     """
 
     subject: Subject
     verdicts: dict[str, Verdict]
     priorities: Mapping[str, Priority] = {}
-    is_exposed: bool = False
+    context: ResourceContext = NO_CONTEXT
     containers: tuple[WorkloadContainer, ...] = ()
+
+    @property
+    def is_exposed(self) -> bool:
+        """True if the subject can be reached from outside the cluster, for an image in a container that runs it."""
+        return bool(self.context.exposure) or any(container.exposure for container in self.containers)
 
     def get_priority(self, summary: DefinitionSummary) -> Priority:
         """Return the priority of a failure of the definition on this subject."""

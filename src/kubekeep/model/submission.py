@@ -63,6 +63,8 @@ class DefinitionEntry(DocumentPart, frozen=True):
     """A definition of problems.
 
     key: the name under which scope and findings refer to it. priority: of its findings, where they have none of their own.
+    known_exploited: date of addition to CISA's catalogue of known exploited vulnerabilities. epss: probability from 0 to 1 of
+    exploitation within 30 days (FIRST EPSS).
     """
 
     key: str
@@ -76,6 +78,8 @@ class DefinitionEntry(DocumentPart, frozen=True):
     references: tuple[str, ...] = ()
     page: str = ""
     priority: PriorityDocument | None = None
+    known_exploited: str = ""
+    epss: float | None = None
 
 
 class HiddenObjects(DocumentPart, frozen=True):
@@ -192,19 +196,26 @@ class SubmittedFinding(DocumentPart, frozen=True):
 
 
 class ContainerEntry(DocumentPart, frozen=True):
-    """A container of a workload, and the reference of its image as in the workload; empty name for an image volume."""
+    """A container of a workload, and the reference of its image as in the workload; empty name for an image volume.
+
+    digest: of the image, if the scan read it. ends: True for a container that ends before its pod is ready, which cannot be
+    reached.
+    """
 
     name: str
     image: str
+    digest: str = ""
+    ends: bool = False
 
 
 class SubjectEntry(DocumentPart, frozen=True):
     """A subject that was evaluated, with its findings. All other definitions in the scope passed, or do not apply to it.
 
     origin: in a repository, the file that it comes from, or the chart or kustomization that generated it (`is_generated`).
-    listed_kinds: kinds of problems that the
-    subject lists itself, and lists completely. unassessed: package URLs of which nothing is known. In a delta, `findings` are
-    those that are new or have changed.
+    listed_kinds: kinds of problems that the subject lists itself, and lists completely. unassessed: package URLs of which
+    nothing is known. exposure: the way in which the subject can be reached from outside the cluster, power: its access to
+    a node or the cluster, rights: its access to Secrets; for people, empty without any. In a delta, `findings` are those
+    that are new or have changed.
     """
 
     key: Fingerprint
@@ -216,6 +227,9 @@ class SubjectEntry(DocumentPart, frozen=True):
     listed_kinds: tuple[str, ...] = ()
     unassessed: tuple[str, ...] = ()
     containers: tuple[ContainerEntry, ...] = ()
+    exposure: str = ""
+    power: str = ""
+    rights: str = ""
 
     def shows_absence(self, finding: SubmittedFinding, kind: str, scope: EvaluatedScope) -> bool:
         """Return True if the subject does not have a finding that is not in the entry."""

@@ -31,32 +31,25 @@ _MOST: Final[Mapping[str, float]] = {"security": 10.0, "availability": 5.0, "pra
 """Maximum score by effect of the control."""
 
 
-def prioritise_results(
-    results: Sequence[SubjectResult], contexts: Mapping[int, ResourceContext], controls: Iterable[Definition]
-) -> list[SubjectResult]:
+def prioritise_results(results: Iterable[SubjectResult], controls: Iterable[Definition]) -> list[SubjectResult]:
     """Return the results with the priorities of failed controls in the context of their resources.
 
-    contexts: by id() of the resource. A joined RBAC subject has the context of its binding and role. Without a context,
-    only failures with a severity of their own, and access that a node agent needs, get a priority of their own. Problems
-    that a subject lists itself already have one, which the containers that run an image raise.
+    Without a context, only failures with a severity of their own, and access that a node agent needs, get a priority of
+    their own. Problems that a subject lists itself already have one, which the containers that run an image raise.
     """
     by_slug = {control.slug: control for control in controls}
     prioritised = []
     for result in results:
-        parts = (result.subject, *result.subject.related)
-        matches = [context for part in parts if (context := contexts.get(id(part))) is not None]
-        priorities = _prioritise_result(result, matches, by_slug)
+        priorities = _prioritise_result(result, by_slug)
         if priorities or result.priorities:
             result = msgspec.structs.replace(result, priorities=priorities)  # noqa: PLW2901 - the same result
         prioritised.append(result)
     return prioritised
 
 
-def _prioritise_result(
-    result: SubjectResult, matches: Sequence[ResourceContext], controls: Mapping[str, Definition]
-) -> dict[str, Priority]:
+def _prioritise_result(result: SubjectResult, controls: Mapping[str, Definition]) -> dict[str, Priority]:
     """Return the priorities of the failures of a result that differ from those without a context. controls: by slug."""
-    context = _merge(matches) if matches else NO_CONTEXT
+    context = result.context
     # Access that can be used from outside is urgent even if it is needed.
     needed = {} if context.exposure else find_needed_access(result, context.steps.keys())
     priorities: dict[str, Priority] = {}
@@ -71,25 +64,22 @@ def _prioritise_result(
         elif slug in needed:
             score = min(rate_severity(control.severity, verdict.evidence), _NEEDED)
             priorities[slug] = Priority(Severity.from_score(score), score, reasons=(needed[slug],))
-        elif matches or verdict.changes_severity:
+        elif context is not NO_CONTEXT or verdict.changes_severity:
             priorities[slug] = prioritise(control, context, verdict.evidence)
     return priorities
 
 
-def mark_exposed(results: Sequence[SubjectResult], contexts: Mapping[int, ResourceContext]) -> list[SubjectResult]:
-    """Return the results, those as exposed of which a part of the subject can be reached from outside.
+def attach_contexts(results: Iterable[SubjectResult], contexts: Mapping[int, ResourceContext]) -> list[SubjectResult]:
+    """Return the results with the contexts of their subjects.
 
-    contexts: by id() of the resource.
+    contexts: by id() of the resource. A joined RBAC subject has the context of its binding and role.
     """
-    exposed = {key for key, context in contexts.items() if context.exposure}
-    if not exposed:
-        return list(results)
-    return [
-        msgspec.structs.replace(result, is_exposed=True)
-        if not exposed.isdisjoint(map(id, (result.subject, *result.subject.related)))
-        else result
-        for result in results
-    ]
+    attached = []
+    for result in results:
+        parts = (result.subject, *result.subject.related)
+        matches = [context for part in parts if (context := contexts.get(id(part))) is not None]
+        attached.append(msgspec.structs.replace(result, context=_merge(matches)) if matches else result)
+    return attached
 
 
 def _merge(contexts: Sequence[ResourceContext]) -> ResourceContext:

@@ -22,7 +22,7 @@ from kubekeep.model.exception import AppliedException, ExceptedFinding, Exceptio
 from kubekeep.model.fingerprint import Identity
 from kubekeep.model.location import Location, format_path, parse_path
 from kubekeep.model.package import AffectedPackage
-from kubekeep.model.priority import Priority
+from kubekeep.model.priority import Priority, ResourceContext
 from kubekeep.model.pseudonyms import Pseudonymiser
 from kubekeep.model.redaction import redact
 from kubekeep.model.resource import Resource, is_builtin
@@ -74,6 +74,11 @@ class _HiddenSubject(Subject, frozen=True):
 def replace_names(assessment: Assessment, pseudonymiser: Pseudonymiser) -> Assessment:
     """Return the assessment with all names replaced."""
     return _NameReplacer(pseudonymiser).replace_assessment(assessment)
+
+
+def _replace_context(context: ResourceContext) -> ResourceContext:
+    """Return the context without names: the facts name Services and namespaces."""
+    return ResourceContext(context.exposure and _EXPOSED, context.power, context.rights and _RIGHTS)
 
 
 def _escape(step: str) -> str:
@@ -263,7 +268,7 @@ class _NameReplacer:
             self._replace_subject(result.subject),
             verdicts,
             priorities,
-            result.is_exposed,
+            _replace_context(result.context),
             tuple(map(self._replace_container, result.containers)),
         )
 

@@ -11,7 +11,7 @@ import functools
 import hashlib
 import operator
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TextIO, cast
 
 import msgspec
@@ -33,6 +33,8 @@ from kubekeep.model.finding_document import (
 from kubekeep.model.fingerprint import Identity, fingerprint
 from kubekeep.model.image import Image, PackageList
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.known_vulnerability import KnownVulnerability
+from kubekeep.model.location import Location
 from kubekeep.model.package import ImagePackages
 from kubekeep.model.package_document import read_assessment
 from kubekeep.model.resource import Resource
@@ -67,6 +69,8 @@ _DIGITS: Final = 16
 """Length of a fingerprint in a submission."""
 _SUBJECTS: Final = ',"subjects":['
 _NO_MANIFEST: Final = "0" * 32
+_Digests = Mapping[tuple[str, str, str, str, Location | None], str]
+"""Digests of images by kind, namespace and name of the workload, name of the container, and location of the reference."""
 _get_fingerprint: Final = operator.attrgetter("fingerprint")
 
 
@@ -171,6 +175,7 @@ class _EntryBuilder:
     """Builder of the entries of subjects."""
 
     def __init__(self, assessment: Assessment) -> None:
+        self._digests = _list_digests(assessment.results)
         self._summaries = {summary.definition.slug: summary for summary in assessment.summaries}
         self._has_origins = isinstance(assessment.source, SourceRepository)
         self._folder = assessment.repository.root if self._has_origins and assessment.repository else ""
@@ -201,7 +206,10 @@ class _EntryBuilder:
             not_evaluated=self._list_not_evaluated(result),
             listed_kinds=self._list_kinds(result, has_unassessed=bool(unassessed)),
             unassessed=unassessed,
-            containers=_list_containers(subject),
+            containers=_list_containers(subject, self._digests),
+            exposure=result.context.exposure,
+            power=result.context.power,
+            rights=result.context.rights,
         )
 
     def locate(self, file: str) -> str:
@@ -299,10 +307,26 @@ def _list_unassessed(subject: Subject) -> tuple[str, ...]:
     return tuple(sorted({package for gap in gaps for package in gap.packages}))
 
 
-def _list_containers(subject: Subject) -> tuple[ContainerEntry, ...]:
+def _list_digests(results: Iterable[SubjectResult]) -> _Digests:
+    """Return the digests of the images that containers run."""
+    return {
+        (container.kind, container.namespace, container.name, container.container, container.location): image.digest
+        for result in results
+        if isinstance(image := result.subject, Image) and image.digest
+        for container in result.containers
+    }
+
+
+def _list_containers(subject: Subject, digests: _Digests) -> tuple[ContainerEntry, ...]:
     if not isinstance(subject, Resource):
         return ()
-    return tuple(dict.fromkeys(ContainerEntry(image.container, image.reference) for image in list_used_images(subject)))
+    entries = []
+    for image in list_used_images(subject):
+        # Overlays have workloads with one name, and other images.
+        location = subject.locate(image.path) if digests else None
+        digest = digests.get((subject.kind, subject.namespace, subject.name, image.container, location), "")
+        entries.append(ContainerEntry(image.container, image.reference, digest, ends=not image.runs_on))
+    return tuple(dict.fromkeys(entries))
 
 
 def _merge(known: SubjectEntry, other: SubjectEntry) -> SubjectEntry:
@@ -320,6 +344,9 @@ def _merge(known: SubjectEntry, other: SubjectEntry) -> SubjectEntry:
         listed_kinds=tuple(sorted({*known.listed_kinds} & {*other.listed_kinds})),
         unassessed=tuple(sorted({*known.unassessed, *other.unassessed})),
         containers=tuple(dict.fromkeys((*known.containers, *other.containers))),
+        exposure=known.exposure or other.exposure,
+        power=known.power or other.power,
+        rights=known.rights or other.rights,
     )
 
 
@@ -409,6 +436,8 @@ def _describe_definition(summary: DefinitionSummary) -> DefinitionEntry:
         references=definition.references,
         page=definition.page,
         priority=build_priority(summary.priority),
+        known_exploited=definition.known_exploited if isinstance(definition, KnownVulnerability) else "",
+        epss=definition.epss if isinstance(definition, KnownVulnerability) else None,
     )
 
 
@@ -417,7 +446,7 @@ def _list_image_names(results: Iterable[SubjectResult]) -> Iterator[str]:
         if isinstance(result.subject, Image):
             yield result.subject.name
         else:
-            yield from (container.image for container in _list_containers(result.subject))
+            yield from (container.image for container in _list_containers(result.subject, {}))
 
 
 def _list_images(results: Iterable[SubjectResult]) -> tuple[ImageEntry, ...]:

@@ -33,7 +33,7 @@ from kubekeep.model.secret_text import mask_message
 from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Edit, Evidence, Status, Verdict
 from kubekeep.posture.incremental import IncrementalEvaluator
-from kubekeep.posture.priority import prioritise_results
+from kubekeep.posture.priority import attach_contexts, prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.roles import RoleCoverage
 from kubekeep.posture.select import Selection
@@ -318,7 +318,7 @@ class _Manifests:
         own, uses = self._apply_exceptions(
             path, [*api.distrust(own, self._selection), *images], selection, unsaved, started
         )
-        own = prioritise_results(own, contexts, selection.definitions)
+        own = prioritise_results(attach_contexts(own, contexts), selection.definitions)
         facts = EvaluationFacts(
             target=Target((path,), self._folder),
             started=started,

@@ -39,10 +39,7 @@ def join_images(
 def _join(result: SubjectResult, containers: Mapping[str, Sequence[WorkloadContainer]]) -> SubjectResult:
     keys = dict.fromkeys(list_image_keys(result.subject))
     joined = tuple(dict.fromkeys(container for key in keys for container in containers.get(key, ())))
-    if not joined:
-        return result
-    is_exposed = any(container.exposure for container in joined)
-    return msgspec.structs.replace(result, containers=joined, is_exposed=is_exposed)
+    return msgspec.structs.replace(result, containers=joined) if joined else result
 
 
 def _describe_container(resource: Resource, image: UsedImage, context: ResourceContext) -> WorkloadContainer:

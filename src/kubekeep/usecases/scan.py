@@ -45,7 +45,7 @@ from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.listed_problems import add_listed_problems
 from kubekeep.posture.namespaces import infer_namespaces, is_open
 from kubekeep.posture.packing import ObjectPacker
-from kubekeep.posture.priority import mark_exposed, prioritise_results
+from kubekeep.posture.priority import attach_contexts, prioritise_results
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.roles import RoleCoverage
 from kubekeep.posture.select import Selection, UnknownNameError
@@ -188,12 +188,12 @@ class _Scan:
         roles = RoleCoverage(selection.is_whole_cluster, self._gaps)
         everything = everything or _list_resources(results)
         contexts = _find_contexts(everything, roles)
-        results = _join_images(mark_exposed(results, contexts), everything, contexts)
+        results = _join_images(attach_contexts(results, contexts), everything, contexts)
         results, uses = self._apply_exceptions(results, selection)
         if request.input.read.blame:
             results = add_commits(results, source, request.input.read.access.environment, self._unread)
         results = _add_file_extras(results, source, request.needs, selection)
-        results = prioritise_results(results, contexts, selection.definitions)
+        results = prioritise_results(results, selection.definitions)
         _logger.debug("determined priorities")
         repository = self._repository(results)
         attacks = _attacks(request.needs, everything, results, selection, roles)
