@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import hashlib
 import itertools
@@ -16,7 +17,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
 
 from kubekeep.model.exception import ExceptionSource
-from kubekeep.model.finding_document import EvidenceDocument, Suppression
+from kubekeep.model.finding_document import EvidenceDocument, PriorityDocument, Suppression
 from kubekeep.model.resource import ResourceSubject
 from kubekeep.model.scanned_source import ScannedSource, SourceCluster, SourceRepository
 from kubekeep.model.submission import (
@@ -46,6 +47,7 @@ START: Final = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 CLUSTER: Final = SourceCluster("uid")
 NSA: Final = ("C-0001", "C-0002")
 SEVERITIES: Final = {"C-0001": "high", "C-0002": "low", "C-0003": "critical"}
+SCORES: Final = {"low": 3.0, "medium": 5.0, "high": 7.5, "critical": 9.5}
 _numbers: Final = itertools.count(1)
 
 
@@ -85,7 +87,15 @@ def build(
         scope=scope if isinstance(scope, EvaluatedScope) else EvaluatedScope(tuple(scope)),
         gaps=gaps,
         definitions=tuple(
-            DefinitionEntry(name, "misconfiguration", name, name, severity, 7.0)
+            DefinitionEntry(
+                name,
+                "misconfiguration",
+                name,
+                name,
+                severity,
+                7.0,
+                priority=PriorityDocument(severity, SCORES[severity]),
+            )
             for name, severity in severities.items()
         ),
         subjects=tuple(sorted(entries, key=lambda entry: entry.key)),
@@ -120,22 +130,29 @@ def check_totals(database: Database) -> dict[str, int]:
 
     def read(connection: Connection) -> tuple[dict[Any, int], dict[Any, int], dict[Any, int]]:
         finding, definition, total, day = schema.finding, schema.definition, schema.total, schema.day
+        key = (finding.c.source, finding.c.exposure, definition.c.urgency, definition.c.severity)
         counted = (
-            select(finding.c.source, definition.c.severity, func.count())
+            select(*key, func.count())
             .join(definition, definition.c.id == finding.c.definition)
             .where(finding.c.closed.is_(None), ~finding.c.is_suppressed)
-            .group_by(finding.c.source, definition.c.severity)
+            .group_by(*key)
         )
         days = select(day.c.source, day.c.severity, func.sum(day.c.opened - day.c.closed)).group_by(
             day.c.source, day.c.severity
         )
-        queries = (counted, select(total.c.source, total.c.severity, total.c.findings), days)
-        counts = [{tuple(row[:2]): int(row[2]) for row in connection.execute(query) if row[2]} for query in queries]
+        counts = [
+            {tuple(row[:-1]): int(row[-1]) for row in connection.execute(query) if row[-1]}
+            for query in (counted, select(total), days)
+        ]
         return counts[0], counts[1], counts[2]
 
     findings, totals, days = database.run(read)
-    assert findings == totals == days
-    return {f"{source}/{severity}": count for (source, severity), count in sorted(totals.items())}
+    assert findings == totals
+    by_severity: collections.Counter[tuple[int, int]] = collections.Counter()
+    for (source, _, _, severity), count in totals.items():
+        by_severity[source, severity] += count
+    assert by_severity == days
+    return {f"{source}/{severity}": count for (source, severity), count in sorted(by_severity.items())}
 
 
 def test_intervals_open_close_and_open_again(database: Database) -> None:

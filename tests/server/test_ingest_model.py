@@ -51,7 +51,8 @@ def subjects(draw: st.DrawFn, number: int, evaluated: tuple[str, ...]) -> Subjec
     findings = tuple(build_finding(number, name, is_suppressed=draw(st.booleans())) for name in failed)
     gaps = (NotEvaluatedEntry(tuple(unevaluated), "no data"),) if unevaluated else ()
     namespace = "shop" if number % 2 else "blog"
-    return build_subject(number, namespace=namespace, findings=findings, not_evaluated=gaps)
+    exposure = draw(st.sampled_from(("", "reachable from the internet")))
+    return build_subject(number, namespace=namespace, findings=findings, not_evaluated=gaps, exposure=exposure)
 
 
 @st.composite

@@ -8,13 +8,13 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from kubekeep_server.store.engine import open_engine, upgrade
-from kubekeep_server.store.schema import metadata
+from kubekeep_server.store.image_schema import image
 from tests.server.conftest import Database
 
 
 def test_migrations_make_the_tables_of_the_schema(database: Database) -> None:
     def compare(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+        return list(compare_metadata(MigrationContext.configure(connection), image.metadata))
 
     assert database.run(compare) == []
     database.run(upgrade)
@@ -24,7 +24,7 @@ def test_migrations_make_the_tables_of_the_schema(database: Database) -> None:
 def test_comparison_finds_a_missing_table(database: Database) -> None:
     def compare(connection: Connection) -> list[object]:
         connection.execute(text("DROP TABLE audit"))
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+        return list(compare_metadata(MigrationContext.configure(connection), image.metadata))
 
     assert len(database.run(compare)) == 1
 

@@ -583,5 +583,5 @@ def test_workload_has_the_digests_of_its_images_and_its_exposure(
             ("other", "", False),
             ("prepare", digests[f"{service.address}/team/prepare:1"], True),
         ]
-        assert web.exposure == "reachable from the internet"
+        assert web.exposure == "reachable from the internet through Service shop/web"
         assert not web.power

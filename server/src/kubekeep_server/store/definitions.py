@@ -1,11 +1,12 @@
-"""Definitions of problems: one row for all sources, with the severity that counts: that of the newest version of Kubekeep.
+"""Definitions of problems: one row for all sources, with the rating that counts: that of the newest version of Kubekeep.
 
-A fleet has several versions for a while. Of one version, the last submission decides.
+A fleet has several versions for a while. Of one version, the last submission decides. The text of a vulnerability names the
+packages of its submission, so that another text alone replaces none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,13 +16,16 @@ from sqlalchemy import Connection, bindparam, select, update
 from kubekeep.model.severity import Severity
 from kubekeep.model.submission import Submission
 from kubekeep.model.text import encode_json
+from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.locks import lock_definitions
 from kubekeep_server.store.numbers import to_number
 from kubekeep_server.store.schema import definition
-from kubekeep_server.store.totals import move_severity
+from kubekeep_server.store.totals import Rating, move_rating, recount_images
 from kubekeep_server.store.upsert import insert_missing
+from kubekeep_server.store.urgency import classify_definition
 
-_BATCH: Final = 5_000
+_RATING: Final = ("severity", "urgency", "epss", "is_exploited")
+"""Columns by which lists are ordered."""
 
 
 class StoredDefinition(msgspec.Struct, frozen=True):
@@ -29,7 +33,7 @@ class StoredDefinition(msgspec.Struct, frozen=True):
 
     id: int
     kind: str
-    severity: int
+    rating: Rating
 
 
 def store_definitions(
@@ -37,7 +41,7 @@ def store_definitions(
 ) -> Mapping[str, StoredDefinition]:
     """Store new and changed definitions of a submission; return them and those with `keys` by key.
 
-    No severity changes until the end of the transaction. Raises LookupError for a key that no submission defined.
+    No rating changes until the end of the transaction. Raises LookupError for a key that no submission defined.
     """
     moment, version = to_number(submission.finished), submission.versions.kubekeep
     rows = {
@@ -45,6 +49,9 @@ def store_definitions(
             "key": entry.key,
             "kind": entry.kind,
             "severity": _read_severity(entry.severity),
+            "urgency": classify_definition(entry),
+            "epss": entry.epss,
+            "is_exploited": bool(entry.known_exploited),
             "document": encode_json(entry),
             "version": version,
             "updated": moment,
@@ -53,30 +60,43 @@ def store_definitions(
     }
     required = {*rows, *keys}
     stored = _load_rows(connection, required)
-    lock_definitions(connection, is_exclusive=bool(_list_changed(rows, stored)))
-    # Another transaction may have changed them before the lock.
-    stored = _load_rows(connection, required)
-    new, changed = sorted(rows.keys() - stored.keys()), _list_changed(rows, stored)
+    requirements = frozenset(submission.scope.definitions)
+    changed = _list_changed(rows, stored, requirements)
+    if lock_definitions(connection, is_exclusive=bool(changed)):
+        stored = _load_rows(connection, required)
+        # A shared lock allows no change: the next submission makes it.
+        changed = _list_changed(rows, stored, requirements) if changed else []
+    new = sorted(rows.keys() - stored.keys())
     insert_missing(connection, definition, [rows[key] for key in new])
-    for key in changed:
-        _change(connection, stored[key], rows[key])
-    stored |= _load_rows(connection, (*new, *changed))
+    _change_rows(connection, [(stored[key], rows[key]) for key in changed])
+    if new or changed:
+        stored |= _load_rows(connection, (*new, *changed))
     missing = sorted(required - stored.keys())
     if missing:
         raise LookupError(f"the definition {missing[0]} is not in the submission, and no other one has it")
-    return {key: StoredDefinition(row.id, row.kind, row.severity) for key, row in stored.items()}
+    return {key: _describe(row) for key, row in stored.items()}
 
 
-def _list_changed(rows: Mapping[str, Mapping[str, Any]], stored: Mapping[str, Any]) -> list[str]:
+def _describe(row: Any) -> StoredDefinition:
+    return StoredDefinition(row.id, row.kind, Rating(row.severity, row.urgency))
+
+
+def _list_changed(
+    rows: Mapping[str, Mapping[str, Any]], stored: Mapping[str, Any], requirements: frozenset[str]
+) -> list[str]:
     """Return the keys of definitions that replace stored ones."""
-    return [key for key in sorted(rows.keys() & stored.keys()) if _replaces(rows[key], stored[key])]
+    known = sorted(rows.keys() & stored.keys())
+    return [key for key in known if _replaces(rows[key], stored[key], is_requirement=key in requirements)]
 
 
-def _replaces(row: Mapping[str, Any], stored: Any) -> bool:
+def _replaces(row: Mapping[str, Any], stored: Any, *, is_requirement: bool) -> bool:
     if row["document"] == stored.document:
         return False
     new, old = _parse_version(row["version"]), _parse_version(stored.version)
-    return new > old or (new == old and row["updated"] >= stored.updated)
+    if new != old:
+        return new > old
+    has_other_rating = any(row[name] != getattr(stored, name) for name in _RATING)
+    return row["updated"] >= stored.updated and (is_requirement or has_other_rating)
 
 
 def _parse_version(text: str) -> Version:
@@ -88,9 +108,8 @@ def _parse_version(text: str) -> Version:
 
 def load_definitions(connection: Connection, ids: Iterable[int]) -> dict[int, StoredDefinition]:
     """Return stored definitions by their number."""
-    query = select(definition).where(definition.c.id.in_(bindparam("ids", expanding=True)))
-    rows = connection.execute(query, {"ids": sorted(ids)})
-    return {row.id: StoredDefinition(row.id, row.kind, row.severity) for row in rows}
+    rows = select_by_keys(connection, select(definition).where(definition.c.id.in_(in_keys())), ids)
+    return {row.id: _describe(row) for row in rows}
 
 
 def _read_severity(text: str) -> int:
@@ -102,15 +121,21 @@ def _read_severity(text: str) -> int:
 
 
 def _load_rows(connection: Connection, keys: Iterable[str]) -> dict[str, Any]:
-    ordered = sorted(keys)
-    query = select(definition).where(definition.c.key.in_(bindparam("keys", expanding=True)))
-    rows: dict[str, Any] = {}
-    for start in range(0, len(ordered), _BATCH):
-        rows |= {row.key: row for row in connection.execute(query, {"keys": ordered[start : start + _BATCH]})}
-    return rows
+    query = select(definition).where(definition.c.key.in_(in_keys()))
+    return {row.key: row for row in select_by_keys(connection, query, keys)}
 
 
-def _change(connection: Connection, stored: Any, row: Mapping[str, Any]) -> None:
-    connection.execute(update(definition).where(definition.c.id == stored.id).values(**row))
-    if row["severity"] != stored.severity:
-        move_severity(connection, stored.id, stored.severity, row["severity"], row["updated"])
+def _change_rows(connection: Connection, changes: Sequence[tuple[Any, Mapping[str, Any]]]) -> None:
+    """Replace definitions, and move their findings to the new rating."""
+    if not changes:
+        return
+    columns = [column.name for column in definition.c if column.name not in ("id", "key")]
+    statement = update(definition).where(definition.c.id == bindparam("number"))
+    rows = [{"number": stored.id, **{f"new_{name}": row[name] for name in columns}} for stored, row in changes]
+    connection.execute(statement.values({name: bindparam(f"new_{name}") for name in columns}), rows)
+    for stored, row in changes:
+        before, after = Rating(stored.severity, stored.urgency), Rating(row["severity"], row["urgency"])
+        if before != after:
+            move_rating(connection, stored.id, before, after, row["updated"])
+    rated = [stored.id for stored, row in changes if any(row[name] != getattr(stored, name) for name in _RATING)]
+    recount_images(connection, rated)

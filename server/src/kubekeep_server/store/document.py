@@ -1,6 +1,6 @@
-"""Submissions as received: the entries of subjects stay encoded until one of them is needed.
+"""Submissions as received: the entries of subjects and the packages of images stay encoded until they are needed.
 
-Most subjects of a scan are those of the scan before. Their digest tells, so that they need no decoding.
+Most of a scan is as in the scan before. Digests tell, so that it needs no decoding.
 """
 
 from __future__ import annotations
@@ -10,13 +10,24 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.model.finding_document import DocumentPart
 from kubekeep.model.submission import Fingerprint, SubjectEntry, Submission, compute_manifest, digest_json
 from kubekeep.model.text import encode_json
 from kubekeep.uplink.delta import DivergenceError
 from kubekeep_server.store.numbers import to_key
 
 
+class SubmittedImage(DocumentPart, frozen=True):
+    """An `ImageEntry` with its packages as they were received: a JSON object."""
+
+    digest: str
+    references: tuple[str, ...]
+    platform: str
+    content: msgspec.Raw
+
+
 class _EncodedSubmission(Submission, frozen=True, kw_only=True):
+    images: tuple[SubmittedImage, ...] = ()  # type: ignore[assignment]
     subjects: tuple[msgspec.Raw, ...] = ()  # type: ignore[assignment]
 
 
@@ -32,14 +43,15 @@ _entry_decoder: Final = msgspec.json.Decoder(SubjectEntry)
 class SubmittedDocument:
     """A submission with the entries of its subjects by key.
 
-    submission: without subjects. digests: of the entries, as the manifest has them; empty for a delta, whose entries are
+    submission: without subjects and images. images: by digest. digests: of the entries, as the manifest has them; empty for a delta, whose entries are
     parts.
     """
 
     def __init__(self, document: bytes) -> None:
         """Decode all but the entries. Raises msgspec.DecodeError, and DivergenceError if the manifest is another one."""
         encoded = _decoder.decode(document)
-        self.submission: Submission = msgspec.structs.replace(encoded, subjects=())
+        self.submission: Submission = msgspec.structs.replace(encoded, subjects=(), images=())
+        self.images = {image.digest: image for image in encoded.images}
         self._entries = {to_key(_key_decoder.decode(raw).key): raw for raw in encoded.subjects}
         self.digests: dict[int, bytes] = {}
         if encoded.base:

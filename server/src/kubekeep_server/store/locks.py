@@ -10,11 +10,14 @@ _DEFINITIONS: Final = 0x6B6B6465
 """Number of the lock in the database."""
 
 
-def lock_definitions(connection: Connection, *, is_exclusive: bool) -> None:
-    """Wait until severities are stable, or with `is_exclusive` until no other transaction counts findings by them.
+def lock_definitions(connection: Connection, *, is_exclusive: bool) -> bool:
+    """Wait until ratings are stable, or with `is_exclusive` until no other transaction counts findings by them.
 
-    Until the end of the transaction. It is the last lock that a transaction waits for.
+    Until the end of the transaction. Returns True if another one may have changed them since this one began. A transaction
+    waits for its source before, and after it for images, packages and repositories, each in the order of their keys.
     """
-    if connection.dialect.name == "postgresql":
-        lock = func.pg_advisory_xact_lock if is_exclusive else func.pg_advisory_xact_lock_shared
-        connection.execute(select(lock(_DEFINITIONS)))
+    if connection.dialect.name != "postgresql":
+        return False
+    lock = func.pg_advisory_xact_lock if is_exclusive else func.pg_advisory_xact_lock_shared
+    connection.execute(select(lock(_DEFINITIONS)))
+    return True

@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -25,11 +26,12 @@ from sqlalchemy import (
 )
 
 metadata: Final = MetaData()
-_BY_KEY: Final[dict[str, Any]] = {"sqlite_with_rowid": False}
+BY_KEY: Final[dict[str, Any]] = {"sqlite_with_rowid": False}
 """Rows of SQLite in the order of the primary key."""
 
 
-def _source() -> Column[int]:
+def source_column() -> Column[int]:
+    """Return the first column of the keys of what belongs to a source."""
     return Column("source", Integer, ForeignKey("source.id"), primary_key=True)
 
 
@@ -59,34 +61,40 @@ definition: Final = Table(
     Column("key", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
     Column("severity", SmallInteger, nullable=False),
+    Column("urgency", SmallInteger, nullable=False),
+    Column("epss", Float),
+    Column("is_exploited", Boolean, nullable=False),
     Column("document", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("updated", BigInteger, nullable=False),
 )
-"""A control or another definition of problems. Its severity is here only, so that a change of it touches no finding.
+"""A control or another definition of problems. Its rating is here only, so that a change of it touches no finding.
 
-version: of Kubekeep in the submission with it.
+urgency: `urgency.classify_definition`. is_exploited: it is in CISA's catalogue of known exploited vulnerabilities. version: of
+Kubekeep in the submission with it.
 """
 
 subject: Final = Table(
     "subject",
     metadata,
-    _source(),
+    source_column(),
     Column("id", BigInteger, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("namespace", Text, nullable=False),
     Column("name", Text, nullable=False),
+    Column("exposure", SmallInteger, nullable=False),
     Column("digest", LargeBinary),
     Column("content", LargeBinary, nullable=False),
     Column("retained", LargeBinary),
     Column("opened", BigInteger, nullable=False),
     Column("closed", BigInteger),
-    **_BY_KEY,
+    **BY_KEY,
 )
 """A subject of a source. closed: the time at which it was missing; NULL while it may exist.
 
 digest: of its entry in the last submission; NULL if that did not contain it. content: the last `SubjectEntry`. retained: open
-findings that are not in this entry, because the last scan did not evaluate them. Both are MessagePack in Zstandard.
+findings that are not in this entry, because the last scan did not evaluate them. Both are MessagePack in Zstandard; empty
+for an image, which has them in `image_report`.
 """
 
 finding: Final = Table(
@@ -96,6 +104,7 @@ finding: Final = Table(
     Column("subject", BigInteger, nullable=False),
     Column("fingerprint", BigInteger, nullable=False),
     Column("definition", Integer, ForeignKey("definition.id"), nullable=False),
+    Column("exposure", SmallInteger, nullable=False),
     Column("is_suppressed", Boolean, nullable=False),
     Column("opened", BigInteger, nullable=False),
     Column("closed", BigInteger),
@@ -103,6 +112,7 @@ finding: Final = Table(
 )
 """An interval in which a finding is open. closed: NULL while it is open. is_suppressed: exceptions cover all its evidence.
 
+exposure: of its subject.
 unknown_since: the first scan that could not see if it is still there; NULL once a scan saw it.
 """
 Index(
@@ -117,7 +127,22 @@ Index(
 Index(
     "finding_definition",
     finding.c.definition,
+    finding.c.exposure,
+    finding.c.opened,
+    sqlite_where=finding.c.closed.is_(null()),
+    postgresql_where=finding.c.closed.is_(null()),
+)
+Index(
+    "finding_class",
     finding.c.source,
+    finding.c.exposure,
+    finding.c.definition,
+    sqlite_where=finding.c.closed.is_(null()),
+    postgresql_where=finding.c.closed.is_(null()),
+)
+Index(
+    "finding_opened",
+    finding.c.opened,
     sqlite_where=finding.c.closed.is_(null()),
     postgresql_where=finding.c.closed.is_(null()),
 )
@@ -132,7 +157,7 @@ Index(
 scan: Final = Table(
     "scan",
     metadata,
-    _source(),
+    source_column(),
     Column("id", Text, primary_key=True),
     Column("started", BigInteger, nullable=False),
     Column("finished", BigInteger, nullable=False),
@@ -141,7 +166,7 @@ scan: Final = Table(
     Column("is_applied", Boolean, nullable=False),
     Column("opened", Integer, nullable=False),
     Column("closed", Integer, nullable=False),
-    **_BY_KEY,
+    **BY_KEY,
 )
 """A submission. is_applied: False if a later one was received before it. opened, closed: numbers of findings."""
 
@@ -158,33 +183,35 @@ blob: Final = Table(
 total: Final = Table(
     "total",
     metadata,
-    _source(),
+    source_column(),
+    Column("exposure", SmallInteger, primary_key=True),
+    Column("urgency", SmallInteger, primary_key=True),
     Column("severity", SmallInteger, primary_key=True),
     Column("findings", Integer, nullable=False),
-    **_BY_KEY,
+    **BY_KEY,
 )
-"""The number of open findings that no exception covers."""
+"""The number of open findings that no exception covers, without those of images."""
 
 day: Final = Table(
     "day",
     metadata,
-    _source(),
+    source_column(),
     Column("day", Integer, primary_key=True),
     Column("severity", SmallInteger, primary_key=True),
     Column("opened", Integer, nullable=False),
     Column("closed", Integer, nullable=False),
-    **_BY_KEY,
+    **BY_KEY,
 )
 """Changes of `total` in a day (since 1970, UTC)."""
 
 audit: Final = Table(
     "audit",
     metadata,
-    _source(),
+    source_column(),
     Column("number", Integer, primary_key=True),
     Column("moment", BigInteger, nullable=False),
     Column("entry", Text, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    **_BY_KEY,
+    **BY_KEY,
 )
 """The log of changes of a source. digest: SHA-256 of the digest before it and the entry, so that a gap is detected."""

@@ -21,15 +21,17 @@ from kubekeep.model.resource import ResourceSubject
 from kubekeep.model.submission import SubjectEntry, Submission, SubmittedFinding
 from kubekeep.uplink.delta import DivergenceError, merge_entry
 from kubekeep_server.store import schema
+from kubekeep_server.store.batches import split
 from kubekeep_server.store.compression import compress, decompress
 from kubekeep_server.store.definitions import StoredDefinition, load_definitions, store_definitions
 from kubekeep_server.store.document import SubmittedDocument, digest_entry, sum_digests
+from kubekeep_server.store.image_reports import ImageReport
+from kubekeep_server.store.images import ImageChanges, get_image_digest
 from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.totals import FindingCounts
 from kubekeep_server.store.upsert import insert_many, replace_rows
+from kubekeep_server.store.urgency import classify_subject
 
-_BATCH: Final = 5_000
-"""Subjects of one query."""
 _DIGEST_BYTES: Final = 16
 _DEFINITION: Final = list(schema.finding.c).index(schema.finding.c.definition)
 
@@ -38,12 +40,13 @@ class _KnownSubject(msgspec.Struct):
     """A stored subject that may exist.
 
     entry: of the last submission that contained it. retained: open findings that are not in the entry.
-    findings: rows of its open findings by fingerprint.
+    findings: rows of its open findings by fingerprint; empty for an image.
     """
 
     entry: SubjectEntry
     retained: tuple[SubmittedFinding, ...]
     opened: int
+    exposure: int
     findings: dict[int, Any] = {}
 
     def list_details(self) -> dict[int, SubmittedFinding]:
@@ -84,6 +87,7 @@ class _StateChange:
         self._ids: dict[str, int] = {}
         """Definitions of the submission by key."""
         self._definitions: dict[int, StoredDefinition] = {}
+        self._images = ImageChanges(connection, document, source.id)
 
     def apply(self) -> tuple[int, int]:
         """Compare and write."""
@@ -102,14 +106,18 @@ class _StateChange:
         listed = {key for key, digest in digests.items() if digest}
         for key, entry in self._merge_entries(compared, entries, {key: known[key] for key in compared & listed}):
             digest = self._document.digests.get(key) or digest_entry(entry)
-            self._compare_present(key, entry, known.get(key), digest)
+            if get_image_digest(entry):
+                self._compare_image(key, entry, known.get(key), digest)
+            else:
+                self._compare_present(key, entry, known.get(key), digest)
             digests[key] = digest
         for key in sorted(absent):
             self._compare_absent(key, known[key], is_listed=bool(digests.pop(key)))
         if sum_digests(digests.values()) != submission.manifest:
             raise DivergenceError(f"{submission.id} does not lead to state {submission.manifest}")
         self._write()
-        return len(self._new), len(self._closed)
+        opened, closed = self._images.write(present)
+        return len(self._new) + opened, len(self._closed) + closed
 
     def _store_definitions(self, entries: Iterable[SubjectEntry]) -> None:
         used = {finding.definition for entry in entries for finding in entry.findings}
@@ -147,10 +155,12 @@ class _StateChange:
         findings = select(finding).where(
             finding.c.source == source, finding.c.subject.in_(keys_of_part), finding.c.closed.is_(None)
         )
-        for part in _split(keys):
-            for row in self._connection.execute(subjects, {"keys": part}):
-                retained = _unpack(row.retained, tuple[SubmittedFinding, ...]) if row.retained else ()
-                known[row.id] = _KnownSubject(_unpack(row.content, SubjectEntry), retained, row.opened, {})
+        for part in split(keys):
+            rows = self._connection.execute(subjects, {"keys": part}).all()
+            reports = self._images.load(row.id for row in rows if not row.content)
+            for row in rows:
+                entry, retained = (reports[row.id].entry, reports[row.id].retained) if row.id in reports else _read(row)
+                known[row.id] = _KnownSubject(entry, retained, row.opened, row.exposure, {})
             for row in self._connection.execute(findings, {"keys": part}):
                 known[row.subject].findings[row.fingerprint] = row
         ids = {row.definition for one in known.values() for row in one.findings.values()}
@@ -171,11 +181,17 @@ class _StateChange:
             else:
                 yield key, merge_entry(before.entry, entry, closed)
 
+    def _compare_image(self, key: int, entry: SubjectEntry, known: _KnownSubject | None, digest: bytes) -> None:
+        self._images.compare(key, entry, ImageReport(known.entry, known.retained) if known else None)
+        self._add_subject(key, entry, known, digest=digest, content=b"", retained=None)
+
     def _compare_present(self, key: int, entry: SubjectEntry, known: _KnownSubject | None, digest: bytes) -> None:
         rows, details = (known.findings, known.list_details()) if known else ({}, {})
+        exposure = classify_subject(entry)
+        self._images.runs.compare(key, entry, known.entry if known else None, exposure)
         current = {to_key(finding.fingerprint): finding for finding in entry.findings}
         for fingerprint, finding in current.items():
-            self._keep_open(key, fingerprint, finding, rows.get(fingerprint))
+            self._keep_open(key, fingerprint, finding, rows.get(fingerprint), exposure)
         retained = []
         for fingerprint, row in rows.items():
             if fingerprint in current or known is None:
@@ -186,15 +202,21 @@ class _StateChange:
                 continue
             retained.append(finding)
             if finding.definition in self._scope or kind in entry.listed_kinds:
-                self._mark_unknown(row)
+                self._mark_unknown(row, exposure)
+            elif known.exposure != exposure:
+                self._change(row, is_suppressed=row.is_suppressed, unknown_since=row.unknown_since, exposure=exposure)
+        packed = _pack(tuple(retained)) if retained else None
+        self._add_subject(key, entry, known, digest=digest, content=_pack(entry), retained=packed)
+
+    def _add_subject(self, key: int, entry: SubjectEntry, known: _KnownSubject | None, **content: bytes | None) -> None:
+        """Note a row of `subject`. content: the encoded columns."""
         self._subjects.append(
             {
                 "source": self._source.id,
                 "id": key,
                 **_describe_subject(entry.subject),
-                "digest": digest,
-                "content": _pack(entry),
-                "retained": _pack(tuple(retained)) if retained else None,
+                "exposure": classify_subject(entry),
+                **content,
                 "opened": known.opened if known else self._moment,
                 "closed": None,
             }
@@ -211,34 +233,45 @@ class _StateChange:
                 continue
             is_gone = False
             if is_expected and finding.definition in self._scope:
-                self._mark_unknown(row)
+                self._mark_unknown(row, known.exposure)
+        if is_gone:
+            self._images.runs.remove(key, known.entry)
         if is_listed or is_gone:
             self._absent.append({"key": key, "moment": self._moment if is_gone else None})
 
-    def _keep_open(self, key: int, fingerprint: int, finding: SubmittedFinding, row: Any) -> None:
+    def _keep_open(self, key: int, fingerprint: int, finding: SubmittedFinding, row: Any, exposure: int) -> None:
+        """Open a finding, or change its row."""
         is_suppressed = not finding.is_open
         if row is None:
             definition = self._ids[finding.definition]
-            self._new.append((self._source.id, key, fingerprint, definition, is_suppressed, self._moment, None, None))
-        elif row.is_suppressed != is_suppressed or row.unknown_since is not None:
-            self._change(row, is_suppressed=is_suppressed, unknown_since=None)
-        if (row is None or row.is_suppressed) and not is_suppressed:
-            self._counts.open(self._definitions[self._ids[finding.definition]].severity)
-        elif row is not None and is_suppressed and not row.is_suppressed:
-            self._counts.close(self._definitions[row.definition].severity)
+            values = (definition, exposure, is_suppressed, self._moment, None, None)
+            self._new.append((self._source.id, key, fingerprint, *values))
+            if not is_suppressed:
+                self._counts.open(self._definitions[definition].rating, exposure)
+        elif (row.is_suppressed, row.unknown_since, row.exposure) != (is_suppressed, None, exposure):
+            self._change(row, is_suppressed=is_suppressed, unknown_since=None, exposure=exposure)
 
     def _close(self, row: Any) -> None:
         self._closed.append({"key": row.subject, "print": row.fingerprint})
         if not row.is_suppressed:
-            self._counts.close(self._definitions[row.definition].severity)
+            self._counts.close(self._definitions[row.definition].rating, row.exposure)
 
-    def _mark_unknown(self, row: Any) -> None:
-        if row.unknown_since is None:
-            self._change(row, is_suppressed=row.is_suppressed, unknown_since=self._moment)
+    def _mark_unknown(self, row: Any, exposure: int) -> None:
+        since = row.unknown_since or self._moment
+        if (row.unknown_since, row.exposure) != (since, exposure):
+            self._change(row, is_suppressed=row.is_suppressed, unknown_since=since, exposure=exposure)
 
-    def _change(self, row: Any, *, is_suppressed: bool, unknown_since: int | None) -> None:
-        values = {"suppressed": is_suppressed, "since": unknown_since}
+    def _change(self, row: Any, *, is_suppressed: bool, unknown_since: int | None, exposure: int) -> None:
+        """Change a row, and the totals with it."""
+        values = {"suppressed": is_suppressed, "since": unknown_since, "level": exposure}
         self._changed.append({"key": row.subject, "print": row.fingerprint, **values})
+        rating = self._definitions[row.definition].rating
+        if not is_suppressed and not row.is_suppressed:
+            self._counts.move(rating, row.exposure, exposure)
+        elif not is_suppressed:
+            self._counts.open(rating, exposure)
+        elif not row.is_suppressed:
+            self._counts.close(rating, row.exposure)
 
     def _write(self) -> None:
         connection, finding, subject = self._connection, schema.finding, schema.subject
@@ -252,7 +285,8 @@ class _StateChange:
             connection.execute(update(finding).where(open_row).values(closed=self._moment), self._closed)
         if self._changed:
             statement = update(finding).where(open_row)
-            statement = statement.values(is_suppressed=bindparam("suppressed"), unknown_since=bindparam("since"))
+            values: dict[str, Any] = {"is_suppressed": bindparam("suppressed"), "unknown_since": bindparam("since")}
+            statement = statement.values(**values, exposure=bindparam("level"))
             connection.execute(statement, self._changed)
         if self._new:
             # Neighbours in the index of definitions together.
@@ -274,10 +308,10 @@ def _describe_subject(subject: AnySubject) -> dict[str, str]:
     return {"kind": type(subject).__name__.removesuffix("Subject"), "namespace": "", "name": name}
 
 
-def _split(keys: Iterable[int]) -> Iterator[list[int]]:
-    ordered = sorted(keys)
-    for start in range(0, len(ordered), _BATCH):
-        yield ordered[start : start + _BATCH]
+def _read(row: Any) -> tuple[SubjectEntry, tuple[SubmittedFinding, ...]]:
+    """Return the entry of a subject, and the findings that it does not have."""
+    retained = _unpack(row.retained, tuple[SubmittedFinding, ...]) if row.retained else ()
+    return _unpack(row.content, SubjectEntry), retained
 
 
 def _pack(value: object) -> bytes:

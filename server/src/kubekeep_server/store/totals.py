@@ -1,74 +1,109 @@
-"""Numbers of open findings by source and severity, and their changes by day. They change with the findings, in one transaction."""
+"""Numbers of open findings by source and class, and their changes by day. They change with the findings, in one transaction."""
 
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from kubekeep_server.store import schema
+from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.image_findings import recount
+from kubekeep_server.store.image_schema import image_finding
 from kubekeep_server.store.upsert import add_to_rows
 
 _DAY: Final = 86_400_000_000
 """Microseconds of a day."""
 
 
-class _CountChange(NamedTuple):
-    """Findings of a source and a severity that were opened and closed."""
+class Rating(NamedTuple):
+    """The rating of a definition: severity, and urgency (`urgency.classify_definition`)."""
 
-    source: int
     severity: int
-    opened: int
-    closed: int
+    urgency: int
+
+
+class FindingClass(NamedTuple):
+    """The class of a finding: the exposure of its subject, and the rating of its definition."""
+
+    exposure: int
+    urgency: int
+    severity: int
 
 
 class FindingCounts:
-    """The changes of a transaction: opened and closed findings by severity, without those that an exception covers."""
+    """The changes of a transaction to the findings of one source, without those that an exception covers."""
 
     def __init__(self) -> None:
+        self._changes: collections.Counter[FindingClass] = collections.Counter()
         self._opened: collections.Counter[int] = collections.Counter()
         self._closed: collections.Counter[int] = collections.Counter()
 
-    def open(self, severity: int) -> None:
+    def open(self, rating: Rating, exposure: int) -> None:
         """Count a finding that is open now."""
-        self._opened[severity] += 1
+        self._changes[FindingClass(exposure, rating.urgency, rating.severity)] += 1
+        self._opened[rating.severity] += 1
 
-    def close(self, severity: int) -> None:
+    def close(self, rating: Rating, exposure: int) -> None:
         """Count a finding that is no longer open."""
-        self._closed[severity] += 1
+        self._changes[FindingClass(exposure, rating.urgency, rating.severity)] -= 1
+        self._closed[rating.severity] += 1
+
+    def move(self, rating: Rating, before: int, after: int) -> None:
+        """Count an open finding of a subject whose exposure has changed."""
+        self._changes[FindingClass(before, rating.urgency, rating.severity)] -= 1
+        self._changes[FindingClass(after, rating.urgency, rating.severity)] += 1
 
     def write(self, connection: Connection, source: int, moment: int) -> None:
         """Add the changes to the totals of a source and to its day."""
-        severities = sorted(self._opened.keys() | self._closed.keys())
-        changes = [
-            _CountChange(source, severity, self._opened[severity], self._closed[severity]) for severity in severities
+        totals = [
+            {"source": source, **key._asdict(), "findings": change}
+            for key, change in sorted(self._changes.items())
+            if change
         ]
-        _write_changes(connection, changes, moment)
+        add_to_rows(connection, schema.total, ("findings",), totals)
+        severities = sorted(self._opened.keys() | self._closed.keys())
+        _write_days(
+            connection, [(source, level, self._opened[level], self._closed[level]) for level in severities], moment
+        )
 
 
-def move_severity(connection: Connection, definition: int, before: int, after: int, moment: int) -> None:
-    """Move the open findings of a definition to its new severity, in all sources. The caller has locked the definitions."""
+def move_rating(connection: Connection, definition: int, before: Rating, after: Rating, moment: int) -> None:
+    """Move the open findings of a definition to its new rating, in all sources and images.
+
+    The caller has locked the definitions.
+    """
     finding = schema.finding
     counts = connection.execute(
-        select(finding.c.source, func.count())
+        select(finding.c.source, finding.c.exposure, func.count())
         .where(finding.c.definition == definition, finding.c.closed.is_(None), ~finding.c.is_suppressed)
-        .group_by(finding.c.source)
-        .order_by(finding.c.source)
+        .group_by(finding.c.source, finding.c.exposure)
+        .order_by(finding.c.source, finding.c.exposure)
     ).all()
-    changes = [_CountChange(source, before, 0, count) for source, count in counts]
-    changes += [_CountChange(source, after, count, 0) for source, count in counts]
-    _write_changes(connection, changes, moment)
-
-
-def _write_changes(connection: Connection, changes: Sequence[_CountChange], moment: int) -> None:
-    """Add changes to the totals and to the day of a moment."""
     totals = [
-        {"source": change.source, "severity": change.severity, "findings": change.opened - change.closed}
-        for change in changes
-        if change.opened != change.closed
+        {"source": source, "exposure": exposure, **rating._asdict(), "findings": sign * count}
+        for rating, sign in ((before, -1), (after, 1))
+        for source, exposure, count in counts
     ]
-    days = [{"day": moment // _DAY, **change._asdict()} for change in changes]
     add_to_rows(connection, schema.total, ("findings",), totals)
-    add_to_rows(connection, schema.day, ("opened", "closed"), days)
+    if before.severity != after.severity:
+        days = [(source, before.severity, 0, count) for source, _, count in counts]
+        _write_days(connection, [*days, *((source, after.severity, count, 0) for source, _, count in counts)], moment)
+
+
+def recount_images(connection: Connection, definitions: Iterable[int]) -> None:
+    """Write the totals of the images with open problems of definitions whose rating has changed."""
+    table = image_finding
+    query = select(table.c.image).where(table.c.definition.in_(in_keys()), table.c.closed.is_(None)).distinct()
+    recount(connection, {row.image for row in select_by_keys(connection, query, definitions)})
+
+
+def _write_days(connection: Connection, changes: Iterable[tuple[int, int, int, int]], moment: int) -> None:
+    """Add opened and closed findings, by source and severity, to the day of a moment."""
+    rows = [
+        {"source": source, "day": moment // _DAY, "severity": severity, "opened": opened, "closed": closed}
+        for source, severity, opened, closed in changes
+    ]
+    add_to_rows(connection, schema.day, ("opened", "closed"), rows)

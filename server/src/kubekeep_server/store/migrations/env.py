@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from kubekeep_server.store.schema import metadata
+from kubekeep_server.store.image_schema import image
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.configure(connection=context.config.attributes["connection"], target_metadata=image.metadata)
 context.run_migrations()

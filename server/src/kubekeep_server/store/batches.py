@@ -1,0 +1,29 @@
+"""Parts of long lists of keys, as databases limit the parameters of a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import BindParameter, Connection, Select, bindparam
+
+Key = TypeVar("Key", int, str, bytes)
+_BATCH: Final = 5_000
+
+
+def split(keys: Iterable[Key]) -> Iterator[list[Key]]:
+    """Yield sorted parts."""
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), _BATCH):
+        yield ordered[start : start + _BATCH]
+
+
+def in_keys() -> BindParameter[Any]:
+    """Return the parameter of `IN` for `select_by_keys`."""
+    return bindparam("keys", expanding=True)
+
+
+def select_by_keys(connection: Connection, query: Select[Any], keys: Iterable[Key]) -> Iterator[Any]:
+    """Yield the rows of a query with `in_keys()` for all keys."""
+    for part in split(keys):
+        yield from connection.execute(query, {"keys": part})

@@ -1,0 +1,149 @@
+"""Intervals of the problems of images, and the totals of images. Never reads which source has an image, but for its reports."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.image_reports import ImageReport, Problem, ProblemState, load_reports, merge_reports
+from kubekeep_server.store.image_schema import image, image_finding, source_image
+from kubekeep_server.store.packages import store_packages
+from kubekeep_server.store.schema import definition
+from kubekeep_server.store.upsert import insert_many
+from kubekeep_server.store.urgency import EPSS_BUCKETS, SEVERITIES, URGENCIES, classify_epss
+
+Key = tuple[int, int, int]
+"""Numbers of image, definition and package."""
+_COUNTS: Final = {"urgency": URGENCIES, "severity": SEVERITIES, "epss": EPSS_BUCKETS}
+
+
+def refresh_findings(connection: Connection, images: Iterable[int], moment: int) -> tuple[list[Key], list[Key]]:
+    """Open and close the problems of images by the reports of their sources; return the opened and the closed ones."""
+    required = _load_states(connection, images)
+    packages = store_packages(connection, {problem.purl for states in required.values() for problem in states})
+    keys = {problem.definition for states in required.values() for problem in states}
+    query = select(definition.c.key, definition.c.id).where(definition.c.key.in_(in_keys()))
+    numbers = dict(select_by_keys(connection, query, keys))
+    states = {
+        (number, numbers[problem.definition], packages[problem.purl]): state
+        for number, problems in required.items()
+        for problem, state in problems.items()
+    }
+    return _write(connection, required, states, moment)
+
+
+def recount(connection: Connection, images: Iterable[int]) -> None:
+    """Write the totals of images."""
+    required = sorted(images)
+    counts = {number: collections.Counter[str]() for number in required}
+    query = (
+        select(
+            image_finding.c.image,
+            definition.c.urgency,
+            definition.c.severity,
+            definition.c.epss,
+            func.count().label("findings"),
+        )
+        .join(definition, definition.c.id == image_finding.c.definition)
+        .where(image_finding.c.image.in_(in_keys()), image_finding.c.closed.is_(None), ~image_finding.c.is_suppressed)
+        .group_by(image_finding.c.image, definition.c.urgency, definition.c.severity, definition.c.epss)
+    )
+    for row in select_by_keys(connection, query, required):
+        classes = (f"urgency_{row.urgency}", f"severity_{row.severity}", f"epss_{classify_epss(row.epss)}")
+        counts[row.image].update(dict.fromkeys(classes, row.findings))
+    columns = [f"{name}_{number}" for name, size in _COUNTS.items() for number in range(size)]
+    rows = [{"number": number, **{column: counts[number][column] for column in columns}} for number in required]
+    if rows:
+        statement = update(image).where(image.c.id == bindparam("number"))
+        connection.execute(statement.values({column: bindparam(column) for column in columns}), rows)
+
+
+def refresh_uses(connection: Connection, images: Iterable[int]) -> tuple[frozenset[int], frozenset[int]]:
+    """Write how many sources have images, and their exposure; return those that the first and the last source has or had."""
+    required = sorted(images)
+    before = dict(
+        select_by_keys(connection, select(image.c.id, image.c.sources).where(image.c.id.in_(in_keys())), required)
+    )
+    query = (
+        select(source_image.c.image, func.count(), func.max(source_image.c.exposure))
+        .where(source_image.c.image.in_(in_keys()))
+        .group_by(source_image.c.image)
+    )
+    uses = {number: (sources, exposure) for number, sources, exposure in select_by_keys(connection, query, required)}
+    rows = []
+    for number in required:
+        sources, exposure = uses.get(number, (0, 0))
+        rows.append({"number": number, "used": sources, "highest": exposure})
+    if rows:
+        statement = update(image).where(image.c.id == bindparam("number"))
+        connection.execute(statement.values(sources=bindparam("used"), exposure=bindparam("highest")), rows)
+    current, previous = uses.keys(), {number for number, sources in before.items() if sources}
+    return frozenset(current - previous), frozenset(previous - current)
+
+
+def _load_states(connection: Connection, images: Iterable[int]) -> dict[int, dict[Problem, ProblemState]]:
+    """Return the open problems of images by the last reports of the sources that have them; without those without a report."""
+    required = sorted(images)
+    query = select(source_image.c.image, source_image.c.report).where(source_image.c.image.in_(in_keys())).distinct()
+    reports = load_reports(connection, [(row.image, row.report) for row in select_by_keys(connection, query, required)])
+    by_image: dict[int, list[ImageReport]] = {}
+    for (number, _), report in reports.items():
+        by_image.setdefault(number, []).append(report)
+    return {number: merge_reports(group) for number, group in by_image.items()}
+
+
+def _write(
+    connection: Connection,
+    images: Iterable[int],
+    states: Mapping[Key, ProblemState],
+    moment: int,
+) -> tuple[list[Key], list[Key]]:
+    table = image_finding
+    query = select(table).where(table.c.image.in_(in_keys()), table.c.closed.is_(None))
+    rows = {(row.image, row.definition, row.package): row for row in select_by_keys(connection, query, images)}
+    opened, closed = sorted(states.keys() - rows.keys()), sorted(rows.keys() - states.keys())
+    insert_many(connection, table, list(_describe_new(opened, states, moment)))
+    changed = [
+        _describe(key, state, moment if state.is_unknown else None, rows[key].unknown_since)
+        for key, state in states.items()
+        if key in rows and _differs(rows[key], state)
+    ]
+    is_row = (
+        (table.c.image == bindparam("i")) & (table.c.definition == bindparam("d")) & (table.c.package == bindparam("p"))
+    )
+    statement = update(table).where(is_row, table.c.closed.is_(None))
+    if closed:
+        keys = [{"i": number, "d": definition, "p": package} for number, definition, package in closed]
+        connection.execute(statement.values(closed=moment), keys)
+    if changed:
+        values: dict[str, Any] = {"fixed_version": bindparam("fixed"), "is_suppressed": bindparam("suppressed")}
+        connection.execute(statement.values(**values, unknown_since=bindparam("since")), changed)
+    return opened, closed
+
+
+def _describe_new(keys: Iterable[Key], states: Mapping[Key, ProblemState], moment: int) -> Iterator[tuple[Any, ...]]:
+    for key in keys:
+        state = states[key]
+        since = moment if state.is_unknown else None
+        yield (*key, state.fixed_version, state.is_suppressed, moment, None, since)
+
+
+def _differs(row: Any, state: ProblemState) -> bool:
+    known = (row.fixed_version, bool(row.is_suppressed), row.unknown_since is not None)
+    return known != state
+
+
+def _describe(key: Key, state: ProblemState, since: int | None, known_since: int | None) -> dict[str, Any]:
+    number, definition, package = key
+    return {
+        "i": number,
+        "d": definition,
+        "p": package,
+        "fixed": state.fixed_version,
+        "suppressed": state.is_suppressed,
+        "since": None if since is None else known_since or since,
+    }

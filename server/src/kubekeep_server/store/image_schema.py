@@ -1,0 +1,220 @@
+"""Tables of images, the same metadata as `store.schema`. Contains no query.
+
+An image is stored once, whichever sources have it: its problems, its packages and its totals. The digest of the image is the
+first part of each key, so that the tables can be distributed by it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    null,
+)
+
+from kubekeep_server.store.schema import BY_KEY, metadata, source_column
+from kubekeep_server.store.urgency import EPSS_BUCKETS, SEVERITIES, URGENCIES
+
+_COUNTS: Final = (
+    *(f"urgency_{number}" for number in range(URGENCIES)),
+    *(f"severity_{number}" for number in range(SEVERITIES)),
+    *(f"epss_{number}" for number in range(EPSS_BUCKETS)),
+)
+
+
+def _image() -> Column[int]:
+    return Column("image", Integer, ForeignKey("image.id"), primary_key=True)
+
+
+image: Final = Table(
+    "image",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("platform", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("sources", Integer, nullable=False),
+    Column("exposure", SmallInteger, nullable=False),
+    *(Column(name, Integer, nullable=False) for name in _COUNTS),
+)
+"""An image, by the digest of its manifest. created: the time at which it was first submitted. sources: those that have it.
+
+exposure: the highest of the workloads that run it. The other columns: open problems that no exception covers, by urgency,
+severity and EPSS.
+"""
+
+source_image: Final = Table(
+    "source_image",
+    metadata,
+    source_column(),
+    _image(),
+    Column("subject", BigInteger, nullable=False),
+    Column("report", LargeBinary, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("exposure", SmallInteger, nullable=False),
+    Column("workloads", Integer, nullable=False),
+    Column("exposed_workloads", Integer, nullable=False),
+    **BY_KEY,
+)
+"""An image of a source. subject: 0 if it is only run. report, content: of the image, as the source has submitted them; empty
+without any. exposure: the highest of its workloads.
+"""
+Index("source_image_image", source_image.c.image, source_image.c.source)
+
+image_report: Final = Table(
+    "image_report",
+    metadata,
+    _image(),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    **BY_KEY,
+)
+"""The problems of an image as one or more sources have submitted them: `ImageReport` in MessagePack and Zstandard."""
+
+image_content: Final = Table(
+    "image_content",
+    metadata,
+    _image(),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    **BY_KEY,
+)
+"""The packages of an image as one or more sources have submitted them: `ImagePackages` in JSON and Zstandard."""
+
+runs: Final = Table(
+    "runs",
+    metadata,
+    source_column(),
+    Column("subject", BigInteger, primary_key=True),
+    Column("container", Text, primary_key=True),
+    Column("image", Integer, ForeignKey("image.id"), primary_key=True),
+    Column("exposure", SmallInteger, nullable=False),
+    **BY_KEY,
+)
+"""A container of a workload with the image that it runs."""
+Index("runs_image", runs.c.image, runs.c.exposure, runs.c.source)
+
+repository: Final = Table(
+    "repository",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+)
+"""A repository of images, such as `ghcr.io/shop/web`."""
+
+image_name: Final = Table(
+    "image_name",
+    metadata,
+    _image(),
+    Column("reference", Text, primary_key=True),
+    Column("repository", Integer, ForeignKey("repository.id"), nullable=False),
+    **BY_KEY,
+)
+"""A name of an image, such as `ghcr.io/shop/web:1`."""
+Index("image_name_repository", image_name.c.repository, image_name.c.image)
+
+package_name: Final = Table(
+    "package_name",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    UniqueConstraint("name", "type"),
+)
+"""A package without its version. type: of its package URL. name: with its namespace, such as `org.slf4j/slf4j-api`."""
+
+package: Final = Table(
+    "package",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("purl", Text, nullable=False, unique=True),
+    Column("name", Integer, ForeignKey("package_name.id"), nullable=False),
+    Column("version", Text, nullable=False),
+)
+"""A package by its package URL; the empty one for a problem without a package."""
+Index("package_by_name", package.c.name)
+
+image_package: Final = Table(
+    "image_package",
+    metadata,
+    _image(),
+    Column("package", Integer, ForeignKey("package.id"), primary_key=True),
+    **BY_KEY,
+)
+"""A package in an image."""
+Index("image_package_package", image_package.c.package, image_package.c.image)
+
+image_finding: Final = Table(
+    "image_finding",
+    metadata,
+    Column("image", Integer, ForeignKey("image.id"), nullable=False),
+    Column("definition", Integer, ForeignKey("definition.id"), nullable=False),
+    Column("package", Integer, ForeignKey("package.id"), nullable=False),
+    Column("fixed_version", Text, nullable=False),
+    Column("is_suppressed", Boolean, nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    Column("closed", BigInteger),
+    Column("unknown_since", BigInteger),
+)
+"""An interval in which a problem of an image is open. Columns as in `finding`."""
+Index(
+    "image_finding_open",
+    image_finding.c.image,
+    image_finding.c.definition,
+    image_finding.c.package,
+    unique=True,
+    sqlite_where=image_finding.c.closed.is_(null()),
+    postgresql_where=image_finding.c.closed.is_(null()),
+)
+Index(
+    "image_finding_definition",
+    image_finding.c.definition,
+    image_finding.c.image,
+    sqlite_where=image_finding.c.closed.is_(null()),
+    postgresql_where=image_finding.c.closed.is_(null()),
+)
+Index(
+    "image_finding_opened",
+    image_finding.c.opened,
+    sqlite_where=image_finding.c.closed.is_(null()),
+    postgresql_where=image_finding.c.closed.is_(null()),
+)
+
+repository_finding: Final = Table(
+    "repository_finding",
+    metadata,
+    Column("repository", Integer, ForeignKey("repository.id"), nullable=False),
+    Column("definition", Integer, ForeignKey("definition.id"), nullable=False),
+    Column("name", Integer, ForeignKey("package_name.id"), nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    Column("closed", BigInteger),
+)
+"""An interval in which an image of a repository that a source has had a problem in a package, so that a new build of the
+image with the same problem neither closes nor opens anything.
+"""
+Index(
+    "repository_finding_open",
+    repository_finding.c.repository,
+    repository_finding.c.definition,
+    repository_finding.c.name,
+    unique=True,
+    sqlite_where=repository_finding.c.closed.is_(null()),
+    postgresql_where=repository_finding.c.closed.is_(null()),
+)
+Index(
+    "repository_finding_closed",
+    repository_finding.c.repository,
+    sqlite_where=repository_finding.c.closed.is_not(null()),
+    postgresql_where=repository_finding.c.closed.is_not(null()),
+)
