@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Final
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import CompressionParameter, DecompressionParameter, ZstdDict, ZstdError
+    from compression.zstd import CompressionParameter, DecompressionParameter, ZstdCompressor, ZstdDict, ZstdError
     from compression.zstd import compress as _compress
     from compression.zstd import decompress as _decompress
 else:
-    from backports.zstd import CompressionParameter, DecompressionParameter, ZstdDict, ZstdError
+    from backports.zstd import CompressionParameter, DecompressionParameter, ZstdCompressor, ZstdDict, ZstdError
     from backports.zstd import compress as _compress
     from backports.zstd import decompress as _decompress
 
 __all__ = ["ZstdDict", "compress", "decompress"]
 
+_LEVEL: Final = 3
 _WINDOW: Final = 27
 """Logarithm of the bytes that a match may be away: a document with its dictionary."""
 _OPTIONS: Final[dict[int, int]] = {
-    CompressionParameter.compression_level: 3,
+    CompressionParameter.compression_level: _LEVEL,
     CompressionParameter.window_log: _WINDOW,
     CompressionParameter.enable_long_distance_matching: 1,
 }
+_threads: Final = threading.local()
 _READING: Final[dict[int, int]] = {DecompressionParameter.window_log_max: _WINDOW}
 
 
 def compress(content: bytes, dictionary: ZstdDict | None = None) -> bytes:
     """Return the compressed content."""
     if dictionary is None:
-        return _compress(content, 3)
+        return _get_compressor().compress(content, ZstdCompressor.FLUSH_FRAME)
     return _compress(content, options=_OPTIONS, zstd_dict=dictionary.as_prefix)
 
 
@@ -41,3 +44,11 @@ def decompress(content: bytes, dictionary: ZstdDict | None = None) -> bytes:
         return _decompress(content, zstd_dict=dictionary.as_prefix, options=_READING)
     except ZstdError as error:
         raise ValueError(str(error)) from error
+
+
+def _get_compressor() -> ZstdCompressor:
+    """Return the compressor of this thread: a new one for each of many short contents takes most of the time."""
+    compressor: ZstdCompressor | None = getattr(_threads, "compressor", None)
+    if compressor is None:
+        compressor = _threads.compressor = ZstdCompressor(level=_LEVEL)
+    return compressor

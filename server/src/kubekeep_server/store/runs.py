@@ -55,21 +55,28 @@ class RunChanges:
     def write(self, images: Mapping[str, int]) -> bool:
         """Write the rows; return True if any changed. images: by digest."""
         self._load()
+        required = self._list_required(images)
+        stored = {(key, row.container, row.image): row.exposure for key, rows in self._known.items() for row in rows}
+        changed = [at for at, exposure in required.items() if stored.get(at) != exposure]
+        removed = [at for at in stored if at not in required]
+        self._remove(removed)
+        replace_rows(self._connection, runs, _COLUMNS, [self._describe(at, exposure=required[at]) for at in changed])
+        return bool(changed or removed)
+
+    def _list_required(self, images: Mapping[str, int]) -> dict[tuple[int, str, int], int]:
+        """Return the exposure of containers by subject, name and image."""
         required: dict[tuple[int, str, int], int] = {}
         for key, (entry, before, exposure) in self._entries.items():
             for container, image in self._resolve(key, entry, before, images):
                 at = (key, container.name, image)
                 required[at] = max(required.get(at, 0), classify_container(exposure, container))
-        stored = {(key, row.container, row.image): row.exposure for key, rows in self._known.items() for row in rows}
-        changed = [at for at, exposure in required.items() if stored.get(at) != exposure]
-        removed = [at for at in stored if at not in required]
-        rows = [self._describe(at, exposure=required[at]) for at in changed]
-        if removed:
+        return required
+
+    def _remove(self, keys: Iterable[tuple[int, str, int]]) -> None:
+        rows = [{f"{name}_": value for name, value in self._describe(at).items()} for at in keys]
+        if rows:
             conditions = [runs.c[name] == bindparam(f"{name}_") for name in ("source", "subject", "container", "image")]
-            keys = [{f"{name}_": value for name, value in self._describe(at).items()} for at in removed]
-            self._connection.execute(delete(runs).where(*conditions), keys)
-        replace_rows(self._connection, runs, _COLUMNS, rows)
-        return bool(changed or removed)
+            self._connection.execute(delete(runs).where(*conditions), rows)
 
     def _describe(self, at: tuple[int, str, int], **values: int) -> dict[str, Any]:
         key, container, image = at
