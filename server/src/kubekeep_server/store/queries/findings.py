@@ -1,0 +1,300 @@
+"""Lists of findings by priority, severity or age.
+
+An order by priority or severity has steps: an exposure with the definitions of one class, the most urgent first. Each step reads
+from an index, so that a page costs no more for many findings than for few.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select, tuple_
+
+from kubekeep.model.severity import Severity
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
+from kubekeep_server.store.schema import definition, finding, source, subject
+from kubekeep_server.store.scopes import EVERYTHING, Scope, shows_subject
+from kubekeep_server.store.urgency import EXPOSURES, PAIRS
+
+_FEW_SOURCES: Final = 20
+"""Sources whose findings are read at once, and sorted: fewer rows than an index of all sources would visit."""
+
+
+class FindingOrder(enum.StrEnum):
+    """Orders of a list of findings."""
+
+    PRIORITY = "priority"
+    SEVERITY = "severity"
+    OLDEST = "oldest"
+    NEWEST = "newest"
+
+
+class FindingState(enum.StrEnum):
+    """States of open findings."""
+
+    OPEN = "open"
+    SUPPRESSED = "suppressed"
+    UNKNOWN = "unknown"
+
+
+class FindingFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Filters of a list of findings; an empty one selects all.
+
+    sources: numbers. definitions: keys. severities: names, `critical`. kinds: of subjects. is_exposed: True for subjects that
+    can be reached from outside their cluster.
+    """
+
+    sources: tuple[int, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    definitions: tuple[str, ...] = ()
+    severities: tuple[str, ...] = ()
+    state: FindingState = FindingState.OPEN
+    is_exposed: bool | None = None
+
+
+class FindingRow(msgspec.Struct, frozen=True):
+    """A finding in a list. opened, unknown_since: microseconds since 1970. subject, fingerprint: as in the store."""
+
+    source: int
+    source_key: str
+    branch: str
+    subject: int
+    kind: str
+    namespace: str
+    name: str
+    definition: str
+    title: str
+    severity: str
+    exposure: int
+    urgency: int
+    fingerprint: int
+    opened: int
+    unknown_since: int | None
+    is_suppressed: bool
+
+
+class _Step(NamedTuple):
+    exposure: int
+    definitions: tuple[int, ...]
+
+
+class _Position(NamedTuple):
+    """Position of the last row of a page. step: 0 for orders by age."""
+
+    step: int
+    definition: int
+    opened: int
+    source: int
+    subject: int
+    fingerprint: int
+
+
+_KEY: Final = (finding.c.opened, finding.c.source, finding.c.subject, finding.c.fingerprint)
+
+
+def list_findings(
+    connection: Connection,
+    scope: Scope,
+    selection: FindingFilter,
+    order: FindingOrder = FindingOrder.PRIORITY,
+    cursor: str = "",
+    limit: int = DEFAULT_LIMIT,
+) -> Page[FindingRow]:
+    """Return a page of findings. Raises ValueError for a cursor of another list."""
+    position = read_cursor(cursor, order, _Position)
+    if selection.sources:
+        scope = scope.narrow(selection.sources)
+    query = _Query(connection, scope, selection)
+    if order in (FindingOrder.PRIORITY, FindingOrder.SEVERITY):
+        rows, positions = query.read_steps(order, position, limit + 1)
+    else:
+        rows, positions = query.read_by_age(position, limit + 1, is_newest_first=order is FindingOrder.NEWEST)
+    following = write_cursor(order, positions[limit - 1]) if len(rows) > limit else ""
+    return Page(tuple(map(_describe, rows[:limit])), following)
+
+
+class _Query:
+    """The statements of one list."""
+
+    def __init__(self, connection: Connection, scope: Scope, selection: FindingFilter) -> None:
+        self._connection = connection
+        self._scope = scope
+        self._selection = selection
+
+    def read_steps(
+        self, order: FindingOrder, position: _Position | None, limit: int
+    ) -> tuple[list[Any], list[_Position]]:
+        """Return the rows after a position by steps, with their positions."""
+        rows: list[Any] = []
+        positions: list[_Position] = []
+        first = position.step if position else 0
+        for number, step in enumerate(self._list_steps(order)):
+            if number < first or not step.definitions:
+                continue
+            after = position if number == first else None
+            for row in self._read_step(step, after, limit - len(rows)):
+                rows.append(row)
+                key = (row.definition, row.opened, row.source, row.subject, row.fingerprint)
+                positions.append(_Position(number, *key))
+            if len(rows) >= limit:
+                break
+        return rows, positions
+
+    def read_by_age(
+        self, position: _Position | None, limit: int, *, is_newest_first: bool
+    ) -> tuple[list[Any], list[_Position]]:
+        """Return the rows after a position by the time at which they were opened, with their positions."""
+        conditions = [*self._conditions()]
+        if self._selection.definitions or self._selection.severities:
+            conditions.append(finding.c.definition.in_([row.id for row in self._load_definitions()]))
+        if position is not None:
+            last = tuple_(*position[2:])
+            conditions.append(tuple_(*_KEY) < last if is_newest_first else tuple_(*_KEY) > last)
+        columns = [column.desc() if is_newest_first else column for column in _KEY]
+        rows = list(self._connection.execute(self._select().where(*conditions).order_by(*columns).limit(limit)))
+        return rows, [_Position(0, 0, row.opened, row.source, row.subject, row.fingerprint) for row in rows]
+
+    def _list_steps(self, order: FindingOrder) -> Iterator[_Step]:
+        """Yield all steps, also those without findings: a position names the number of its step."""
+        by_class: dict[tuple[int, int], list[int]] = {}
+        pairs: Sequence[tuple[int, int]]
+        if order is FindingOrder.PRIORITY:
+            pairs, column = PAIRS, "urgency"
+        else:
+            levels = sorted(map(int, Severity), reverse=True)
+            pairs = [(exposure, level) for level in levels for exposure in reversed(range(EXPOSURES))]
+            column = "severity"
+        for row in self._load_definitions():
+            for exposure in range(EXPOSURES):
+                by_class.setdefault((exposure, getattr(row, column)), []).append(row.id)
+        for exposure, rank in pairs:
+            is_selected = self._selection.is_exposed in (None, exposure >= EXPOSURES // 2)
+            yield _Step(exposure, tuple(by_class.get((exposure, rank), ())) if is_selected else ())
+
+    def _load_definitions(self) -> list[Any]:
+        """Return the selected definitions with open findings."""
+        table = definition
+        query = select(table.c.id, table.c.urgency, table.c.severity)
+        query = query.where(exists().where(finding.c.definition == table.c.id, finding.c.closed.is_(None)))
+        if self._selection.definitions:
+            query = query.where(table.c.key.in_(self._selection.definitions))
+        if self._selection.severities:
+            levels = [int(Severity[name.upper()]) for name in self._selection.severities]
+            query = query.where(table.c.severity.in_(levels))
+        return list(self._connection.execute(query.order_by(table.c.id)))
+
+    def _read_step(self, step: _Step, after: _Position | None, limit: int) -> list[Any]:
+        definitions = [number for number in step.definitions if after is None or number >= after.definition]
+        if self._has_few_sources():
+            return self._read_definitions(step.exposure, definitions, after, limit)
+        rows: list[Any] = []
+        for number in definitions:
+            rows += self._read_definitions(step.exposure, [number], after, limit - len(rows))
+            if len(rows) >= limit:
+                break
+        return rows
+
+    def _read_definitions(
+        self, exposure: int, definitions: Iterable[int], after: _Position | None, limit: int
+    ) -> list[Any]:
+        """Return rows by definition, the newest first."""
+        numbers = sorted(definitions)
+        if not numbers:
+            return []
+        conditions = [
+            *self._conditions(), finding.c.exposure == exposure, finding.c.definition.in_(numbers)
+        ]  # fmt: skip
+        if after is not None:
+            later = and_(
+                finding.c.definition == after.definition,
+                or_(
+                    finding.c.opened < after.opened,
+                    and_(finding.c.opened == after.opened, tuple_(*_KEY[1:]) > tuple_(*after[3:])),
+                ),
+            )
+            conditions.append(or_(finding.c.definition > after.definition, later))
+        query = self._select().where(*conditions)
+        query = query.order_by(finding.c.definition, finding.c.opened.desc(), *_KEY[1:]).limit(limit)
+        return list(self._connection.execute(query))
+
+    def _has_few_sources(self) -> bool:
+        return self._scope.sources is not None and len(self._scope.sources) <= _FEW_SOURCES
+
+    def _select(self) -> Select[Any]:
+        return (
+            select(
+                finding,
+                source.c.key.label("source_key"),
+                source.c.branch,
+                subject.c.kind,
+                subject.c.namespace,
+                subject.c.name,
+                definition.c.key.label("definition_key"),
+                definition.c.document,
+                definition.c.severity,
+                definition.c.urgency,
+            )
+            .join(source, source.c.id == finding.c.source)
+            .join(subject, and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject))
+            .join(definition, definition.c.id == finding.c.definition)
+        )
+
+    def _conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions of the scope and of the filters, but for definitions and severities."""
+        selection = self._selection
+        yield finding.c.closed.is_(None)
+        if self._scope != EVERYTHING:
+            yield self._scope.contains(finding.c.source)
+            if self._scope.limited:
+                yield shows_subject(self._scope)
+        yield finding.c.is_suppressed == (selection.state is FindingState.SUPPRESSED)
+        if selection.state is FindingState.UNKNOWN:
+            yield finding.c.unknown_since.is_not(None)
+        if selection.is_exposed is not None:
+            highest = finding.c.exposure >= EXPOSURES // 2
+            yield highest if selection.is_exposed else ~highest
+        for column, values in (
+            (subject.c.namespace, selection.namespaces),
+            (subject.c.kind, selection.kinds),
+            (subject.c.name, selection.names),
+        ):
+            if values:
+                yield column.in_(values)
+
+
+def _describe(row: Any) -> FindingRow:
+    return FindingRow(
+        source=row.source,
+        source_key=row.source_key,
+        branch=row.branch,
+        subject=row.subject,
+        kind=row.kind,
+        namespace=row.namespace,
+        name=row.name,
+        definition=row.definition_key,
+        title=read_title(row.document),
+        severity=Severity(row.severity).name.lower(),
+        exposure=row.exposure,
+        urgency=row.urgency,
+        fingerprint=row.fingerprint,
+        opened=row.opened,
+        unknown_since=row.unknown_since,
+        is_suppressed=row.is_suppressed,
+    )
+
+
+class _Titled(msgspec.Struct):
+    title: str = ""
+
+
+_decoder: Final = msgspec.json.Decoder(_Titled)
+
+
+def read_title(document: str) -> str:
+    """Return the title of a stored definition."""
+    return _decoder.decode(document).title

@@ -1,0 +1,203 @@
+"""Sources with the numbers of their findings, and the totals of a scope."""
+
+from __future__ import annotations
+
+import collections
+import enum
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, case, func, select
+
+from kubekeep.model.severity import Severity
+from kubekeep_server.store.image_schema import image, source_image
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
+from kubekeep_server.store.schema import day, finding, scan, source, subject, total
+from kubekeep_server.store.scopes import Scope, shows_image
+from kubekeep_server.store.urgency import EXPOSURES
+
+_LEVELS: Final = tuple(severity.name.lower() for severity in Severity)
+
+
+class SourceOrder(enum.StrEnum):
+    """Orders of a list of sources."""
+
+    NAME = "name"
+    CRITICAL = "critical"
+    LAST_SCAN = "last_scan"
+
+
+class SourceRow(msgspec.Struct, frozen=True):
+    """A source. document: its identity, as in submissions. finished: end of the last scan, in microseconds since 1970; 0 before.
+
+    findings, vulnerabilities: numbers of open ones by severity; of a user who sees some namespaces only, None.
+    """
+
+    id: int
+    key: str
+    branch: str
+    document: msgspec.Raw
+    finished: int
+    scans: int
+    images: int
+    findings: dict[str, int] | None
+    vulnerabilities: dict[str, int] | None
+    unknown: int
+
+
+class DayRow(msgspec.Struct, frozen=True):
+    """Findings that were opened and closed on a day (number since 1970, UTC), by severity."""
+
+    day: int
+    severity: str
+    opened: int
+    closed: int
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """Open findings and vulnerabilities of a scope by severity, and those of subjects that can be reached from outside."""
+
+    sources: int
+    subjects: int
+    images: int
+    findings: dict[str, int]
+    exposed_findings: dict[str, int]
+    vulnerabilities: dict[str, int]
+    exposed_vulnerabilities: dict[str, int]
+
+
+def list_sources(
+    connection: Connection,
+    scope: Scope,
+    order: SourceOrder = SourceOrder.NAME,
+    kind: str = "",
+    cursor: str = "",
+    limit: int = DEFAULT_LIMIT,
+) -> Page[SourceRow]:
+    """Return a page of sources. kind: `cluster`, `repository` or `registry`. Raises ValueError for a cursor of another list."""
+    after = read_cursor(cursor, order, tuple[int | str, int])
+    critical = (
+        select(func.coalesce(func.sum(total.c.findings), 0))
+        .where(total.c.source == source.c.id, total.c.severity == int(Severity.CRITICAL))
+        .scalar_subquery()
+    )
+    key: Any = {
+        SourceOrder.NAME: source.c.key,
+        SourceOrder.CRITICAL: -critical,
+        SourceOrder.LAST_SCAN: -source.c.finished,
+    }[order]
+    query = select(source, key.label("rank")).where(scope.contains(source.c.id))
+    if kind:
+        query = query.where(source.c.key.startswith(f"{kind}/", autoescape=True))
+    if after is not None:
+        query = query.where((key > after[0]) | ((key == after[0]) & (source.c.id > after[1])))
+    rows = list(connection.execute(query.order_by(key, source.c.id).limit(limit + 1)))
+    page = rows[:limit]
+    described = tuple(_describe_sources(connection, scope, page))
+    return Page(described, write_cursor(order, (page[-1].rank, page[-1].id)) if len(rows) > limit else "")
+
+
+def get_source(connection: Connection, scope: Scope, number: int) -> SourceRow:
+    """Return a source. Raises LookupError if there is none in the scope."""
+    rows = connection.execute(select(source).where(source.c.id == number, scope.contains(source.c.id))).all()
+    if not rows:
+        raise LookupError(f"there is no source {number}")
+    return next(_describe_sources(connection, scope, rows))
+
+
+def count_findings(connection: Connection, scope: Scope) -> Totals:
+    """Return the totals of a scope. A limited source counts for nothing but itself: its totals are of all its namespaces."""
+    whole = Scope(scope.whole)
+    findings: collections.Counter[int] = collections.Counter()
+    exposed: collections.Counter[int] = collections.Counter()
+    query = select(total.c.severity, total.c.exposure, func.sum(total.c.findings)).where(whole.contains(total.c.source))
+    for severity, exposure, count in connection.execute(query.group_by(total.c.severity, total.c.exposure)):
+        findings[severity] += count
+        exposed[severity] += count if exposure >= EXPOSURES // 2 else 0
+    sums = [func.sum(image.c[f"severity_{int(severity)}"]) for severity in Severity]
+    highest = image.c.exposure >= EXPOSURES // 2
+    sums += [func.sum(case((highest, image.c[f"severity_{int(severity)}"]), else_=0)) for severity in Severity]
+    counts = connection.execute(select(func.count(), *sums).where(shows_image(scope))).one()
+    images, *values = (value or 0 for value in counts)
+    return Totals(
+        sources=_count(connection, select(func.count()).select_from(source).where(scope.contains(source.c.id))),
+        subjects=_count(
+            connection,
+            select(func.count())
+            .select_from(subject)
+            .where(scope.shows(subject.c.source, subject.c.namespace), subject.c.closed.is_(None)),
+        ),
+        images=images,
+        findings=_name(findings),
+        exposed_findings=_name(exposed),
+        vulnerabilities=dict(zip(_LEVELS, values[: len(_LEVELS)], strict=True)),
+        exposed_vulnerabilities=dict(zip(_LEVELS, values[len(_LEVELS) :], strict=True)),
+    )
+
+
+def list_days(connection: Connection, scope: Scope, since: int) -> tuple[DayRow, ...]:
+    """Return the changes of the findings of a scope from a day on, by day and severity."""
+    query = (
+        select(
+            day.c.day, day.c.severity, func.sum(day.c.opened).label("opened"), func.sum(day.c.closed).label("closed")
+        )
+        .where(Scope(scope.whole).contains(day.c.source), day.c.day >= since)
+        .group_by(day.c.day, day.c.severity)
+        .order_by(day.c.day, day.c.severity)
+    )
+    return tuple(DayRow(row.day, _LEVELS[row.severity], row.opened, row.closed) for row in connection.execute(query))
+
+
+def _count(connection: Connection, query: Any) -> int:
+    return int(connection.execute(query).scalar_one())
+
+
+def _name(counts: collections.Counter[int]) -> dict[str, int]:
+    return {name: counts[number] for number, name in enumerate(_LEVELS)}
+
+
+def _describe_sources(connection: Connection, scope: Scope, rows: Iterable[Any]) -> Iterator[SourceRow]:
+    rows = tuple(rows)
+    numbers = [row.id for row in rows]
+    findings: dict[int, collections.Counter[int]] = {number: collections.Counter() for number in numbers}
+    query = select(total.c.source, total.c.severity, func.sum(total.c.findings)).where(total.c.source.in_(numbers))
+    for number, severity, count in connection.execute(query.group_by(total.c.source, total.c.severity)):
+        findings[number][severity] = count
+    vulnerabilities = _count_vulnerabilities(connection, numbers)
+    scans = _count_by_source(connection, scan.c.source, numbers)
+    unknown = _count_by_source(
+        connection, finding.c.source, numbers, finding.c.closed.is_(None), finding.c.unknown_since.is_not(None)
+    )
+    for row in rows:
+        is_limited = row.id in scope.limited
+        counts = vulnerabilities.get(row.id, (0, *(0 for _ in _LEVELS)))
+        yield SourceRow(
+            row.id,
+            row.key,
+            row.branch,
+            msgspec.Raw(row.document.encode()),
+            row.finished,
+            scans.get(row.id, 0),
+            counts[0],
+            None if is_limited else _name(findings[row.id]),
+            None if is_limited else dict(zip(_LEVELS, counts[1:], strict=True)),
+            unknown.get(row.id, 0),
+        )
+
+
+def _count_by_source(connection: Connection, column: Any, numbers: Iterable[int], *conditions: Any) -> dict[int, int]:
+    query = select(column, func.count()).where(column.in_(numbers), *conditions).group_by(column)
+    return dict(connection.execute(query).all())
+
+
+def _count_vulnerabilities(connection: Connection, numbers: Iterable[int]) -> dict[int, tuple[int, ...]]:
+    """Return the number of images, and of their open problems by severity, by source."""
+    sums = [func.sum(image.c[f"severity_{int(severity)}"]) for severity in Severity]
+    query = (
+        select(source_image.c.source, func.count(), *sums)
+        .join(image, image.c.id == source_image.c.image)
+        .where(source_image.c.source.in_(numbers))
+        .group_by(source_image.c.source)
+    )
+    return {number: tuple(value or 0 for value in counts) for number, *counts in connection.execute(query)}

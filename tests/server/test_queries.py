@@ -1,0 +1,359 @@
+"""Queries compared with plain ones that read everything: every order, page and filter, for users of all and of some sources."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import Connection, select
+
+from kubekeep.model.resource import ResourceSubject
+from kubekeep.model.scanned_source import SourceCluster
+from kubekeep.model.submission import EvaluatedScope, ImageEntry
+from kubekeep_server.store import image_schema, schema
+from kubekeep_server.store.queries.findings import (
+    FindingFilter,
+    FindingOrder,
+    FindingRow,
+    FindingState,
+    list_findings,
+)
+from kubekeep_server.store.queries.packages import has_package, list_versions, search_packages
+from kubekeep_server.store.queries.pages import Page
+from kubekeep_server.store.queries.sources import SourceOrder, count_findings, get_source, list_sources
+from kubekeep_server.store.queries.subjects import get_subject
+from kubekeep_server.store.queries.vulnerabilities import (
+    VulnerabilityFilter,
+    VulnerabilityOrder,
+    get_vulnerability,
+    is_affected,
+    list_affected_images,
+    list_vulnerabilities,
+    list_workloads,
+)
+from kubekeep_server.store.scopes import EVERYTHING, Grant, Scope, resolve_scope
+from kubekeep_server.store.urgency import PAIRS
+from tests.server.conftest import Database, create_database
+from tests.server.test_images import SCORES, build_content, build_image, build_scan, build_workload, run
+from tests.server.test_ingest import SEVERITIES, build_finding, submit
+
+CLUSTERS: Final = 24
+WORKLOADS: Final = 12
+EXPOSED: Final = "reachable from the internet"
+DIGESTS: Final = [f"sha256:{number:064x}" for number in range(10)]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Yield a store with clusters of which each has been scanned three times."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.sqlite'}"
+    else:
+        url = create_database(request.getfixturevalue("postgres"))
+    database = Database(url)
+    chance = random.Random(7)
+    for day, number in itertools.product(range(3), range(CLUSTERS)):
+        submit(database, build_cluster(chance, day, number))
+    yield database
+    database.close()
+
+
+def build_cluster(chance: random.Random, day: int, number: int) -> Any:
+    entries = []
+    used = chance.sample(DIGESTS, 4)
+    for key in range(WORKLOADS):
+        names = [name for name in SEVERITIES if chance.random() < 0.5]
+        findings = tuple(build_finding(key, name, is_suppressed=chance.random() < 0.1) for name in names)
+        entry = build_workload(key, run(chance.choice(used)), exposure=EXPOSED if chance.random() < 0.3 else "")
+        namespace = f"team-{key % 3}"
+        subject = ResourceSubject("apps/v1", "Deployment", f"web-{key}", namespace)
+        entries.append(
+            type(entry)(
+                entry.key, subject, findings=findings, containers=entry.containers, exposure=entry.exposure,
+                power="can take over its node" if chance.random() < 0.1 else "",
+            )
+        )  # fmt: skip
+    running = sorted({container.digest for entry in entries for container in entry.containers})
+    images = [build_image(digest, *sorted(chance.sample(sorted(SCORES), chance.randrange(4)))) for digest in running]
+    contents = [
+        ImageEntry(
+            digest, (f"ghcr.io/shop/app:{int(digest[7:], 16)}",), "", build_content(f"3.0.{int(digest[7:], 16)}")
+        )
+        for digest in running
+    ]
+    source = SourceCluster(f"cluster-{number}")
+    scope = EvaluatedScope(tuple(SEVERITIES))
+    return build_scan(day, *entries, *images, source=source, images=contents, scope=scope, epss={"CVE-2": 0.4})
+
+
+def make_scope(database: Database, sources: int | None, namespaces: tuple[str, ...] = ()) -> Scope:
+    """Return a scope of the first sources."""
+    if sources is None and not namespaces:
+        return EVERYTHING
+    patterns = ("*",) if sources is None else tuple(f"cluster/cluster-{number}" for number in range(sources))
+    return database.run(resolve_scope, [Grant(patterns, namespaces)])
+
+
+SCOPES: Final = [(None, ()), (0, ()), (1, ()), (5, ()), (20, ()), (21, ()), (None, ("team-1",)), (3, ("team-*",))]
+
+
+def read_all(call: Callable[[str], Page[Any]]) -> list[Any]:
+    """Return the rows of all pages."""
+    rows: list[Any] = []
+    cursor = ""
+    for _ in range(1_000):
+        page = call(cursor)
+        rows += page.rows
+        cursor = page.cursor
+        if not cursor:
+            return rows
+        assert page.rows
+    raise AssertionError("the list has no end")
+
+
+def list_plain(connection: Connection) -> list[Any]:
+    """Return all open findings, with the columns that filters and orders read."""
+    finding, subject, definition = schema.finding, schema.subject, schema.definition
+    query = (
+        select(
+            finding, subject.c.namespace, subject.c.kind, subject.c.name, definition.c.key, definition.c.severity,
+            definition.c.urgency, schema.source.c.key.label("source_key"),
+        )
+        .join(subject, (subject.c.source == finding.c.source) & (subject.c.id == finding.c.subject))
+        .join(definition, definition.c.id == finding.c.definition)
+        .join(schema.source, schema.source.c.id == finding.c.source)
+        .where(finding.c.closed.is_(None))
+    )  # fmt: skip
+    return list(connection.execute(query))
+
+
+def shows(scope: Scope, row: Any) -> bool:
+    if scope.whole is None or row.source in scope.whole:
+        return True
+    patterns = scope.limited.get(row.source, frozenset())
+    return any(pattern in (row.namespace, "team-*") for pattern in patterns)
+
+
+RANKS: Final = {pair: rank for rank, pair in enumerate(PAIRS)}
+ORDERS: Final[dict[FindingOrder, Callable[[Any], Any]]] = {
+    FindingOrder.PRIORITY: lambda row: (
+        RANKS[row.exposure, row.urgency], row.definition, -row.opened, row.source, row.subject, row.fingerprint,
+    ),
+    FindingOrder.SEVERITY: lambda row: (
+        -row.severity, -row.exposure, row.definition, -row.opened, row.source, row.subject, row.fingerprint,
+    ),
+    FindingOrder.OLDEST: lambda row: (row.opened, row.source, row.subject, row.fingerprint),
+    FindingOrder.NEWEST: lambda row: tuple(-value for value in (row.opened, row.source, row.subject, row.fingerprint)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sources", "namespaces"), SCOPES)
+@pytest.mark.parametrize("order", FindingOrder)
+def test_pages_of_findings_are_those_of_the_plain_query(
+    fleet: Database, order: FindingOrder, sources: int | None, namespaces: tuple[str, ...]
+) -> None:
+    scope = make_scope(fleet, sources, namespaces)
+    expected = sorted(
+        (row for row in fleet.run(list_plain) if not row.is_suppressed and shows(scope, row)), key=ORDERS[order]
+    )
+    assert bool(expected) == (sources != 0)
+    rows: list[FindingRow] = read_all(
+        lambda cursor: fleet.run(list_findings, scope, FindingFilter(), order, cursor, 37)
+    )
+    assert [(row.source, row.subject, row.fingerprint) for row in rows] == [
+        (row.source, row.subject, row.fingerprint) for row in expected
+    ]
+
+
+FILTERS: Final[list[tuple[FindingFilter, Callable[[Any], bool]]]] = [
+    (FindingFilter(namespaces=("team-1", "team-2")), lambda row: row.namespace in ("team-1", "team-2")),
+    (FindingFilter(kinds=("Pod",)), lambda row: row.kind == "Pod"),
+    (FindingFilter(names=("web-3",)), lambda row: row.name == "web-3"),
+    (FindingFilter(definitions=("C-0002",)), lambda row: row.key == "C-0002"),
+    (FindingFilter(severities=("critical", "low")), lambda row: row.severity in (4, 1)),
+    (FindingFilter(is_exposed=True), lambda row: row.exposure >= 4),
+    (FindingFilter(is_exposed=False, severities=("high",)), lambda row: row.exposure < 4 and row.severity == 3),
+]
+
+
+@pytest.mark.parametrize(("selection", "matches"), FILTERS)
+@pytest.mark.parametrize("order", FindingOrder)
+def test_filters_select_the_rows_of_the_plain_query(
+    fleet: Database, order: FindingOrder, selection: FindingFilter, matches: Callable[[Any], bool]
+) -> None:
+    plain = fleet.run(list_plain)
+    for sources in (None, 2):
+        scope = make_scope(fleet, sources)
+        rows = read_all(lambda cursor, scope=scope: fleet.run(list_findings, scope, selection, order, cursor, 20))  # type: ignore[misc]
+        expected = [row for row in plain if not row.is_suppressed and shows(scope, row) and matches(row)]
+        assert [(row.source, row.subject, row.fingerprint) for row in rows] == [
+            (row.source, row.subject, row.fingerprint) for row in sorted(expected, key=ORDERS[order])
+        ]
+
+
+def test_suppressed_findings_are_a_state(fleet: Database) -> None:
+    selection = FindingFilter(state=FindingState.SUPPRESSED)
+    rows = read_all(lambda cursor: fleet.run(list_findings, EVERYTHING, selection, FindingOrder.PRIORITY, cursor, 10))
+    assert len(rows) == sum(row.is_suppressed for row in fleet.run(list_plain))
+    assert all(row.is_suppressed for row in rows)
+
+
+def test_source_outside_of_the_scope_has_no_rows(fleet: Database) -> None:
+    scope = make_scope(fleet, 2)
+    other = next(iter(make_scope(fleet, 3).whole - scope.whole))  # type: ignore[operator]
+    assert fleet.run(list_findings, scope, FindingFilter(sources=(other,))).rows == ()
+    with pytest.raises(LookupError):
+        fleet.run(get_source, scope, other)
+    with pytest.raises(LookupError):
+        fleet.run(get_subject, scope, other, 1)
+    limited = make_scope(fleet, 1, ("team-1",))
+    number = next(iter(limited.limited))
+    assert getattr(fleet.run(get_subject, limited, number, 1).entry.subject, "name", "") == "web-1"
+    with pytest.raises(LookupError):
+        fleet.run(get_subject, limited, number, 2)
+
+
+@pytest.mark.parametrize("cursor", ["x", "AAAA", "k" * 10_000, "\N{SNOWMAN}", "gqhzZXZlcml0eZYAAAAAAAA"])
+def test_foreign_cursor_is_refused(fleet: Database, cursor: str) -> None:
+    with pytest.raises(ValueError, match="start without a cursor"):
+        fleet.run(list_findings, EVERYTHING, FindingFilter(), FindingOrder.PRIORITY, cursor)
+
+
+def list_plain_problems(connection: Connection) -> list[Any]:
+    """Return the open problems of images with the sources that have them."""
+    finding, definition, used = image_schema.image_finding, schema.definition, image_schema.source_image
+    query = (
+        select(finding, definition.c.key, definition.c.urgency, definition.c.severity, definition.c.epss,
+               used.c.source, used.c.exposure, image_schema.image.c.digest)
+        .join(definition, definition.c.id == finding.c.definition)
+        .join(used, used.c.image == finding.c.image)
+        .join(image_schema.image, image_schema.image.c.id == finding.c.image)
+        .where(finding.c.closed.is_(None))
+    )  # fmt: skip
+    return list(connection.execute(query))
+
+
+@pytest.mark.parametrize("sources", [None, 0, 1, 5, 21])
+@pytest.mark.parametrize("order", VulnerabilityOrder)
+def test_vulnerabilities_are_those_of_the_plain_query(
+    fleet: Database, order: VulnerabilityOrder, sources: int | None
+) -> None:
+    scope = make_scope(fleet, sources)
+    rows = [row for row in fleet.run(list_plain_problems) if scope.whole is None or row.source in scope.whole]
+    expected = {}
+    for name in {row.key for row in rows}:
+        group = [row for row in rows if row.key == name]
+        images, exposure = {row.image for row in group}, max(row.exposure for row in group)
+        first, opened = group[0], min(row.opened for row in group)
+        key: Any = {
+            VulnerabilityOrder.PRIORITY: (RANKS[exposure, first.urgency], -(first.epss or 0)),
+            VulnerabilityOrder.SEVERITY: (-first.severity, -(first.epss or 0)),
+            VulnerabilityOrder.EPSS: (-(first.epss or 0), -first.severity),
+            VulnerabilityOrder.IMAGES: (-len(images), -first.severity),
+            VulnerabilityOrder.NEWEST: (-opened, -first.severity),
+        }[order]
+        expected[name] = ((*key, first.definition), exposure, len(images), opened)
+    result = read_all(lambda cursor: fleet.run(list_vulnerabilities, scope, VulnerabilityFilter(), order, cursor, 2))
+    assert [row.id for row in result] == sorted(expected, key=lambda name: expected[name][0])
+    assert {row.id: (row.exposure, row.images, row.opened) for row in result} == {
+        name: values[1:] for name, values in expected.items()
+    }
+    assert all(row.packages == ("pkg:deb/debian/openssl@3.0.1",) for row in result)
+    assert all(row.fixed_versions == ("3.0.13",) for row in result)
+
+
+@pytest.mark.parametrize(("sources", "namespaces"), SCOPES)
+def test_images_and_workloads_with_a_vulnerability(
+    fleet: Database, sources: int | None, namespaces: tuple[str, ...]
+) -> None:
+    scope = make_scope(fleet, sources, namespaces)
+
+    def list_plain_workloads(connection: Connection) -> list[Any]:
+        runs, subject, image = image_schema.runs, schema.subject, image_schema.image
+        query = (
+            select(runs, subject.c.namespace, image.c.digest)
+            .join(subject, (subject.c.source == runs.c.source) & (subject.c.id == runs.c.subject))
+            .join(image, image.c.id == runs.c.image)
+        )
+        return list(connection.execute(query))
+
+    affected = {row.digest for row in fleet.run(list_plain_problems) if row.key == "CVE-1"}
+    visible = [row for row in fleet.run(list_plain_workloads) if row.digest in affected and shows(scope, row)]
+    workloads = read_all(lambda cursor: fleet.run(list_workloads, scope, is_affected("CVE-1"), cursor, 7))
+    assert sorted((row.subject, row.container, row.digest) for row in workloads) == sorted(
+        (row.subject, row.container, row.digest) for row in visible
+    )
+    assert [row.exposure for row in workloads] == sorted((row.exposure for row in visible), reverse=True)
+    images = read_all(lambda cursor: fleet.run(list_affected_images, scope, "CVE-1", cursor, 2))
+    assert {row.digest: row.workloads for row in images} == {
+        digest: len({(row.source, row.subject) for row in visible if row.digest == digest})
+        for digest in {row.digest for row in visible}
+    }
+
+
+def test_definition_of_a_vulnerability(fleet: Database) -> None:
+    assert fleet.run(get_vulnerability, "CVE-1").title == "CVE-1"
+    for name in ("CVE-9", "C-0001"):
+        with pytest.raises(LookupError, match=f"no scan has reported {name}"):
+            fleet.run(get_vulnerability, name)
+
+
+def test_packages_and_their_versions(fleet: Database) -> None:
+    (row,) = fleet.run(search_packages, EVERYTHING, "OPENSSL").rows
+    versions = fleet.run(list_versions, EVERYTHING, row.type, row.name, "3.0.5")
+    assert [version.is_below for version in versions] == [number < 5 for number in range(len(versions))]
+    assert (row.type, row.name, row.versions, row.images) == ("deb", "debian/openssl", len(versions), len(versions))
+    purls = [purl for version in versions if version.is_below for purl in version.purls]
+    workloads = read_all(lambda cursor: fleet.run(list_workloads, EVERYTHING, has_package(purls), cursor, 11))
+    assert {workload.digest for workload in workloads} == {DIGESTS[number] for number in range(5)}
+    assert fleet.run(search_packages, make_scope(fleet, 0), "openssl").rows == ()
+    assert fleet.run(search_packages, EVERYTHING, "%").rows == ()
+    with pytest.raises(LookupError, match="no image has the package nginx"):
+        fleet.run(list_versions, EVERYTHING, "deb", "nginx")
+
+
+@pytest.mark.parametrize("sources", [None, 0, 1, 5, 21])
+def test_totals_are_those_of_the_plain_queries(fleet: Database, sources: int | None) -> None:
+    scope = make_scope(fleet, sources)
+    totals = fleet.run(count_findings, scope)
+    findings = [row for row in fleet.run(list_plain) if not row.is_suppressed and shows(scope, row)]
+    assert sum(totals.findings.values()) == len(findings)
+    assert sum(totals.exposed_findings.values()) == sum(row.exposure >= 4 for row in findings)
+    problems = [row for row in fleet.run(list_plain_problems) if scope.whole is None or row.source in scope.whole]
+    assert sum(totals.vulnerabilities.values()) == len({(row.image, row.definition, row.package) for row in problems})
+    assert totals.sources == (CLUSTERS if sources is None else sources)
+    assert totals.images == len({row.image for row in problems} | used_images(fleet, scope))
+
+
+def used_images(fleet: Database, scope: Scope) -> set[int]:
+    used = image_schema.source_image
+    rows = fleet.run(lambda connection: connection.execute(select(used.c.source, used.c.image)).all())
+    return {row.image for row in rows if scope.whole is None or row.source in scope.whole}
+
+
+@pytest.mark.parametrize("order", SourceOrder)
+def test_each_source_is_listed_once(fleet: Database, order: SourceOrder) -> None:
+    rows = read_all(lambda cursor: fleet.run(list_sources, EVERYTHING, order, "", cursor, 5))
+    assert sorted(row.key for row in rows) == sorted(f"cluster/cluster-{number}" for number in range(CLUSTERS))
+    keys = {
+        SourceOrder.NAME: lambda row: row.key,
+        SourceOrder.CRITICAL: lambda row: (-row.findings["critical"], row.id),
+        SourceOrder.LAST_SCAN: lambda row: (-row.finished, row.id),
+    }
+    assert rows == sorted(rows, key=keys[order])
+    assert all(row.scans == 3 and row.images for row in rows)
+    assert fleet.run(list_sources, EVERYTHING, order, "registry").rows == ()
+
+
+def test_subject_has_its_findings_with_history_and_images(fleet: Database) -> None:
+    row = fleet.run(list_findings, EVERYTHING, FindingFilter()).rows[0]
+    page = fleet.run(get_subject, EVERYTHING, row.source, row.subject)
+    assert getattr(page.entry.subject, "name", "") == row.name
+    current = [finding for finding in page.findings if finding.closed is None]
+    assert row.definition in {finding.definition.key for finding in current}
+    assert all(finding.detail is not None for finding in current)
+    assert [image.digest for image in page.images] == [container.digest for container in page.entry.containers]
+    assert page.images[0].references
