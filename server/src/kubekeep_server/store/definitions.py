@@ -32,6 +32,7 @@ class StoredDefinition(msgspec.Struct, frozen=True):
     """A definition. kind: of its problems, as in the submission."""
 
     id: int
+    key: str
     kind: str
     rating: Rating
 
@@ -78,7 +79,7 @@ def store_definitions(
 
 
 def _describe(row: Any) -> StoredDefinition:
-    return StoredDefinition(row.id, row.kind, Rating(row.severity, row.urgency))
+    return StoredDefinition(row.id, row.key, row.kind, Rating(row.severity, row.urgency))
 
 
 def _list_changed(

@@ -6,7 +6,7 @@ A scan that reads no images names none. Its containers run the images that earli
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import Connection, bindparam, delete, func, select
 
@@ -27,6 +27,14 @@ class ImageUse(NamedTuple):
     exposed_workloads: int = 0
 
 
+class KnownSubject(Protocol):
+    """A subject as the store has it."""
+
+    @property
+    def entry(self) -> SubjectEntry:
+        """The entry of the last submission that contained it."""
+
+
 class RunChanges:
     """The containers of the compared subjects of a source."""
 
@@ -34,23 +42,22 @@ class RunChanges:
         self._connection = connection
         self._source = source
         self._known: dict[int, list[Any]] = {}
-        self._entries: dict[int, tuple[SubjectEntry, SubjectEntry | None, int]] = {}
+        self._subjects: dict[int, tuple[tuple[ContainerEntry, ...], KnownSubject | None, int]] = {}
 
-    def compare(self, key: int, entry: SubjectEntry, before: SubjectEntry | None, exposure: int) -> None:
-        """Note a subject with its containers. before: the entry that the store has."""
-        if entry.containers or (before is not None and before.containers):
-            self._entries[key] = entry, before, exposure
+    def compare(self, key: int, entry: SubjectEntry, before: KnownSubject | None, exposure: int) -> None:
+        """Note a subject with its containers. before: as in the store."""
+        if entry.containers or before is not None:
+            self._subjects[key] = entry.containers, before, exposure
 
-    def remove(self, key: int, entry: SubjectEntry) -> None:
+    def remove(self, key: int, before: KnownSubject) -> None:
         """Note a subject that no longer exists."""
-        if entry.containers:
-            self._entries[key] = SubjectEntry(entry.key, entry.subject), entry, 0
+        self._subjects[key] = (), before, 0
 
     @property
     def digests(self) -> frozenset[str]:
         """Digests of the images that the containers run."""
-        entries = (entry for entry, _, _ in self._entries.values())
-        return frozenset(container.digest for entry in entries for container in entry.containers if container.digest)
+        groups = (containers for containers, _, _ in self._subjects.values())
+        return frozenset(container.digest for group in groups for container in group if container.digest)
 
     def write(self, images: Mapping[str, int]) -> bool:
         """Write the rows; return True if any changed. images: by digest."""
@@ -66,8 +73,8 @@ class RunChanges:
     def _list_required(self, images: Mapping[str, int]) -> dict[tuple[int, str, int], int]:
         """Return the exposure of containers by subject, name and image."""
         required: dict[tuple[int, str, int], int] = {}
-        for key, (entry, before, exposure) in self._entries.items():
-            for container, image in self._resolve(key, entry, before, images):
+        for key, (containers, before, exposure) in self._subjects.items():
+            for container, image in self._resolve(key, containers, before, images):
                 at = (key, container.name, image)
                 required[at] = max(required.get(at, 0), classify_container(exposure, container))
         return required
@@ -84,22 +91,30 @@ class RunChanges:
 
     def _load(self) -> None:
         query = select(runs).where(runs.c.source == self._source, runs.c.subject.in_(bindparam("keys", expanding=True)))
-        for part in split(self._entries):
+        for part in split(key for key, (_, before, _) in self._subjects.items() if before is not None):
             for row in self._connection.execute(query, {"keys": part}):
                 self._known.setdefault(row.subject, []).append(row)
 
     def _resolve(
-        self, key: int, entry: SubjectEntry, before: SubjectEntry | None, images: Mapping[str, int]
+        self,
+        key: int,
+        containers: Iterable[ContainerEntry],
+        before: KnownSubject | None,
+        images: Mapping[str, int],
     ) -> Iterator[tuple[ContainerEntry, int]]:
         """Yield the containers of a subject with their images."""
-        unchanged = set() if before is None else {(known.name, known.image) for known in before.containers}
-        for container in entry.containers:
+        for container in containers:
             if container.digest:
                 yield container, images[container.digest]
-            elif (container.name, container.image) in unchanged:
-                for row in self._known.get(key, ()):
-                    if row.container == container.name:
-                        yield container, row.image
+                continue
+            rows = [row for row in self._known.get(key, ()) if row.container == container.name]
+            if rows and before is not None and _uses(before.entry, container):
+                yield from ((container, row.image) for row in rows)
+
+
+def _uses(entry: SubjectEntry, container: ContainerEntry) -> bool:
+    """Return True if a subject has a container with the same name and reference."""
+    return any((known.name, known.image) == (container.name, container.image) for known in entry.containers)
 
 
 def load_uses(connection: Connection, source: int) -> dict[int, ImageUse]:

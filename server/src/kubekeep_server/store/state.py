@@ -8,6 +8,7 @@ namespace `shop` that could not list Secrets closes nothing in other namespaces,
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import operator
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,21 +37,34 @@ _DIGEST_BYTES: Final = 16
 _DEFINITION: Final = list(schema.finding.c).index(schema.finding.c.definition)
 
 
-class _KnownSubject(msgspec.Struct):
-    """A stored subject that may exist.
+class _KnownSubject:
+    """A stored subject that may exist. Its entry is decoded on first use: most changes need none.
 
-    entry: of the last submission that contained it. retained: open findings that are not in the entry.
     findings: rows of its open findings by fingerprint; empty for an image.
     """
 
-    entry: SubjectEntry
-    retained: tuple[SubmittedFinding, ...]
-    opened: int
-    exposure: int
-    findings: dict[int, Any] = {}
+    def __init__(self, row: Any, report: ImageReport | None) -> None:
+        self.opened: int = row.opened
+        self.exposure: int = row.exposure
+        self.findings: dict[int, Any] = {}
+        self._row = row
+        self._report = report
 
-    def list_details(self) -> dict[int, SubmittedFinding]:
-        """Return what is known about its findings, by fingerprint."""
+    @functools.cached_property
+    def entry(self) -> SubjectEntry:
+        """The entry of the last submission that contained it."""
+        return self._report.entry if self._report else _unpack(self._row.content, SubjectEntry)
+
+    @functools.cached_property
+    def retained(self) -> tuple[SubmittedFinding, ...]:
+        """Open findings that are not in the entry."""
+        if self._report is not None:
+            return self._report.retained
+        return _unpack(self._row.retained, tuple[SubmittedFinding, ...]) if self._row.retained else ()
+
+    @functools.cached_property
+    def details(self) -> dict[int, SubmittedFinding]:
+        """Its findings, as submissions had them, by fingerprint."""
         return {to_key(finding.fingerprint): finding for finding in (*self.retained, *self.entry.findings)}
 
 
@@ -158,9 +172,7 @@ class _StateChange:
         for part in split(keys):
             rows = self._connection.execute(subjects, {"keys": part}).all()
             reports = self._images.load(row.id for row in rows if not row.content)
-            for row in rows:
-                entry, retained = (reports[row.id].entry, reports[row.id].retained) if row.id in reports else _read(row)
-                known[row.id] = _KnownSubject(entry, retained, row.opened, row.exposure, {})
+            known |= {row.id: _KnownSubject(row, reports.get(row.id)) for row in rows}
             for row in self._connection.execute(findings, {"keys": part}):
                 known[row.subject].findings[row.fingerprint] = row
         ids = {row.definition for one in known.values() for row in one.findings.values()}
@@ -186,9 +198,9 @@ class _StateChange:
         self._add_subject(key, entry, known, digest=digest, content=b"", retained=None)
 
     def _compare_present(self, key: int, entry: SubjectEntry, known: _KnownSubject | None, digest: bytes) -> None:
-        rows, details = (known.findings, known.list_details()) if known else ({}, {})
+        rows = known.findings if known else {}
         exposure = classify_subject(entry)
-        self._images.runs.compare(key, entry, known.entry if known else None, exposure)
+        self._images.runs.compare(key, entry, known, exposure)
         current = {to_key(finding.fingerprint): finding for finding in entry.findings}
         for fingerprint, finding in current.items():
             self._keep_open(key, fingerprint, finding, rows.get(fingerprint), exposure)
@@ -196,17 +208,29 @@ class _StateChange:
         for fingerprint, row in rows.items():
             if fingerprint in current or known is None:
                 continue
-            finding, kind = details[fingerprint], self._definitions[row.definition].kind
-            if self._submission.closes(finding, kind, known.entry, entry):
+            definition = self._definitions[row.definition]
+            if self._is_absent(definition, entry, known, fingerprint):
                 self._close(row)
                 continue
-            retained.append(finding)
-            if finding.definition in self._scope or kind in entry.listed_kinds:
+            retained.append(known.details[fingerprint])
+            if definition.key in self._scope or definition.kind in entry.listed_kinds:
                 self._mark_unknown(row, exposure)
             elif known.exposure != exposure:
                 self._change(row, is_suppressed=row.is_suppressed, unknown_since=row.unknown_since, exposure=exposure)
         packed = _pack(tuple(retained)) if retained else None
         self._add_subject(key, entry, known, digest=digest, content=_pack(entry), retained=packed)
+
+    def _is_absent(
+        self, definition: StoredDefinition, entry: SubjectEntry, known: _KnownSubject, fingerprint: int
+    ) -> bool:
+        """Return True if a subject no longer has a finding. Only the packages of problems that it lists itself need its detail."""
+        if definition.key in self._scope:
+            finding = SubmittedFinding(definition.key, "")
+        elif definition.kind in entry.listed_kinds:
+            finding = known.details[fingerprint]
+        else:
+            return False
+        return entry.shows_absence(finding, definition.kind, self._submission.scope)
 
     def _add_subject(self, key: int, entry: SubjectEntry, known: _KnownSubject | None, **content: bytes | None) -> None:
         """Note a row of `subject`. content: the encoded columns."""
@@ -223,7 +247,7 @@ class _StateChange:
         )
 
     def _compare_absent(self, key: int, known: _KnownSubject, *, is_listed: bool) -> None:
-        submission, details = self._submission, known.list_details()
+        submission, details = self._submission, known.details
         is_expected = submission.scope.contains(known.entry.subject)
         is_gone = is_expected and submission.find_gap(known.entry) is None
         for fingerprint, row in known.findings.items():
@@ -235,7 +259,7 @@ class _StateChange:
             if is_expected and finding.definition in self._scope:
                 self._mark_unknown(row, known.exposure)
         if is_gone:
-            self._images.runs.remove(key, known.entry)
+            self._images.runs.remove(key, known)
         if is_listed or is_gone:
             self._absent.append({"key": key, "moment": self._moment if is_gone else None})
 
@@ -306,12 +330,6 @@ def _describe_subject(subject: AnySubject) -> dict[str, str]:
         return {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name}
     name = getattr(subject, "reference", "") or getattr(subject, "name", "")
     return {"kind": type(subject).__name__.removesuffix("Subject"), "namespace": "", "name": name}
-
-
-def _read(row: Any) -> tuple[SubjectEntry, tuple[SubmittedFinding, ...]]:
-    """Return the entry of a subject, and the findings that it does not have."""
-    retained = _unpack(row.retained, tuple[SubmittedFinding, ...]) if row.retained else ()
-    return _unpack(row.content, SubjectEntry), retained
 
 
 def _pack(value: object) -> bytes:
