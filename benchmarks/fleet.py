@@ -1,7 +1,7 @@
 """Measure the store of the server with a fleet of clusters: `python benchmarks/fleet.py URL [--clusters N] [--repeats N]`.
 
 URL: `sqlite:///FILE` or `postgresql://...`, of an empty database. Each cluster submits 5,000 findings of 300 workloads, then
-the same with one percent of changes. Prints processor time of this process and of its PostgreSQL, and bytes. The submissions are
+the same with one percent of changes; with `--images N`, also the 200 vulnerabilities of each of 40 images of N. Prints processor time of this process and of its PostgreSQL, and bytes. The submissions are
 made before the time is taken, and are decoded in it.
 """
 
@@ -19,13 +19,17 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from kubekeep.model.finding_document import EvidenceDocument
+from kubekeep.model.finding_document import EvidenceDocument, PriorityDocument
+from kubekeep.model.image import ImageSubject
+from kubekeep.model.package import AffectedPackage, ImagePackages, Package
 from kubekeep.model.resource import ResourceSubject
 from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import (
     VERSION,
+    ContainerEntry,
     DefinitionEntry,
     EvaluatedScope,
+    ImageEntry,
     SubjectEntry,
     Submission,
     SubmittedFinding,
@@ -42,15 +46,61 @@ WORKLOADS: Final = 300
 FINDINGS: Final = 5_000
 CONTROLS: Final = 300
 SEVERITIES: Final = ("low", "medium", "high", "critical")
+IMAGES_OF_A_CLUSTER: Final = 40
+ADVISORIES: Final = 20_000
+VULNERABILITIES: Final = 200
+PACKAGES: Final = 150
 START: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 MESSAGE: Final = "securityContext.readOnlyRootFilesystem is not set to true"
+
+
+class Image:
+    """An image with vulnerabilities of its packages; some vulnerabilities are in most images."""
+
+    def __init__(self, number: int, randomness: random.Random) -> None:
+        self.digest = f"sha256:{number:064x}"
+        self.vulnerabilities = sorted({int(randomness.paretovariate(0.4)) % ADVISORIES for _ in range(VULNERABILITIES)})
+        packages = tuple(
+            Package(type="deb", namespace="debian", name=f"lib{number % 800}", version=f"1.{number % 7}")
+            for number in randomness.sample(range(4_000), PACKAGES)
+        )
+        self.entry = ImageEntry(
+            self.digest,
+            (f"ghcr.io/shop/app-{number // 4}:{number % 4}",),
+            "linux/amd64",
+            ImagePackages(packages=packages),
+        )
+        findings = []
+        for vulnerability in self.vulnerabilities:
+            name = f"lib{vulnerability % 800}"
+            affected = AffectedPackage(f"pkg:deb/debian/{name}@1.1", name, "1.1", "1.2" if vulnerability % 3 else "")
+            evidence = (EvidenceDocument(package=affected),)
+            findings.append(SubmittedFinding(f"CVE-{vulnerability}", f"{number:08x}{vulnerability:08x}", evidence))
+        self.report = SubjectEntry(
+            f"f{number:015x}",
+            ImageSubject(self.entry.references[0], self.digest, "linux/amd64"),
+            findings=tuple(findings),
+            listed_kinds=("vulnerability",),
+        )
+
+
+def _define(key: str, kind: str, level: int) -> DefinitionEntry:
+    severity = SEVERITIES[level]
+    number = int(key.rpartition("-")[2])
+    priority = PriorityDocument(severity, (2.5, 5.0, 7.5, 9.2)[level])
+    epss = number % 1_000 / 1_000 if kind == "vulnerability" else None
+    exploited = "2026-01-01" if epss and number % 97 == 0 else ""
+    return DefinitionEntry(
+        key, kind, key, f"Problem {key}", severity, 5.0, priority=priority, epss=epss, known_exploited=exploited
+    )
 
 
 class Cluster:
     """A cluster whose findings change from day to day."""
 
-    def __init__(self, number: int, randomness: random.Random) -> None:
+    def __init__(self, number: int, randomness: random.Random, images: list[Image]) -> None:
         self._number = number
+        self._images = randomness.sample(images, min(len(images), IMAGES_OF_A_CLUSTER))
         self._random = randomness
         self._findings = [self._choose() for _ in range(FINDINGS)]
 
@@ -58,10 +108,29 @@ class Cluster:
         """Return workload, control and container of a finding."""
         return self._random.randrange(WORKLOADS), self._random.randrange(CONTROLS), self._random.randrange(1 << 20)
 
+    def _list_vulnerabilities(self) -> list[tuple[str, int]]:
+        """Return the identifiers of the vulnerabilities of its images, each with its number."""
+        return sorted({(f"CVE-{number}", number) for image in self._images for number in image.vulnerabilities})
+
     def change(self, number: int) -> None:
         """Replace some findings."""
         for _ in range(number):
             self._findings[self._random.randrange(FINDINGS)] = self._choose()
+
+    def _describe_workload(self, number: int, findings: list[SubmittedFinding]) -> SubjectEntry:
+        run = (
+            (ContainerEntry("web", "shop/web:1", self._images[number % len(self._images)].digest),)
+            if self._images
+            else ()
+        )
+        return SubjectEntry(
+            f"{number:016x}",
+            ResourceSubject("apps/v1", "Deployment", f"app-{number}", f"team-{number % 40}"),
+            findings=tuple(findings),
+            containers=run,
+            exposure="reachable from the internet" if number % 10 == self._number % 10 else "",
+            power="can take over its node" if number % 25 == 0 else "",
+        )
 
     def build(self, day: int) -> bytes:
         """Return the submission of a day."""
@@ -71,13 +140,9 @@ class Cluster:
             fingerprint = f"{workload:04x}{control:04x}{container:08x}"
             evidence = (EvidenceDocument(path=path, message=f"container web-{container}: {MESSAGE}"),)
             by_workload[workload].append(SubmittedFinding(f"C-{control:04d}", fingerprint, evidence))
-        subjects = tuple(
-            SubjectEntry(
-                f"{workload:016x}",
-                ResourceSubject("apps/v1", "Deployment", f"app-{workload}", f"team-{workload % 40}"),
-                findings=tuple(findings),
-            )
-            for workload, findings in by_workload.items()
+        subjects = (
+            *(self._describe_workload(workload, findings) for workload, findings in by_workload.items()),
+            *(image.report for image in self._images),
         )
         keys = [f"C-{number:04d}" for number in range(CONTROLS)]
         moment = START + dt.timedelta(days=day)
@@ -90,10 +155,11 @@ class Cluster:
             versions=Versions("1"),
             manifest=compute_manifest(compute_digest(encode_json(entry)) for entry in subjects),
             scope=EvaluatedScope(tuple(keys)),
-            definitions=tuple(
-                DefinitionEntry(key, "misconfiguration", key, f"Control {key}", SEVERITIES[number % 4], 5.0)
-                for number, key in enumerate(keys)
+            definitions=(
+                *(_define(key, "misconfiguration", number % 4) for number, key in enumerate(keys)),
+                *(_define(key, "vulnerability", number % 4) for key, number in self._list_vulnerabilities()),
             ),
+            images=tuple(image.entry for image in self._images),
             subjects=subjects,
         )
         return encode_json(submission).encode()
@@ -123,27 +189,31 @@ def read_processor_time() -> float:
     return usage.ru_utime + usage.ru_stime + ticks / 100
 
 
-async def measure(url: str, clusters: int, repeats: int) -> None:
+async def measure(url: str, clusters: int, repeats: int, images: int) -> None:
     """Submit the fleet and print one line a day."""
     randomness = random.Random(5)
-    fleet = [Cluster(number, randomness) for number in range(clusters)]
+    all_images = [Image(number, randomness) for number in range(images)]
+    fleet = [Cluster(number, randomness, all_images) for number in range(clusters)]
     engine = open_engine(url)
     async with engine.begin() as connection:
         await connection.run_sync(upgrade)
     for day in range(repeats + 1):
         for cluster in fleet if day else ():
             cluster.change(FINDINGS // 100)
-        documents = [cluster.build(day) for cluster in fleet]
-        started, used = time.monotonic(), read_processor_time()
-        for document in documents:
+        used = wall = 0.0
+        size = 0
+        for cluster in fleet:
+            document = cluster.build(day)
+            size += len(document)
+            started, before = time.monotonic(), read_processor_time()
             async with engine.begin() as connection:
                 await connection.run_sync(ingest, document, START)
-        used, wall = read_processor_time() - used, time.monotonic() - started
+            used, wall = used + read_processor_time() - before, wall + time.monotonic() - started
         rate = clusters * FINDINGS / used
         print(
             f"day {day}: {1000 * used / clusters:.1f} ms of processor time a scan, {rate:,.0f} findings a second of it,"
         )
-        print(f"  {1000 * wall / clusters:.1f} ms a scan by the clock, {len(documents[0]):,} bytes a document")
+        print(f"  {1000 * wall / clusters:.1f} ms a scan by the clock, {size // clusters:,} bytes a document")
     async with engine.begin() as connection:
         print(await connection.run_sync(describe_sizes))
     await engine.dispose()
@@ -167,8 +237,9 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--clusters", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--images", type=int, default=0)
     arguments = parser.parse_args()
-    asyncio.run(measure(arguments.url, arguments.clusters, arguments.repeats))
+    asyncio.run(measure(arguments.url, arguments.clusters, arguments.repeats, arguments.images))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from kubekeep.model.resource import ResourceSubject
 from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import EvaluatedScope, ImageEntry
 from kubekeep_server.store import image_schema, schema
+from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.queries.findings import (
     FindingFilter,
     FindingOrder,
@@ -130,6 +131,14 @@ def list_plain(connection: Connection) -> list[Any]:
     return list(connection.execute(query))
 
 
+def identify(row: FindingRow) -> tuple[int, int, int]:
+    return row.source, to_key(row.subject), to_key(row.fingerprint)
+
+
+def identify_plain(row: Any) -> tuple[int, int, int]:
+    return row.source, row.subject, row.fingerprint
+
+
 def shows(scope: Scope, row: Any) -> bool:
     if scope.whole is None or row.source in scope.whole:
         return True
@@ -163,9 +172,7 @@ def test_pages_of_findings_are_those_of_the_plain_query(
     rows: list[FindingRow] = read_all(
         lambda cursor: fleet.run(list_findings, scope, FindingFilter(), order, cursor, 37)
     )
-    assert [(row.source, row.subject, row.fingerprint) for row in rows] == [
-        (row.source, row.subject, row.fingerprint) for row in expected
-    ]
+    assert list(map(identify, rows)) == list(map(identify_plain, expected))
 
 
 FILTERS: Final[list[tuple[FindingFilter, Callable[[Any], bool]]]] = [
@@ -189,9 +196,7 @@ def test_filters_select_the_rows_of_the_plain_query(
         scope = make_scope(fleet, sources)
         rows = read_all(lambda cursor, scope=scope: fleet.run(list_findings, scope, selection, order, cursor, 20))  # type: ignore[misc]
         expected = [row for row in plain if not row.is_suppressed and shows(scope, row) and matches(row)]
-        assert [(row.source, row.subject, row.fingerprint) for row in rows] == [
-            (row.source, row.subject, row.fingerprint) for row in sorted(expected, key=ORDERS[order])
-        ]
+        assert list(map(identify, rows)) == list(map(identify_plain, sorted(expected, key=ORDERS[order])))
 
 
 def test_suppressed_findings_are_a_state(fleet: Database) -> None:
@@ -258,7 +263,7 @@ def test_vulnerabilities_are_those_of_the_plain_query(
         expected[name] = ((*key, first.definition), exposure, len(images), opened)
     result = read_all(lambda cursor: fleet.run(list_vulnerabilities, scope, VulnerabilityFilter(), order, cursor, 2))
     assert [row.id for row in result] == sorted(expected, key=lambda name: expected[name][0])
-    assert {row.id: (row.exposure, row.images, row.opened) for row in result} == {
+    assert {row.id: (row.exposure, row.images, to_number(row.opened)) for row in result} == {
         name: values[1:] for name, values in expected.items()
     }
     assert all(row.packages == ("pkg:deb/debian/openssl@3.0.1",) for row in result)
@@ -283,7 +288,7 @@ def test_images_and_workloads_with_a_vulnerability(
     affected = {row.digest for row in fleet.run(list_plain_problems) if row.key == "CVE-1"}
     visible = [row for row in fleet.run(list_plain_workloads) if row.digest in affected and shows(scope, row)]
     workloads = read_all(lambda cursor: fleet.run(list_workloads, scope, is_affected("CVE-1"), cursor, 7))
-    assert sorted((row.subject, row.container, row.digest) for row in workloads) == sorted(
+    assert sorted((to_key(row.subject), row.container, row.digest) for row in workloads) == sorted(
         (row.subject, row.container, row.digest) for row in visible
     )
     assert [row.exposure for row in workloads] == sorted((row.exposure for row in visible), reverse=True)
@@ -341,7 +346,7 @@ def test_each_source_is_listed_once(fleet: Database, order: SourceOrder) -> None
     keys = {
         SourceOrder.NAME: lambda row: row.key,
         SourceOrder.CRITICAL: lambda row: (-row.findings["critical"], row.id),
-        SourceOrder.LAST_SCAN: lambda row: (-row.finished, row.id),
+        SourceOrder.LAST_SCAN: lambda row: (-row.finished.timestamp(), row.id),
     }
     assert rows == sorted(rows, key=keys[order])
     assert all(row.scans == 3 and row.images for row in rows)
@@ -350,7 +355,7 @@ def test_each_source_is_listed_once(fleet: Database, order: SourceOrder) -> None
 
 def test_subject_has_its_findings_with_history_and_images(fleet: Database) -> None:
     row = fleet.run(list_findings, EVERYTHING, FindingFilter()).rows[0]
-    page = fleet.run(get_subject, EVERYTHING, row.source, row.subject)
+    page = fleet.run(get_subject, EVERYTHING, row.source, to_key(row.subject))
     assert getattr(page.entry.subject, "name", "") == row.name
     current = [finding for finding in page.findings if finding.closed is None]
     assert row.definition in {finding.definition.key for finding in current}

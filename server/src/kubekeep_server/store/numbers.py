@@ -8,6 +8,8 @@ from typing import Final
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 _SIGN: Final = 1 << 63
+DAY: Final = 86_400_000_000
+"""Microseconds of a day."""
 
 
 def to_number(moment: dt.datetime) -> int:
@@ -19,3 +21,13 @@ def to_key(text: str) -> int:
     """Return 16 hexadecimal digits as a signed number."""
     number = int(text, 16)
     return number - 2 * _SIGN if number >= _SIGN else number
+
+
+def format_key(key: int) -> str:
+    """Return a signed number as 16 hexadecimal digits, as submissions have it."""
+    return f"{key % (2 * _SIGN):016x}"
+
+
+def to_moment(number: int) -> dt.datetime:
+    """Return the time of microseconds since 1970, in UTC."""
+    return _EPOCH + number * _MICROSECOND

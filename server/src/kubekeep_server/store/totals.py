@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
@@ -12,10 +12,8 @@ from kubekeep_server.store import schema
 from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.image_findings import recount
 from kubekeep_server.store.image_schema import image_finding
+from kubekeep_server.store.numbers import DAY
 from kubekeep_server.store.upsert import add_to_rows
-
-_DAY: Final = 86_400_000_000
-"""Microseconds of a day."""
 
 
 class Rating(NamedTuple):
@@ -103,7 +101,7 @@ def recount_images(connection: Connection, definitions: Iterable[int]) -> None:
 def _write_days(connection: Connection, changes: Iterable[tuple[int, int, int, int]], moment: int) -> None:
     """Add opened and closed findings, by source and severity, to the day of a moment."""
     rows = [
-        {"source": source, "day": moment // _DAY, "severity": severity, "opened": opened, "closed": closed}
+        {"source": source, "day": moment // DAY, "severity": severity, "opened": opened, "closed": closed}
         for source, severity, opened, closed in changes
     ]
     add_to_rows(connection, schema.day, ("opened", "closed"), rows)

@@ -6,6 +6,7 @@ from an index, so that a page costs no more for many findings than for few.
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -14,7 +15,8 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select, tuple_
 
 from kubekeep.model.severity import Severity
-from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
+from kubekeep_server.store.numbers import format_key, to_moment
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
 from kubekeep_server.store.schema import definition, finding, source, subject
 from kubekeep_server.store.scopes import EVERYTHING, Scope, shows_subject
 from kubekeep_server.store.urgency import EXPOSURES, PAIRS
@@ -57,13 +59,13 @@ class FindingFilter(msgspec.Struct, frozen=True, kw_only=True):
     is_exposed: bool | None = None
 
 
-class FindingRow(msgspec.Struct, frozen=True):
-    """A finding in a list. opened, unknown_since: microseconds since 1970. subject, fingerprint: as in the store."""
+class FindingRow(Document, frozen=True):
+    """A finding in a list. source: number. subject, fingerprint: 16 hexadecimal digits."""
 
     source: int
     source_key: str
     branch: str
-    subject: int
+    subject: str
     kind: str
     namespace: str
     name: str
@@ -72,9 +74,9 @@ class FindingRow(msgspec.Struct, frozen=True):
     severity: str
     exposure: int
     urgency: int
-    fingerprint: int
-    opened: int
-    unknown_since: int | None
+    fingerprint: str
+    opened: dt.datetime
+    unknown_since: dt.datetime | None
     is_suppressed: bool
 
 
@@ -272,7 +274,7 @@ def _describe(row: Any) -> FindingRow:
         source=row.source,
         source_key=row.source_key,
         branch=row.branch,
-        subject=row.subject,
+        subject=format_key(row.subject),
         kind=row.kind,
         namespace=row.namespace,
         name=row.name,
@@ -281,9 +283,9 @@ def _describe(row: Any) -> FindingRow:
         severity=Severity(row.severity).name.lower(),
         exposure=row.exposure,
         urgency=row.urgency,
-        fingerprint=row.fingerprint,
-        opened=row.opened,
-        unknown_since=row.unknown_since,
+        fingerprint=format_key(row.fingerprint),
+        opened=to_moment(row.opened),
+        unknown_since=None if row.unknown_since is None else to_moment(row.unknown_since),
         is_suppressed=row.is_suppressed,
     )
 

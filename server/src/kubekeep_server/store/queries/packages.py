@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from kubekeep.ecosystems.shared.registry import find_ecosystem
 from kubekeep.vulnerabilities.versions.registry import load_scheme
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError
 from kubekeep_server.store.image_schema import image, image_package, package, package_name
-from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
 from kubekeep_server.store.scopes import Scope, shows_image
 
 
-class PackageRow(msgspec.Struct, frozen=True):
+class PackageRow(Document, frozen=True):
     """A package without its version. type: of its package URL. images, versions: numbers, in the scope."""
 
     type: str
@@ -28,7 +27,7 @@ class PackageRow(msgspec.Struct, frozen=True):
     images: int
 
 
-class VersionRow(msgspec.Struct, frozen=True):
+class VersionRow(Document, frozen=True):
     """A version of a package in use. is_below: None if the scheme cannot compare it."""
 
     version: str

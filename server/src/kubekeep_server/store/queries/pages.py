@@ -14,7 +14,11 @@ DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 1_000
 
 
-class Page(msgspec.Struct, Generic[Row], frozen=True):
+class Document(msgspec.Struct, frozen=True, rename="camel"):
+    """Base of what the API returns: camelCase names, keys as hexadecimal digits, times as RFC 3339."""
+
+
+class Page(Document, Generic[Row], frozen=True):
     """Rows of a list. cursor: of the next page; empty on the last one."""
 
     rows: tuple[Row, ...]

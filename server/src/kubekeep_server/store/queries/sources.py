@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import datetime as dt
 import enum
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
@@ -12,7 +13,8 @@ from sqlalchemy import Connection, case, func, select
 
 from kubekeep.model.severity import Severity
 from kubekeep_server.store.image_schema import image, source_image
-from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
+from kubekeep_server.store.numbers import DAY, to_moment
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
 from kubekeep_server.store.schema import day, finding, scan, source, subject, total
 from kubekeep_server.store.scopes import Scope, shows_image
 from kubekeep_server.store.urgency import EXPOSURES
@@ -28,8 +30,8 @@ class SourceOrder(enum.StrEnum):
     LAST_SCAN = "last_scan"
 
 
-class SourceRow(msgspec.Struct, frozen=True):
-    """A source. document: its identity, as in submissions. finished: end of the last scan, in microseconds since 1970; 0 before.
+class SourceRow(Document, frozen=True):
+    """A source. document: its identity, as in submissions. finished: end of the last scan; None before.
 
     findings, vulnerabilities: numbers of open ones by severity; of a user who sees some namespaces only, None.
     """
@@ -38,7 +40,7 @@ class SourceRow(msgspec.Struct, frozen=True):
     key: str
     branch: str
     document: msgspec.Raw
-    finished: int
+    finished: dt.datetime | None
     scans: int
     images: int
     findings: dict[str, int] | None
@@ -46,16 +48,16 @@ class SourceRow(msgspec.Struct, frozen=True):
     unknown: int
 
 
-class DayRow(msgspec.Struct, frozen=True):
-    """Findings that were opened and closed on a day (number since 1970, UTC), by severity."""
+class DayRow(Document, frozen=True):
+    """Findings that were opened and closed on a day (UTC), by severity."""
 
-    day: int
+    day: dt.date
     severity: str
     opened: int
     closed: int
 
 
-class Totals(msgspec.Struct, frozen=True):
+class Totals(Document, frozen=True):
     """Open findings and vulnerabilities of a scope by severity, and those of subjects that can be reached from outside."""
 
     sources: int
@@ -146,7 +148,10 @@ def list_days(connection: Connection, scope: Scope, since: int) -> tuple[DayRow,
         .group_by(day.c.day, day.c.severity)
         .order_by(day.c.day, day.c.severity)
     )
-    return tuple(DayRow(row.day, _LEVELS[row.severity], row.opened, row.closed) for row in connection.execute(query))
+    return tuple(
+        DayRow(to_moment(row.day * DAY).date(), _LEVELS[row.severity], row.opened, row.closed)
+        for row in connection.execute(query)
+    )
 
 
 def _count(connection: Connection, query: Any) -> int:
@@ -177,7 +182,7 @@ def _describe_sources(connection: Connection, scope: Scope, rows: Iterable[Any])
             row.key,
             row.branch,
             msgspec.Raw(row.document.encode()),
-            row.finished,
+            to_moment(row.finished) if row.finished else None,
             scans.get(row.id, 0),
             counts[0],
             None if is_limited else _name(findings[row.id]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,27 +12,25 @@ from sqlalchemy import Connection, and_, select
 from kubekeep.model.submission import DefinitionEntry, SubjectEntry, SubmittedFinding
 from kubekeep_server.store.compression import decompress
 from kubekeep_server.store.image_schema import image, runs
-from kubekeep_server.store.numbers import to_key
+from kubekeep_server.store.numbers import format_key, to_key, to_moment
+from kubekeep_server.store.queries.pages import Document
 from kubekeep_server.store.queries.vulnerabilities import load_references
 from kubekeep_server.store.schema import definition, finding, source, subject
 from kubekeep_server.store.scopes import Scope, shows_subject
 
 
-class SubjectFinding(msgspec.Struct, frozen=True):
-    """An interval of a finding. detail: as the last scan with it has submitted it; None for a closed one.
-
-    Times are microseconds since 1970.
-    """
+class SubjectFinding(Document, frozen=True):
+    """An interval of a finding. detail: as the last scan with it has submitted it; None for a closed one."""
 
     definition: DefinitionEntry
-    opened: int
-    closed: int | None
-    unknown_since: int | None
+    opened: dt.datetime
+    closed: dt.datetime | None
+    unknown_since: dt.datetime | None
     is_suppressed: bool
     detail: SubmittedFinding | None
 
 
-class SubjectImage(msgspec.Struct, frozen=True):
+class SubjectImage(Document, frozen=True):
     """An image that a container runs, with the open problems of the image by severity: unknown to critical."""
 
     container: str
@@ -41,15 +40,15 @@ class SubjectImage(msgspec.Struct, frozen=True):
     problems: tuple[int, ...]
 
 
-class SubjectPage(msgspec.Struct, frozen=True):
+class SubjectPage(Document, frozen=True):
     """A subject. entry: as in the last submission with it, without findings. closed: None while it may exist."""
 
     source: int
     source_key: str
     branch: str
     entry: SubjectEntry
-    opened: int
-    closed: int | None
+    opened: dt.datetime
+    closed: dt.datetime | None
     findings: tuple[SubjectFinding, ...]
     images: tuple[SubjectImage, ...]
 
@@ -63,7 +62,7 @@ def get_subject(connection: Connection, scope: Scope, number: int, key: int) -> 
     )
     row = connection.execute(query).first()
     if row is None or not row.content:
-        raise LookupError(f"source {number} has no subject {key}")
+        raise LookupError(f"source {number} has no subject {format_key(key)}")
     entry = msgspec.msgpack.decode(decompress(row.content), type=SubjectEntry)
     retained: tuple[SubmittedFinding, ...] = ()
     if row.retained:
@@ -74,8 +73,8 @@ def get_subject(connection: Connection, scope: Scope, number: int, key: int) -> 
         row.source_key,
         row.branch,
         msgspec.structs.replace(entry, findings=()),
-        row.opened,
-        row.closed,
+        to_moment(row.opened),
+        _to_moment(row.closed),
         tuple(_list_findings(connection, number, key, details)),
         _list_images(connection, number, key),
     )
@@ -94,12 +93,16 @@ def _list_findings(
     for row in connection.execute(query):
         yield SubjectFinding(
             msgspec.json.decode(row.document, type=DefinitionEntry),
-            row.opened,
-            row.closed,
-            row.unknown_since,
+            to_moment(row.opened),
+            _to_moment(row.closed),
+            _to_moment(row.unknown_since),
             row.is_suppressed,
             details.get(row.fingerprint) if row.closed is None else None,
         )
+
+
+def _to_moment(number: int | None) -> dt.datetime | None:
+    return None if number is None else to_moment(number)
 
 
 def _list_images(connection: Connection, number: int, key: int) -> tuple[SubjectImage, ...]:

@@ -5,6 +5,7 @@ Reads the problems of images, and never a row per workload: a workload has the v
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
@@ -15,7 +16,8 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple
 from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.store.image_schema import image, image_finding, image_name, package, runs, source_image
-from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
+from kubekeep_server.store.numbers import format_key, to_moment
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
 from kubekeep_server.store.schema import definition, source, subject
 from kubekeep_server.store.scopes import Scope, shows_image, shows_subject
 from kubekeep_server.store.urgency import EXPOSURES, PAIRS
@@ -48,7 +50,7 @@ class VulnerabilityFilter(msgspec.Struct, frozen=True, kw_only=True):
     is_fixable: bool | None = None
 
 
-class VulnerabilityRow(msgspec.Struct, frozen=True):
+class VulnerabilityRow(Document, frozen=True):
     """A vulnerability in a list. images, sources: of the scope that have it. exposure: the highest of its images.
 
     fixed_versions: of the packages with one. opened: the time at which the first image had it.
@@ -64,10 +66,10 @@ class VulnerabilityRow(msgspec.Struct, frozen=True):
     images: int
     packages: tuple[str, ...]
     fixed_versions: tuple[str, ...]
-    opened: int
+    opened: dt.datetime
 
 
-class AffectedImage(msgspec.Struct, frozen=True):
+class AffectedImage(Document, frozen=True):
     """An image with a vulnerability, and the packages with it: package URL and fixed version."""
 
     digest: str
@@ -75,15 +77,15 @@ class AffectedImage(msgspec.Struct, frozen=True):
     exposure: int
     workloads: int
     packages: tuple[tuple[str, str], ...]
-    opened: int
+    opened: dt.datetime
 
 
-class RunningWorkload(msgspec.Struct, frozen=True):
+class RunningWorkload(Document, frozen=True):
     """A container of a workload that runs an image."""
 
     source_key: str
     branch: str
-    subject: int
+    subject: str
     kind: str
     namespace: str
     name: str
@@ -168,7 +170,7 @@ def list_affected_images(
             row.exposure,
             workloads.get(row.id, 0),
             packages.get(row.id, ()),
-            row.opened,
+            to_moment(row.opened),
         )
         for row in page
     )
@@ -196,7 +198,15 @@ def list_workloads(
     page = rows[:limit]
     workloads = tuple(
         RunningWorkload(
-            row.key, row.branch, row.subject, row.kind, row.namespace, row.name, row.container, row.digest, row.exposure
+            row.key,
+            row.branch,
+            format_key(row.subject),
+            row.kind,
+            row.namespace,
+            row.name,
+            row.container,
+            row.digest,
+            row.exposure,
         )
         for row in page
     )
@@ -343,5 +353,5 @@ def _describe(row: Any, summary: _Summary, packages: Iterable[tuple[str, str]]) 
         images=summary.images,
         packages=purls,
         fixed_versions=tuple(dict.fromkeys(fixed for _, fixed in packages if fixed)),
-        opened=summary.opened,
+        opened=to_moment(summary.opened),
     )

@@ -1,0 +1,124 @@
+"""Measure the lists of the server on a filled store: `python benchmarks/pages.py URL [--runs N]`.
+
+URL: of a store that `benchmarks/fleet.py` has filled. Prints the 50th and 95th percentile of the time of the first page of each list in
+milliseconds, for users of all, 1, 5, 20, 21 and 500 sources and of one namespace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from kubekeep_server.store import schema
+from kubekeep_server.store.engine import open_engine
+from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, list_findings
+from kubekeep_server.store.queries.packages import list_versions, search_packages
+from kubekeep_server.store.queries.sources import SourceOrder, count_findings, list_days, list_sources
+from kubekeep_server.store.queries.subjects import get_subject
+from kubekeep_server.store.queries.vulnerabilities import (
+    VulnerabilityFilter,
+    VulnerabilityOrder,
+    is_affected,
+    list_affected_images,
+    list_vulnerabilities,
+    list_workloads,
+)
+from kubekeep_server.store.scopes import EVERYTHING, Grant, Scope, resolve_scope
+
+List = Callable[[Connection, Scope], Any]
+SIZES: Final = (1, 5, 20, 21, 500)
+
+
+def build_lists(subject: tuple[int, int], vulnerability: str) -> dict[str, List]:
+    """Return the first page of each list by name."""
+    lists: dict[str, List] = {}
+    for order in FindingOrder:
+        lists[f"findings by {order}"] = lambda connection, scope, order=order: list_findings(  # type: ignore[misc]
+            connection, scope, FindingFilter(), order
+        )
+    for name, selection in (
+        ("of a namespace", FindingFilter(namespaces=("team-7",))),
+        ("of a control", FindingFilter(definitions=("C-0004",))),
+        ("of exposed workloads", FindingFilter(is_exposed=True)),
+        ("with low severity", FindingFilter(severities=("low",))),
+    ):
+        lists[f"findings {name}"] = lambda connection, scope, selection=selection: list_findings(  # type: ignore[misc]
+            connection, scope, selection
+        )
+    for rank in VulnerabilityOrder:
+        lists[f"vulnerabilities by {rank}"] = lambda connection, scope, rank=rank: list_vulnerabilities(  # type: ignore[misc]
+            connection, scope, VulnerabilityFilter(), rank
+        )
+    for place in SourceOrder:
+        lists[f"sources by {place}"] = lambda connection, scope, place=place: list_sources(connection, scope, place)  # type: ignore[misc]
+    lists["images with a vulnerability"] = lambda connection, scope: list_affected_images(
+        connection, scope, vulnerability
+    )
+    lists["workloads with a vulnerability"] = lambda connection, scope: list_workloads(
+        connection, scope, is_affected(vulnerability)
+    )
+    lists["packages by name"] = lambda connection, scope: search_packages(connection, scope, "lib42")
+    lists["versions of a package"] = lambda connection, scope: list_versions(
+        connection, scope, "deb", "debian/lib42", "1.3"
+    )
+    lists["totals"] = count_findings
+    lists["changes of 180 days"] = lambda connection, scope: list_days(connection, scope, 20_000)
+    lists["a workload"] = lambda connection, scope: get_subject(connection, scope, *subject)
+    return lists
+
+
+def prepare(connection: Connection) -> tuple[tuple[int, int], str, dict[str, Scope]]:
+    """Return a subject, the vulnerability with most images, and the scopes."""
+    finding = schema.finding
+    row = connection.execute(select(finding.c.source, finding.c.subject).where(finding.c.source == 1).limit(1)).one()
+    page = list_vulnerabilities(connection, EVERYTHING, VulnerabilityFilter(), VulnerabilityOrder.IMAGES, limit=1)
+    scopes = {"all": EVERYTHING}
+    for size in SIZES:
+        patterns = tuple(f"cluster/cluster-{number}" for number in range(size))
+        scopes[str(size)] = resolve_scope(connection, [Grant(patterns)])
+    scopes["namespace"] = resolve_scope(connection, [Grant(("*",), ("team-7",))])
+    return (row.source, row.subject), page.rows[0].id if page.rows else "CVE-1", scopes
+
+
+def measure_list(connection: Connection, read: List, scope: Scope, runs: int) -> str:
+    """Return both percentiles as text."""
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        try:
+            read(connection, scope)
+        except LookupError:
+            return "-"
+        times.append(1000 * (time.perf_counter() - started))
+    return f"{statistics.median(times):.0f}/{sorted(times)[int(0.95 * (len(times) - 1))]:.0f}"
+
+
+async def measure(url: str, runs: int) -> None:
+    """Print a table."""
+    engine = open_engine(url)
+    async with engine.begin() as connection:
+        subject, vulnerability, scopes = await connection.run_sync(prepare)
+        print(f"{'ms, p50/p95':34}" + "".join(f"{name:>12}" for name in scopes))
+        for name, read in build_lists(subject, vulnerability).items():
+            cells = [await connection.run_sync(measure_list, read, scope, runs) for scope in scopes.values()]
+            print(f"{name:34}" + "".join(f"{cell:>12}" for cell in cells), flush=True)
+    await engine.dispose()
+
+
+def main() -> None:
+    """Parse the arguments and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("--runs", type=int, default=5)
+    arguments = parser.parse_args()
+    asyncio.run(measure(arguments.url, arguments.runs))
+
+
+if __name__ == "__main__":
+    main()
