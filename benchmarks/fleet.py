@@ -145,7 +145,7 @@ class Cluster:
             *(image.report for image in self._images),
         )
         keys = [f"C-{number:04d}" for number in range(CONTROLS)]
-        moment = START + dt.timedelta(days=day)
+        moment = START + dt.timedelta(days=day, seconds=self._number)
         submission = Submission(
             schema=VERSION,
             id=f"{self._number}-{day}",

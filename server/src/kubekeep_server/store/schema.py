@@ -97,6 +97,8 @@ findings that are not in this entry, because the last scan did not evaluate them
 for an image, which has them in `image_report`.
 """
 
+Index("subject_namespace", subject.c.namespace, subject.c.source, subject.c.id)
+
 finding: Final = Table(
     "finding",
     metadata,

@@ -1,25 +1,27 @@
 """Lists of findings by priority, severity or age.
 
 An order by priority or severity has steps: an exposure with the definitions of one class, the most urgent first. Each step reads
-from an index, so that a page costs no more for many findings than for few.
+from an index, so that a page costs no more for many findings than for few. Findings of selected namespaces or subjects are few,
+and are read at once.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, func, or_, select, tuple_
 
 from kubekeep.model.severity import Severity
 from kubekeep_server.store.numbers import format_key, to_moment
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
-from kubekeep_server.store.schema import definition, finding, source, subject
+from kubekeep_server.store.schema import definition, finding, source, subject, total
 from kubekeep_server.store.scopes import EVERYTHING, Scope, shows_subject
-from kubekeep_server.store.urgency import EXPOSURES, PAIRS
+from kubekeep_server.store.urgency import EXPOSURES, PAIRS, SEVERITIES, URGENCIES
 
 _FEW_SOURCES: Final = 20
 """Sources whose findings are read at once, and sorted: fewer rows than an index of all sources would visit."""
@@ -96,7 +98,27 @@ class _Position(NamedTuple):
     fingerprint: int
 
 
+_CLASSES: Final = max(URGENCIES, SEVERITIES)
+_ROW: Final = (finding.c.source, finding.c.subject, finding.c.fingerprint)
 _KEY: Final = (finding.c.opened, finding.c.source, finding.c.subject, finding.c.fingerprint)
+
+
+class _Order(NamedTuple):
+    """An order of rows: columns of a query, and the same key of a row."""
+
+    columns: tuple[Any, ...]
+    key: Callable[[Any], Any]
+
+
+_BY_DEFINITION: Final = _Order(
+    (finding.c.definition, finding.c.opened.desc(), *_KEY[1:]),
+    lambda row: (row.definition, -row.opened, row.source, row.subject, row.fingerprint),
+)
+_OLDEST: Final = _Order(_KEY, lambda row: (row.opened, row.source, row.subject, row.fingerprint))
+_NEWEST: Final = _Order(
+    tuple(column.desc() for column in _KEY),
+    lambda row: (-row.opened, -row.source, -row.subject, -row.fingerprint),
+)
 
 
 def list_findings(
@@ -113,7 +135,8 @@ def list_findings(
         scope = scope.narrow(selection.sources)
     query = _Query(connection, scope, selection)
     if order in (FindingOrder.PRIORITY, FindingOrder.SEVERITY):
-        rows, positions = query.read_steps(order, position, limit + 1)
+        read = query.read_ranked if query.selects_subjects else query.read_steps
+        rows, positions = read(order, position, limit + 1)
     else:
         rows, positions = query.read_by_age(position, limit + 1, is_newest_first=order is FindingOrder.NEWEST)
     following = write_cursor(order, positions[limit - 1]) if len(rows) > limit else ""
@@ -141,11 +164,43 @@ class _Query:
             after = position if number == first else None
             for row in self._read_step(step, after, limit - len(rows)):
                 rows.append(row)
-                key = (row.definition, row.opened, row.source, row.subject, row.fingerprint)
-                positions.append(_Position(number, *key))
+                positions.append(_locate(number, row))
             if len(rows) >= limit:
                 break
         return rows, positions
+
+    @property
+    def selects_subjects(self) -> bool:
+        """True if a filter or the scope leaves few subjects."""
+        selection = self._selection
+        return bool(selection.namespaces or selection.names or self._scope.limited)
+
+    def read_ranked(
+        self, order: FindingOrder, position: _Position | None, limit: int
+    ) -> tuple[list[Any], list[_Position]]:
+        """Return the rows after a position from all findings of the selected subjects, with their positions."""
+        ranks = {
+            (step.exposure, number): rank
+            for rank, step in enumerate(self._list_steps(order))
+            for number in step.definitions
+        }
+        column = definition.c.urgency if order is FindingOrder.PRIORITY else definition.c.severity
+        classes = {row.id: getattr(row, column.name) for row in self._load_definitions()}
+        by_class = {
+            exposure * _CLASSES + classes[number]: rank for (exposure, number), rank in ranks.items()
+        }  # fmt: skip
+        if not by_class:
+            return [], []
+        rank = case(by_class, value=finding.c.exposure * _CLASSES + column)
+        # The sum keeps SQLite from beginning with the index of definitions, which has all subjects.
+        conditions = [*self._conditions(), (finding.c.definition + 0).in_(sorted(classes))]
+        if position is not None:
+            same = and_(rank == position.step, _is_later(position))
+            conditions.append(or_(rank > position.step, same))
+        query = self._select().add_columns(rank.label("rank")).where(*conditions)
+        query = query.order_by(rank, finding.c.definition, finding.c.opened.desc(), *_KEY[1:]).limit(limit)
+        rows = list(self._connection.execute(query))
+        return rows, [_locate(row.rank, row) for row in rows]
 
     def read_by_age(
         self, position: _Position | None, limit: int, *, is_newest_first: bool
@@ -157,8 +212,7 @@ class _Query:
         if position is not None:
             last = tuple_(*position[2:])
             conditions.append(tuple_(*_KEY) < last if is_newest_first else tuple_(*_KEY) > last)
-        columns = [column.desc() if is_newest_first else column for column in _KEY]
-        rows = list(self._connection.execute(self._select().where(*conditions).order_by(*columns).limit(limit)))
+        rows = self._read(conditions, _NEWEST if is_newest_first else _OLDEST, limit)
         return rows, [_Position(0, 0, row.opened, row.source, row.subject, row.fingerprint) for row in rows]
 
     def _list_steps(self, order: FindingOrder) -> Iterator[_Step]:
@@ -174,15 +228,23 @@ class _Query:
         for row in self._load_definitions():
             for exposure in range(EXPOSURES):
                 by_class.setdefault((exposure, getattr(row, column)), []).append(row.id)
+        used = self._load_classes(column)
         for exposure, rank in pairs:
-            is_selected = self._selection.is_exposed in (None, exposure >= EXPOSURES // 2)
+            is_selected = self._selection.is_exposed in (None, exposure >= EXPOSURES // 2) and (exposure, rank) in used
             yield _Step(exposure, tuple(by_class.get((exposure, rank), ())) if is_selected else ())
+
+    def _load_classes(self, column: str) -> set[tuple[int, int]]:
+        """Return the pairs of exposure and class that have findings. column: of the class, in `total`."""
+        if self._selection.state is FindingState.SUPPRESSED:
+            return set(itertools.product(range(EXPOSURES), range(_CLASSES)))
+        key = (total.c.exposure, total.c[column])
+        query = select(*key).where(self._scope.contains(total.c.source)).group_by(*key)
+        return {(row[0], row[1]) for row in self._connection.execute(query.having(func.sum(total.c.findings) > 0))}
 
     def _load_definitions(self) -> list[Any]:
         """Return the selected definitions with open findings."""
         table = definition
-        query = select(table.c.id, table.c.urgency, table.c.severity)
-        query = query.where(exists().where(finding.c.definition == table.c.id, finding.c.closed.is_(None)))
+        query = select(table.c.id, table.c.urgency, table.c.severity).where(table.c.id.in_(_select_definitions()))
         if self._selection.definitions:
             query = query.where(table.c.key.in_(self._selection.definitions))
         if self._selection.severities:
@@ -212,25 +274,25 @@ class _Query:
             *self._conditions(), finding.c.exposure == exposure, finding.c.definition.in_(numbers)
         ]  # fmt: skip
         if after is not None:
-            later = and_(
-                finding.c.definition == after.definition,
-                or_(
-                    finding.c.opened < after.opened,
-                    and_(finding.c.opened == after.opened, tuple_(*_KEY[1:]) > tuple_(*after[3:])),
-                ),
-            )
-            conditions.append(or_(finding.c.definition > after.definition, later))
-        query = self._select().where(*conditions)
-        query = query.order_by(finding.c.definition, finding.c.opened.desc(), *_KEY[1:]).limit(limit)
-        return list(self._connection.execute(query))
+            conditions.append(_is_later(after))
+        return self._read(conditions, _BY_DEFINITION, limit)
+
+    def _read(self, conditions: Sequence[Any], order: _Order, limit: int) -> list[Any]:
+        """Return rows in an order. Their other columns are read after the limit, as many rows may be equal in the order."""
+        if self.selects_subjects or self._selection.kinds:
+            query = self._select().where(*conditions).order_by(*order.columns).limit(limit)
+            return list(self._connection.execute(query))
+        page = select(finding).where(*conditions).order_by(*order.columns).limit(limit).subquery()
+        return sorted(self._connection.execute(self._select(page)), key=order.key)
 
     def _has_few_sources(self) -> bool:
         return self._scope.sources is not None and len(self._scope.sources) <= _FEW_SOURCES
 
-    def _select(self) -> Select[Any]:
+    def _select(self, rows: FromClause = finding) -> Select[Any]:
+        """Return the query of rows of `finding` with what belongs to them."""
         return (
             select(
-                finding,
+                rows,
                 source.c.key.label("source_key"),
                 source.c.branch,
                 subject.c.kind,
@@ -241,9 +303,9 @@ class _Query:
                 definition.c.severity,
                 definition.c.urgency,
             )
-            .join(source, source.c.id == finding.c.source)
-            .join(subject, and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject))
-            .join(definition, definition.c.id == finding.c.definition)
+            .join(source, source.c.id == rows.c.source)
+            .join(subject, and_(subject.c.source == rows.c.source, subject.c.id == rows.c.subject))
+            .join(definition, definition.c.id == rows.c.definition)
         )
 
     def _conditions(self) -> Iterator[ColumnElement[bool]]:
@@ -267,6 +329,28 @@ class _Query:
         ):
             if values:
                 yield column.in_(values)
+
+
+def _select_definitions() -> Select[Any]:
+    """Return the query of the definitions with open findings: one step in the index for each, not one for each finding."""
+    is_open = finding.c.closed.is_(None)
+    first = select(func.min(finding.c.definition).label("id")).where(is_open).cte("used", recursive=True)
+    following = select(func.min(finding.c.definition)).where(is_open, finding.c.definition > first.c.id)
+    steps = first.union_all(select(following.scalar_subquery()).where(first.c.id.is_not(None)))
+    return select(steps.c.id).where(steps.c.id.is_not(None))
+
+
+def _is_later(position: _Position) -> ColumnElement[bool]:
+    """Return the condition of the rows of a step after a position."""
+    same_time = and_(finding.c.opened == position.opened, tuple_(*_ROW) > tuple_(*position[3:]))
+    same_definition = and_(
+        finding.c.definition == position.definition, or_(finding.c.opened < position.opened, same_time)
+    )
+    return or_(finding.c.definition > position.definition, same_definition)
+
+
+def _locate(step: int, row: Any) -> _Position:
+    return _Position(step, row.definition, row.opened, row.source, row.subject, row.fingerprint)
 
 
 def _describe(row: Any) -> FindingRow:

@@ -251,18 +251,25 @@ def _summarise(connection: Connection, scope: Scope, definitions: Iterable[int])
     table, selected = image_finding, frozenset(definitions)
     if not selected:
         return
-    highest = func.max(image.c.exposure) if scope.sources is None else func.max(source_image.c.exposure)
-    query = select(
-        table.c.definition,
-        highest.label("exposure"),
-        func.count(table.c.image.distinct()).label("images"),
-        func.min(table.c.opened).label("opened"),
-        func.max(table.c.fixed_version).label("fixed"),
-    ).join(image, image.c.id == table.c.image)
+    # Several sources have an image: each is joined once, with the highest exposure.
+    used = select(image.c.id.label("image"), image.c.exposure).where(shows_image(scope)).cte("images")
     if scope.sources is not None:
-        joined = and_(source_image.c.image == table.c.image, source_image.c.source.in_(sorted(scope.sources)))
-        query = query.join(source_image, joined)
-    query = query.where(table.c.closed.is_(None), ~table.c.is_suppressed, shows_image(scope))
+        in_sources = source_image.c.source.in_(sorted(scope.sources))
+        highest = select(source_image.c.image, func.max(source_image.c.exposure).label("exposure")).where(in_sources)
+        if scope.limited:
+            highest = highest.where(source_image.c.image.in_(select(used.c.image)))
+        used = highest.group_by(source_image.c.image).cte("reach")
+    query = (
+        select(
+            table.c.definition,
+            func.max(used.c.exposure).label("exposure"),
+            func.count(table.c.image.distinct()).label("images"),
+            func.min(table.c.opened).label("opened"),
+            func.max(table.c.fixed_version).label("fixed"),
+        )
+        .join(used, used.c.image == table.c.image)
+        .where(table.c.closed.is_(None), ~table.c.is_suppressed)
+    )
     for row in connection.execute(query.group_by(table.c.definition)):
         if row.definition in selected:
             yield _Summary(row.definition, row.exposure, row.images, row.opened, bool(row.fixed))

@@ -103,7 +103,10 @@ def upgrade() -> None:
         sa.Column("moment", sa.BigInteger(), nullable=False),
         sa.Column("entry", sa.Text(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["source"], ["source.id"]),
+        sa.ForeignKeyConstraint(
+            ["source"],
+            ["source.id"],
+        ),
         sa.PrimaryKeyConstraint("source", "number"),
         sqlite_with_rowid=False,
     )
@@ -114,7 +117,10 @@ def upgrade() -> None:
         sa.Column("severity", sa.SmallInteger(), nullable=False),
         sa.Column("opened", sa.Integer(), nullable=False),
         sa.Column("closed", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["source"], ["source.id"]),
+        sa.ForeignKeyConstraint(
+            ["source"],
+            ["source.id"],
+        ),
         sa.PrimaryKeyConstraint("source", "day", "severity"),
         sqlite_with_rowid=False,
     )
@@ -129,8 +135,14 @@ def upgrade() -> None:
         sa.Column("opened", sa.BigInteger(), nullable=False),
         sa.Column("closed", sa.BigInteger(), nullable=True),
         sa.Column("unknown_since", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["definition"], ["definition.id"]),
-        sa.ForeignKeyConstraint(["source"], ["source.id"]),
+        sa.ForeignKeyConstraint(
+            ["definition"],
+            ["definition.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["source"],
+            ["source.id"],
+        ),
     )
     op.create_index(
         "finding_class",
@@ -177,7 +189,10 @@ def upgrade() -> None:
         sa.Column("image", sa.Integer(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["image"], ["image.id"]),
+        sa.ForeignKeyConstraint(
+            ["image"],
+            ["image.id"],
+        ),
         sa.PrimaryKeyConstraint("image", "digest"),
         sqlite_with_rowid=False,
     )
@@ -186,8 +201,14 @@ def upgrade() -> None:
         sa.Column("image", sa.Integer(), nullable=False),
         sa.Column("reference", sa.Text(), nullable=False),
         sa.Column("repository", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["image"], ["image.id"]),
-        sa.ForeignKeyConstraint(["repository"], ["repository.id"]),
+        sa.ForeignKeyConstraint(
+            ["image"],
+            ["image.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["repository"],
+            ["repository.id"],
+        ),
         sa.PrimaryKeyConstraint("image", "reference"),
         sqlite_with_rowid=False,
     )
@@ -197,7 +218,10 @@ def upgrade() -> None:
         sa.Column("image", sa.Integer(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["image"], ["image.id"]),
+        sa.ForeignKeyConstraint(
+            ["image"],
+            ["image.id"],
+        ),
         sa.PrimaryKeyConstraint("image", "digest"),
         sqlite_with_rowid=False,
     )
@@ -207,7 +231,10 @@ def upgrade() -> None:
         sa.Column("purl", sa.Text(), nullable=False),
         sa.Column("name", sa.Integer(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["name"], ["package_name.id"]),
+        sa.ForeignKeyConstraint(
+            ["name"],
+            ["package_name.id"],
+        ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("purl"),
     )
@@ -219,9 +246,18 @@ def upgrade() -> None:
         sa.Column("name", sa.Integer(), nullable=False),
         sa.Column("opened", sa.BigInteger(), nullable=False),
         sa.Column("closed", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["definition"], ["definition.id"]),
-        sa.ForeignKeyConstraint(["name"], ["package_name.id"]),
-        sa.ForeignKeyConstraint(["repository"], ["repository.id"]),
+        sa.ForeignKeyConstraint(
+            ["definition"],
+            ["definition.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["name"],
+            ["package_name.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["repository"],
+            ["repository.id"],
+        ),
     )
     op.create_index(
         "repository_finding_closed",
@@ -246,8 +282,14 @@ def upgrade() -> None:
         sa.Column("container", sa.Text(), nullable=False),
         sa.Column("image", sa.Integer(), nullable=False),
         sa.Column("exposure", sa.SmallInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["image"], ["image.id"]),
-        sa.ForeignKeyConstraint(["source"], ["source.id"]),
+        sa.ForeignKeyConstraint(
+            ["image"],
+            ["image.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["source"],
+            ["source.id"],
+        ),
         sa.PrimaryKeyConstraint("source", "subject", "container", "image"),
         sqlite_with_rowid=False,
     )
@@ -263,8 +305,14 @@ def upgrade() -> None:
         sa.Column("is_applied", sa.Boolean(), nullable=False),
         sa.Column("opened", sa.Integer(), nullable=False),
         sa.Column("closed", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["document"], ["blob.digest"]),
-        sa.ForeignKeyConstraint(["source"], ["source.id"]),
+        sa.ForeignKeyConstraint(
+            ["document"],
+            ["blob.digest"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["source"],
+            ["source.id"],
+        ),
         sa.PrimaryKeyConstraint("source", "id"),
         sqlite_with_rowid=False,
     )
@@ -278,8 +326,14 @@ def upgrade() -> None:
         sa.Column("exposure", sa.SmallInteger(), nullable=False),
         sa.Column("workloads", sa.Integer(), nullable=False),
         sa.Column("exposed_workloads", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["image"], ["image.id"]),
-        sa.ForeignKeyConstraint(["source"], ["source.id"]),
+        sa.ForeignKeyConstraint(
+            ["image"],
+            ["image.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["source"],
+            ["source.id"],
+        ),
         sa.PrimaryKeyConstraint("source", "image"),
         sqlite_with_rowid=False,
     )
@@ -297,10 +351,14 @@ def upgrade() -> None:
         sa.Column("retained", sa.LargeBinary(), nullable=True),
         sa.Column("opened", sa.BigInteger(), nullable=False),
         sa.Column("closed", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["source"], ["source.id"]),
+        sa.ForeignKeyConstraint(
+            ["source"],
+            ["source.id"],
+        ),
         sa.PrimaryKeyConstraint("source", "id"),
         sqlite_with_rowid=False,
     )
+    op.create_index("subject_namespace", "subject", ["namespace", "source", "id"], unique=False)
     op.create_table(
         "total",
         sa.Column("source", sa.Integer(), nullable=False),
@@ -308,7 +366,10 @@ def upgrade() -> None:
         sa.Column("urgency", sa.SmallInteger(), nullable=False),
         sa.Column("severity", sa.SmallInteger(), nullable=False),
         sa.Column("findings", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["source"], ["source.id"]),
+        sa.ForeignKeyConstraint(
+            ["source"],
+            ["source.id"],
+        ),
         sa.PrimaryKeyConstraint("source", "exposure", "urgency", "severity"),
         sqlite_with_rowid=False,
     )
@@ -322,9 +383,18 @@ def upgrade() -> None:
         sa.Column("opened", sa.BigInteger(), nullable=False),
         sa.Column("closed", sa.BigInteger(), nullable=True),
         sa.Column("unknown_since", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["definition"], ["definition.id"]),
-        sa.ForeignKeyConstraint(["image"], ["image.id"]),
-        sa.ForeignKeyConstraint(["package"], ["package.id"]),
+        sa.ForeignKeyConstraint(
+            ["definition"],
+            ["definition.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["image"],
+            ["image.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["package"],
+            ["package.id"],
+        ),
     )
     op.create_index(
         "image_finding_definition",
@@ -354,8 +424,14 @@ def upgrade() -> None:
         "image_package",
         sa.Column("image", sa.Integer(), nullable=False),
         sa.Column("package", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["image"], ["image.id"]),
-        sa.ForeignKeyConstraint(["package"], ["package.id"]),
+        sa.ForeignKeyConstraint(
+            ["image"],
+            ["image.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["package"],
+            ["package.id"],
+        ),
         sa.PrimaryKeyConstraint("image", "package"),
         sqlite_with_rowid=False,
     )
