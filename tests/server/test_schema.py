@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+from kubekeep_server.store import identity_schema, image_schema
 from kubekeep_server.store.engine import open_engine, upgrade
-from kubekeep_server.store.image_schema import image
 from tests.server.conftest import Database
+
+METADATA: Final = image_schema.image.metadata
+assert identity_schema.account.metadata is METADATA
 
 
 def test_migrations_make_the_tables_of_the_schema(database: Database) -> None:
     def compare(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), image.metadata))
+        return list(compare_metadata(MigrationContext.configure(connection), METADATA))
 
     assert database.run(compare) == []
     database.run(upgrade)
@@ -24,7 +29,7 @@ def test_migrations_make_the_tables_of_the_schema(database: Database) -> None:
 def test_comparison_finds_a_missing_table(database: Database) -> None:
     def compare(connection: Connection) -> list[object]:
         connection.execute(text("DROP TABLE audit"))
-        return list(compare_metadata(MigrationContext.configure(connection), image.metadata))
+        return list(compare_metadata(MigrationContext.configure(connection), METADATA))
 
     assert len(database.run(compare)) == 1
 

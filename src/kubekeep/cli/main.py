@@ -50,6 +50,7 @@ _SECTIONS: Final = {
         "init": "Write a configuration file and a CI job.",
         "config": "Check and explain the configuration file.",
         "lsp": "Start the language server for editors.",
+        "server": "Serve the results of all clusters, repositories and images.",
         "mcp": "Serve the tools to an AI assistant (Model Context Protocol).",
         "kubescape": "Run a command line of Kubescape.",
         "completion": "Print a shell completion script.",

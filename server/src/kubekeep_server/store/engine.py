@@ -1,5 +1,6 @@
 """Connections to the database: SQLite for one process, PostgreSQL for any number. Makes and changes tables by migrations.
 
+A writing engine of SQLite begins writing transactions, a reading engine can write nothing.
 Store functions are synchronous and get a connection; `AsyncConnection.run_sync` runs them on both drivers.
 """
 
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import alembic.command
 import alembic.config
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -27,25 +28,46 @@ _SETTINGS: Final = (
 )
 
 
+_MIGRATION_LOCK: Final = 0x6B6B6D67
+"""Number of the lock in PostgreSQL that a process has while it changes tables."""
+
+
 def open_engine(url: str) -> AsyncEngine:
     """Return the engine for `sqlite:///FILE` or `postgresql://...`. Raises ValueError for another database."""
-    parsed = make_url(url)
-    driver = _DRIVERS.get(parsed.drivername)
-    if driver is None:
-        raise ValueError(f"{parsed.drivername}: use sqlite:///FILE or postgresql://HOST/NAME")
-    engine = create_async_engine(parsed.set(drivername=driver))
-    if parsed.drivername == "sqlite":
+    engine = _create_engine(url)
+    if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_writing)
     return engine
 
 
+def open_reading_engine(url: str) -> AsyncEngine:
+    """Return an engine whose transactions read one state of the database. Raises ValueError for another database."""
+    engine = _create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "connect", _forbid_writing)
+        event.listen(engine.sync_engine, "begin", _begin_reading)
+        return engine
+    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
 def upgrade(connection: Connection) -> None:
-    """Make the tables, or change those of an earlier version."""
+    """Make the tables, or change those of an earlier version. Another process that does this waits."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
     config = alembic.config.Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     alembic.command.upgrade(config, "head")
+
+
+def _create_engine(url: str) -> AsyncEngine:
+    parsed = make_url(url)
+    driver = _DRIVERS.get(parsed.drivername)
+    if driver is None:
+        raise ValueError(f"{parsed.drivername}: use sqlite:///FILE or postgresql://HOST/NAME")
+    return create_async_engine(parsed.set(drivername=driver), pool_pre_ping=parsed.drivername == "postgresql")
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:
@@ -58,5 +80,16 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     cursor.close()
 
 
+def _forbid_writing(connection: Any, record: Any) -> None:
+    del record
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA query_only = ON")
+    cursor.close()
+
+
 def _begin_writing(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_reading(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")

@@ -24,7 +24,7 @@ from kubekeep_server.store.state import apply_submission, compute_scope
 from kubekeep_server.store.upsert import insert_missing
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The answer to a submission. manifest: of the state after it. opened, closed: numbers of findings.
 
     is_known: True if it was received before. is_applied: False if a later scan of the source was received before it.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-from kubekeep_server.store.image_schema import image
+from kubekeep_server.store import identity_schema, image_schema
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=image.metadata)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=[image_schema.image.metadata, identity_schema.account.metadata],
+)
 context.run_migrations()

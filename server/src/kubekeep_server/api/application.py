@@ -1,0 +1,47 @@
+"""The application: its routers, and the lanes of the store in its lifespan."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import Depends, FastAPI
+
+from kubekeep_server.api import health, identities, scans
+from kubekeep_server.api.access import authorize
+from kubekeep_server.api.body_budget import BodyBudget
+from kubekeep_server.api.problems import install_handlers
+from kubekeep_server.api.server_state import ServerState
+from kubekeep_server.settings import Settings
+from kubekeep_server.store.lanes import open_lanes
+
+_ROUTERS: Final = (health.router, identities.router, scans.router)
+
+
+def create_application(settings: Settings, prepare: Callable[[ServerState], Awaitable[None]]) -> FastAPI:
+    """Return the application. Its lifespan opens the store and runs `prepare`, which sets `is_ready`."""
+
+    @asynccontextmanager
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        async with open_lanes(settings.database_url, settings.writers) as (writing, reading):
+            app.state.server = ServerState(settings, writing, reading, BodyBudget(settings.waiting_limit))
+            preparation = asyncio.ensure_future(prepare(app.state.server))
+            yield
+            app.state.server.is_ready = False
+            preparation.cancel()
+
+    app = FastAPI(
+        title="Kubekeep server",
+        version="1",
+        lifespan=run,
+        dependencies=[Depends(authorize)],
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    for router in _ROUTERS:
+        app.include_router(router)
+    install_handlers(app)
+    return app

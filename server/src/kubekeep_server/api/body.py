@@ -1,0 +1,132 @@
+"""Bodies of submissions: streamed, decompressed step by step, and limited in size, waiting time and total memory.
+
+Decompression stops at the first byte above the limit, whatever a body promises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Final, Protocol
+
+from fastapi import Request
+
+from kubekeep_server.api.body_budget import BodyShare, BudgetExceededError
+from kubekeep_server.api.problems import RETRY_SECONDS, ProblemError
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
+else:
+    from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
+
+_STEP: Final = 1024 * 1024
+"""Bytes of a step of decompression, after which other requests are answered."""
+_SILENCE_SECONDS: Final = 60
+_GZIP: Final = 16 + zlib.MAX_WBITS
+_WINDOW: Final = 27
+"""Logarithm of the memory that a frame of Zstandard may ask for: 128 MiB."""
+
+
+class _Decoder(Protocol):
+    @property
+    def is_complete(self) -> bool: ...
+
+    def decode(self, chunk: bytes) -> Iterator[bytes]: ...
+
+
+class _Identity:
+    is_complete = True
+
+    def decode(self, chunk: bytes) -> Iterator[bytes]:
+        yield chunk
+
+
+class _Gzip:
+    def __init__(self) -> None:
+        self._decompressor = zlib.decompressobj(_GZIP)
+
+    @property
+    def is_complete(self) -> bool:
+        return self._decompressor.eof
+
+    def decode(self, chunk: bytes) -> Iterator[bytes]:
+        if self._decompressor.eof:
+            raise ValueError("bytes after the end")
+        while chunk:
+            yield self._decompressor.decompress(chunk, _STEP)
+            chunk = self._decompressor.unconsumed_tail
+        if self._decompressor.unused_data:
+            raise ValueError("bytes after the end")
+
+
+class _Zstandard:
+    def __init__(self) -> None:
+        self._decompressor = ZstdDecompressor(options={DecompressionParameter.window_log_max: _WINDOW})
+
+    @property
+    def is_complete(self) -> bool:
+        return self._decompressor.eof
+
+    def decode(self, chunk: bytes) -> Iterator[bytes]:
+        if self._decompressor.eof:
+            raise ValueError("bytes after the end")
+        yield self._decompressor.decompress(chunk, _STEP)
+        while not self._decompressor.eof and not self._decompressor.needs_input:
+            yield self._decompressor.decompress(b"", _STEP)
+        if self._decompressor.unused_data:
+            raise ValueError("bytes after the end")
+
+
+_DECODERS: Final[dict[str, type[_Decoder]]] = {"identity": _Identity, "gzip": _Gzip, "zstd": _Zstandard}
+
+
+async def read_body(request: Request, share: BodyShare, limit: int) -> bytes:
+    """Return the decompressed body. Raises ProblemError with status 400, 408, 413, 415 or 429.
+
+    Raises starlette.requests.ClientDisconnect if the client ends before the body.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in _DECODERS:
+        raise ProblemError(415, f"Content-Encoding must be one of {', '.join(_DECODERS)}.")
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise _refuse_size(limit)
+    decoder = _DECODERS[encoding]()
+    document = bytearray()
+    try:
+        async for part in _decode(request, decoder):
+            if len(document) + len(part) > limit:
+                raise _refuse_size(limit)
+            share.grow(len(part))
+            document += part
+    except (zlib.error, ZstdError, ValueError) as error:
+        raise ProblemError(400, f"The body is not valid {encoding}.") from error
+    except BudgetExceededError as error:
+        detail = "The server has too many submissions to store. Repeat the request later."
+        raise ProblemError(429, detail, retry_after=RETRY_SECONDS) from error
+    if not decoder.is_complete:
+        raise ProblemError(400, f"The body ends before its {encoding} content.")
+    return bytes(document)
+
+
+async def _decode(request: Request, decoder: _Decoder) -> AsyncIterator[bytes]:
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(_SILENCE_SECONDS):
+                chunk = await anext(stream, None)
+        except TimeoutError as error:
+            raise ProblemError(408, f"No byte arrived in {_SILENCE_SECONDS} seconds.") from error
+        if chunk is None:
+            return
+        if not chunk:
+            continue
+        for part in decoder.decode(chunk):
+            yield part
+            await asyncio.sleep(0)
+
+
+def _refuse_size(limit: int) -> ProblemError:
+    return ProblemError(413, f"The submission has more than {limit} bytes after decompression.", limit=limit)

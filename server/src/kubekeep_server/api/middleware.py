@@ -1,0 +1,93 @@
+"""Every request and answer: request id, security headers, log line and metrics. Logs no query, header or body."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+REQUEST_ID: Final = "X-Request-Id"
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_CACHE: Final = "no-store"
+_STRICT_TRANSPORT: Final = "max-age=31536000"
+_VALID_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_UNKNOWN: Final = "unknown"
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_requests: Final = Counter("kubekeep_server_requests", "Answered requests", ("operation", "method", "status"))
+_seconds: Final = Histogram("kubekeep_server_request_seconds", "Time of requests", ("operation",))
+_log: Final = structlog.get_logger("kubekeep.server.requests")
+
+
+class RequestFrame:
+    """ASGI application around another one, with its answers to unexpected errors."""
+
+    def __init__(self, app: ASGIApp, *, has_tls: bool) -> None:
+        self._app = app
+        self._headers = {**_HEADERS, **({"Strict-Transport-Security": _STRICT_TRANSPORT} if has_tls else {})}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope["kubekeep.request_id"] = _choose_id(Headers(scope=scope).get(REQUEST_ID, ""))
+        answer = _Answer(scope, send, self._headers)
+        start = time.perf_counter()
+        try:
+            await self._app(scope, receive, answer.send)
+        finally:
+            _record(scope, answer, time.perf_counter() - start)
+
+
+class _Answer:
+    """The messages of one answer, with the headers of all answers."""
+
+    def __init__(self, scope: Scope, send: Send, headers: MutableMapping[str, str]) -> None:
+        self.status = 0
+        self._scope = scope
+        self._send = send
+        self._headers = headers
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in self._headers.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Cache-Control", _CACHE)
+            headers[REQUEST_ID] = self._scope["kubekeep.request_id"]
+        await self._send(message)
+
+
+def _choose_id(text: str) -> str:
+    return text if _VALID_ID.fullmatch(text) else uuid.uuid4().hex
+
+
+def _record(scope: Scope, answer: _Answer, seconds: float) -> None:
+    operation: str = getattr(scope.get("route"), "operation_id", None) or _UNKNOWN
+    method = scope["method"] if scope["method"] in _METHODS else _UNKNOWN
+    _requests.labels(operation, method, answer.status).inc()
+    _seconds.labels(operation).observe(seconds)
+    values: dict[str, Any] = {"request_id": scope["kubekeep.request_id"], "method": method, "path": scope["path"]}
+    if (identity := scope.get("kubekeep.identity")) is not None:
+        values["identity"] = identity.name
+    _log.info("request", **values, status=answer.status, milliseconds=round(seconds * 1000, 1))

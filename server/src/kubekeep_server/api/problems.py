@@ -1,0 +1,111 @@
+"""Answers to requests that fail: problem documents (RFC 9457) with the id of the request. Never quotes a secret."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from kubekeep_server.store.errors import StoreUnavailableError
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_SECONDS: Final = 5
+DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
+    "default": {
+        "description": "A problem (RFC 9457)",
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {
+                    "type": "object",
+                    "required": ["title", "status", "requestId"],
+                    "properties": {
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "detail": {"type": "string"},
+                        "requestId": {"type": "string"},
+                    },
+                }
+            }
+        },
+    }
+}
+"""The answer to every failed request in the OpenAPI document."""
+
+
+class ProblemError(Exception):
+    """A request that is refused. members: more members of the document."""
+
+    def __init__(self, status: int, detail: str, *, retry_after: int = 0, **members: Any) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.members = members
+        self.headers = {"Retry-After": str(retry_after)} if retry_after else {}
+        if status == http.HTTPStatus.UNAUTHORIZED:
+            self.headers["WWW-Authenticate"] = "Bearer"
+
+
+def describe_problem(
+    request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None, **members: Any
+) -> Response:
+    """Return the answer with a problem document."""
+    document = {
+        "type": "about:blank",
+        "title": http.HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "requestId": request.scope.get("kubekeep.request_id", ""),
+        **members,
+    }
+    return Response(msgspec.json.encode(document), status, dict(headers or {}), MEDIA_TYPE)
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Answer all errors of an application by problem documents."""
+    app.add_exception_handler(ProblemError, _handle_problem)
+    app.add_exception_handler(StoreUnavailableError, _handle_unavailable)
+    app.add_exception_handler(RequestValidationError, _handle_invalid)
+    app.add_exception_handler(HTTPException, _handle_http)
+    app.add_exception_handler(ClientDisconnect, _handle_disconnect)
+    app.add_exception_handler(Exception, _handle_defect)
+
+
+async def _handle_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)  # noqa: S101 - for the types
+    return describe_problem(request, error.status, error.detail, error.headers, **error.members)
+
+
+async def _handle_unavailable(request: Request, error: Exception) -> Response:
+    del error
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    return describe_problem(request, 503, "The database is not available. Repeat the request later.", headers)
+
+
+async def _handle_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - for the types
+    # Without the input, which may be a password.
+    errors = [{"location": [str(part) for part in each["loc"]], "message": each["msg"]} for each in error.errors()]
+    return describe_problem(request, 422, "The request does not have the documented form.", errors=errors)
+
+
+async def _handle_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - for the types
+    return describe_problem(request, error.status_code, str(error.detail), error.headers)
+
+
+async def _handle_disconnect(request: Request, error: Exception) -> Response:
+    """Return the answer that nobody receives; the log has it."""
+    del error
+    return describe_problem(request, 400, "The connection ended before the body.")
+
+
+async def _handle_defect(request: Request, error: Exception) -> Response:
+    """Return the answer; the caller logs the error."""
+    del error
+    return describe_problem(request, 500, "The server has a defect. Its log has the request id.")

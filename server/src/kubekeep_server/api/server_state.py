@@ -1,0 +1,28 @@
+"""State that all requests of a process share. Values only."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from fastapi import Request
+
+from kubekeep_server.api.body_budget import BodyBudget
+from kubekeep_server.settings import Settings
+from kubekeep_server.store.lanes import ReadingPool, WritingLane
+
+
+@dataclasses.dataclass
+class ServerState:
+    """The lanes of the store and the limits. is_ready: True between migration and stop."""
+
+    settings: Settings
+    writing: WritingLane
+    reading: ReadingPool
+    budget: BodyBudget
+    is_ready: bool = False
+
+
+def get_state(request: Request) -> ServerState:
+    """Return the state of the process of a request."""
+    state: ServerState = request.app.state.server
+    return state

@@ -1,0 +1,1 @@
+"""Identity and permission: secrets, passwords, rights of roles, sign-in at OpenID providers. Contains no SQL."""

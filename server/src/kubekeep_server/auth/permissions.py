@@ -1,0 +1,69 @@
+"""Permissions of operations and roles. The table lists all operations of the API; what it does not allow is refused."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from typing import Final
+
+from kubekeep_server.identity import Grant, Identity, Role
+
+
+class Permission(enum.Enum):
+    """A right that operations require."""
+
+    PUBLIC = "public"
+    """No identity: sign-in, and what must be known before it."""
+    SIGNED_IN = "signed in"
+    """An identity of any role, about itself."""
+    SUBMIT = "submit"
+    READ = "read"
+    """Sources and their findings."""
+    READ_LOG = "read log"
+    ENROL = "enrol"
+    MANAGE_TOKENS = "manage tokens"
+    MANAGE_USERS = "manage users"
+
+
+_ALL: Final = frozenset(Role)
+ROLES: Final[dict[Permission, frozenset[Role]]] = {
+    Permission.PUBLIC: _ALL,
+    Permission.SIGNED_IN: _ALL,
+    Permission.SUBMIT: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.AGENT}),
+    Permission.READ: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.AUDITOR, Role.VIEWER}),
+    Permission.READ_LOG: frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
+    Permission.ENROL: frozenset({Role.ADMINISTRATOR, Role.MANAGER}),
+    Permission.MANAGE_TOKENS: frozenset({Role.ADMINISTRATOR, Role.MANAGER}),
+    Permission.MANAGE_USERS: frozenset({Role.ADMINISTRATOR}),
+}
+OPERATIONS: Final[dict[str, Permission]] = {
+    "getHealth": Permission.PUBLIC,
+    "getReadiness": Permission.PUBLIC,
+    "getMetrics": Permission.PUBLIC,
+    "getIdentity": Permission.SIGNED_IN,
+    "submitScan": Permission.SUBMIT,
+}
+"""The permission by operation id of the OpenAPI document."""
+MANAGED_ROLES: Final[dict[Role, frozenset[Role]]] = {
+    Role.ADMINISTRATOR: _ALL,
+    Role.MANAGER: frozenset({Role.MANAGER, Role.VIEWER, Role.AGENT}),
+}
+"""Roles that a role may give to a token."""
+
+
+def list_grants(identity: Identity, permission: Permission) -> tuple[Grant, ...]:
+    """Return the grants of an identity whose role has a permission; their scopes say where."""
+    return tuple(grant for grant in identity.grants if grant.role in ROLES[permission])
+
+
+def may_submit(identity: Identity, source: str) -> bool:
+    """Return True if an identity may submit for a source. A grant for some namespaces is not enough."""
+    grants = list_grants(identity, Permission.SUBMIT)
+    return any(grant.covers(source) and not grant.namespaces for grant in grants)
+
+
+def may_give(grants: Iterable[Grant], requested: Grant) -> bool:
+    """Return True if the owner of grants may give the requested one to a token: no more than it has itself."""
+    return any(
+        requested.role in MANAGED_ROLES.get(grant.role, frozenset()) and grant.includes(requested) for grant in grants
+    )

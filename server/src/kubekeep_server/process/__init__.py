@@ -1,0 +1,1 @@
+"""The process of the server: command line, logs, start and stop."""

@@ -1,0 +1,40 @@
+"""Log lines on standard error, as text or JSON. Lines of libraries have the same form."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import sys
+
+import structlog
+from structlog.typing import Processor
+
+
+def configure_logs(layout: str) -> None:
+    """Set up logging for the process. layout: `text` or `json`."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: Processor = structlog.processors.JSONRenderer()
+    if layout == "text":
+        # Control characters of requests stay escaped: values are quoted.
+        renderer = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    # It would log every migration step twice, and requests of the HTTP client with their queries.
+    for name in ("alembic", "httpx", "httpx2", "httpcore", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)

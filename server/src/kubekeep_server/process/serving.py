@@ -1,0 +1,120 @@
+"""Serves the API until SIGTERM or SIGINT: binds, migrates in the background, and ends after the requests that it has."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvicorn
+from alembic.util import CommandError
+from sqlalchemy.exc import SQLAlchemyError
+
+from kubekeep_server.api.application import create_application
+from kubekeep_server.api.middleware import RequestFrame
+from kubekeep_server.api.server_state import ServerState
+from kubekeep_server.settings import Settings, SettingsError
+from kubekeep_server.store.engine import upgrade
+from kubekeep_server.store.errors import StoreUnavailableError
+
+_PAUSE_SECONDS: Final = 1.0
+_LONGEST_PAUSE_SECONDS: Final = 30.0
+_BACKLOG: Final = 2048
+_PRIVATE: Final = 0o700
+_log: Final = structlog.get_logger("kubekeep.server")
+
+
+class ServerProcess:
+    """A process that serves. Its listener is bound at creation."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Bind. Raises SettingsError."""
+        create_data_folder(settings)
+        self._settings = settings
+        self._is_failed = False
+        self._listener = _bind(settings)
+        self._public_url = settings.public_url or _describe_address(settings, self._listener)
+        app = RequestFrame(create_application(settings, self._prepare), has_tls=settings.has_tls)
+        self._server = uvicorn.Server(_configure(settings, app))
+
+    def run(self) -> bool:
+        """Serve until a signal. Return False if the tables could not be changed."""
+        _log.info("listening", url=self._public_url)
+        # uvicorn raises the signal again after its graceful stop.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        with contextlib.closing(self._listener):
+            self._server.run(sockets=[self._listener])
+        _log.info("stopped")
+        return not self._is_failed
+
+    async def _prepare(self, state: ServerState) -> None:
+        """Change the tables, and wait for a database that is late."""
+        try:
+            await _migrate(state)
+        except (CommandError, SQLAlchemyError) as error:
+            _log.error("the tables cannot be changed", exc_info=error)
+            self._is_failed = True
+            self._server.should_exit = True
+            return
+        state.is_ready = True
+        _log.info("ready")
+
+
+def create_data_folder(settings: Settings) -> None:
+    """Create the folder of the SQLite database, for the user of the process only. Raises SettingsError."""
+    if settings.database:
+        return
+    try:
+        Path(settings.data).mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"data: {settings.data}: {error.strerror}; choose another folder with --data") from error
+
+
+async def _migrate(state: ServerState) -> None:
+    pause = _PAUSE_SECONDS
+    while True:
+        try:
+            await state.writing.run(upgrade, is_long=True)
+        except StoreUnavailableError as error:
+            _log.warning("waiting for the database", reason=str(error), seconds=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        else:
+            return
+
+
+def _bind(settings: Settings) -> socket.socket:
+    host, port = settings.address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise SettingsError(f"listen: {settings.listen}: {error.strerror}; choose another with --listen") from error
+
+
+def _describe_address(settings: Settings, listener: socket.socket) -> str:
+    host, port = settings.address[0], listener.getsockname()[1]
+    name = f"[{host}]" if ":" in host else host
+    return f"{'https' if settings.has_tls else 'http'}://{name}:{port}"
+
+
+def _configure(settings: Settings, app: RequestFrame) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=settings.stop_seconds,
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
+    )

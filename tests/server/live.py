@@ -1,0 +1,106 @@
+"""Servers as processes of their own on the loopback address, and clients of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import httpx2
+
+ROOT: Final = Path(__file__).parents[2]
+COMMAND: Final = (sys.executable, "-c", "from kubekeep_server.process.command import command; command()")
+_SECONDS: Final = 120
+_LISTENING: Final = re.compile(r"event=listening url=(\S+)")
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a server: that of the tests without settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("KUBEKEEP_SERVER_")}
+    return {**kept, "PYTHONPATH": f"{ROOT / 'server' / 'src'}{os.pathsep}{ROOT / 'src'}"}
+
+
+class LiveServer:
+    """A server process. data: options that name its database."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        """Start it, and wait until it is ready."""
+        self.folder = folder
+        self.options = options
+        self.process: subprocess.Popen[bytes]
+        self.url = ""
+        self.start()
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start the process, again after an end; its port may be another one."""
+        self.log_file = self.folder / f"server-{time.monotonic_ns()}.log"
+        arguments = ("--listen", "127.0.0.1:0", *self.options)
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*COMMAND, *arguments], cwd=self.folder, env=environment(), stdout=log, stderr=subprocess.STDOUT
+            )
+        self.url = self._wait_for(_LISTENING).group(1)
+        if wait:
+            self.wait_until_ready()
+
+    @property
+    def log(self) -> str:
+        """Lines that it has printed."""
+        return self.log_file.read_text()
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(f"{self.url}/readyz", verify=False).status_code == 200:
+                    return
+            time.sleep(0.05)
+        raise AssertionError(self.log)
+
+    def run(self, *arguments: str, input: str = "") -> str:
+        """Return the output of a subcommand on the same database."""
+        command = [*COMMAND, *self.options, *arguments]
+        ended = subprocess.run(
+            command, cwd=self.folder, env=environment(), capture_output=True, text=True, check=False, input=input
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.strip()
+
+    def create_token(self, role: str = "agent", *scopes: str) -> str:
+        names = [word for scope in scopes or ("*",) for word in ("--scope", scope)]
+        return self.run("token", "create", "--name", f"{role} of a test", "--role", role, *names)
+
+    def client(self, token: str = "") -> httpx2.Client:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=_SECONDS)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(_SECONDS)
+
+    def _wait_for(self, pattern: re.Pattern[str]) -> re.Match[str]:
+        deadline = time.monotonic() + _SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if match := pattern.search(self.log):
+                return match
+            time.sleep(0.05)
+        raise AssertionError(self.log)
+
+
+@contextlib.contextmanager
+def run_server(folder: Path, *options: str) -> Iterator[LiveServer]:
+    """Run a server until the end of the block."""
+    server = LiveServer(folder, *options)
+    try:
+        yield server
+    finally:
+        server.stop(signal.SIGKILL)
