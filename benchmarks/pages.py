@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
+from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store import schema
 from kubekeep_server.store.engine import open_engine
 from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, list_findings
@@ -29,7 +30,7 @@ from kubekeep_server.store.queries.vulnerabilities import (
     list_vulnerabilities,
     list_workloads,
 )
-from kubekeep_server.store.scopes import EVERYTHING, Grant, Scope, resolve_scope
+from kubekeep_server.store.scopes import EVERYTHING, Scope, resolve_scope
 
 List = Callable[[Connection, Scope], Any]
 SIZES: Final = (1, 5, 20, 21, 500)
@@ -80,9 +81,9 @@ def prepare(connection: Connection) -> tuple[tuple[int, int], str, dict[str, Sco
     page = list_vulnerabilities(connection, EVERYTHING, VulnerabilityFilter(), VulnerabilityOrder.IMAGES, limit=1)
     scopes = {"all": EVERYTHING}
     for size in SIZES:
-        patterns = tuple(f"cluster/cluster-{number}" for number in range(size))
-        scopes[str(size)] = resolve_scope(connection, [Grant(patterns)])
-    scopes["namespace"] = resolve_scope(connection, [Grant(("*",), ("team-7",))])
+        grants = [Grant(Role.VIEWER, f"cluster/cluster-{number}") for number in range(size)]
+        scopes[str(size)] = resolve_scope(connection, grants)
+    scopes["namespace"] = resolve_scope(connection, [Grant(Role.VIEWER, "*", ("team-7",))])
     return (row.source, row.subject), page.rows[0].id if page.rows else "CVE-1", scopes
 
 

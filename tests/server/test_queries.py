@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from kubekeep.model.resource import ResourceSubject
 from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import EvaluatedScope, ImageEntry
+from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store import image_schema, schema
 from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.queries.findings import (
@@ -35,7 +36,7 @@ from kubekeep_server.store.queries.vulnerabilities import (
     list_vulnerabilities,
     list_workloads,
 )
-from kubekeep_server.store.scopes import EVERYTHING, Grant, Scope, resolve_scope
+from kubekeep_server.store.scopes import EVERYTHING, Scope, resolve_scope
 from kubekeep_server.store.urgency import PAIRS
 from tests.server.conftest import Database, create_database
 from tests.server.test_images import SCORES, build_content, build_image, build_scan, build_workload, run
@@ -94,11 +95,20 @@ def make_scope(database: Database, sources: int | None, namespaces: tuple[str, .
     """Return a scope of the first sources."""
     if sources is None and not namespaces:
         return EVERYTHING
-    patterns = ("*",) if sources is None else tuple(f"cluster/cluster-{number}" for number in range(sources))
-    return database.run(resolve_scope, [Grant(patterns, namespaces)])
+    keys = ["*"] if sources is None else [f"cluster/cluster-{number}" for number in range(sources)]
+    return database.run(resolve_scope, [Grant(Role.VIEWER, key, namespaces) for key in keys])
 
 
-SCOPES: Final = [(None, ()), (0, ()), (1, ()), (5, ()), (20, ()), (21, ()), (None, ("team-1",)), (3, ("team-*",))]
+SCOPES: Final = [
+    (None, ()),
+    (0, ()),
+    (1, ()),
+    (5, ()),
+    (20, ()),
+    (21, ()),
+    (None, ("team-1",)),
+    (3, ("team-0", "team-2")),
+]
 
 
 def read_all(call: Callable[[str], Page[Any]]) -> list[Any]:
@@ -142,8 +152,7 @@ def identify_plain(row: Any) -> tuple[int, int, int]:
 def shows(scope: Scope, row: Any) -> bool:
     if scope.whole is None or row.source in scope.whole:
         return True
-    patterns = scope.limited.get(row.source, frozenset())
-    return any(pattern in (row.namespace, "team-*") for pattern in patterns)
+    return row.namespace in scope.limited.get(row.source, frozenset())
 
 
 RANKS: Final = {pair: rank for rank, pair in enumerate(PAIRS)}
@@ -300,10 +309,12 @@ def test_images_and_workloads_with_a_vulnerability(
 
 
 def test_definition_of_a_vulnerability(fleet: Database) -> None:
-    assert fleet.run(get_vulnerability, "CVE-1").title == "CVE-1"
+    assert fleet.run(get_vulnerability, EVERYTHING, "CVE-1").title == "CVE-1"
     for name in ("CVE-9", "C-0001"):
-        with pytest.raises(LookupError, match=f"no scan has reported {name}"):
-            fleet.run(get_vulnerability, name)
+        with pytest.raises(LookupError, match=f"no image has {name}"):
+            fleet.run(get_vulnerability, EVERYTHING, name)
+    with pytest.raises(LookupError, match="no image has CVE-1"):
+        fleet.run(get_vulnerability, make_scope(fleet, 0), "CVE-1")
 
 
 def test_packages_and_their_versions(fleet: Database) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from fastapi import Depends, FastAPI
 
-from kubekeep_server.api import health, identities, scans
+from kubekeep_server.api import health, identities, results, scans
 from kubekeep_server.api.access import authorize
 from kubekeep_server.api.body_budget import BodyBudget
 from kubekeep_server.api.problems import install_handlers
@@ -17,7 +17,7 @@ from kubekeep_server.api.server_state import ServerState
 from kubekeep_server.settings import Settings
 from kubekeep_server.store.lanes import open_lanes
 
-_ROUTERS: Final = (health.router, identities.router, scans.router)
+_ROUTERS: Final = (health.router, identities.router, results.router, scans.router)
 
 
 def create_application(settings: Settings, prepare: Callable[[ServerState], Awaitable[None]]) -> FastAPI:

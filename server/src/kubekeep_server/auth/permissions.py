@@ -42,6 +42,19 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "getMetrics": Permission.PUBLIC,
     "getIdentity": Permission.SIGNED_IN,
     "submitScan": Permission.SUBMIT,
+    "getTotals": Permission.READ,
+    "listChanges": Permission.READ,
+    "listSources": Permission.READ,
+    "getSource": Permission.READ,
+    "getSubject": Permission.READ,
+    "listFindings": Permission.READ,
+    "listVulnerabilities": Permission.READ,
+    "getVulnerability": Permission.READ,
+    "listAffectedImages": Permission.READ,
+    "listAffectedWorkloads": Permission.READ,
+    "listPackages": Permission.READ,
+    "listPackageVersions": Permission.READ,
+    "listPackageWorkloads": Permission.READ,
 }
 """The permission by operation id of the OpenAPI document."""
 MANAGED_ROLES: Final[dict[Role, frozenset[Role]]] = {

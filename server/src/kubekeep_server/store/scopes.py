@@ -1,40 +1,26 @@
 """Scopes: what a user may see, as conditions of queries.
 
-A scope is a set of sources, each whole or limited to namespaces. It is resolved from the patterns of grants once a request, and
-each query applies it: a row outside of the scope does not exist for its user.
+A scope is a set of sources, each whole or limited to namespaces. It is resolved from grants once a request, and each query applies
+it: a row outside of the scope does not exist for its user.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select, true, union
 
+from kubekeep_server.identity import ANY_SOURCE, Grant
 from kubekeep_server.store.image_schema import image, runs, source_image
 from kubekeep_server.store.schema import source, subject
-
-ANY: Final = "*"
-
-
-class Grant(msgspec.Struct, frozen=True):
-    """A part of a scope.
-
-    sources: patterns of the keys of sources, such as `cluster/*`, `repository/github.com/shop/*` or `*`. namespaces: names or
-    patterns; empty for all, and for what is in no namespace.
-    """
-
-    sources: tuple[str, ...]
-    namespaces: tuple[str, ...] = ()
 
 
 class Scope(msgspec.Struct, frozen=True):
     """Sources by their number.
 
-    whole: sources without a limit; None for all sources, also those that will be added. limited: patterns of namespaces by
-    source.
+    whole: sources without a limit; None for all sources, also those that will be added. limited: namespaces by source.
     """
 
     whole: frozenset[int] | None = None
@@ -60,30 +46,26 @@ class Scope(msgspec.Struct, frozen=True):
         if self.whole is None:
             return true()
         parts: list[ColumnElement[bool]] = [number.in_(sorted(self.whole))] if self.whole else []
-        parts += [
-            and_(number == key, or_(*(_match(namespace, pattern) for pattern in sorted(patterns))))
-            for key, patterns in sorted(self.limited.items())
-        ]
+        parts += [and_(number == key, namespace.in_(sorted(names))) for key, names in sorted(self.limited.items())]
         return or_(*parts) if parts else false()
 
 
+Result = TypeVar("Result")
 EVERYTHING: Final = Scope()
 
 
 def resolve_scope(connection: Connection, grants: Iterable[Grant]) -> Scope:
     """Return the union of grants."""
     grants = tuple(grants)
-    if any(ANY in grant.sources and not grant.namespaces for grant in grants):
+    if any(grant.scope == ANY_SOURCE and not grant.namespaces for grant in grants):
         return EVERYTHING
     whole: set[int] = set()
     limited: dict[int, set[str]] = {}
     for number, key in connection.execute(select(source.c.id, source.c.key)):
         for grant in grants:
-            if not any(fnmatchcase(key, pattern) for pattern in grant.sources):
-                continue
-            if grant.namespaces:
+            if grant.covers(key) and grant.namespaces:
                 limited.setdefault(number, set()).update(grant.namespaces)
-            else:
+            elif grant.covers(key):
                 whole.add(number)
     partial = {number: frozenset(names) for number, names in limited.items() if number not in whole}
     return Scope(frozenset(whole), partial)
@@ -119,9 +101,8 @@ def shows_image(scope: Scope) -> ColumnElement[bool]:
     return image.c.sources > 0 if images is None else image.c.id.in_(images)
 
 
-def _match(column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
-    """Return the condition that a name matches a pattern with `*`."""
-    if ANY not in pattern:
-        return column == pattern
-    parts = [part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for part in pattern.split(ANY)]
-    return column.like("%".join(parts), escape="\\")
+def run_in_scope(
+    connection: Connection, grants: Iterable[Grant], query: Callable[..., Result], *arguments: Any
+) -> Result:
+    """Return the result of a query, which gets the connection, the scope of grants and the arguments."""
+    return query(connection, resolve_scope(connection, grants), *arguments)

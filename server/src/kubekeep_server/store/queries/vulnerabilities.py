@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, tuple_
 
 from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
@@ -133,12 +133,14 @@ def list_vulnerabilities(
     return Page(rows, write_cursor(order, page[-1][0]) if len(ranked) > limit else "")
 
 
-def get_vulnerability(connection: Connection, name: str) -> DefinitionEntry:
-    """Return the definition of a vulnerability. Raises LookupError if there is none."""
-    query = select(definition.c.document).where(definition.c.key == name, definition.c.kind == VULNERABILITY)
+def get_vulnerability(connection: Connection, scope: Scope, name: str) -> DefinitionEntry:
+    """Return the definition of a vulnerability. Raises LookupError if no image in the scope has or had it."""
+    table = image_finding
+    affected = exists().where(table.c.definition == definition.c.id, table.c.image == image.c.id, shows_image(scope))
+    query = select(definition.c.document).where(definition.c.key == name, definition.c.kind == VULNERABILITY, affected)
     document = connection.execute(query).scalar()
     if document is None:
-        raise LookupError(f"no scan has reported {name}")
+        raise LookupError(f"no image has {name}")
     return msgspec.json.decode(document, type=DefinitionEntry)
 
 
