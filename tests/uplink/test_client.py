@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from kubekeep.uplink.client import (
-    SubmissionRefusal,
     SubmissionClient,
     SubmissionContent,
     SubmissionReceipt,
+    SubmissionRefusal,
     SubmissionResult,
     Unavailability,
 )

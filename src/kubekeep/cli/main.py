@@ -48,6 +48,8 @@ _SECTIONS: Final = {
     },
     "Set up": {
         "init": "Write a configuration file and a CI job.",
+        "login": "Log in at a server for results.",
+        "logout": "Remove the token for a server.",
         "config": "Check and explain the configuration file.",
         "lsp": "Start the language server for editors.",
         "mcp": "Serve the tools to an AI assistant (Model Context Protocol).",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import httpx2
 
 from kubekeep.model.network_address import is_port, parse_address
 from kubekeep.model.text import visible
 from kubekeep.uplink.errors import ServerAddressError
+
+_HOST: Final = re.compile(r"[\w.:-]+")
 
 
 def parse_server_address(text: str, *, plain_http: bool = False) -> str:
@@ -16,10 +21,11 @@ def parse_server_address(text: str, *, plain_http: bool = False) -> str:
     Raises ServerAddressError, with a message that contains no password.
     """
     try:
-        url = httpx2.URL(text)
+        # A second time, because an upper-case scheme keeps its default port.
+        url = httpx2.URL(str(httpx2.URL(text)))
     except httpx2.InvalidURL as error:
         raise ServerAddressError("the address of the server is invalid: use https://HOST") from error
-    if url.scheme not in {"https", "http"} or not url.host or not is_port(url.port):
+    if url.scheme not in {"https", "http"} or not _HOST.fullmatch(url.host) or not is_port(url.port):
         raise ServerAddressError(f"{_show(url)} is not the address of a server: use https://HOST")
     if url.userinfo or url.query or url.fragment:
         raise ServerAddressError(
