@@ -35,7 +35,8 @@ _RECONNECTIONS: Final = 3
 _REPETITIONS: Final = 100
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
-_CHUNK: Final = 1 << 18
+CHUNK: Final = 1 << 18
+"""Bytes of a body that are sent at a time."""
 
 
 class SubmissionReceipt(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -175,8 +176,8 @@ class SubmissionClient:
 
 def _split(content: bytes) -> Iterator[bytes]:
     """Yield the parts of a body: a connection that ends early is noticed between them."""
-    for start in range(0, len(content), _CHUNK):
-        yield content[start : start + _CHUNK]
+    for start in range(0, len(content), CHUNK):
+        yield content[start : start + CHUNK]
 
 
 def _explain_refusal(address: str, reply: ServerReply, content: SubmissionContent) -> str:

@@ -38,21 +38,4 @@ class ServerAddressOptions(OptionGroup, frozen=True):
     ] = False
 
 
-class TokenOptions(OptionGroup, frozen=True):
-    """The option of the token, as given."""
-
-    section = HelpSection.SERVER
-
-    token_file: Annotated[
-        str,
-        Option(
-            "--token-file",
-            "Read the token for the server from this file. "
-            "Default: KUBEKEEP_TOKEN, the file KUBEKEEP_TOKEN_FILE, or the token of `kubekeep login`.",
-            Key.EXPLICIT,
-            type=click.Path(dir_okay=False),
-        ),
-    ] = ""
-
-
 server_option: Final = create_option(ServerAddressOptions, "server")
