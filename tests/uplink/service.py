@@ -73,7 +73,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         assert self.headers["Content-Type"] == "application/json"
         assert self.headers["Content-Encoding"] == "zstd"
-        self.answer(*self.service.store(decompress(body)))
+        self.answer(*self.service.store_body(body))
 
     def read_body(self) -> bytes:
         """Return the complete body. Raises ConnectionError if the client goes away."""
@@ -109,9 +109,9 @@ class Service:
         """The state of each source and branch."""
         self._lock = threading.Lock()
 
-    def store(self, content: bytes) -> tuple[int, dict[str, Any]]:
-        """Return the status and the receipt of a submission."""
-        submission = msgspec.json.decode(content, type=Submission)
+    def store_body(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Store a compressed submission, and return the status and the receipt."""
+        submission = msgspec.json.decode(decompress(body), type=Submission)
         key = submission.source.key, submission.source.branch_name
         with self._lock:
             is_known = any(stored.id == submission.id for stored in self.documents)

@@ -21,7 +21,7 @@ from kubekeep.uplink.client import (
 )
 from kubekeep.uplink.connection import MAX_REPLY, ConnectionLimits, ServerAccess, ServerConnection
 from kubekeep.uplink.token import TokenSource
-from tests.uplink.service import TOKEN, Handler, Service, compress, create_certificates, decompress, serve
+from tests.uplink.service import TOKEN, Handler, Service, compress, create_certificates, serve
 from tests.uplink.states import build_submission
 
 SUBMISSION = build_submission(1)
@@ -180,7 +180,7 @@ def test_connection_cut_at_any_position_stores_once(service: Service) -> None:
 
 def test_cut_answer_is_repeated(service: Service) -> None:
     def cut(handler: Handler) -> None:
-        status, receipt = handler.service.store(decompress(handler.read_body()))
+        status, receipt = handler.service.store_body(handler.read_body())
         handler.send_response(status)
         handler.send_header("Content-Length", "500")
         handler.end_headers()

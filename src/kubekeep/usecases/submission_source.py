@@ -100,7 +100,10 @@ def _list_local_paths(name: str) -> list[str]:
         paths = []
     else:
         paths = expand(name) or [name]
-    return [path if path == STDIN else str(Path.cwd() / path) for path in paths if path]
+    # The scan reports paths that do not exist.
+    return [
+        path if path == STDIN else str(Path.cwd() / path) for path in paths if path == STDIN or os.path.lexists(path)
+    ]
 
 
 def identify_registry(results: Sequence[SubjectResult]) -> SourceRegistry:

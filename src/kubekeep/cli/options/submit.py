@@ -20,6 +20,7 @@ class SubmitOptions(OptionGroup, frozen=True):
             "--submit",
             "Send the results to a server.",
             Key.EXPLICIT,
+            section=HelpSection.REPORT,
             is_common=True,
             rank=1,
         ),
