@@ -5,18 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from kubekeep.cli.console.help_sections import SectionedCommand
 from kubekeep.cli.console.option_group import add_groups
 from kubekeep.cli.options.server import ServerAddressOptions
-from kubekeep.cli.server_access import convert_server_errors
+from kubekeep.cli.server_access import convert_server_errors, create_access
 from kubekeep.model.text import utc_text, visible
-
-if TYPE_CHECKING:
-    from kubekeep.uplink.identity import LoginCode, ServerIdentity
+from kubekeep.uplink.identity import LoginCode, ServerIdentity
+from kubekeep.uplink.token import parse_token, read_token_file
+from kubekeep.usecases.server_login import log_in, log_in_with_browser
 
 _STDIN: Final = "-"
 _MAX_INPUT: Final = 64 << 10
@@ -42,11 +42,6 @@ def command(options: ServerAddressOptions, token_file: str) -> None:
     kubekeep login --server https://kubekeep.example.com
     kubekeep login --server https://kubekeep.example.com --token-file token
     """  # noqa: D301 - click takes the character itself
-    # Loaded only with a login.
-    from kubekeep.cli.server_access import create_access  # noqa: PLC0415
-    from kubekeep.uplink.token import parse_token, read_token_file  # noqa: PLC0415
-    from kubekeep.usecases.server_login import log_in, log_in_with_browser  # noqa: PLC0415
-
     with convert_server_errors():
         access = create_access(options)
         if token_file == _STDIN:

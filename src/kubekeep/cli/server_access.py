@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import click
 
 from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.server import ServerAddressOptions
 from kubekeep.model.errors import KubekeepError, RequestError
 from kubekeep.model.text import visible
-
-if TYPE_CHECKING:
-    from kubekeep.cli.options.server import ServerAddressOptions
-    from kubekeep.uplink.connection import ServerAccess
+from kubekeep.uplink.address import parse_server_address
+from kubekeep.uplink.connection import ServerAccess
+from kubekeep.uplink.settings import read_server_variables
+from kubekeep.usecases.server_login import find_default_server
 
 
 class ServerAccessError(click.ClickException):
@@ -36,11 +36,6 @@ def convert_server_errors() -> Iterator[None]:
 
 def create_access(options: ServerAddressOptions) -> ServerAccess:
     """Return the server for a login. Raises click.UsageError without one, and ServerAddressError."""
-    from kubekeep.uplink.address import parse_server_address  # noqa: PLC0415 - only with a login
-    from kubekeep.uplink.connection import ServerAccess  # noqa: PLC0415
-    from kubekeep.uplink.settings import read_server_variables  # noqa: PLC0415
-    from kubekeep.usecases.server_login import find_default_server  # noqa: PLC0415
-
     address = options.server or read_server_variables().server or find_default_server()
     if not address:
         raise click.UsageError("no server: use --server URL, or set KUBEKEEP_SERVER")
