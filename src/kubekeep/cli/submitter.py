@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import click
 import msgspec
 
@@ -12,7 +14,7 @@ from kubekeep.cli.server_access import convert_server_errors
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import visible
 from kubekeep.reports.submission import FORMAT
-from kubekeep.uplink.client import SubmissionReceipt
+from kubekeep.uplink.client import SubmissionReceipt, SubmissionResult
 from kubekeep.uplink.selection import SelectedServer, ServerOptions
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.submission import SubmissionOutcome, find_server, submit
@@ -84,3 +86,30 @@ def describe_receipt(server: str, receipt: SubmissionReceipt) -> str:
     """Return an acknowledgement in one line."""
     later = "" if receipt.is_applied else "; the server has a later state, which stays"
     return f"Submitted to {server}: {receipt.opened} opened, {receipt.closed} closed{later}"
+
+
+class StateNotes:
+    """Prints lines about the submission of a watch."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self.printing = threading.Lock()
+        """Locked while a line is printed."""
+
+    def show(self, result: SubmissionResult, dropped: int) -> None:
+        """Print a result, and the number of states that were replaced by later ones before they could be sent."""
+        if isinstance(result, SubmissionReceipt):
+            text = describe_receipt(self._server, result)
+        else:
+            text = f"not submitted: {result.reason}; the watch sends its latest state later"
+        earlier = f"; dropped unsent earlier states: {dropped}" if dropped else ""
+        self._print(text + earlier)
+
+    def show_end(self, *, has_ended: bool) -> None:
+        """Print that the last state may be unsent."""
+        if not has_ended:
+            self._print(f"not submitted: {self._server} did not acknowledge the last state in time")
+
+    def _print(self, text: str) -> None:
+        with self.printing:
+            click.echo(visible(text), err=True)
