@@ -241,6 +241,23 @@ def test_configuration_file_that_users_name_may_submit(service: Service, reposit
     assert len(service.documents) == 1, result.stderr
 
 
+def test_kubescape_submits_to_a_server(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBEKEEP_TOKEN")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    scan_words = ("kubescape", "scan", "control", "C-0057", ".", "--server", service.address, "--access-key", TOKEN)
+    result = run_command_line(*scan_words, "--submit", "--account", "shop")
+    assert result.returncode == 0, result.stderr
+    assert f"Submitted to {service.address}: 2 opened, 1 closed" in result.stderr
+    assert "--account has no effect: the token of the server names the account" in result.stderr
+    assert not [file for file in temporary.rglob("token") if file.is_file()], "the token is deleted"
+    result = run_command_line(*scan_words)
+    assert result.returncode == 0
+    assert "--server has no effect: it is for --submit" in result.stderr
+    assert len(service.documents) == 1
+
+
 # --- processes
 
 

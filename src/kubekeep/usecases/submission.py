@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -28,6 +29,9 @@ from kubekeep.uplink.connection import ServerConnection
 from kubekeep.uplink.selection import SelectedServer, ServerOptions, select_server
 from kubekeep.uplink.settings import find_login_folder, find_spool_folder, read_server_variables
 from kubekeep.uplink.spool import Spool, SubmissionHead, UnsentSubmission, describe_source
+
+_ATTEMPTS: Final = 5
+"""Number of times that other processes may send and remove the results of this one."""
 
 
 class SubmissionOutcome(msgspec.Struct, frozen=True):
@@ -62,7 +66,7 @@ def submit(assessment: Assessment, server: SelectedServer, patience: float = PAT
         client = SubmissionClient(connection, server.token, patience)
         notes = [f"dropped unsent results: {name}" for name in stored.spool.drop_excess(stored.unsent)]
         problem = _send_earlier(client, stored, notes)
-        result = problem or client.send(stored.unsent.content)
+        result = problem or _send_latest(client, stored)
         may_succeed = isinstance(result, Unavailability) or (
             isinstance(result, SubmissionRefusal) and result.is_of_login
         )
@@ -75,10 +79,14 @@ def submit(assessment: Assessment, server: SelectedServer, patience: float = PAT
 
 
 class _StoredAssessment(msgspec.Struct, frozen=True):
-    """An assessment in a spool. problem: the reason why the spool is removed in the end, or empty."""
+    """An assessment in a spool.
+
+    add: stores it again. problem: the reason why the spool is removed in the end, or empty.
+    """
 
     spool: Spool
     unsent: UnsentSubmission
+    add: Callable[[], UnsentSubmission]
     problem: str = ""
 
 
@@ -97,8 +105,11 @@ def _store(assessment: Assessment, server: SelectedServer) -> Iterator[_StoredAs
 
     def add(folder: Path, problem: str = "") -> _StoredAssessment:
         spool = Spool(folder)
-        unsent = spool.add(head, lambda stream: document.render(assessment, stream, ReportOptions()))
-        return _StoredAssessment(spool, unsent, problem)
+
+        def add_to_spool() -> UnsentSubmission:
+            return spool.add(head, lambda stream: document.render(assessment, stream, ReportOptions()))
+
+        return _StoredAssessment(spool, add_to_spool(), add_to_spool, problem)
 
     folder, stored, problem = find_spool_folder(), None, "HOME and XDG_STATE_HOME are not set"
     if folder is not None:
@@ -111,6 +122,16 @@ def _store(assessment: Assessment, server: SelectedServer) -> Iterator[_StoredAs
         return
     with tempfile.TemporaryDirectory(prefix="kubekeep-") as temporary:
         yield add(Path(temporary), problem)
+
+
+def _send_latest(client: SubmissionClient, stored: _StoredAssessment) -> SubmissionResult:
+    """Send the assessment. If another process has sent and removed it, the server acknowledges it again."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return client.send(stored.unsent.content)
+        except FileNotFoundError:
+            stored.add()
+    return client.send(stored.unsent.content)
 
 
 def _send_earlier(client: SubmissionClient, stored: _StoredAssessment, notes: list[str]) -> SubmissionResult | None:
