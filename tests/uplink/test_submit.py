@@ -212,6 +212,16 @@ def test_input_without_identity_is_refused_before_the_scan(service: Service, rep
     assert service.requests == []
 
 
+def test_scan_without_changed_files_sends_nothing(service: Service, repository: Path) -> None:
+    identity = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+    for arguments in (("add", "."), (*identity, "commit", "--quiet", "--message", "Begin")):
+        subprocess.run(["git", *arguments], cwd=repository, check=True)
+    result = scan("--server", service.address, "--changed-since", "HEAD")
+    assert result.returncode == 0, result.stderr
+    assert read_note(result) == "not submitted: nothing was assessed"
+    assert service.requests == []
+
+
 def test_nothing_assessed_is_not_sent(service: Service, repository: Path) -> None:
     (repository / "pod.yaml").unlink()
     result = scan("--server", service.address)

@@ -12,6 +12,7 @@ import pytest
 
 from kubekeep.model.scanned_source import SourceCluster
 from tests.cluster.cluster import Cluster, eventually
+from tests.command_line import run_command_line
 from tests.uplink.service import TOKEN, Service, serve
 from tests.usecases.test_watch import deployment
 
@@ -56,10 +57,22 @@ def test_watch_sends_its_states(cluster: Cluster, namespace: str, ending: signal
         assert f"Submitted to {service.address}: 2 opened, 1 closed" in messages
 
 
-def test_watch_names_the_missing_permission(cluster: Cluster, namespace: str) -> None:
+def test_scan_of_a_cluster_is_sent(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    cluster.apply([deployment(namespace, privileged=True)])
+    variables = {"KUBECONFIG": str(cluster.kubeconfig), "KUBEKEEP_TOKEN": TOKEN, "XDG_STATE_HOME": str(tmp_path)}
+    with serve() as service:
+        options = ("-n", namespace, "--quiet", "--submit", "--server", service.address)
+        result = run_command_line("scan", "control", "C-0057", *options, variables=variables)
+        assert result.returncode == 0, result.stderr
+        assert list_findings(service) == ["C-0057"]
+        assert isinstance(service.documents[0].source, SourceCluster)
+
+
+@pytest.mark.parametrize("command", ["scan", "watch"])
+def test_missing_permission_is_named(cluster: Cluster, namespace: str, command: str) -> None:
     kubeconfig = cluster.user("blind", [])
     process = subprocess.run(
-        [sys.executable, "-m", "kubekeep", "watch", "-n", namespace, "--submit", "--server", "http://127.0.0.1:1"],
+        [sys.executable, "-m", "kubekeep", command, "-n", namespace, "--submit", "--server", "http://127.0.0.1:1"],
         env=os.environ | {"KUBECONFIG": str(kubeconfig), "KUBEKEEP_TOKEN": TOKEN},
         capture_output=True,
         text=True,

@@ -66,7 +66,7 @@ Exit codes:
   0    all gates passed
   1    a gate failed, a library was rejected, or an image is not verified
   2    the command line is invalid
-  3    something could not be read or evaluated
+  3    something could not be read, evaluated or submitted
   130  interrupted
   141  the output was closed
 """
