@@ -129,22 +129,27 @@ def test_huge_answer_is_not_read(service: Service) -> None:
     assert "more than" in result.reason
 
 
-def test_slow_answer_ends(service: Service) -> None:
+@pytest.mark.parametrize("part", ["head", "body"])
+@pytest.mark.parametrize("is_encrypted", [False, True])
+def test_slow_answer_ends(part: str, is_encrypted: object, tmp_path: Path) -> None:
     released = threading.Event()
 
     def drip(handler: Handler) -> None:
         handler.read_body()
-        handler.send_response(201)
-        handler.send_header("Content-Length", "1000")
-        handler.end_headers()
+        handler.wfile.write(b"HTTP/1.1 201 Created\r\nX-Padding: ")
+        if part == "body":
+            handler.wfile.write(b"a\r\nContent-Length: 100000\r\n\r\n")
         while not released.wait(0.05):
             handler.wfile.write(b" ")
+        handler.close_connection = True
 
-    service.replies.extend([drip] * 9)
-    result = send(service, limits=ConnectionLimits(answer=0.3))
-    released.set()
+    authority, context = create_certificates(tmp_path)
+    with serve(context=context if is_encrypted else None) as service:
+        service.replies.extend([drip] * 9)
+        result = send(service, authority_file=str(authority), limits=ConnectionLimits(total=1))
+        released.set()
     assert isinstance(result, Unavailability)
-    assert "too slowly" in result.reason
+    assert "did not answer within 1 seconds" in result.reason
 
 
 def test_refusal_before_the_end_of_the_body_is_read(service: Service) -> None:

@@ -16,10 +16,12 @@ from typing import Final
 
 import pytest
 
-from kubekeep.model.scanned_source import SourceRepository
+from kubekeep.model.scanned_source import SourceRegistry, SourceRepository
 from kubekeep.uplink.logins import LoginStore, StoredLogin
 from kubekeep.uplink.spool import Spool
 from tests.command_line import run_command_line
+from tests.registry.service import run_registry
+from tests.registry_scan.fleet import BASE, Fleet, python_package, write_layer
 from tests.uplink.service import TOKEN, Handler, Service, serve
 
 POD: Final = """\
@@ -239,6 +241,20 @@ def test_documents_of_images_and_sboms_belong_to_the_repository(service: Service
     assert "Submitted to" in run_command_line("image", "scan", "dir:app", *options).stderr
     paths = [document.source.paths for document in service.documents if isinstance(document.source, SourceRepository)]
     assert paths == [("app.cdx.json",), ("app",)]
+
+
+@pytest.mark.parametrize("command", ["image", "registry"])
+def test_images_belong_to_their_registry(service: Service, tmp_path: Path, command: str) -> None:
+    with run_registry(tmp_path / "registry") as registry:
+        fleet = Fleet(registry.address)
+        fleet.push_image("team/web", "1", layers=(BASE, write_layer(python_package("web", "1"))))
+        fleet.close()
+        name = f"{registry.address}/team/web:1"
+        result = run_command_line(command, "scan", name, "--quiet", "--submit", "--server", service.address)
+    assert "Submitted to" in result.stderr
+    (document,) = service.documents
+    assert document.source == SourceRegistry(registry.address)
+    assert [image.references for image in document.images] == [(name,)]
 
 
 def test_configuration_file_that_users_name_may_submit(service: Service, repository: Path) -> None:

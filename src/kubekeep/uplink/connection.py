@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import ssl
-import time
+import threading
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import httpx2
 import msgspec
@@ -27,7 +29,7 @@ class UntrustedServerError(UnreachableServerError):
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits in seconds: to connect, to send or receive the next bytes, and to receive a whole answer after its head.
+    """Limits in seconds: to connect, to send or receive the next bytes, and for a request with its answer in total.
 
     A server answers a submission when it is durable, which takes a while for half a million findings.
     """
@@ -35,7 +37,7 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True):
     connect: float = 15
     write: float = 60
     read: float = 300
-    answer: float = 60
+    total: float = 1800
 
 
 class ServerAccess(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +83,8 @@ class ServerConnection:
     def __init__(self, access: ServerAccess) -> None:
         self.address = access.address
         self._limits = limits = access.limits
+        self._socket: socket.socket | None = None
+        """The last opened connection."""
         url = httpx2.URL(access.address)
         self._client = httpx2.Client(
             verify=create_tls_context(access.authority_file),
@@ -115,24 +119,45 @@ class ServerConnection:
         )
 
     def _send(self, request: httpx2.Request) -> ServerReply:
+        request.extensions = {**request.extensions, "trace": self._trace}
         body = bytearray()
+        # The timeouts of the library are for single parts: a server may send an answer byte by byte.
+        is_late = threading.Event()
+        timer = threading.Timer(self._limits.total, self._interrupt, (is_late,))
+        timer.daemon = True
+        timer.start()
         try:
             response = self._client.send(request, stream=True)
-            deadline = time.monotonic() + self._limits.answer
             try:
                 for chunk in response.iter_raw():
                     body += chunk
                     if len(body) > MAX_REPLY:
                         raise UnreachableServerError(f"{self.address} answered with more than {MAX_REPLY:,} bytes")
-                    if time.monotonic() > deadline:
-                        raise UnreachableServerError(f"{self.address} answered too slowly")
             finally:
                 response.close()
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            if is_late.is_set():
+                raise UnreachableServerError(
+                    f"{self.address} did not answer within {self._limits.total:,.0f} seconds"
+                ) from error
             kind = UntrustedServerError if _is_untrusted(error) else UnreachableServerError
             reason = visible(str(error)) or type(error).__name__
             raise kind(f"{self.address} cannot be reached: {reason}") from error
+        finally:
+            timer.cancel()
         return ServerReply(response.status_code, response.headers, bytes(body))
+
+    def _trace(self, event: str, info: dict[str, Any]) -> None:
+        """Keep the socket of a new connection."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = info["return_value"].get_extra_info("socket")
+
+    def _interrupt(self, is_late: threading.Event) -> None:
+        """End the connection: a thread that waits for bytes of it continues with an error."""
+        is_late.set()
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _authorize(token: str) -> dict[str, str]:
