@@ -57,6 +57,31 @@ def test_watch_sends_its_states(cluster: Cluster, namespace: str, ending: signal
         assert f"Submitted to {service.address}: 2 opened, 1 closed" in messages
 
 
+def test_watch_of_an_absent_server_goes_on(cluster: Cluster, namespace: str) -> None:
+    variables = {"KUBECONFIG": str(cluster.kubeconfig), "KUBEKEEP_TOKEN": TOKEN}
+    options = ("control", "C-0057", "-n", namespace, "--submit", "--server", "http://127.0.0.1:1")
+    with subprocess.Popen(
+        [sys.executable, "-m", "kubekeep", "watch", *options],
+        env=os.environ | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr is not None
+            assert "the watch sends its latest state later" in process.stderr.readline()
+            cluster.apply([deployment(namespace, privileged=True)])
+            assert process.stdout is not None
+            while "C-0057" not in process.stdout.readline():
+                pass
+            process.terminate()
+            _, messages = process.communicate()
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert "the last state is not on the server" in messages
+
+
 def test_scan_of_a_cluster_is_sent(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
     cluster.apply([deployment(namespace, privileged=True)])
     variables = {"KUBECONFIG": str(cluster.kubeconfig), "KUBEKEEP_TOKEN": TOKEN, "XDG_STATE_HOME": str(tmp_path)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import click
 import msgspec
@@ -94,6 +95,7 @@ class StateNotes:
 
     def __init__(self, server: str) -> None:
         self._server = server
+        self._is_ending = False
         self.printing = threading.Lock()
         """Locked while a line is printed."""
 
@@ -102,13 +104,19 @@ class StateNotes:
         if isinstance(result, SubmissionReceipt):
             text = describe_receipt(self._server, result)
         else:
-            text = f"not submitted: {result.reason}; the watch sends its latest state later"
+            later = (
+                "; the last state is not on the server"
+                if self._is_ending
+                else "; the watch sends its latest state later"
+            )
+            text = f"not submitted: {result.reason}{later}"
         earlier = f"; dropped unsent earlier states: {dropped}" if dropped else ""
         self._print(text + earlier)
 
-    def show_end(self, *, has_ended: bool) -> None:
-        """Print that the last state may be unsent."""
-        if not has_ended:
+    def end(self, send: Callable[[], bool]) -> None:
+        """Send the last state. send: returns False if that takes too long."""
+        self._is_ending = True
+        if not send():
             self._print(f"not submitted: {self._server} did not acknowledge the last state in time")
 
     def _print(self, text: str) -> None:

@@ -154,7 +154,7 @@ def _send_states(
         sender = SubmissionSender(request, server, notes.show)
     sender.start()
     yield (sender,)
-    shutdown_handler.run(lambda _: notes.show_end(has_ended=sender.end()), notes.printing)
+    shutdown_handler.run(lambda _: notes.end(sender.end), notes.printing)
 
 
 @contextlib.contextmanager
