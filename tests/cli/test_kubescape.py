@@ -199,8 +199,8 @@ def test_scan_is_translated(line: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("scan . --submit", "--submit is not supported: there is no service"),
-        ("scan . --account abc", "--account is not supported"),
+        ("scan . --submit --keep-local", "--keep-local and --submit cannot be combined"),
+        ("list frameworks --account abc", "--account is not supported"),
         ("scan . --scan-images --registry-username a --registry-password b", "require --registry-authority"),
         ("scan . --scan-images --registry-username a", "used together"),
         ("scan . --format-version v1", "--format-version v1 is not supported"),
@@ -209,7 +209,7 @@ def test_scan_is_translated(line: str, expected: str) -> None:
         ("scan image nginx -u someone", "a user name and a password of a registry are used together"),
         ("scan image", "scan image: name an image"),
         ("scan image nginx -v -s", "unknown shorthand flag"),
-        ("scan image a.tar --submit", "--submit is not supported"),
+        ("submit results a.json", "`kubekeep scan --submit` sends results to a Kubekeep server"),
         ("scan --kubeconfig nowhere", "'nowhere' does not exist"),
         ("scan . --kube-context prod", "--kube-context requires a live cluster"),
         ("scan . --dry-run", "--dry-run requires a live cluster"),

@@ -276,6 +276,15 @@ def test_sbom_in_a_repository_belongs_to_it(repository: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("address", ["dir:app", "image:./app", "dir:{folder}/app"])
+def test_image_in_a_file_belongs_to_the_repository(address: str, repository: Path) -> None:
+    (repository / "app").mkdir()
+    submission = submit(address.format(folder=repository))
+    assert submission.source == msgspec.structs.replace(submit(".").source, paths=("app",))
+    with pytest.raises(SourceError, match="image:web:1 is not in the repository"):
+        submit("dir:app", "image:web:1")
+
+
 # --- findings that are closed
 
 
@@ -518,10 +527,10 @@ def test_image_has_its_packages_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert {entry.unassessed for entry in submission.subjects} == {("pkg:pypi/web@1",), ("pkg:pypi/catalog@2.3.1",)}
 
 
-def test_images_without_one_registry_are_refused(tmp_path: Path) -> None:
+def test_images_without_identity_are_refused(tmp_path: Path) -> None:
     archive = tmp_path / "app.tar"
     archive.write_bytes(b"")
-    with pytest.raises(SourceError, match="is in no registry: push it"):
+    with pytest.raises(SourceError, match="in no Git repository"):
         submit(to_address(str(archive)))
     with pytest.raises(RequestError, match="names no cluster, repository or registry"):
         SubmissionBuilder().build(scan(scan_request(paths=(str(EXAMPLES / "online-shop"),))))

@@ -48,6 +48,8 @@ _SECTIONS: Final = {
     },
     "Set up": {
         "init": "Write a configuration file and a CI job.",
+        "login": "Log in at a server for results.",
+        "logout": "Remove the token for a server.",
         "config": "Check and explain the configuration file.",
         "lsp": "Start the language server for editors.",
         "server": "Serve the results of all clusters, repositories and images.",
@@ -65,7 +67,7 @@ Exit codes:
   0    all gates passed
   1    a gate failed, a library was rejected, or an image is not verified
   2    the command line is invalid
-  3    something could not be read or evaluated
+  3    something could not be read, evaluated or submitted
   130  interrupted
   141  the output was closed
 """

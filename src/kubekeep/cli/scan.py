@@ -15,6 +15,7 @@ from kubekeep.cli.options.cluster import dry_run_option
 from kubekeep.cli.options.image import WorkloadImageOptions, image_options
 from kubekeep.cli.options.request import request_options
 from kubekeep.cli.options.signature_scan import signature_scan_options
+from kubekeep.cli.options.submit import SubmissionSettings, submit_options
 from kubekeep.cli.options.vulnerability import no_vulnerabilities_option, vulnerability_options
 from kubekeep.cli.presentation import Presentation, presentation_options
 from kubekeep.usecases.package_request import PackageRequest
@@ -36,12 +37,14 @@ def images_options(function: Command) -> Command:
 @click.command(short_help="Scan manifests or a cluster.", cls=ConfiguredCommand, target=arguments.find_first_path)
 @request_options("scan")
 @presentation_options
+@submit_options
 @images_options
 @signature_scan_options
 @dry_run_option
 def command(
     request: ScanRequest,
     presentation: Presentation,
+    submission: SubmissionSettings,
     *,
     dry_run: bool,
 ) -> None:
@@ -59,4 +62,4 @@ def command(
     kubekeep scan workload shop/deployment/web deploy/
     kubectl get deployment -o yaml | kubekeep scan -
     """  # noqa: D301 - click takes the character itself
-    reported_scan.run(request, presentation, dry_run=dry_run)
+    reported_scan.run(request, presentation, submission, dry_run=dry_run)

@@ -21,6 +21,7 @@ from kubekeep.cli.console.shutdown import ShutdownHandler, handle_interrupts
 from kubekeep.cli.options.exception import ExceptionSettings
 from kubekeep.cli.options.report import kubescape_metrics_option
 from kubekeep.cli.options.request import convert_cluster_errors, request_options
+from kubekeep.cli.options.submit import SubmissionSettings, submit_options
 from kubekeep.cli.preflight import print_permissions
 from kubekeep.cli.settings import get_width
 from kubekeep.model.submission import Submission
@@ -55,11 +56,13 @@ _SUBMISSION: Final = "submission"
     "--dry-run", is_flag=True, help="Print the roles that a watch requires and the missing permissions. Does not watch."
 )
 @request_options("watch", "[framework NAMES | control IDS]", Use.WATCH)
+@submit_options
 def command(
     request: ScanRequest,
     exception_settings: ExceptionSettings,  # noqa: ARG001 - click passes it
     layout: str,
     address: tuple[str, int] | None,
+    submission: SubmissionSettings,
     *,
     dry_run: bool,
     kubescape_metrics: bool,
@@ -73,6 +76,7 @@ def command(
     kubekeep watch framework nsa,pss-restricted --exclude-namespaces kube-system
     kubekeep watch --format json --metrics 9090
     kubekeep watch --format submission > changes.jsonl
+    kubekeep watch --submit
     """  # noqa: D301 - click takes the character itself
     if request.input.cluster is None:
         raise click.UsageError("watch requires a live cluster and cannot be combined with a path")
@@ -80,12 +84,13 @@ def command(
         raise click.UsageError(
             "watch does not accept a single workload: use --include-namespaces, --include-kinds or --label-selector"
         )
-    if layout == _SUBMISSION:
+    if layout == _SUBMISSION or submission.options.submit:
         request = msgspec.structs.replace(request, needs=ReportNeeds(extras=frozenset({Extra.SOURCE})))
     if dry_run:
         sys.exit(print_permissions(request, watching=True))
-    with handle_interrupts() as shutdown_handler:
-        _watch(request, layout, address, shutdown_handler, ReportOptions(kubescape_metrics=kubescape_metrics))
+    with handle_interrupts() as shutdown_handler, _send_states(request, submission, shutdown_handler) as subscribers:
+        options = ReportOptions(kubescape_metrics=kubescape_metrics)
+        _watch(request, layout, address, shutdown_handler, options, subscribers)
 
 
 def _watch(
@@ -94,9 +99,11 @@ def _watch(
     address: tuple[str, int] | None,
     shutdown_handler: ShutdownHandler,
     options: ReportOptions,
+    subscribers: Sequence[Any],
 ) -> None:
-    """Watch until an interrupt."""
+    """Watch until an interrupt. subscribers: further ones, beside printing and metrics."""
     from kubekeep.reports.shared.watch_output import event_lines, json_lines  # noqa: PLC0415 - not for `--help`
+    from kubekeep.usecases.submission_source import SourceError  # noqa: PLC0415
     from kubekeep.usecases.watch import Watch  # noqa: PLC0415
     from kubekeep.usecases.watching.request import WatchRequest  # noqa: PLC0415
     from kubekeep.usecases.watching.submissions import SubmissionSubscriber  # noqa: PLC0415
@@ -118,11 +125,36 @@ def _watch(
 
     printer = SubmissionSubscriber(request, submit) if layout == _SUBMISSION else EventSubscriber(notify)
     try:
-        watch = Watch(WatchRequest(scan=request), (printer, metrics))
+        watch = Watch(WatchRequest(scan=request), (printer, metrics, *subscribers))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with _serve(address, watch, metrics.metrics, request, options):
-        convert_cluster_errors(lambda: shutdown_handler.run(watch.run, printing))
+        try:
+            convert_cluster_errors(lambda: shutdown_handler.run(watch.run, printing))
+        except SourceError as error:
+            raise click.UsageError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _send_states(
+    request: ScanRequest, submission: SubmissionSettings, shutdown_handler: ShutdownHandler
+) -> Iterator[Sequence[Any]]:
+    """Yield the subscribers that send the states to a server on request; send the last one in the end."""
+    if not submission.options.submit:
+        yield ()
+        return
+    # Loaded only with --submit.
+    from kubekeep.cli.server_access import convert_server_errors  # noqa: PLC0415
+    from kubekeep.cli.submitter import StateNotes, select_server  # noqa: PLC0415
+    from kubekeep.usecases.watching.sender import SubmissionSender  # noqa: PLC0415
+
+    server = select_server(submission)
+    notes = StateNotes(server.access.address)
+    with convert_server_errors():
+        sender = SubmissionSender(request, server, notes.show)
+    sender.start()
+    yield (sender,)
+    shutdown_handler.run(lambda _: notes.end(sender.end), notes.printing)
 
 
 @contextlib.contextmanager

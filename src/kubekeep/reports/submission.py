@@ -124,7 +124,7 @@ def _build_submission(
         )
     return Submission(
         schema=VERSION,
-        id=_create_id(assessment, assessment.source),
+        id=create_id(assessment, assessment.source),
         source=assessment.source,
         started=assessment.started,
         finished=assessment.finished,
@@ -138,8 +138,8 @@ def _build_submission(
     )
 
 
-def _create_id(assessment: Assessment, source: ScannedSource) -> str:
-    """Return 32 hexadecimal digits that are the same each time this assessment is written, and differ for every other."""
+def create_id(assessment: Assessment, source: ScannedSource) -> str:
+    """Return the id of a submission: 32 hexadecimal digits that are the same each time this assessment is written, and differ for every other."""
     times = (assessment.started.isoformat(), assessment.finished.isoformat())
     return hashlib.sha256(encode_json([source.key, source.branch_name, *times]).encode()).hexdigest()[:32]
 

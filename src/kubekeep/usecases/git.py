@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -101,24 +102,28 @@ def find_repository(
 
     None without a repository or if git fails: a scan does not depend on it.
     """
-    path = next(
-        (
-            source.find_path(origin.path, result.subject)
-            for result in results
-            if (origin := result.subject.source) is not None
-        ),
-        next(iter(source.opened_paths), ""),
+    paths = (
+        source.find_path(origin.path, result.subject)
+        for result in results
+        if (origin := result.subject.source) is not None
     )
+    # The path of an image is its reference.
+    path = next(filter(os.path.lexists, itertools.chain(paths, source.opened_paths)), "")
+    repository = read_repository_at(path, environment)
+    if repository is None or repository.branch:
+        return repository
+    # The head of a checkout is detached.
+    return msgspec.structs.replace(repository, branch=source.branches.get(repository.root, ""))
+
+
+def read_repository_at(path: str, environment: Mapping[str, str]) -> GitRepository | None:
+    """Return the repository that contains a file or folder; None without one, or if git fails."""
     if not os.path.lexists(path) or find_repository_root(path) is None:
         return None
     from kubekeep.sources.git.errors import GitError  # noqa: PLC0415 - loaded only if requested
     from kubekeep.sources.git.worktree import read_repository  # noqa: PLC0415
 
     try:
-        repository = read_repository(path, environment)
+        return read_repository(path, environment)
     except GitError:
         return None
-    if repository is None or repository.branch:
-        return repository
-    # The head of a checkout is detached.
-    return msgspec.structs.replace(repository, branch=source.branches.get(repository.root, ""))

@@ -376,8 +376,9 @@ class _Scan:
 
         if self._request.input.is_whole_cluster:
             return submission_source.identify_cluster(self._cluster, self._uid)
-        if _has_only_images(self._request.input):
-            return submission_source.identify_registry(self._request.input.paths, results)
+        has_files = any(map(os.path.isabs, self._source.opened_paths))
+        if _has_only_images(self._request.input) and not has_files:
+            return submission_source.identify_registry(results)
         environment = self._request.input.read.access.environment
         return submission_source.identify_repository(repository, self._source.opened_paths, environment)
 

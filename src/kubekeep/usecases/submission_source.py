@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from kubekeep.images.access.references import find_local_path
 from kubekeep.kube.errors import KubeError
 from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.cluster import IDENTITY_NAMESPACE, ClusterFacts
@@ -18,12 +19,16 @@ from kubekeep.model.text import visible
 from kubekeep.registry.reference import parse_image_name
 from kubekeep.sources.git.address import parse_address
 from kubekeep.sources.git.errors import GitError
-from kubekeep.sources.images.address import to_reference
+from kubekeep.sources.images.address import is_image_address, to_reference
+from kubekeep.sources.pattern import expand
+from kubekeep.sources.registry import load_sources
+from kubekeep.sources.sboms.address import STDIN, is_sbom_address, to_path
+from kubekeep.usecases.git import read_repository_at
+from kubekeep.usecases.request import ScanInput
 
 _CASELESS_HOSTS: Final = frozenset({"github.com", "gitlab.com", "bitbucket.org", "dev.azure.com"})
 """Hosts that ignore the case of letters in the path of a repository."""
 _AZURE_SSH: Final = "ssh.dev.azure.com/v3/"
-_FILE_SCHEMES: Final = ("oci:", "oci-archive:", "docker-archive:", "dir:")
 _WORKSPACES: Final = (
     "GITHUB_WORKSPACE",
     "CI_PROJECT_DIR",
@@ -70,11 +75,39 @@ def identify_cluster(cluster: IdentifiedCluster | None, uid: str) -> SourceClust
     return SourceCluster(uid, cluster.facts().name)
 
 
-def identify_registry(paths: Sequence[str], results: Sequence[SubjectResult]) -> SourceRegistry:
-    """Return the registry of scanned images. Raises SourceError for archives, and for several registries."""
-    for path in paths:
-        if path.startswith(_FILE_SCHEMES) or os.path.lexists(to_reference(path)):
-            raise SourceError(f"{visible(path)} is in no registry: push it, and scan it by its name in the registry")
+def check_source(scan_input: ScanInput) -> None:
+    """Raise SourceError before a scan for files that belong to no repository.
+
+    The identity of clusters, registries and remote inputs is known only when they are read.
+    """
+    if scan_input.is_whole_cluster:
+        return
+    paths = [path for name in scan_input.paths for path in _list_local_paths(name)]
+    if paths:
+        environment = scan_input.read.access.environment
+        identify_repository(read_repository_at(paths[0], environment), paths, environment)
+
+
+def _list_local_paths(name: str) -> list[str]:
+    """Return the absolute paths that an input of a scan names; standard input as it is."""
+    if name == STDIN:
+        paths = [name]
+    elif is_image_address(name):
+        paths = [find_local_path(to_reference(name))]
+    elif is_sbom_address(name):
+        paths = [to_path(name)]
+    elif any(source.matches_address(name) for source in load_sources().values()):
+        paths = []
+    else:
+        paths = expand(name) or [name]
+    # The scan reports paths that do not exist.
+    return [
+        path if path == STDIN else str(Path.cwd() / path) for path in paths if path == STDIN or os.path.lexists(path)
+    ]
+
+
+def identify_registry(results: Sequence[SubjectResult]) -> SourceRegistry:
+    """Return the registry of scanned images. Raises SourceError for several registries."""
     hosts = sorted({host for result in results if (host := _find_registry(result))})
     if len(hosts) != 1:
         raise SourceError(
@@ -106,7 +139,7 @@ def identify_repository(
     if repository is None:
         raise SourceError(
             "the input is in no Git repository, so nothing identifies it from scan to scan: scan a clone of a repository,"
-            " a cluster or images"
+            " a cluster, or images by their name in a registry"
         )
     url = normalise_address(repository.remote)
     if not url:

@@ -38,10 +38,11 @@ class HelpSection(enum.StrEnum):
     VULNERABILITIES = "Vulnerabilities"
     REGISTRIES = "Registries"
     CLUSTER = "Cluster"
+    SERVER = "Server"
     OTHER = "Other options"
 
 
-PRESENTATION: Final = frozenset((HelpSection.REPORT, HelpSection.LIMITS))
+PRESENTATION: Final = frozenset((HelpSection.REPORT, HelpSection.LIMITS, HelpSection.SERVER))
 """Sections of options that change neither the input nor the rules of a scan."""
 
 

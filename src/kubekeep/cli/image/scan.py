@@ -18,6 +18,7 @@ from kubekeep.cli.options.image import image_options
 from kubekeep.cli.options.layer_cache import layer_cache_options
 from kubekeep.cli.options.request import request_options
 from kubekeep.cli.options.signature_scan import signature_scan_options
+from kubekeep.cli.options.submit import SubmissionSettings, submit_options
 from kubekeep.cli.options.vulnerability import no_vulnerabilities_option, vulnerability_options
 from kubekeep.cli.presentation import Presentation, presentation_options
 from kubekeep.usecases.package_request import PackageRequest
@@ -45,9 +46,10 @@ def _image_options(function: Command) -> Command:
 )
 @request_options("image scan", "[framework NAMES | control IDS] REFERENCE...", Use.IMAGES)
 @presentation_options
+@submit_options
 @_image_options
 @signature_scan_options
-def command(request: ScanRequest, presentation: Presentation) -> None:
+def command(request: ScanRequest, presentation: Presentation, submission: SubmissionSettings) -> None:
     """Scan images for known vulnerabilities, secrets, insecure configuration and licences.
 
     \b
@@ -55,4 +57,4 @@ def command(request: ScanRequest, presentation: Presentation) -> None:
     kubekeep image scan nginx:1.29 --fail-on critical --only-fixed
     kubekeep image scan oci:build/ --format sarif --output image.sarif
     """  # noqa: D301 - click takes the character itself
-    reported_scan.run(request, presentation)
+    reported_scan.run(request, presentation, submission)

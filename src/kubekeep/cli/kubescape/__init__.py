@@ -30,6 +30,7 @@ from kubekeep.cli.kubescape.translate import (
     find_login,
     scan,
     split_scan_type,
+    submits,
     translate_options,
 )
 from kubekeep.model.assessment import Assessment
@@ -42,8 +43,8 @@ _UNSUPPORTED: Final = {
     "vap": "the library has no admission policies yet; `kubekeep scan --policies` evaluates yours",
     "operator": "there is no operator yet",
     "prerequisites": "there is no operator yet",
-    "submit": "there is no service: nothing is sent anywhere",
-    "delete": "there is no service: nothing is stored anywhere",
+    "submit": "`kubekeep scan --submit` sends results to a Kubekeep server",
+    "delete": "exceptions are files: `kubekeep exceptions` lists them",
 }
 """Unsupported commands of Kubescape, with the reason or an alternative."""
 _LAYOUTS: Final = {"pretty-print": "pretty", "csv": "csv", "json": "json", "yaml": "json"}
@@ -70,8 +71,9 @@ def round_score(score: float) -> int:
 def _scan(positional: list[str], values: list[FlagValue]) -> int:
     scan_type, rest = split_scan_type(positional)
     translated = scan(positional, values)
-    with _write_login(find_login(scan_type, rest, values)) as login:
-        translated = msgspec.structs.replace(translated, words=(*login, *translated.words))
+    access_key = get_value(values, "access-key") if submits(values) else ""
+    with _write_login(find_login(scan_type, rest, values)) as login, _write_token(access_key) as token:
+        translated = msgspec.structs.replace(translated, words=(*login, *token, *translated.words))
         if scan_type == "image":
             return _run("image.scan", translated)
         return _run("scan", translated, _ScorePrinter(values))
@@ -89,6 +91,19 @@ def _write_login(login: KubescapeLogin | None) -> Iterator[tuple[str, ...]]:
         file.touch(mode=0o600)
         file.write_text(json.dumps({"auths": {login.registry: {key: text for key, text in entry.items() if text}}}))
         yield ("--registry-config", str(file))
+
+
+@contextlib.contextmanager
+def _write_token(token: str) -> Iterator[tuple[str, ...]]:
+    """Yield the option with the token of a server, in a file as that of `_write_login`."""
+    if not token:
+        yield ()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "token")
+        file.touch(mode=0o600)
+        file.write_text(token)
+        yield (f"--{flags.TOKEN_FILE}", str(file))
 
 
 def _download(positional: list[str], values: list[FlagValue]) -> int:
@@ -258,7 +273,7 @@ def _task(name: str, rest: Sequence[str]) -> int:
     command_flags, task = _COMMANDS[name]
     positional, values = parse(rest, (*flags.ROOT, flags.HELP, *command_flags))
     if name != "scan":
-        values = [(flag, value) for flag, value in values if flag != flags.CONTEXT]
+        values = [(flag, value) for flag, value in values if flag not in (flags.CONTEXT, flags.SERVER)]
     if get_value(values, flags.HELP.name) == "true":
         click.echo(_help())
         return 0

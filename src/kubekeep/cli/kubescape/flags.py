@@ -91,11 +91,14 @@ def _refused(name: str, why: str, short: str = "", *, value_type: FlagValueType 
     return KubescapeFlag(name, short, value_type, FlagEffect.REFUSED, why=why)
 
 
-_NO_ACCOUNT: Final = "there is no service and no account: nothing is sent anywhere"
+_NO_ACCOUNT: Final = "lists and downloads need no account: nothing is sent anywhere"
 _NO_VALUE: Final = "fixes never contain invented values"
 _LIBRARY: Final = "the library is part of the package; nothing is downloaded"
 REGISTRY_CONFIG: Final = "registry-config"
 """Our option for credentials."""
+
+TOKEN_FILE: Final = "token-file"  # noqa: S105 - the name of an option
+"""Our option for the token of a server."""
 
 HELP: Final = _idle("help", "it prints the help", "h")
 """The help flag of every command; no table contains it, because it is not translated."""
@@ -103,8 +106,11 @@ HELP: Final = _idle("help", "it prints the help", "h")
 CONTEXT: Final = _same("kube-context", why="for scans; other commands ignore it, because they use no cluster")
 """The cluster flag of every command."""
 
+SERVER: Final = _same("server", why="a Kubekeep server, for scans with --submit; it has no effect otherwise")
+"""The server flag of every command."""
+
 ROOT: Final = (
-    _refused("server", _NO_ACCOUNT),
+    SERVER,
     _idle("logger", "messages are written to standard error", "l", value_type=FlagValueType.VALUE),
     _idle("logger-name", "messages are written to standard error", value_type=FlagValueType.VALUE),
     _idle("cache-dir", "nothing is cached", value_type=FlagValueType.VALUE),
@@ -193,10 +199,10 @@ _OUTPUT: Final = (
 )
 
 _SERVICE: Final = (
-    _refused("account", _NO_ACCOUNT),
-    _refused("access-key", _NO_ACCOUNT),
-    _refused("submit", _NO_ACCOUNT, value_type=FlagValueType.SWITCH),
-    _idle("keep-local", _NO_ACCOUNT),
+    _reported("account", "the token of the server names the account"),
+    _same("access-key", option=TOKEN_FILE, why="it is written to a temporary file, only for --submit"),
+    _switch("submit", why="to the Kubekeep server in --server or of `kubekeep login`"),
+    _idle("keep-local", "nothing is sent without --submit; an error with it"),
 )
 
 _LOGIN: Final = "it is written to a temporary file in the format of Docker's config.json, only for the registry"

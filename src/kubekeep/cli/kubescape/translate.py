@@ -16,7 +16,14 @@ from typing import Final
 import msgspec
 
 from kubekeep.cli.kubescape.download import is_download
-from kubekeep.cli.kubescape.flags import REGISTRY_CONFIG, SUBCOMMANDS, FlagEffect, FlagValueType, KubescapeFlag
+from kubekeep.cli.kubescape.flags import (
+    REGISTRY_CONFIG,
+    SUBCOMMANDS,
+    TOKEN_FILE,
+    FlagEffect,
+    FlagValueType,
+    KubescapeFlag,
+)
 from kubekeep.cli.kubescape.parse import FlagError, FlagValue, get_value
 from kubekeep.cli.settings import kubescape_login
 from kubekeep.model.errors import KubekeepError
@@ -26,6 +33,8 @@ from kubekeep.usecases.rule_names import RuleNames
 _ONLY_IMAGES: Final = ("--only-fixable",)
 """Flags that Kubescape applies to images only; ours would weaken the gate of manifests."""
 _SCAN_TYPES: Final = frozenset({"framework", "control", "workload", "image"})
+_FOR_SUBMISSION: Final = ("--server", "--access-key", "--account")
+"""Flags that have an effect with --submit only."""
 _FORMATS: Final = {"pretty-printer": "pretty"}
 _THRESHOLDS: Final = frozenset({"compliance-threshold", "fail-coverage-below"})
 _MAX_PERCENT: Final = 100
@@ -62,6 +71,26 @@ def scan(positional: Sequence[str], values: Sequence[FlagValue]) -> TranslatedCo
     """Translate `kubescape scan` to our `scan`. Raises FlagError for unsupported flags."""
     scan_type, rest = split_scan_type(positional)
     _check(scan_type, values)
+    values, unsent = _check_submission(values)
+    translated = _translate_scan(scan_type, rest, values)
+    return msgspec.structs.replace(translated, notes=(*unsent, *translated.notes))
+
+
+def submits(values: Sequence[FlagValue]) -> bool:
+    """Return True for a scan whose results are sent to a server."""
+    return get_value(values, "submit") == "true"
+
+
+def _check_submission(values: Sequence[FlagValue]) -> tuple[list[FlagValue], tuple[str, ...]]:
+    """Return the flags without those for --submit if it is not used, and messages about them. Raises FlagError."""
+    if not submits(values):
+        return _leave_out(values, _FOR_SUBMISSION, "it is for --submit")
+    if get_value(values, "keep-local") == "true":
+        raise FlagError("--keep-local and --submit cannot be combined")
+    return list(values), ()
+
+
+def _translate_scan(scan_type: str, rest: list[str], values: Sequence[FlagValue]) -> TranslatedCommand:
     if scan_type == "image":
         return _scan_image(rest, values)
     values, ignored = _leave_out(values, _ONLY_IMAGES, "it is for `scan image`")
@@ -254,7 +283,7 @@ def _translate_value(flag: KubescapeFlag, value: str) -> str:
             return ""
         case "view" if value == "security":
             return ""
-        case _ if flag.option == REGISTRY_CONFIG:
+        case _ if flag.option in {REGISTRY_CONFIG, TOKEN_FILE}:
             return ""
         case "format":
             return ",".join(_FORMATS.get(name.strip(), name.strip()) for name in value.split(","))

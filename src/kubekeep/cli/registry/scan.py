@@ -15,6 +15,7 @@ from kubekeep.cli.options.image import ImageStoreOptions, image_options
 from kubekeep.cli.options.layer_cache import layer_cache_options
 from kubekeep.cli.options.registry import check_patterns, selection_options
 from kubekeep.cli.options.request import request_options
+from kubekeep.cli.options.submit import SubmissionSettings, submit_options
 from kubekeep.cli.options.vulnerability import no_vulnerabilities_option, vulnerability_options
 from kubekeep.cli.presentation import Presentation, presentation_options
 from kubekeep.cli.registry import PATTERN_HELP
@@ -29,6 +30,7 @@ from kubekeep.usecases.request import ScanRequest
 @without_options(*list_names(ImageStoreOptions))
 @request_options("registry scan", "[framework NAMES | control IDS] PATTERN...", Use.IMAGES)
 @presentation_options
+@submit_options
 @image_options
 @layer_cache_options
 @selection_options
@@ -37,6 +39,7 @@ from kubekeep.usecases.request import ScanRequest
 def command(
     request: ScanRequest,
     presentation: Presentation,
+    submission: SubmissionSettings,
     packages: PackageRequest,
 ) -> None:
     """Scan the images of registries that match a PATTERN, each digest once.
@@ -50,4 +53,4 @@ def command(
         raise click.UsageError("no PATTERN: name a registry or images in it, such as 'registry.example/team/*'")
     context = click.get_current_context()
     check_patterns(context, context.command.params[0], request.input.paths)
-    reported_scan.run(request_packages(request, packages, PackageSource.REGISTRY), presentation)
+    reported_scan.run(request_packages(request, packages, PackageSource.REGISTRY), presentation, submission)

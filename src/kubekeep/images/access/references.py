@@ -78,6 +78,14 @@ def parse_image_reference(text: str) -> ImageReference:
     return _parse_plain(text)
 
 
+def find_local_path(text: str) -> str:
+    """Return the path in the reference to a file or folder; empty for a name in a registry or a store, or an invalid one."""
+    try:
+        return parse_image_reference(text).path
+    except ImageAccessError:
+        return ""
+
+
 def _parse_name(text: str, kind: ReferenceKind) -> ImageReference:
     try:
         return ImageReference(kind, name=parse_image_name(text), text=text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from kubekeep.model.assessment import UnreadInput
@@ -23,8 +24,12 @@ class ImageSource(SourceType):
 
     def open_address(self, address: str, context: ReadContext) -> Iterator[Root | UnreadInput]:
         """Yield the image as a root."""
-        del context
-        yield Root(self.name, to_reference(address), to_reference(address), "")
+        from kubekeep.images.access.references import find_local_path  # noqa: PLC0415 - most scans have no image
+
+        reference = to_reference(address)
+        if path := find_local_path(reference):
+            context.opened_paths.append(str(Path.cwd() / path))
+        yield Root(self.name, reference, reference, "")
 
     def read(self, roots: Sequence[Root], context: ReadContext) -> Iterator[Resource | UnreadInput]:
         """Yield the resource of each image, and the parts of it that could not be read."""

@@ -1,0 +1,124 @@
+"""Results of a scan for a server: checks before the scan, sending after it, and messages. Decides no verdict."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import click
+import msgspec
+
+from kubekeep.cli.console.standard_output import INCOMPLETE
+from kubekeep.cli.options.privacy import PrivacyOptions
+from kubekeep.cli.options.submit import SubmissionSettings
+from kubekeep.cli.server_access import convert_server_errors
+from kubekeep.model.assessment import Assessment
+from kubekeep.model.text import visible
+from kubekeep.reports.submission import FORMAT
+from kubekeep.uplink.client import SubmissionReceipt, SubmissionResult
+from kubekeep.uplink.selection import SelectedServer, ServerOptions
+from kubekeep.usecases.request import ScanRequest
+from kubekeep.usecases.submission import SubmissionOutcome, find_server, submit
+from kubekeep.usecases.submission_source import SourceError, check_source
+
+
+def select_server(settings: SubmissionSettings) -> SelectedServer:
+    """Return the server of the options. Raises click errors without a server or a usable token."""
+    with convert_server_errors():
+        return find_server(
+            ServerOptions(
+                server=settings.address.server,
+                token_file=settings.options.token_file or "",
+                authority_file=settings.address.server_ca or "",
+                plain_http=settings.address.server_plain_http,
+            )
+        )
+
+
+class Submitter:
+    """Sends the results of one scan."""
+
+    def __init__(self, settings: SubmissionSettings, request: ScanRequest) -> None:
+        """Raises click errors before the scan: without a server or a token, and for an input without identity."""
+        self._server = select_server(settings)
+        try:
+            check_source(request.input)
+        except SourceError as error:
+            raise click.UsageError(f"--submit: {visible(str(error))}") from error
+
+    @staticmethod
+    def add_needs(request: ScanRequest, privacy: PrivacyOptions) -> ScanRequest:
+        """Return the request with all that a submission needs. Raises click.UsageError for pseudonyms."""
+        if privacy.hide or privacy.encrypt:
+            option = "--hide" if privacy.hide else "--encrypt"
+            raise click.UsageError(
+                f"{option} and --submit cannot be combined: a server identifies findings by their names"
+            )
+        needs = msgspec.structs.replace(request.needs, extras=request.needs.extras | FORMAT.extras)
+        return msgspec.structs.replace(request, needs=needs)
+
+    def submit(self, assessment: Assessment) -> int:
+        """Send the results, print one line, and return the exit code: 0 if the server has them or will get them later."""
+        if not assessment.results:
+            # An error of its own, except if no file has changed since a revision.
+            click.echo("not submitted: nothing was assessed", err=True)
+            return 0
+        try:
+            with convert_server_errors():
+                outcome = submit(assessment, self._server)
+        except OSError as error:
+            click.echo(f"not submitted: the results cannot be stored: {error.strerror}", err=True)
+            return INCOMPLETE
+        for note in outcome.notes:
+            click.echo(visible(note), err=True)
+        click.echo(visible(describe_outcome(outcome)), err=True)
+        return 0 if isinstance(outcome.result, SubmissionReceipt) or outcome.is_postponed else INCOMPLETE
+
+
+def describe_outcome(outcome: SubmissionOutcome) -> str:
+    """Return the result of a submission in one line."""
+    result = outcome.result
+    if isinstance(result, SubmissionReceipt):
+        return describe_receipt(outcome.server, result)
+    text = f"not submitted: {result.reason}"
+    return f"{text}; the next --submit to this server sends the results" if outcome.is_kept else text
+
+
+def describe_receipt(server: str, receipt: SubmissionReceipt) -> str:
+    """Return an acknowledgement in one line."""
+    later = "" if receipt.is_applied else "; the server has a later state, which stays"
+    return f"Submitted to {server}: {receipt.opened} opened, {receipt.closed} closed{later}"
+
+
+class StateNotes:
+    """Prints lines about the submission of a watch."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._is_ending = False
+        self.printing = threading.Lock()
+        """Locked while a line is printed."""
+
+    def show(self, result: SubmissionResult, dropped: int) -> None:
+        """Print a result, and the number of states that were replaced by later ones before they could be sent."""
+        if isinstance(result, SubmissionReceipt):
+            text = describe_receipt(self._server, result)
+        else:
+            later = (
+                "; the last state is not on the server"
+                if self._is_ending
+                else "; the watch sends its latest state later"
+            )
+            text = f"not submitted: {result.reason}{later}"
+        earlier = f"; dropped unsent earlier states: {dropped}" if dropped else ""
+        self._print(text + earlier)
+
+    def end(self, send: Callable[[], bool]) -> None:
+        """Send the last state. send: returns False if that takes too long."""
+        self._is_ending = True
+        if not send():
+            self._print(f"not submitted: {self._server} did not acknowledge the last state in time")
+
+    def _print(self, text: str) -> None:
+        with self.printing:
+            click.echo(visible(text), err=True)

@@ -1,0 +1,196 @@
+"""Client for submissions: sends one, and repeats the request as long as that helps. Never changes a submission.
+
+A repeated request does no harm: a server knows each submission by its id.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+import msgspec
+
+from kubekeep.model.text import visible
+from kubekeep.registry.pace import parse_retry_after
+from kubekeep.uplink.connection import ServerConnection, ServerProblem, ServerReply, UntrustedServerError
+from kubekeep.uplink.errors import ServerLoginError, UnreachableServerError
+from kubekeep.uplink.token import TokenSource
+
+SCANS_PATH: Final = "/api/v1/scans"
+PATIENCE: Final = 120.0
+"""Seconds to wait for a busy server, in total."""
+_OK, _CREATED = 200, 201
+_UNAUTHORIZED, _NOT_FOUND, _CONFLICT, _TOO_LARGE = 401, 404, 409, 413
+_BUSY: Final = frozenset({408, 425, 429, 502, 503, 504})
+"""Statuses of a server, or of a proxy before it, that may accept the same submission later (RFC 9110, RFC 6585)."""
+_REDIRECTS: Final = range(300, 400)
+_SERVER_ERRORS: Final = range(500, 600)
+_INVALID: Final = frozenset({400, 413, 415, 422})
+"""Statuses that the same submission will have always."""
+_RECONNECTIONS: Final = 3
+"""Repetitions after an interrupted connection and after an internal error, which may be permanent."""
+_REPETITIONS: Final = 100
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 30.0
+CHUNK: Final = 1 << 18
+"""Bytes of a body that are sent at a time."""
+
+
+class SubmissionReceipt(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The acknowledgement of a submission: the server has stored it.
+
+    opened, closed: numbers of findings. is_known: True if it was received before. is_applied: False if the server has
+    a later state of the source.
+    """
+
+    scan: str
+    manifest: str = ""
+    opened: int = 0
+    closed: int = 0
+    is_known: bool = False
+    is_applied: bool = True
+
+
+class SubmissionRefusal(msgspec.Struct, frozen=True):
+    """The refusal of a submission, which a repetition does not change. status: of the HTTP response; 0 without a usable token."""
+
+    status: int
+    reason: str
+
+    @property
+    def is_of_content(self) -> bool:
+        """True if the server will never accept this submission; False if another token or address may help."""
+        return self.status in _INVALID
+
+    @property
+    def is_of_state(self) -> bool:
+        """True if a delta belongs to another state than the server's: the whole submission must be sent."""
+        return self.status == _CONFLICT
+
+    @property
+    def is_of_login(self) -> bool:
+        """True if the server accepts no submission with this token."""
+        return self.status in (0, _UNAUTHORIZED)
+
+
+class Unavailability(msgspec.Struct, frozen=True):
+    """A server that could not be reached or was busy: the submission may be sent later. pause: seconds it asks to wait."""
+
+    reason: str
+    pause: float = 0.0
+
+
+SubmissionResult: TypeAlias = SubmissionReceipt | SubmissionRefusal | Unavailability
+
+
+class SubmissionContent(msgspec.Struct, frozen=True):
+    """A compressed submission. id: of the scan. size: bytes that `read` yields. encoding: `zstd` or `gzip`."""
+
+    id: str
+    size: int
+    read: Callable[[], Iterator[bytes]]
+    encoding: str = "zstd"
+
+    @classmethod
+    def of_bytes(cls, identifier: str, content: bytes) -> SubmissionContent:
+        """Return the content of compressed bytes."""
+        return cls(identifier, len(content), lambda: _split(content))
+
+
+class _Attempt(msgspec.Struct, frozen=True):
+    """The result of one request, with the number of repetitions that it permits."""
+
+    result: SubmissionResult
+    repetitions: int = 0
+
+
+class SubmissionClient:
+    """Sends submissions over one connection. patience: longest wait in seconds for all of them together.
+
+    `stop` ends a wait in another thread.
+    """
+
+    def __init__(self, connection: ServerConnection, token: TokenSource, patience: float = PATIENCE) -> None:
+        self._connection = connection
+        self._token = token
+        self._patience = patience
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Wait for nothing any more."""
+        self._stopped.set()
+
+    def send(self, content: SubmissionContent) -> SubmissionResult:
+        """Send a submission and return the result."""
+        for number in itertools.count():
+            attempt = self._attempt(content)
+            result = attempt.result
+            if not isinstance(result, Unavailability) or number >= attempt.repetitions:
+                return result
+            longest = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE)
+            # At random, so that the clients of a fleet do not return at the same moment.
+            if not self._wait(max(result.pause, random.uniform(longest / 2, longest))):  # noqa: S311 - no secret
+                return result
+        raise AssertionError
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait, or return False if that exceeds the patience."""
+        if seconds > self._patience:
+            return False
+        self._patience -= seconds
+        return not self._stopped.wait(seconds)
+
+    def _attempt(self, content: SubmissionContent) -> _Attempt:
+        headers = {
+            "Content-Type": "application/json",
+            "Content-Encoding": content.encoding,
+            "Content-Length": str(content.size),
+        }
+        try:
+            reply = self._connection.post(SCANS_PATH, self._token.read(), content.read(), headers)
+        except ServerLoginError as error:
+            return _Attempt(SubmissionRefusal(0, str(error)))
+        except UntrustedServerError as error:
+            return _Attempt(Unavailability(str(error)))
+        except UnreachableServerError as error:
+            return _Attempt(Unavailability(str(error)), _RECONNECTIONS)
+        return self._evaluate(reply, content)
+
+    def _evaluate(self, reply: ServerReply, content: SubmissionContent) -> _Attempt:
+        address, status = self._connection.address, reply.status
+        if status in (_OK, _CREATED):
+            receipt = reply.decode(SubmissionReceipt)
+            if receipt is not None and receipt.scan == content.id:
+                return _Attempt(receipt)
+            return _Attempt(Unavailability(f"{address} acknowledged no submission: is it a Kubekeep server?"))
+        if status in _BUSY or status in _SERVER_ERRORS:
+            pause = parse_retry_after(reply.headers.get("retry-after", ""))
+            later = f", and accepts the next request in {pause:,.0f} seconds" if pause else ""
+            repetitions = _REPETITIONS if status in _BUSY else _RECONNECTIONS
+            return _Attempt(Unavailability(f"{address} responded with {reply.describe()}{later}", pause), repetitions)
+        return _Attempt(SubmissionRefusal(status, _explain_refusal(address, reply, content)))
+
+
+def _split(content: bytes) -> Iterator[bytes]:
+    """Yield the parts of a body: a connection that ends early is noticed between them."""
+    for start in range(0, len(content), CHUNK):
+        yield content[start : start + CHUNK]
+
+
+def _explain_refusal(address: str, reply: ServerReply, content: SubmissionContent) -> str:
+    """Return the reason of a refusal, with the next step."""
+    if reply.status in _REDIRECTS:
+        target = visible(reply.headers.get("location", "another address"))
+        return f"{address} redirects to {target}: use the address of the server itself"
+    text = f"{address} responded with {reply.describe()}"
+    if reply.status == _UNAUTHORIZED:
+        return f"{text}; the token is missing or has expired: run `kubekeep login --server {address}`"
+    if reply.status == _NOT_FOUND:
+        return f"{text}; it is not the address of a Kubekeep server"
+    limit = (reply.decode(ServerProblem) or ServerProblem()).limit
+    if reply.status == _TOO_LARGE and limit is not None:
+        return f"{text}; the submission has {content.size:,} bytes, and the server accepts {limit:,}"
+    return text
