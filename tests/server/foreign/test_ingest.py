@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+import pytest
 from sqlalchemy import Connection, select
 
 from kubekeep.model.scanned_source import SourceCluster, SourceRepository
@@ -15,6 +16,7 @@ from kubekeep.model.text import encode_json
 from kubekeep_server.foreign import kubescape_container, kubescape_report, sarif, sbom
 from kubekeep_server.store import image_schema, schema
 from kubekeep_server.store.ingest import Receipt, ingest
+from kubekeep_server.store.state import load_entry
 from tests.server.conftest import Database
 from tests.server.foreign.documents import (
     DIGEST,
@@ -96,7 +98,7 @@ def test_reports_open_and_close_findings(database: Database) -> None:
     fixed = {"web": [build_control("C-0057", "passed"), build_control("C-0016")], "cart": [build_control("C-0057")]}
     assert submit_report(database, 2, fixed).closed == 1
     assert list_open(database) == {("web", "C-0016"), ("cart", "C-0057")}
-    removed = {"web": [build_control("C-0057", "passed"), build_control("C-0016")]}
+    removed = {"web": [build_control("C-0057", "passed"), build_control("C-0016")], "search": []}
     assert submit_report(database, 3, removed).closed == 1
 
 
@@ -104,12 +106,13 @@ def test_partial_reports_close_nothing_outside_of_them(database: Database) -> No
     failed = {"web": [build_control("C-0057"), build_control("C-0016")], "cart": [build_control("C-0057")]}
     submit_report(database, 0, failed)
     everything = list_open(database)
-    web = {"web": [build_control("C-0057")]}
+    web = {"web": [build_control("C-0057")], "search": []}
     assert submit_report(database, 1, web, includeNamespaces=["blog"]).closed == 0
     assert submit_report(database, 2, web, excludedNamespaces=["shop"]).closed == 0
     assert submit_report(database, 3, web, targetNames=["workloadscan"]).closed == 0
+    assert submit_report(database, 4, {"web": [build_control("C-0057")]}).closed == 0
     skipped = {"web": [build_control("C-0057", "skipped", "integration")], "cart": [build_control("C-0057")]}
-    assert submit_report(database, 4, skipped).closed == 0
+    assert submit_report(database, 5, skipped).closed == 0
     assert list_open(database) == everything
 
 
@@ -131,7 +134,9 @@ def test_image_scans_close_vulnerabilities_of_their_image_only(database: Databas
     submit_report(database, 0, {"web": [build_control("C-0057")]})
     assert submit_scan(database, 1, build_image_vulnerability(), build_image_vulnerability("CVE-2024-0002")).opened == 2
     assert submit_scan(database, 1, build_image_vulnerability(), build_image_vulnerability("CVE-2024-0002")).is_known
-    other = build_container_scan(imageHash=f"ghcr.io/shop/cart@{DIGEST.replace('a', 'b')}", containerName="cart", wlid="")
+    other = build_container_scan(
+        imageHash=f"ghcr.io/shop/cart@{DIGEST.replace('a', 'b')}", containerName="cart", wlid=""
+    )
     submit(database, kubescape_container.convert([encode(other)], CLUSTER, START + dt.timedelta(hours=2)))
     assert list_image_problems(database) == {"CVE-2024-0001", "CVE-2024-0002"}
     failed = build_container_scan(status="Failed")
@@ -154,7 +159,9 @@ def test_workload_keeps_its_image_after_the_next_report(database: Database) -> N
     results = {"web": [build_control("C-0057")]}
     submit_report(database, 0, results)
     assert list_runs(database) == set()
-    (known,) = kubescape_report.convert([encode(build_posture_report(results))], CLUSTER, START).subjects
+    key = kubescape_container.get_workload_key([encode(build_container_scan())])
+    known = database.run(load_entry, CLUSTER, key)
+    assert known is not None
     submit_scan(database, 1, build_image_vulnerability(), workload=known)
     assert list_runs(database) == {("web", DIGEST)}
     submit_report(database, 2, {"web": [build_control("C-0057"), build_control("C-0016")]})
@@ -215,6 +222,37 @@ def test_sbom_stores_packages_and_closes_its_own_vulnerabilities(database: Datab
         return set(connection.scalars(query))
 
     assert database.run(read) == {"pkg:deb/debian/openssl@3.0.1", "pkg:pypi/requests@2.0"}
+
+
+def test_entry_of_another_source_is_not_loaded(database: Database) -> None:
+    key = kubescape_container.get_workload_key([encode(build_container_scan())])
+    assert database.run(load_entry, CLUSTER, key) is None
+    submit_report(database, 0, {"web": [build_control("C-0057")]})
+    assert database.run(load_entry, SourceCluster("other"), key) is None
+    assert database.run(load_entry, CLUSTER, key) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\0",
+        "%00",
+        "x" * 9000,
+        "\u202e\x1b[31m",
+        "<script>alert(1)</script>",
+        "'; DROP TABLE finding; --",
+        "\U0001f600" * 999,
+    ],
+)
+def test_hostile_texts_are_stored(database: Database, text: str) -> None:
+    report = build_posture_report({text: [build_control("C-0057"), build_control(text)]})
+    submit(database, kubescape_report.convert([encode(report)], CLUSTER, START))
+    scan = build_container_scan(build_image_vulnerability(text, packageName=text), containerName=text, imageTag=text)
+    submit(database, kubescape_container.convert([encode(scan)], CLUSTER, START))
+    submit_log(database, 0, build_run(build_result(text, text, message={"text": text}), rules=(text,)))
+    document = encode(build_document(build_vulnerability(text)))
+    submit(database, sbom.convert(document, CLUSTER, START))
+    assert len(list_open(database)) == 3
 
 
 def test_scan_of_kubevuln_leaves_packages_of_an_sbom(database: Database) -> None:

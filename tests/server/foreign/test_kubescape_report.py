@@ -167,6 +167,37 @@ def test_scan_of_one_workload_is_partial() -> None:
     assert read(report).scope.is_partial
 
 
+def test_scan_of_one_resource_is_partial() -> None:
+    """The operator scans single resources after changes, and their reports are like others."""
+    assert read(build_posture_report({"web": [build_control("C-0057")]})).scope.is_partial
+    results = {name: [build_control("C-0057")] for name in ("web", "cart")}
+    assert not read(build_posture_report(results)).scope.is_partial
+
+
+def test_incomplete_coverage_may_hide_every_resource() -> None:
+    """Posted reports do not list the resources that could not be listed."""
+    report = build_posture_report({name: [build_control("C-0057", "passed")] for name in ("web", "cart")})
+    report["summaryDetails"]["controls"]["C-0057"]["statusInfo"] = {
+        "status": "passed",
+        "subStatus": "incompleteCoverage",
+    }
+    submission = read(report)
+    assert submission.scope.definitions == ("C-0057",)
+    assert [gap.hides for gap in submission.gaps] == [HiddenObjects()]
+
+
+def test_report_without_objects_has_the_same_subjects() -> None:
+    report = build_posture_report({name: [build_control("C-0057")] for name in ("web", "cart")})
+    report["results"].append({"resourceID": "//Group/on-call/rbac.authorization.k8s.io/v1//Role/a", "controls": []})
+    with_objects = read(build_posture_report({name: [build_control("C-0057")] for name in ("web", "cart")}))
+    without = read({**report, "resources": None})
+    assert list_findings(without) == list_findings(with_objects)
+    assert [entry.subject for entry in without.subjects] == [entry.subject for entry in with_objects.subjects]
+    assert [(gap.message, gap.hides) for gap in without.gaps] == [("1 results name no resource", HiddenObjects())]
+    with pytest.raises(ForeignDocumentError, match="omit-raw-resources"):
+        convert([encode({**report, "resources": None})], SourceRepository("github.com/shop/web"), NOW)
+
+
 def test_unlisted_resources_are_gaps() -> None:
     report = build_posture_report({"web": [build_control("C-0057")]})
     report["scanCoverage"] = {
@@ -211,7 +242,7 @@ def test_parts_are_one_report_in_any_order() -> None:
 @pytest.mark.parametrize("kept", [slice(0, 1), slice(1, 2), slice(0, 0)])
 def test_missing_part_is_refused(kept: slice) -> None:
     parts = split_report(build_posture_report({"web": [build_control("C-0057")]}))[kept]
-    with pytest.raises(ForeignDocumentError, match="is missing|there is no part"):
+    with pytest.raises(ForeignDocumentError, match=r"is missing|there is no part"):
         convert(parts, CLUSTER, NOW)
 
 
@@ -226,10 +257,12 @@ def test_parts_of_several_reports_are_refused() -> None:
     ("change", "message"),
     [
         ({"results": "none"}, r"results"),
-        ({"results": [{"resourceID": "unknown", "controls": []}]}, "not the resource"),
         ({"metadata": {"encryptionMetadata": {"version": "1"}}}, "encrypted"),
         ({"kubekeep": {"pseudonyms": "key"}}, "pseudonyms"),
-        ({"resources": [{**build_namespace("kube-system", UID), "object": 1}]}, "the object of /v1//Namespace/kube-system"),
+        (
+            {"resources": [{**build_namespace("kube-system", UID), "object": 1}]},
+            "the object of /v1//Namespace/kube-system",
+        ),
     ],
 )
 def test_unusable_report_is_refused(change: dict[str, Any], message: str) -> None:

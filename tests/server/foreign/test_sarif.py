@@ -27,7 +27,8 @@ def read(*runs: dict[str, Any], source: SourceRepository | SourceCluster | None 
 def list_evaluated(submission: Submission) -> dict[str, set[str]]:
     """Return the definitions that were evaluated on each file."""
     return {
-        entry.origin: {*submission.scope.definitions} - {name for part in entry.not_evaluated for name in part.definitions}
+        entry.origin: {*submission.scope.definitions}
+        - {name for part in entry.not_evaluated for name in part.definitions}
         for entry in submission.subjects
     }
 
@@ -151,7 +152,13 @@ def test_kinds_states_and_suppressions(fields: dict[str, Any], *, is_open: bool,
 @pytest.mark.parametrize(
     ("rule", "level", "severity", "score", "kind"),
     [
-        ({"properties": {"security-severity": "9.8", "tags": ["Vulnerability"]}}, "note", "critical", 9.8, "vulnerability"),
+        (
+            {"properties": {"security-severity": "9.8", "tags": ["Vulnerability"]}},
+            "note",
+            "critical",
+            9.8,
+            "vulnerability",
+        ),
         ({"properties": {"security-severity": 5}}, "error", "medium", 5.0, "misconfiguration"),
         ({"properties": {"security-severity": "nan"}}, "error", "high", 7.0, "misconfiguration"),
         ({"properties": {"tags": ["secret", 1]}}, "warning", "medium", 4.0, "secret"),

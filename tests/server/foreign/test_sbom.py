@@ -126,9 +126,7 @@ def test_vulnerability_has_its_package() -> None:
     entry = find_entry(submission)
     assert entry.listed_kinds == ("vulnerability",)
     (finding,) = entry.findings
-    assert finding.evidence[0].package == AffectedPackage(
-        "pkg:deb/debian/openssl@3.0.1", "openssl", "3.0.1", "3.0.2"
-    )
+    assert finding.evidence[0].package == AffectedPackage("pkg:deb/debian/openssl@3.0.1", "openssl", "3.0.1", "3.0.2")
     (definition,) = submission.definitions
     assert (definition.key, definition.severity, definition.score) == ("CVE-2024-0001", "high", 7.5)
     assert (definition.aliases, definition.references) == (("GHSA-1",), ("https://example.com/1",))

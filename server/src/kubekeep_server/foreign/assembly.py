@@ -43,6 +43,8 @@ _SCORES: Final = {
 }
 """The score of a severity that a tool states without one: the lowest of its band."""
 _HIGHEST: Final = 10.0
+_FIRST_YEAR: Final = 2000
+"""The first year of a time that a tool has set: Go writes the year 1 for an unset one."""
 
 
 class FindingDraft:
@@ -155,8 +157,8 @@ class ReceivedReport(msgspec.Struct, frozen=True):
 
     @property
     def started(self) -> dt.datetime:
-        """The time at which the scan began; that of receipt if it is unknown or later."""
-        if self.created is None or self.created.tzinfo is None:
+        """The time at which the scan began; that of receipt if it is unknown, later or a default value."""
+        if self.created is None or self.created.tzinfo is None or self.created.year < _FIRST_YEAR:
             return self.received
         return min(self.created, self.received)
 

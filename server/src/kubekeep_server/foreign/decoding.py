@@ -25,7 +25,13 @@ _NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class ForeignDocumentError(KubekeepError, ValueError):
-    """A document of another tool that cannot be converted; the message names the position and the reason."""
+    """A document of another tool that cannot be converted; the message names the position and the reason.
+
+    Messages quote the document: control characters are escaped.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(visible(message))
 
 
 def decode(document: bytes, kind: type[T], description: str) -> T:
@@ -36,7 +42,7 @@ def decode(document: bytes, kind: type[T], description: str) -> T:
     except RecursionError:
         raise ForeignDocumentError(f"not {description}: nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ForeignDocumentError(f"not {description}: {visible(str(error))}") from None
+        raise ForeignDocumentError(f"not {description}: {error}") from None
 
 
 def check_size(document: bytes, description: str) -> None:
@@ -55,7 +61,11 @@ def replace_nul(document: bytes) -> bytes:
 
 
 def shorten(text: str, limit: int = MAX_NAME) -> str:
-    """Return a text of at most `limit` bytes; a longer one ends in its digest, so that different texts stay different."""
+    """Return a text of at most `limit` bytes; a longer one ends in its digest, so that different texts stay different.
+
+    Addresses in documents may have the character that databases cannot store percent-encoded.
+    """
+    text = text.replace("\0", "\ufffd")
     content = text.encode("utf-8", "replace")
     if len(content) <= limit:
         return text

@@ -44,6 +44,8 @@ _SHARED_ID: Final = re.compile(r"C-[0-9]{4}")
 _PREFIX: Final = "kubescape/"
 _WORKLOAD_SCAN: Final = "workloadscan"
 """The framework of a scan of one workload."""
+_INCOMPLETE: Final = "incompleteCoverage"
+"""Sub-status of a control for which not all resources could be listed."""
 _UNLISTED: Final = "Kubescape did not evaluate it on this resource"
 _IRRELEVANT: Final = "it applies to no resource"
 
@@ -177,7 +179,10 @@ class _Conversion:
         self._resources = [resource for part in parts for resource in part.resources or ()]
         self._totals = {key: total for part in parts for key, total in (part.summary.controls or {}).items()}
         self._names: dict[str, str] = {}
-        """Names of controls without totals, by ID."""
+        """Names of controls by key."""
+        self._nameless = 0
+        """Results of subjects without an object, of which the ID does not tell the identity."""
+        self._subjects = 0
         self._is_own = any(part.kubekeep is not None for part in parts)
         self._is_named = source is not None
         self._source = self._identify(source)
@@ -235,8 +240,14 @@ class _Conversion:
         drafts = SubjectDrafts()
         for part in self._parts:
             for result in part.results or ():
-                if not reader.is_about_packages(result.id):
-                    self._read_controls(result.controls or (), drafts.add(reader.read(result.id)))
+                if reader.is_about_packages(result.id):
+                    continue
+                draft = reader.read(result.id)
+                if draft is None:
+                    self._nameless += 1
+                else:
+                    self._subjects += 1
+                    self._read_controls(result.controls or (), drafts.add(draft))
         return drafts
 
     def _read_controls(self, controls: Iterable[ControlResult], draft: SubjectDraft) -> None:
@@ -269,8 +280,10 @@ class _Conversion:
         """Return True if resources that the report does not have may exist in the source."""
         names = {name.lower() for name in self._metadata.scan.names or ()}
         is_selection = any(part.kubekeep is not None and part.kubekeep.choice for part in self._parts)
-        is_of_files = isinstance(self._source, SourceRepository) and not self._is_named
-        return _WORKLOAD_SCAN in names or is_selection or is_of_files
+        is_repository = isinstance(self._source, SourceRepository)
+        # The operator scans single resources after each change, and the reports do not say so.
+        is_of_one = self._subjects <= 1 and not is_repository
+        return _WORKLOAD_SCAN in names or is_selection or is_of_one or (is_repository and not self._is_named)
 
     def _describe_definitions(self, scope: frozenset[str]) -> Iterator[DefinitionEntry]:
         """Yield the definitions of the scope, and of the controls that were not evaluated."""
@@ -301,6 +314,12 @@ class _Conversion:
                 message = f"cannot list {unlisted.type}: {unlisted.error}"
                 for hidden in _hide(unlisted.type):
                     yield GapEntry(shorten(message, MAX_TEXT), hides=hidden)
+        if self._nameless:
+            yield GapEntry(f"{self._nameless} results name no resource", hides=HiddenObjects())
+        incomplete = sorted(name for name, total in self._totals.items() if total.status.sub_status == _INCOMPLETE)
+        if incomplete:
+            names = shorten(", ".join(incomplete))
+            yield GapEntry(f"not all resources could be listed for {names}", hides=HiddenObjects())
         for part in self._parts:
             yield from map(self._describe_unread, (part.kubekeep.unread or ()) if part.kubekeep else ())
         for name, reason in self._list_skipped(scope):

@@ -18,6 +18,7 @@ from kubekeep_server.foreign.decoding import ForeignDocumentError, decode, short
 _GENERATED: Final = frozenset({"Helm Chart", "Kustomize Directory"})
 """File types of objects that a program has generated."""
 _MAX_CONTAINERS: Final = 1000
+_ID_PARTS: Final = 5
 
 
 class ObjectMetadata(msgspec.Struct):
@@ -95,17 +96,32 @@ class SubjectReader:
         if root is not None:
             self._read_origins()
 
-    def read(self, name: str) -> SubjectDraft:
-        """Return the subject of a resource by its ID. Raises ForeignDocumentError."""
+    def read(self, name: str) -> SubjectDraft | None:
+        """Return the subject of a resource by its ID; None if neither tells its identity. Raises ForeignDocumentError."""
         resource = self._resources.get(name)
         if resource is None:
-            raise ForeignDocumentError(f"the report has results of {shorten(name)!r}, and not the resource")
+            return self._read_id(name)
         subject = resource.decode().subject
         identity = identify(subject)
         origin, is_generated = self._find_origin(resource, identity)
         draft = SubjectDraft(subject, identity, origin, is_generated=is_generated)
         draft.containers = _list_containers(resource, subject)
         return draft
+
+    def _read_id(self, name: str) -> SubjectDraft | None:
+        """Return the subject of an ID `group/version/namespace/kind/name`: `--omit-raw-resources` leaves out the objects."""
+        if self._root is not None:
+            raise ForeignDocumentError(
+                f"the report has results of {shorten(name)!r}, and not the resource with its file:"
+                " scan without --omit-raw-resources"
+            )
+        parts = name.split("/")
+        if len(parts) != _ID_PARTS or not parts[-1]:
+            return None
+        group, version, namespace, kind, object_name = map(shorten, parts)
+        api_version = "/".join(filter(None, (group, version)))
+        subject = ResourceSubject(api_version, kind, object_name, namespace)
+        return SubjectDraft(subject, identify(subject))
 
     def is_about_packages(self, name: str) -> bool:
         """Return True for the document of an image or SBOM, which only reports of Kubekeep have."""

@@ -7,8 +7,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from kubekeep.model.text import visible
-from kubekeep_server.foreign.decoding import MAX_BYTES, ForeignDocumentError, decode
+from kubekeep_server.foreign.decoding import MAX_BYTES, ForeignDocumentError, decode, shorten
 
 
 class PageMarks(msgspec.Struct, frozen=True):
@@ -74,7 +73,7 @@ def _find_problem(parts: Sequence[ReportPart]) -> str:
     """Return the reason why the parts are no whole report; empty if they are one."""
     reports = sorted({part.report for part in parts})
     if len(reports) != 1:
-        return f"parts of several reports: {visible(', '.join(reports))[:200]}" if reports else "there is no part"
+        return f"parts of several reports: {shorten(', '.join(reports))}" if reports else "there is no part"
     marks = [part.marks for part in parts if part.marks is not None]
     if not marks:
         return "" if len(parts) == 1 else "several documents without paginationInfo"

@@ -37,6 +37,8 @@ from kubekeep_server.foreign.image_findings import GROUP, LISTED, create_image, 
 
 _DESCRIPTION: Final = "an SBOM"
 _KIND: Final = "Sbom"
+_MAX_PACKAGE_URL: Final = 1024
+"""Maximum bytes of a package URL: databases limit the length of indexed texts."""
 _HOST: Final = re.compile(
     r"([a-z0-9-]+(?:\.[a-z0-9-]+)+(?::[0-9]{1,5})?|localhost:[0-9]{1,5})/", re.ASCII | re.IGNORECASE
 )
@@ -62,6 +64,7 @@ def convert(document: bytes, source: ScannedSource | None, received: dt.datetime
         sbom = read_sbom(replace_nul(document), _DESCRIPTION)
     except SbomError as error:
         raise ForeignDocumentError(str(error)) from None
+    _check_packages(sbom)
     is_cyclonedx = sbom.format.startswith("CycloneDX") and b'"vulnerabilities"' in document
     section = decode(document, VulnerabilitySection, _DESCRIPTION) if is_cyclonedx else VulnerabilitySection()
     parts = [_describe(part, sbom) for part in _list_parts(sbom)]
@@ -77,6 +80,15 @@ def convert(document: bytes, source: ScannedSource | None, received: dt.datetime
         gaps=_list_gaps(sbom, parts),
         images={part.digest: _create_image_entry(part, sbom) for part in parts if part.digest}.values(),
     )
+
+
+def _check_packages(sbom: Sbom) -> None:
+    """Raise ForeignDocumentError for a package that databases cannot store."""
+    for package in sbom.packages:
+        if len(identify(package)) > _MAX_PACKAGE_URL:
+            raise ForeignDocumentError(f"the package URL of {shorten(package.name, 80)} is too long")
+    if any("\0" in text for package in sbom.packages for text in (package.namespace, package.name, package.version)):
+        raise ForeignDocumentError("a package URL has a NUL character")
 
 
 def _list_parts(sbom: Sbom) -> tuple[SbomPart, ...]:
