@@ -22,6 +22,7 @@ import kubekeep
 from kubekeep.images.options import ImageOptions
 from kubekeep.model.errors import RequestError
 from kubekeep.model.git import Commit, GitRepository
+from kubekeep.model.repository_address import normalise_address
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.scanned_source import SourceCluster, SourceRegistry, SourceRepository
 from kubekeep.model.submission import SubjectEntry, Submission, SubmittedFinding
@@ -32,7 +33,7 @@ from kubekeep.sources.options import Access, ReadOptions
 from kubekeep.uplink.delta import apply_delta
 from kubekeep.usecases.permissions import preflight
 from kubekeep.usecases.scan import scan
-from kubekeep.usecases.submission_source import SourceError, identify_repository, normalise_address
+from kubekeep.usecases.submission_source import SourceError, identify_repository
 from kubekeep.usecases.watch import Watch
 from kubekeep.usecases.watching.request import WatchRequest
 from kubekeep.usecases.watching.submissions import SubmissionSubscriber

@@ -23,6 +23,8 @@ from kubekeep.model.text import encode_json
 VERSION: Final = "v2"
 """Version of the hashed data: files with another version cannot be compared."""
 
+_SHORT: Final = 16
+"""Length of a fingerprint in a submission."""
 _parse = functools.lru_cache(maxsize=4096)(parse_path)
 _KEYS: Final = (
     ("kind", "namespace", "name"),
@@ -112,6 +114,14 @@ def fingerprint(control: str, identity: Identity, path: str | None = None) -> st
     """
     text = encode_json([VERSION, control, msgspec.to_builtins(identity), path])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def create_short_fingerprint(definition: str, identity: Identity, origin: str = "") -> str:
+    """Return the fingerprint of a finding in submissions, unique in a source: 16 hexadecimal digits.
+
+    definition: its key; empty for the key of the subject. origin: of the subject in a repository.
+    """
+    return fingerprint(definition, identity, origin or None)[:_SHORT]
 
 
 def format_stable_path(resource: Subject, path: str) -> str:

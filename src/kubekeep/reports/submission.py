@@ -30,7 +30,7 @@ from kubekeep.model.finding_document import (
     build_priority,
     build_suppression,
 )
-from kubekeep.model.fingerprint import Identity, fingerprint
+from kubekeep.model.fingerprint import Identity, create_short_fingerprint
 from kubekeep.model.image import Image, PackageList
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.known_vulnerability import KnownVulnerability
@@ -65,8 +65,6 @@ from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import reason_text
 
-_DIGITS: Final = 16
-"""Length of a fingerprint in a submission."""
 _SUBJECTS: Final = ',"subjects":['
 _NO_MANIFEST: Final = "0" * 32
 _Digests = Mapping[tuple[str, str, str, str, Location | None], str]
@@ -154,7 +152,7 @@ class _Group(msgspec.Struct, frozen=True):
 
     def create_fingerprint(self, definition: str) -> str:
         """Return the fingerprint of a finding, by the key of its definition; of the subject without one."""
-        return fingerprint(definition, self.identity, self.origin or None)[:_DIGITS]
+        return create_short_fingerprint(definition, self.identity, self.origin)
 
 
 class _BuiltEntry(msgspec.Struct, frozen=True):

@@ -14,11 +14,10 @@ from kubekeep.model.cluster import IDENTITY_NAMESPACE, ClusterFacts
 from kubekeep.model.errors import RequestError
 from kubekeep.model.git import GitRepository
 from kubekeep.model.image import Image
+from kubekeep.model.repository_address import normalise_address
 from kubekeep.model.scanned_source import SourceCluster, SourceRegistry, SourceRepository
 from kubekeep.model.text import visible
 from kubekeep.registry.reference import parse_image_name
-from kubekeep.sources.git.address import parse_address
-from kubekeep.sources.git.errors import GitError
 from kubekeep.sources.images.address import is_image_address, to_reference
 from kubekeep.sources.pattern import expand
 from kubekeep.sources.registry import load_sources
@@ -26,9 +25,6 @@ from kubekeep.sources.sboms.address import STDIN, is_sbom_address, to_path
 from kubekeep.usecases.git import read_repository_at
 from kubekeep.usecases.request import ScanInput
 
-_CASELESS_HOSTS: Final = frozenset({"github.com", "gitlab.com", "bitbucket.org", "dev.azure.com"})
-"""Hosts that ignore the case of letters in the path of a repository."""
-_AZURE_SSH: Final = "ssh.dev.azure.com/v3/"
 _WORKSPACES: Final = (
     "GITHUB_WORKSPACE",
     "CI_PROJECT_DIR",
@@ -168,31 +164,6 @@ def _resolve(path: str) -> str:
         return os.path.realpath(path) if Path(path).is_absolute() else path
     except ValueError:
         return path
-
-
-def normalise_address(address: str) -> str:
-    """Return the address of a repository without scheme, user, port of ssh and `.git`: the same for all its clone URLs.
-
-    `git@github.com:Shop/web.git` and `https://github.com/shop/web` are `github.com/shop/web`. Empty for a local path.
-    """
-    try:
-        parsed = parse_address(address)
-    except GitError:
-        return ""
-    if not parsed.host:
-        return ""
-    host = parsed.host
-    if parsed.scheme == "ssh":
-        host = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-    host = host.removesuffix(":443" if parsed.scheme == "https" else ":80")
-    path = address.partition("://")[2].partition("/")[2] if "://" in address else address.partition(":")[2]
-    path = path.strip("/").removesuffix(".git").rstrip("/")
-    url = f"{host}/{path}"
-    if url.startswith(_AZURE_SSH):
-        # Azure's ssh addresses have another form: v3/organisation/project/repository.
-        organisation, project, name = (*url.removeprefix(_AZURE_SSH).split("/"), "", "")[:3]
-        url = f"dev.azure.com/{organisation}/{project}/_git/{name}"
-    return url.lower() if url.partition("/")[0] in _CASELESS_HOSTS else url
 
 
 def _find_branch(repository: GitRepository, environment: Mapping[str, str]) -> str:

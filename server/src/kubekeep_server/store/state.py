@@ -19,6 +19,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
 from kubekeep.model.finding_document import AnySubject
 from kubekeep.model.resource import ResourceSubject
+from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.submission import SubjectEntry, Submission, SubmittedFinding
 from kubekeep.uplink.delta import DivergenceError, merge_entry
 from kubekeep_server.store import schema
@@ -76,6 +77,19 @@ def apply_submission(connection: Connection, document: SubmittedDocument, source
     return _StateChange(connection, document, source).apply()
 
 
+def load_entry(connection: Connection, source: ScannedSource, key: str) -> SubjectEntry | None:
+    """Return the last entry of a subject that is no image; None if the source has no such subject.
+
+    The source stays locked until the end of the transaction, so that a submission made from the entry replaces no later one.
+    """
+    table, subject = schema.source, schema.subject
+    query = select(table.c.id).where(table.c.key == source.key, table.c.branch == source.branch_name)
+    number = connection.execute(query.with_for_update(key_share=True)).scalar()
+    columns = select(subject.c.content).where(subject.c.source == number, subject.c.id == to_key(key))
+    content = connection.execute(columns.where(subject.c.closed.is_(None))).scalar()
+    return _unpack(content, SubjectEntry) if content else None
+
+
 def compute_scope(submission: Submission) -> bytes:
     """Return the digest of the evaluated definitions."""
     return hashlib.blake2b("\n".join(sorted(submission.scope.definitions)).encode(), digest_size=_DIGEST_BYTES).digest()
@@ -116,7 +130,9 @@ class _StateChange:
         compared = self._select_compared(digests, present)
         entries = {key: self._document.decode(key) for key in sorted(compared & self._document.keys)}
         self._store_definitions(entries.values())
-        known = self._load_subjects((compared | absent) & digests.keys())
+        # A partial submission says nothing about subjects that it does not contain.
+        expected = frozenset[int]() if submission.scope.is_partial else absent
+        known = self._load_subjects((compared | expected) & digests.keys())
         listed = {key for key, digest in digests.items() if digest}
         for key, entry in self._merge_entries(compared, entries, {key: known[key] for key in compared & listed}):
             digest = self._document.digests.get(key) or digest_entry(entry)
@@ -126,7 +142,7 @@ class _StateChange:
                 self._compare_present(key, entry, known.get(key), digest)
             digests[key] = digest
         for key in sorted(absent):
-            self._compare_absent(key, known[key], is_listed=bool(digests.pop(key)))
+            self._compare_absent(key, known.get(key), is_listed=bool(digests.pop(key)))
         if sum_digests(digests.values()) != submission.manifest:
             raise DivergenceError(f"{submission.id} does not lead to state {submission.manifest}")
         self._write()
@@ -246,7 +262,12 @@ class _StateChange:
             }
         )
 
-    def _compare_absent(self, key: int, known: _KnownSubject, *, is_listed: bool) -> None:
+    def _compare_absent(self, key: int, known: _KnownSubject | None, *, is_listed: bool) -> None:
+        """Close a subject and its findings if the submission would have them. known: None if it says nothing about others."""
+        if known is None:
+            if is_listed:
+                self._absent.append({"key": key, "moment": None})
+            return
         submission, details = self._submission, known.details
         is_expected = submission.scope.contains(known.entry.subject)
         is_gone = is_expected and submission.find_gap(known.entry) is None

@@ -75,6 +75,8 @@ class PathEntry(msgspec.Struct):
     delete: str = msgspec.field(name="deletePath", default="")
     fix: FixPath | None = msgspec.field(name="fixPath", default=None)
     command: str = msgspec.field(name="fixCommand", default="")
+    message: str = ""
+    """Only in our reports."""
     location: ReportedLocation | None = None
     exception: Any = None
     """Exceptions of this path; only our reports list them per path."""
