@@ -9,7 +9,18 @@ from typing import Final
 
 from fastapi import Depends, FastAPI
 
-from kubekeep_server.api import health, identities, scans
+from kubekeep_server.api import (
+    devices,
+    enrolments,
+    health,
+    identities,
+    log_entries,
+    scans,
+    sessions,
+    sources,
+    tokens,
+    users,
+)
 from kubekeep_server.api.access import authorize
 from kubekeep_server.api.body_budget import BodyBudget
 from kubekeep_server.api.problems import install_handlers
@@ -17,7 +28,18 @@ from kubekeep_server.api.server_state import ServerState
 from kubekeep_server.settings import Settings
 from kubekeep_server.store.lanes import open_lanes
 
-_ROUTERS: Final = (health.router, identities.router, scans.router)
+_NOUNS: Final = (
+    health,
+    identities,
+    scans,
+    sessions,
+    devices,
+    users,
+    tokens,
+    sources,
+    enrolments,
+    log_entries,
+)
 
 
 def create_application(settings: Settings, prepare: Callable[[ServerState], Awaitable[None]]) -> FastAPI:
@@ -41,7 +63,7 @@ def create_application(settings: Settings, prepare: Callable[[ServerState], Awai
         docs_url=None,
         redoc_url=None,
     )
-    for router in _ROUTERS:
-        app.include_router(router)
+    for noun in _NOUNS:
+        app.include_router(noun.router)
     install_handlers(app)
     return app
