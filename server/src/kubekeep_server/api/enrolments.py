@@ -17,6 +17,7 @@ from kubekeep_server.auth.secrets import ENROLMENT, TOKEN, create_secret, hash_s
 from kubekeep_server.store.enrolments import (
     CREDENTIAL_LIFETIME,
     LIFETIME,
+    ClusterMismatchError,
     create_enrolment,
     redeem_enrolment,
     renew_credential,
@@ -74,7 +75,7 @@ async def redeem(request: Request, redemption: Redemption) -> CredentialDocument
         await get_state(request).writing.run(redeem_enrolment, *arguments)
     except LookupError as error:
         raise ProblemError(401, str(error)) from error
-    except PermissionError as error:
+    except ClusterMismatchError as error:
         raise ProblemError(403, str(error)) from error
     return CredentialDocument(token=secret, expires=now + CREDENTIAL_LIFETIME)
 

@@ -20,6 +20,10 @@ _RENEWABLE: Final = dt.timedelta(days=30)
 """Time after its end in which the last token of a cluster can be renewed: the server may have been away."""
 
 
+class ClusterMismatchError(ValueError):
+    """A cluster that an enrolment is not for."""
+
+
 def create_enrolment(connection: Connection, digest: bytes, cluster: str | None, now: dt.datetime, actor: str) -> None:
     """Store a one-time token. cluster: key of the source; None for one that is not known yet."""
     values = {"digest": digest, "creator": actor, "expires": to_number(now + LIFETIME), "source": cluster}
@@ -30,16 +34,16 @@ def create_enrolment(connection: Connection, digest: bytes, cluster: str | None,
 def redeem_enrolment(connection: Connection, digest: bytes, cluster: str, token: bytes, now: dt.datetime) -> None:
     """Create the first token of a cluster.
 
-    Raises LookupError for a token that is not valid or was used, PermissionError for a cluster that it is not for.
+    Raises LookupError for a token that is not valid or was used, ClusterMismatchError for a cluster that it is not for.
     """
     moment = to_number(now)
     row = connection.execute(select(enrolment).where(enrolment.c.digest == digest).with_for_update()).first()
     if row is None or row.redeemed is not None or row.expires <= moment:
         raise LookupError("the enrolment token is not valid; it can be used once, within 15 minutes")
     if row.source is None and _is_known(connection, cluster):
-        raise PermissionError(f"{cluster} is known; create an enrolment for this cluster")
+        raise ClusterMismatchError(f"{cluster} is known; create an enrolment for this cluster")
     if row.source not in (None, cluster):
-        raise PermissionError(f"the enrolment is not for {cluster}")
+        raise ClusterMismatchError(f"the enrolment is not for {cluster}")
     statement = update(enrolment).where(enrolment.c.digest == digest)
     connection.execute(statement.values(source=cluster, redeemed=moment))
     _insert_token(connection, digest, cluster, token, now)
