@@ -36,6 +36,7 @@ class LiveServer:
         self.options = options
         self.process: subprocess.Popen[bytes]
         self.url = ""
+        self._clients: list[httpx2.Client] = []
         self.start()
 
     def start(self, *, wait: bool = True) -> None:
@@ -78,11 +79,16 @@ class LiveServer:
         return self.run("token", "create", "--name", f"{role} of a test", "--role", role, *names)
 
     def client(self, token: str = "") -> httpx2.Client:
+        """Return a client that is closed with the server."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx2.Client(base_url=self.url, headers=headers, timeout=_SECONDS)
+        client = httpx2.Client(base_url=self.url, headers=headers, timeout=_SECONDS)
+        self._clients.append(client)
+        return client
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
+        while self._clients:
+            self._clients.pop().close()
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(_SECONDS)

@@ -25,20 +25,6 @@ class SettingsError(ValueError):
     """A setting that cannot be used; the message names it, the cause and the next step."""
 
 
-class OidcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An OpenID provider.
-
-    issuer: its URL. groups_claim: the claim with the groups of a user. roles: by group, grants as `role scope`, such as
-    `viewer cluster/*`.
-    """
-
-    issuer: str
-    client_id: str
-    client_secret_file: str
-    groups_claim: str = "groups"
-    roles: dict[str, list[str]] = {}
-
-
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one server process. Names of the environment are those of the fields in capitals after `KUBEKEEP_SERVER_`.
 
@@ -47,7 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tls_key: PEM files. trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
     submission_limit: bytes of a submission after decompression. waiting_limit: bytes of all submissions that are received
     or wait. writers: transactions at a time on PostgreSQL. stop_seconds: time for requests to end after SIGTERM. log_format:
-    `text` or `json`. oidc: only in the file.
+    `text` or `json`.
     """
 
     data: str = "kubekeep-data"
@@ -62,7 +48,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     writers: Positive = 4
     stop_seconds: Positive = 30
     log_format: Annotated[str, msgspec.Meta(pattern="^(text|json)$")] = "text"
-    oidc: OidcSettings | None = None
 
     @property
     def database_url(self) -> str:
@@ -95,14 +80,6 @@ def load_settings(file: str, options: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def read_secret(path: str) -> str:
-    """Return the first line of a file with a secret. Raises SettingsError."""
-    try:
-        return Path(path).read_text(encoding="utf-8").partition("\n")[0].strip()
-    except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror}; check its path and permissions") from error
-
-
 def _read_file(path: str) -> dict[str, Any]:
     if not path:
         return {}
@@ -116,7 +93,7 @@ def _read_file(path: str) -> dict[str, Any]:
 
 def _read_environment() -> dict[str, Any]:
     values: dict[str, Any] = {}
-    names = {field for field in Settings.__struct_fields__ if field != "oidc"}
+    names = Settings.__struct_fields__
     for variable, text in os.environ.items():
         name = variable.removeprefix(PREFIX).lower()
         if not variable.startswith(PREFIX) or not text:

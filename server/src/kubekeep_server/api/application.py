@@ -5,19 +5,50 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from fastapi import Depends, FastAPI
 
-from kubekeep_server.api import health, identities, results, scans
+from kubekeep_server.api import (
+    devices,
+    enrolments,
+    health,
+    identities,
+    log_entries,
+    results,
+    scans,
+    sessions,
+    tokens,
+    users,
+)
 from kubekeep_server.api.access import authorize
 from kubekeep_server.api.body_budget import BodyBudget
 from kubekeep_server.api.problems import install_handlers
 from kubekeep_server.api.server_state import ServerState
+from kubekeep_server.api.structs import list_schemas
 from kubekeep_server.settings import Settings
 from kubekeep_server.store.lanes import open_lanes
 
-_ROUTERS: Final = (health.router, identities.router, results.router, scans.router)
+_NOUNS: Final = (
+    health,
+    identities,
+    scans,
+    sessions,
+    devices,
+    users,
+    tokens,
+    results,
+    enrolments,
+    log_entries,
+)
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document, with the schemas of what msgspec encodes."""
+        document = super().openapi()
+        document["components"].setdefault("schemas", {}).update(list_schemas())
+        return document
 
 
 def create_application(settings: Settings, prepare: Callable[[ServerState], Awaitable[None]]) -> FastAPI:
@@ -32,7 +63,7 @@ def create_application(settings: Settings, prepare: Callable[[ServerState], Awai
             app.state.server.is_ready = False
             preparation.cancel()
 
-    app = FastAPI(
+    app = _Application(
         title="Kubekeep server",
         version="1",
         lifespan=run,
@@ -41,7 +72,7 @@ def create_application(settings: Settings, prepare: Callable[[ServerState], Awai
         docs_url=None,
         redoc_url=None,
     )
-    for router in _ROUTERS:
-        app.include_router(router)
+    for noun in _NOUNS:
+        app.include_router(noun.router)
     install_handlers(app)
     return app

@@ -7,9 +7,10 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 
-from kubekeep_server.api.access import get_identity
+from kubekeep_server.api.access import get_identity, get_session_secret
 from kubekeep_server.api.documents import ApiModel, GrantDocument
 from kubekeep_server.api.problems import DOCUMENTED
+from kubekeep_server.auth.secrets import derive_csrf_token
 from kubekeep_server.identity import Identity, Role
 
 router: Final = APIRouter(prefix="/api/v1", tags=["identity"], responses=DOCUMENTED)
@@ -29,7 +30,9 @@ class IdentityDocument(ApiModel):
 @router.get("/identity", operation_id="getIdentity")
 async def read_identity(request: Request) -> IdentityDocument:
     """Return the name, the role and the scopes of the token or the session of this request."""
-    return describe_identity(get_identity(request))
+    identity = get_identity(request)
+    csrf_token = derive_csrf_token(get_session_secret(request)) if identity.is_session else None
+    return describe_identity(identity, csrf_token)
 
 
 def describe_identity(identity: Identity, csrf_token: str | None = None) -> IdentityDocument:

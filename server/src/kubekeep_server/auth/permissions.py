@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable
 from typing import Final
 
-from kubekeep_server.identity import Grant, Identity, Role
+from kubekeep_server.identity import ANY_SOURCE, Grant, Identity, Role
 
 
 class Permission(enum.Enum):
@@ -55,6 +55,25 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "listPackages": Permission.READ,
     "listPackageVersions": Permission.READ,
     "listPackageWorkloads": Permission.READ,
+    "createSession": Permission.PUBLIC,
+    "redeemLink": Permission.PUBLIC,
+    "deleteSession": Permission.SIGNED_IN,
+    "changePassword": Permission.SIGNED_IN,
+    "beginDeviceLogin": Permission.PUBLIC,
+    "takeDeviceToken": Permission.PUBLIC,
+    "getDeviceLogin": Permission.SIGNED_IN,
+    "answerDeviceLogin": Permission.SIGNED_IN,
+    "listUsers": Permission.MANAGE_USERS,
+    "createUser": Permission.MANAGE_USERS,
+    "changeUser": Permission.MANAGE_USERS,
+    "createLink": Permission.MANAGE_USERS,
+    "listTokens": Permission.MANAGE_TOKENS,
+    "createToken": Permission.MANAGE_TOKENS,
+    "revokeToken": Permission.MANAGE_TOKENS,
+    "listLog": Permission.READ_LOG,
+    "createEnrolment": Permission.ENROL,
+    "redeemEnrolment": Permission.PUBLIC,
+    "renewCredential": Permission.PUBLIC,
 }
 """The permission by operation id of the OpenAPI document."""
 MANAGED_ROLES: Final[dict[Role, frozenset[Role]]] = {
@@ -65,8 +84,14 @@ MANAGED_ROLES: Final[dict[Role, frozenset[Role]]] = {
 
 
 def list_grants(identity: Identity, permission: Permission) -> tuple[Grant, ...]:
-    """Return the grants of an identity whose role has a permission; their scopes say where."""
-    return tuple(grant for grant in identity.grants if grant.role in ROLES[permission])
+    """Return the grants of an identity whose role has a permission; their scopes say where.
+
+    Users have no scope: only an administrator of all sources manages them.
+    """
+    grants = tuple(grant for grant in identity.grants if grant.role in ROLES[permission])
+    if permission is Permission.MANAGE_USERS:
+        return tuple(grant for grant in grants if grant.scope == ANY_SOURCE and not grant.namespaces)
+    return grants
 
 
 def may_submit(identity: Identity, source: str) -> bool:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
+import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
 import click
+from sqlalchemy import Connection
 
-from kubekeep_server.auth.secrets import TOKEN, create_secret, hash_secret
+from kubekeep_server.auth.secrets import LINK, TOKEN, create_secret, hash_secret
 from kubekeep_server.identity import Grant, Role, check_scope
 from kubekeep_server.process.logs import configure_logs
 from kubekeep_server.process.offline import run_offline
+from kubekeep_server.process.serving import describe_link
 from kubekeep_server.settings import PREFIX, Settings, SettingsError, load_settings
+from kubekeep_server.store.accounts import create_account, find_account
+from kubekeep_server.store.organisation_log import verify_log
+from kubekeep_server.store.sessions import create_link
 from kubekeep_server.store.tokens import create_token
 
 _FAILED: Final = 3
@@ -78,10 +84,7 @@ def token() -> None:
 def create(settings: Settings, name: str, role: str, scopes: tuple[str, ...], days: int) -> None:
     """Create a token and print it; it is not shown again."""
     secret, now = create_secret(TOKEN), dt.datetime.now(dt.UTC)
-    try:
-        grants = tuple(Grant(Role(role), check_scope(scope)) for scope in scopes)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--scope") from error
+    grants = _parse_grants(role, scopes)
     run_offline(
         settings,
         lambda connection: create_token(
@@ -91,7 +94,80 @@ def create(settings: Settings, name: str, role: str, scopes: tuple[str, ...], da
             grants,
             now=now,
             expires=now + dt.timedelta(days=days),
-            actor=f"command line of {getpass.getuser()}",
+            actor=_name_actor(),
         ),
     )
     click.echo(secret)
+
+
+@command.group()
+def user() -> None:
+    """Manage users."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.VIEWER.value, show_default=True)
+@click.option(
+    "--scope", "scopes", multiple=True, default=("*",), help="cluster/UID, repository/github.com/shop/*, or *."
+)
+@click.pass_obj
+def add(settings: Settings, name: str, role: str, scopes: tuple[str, ...]) -> None:
+    """Create a user and print a link for the first sign-in."""
+    grants = _parse_grants(role, scopes)
+
+    def create_user(connection: Connection) -> int:
+        return create_account(connection, name, grants, now=dt.datetime.now(dt.UTC), actor=_name_actor())
+
+    run_offline(settings, create_user)
+    _print_link(settings, name)
+
+
+@user.command("link")
+@click.argument("name")
+@click.pass_obj
+def link(settings: Settings, name: str) -> None:
+    """Print a link for one sign-in of a user. It replaces the password when it is used."""
+    _print_link(settings, name)
+
+
+@command.command("check")
+@click.pass_obj
+def check(settings: Settings) -> None:
+    """Check the settings, the certificate and the database, and the log of the organisation."""
+    if settings.tls_certificate:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+                settings.tls_certificate, settings.tls_key
+            )
+        except OSError as error:
+            raise click.ClickException(f"tls_certificate, tls_key: {error}") from error
+    damaged = run_offline(settings, verify_log)
+    if damaged is not None:
+        raise click.ClickException(f"the log of the organisation was changed at entry {damaged}")
+    click.echo("The settings and the database can be used.")
+
+
+def _print_link(settings: Settings, name: str) -> None:
+    secret = create_secret(LINK)
+
+    def invite(connection: Connection) -> None:
+        row = find_account(connection, name)
+        if row is None:
+            raise ValueError(f"there is no user {name}")
+        create_link(connection, hash_secret(secret), row.id, dt.datetime.now(dt.UTC), _name_actor())
+
+    run_offline(settings, invite)
+    public_url = settings.public_url or f"{'https' if settings.has_tls else 'http'}://{settings.listen}"
+    click.echo(describe_link(public_url, secret))
+
+
+def _parse_grants(role: str, scopes: tuple[str, ...]) -> tuple[Grant, ...]:
+    try:
+        return tuple(Grant(Role(role), check_scope(scope)) for scope in scopes)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--scope") from error
+
+
+def _name_actor() -> str:
+    return f"command line of {getpass.getuser()}"

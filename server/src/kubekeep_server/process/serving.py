@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import signal
 import socket
 from pathlib import Path
 from typing import Final
 
+import click
 import structlog
 import uvicorn
 from alembic.util import CommandError
@@ -17,7 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from kubekeep_server.api.application import create_application
 from kubekeep_server.api.middleware import RequestFrame
 from kubekeep_server.api.server_state import ServerState
+from kubekeep_server.auth.secrets import LINK, create_secret, hash_secret
 from kubekeep_server.settings import Settings, SettingsError
+from kubekeep_server.store.accounts import ADMINISTRATOR, invite_administrator
 from kubekeep_server.store.engine import upgrade
 from kubekeep_server.store.errors import StoreUnavailableError
 
@@ -56,6 +60,7 @@ class ServerProcess:
         """Change the tables, and wait for a database that is late."""
         try:
             await _migrate(state)
+            await self._print_first_link(state)
         except (CommandError, SQLAlchemyError) as error:
             _log.error("the tables cannot be changed", exc_info=error)
             self._is_failed = True
@@ -63,6 +68,17 @@ class ServerProcess:
             return
         state.is_ready = True
         _log.info("ready")
+
+    async def _print_first_link(self, state: ServerState) -> None:
+        """Print a link for the first administrator, until one has signed in."""
+        secret = create_secret(LINK)
+        if await state.writing.run(invite_administrator, hash_secret(secret), dt.datetime.now(dt.UTC)):
+            click.echo(f"Sign in as {ADMINISTRATOR} within 15 minutes: {describe_link(self._public_url, secret)}")
+
+
+def describe_link(public_url: str, secret: str) -> str:
+    """Return the address of a sign-in link. The secret is in the fragment, which browsers send to no server."""
+    return f"{public_url.rstrip('/')}/sign-in#{secret}"
 
 
 def create_data_folder(settings: Settings) -> None:

@@ -52,7 +52,7 @@ api_token: Final = Table(
     Column("expires", BigInteger, nullable=False),
     Column("revoked", BigInteger),
 )
-"""A token. account: of the user it acts for; NULL for a program. enrolment: of a cluster that renews its tokens."""
+"""A token. account: of the user it acts for, with the grants of the user if it has none; NULL for a program. enrolment: of a cluster that renews its tokens."""
 
 role_grant: Final = Table(
     "role_grant",
@@ -73,16 +73,12 @@ session: Final = Table(
     metadata,
     Column("digest", LargeBinary, primary_key=True),
     Column("account", Integer, ForeignKey("account.id"), nullable=False),
-    Column("grants", Text),
     Column("created", BigInteger, nullable=False),
     Column("used", BigInteger, nullable=False),
     Column("expires", BigInteger, nullable=False),
     **BY_KEY,
 )
-"""A session of a browser. grants: of the groups at sign-in, a JSON array; NULL for those of the user.
-
-used: the last minute in which it was used.
-"""
+"""A session of a browser. used: the last minute in which it was used."""
 Index("session_account", session.c.account)
 Index("session_expires", session.c.expires)
 
@@ -116,10 +112,9 @@ device_login: Final = Table(
     Column("polled", BigInteger, nullable=False),
     Column("is_denied", Boolean, nullable=False),
     Column("account", Integer, ForeignKey("account.id")),
-    Column("grants", Text),
     **BY_KEY,
 )
-"""A login of a device (RFC 8628) by the SHA-256 of its device code. account, grants: of the user who approved it."""
+"""A login of a device (RFC 8628) by the SHA-256 of its device code. account: of the user who answered."""
 
 enrolment: Final = Table(
     "enrolment",
@@ -128,21 +123,11 @@ enrolment: Final = Table(
     Column("creator", Text, nullable=False),
     Column("expires", BigInteger, nullable=False),
     Column("source", Text),
+    Column("redeemed", BigInteger),
     Column("revoked", BigInteger),
     **BY_KEY,
 )
-"""A one-time token for one new cluster. source: its key, after the token was used; NULL before."""
-
-oidc_login: Final = Table(
-    "oidc_login",
-    metadata,
-    Column("digest", LargeBinary, primary_key=True),
-    Column("nonce", Text, nullable=False),
-    Column("verifier", Text, nullable=False),
-    Column("expires", BigInteger, nullable=False),
-    **BY_KEY,
-)
-"""A sign-in at an OpenID provider that has begun, by the SHA-256 of its state; deleted by the answer."""
+"""A one-time token for one cluster. source: its key; NULL for a new cluster before the token is redeemed."""
 
 organisation_log: Final = Table(
     "organisation_log",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select, update
 
 from kubekeep_server.identity import Grant, Identity
-from kubekeep_server.store.grants import load_token_grants, store_grants
+from kubekeep_server.store.grants import load_account_grants, load_token_grants, store_grants
 from kubekeep_server.store.identity_schema import account, api_token, enrolment
 from kubekeep_server.store.numbers import to_moment, to_number
 from kubekeep_server.store.organisation_log import append_entry
@@ -71,22 +71,30 @@ def find_token(connection: Connection, digest: bytes, now: dt.datetime) -> Ident
     return Identity(
         name=row.name,
         key=digest,
-        grants=load_token_grants(connection, row.id),
+        grants=_load_grants(connection, row),
         expires=to_moment(row.expires),
         account=row.account,
     )
 
 
+def _load_grants(connection: Connection, row: Any) -> tuple[Grant, ...]:
+    """Return the grants of a token; those that its user has now, if it has none."""
+    grants = load_token_grants(connection, row.id)
+    return grants if grants or row.account is None else load_account_grants(connection, row.account)
+
+
 def list_tokens(connection: Connection) -> list[tuple[Any, tuple[Grant, ...]]]:
     """Return the tokens that are not revoked, with their grants, the newest first."""
     query = select(api_token).where(api_token.c.revoked.is_(None)).order_by(api_token.c.id.desc())
-    return [(row, load_token_grants(connection, row.id)) for row in connection.execute(query).all()]
+    return [(row, _load_grants(connection, row)) for row in connection.execute(query).all()]
 
 
-def revoke_token(connection: Connection, token: int, now: dt.datetime, actor: str) -> None:
-    """Revoke a token, and those that renewed it. Raises LookupError if there is none."""
+def revoke_token(
+    connection: Connection, token: int, now: dt.datetime, actor: str, may_revoke: Callable[[Grant], bool]
+) -> None:
+    """Revoke a token, and its enrolment. Raises LookupError if there is none whose grants all satisfy `may_revoke`."""
     row = connection.execute(select(api_token).where(api_token.c.id == token)).first()
-    if row is None or row.revoked is not None:
+    if row is None or row.revoked is not None or not all(map(may_revoke, _load_grants(connection, row))):
         raise LookupError(f"there is no token {token}")
     moment = to_number(now)
     connection.execute(update(api_token).where(api_token.c.id == token).values(revoked=moment))

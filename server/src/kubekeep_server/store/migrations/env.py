@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from alembic import context
 
-from kubekeep_server.store import identity_schema, image_schema
+from kubekeep_server.store.identity_schema import account
+from kubekeep_server.store.image_schema import image
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=[image_schema.image.metadata, identity_schema.account.metadata],
-)
+# The import of both modules adds their tables to one collection.
+_TABLES = (account, image)
+context.configure(connection=context.config.attributes["connection"], target_metadata=_TABLES[0].metadata)
 context.run_migrations()

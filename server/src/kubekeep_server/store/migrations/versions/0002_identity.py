@@ -39,16 +39,8 @@ def upgrade() -> None:
         sa.Column("creator", sa.Text(), nullable=False),
         sa.Column("expires", sa.BigInteger(), nullable=False),
         sa.Column("source", sa.Text(), nullable=True),
+        sa.Column("redeemed", sa.BigInteger(), nullable=True),
         sa.Column("revoked", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("digest"),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
-        "oidc_login",
-        sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.Column("nonce", sa.Text(), nullable=False),
-        sa.Column("verifier", sa.Text(), nullable=False),
-        sa.Column("expires", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("digest"),
         sqlite_with_rowid=False,
     )
@@ -90,7 +82,6 @@ def upgrade() -> None:
         sa.Column("polled", sa.BigInteger(), nullable=False),
         sa.Column("is_denied", sa.Boolean(), nullable=False),
         sa.Column("account", sa.Integer(), nullable=True),
-        sa.Column("grants", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["account"],
             ["account.id"],
@@ -103,7 +94,6 @@ def upgrade() -> None:
         "session",
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("account", sa.Integer(), nullable=False),
-        sa.Column("grants", sa.Text(), nullable=True),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("used", sa.BigInteger(), nullable=False),
         sa.Column("expires", sa.BigInteger(), nullable=False),
