@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -184,6 +185,14 @@ def test_incomplete_coverage_may_hide_every_resource() -> None:
     submission = read(report)
     assert submission.scope.definitions == ("C-0057",)
     assert [gap.hides for gap in submission.gaps] == [HiddenObjects()]
+
+
+def test_resources_may_be_in_the_results() -> None:
+    report = build_posture_report({name: [build_control("C-0057")] for name in ("web", "cart")})
+    embedded = copy.deepcopy(report)
+    for result, resource in zip(embedded["results"], embedded.pop("resources")[1:], strict=True):
+        result["rawResource"] = resource
+    assert read(embedded).subjects == read(report).subjects
 
 
 def test_report_without_objects_has_the_same_subjects() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +54,20 @@ def test_log_of_kubekeep_has_each_control_and_file(reports: Mapping[str, bytes])
     # Kubekeep names a repository only by a URL, and the remote has the short form of ssh.
     with pytest.raises(ForeignDocumentError, match="name the repository"):
         convert(reports["sarif"], None, NOW)
+
+
+def test_log_of_ruff_is_converted(tmp_path: Path) -> None:
+    """Convert the log of a linter that this test runs."""
+    (tmp_path / "a.py").write_text("import os\nimport sys\n")
+    (tmp_path / "b b.py").write_text("import os\n")
+    options = ("check", "--isolated", "--no-cache", "--select", "F", "--output-format", "sarif", ".")
+    command = [str(Path(sys.executable).with_name("ruff")), *options]
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    submission = convert(process.stdout, REPOSITORY, NOW, str(tmp_path.resolve()))
+    check_consistency(submission)
+    assert list_open_names(submission) == {("a.py", "sarif/ruff/F401"), ("b b.py", "sarif/ruff/F401")}
+    assert list_evaluated(submission) == {name: {"sarif/ruff/F401"} for name in ("a.py", "b b.py")}
+    assert {entry.origin: len(entry.findings[0].evidence) for entry in submission.subjects} == {"a.py": 2, "b b.py": 1}
 
 
 def test_results_of_a_rule_in_a_file_are_one_finding() -> None:

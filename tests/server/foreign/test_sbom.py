@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from kubekeep.images.sbom.document import Sbom, SbomSubject, SubjectKind
+from kubekeep.images.sbom.read import read_sbom
 from kubekeep.images.sbom.write import FORMATS, write_sbom
 from kubekeep.model.image import ImageSubject
 from kubekeep.model.package import AffectedPackage, Distribution, Package
@@ -22,6 +24,7 @@ from tests.reports.vulnerable import assess_vulnerable
 from tests.server.foreign.documents import DIGEST, encode
 from tests.server.foreign.results import NOW, check_consistency
 
+PEERS = Path(__file__).parents[2] / "images" / "sbom" / "peers"
 REGISTRY = SourceRegistry("ghcr.io")
 PACKAGES = (
     Package(type="deb", namespace="debian", name="openssl", version="3.0.1"),
@@ -130,6 +133,24 @@ def test_vulnerability_has_its_package() -> None:
     (definition,) = submission.definitions
     assert (definition.key, definition.severity, definition.score) == ("CVE-2024-0001", "high", 7.5)
     assert (definition.aliases, definition.references) == (("GHSA-1",), ("https://example.com/1",))
+
+
+@pytest.mark.parametrize("name", ["syft.cdx.json", "syft.json", "syft.spdx.json", "trivy.cdx.json"])
+def test_documents_of_other_tools_are_converted(name: str) -> None:
+    """Convert documents that Syft and Trivy have written."""
+    content = (PEERS / name).read_bytes()
+    submission = read(content, REGISTRY)
+    expected = read_sbom(content, name)
+    entry = find_entry(submission)
+    assert isinstance(entry.subject, ImageSubject)
+    assert entry.subject.digest == expected.subject.digest
+    assert expected.packages
+    # The image of Trivy's document was read from an archive, and has no digest.
+    images = [expected.packages] if expected.subject.digest else []
+    assert [image.content.packages for image in submission.images] == images
+    assert any("are not stored" in gap.message for gap in submission.gaps) == (not images)
+    # Trivy writes an empty list of vulnerabilities if it did not look for any.
+    assert entry.listed_kinds == ()
 
 
 def test_link_to_another_document_names_a_component() -> None:

@@ -143,6 +143,12 @@ class KubekeepFacts(msgspec.Struct):
     unread: list[UnreadPart] | None = None
 
 
+class PostureResult(ReportedResult):
+    """The results of all controls for a resource, which some versions put here instead of into `resources`."""
+
+    resource: PostureResource | None = msgspec.field(name="rawResource", default=None)
+
+
 class PostureReport(msgspec.Struct):
     """A report, or a part of one."""
 
@@ -152,7 +158,7 @@ class PostureReport(msgspec.Struct):
     cluster: str = msgspec.field(name="clusterName", default="")
     summary: Summary = msgspec.field(name="summaryDetails", default_factory=Summary)
     resources: list[PostureResource] | None = None
-    results: list[ReportedResult] | None = None
+    results: list[PostureResult] | None = None
     metadata: ReportMetadata = msgspec.field(default_factory=ReportMetadata)
     coverage: ScanCoverage | None = msgspec.field(name="scanCoverage", default=None)
     kubekeep: KubekeepFacts | None = None
@@ -176,7 +182,8 @@ class _Conversion:
     def __init__(self, parts: Sequence[PostureReport], source: ScannedSource | None) -> None:
         self._parts = parts
         self._metadata = _find_metadata(parts)
-        self._resources = [resource for part in parts for resource in part.resources or ()]
+        embedded = (result.resource for part in parts for result in part.results or () if result.resource is not None)
+        self._resources = [*embedded, *(resource for part in parts for resource in part.resources or ())]
         self._totals = {key: total for part in parts for key, total in (part.summary.controls or {}).items()}
         self._names: dict[str, str] = {}
         """Names of controls by key."""

@@ -40,6 +40,7 @@ from kubekeep_server.foreign.sarif_log import (
     SarifResult,
     SarifRule,
     SarifRun,
+    add_root,
     find_path,
 )
 
@@ -69,12 +70,15 @@ _ANALYSED: Final = frozenset({"analysisTarget", "resultFile"})
 _UNLISTED: Final = "the run does not name this file"
 
 
-def convert(document: bytes, source: ScannedSource | None, received: dt.datetime) -> Submission:
+def convert(document: bytes, source: ScannedSource | None, received: dt.datetime, checkout: str = "") -> Submission:
     """Return the submission of a log. Without a source, it is the repository in `versionControlProvenance`.
 
-    Raises ForeignDocumentError.
+    checkout: the folder of the files when the tool ran, for tools that write absolute paths and no base of them, as
+    `checkout_uri` in the API of GitHub. Raises ForeignDocumentError.
     """
     log = _decode_log(document)
+    for run in log.runs:
+        add_root(run, checkout)
     source = source or _find_source(log.runs)
     drafts = SubjectDrafts()
     runs = [_RunConversion(run, f"runs[{number}]", source, drafts) for number, run in enumerate(log.runs)]

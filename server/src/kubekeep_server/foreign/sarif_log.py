@@ -187,6 +187,12 @@ class SarifLog(msgspec.Struct):
     runs: list[SarifRun]
 
 
+def add_root(run: SarifRun, folder: str) -> None:
+    """Add a folder to the bases of a run, if there is one."""
+    if folder:
+        run.bases = {"": ArtifactLocation(folder), **(run.bases or {})}
+
+
 def find_path(location: ArtifactLocation, run: SarifRun) -> str:
     """Return the path of a file relative to the root of the run; an address of another kind as it is; empty without one."""
     artifacts = run.artifacts or []
