@@ -17,25 +17,56 @@ _INSTALLED: Final = Path("/usr/lib/postgresql")
 _PARENT: Final = "/tmp"  # noqa: S108 - other folders for temporary files may be closed to the user of the server
 
 
+class PostgresServer:
+    """A server with an empty database, which can be stopped and started again at the same address.
+
+    url: without the name of the database.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Make the database in a folder. The server is not started."""
+        programs = max(_INSTALLED.glob("*/bin"), key=lambda path: int(path.parent.name))
+        # The server refuses to run as root.
+        self._command: list[str | Path] = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
+        self._folder = folder
+        if self._command:
+            shutil.chown(folder, USER)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.url = f"postgresql://{USER}@127.0.0.1:{port}"
+        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off"
+        control = (programs / "pg_ctl", "-D", folder / "data", "-w", "-t", "120")
+        self._start = (*control, "-l", folder / "log", "-o", options, "start")
+        self._stop = (*control, "-m", "immediate", "stop")
+        self._run(programs / "initdb", "-D", folder / "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+
+    def start(self) -> None:
+        """Start, and recover the database after a stop."""
+        self._run(*self._start)
+
+    def stop(self) -> None:
+        """Stop at once, like a crash."""
+        self._run(*self._stop, check=False)
+
+    def _run(self, *arguments: str | Path, check: bool = True) -> None:
+        subprocess.run([*self._command, *arguments], check=check, capture_output=True, cwd=self._folder)
+
+
+@contextlib.contextmanager
+def create_postgres() -> Iterator[PostgresServer]:
+    """Yield a server that is not started, and stop it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="kubekeep-postgres-", dir=_PARENT))
+    server = PostgresServer(folder)
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def run_postgres() -> Iterator[str]:
     """Run a server with an empty database and yield its URL without the name of the database."""
-    programs = max(_INSTALLED.glob("*/bin"), key=lambda path: int(path.parent.name))
-    folder = Path(tempfile.mkdtemp(prefix="kubekeep-postgres-", dir=_PARENT))
-    # The server refuses to run as root.
-    command: list[str | Path] = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
-    if command:
-        shutil.chown(folder, USER)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    initialise = (programs / "initdb", "-D", folder / "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
-    subprocess.run([*command, *initialise], check=True, capture_output=True, cwd=folder)
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off"
-    control = [*command, programs / "pg_ctl", "-D", folder / "data", "-w", "-t", "120"]
-    try:
-        log = folder / "log"
-        subprocess.run([*control, "-l", log, "-o", options, "start"], check=True, capture_output=True, cwd=folder)
-        yield f"postgresql://{USER}@127.0.0.1:{port}"
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True, cwd=folder)
-        shutil.rmtree(folder, ignore_errors=True)
+    with create_postgres() as server:
+        server.start()
+        yield server.url
