@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from kubekeep_server.auth.oidc.errors import ProviderUnavailableError, SignInRefusedError
+from kubekeep_server.auth.oidc.groups import parse_roles, select_grants
 from kubekeep_server.auth.oidc.login import (
     ExternalUser,
     PendingLogin,
@@ -21,6 +22,7 @@ from kubekeep_server.auth.oidc.login import (
     complete_login,
 )
 from kubekeep_server.auth.oidc.provider import OpenIdProvider
+from kubekeep_server.identity import Grant, Role
 from tests.server.identity_provider import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -197,3 +199,19 @@ def test_user_who_refuses(identity_provider: IdentityProvider) -> None:
             response = browser.get(response.headers["location"])
     parameters = dict(httpx2.QueryParams(urlsplit(response.headers["location"]).query))
     assert parameters.pop("error") == "access_denied"
+
+
+def test_roles_of_groups() -> None:
+    roles = parse_roles(
+        {"ops": ["administrator *"], "shop": ["viewer cluster/*", "manager repository/github.com/shop/*"]}
+    )
+    viewer = Grant(Role.VIEWER, "cluster/*")
+    assert select_grants(("shop", "other"), roles) == (viewer, Grant(Role.MANAGER, "repository/github.com/shop/*"))
+    assert select_grants(("other",), roles) == ()
+    assert select_grants(("a", "b"), parse_roles({"a": ["viewer cluster/*"], "b": ["viewer cluster/*"]})) == (viewer,)
+
+
+@pytest.mark.parametrize("text", ["", "viewer", "owner *", "viewer  *", "viewer satellite/1", "viewer cluster/*/x"])
+def test_unreadable_roles_of_groups_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="group shop: .* is not ROLE SCOPE"):
+        parse_roles({"shop": [text]})

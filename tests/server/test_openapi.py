@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import hypothesis
@@ -52,7 +51,7 @@ def test_document_has_ids_and_problems_of_all_operations() -> None:
 @hypothesis.settings(
     max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(hypothesis.HealthCheck)
 )
-def test_generated_requests(case: schemathesis.Case, server: LiveServer, token: str) -> None:
+def test_generated_requests(case: schemathesis.Case[Any], server: LiveServer, token: str) -> None:
     response = case.call(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=120)
     assert response.status_code not in {500, 502}
     case.validate_response(response, checks=[status_code_conformance, response_schema_conformance])
