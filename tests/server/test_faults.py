@@ -229,6 +229,7 @@ def test_database_that_is_late_and_gone_for_a_while(tmp_path: Path) -> None:
                     with server.client("kk_any") as client:
                         statuses = {post(client, scans[0]).status_code for _ in range(5)}
                     assert statuses == {503}
+                    assert 'event="database not available"' in server.log
                     database.start()
             server.stop()
             check_store(url, scans)

@@ -213,5 +213,5 @@ def test_roles_of_groups() -> None:
 
 @pytest.mark.parametrize("text", ["", "viewer", "owner *", "viewer  *", "viewer satellite/1", "viewer cluster/*/x"])
 def test_unreadable_roles_of_groups_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="group shop: .* is not ROLE SCOPE"):
+    with pytest.raises(ValueError, match=r"group shop: .* is not ROLE SCOPE"):
         parse_roles({"shop": [text]})

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -16,6 +17,7 @@ from kubekeep_server.store.errors import StoreUnavailableError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
+_log: Final = structlog.get_logger("kubekeep.server.requests")
 DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
     "default": {
         "description": "A problem (RFC 9457)",
@@ -82,7 +84,7 @@ async def _handle_problem(request: Request, error: Exception) -> Response:
 
 
 async def _handle_unavailable(request: Request, error: Exception) -> Response:
-    del error
+    _log.warning("database not available", request_id=request.scope.get("kubekeep.request_id", ""), reason=str(error))
     headers = {"Retry-After": str(RETRY_SECONDS)}
     return describe_problem(request, 503, "The database is not available. Repeat the request later.", headers)
 
