@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import getpass
-import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,12 +12,12 @@ from sqlalchemy import Connection
 
 from kubekeep_server.auth.secrets import LINK, TOKEN, create_secret, hash_secret
 from kubekeep_server.identity import Grant, Role, check_scope
+from kubekeep_server.process.checks import check_database, check_settings
 from kubekeep_server.process.logs import configure_logs
 from kubekeep_server.process.offline import run_offline
 from kubekeep_server.process.serving import describe_link
 from kubekeep_server.settings import PREFIX, Settings, SettingsError, load_settings
 from kubekeep_server.store.accounts import create_account, find_account
-from kubekeep_server.store.organisation_log import verify_log
 from kubekeep_server.store.sessions import create_link
 from kubekeep_server.store.tokens import create_token
 
@@ -135,14 +134,11 @@ def link(settings: Settings, name: str) -> None:
 @click.pass_obj
 def check(settings: Settings) -> None:
     """Check the settings, the certificate and the database, and the log of the organisation."""
-    if settings.tls_certificate:
-        try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
-                settings.tls_certificate, settings.tls_key
-            )
-        except OSError as error:
-            raise click.ClickException(f"tls_certificate, tls_key: {error}") from error
-    damaged = run_offline(settings, verify_log)
+    try:
+        check_settings(settings)
+        damaged = check_database(settings)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
     if damaged is not None:
         raise click.ClickException(f"the log of the organisation was changed at entry {damaged}")
     click.echo("The settings and the database can be used.")

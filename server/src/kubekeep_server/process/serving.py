@@ -20,6 +20,7 @@ from kubekeep_server.api.application import create_application
 from kubekeep_server.api.middleware import RequestFrame
 from kubekeep_server.api.server_state import ServerState
 from kubekeep_server.auth.secrets import LINK, create_secret, hash_secret
+from kubekeep_server.process.checks import check_settings
 from kubekeep_server.settings import Settings, SettingsError
 from kubekeep_server.store.accounts import ADMINISTRATOR, invite_administrator
 from kubekeep_server.store.engine import upgrade
@@ -37,6 +38,7 @@ class ServerProcess:
 
     def __init__(self, settings: Settings) -> None:
         """Bind. Raises SettingsError."""
+        check_settings(settings)
         create_data_folder(settings)
         self._settings = settings
         self._is_failed = False

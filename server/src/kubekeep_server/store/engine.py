@@ -13,6 +13,7 @@ import alembic.command
 import alembic.config
 from sqlalchemy import Connection, event, func, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 _DRIVERS: Final = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
@@ -63,7 +64,11 @@ def upgrade(connection: Connection) -> None:
 
 
 def _create_engine(url: str) -> AsyncEngine:
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        # Without the text, which may contain a password.
+        raise ValueError("no URL: use sqlite:///FILE or postgresql://HOST/NAME") from error
     driver = _DRIVERS.get(parsed.drivername)
     if driver is None:
         raise ValueError(f"{parsed.drivername}: use sqlite:///FILE or postgresql://HOST/NAME")

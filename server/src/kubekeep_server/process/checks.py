@@ -1,0 +1,71 @@
+"""Checks of settings before a server starts, each with a message that names the setting, the cause and the next step."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, inspect
+from sqlalchemy.engine import make_url
+
+from kubekeep_server.settings import Settings, SettingsError
+from kubekeep_server.store.engine import open_reading_engine
+from kubekeep_server.store.errors import StoreUnavailableError, translate_errors
+from kubekeep_server.store.identity_schema import organisation_log
+from kubekeep_server.store.organisation_log import verify_log
+
+_SECONDS: Final = 30
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise SettingsError for a certificate that cannot be used, and a database that is not supported."""
+    if settings.tls_certificate:
+        _check_certificate(settings.tls_certificate, settings.tls_key)
+    try:
+        open_reading_engine(settings.database_url)
+    except ValueError as error:
+        raise SettingsError(f"database: {error}") from error
+
+
+def check_database(settings: Settings) -> int | None:
+    """Return the number of the first entry of the organisation's log that was changed; None if it is complete.
+
+    Changes nothing: the first start makes the tables, and a file of SQLite. Raises SettingsError if it cannot be read.
+    """
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return None
+    try:
+        return asyncio.run(_read(settings.database_url))
+    except StoreUnavailableError as error:
+        raise SettingsError(f"database: {error}; check that it runs, and its address, user and password") from error
+
+
+def _check_certificate(certificate: str, key: str) -> None:
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, password="")
+    except ssl.SSLError as error:
+        raise SettingsError(
+            f"tls_certificate {certificate}, tls_key {key}: {error.reason or error}; both must be PEM, the key without "
+            "a password, and belong together"
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            f"tls_certificate {certificate}, tls_key {key}: {error.strerror}; check the paths and permissions"
+        ) from error
+
+
+async def _read(url: str) -> int | None:
+    engine = open_reading_engine(url)
+    try:
+        with translate_errors():
+            async with asyncio.timeout(_SECONDS), engine.begin() as connection:
+                return await connection.run_sync(_verify)
+    finally:
+        await engine.dispose()
+
+
+def _verify(connection: Connection) -> int | None:
+    return verify_log(connection) if inspect(connection).has_table(organisation_log.name) else None
