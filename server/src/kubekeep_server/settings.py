@@ -25,6 +25,20 @@ class SettingsError(ValueError):
     """A setting that cannot be used; the message names it, the cause and the next step."""
 
 
+class OidcSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An OpenID provider.
+
+    issuer: its URL, as in its metadata. client_secret_file: file with the secret in its first line; empty for a public client.
+    groups_claim: the claim with the groups of a user. roles: by group, `ROLE SCOPE`, such as `viewer cluster/*`.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret_file: str = ""
+    groups_claim: str = "groups"
+    roles: dict[str, list[str]] = {}
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one server process. Names of the environment are those of the fields in capitals after `KUBEKEEP_SERVER_`.
 
@@ -33,7 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tls_key: PEM files. trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
     submission_limit: bytes of a submission after decompression. waiting_limit: bytes of all submissions that are received
     or wait. writers: transactions at a time on PostgreSQL. stop_seconds: time for requests to end after SIGTERM. log_format:
-    `text` or `json`.
+    `text` or `json`. oidc: only in the file; requires public_url.
     """
 
     data: str = "kubekeep-data"
@@ -48,6 +62,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     writers: Positive = 4
     stop_seconds: Positive = 30
     log_format: Annotated[str, msgspec.Meta(pattern="^(text|json)$")] = "text"
+    oidc: OidcSettings | None = None
 
     @property
     def database_url(self) -> str:
@@ -80,6 +95,14 @@ def load_settings(file: str, options: Mapping[str, Any]) -> Settings:
     return settings
 
 
+def read_secret(path: str) -> str:
+    """Return the first line of a file with a secret. Raises SettingsError."""
+    try:
+        return Path(path).read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: {error}; check its path and permissions") from error
+
+
 def _read_file(path: str) -> dict[str, Any]:
     if not path:
         return {}
@@ -93,7 +116,7 @@ def _read_file(path: str) -> dict[str, Any]:
 
 def _read_environment() -> dict[str, Any]:
     values: dict[str, Any] = {}
-    names = Settings.__struct_fields__
+    names = {field for field in Settings.__struct_fields__ if field != "oidc"}
     for variable, text in os.environ.items():
         name = variable.removeprefix(PREFIX).lower()
         if not variable.startswith(PREFIX) or not text:
@@ -112,5 +135,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"listen: {settings.listen!r} is not HOST:PORT")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise SettingsError("tls_certificate and tls_key require each other")
+    if settings.oidc and not settings.public_url:
+        raise SettingsError("oidc requires public_url, to which the provider sends browsers back")
     if settings.submission_limit > settings.waiting_limit:
         raise SettingsError("waiting_limit must be at least submission_limit")

@@ -15,6 +15,7 @@ from kubekeep_server.api import (
     health,
     identities,
     log_entries,
+    oidc,
     results,
     scans,
     sessions,
@@ -26,6 +27,7 @@ from kubekeep_server.api.body_budget import BodyBudget
 from kubekeep_server.api.problems import install_handlers
 from kubekeep_server.api.server_state import ServerState
 from kubekeep_server.api.structs import list_schemas
+from kubekeep_server.auth.oidc.sign_in import open_provider
 from kubekeep_server.settings import Settings
 from kubekeep_server.store.lanes import open_lanes
 
@@ -34,6 +36,7 @@ _NOUNS: Final = (
     identities,
     scans,
     sessions,
+    oidc,
     devices,
     users,
     tokens,
@@ -56,8 +59,12 @@ def create_application(settings: Settings, prepare: Callable[[ServerState], Awai
 
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
-        async with open_lanes(settings.database_url, settings.writers) as (writing, reading):
-            app.state.server = ServerState(settings, writing, reading, BodyBudget(settings.waiting_limit))
+        async with (
+            open_lanes(settings.database_url, settings.writers) as (writing, reading),
+            open_provider(settings, oidc.CALLBACK) as provider,
+        ):
+            budget = BodyBudget(settings.waiting_limit)
+            app.state.server = ServerState(settings, writing, reading, budget, oidc=provider)
             preparation = asyncio.ensure_future(prepare(app.state.server))
             yield
             app.state.server.is_ready = False

@@ -7,6 +7,7 @@ import dataclasses
 from fastapi import Request
 
 from kubekeep_server.api.body_budget import BodyBudget
+from kubekeep_server.auth.oidc.sign_in import ConfiguredProvider
 from kubekeep_server.auth.passwords import PasswordVerifier
 from kubekeep_server.settings import Settings
 from kubekeep_server.store.lanes import ReadingPool, WritingLane
@@ -21,6 +22,7 @@ class ServerState:
     reading: ReadingPool
     budget: BodyBudget
     passwords: PasswordVerifier = dataclasses.field(default_factory=PasswordVerifier)
+    oidc: ConfiguredProvider | None = None
     is_ready: bool = False
 
 

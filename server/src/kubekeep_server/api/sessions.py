@@ -55,7 +55,7 @@ async def create_session(request: Request, response: Response, credentials: Cred
     if not await _verify(state, row.password if row and row.is_enabled else None, credentials.password):
         raise ProblemError(401, "The name or the password is wrong.")
     await state.writing.run(forget_attempts, key)
-    secret = await _replace_secret(request)
+    secret = await replace_secret(request)
     identity = await state.writing.run(open_session, hash_secret(secret), row.id, get_now())
     return _answer(response, state, secret, identity)
 
@@ -65,7 +65,7 @@ async def redeem(request: Request, response: Response, document: LinkDocument) -
     """Sign in with a one-time link. The password of the user is removed; set a new one next."""
     state = get_state(request)
     await _count(request, {})
-    secret = await _replace_secret(request)
+    secret = await replace_secret(request)
     try:
         identity = await state.writing.run(redeem_link, hash_secret(document.link), hash_secret(secret), get_now())
     except LookupError as error:
@@ -125,14 +125,15 @@ async def _hash(state: ServerState, password: str) -> str:
         raise ProblemError(429, "Too many sign-ins at a time.", retry_after=_BUSY_SECONDS) from error
 
 
-async def _replace_secret(request: Request) -> str:
+async def replace_secret(request: Request) -> str:
     """End the session that the browser has, and return a new secret: no session survives a sign-in."""
     if before := get_session_secret(request):
         await get_state(request).writing.run(close_session, hash_secret(before))
     return create_secret(SESSION)
 
 
-def _answer(response: Response, state: ServerState, secret: str, identity: Identity) -> IdentityDocument:
+def set_session_cookie(response: Response, state: ServerState, secret: str, identity: Identity) -> None:
+    """Give a session to the browser."""
     response.set_cookie(
         name_cookie(state),
         secret,
@@ -142,4 +143,8 @@ def _answer(response: Response, state: ServerState, secret: str, identity: Ident
         httponly=True,
         samesite="lax",
     )
+
+
+def _answer(response: Response, state: ServerState, secret: str, identity: Identity) -> IdentityDocument:
+    set_session_cookie(response, state, secret, identity)
     return describe_identity(identity, derive_csrf_token(secret))

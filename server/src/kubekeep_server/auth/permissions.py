@@ -57,6 +57,8 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "listPackageWorkloads": Permission.READ,
     "createSession": Permission.PUBLIC,
     "redeemLink": Permission.PUBLIC,
+    "beginOidcLogin": Permission.PUBLIC,
+    "completeOidcLogin": Permission.PUBLIC,
     "deleteSession": Permission.SIGNED_IN,
     "changePassword": Permission.SIGNED_IN,
     "beginDeviceLogin": Permission.PUBLIC,

@@ -10,6 +10,8 @@ from typing import Final
 from sqlalchemy import Connection, inspect
 from sqlalchemy.engine import make_url
 
+from kubekeep_server.api.oidc import CALLBACK
+from kubekeep_server.auth.oidc.sign_in import configure_provider
 from kubekeep_server.settings import Settings, SettingsError
 from kubekeep_server.store.engine import open_reading_engine
 from kubekeep_server.store.errors import StoreUnavailableError, translate_errors
@@ -20,9 +22,10 @@ _SECONDS: Final = 30
 
 
 def check_settings(settings: Settings) -> None:
-    """Raise SettingsError for a certificate that cannot be used, and a database that is not supported."""
+    """Raise SettingsError for a certificate, a database or an OpenID provider that cannot be used."""
     if settings.tls_certificate:
         _check_certificate(settings.tls_certificate, settings.tls_key)
+    configure_provider(settings, CALLBACK)
     try:
         open_reading_engine(settings.database_url)
     except ValueError as error:

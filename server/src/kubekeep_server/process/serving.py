@@ -49,7 +49,7 @@ class ServerProcess:
 
     def run(self) -> bool:
         """Serve until a signal. Return False if the tables could not be changed."""
-        _log.info("listening", url=self._public_url)
+        _log.info("listening", url=_describe_address(self._settings, self._listener), public_url=self._public_url)
         # uvicorn raises the signal again after its graceful stop.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)

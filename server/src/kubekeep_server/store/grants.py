@@ -24,17 +24,26 @@ def load_token_grants(connection: Connection, token: int) -> tuple[Grant, ...]:
 
 
 def store_grants(
-    connection: Connection, grants: Iterable[Grant], *, account: int | None = None, token: int | None = None
+    connection: Connection,
+    grants: Iterable[Grant],
+    *,
+    account: int | None = None,
+    token: int | None = None,
+    is_of_groups: bool = False,
 ) -> None:
-    """Replace the grants of a user or of a token."""
+    """Replace the grants of a token, or those of a user with the same origin.
+
+    is_of_groups: True for those that an OpenID provider decides.
+    """
     owner = role_grant.c.account == account if token is None else role_grant.c.token == token
-    connection.execute(delete(role_grant).where(owner))
+    connection.execute(delete(role_grant).where(owner, role_grant.c.is_of_groups == is_of_groups))
     rows = [
         {
             "account": account,
             "token": token,
             "role": grant.role.value,
             "scope": grant.scope,
+            "is_of_groups": is_of_groups,
             "namespaces": msgspec.json.encode(grant.namespaces).decode(),
         }
         for grant in grants

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from kubekeep_server.store.schema import BY_KEY, metadata
@@ -63,8 +64,12 @@ role_grant: Final = Table(
     Column("role", Text, nullable=False),
     Column("scope", Text, nullable=False),
     Column("namespaces", Text, nullable=False),
+    Column("is_of_groups", Boolean, nullable=False, server_default=false()),
 )
-"""A role of a user or of a token, in a scope. namespaces: a JSON array."""
+"""A role of a user or of a token, in a scope. namespaces: a JSON array.
+
+is_of_groups: the groups of the user at an OpenID provider gave it, at the last sign-in.
+"""
 Index("role_grant_account", role_grant.c.account)
 Index("role_grant_token", role_grant.c.token)
 

@@ -1,0 +1,190 @@
+"""Single sign-on over HTTP: a real provider, the server, and the browser of a user between both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from tests.server.identity_provider import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    REDIRECT_URI,
+    IdentityProvider,
+    run_identity_provider,
+)
+from tests.server.live import LiveServer, run_server
+
+LOGIN: Final = "/api/v1/oidc/login"
+CALLBACK: Final = "/api/v1/oidc/callback"
+ACCOUNTS: Final[dict[str, dict[str, Any]]] = {
+    "1": {"preferred_username": "ada", "groups": ["shop", "ops"]},
+    "2": {"preferred_username": "bob", "groups": ["<script>", "guests"]},
+    "3": {"preferred_username": "eve"},
+}
+SETTINGS: Final = """
+public_url = "http://127.0.0.1:8080"
+[oidc]
+issuer = "{issuer}"
+client_id = "{client}"
+client_secret_file = "secret"
+[oidc.roles]
+ops = ["manager cluster/*"]
+shop = ["viewer repository/github.com/shop/*"]
+"""
+
+
+@pytest.fixture(scope="module")
+def identity() -> Iterator[IdentityProvider]:
+    with run_identity_provider(ACCOUNTS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("oidc")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path, identity: IdentityProvider) -> Iterator[LiveServer]:
+    (folder / "secret").write_text(f"{CLIENT_SECRET}\n")
+    (folder / "server.toml").write_text(SETTINGS.format(issuer=identity.issuer, client=CLIENT_ID))
+    with run_server(folder, "--config", "server.toml") as running:
+        yield running
+
+
+def begin(client: httpx2.Client, identity: IdentityProvider, user: str) -> dict[str, str]:
+    """Begin a sign-in, and return the answer that the provider sends by the browser."""
+    answer = client.get(LOGIN)
+    assert answer.status_code == 302, answer.text
+    return identity.sign_in(answer.headers["location"], user)
+
+
+def sign_in(server: LiveServer, identity: IdentityProvider, user: str) -> tuple[httpx2.Client, httpx2.Response]:
+    client = server.client()
+    return client, client.get(CALLBACK, params=begin(client, identity, user))
+
+
+def test_user_has_the_rights_of_the_groups(server: LiveServer, identity: IdentityProvider) -> None:
+    client, answer = sign_in(server, identity, "1")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    document = client.get("/api/v1/identity").json()
+    assert (document["name"], document["role"]) == ("ada", "manager")
+    assert document["scopes"] == ["cluster/*", "repository/github.com/shop/*"]
+    assert "kubekeep-sign-in" not in client.cookies
+    cookies = [text.lower() for text in answer.headers.get_list("set-cookie")]
+    assert all("httponly" in text and "samesite=lax" in text for text in cookies)
+
+
+def test_sign_in_replaces_the_session_of_the_browser(server: LiveServer, identity: IdentityProvider) -> None:
+    client, _ = sign_in(server, identity, "1")
+    before = dict(client.cookies)
+    client.get(CALLBACK, params=begin(client, identity, "1"))
+    assert client.cookies["kubekeep"] != before["kubekeep"]
+    assert httpx2.get(f"{server.url}/api/v1/identity", cookies=before).status_code == 401
+
+
+@pytest.mark.parametrize(("user", "name", "groups"), [("2", "bob", ["<script>", "guests"]), ("3", "eve", [])])
+def test_user_without_rights_sees_the_groups(
+    server: LiveServer, identity: IdentityProvider, user: str, name: str, groups: list[str]
+) -> None:
+    client, answer = sign_in(server, identity, user)
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["groups"] == groups
+    assert f"{name} has no rights" in answer.json()["detail"]
+    assert client.get("/api/v1/identity").status_code == 401
+
+
+def test_answer_counts_in_its_browser_and_once(server: LiveServer, identity: IdentityProvider) -> None:
+    client = server.client()
+    parameters = begin(client, identity, "1")
+    assert server.client().get(CALLBACK, params=parameters).status_code == 403
+    other = server.client()
+    other.get(LOGIN)
+    assert other.get(CALLBACK, params=parameters).status_code == 403
+    cookies = dict(client.cookies)
+    assert client.get(CALLBACK, params=parameters).status_code == 303
+    replayed = server.client()
+    replayed.cookies.update(cookies)
+    assert replayed.get(CALLBACK, params=parameters).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"state": ""},
+        {"state": "x"},
+        {"state": "ä"},
+        {"code": "x"},
+        {"iss": "https://other.example.org"},
+        {"error": "no"},
+    ],
+    ids=str,
+)
+def test_changed_answers_are_refused(server: LiveServer, identity: IdentityProvider, change: dict[str, str]) -> None:
+    client = server.client()
+    parameters = begin(client, identity, "1")
+    answer = client.get(CALLBACK, params={**parameters, **change})
+    assert answer.status_code == 403
+    assert parameters["code"] not in answer.text
+    assert client.get("/api/v1/identity").status_code == 401
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "e30=", "ä".encode().hex(), "A" * 4000])
+def test_damaged_cookies_are_refused(server: LiveServer, cookie: str) -> None:
+    client = server.client()
+    client.cookies.set("kubekeep-sign-in", cookie)
+    assert client.get(CALLBACK, params={"state": "", "code": "x"}).status_code == 403
+
+
+def test_groups_that_change_and_rights_of_an_administrator(folder: Path, identity: IdentityProvider) -> None:
+    text = SETTINGS.format(issuer=identity.issuer, client=CLIENT_ID)
+    (folder / "secret").write_text(CLIENT_SECRET)
+    settings, database = folder / "changing.toml", f"sqlite:///{folder / 'changing.sqlite'}"
+    settings.write_text(text)
+    with run_server(folder, "--config", str(settings), "--database", database) as server:
+        client, _ = sign_in(server, identity, "1")
+        link = server.run("user", "add", "root", "--role", "administrator").partition("#")[2]
+        root = server.client()
+        root.headers["X-Csrf-Token"] = root.post("/api/v1/session/link", json={"link": link}).json()["csrfToken"]
+        number = next(user["id"] for user in root.get("/api/v1/users").json() if user["name"] == "ada")
+        grant = {"role": "auditor", "scope": "registry/*"}
+        assert root.patch(f"/api/v1/users/{number}", json={"grants": [grant]}).status_code < 300
+        assert "registry/*" in client.get("/api/v1/identity").json()["scopes"]
+        settings.write_text(text.replace("manager cluster/*", "viewer cluster/prod"))
+        server.stop()
+        server.start()
+        client, _ = sign_in(server, identity, "1")
+        scopes = client.get("/api/v1/identity").json()["scopes"]
+        assert scopes == ["cluster/prod", "registry/*", "repository/github.com/shop/*"]
+        assert CLIENT_SECRET not in server.log
+        assert server.run("check") == "The settings and the database can be used."
+
+
+def test_secrets_are_not_logged(server: LiveServer, identity: IdentityProvider) -> None:
+    client = server.client()
+    parameters = begin(client, identity, "1")
+    assert client.get(CALLBACK, params=parameters).status_code == 303
+    assert not [value for name, value in parameters.items() if name != "iss" and value in server.log]
+
+
+def test_provider_that_is_gone_and_none_at_all(tmp_path: Path) -> None:
+    with run_identity_provider(ACCOUNTS) as gone:
+        issuer = gone.issuer
+    (tmp_path / "secret").write_text(CLIENT_SECRET)
+    (tmp_path / "server.toml").write_text(SETTINGS.format(issuer=issuer, client=CLIENT_ID))
+    with run_server(tmp_path, "--config", "server.toml") as server:
+        answer = server.client().get(LOGIN)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    with run_server(tmp_path) as server:
+        assert server.client().get(LOGIN).status_code == 404
+        assert server.client().get(CALLBACK).status_code == 404
+
+
+def test_address_of_the_client() -> None:
+    assert urlsplit(REDIRECT_URI).path == CALLBACK
