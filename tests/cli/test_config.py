@@ -220,6 +220,11 @@ quiet: false                                      # default
 kubescape-metrics: false                          # default
 full: false                                       # default
 color: auto                                       # default
+submit: false                                     # default
+# token-file: not set
+# server: not set
+# server-ca: not set
+server-plain-http: false                          # default
 images: false                                     # default
 # platform: not set
 plain-http: false                                 # default

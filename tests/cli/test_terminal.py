@@ -59,7 +59,7 @@ def test_options_of_scan_have_sections() -> None:
     headings = re.findall(r"^(\S.*):$", output, re.MULTILINE)
     assert headings == [
         *("Report", "Rules", "Limits", "Resources and files", "Exceptions", "Charts and overlays", "Images"),
-        *("Vulnerabilities", "Cluster", "Other options"),
+        *("Vulnerabilities", "Cluster", "Server", "Other options"),
     ]
 
 
