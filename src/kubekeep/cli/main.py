@@ -178,7 +178,7 @@ def _debug_option() -> click.Option:
         is_eager=True,
         expose_value=False,
         callback=enable,
-        help="Print stages, child processes and requests, with times, on stderr.",
+        help="Print stages, processes and requests with times to stderr.",
     )
 
 
