@@ -79,7 +79,7 @@ class LiveServer:
         return self.run("token", "create", "--name", f"{role} of a test", "--role", role, *names)
 
     def client(self, token: str = "") -> httpx2.Client:
-        """Return a client that is closed with the server."""
+        """Return a client that is closed at the end of `run_server`."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         client = httpx2.Client(base_url=self.url, headers=headers, timeout=_SECONDS)
         self._clients.append(client)
@@ -87,11 +87,15 @@ class LiveServer:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
-        while self._clients:
-            self._clients.pop().close()
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(_SECONDS)
+
+    def close(self) -> None:
+        """Kill the process and close the clients, which other threads may use until now."""
+        self.stop(signal.SIGKILL)
+        while self._clients:
+            self._clients.pop().close()
 
     def _wait_for(self, pattern: re.Pattern[str]) -> re.Match[str]:
         deadline = time.monotonic() + _SECONDS
@@ -109,4 +113,4 @@ def run_server(folder: Path, *options: str) -> Iterator[LiveServer]:
     try:
         yield server
     finally:
-        server.stop(signal.SIGKILL)
+        server.close()
