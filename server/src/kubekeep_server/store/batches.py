@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam
+from sqlalchemy import BindParameter, Connection, Select, Table, bindparam, select
 
 Key = TypeVar("Key", int, str, bytes)
 _BATCH: Final = 5_000
@@ -27,3 +27,10 @@ def select_by_keys(connection: Connection, query: Select[Any], keys: Iterable[Ke
     """Yield the rows of a query with `in_keys()` for all keys."""
     for part in split(keys):
         yield from connection.execute(query, {"keys": part})
+
+
+def lock_rows(connection: Connection, table: Table, ids: Iterable[int]) -> None:
+    """Lock rows in the order of their `id`. Other transactions may still insert rows that refer to them."""
+    query = select(table.c.id).where(table.c.id.in_(in_keys())).order_by(table.c.id).with_for_update(key_share=True)
+    for _ in select_by_keys(connection, query, ids):
+        pass

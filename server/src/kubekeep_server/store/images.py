@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 from kubekeep.images.package_url import format_package_url
 from kubekeep.model.image import ImageSubject
 from kubekeep.model.submission import SubjectEntry, SubmittedFinding
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys
 from kubekeep_server.store.document import SubmittedDocument
 from kubekeep_server.store.image_findings import recount, refresh_findings, refresh_uses
 from kubekeep_server.store.image_reports import (
@@ -92,7 +92,7 @@ class ImageChanges:
         }
         if not changed:
             return self._refresh_names(names)
-        self._lock(changed)
+        lock_rows(self._connection, image, changed)
         store_parts(self._connection, reports, {key: value for key, value in contents.items() if key[0] in changed})
         self._write_rows(changed, before, after)
         renamed = store_image_names(self._connection, names)
@@ -187,11 +187,6 @@ class ImageChanges:
             scope = self._document.submission.scope
             if finding.fingerprint not in current and not entry.shows_absence(finding, kind, scope):
                 yield finding
-
-    def _lock(self, images: Iterable[int]) -> None:
-        query = select(image.c.id).where(image.c.id.in_(in_keys())).order_by(image.c.id).with_for_update(key_share=True)
-        for _ in select_by_keys(self._connection, query, images):
-            pass
 
     def _write_rows(self, changed: Iterable[int], before: _Rows, after: _Rows) -> None:
         removed = sorted(number for number in changed if number not in after)

@@ -7,8 +7,6 @@ received. Knows no HTTP, and trusts the caller that the sender may speak for the
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import json
 from typing import Any
 
 import msgspec
@@ -18,6 +16,7 @@ from kubekeep.model.submission import Submission, compute_manifest
 from kubekeep.model.text import encode_json
 from kubekeep_server.store import schema
 from kubekeep_server.store.document import SubmittedDocument
+from kubekeep_server.store.hash_chain import chain_entry
 from kubekeep_server.store.numbers import to_number
 from kubekeep_server.store.proofs import store_document
 from kubekeep_server.store.state import apply_submission, compute_scope
@@ -108,13 +107,5 @@ def _log(connection: Connection, source: int, moment: int, text: str) -> None:
         select(audit.c.number, audit.c.digest).where(audit.c.source == source).order_by(audit.c.number.desc()).limit(1)
     )
     last = connection.execute(query).first()
-    number, previous = (last.number + 1, last.digest) if last else (1, b"")
-    entry = json.dumps([number, moment, text])
-    row = {
-        "source": source,
-        "number": number,
-        "moment": moment,
-        "entry": entry,
-        "digest": hashlib.sha256(previous + entry.encode()).digest(),
-    }
-    connection.execute(insert(audit), [row])
+    entry = chain_entry(last, moment, text)
+    connection.execute(insert(audit), [{"source": source, "moment": moment, **entry._asdict()}])

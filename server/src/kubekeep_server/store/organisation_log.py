@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import json
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, select
 
+from kubekeep_server.store.hash_chain import chain_entry, compute_digest
 from kubekeep_server.store.identity_schema import organisation_log
 from kubekeep_server.store.numbers import to_number
 
@@ -25,11 +24,9 @@ def append_entry(connection: Connection, now: dt.datetime, actor: str, action: s
         connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     table = organisation_log
     last = connection.execute(select(table.c.number, table.c.digest).order_by(table.c.number.desc()).limit(1)).first()
-    number, previous = (last.number + 1, last.digest) if last else (1, b"")
     moment = to_number(now)
-    entry = json.dumps([number, moment, actor, action, details], sort_keys=True)
-    row = {"number": number, "moment": moment, "entry": entry, "digest": _chain(previous, entry)}
-    connection.execute(insert(table), [row])
+    entry = chain_entry(last, moment, actor, action, details)
+    connection.execute(insert(table), [{"moment": moment, **entry._asdict()}])
 
 
 def list_entries(connection: Connection, before: int, limit: int) -> list[Any]:
@@ -43,11 +40,7 @@ def verify_log(connection: Connection) -> int | None:
     """Return the number of the first entry that was changed or is missing; None for a complete log."""
     previous, expected = b"", 1
     for row in connection.execute(select(organisation_log).order_by(organisation_log.c.number)):
-        if row.number != expected or row.digest != _chain(previous, row.entry):
+        if row.number != expected or row.digest != compute_digest(previous, row.entry):
             return expected
         previous, expected = row.digest, expected + 1
     return None
-
-
-def _chain(previous: bytes, entry: str) -> bytes:
-    return hashlib.sha256(previous + entry.encode()).digest()

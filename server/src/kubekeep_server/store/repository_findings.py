@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys
 from kubekeep_server.store.image_schema import image, image_finding, image_name, package, repository, repository_finding
 from kubekeep_server.store.upsert import insert_many
 
@@ -26,14 +26,7 @@ def refresh_history(connection: Connection, images: Iterable[int], moment: int) 
     if not repositories:
         return
     # Another transaction may change another image of the same repository.
-    lock = (
-        select(repository.c.id)
-        .where(repository.c.id.in_(in_keys()))
-        .order_by(repository.c.id)
-        .with_for_update(key_share=True)
-    )
-    for _ in select_by_keys(connection, lock, repositories):
-        pass
+    lock_rows(connection, repository, repositories)
     current, known = _load_current(connection, repositories), _load_open(connection, repositories)
     opened = sorted(current - known.keys())
     closed = sorted(known.keys() - current)

@@ -18,10 +18,12 @@ _SCORES: Final = (0.1, 2.0, 4.0, 5.5, 7.0, 8.0, 9.0)
 URGENCIES: Final = len(_SCORES) + 1
 _EPSS: Final = (0.001, 0.01, 0.05, 0.1, 0.3, 0.5, 0.8)
 EPSS_BUCKETS: Final = len(_EPSS) + 1
-_EXPOSED, _POWERFUL, _PRIVILEGED = 4, 2, 1
+_POWERFUL, _PRIVILEGED = 2, 1
+EXPOSED: Final = 4
+"""Flag, and lowest exposure, of what can be reached from outside its cluster."""
 EXPOSURES: Final = 8
 _MOST: Final = 10.0
-_ADDITIONS: Final = ((_EXPOSED, 1.0, 0.5), (_POWERFUL, 0.8, 0.4), (_PRIVILEGED, 0.4, 0.2))
+_ADDITIONS: Final = ((EXPOSED, 1.0, 0.5), (_POWERFUL, 0.8, 0.4), (_PRIVILEGED, 0.4, 0.2))
 """Additions to a score, as the priority of a scan has them: a maximum, and a part of the distance to the highest score."""
 
 
@@ -38,7 +40,7 @@ def classify_epss(probability: float | None) -> int:
 def classify_subject(entry: SubjectEntry) -> int:
     """Return the exposure of a subject: 4 if it can be reached, 2 with power over a node or the cluster, 1 with rights."""
     return (
-        _EXPOSED * bool(entry.exposure)
+        EXPOSED * bool(entry.exposure)
         + _POWERFUL * bool(entry.power)
         + _PRIVILEGED * (bool(entry.rights) and not entry.power)
     )
@@ -49,12 +51,12 @@ def classify_container(exposure: int, container: ContainerEntry) -> int:
     if not container.name:
         # The files of a volume run nothing.
         return 0
-    return exposure & ~_EXPOSED if container.ends else exposure
+    return exposure & ~EXPOSED if container.ends else exposure
 
 
 def is_exposed(exposure: int) -> bool:
     """Return True for something that can be reached from outside its cluster."""
-    return bool(exposure & _EXPOSED)
+    return bool(exposure & EXPOSED)
 
 
 def _rate(exposure: int, urgency: int) -> float:

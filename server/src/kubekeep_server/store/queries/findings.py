@@ -21,7 +21,7 @@ from kubekeep_server.store.numbers import format_key, to_moment
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
 from kubekeep_server.store.schema import definition, finding, source, subject, total
 from kubekeep_server.store.scopes import EVERYTHING, Scope, shows_subject
-from kubekeep_server.store.urgency import EXPOSURES, PAIRS, SEVERITIES, URGENCIES
+from kubekeep_server.store.urgency import EXPOSED, EXPOSURES, PAIRS, SEVERITIES, URGENCIES
 
 _FEW_SOURCES: Final = 20
 """Sources whose findings are read at once, and sorted: fewer rows than an index of all sources would visit."""
@@ -230,7 +230,7 @@ class _Query:
                 by_class.setdefault((exposure, getattr(row, column)), []).append(row.id)
         used = self._load_classes(column)
         for exposure, rank in pairs:
-            is_selected = self._selection.is_exposed in (None, exposure >= EXPOSURES // 2) and (exposure, rank) in used
+            is_selected = self._selection.is_exposed in (None, exposure >= EXPOSED) and (exposure, rank) in used
             yield _Step(exposure, tuple(by_class.get((exposure, rank), ())) if is_selected else ())
 
     def _load_classes(self, column: str) -> set[tuple[int, int]]:
@@ -248,7 +248,7 @@ class _Query:
         if self._selection.definitions:
             query = query.where(table.c.key.in_(self._selection.definitions))
         if self._selection.severities:
-            levels = [int(Severity[name.upper()]) for name in self._selection.severities]
+            levels = [int(Severity.parse(name)) for name in self._selection.severities]
             query = query.where(table.c.severity.in_(levels))
         return list(self._connection.execute(query.order_by(table.c.id)))
 
@@ -320,7 +320,7 @@ class _Query:
         if selection.state is FindingState.UNKNOWN:
             yield finding.c.unknown_since.is_not(None)
         if selection.is_exposed is not None:
-            highest = finding.c.exposure >= EXPOSURES // 2
+            highest = finding.c.exposure >= EXPOSED
             yield highest if selection.is_exposed else ~highest
         for column, values in (
             (subject.c.namespace, selection.namespaces),

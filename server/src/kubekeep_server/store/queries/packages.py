@@ -14,7 +14,7 @@ from kubekeep.ecosystems.shared.registry import find_ecosystem
 from kubekeep.vulnerabilities.versions.registry import load_scheme
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError
 from kubekeep_server.store.image_schema import image, image_package, package, package_name
-from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
 from kubekeep_server.store.scopes import Scope, shows_image
 
 
@@ -59,8 +59,8 @@ def search_packages(
         name, kind = after
         query = query.where(or_(table.c.name > name, and_(table.c.name == name, table.c.type > kind)))
     rows = list(connection.execute(query.order_by(table.c.name, table.c.type).limit(limit + 1)))
-    page = tuple(PackageRow(row.type, row.name, row.versions, row.images) for row in rows[:limit])
-    return Page(page, write_cursor("packages", (page[-1].name, page[-1].type)) if len(rows) > limit else "")
+    page, following = cut_page(rows, limit, "packages", lambda row: (row.name, row.type))
+    return Page(tuple(PackageRow(row.type, row.name, row.versions, row.images) for row in page), following)
 
 
 def list_versions(

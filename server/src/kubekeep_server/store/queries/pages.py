@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -23,6 +24,17 @@ class Page(Document, Generic[Row], frozen=True):
 
     rows: tuple[Row, ...]
     cursor: str = ""
+
+
+def cut_page(
+    rows: Sequence[Row], limit: int, order: str, locate: Callable[[Row], tuple[Any, ...]]
+) -> tuple[Sequence[Row], str]:
+    """Return the first `limit` rows, and the cursor of those after them; empty if there is none.
+
+    locate: returns the position of a row in the order.
+    """
+    page = rows[:limit]
+    return page, write_cursor(order, locate(page[-1])) if len(rows) > limit else ""
 
 
 def write_cursor(order: str, position: tuple[Any, ...]) -> str:

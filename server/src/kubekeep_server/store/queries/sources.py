@@ -14,10 +14,10 @@ from sqlalchemy import Connection, case, func, select
 from kubekeep.model.severity import Severity
 from kubekeep_server.store.image_schema import image, source_image
 from kubekeep_server.store.numbers import DAY, to_moment
-from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
 from kubekeep_server.store.schema import day, finding, scan, source, subject, total
 from kubekeep_server.store.scopes import Scope, shows_image
-from kubekeep_server.store.urgency import EXPOSURES
+from kubekeep_server.store.urgency import EXPOSED
 
 _LEVELS: Final = tuple(severity.name.lower() for severity in Severity)
 
@@ -95,9 +95,8 @@ def list_sources(
     if after is not None:
         query = query.where((key > after[0]) | ((key == after[0]) & (source.c.id > after[1])))
     rows = list(connection.execute(query.order_by(key, source.c.id).limit(limit + 1)))
-    page = rows[:limit]
-    described = tuple(_describe_sources(connection, scope, page))
-    return Page(described, write_cursor(order, (page[-1].rank, page[-1].id)) if len(rows) > limit else "")
+    page, following = cut_page(rows, limit, order, lambda row: (row.rank, row.id))
+    return Page(tuple(_describe_sources(connection, scope, page)), following)
 
 
 def get_source(connection: Connection, scope: Scope, number: int) -> SourceRow:
@@ -116,9 +115,9 @@ def count_findings(connection: Connection, scope: Scope) -> Totals:
     query = select(total.c.severity, total.c.exposure, func.sum(total.c.findings)).where(whole.contains(total.c.source))
     for severity, exposure, count in connection.execute(query.group_by(total.c.severity, total.c.exposure)):
         findings[severity] += count
-        exposed[severity] += count if exposure >= EXPOSURES // 2 else 0
+        exposed[severity] += count if exposure >= EXPOSED else 0
     sums = [func.sum(image.c[f"severity_{int(severity)}"]) for severity in Severity]
-    highest = image.c.exposure >= EXPOSURES // 2
+    highest = image.c.exposure >= EXPOSED
     sums += [func.sum(case((highest, image.c[f"severity_{int(severity)}"]), else_=0)) for severity in Severity]
     counts = connection.execute(select(func.count(), *sums).where(shows_image(scope))).one()
     images, *values = (value or 0 for value in counts)

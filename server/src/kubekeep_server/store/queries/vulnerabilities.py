@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import operator
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
@@ -17,10 +18,10 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.store.image_schema import image, image_finding, image_name, package, runs, source_image
 from kubekeep_server.store.numbers import format_key, to_moment
-from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
 from kubekeep_server.store.schema import definition, source, subject
 from kubekeep_server.store.scopes import Scope, shows_image, shows_subject
-from kubekeep_server.store.urgency import EXPOSURES, PAIRS
+from kubekeep_server.store.urgency import EXPOSED, PAIRS
 
 VULNERABILITY: Final = "vulnerability"
 
@@ -38,7 +39,7 @@ class VulnerabilityOrder(enum.StrEnum):
 class VulnerabilityFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Filters of a list of vulnerabilities; an empty one selects all.
 
-    sources: numbers. severities: names, `critical`. text: a part of the identifier or title. is_exploited: True for those in
+    sources: numbers. severities: names, `critical`. text: a part of its definition, such as the identifier or title. is_exploited: True for those in
     CISA's catalogue. is_exposed: True for those of workloads that can be reached. is_fixable: True for those with a fixed version.
     """
 
@@ -51,7 +52,7 @@ class VulnerabilityFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VulnerabilityRow(Document, frozen=True):
-    """A vulnerability in a list. images, sources: of the scope that have it. exposure: the highest of its images.
+    """A vulnerability in a list. images: those of the scope that have it. exposure: the highest of its images.
 
     fixed_versions: of the packages with one. opened: the time at which the first image had it.
     """
@@ -125,12 +126,14 @@ def list_vulnerabilities(
         if after is None or key > after:
             ranked.append((key, summary))
     ranked.sort(key=lambda pair: pair[0])
-    page = ranked[:limit]
-    packages = _load_packages(connection, scope, [summary.number for _, summary in page])
+    page, following = cut_page(ranked, limit, order, operator.itemgetter(0))
+    numbers = [summary.number for _, summary in page]
+    selected = (image_finding.c.definition.in_(sorted(numbers)), shows_image(scope))
+    packages = _load_packages(connection, image_finding.c.definition, *selected)
     rows = tuple(
         _describe(definitions[summary.number], summary, packages.get(summary.number, ())) for _, summary in page
     )
-    return Page(rows, write_cursor(order, page[-1][0]) if len(ranked) > limit else "")
+    return Page(rows, following)
 
 
 def get_vulnerability(connection: Connection, scope: Scope, name: str) -> DefinitionEntry:
@@ -161,9 +164,11 @@ def list_affected_images(
         exposure, last = after
         query = query.where(or_(image.c.exposure < exposure, and_(image.c.exposure == exposure, image.c.id > last)))
     rows = list(connection.execute(query.order_by(image.c.exposure.desc(), image.c.id).limit(limit + 1)))
-    page = rows[:limit]
+    page, following = cut_page(rows, limit, "images", lambda row: (row.exposure, row.id))
     numbers = [row.id for row in page]
-    packages = _load_affected_packages(connection, number, numbers)
+    packages = _load_packages(
+        connection, table.c.image, table.c.definition == number, table.c.image.in_(sorted(numbers))
+    )
     references, workloads = load_references(connection, numbers), _count_workloads(connection, scope, numbers)
     images = tuple(
         AffectedImage(
@@ -176,7 +181,7 @@ def list_affected_images(
         )
         for row in page
     )
-    return Page(images, write_cursor("images", (page[-1].exposure, page[-1].id)) if len(rows) > limit else "")
+    return Page(images, following)
 
 
 def list_workloads(
@@ -197,7 +202,9 @@ def list_workloads(
         later = and_(runs.c.exposure == exposure, tuple_(*key) > tuple_(*last))
         query = query.where(or_(runs.c.exposure < exposure, later))
     rows = list(connection.execute(query.order_by(runs.c.exposure.desc(), *key).limit(limit + 1)))
-    page = rows[:limit]
+    page, following = cut_page(
+        rows, limit, "workloads", lambda row: (row.exposure, row.source, row.subject, row.container, row.image)
+    )
     workloads = tuple(
         RunningWorkload(
             row.key,
@@ -212,11 +219,7 @@ def list_workloads(
         )
         for row in page
     )
-    if len(rows) <= limit:
-        return Page(workloads)
-    last_row = page[-1]
-    position = (last_row.exposure, last_row.source, last_row.subject, last_row.container, last_row.image)
-    return Page(workloads, write_cursor("workloads", position))
+    return Page(workloads, following)
 
 
 def is_affected(name: str) -> ColumnElement[bool]:
@@ -230,17 +233,14 @@ def load_references(connection: Connection, images: Iterable[int]) -> dict[int, 
     """Return the names of images by their number."""
     table = image_name
     query = select(table.c.image, table.c.reference).where(table.c.image.in_(sorted(images)))
-    references: dict[int, tuple[str, ...]] = {}
-    for number, reference in connection.execute(query.order_by(table.c.image, table.c.reference)):
-        references[number] = (*references.get(number, ()), reference)
-    return references
+    return _group(connection.execute(query.order_by(table.c.image, table.c.reference)))
 
 
 def _load_definitions(connection: Connection, selection: VulnerabilityFilter) -> dict[int, Any]:
     """Return the selected vulnerabilities by their number."""
     query = select(definition).where(definition.c.kind == VULNERABILITY)
     if selection.severities:
-        query = query.where(definition.c.severity.in_([int(Severity[name.upper()]) for name in selection.severities]))
+        query = query.where(definition.c.severity.in_([int(Severity.parse(name)) for name in selection.severities]))
     if selection.is_exploited is not None:
         query = query.where(definition.c.is_exploited == selection.is_exploited)
     if selection.text:
@@ -278,7 +278,7 @@ def _summarise(connection: Connection, scope: Scope, definitions: Iterable[int])
 
 
 def _is_selected(summary: _Summary, selection: VulnerabilityFilter) -> bool:
-    return selection.is_exposed in (None, summary.exposure >= EXPOSURES // 2) and selection.is_fixable in (
+    return selection.is_exposed in (None, summary.exposure >= EXPOSED) and selection.is_fixable in (
         None,
         summary.is_fixable,
     )
@@ -304,37 +304,27 @@ def _rank(order: VulnerabilityOrder, summary: _Summary, row: Any) -> tuple[float
 
 
 def _load_packages(
-    connection: Connection, scope: Scope, numbers: Iterable[int]
+    connection: Connection, key: ColumnElement[int], *conditions: ColumnElement[bool]
 ) -> dict[int, tuple[tuple[str, str], ...]]:
-    """Return package URLs and fixed versions by definition."""
+    """Return package URLs and fixed versions of open problems. key: the column of `image_finding` by which they are grouped."""
     table = image_finding
     query = (
-        select(table.c.definition, package.c.purl, table.c.fixed_version)
+        select(key, package.c.purl, table.c.fixed_version)
         .join(package, package.c.id == table.c.package)
         .join(image, image.c.id == table.c.image)
-        .where(table.c.definition.in_(sorted(numbers)), table.c.closed.is_(None), shows_image(scope))
+        .where(table.c.closed.is_(None), *conditions)
         .distinct()
+        .order_by(package.c.purl, table.c.fixed_version)
     )
-    packages: dict[int, tuple[tuple[str, str], ...]] = {}
-    for number, purl, fixed in connection.execute(query.order_by(package.c.purl, table.c.fixed_version)):
-        packages[number] = (*packages.get(number, ()), (purl, fixed))
-    return packages
+    return _group((number, (purl, fixed)) for number, purl, fixed in connection.execute(query))
 
 
-def _load_affected_packages(
-    connection: Connection, number: Any, images: Iterable[int]
-) -> dict[int, tuple[tuple[str, str], ...]]:
-    """Return package URLs and fixed versions of one definition by image."""
-    table = image_finding
-    query = (
-        select(table.c.image, package.c.purl, table.c.fixed_version)
-        .join(package, package.c.id == table.c.package)
-        .where(table.c.definition == number, table.c.image.in_(sorted(images)), table.c.closed.is_(None))
-    )
-    packages: dict[int, tuple[tuple[str, str], ...]] = {}
-    for key, purl, fixed in connection.execute(query.order_by(package.c.purl)):
-        packages[key] = (*packages.get(key, ()), (purl, fixed))
-    return packages
+def _group(pairs: Iterable[Any]) -> dict[int, tuple[Any, ...]]:
+    """Return the second values of pairs by their first."""
+    groups: dict[int, list[Any]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return {key: tuple(values) for key, values in groups.items()}
 
 
 def _count_workloads(connection: Connection, scope: Scope, images: Iterable[int]) -> dict[int, int]:
