@@ -30,3 +30,8 @@ def hash_secret(secret: str) -> bytes:
 def derive_csrf_token(session: str) -> str:
     """Return the token that requests with the cookie of a session send in a header."""
     return hmac.new(session.encode(), _CSRF, hashlib.sha256).hexdigest()
+
+
+def describe_link(public_url: str, secret: str) -> str:
+    """Return the address of a sign-in link. The secret is in the fragment, which browsers send to no server."""
+    return f"{public_url.rstrip('/')}/sign-in#{secret}"

@@ -10,12 +10,11 @@ from typing import Any, Final
 import click
 from sqlalchemy import Connection
 
-from kubekeep_server.auth.secrets import LINK, TOKEN, create_secret, hash_secret
+from kubekeep_server.auth.secrets import LINK, TOKEN, create_secret, describe_link, hash_secret
 from kubekeep_server.identity import Grant, Role, check_scope
 from kubekeep_server.process.checks import check_database, check_settings
 from kubekeep_server.process.logs import configure_logs
 from kubekeep_server.process.offline import run_offline
-from kubekeep_server.process.serving import describe_link
 from kubekeep_server.settings import PREFIX, Settings, SettingsError, load_settings
 from kubekeep_server.store.accounts import create_account, find_account
 from kubekeep_server.store.sessions import create_link

@@ -9,7 +9,7 @@ from typing import TypeVar
 import click
 from sqlalchemy import Connection
 
-from kubekeep_server.process.serving import create_data_folder
+from kubekeep_server.process.data_folder import create_data_folder
 from kubekeep_server.settings import Settings
 from kubekeep_server.store.engine import open_engine, upgrade
 from kubekeep_server.store.errors import StoreUnavailableError, translate_errors

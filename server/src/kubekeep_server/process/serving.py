@@ -7,7 +7,6 @@ import contextlib
 import datetime as dt
 import signal
 import socket
-from pathlib import Path
 from typing import Final
 
 import click
@@ -19,8 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from kubekeep_server.api.application import create_application
 from kubekeep_server.api.middleware import RequestFrame
 from kubekeep_server.api.server_state import ServerState
-from kubekeep_server.auth.secrets import LINK, create_secret, hash_secret
+from kubekeep_server.auth.secrets import LINK, create_secret, describe_link, hash_secret
 from kubekeep_server.process.checks import check_settings
+from kubekeep_server.process.data_folder import create_data_folder
 from kubekeep_server.settings import Settings, SettingsError
 from kubekeep_server.store.accounts import ADMINISTRATOR, invite_administrator
 from kubekeep_server.store.engine import upgrade
@@ -29,7 +29,6 @@ from kubekeep_server.store.errors import StoreUnavailableError
 _PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _BACKLOG: Final = 2048
-_PRIVATE: Final = 0o700
 _log: Final = structlog.get_logger("kubekeep.server")
 
 
@@ -76,21 +75,6 @@ class ServerProcess:
         secret = create_secret(LINK)
         if await state.writing.run(invite_administrator, hash_secret(secret), dt.datetime.now(dt.UTC)):
             click.echo(f"Sign in as {ADMINISTRATOR} within 15 minutes: {describe_link(self._public_url, secret)}")
-
-
-def describe_link(public_url: str, secret: str) -> str:
-    """Return the address of a sign-in link. The secret is in the fragment, which browsers send to no server."""
-    return f"{public_url.rstrip('/')}/sign-in#{secret}"
-
-
-def create_data_folder(settings: Settings) -> None:
-    """Create the folder of the SQLite database, for the user of the process only. Raises SettingsError."""
-    if settings.database:
-        return
-    try:
-        Path(settings.data).mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"data: {settings.data}: {error.strerror}; choose another folder with --data") from error
 
 
 async def _migrate(state: ServerState) -> None:
