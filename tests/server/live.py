@@ -30,14 +30,14 @@ def environment() -> dict[str, str]:
 class LiveServer:
     """A server process. data: options that name its database."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        """Start it, and wait until it is ready."""
+    def __init__(self, folder: Path, *options: str, wait: bool = True) -> None:
+        """Start it, and wait until it is ready if `wait` is set."""
         self.folder = folder
         self.options = options
         self.process: subprocess.Popen[bytes]
         self.url = ""
         self._clients: list[httpx2.Client] = []
-        self.start()
+        self.start(wait=wait)
 
     def start(self, *, wait: bool = True) -> None:
         """Start the process, again after an end; its port may be another one."""

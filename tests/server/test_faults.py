@@ -210,9 +210,7 @@ def test_two_processes_on_one_database(postgres: str, tmp_path: Path) -> None:
 def test_database_that_is_late_and_gone_for_a_while(tmp_path: Path) -> None:
     with create_postgres() as database:
         url = f"{database.url}/postgres"
-        server = LiveServer.__new__(LiveServer)
-        server.folder, server.options = tmp_path, ("--database", url)
-        server.start(wait=False)
+        server = LiveServer(tmp_path, "--database", url, wait=False)
         try:
             with server.client("kk_any") as client:
                 assert client.get("/healthz").status_code == 200
@@ -234,7 +232,7 @@ def test_database_that_is_late_and_gone_for_a_while(tmp_path: Path) -> None:
             server.stop()
             check_store(url, scans)
         finally:
-            server.stop(signal.SIGKILL)
+            server.close()
 
 
 def test_full_disk(tmp_path: Path) -> None:
