@@ -23,9 +23,11 @@ from kubekeep_server.store.queries.findings import (
     FindingState,
     list_findings,
 )
+from kubekeep_server.store.queries.images import list_problems
 from kubekeep_server.store.queries.packages import has_package, list_versions, search_packages
 from kubekeep_server.store.queries.pages import Page
-from kubekeep_server.store.queries.sources import SourceOrder, count_findings, get_source, list_sources
+from kubekeep_server.store.queries.search import search
+from kubekeep_server.store.queries.sources import SourceFilter, SourceOrder, count_findings, get_source, list_sources
 from kubekeep_server.store.queries.subjects import get_subject
 from kubekeep_server.store.queries.vulnerabilities import (
     VulnerabilityFilter,
@@ -352,16 +354,58 @@ def used_images(fleet: Database, scope: Scope) -> set[int]:
 
 @pytest.mark.parametrize("order", SourceOrder)
 def test_each_source_is_listed_once(fleet: Database, order: SourceOrder) -> None:
-    rows = read_all(lambda cursor: fleet.run(list_sources, EVERYTHING, order, "", cursor, 5))
+    rows = read_all(lambda cursor: fleet.run(list_sources, EVERYTHING, order, SourceFilter(), cursor, 5))
     assert sorted(row.key for row in rows) == sorted(f"cluster/cluster-{number}" for number in range(CLUSTERS))
     keys = {
         SourceOrder.NAME: lambda row: row.key,
         SourceOrder.CRITICAL: lambda row: (-row.findings["critical"], row.id),
         SourceOrder.LAST_SCAN: lambda row: (-row.finished.timestamp(), row.id),
+        SourceOrder.SILENT: lambda row: (row.finished.timestamp(), row.id),
     }
     assert rows == sorted(rows, key=keys[order])
     assert all(row.scans == 3 and row.images for row in rows)
-    assert fleet.run(list_sources, EVERYTHING, order, "registry").rows == ()
+    assert fleet.run(list_sources, EVERYTHING, order, SourceFilter(kind="registry")).rows == ()
+    selection = SourceFilter(kind="cluster", text="STER-1")
+    selected = read_all(lambda cursor: fleet.run(list_sources, EVERYTHING, order, selection, cursor, 5))
+    assert [row.key for row in selected] == [row.key for row in rows if "ster-1" in row.key]
+
+
+@pytest.mark.parametrize(("sources", "namespaces"), SCOPES)
+def test_search_returns_what_the_scope_has(fleet: Database, sources: int | None, namespaces: tuple[str, ...]) -> None:
+    scope = make_scope(fleet, sources, namespaces)
+    result = {text: fleet.run(search, scope, text) for text in ("WEB-1", "team-1/web-1", "cve-1", "openss", "ster-2")}
+    is_empty = sources == 0
+    for text, selected in (("WEB-1", namespaces), ("team-1/web-1", ("team-1",))):
+        subjects = result[text].subjects
+        assert bool(subjects) is not (is_empty or (text != "WEB-1" and namespaces == ("team-0", "team-2")))
+        assert all(row.name in {"web-1", "web-10", "web-11"} for row in subjects)
+        assert all(not selected or row.namespace in selected for row in subjects)
+        assert all(shows(scope, row) for row in subjects)
+    assert [row.key for row in result["cve-1"].definitions] == ([] if is_empty else ["CVE-1"])
+    assert [row.name for row in result["openss"].packages] == ([] if is_empty else ["debian/openssl"])
+    keys = [row.key for row in result["ster-2"].sources]
+    assert all("ster-2" in key for key in keys)
+    assert bool(keys) is (sources is None or sources > 2)
+
+
+@pytest.mark.parametrize("text", ["%", "_", "x/", "\N{SNOWMAN}", "' or 1=1 --"])
+def test_search_of_text_that_nothing_has(fleet: Database, text: str) -> None:
+    result = fleet.run(search, EVERYTHING, text)
+    assert (result.sources, result.definitions, result.packages) == ((), (), ())
+
+
+def test_problems_of_an_image(fleet: Database) -> None:
+    rows = fleet.run(list_plain_problems)
+    digest = rows[0].digest
+    expected = {row.key for row in rows if row.digest == digest}
+    result = read_all(lambda cursor: fleet.run(list_problems, EVERYTHING, digest, cursor, 1))
+    assert {row.definition for row in result} == expected
+    assert len(result) == len(expected)
+    urgency = {row.key: row.urgency for row in rows}
+    assert [urgency[row.definition] for row in result] == sorted((urgency[key] for key in expected), reverse=True)
+    assert {(row.purl, row.fixed_version) for row in result} == {("pkg:deb/debian/openssl@3.0.1", "3.0.13")}
+    with pytest.raises(LookupError):
+        fleet.run(list_problems, make_scope(fleet, 0), digest)
 
 
 def test_subject_has_its_findings_with_history_and_images(fleet: Database) -> None:

@@ -1,4 +1,4 @@
-"""The application: its routers, and the lanes of the store in its lifespan."""
+"""The application: its routers, the pages, and the lanes of the store in its lifespan."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from kubekeep_server.api import (
     identities,
     log_entries,
     oidc,
+    pages,
     results,
     scans,
     sessions,
@@ -81,5 +82,6 @@ def create_application(settings: Settings, prepare: Callable[[ServerState], Awai
     )
     for noun in _NOUNS:
         app.include_router(noun.router)
+    app.router.routes += pages.list_routes()
     install_handlers(app)
     return app

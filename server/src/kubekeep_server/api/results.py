@@ -15,7 +15,7 @@ from kubekeep_server.api.server_state import get_state
 from kubekeep_server.api.structs import describe_answer, respond
 from kubekeep_server.auth.permissions import Permission, list_grants
 from kubekeep_server.store.numbers import to_key
-from kubekeep_server.store.queries import packages, sources, subjects, vulnerabilities
+from kubekeep_server.store.queries import images, packages, search, sources, subjects, vulnerabilities
 from kubekeep_server.store.queries.findings import (
     FindingFilter,
     FindingOrder,
@@ -58,9 +58,12 @@ async def _answer(request: Request, function: Callable[..., Any], *arguments: An
 
 
 @router.get("/totals", operation_id="getTotals", response_class=Response, responses=describe_answer(sources.Totals))
-async def get_totals(request: Request) -> Response:
-    """Return the numbers of sources, images, and open findings and vulnerabilities by severity."""
-    return await _answer(request, sources.count_findings)
+async def get_totals(
+    request: Request,
+    source: SourceNumbers = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """Return the numbers of sources, images, and open findings and vulnerabilities by severity, of some sources or of all."""
+    return await _answer(request, sources.count_findings, tuple(source))
 
 
 @router.get(
@@ -69,10 +72,14 @@ async def get_totals(request: Request) -> Response:
     response_class=Response,
     responses=describe_answer(tuple[sources.DayRow, ...]),
 )
-async def list_changes(request: Request, days: Annotated[int, Query(ge=1, le=3_660)] = 30) -> Response:
-    """Return how many findings were opened and closed on each of the last days."""
+async def list_changes(
+    request: Request,
+    days: Annotated[int, Query(ge=1, le=3_660)] = 30,
+    source: SourceNumbers = [],  # noqa: B006
+) -> Response:
+    """Return how many findings were opened and closed on each of the last days, in some sources or in all."""
     first = (get_now().date() - _EPOCH).days - days + 1
-    return await _answer(request, sources.list_days, first)
+    return await _answer(request, sources.list_days, first, tuple(source))
 
 
 @router.get(
@@ -85,11 +92,13 @@ async def read_sources(
     request: Request,
     order: sources.SourceOrder = sources.SourceOrder.NAME,
     kind: Annotated[str, Query(pattern="^(cluster|repository|registry)?$")] = "",
+    text: Text = "",
     cursor: Cursor = "",
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
-    """Return a page of clusters, repositories and registries with the numbers of their findings."""
-    return await _answer(request, sources.list_sources, order, kind, cursor, limit)
+    """Return a page of clusters, repositories and registries with the numbers of their findings. text: a part of the name."""
+    selection = sources.SourceFilter(kind=kind, text=text)
+    return await _answer(request, sources.list_sources, order, selection, cursor, limit)
 
 
 @router.get(
@@ -211,6 +220,27 @@ async def read_affected_workloads(
     """Return a page of the containers that run an image with a vulnerability, those that can be reached first."""
     images = vulnerabilities.is_affected(identifier)
     return await _answer(request, vulnerabilities.list_workloads, images, cursor, limit)
+
+
+@router.get(
+    "/images/{digest}/problems",
+    operation_id="listImageProblems",
+    response_class=Response,
+    responses=describe_answer(Page[images.ImageProblem]),
+)
+async def read_image_problems(
+    request: Request, digest: Identifier, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
+) -> Response:
+    """Return a page of the open problems of an image, the most urgent first."""
+    return await _answer(request, images.list_problems, digest, cursor, limit)
+
+
+@router.get("/search", operation_id="search", response_class=Response, responses=describe_answer(search.SearchResult))
+async def search_everything(
+    request: Request, text: Annotated[str, Query(min_length=2, max_length=_LONGEST_TEXT)]
+) -> Response:
+    """Return the first sources, workloads, vulnerabilities, controls and packages with a text in their names."""
+    return await _answer(request, search.search, text)
 
 
 @router.get(

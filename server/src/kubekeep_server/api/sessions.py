@@ -46,6 +46,18 @@ class PasswordChange(ApiModel):
     password: Annotated[str, Field(min_length=SHORTEST, max_length=LONGEST)]
 
 
+class SignInMethods(ApiModel):
+    """Ways to sign in beside a name with a password. hasOidc: with an OpenID provider."""
+
+    has_oidc: bool
+
+
+@router.get("/session/methods", operation_id="getSignInMethods")
+async def get_methods(request: Request) -> SignInMethods:
+    """Return the ways to sign in."""
+    return SignInMethods(has_oidc=get_state(request).oidc is not None)
+
+
 @router.post("/session", operation_id="createSession", status_code=201)
 async def create_session(request: Request, response: Response, credentials: Credentials) -> IdentityDocument:
     """Sign in with a password."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, case, func, or_, select
 
 from kubekeep.model.severity import Severity
 from kubekeep_server.store.image_schema import image, source_image
@@ -28,6 +28,18 @@ class SourceOrder(enum.StrEnum):
     NAME = "name"
     CRITICAL = "critical"
     LAST_SCAN = "last_scan"
+    SILENT = "silent"
+    """The one whose last scan is the longest ago first."""
+
+
+class SourceFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Filters of a list of sources. kind: `cluster`, `repository` or `registry`; empty for all. text: a part of the name."""
+
+    kind: str = ""
+    text: str = ""
+
+
+EVERY_SOURCE: Final = SourceFilter()
 
 
 class SourceRow(Document, frozen=True):
@@ -73,11 +85,11 @@ def list_sources(
     connection: Connection,
     scope: Scope,
     order: SourceOrder = SourceOrder.NAME,
-    kind: str = "",
+    selection: SourceFilter = EVERY_SOURCE,
     cursor: str = "",
     limit: int = DEFAULT_LIMIT,
 ) -> Page[SourceRow]:
-    """Return a page of sources. kind: `cluster`, `repository` or `registry`. Raises ValueError for a cursor of another list."""
+    """Return a page of sources. Raises ValueError for a cursor of another list."""
     after = read_cursor(cursor, order, tuple[int | str, int])
     critical = (
         select(func.coalesce(func.sum(total.c.findings), 0))
@@ -88,10 +100,14 @@ def list_sources(
         SourceOrder.NAME: source.c.key,
         SourceOrder.CRITICAL: -critical,
         SourceOrder.LAST_SCAN: -source.c.finished,
+        SourceOrder.SILENT: source.c.finished,
     }[order]
     query = select(source, key.label("rank")).where(scope.contains(source.c.id))
-    if kind:
-        query = query.where(source.c.key.startswith(f"{kind}/", autoescape=True))
+    if selection.kind:
+        query = query.where(source.c.key.startswith(f"{selection.kind}/", autoescape=True))
+    if text := selection.text.lower():
+        names = (func.lower(column).contains(text, autoescape=True) for column in (source.c.key, source.c.document))
+        query = query.where(or_(*names))
     if after is not None:
         query = query.where((key > after[0]) | ((key == after[0]) & (source.c.id > after[1])))
     rows = list(connection.execute(query.order_by(key, source.c.id).limit(limit + 1)))
@@ -107,8 +123,12 @@ def get_source(connection: Connection, scope: Scope, number: int) -> SourceRow:
     return next(_describe_sources(connection, scope, rows))
 
 
-def count_findings(connection: Connection, scope: Scope) -> Totals:
-    """Return the totals of a scope. A limited source counts for nothing but itself: its totals are of all its namespaces."""
+def count_findings(connection: Connection, scope: Scope, selected: Iterable[int] = ()) -> Totals:
+    """Return the totals of a scope, or of some of its sources.
+
+    A limited source counts for nothing but itself: its totals are of all its namespaces.
+    """
+    scope = scope.narrow(selected) if selected else scope
     whole = Scope(scope.whole)
     findings: collections.Counter[int] = collections.Counter()
     exposed: collections.Counter[int] = collections.Counter()
@@ -137,8 +157,9 @@ def count_findings(connection: Connection, scope: Scope) -> Totals:
     )
 
 
-def list_days(connection: Connection, scope: Scope, since: int) -> tuple[DayRow, ...]:
-    """Return the changes of the findings of a scope from a day on, by day and severity."""
+def list_days(connection: Connection, scope: Scope, since: int, selected: Iterable[int] = ()) -> tuple[DayRow, ...]:
+    """Return the changes of the findings of a scope, or of some of its sources, from a day on, by day and severity."""
+    scope = scope.narrow(selected) if selected else scope
     query = (
         select(
             day.c.day, day.c.severity, func.sum(day.c.opened).label("opened"), func.sum(day.c.closed).label("closed")

@@ -70,20 +70,28 @@ class VulnerabilityRow(Document, frozen=True):
     opened: dt.datetime
 
 
+class VulnerablePackage(Document, frozen=True):
+    """A package with a vulnerability. purl: package URL. fixed_version: empty without one."""
+
+    purl: str
+    fixed_version: str
+
+
 class AffectedImage(Document, frozen=True):
-    """An image with a vulnerability, and the packages with it: package URL and fixed version."""
+    """An image with a vulnerability, and the packages with it."""
 
     digest: str
     references: tuple[str, ...]
     exposure: int
     workloads: int
-    packages: tuple[tuple[str, str], ...]
+    packages: tuple[VulnerablePackage, ...]
     opened: dt.datetime
 
 
 class RunningWorkload(Document, frozen=True):
-    """A container of a workload that runs an image."""
+    """A container of a workload that runs an image. source: number."""
 
+    source: int
     source_key: str
     branch: str
     subject: str
@@ -176,7 +184,7 @@ def list_affected_images(
             references.get(row.id, ()),
             row.exposure,
             workloads.get(row.id, 0),
-            packages.get(row.id, ()),
+            tuple(VulnerablePackage(*package) for package in packages.get(row.id, ())),
             to_moment(row.opened),
         )
         for row in page
@@ -207,6 +215,7 @@ def list_workloads(
     )
     workloads = tuple(
         RunningWorkload(
+            row.source,
             row.key,
             row.branch,
             format_key(row.subject),

@@ -1,0 +1,75 @@
+"""One image: its names, and a page of its open problems with the packages that have them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, select, tuple_
+
+from kubekeep.model.severity import Severity
+from kubekeep.model.submission import DefinitionEntry
+from kubekeep_server.store.image_schema import image, image_finding, package
+from kubekeep_server.store.numbers import to_moment
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
+from kubekeep_server.store.schema import definition
+from kubekeep_server.store.scopes import Scope, shows_image
+
+
+class ImageProblem(Document, frozen=True):
+    """An open problem of an image. kind: of its definition, such as `vulnerability`. purl: empty for one without a package."""
+
+    definition: str
+    kind: str
+    id: str
+    title: str
+    severity: str
+    epss: float | None
+    is_exploited: bool
+    purl: str
+    fixed_version: str
+    is_suppressed: bool
+    opened: dt.datetime
+    unknown_since: dt.datetime | None
+
+
+def list_problems(
+    connection: Connection, scope: Scope, digest: str, cursor: str = "", limit: int = DEFAULT_LIMIT
+) -> Page[ImageProblem]:
+    """Return a page of the open problems of an image, the most urgent first. Raises LookupError if none is in the scope."""
+    number = connection.execute(select(image.c.id).where(image.c.digest == digest, shows_image(scope))).scalar()
+    if number is None:
+        raise LookupError(f"there is no image {digest}")
+    table = image_finding
+    rank = (-definition.c.urgency, -definition.c.severity, definition.c.key, package.c.purl)
+    query = (
+        select(table, definition, package.c.purl)
+        .join(definition, definition.c.id == table.c.definition)
+        .join(package, package.c.id == table.c.package)
+        .where(table.c.image == number, table.c.closed.is_(None))
+    )
+    after = read_cursor(cursor, "problems", tuple[int, int, str, str])
+    if after is not None:
+        query = query.where(tuple_(*rank) > tuple_(*after))
+    rows = list(connection.execute(query.order_by(*rank).limit(limit + 1)))
+    page, following = cut_page(rows, limit, "problems", lambda row: (-row.urgency, -row.severity, row.key, row.purl))
+    return Page(tuple(map(_describe, page)), following)
+
+
+def _describe(row: Any) -> ImageProblem:
+    document = msgspec.json.decode(row.document, type=DefinitionEntry)
+    return ImageProblem(
+        definition=row.key,
+        kind=row.kind,
+        id=document.id,
+        title=document.title,
+        severity=Severity(row.severity).name.lower(),
+        epss=row.epss,
+        is_exploited=row.is_exploited,
+        purl=row.purl,
+        fixed_version=row.fixed_version,
+        is_suppressed=row.is_suppressed,
+        opened=to_moment(row.opened),
+        unknown_since=None if row.unknown_since is None else to_moment(row.unknown_since),
+    )

@@ -1,0 +1,127 @@
+/** Filters of a list. Their values are parameters of the URL, and chips that one can remove. */
+import { useEffect, useRef, useState } from "react";
+import { onKey } from "../shell/keys";
+import type { UrlState } from "../url";
+
+export interface Choice {
+  value: string;
+  label: string;
+}
+
+export interface Filter {
+  /** Parameter of the URL and of the API. */
+  name: string;
+  label: string;
+  /** Values to choose from; a text without them. */
+  choices?: Choice[];
+  /** Several values at a time. */
+  isList?: boolean;
+}
+
+const PAUSE = 250;
+
+export function Filters({ url, filters }: { url: UrlState; filters: Filter[] }) {
+  const [first, ...rest] = [...filters.filter((filter) => !filter.choices), ...filters.filter((filter) => filter.choices)];
+  return (
+    <div className="kk-filters" role="search" aria-label="Filters">
+      <div className="kk-filter-row">
+        {first && <Control filter={first} url={url} isFirst />}
+        {rest.map((filter) => (
+          <Control key={filter.name} filter={filter} url={url} />
+        ))}
+      </div>
+      <Chips url={url} filters={filters} />
+    </div>
+  );
+}
+
+function Control({ filter, url, isFirst = false }: { filter: Filter; url: UrlState; isFirst?: boolean }) {
+  if (!filter.choices) return <TextControl filter={filter} url={url} isFirst={isFirst} />;
+  const add = (value: string) => url.set({ [filter.name]: filter.isList ? [...new Set([...url.list(filter.name), value])] : value });
+  return (
+    <label className="kk-filter">
+      <span>{filter.label}</span>
+      <span className="pf-v6-c-form-control">
+        <select value={filter.isList ? "" : url.get(filter.name)} onChange={(event) => add(event.target.value)}>
+          <option value="">{filter.isList && url.list(filter.name).length ? "Add" : "Any"}</option>
+          {filter.choices.map((choice) => (
+            <option key={choice.value} value={choice.value}>
+              {choice.label}
+            </option>
+          ))}
+        </select>
+      </span>
+    </label>
+  );
+}
+
+function TextControl({ filter, url, isFirst }: { filter: Filter; url: UrlState; isFirst: boolean }) {
+  const input = useRef<HTMLInputElement>(null);
+  const current = url.get(filter.name);
+  const [text, setText] = useState(current);
+  const latest = useRef(url);
+  latest.current = url;
+  useEffect(() => setText(current), [current]);
+  useEffect(() => {
+    const timer = setTimeout(() => text !== latest.current.get(filter.name) && latest.current.set({ [filter.name]: text }), PAUSE);
+    return () => clearTimeout(timer);
+  }, [text, filter.name]);
+  useEffect(() => (isFirst ? onKey("/", () => input.current?.focus()) : undefined), [isFirst]);
+  return (
+    <label className="kk-filter kk-grow">
+      <span>{filter.label}</span>
+      <span className="pf-v6-c-form-control">
+        <input ref={input} type="search" value={text} onChange={(event) => setText(event.target.value)} />
+      </span>
+    </label>
+  );
+}
+
+function Chips({ url, filters }: { url: UrlState; filters: Filter[] }) {
+  const chips = filters.flatMap((filter) =>
+    url.list(filter.name).map((value) => ({
+      filter,
+      value,
+      label: filter.choices?.find((choice) => choice.value === value)?.label ?? value,
+    })),
+  );
+  if (!chips.length) return null;
+  const remove = (name: string, value: string) => url.set({ [name]: url.list(name).filter((each) => each !== value) });
+  return (
+    <ul className="kk-chips" aria-label="Active filters">
+      {chips.map(({ filter, value, label }) => (
+        <li key={`${filter.name} ${value}`} className="kk-chip">
+          <span>
+            {filter.label}: {label}
+          </span>
+          <button type="button" aria-label={`Remove the filter ${filter.label}: ${label}`} onClick={() => remove(filter.name, value)}>
+            ✕
+          </button>
+        </li>
+      ))}
+      <li>
+        <button type="button" className="pf-v6-c-button pf-m-link pf-m-inline" onClick={() => url.set(Object.fromEntries(filters.map((filter) => [filter.name, ""])))}>
+          Remove all filters
+        </button>
+      </li>
+    </ul>
+  );
+}
+
+/** Return true if a filter is active. */
+export function isFiltered(url: UrlState, filters: Filter[]): boolean {
+  return filters.some((filter) => url.list(filter.name).length > 0);
+}
+
+/** The state of a filtered list without rows, with the filters to remove. */
+export function FilteredToNothing({ url, filters }: { url: UrlState; filters: Filter[] }) {
+  return (
+    <div className="pf-v6-c-empty-state kk-empty">
+      <h2 className="pf-v6-c-empty-state__title-text">No row has all of these properties</h2>
+      <div className="pf-v6-c-empty-state__body">
+        <p>Remove a filter:</p>
+        <Chips url={url} filters={filters} />
+      </div>
+    </div>
+  );
+}

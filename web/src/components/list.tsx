@@ -1,0 +1,180 @@
+/**
+ * A list of any length: rows are read in pages as they come into view, and only those in view are in the document.
+ * Keys: j and k move, Enter opens.
+ */
+import { useInfiniteQuery, type InfiniteData, type UseInfiniteQueryResult } from "@tanstack/react-query";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { onKey } from "../shell/keys";
+import { Failure, Loading } from "./states";
+
+export interface Column<Row> {
+  title: string;
+  cell: (row: Row) => ReactNode;
+  /** Value of the parameter `order` that sorts by this column. */
+  order?: string;
+  /** `number` is aligned right, `main` gets the space that the others leave. */
+  kind?: "number" | "main";
+}
+
+export interface RowPage<Row> {
+  rows: Row[];
+  cursor?: string;
+}
+
+export type Pages<Row> = UseInfiniteQueryResult<InfiniteData<RowPage<Row>, string>, Error>;
+
+/** Return the pages of a list. read: returns the page after a cursor. */
+export function usePages<Row>(key: unknown[], read: (cursor: string) => Promise<RowPage<Row>>): Pages<Row> {
+  return useInfiniteQuery({
+    queryKey: key,
+    queryFn: ({ pageParam }) => read(pageParam),
+    initialPageParam: "",
+    getNextPageParam: (page) => page.cursor || undefined,
+    placeholderData: (before) => before,
+  });
+}
+
+/** Return the number of rows as far as it is known: `120`, or `200+` if there are more. */
+export function countRows<Row>(pages: Pages<Row>): string {
+  const count = pages.data?.pages.reduce((total, page) => total + page.rows.length, 0) ?? 0;
+  return pages.hasNextPage ? `${count}+` : String(count);
+}
+
+interface Properties<Row> {
+  caption: string;
+  pages: Pages<Row>;
+  columns: Column<Row>[];
+  rowKey: (row: Row) => string;
+  /** Address of a row, which a click opens. */
+  href: (row: Row) => string;
+  openKey?: string;
+  order?: string;
+  onOrder?: (order: string) => void;
+  /** Shown without rows. */
+  empty: ReactNode;
+}
+
+const ROW_HEIGHT = 44;
+const MARGIN = 10;
+
+export function List<Row>({ caption, pages, columns, rowKey, href, openKey, order, onOrder, empty }: Properties<Row>) {
+  const body = useRef<HTMLTableSectionElement>(null);
+  const [scroller, setScroller] = useState<HTMLElement | null>(null);
+  const [offset, setOffset] = useState(0);
+  const rows = pages.data?.pages.flatMap((page) => page.rows) ?? [];
+  const hasRows = rows.length > 0;
+  useLayoutEffect(() => {
+    const element = body.current;
+    const parent = element?.closest<HTMLElement>(".kk-scroller") ?? null;
+    setScroller(parent);
+    if (element && parent) setOffset(element.getBoundingClientRect().top - parent.getBoundingClientRect().top + parent.scrollTop);
+  }, [hasRows]);
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller,
+    estimateSize: () => ROW_HEIGHT,
+    getItemKey: (index) => rowKey(rows[index] as Row),
+    overscan: MARGIN,
+    scrollMargin: offset,
+  });
+  const shown = virtual.getVirtualItems();
+  const last = shown.at(-1)?.index ?? 0;
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = pages;
+  useEffect(() => {
+    if (hasNextPage && !isFetchingNextPage && last >= rows.length - MARGIN) void fetchNextPage();
+  }, [hasNextPage, isFetchingNextPage, fetchNextPage, last, rows.length]);
+  useMovement(body, (index) => index >= 0 && index < rows.length && virtual.scrollToIndex(index));
+
+  if (pages.error && !hasRows) return <Failure error={pages.error} retry={() => void pages.refetch()} />;
+  if (pages.isPending) return <Loading />;
+  if (!hasRows) return <>{empty}</>;
+  const before = (shown[0]?.start ?? offset) - offset;
+  const after = virtual.getTotalSize() - ((shown.at(-1)?.end ?? offset) - offset);
+  return (
+    <>
+      <table className="pf-v6-c-table pf-m-compact kk-list" aria-rowcount={hasNextPage ? -1 : rows.length}>
+        <caption className="pf-v6-screen-reader">{caption}</caption>
+        <thead className="pf-v6-c-table__thead">
+          <tr className="pf-v6-c-table__tr">
+            {columns.map((column) => (
+              <Heading key={column.title} column={column} order={order} onOrder={onOrder} />
+            ))}
+          </tr>
+        </thead>
+        <tbody ref={body} className="pf-v6-c-table__tbody">
+          {before > 0 && <tr aria-hidden="true" style={{ height: before }} />}
+          {shown.map(({ index, key }) => {
+            const row = rows[index] as Row;
+            return (
+              <tr
+                key={key}
+                ref={virtual.measureElement}
+                data-index={index}
+                className={`pf-v6-c-table__tr pf-m-clickable ${openKey === rowKey(row) ? "pf-m-selected" : ""}`}
+                onClick={(event) => openRow(event.currentTarget, event.target)}
+              >
+                {columns.map((column, position) => (
+                  <td key={column.title} className={`pf-v6-c-table__td kk-${column.kind ?? "plain"}`} data-label={column.title}>
+                    {position === 0 ? (
+                      <a className="kk-row-link" href={href(row)} data-row={rowKey(row)}>
+                        {column.cell(row)}
+                      </a>
+                    ) : (
+                      column.cell(row)
+                    )}
+                  </td>
+                ))}
+              </tr>
+            );
+          })}
+          {after > 0 && <tr aria-hidden="true" style={{ height: after }} />}
+        </tbody>
+      </table>
+      {isFetchingNextPage && <p className="kk-soft" role="status">Loading more</p>}
+      {pages.error && <Failure error={pages.error} retry={() => void pages.fetchNextPage()} />}
+    </>
+  );
+}
+
+function Heading<Row>({ column, order, onOrder }: { column: Column<Row>; order?: string; onOrder?: (order: string) => void }) {
+  const isSorted = column.order !== undefined && column.order === order;
+  return (
+    <th
+      scope="col"
+      className={`pf-v6-c-table__th kk-${column.kind ?? "plain"} ${column.order ? "pf-v6-c-table__sort" : ""} ${isSorted ? "pf-m-selected" : ""}`}
+      aria-sort={isSorted ? "descending" : undefined}
+    >
+      {column.order && onOrder ? (
+        <button type="button" className="pf-v6-c-table__button" onClick={() => onOrder(column.order ?? "")}>
+          {column.title} <span aria-hidden="true">{isSorted ? "↓" : ""}</span>
+        </button>
+      ) : (
+        column.title
+      )}
+    </th>
+  );
+}
+
+/** A click anywhere on a row is one on its link, unless it selects text or is on another control. */
+function openRow(row: HTMLElement, target: EventTarget): void {
+  if (target instanceof Element && target.closest("a, button, input, select, label")) return;
+  if (window.getSelection()?.toString()) return;
+  row.querySelector<HTMLElement>("a.kk-row-link")?.click();
+}
+
+/** Move the focus to the next and the previous row by j and k. */
+function useMovement(body: React.RefObject<HTMLElement | null>, show: (index: number) => void): void {
+  const latest = useRef(show);
+  latest.current = show;
+  useEffect(() => {
+    const move = (step: number) => {
+      const current = document.activeElement?.closest<HTMLElement>("tr[data-index]")?.dataset.index;
+      const index = current === undefined ? 0 : Number(current) + step;
+      latest.current(index);
+      requestAnimationFrame(() => body.current?.querySelector<HTMLElement>(`tr[data-index="${index}"] a.kk-row-link`)?.focus());
+    };
+    const ends = [onKey("j", () => move(1)), onKey("k", () => move(-1))];
+    return () => ends.forEach((end) => end());
+  }, [body]);
+}

@@ -1,0 +1,52 @@
+/** The open finding beside the list. */
+import { useQuery } from "@tanstack/react-query";
+import { client, load } from "../../api/client";
+import { Explanation } from "../../components/finding";
+import { Facts } from "../../components/page";
+import { Panel } from "../../components/panel";
+import { describeExposure, Severity } from "../../components/severity";
+import { Await, Empty } from "../../components/states";
+import { Time } from "../../components/time";
+import { nameSource } from "../../sources";
+import { nameOf, reachOf } from "../workload/entry";
+
+/** open: source, subject and fingerprint, with points between them. */
+export function FindingPanel({ open, onClose }: { open: string; onClose: () => void }) {
+  const [source = "", subject = "", fingerprint = ""] = open.split(".");
+  const page = useQuery({
+    queryKey: ["subject", Number(source), subject],
+    queryFn: () => load(client.GET("/api/v1/sources/{source}/subjects/{subject}", { params: { path: { source: Number(source), subject } } })),
+  });
+  const finding = page.data?.findings.find((each) => each.detail?.fingerprint === fingerprint);
+  return (
+    <Panel title={finding?.definition.title ?? "Finding"} rowKey={open} onClose={onClose}>
+      <Await query={page}>
+        {(data) =>
+          finding ? (
+            <>
+              <Facts
+                facts={[
+                  ["Severity", <Severity key="severity" level={finding.definition.severity} />],
+                  ["Control", finding.definition.id],
+                  ["Workload", <a key="workload" href={`/workloads/${source}/${subject}`}>{nameOf(data.entry)}</a>],
+                  ["Source", <a key="source" href={`/sources/${source}`}>{nameSource({ key: data.sourceKey, branch: data.branch })}</a>],
+                  ["Why it matters", describeExposure(reachOf(data.entry)).join(" · ")],
+                  ["Open since", <Time key="opened" value={finding.opened} />],
+                  ["Not seen since", finding.unknownSince && <Time key="unknown" value={finding.unknownSince} />],
+                ]}
+              />
+              <h3 className="pf-v6-c-title pf-m-md">What to change</h3>
+              <Explanation finding={finding} />
+            </>
+          ) : (
+            <Empty title="This finding is closed">
+              <p>
+                <a href={`/workloads/${source}/${subject}`}>See the history of the workload</a>
+              </p>
+            </Empty>
+          )
+        }
+      </Await>
+    </Panel>
+  );
+}

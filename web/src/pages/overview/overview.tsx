@@ -1,0 +1,95 @@
+/** The fleet in one screen: what is worst, what changed, and what is not covered. */
+import { useQuery } from "@tanstack/react-query";
+import { client, load, type Schemas } from "../../api/client";
+import { Card, Page } from "../../components/page";
+import { format, plural, SeverityCounts, sum } from "../../components/severity";
+import { Await } from "../../components/states";
+import { useUrl } from "../../url";
+import { AddSource } from "../sources/add";
+import { Changes } from "./changes";
+import { Coverage } from "./coverage";
+import { FixFirst } from "./fix-first";
+
+type Totals = Schemas["Totals"];
+
+export function Overview() {
+  const url = useUrl();
+  const source = url.list("source").map(Number);
+  const totals = useQuery({ queryKey: ["totals", source], queryFn: () => load(client.GET("/api/v1/totals", { params: { query: { source } } })) });
+  return (
+    <Page title="Overview" summary={totals.data && summarize(totals.data)}>
+      <Await query={totals}>
+        {(data) =>
+          data.sources === 0 ? (
+            <AddSource />
+          ) : (
+            <div className="kk-overview">
+              <div className="kk-stack">
+                <FixFirst source={source} />
+                <Coverage source={source} />
+              </div>
+              <div className="kk-stack">
+                <Open totals={data} />
+                <Changes source={source} open={data.findings} />
+              </div>
+            </div>
+          )
+        }
+      </Await>
+    </Page>
+  );
+}
+
+function summarize(totals: Totals): string {
+  if (totals.sources === 0) return "Nothing was submitted yet.";
+  const urgent = (counts: Record<string, number>) => (counts["critical"] ?? 0) + (counts["high"] ?? 0);
+  const findings = urgent(totals.exposedFindings);
+  const vulnerabilities = urgent(totals.exposedVulnerabilities);
+  const where = `${plural(totals.subjects, "workload or other subject", "workloads and other subjects")} of ${plural(totals.sources, "source")}`;
+  if (!findings && !vulnerabilities) return `No critical or high problem is reachable from outside in ${where}.`;
+  const parts = [findings ? plural(findings, "finding") : "", vulnerabilities ? `${format(vulnerabilities)} ${vulnerabilities === 1 ? "vulnerability" : "vulnerabilities"} in images` : ""];
+  return `${parts.filter(Boolean).join(" and ")}, critical or high, can be reached from outside in ${where}.`;
+}
+
+function Open({ totals }: { totals: Totals }) {
+  const url = useUrl();
+  const link = (page: string, values: Record<string, string>) => page + url.with({ days: "", ...values });
+  return (
+    <Card title="Open now">
+      <dl className="kk-numbers">
+        <div>
+          <dt>
+            <a href={link("/findings", {})}>{plural(sum(totals.findings), "finding")}</a>
+          </dt>
+          <dd>
+            <SeverityCounts counts={totals.findings} href={(level) => link("/findings", { severity: level })} />
+          </dd>
+        </div>
+        <div>
+          <dt>
+            <a href={link("/findings", { exposed: "true" })}>{plural(sum(totals.exposedFindings), "finding")} reachable from outside</a>
+          </dt>
+          <dd>
+            <SeverityCounts counts={totals.exposedFindings} href={(level) => link("/findings", { severity: level, exposed: "true" })} />
+          </dd>
+        </div>
+        <div>
+          <dt>
+            <a href={link("/vulnerabilities", {})}>{plural(sum(totals.vulnerabilities), "problem")} in {plural(totals.images, "image")}</a>
+          </dt>
+          <dd>
+            {totals.images === 0 ? <span className="kk-soft">no image was assessed</span> : <SeverityCounts counts={totals.vulnerabilities} href={(level) => link("/vulnerabilities", { severity: level })} />}
+          </dd>
+        </div>
+        <div>
+          <dt>
+            <a href={link("/vulnerabilities", { exposed: "true" })}>{plural(sum(totals.exposedVulnerabilities), "problem")} reachable from outside</a>
+          </dt>
+          <dd>
+            <SeverityCounts counts={totals.exposedVulnerabilities} href={(level) => link("/vulnerabilities", { severity: level, exposed: "true" })} />
+          </dd>
+        </div>
+      </dl>
+    </Card>
+  );
+}

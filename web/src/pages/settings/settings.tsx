@@ -1,0 +1,36 @@
+/** Settings: users, tokens, the log of changes, and the account of the user. */
+import { useLocation } from "wouter";
+import type { Identity } from "../../app";
+import { Page } from "../../components/page";
+import { Account } from "./account";
+import { Log } from "./log";
+import { Tokens } from "./tokens";
+import { Users } from "./users";
+
+const TABS = [
+  ["users", "Users", ["administrator"]],
+  ["tokens", "Tokens", ["administrator", "manager"]],
+  ["log", "Log", ["administrator", "auditor"]],
+  ["account", "Your account", ["administrator", "manager", "auditor", "viewer"]],
+] as const;
+
+export default function Settings({ identity }: { identity: Identity }) {
+  const [path] = useLocation();
+  const tabs = TABS.filter(([, , roles]) => (roles as readonly string[]).includes(identity.role ?? ""));
+  const requested = path.split("/")[2] || tabs[0]?.[0] || "account";
+  return (
+    <Page title="Settings" summary={tabs.find(([tab]) => tab === requested)?.[1]}>
+      <nav className="kk-tabs" aria-label="Settings">
+        {tabs.map(([tab, name]) => (
+          <a key={tab} href={`/settings/${tab}`} aria-current={tab === requested ? "page" : undefined}>
+            {name}
+          </a>
+        ))}
+      </nav>
+      {requested === "users" && <Users />}
+      {requested === "tokens" && <Tokens identity={identity} />}
+      {requested === "log" && <Log />}
+      {requested === "account" && <Account identity={identity} />}
+    </Page>
+  );
+}

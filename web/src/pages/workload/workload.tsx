@@ -1,0 +1,172 @@
+/** One workload or another subject: why it matters, what to change, the images that it runs, and its history. */
+import { useQuery } from "@tanstack/react-query";
+import { client, load, type Schemas } from "../../api/client";
+import { Explanation, type SubjectFinding } from "../../components/finding";
+import { Card, Facts, Page } from "../../components/page";
+import { plural, Severity, SeverityCounts } from "../../components/severity";
+import { Await } from "../../components/states";
+import { Name } from "../../components/text";
+import { Time } from "../../components/time";
+import { nameSource } from "../../sources";
+import { kindOf, nameOf } from "./entry";
+import { History } from "./history";
+import { ImageProblems } from "./images";
+
+type Subject = Schemas["SubjectPage"];
+
+export default function Workload({ source, subject }: { source: number; subject: string }) {
+  const page = useQuery({
+    queryKey: ["subject", source, subject],
+    queryFn: () => load(client.GET("/api/v1/sources/{source}/subjects/{subject}", { params: { path: { source, subject } } })),
+  });
+  return (
+    <Page
+      title={page.data ? nameOf(page.data.entry) : "Workload"}
+      summary={page.data && summarize(page.data)}
+      trail={[
+        { name: "Findings", href: "/findings" },
+        { name: page.data ? nameSource({ key: page.data.sourceKey, branch: page.data.branch }) : "Source", href: `/sources/${source}` },
+      ]}
+    >
+      <Await query={page}>{(data) => <Content page={data} />}</Await>
+    </Page>
+  );
+}
+
+function summarize(page: Subject): string {
+  const open = page.findings.filter((finding) => finding.closed === null && !finding.isSuppressed);
+  if (page.closed) return "It no longer exists in its source.";
+  const problems = page.images.reduce((total, image) => total + image.problems.reduce((count, each) => count + each, 0), 0);
+  const parts = [open.length ? plural(open.length, "finding") : "No findings in what was evaluated"];
+  if (page.images.length) parts.push(problems ? `${plural(problems, "problem")} in ${plural(page.images.length, "image")}` : "no known problem in its images");
+  return `${parts.join(", ")}.`;
+}
+
+function Content({ page }: { page: Subject }) {
+  const { entry } = page;
+  const open = page.findings.filter((finding) => finding.closed === null);
+  const shown = open.filter((finding) => !finding.isSuppressed);
+  const suppressed = open.filter((finding) => finding.isSuppressed);
+  const gaps = entry.notEvaluated ?? [];
+  return (
+    <div className="kk-stack">
+      {page.closed && (
+        <div className="pf-v6-c-alert pf-m-inline pf-m-info">
+          <p className="pf-v6-c-alert__title">
+            It was missing in a scan <Time value={page.closed} />
+          </p>
+        </div>
+      )}
+      <Card title="Why it matters">
+        <Reach page={page} />
+      </Card>
+      <Card title="What to change">
+        {shown.length === 0 && <p>{gaps.length ? "No finding in the controls that were evaluated." : "Nothing."}</p>}
+        <ol className="kk-findings">
+          {shown.map((finding) => (
+            <Finding key={finding.definition.key + finding.opened} finding={finding} />
+          ))}
+        </ol>
+        {suppressed.length > 0 && (
+          <details>
+            <summary>{plural(suppressed.length, "finding")} covered by exceptions</summary>
+            <ol className="kk-findings">
+              {suppressed.map((finding) => (
+                <Finding key={finding.definition.key + finding.opened} finding={finding} />
+              ))}
+            </ol>
+          </details>
+        )}
+      </Card>
+      {gaps.length > 0 && (
+        <Card title="Not evaluated">
+          <p>These controls say nothing about this workload:</p>
+          <ul>
+            {gaps.map((gap, index) => (
+              <li key={index}>
+                {gap.definitions.map((key) => key.split("/").at(-1)).join(", ")}
+                {gap.reason && `: ${gap.reason}`}
+              </li>
+            ))}
+          </ul>
+        </Card>
+      )}
+      {page.images.length > 0 && (
+        <Card title="Images">
+          {page.images.map((image) => (
+            <ImageProblems key={image.container + image.digest} image={image} />
+          ))}
+        </Card>
+      )}
+      <Card title="History">
+        <History page={page} />
+      </Card>
+    </div>
+  );
+}
+
+/** The way from outside to what the workload may do, as steps. */
+function Reach({ page }: { page: Subject }) {
+  const { entry } = page;
+  const steps = [
+    entry.exposure && { name: "Outside", text: entry.exposure },
+    { name: kindOf(entry), text: nameOf(entry) },
+    entry.power && { name: "Power", text: entry.power },
+    entry.rights && { name: "Rights", text: entry.rights },
+  ].filter((step) => Boolean(step)) as { name: string; text: string }[];
+  return (
+    <>
+      {steps.length > 1 ? (
+        <ol className="kk-steps" aria-label="Steps of an attack">
+          {steps.map((step) => (
+            <li key={step.name}>
+              <strong>{step.name}</strong>
+              <span>{step.text}</span>
+            </li>
+          ))}
+        </ol>
+      ) : (
+        <p>No way from outside the cluster, no power over a node, and no access to Secrets were seen.</p>
+      )}
+      <Facts
+        facts={[
+          ["Kind", kindOf(entry)],
+          ["Source", <a key="source" href={`/sources/${page.source}`}>{nameSource({ key: page.sourceKey, branch: page.branch })}</a>],
+          ["File", entry.origin && <code key="origin">{entry.origin}</code>],
+          ["Containers", (entry.containers ?? []).map((container) => container.name).filter(Boolean).join(", ")],
+          ["First seen", <Time key="opened" value={page.opened} />],
+        ]}
+      />
+    </>
+  );
+}
+
+function Finding({ finding }: { finding: SubjectFinding }) {
+  return (
+    <li>
+      <h3 className="kk-finding-title">
+        <Severity level={finding.definition.severity} /> <span className="kk-id">{finding.definition.id}</span> {finding.definition.title}
+      </h3>
+      <p className="kk-soft">
+        Open since <Time value={finding.opened} />
+        {finding.unknownSince && (
+          <>
+            , not seen since <Time value={finding.unknownSince} />
+          </>
+        )}
+      </p>
+      <Explanation finding={finding} />
+    </li>
+  );
+}
+
+/** Names of an image with its counts. */
+export function ImageName({ image }: { image: Schemas["SubjectImage"] }) {
+  const [unknown, low, medium, high, critical] = image.problems;
+  return (
+    <>
+      <Name text={image.references[0] ?? image.digest} />{" "}
+      <SeverityCounts counts={{ critical: critical ?? 0, high: high ?? 0, medium: medium ?? 0, low: low ?? 0, unknown: unknown ?? 0 }} />
+    </>
+  );
+}
