@@ -41,8 +41,9 @@ def _settings_options(function: Callable[..., None]) -> Callable[..., None]:
 
 @click.group(invoke_without_command=True, short_help="Serve the results of all clusters, repositories and images.")
 @_settings_options
+@click.option("--demo", is_flag=True, help="Serve a year of example data from a temporary database.")
 @click.pass_context
-def command(context: click.Context, /, config: str, trusted_proxies: str | None, **options: Any) -> None:
+def command(context: click.Context, /, config: str, trusted_proxies: str | None, *, demo: bool, **options: Any) -> None:
     """Serve the results of all clusters, repositories and images.
 
     Settings come from options, then from the environment (KUBEKEEP_SERVER_LISTEN and so on), then from the file. Options stand
@@ -51,7 +52,9 @@ def command(context: click.Context, /, config: str, trusted_proxies: str | None,
     proxies = trusted_proxies.split(",") if trusted_proxies else None
     try:
         context.obj = load_settings(config, {**options, "trusted_proxies": proxies})
-        if context.invoked_subcommand is None:
+        if demo:
+            _serve_demo(context.obj, context.invoked_subcommand)
+        elif context.invoked_subcommand is None:
             _serve(context.obj)
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
@@ -63,6 +66,16 @@ def _serve(settings: Settings) -> None:
 
     configure_logs(settings.log_format)
     if not ServerProcess(settings).run():
+        raise SystemExit(_FAILED)
+
+
+def _serve_demo(settings: Settings, subcommand: str | None) -> None:
+    from kubekeep_server.process.demo import serve_demo  # noqa: PLC0415
+
+    if subcommand is not None:
+        raise click.UsageError(f"--demo starts a server; use it without {subcommand}")
+    configure_logs(settings.log_format)
+    if not serve_demo(settings):
         raise SystemExit(_FAILED)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import alembic.command
 import alembic.config
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -37,8 +37,14 @@ def open_engine(url: str) -> AsyncEngine:
     """Return the engine for `sqlite:///FILE` or `postgresql://...`. Raises ValueError for another database."""
     engine = _create_engine(url)
     if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_writing)
+        _write_sqlite(engine.sync_engine)
+    return engine
+
+
+def open_file_engine(url: str) -> Engine:
+    """Return the engine for `sqlite:///FILE` of a thread that does nothing else meanwhile."""
+    engine = create_engine(url)
+    _write_sqlite(engine)
     return engine
 
 
@@ -73,6 +79,11 @@ def _create_engine(url: str) -> AsyncEngine:
     if driver is None:
         raise ValueError(f"{parsed.drivername}: use sqlite:///FILE or postgresql://HOST/NAME")
     return create_async_engine(parsed.set(drivername=driver), pool_pre_ping=parsed.drivername == "postgresql")
+
+
+def _write_sqlite(engine: Engine) -> None:
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_writing)
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:

@@ -1,0 +1,1 @@
+"""Demo data: a year of a company's clusters, repositories and images as submissions. Knows neither HTTP nor settings."""
