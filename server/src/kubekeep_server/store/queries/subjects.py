@@ -13,8 +13,8 @@ from kubekeep.model.submission import DefinitionEntry, SubjectEntry, SubmittedFi
 from kubekeep_server.store.compression import decompress
 from kubekeep_server.store.image_schema import image, runs
 from kubekeep_server.store.numbers import format_key, to_key, to_moment
+from kubekeep_server.store.queries.affected import load_references
 from kubekeep_server.store.queries.pages import Document
-from kubekeep_server.store.queries.vulnerabilities import load_references
 from kubekeep_server.store.schema import definition, finding, source, subject
 from kubekeep_server.store.scopes import Scope, shows_subject
 
