@@ -18,18 +18,12 @@ from sqlalchemy import Connection, select
 from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store import schema
 from kubekeep_server.store.engine import open_engine
+from kubekeep_server.store.queries.affected import is_affected, list_affected_images, list_workloads
 from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, list_findings
 from kubekeep_server.store.queries.packages import list_versions, search_packages
 from kubekeep_server.store.queries.sources import SourceOrder, count_findings, list_days, list_sources
 from kubekeep_server.store.queries.subjects import get_subject
-from kubekeep_server.store.queries.vulnerabilities import (
-    VulnerabilityFilter,
-    VulnerabilityOrder,
-    is_affected,
-    list_affected_images,
-    list_vulnerabilities,
-    list_workloads,
-)
+from kubekeep_server.store.queries.vulnerabilities import VulnerabilityFilter, VulnerabilityOrder, list_vulnerabilities
 from kubekeep_server.store.scopes import EVERYTHING, Scope, resolve_scope
 
 List = Callable[[Connection, Scope], Any]

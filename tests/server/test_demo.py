@@ -24,19 +24,13 @@ from kubekeep_server.demo.submissions import PULL_REQUESTS, Demo
 from kubekeep_server.demo.timeline import ARRIVAL, ARRIVING, LAST_OF_STAGING, SECRETS_HIDDEN_SINCE
 from kubekeep_server.store import image_schema, schema
 from kubekeep_server.store.numbers import to_key, to_number
+from kubekeep_server.store.queries.affected import RunningWorkload, get_vulnerability, is_affected, list_workloads
 from kubekeep_server.store.queries.findings import FindingFilter, FindingRow, FindingState, list_findings
 from kubekeep_server.store.queries.packages import list_versions
 from kubekeep_server.store.queries.pages import Page
-from kubekeep_server.store.queries.sources import SourceRow, count_findings, list_days, list_sources
+from kubekeep_server.store.queries.sources import SourceFilter, SourceRow, count_findings, list_days, list_sources
 from kubekeep_server.store.queries.subjects import get_subject
-from kubekeep_server.store.queries.vulnerabilities import (
-    RunningWorkload,
-    VulnerabilityFilter,
-    get_vulnerability,
-    is_affected,
-    list_vulnerabilities,
-    list_workloads,
-)
+from kubekeep_server.store.queries.vulnerabilities import VulnerabilityFilter, list_vulnerabilities
 from kubekeep_server.store.scopes import EVERYTHING
 from tests.server.conftest import Database
 from tests.server.live import LiveServer
@@ -64,7 +58,9 @@ def submissions() -> list[Submission]:
 
 def read_sources(demo: Database, kind: str = "") -> dict[tuple[str, str], SourceRow]:
     def call(cursor: str) -> Page[SourceRow]:
-        return demo.run(lambda connection: list_sources(connection, EVERYTHING, kind=kind, cursor=cursor))
+        return demo.run(
+            lambda connection: list_sources(connection, EVERYTHING, selection=SourceFilter(kind=kind), cursor=cursor)
+        )
 
     return {(row.key, row.branch): row for row in read_all(call)}
 

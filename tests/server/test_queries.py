@@ -16,6 +16,8 @@ from kubekeep.model.submission import EvaluatedScope, ImageEntry
 from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store import image_schema, schema
 from kubekeep_server.store.numbers import to_key, to_number
+from kubekeep_server.store.queries import vulnerabilities
+from kubekeep_server.store.queries.affected import get_vulnerability, is_affected, list_affected_images, list_workloads
 from kubekeep_server.store.queries.findings import (
     FindingFilter,
     FindingOrder,
@@ -29,24 +31,18 @@ from kubekeep_server.store.queries.pages import Page
 from kubekeep_server.store.queries.search import search
 from kubekeep_server.store.queries.sources import SourceFilter, SourceOrder, count_findings, get_source, list_sources
 from kubekeep_server.store.queries.subjects import get_subject
-from kubekeep_server.store.queries.vulnerabilities import (
-    VulnerabilityFilter,
-    VulnerabilityOrder,
-    get_vulnerability,
-    is_affected,
-    list_affected_images,
-    list_vulnerabilities,
-    list_workloads,
-)
+from kubekeep_server.store.queries.vulnerabilities import VulnerabilityFilter, VulnerabilityOrder, list_vulnerabilities
 from kubekeep_server.store.scopes import EVERYTHING, Scope, resolve_scope
+from kubekeep_server.store.stored_scopes import store_scope
 from kubekeep_server.store.urgency import PAIRS
 from tests.server.conftest import Database, create_database
 from tests.server.test_images import SCORES, build_content, build_image, build_scan, build_workload, run
-from tests.server.test_ingest import SEVERITIES, build_finding, submit
+from tests.server.test_ingest import SEVERITIES, START, build_finding, submit
 
 CLUSTERS: Final = 24
 WORKLOADS: Final = 12
 EXPOSED: Final = "reachable from the internet"
+NOW: Final = to_number(START)
 DIGESTS: Final = [f"sha256:{number:064x}" for number in range(10)]
 
 
@@ -94,11 +90,16 @@ def build_cluster(chance: random.Random, day: int, number: int) -> Any:
 
 
 def make_scope(database: Database, sources: int | None, namespaces: tuple[str, ...] = ()) -> Scope:
-    """Return a scope of the first sources."""
+    """Return a scope of the first sources; it is stored if it has many."""
     if sources is None and not namespaces:
         return EVERYTHING
     keys = ["*"] if sources is None else [f"cluster/cluster-{number}" for number in range(sources)]
-    return database.run(resolve_scope, [Grant(Role.VIEWER, key, namespaces) for key in keys])
+    grants = [Grant(Role.VIEWER, key, namespaces) for key in keys]
+    scope = database.run(resolve_scope, grants)
+    if not scope.is_wide:
+        return scope
+    database.run(store_scope, scope, NOW)
+    return database.run(resolve_scope, grants)
 
 
 SCOPES: Final = [
@@ -239,26 +240,25 @@ def test_foreign_cursor_is_refused(fleet: Database, cursor: str) -> None:
 
 
 def list_plain_problems(connection: Connection) -> list[Any]:
-    """Return the open problems of images with the sources that have them."""
-    finding, definition, used = image_schema.image_finding, schema.definition, image_schema.source_image
+    """Return the open problems of images with the workloads that run them."""
+    finding, definition, used, subject = (
+        image_schema.image_finding, schema.definition, image_schema.runs, schema.subject,
+    )  # fmt: skip
     query = (
         select(finding, definition.c.key, definition.c.urgency, definition.c.severity, definition.c.epss,
-               used.c.source, used.c.exposure, image_schema.image.c.digest)
+               definition.c.is_exploited, used.c.source, used.c.exposure, image_schema.image.c.digest,
+               subject.c.namespace, subject.c.id.label("subject"))
         .join(definition, definition.c.id == finding.c.definition)
         .join(used, used.c.image == finding.c.image)
+        .join(subject, (subject.c.source == used.c.source) & (subject.c.id == used.c.subject))
         .join(image_schema.image, image_schema.image.c.id == finding.c.image)
         .where(finding.c.closed.is_(None))
     )  # fmt: skip
     return list(connection.execute(query))
 
 
-@pytest.mark.parametrize("sources", [None, 0, 1, 5, 21])
-@pytest.mark.parametrize("order", VulnerabilityOrder)
-def test_vulnerabilities_are_those_of_the_plain_query(
-    fleet: Database, order: VulnerabilityOrder, sources: int | None
-) -> None:
-    scope = make_scope(fleet, sources)
-    rows = [row for row in fleet.run(list_plain_problems) if scope.whole is None or row.source in scope.whole]
+def rank_plain(rows: list[Any], order: VulnerabilityOrder) -> dict[str, tuple[Any, ...]]:
+    """Return position, exposure, images, and first time of each vulnerability, in an order."""
     expected = {}
     for name in {row.key for row in rows}:
         group = [row for row in rows if row.key == name]
@@ -272,13 +272,75 @@ def test_vulnerabilities_are_those_of_the_plain_query(
             VulnerabilityOrder.NEWEST: (-opened, -first.severity),
         }[order]
         expected[name] = ((*key, first.definition), exposure, len(images), opened)
+    return dict(sorted(expected.items(), key=lambda pair: pair[1]))
+
+
+@pytest.mark.parametrize("sorted_at_once", [2_000, 0])
+@pytest.mark.parametrize(("sources", "namespaces"), SCOPES)
+@pytest.mark.parametrize("order", VulnerabilityOrder)
+def test_vulnerabilities_are_those_of_the_plain_query(
+    fleet: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    order: VulnerabilityOrder,
+    sources: int | None,
+    namespaces: tuple[str, ...],
+    sorted_at_once: int,
+) -> None:
+    # The classes of a small store are sorted as those of a large one.
+    monkeypatch.setattr(vulnerabilities, "_SORTED_AT_ONCE", sorted_at_once)
+    scope = make_scope(fleet, sources, namespaces)
+    expected = rank_plain([row for row in fleet.run(list_plain_problems) if shows(scope, row)], order)
     result = read_all(lambda cursor: fleet.run(list_vulnerabilities, scope, VulnerabilityFilter(), order, cursor, 2))
-    assert [row.id for row in result] == sorted(expected, key=lambda name: expected[name][0])
+    assert [row.id for row in result] == list(expected)
     assert {row.id: (row.exposure, row.images, to_number(row.opened)) for row in result} == {
         name: values[1:] for name, values in expected.items()
     }
     assert all(row.packages == ("pkg:deb/debian/openssl@3.0.1",) for row in result)
     assert all(row.fixed_versions == ("3.0.13",) for row in result)
+
+
+VULNERABILITY_FILTERS: Final[list[tuple[VulnerabilityFilter, Callable[[Any], bool]]]] = [
+    (VulnerabilityFilter(severities=("critical", "low")), lambda row: row.severity in (4, 1)),
+    (VulnerabilityFilter(text="cVe-2"), lambda row: row.key == "CVE-2"),
+    (VulnerabilityFilter(text="%"), lambda _: False),
+    (VulnerabilityFilter(is_exploited=True), lambda row: row.is_exploited),
+    (VulnerabilityFilter(is_exploited=False), lambda row: not row.is_exploited),
+    (VulnerabilityFilter(is_fixable=False), lambda row: not row.fixed_version),
+    (VulnerabilityFilter(is_fixable=True, text="CVE"), lambda row: row.fixed_version),
+]
+
+
+@pytest.mark.parametrize("sorted_at_once", [2_000, 0])
+@pytest.mark.parametrize(("selection", "matches"), VULNERABILITY_FILTERS)
+@pytest.mark.parametrize("order", VulnerabilityOrder)
+def test_filters_select_the_vulnerabilities_of_the_plain_query(
+    fleet: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    order: VulnerabilityOrder,
+    selection: VulnerabilityFilter,
+    matches: Callable[[Any], bool],
+    sorted_at_once: int,
+) -> None:
+    monkeypatch.setattr(vulnerabilities, "_SORTED_AT_ONCE", sorted_at_once)
+    for sources in (None, 2):
+        scope = make_scope(fleet, sources)
+        rows = [row for row in fleet.run(list_plain_problems) if shows(scope, row) and matches(row)]
+        result = read_all(
+            lambda cursor, scope=scope: fleet.run(list_vulnerabilities, scope, selection, order, cursor, 2)  # type: ignore[misc]
+        )
+        assert [row.id for row in result] == list(rank_plain(rows, order))
+
+
+def test_exposed_vulnerabilities(fleet: Database) -> None:
+    scope = make_scope(fleet, 1)
+    expected = rank_plain(
+        [row for row in fleet.run(list_plain_problems) if shows(scope, row)], VulnerabilityOrder.PRIORITY
+    )
+    for is_exposed in (True, False):
+        page = fleet.run(list_vulnerabilities, scope, VulnerabilityFilter(is_exposed=is_exposed))
+        assert [row.id for row in page.rows] == [
+            name for name, (_, exposure, *_) in expected.items() if (exposure >= 4) == is_exposed
+        ]
 
 
 @pytest.mark.parametrize(("sources", "namespaces"), SCOPES)
@@ -340,7 +402,7 @@ def test_totals_are_those_of_the_plain_queries(fleet: Database, sources: int | N
     findings = [row for row in fleet.run(list_plain) if not row.is_suppressed and shows(scope, row)]
     assert sum(totals.findings.values()) == len(findings)
     assert sum(totals.exposed_findings.values()) == sum(row.exposure >= 4 for row in findings)
-    problems = [row for row in fleet.run(list_plain_problems) if scope.whole is None or row.source in scope.whole]
+    problems = [row for row in fleet.run(list_plain_problems) if shows(scope, row)]
     assert sum(totals.vulnerabilities.values()) == len({(row.image, row.definition, row.package) for row in problems})
     assert totals.sources == (CLUSTERS if sources is None else sources)
     assert totals.images == len({row.image for row in problems} | used_images(fleet, scope))

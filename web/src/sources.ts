@@ -1,15 +1,8 @@
 /** Names of clusters, repositories and registries for people. */
-interface Named {
-  key: string;
-  branch: string;
-  document?: unknown;
-}
 
-/** Return the name of a source: of a cluster the one that it reports, of a repository the address with the branch. */
-export function nameSource({ key, branch, document }: Named): string {
-  const name = (document as { name?: string } | undefined)?.name;
-  const text = name || key.replace(/^[a-z]+\//, "").replace(/\/\/$/, "");
-  return branch ? `${text} (${branch})` : text;
+/** Return the name of a source, of a repository with its branch. */
+export function nameSource({ name, branch }: { name: string; branch: string }): string {
+  return branch ? `${name} (${branch})` : name;
 }
 
 /** Return the kind of a source: cluster, repository or registry. */

@@ -7,6 +7,7 @@
 mod ignore;
 mod images;
 mod pack;
+mod problems;
 mod rego;
 
 use mimalloc::MiMalloc;
@@ -47,6 +48,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(kubekeep_yaml::json_integer, module)?)?;
     module.add_function(wrap_pyfunction!(kubekeep_yaml::find_fields, module)?)?;
     module.add_function(wrap_pyfunction!(kubekeep_yaml::line_starts, module)?)?;
+    module.add_class::<problems::ImageProblems>()?;
+    module.add_function(wrap_pyfunction!(problems::pack_problems, module)?)?;
     module.add_function(wrap_pyfunction!(pack::pack, module)?)?;
     module.add_function(wrap_pyfunction!(pack::unpack, module)?)?;
     Ok(())

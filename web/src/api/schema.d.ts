@@ -1026,6 +1026,7 @@ export interface components {
             severity: string;
             source: number;
             sourceKey: string;
+            sourceName: string;
             subject: string;
             title: string;
             unknownSince: string | null;
@@ -1377,6 +1378,7 @@ export interface components {
             namespace: string;
             source: number;
             sourceKey: string;
+            sourceName: string;
             subject: string;
         };
         /**
@@ -1412,13 +1414,13 @@ export interface components {
         };
         /**
          * SourceMatch
-         * @description A source. document: its identity, as in submissions.
+         * @description A source.
          */
         SourceMatch: {
             branch: string;
-            document: unknown;
             id: number;
             key: string;
+            name: string;
         };
         /**
          * SourceOrder
@@ -1442,6 +1444,7 @@ export interface components {
             id: number;
             images: number;
             key: string;
+            name: string;
             scans: number;
             unknown: number;
             vulnerabilities: {
@@ -1516,6 +1519,7 @@ export interface components {
             namespace: string;
             source: number;
             sourceKey: string;
+            sourceName: string;
             subject: string;
         };
         /**
@@ -1531,6 +1535,7 @@ export interface components {
             opened: string;
             source: number;
             sourceKey: string;
+            sourceName: string;
         };
         /**
          * SubmittedFinding
@@ -1664,7 +1669,7 @@ export interface components {
          * VulnerabilityRow
          * @description A vulnerability in a list. images: those of the scope that have it. exposure: the highest of its images.
          *
-         *         fixed_versions: of the packages with one. opened: the time at which the first image had it.
+         *         packages, fixed_versions: in the first 20 images with it. opened: the time at which the first image had it.
          */
         VulnerabilityRow: {
             epss: number | null;

@@ -106,7 +106,7 @@ function listMatches(result: Result): Match[] {
       href: `/workloads/${row.source}/${row.subject}`,
       content: (
         <>
-          <strong>{nameSubject(row)}</strong> {nameSource({ ...row, key: row.sourceKey })}
+          <strong>{nameSubject(row)}</strong> {nameSource({ name: row.sourceName, branch: row.branch })}
         </>
       ),
     })),

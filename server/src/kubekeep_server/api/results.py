@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 
@@ -14,8 +15,8 @@ from kubekeep_server.api.problems import DOCUMENTED, ProblemError
 from kubekeep_server.api.server_state import get_state
 from kubekeep_server.api.structs import describe_answer, respond
 from kubekeep_server.auth.permissions import Permission, list_grants
-from kubekeep_server.store.numbers import to_key
-from kubekeep_server.store.queries import images, packages, search, sources, subjects, vulnerabilities
+from kubekeep_server.store.numbers import to_key, to_number
+from kubekeep_server.store.queries import affected, images, packages, search, sources, subjects, vulnerabilities
 from kubekeep_server.store.queries.findings import (
     FindingFilter,
     FindingOrder,
@@ -24,7 +25,8 @@ from kubekeep_server.store.queries.findings import (
     list_findings,
 )
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, MAX_LIMIT, Page
-from kubekeep_server.store.scopes import run_in_scope
+from kubekeep_server.store.scopes import UnstoredScopeError, run_in_scope
+from kubekeep_server.store.stored_scopes import store_scope
 
 router: Final = APIRouter(prefix="/api/v1", tags=["results"], responses=DOCUMENTED)
 _LONGEST_CURSOR: Final = 4_096
@@ -48,8 +50,15 @@ Identifier = Annotated[str, Path(max_length=_LONGEST_TEXT)]
 async def _answer(request: Request, function: Callable[..., Any], *arguments: Any) -> Response:
     """Return the result of a query, which gets a connection, the scope of the identity and the arguments."""
     grants = list_grants(get_identity(request), Permission.READ)
+    state = get_state(request)
     try:
-        result = await get_state(request).reading.run(run_in_scope, grants, function, *arguments)
+        try:
+            result = await state.reading.run(run_in_scope, grants, function, *arguments)
+        except UnstoredScopeError as error:
+            await state.writing.run(store_scope, error.scope, to_number(get_now()), is_long=True)
+            # A source that was added meanwhile makes another scope, which the next request stores.
+            read = functools.partial(run_in_scope, may_collect=True)
+            result = await state.reading.run(read, grants, function, *arguments)
     except LookupError as error:
         raise ProblemError(404, f"{str(error).capitalize()}.") from error
     except ValueError as error:
@@ -192,34 +201,34 @@ async def read_vulnerabilities(  # noqa: PLR0913, PLR0917 - each filter is a par
 )
 async def read_vulnerability(request: Request, identifier: Identifier) -> Response:
     """Return a vulnerability that an image in the scope has."""
-    return await _answer(request, vulnerabilities.get_vulnerability, identifier)
+    return await _answer(request, affected.get_vulnerability, identifier)
 
 
 @router.get(
     "/vulnerabilities/{identifier}/images",
     operation_id="listAffectedImages",
     response_class=Response,
-    responses=describe_answer(Page[vulnerabilities.AffectedImage]),
+    responses=describe_answer(Page[affected.AffectedImage]),
 )
 async def read_affected_images(
     request: Request, identifier: Identifier, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """Return a page of the images with a vulnerability, those that can be reached first."""
-    return await _answer(request, vulnerabilities.list_affected_images, identifier, cursor, limit)
+    return await _answer(request, affected.list_affected_images, identifier, cursor, limit)
 
 
 @router.get(
     "/vulnerabilities/{identifier}/workloads",
     operation_id="listAffectedWorkloads",
     response_class=Response,
-    responses=describe_answer(Page[vulnerabilities.RunningWorkload]),
+    responses=describe_answer(Page[affected.RunningWorkload]),
 )
 async def read_affected_workloads(
     request: Request, identifier: Identifier, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """Return a page of the containers that run an image with a vulnerability, those that can be reached first."""
-    images = vulnerabilities.is_affected(identifier)
-    return await _answer(request, vulnerabilities.list_workloads, images, cursor, limit)
+    images = affected.is_affected(identifier)
+    return await _answer(request, affected.list_workloads, images, cursor, limit)
 
 
 @router.get(
@@ -276,7 +285,7 @@ async def read_package_versions(
     "/packages/workloads",
     operation_id="listPackageWorkloads",
     response_class=Response,
-    responses=describe_answer(Page[vulnerabilities.RunningWorkload]),
+    responses=describe_answer(Page[affected.RunningWorkload]),
 )
 async def read_package_workloads(
     request: Request,
@@ -285,4 +294,4 @@ async def read_package_workloads(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Return a page of the containers that run an image with one of some packages, by their package URLs."""
-    return await _answer(request, vulnerabilities.list_workloads, packages.has_package(purl), cursor, limit)
+    return await _answer(request, affected.list_workloads, packages.has_package(purl), cursor, limit)

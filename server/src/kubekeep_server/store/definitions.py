@@ -14,7 +14,7 @@ from packaging.version import InvalidVersion, Version
 from sqlalchemy import Connection, bindparam, select, update
 
 from kubekeep.model.severity import Severity
-from kubekeep.model.submission import Submission
+from kubekeep.model.submission import DefinitionEntry, Submission
 from kubekeep.model.text import encode_json
 from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.locks import lock_definitions
@@ -26,6 +26,8 @@ from kubekeep_server.store.urgency import classify_definition
 
 _RATING: Final = ("severity", "urgency", "epss", "is_exploited")
 """Columns by which lists are ordered."""
+_LONGEST_TEXT: Final = 512
+"""An index of PostgreSQL has at most 2,700 bytes a row."""
 
 
 class StoredDefinition(msgspec.Struct, frozen=True):
@@ -53,6 +55,7 @@ def store_definitions(
             "urgency": classify_definition(entry),
             "epss": entry.epss,
             "is_exploited": bool(entry.known_exploited),
+            "text": build_text(entry),
             "document": encode_json(entry),
             "version": version,
             "updated": moment,
@@ -76,6 +79,13 @@ def store_definitions(
     if missing:
         raise LookupError(f"the definition {missing[0]} is not in the submission, and no other one has it")
     return {key: _describe(row) for key, row in stored.items()}
+
+
+def build_text(entry: DefinitionEntry) -> str:
+    """Return the text in which a search looks, without upper case: identifier, title and aliases."""
+    text = "\n".join((entry.id, entry.title, *entry.aliases))
+    # PostgreSQL stores no NUL.
+    return text.replace("\0", "").casefold()[:_LONGEST_TEXT]
 
 
 def _describe(row: Any) -> StoredDefinition:

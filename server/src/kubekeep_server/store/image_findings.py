@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
+from kubekeep._native import pack_problems
 from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.image_reports import ImageReport, Problem, ProblemState, load_reports, merge_reports
-from kubekeep_server.store.image_schema import image, image_finding, source_image
-from kubekeep_server.store.packages import store_packages
+from kubekeep_server.store.image_schema import image, image_finding, image_problems, package, source_image
+from kubekeep_server.store.packages import LONGEST_VERSION, store_packages, store_versions
 from kubekeep_server.store.schema import definition
-from kubekeep_server.store.upsert import insert_many
+from kubekeep_server.store.upsert import insert_many, replace_rows
 from kubekeep_server.store.urgency import EPSS_BUCKETS, SEVERITIES, URGENCIES, classify_epss
 
 Key = tuple[int, int, int]
@@ -62,25 +63,56 @@ def recount(connection: Connection, images: Iterable[int]) -> None:
         connection.execute(statement.values({column: bindparam(column) for column in columns}), rows)
 
 
+def store_problems(connection: Connection, images: Iterable[int]) -> None:
+    """Write the packed problems of images, from their open ones."""
+    table = image_finding
+    problems: dict[int, list[tuple[int, str, int, int]]] = {number: [] for number in images}
+    query = (
+        select(table.c.image, table.c.definition, table.c.opened, table.c.fixed_version, package.c.name)
+        .join(package, package.c.id == table.c.package)
+        .where(table.c.image.in_(in_keys()), table.c.closed.is_(None), ~table.c.is_suppressed)
+    )
+    for row in select_by_keys(connection, query, problems):
+        # A problem without a fixed version has no package to upgrade.
+        version = row.fixed_version[:LONGEST_VERSION]
+        problems[row.image].append((row.name if version else 0, version, row.definition, row.opened))
+    versions = store_versions(connection, {problem[1] for group in problems.values() for problem in group})
+    rows = [
+        {
+            "image": number,
+            "content": pack_problems([(name, versions[text], key, opened) for name, text, key, opened in group]),
+        }
+        for number, group in sorted(problems.items())
+    ]
+    replace_rows(connection, image_problems, ("content",), rows)
+
+
 def refresh_uses(connection: Connection, images: Iterable[int]) -> tuple[frozenset[int], frozenset[int]]:
     """Write how many sources have images, and their exposure; return those that the first and the last source has or had."""
     required = sorted(images)
     before = dict(
         select_by_keys(connection, select(image.c.id, image.c.sources).where(image.c.id.in_(in_keys())), required)
     )
-    query = (
-        select(source_image.c.image, func.count(), func.max(source_image.c.exposure))
-        .where(source_image.c.image.in_(in_keys()))
-        .group_by(source_image.c.image)
-    )
-    uses = {number: (sources, exposure) for number, sources, exposure in select_by_keys(connection, query, required)}
-    rows = []
-    for number in required:
-        sources, exposure = uses.get(number, (0, 0))
-        rows.append({"number": number, "used": sources, "highest": exposure})
+    table = source_image
+    columns = {
+        "sources": func.count(),
+        "exposure": func.max(table.c.exposure),
+        "workloads": func.sum(table.c.workloads),
+        "exposed_workloads": func.sum(table.c.exposed_workloads),
+    }
+    query = select(table.c.image, *columns.values()).where(table.c.image.in_(in_keys())).group_by(table.c.image)
+    uses = {number: values for number, *values in select_by_keys(connection, query, required)}
+    unused = (0,) * len(columns)
+    rows = [
+        {
+            "number": number,
+            **{f"new_{name}": value for name, value in zip(columns, uses.get(number, unused), strict=True)},
+        }
+        for number in required
+    ]
     if rows:
         statement = update(image).where(image.c.id == bindparam("number"))
-        connection.execute(statement.values(sources=bindparam("used"), exposure=bindparam("highest")), rows)
+        connection.execute(statement.values({name: bindparam(f"new_{name}") for name in columns}), rows)
     current, previous = uses.keys(), {number for number, sources in before.items() if sources}
     return frozenset(current - previous), frozenset(previous - current)
 

@@ -46,11 +46,13 @@ image: Final = Table(
     Column("created", BigInteger, nullable=False),
     Column("sources", Integer, nullable=False),
     Column("exposure", SmallInteger, nullable=False),
+    Column("workloads", Integer, nullable=False),
+    Column("exposed_workloads", Integer, nullable=False),
     *(Column(name, Integer, nullable=False) for name in _COUNTS),
 )
 """An image, by the digest of its manifest. created: the time at which it was first submitted. sources: those that have it.
 
-exposure: the highest of the workloads that run it. The other columns: open problems that no exception covers, by urgency,
+exposure: the highest of the workloads that run it. The last columns: open problems that no exception covers, by urgency,
 severity and EPSS.
 """
 
@@ -190,6 +192,25 @@ Index(
     sqlite_where=image_finding.c.closed.is_(null()),
     postgresql_where=image_finding.c.closed.is_(null()),
 )
+
+image_problems: Final = Table(
+    "image_problems",
+    metadata,
+    _image(),
+    Column("content", LargeBinary, nullable=False),
+    **BY_KEY,
+)
+"""The open problems of an image that no exception covers, packed by `_native.pack_problems`, so that those of all images can be
+summed in a request.
+"""
+
+fixed_version: Final = Table(
+    "fixed_version",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("text", Text, nullable=False, unique=True),
+)
+"""A version of a package that fixes a problem."""
 
 repository_finding: Final = Table(
     "repository_finding",

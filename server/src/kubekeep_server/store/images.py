@@ -16,7 +16,7 @@ from kubekeep.model.image import ImageSubject
 from kubekeep.model.submission import SubjectEntry, SubmittedFinding
 from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys
 from kubekeep_server.store.document import SubmittedDocument
-from kubekeep_server.store.image_findings import recount, refresh_findings, refresh_uses
+from kubekeep_server.store.image_findings import recount, refresh_findings, refresh_uses, store_problems
 from kubekeep_server.store.image_reports import (
     NOTHING,
     ImageReport,
@@ -32,6 +32,7 @@ from kubekeep_server.store.packages import store_image_names, store_packages
 from kubekeep_server.store.repository_findings import refresh_history
 from kubekeep_server.store.runs import ImageUse, RunChanges, load_uses
 from kubekeep_server.store.schema import definition, subject
+from kubekeep_server.store.stored_scopes import refresh_scopes
 from kubekeep_server.store.upsert import insert_many, insert_missing, replace_rows
 
 _COLUMNS: Final = ("subject", "report", "content", "exposure", "workloads", "exposed_workloads")
@@ -76,12 +77,12 @@ class ImageChanges:
         """Write the rows; return the numbers of opened and closed findings. present: the subjects of the state."""
         self._ids = self._store_images()
         before, reports = self._load_rows(), self._pack_reports()
-        has_changed_runs = self.runs.write(self._ids)
+        moved = self.runs.write(self._ids)
         contents = {
             (self._ids[entry.digest], compute_digest(bytes(entry.content))): bytes(entry.content)
             for entry in self._document.images.values()
         }
-        if not (has_changed_runs or reports or contents or before):
+        if not (moved or reports or contents or before):
             return 0, 0
         after = self._build_rows(before, reports, contents, present)
         changed = {number for number in {*before, *after} if before.get(number) != after.get(number)}
@@ -90,11 +91,14 @@ class ImageChanges:
             for entry in self._document.images.values()
             if self._ids[entry.digest] in after
         }
+        # A scope with some namespaces has other workloads of an image, though the source has as many.
+        lock_rows(self._connection, image, changed | moved)
         if not changed:
+            refresh_scopes(self._connection, self._source, moved)
             return self._refresh_names(names)
-        lock_rows(self._connection, image, changed)
         store_parts(self._connection, reports, {key: value for key, value in contents.items() if key[0] in changed})
         self._write_rows(changed, before, after)
+        refresh_scopes(self._connection, self._source, changed | moved)
         renamed = store_image_names(self._connection, names)
         return self._refresh(changed, renamed, before, after)
 
@@ -111,6 +115,7 @@ class ImageChanges:
         reported = {number for number in current if number in first or _differ("report", number, before, after)}
         opened, closed = refresh_findings(self._connection, reported, self._moment)
         recount(self._connection, reported)
+        store_problems(self._connection, reported)
         remove_unused_parts(self._connection, current)
         self._refresh_packages({number for number in current if _differ("content", number, before, after)})
         refresh_history(self._connection, {*reported, *first, *last, *renamed}, self._moment)

@@ -9,11 +9,12 @@ from sqlalchemy import Connection, select
 
 from kubekeep.images.package_url import parse_package_url
 from kubekeep_server.store.batches import in_keys, select_by_keys
-from kubekeep_server.store.image_schema import image_name, package, package_name, repository
+from kubekeep_server.store.image_schema import fixed_version, image_name, package, package_name, repository
 from kubekeep_server.store.upsert import insert_missing
 
 NO_PACKAGE: Final = ""
 """The package URL of a problem without a package."""
+LONGEST_VERSION: Final = 256
 
 
 def store_packages(connection: Connection, purls: Iterable[str]) -> dict[str, int]:
@@ -31,6 +32,16 @@ def store_packages(connection: Connection, purls: Iterable[str]) -> dict[str, in
     ]
     insert_missing(connection, package, rows)
     return ids | dict(select_by_keys(connection, query, missing))
+
+
+def store_versions(connection: Connection, texts: Iterable[str]) -> dict[str, int]:
+    """Store new versions that fix problems and return the numbers of all by text; 0 for none."""
+    required = {*texts} - {""}
+    query = select(fixed_version.c.text, fixed_version.c.id).where(fixed_version.c.text.in_(in_keys()))
+    ids = dict(select_by_keys(connection, query, required))
+    missing = sorted(required - ids.keys())
+    insert_missing(connection, fixed_version, [{"text": text} for text in missing])
+    return {"": 0} | ids | dict(select_by_keys(connection, query, missing))
 
 
 def store_image_names(connection: Connection, references: Mapping[int, Iterable[str]]) -> frozenset[int]:

@@ -59,8 +59,8 @@ class RunChanges:
         groups = (containers for containers, _, _ in self._subjects.values())
         return frozenset(container.digest for group in groups for container in group if container.digest)
 
-    def write(self, images: Mapping[str, int]) -> bool:
-        """Write the rows; return True if any changed. images: by digest."""
+    def write(self, images: Mapping[str, int]) -> frozenset[int]:
+        """Write the rows; return the images of those that changed. images: by digest."""
         self._load()
         required = self._list_required(images)
         stored = {(key, row.container, row.image): row.exposure for key, rows in self._known.items() for row in rows}
@@ -68,7 +68,7 @@ class RunChanges:
         removed = [at for at in stored if at not in required]
         self._remove(removed)
         replace_rows(self._connection, runs, _COLUMNS, [self._describe(at, exposure=required[at]) for at in changed])
-        return bool(changed or removed)
+        return frozenset(image for _, _, image in (*changed, *removed))
 
     def _list_required(self, images: Mapping[str, int]) -> dict[tuple[int, str, int], int]:
         """Return the exposure of containers by subject, name and image."""

@@ -64,15 +64,26 @@ definition: Final = Table(
     Column("urgency", SmallInteger, nullable=False),
     Column("epss", Float),
     Column("is_exploited", Boolean, nullable=False),
+    Column("text", Text, nullable=False),
     Column("document", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("updated", BigInteger, nullable=False),
 )
 """A control or another definition of problems. Its rating is here only, so that a change of it touches no finding.
 
-urgency: `urgency.classify_definition`. is_exploited: it is in CISA's catalogue of known exploited vulnerabilities. version: of
-Kubekeep in the submission with it.
+urgency: `urgency.classify_definition`. is_exploited: it is in CISA's catalogue of known exploited vulnerabilities. text:
+`definitions.build_text`. version: of Kubekeep in the submission with it.
 """
+Index(
+    "definition_rating",
+    definition.c.kind,
+    definition.c.urgency,
+    definition.c.severity,
+    definition.c.epss,
+    definition.c.is_exploited,
+    definition.c.id,
+)
+Index("definition_text", definition.c.kind, definition.c.text)
 
 subject: Final = Table(
     "subject",
@@ -193,6 +204,17 @@ total: Final = Table(
     **BY_KEY,
 )
 """The number of open findings that no exception covers, without those of images."""
+
+definition_total: Final = Table(
+    "definition_total",
+    metadata,
+    source_column(),
+    Column("content", LargeBinary, nullable=False),
+    **BY_KEY,
+)
+"""The findings of `total` by definition and exposure, packed by `_native.pack_counts`, so that those of all sources can be summed in
+a request.
+"""
 
 day: Final = Table(
     "day",

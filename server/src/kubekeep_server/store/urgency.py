@@ -16,8 +16,9 @@ SEVERITIES: Final = 5
 _SCORES: Final = (0.1, 2.0, 4.0, 5.5, 7.0, 8.0, 9.0)
 """The lowest score of each urgency but the first, which is unknown."""
 URGENCIES: Final = len(_SCORES) + 1
-_EPSS: Final = (0.001, 0.01, 0.05, 0.1, 0.3, 0.5, 0.8)
-EPSS_BUCKETS: Final = len(_EPSS) + 1
+EPSS_LIMITS: Final = (0.001, 0.01, 0.05, 0.1, 0.3, 0.5, 0.8)
+"""The lowest probability of each bucket but the first."""
+EPSS_BUCKETS: Final = len(EPSS_LIMITS) + 1
 _POWERFUL, _PRIVILEGED = 2, 1
 EXPOSED: Final = 4
 """Flag, and lowest exposure, of what can be reached from outside its cluster."""
@@ -34,7 +35,7 @@ def classify_definition(entry: DefinitionEntry) -> int:
 
 def classify_epss(probability: float | None) -> int:
     """Return the bucket of a probability: 0, also for an unknown one, to 7."""
-    return bisect.bisect_right(_EPSS, probability or 0.0)
+    return bisect.bisect_right(EPSS_LIMITS, probability or 0.0)
 
 
 def classify_subject(entry: SubjectEntry) -> int:

@@ -107,7 +107,7 @@ function Where({ row }: { row: Row }) {
         <Name text={nameSubject(row)} />
       </a>
       <span className="kk-soft">
-        {row.kind} in <Name text={nameSource({ key: row.sourceKey, branch: row.branch })} />
+        {row.kind} in <Name text={nameSource({ name: row.sourceName, branch: row.branch })} />
       </span>
     </span>
   );

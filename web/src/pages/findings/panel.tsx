@@ -29,7 +29,7 @@ export function FindingPanel({ open, onClose }: { open: string; onClose: () => v
                   ["Severity", <Severity key="severity" level={finding.definition.severity} />],
                   ["Control", finding.definition.id],
                   ["Workload", <a key="workload" href={`/workloads/${source}/${subject}`}>{nameOf(data.entry)}</a>],
-                  ["Source", <a key="source" href={`/sources/${source}`}>{nameSource({ key: data.sourceKey, branch: data.branch })}</a>],
+                  ["Source", <a key="source" href={`/sources/${source}`}>{nameSource({ name: data.sourceName, branch: data.branch })}</a>],
                   ["Why it matters", describeExposure(reachOf(data.entry)).join(" · ")],
                   ["Open since", <Time key="opened" value={finding.opened} />],
                   ["Not seen since", finding.unknownSince && <Time key="unknown" value={finding.unknownSince} />],

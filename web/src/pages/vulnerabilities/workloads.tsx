@@ -12,7 +12,7 @@ const COLUMNS: Column<Row>[] = [
   { title: "Workload", kind: "main", cell: (row) => <Name text={nameSubject(row)} /> },
   { title: "Kind", cell: (row) => row.kind },
   { title: "Container", cell: (row) => row.container },
-  { title: "Source", cell: (row) => <Name text={nameSource({ key: row.sourceKey, branch: row.branch })} /> },
+  { title: "Source", cell: (row) => <Name text={nameSource({ name: row.sourceName, branch: row.branch })} /> },
   { title: "Why it matters", cell: (row) => <Reasons exposure={row.exposure} /> },
 ];
 

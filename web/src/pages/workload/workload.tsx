@@ -25,7 +25,7 @@ export default function Workload({ source, subject }: { source: number; subject:
       summary={page.data && summarize(page.data)}
       trail={[
         { name: "Findings", href: "/findings" },
-        { name: page.data ? nameSource({ key: page.data.sourceKey, branch: page.data.branch }) : "Source", href: `/sources/${source}` },
+        { name: page.data ? nameSource({ name: page.data.sourceName, branch: page.data.branch }) : "Source", href: `/sources/${source}` },
       ]}
     >
       <Await query={page}>{(data) => <Content page={data} />}</Await>
@@ -131,7 +131,7 @@ function Reach({ page }: { page: Subject }) {
       <Facts
         facts={[
           ["Kind", kindOf(entry)],
-          ["Source", <a key="source" href={`/sources/${page.source}`}>{nameSource({ key: page.sourceKey, branch: page.branch })}</a>],
+          ["Source", <a key="source" href={`/sources/${page.source}`}>{nameSource({ name: page.sourceName, branch: page.branch })}</a>],
           ["File", entry.origin && <code key="origin">{entry.origin}</code>],
           ["Containers", (entry.containers ?? []).map((container) => container.name).filter(Boolean).join(", ")],
           ["First seen", <Time key="opened" value={page.opened} />],

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case
 from kubekeep.model.severity import Severity
 from kubekeep_server.store.numbers import format_key, to_moment
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
+from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.schema import definition, finding, source, subject, total
 from kubekeep_server.store.scopes import EVERYTHING, Scope, shows_subject
 from kubekeep_server.store.urgency import EXPOSED, EXPOSURES, PAIRS, SEVERITIES, URGENCIES
@@ -65,6 +66,7 @@ class FindingRow(Document, frozen=True):
     """A finding in a list. source: number. subject, fingerprint: 16 hexadecimal digits."""
 
     source: int
+    source_name: str
     source_key: str
     branch: str
     subject: str
@@ -294,6 +296,7 @@ class _Query:
             select(
                 rows,
                 source.c.key.label("source_key"),
+                source.c.document.label("source_document"),
                 source.c.branch,
                 subject.c.kind,
                 subject.c.namespace,
@@ -356,6 +359,7 @@ def _locate(step: int, row: Any) -> _Position:
 def _describe(row: Any) -> FindingRow:
     return FindingRow(
         source=row.source,
+        source_name=name_source(row.source_document),
         source_key=row.source_key,
         branch=row.branch,
         subject=format_key(row.subject),

@@ -12,8 +12,9 @@ from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.store.image_schema import image, image_finding, image_package, package, package_name
 from kubekeep_server.store.numbers import format_key
+from kubekeep_server.store.queries.affected import VULNERABILITY
 from kubekeep_server.store.queries.pages import Document
-from kubekeep_server.store.queries.vulnerabilities import VULNERABILITY
+from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.schema import definition, finding, source, subject
 from kubekeep_server.store.scopes import EVERYTHING, Scope, shows_image, shows_subject
 
@@ -24,18 +25,19 @@ _AFTER_ALL: Final = "\U0010ffff"
 
 
 class SourceMatch(Document, frozen=True):
-    """A source. document: its identity, as in submissions."""
+    """A source."""
 
     id: int
+    name: str
     key: str
     branch: str
-    document: msgspec.Raw
 
 
 class SubjectMatch(Document, frozen=True):
     """A workload or another subject. source: number. subject: 16 hexadecimal digits."""
 
     source: int
+    source_name: str
     source_key: str
     branch: str
     subject: str
@@ -85,7 +87,7 @@ def _search_sources(connection: Connection, scope: Scope, text: str) -> Iterator
     contained = _contains(source.c.key, text) | _contains(source.c.document, text)
     query = select(source).where(contained, scope.contains(source.c.id)).order_by(source.c.key, source.c.id)
     for row in connection.execute(query.limit(_MOST)):
-        yield SourceMatch(row.id, row.key, row.branch, msgspec.Raw(row.document.encode()))
+        yield SourceMatch(row.id, name_source(row.document), row.key, row.branch)
 
 
 def _search_subjects(connection: Connection, scope: Scope, text: str) -> Iterator[SubjectMatch]:
@@ -96,10 +98,13 @@ def _search_subjects(connection: Connection, scope: Scope, text: str) -> Iterato
     if separator:
         conditions.append(subject.c.namespace == namespace)
     columns = (subject.c.source, subject.c.id, subject.c.kind, subject.c.namespace, subject.c.name)
-    query = select(*columns, source.c.key, source.c.branch).join(source, source.c.id == subject.c.source)
+    query = select(*columns, source.c.key, source.c.branch, source.c.document).join(
+        source, source.c.id == subject.c.source
+    )
     query = query.where(*conditions).order_by(subject.c.name, subject.c.source, subject.c.id)
     for row in connection.execute(query.limit(_MOST)):
-        yield SubjectMatch(row.source, row.key, row.branch, format_key(row.id), row.kind, row.namespace, row.name)
+        name, key = name_source(row.document), format_key(row.id)
+        yield SubjectMatch(row.source, name, row.key, row.branch, key, row.kind, row.namespace, row.name)
 
 
 def _search_definitions(connection: Connection, scope: Scope, text: str) -> Iterator[DefinitionMatch]:

@@ -15,6 +15,7 @@ from kubekeep.model.severity import Severity
 from kubekeep_server.store.image_schema import image, source_image
 from kubekeep_server.store.numbers import DAY, to_moment
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
+from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.schema import day, finding, scan, source, subject, total
 from kubekeep_server.store.scopes import Scope, shows_image
 from kubekeep_server.store.urgency import EXPOSED
@@ -49,6 +50,7 @@ class SourceRow(Document, frozen=True):
     """
 
     id: int
+    name: str
     key: str
     branch: str
     document: msgspec.Raw
@@ -199,6 +201,7 @@ def _describe_sources(connection: Connection, scope: Scope, rows: Iterable[Any])
         counts = vulnerabilities.get(row.id, (0, *(0 for _ in _LEVELS)))
         yield SourceRow(
             row.id,
+            name_source(row.document),
             row.key,
             row.branch,
             msgspec.Raw(row.document.encode()),

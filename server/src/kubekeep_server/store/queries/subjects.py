@@ -13,8 +13,9 @@ from kubekeep.model.submission import DefinitionEntry, SubjectEntry, SubmittedFi
 from kubekeep_server.store.compression import decompress
 from kubekeep_server.store.image_schema import image, runs
 from kubekeep_server.store.numbers import format_key, to_key, to_moment
+from kubekeep_server.store.queries.affected import load_references
 from kubekeep_server.store.queries.pages import Document
-from kubekeep_server.store.queries.vulnerabilities import load_references
+from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.schema import definition, finding, source, subject
 from kubekeep_server.store.scopes import Scope, shows_subject
 
@@ -44,6 +45,7 @@ class SubjectPage(Document, frozen=True):
     """A subject. entry: as in the last submission with it, without findings. closed: None while it may exist."""
 
     source: int
+    source_name: str
     source_key: str
     branch: str
     entry: SubjectEntry
@@ -56,7 +58,7 @@ class SubjectPage(Document, frozen=True):
 def get_subject(connection: Connection, scope: Scope, number: int, key: int) -> SubjectPage:
     """Return a subject of a source. Raises LookupError if there is none in the scope."""
     query = (
-        select(subject, source.c.key.label("source_key"), source.c.branch)
+        select(subject, source.c.key.label("source_key"), source.c.document, source.c.branch)
         .join(source, source.c.id == subject.c.source)
         .where(subject.c.source == number, subject.c.id == key, shows_subject(scope))
     )
@@ -70,6 +72,7 @@ def get_subject(connection: Connection, scope: Scope, number: int, key: int) -> 
     details = {to_key(detail.fingerprint): detail for detail in (*retained, *entry.findings)}
     return SubjectPage(
         number,
+        name_source(row.document),
         row.source_key,
         row.branch,
         msgspec.structs.replace(entry, findings=()),

@@ -29,11 +29,26 @@ def upgrade() -> None:
         sa.Column("urgency", sa.SmallInteger(), nullable=False),
         sa.Column("epss", sa.Float(), nullable=True),
         sa.Column("is_exploited", sa.Boolean(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("updated", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key"),
+    )
+    op.create_index(
+        "definition_rating",
+        "definition",
+        ["kind", "urgency", "severity", "epss", "is_exploited", "id"],
+        unique=False,
+    )
+    op.create_index("definition_text", "definition", ["kind", "text"], unique=False)
+    op.create_table(
+        "fixed_version",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("text"),
     )
     op.create_table(
         "image",
@@ -43,6 +58,8 @@ def upgrade() -> None:
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("sources", sa.Integer(), nullable=False),
         sa.Column("exposure", sa.SmallInteger(), nullable=False),
+        sa.Column("workloads", sa.Integer(), nullable=False),
+        sa.Column("exposed_workloads", sa.Integer(), nullable=False),
         sa.Column("urgency_0", sa.Integer(), nullable=False),
         sa.Column("urgency_1", sa.Integer(), nullable=False),
         sa.Column("urgency_2", sa.Integer(), nullable=False),
@@ -436,4 +453,69 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("image_package_package", "image_package", ["package", "image"], unique=False)
+    op.create_table(
+        "image_problems",
+        sa.Column("image", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["image"],
+            ["image.id"],
+        ),
+        sa.PrimaryKeyConstraint("image"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "definition_total",
+        sa.Column("source", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["source"],
+            ["source.id"],
+        ),
+        sa.PrimaryKeyConstraint("source"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "stored_scope",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("digest"),
+    )
+    op.create_table(
+        "scope_image",
+        sa.Column("scope", sa.Integer(), nullable=False),
+        sa.Column("image", sa.Integer(), nullable=False),
+        sa.Column("exposure", sa.SmallInteger(), nullable=False),
+        sa.Column("workloads", sa.Integer(), nullable=False),
+        sa.Column("exposed_workloads", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["image"],
+            ["image.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["scope"],
+            ["stored_scope.id"],
+        ),
+        sa.PrimaryKeyConstraint("scope", "image"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "scope_source",
+        sa.Column("scope", sa.Integer(), nullable=False),
+        sa.Column("source", sa.Integer(), nullable=False),
+        sa.Column("namespace", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["scope"],
+            ["stored_scope.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["source"],
+            ["source.id"],
+        ),
+        sa.PrimaryKeyConstraint("scope", "source", "namespace"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("scope_source_source", "scope_source", ["source", "scope"], unique=False)
     # ### end Alembic commands ###

@@ -1,0 +1,182 @@
+"""One vulnerability: its definition, and the images and workloads with it.
+
+A workload has the vulnerabilities of the images that it runs.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, exists, func, or_, select, tuple_
+
+from kubekeep.model.submission import DefinitionEntry
+from kubekeep_server.store.image_schema import image, image_finding, image_name, package, runs
+from kubekeep_server.store.numbers import format_key, to_moment
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
+from kubekeep_server.store.queries.source_names import name_source
+from kubekeep_server.store.schema import definition, source, subject
+from kubekeep_server.store.scopes import Scope, select_uses, shows_image, shows_subject
+
+VULNERABILITY: Final = "vulnerability"
+"""The kind of definitions."""
+_SOURCE: Final = (source.c.key, source.c.branch, source.c.document)
+
+
+class VulnerablePackage(Document, frozen=True):
+    """A package with a vulnerability. purl: package URL. fixed_version: empty without one."""
+
+    purl: str
+    fixed_version: str
+
+
+class AffectedImage(Document, frozen=True):
+    """An image with a vulnerability, and the packages with it."""
+
+    digest: str
+    references: tuple[str, ...]
+    exposure: int
+    workloads: int
+    packages: tuple[VulnerablePackage, ...]
+    opened: dt.datetime
+
+
+class RunningWorkload(Document, frozen=True):
+    """A container of a workload that runs an image. source: number."""
+
+    source: int
+    source_name: str
+    source_key: str
+    branch: str
+    subject: str
+    kind: str
+    namespace: str
+    name: str
+    container: str
+    digest: str
+    exposure: int
+
+
+def get_vulnerability(connection: Connection, scope: Scope, name: str) -> DefinitionEntry:
+    """Return the definition of a vulnerability. Raises LookupError if no image in the scope has or had it."""
+    table = image_finding
+    affected = exists().where(table.c.definition == definition.c.id, table.c.image == image.c.id, shows_image(scope))
+    query = select(definition.c.document).where(definition.c.key == name, definition.c.kind == VULNERABILITY, affected)
+    document = connection.execute(query).scalar()
+    if document is None:
+        raise LookupError(f"no image has {name}")
+    return msgspec.json.decode(document, type=DefinitionEntry)
+
+
+def list_affected_images(
+    connection: Connection, scope: Scope, name: str, cursor: str = "", limit: int = DEFAULT_LIMIT
+) -> Page[AffectedImage]:
+    """Return a page of the images with a vulnerability, those that can be reached first."""
+    after = read_cursor(cursor, "images", tuple[int, int])
+    number = select(definition.c.id).where(definition.c.key == name).scalar_subquery()
+    table, uses = image_finding, select_uses(scope).subquery()
+    query = (
+        select(image.c.id, image.c.digest, uses.c.exposure, uses.c.workloads, func.min(table.c.opened).label("opened"))
+        .join(uses, uses.c.image == table.c.image)
+        .join(image, image.c.id == table.c.image)
+        .where(table.c.definition == number, table.c.closed.is_(None))
+        .group_by(image.c.id, image.c.digest, uses.c.exposure, uses.c.workloads)
+    )
+    if after is not None:
+        exposure, last = after
+        query = query.where(or_(uses.c.exposure < exposure, and_(uses.c.exposure == exposure, image.c.id > last)))
+    rows = list(connection.execute(query.order_by(uses.c.exposure.desc(), image.c.id).limit(limit + 1)))
+    page, following = cut_page(rows, limit, "images", lambda row: (row.exposure, row.id))
+    numbers = [row.id for row in page]
+    packages = _load_packages(connection, number, numbers)
+    references = load_references(connection, numbers)
+    images = tuple(
+        AffectedImage(
+            row.digest,
+            references.get(row.id, ()),
+            row.exposure,
+            row.workloads,
+            tuple(VulnerablePackage(*package) for package in packages.get(row.id, ())),
+            to_moment(row.opened),
+        )
+        for row in page
+    )
+    return Page(images, following)
+
+
+def list_workloads(
+    connection: Connection, scope: Scope, images: ColumnElement[bool], cursor: str = "", limit: int = DEFAULT_LIMIT
+) -> Page[RunningWorkload]:
+    """Return a page of the containers that run images, those that can be reached first. images: condition of `image`."""
+    after = read_cursor(cursor, "workloads", tuple[int, int, int, str, int])
+    key = (runs.c.source, runs.c.subject, runs.c.container, runs.c.image)
+    query = (
+        select(runs, *_SOURCE, subject.c.kind, subject.c.namespace, subject.c.name, image.c.digest)
+        .join(image, image.c.id == runs.c.image)
+        .join(source, source.c.id == runs.c.source)
+        .join(subject, and_(subject.c.source == runs.c.source, subject.c.id == runs.c.subject))
+        .where(images, scope.contains(runs.c.source), shows_subject(scope))
+    )
+    if after is not None:
+        exposure, *last = after
+        later = and_(runs.c.exposure == exposure, tuple_(*key) > tuple_(*last))
+        query = query.where(or_(runs.c.exposure < exposure, later))
+    rows = list(connection.execute(query.order_by(runs.c.exposure.desc(), *key).limit(limit + 1)))
+    page, following = cut_page(
+        rows, limit, "workloads", lambda row: (row.exposure, row.source, row.subject, row.container, row.image)
+    )
+    workloads = tuple(
+        RunningWorkload(
+            row.source,
+            name_source(row.document),
+            row.key,
+            row.branch,
+            format_key(row.subject),
+            row.kind,
+            row.namespace,
+            row.name,
+            row.container,
+            row.digest,
+            row.exposure,
+        )
+        for row in page
+    )
+    return Page(workloads, following)
+
+
+def is_affected(name: str) -> ColumnElement[bool]:
+    """Return the condition that an image has a vulnerability."""
+    number = select(definition.c.id).where(definition.c.key == name).scalar_subquery()
+    table = image_finding
+    return image.c.id.in_(select(table.c.image).where(table.c.definition == number, table.c.closed.is_(None)))
+
+
+def load_references(connection: Connection, images: Iterable[int]) -> dict[int, tuple[str, ...]]:
+    """Return the names of images by their number."""
+    table = image_name
+    query = select(table.c.image, table.c.reference).where(table.c.image.in_(sorted(images)))
+    return _group(connection.execute(query.order_by(table.c.image, table.c.reference)))
+
+
+def _load_packages(
+    connection: Connection, number: ScalarSelect[int], images: Iterable[int]
+) -> dict[int, tuple[tuple[str, str], ...]]:
+    """Return package URLs and fixed versions of the open problems of a definition by image."""
+    table = image_finding
+    query = (
+        select(table.c.image, package.c.purl, table.c.fixed_version)
+        .join(package, package.c.id == table.c.package)
+        .where(table.c.closed.is_(None), table.c.definition == number, table.c.image.in_(sorted(images)))
+        .order_by(package.c.purl, table.c.fixed_version)
+    )
+    return _group((row.image, (row.purl, row.fixed_version)) for row in connection.execute(query))
+
+
+def _group(pairs: Iterable[Any]) -> dict[int, tuple[Any, ...]]:
+    """Return the second values of pairs by their first."""
+    groups: dict[int, list[Any]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return {key: tuple(values) for key, values in groups.items()}

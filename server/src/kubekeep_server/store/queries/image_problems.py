@@ -1,0 +1,67 @@
+"""The problems of the images of a scope, summed without a row for each problem.
+
+A table of problems by definition and scope would change with each image; the packed problems of an image change with it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from kubekeep._native import ImageProblems
+from kubekeep_server.store.image_schema import image_problems
+from kubekeep_server.store.scopes import Scope, select_uses
+
+
+class Summary(NamedTuple):
+    """The open problems of a definition in the images of a scope. opened: microseconds since 1970 of the first one."""
+
+    definition: int
+    exposure: int
+    images: int
+    opened: int
+    is_fixable: bool
+
+
+class UpgradeSummary(NamedTuple):
+    """The open problems that newer versions of a package fix. name: number in `package_name`."""
+
+    name: int
+    problems: int
+    images: int
+    workloads: int
+    exposed_workloads: int
+
+
+class ScopeProblems:
+    """The open problems of the images of a scope, without those that an exception covers."""
+
+    def __init__(self, connection: Connection, scope: Scope) -> None:
+        uses = select_uses(scope).subquery()
+        columns = (image_problems.c.content, uses.c.exposure, uses.c.workloads, uses.c.exposed_workloads)
+        query = select(*columns, image_problems.c.image).join(uses, uses.c.image == image_problems.c.image)
+        rows = connection.execute(query.order_by(image_problems.c.image)).all()
+        self._images = [row[-1] for row in rows]
+        self._problems = ImageProblems([tuple(row[:-1]) for row in rows])
+
+    def sum_definitions(self) -> dict[int, Summary]:
+        """Return what the images have of each definition, by its number."""
+        return {row[0]: Summary(*row) for row in self._problems.sum_definitions()}
+
+    def list_images(self, definitions: Iterable[int], limit: int) -> list[tuple[int, int]]:
+        """Return pairs of a definition and each of the first `limit` images with it."""
+        pairs = self._problems.list_images(sorted(definitions), limit)
+        return [(definition, self._images[position]) for definition, position in pairs]
+
+    def sum_upgrades(self, definitions: Iterable[int]) -> list[UpgradeSummary]:
+        """Return what newer versions of each package fix of some definitions.
+
+        A workload with several of the images counts for each.
+        """
+        return [UpgradeSummary(*row) for row in self._problems.sum_upgrades(sorted(definitions))]
+
+    def list_upgrades(self, definitions: Iterable[int], names: Iterable[int]) -> list[tuple[int, int, int]]:
+        """Return the different triples of package name, fixed version and definition for some of both."""
+        return self._problems.list_upgrades(sorted(definitions), sorted(names))
