@@ -1,37 +1,44 @@
 """Measure the lists of the server on a filled store: `python benchmarks/pages.py URL [--runs N]`.
 
 URL: of a store that `benchmarks/fleet.py` has filled. Prints the 50th and 95th percentile of the time of the first page of each list in
-milliseconds, for users of all, 1, 5, 20, 21 and 500 sources and of one namespace.
+milliseconds, for users of all, 1, 5, 20, 21 and 500 sources and of one namespace, after the time that it took to store the scopes
+of many sources.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import datetime as dt
+import functools
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store import schema
 from kubekeep_server.store.engine import open_engine
+from kubekeep_server.store.numbers import to_moment, to_number
 from kubekeep_server.store.queries.affected import is_affected, list_affected_images, list_workloads
-from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, list_findings
+from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, FindingState, list_findings
+from kubekeep_server.store.queries.fixes import list_fixes
 from kubekeep_server.store.queries.packages import list_versions, search_packages
 from kubekeep_server.store.queries.sources import SourceOrder, count_findings, list_days, list_sources
 from kubekeep_server.store.queries.subjects import get_subject
 from kubekeep_server.store.queries.vulnerabilities import VulnerabilityFilter, VulnerabilityOrder, list_vulnerabilities
 from kubekeep_server.store.scopes import EVERYTHING, Scope, resolve_scope
+from kubekeep_server.store.stored_scopes import store_scope
 
 List = Callable[[Connection, Scope], Any]
+WEEK: Final = dt.timedelta(days=7)
 SIZES: Final = (1, 5, 20, 21, 500)
 
 
-def build_lists(subject: tuple[int, int], vulnerability: str) -> dict[str, List]:
-    """Return the first page of each list by name."""
+def build_lists(subject: tuple[int, int], vulnerability: str, last: dt.datetime) -> dict[str, List]:
+    """Return the first page of each list by name. last: time of the last scan."""
     lists: dict[str, List] = {}
     for order in FindingOrder:
         lists[f"findings by {order}"] = lambda connection, scope, order=order: list_findings(  # type: ignore[misc]
@@ -42,14 +49,32 @@ def build_lists(subject: tuple[int, int], vulnerability: str) -> dict[str, List]
         ("of a control", FindingFilter(definitions=("C-0004",))),
         ("of exposed workloads", FindingFilter(is_exposed=True)),
         ("with low severity", FindingFilter(severities=("low",))),
+        ("with a text", FindingFilter(text="app-17")),
+        ("with a frequent text", FindingFilter(text="1")),
+        ("with a text of a control", FindingFilter(text="c-0012")),
+        ("of the last week", FindingFilter(opened_since=last - WEEK)),
+        ("of one day", FindingFilter(opened_since=last - 20 * WEEK, opened_before=last - 20 * WEEK + WEEK / 7)),
+        ("that are suppressed", FindingFilter(state=FindingState.SUPPRESSED)),
+        ("that are unknown", FindingFilter(state=FindingState.UNKNOWN)),
+        ("of another kind", FindingFilter(definition_kinds=("secret",))),
     ):
-        lists[f"findings {name}"] = lambda connection, scope, selection=selection: list_findings(  # type: ignore[misc]
-            connection, scope, selection
-        )
+        for order in (FindingOrder.PRIORITY, FindingOrder.NEWEST):
+            lists[f"findings {name}, {order}"] = functools.partial(list_findings, selection=selection, order=order)
     for rank in VulnerabilityOrder:
         lists[f"vulnerabilities by {rank}"] = lambda connection, scope, rank=rank: list_vulnerabilities(  # type: ignore[misc]
             connection, scope, VulnerabilityFilter(), rank
         )
+    for name, filters in (
+        ("with low severity", VulnerabilityFilter(severities=("low",))),
+        ("with a text", VulnerabilityFilter(text="number 77")),
+        ("that are exploited", VulnerabilityFilter(is_exploited=True)),
+        ("of exposed workloads", VulnerabilityFilter(is_exposed=True)),
+        ("without a fix", VulnerabilityFilter(is_fixable=False)),
+    ):
+        lists[f"vulnerabilities {name}"] = lambda connection, scope, filters=filters: list_vulnerabilities(  # type: ignore[misc]
+            connection, scope, filters
+        )
+    lists["fix first"] = list_fixes
     for place in SourceOrder:
         lists[f"sources by {place}"] = lambda connection, scope, place=place: list_sources(connection, scope, place)  # type: ignore[misc]
     lists["images with a vulnerability"] = lambda connection, scope: list_affected_images(
@@ -68,17 +93,29 @@ def build_lists(subject: tuple[int, int], vulnerability: str) -> dict[str, List]
     return lists
 
 
-def prepare(connection: Connection) -> tuple[tuple[int, int], str, dict[str, Scope]]:
-    """Return a subject, the vulnerability with most images, and the scopes."""
+def resolve(connection: Connection, grants: list[Grant]) -> Scope:
+    """Return the union of grants, stored if it has many sources."""
+    scope = resolve_scope(connection, grants)
+    if not scope.is_wide:
+        return scope
+    started = time.perf_counter()
+    store_scope(connection, scope, to_number(dt.datetime.now(dt.UTC)))
+    print(f"stored {len(scope.sources or ())} sources in {time.perf_counter() - started:.1f} s")
+    return resolve_scope(connection, grants)
+
+
+def prepare(connection: Connection) -> tuple[tuple[int, int], str, dt.datetime, dict[str, Scope]]:
+    """Return a subject, the vulnerability with most images, the time of the last scan, and the scopes."""
     finding = schema.finding
     row = connection.execute(select(finding.c.source, finding.c.subject).where(finding.c.source == 1).limit(1)).one()
     page = list_vulnerabilities(connection, EVERYTHING, VulnerabilityFilter(), VulnerabilityOrder.IMAGES, limit=1)
     scopes = {"all": EVERYTHING}
     for size in SIZES:
         grants = [Grant(Role.VIEWER, f"cluster/cluster-{number}") for number in range(size)]
-        scopes[str(size)] = resolve_scope(connection, grants)
-    scopes["namespace"] = resolve_scope(connection, [Grant(Role.VIEWER, "*", ("team-7",))])
-    return (row.source, row.subject), page.rows[0].id if page.rows else "CVE-1", scopes
+        scopes[str(size)] = resolve(connection, grants)
+    scopes["namespace"] = resolve(connection, [Grant(Role.VIEWER, "*", ("team-7",))])
+    last = to_moment(connection.execute(select(func.max(schema.source.c.finished))).scalar_one())
+    return (row.source, row.subject), page.rows[0].id if page.rows else "CVE-1", last, scopes
 
 
 def measure_list(connection: Connection, read: List, scope: Scope, runs: int) -> str:
@@ -98,11 +135,11 @@ async def measure(url: str, runs: int) -> None:
     """Print a table."""
     engine = open_engine(url)
     async with engine.begin() as connection:
-        subject, vulnerability, scopes = await connection.run_sync(prepare)
-        print(f"{'ms, p50/p95':34}" + "".join(f"{name:>12}" for name in scopes))
-        for name, read in build_lists(subject, vulnerability).items():
+        subject, vulnerability, last, scopes = await connection.run_sync(prepare)
+        print(f"{'ms, p50/p95':48}" + "".join(f"{name:>12}" for name in scopes))
+        for name, read in build_lists(subject, vulnerability, last).items():
             cells = [await connection.run_sync(measure_list, read, scope, runs) for scope in scopes.values()]
-            print(f"{name:34}" + "".join(f"{cell:>12}" for cell in cells), flush=True)
+            print(f"{name:48}" + "".join(f"{cell:>12}" for cell in cells), flush=True)
     await engine.dispose()
 
 

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, func, select
 
+from kubekeep._native import ImageProblems
 from kubekeep.model.exception import ExceptionSource
 from kubekeep.model.finding_document import EvidenceDocument, PriorityDocument, Suppression
 from kubekeep.model.image import ImageSubject
@@ -42,6 +43,7 @@ from tests.server.test_ingest_model import empty
 SHOP: Final = SourceCluster("shop")
 BLOG: Final = SourceCluster("blog")
 REGISTRY: Final = SourceRegistry("ghcr.io")
+CLASSES: Final = ("urgency_", "severity_", "epss_")
 SCORES: Final = {"CVE-1": 9.5, "CVE-2": 5.0, "CVE-3": 3.0}
 WEB: Final = "sha256:" + "a" * 64
 REBUILT: Final = "sha256:" + "b" * 64
@@ -169,8 +171,10 @@ def check_images(database: Database) -> dict[str, int]:
     def read(connection: Connection) -> dict[str, int]:
         image, finding, definition = image_schema.image, image_schema.image_finding, schema.definition
         counts: dict[int, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+        definitions: dict[int, set[int]] = collections.defaultdict(set)
         query = select(finding.c.image, definition).join(definition, definition.c.id == finding.c.definition)
         for row in connection.execute(query.where(finding.c.closed.is_(None), ~finding.c.is_suppressed)):
+            definitions[row.image].add(row.id)
             counts[row.image][f"urgency_{row.urgency}"] += 1
             counts[row.image][f"severity_{row.severity}"] += 1
             counts[row.image][f"epss_{classify_epss(row.epss)}"] += 1
@@ -178,10 +182,14 @@ def check_images(database: Database) -> dict[str, int]:
         sources: dict[int, int] = dict(connection.execute(uses).all())
         images = connection.execute(select(image)).mappings().all()
         for totals in images:
-            assert {name: value for name, value in totals.items() if name.partition("_")[1] and value} == counts[
-                totals["id"]
-            ]
+            classes = {name: value for name, value in totals.items() if name.startswith(CLASSES) and value}
+            assert classes == counts[totals["id"]]
             assert totals["sources"] == sources.get(totals["id"], 0)
+        packed = connection.execute(select(image_schema.image_problems)).all()
+        numbers = {
+            row.image: {sums[0] for sums in ImageProblems([(row.content, 0, 0, 0)]).sum_definitions()} for row in packed
+        }
+        assert {image: keys for image, keys in numbers.items() if keys} == definitions
         return {totals["digest"][7]: totals["sources"] for totals in images}
 
     return database.run(read)

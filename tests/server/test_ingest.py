@@ -16,6 +16,7 @@ import sqlalchemy
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
 
+from kubekeep._native import sum_counts
 from kubekeep.model.exception import ExceptionSource
 from kubekeep.model.finding_document import EvidenceDocument, PriorityDocument, Suppression
 from kubekeep.model.resource import ResourceSubject
@@ -41,6 +42,7 @@ from kubekeep_server.store import schema
 from kubekeep_server.store.ingest import Receipt, ingest
 from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.proofs import load_document
+from kubekeep_server.store.urgency import EXPOSURES
 from tests.server.conftest import Database
 
 START: Final = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
@@ -144,6 +146,17 @@ def check_totals(database: Database) -> dict[str, int]:
             {tuple(row[:-1]): int(row[-1]) for row in connection.execute(query) if row[-1]}
             for query in (counted, select(total), days)
         ]
+        by_definition = (
+            select(finding.c.source, finding.c.definition, finding.c.exposure, func.count())
+            .where(finding.c.closed.is_(None), ~finding.c.is_suppressed)
+            .group_by(finding.c.source, finding.c.definition, finding.c.exposure)
+        )
+        packed = {
+            (number, *divmod(key, EXPOSURES)): count
+            for number, content in connection.execute(select(schema.definition_total))
+            for key, count in sum_counts([content])
+        }
+        assert {tuple(row[:-1]): row[-1] for row in connection.execute(by_definition)} == packed
         return counts[0], counts[1], counts[2]
 
     findings, totals, days = database.run(read)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import random
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from kubekeep.model.submission import EvaluatedScope, ImageEntry
 from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store import image_schema, schema
 from kubekeep_server.store.numbers import to_key, to_number
-from kubekeep_server.store.queries import vulnerabilities
+from kubekeep_server.store.queries import findings, vulnerabilities
 from kubekeep_server.store.queries.affected import get_vulnerability, is_affected, list_affected_images, list_workloads
 from kubekeep_server.store.queries.findings import (
     FindingFilter,
@@ -25,6 +26,7 @@ from kubekeep_server.store.queries.findings import (
     FindingState,
     list_findings,
 )
+from kubekeep_server.store.queries.fixes import Upgrade, list_fixes
 from kubekeep_server.store.queries.images import list_problems
 from kubekeep_server.store.queries.packages import has_package, list_versions, search_packages
 from kubekeep_server.store.queries.pages import Page
@@ -43,6 +45,7 @@ CLUSTERS: Final = 24
 WORKLOADS: Final = 12
 EXPOSED: Final = "reachable from the internet"
 NOW: Final = to_number(START)
+DAY: Final = dt.timedelta(days=1)
 DIGESTS: Final = [f"sha256:{number:064x}" for number in range(10)]
 
 
@@ -134,7 +137,7 @@ def list_plain(connection: Connection) -> list[Any]:
     query = (
         select(
             finding, subject.c.namespace, subject.c.kind, subject.c.name, definition.c.key, definition.c.severity,
-            definition.c.urgency, schema.source.c.key.label("source_key"),
+            definition.c.urgency, definition.c.kind.label("definition_kind"), schema.source.c.key.label("source_key"),
         )
         .join(subject, (subject.c.source == finding.c.source) & (subject.c.id == finding.c.subject))
         .join(definition, definition.c.id == finding.c.definition)
@@ -195,14 +198,37 @@ FILTERS: Final[list[tuple[FindingFilter, Callable[[Any], bool]]]] = [
     (FindingFilter(severities=("critical", "low")), lambda row: row.severity in (4, 1)),
     (FindingFilter(is_exposed=True), lambda row: row.exposure >= 4),
     (FindingFilter(is_exposed=False, severities=("high",)), lambda row: row.exposure < 4 and row.severity == 3),
+    (FindingFilter(definition_kinds=("misconfiguration",)), lambda row: row.definition_kind == "misconfiguration"),
+    (FindingFilter(definition_kinds=("secret",)), lambda _: False),
+    (FindingFilter(text="c-0002"), lambda row: row.key == "C-0002"),
+    (FindingFilter(text="WEB-1"), lambda row: "web-1" in row.name),
+    (FindingFilter(text="0", severities=("critical",)), lambda row: row.severity == 4),
+    (FindingFilter(text="-1"), lambda row: "-1" in row.name or "-1" in row.key),
+    (FindingFilter(text="_"), lambda _: False),
+    (FindingFilter(opened_since=START + DAY), lambda row: row.opened >= NOW + 86_400_000_000),
+    (FindingFilter(opened_before=START + DAY, text="web-3"), lambda row: row.opened <= NOW and row.name == "web-3"),
+    (
+        FindingFilter(opened_since=START, opened_before=START + 2 * DAY, is_exposed=True),
+        lambda row: row.opened < NOW + 2 * 86_400_000_000 and row.exposure >= 4,
+    ),
 ]
+FEW: Final = ("_FEW_FINDINGS", "_FEW_OF_DEFINITIONS", "_FEW_NAMES", "_FEW_SUBJECTS")
 
 
+@pytest.mark.parametrize("small", [(), FEW])
 @pytest.mark.parametrize(("selection", "matches"), FILTERS)
 @pytest.mark.parametrize("order", FindingOrder)
 def test_filters_select_the_rows_of_the_plain_query(
-    fleet: Database, order: FindingOrder, selection: FindingFilter, matches: Callable[[Any], bool]
+    fleet: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    order: FindingOrder,
+    selection: FindingFilter,
+    matches: Callable[[Any], bool],
+    small: tuple[str, ...],
 ) -> None:
+    # Few findings of a small store are read as many of a large one.
+    for name in small:
+        monkeypatch.setattr(findings, name, 0)
     plain = fleet.run(list_plain)
     for sources in (None, 2):
         scope = make_scope(fleet, sources)
@@ -216,6 +242,7 @@ def test_suppressed_findings_are_a_state(fleet: Database) -> None:
     rows = read_all(lambda cursor: fleet.run(list_findings, EVERYTHING, selection, FindingOrder.PRIORITY, cursor, 10))
     assert len(rows) == sum(row.is_suppressed for row in fleet.run(list_plain))
     assert all(row.is_suppressed for row in rows)
+    assert all(row.remediation == "" for row in rows)
 
 
 def test_source_outside_of_the_scope_has_no_rows(fleet: Database) -> None:
@@ -341,6 +368,42 @@ def test_exposed_vulnerabilities(fleet: Database) -> None:
         assert [row.id for row in page.rows] == [
             name for name, (_, exposure, *_) in expected.items() if (exposure >= 4) == is_exposed
         ]
+
+
+@pytest.mark.parametrize(("sources", "namespaces"), SCOPES)
+def test_fixes_remove_the_problems_of_the_plain_queries(
+    fleet: Database, sources: int | None, namespaces: tuple[str, ...]
+) -> None:
+    scope = make_scope(fleet, sources, namespaces)
+    problems = [row for row in fleet.run(list_plain_problems) if shows(scope, row) and row.severity >= 3]
+    fixes: dict[Any, tuple[int, ...]] = {}
+    if problems:
+        uses = {(row.image, row.source, row.subject): 0 for row in problems}
+        for row in problems:
+            key = row.image, row.source, row.subject
+            uses[key] = max(uses[key], row.exposure)
+        fixes["deb", "debian/openssl", "3.0.13"] = (
+            len({(row.image, row.definition) for row in problems}),
+            len({row.definition for row in problems}),
+            len({row.image for row in problems}),
+            len(uses),
+            sum(exposure >= 4 for exposure in uses.values()),
+        )
+    findings = [row for row in fleet.run(list_plain) if shows(scope, row) and not row.is_suppressed]
+    for name in {row.key for row in findings if row.severity >= 3}:
+        group = [row for row in findings if row.key == name]
+        fixes[name] = len(group), sum(row.exposure >= 4 for row in group)
+    rows = read_all(lambda cursor: fleet.run(list_fixes, scope, cursor, 1))
+    assert [row.removed for row in rows] == sorted((values[0] for values in fixes.values()), reverse=True)
+    found: dict[Any, tuple[int, ...]] = {}
+    for row in rows:
+        if isinstance(row, Upgrade):
+            found[row.type, row.name, row.version] = (
+                row.removed, row.vulnerabilities, row.images, row.workloads, row.exposed_workloads,
+            )  # fmt: skip
+        else:
+            found[row.definition] = row.removed, row.exposed
+    assert found == fixes
 
 
 @pytest.mark.parametrize(("sources", "namespaces"), SCOPES)

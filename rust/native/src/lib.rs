@@ -4,9 +4,11 @@
 //! No network access, no files except layers of images and temporary ones, no knowledge of controls. Documents for Rego cross the boundary as
 //! JSON text, so that no Python object is used while the interpreter lock is released.
 
+mod counts;
 mod ignore;
 mod images;
 mod pack;
+mod packed_numbers;
 mod problems;
 mod rego;
 
@@ -48,6 +50,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(kubekeep_yaml::json_integer, module)?)?;
     module.add_function(wrap_pyfunction!(kubekeep_yaml::find_fields, module)?)?;
     module.add_function(wrap_pyfunction!(kubekeep_yaml::line_starts, module)?)?;
+    module.add_function(wrap_pyfunction!(counts::pack_counts, module)?)?;
+    module.add_function(wrap_pyfunction!(counts::sum_counts, module)?)?;
     module.add_class::<problems::ImageProblems>()?;
     module.add_function(wrap_pyfunction!(problems::pack_problems, module)?)?;
     module.add_function(wrap_pyfunction!(pack::pack, module)?)?;

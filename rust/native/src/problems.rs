@@ -3,12 +3,10 @@
 //! A list of four million problems in a database is summed in seconds, in this form in tens of milliseconds. Numbers are
 //! those of rows in the database; their meaning is unknown here.
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-/// The largest number of a row: arrays by number have less than 2 GB.
-const LIMIT: u64 = 1 << 26;
+use crate::packed_numbers::{entry, invalid, write, Reader, LIMIT};
 
 /// An open problem of an image. `name` and `version`: of the package that fixes it; 0 without one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, FromPyObject)]
@@ -49,47 +47,6 @@ pub fn pack_problems<'py>(
     Ok(PyBytes::new(py, &content))
 }
 
-fn write(content: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        content.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    content.push(number as u8);
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn number(&mut self) -> PyResult<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let Some((&byte, rest)) = self.0.split_first() else {
-                break;
-            };
-            self.0 = rest;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(invalid())
-    }
-
-    fn row(&mut self) -> PyResult<usize> {
-        self.number().and_then(|number| {
-            if number < LIMIT {
-                Ok(number as usize)
-            } else {
-                Err(invalid())
-            }
-        })
-    }
-}
-
-fn invalid() -> PyErr {
-    PyValueError::new_err("not the packed problems of an image")
-}
-
 struct Image {
     content: Py<PyBytes>,
     exposure: u8,
@@ -103,37 +60,26 @@ type Group = (usize, usize, Vec<(usize, i64)>);
 impl Image {
     /// Call `visit` with each group.
     fn visit(&self, py: Python<'_>, mut visit: impl FnMut(&Group)) -> PyResult<()> {
-        let mut reader = Reader(self.content.as_bytes(py));
+        let mut reader = Reader::new(self.content.as_bytes(py));
         let count = reader.row()?;
         let times = (0..count)
             .map(|_| reader.number())
             .collect::<PyResult<Vec<_>>>()?;
         let mut group: Group = (0, 0, Vec::new());
-        while !reader.0.is_empty() {
+        while !reader.is_empty() {
             group.0 = reader.row()?;
             group.1 = reader.row()?;
             group.2.clear();
             let mut definition = 0;
             for _ in 0..reader.row()? {
-                definition += reader.row()?;
+                definition = reader.after(definition)?;
                 let time = times.get(reader.row()?).ok_or_else(invalid)?;
-                if definition as u64 >= LIMIT {
-                    return Err(invalid());
-                }
                 group.2.push((definition, *time as i64));
             }
             visit(&group);
         }
         Ok(())
     }
-}
-
-/// The value of an array by number, which grows to have it.
-fn entry<T: Clone + Default>(values: &mut Vec<T>, number: usize) -> &mut T {
-    if number >= values.len() {
-        values.resize(number + 1, T::default());
-    }
-    &mut values[number]
 }
 
 /// The set of some numbers as an array by number.

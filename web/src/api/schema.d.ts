@@ -168,6 +168,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/fixes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Fixes
+         * @description Return a page of the upgrades and remediations that remove most problems of high or critical severity.
+         */
+        get: operations["listFixes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/identity": {
         parameters: {
             query?: never;
@@ -1023,6 +1043,7 @@ export interface components {
             name: string;
             namespace: string;
             opened: string;
+            remediation: string;
             severity: string;
             source: number;
             sourceKey: string;
@@ -1289,6 +1310,15 @@ export interface components {
             rows: components["schemas"]["VulnerabilityRow"][];
         };
         /**
+         * Page[kubekeep_server.store.queries.fixes.Upgrade | kubekeep_server.store.queries.fixes.Remediation]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        "Page_kubekeep_server.store.queries.fixes.Upgrade___kubekeep_server.store.queries.fixes.Remediation_": {
+            /** @default  */
+            cursor?: string;
+            rows: (components["schemas"]["Upgrade"] | components["schemas"]["Remediation"])[];
+        };
+        /**
          * PasswordChange
          * @description A new password. current: required if the user has one.
          */
@@ -1342,6 +1372,20 @@ export interface components {
             source: string;
             /** Token */
             token: string;
+        };
+        /**
+         * Remediation
+         * @description A remediation in all workloads and other subjects. removed: findings. exposed: those of subjects that can be reached.
+         */
+        Remediation: {
+            /** @enum {unknown} */
+            change: "remediation";
+            definition: string;
+            exposed: number;
+            remediation: string;
+            removed: number;
+            severity: string;
+            title: string;
         };
         /**
          * ResourceSubject
@@ -1616,6 +1660,25 @@ export interface components {
             vulnerabilities: {
                 [key: string]: number;
             };
+        };
+        /**
+         * Upgrade
+         * @description An upgrade of a package in all images. type: of its package URL. version: the lowest one that fixes all.
+         *
+         *         removed: problems of images, counted for each. vulnerabilities: different ones. A workload that runs several of the images
+         *         counts for each.
+         */
+        Upgrade: {
+            /** @enum {unknown} */
+            change: "upgrade";
+            exposedWorkloads: number;
+            images: number;
+            name: string;
+            removed: number;
+            type: string;
+            version: string;
+            vulnerabilities: number;
+            workloads: number;
         };
         /**
          * UserChange
@@ -2034,7 +2097,11 @@ export interface operations {
                 kind?: string[];
                 name?: string[];
                 definition?: string[];
+                definitionKind?: string[];
                 severity?: string[];
+                text?: string;
+                openedSince?: string | null;
+                openedBefore?: string | null;
                 state?: components["schemas"]["FindingState"];
                 exposed?: boolean | null;
                 /** @description Of the page before; empty for the first one */
@@ -2054,6 +2121,58 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_FindingRow_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listFixes: {
+        parameters: {
+            query?: {
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_kubekeep_server.store.queries.fixes.Upgrade___kubekeep_server.store.queries.fixes.Remediation_"];
                 };
             };
             /** @description The result has not changed since the one with the ETag of If-None-Match */

@@ -4,7 +4,7 @@ import { useState } from "react";
 const TAIL = 14;
 
 export function Name({ text }: { text: string }) {
-  if (text.length <= 2 * TAIL) return <span className="kk-name">{text}</span>;
+  if (text.length <= 3 * TAIL) return <span className="kk-name">{text}</span>;
   return (
     <span className="kk-name kk-cut" title={text}>
       <span className="kk-head">{text.slice(0, -TAIL)}</span>

@@ -16,7 +16,7 @@ from kubekeep_server.api.server_state import get_state
 from kubekeep_server.api.structs import describe_answer, respond
 from kubekeep_server.auth.permissions import Permission, list_grants
 from kubekeep_server.store.numbers import to_key, to_number
-from kubekeep_server.store.queries import affected, images, packages, search, sources, subjects, vulnerabilities
+from kubekeep_server.store.queries import affected, fixes, images, packages, search, sources, subjects, vulnerabilities
 from kubekeep_server.store.queries.findings import (
     FindingFilter,
     FindingOrder,
@@ -143,7 +143,11 @@ async def read_findings(  # noqa: PLR0913, PLR0917 - each filter is a parameter
     kind: Values = [],  # noqa: B006
     name: Values = [],  # noqa: B006
     definition: Values = [],  # noqa: B006
+    definition_kind: Annotated[Values, Query(alias="definitionKind")] = [],  # noqa: B006
     severity: Severities = [],  # noqa: B006
+    text: Text = "",
+    opened_since: Annotated[dt.datetime | None, Query(alias="openedSince")] = None,
+    opened_before: Annotated[dt.datetime | None, Query(alias="openedBefore")] = None,
     state: FindingState = FindingState.OPEN,
     exposed: bool | None = None,  # noqa: FBT001
     cursor: Cursor = "",
@@ -156,11 +160,28 @@ async def read_findings(  # noqa: PLR0913, PLR0917 - each filter is a parameter
         kinds=tuple(kind),
         names=tuple(name),
         definitions=tuple(definition),
+        definition_kinds=tuple(definition_kind),
+        text=text,
+        opened_since=opened_since,
+        opened_before=opened_before,
         severities=tuple(severity),
         state=state,
         is_exposed=exposed,
     )
     return await _answer(request, list_findings, selection, order, cursor, limit)
+
+
+@router.get(
+    "/fixes",
+    operation_id="listFixes",
+    response_class=Response,
+    responses=describe_answer(Page[fixes.Upgrade | fixes.Remediation]),
+)
+async def read_fixes(
+    request: Request, cursor: Cursor = "", limit: Annotated[int, Query(ge=1, le=100)] = fixes.DEFAULT_FIXES
+) -> Response:
+    """Return a page of the upgrades and remediations that remove most problems of high or critical severity."""
+    return await _answer(request, fixes.list_fixes, cursor, limit)
 
 
 @router.get(

@@ -48,6 +48,7 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "getSource": Permission.READ,
     "getSubject": Permission.READ,
     "listFindings": Permission.READ,
+    "listFixes": Permission.READ,
     "listVulnerabilities": Permission.READ,
     "getVulnerability": Permission.READ,
     "listAffectedImages": Permission.READ,

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     null,
+    true,
 )
 
 metadata: Final = MetaData()
@@ -109,6 +110,10 @@ for an image, which has them in `image_report`.
 """
 
 Index("subject_namespace", subject.c.namespace, subject.c.source, subject.c.id)
+Index("subject_by_name", subject.c.name, subject.c.source, subject.c.id)
+
+subject_name: Final = Table("subject_name", metadata, Column("name", Text, primary_key=True), **BY_KEY)
+"""The different names of subjects, in which a search looks: many sources have subjects of the same name."""
 
 finding: Final = Table(
     "finding",
@@ -159,6 +164,10 @@ Index(
     sqlite_where=finding.c.closed.is_(null()),
     postgresql_where=finding.c.closed.is_(null()),
 )
+is_unknown: Final = finding.c.closed.is_(null()) & finding.c.unknown_since.is_not(null())
+is_suppressed: Final = finding.c.closed.is_(null()) & finding.c.is_suppressed.is_(true())
+Index("finding_unknown", finding.c.source, sqlite_where=is_unknown, postgresql_where=is_unknown)
+Index("finding_suppressed", finding.c.source, sqlite_where=is_suppressed, postgresql_where=is_suppressed)
 Index(
     "finding_history",
     finding.c.source,

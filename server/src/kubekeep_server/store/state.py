@@ -31,7 +31,7 @@ from kubekeep_server.store.image_reports import ImageReport
 from kubekeep_server.store.images import ImageChanges, get_image_digest
 from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.totals import FindingCounts
-from kubekeep_server.store.upsert import insert_many, replace_rows
+from kubekeep_server.store.upsert import insert_many, insert_missing, replace_rows
 from kubekeep_server.store.urgency import classify_subject
 
 _DIGEST_BYTES: Final = 16
@@ -292,14 +292,14 @@ class _StateChange:
             values = (definition, exposure, is_suppressed, self._moment, None, None)
             self._new.append((self._source.id, key, fingerprint, *values))
             if not is_suppressed:
-                self._counts.open(self._definitions[definition].rating, exposure)
+                self._counts.open(definition, self._definitions[definition].rating, exposure)
         elif (row.is_suppressed, row.unknown_since, row.exposure) != (is_suppressed, None, exposure):
             self._change(row, is_suppressed=is_suppressed, unknown_since=None, exposure=exposure)
 
     def _close(self, row: Any) -> None:
         self._closed.append({"key": row.subject, "print": row.fingerprint})
         if not row.is_suppressed:
-            self._counts.close(self._definitions[row.definition].rating, row.exposure)
+            self._counts.close(row.definition, self._definitions[row.definition].rating, row.exposure)
 
     def _mark_unknown(self, row: Any, exposure: int) -> None:
         since = row.unknown_since or self._moment
@@ -312,11 +312,11 @@ class _StateChange:
         self._changed.append({"key": row.subject, "print": row.fingerprint, **values})
         rating = self._definitions[row.definition].rating
         if not is_suppressed and not row.is_suppressed:
-            self._counts.move(rating, row.exposure, exposure)
+            self._counts.move(row.definition, rating, row.exposure, exposure)
         elif not is_suppressed:
-            self._counts.open(rating, exposure)
+            self._counts.open(row.definition, rating, exposure)
         elif not row.is_suppressed:
-            self._counts.close(rating, row.exposure)
+            self._counts.close(row.definition, rating, row.exposure)
 
     def _write(self) -> None:
         connection, finding, subject = self._connection, schema.finding, schema.subject
@@ -338,6 +338,8 @@ class _StateChange:
             insert_many(connection, finding, sorted(self._new, key=operator.itemgetter(_DEFINITION)))
         columns = [column.name for column in subject.c if not column.primary_key]
         replace_rows(connection, subject, columns, self._subjects)
+        names = sorted({row["name"] for row in self._subjects})
+        insert_missing(connection, schema.subject_name, [{"name": name} for name in names])
         if self._absent:
             row = (subject.c.source == self._source.id) & (subject.c.id == bindparam("key"))
             statement = update(subject).where(row).values(digest=None, closed=bindparam("moment"))

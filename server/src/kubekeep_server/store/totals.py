@@ -8,12 +8,14 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from kubekeep._native import pack_counts, sum_counts
 from kubekeep_server.store import schema
 from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.image_findings import recount
 from kubekeep_server.store.image_schema import image_finding
 from kubekeep_server.store.numbers import DAY
-from kubekeep_server.store.upsert import add_to_rows
+from kubekeep_server.store.upsert import add_to_rows, replace_rows
+from kubekeep_server.store.urgency import EXPOSURES
 
 
 class Rating(NamedTuple):
@@ -36,23 +38,29 @@ class FindingCounts:
 
     def __init__(self) -> None:
         self._changes: collections.Counter[FindingClass] = collections.Counter()
+        self._definitions: collections.Counter[int] = collections.Counter()
+        """Changes by the keys of `definition_total`."""
         self._opened: collections.Counter[int] = collections.Counter()
         self._closed: collections.Counter[int] = collections.Counter()
 
-    def open(self, rating: Rating, exposure: int) -> None:
+    def open(self, definition: int, rating: Rating, exposure: int) -> None:
         """Count a finding that is open now."""
-        self._changes[FindingClass(exposure, rating.urgency, rating.severity)] += 1
+        self._add(definition, rating, exposure, 1)
         self._opened[rating.severity] += 1
 
-    def close(self, rating: Rating, exposure: int) -> None:
+    def close(self, definition: int, rating: Rating, exposure: int) -> None:
         """Count a finding that is no longer open."""
-        self._changes[FindingClass(exposure, rating.urgency, rating.severity)] -= 1
+        self._add(definition, rating, exposure, -1)
         self._closed[rating.severity] += 1
 
-    def move(self, rating: Rating, before: int, after: int) -> None:
+    def move(self, definition: int, rating: Rating, before: int, after: int) -> None:
         """Count an open finding of a subject whose exposure has changed."""
-        self._changes[FindingClass(before, rating.urgency, rating.severity)] -= 1
-        self._changes[FindingClass(after, rating.urgency, rating.severity)] += 1
+        self._add(definition, rating, before, -1)
+        self._add(definition, rating, after, 1)
+
+    def _add(self, definition: int, rating: Rating, exposure: int, number: int) -> None:
+        self._changes[FindingClass(exposure, rating.urgency, rating.severity)] += number
+        self._definitions[definition * EXPOSURES + exposure] += number
 
     def write(self, connection: Connection, source: int, moment: int) -> None:
         """Add the changes to the totals of a source and to its day."""
@@ -62,10 +70,21 @@ class FindingCounts:
             if change
         ]
         add_to_rows(connection, schema.total, ("findings",), totals)
+        self._write_definitions(connection, source)
         severities = sorted(self._opened.keys() | self._closed.keys())
         _write_days(
             connection, [(source, level, self._opened[level], self._closed[level]) for level in severities], moment
         )
+
+    def _write_definitions(self, connection: Connection, source: int) -> None:
+        if not any(self._definitions.values()):
+            return
+        table = schema.definition_total
+        content = connection.execute(select(table.c.content).where(table.c.source == source)).scalar()
+        counts = collections.Counter(dict(sum_counts([content] if content else [])))
+        counts.update(self._definitions)
+        row = {"source": source, "content": pack_counts([pair for pair in counts.items() if pair[1]])}
+        replace_rows(connection, table, ("content",), [row])
 
 
 def move_rating(connection: Connection, definition: int, before: Rating, after: Rating, moment: int) -> None:

@@ -6,7 +6,7 @@ import { countRows, List, usePages, type Column } from "../../components/list";
 import { Page } from "../../components/page";
 import { capitalize, LEVELS, Severity } from "../../components/severity";
 import { Empty } from "../../components/states";
-import { Command, Name } from "../../components/text";
+import { Command, Name, Prose } from "../../components/text";
 import { Time } from "../../components/time";
 import { nameSource, nameSubject } from "../../sources";
 import { useUrl } from "../../url";
@@ -16,7 +16,7 @@ type Row = Schemas["FindingRow"];
 
 const LENGTH = 100;
 const FILTERS: Filter[] = [
-  { name: "name", label: "Workload", isList: true },
+  { name: "text", label: "Control, title or workload" },
   { name: "severity", label: "Severity", isList: true, choices: LEVELS.map((level) => ({ value: level, label: capitalize(level) })) },
   {
     name: "exposed",
@@ -38,12 +38,13 @@ const FILTERS: Filter[] = [
 ];
 /** Filters that links set. */
 const LINKED: Filter[] = [
+  { name: "name", label: "Workload", isList: true },
   { name: "namespace", label: "Namespace", isList: true },
   { name: "definition", label: "Control", isList: true },
 ];
 
 const COLUMNS: Column<Row>[] = [
-  { title: "Finding", kind: "main", cell: (row) => <><span className="kk-id">{row.definition.split("/").at(-1)}</span> {row.title}</> },
+  { title: "Finding", kind: "main", cell: (row) => <Title row={row} /> },
   { title: "Severity", order: "severity", cell: (row) => <Severity level={row.severity} /> },
   { title: "Where", cell: (row) => <Where row={row} /> },
   { title: "Why it matters", order: "priority", cell: (row) => <Reasons exposure={row.exposure} /> },
@@ -55,6 +56,7 @@ export default function Findings() {
   const order = url.get("order") || "priority";
   const selection = {
     source: url.list("source").map(Number),
+    text: url.get("text"),
     name: url.list("name"),
     namespace: url.list("namespace"),
     kind: url.list("kind"),
@@ -100,6 +102,19 @@ function describe(count: string, order: string): string {
   return `${count} ${count === "1" ? "finding" : "findings"}, ${orders[order] ?? ""}.`;
 }
 
+function Title({ row }: { row: Row }) {
+  return (
+    <>
+      <span className="kk-id">{row.definition.split("/").at(-1)}</span> {row.title}
+      {row.remediation && (
+        <span className="kk-soft kk-clamp">
+          <Prose text={row.remediation} />
+        </span>
+      )}
+    </>
+  );
+}
+
 function Where({ row }: { row: Row }) {
   return (
     <span className="kk-where">
@@ -107,7 +122,8 @@ function Where({ row }: { row: Row }) {
         <Name text={nameSubject(row)} />
       </a>
       <span className="kk-soft">
-        {row.kind} in <Name text={nameSource({ name: row.sourceName, branch: row.branch })} />
+        {row.kind} in&nbsp;
+        <Name text={nameSource({ name: row.sourceName, branch: row.branch })} />
       </span>
     </span>
   );

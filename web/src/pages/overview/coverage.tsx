@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { client, load } from "../../api/client";
 import { Card } from "../../components/page";
+import { plural } from "../../components/severity";
 import { Await } from "../../components/states";
 import { kindOfSource, nameSource } from "../../sources";
 import { isSilent, LastReport } from "../sources/report";
@@ -30,7 +31,7 @@ export function Coverage({ source }: { source: number[] }) {
               ))}
               {unknown.slice(0, SHOWN).map((row) => (
                 <li key={row.id}>
-                  <a href={`/findings?source=${row.id}&state=unknown`}>{row.unknown} findings not seen lately</a> <span className="kk-soft">in {nameSource(row)}</span>
+                  <a href={`/findings?source=${row.id}&state=unknown`}>{plural(row.unknown, "finding")} not seen lately</a> <span className="kk-soft">in {nameSource(row)}</span>
                 </li>
               ))}
             </ul>

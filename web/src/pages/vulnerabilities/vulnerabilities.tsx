@@ -30,7 +30,7 @@ const COLUMNS: Column<Row>[] = [
   { title: "Vulnerability", kind: "main", cell: (row) => <><span className="kk-id">{row.id}</span> {row.title}</> },
   { title: "Severity", order: "severity", cell: (row) => <Severity level={row.severity} /> },
   { title: "Upgrade", cell: (row) => <Upgrade row={row} /> },
-  { title: "Why it matters", order: "priority", cell: (row) => <Reasons exposure={row.exposure} isExploited={row.isExploited} isFixable={row.fixedVersions.length > 0} /> },
+  { title: "Why it matters", order: "priority", cell: (row) => <Reasons exposure={row.exposure} isExploited={row.isExploited} /> },
   { title: "EPSS", order: "epss", kind: "number", cell: (row) => (row.epss === null ? <span className="kk-soft">unknown</span> : `${(row.epss * 100).toFixed(1)} %`) },
   { title: "Images", order: "images", kind: "number", cell: (row) => format(row.images) },
   { title: "Open since", order: "newest", cell: (row) => <Time value={row.opened} /> },

@@ -1,8 +1,8 @@
 """Lists of findings by priority, severity or age.
 
 An order by priority or severity has steps: an exposure with the definitions of one class, the most urgent first. Each step reads
-from an index, so that a page costs no more for many findings than for few. Findings of selected namespaces or subjects are few,
-and are read at once.
+from an index, so that a page costs no more for many findings than for few. Findings that a filter or the scope makes few are read at
+once and sorted. A text selects two lists, by definition and by name, which are merged.
 """
 
 from __future__ import annotations
@@ -14,18 +14,25 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, func, or_, select, true, tuple_
 
 from kubekeep.model.severity import Severity
-from kubekeep_server.store.numbers import format_key, to_moment
+from kubekeep_server.store.numbers import format_key, to_moment, to_number
+from kubekeep_server.store.queries.definitions import contains_text, has_severity
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
 from kubekeep_server.store.queries.source_names import name_source
-from kubekeep_server.store.schema import definition, finding, source, subject, total
+from kubekeep_server.store.schema import definition, finding, source, subject, subject_name, total
 from kubekeep_server.store.scopes import EVERYTHING, Scope, shows_subject
 from kubekeep_server.store.urgency import EXPOSED, EXPOSURES, PAIRS, SEVERITIES, URGENCIES
 
 _FEW_SOURCES: Final = 20
 """Sources whose findings are read at once, and sorted: fewer rows than an index of all sources would visit."""
+_FEW_FINDINGS: Final = 5_000
+"""Findings that are read at once for a state or a period."""
+_FEW_OF_DEFINITIONS: Final = 20_000
+_FEW_NAMES: Final = 1_000
+_FEW_SUBJECTS: Final = 2_000
+"""Subjects with a text in their names whose findings are read at once; more have many findings, and a step has some of them."""
 
 
 class FindingOrder(enum.StrEnum):
@@ -48,8 +55,9 @@ class FindingState(enum.StrEnum):
 class FindingFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Filters of a list of findings; an empty one selects all.
 
-    sources: numbers. definitions: keys. severities: names, `critical`. kinds: of subjects. is_exposed: True for subjects that
-    can be reached from outside their cluster.
+    sources: numbers. definitions: keys. definition_kinds: `misconfiguration`. severities: names, `critical`. kinds: of subjects.
+    text: a part of the definition's identifier, title or alias, or of the subject's name. opened_since, opened_before: the first
+    time in the period, and the first one after it. is_exposed: True for subjects that can be reached from outside their cluster.
     """
 
     sources: tuple[int, ...] = ()
@@ -57,7 +65,11 @@ class FindingFilter(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     definitions: tuple[str, ...] = ()
+    definition_kinds: tuple[str, ...] = ()
     severities: tuple[str, ...] = ()
+    text: str = ""
+    opened_since: dt.datetime | None = None
+    opened_before: dt.datetime | None = None
     state: FindingState = FindingState.OPEN
     is_exposed: bool | None = None
 
@@ -75,6 +87,7 @@ class FindingRow(Document, frozen=True):
     name: str
     definition: str
     title: str
+    remediation: str
     severity: str
     exposure: int
     urgency: int
@@ -82,6 +95,19 @@ class FindingRow(Document, frozen=True):
     opened: dt.datetime
     unknown_since: dt.datetime | None
     is_suppressed: bool
+
+
+class _Subset(msgspec.Struct, frozen=True):
+    """A part of the findings that a text selects: conditions of their definitions and subjects; None for all."""
+
+    definitions: ColumnElement[bool] | None = None
+    subjects: ColumnElement[bool] | None = None
+    has_few_subjects: bool = False
+
+    @property
+    def has_subjects(self) -> bool:
+        """True for a condition of subjects."""
+        return self.subjects is not None
 
 
 class _Step(NamedTuple):
@@ -100,6 +126,18 @@ class _Position(NamedTuple):
     fingerprint: int
 
 
+def _order_by_step(position: _Position) -> tuple[int, ...]:
+    step, number, opened, *rest = position
+    return step, number, -opened, *rest
+
+
+_KEYS: Final[dict[FindingOrder, Callable[[_Position], tuple[int, ...]]]] = {
+    FindingOrder.PRIORITY: _order_by_step,
+    FindingOrder.SEVERITY: _order_by_step,
+    FindingOrder.OLDEST: tuple,
+    FindingOrder.NEWEST: lambda position: tuple(-number for number in position),
+}
+"""Sort keys of positions."""
 _CLASSES: Final = max(URGENCIES, SEVERITIES)
 _ROW: Final = (finding.c.source, finding.c.subject, finding.c.fingerprint)
 _KEY: Final = (finding.c.opened, finding.c.source, finding.c.subject, finding.c.fingerprint)
@@ -135,23 +173,66 @@ def list_findings(
     position = read_cursor(cursor, order, _Position)
     if selection.sources:
         scope = scope.narrow(selection.sources)
-    query = _Query(connection, scope, selection)
-    if order in (FindingOrder.PRIORITY, FindingOrder.SEVERITY):
-        read = query.read_ranked if query.selects_subjects else query.read_steps
-        rows, positions = read(order, position, limit + 1)
+    located: list[tuple[_Position, Any]] = []
+    for subset in _list_subsets(connection, selection):
+        rows, positions = _Query(connection, scope, selection, subset).read(order, position, limit + 1)
+        located += zip(positions, rows, strict=True)
+    located.sort(key=lambda pair: _KEYS[order](pair[0]))
+    following = write_cursor(order, located[limit - 1][0]) if len(located) > limit else ""
+    return Page(tuple(_describe(row) for _, row in located[:limit]), following)
+
+
+def _list_subsets(connection: Connection, selection: FindingFilter) -> Iterator[_Subset]:
+    """Yield the disjoint parts of the findings that a text selects; one of all without a text."""
+    if not selection.text:
+        yield _Subset()
+        return
+    matches = contains_text(selection.text)
+    yield _Subset(definitions=matches)
+    has_name = func.lower(subject_name.c.name).contains(selection.text.lower(), autoescape=True)
+    query = select(subject_name.c.name).where(has_name).limit(_FEW_NAMES + 1)
+    names = connection.execute(query).scalars().all()
+    if not names:
+        return
+    subjects = select(subject.c.id).where(subject.c.name.in_(names)).limit(_FEW_SUBJECTS + 1).subquery()
+    count = connection.execute(select(func.count()).select_from(subjects)).scalar_one()
+    if len(names) <= _FEW_NAMES and count <= _FEW_SUBJECTS:
+        yield _Subset(~matches, subject.c.name.in_(names), has_few_subjects=True)
     else:
-        rows, positions = query.read_by_age(position, limit + 1, is_newest_first=order is FindingOrder.NEWEST)
-    following = write_cursor(order, positions[limit - 1]) if len(rows) > limit else ""
-    return Page(tuple(map(_describe, rows[:limit])), following)
+        contains = func.lower(subject.c.name).contains(selection.text.lower(), autoescape=True)
+        yield _Subset(~matches, contains)
 
 
 class _Query:
     """The statements of one list."""
 
-    def __init__(self, connection: Connection, scope: Scope, selection: FindingFilter) -> None:
+    def __init__(self, connection: Connection, scope: Scope, selection: FindingFilter, subset: _Subset) -> None:
         self._connection = connection
         self._scope = scope
         self._selection = selection
+        self._subset = subset
+
+    def read(self, order: FindingOrder, position: _Position | None, limit: int) -> tuple[list[Any], list[_Position]]:
+        """Return the rows after a position in an order, with their positions."""
+        if order in (FindingOrder.PRIORITY, FindingOrder.SEVERITY):
+            read = self.read_ranked if self._has_few_findings() else self.read_steps
+            return read(order, position, limit)
+        return self.read_by_age(position, limit, is_newest_first=order is FindingOrder.NEWEST)
+
+    def _has_few_findings(self) -> bool:
+        """Return True if the scope or a filter leaves few findings, or an index of few of which to choose."""
+        selection = self._selection
+        if selection.namespaces or selection.names or self._scope.limited or self._subset.has_few_subjects:
+            return True
+        if selection.state is not FindingState.OPEN and self._is_short(*self._list_state_conditions()):
+            return True
+        period = tuple(self._list_period())
+        return bool(period) and self._is_short(*period)
+
+    def _is_short(self, *conditions: ColumnElement[bool], most: int = _FEW_FINDINGS) -> bool:
+        """Return True if few findings of all sources have conditions on one index."""
+        rows = select(finding.c.source).where(finding.c.closed.is_(None), *conditions).limit(most + 1).subquery()
+        return self._connection.execute(select(func.count()).select_from(rows)).scalar_one() <= most
 
     def read_steps(
         self, order: FindingOrder, position: _Position | None, limit: int
@@ -170,12 +251,6 @@ class _Query:
             if len(rows) >= limit:
                 break
         return rows, positions
-
-    @property
-    def selects_subjects(self) -> bool:
-        """True if a filter or the scope leaves few subjects."""
-        selection = self._selection
-        return bool(selection.namespaces or selection.names or self._scope.limited)
 
     def read_ranked(
         self, order: FindingOrder, position: _Position | None, limit: int
@@ -209,13 +284,31 @@ class _Query:
     ) -> tuple[list[Any], list[_Position]]:
         """Return the rows after a position by the time at which they were opened, with their positions."""
         conditions = [*self._conditions()]
-        if self._selection.definitions or self._selection.severities:
-            conditions.append(finding.c.definition.in_([row.id for row in self._load_definitions()]))
+        columns = _NEWEST if is_newest_first else _OLDEST
+        is_gathered = self._has_few_sources() or self._has_few_findings()
+        if self._selects_definitions():
+            numbers = [row.id for row in self._load_definitions()]
+            is_selected = finding.c.definition.in_(numbers)
+            is_gathered |= self._is_short(is_selected, most=_FEW_OF_DEFINITIONS)
+            # The sum keeps a database from an index that does not fit.
+            conditions.append(is_selected if is_gathered else (finding.c.definition + 0).in_(numbers))
         if position is not None:
             last = tuple_(*position[2:])
             conditions.append(tuple_(*_KEY) < last if is_newest_first else tuple_(*_KEY) > last)
-        rows = self._read(conditions, _NEWEST if is_newest_first else _OLDEST, limit)
+        if is_gathered:
+            opened = finding.c.opened + 0
+            columns = _Order((opened.desc() if is_newest_first else opened, *columns.columns[1:]), columns.key)
+        rows = self._read(conditions, columns, limit)
         return rows, [_Position(0, 0, row.opened, row.source, row.subject, row.fingerprint) for row in rows]
+
+    def _selects_definitions(self) -> bool:
+        selection = self._selection
+        return bool(
+            selection.definitions
+            or selection.definition_kinds
+            or selection.severities
+            or self._subset.definitions is not None
+        )
 
     def _list_steps(self, order: FindingOrder) -> Iterator[_Step]:
         """Yield all steps, also those without findings: a position names the number of its step."""
@@ -249,9 +342,12 @@ class _Query:
         query = select(table.c.id, table.c.urgency, table.c.severity).where(table.c.id.in_(_select_definitions()))
         if self._selection.definitions:
             query = query.where(table.c.key.in_(self._selection.definitions))
+        if self._selection.definition_kinds:
+            query = query.where(table.c.kind.in_(self._selection.definition_kinds))
         if self._selection.severities:
-            levels = [int(Severity.parse(name)) for name in self._selection.severities]
-            query = query.where(table.c.severity.in_(levels))
+            query = query.where(has_severity(self._selection.severities))
+        if self._subset.definitions is not None:
+            query = query.where(self._subset.definitions)
         return list(self._connection.execute(query.order_by(table.c.id)))
 
     def _read_step(self, step: _Step, after: _Position | None, limit: int) -> list[Any]:
@@ -281,7 +377,14 @@ class _Query:
 
     def _read(self, conditions: Sequence[Any], order: _Order, limit: int) -> list[Any]:
         """Return rows in an order. Their other columns are read after the limit, as many rows may be equal in the order."""
-        if self.selects_subjects or self._selection.kinds:
+        selection = self._selection
+        if (
+            selection.namespaces
+            or selection.names
+            or selection.kinds
+            or self._scope.limited
+            or self._subset.has_subjects
+        ):
             query = self._select().where(*conditions).order_by(*order.columns).limit(limit)
             return list(self._connection.execute(query))
         page = select(finding).where(*conditions).order_by(*order.columns).limit(limit).subquery()
@@ -319,9 +422,10 @@ class _Query:
             yield self._scope.contains(finding.c.source)
             if self._scope.limited:
                 yield shows_subject(self._scope)
-        yield finding.c.is_suppressed == (selection.state is FindingState.SUPPRESSED)
-        if selection.state is FindingState.UNKNOWN:
-            yield finding.c.unknown_since.is_not(None)
+        yield from self._list_state_conditions()
+        yield from self._list_period()
+        if self._subset.subjects is not None:
+            yield self._subset.subjects
         if selection.is_exposed is not None:
             highest = finding.c.exposure >= EXPOSED
             yield highest if selection.is_exposed else ~highest
@@ -332,6 +436,21 @@ class _Query:
         ):
             if values:
                 yield column.in_(values)
+
+    def _list_state_conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions of the state, as the indexes have them."""
+        state = self._selection.state
+        is_suppressed = finding.c.is_suppressed.is_(true())
+        yield is_suppressed if state is FindingState.SUPPRESSED else ~is_suppressed
+        if state is FindingState.UNKNOWN:
+            yield finding.c.unknown_since.is_not(None)
+
+    def _list_period(self) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions of the time at which findings were opened."""
+        if self._selection.opened_since is not None:
+            yield finding.c.opened >= to_number(self._selection.opened_since)
+        if self._selection.opened_before is not None:
+            yield finding.c.opened < to_number(self._selection.opened_before)
 
 
 def _select_definitions() -> Select[Any]:
@@ -357,6 +476,7 @@ def _locate(step: int, row: Any) -> _Position:
 
 
 def _describe(row: Any) -> FindingRow:
+    document = _decoder.decode(row.document)
     return FindingRow(
         source=row.source,
         source_name=name_source(row.source_document),
@@ -367,7 +487,8 @@ def _describe(row: Any) -> FindingRow:
         namespace=row.namespace,
         name=row.name,
         definition=row.definition_key,
-        title=read_title(row.document),
+        title=document.title,
+        remediation=document.remediation,
         severity=Severity(row.severity).name.lower(),
         exposure=row.exposure,
         urgency=row.urgency,
@@ -378,13 +499,9 @@ def _describe(row: Any) -> FindingRow:
     )
 
 
-class _Titled(msgspec.Struct):
+class _DefinitionText(msgspec.Struct):
     title: str = ""
+    remediation: str = ""
 
 
-_decoder: Final = msgspec.json.Decoder(_Titled)
-
-
-def read_title(document: str) -> str:
-    """Return the title of a stored definition."""
-    return _decoder.decode(document).title
+_decoder: Final = msgspec.json.Decoder(_DefinitionText)

@@ -83,7 +83,7 @@ def list_versions(
         by_version.setdefault(row.version, []).append(row)
     if not by_version:
         raise LookupError(f"no image has the package {name} of the type {kind}")
-    keys = _read_versions(kind, [*by_version, below] if below else by_version)
+    keys = read_versions(kind, [*by_version, below] if below else by_version)
     limit = keys.get(below)
     rows = [
         VersionRow(
@@ -105,7 +105,7 @@ def has_package(purls: Iterable[str]) -> ColumnElement[bool]:
     return image.c.id.in_(query.where(package.c.purl.in_(sorted(purls))))
 
 
-def _read_versions(kind: str, versions: Iterable[str]) -> dict[str, Any]:
+def read_versions(kind: str, versions: Iterable[str]) -> dict[str, Any]:
     """Return the sort keys of the versions that the scheme of a type of package URL can read."""
     ecosystem = find_ecosystem(kind)
     keys: dict[str, Any] = {}

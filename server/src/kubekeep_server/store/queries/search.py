@@ -15,13 +15,12 @@ from kubekeep_server.store.numbers import format_key
 from kubekeep_server.store.queries.affected import VULNERABILITY
 from kubekeep_server.store.queries.pages import Document
 from kubekeep_server.store.queries.source_names import name_source
-from kubekeep_server.store.schema import definition, finding, source, subject
+from kubekeep_server.store.schema import definition, finding, source, subject, subject_name
 from kubekeep_server.store.scopes import EVERYTHING, Scope, shows_image, shows_subject
 
 _MOST: Final = 6
 _CANDIDATES: Final = 100
 """Rows with the text whose visibility is checked."""
-_AFTER_ALL: Final = "\U0010ffff"
 
 
 class SourceMatch(Document, frozen=True):
@@ -73,7 +72,7 @@ class SearchResult(Document, frozen=True):
 
 
 def search(connection: Connection, scope: Scope, text: str) -> SearchResult:
-    """Return what a scope has with a text in its name: subjects begin with it, also as NAMESPACE/NAME."""
+    """Return what a scope has with a text in its name, of subjects also as NAMESPACE/NAME."""
     text = text.strip().lower()
     return SearchResult(
         tuple(_search_sources(connection, scope, text)),
@@ -91,17 +90,20 @@ def _search_sources(connection: Connection, scope: Scope, text: str) -> Iterator
 
 
 def _search_subjects(connection: Connection, scope: Scope, text: str) -> Iterator[SubjectMatch]:
-    namespace, separator, name = text.partition("/")
-    # A range, so that the index of names is used.
-    conditions = [subject.c.name >= (name if separator else text), subject.c.closed.is_(None), shows_subject(scope)]
-    conditions.append(subject.c.name < (name if separator else text) + _AFTER_ALL)
+    namespace, separator, part = text.rpartition("/")
+    name = subject_name.c.name
+    names = select(name).where(_contains(name, part)).order_by(func.length(name), name).limit(_CANDIDATES)
+    conditions = [subject.c.name.in_(connection.execute(names).scalars().all())]
+    conditions += [subject.c.closed.is_(None), shows_subject(scope)]
     if separator:
         conditions.append(subject.c.namespace == namespace)
     columns = (subject.c.source, subject.c.id, subject.c.kind, subject.c.namespace, subject.c.name)
     query = select(*columns, source.c.key, source.c.branch, source.c.document).join(
         source, source.c.id == subject.c.source
     )
-    query = query.where(*conditions).order_by(subject.c.name, subject.c.source, subject.c.id)
+    query = query.where(*conditions).order_by(
+        func.length(subject.c.name), subject.c.name, subject.c.source, subject.c.id
+    )
     for row in connection.execute(query.limit(_MOST)):
         name, key = name_source(row.document), format_key(row.id)
         yield SubjectMatch(row.source, name, row.key, row.branch, key, row.kind, row.namespace, row.name)

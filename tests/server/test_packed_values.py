@@ -1,14 +1,15 @@
-"""Packed problems of images: their sums are those of the problems one by one."""
+"""Packed problems of images and counts: their sums are those of the values one by one."""
 
 from __future__ import annotations
 
+import collections
 from typing import Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubekeep._native import ImageProblems, pack_problems
+from kubekeep._native import ImageProblems, pack_counts, pack_problems, sum_counts
 
 Problem = tuple[int, int, int, int]
 NAMES: Final = st.integers(0, 5)
@@ -69,7 +70,7 @@ def test_sums_by_package(images: list[tuple[list[Problem], int, int, int]], defi
 
 @pytest.mark.parametrize("content", [b"\xff", b"\x01", b"\x00\x01", b"\x00\x01\x01\x01\x01\x00", b"\xff" * 40])
 def test_other_bytes_are_refused(content: bytes) -> None:
-    with pytest.raises(ValueError, match="not the packed problems of an image"):
+    with pytest.raises(ValueError, match="not a packed value"):
         ImageProblems([(content, 0, 0, 0)]).sum_definitions()
 
 
@@ -81,3 +82,12 @@ def test_any_bytes_end(content: bytes) -> None:
     except ValueError:
         return
     problems.list_images([1], 1)
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 1_000), st.integers(0, 2**25)), max_size=5))
+def test_sums_of_counts(counts: list[dict[int, int]]) -> None:
+    sums = collections.Counter[int]()
+    for values in counts:
+        sums.update(values)
+    expected = sorted((number, count) for number, count in sums.items() if count)
+    assert sum_counts([pack_counts(list(values.items())) for values in counts]) == expected

@@ -1,0 +1,179 @@
+"""Changes that fix most: upgrades of packages, and remediations of controls. Counts problems of high or critical severity only."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from kubekeep._native import sum_counts
+from kubekeep.model.severity import Severity
+from kubekeep.model.submission import DefinitionEntry
+from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.image_schema import fixed_version, package_name
+from kubekeep_server.store.queries.affected import VULNERABILITY
+from kubekeep_server.store.queries.image_problems import ScopeProblems, UpgradeSummary
+from kubekeep_server.store.queries.packages import read_versions
+from kubekeep_server.store.queries.pages import Document, Page, cut_page, read_cursor
+from kubekeep_server.store.schema import definition, definition_total, finding, subject
+from kubekeep_server.store.scopes import Scope, shows_subject
+from kubekeep_server.store.urgency import EXPOSED, EXPOSURES
+
+DEFAULT_FIXES: Final = 10
+_CURSOR: Final = "fixes"
+_UPGRADE, _CONTROL = 0, 1
+_Position = tuple[int, int, int]
+"""Number of removed problems as a negative number, kind of the change, and number of the package or definition."""
+
+
+class Upgrade(Document, frozen=True, tag_field="change", tag="upgrade"):
+    """An upgrade of a package in all images. type: of its package URL. version: the lowest one that fixes all.
+
+    removed: problems of images, counted for each. vulnerabilities: different ones. A workload that runs several of the images
+    counts for each.
+    """
+
+    type: str
+    name: str
+    version: str
+    removed: int
+    vulnerabilities: int
+    images: int
+    workloads: int
+    exposed_workloads: int
+
+
+class Remediation(Document, frozen=True, tag_field="change", tag="remediation"):
+    """A remediation in all workloads and other subjects. removed: findings. exposed: those of subjects that can be reached."""
+
+    definition: str
+    title: str
+    severity: str
+    remediation: str
+    removed: int
+    exposed: int
+
+
+Fix = Upgrade | Remediation
+
+
+def list_fixes(
+    connection: Connection, scope: Scope, cursor: str = "", limit: int = DEFAULT_FIXES
+) -> Page[Upgrade | Remediation]:
+    """Return a page of changes, those that remove most open problems and findings of high or critical severity first.
+
+    Of changes that remove as many, upgrades are first, then those of older packages and definitions. Raises ValueError for a
+    cursor of another list.
+    """
+    after = read_cursor(cursor, _CURSOR, tuple[int, int, int])
+    severe = _load_severe(connection)
+    vulnerabilities = [number for number, kind in severe.items() if kind == VULNERABILITY]
+    problems = ScopeProblems(connection, scope)
+    upgrades = {summary.name: summary for summary in problems.sum_upgrades(vulnerabilities)}
+    findings = _count_findings(connection, scope, severe.keys() - vulnerabilities)
+    positions: list[_Position] = [(-summary.problems, _UPGRADE, number) for number, summary in upgrades.items()]
+    positions += [(-sum(counts.values()), _CONTROL, number) for number, counts in findings.items()]
+    ranked = sorted(position for position in positions if after is None or position > after)
+    page, following = cut_page(ranked, limit, _CURSOR, tuple)
+    rows: dict[_Position, Fix] = {}
+    chosen = [upgrades[number] for _, kind, number in page if kind == _UPGRADE]
+    rows |= _describe_upgrades(connection, problems, vulnerabilities, chosen)
+    rows |= _describe_controls(connection, {number: findings[number] for _, kind, number in page if kind == _CONTROL})
+    return Page(tuple(rows[position] for position in page), following)
+
+
+def _load_severe(connection: Connection) -> dict[int, str]:
+    """Return the kinds of the definitions of high or critical severity by their number."""
+    query = select(definition.c.id, definition.c.kind).where(definition.c.severity >= int(Severity.HIGH))
+    return dict(connection.execute(query).all())
+
+
+def _count_findings(
+    connection: Connection, scope: Scope, definitions: Iterable[int]
+) -> dict[int, collections.Counter[int]]:
+    """Return the numbers of open findings that no exception covers, by definition and exposure."""
+    required = frozenset(definitions)
+    query = select(definition_total.c.content)
+    if scope.whole is not None:
+        query = query.where(definition_total.c.source.in_(sorted(scope.whole)))
+    sums = [*sum_counts(list(connection.execute(query).scalars())), *_count_limited(connection, scope)]
+    counts: dict[int, collections.Counter[int]] = {}
+    for key, count in sums:
+        number, exposure = divmod(key, EXPOSURES)
+        if number in required:
+            counts.setdefault(number, collections.Counter())[exposure] += count
+    return counts
+
+
+def _count_limited(connection: Connection, scope: Scope) -> Iterator[tuple[int, int]]:
+    """Yield the numbers of findings in the sources of which a scope has some namespaces, by the keys of `definition_total`."""
+    if not scope.limited:
+        return
+    limited = Scope(frozenset(), scope.limited)
+    query = (
+        select(finding.c.definition, finding.c.exposure, func.count())
+        .join(subject, (subject.c.source == finding.c.source) & (subject.c.id == finding.c.subject))
+        .where(shows_subject(limited), finding.c.closed.is_(None), ~finding.c.is_suppressed)
+        .group_by(finding.c.definition, finding.c.exposure)
+    )
+    for number, exposure, count in connection.execute(query):
+        yield number * EXPOSURES + exposure, count
+
+
+def _describe_upgrades(
+    connection: Connection, problems: ScopeProblems, vulnerabilities: Iterable[int], upgrades: list[UpgradeSummary]
+) -> dict[_Position, Fix]:
+    if not upgrades:
+        return {}
+    versions: dict[int, set[int]] = {}
+    fixed: dict[int, set[int]] = {}
+    names = [summary.name for summary in upgrades]
+    for name, version, number in problems.list_upgrades(vulnerabilities, names):
+        versions.setdefault(name, set()).add(version)
+        fixed.setdefault(name, set()).add(number)
+    packages = {row.id: row for row in _load(connection, package_name, names)}
+    texts = {row.id: row.text for row in _load(connection, fixed_version, set[int]().union(*versions.values()))}
+    return {
+        (-summary.problems, _UPGRADE, summary.name): Upgrade(
+            type=packages[summary.name].type,
+            name=packages[summary.name].name,
+            version=_choose_version(packages[summary.name].type, [texts[key] for key in versions[summary.name]]),
+            removed=summary.problems,
+            vulnerabilities=len(fixed[summary.name]),
+            images=summary.images,
+            workloads=summary.workloads,
+            exposed_workloads=summary.exposed_workloads,
+        )
+        for summary in upgrades
+    }
+
+
+def _choose_version(kind: str, texts: Iterable[str]) -> str:
+    """Return the highest version; those that the scheme of a type of package URL cannot read are below the others."""
+    ordered = sorted(texts)
+    keys = read_versions(kind, ordered)
+    return max(keys, key=lambda text: keys[text]) if keys else ordered[-1]
+
+
+def _describe_controls(connection: Connection, counts: dict[int, collections.Counter[int]]) -> dict[_Position, Fix]:
+    rows: dict[_Position, Fix] = {}
+    for row in _load(connection, definition, counts):
+        document = msgspec.json.decode(row.document, type=DefinitionEntry)
+        removed = sum(counts[row.id].values())
+        rows[-removed, _CONTROL, row.id] = Remediation(
+            definition=row.key,
+            title=document.title,
+            severity=Severity(row.severity).name.lower(),
+            remediation=document.remediation,
+            removed=removed,
+            exposed=sum(count for exposure, count in counts[row.id].items() if exposure >= EXPOSED),
+        )
+    return rows
+
+
+def _load(connection: Connection, table: Any, numbers: Iterable[int]) -> Iterator[Any]:
+    """Yield the rows of a table by their numbers."""
+    return select_by_keys(connection, select(table).where(table.c.id.in_(in_keys())), numbers)
