@@ -19,6 +19,7 @@ from kubekeep_server.api import (
     results,
     scans,
     sessions,
+    sources,
     tokens,
     users,
 )
@@ -41,6 +42,7 @@ _NOUNS: Final = (
     users,
     tokens,
     results,
+    sources,
     enrolments,
     log_entries,
 )
