@@ -47,7 +47,7 @@ class LiveServer:
             self.process = subprocess.Popen(
                 [*COMMAND, *arguments], cwd=self.folder, env=environment(), stdout=log, stderr=subprocess.STDOUT
             )
-        self.url = self._wait_for(_LISTENING).group(1)
+        self.url = self.wait_for(_LISTENING).group(1)
         if wait:
             self.wait_until_ready()
 
@@ -97,7 +97,8 @@ class LiveServer:
         while self._clients:
             self._clients.pop().close()
 
-    def _wait_for(self, pattern: re.Pattern[str]) -> re.Match[str]:
+    def wait_for(self, pattern: re.Pattern[str]) -> re.Match[str]:
+        """Wait until the process prints a text."""
         deadline = time.monotonic() + _SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             if match := pattern.search(self.log):

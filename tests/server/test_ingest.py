@@ -39,13 +39,13 @@ from kubekeep.model.submission import (
 from kubekeep.model.text import encode_json
 from kubekeep.uplink.delta import DivergenceError, compute_delta
 from kubekeep_server.store import schema
-from kubekeep_server.store.ingest import Receipt, ingest
+from kubekeep_server.store.ingest import EarlySubmissionError, Receipt, ingest
 from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.proofs import load_document
 from kubekeep_server.store.urgency import EXPOSURES
 from tests.server.conftest import Database
 
-START: Final = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+START: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 CLUSTER: Final = SourceCluster("uid")
 NSA: Final = ("C-0001", "C-0002")
 SEVERITIES: Final = {"C-0001": "high", "C-0002": "low", "C-0003": "critical"}
@@ -328,7 +328,7 @@ def test_same_scan_is_applied_once(database: Database) -> None:
 def test_scan_that_arrives_late_is_stored_and_changes_nothing(database: Database) -> None:
     submit(database, build(5, build_subject(1)))
     late = build(3, build_subject(1, "C-0001"))
-    receipt = submit(database, late)
+    receipt = receive(database, late, START + dt.timedelta(days=9))
     assert (receipt.is_applied, receipt.opened) == (False, 0)
     assert list_findings(database) == {}
     assert load_scan(database, late.id) == encode_json(late).encode()
@@ -409,3 +409,33 @@ def test_open_finding_is_unique(database: Database) -> None:
                 )
             )
         )
+
+
+def receive(database: Database, submission: Submission, received: dt.datetime) -> Receipt:
+    return database.run(ingest, encode_json(submission).encode(), received)
+
+
+def test_scan_in_the_future_is_refused(database: Database) -> None:
+    """A client whose clock was ahead blocks no later scan of the source."""
+    ahead, now = build(3, build_subject(1, "C-0001")), START + dt.timedelta(days=1)
+    with pytest.raises(EarlySubmissionError, match="check both clocks") as refusal:
+        receive(database, ahead, now)
+    assert refusal.value.seconds == 2 * 86_400 - 10 * 60 + 1
+    assert list_findings(database) == {}
+    assert receive(database, build(1, build_subject(1, "C-0002")), now).is_applied
+    assert list_findings(database) == {"1 C-0002": [(1, None, None)]}
+    accepted = receive(database, ahead, ahead.finished - dt.timedelta(minutes=10))
+    assert accepted.is_applied
+
+
+def test_clock_of_the_server_is_set_back(database: Database) -> None:
+    """The last scan is in the future now: it is acknowledged again, and a later one of the present time is applied."""
+    last, present = build(9, build_subject(1, "C-0001")), build(5, build_subject(1, "C-0002"))
+    assert receive(database, last, last.finished).is_applied
+    repeated = receive(database, last, present.finished)
+    assert (repeated.is_known, repeated.is_applied) == (True, True)
+    assert receive(database, present, present.finished).is_applied
+    assert [name for name, intervals in list_findings(database).items() if intervals[-1][1] is None] == ["1 C-0002"]
+    following = build(6, build_subject(1, "C-0001"))
+    assert receive(database, following, following.finished).is_applied
+    assert not receive(database, build(4), following.finished).is_applied

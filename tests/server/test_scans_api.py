@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 import select
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx2
+import msgspec
 import pytest
 from backports import zstd
 
@@ -220,3 +222,14 @@ def test_parallel_scans_of_one_source(engine: str, tmp_path: Path, request: pyte
         assert {answer.status_code for answer in answers} == {200, 201}
         assert sum(answer.status_code == 201 for answer in answers) == 25
         assert sum(answer.json()["opened"] for answer in answers if not answer.json()["isKnown"]) == 5
+
+
+def test_scan_in_the_future_is_refused(client: httpx2.Client) -> None:
+    now = dt.datetime.now(dt.UTC)
+    future = msgspec.structs.replace(build_scan("future"), finished=now + dt.timedelta(hours=2))
+    refused = post(client, encode(future))
+    assert refused.status_code == 422
+    assert 0 < refused.json()["early"] <= 2 * 3600 - 10 * 60 + 1
+    assert "check both clocks" in refused.json()["detail"]
+    present = msgspec.structs.replace(future, id="present", finished=now)
+    assert post(client, encode(present)).status_code == 201

@@ -101,6 +101,14 @@ def test_refusal_is_not_repeated(service: Service, status: int, document: object
     assert len(service.requests) == 1
 
 
+def test_submission_in_the_future_may_be_sent_later(service: Service) -> None:
+    service.fail(422, {"detail": "The scan is in the future: check both clocks.", "early": 300})
+    result = send(service)
+    assert isinstance(result, Unavailability)
+    assert "check both clocks" in result.reason
+    assert len(service.requests) == 1
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_redirect_gets_no_token(service: Service, status: int) -> None:
     with serve() as other:

@@ -19,6 +19,7 @@ _DATABASE_FILE: Final = "kubekeep.sqlite"
 _PORTS: Final = 65_535
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Days = Annotated[int, msgspec.Meta(ge=1, le=36_500)]
 
 
 class SettingsError(ValueError):
@@ -46,7 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     for a free one. public_url: address of the server for its users; empty for the one it listens on. tls_certificate,
     tls_key: PEM files. trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
     submission_limit: bytes of a submission after decompression. waiting_limit: bytes of all submissions that are received
-    or wait. writers: transactions at a time on PostgreSQL. stop_seconds: time for requests to end after SIGTERM. log_format:
+    or wait. writers: transactions at a time on PostgreSQL. scan_days: age after which scans are removed, and images that no
+    source has any more. history_days: age after which closed findings are removed. stop_seconds: time for requests to end after SIGTERM. log_format:
     `text` or `json`. oidc: only in the file; requires public_url.
     """
 
@@ -60,6 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     submission_limit: Positive = 256 * _MEBIBYTE
     waiting_limit: Positive = 512 * _MEBIBYTE
     writers: Positive = 4
+    scan_days: Days = 365
+    history_days: Days = 730
     stop_seconds: Positive = 30
     log_format: Annotated[str, msgspec.Meta(pattern="^(text|json)$")] = "text"
     oidc: OidcSettings | None = None

@@ -23,12 +23,12 @@ SCANS_PATH: Final = "/api/v1/scans"
 PATIENCE: Final = 120.0
 """Seconds to wait for a busy server, in total."""
 _OK, _CREATED = 200, 201
-_UNAUTHORIZED, _NOT_FOUND, _CONFLICT, _TOO_LARGE = 401, 404, 409, 413
+_UNAUTHORIZED, _NOT_FOUND, _CONFLICT, _TOO_LARGE, _UNPROCESSABLE = 401, 404, 409, 413, 422
 _BUSY: Final = frozenset({408, 425, 429, 502, 503, 504})
 """Statuses of a server, or of a proxy before it, that may accept the same submission later (RFC 9110, RFC 6585)."""
 _REDIRECTS: Final = range(300, 400)
 _SERVER_ERRORS: Final = range(500, 600)
-_INVALID: Final = frozenset({400, 413, 415, 422})
+_INVALID: Final = frozenset({400, 413, 415, _UNPROCESSABLE})
 """Statuses that the same submission will have always."""
 _RECONNECTIONS: Final = 3
 """Repetitions after an interrupted connection and after an internal error, which may be permanent."""
@@ -171,6 +171,8 @@ class SubmissionClient:
             later = f", and accepts the next request in {pause:,.0f} seconds" if pause else ""
             repetitions = _REPETITIONS if status in _BUSY else _RECONNECTIONS
             return _Attempt(Unavailability(f"{address} responded with {reply.describe()}{later}", pause), repetitions)
+        if status == _UNPROCESSABLE and (reply.decode(ServerProblem) or ServerProblem()).early is not None:
+            return _Attempt(Unavailability(f"{address} responded with {reply.describe()}"))
         return _Attempt(SubmissionRefusal(status, _explain_refusal(address, reply, content)))
 
 

@@ -70,11 +70,16 @@ class ServerReply(msgspec.Struct, frozen=True):
 
 
 class ServerProblem(msgspec.Struct, frozen=True):
-    """The error of an answer (RFC 9457). limit: largest submission in bytes, with status 413."""
+    """The error of an answer (RFC 9457).
+
+    limit: largest submission in bytes, with status 413. early: with status 422, the seconds until the server accepts a
+    submission that is in the future of its clock.
+    """
 
     title: str = ""
     detail: str = ""
     limit: int | None = None
+    early: int | None = None
 
 
 class ServerConnection:

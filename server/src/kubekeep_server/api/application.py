@@ -20,6 +20,7 @@ from kubekeep_server.api import (
     results,
     scans,
     sessions,
+    sources,
     tokens,
     users,
 )
@@ -42,6 +43,7 @@ _NOUNS: Final = (
     users,
     tokens,
     results,
+    sources,
     enrolments,
     log_entries,
 )

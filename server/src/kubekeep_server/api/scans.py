@@ -15,7 +15,7 @@ from kubekeep_server.api.problems import DOCUMENTED, ProblemError
 from kubekeep_server.api.server_state import get_state
 from kubekeep_server.auth.permissions import may_submit
 from kubekeep_server.store.errors import InvalidContentError
-from kubekeep_server.store.ingest import ingest
+from kubekeep_server.store.ingest import EarlySubmissionError, ingest
 from kubekeep_server.store.sources import load_manifest
 
 router: Final = APIRouter(prefix="/api/v1", tags=["scans"], responses=DOCUMENTED)
@@ -76,6 +76,8 @@ async def submit_scan(request: Request) -> Response:
         except DivergenceError as error:
             manifest = await state.reading.run(load_manifest, source.key, source.branch_name)
             raise ProblemError(409, f"{error}. Send the whole submission.", manifest=manifest) from error
+        except EarlySubmissionError as error:
+            raise ProblemError(422, f"{str(error).capitalize()}.", early=error.seconds) from error
         except (InvalidContentError, LookupError, ValueError, OverflowError, RecursionError) as error:
             raise ProblemError(422, f"The submission is not valid: {error}") from error
     return Response(_encoder.encode(receipt), 200 if receipt.is_known else 201, media_type=_JSON)

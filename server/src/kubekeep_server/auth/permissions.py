@@ -19,6 +19,8 @@ class Permission(enum.Enum):
     SUBMIT = "submit"
     READ = "read"
     """Sources and their findings."""
+    MANAGE_SOURCES = "manage sources"
+    """Deletion of sources."""
     READ_LOG = "read log"
     ENROL = "enrol"
     MANAGE_TOKENS = "manage tokens"
@@ -31,6 +33,7 @@ ROLES: Final[dict[Permission, frozenset[Role]]] = {
     Permission.SIGNED_IN: _ALL,
     Permission.SUBMIT: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.AGENT}),
     Permission.READ: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.AUDITOR, Role.VIEWER}),
+    Permission.MANAGE_SOURCES: frozenset({Role.ADMINISTRATOR, Role.MANAGER}),
     Permission.READ_LOG: frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
     Permission.ENROL: frozenset({Role.ADMINISTRATOR, Role.MANAGER}),
     Permission.MANAGE_TOKENS: frozenset({Role.ADMINISTRATOR, Role.MANAGER}),
@@ -46,6 +49,7 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "listChanges": Permission.READ,
     "listSources": Permission.READ,
     "getSource": Permission.READ,
+    "deleteSource": Permission.MANAGE_SOURCES,
     "getSubject": Permission.READ,
     "listFindings": Permission.READ,
     "listFixes": Permission.READ,

@@ -21,6 +21,7 @@ from kubekeep_server.api.server_state import ServerState
 from kubekeep_server.auth.secrets import LINK, create_secret, describe_link, hash_secret
 from kubekeep_server.process.checks import check_settings
 from kubekeep_server.process.data_folder import create_data_folder
+from kubekeep_server.process.retention import keep_removing
 from kubekeep_server.settings import Settings, SettingsError
 from kubekeep_server.store.accounts import ADMINISTRATOR, invite_administrator
 from kubekeep_server.store.engine import upgrade
@@ -58,7 +59,7 @@ class ServerProcess:
         return not self._is_failed
 
     async def _prepare(self, state: ServerState) -> None:
-        """Change the tables, and wait for a database that is late."""
+        """Change the tables, and wait for a database that is late. Then remove what has expired, until the end."""
         try:
             await _migrate(state)
             await self._print_first_link(state)
@@ -69,6 +70,7 @@ class ServerProcess:
             return
         state.is_ready = True
         _log.info("ready")
+        await keep_removing(state)
 
     async def _print_first_link(self, state: ServerState) -> None:
         """Print a link for the first administrator, until one has signed in."""

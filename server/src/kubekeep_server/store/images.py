@@ -11,29 +11,28 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from kubekeep.images.package_url import format_package_url
 from kubekeep.model.image import ImageSubject
 from kubekeep.model.submission import SubjectEntry, SubmittedFinding
 from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys
 from kubekeep_server.store.document import SubmittedDocument
 from kubekeep_server.store.image_findings import recount, refresh_findings, refresh_uses, store_problems
+from kubekeep_server.store.image_packages import refresh_packages
 from kubekeep_server.store.image_reports import (
     NOTHING,
     ImageReport,
     compute_digest,
-    load_contents,
     load_reports,
     remove_unused_parts,
     store_parts,
 )
-from kubekeep_server.store.image_schema import image, image_package, source_image
+from kubekeep_server.store.image_schema import image, source_image
 from kubekeep_server.store.numbers import to_number
-from kubekeep_server.store.packages import store_image_names, store_packages
+from kubekeep_server.store.packages import store_image_names
 from kubekeep_server.store.repository_findings import refresh_history
 from kubekeep_server.store.runs import ImageUse, RunChanges, load_uses
 from kubekeep_server.store.schema import definition, subject
 from kubekeep_server.store.stored_scopes import refresh_scopes
-from kubekeep_server.store.upsert import insert_many, insert_missing, replace_rows
+from kubekeep_server.store.upsert import insert_missing, replace_rows
 
 _COLUMNS: Final = ("subject", "report", "content", "exposure", "workloads", "exposed_workloads")
 _Parts = dict[tuple[int, bytes], bytes]
@@ -117,7 +116,7 @@ class ImageChanges:
         recount(self._connection, reported)
         store_problems(self._connection, reported)
         remove_unused_parts(self._connection, current)
-        self._refresh_packages({number for number in current if _differ("content", number, before, after)})
+        refresh_packages(self._connection, {number for number in current if _differ("content", number, before, after)})
         refresh_history(self._connection, {*reported, *first, *last, *renamed}, self._moment)
         return len(opened), len(closed)
 
@@ -206,21 +205,6 @@ class ImageChanges:
             )
         rows = [after[number] for number in sorted(changed) if number in after]
         replace_rows(self._connection, source_image, _COLUMNS, rows)
-
-    def _refresh_packages(self, images: Iterable[int]) -> None:
-        """Write the packages of images: those of all lists that sources have submitted."""
-        purls: dict[int, set[str]] = {number: set() for number in images}
-        for number, content in load_contents(self._connection, purls):
-            purls[number].update(map(format_package_url, content.packages))
-        numbers = store_packages(self._connection, set[str]().union(*purls.values()))
-        query = select(image_package).where(image_package.c.image.in_(in_keys()))
-        stored = {(row.image, row.package) for row in select_by_keys(self._connection, query, purls)}
-        current = {(number, numbers[purl]) for number, names in purls.items() for purl in names}
-        insert_many(self._connection, image_package, sorted(current - stored))
-        removed = [{"i": number, "p": package} for number, package in sorted(stored - current)]
-        if removed:
-            condition = (image_package.c.image == bindparam("i")) & (image_package.c.package == bindparam("p"))
-            self._connection.execute(delete(image_package).where(condition), removed)
 
 
 def _differ(column: str, number: int, before: _Rows, after: _Rows) -> bool:

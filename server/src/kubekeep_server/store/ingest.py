@@ -7,7 +7,7 @@ received. Knows no HTTP, and trusts the caller that the sender may speak for the
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
@@ -17,10 +17,23 @@ from kubekeep.model.text import encode_json
 from kubekeep_server.store import schema
 from kubekeep_server.store.document import SubmittedDocument
 from kubekeep_server.store.hash_chain import chain_entry
-from kubekeep_server.store.numbers import to_number
+from kubekeep_server.store.numbers import SECOND, to_number
 from kubekeep_server.store.proofs import store_document
 from kubekeep_server.store.state import apply_submission, compute_scope
 from kubekeep_server.store.upsert import insert_missing
+
+_MOST_AHEAD: Final = dt.timedelta(minutes=10)
+"""Largest difference of the clocks of a sender and the server."""
+
+
+class EarlySubmissionError(ValueError):
+    """A submission that finished after the present time of the server. seconds: until the server can store it."""
+
+    def __init__(self, submission: Submission, seconds: int) -> None:
+        super().__init__(
+            f"the scan finished at {submission.finished.isoformat()}, which is in the future of the server: check both clocks"
+        )
+        self.seconds = seconds
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -38,9 +51,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def ingest(connection: Connection, document: bytes, received: dt.datetime) -> Receipt:
-    """Store a submission and apply it, all or nothing; the caller commits.
+    """Store a submission and apply it, all or nothing; the caller commits. received: the time of the server.
 
-    Raises msgspec.DecodeError for a document that is no submission, LookupError for one with an undefined key, and
+    A scan that is earlier than the last one of its source is not applied. If the clock of the server was set back, so that the
+    last one is in the future, it is: no later scan could be applied otherwise.
+
+    Raises EarlySubmissionError for a scan in the future, msgspec.DecodeError for a document that is no submission, LookupError for one with an undefined key, and
     DivergenceError for a delta of another state, and a document without the state that its manifest names.
     """
     submitted = SubmittedDocument(document)
@@ -57,13 +73,17 @@ def ingest(connection: Connection, document: bytes, received: dt.datetime) -> Re
             is_known=True,
             is_applied=known.is_applied,
         )
-    is_applied = to_number(submission.finished) >= source.finished
+    latest = to_number(received + _MOST_AHEAD)
+    finished = to_number(submission.finished)
+    if finished > latest:
+        raise EarlySubmissionError(submission, (finished - latest) // SECOND + 1)
+    is_applied = finished >= source.finished or source.finished > latest
     opened, closed = apply_submission(connection, submitted, source) if is_applied else (0, 0)
     row = {
         "source": source.id,
         "id": submission.id,
         "started": to_number(submission.started),
-        "finished": to_number(submission.finished),
+        "finished": finished,
         "received": to_number(received),
         "document": store_document(connection, source.id, document),
         "is_applied": is_applied,
@@ -83,10 +103,14 @@ def _lock_source(connection: Connection, submission: Submission, now: int) -> An
     table, key, branch = schema.source, submission.source.key, submission.source.branch_name
     start = {"created": now, "scan": "", "finished": 0, "manifest": compute_manifest(()), "scope": b""}
     row = {"key": key, "branch": branch, "document": encode_json(submission.source), **start}
-    insert_missing(connection, table, [row])
     # Other sources may insert rows that refer to this one: those of a definition whose severity changes.
     query = select(table).where(table.c.key == key, table.c.branch == branch).with_for_update(key_share=True)
-    return connection.execute(query).one()
+    locked = None
+    while locked is None:
+        # Another transaction may delete the source between both statements.
+        insert_missing(connection, table, [row])
+        locked = connection.execute(query).first()
+    return locked
 
 
 def _update_source(connection: Connection, source: int, submission: Submission) -> None:

@@ -8,8 +8,9 @@ from typing import Final
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
 _SIGN: Final = 1 << 63
-DAY: Final = 86_400_000_000
-"""Microseconds of a day."""
+SECOND: Final = 1_000_000
+DAY: Final = 86_400 * SECOND
+"""Microseconds of a second and of a day."""
 
 
 def to_number(moment: dt.datetime) -> int:

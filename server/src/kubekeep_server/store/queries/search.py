@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select, true
 
 from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
@@ -93,20 +93,18 @@ def _search_subjects(connection: Connection, scope: Scope, text: str) -> Iterato
     namespace, separator, part = text.rpartition("/")
     name = subject_name.c.name
     names = select(name).where(_contains(name, part)).order_by(func.length(name), name).limit(_CANDIDATES)
-    conditions = [subject.c.name.in_(connection.execute(names).scalars().all())]
-    conditions += [subject.c.closed.is_(None), shows_subject(scope)]
-    if separator:
-        conditions.append(subject.c.namespace == namespace)
+    is_named = subject.c.name.in_(connection.execute(names).scalars().all())
+    in_namespace = subject.c.namespace == namespace if separator else true()
     columns = (subject.c.source, subject.c.id, subject.c.kind, subject.c.namespace, subject.c.name)
     query = select(*columns, source.c.key, source.c.branch, source.c.document).join(
         source, source.c.id == subject.c.source
     )
-    query = query.where(*conditions).order_by(
+    query = query.where(is_named, in_namespace, subject.c.closed.is_(None), shows_subject(scope)).order_by(
         func.length(subject.c.name), subject.c.name, subject.c.source, subject.c.id
     )
     for row in connection.execute(query.limit(_MOST)):
-        name, key = name_source(row.document), format_key(row.id)
-        yield SubjectMatch(row.source, name, row.key, row.branch, key, row.kind, row.namespace, row.name)
+        named, key = name_source(row.document), format_key(row.id)
+        yield SubjectMatch(row.source, named, row.key, row.branch, key, row.kind, row.namespace, row.name)
 
 
 def _search_definitions(connection: Connection, scope: Scope, text: str) -> Iterator[DefinitionMatch]:

@@ -1,0 +1,30 @@
+"""Packages of images, by the lists that their sources have submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, bindparam, delete, select
+
+from kubekeep.images.package_url import format_package_url
+from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.image_reports import load_contents
+from kubekeep_server.store.image_schema import image_package
+from kubekeep_server.store.packages import store_packages
+from kubekeep_server.store.upsert import insert_many
+
+
+def refresh_packages(connection: Connection, images: Iterable[int]) -> None:
+    """Write the packages of images: those of all lists that sources have submitted."""
+    purls: dict[int, set[str]] = {number: set() for number in images}
+    for number, content in load_contents(connection, purls):
+        purls[number].update(map(format_package_url, content.packages))
+    numbers = store_packages(connection, set[str]().union(*purls.values()))
+    query = select(image_package).where(image_package.c.image.in_(in_keys()))
+    stored = {(row.image, row.package) for row in select_by_keys(connection, query, purls)}
+    current = {(number, numbers[purl]) for number, names in purls.items() for purl in names}
+    insert_many(connection, image_package, sorted(current - stored))
+    removed = [{"i": number, "p": package} for number, package in sorted(stored - current)]
+    if removed:
+        condition = (image_package.c.image == bindparam("i")) & (image_package.c.package == bindparam("p"))
+        connection.execute(delete(image_package).where(condition), removed)

@@ -1,0 +1,98 @@
+"""Removal of what is older than the retention, in transactions small enough for others to go on meanwhile.
+
+Never removes the state of a source, open findings of images that a source has, or entries of a log.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, delete, exists, func, select
+
+from kubekeep_server.store.batches import lock_rows
+from kubekeep_server.store.deletion import remove_images, remove_rows
+from kubekeep_server.store.image_schema import image, image_finding, image_name, repository_finding
+from kubekeep_server.store.numbers import DAY, to_number
+from kubekeep_server.store.schema import blob, day, finding, scan, source, subject
+
+_LOCK: Final = 0x6B6B7274
+"""Number of the lock in PostgreSQL that a process has while it removes."""
+_IMAGES: Final = 100
+"""Images of a transaction."""
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """What stays. scans: from this time on, also images that no source has any more. history: findings closed since then."""
+
+    scans: dt.datetime
+    history: dt.datetime
+
+
+class AnotherProcessError(Exception):
+    """Another process removes at this moment."""
+
+
+def list_numbers(connection: Connection) -> Sequence[int]:
+    """Return the numbers of all sources."""
+    return connection.execute(select(source.c.id).order_by(source.c.id)).scalars().all()
+
+
+def remove_of_source(connection: Connection, number: int, retention: Retention) -> None:
+    """Remove scans, closed findings and subjects, and numbers of days of a source. Raises AnotherProcessError."""
+    _lock(connection)
+    query = select(source.c.scan).where(source.c.id == number).with_for_update(key_share=True)
+    row = connection.execute(query).first()
+    if row is None:
+        return
+    _remove_scans(connection, number, row.scan, to_number(retention.scans))
+    limit = to_number(retention.history)
+    connection.execute(delete(finding).where(finding.c.source == number, finding.c.closed < limit))
+    has_findings = exists().where(finding.c.source == subject.c.source, finding.c.subject == subject.c.id)
+    connection.execute(delete(subject).where(subject.c.source == number, subject.c.closed < limit, ~has_findings))
+    connection.execute(delete(day).where(day.c.source == number, day.c.day < limit // DAY))
+
+
+def remove_of_images(connection: Connection, retention: Retention) -> int:
+    """Remove images that no source has, and return their number; 0 at the end. Raises AnotherProcessError."""
+    _lock(connection)
+    is_named = exists().where(image_name.c.image == image.c.id)
+    has_findings = exists().where(image_finding.c.image == image.c.id)
+    unused = (image.c.sources == 0, image.c.created < to_number(retention.scans), is_named | has_findings)
+    candidates = connection.execute(select(image.c.id).where(*unused).limit(_IMAGES)).scalars().all()
+    lock_rows(connection, image, candidates)
+    # A source may have one of them since.
+    current = select(image.c.id).where(image.c.id.in_(candidates), *unused)
+    numbers = connection.execute(current).scalars().all()
+    remove_images(connection, numbers, to_number(retention.scans))
+    return len(numbers)
+
+
+def remove_of_history(connection: Connection, retention: Retention) -> None:
+    """Remove the closed problems of images and repositories. Raises AnotherProcessError."""
+    _lock(connection)
+    limit = to_number(retention.history)
+    for table in (image_finding, repository_finding):
+        connection.execute(delete(table).where(table.c.closed < limit))
+
+
+def _lock(connection: Connection) -> None:
+    if connection.dialect.name != "postgresql":
+        return
+    if not connection.execute(select(func.pg_try_advisory_xact_lock(_LOCK))).scalar():
+        raise AnotherProcessError
+
+
+def _remove_scans(connection: Connection, number: int, last: str, limit: int) -> None:
+    """Remove scans but the last one, and those whose document is the dictionary of one that stays."""
+    query = select(scan.c.id, scan.c.finished, scan.c.document, blob.c.base).join(
+        blob, blob.c.digest == scan.c.document
+    )
+    rows: list[Any] = list(connection.execute(query.where(scan.c.source == number)))
+    kept = [row for row in rows if row.finished >= limit or row.id == last]
+    required = {row.document for row in kept} | {row.base for row in kept}
+    removed = [row for row in rows if row.document not in required]
+    remove_rows(connection, scan, "id", [row.id for row in removed], scan.c.source == number)
+    remove_rows(connection, blob, "digest", [row.document for row in removed])
