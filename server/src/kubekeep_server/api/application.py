@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI
 from kubekeep_server.api import (
     devices,
     enrolments,
+    foreign_results,
     health,
     identities,
     log_entries,
@@ -35,6 +36,7 @@ _NOUNS: Final = (
     health,
     identities,
     scans,
+    foreign_results,
     sessions,
     oidc,
     devices,

@@ -99,16 +99,22 @@ async def read_body(request: Request, share: BodyShare, limit: int) -> bytes:
         async for part in _decode(request, decoder):
             if len(document) + len(part) > limit:
                 raise _refuse_size(limit)
-            share.grow(len(part))
+            grow_share(share, len(part))
             document += part
     except (zlib.error, ZstdError, ValueError) as error:
         raise ProblemError(400, f"The body is not valid {encoding}.") from error
-    except BudgetExceededError as error:
-        detail = "The server has too many submissions to store. Repeat the request later."
-        raise ProblemError(429, detail, retry_after=RETRY_SECONDS) from error
     if not decoder.is_complete:
         raise ProblemError(400, f"The body ends before its {encoding} content.")
     return bytes(document)
+
+
+def grow_share(share: BodyShare, size: int) -> None:
+    """Add bytes to the share of a body. Raises ProblemError with status 429 if all bodies together have too many."""
+    try:
+        share.grow(size)
+    except BudgetExceededError as error:
+        detail = "The server has too many submissions to store. Repeat the request later."
+        raise ProblemError(429, detail, retry_after=RETRY_SECONDS) from error
 
 
 async def _decode(request: Request, decoder: _Decoder) -> AsyncIterator[bytes]:

@@ -42,6 +42,7 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "getMetrics": Permission.PUBLIC,
     "getIdentity": Permission.SIGNED_IN,
     "submitScan": Permission.SUBMIT,
+    "submitResults": Permission.SUBMIT,
     "getTotals": Permission.READ,
     "listChanges": Permission.READ,
     "listSources": Permission.READ,
