@@ -21,6 +21,7 @@ from kubekeep_server.api.submissions import (
     check_source,
     convert,
     describe_receipt,
+    finish_at,
     store_results,
 )
 from kubekeep_server.foreign import kubescape_report, sarif, sbom
@@ -105,7 +106,7 @@ async def submit_results(
         submission = await convert(request, _convert, format, document, source, checkout)
         # While it waits for the store, the submission takes the memory of another document.
         grow_share(share, len(document))
-        return describe_receipt(await store_results(request, submission))
+        return describe_receipt(await store_results(request, submission.source, finish_at(submission)))
 
 
 def _convert(format_: ResultFormat, document: bytes, source: ScannedSource | None, checkout: str) -> Submission:

@@ -23,6 +23,7 @@ from kubekeep_server.store.ingest import Receipt, ingest, ingest_results
 from kubekeep_server.store.sources import load_manifest
 
 T = TypeVar("T")
+Finish = Callable[[Any], None]
 JSON: Final = "application/json"
 _RECEIPT: Final[dict[str, Any]] = {
     "type": "object",
@@ -46,6 +47,10 @@ RECEIPTS: Final[dict[int | str, dict[str, Any]]] = {
     201: {"description": "The submission is stored", "content": {JSON: {"schema": _RECEIPT}}},
 }
 _encoder: Final = msgspec.json.Encoder()
+
+
+def _do_nothing(_: object) -> None:
+    pass
 
 
 @contextlib.contextmanager
@@ -82,15 +87,30 @@ async def store_document(request: Request, source: ScannedSource, document: byte
             raise ProblemError(409, f"{error}. Send the whole submission.", manifest=manifest) from error
 
 
-async def store_results(request: Request, submission: Submission) -> Receipt:
-    """Store the results of another tool. Raises ProblemError, with status 403 if the sender may not speak for their source."""
-    check_source(request, submission.source)
+async def store_results(
+    request: Request,
+    source: ScannedSource,
+    build: Callable[[Any, dt.datetime], Submission],
+    finish: Finish = _do_nothing,
+) -> Receipt:
+    """Store the results of another tool. Raises ProblemError, with status 403 if the sender may not speak for their source.
 
-    def build(_: object, moment: dt.datetime) -> Submission:
-        return msgspec.structs.replace(submission, finished=moment)
+    build: as `ingest_results` has it. finish: what the same transaction does afterwards.
+    """
+    check_source(request, source)
+
+    def store(connection: Any) -> Receipt:
+        receipt = ingest_results(connection, source, build, get_now)
+        finish(connection)
+        return receipt
 
     with refuse_invalid("The document"):
-        return await get_state(request).writing.run(ingest_results, submission.source, build, get_now, is_long=True)
+        return await get_state(request).writing.run(store, is_long=True)
+
+
+def finish_at(submission: Submission) -> Callable[[object, dt.datetime], Submission]:
+    """Return the function that returns a submission with the time at which it is stored."""
+    return lambda _, moment: msgspec.structs.replace(submission, finished=moment)
 
 
 def describe_receipt(receipt: Receipt) -> Response:

@@ -6,8 +6,9 @@ from alembic import context
 
 from kubekeep_server.store.identity_schema import account
 from kubekeep_server.store.image_schema import image
+from kubekeep_server.store.report_schema import report_part
 
-# The import of both modules adds their tables to one collection.
-_TABLES = (account, image)
+# The import of these modules adds their tables to one collection.
+_TABLES = (account, image, report_part)
 context.configure(connection=context.config.attributes["connection"], target_metadata=_TABLES[0].metadata)
 context.run_migrations()

@@ -76,6 +76,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", "type"),
     )
     op.create_table(
+        "report_part",
+        sa.Column("sender", sa.LargeBinary(), nullable=False),
+        sa.Column("report", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("is_last", sa.Boolean(), nullable=False),
+        sa.Column("received", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sender", "report", "number"),
+    )
+    op.create_index("report_part_received", "report_part", ["received"], unique=False)
+    op.create_table(
         "repository",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
