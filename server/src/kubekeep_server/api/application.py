@@ -19,6 +19,7 @@ from kubekeep_server.api import (
     kubescape_services,
     log_entries,
     oidc,
+    past_scans,
     results,
     scans,
     sessions,
@@ -47,6 +48,7 @@ _NOUNS: Final = (
     users,
     tokens,
     results,
+    past_scans,
     enrolments,
     log_entries,
 )

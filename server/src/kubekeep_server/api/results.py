@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from kubekeep.model.submission import DefinitionEntry
-from kubekeep_server.api.access import get_identity, get_now
-from kubekeep_server.api.problems import DOCUMENTED, ProblemError
-from kubekeep_server.api.server_state import get_state
-from kubekeep_server.api.structs import describe_answer, respond
-from kubekeep_server.auth.permissions import Permission, list_grants
+from kubekeep_server.api.access import get_now
+from kubekeep_server.api.answers import Cursor, Limit, SourceNumber, SubjectKey, answer
+from kubekeep_server.api.problems import DOCUMENTED
+from kubekeep_server.api.structs import describe_answer
 from kubekeep_server.store.numbers import to_key
 from kubekeep_server.store.queries import packages, sources, subjects, vulnerabilities
 from kubekeep_server.store.queries.findings import (
@@ -23,44 +21,26 @@ from kubekeep_server.store.queries.findings import (
     FindingState,
     list_findings,
 )
-from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, MAX_LIMIT, Page
-from kubekeep_server.store.scopes import run_in_scope
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page
 
 router: Final = APIRouter(prefix="/api/v1", tags=["results"], responses=DOCUMENTED)
-_LONGEST_CURSOR: Final = 4_096
 _LONGEST_TEXT: Final = 1_024
 _MOST_VALUES: Final = 100
 _EPOCH: Final = dt.date(1970, 1, 1)
 
-Cursor = Annotated[str, Query(max_length=_LONGEST_CURSOR, description="Of the page before; empty for the first one")]
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Text = Annotated[str, Query(max_length=_LONGEST_TEXT)]
 Values = Annotated[list[Annotated[str, Query(max_length=_LONGEST_TEXT)]], Query(max_length=_MOST_VALUES)]
 Severities = Annotated[
     list[Annotated[str, Query(pattern="^(unknown|low|medium|high|critical)$")]], Query(max_length=_MOST_VALUES)
 ]
-SourceNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 SourceNumbers = Annotated[list[Annotated[int, Query(ge=1, le=2**31 - 1)]], Query(max_length=_MOST_VALUES)]
-SubjectKey = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 Identifier = Annotated[str, Path(max_length=_LONGEST_TEXT)]
-
-
-async def _answer(request: Request, function: Callable[..., Any], *arguments: Any) -> Response:
-    """Return the result of a query, which gets a connection, the scope of the identity and the arguments."""
-    grants = list_grants(get_identity(request), Permission.READ)
-    try:
-        result = await get_state(request).reading.run(run_in_scope, grants, function, *arguments)
-    except LookupError as error:
-        raise ProblemError(404, f"{str(error).capitalize()}.") from error
-    except ValueError as error:
-        raise ProblemError(422, f"{str(error).capitalize()}.") from error
-    return respond(request, result)
 
 
 @router.get("/totals", operation_id="getTotals", response_class=Response, responses=describe_answer(sources.Totals))
 async def get_totals(request: Request) -> Response:
     """Return the numbers of sources, images, and open findings and vulnerabilities by severity."""
-    return await _answer(request, sources.count_findings)
+    return await answer(request, sources.count_findings)
 
 
 @router.get(
@@ -72,7 +52,7 @@ async def get_totals(request: Request) -> Response:
 async def list_changes(request: Request, days: Annotated[int, Query(ge=1, le=3_660)] = 30) -> Response:
     """Return how many findings were opened and closed on each of the last days."""
     first = (get_now().date() - _EPOCH).days - days + 1
-    return await _answer(request, sources.list_days, first)
+    return await answer(request, sources.list_days, first)
 
 
 @router.get(
@@ -89,7 +69,7 @@ async def read_sources(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Return a page of clusters, repositories and registries with the numbers of their findings."""
-    return await _answer(request, sources.list_sources, order, kind, cursor, limit)
+    return await answer(request, sources.list_sources, order, kind, cursor, limit)
 
 
 @router.get(
@@ -100,7 +80,7 @@ async def read_sources(
 )
 async def read_source(request: Request, source: SourceNumber) -> Response:
     """Return a source."""
-    return await _answer(request, sources.get_source, source)
+    return await answer(request, sources.get_source, source)
 
 
 @router.get(
@@ -111,7 +91,7 @@ async def read_source(request: Request, source: SourceNumber) -> Response:
 )
 async def read_subject(request: Request, source: SourceNumber, subject: SubjectKey) -> Response:
     """Return a workload or another subject with its findings, their history, and the images that it runs."""
-    return await _answer(request, subjects.get_subject, source, to_key(subject))
+    return await answer(request, subjects.get_subject, source, to_key(subject))
 
 
 @router.get(
@@ -142,7 +122,7 @@ async def read_findings(  # noqa: PLR0913, PLR0917 - each filter is a parameter
         state=state,
         is_exposed=exposed,
     )
-    return await _answer(request, list_findings, selection, order, cursor, limit)
+    return await answer(request, list_findings, selection, order, cursor, limit)
 
 
 @router.get(
@@ -172,7 +152,7 @@ async def read_vulnerabilities(  # noqa: PLR0913, PLR0917 - each filter is a par
         is_exposed=exposed,
         is_fixable=fixable,
     )
-    return await _answer(request, vulnerabilities.list_vulnerabilities, selection, order, cursor, limit)
+    return await answer(request, vulnerabilities.list_vulnerabilities, selection, order, cursor, limit)
 
 
 @router.get(
@@ -183,7 +163,7 @@ async def read_vulnerabilities(  # noqa: PLR0913, PLR0917 - each filter is a par
 )
 async def read_vulnerability(request: Request, identifier: Identifier) -> Response:
     """Return a vulnerability that an image in the scope has."""
-    return await _answer(request, vulnerabilities.get_vulnerability, identifier)
+    return await answer(request, vulnerabilities.get_vulnerability, identifier)
 
 
 @router.get(
@@ -196,7 +176,7 @@ async def read_affected_images(
     request: Request, identifier: Identifier, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """Return a page of the images with a vulnerability, those that can be reached first."""
-    return await _answer(request, vulnerabilities.list_affected_images, identifier, cursor, limit)
+    return await answer(request, vulnerabilities.list_affected_images, identifier, cursor, limit)
 
 
 @router.get(
@@ -210,7 +190,7 @@ async def read_affected_workloads(
 ) -> Response:
     """Return a page of the containers that run an image with a vulnerability, those that can be reached first."""
     images = vulnerabilities.is_affected(identifier)
-    return await _answer(request, vulnerabilities.list_workloads, images, cursor, limit)
+    return await answer(request, vulnerabilities.list_workloads, images, cursor, limit)
 
 
 @router.get(
@@ -223,7 +203,7 @@ async def read_packages(
     request: Request, text: Text = "", cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """Return a page of the packages of images whose name contains a text."""
-    return await _answer(request, packages.search_packages, text, cursor, limit)
+    return await answer(request, packages.search_packages, text, cursor, limit)
 
 
 @router.get(
@@ -239,7 +219,7 @@ async def read_package_versions(
     below: Text = "",
 ) -> Response:
     """Return the versions of a package in use, each compared with the version `below`."""
-    return await _answer(request, packages.list_versions, package_type, name, below)
+    return await answer(request, packages.list_versions, package_type, name, below)
 
 
 @router.get(
@@ -255,4 +235,4 @@ async def read_package_workloads(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Return a page of the containers that run an image with one of some packages, by their package URLs."""
-    return await _answer(request, vulnerabilities.list_workloads, packages.has_package(purl), cursor, limit)
+    return await answer(request, vulnerabilities.list_workloads, packages.has_package(purl), cursor, limit)

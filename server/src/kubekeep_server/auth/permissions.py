@@ -57,6 +57,8 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "listSources": Permission.READ,
     "getSource": Permission.READ,
     "getSubject": Permission.READ,
+    "listScans": Permission.READ,
+    "getScan": Permission.READ,
     "listFindings": Permission.READ,
     "listVulnerabilities": Permission.READ,
     "getVulnerability": Permission.READ,

@@ -328,6 +328,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "id"),
         sqlite_with_rowid=False,
     )
+    op.create_index("scan_received", "scan", ["source", "received", "id"], unique=False)
     op.create_table(
         "source_image",
         sa.Column("source", sa.Integer(), nullable=False),
