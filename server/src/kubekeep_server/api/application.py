@@ -23,6 +23,7 @@ from kubekeep_server.api import (
     results,
     scans,
     sessions,
+    software,
     tokens,
     users,
 )
@@ -49,6 +50,7 @@ _NOUNS: Final = (
     tokens,
     results,
     past_scans,
+    software,
     enrolments,
     log_entries,
 )
