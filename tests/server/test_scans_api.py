@@ -22,6 +22,7 @@ from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import Submission
 from kubekeep.model.text import encode_json
 from kubekeep.uplink.delta import compute_delta
+from kubekeep_server.api.middleware import BODY_LIMIT
 from tests.server.conftest import create_database
 from tests.server.live import LiveServer, run_server
 from tests.server.test_ingest import build, build_subject
@@ -233,3 +234,26 @@ def test_scan_in_the_future_is_refused(client: httpx2.Client) -> None:
     assert "check both clocks" in refused.json()["detail"]
     present = msgspec.structs.replace(future, id="present", finished=now)
     assert post(client, encode(present)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("POST", "/api/v1/session", JSON),
+        ("POST", "/api/v1/session/link", JSON),
+        ("POST", "/api/v1/device/authorizations", {"Content-Type": "application/x-www-form-urlencoded"}),
+        ("POST", "/api/v1/device/tokens", {"Content-Type": "application/x-www-form-urlencoded"}),
+        ("POST", "/api/v1/tokens", JSON),
+        ("POST", "/api/v1/enrolments/redeem", JSON),
+        ("PATCH", "/api/v1/users/1", JSON),
+    ],
+)
+@pytest.mark.parametrize("has_length", [True, False])
+def test_bodies_of_other_operations_are_small(
+    server: LiveServer, method: str, path: str, headers: dict[str, str], *, has_length: bool
+) -> None:
+    content = b" " * (BODY_LIMIT + 1)
+    parts = (content[start : start + 1000] for start in range(0, len(content), 1000))
+    with server.client() as sender:
+        answer = sender.request(method, path, content=content if has_length else parts, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json"), answer.text

@@ -159,7 +159,7 @@ def test_workload_keeps_its_image_after_the_next_report(database: Database) -> N
     results = {"web": [build_control("C-0057")]}
     submit_report(database, 0, results)
     assert list_runs(database) == set()
-    key = kubescape_container.get_workload_key([encode(build_container_scan())])
+    key = kubescape_container.read_origin([encode(build_container_scan())]).workload
     known = database.run(load_entry, CLUSTER, key)
     assert known is not None
     submit_scan(database, 1, build_image_vulnerability(), workload=known)
@@ -225,7 +225,7 @@ def test_sbom_stores_packages_and_closes_its_own_vulnerabilities(database: Datab
 
 
 def test_entry_of_another_source_is_not_loaded(database: Database) -> None:
-    key = kubescape_container.get_workload_key([encode(build_container_scan())])
+    key = kubescape_container.read_origin([encode(build_container_scan())]).workload
     assert database.run(load_entry, CLUSTER, key) is None
     submit_report(database, 0, {"web": [build_control("C-0057")]})
     assert database.run(load_entry, SourceCluster("other"), key) is None

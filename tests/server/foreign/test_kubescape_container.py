@@ -11,7 +11,7 @@ from kubekeep.model.resource import ResourceSubject
 from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import ContainerEntry, EvaluatedScope, SubjectEntry, Submission
 from kubekeep_server.foreign.decoding import ForeignDocumentError
-from kubekeep_server.foreign.kubescape_container import convert, get_workload_key
+from kubekeep_server.foreign.kubescape_container import convert, read_origin
 from tests.server.foreign.documents import (
     DIGEST,
     UID,
@@ -113,13 +113,13 @@ def test_workload_runs_the_image() -> None:
     (workload,) = (entry for entry in read(scan).subjects if isinstance(entry.subject, ResourceSubject))
     assert workload.subject == ResourceSubject("apps/v1", "Deployment", "web", "shop")
     assert workload.containers == (ContainerEntry("web", "ghcr.io/shop/web:1", DIGEST),)
-    assert workload.key == get_workload_key([encode(scan)])
+    assert workload.key == read_origin([encode(scan)]).workload
 
 
 def test_known_workload_keeps_all_but_the_digest() -> None:
     scan = build_container_scan()
     (known,) = read_report(build_posture_report({"web": [build_control("C-0057")]})).subjects
-    assert known.key == get_workload_key([encode(scan)])
+    assert known.key == read_origin([encode(scan)]).workload
     submission = convert([encode(scan)], CLUSTER, NOW, known)
     workload = next(entry for entry in submission.subjects if entry.key == known.key)
     assert workload.findings == known.findings
@@ -129,7 +129,7 @@ def test_known_workload_keeps_all_but_the_digest() -> None:
 @pytest.mark.parametrize("identifier", ["", "wlid://cluster-a", "wlid://cluster-a/namespace-b/gadget-c", "x/y/z"])
 def test_scan_without_a_workload_has_the_image_only(identifier: str) -> None:
     scan = build_container_scan(wlid=identifier)
-    assert get_workload_key([encode(scan)]) == ""
+    assert read_origin([encode(scan)]).workload == ""
     assert len(read(scan).subjects) == 1
 
 

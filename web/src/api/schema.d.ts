@@ -4,6 +4,46 @@
  */
 
 export interface paths {
+    "/api/v1/armoVulnerabilityExceptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Nothing
+         * @description Return no exceptions: this server has none for Kubescape, which uses those of its cluster.
+         */
+        get: operations["listArmoVulnerabilityExceptions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/attackTracks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Nothing
+         * @description Return no attack tracks: this server has none for Kubescape, which uses those of its cluster.
+         */
+        get: operations["listAttackTracks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/changes": {
         parameters: {
             query?: never;
@@ -16,6 +56,26 @@ export interface paths {
          * @description Return how many findings were opened and closed on each of the last days, in some sources or in all.
          */
         get: operations["listChanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/controlExceptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Nothing
+         * @description Return no exceptions: this server has none for Kubescape, which uses those of its cluster.
+         */
+        get: operations["listControlExceptions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -228,6 +288,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/images/{digest}/sbom": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Image Sbom
+         * @description Return the packages of an image that a workload in the scope runs, or a source in the scope has.
+         */
+        get: operations["getImageSbom"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/{digest}/vex": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Image Vex
+         * @description Return the status of each vulnerability of an image.
+         */
+        get: operations["getImageVex"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/log": {
         parameters: {
             query?: never;
@@ -362,6 +462,28 @@ export interface paths {
          */
         put: operations["changePassword"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/results/{format}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Submit Results
+         * @description Store the results of another tool. Without a source in the query, the document must name it.
+         *
+         *     A repeated document changes nothing.
+         */
+        post: operations["submitResults"];
         delete?: never;
         options?: never;
         head?: never;
@@ -506,6 +628,74 @@ export interface paths {
         get: operations["getSource"];
         put?: never;
         post?: never;
+        /**
+         * Delete
+         * @description Delete a source with its findings and scans, and the images that no other source has.
+         *
+         *     A later submission makes a new source.
+         */
+        delete: operations["deleteSource"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{source}/sbom": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Source Sbom
+         * @description Return the packages of the images of a source, each once, with the images that contain it.
+         *
+         *     Who sees some namespaces gets the images that their workloads run. A source with more than 200,000 is refused.
+         */
+        get: operations["getSourceSbom"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{source}/scans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Scans
+         * @description Return a page of the scans of a source, the last one first. Requires a scope with all of its namespaces.
+         */
+        get: operations["listScans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{source}/scans/{scan}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Scan
+         * @description Return a submission as it was received. Requires a scope with all namespaces of the source.
+         */
+        get: operations["getScan"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -524,6 +714,66 @@ export interface paths {
          * @description Return a workload or another subject with its findings, their history, and the images that it runs.
          */
         get: operations["getSubject"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{source}/subjects/{subject}/sbom": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Subject Sbom
+         * @description Return the packages of the images that a workload runs, each once, with the images that contain it.
+         */
+        get: operations["getSubjectSbom"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{source}/subjects/{subject}/vex": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Subject Vex
+         * @description Return the status of each vulnerability of the images that a workload runs.
+         */
+        get: operations["getSubjectVex"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{source}/vex": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Source Vex
+         * @description Return the status of each vulnerability of the images of a source.
+         */
+        get: operations["getSourceVex"];
         put?: never;
         post?: never;
         delete?: never;
@@ -740,6 +990,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/vulnerabilityExceptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Nothing
+         * @description Return no exceptions: this server has none for Kubescape, which uses those of its cluster.
+         */
+        get: operations["listVulnerabilityExceptions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{version}/servicediscovery": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Discover
+         * @description Return the addresses of services in a version of Kubescape's protocol.
+         *
+         *     Its command line uses versions 1 and 2, and loads frameworks from an API server that is named; this server has
+         *     none. Its operator uses the later ones, and asks the API server for exceptions.
+         */
+        get: operations["discoverServices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -754,6 +1047,90 @@ export interface paths {
         get: operations["getHealth"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/k8s/sysreport": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report Status
+         * @description Accept the status of a job of Kubescape's operator, which is not stored.
+         */
+        post: operations["reportStatus"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/k8s/v2/containerScan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Submit Container Scan
+         * @description Store an image scan of Kubescape's operator, or a part of one.
+         *
+         *     It is about the cluster of the token; if that is for several, the one whose last report has the name in the scan.
+         */
+        post: operations["submitContainerScan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/k8s/v2/postureReport": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Submit Report
+         * @description Store a report of Kubescape, or a part of one.
+         *
+         *     It is about the cluster or the repository that it names. If the token is for one cluster, it is about this cluster.
+         */
+        post: operations["submitPostureReport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/k8s/v2/scanFailure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report Failure
+         * @description Accept the failure of an image scan. It is not stored, so that the last results of the image stay.
+         */
+        post: operations["reportScanFailure"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1292,6 +1669,15 @@ export interface components {
             rows: components["schemas"]["RunningWorkload"][];
         };
         /**
+         * Page[ScanRow]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_ScanRow_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["ScanRow"][];
+        };
+        /**
          * Page[SourceRow]
          * @description Rows of a list. cursor: of the next page; empty on the last one.
          */
@@ -1388,6 +1774,14 @@ export interface components {
             title: string;
         };
         /**
+         * ReportAnswer
+         * @description The answer to a report. Kubescape prints the message that it gets for the last part.
+         */
+        ReportAnswer: {
+            /** Message */
+            message: string;
+        };
+        /**
          * ResourceSubject
          * @description A Kubernetes resource; a joined RBAC subject lists its binding and role in `related`.
          */
@@ -1402,6 +1796,12 @@ export interface components {
             /** @enum {unknown} */
             type: "resource";
         };
+        /**
+         * ResultFormat
+         * @description Formats of documents. SBOM: CycloneDX, SPDX or Syft's JSON, which the document tells.
+         * @enum {string}
+         */
+        ResultFormat: "kubescape" | "sarif" | "sbom";
         /**
          * Role
          * @description A set of permissions; `auth.permissions` lists them.
@@ -1426,6 +1826,28 @@ export interface components {
             subject: string;
         };
         /**
+         * SbomFormat
+         * @description Formats of SBOMs: CycloneDX 1.6 and 1.7, and SPDX 2.3 and 3.0, in JSON.
+         * @enum {string}
+         */
+        SbomFormat: "cyclonedx" | "cyclonedx-1.7" | "spdx" | "spdx-3";
+        /**
+         * ScanRow
+         * @description A scan. received: by the server. is_applied: False if a later one was received before it. opened, closed: findings.
+         *
+         *         size: bytes of the submission.
+         */
+        ScanRow: {
+            closed: number;
+            finished: string;
+            id: string;
+            isApplied: boolean;
+            opened: number;
+            received: string;
+            size: number;
+            started: string;
+        };
+        /**
          * SearchResult
          * @description The first matches of each kind.
          */
@@ -1434,6 +1856,18 @@ export interface components {
             packages: components["schemas"]["PackageMatch"][];
             sources: components["schemas"]["SourceMatch"][];
             subjects: components["schemas"]["SubjectMatch"][];
+        };
+        /**
+         * ServiceDiscovery
+         * @description The addresses of the services of a back end, by the names of Kubescape; empty for those that this server does not have.
+         */
+        ServiceDiscovery: {
+            /** Response */
+            response: {
+                [key: string]: string;
+            };
+            /** Version */
+            version: string;
         };
         /**
          * SignInLink
@@ -1723,6 +2157,12 @@ export interface components {
             version: string;
         };
         /**
+         * VexFormat
+         * @description Formats of VEX documents: OpenVEX 0.2.0 and CycloneDX 1.6.
+         * @enum {string}
+         */
+        VexFormat: "openvex" | "cyclonedx";
+        /**
          * VulnerabilityOrder
          * @description Orders of a list of vulnerabilities.
          * @enum {string}
@@ -1777,6 +2217,78 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listArmoVulnerabilityExceptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listAttackTracks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
     listChanges: {
         parameters: {
             query?: {
@@ -1811,6 +2323,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listControlExceptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                };
             };
             /** @description A problem (RFC 9457) */
             default: {
@@ -2156,6 +2704,7 @@ export interface operations {
     listFixes: {
         parameters: {
             query?: {
+                source?: number[];
                 /** @description Of the page before; empty for the first one */
                 cursor?: string;
                 limit?: number;
@@ -2271,6 +2820,96 @@ export interface operations {
                 content?: never;
             };
             /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    getImageSbom: {
+        parameters: {
+            query?: {
+                format?: components["schemas"]["SbomFormat"];
+            };
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is no such object in the scope of the identity, or no scan has described its software */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    getImageVex: {
+        parameters: {
+            query?: {
+                format?: components["schemas"]["VexFormat"];
+            };
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is no such object in the scope of the identity, or no scan has described its software */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2578,6 +3217,88 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["IdentityDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    submitResults: {
+        parameters: {
+            query?: {
+                /** @description Folder of the files when the tool ran, for SARIF */
+                checkout?: string;
+                /** @description UID of the Namespace kube-system */
+                cluster?: string;
+                clusterName?: string;
+                /** @description Address of a repository, as for git clone */
+                repository?: string;
+                branch?: string;
+                commit?: string;
+                /** @description Scanned files and folders of the repository; without any, all of it */
+                path?: string[];
+                /** @description Host and port of a registry */
+                registry?: string;
+            };
+            header?: {
+                "Content-Encoding"?: "identity" | "gzip" | "zstd";
+            };
+            path: {
+                format: components["schemas"]["ResultFormat"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": unknown;
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description The submission was received before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        closed: number;
+                        isApplied: boolean;
+                        isKnown: boolean;
+                        /** @description Digest of the state of the source */
+                        manifest: string;
+                        opened: number;
+                        scan: string;
+                    };
+                };
+            };
+            /** @description The submission is stored */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        closed: number;
+                        isApplied: boolean;
+                        isKnown: boolean;
+                        /** @description Digest of the state of the source */
+                        manifest: string;
+                        opened: number;
+                        scan: string;
+                    };
                 };
             };
             /** @description A problem (RFC 9457) */
@@ -2958,6 +3679,190 @@ export interface operations {
             };
         };
     };
+    deleteSource: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    getSourceSbom: {
+        parameters: {
+            query?: {
+                format?: components["schemas"]["SbomFormat"];
+            };
+            header?: never;
+            path: {
+                source: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is no such object in the scope of the identity, or no scan has described its software */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listScans: {
+        parameters: {
+            query?: {
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                source: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ScanRow_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    getScan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source: number;
+                scan: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The submission */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The client has it, by the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such scan, or not all of its source is in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
     getSubject: {
         parameters: {
             query?: never;
@@ -2987,6 +3892,143 @@ export interface operations {
                 content?: never;
             };
             /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    getSubjectSbom: {
+        parameters: {
+            query?: {
+                format?: components["schemas"]["SbomFormat"];
+            };
+            header?: never;
+            path: {
+                source: number;
+                subject: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is no such object in the scope of the identity, or no scan has described its software */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    getSubjectVex: {
+        parameters: {
+            query?: {
+                format?: components["schemas"]["VexFormat"];
+            };
+            header?: never;
+            path: {
+                source: number;
+                subject: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is no such object in the scope of the identity, or no scan has described its software */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    getSourceVex: {
+        parameters: {
+            query?: {
+                format?: components["schemas"]["VexFormat"];
+            };
+            header?: never;
+            path: {
+                source: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description There is no such object in the scope of the identity, or no scan has described its software */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3528,6 +4570,78 @@ export interface operations {
             };
         };
     };
+    listVulnerabilityExceptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    }[];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    discoverServices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceDiscovery"];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
     getHealth: {
         parameters: {
             query?: never;
@@ -3536,6 +4650,166 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    reportStatus: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Content-Encoding"?: "identity" | "gzip" | "zstd";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    submitContainerScan: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Content-Encoding"?: "identity" | "gzip" | "zstd";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportAnswer"];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    submitPostureReport: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Content-Encoding"?: "identity" | "gzip" | "zstd";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportAnswer"];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    reportScanFailure: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Content-Encoding"?: "identity" | "gzip" | "zstd";
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {

@@ -13,7 +13,7 @@ from typing import Final
 from fastapi import Request
 
 from kubekeep_server.api.problems import RETRY_SECONDS, ProblemError
-from kubekeep_server.api.server_state import ServerState, get_state
+from kubekeep_server.api.server_state import ServerState, get_address, get_state
 from kubekeep_server.auth.permissions import OPERATIONS, Permission, list_grants
 from kubekeep_server.auth.secrets import derive_csrf_token, hash_secret
 from kubekeep_server.identity import Identity
@@ -21,6 +21,8 @@ from kubekeep_server.store.sessions import find_session, touch_session
 from kubekeep_server.store.tokens import find_token
 
 CSRF_HEADER: Final = "X-Csrf-Token"
+_KEY_HEADER: Final = "X-Api-Key"
+"""The header in which Kubescape and its operator send their access key, which is a token."""
 _BEARER: Final = "bearer"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -75,8 +77,7 @@ def name_cookie(state: ServerState) -> str:
 def check_origin(request: Request) -> None:
     """Refuse a request of a page of another server. Programs send no Origin."""
     origin = request.headers.get("origin")
-    own = get_state(request).settings.public_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}"
-    if origin is not None and origin != own:
+    if origin is not None and origin != get_address(request):
         raise ProblemError(403, "The request comes from a page of another server.")
 
 
@@ -86,6 +87,8 @@ async def _find_identity(request: Request, state: ServerState) -> Identity | Non
         if scheme.lower() != _BEARER:
             return None
         return await state.reading.run(find_token, hash_secret(secret.strip()), get_now())
+    if (key := request.headers.get(_KEY_HEADER)) is not None:
+        return await state.reading.run(find_token, hash_secret(key.strip()), get_now())
     if not (cookie := get_session_secret(request)):
         return None
     match = await state.reading.run(find_session, hash_secret(cookie), get_now())

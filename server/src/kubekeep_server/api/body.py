@@ -6,6 +6,7 @@ Decompression stops at the first byte above the limit, whatever a body promises.
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,7 @@ from typing import Final, Protocol
 from fastapi import Request
 
 from kubekeep_server.api.body_budget import BodyShare, BudgetExceededError
+from kubekeep_server.api.middleware import OWN_LIMIT
 from kubekeep_server.api.problems import RETRY_SECONDS, ProblemError
 
 if sys.version_info >= (3, 14):
@@ -93,22 +95,30 @@ async def read_body(request: Request, share: BodyShare, limit: int) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _refuse_size(limit)
+    request.scope[OWN_LIMIT] = True
     decoder = _DECODERS[encoding]()
-    document = bytearray()
+    # It gives its bytes away without a copy.
+    document = io.BytesIO()
     try:
         async for part in _decode(request, decoder):
-            if len(document) + len(part) > limit:
+            if document.tell() + len(part) > limit:
                 raise _refuse_size(limit)
-            share.grow(len(part))
-            document += part
+            grow_share(share, len(part))
+            document.write(part)
     except (zlib.error, ZstdError, ValueError) as error:
         raise ProblemError(400, f"The body is not valid {encoding}.") from error
+    if not decoder.is_complete:
+        raise ProblemError(400, f"The body ends before its {encoding} content.")
+    return document.getvalue()
+
+
+def grow_share(share: BodyShare, size: int) -> None:
+    """Add bytes to the share of a body. Raises ProblemError with status 429 if all bodies together have too many."""
+    try:
+        share.grow(size)
     except BudgetExceededError as error:
         detail = "The server has too many submissions to store. Repeat the request later."
         raise ProblemError(429, detail, retry_after=RETRY_SECONDS) from error
-    if not decoder.is_complete:
-        raise ProblemError(400, f"The body ends before its {encoding} content.")
-    return bytes(document)
 
 
 async def _decode(request: Request, decoder: _Decoder) -> AsyncIterator[bytes]:

@@ -1,4 +1,7 @@
-"""Every request and answer: request id, security headers, log line and metrics. Logs no query, header or body."""
+"""Every request and answer: limit of the body, request id, security headers, log line and metrics.
+
+Logs no query, header or body.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 import structlog
+from fastapi import HTTPException
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +22,10 @@ CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+OWN_LIMIT: Final = "kubekeep.own_limit"
+"""Member of the scope of a request whose operation limits the body itself."""
+BODY_LIMIT: Final = 256 * 1024
+"""Bytes of the body of any other request."""
 _HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -53,9 +61,26 @@ class RequestFrame:
         answer = _Answer(scope, send, self._headers)
         start = time.perf_counter()
         try:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, _Body(scope, receive).receive, answer.send)
         finally:
             _record(scope, answer, time.perf_counter() - start)
+
+
+class _Body:
+    """The messages with the body of one request."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._size = 0
+
+    async def receive(self) -> Message:
+        """Return the next message. Raises HTTPException with status 413 above the limit."""
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        if self._size > BODY_LIMIT and OWN_LIMIT not in self._scope:
+            raise HTTPException(413, f"The body has more than {BODY_LIMIT} bytes.")
+        return message
 
 
 class _Answer:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
-from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from kubekeep.model.submission import DefinitionEntry
-from kubekeep_server.api.access import get_identity, get_now
-from kubekeep_server.api.problems import DOCUMENTED, ProblemError
-from kubekeep_server.api.server_state import get_state
-from kubekeep_server.api.structs import describe_answer, respond
-from kubekeep_server.auth.permissions import Permission, list_grants
-from kubekeep_server.store.numbers import to_key, to_number
+from kubekeep_server.api.access import get_now
+from kubekeep_server.api.answers import Cursor, Limit, SourceNumber, SubjectKey, answer
+from kubekeep_server.api.problems import DOCUMENTED
+from kubekeep_server.api.structs import describe_answer
+from kubekeep_server.store.numbers import to_key
 from kubekeep_server.store.queries import affected, fixes, images, packages, search, sources, subjects, vulnerabilities
 from kubekeep_server.store.queries.findings import (
     FindingFilter,
@@ -24,46 +21,20 @@ from kubekeep_server.store.queries.findings import (
     FindingState,
     list_findings,
 )
-from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, MAX_LIMIT, Page
-from kubekeep_server.store.scopes import UnstoredScopeError, run_in_scope
-from kubekeep_server.store.stored_scopes import store_scope
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page
 
 router: Final = APIRouter(prefix="/api/v1", tags=["results"], responses=DOCUMENTED)
-_LONGEST_CURSOR: Final = 4_096
 _LONGEST_TEXT: Final = 1_024
 _MOST_VALUES: Final = 100
 _EPOCH: Final = dt.date(1970, 1, 1)
 
-Cursor = Annotated[str, Query(max_length=_LONGEST_CURSOR, description="Of the page before; empty for the first one")]
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 Text = Annotated[str, Query(max_length=_LONGEST_TEXT)]
 Values = Annotated[list[Annotated[str, Query(max_length=_LONGEST_TEXT)]], Query(max_length=_MOST_VALUES)]
 Severities = Annotated[
     list[Annotated[str, Query(pattern="^(unknown|low|medium|high|critical)$")]], Query(max_length=_MOST_VALUES)
 ]
-SourceNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 SourceNumbers = Annotated[list[Annotated[int, Query(ge=1, le=2**31 - 1)]], Query(max_length=_MOST_VALUES)]
-SubjectKey = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 Identifier = Annotated[str, Path(max_length=_LONGEST_TEXT)]
-
-
-async def _answer(request: Request, function: Callable[..., Any], *arguments: Any) -> Response:
-    """Return the result of a query, which gets a connection, the scope of the identity and the arguments."""
-    grants = list_grants(get_identity(request), Permission.READ)
-    state = get_state(request)
-    try:
-        try:
-            result = await state.reading.run(run_in_scope, grants, function, *arguments)
-        except UnstoredScopeError as error:
-            await state.writing.run(store_scope, error.scope, to_number(get_now()), is_long=True)
-            # A source that was added meanwhile makes another scope, which the next request stores.
-            read = functools.partial(run_in_scope, may_collect=True)
-            result = await state.reading.run(read, grants, function, *arguments)
-    except LookupError as error:
-        raise ProblemError(404, f"{str(error).capitalize()}.") from error
-    except ValueError as error:
-        raise ProblemError(422, f"{str(error).capitalize()}.") from error
-    return respond(request, result)
 
 
 @router.get("/totals", operation_id="getTotals", response_class=Response, responses=describe_answer(sources.Totals))
@@ -72,7 +43,7 @@ async def get_totals(
     source: SourceNumbers = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
     """Return the numbers of sources, images, and open findings and vulnerabilities by severity, of some sources or of all."""
-    return await _answer(request, sources.count_findings, tuple(source))
+    return await answer(request, sources.count_findings, tuple(source))
 
 
 @router.get(
@@ -88,7 +59,7 @@ async def list_changes(
 ) -> Response:
     """Return how many findings were opened and closed on each of the last days, in some sources or in all."""
     first = (get_now().date() - _EPOCH).days - days + 1
-    return await _answer(request, sources.list_days, first, tuple(source))
+    return await answer(request, sources.list_days, first, tuple(source))
 
 
 @router.get(
@@ -107,7 +78,7 @@ async def read_sources(
 ) -> Response:
     """Return a page of clusters, repositories and registries with the numbers of their findings. text: a part of the name."""
     selection = sources.SourceFilter(kind=kind, text=text)
-    return await _answer(request, sources.list_sources, order, selection, cursor, limit)
+    return await answer(request, sources.list_sources, order, selection, cursor, limit)
 
 
 @router.get(
@@ -118,7 +89,7 @@ async def read_sources(
 )
 async def read_source(request: Request, source: SourceNumber) -> Response:
     """Return a source."""
-    return await _answer(request, sources.get_source, source)
+    return await answer(request, sources.get_source, source)
 
 
 @router.get(
@@ -129,7 +100,7 @@ async def read_source(request: Request, source: SourceNumber) -> Response:
 )
 async def read_subject(request: Request, source: SourceNumber, subject: SubjectKey) -> Response:
     """Return a workload or another subject with its findings, their history, and the images that it runs."""
-    return await _answer(request, subjects.get_subject, source, to_key(subject))
+    return await answer(request, subjects.get_subject, source, to_key(subject))
 
 
 @router.get(
@@ -168,7 +139,7 @@ async def read_findings(  # noqa: PLR0913, PLR0917 - each filter is a parameter
         state=state,
         is_exposed=exposed,
     )
-    return await _answer(request, list_findings, selection, order, cursor, limit)
+    return await answer(request, list_findings, selection, order, cursor, limit)
 
 
 @router.get(
@@ -178,10 +149,13 @@ async def read_findings(  # noqa: PLR0913, PLR0917 - each filter is a parameter
     responses=describe_answer(Page[fixes.Upgrade | fixes.Remediation]),
 )
 async def read_fixes(
-    request: Request, cursor: Cursor = "", limit: Annotated[int, Query(ge=1, le=100)] = fixes.DEFAULT_FIXES
+    request: Request,
+    source: SourceNumbers = [],  # noqa: B006
+    cursor: Cursor = "",
+    limit: Annotated[int, Query(ge=1, le=100)] = fixes.DEFAULT_FIXES,
 ) -> Response:
     """Return a page of the upgrades and remediations that remove most problems of high or critical severity."""
-    return await _answer(request, fixes.list_fixes, cursor, limit)
+    return await answer(request, fixes.list_fixes, cursor, limit, tuple(source))
 
 
 @router.get(
@@ -211,7 +185,7 @@ async def read_vulnerabilities(  # noqa: PLR0913, PLR0917 - each filter is a par
         is_exposed=exposed,
         is_fixable=fixable,
     )
-    return await _answer(request, vulnerabilities.list_vulnerabilities, selection, order, cursor, limit)
+    return await answer(request, vulnerabilities.list_vulnerabilities, selection, order, cursor, limit)
 
 
 @router.get(
@@ -222,7 +196,7 @@ async def read_vulnerabilities(  # noqa: PLR0913, PLR0917 - each filter is a par
 )
 async def read_vulnerability(request: Request, identifier: Identifier) -> Response:
     """Return a vulnerability that an image in the scope has."""
-    return await _answer(request, affected.get_vulnerability, identifier)
+    return await answer(request, affected.get_vulnerability, identifier)
 
 
 @router.get(
@@ -235,7 +209,7 @@ async def read_affected_images(
     request: Request, identifier: Identifier, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """Return a page of the images with a vulnerability, those that can be reached first."""
-    return await _answer(request, affected.list_affected_images, identifier, cursor, limit)
+    return await answer(request, affected.list_affected_images, identifier, cursor, limit)
 
 
 @router.get(
@@ -249,7 +223,7 @@ async def read_affected_workloads(
 ) -> Response:
     """Return a page of the containers that run an image with a vulnerability, those that can be reached first."""
     images = affected.is_affected(identifier)
-    return await _answer(request, affected.list_workloads, images, cursor, limit)
+    return await answer(request, affected.list_workloads, images, cursor, limit)
 
 
 @router.get(
@@ -262,7 +236,7 @@ async def read_image_problems(
     request: Request, digest: Identifier, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """Return a page of the open problems of an image, the most urgent first."""
-    return await _answer(request, images.list_problems, digest, cursor, limit)
+    return await answer(request, images.list_problems, digest, cursor, limit)
 
 
 @router.get("/search", operation_id="search", response_class=Response, responses=describe_answer(search.SearchResult))
@@ -270,7 +244,7 @@ async def search_everything(
     request: Request, text: Annotated[str, Query(min_length=2, max_length=_LONGEST_TEXT)]
 ) -> Response:
     """Return the first sources, workloads, vulnerabilities, controls and packages with a text in their names."""
-    return await _answer(request, search.search, text)
+    return await answer(request, search.search, text)
 
 
 @router.get(
@@ -283,7 +257,7 @@ async def read_packages(
     request: Request, text: Text = "", cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """Return a page of the packages of images whose name contains a text."""
-    return await _answer(request, packages.search_packages, text, cursor, limit)
+    return await answer(request, packages.search_packages, text, cursor, limit)
 
 
 @router.get(
@@ -299,7 +273,7 @@ async def read_package_versions(
     below: Text = "",
 ) -> Response:
     """Return the versions of a package in use, each compared with the version `below`."""
-    return await _answer(request, packages.list_versions, package_type, name, below)
+    return await answer(request, packages.list_versions, package_type, name, below)
 
 
 @router.get(
@@ -315,4 +289,4 @@ async def read_package_workloads(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Return a page of the containers that run an image with one of some packages, by their package URLs."""
-    return await _answer(request, affected.list_workloads, packages.has_package(purl), cursor, limit)
+    return await answer(request, affected.list_workloads, packages.has_package(purl), cursor, limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 
 from fastapi import Request
@@ -15,7 +16,10 @@ from kubekeep_server.store.lanes import ReadingPool, WritingLane
 
 @dataclasses.dataclass
 class ServerState:
-    """The lanes of the store and the limits. is_ready: True between migration and stop."""
+    """The lanes of the store and the limits. is_ready: True between migration and stop.
+
+    conversions: of documents of other tools, one at a time, because each needs many times the memory of its document.
+    """
 
     settings: Settings
     writing: WritingLane
@@ -24,6 +28,12 @@ class ServerState:
     passwords: PasswordVerifier = dataclasses.field(default_factory=PasswordVerifier)
     oidc: ConfiguredProvider | None = None
     is_ready: bool = False
+    conversions: asyncio.Semaphore = dataclasses.field(default_factory=lambda: asyncio.Semaphore(1))
+
+
+def get_address(request: Request) -> str:
+    """Return the address of the server for its users, without a slash at the end: as set, or as the request names it."""
+    return get_state(request).settings.public_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}"
 
 
 def get_state(request: Request) -> ServerState:

@@ -9,6 +9,8 @@ from typing import Any, Final
 import msgspec
 from fastapi import Request, Response
 
+PRIVATE: Final = {"Cache-Control": "private, no-cache"}
+"""For the client alone: a cache that several users share must not keep what only one of them may see."""
 _JSON: Final = "application/json"
 _REFERENCE: Final = "#/components/schemas/{name}"
 _types: Final[list[Any]] = []
@@ -35,12 +37,12 @@ def list_schemas() -> Mapping[str, Any]:
 def respond(request: Request, value: Any) -> Response:
     """Return the answer to a request; 304 if the client has it."""
     content = _encoder.encode(value)
-    # For the client alone: a cache that several users share must not keep what only one of them may see.
-    headers = {
-        "ETag": f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"',
-        "Cache-Control": "private, no-cache",
-    }
-    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if headers["ETag"] in known:
+    headers = {"ETag": f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"', **PRIVATE}
+    if is_known(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type=_JSON, headers=headers)
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Return True if the client has the content with an ETag."""
+    return tag in {known.strip().removeprefix("W/") for known in request.headers.get("if-none-match", "").split(",")}

@@ -121,6 +121,12 @@ class ScanSummary(msgspec.Struct):
     status: str = ""
 
 
+class Designators(msgspec.Struct):
+    """The attributes of the scanned container, such as `cluster` with the name of its cluster."""
+
+    attributes: dict[str, str] | None = None
+
+
 class ContainerScan(msgspec.Struct):
     """A part of a scan; the first one has the summary."""
 
@@ -129,6 +135,7 @@ class ContainerScan(msgspec.Struct):
     summary: ScanSummary | None = None
     vulnerabilities: list[ImageVulnerability] | None = None
     timestamp: int = 0
+    designators: Designators = msgspec.field(default_factory=Designators)
 
 
 def convert(
@@ -139,7 +146,7 @@ def convert(
 ) -> Submission:
     """Return the submission of all parts of a scan.
 
-    source: the cluster or registry of the sender. workload: the entry that the store has for `get_workload_key`, of which the
+    source: the cluster or registry of the sender. workload: the entry that the store has for `read_origin`, of which the
     submission keeps all but the digest of the container. Raises ForeignDocumentError.
     """
     parts = decode_parts(documents, ContainerScan, _DESCRIPTION)
@@ -169,10 +176,19 @@ def convert(
     )
 
 
-def get_workload_key(documents: Sequence[bytes]) -> str:
-    """Return the key of the workload that runs the image; empty without one. Raises ForeignDocumentError."""
-    subject = _read_workload(_find_summary(decode_parts(documents, ContainerScan, _DESCRIPTION)).workload)
-    return "" if subject is None else create_short_fingerprint("", identify(subject))
+class ScanOrigin(msgspec.Struct, frozen=True):
+    """The workload and the cluster of a scan. workload: its key. cluster: its name. Both are empty for a scan without one."""
+
+    workload: str
+    cluster: str
+
+
+def read_origin(documents: Sequence[bytes]) -> ScanOrigin:
+    """Return the workload that runs the image, and its cluster. Raises ForeignDocumentError."""
+    parts = decode_parts(documents, ContainerScan, _DESCRIPTION)
+    subject = _read_workload(_find_summary(parts).workload)
+    cluster = next((name for part in parts if (name := (part.designators.attributes or {}).get("cluster"))), "")
+    return ScanOrigin("" if subject is None else create_short_fingerprint("", identify(subject)), cluster)
 
 
 def _find_summary(parts: Sequence[ContainerScan]) -> ScanSummary:

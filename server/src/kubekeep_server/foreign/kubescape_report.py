@@ -217,6 +217,9 @@ class _Conversion:
             raise ForeignDocumentError(
                 "the report is encrypted or has pseudonyms: send one with the names of resources"
             )
+        target = self._metadata.target
+        if isinstance(source, SourceCluster) and (target.repository or target.folder or target.file or target.chart):
+            raise ForeignDocumentError(f"the report is about files, and the sender is the cluster {source.uid}")
         uid = find_cluster_uid(self._resources)
         if isinstance(source, SourceCluster) and uid and uid != source.uid:
             raise ForeignDocumentError(f"the report is about the cluster {uid}, and the sender is {source.uid}")

@@ -33,13 +33,14 @@ P = TypeVar("P", bound=ReportPart)
 
 
 class PartHeader(msgspec.Struct, frozen=True):
-    """The identity of a report, by which its parts are collected, and the position of one of them.
+    """The identity of a report, by which its parts are collected, the name of its cluster, and the position of one of them.
 
     Parts of `/k8s/v2/postureReport` have `reportGUID`, those of `/k8s/v2/containerScan` have `containersScanID`.
     """
 
     posture_report: str = msgspec.field(name="reportGUID", default="")
     container_scan: str = msgspec.field(name="containersScanID", default="")
+    cluster: str = msgspec.field(name="clusterName", default="")
     marks: PageMarks | None = msgspec.field(name="paginationInfo", default=None)
 
     @property

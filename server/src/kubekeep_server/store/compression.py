@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Final
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import CompressionParameter, DecompressionParameter, ZstdCompressor, ZstdDict, ZstdError
+    from compression.zstd import (
+        CompressionParameter,
+        DecompressionParameter,
+        ZstdCompressor,
+        ZstdDecompressor,
+        ZstdDict,
+        ZstdError,
+    )
     from compression.zstd import compress as _compress
     from compression.zstd import decompress as _decompress
 else:
-    from backports.zstd import CompressionParameter, DecompressionParameter, ZstdCompressor, ZstdDict, ZstdError
+    from backports.zstd import (
+        CompressionParameter,
+        DecompressionParameter,
+        ZstdCompressor,
+        ZstdDecompressor,
+        ZstdDict,
+        ZstdError,
+    )
     from backports.zstd import compress as _compress
     from backports.zstd import decompress as _decompress
 
-__all__ = ["ZstdDict", "compress", "decompress"]
+__all__ = ["ZstdDict", "compress", "decompress", "decompress_parts"]
 
 _LEVEL: Final = 3
 _WINDOW: Final = 27
@@ -25,6 +40,7 @@ _OPTIONS: Final[dict[int, int]] = {
     CompressionParameter.window_log: _WINDOW,
     CompressionParameter.enable_long_distance_matching: 1,
 }
+_PART: Final = 1 << 20
 _threads: Final = threading.local()
 _READING: Final[dict[int, int]] = {DecompressionParameter.window_log_max: _WINDOW}
 
@@ -36,12 +52,25 @@ def compress(content: bytes, dictionary: ZstdDict | None = None) -> bytes:
     return _compress(content, options=_OPTIONS, zstd_dict=dictionary.as_prefix)
 
 
-def decompress(content: bytes, dictionary: ZstdDict | None = None) -> bytes:
+def decompress(content: bytes) -> bytes:
     """Return the original content. Raises ValueError for damaged content."""
     try:
-        if dictionary is None:
-            return _decompress(content)
-        return _decompress(content, zstd_dict=dictionary.as_prefix, options=_READING)
+        return _decompress(content)
+    except ZstdError as error:
+        raise ValueError(str(error)) from error
+
+
+def decompress_parts(content: bytes, dictionary: ZstdDict | None = None) -> Iterator[bytes]:
+    """Yield the original content in parts of at most 1 MiB. Raises ValueError for damaged content."""
+    prefix = None if dictionary is None else dictionary.as_prefix
+    try:
+        decompressor = ZstdDecompressor(zstd_dict=prefix, options=_READING)
+        yield decompressor.decompress(content, _PART)
+        while not decompressor.eof:
+            part = decompressor.decompress(b"", _PART)
+            if not part and decompressor.needs_input:
+                raise ValueError("the content ends too early")
+            yield part
     except ZstdError as error:
         raise ValueError(str(error)) from error
 

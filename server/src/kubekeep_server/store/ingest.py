@@ -7,17 +7,19 @@ received. Knows no HTTP, and trusts the caller that the sender may speak for the
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
 
+from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.submission import Submission, compute_manifest
 from kubekeep.model.text import encode_json
 from kubekeep_server.store import schema
 from kubekeep_server.store.document import SubmittedDocument
 from kubekeep_server.store.hash_chain import chain_entry
-from kubekeep_server.store.numbers import SECOND, to_number
+from kubekeep_server.store.numbers import SECOND, to_moment, to_number
 from kubekeep_server.store.proofs import store_document
 from kubekeep_server.store.state import apply_submission, compute_scope
 from kubekeep_server.store.upsert import insert_missing
@@ -96,6 +98,25 @@ def ingest(connection: Connection, document: bytes, received: dt.datetime) -> Re
     _log(connection, source.id, to_number(received), f"submitted {submission.id}: {opened} opened, {closed} closed")
     manifest = submission.manifest if is_applied else source.manifest
     return Receipt(scan=submission.id, manifest=manifest, opened=opened, closed=closed, is_applied=is_applied)
+
+
+def ingest_results(
+    connection: Connection,
+    source: ScannedSource,
+    build: Callable[[Connection, dt.datetime], Submission],
+    clock: Callable[[], dt.datetime],
+) -> Receipt:
+    """Store the results of another tool and apply them; the caller commits. Raises what `ingest` and `build` raise.
+
+    build: returns the submission that has finished at a time. This is the time at which the results are stored, not that of
+    their document: results of several tools about one source arrive in any order, and none of them replaces a later one.
+    """
+    columns = schema.source.c
+    query = select(columns.finished).where(columns.key == source.key, columns.branch == source.branch_name)
+    last = connection.execute(query.with_for_update(key_share=True)).scalar()
+    # The clock of another process may be ahead.
+    moment = max(clock(), to_moment(last or 0))
+    return ingest(connection, encode_json(build(connection, moment)).encode(), moment)
 
 
 def _lock_source(connection: Connection, submission: Submission, now: int) -> Any:

@@ -21,3 +21,9 @@ def lock_definitions(connection: Connection, *, is_exclusive: bool) -> bool:
     lock = func.pg_advisory_xact_lock if is_exclusive else func.pg_advisory_xact_lock_shared
     connection.execute(select(lock(_DEFINITIONS)))
     return True
+
+
+def lock_report(connection: Connection, digest: bytes) -> None:
+    """Wait until no other transaction adds a part to a report. digest: 8 bytes of its identity."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(int.from_bytes(digest, signed=True))))

@@ -7,11 +7,12 @@ kilobytes. The dictionary is always a document that is stored whole, so that no 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Final
 
 from sqlalchemy import Connection, func, insert, select
 
-from kubekeep_server.store.compression import ZstdDict, compress, decompress
+from kubekeep_server.store.compression import ZstdDict, compress, decompress_parts
 from kubekeep_server.store.schema import blob, scan
 
 _LEAST_GAIN: Final = 4
@@ -31,14 +32,28 @@ def store_document(connection: Connection, source: int, document: bytes) -> byte
 
 def load_document(connection: Connection, digest: bytes) -> bytes:
     """Return a document. Raises LookupError if there is none, ValueError if it is damaged."""
+    return b"".join(open_document(connection, digest))
+
+
+def open_document(connection: Connection, digest: bytes) -> Iterator[bytes]:
+    """Return the iterator over the parts of a document, which does not need the connection. Raises LookupError.
+
+    The iterator raises ValueError at the end, or before, for a damaged one.
+    """
     row = connection.execute(select(blob.c.base, blob.c.content).where(blob.c.digest == digest)).first()
     if row is None:
         raise LookupError(f"there is no document {digest.hex()}")
     dictionary = None if row.base is None else ZstdDict(load_document(connection, row.base), is_raw=True)
-    document = decompress(row.content, dictionary)
-    if hashlib.sha256(document).digest() != digest:
+    return _read_parts(digest, row.content, dictionary)
+
+
+def _read_parts(digest: bytes, content: bytes, dictionary: ZstdDict | None) -> Iterator[bytes]:
+    computed = hashlib.sha256()
+    for part in decompress_parts(content, dictionary):
+        computed.update(part)
+        yield part
+    if computed.digest() != digest:
         raise ValueError(f"the document {digest.hex()} is damaged")
-    return document
 
 
 def _compress_difference(connection: Connection, source: int, document: bytes) -> tuple[bytes | None, bytes]:

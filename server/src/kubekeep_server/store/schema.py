@@ -191,6 +191,7 @@ scan: Final = Table(
     **BY_KEY,
 )
 """A submission. is_applied: False if a later one was received before it. opened, closed: numbers of findings."""
+Index("scan_received", scan.c.source, scan.c.received, scan.c.id)
 
 blob: Final = Table(
     "blob",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 from sqlalchemy import Connection, select
 
+from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import compute_manifest
 from kubekeep_server.store.schema import source
 
@@ -17,3 +19,10 @@ def load_manifest(connection: Connection, key: str, branch: str) -> str:
 def check_connection(connection: Connection) -> None:
     """Read one row."""
     connection.execute(select(source.c.id).limit(1))
+
+
+def list_clusters(connection: Connection, name: str) -> list[SourceCluster]:
+    """Return the clusters whose last submission has a name."""
+    query = select(source.c.document).where(source.c.key.startswith("cluster/", autoescape=True))
+    clusters = (msgspec.json.decode(document, type=SourceCluster) for document in connection.scalars(query))
+    return [cluster for cluster in clusters if cluster.name == name]

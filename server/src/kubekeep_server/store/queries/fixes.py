@@ -61,13 +61,14 @@ Fix = Upgrade | Remediation
 
 
 def list_fixes(
-    connection: Connection, scope: Scope, cursor: str = "", limit: int = DEFAULT_FIXES
+    connection: Connection, scope: Scope, cursor: str = "", limit: int = DEFAULT_FIXES, selected: Iterable[int] = ()
 ) -> Page[Upgrade | Remediation]:
     """Return a page of changes, those that remove most open problems and findings of high or critical severity first.
 
-    Of changes that remove as many, upgrades are first, then those of older packages and definitions. Raises ValueError for a
+    selected: numbers of sources; empty for all. Of changes that remove as many, upgrades are first, then those of older packages and definitions. Raises ValueError for a
     cursor of another list.
     """
+    scope = scope.narrow(selected) if selected else scope
     after = read_cursor(cursor, _CURSOR, tuple[int, int, int])
     severe = _load_severe(connection)
     vulnerabilities = [number for number, kind in severe.items() if kind == VULNERABILITY]

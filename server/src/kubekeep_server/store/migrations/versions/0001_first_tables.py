@@ -9,7 +9,7 @@ revision = "0001"
 down_revision = None
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 - a statement for each table
     """Change the tables."""
     op.create_table(
         "blob",
@@ -91,6 +91,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name", "type"),
     )
+    op.create_table(
+        "report_part",
+        sa.Column("sender", sa.LargeBinary(), nullable=False),
+        sa.Column("report", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("is_last", sa.Boolean(), nullable=False),
+        sa.Column("received", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sender", "report", "number"),
+    )
+    op.create_index("report_part_received", "report_part", ["received"], unique=False)
     op.create_table(
         "repository",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -348,6 +360,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("source", "id"),
         sqlite_with_rowid=False,
     )
+    op.create_index("scan_received", "scan", ["source", "received", "id"], unique=False)
     op.create_table(
         "source_image",
         sa.Column("source", sa.Integer(), nullable=False),
