@@ -29,6 +29,7 @@ from kubekeep_server.store.image_reports import (
 from kubekeep_server.store.image_schema import image, image_package, source_image
 from kubekeep_server.store.numbers import to_number
 from kubekeep_server.store.packages import store_image_names, store_packages
+from kubekeep_server.store.pending_matches import add_images
 from kubekeep_server.store.repository_findings import refresh_history
 from kubekeep_server.store.runs import ImageUse, RunChanges, load_uses
 from kubekeep_server.store.schema import definition, subject
@@ -112,7 +113,9 @@ class ImageChanges:
         opened, closed = refresh_findings(self._connection, reported, self._moment)
         recount(self._connection, reported)
         remove_unused_parts(self._connection, current)
-        self._refresh_packages({number for number in current if _differ("content", number, before, after)})
+        listed = {number for number in current if _differ("content", number, before, after)}
+        self._refresh_packages(listed)
+        add_images(self._connection, {*listed, *first})
         refresh_history(self._connection, {*reported, *first, *last, *renamed}, self._moment)
         return len(opened), len(closed)
 

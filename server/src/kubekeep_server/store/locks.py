@@ -7,7 +7,8 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 _DEFINITIONS: Final = 0x6B6B6465
-"""Number of the lock in the database."""
+_MATCHING: Final = 0x6B6B6D61
+"""Numbers of the locks in the database."""
 
 
 def lock_definitions(connection: Connection, *, is_exclusive: bool) -> bool:
@@ -21,3 +22,10 @@ def lock_definitions(connection: Connection, *, is_exclusive: bool) -> bool:
     lock = func.pg_advisory_xact_lock if is_exclusive else func.pg_advisory_xact_lock_shared
     connection.execute(select(lock(_DEFINITIONS)))
     return True
+
+
+def try_lock_matching(connection: Connection) -> bool:
+    """Return True if this connection is the only one that matches images, until its end. One may call this again."""
+    if connection.dialect.name != "postgresql":
+        return True
+    return bool(connection.execute(select(func.pg_try_advisory_lock(_MATCHING))).scalar_one())

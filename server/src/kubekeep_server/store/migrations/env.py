@@ -6,8 +6,9 @@ from alembic import context
 
 from kubekeep_server.store.identity_schema import account
 from kubekeep_server.store.image_schema import image
+from kubekeep_server.store.match_schema import image_match
 
-# The import of both modules adds their tables to one collection.
-_TABLES = (account, image)
+# The import of the modules adds their tables to one collection.
+_TABLES = (account, image, image_match)
 context.configure(connection=context.config.attributes["connection"], target_metadata=_TABLES[0].metadata)
 context.run_migrations()
