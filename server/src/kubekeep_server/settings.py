@@ -17,6 +17,7 @@ PREFIX: Final = "KUBEKEEP_SERVER_"
 _MEBIBYTE: Final = 1024 * 1024
 _DATABASE_FILE: Final = "kubekeep.sqlite"
 _PORTS: Final = 65_535
+_ADVISORIES: Final = "advisories"
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -48,6 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     submission_limit: bytes of a submission after decompression. waiting_limit: bytes of all submissions that are received
     or wait. writers: transactions at a time on PostgreSQL. stop_seconds: time for requests to end after SIGTERM. log_format:
     `text` or `json`. oidc: only in the file; requires public_url.
+
+    advisories: `off`; `automatic`: updated from their sources every `advisories_hours`; `bundles`: imported from the files in
+    `bundles_folder`, without a network. advisories_folder: of the advisory database; empty for `advisories` in `data`.
     """
 
     data: str = "kubekeep-data"
@@ -63,6 +67,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stop_seconds: Positive = 30
     log_format: Annotated[str, msgspec.Meta(pattern="^(text|json)$")] = "text"
     oidc: OidcSettings | None = None
+    advisories: Annotated[str, msgspec.Meta(pattern="^(off|automatic|bundles)$")] = "off"
+    advisories_hours: Positive = 6
+    advisories_folder: str = ""
+    bundles_folder: str = ""
+
+    @property
+    def advisory_database(self) -> Path:
+        """The folder of the advisory database."""
+        return Path(self.advisories_folder or Path(self.data) / _ADVISORIES).absolute()
 
     @property
     def database_url(self) -> str:
@@ -137,5 +150,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError("tls_certificate and tls_key require each other")
     if settings.oidc and not settings.public_url:
         raise SettingsError("oidc requires public_url, to which the provider sends browsers back")
+    if (settings.advisories == "bundles") != bool(settings.bundles_folder):
+        raise SettingsError('advisories = "bundles" and bundles_folder require each other')
     if settings.submission_limit > settings.waiting_limit:
         raise SettingsError("waiting_limit must be at least submission_limit")

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from kubekeep.vulnerabilities.database.errors import DatabaseError
 from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase, list_database_files
@@ -21,6 +21,10 @@ _UNREADABLE: Final = ""
 """Token of an ecosystem whose file is damaged: the next readable one is a change of all its names."""
 FolderState = Mapping[str, tuple[int, int]]
 """Time and size of the files of a database by path: another state may be another database."""
+
+
+class UnusableAdvisoriesError(Exception):
+    """A database that cannot be opened, or is older than that of the last match."""
 
 
 class OlderAdvisoriesError(DatabaseError):
@@ -112,3 +116,24 @@ class ServerAdvisories:
 
 def _describe(state: SourceState) -> EcosystemState:
     return EcosystemState(state.ecosystem, state.updated, state.records)
+
+
+class FollowedAdvisories(NamedTuple):
+    """An open database, its state, and the names that have changed since the known state; None for all images."""
+
+    advisories: ServerAdvisories
+    known: KnownAdvisories
+    changes: Changes | None
+
+
+def open_after(folder: Path, known: KnownAdvisories) -> FollowedAdvisories:
+    """Open the database in a folder as the one after the known one. Raises UnusableAdvisoriesError."""
+    try:
+        advisories = ServerAdvisories(folder)
+    except DatabaseError as error:
+        raise UnusableAdvisoriesError(str(error)) from error
+    try:
+        return FollowedAdvisories(advisories, advisories.follow(known), advisories.list_changes(known))
+    except DatabaseError as error:
+        advisories.close()
+        raise UnusableAdvisoriesError(str(error)) from error

@@ -55,6 +55,7 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "listPackages": Permission.READ,
     "listPackageVersions": Permission.READ,
     "listPackageWorkloads": Permission.READ,
+    "getAdvisories": Permission.READ,
     "createSession": Permission.PUBLIC,
     "redeemLink": Permission.PUBLIC,
     "beginOidcLogin": Permission.PUBLIC,

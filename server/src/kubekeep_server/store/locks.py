@@ -25,7 +25,5 @@ def lock_definitions(connection: Connection, *, is_exclusive: bool) -> bool:
 
 
 def try_lock_matching(connection: Connection) -> bool:
-    """Return True if this connection is the only one that matches images, until its end. One may call this again."""
-    if connection.dialect.name != "postgresql":
-        return True
+    """Return True if this connection has the right to match images, until its end. PostgreSQL only."""
     return bool(connection.execute(select(func.pg_try_advisory_lock(_MATCHING))).scalar_one())
