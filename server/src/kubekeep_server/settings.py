@@ -17,6 +17,7 @@ PREFIX: Final = "KUBEKEEP_SERVER_"
 _MEBIBYTE: Final = 1024 * 1024
 _DATABASE_FILE: Final = "kubekeep.sqlite"
 _PORTS: Final = 65_535
+_ADVISORIES: Final = "advisories"
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=36_500)]
@@ -50,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     or wait. writers: transactions at a time on PostgreSQL. scan_days: age after which scans are removed, and images that no
     source has any more. history_days: age after which closed findings are removed. stop_seconds: time for requests to end after SIGTERM. log_format:
     `text` or `json`. oidc: only in the file; requires public_url.
+
+    advisories: `off`; `automatic`: updated from their sources every `advisories_hours`; `bundles`: imported from the files in
+    `bundles_folder`, without a network. advisories_folder: of the advisory database; empty for `advisories` in `data`.
     """
 
     data: str = "kubekeep-data"
@@ -67,6 +71,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stop_seconds: Positive = 30
     log_format: Annotated[str, msgspec.Meta(pattern="^(text|json)$")] = "text"
     oidc: OidcSettings | None = None
+    advisories: Annotated[str, msgspec.Meta(pattern="^(off|automatic|bundles)$")] = "off"
+    advisories_hours: Positive = 6
+    advisories_folder: str = ""
+    bundles_folder: str = ""
+
+    @property
+    def advisory_database(self) -> Path:
+        """The folder of the advisory database."""
+        return Path(self.advisories_folder or Path(self.data) / _ADVISORIES).absolute()
 
     @property
     def database_url(self) -> str:
@@ -141,5 +154,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError("tls_certificate and tls_key require each other")
     if settings.oidc and not settings.public_url:
         raise SettingsError("oidc requires public_url, to which the provider sends browsers back")
+    if (settings.advisories == "bundles") != bool(settings.bundles_folder):
+        raise SettingsError('advisories = "bundles" and bundles_folder require each other')
     if settings.submission_limit > settings.waiting_limit:
         raise SettingsError("waiting_limit must be at least submission_limit")

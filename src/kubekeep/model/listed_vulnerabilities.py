@@ -54,7 +54,7 @@ def list_problems(subject: Subject) -> Iterator[tuple[Definition, Verdict]]:
     entries = sorted(facts.vulnerabilities, key=lambda entry: entry.id)
     for _, group in itertools.groupby(entries, key=lambda entry: entry.id):
         affected = list(group)
-        yield _define(affected), _create_verdict(subject, affected)
+        yield define_vulnerability(affected), _create_verdict(subject, affected)
 
 
 def list_statements(subjects: Iterable[Subject]) -> tuple[ExceptionUse, ...]:
@@ -109,7 +109,7 @@ def _build_not_evaluated(text: str) -> Verdict:
     return Verdict(Status.NOT_EVALUATED, reason=Reason(Cause.MISSING_DATA, text))
 
 
-def _define(entries: Sequence[VulnerabilityEntry]) -> KnownVulnerability:
+def define_vulnerability(entries: Sequence[VulnerabilityEntry]) -> KnownVulnerability:
     """Return the definition of a vulnerability from its entries for the packages of one resource."""
     first = max(entries, key=lambda entry: entry.rating)
     priority = max((entry.priority for entry in entries), key=lambda priority: priority.score)

@@ -16,9 +16,10 @@ from typing import Final, TextIO, cast
 
 import msgspec
 
-from kubekeep.model.assessment import Assessment, DefinitionSummary, SubjectResult, UnreadInput
+from kubekeep.model.assessment import Assessment, SubjectResult, UnreadInput
 from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import is_collected
+from kubekeep.model.definition_entry import describe_definition
 from kubekeep.model.errors import RequestError
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.finding_document import (
@@ -33,7 +34,6 @@ from kubekeep.model.finding_document import (
 from kubekeep.model.fingerprint import Identity, create_short_fingerprint
 from kubekeep.model.image import Image, PackageList
 from kubekeep.model.json_values import as_list, as_mapping
-from kubekeep.model.known_vulnerability import KnownVulnerability
 from kubekeep.model.location import Location
 from kubekeep.model.package import ImagePackages
 from kubekeep.model.package_document import read_assessment
@@ -417,26 +417,7 @@ def _list_definitions(assessment: Assessment) -> Iterator[DefinitionEntry]:
     failed = {slug for result in assessment.results for slug, verdict in result.verdicts.items() if verdict.evidence}
     for summary in sorted(assessment.summaries, key=lambda summary: summary.definition.key):
         if summary.definition.is_requirement or summary.definition.slug in failed:
-            yield _describe_definition(summary)
-
-
-def _describe_definition(summary: DefinitionSummary) -> DefinitionEntry:
-    definition = summary.definition
-    return DefinitionEntry(
-        key=definition.key,
-        kind=definition.kind,
-        id=definition.id,
-        title=definition.title,
-        severity=definition.level.name.lower(),
-        score=definition.severity,
-        aliases=definition.ids[1:],
-        remediation=definition.fix.strip(),
-        references=definition.references,
-        page=definition.page,
-        priority=build_priority(summary.priority),
-        known_exploited=definition.known_exploited if isinstance(definition, KnownVulnerability) else "",
-        epss=definition.epss if isinstance(definition, KnownVulnerability) else None,
-    )
+            yield describe_definition(summary.definition, summary.priority)
 
 
 def _list_image_names(results: Iterable[SubjectResult]) -> Iterator[str]:

@@ -18,14 +18,12 @@ from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.exception import AppliedException
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import parse_path
-from kubekeep.model.package import Distribution, Package
 from kubekeep.model.text import visible
 from kubekeep.vulnerabilities.database.sources import AdvisoryDatabase
 from kubekeep.vulnerabilities.inventory import IndexedImage, PackageContext
 from kubekeep.vulnerabilities.matching.match import match_packages
-from kubekeep.vulnerabilities.names import normalise_name
 from kubekeep.vulnerabilities.package_facts import collect_facts
-from kubekeep.vulnerabilities.queries import NoQuery, build_queries
+from kubekeep.vulnerabilities.queries import list_keys
 from kubekeep.vulnerabilities.rematching import Rematch, RematchReport, compute_matching_version
 from kubekeep.vulnerabilities.sqlite_inventory import SqliteInventory
 
@@ -92,14 +90,6 @@ def open_rematch(folder: Path, database: Path) -> Iterator[StateRematch]:
             yield StateRematch(rematch, names, state.list_outdated() & names.keys(), database)
         except msgspec.MsgspecError as error:
             raise StateError(f"{visible(str(inventory.path))}: damaged: {error}; delete the file") from error
-
-
-def list_keys(package: Package, distribution: Distribution) -> Iterator[tuple[str, str]]:
-    """Yield the ecosystem without a release and the normalised name of each question about a package."""
-    queries = build_queries(package, distribution)
-    for query in () if isinstance(queries, NoQuery) else queries:
-        for name in query.names:
-            yield query.ecosystem, normalise_name(query.ecosystem, name.name)
 
 
 def list_suppressions(assessment: Assessment) -> dict[tuple[str, str, str], str]:

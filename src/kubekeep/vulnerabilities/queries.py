@@ -6,12 +6,15 @@ Never compares versions.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from kubekeep.ecosystems.shared.ecosystem import NO_ADVISORIES, BorrowedAdvisories, Ecosystem, QueryName
 from kubekeep.ecosystems.shared.registry import find_ecosystem
 from kubekeep.ecosystems.shared.releases import DistributionRelease
 from kubekeep.model.package import Distribution, Package
+from kubekeep.vulnerabilities.names import normalise_name
 from kubekeep.vulnerabilities.releases import resolve_release
 
 
@@ -61,6 +64,14 @@ def build_queries(package: Package, distribution: Distribution) -> tuple[Package
         PackageQuery(first.name, names),
         *(PackageQuery(entry.name, names, is_optional=True) for entry in additional),
     )
+
+
+def list_keys(package: Package, distribution: Distribution) -> Iterator[tuple[str, str]]:
+    """Yield the ecosystem without a release and the normalised name of each question about a package."""
+    queries = build_queries(package, distribution)
+    for query in () if isinstance(queries, NoQuery) else queries:
+        for name in query.names:
+            yield query.ecosystem, normalise_name(query.ecosystem, name.name)
 
 
 def _build_borrowed_query(

@@ -15,10 +15,8 @@ import msgspec
 
 from kubekeep.images.inspected_image import InspectedImage
 from kubekeep.images.sbom.document import Sbom
-from kubekeep.model.exploit_signal import ExploitSignal
 from kubekeep.model.package import Package
 from kubekeep.model.vulnerability import MatchedRecord, NotAssessed, VulnerabilityReport
-from kubekeep.vulnerabilities.advisory import Advisory
 from kubekeep.vulnerabilities.database.age import describe_old, list_old
 from kubekeep.vulnerabilities.database.errors import AdvisoryInputError, DatabaseError
 from kubekeep.vulnerabilities.database.open import OpenAdvisories, open_advisories
@@ -27,49 +25,11 @@ from kubekeep.vulnerabilities.matching.explain import explain_match
 from kubekeep.vulnerabilities.matching.go_imports import UsedSymbols
 from kubekeep.vulnerabilities.matching.match import match_packages, plan
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
+from kubekeep.vulnerabilities.readable_advisories import ReadableAdvisories
 from kubekeep.vulnerabilities.source import AdvisorySource, SourceState
 from kubekeep.vulnerabilities.vex.document import VexDocument
 from kubekeep.vulnerabilities.vex.errors import VexError
 from kubekeep.vulnerabilities.vex.subject import VexSubject, create_image_subject, create_sbom_subject
-
-
-class _ReadableAdvisories:
-    """A source that yields no advisories of a damaged file, and keeps the error: other files are not affected.
-
-    problems: of advisories, by ecosystem. shared_problems: of ratings and exploit signals.
-    """
-
-    def __init__(self, source: AdvisorySource) -> None:
-        self._source = source
-        self.problems: dict[str, str] = {}
-        self.shared_problems: list[str] = []
-
-    def get_states(self) -> Mapping[str, SourceState]:
-        """Return the state of each ecosystem."""
-        return self._source.get_states()
-
-    def find_advisories(self, ecosystem: str, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
-        """Yield (name, advisory) for the records that name a package; none of an ecosystem with a damaged record."""
-        try:
-            return iter([*self._source.find_advisories(ecosystem, names)])
-        except DatabaseError as error:
-            self.problems[ecosystem] = str(error)
-            return iter(())
-
-    def find_rated(self, names: Iterable[str]) -> Iterator[tuple[str, Advisory]]:
-        """Yield (name, advisory) for the records that rate the flaw with one of the names, up to a damaged file."""
-        try:
-            yield from self._source.find_rated(names)
-        except DatabaseError as error:
-            self.shared_problems.append(str(error))
-
-    def get_signals(self, cves: Iterable[str]) -> Mapping[str, ExploitSignal]:
-        """Return what is known about the exploitation of CVEs; nothing if the file is damaged."""
-        try:
-            return self._source.get_signals(cves)
-        except DatabaseError as error:
-            self.shared_problems.append(str(error))
-            return {}
 
 
 class VulnerabilityScanner:
@@ -198,7 +158,7 @@ class VulnerabilityScanner:
         compared: Sequence[Package] | None = None,
     ) -> VulnerabilityReport:
         try:
-            source = _ReadableAdvisories(self._source)
+            source = ReadableAdvisories(self._source)
             report = match_packages(
                 subject.packages if compared is None else compared,
                 subject.distribution,
@@ -236,7 +196,7 @@ class VulnerabilityScanner:
                 yield NotAssessed(state.ecosystem, describe_old(state, maximum), packages, is_incomplete=True)
 
 
-def _list_unreadable(subject: VexSubject, source: _ReadableAdvisories) -> Iterator[NotAssessed]:
+def _list_unreadable(subject: VexSubject, source: ReadableAdvisories) -> Iterator[NotAssessed]:
     """Yield the packages that were not compared because records of their ecosystem are damaged."""
     states = source.get_states() if source.problems else {}
     for ecosystem, problem in source.problems.items():

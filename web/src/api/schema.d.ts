@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/advisories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Advisories
+         * @description Return the version and the age of the advisories, the last failure, and how many images were matched.
+         */
+        get: operations["getAdvisories"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/armoVulnerabilityExceptions": {
         parameters: {
             query?: never;
@@ -1182,6 +1202,34 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Advisories
+         * @description The state of the advisory database and of the matching.
+         *
+         *     mode: `off`, `automatic` or `bundles`. version: counts the changes of the database. changed: time of the last one. updated: time
+         *     of the last update without an error. error, failed: message and time of the last failure, until the next success.
+         *     matchedImages: images that were matched at least once. pendingImages: images that wait.
+         */
+        Advisories: {
+            /** Changed */
+            changed: string | null;
+            /** Ecosystems */
+            ecosystems: components["schemas"]["EcosystemAdvisories"][];
+            /** Error */
+            error: string;
+            /** Failed */
+            failed: string | null;
+            /** Matchedimages */
+            matchedImages: number;
+            /** Mode */
+            mode: string;
+            /** Pendingimages */
+            pendingImages: number;
+            /** Updated */
+            updated: string | null;
+            /** Version */
+            version: number;
+        };
+        /**
          * AffectedImage
          * @description An image with a vulnerability, and the packages with it.
          */
@@ -1351,6 +1399,18 @@ export interface components {
             verification_uri: string;
             /** Verification Uri Complete */
             verification_uri_complete: string;
+        };
+        /**
+         * EcosystemAdvisories
+         * @description The advisories of an ecosystem, such as npm. updated: time of the newest ones.
+         */
+        EcosystemAdvisories: {
+            /** Ecosystem */
+            ecosystem: string;
+            /** Records */
+            records: number;
+            /** Updated */
+            updated: string | null;
         };
         /**
          * EnrolmentDocument
@@ -2217,6 +2277,40 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getAdvisories: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Advisories"];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
     listArmoVulnerabilityExceptions: {
         parameters: {
             query?: never;

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import structlog
 from fastapi import Depends, FastAPI
 
 from kubekeep_server.api import (
+    advisories,
     devices,
     enrolments,
     foreign_results,
@@ -38,6 +40,7 @@ from kubekeep_server.auth.oidc.sign_in import open_provider
 from kubekeep_server.settings import Settings
 from kubekeep_server.store.lanes import open_lanes
 
+_log: Final = structlog.get_logger("kubekeep.server")
 _NOUNS: Final = (
     health,
     identities,
@@ -56,6 +59,7 @@ _NOUNS: Final = (
     software,
     enrolments,
     log_entries,
+    advisories,
 )
 
 
@@ -65,6 +69,11 @@ class _Application(FastAPI):
         document = super().openapi()
         document["components"].setdefault("schemas", {}).update(list_schemas())
         return document
+
+
+def _log_defect(preparation: asyncio.Future[None]) -> None:
+    if not preparation.cancelled() and (error := preparation.exception()) is not None:
+        _log.error("the background of the process ended", exc_info=error)
 
 
 def create_application(settings: Settings, prepare: Callable[[ServerState], Awaitable[None]]) -> FastAPI:
@@ -79,9 +88,12 @@ def create_application(settings: Settings, prepare: Callable[[ServerState], Awai
             budget = BodyBudget(settings.waiting_limit)
             app.state.server = ServerState(settings, writing, reading, budget, oidc=provider)
             preparation = asyncio.ensure_future(prepare(app.state.server))
+            preparation.add_done_callback(_log_defect)
             yield
             app.state.server.is_ready = False
             preparation.cancel()
+            # Its transactions need the lanes until their end.
+            await asyncio.gather(preparation, return_exceptions=True)
 
     app = _Application(
         title="Kubekeep server",

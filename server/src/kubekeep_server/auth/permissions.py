@@ -80,6 +80,7 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "listPackages": Permission.READ,
     "listPackageVersions": Permission.READ,
     "listPackageWorkloads": Permission.READ,
+    "getAdvisories": Permission.READ,
     "getSignInMethods": Permission.PUBLIC,
     "createSession": Permission.PUBLIC,
     "redeemLink": Permission.PUBLIC,

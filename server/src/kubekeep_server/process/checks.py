@@ -22,10 +22,12 @@ _SECONDS: Final = 30
 
 
 def check_settings(settings: Settings) -> None:
-    """Raise SettingsError for a certificate, a database or an OpenID provider that cannot be used."""
+    """Raise SettingsError for a certificate, a database, a folder or an OpenID provider that cannot be used."""
     if settings.tls_certificate:
         _check_certificate(settings.tls_certificate, settings.tls_key)
     configure_provider(settings, CALLBACK)
+    if settings.bundles_folder and not Path(settings.bundles_folder).is_dir():
+        raise SettingsError(f"bundles_folder: {settings.bundles_folder} is not a folder; create it")
     try:
         open_reading_engine(settings.database_url)
     except ValueError as error:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from kubekeep_server.auth.secrets import LINK, TOKEN, create_secret, describe_link, hash_secret
 from kubekeep_server.identity import Grant, Role, check_scope
+from kubekeep_server.process.advisories_command import advisories
 from kubekeep_server.process.checks import check_database, check_settings
 from kubekeep_server.process.logs import configure_logs
 from kubekeep_server.process.offline import run_offline
@@ -33,6 +34,7 @@ def _settings_options(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--listen", help="HOST:PORT; 127.0.0.1:8080 without it."),
         click.option("--database", help="postgresql://USER@HOST/NAME; SQLite in the folder of --data without it."),
         click.option("--data", help="Folder of the SQLite database; kubekeep-data without it."),
+        click.option("--advisories", help="off, automatic or bundles; off without it."),
         click.option("--config", envvar=_CONFIG_VARIABLE, default="", help="TOML file with settings."),
     ):
         function = option(function)
@@ -77,6 +79,9 @@ def _serve_demo(settings: Settings, subcommand: str | None) -> None:
     configure_logs(settings.log_format)
     if not serve_demo(settings):
         raise SystemExit(_FAILED)
+
+
+command.add_command(advisories)
 
 
 @command.group()

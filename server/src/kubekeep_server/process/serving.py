@@ -19,13 +19,16 @@ from kubekeep_server.api.application import create_application
 from kubekeep_server.api.middleware import RequestFrame
 from kubekeep_server.api.server_state import ServerState
 from kubekeep_server.auth.secrets import LINK, create_secret, describe_link, hash_secret
+from kubekeep_server.process.advisory_updates import AdvisoryUpdates
 from kubekeep_server.process.checks import check_settings
 from kubekeep_server.process.data_folder import create_data_folder
+from kubekeep_server.process.matching_job import MatchingJob
 from kubekeep_server.process.retention import keep_removing
 from kubekeep_server.settings import Settings, SettingsError
 from kubekeep_server.store.accounts import ADMINISTRATOR, invite_administrator
 from kubekeep_server.store.engine import upgrade
 from kubekeep_server.store.errors import StoreUnavailableError
+from kubekeep_server.store.lanes import MatchingLock
 
 _PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
@@ -70,7 +73,22 @@ class ServerProcess:
             return
         state.is_ready = True
         _log.info("ready")
-        await keep_removing(state)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(keep_removing(state))
+            if self._settings.advisories != "off":
+                tasks.create_task(self._match_images(state))
+
+    async def _match_images(self, state: ServerState) -> None:
+        """Keep the advisories current and match images with them, until the process stops."""
+        lock = MatchingLock(self._settings.database_url)
+        job = MatchingJob(self._settings.advisory_database, state.writing, state.reading, lock)
+        updates = AdvisoryUpdates(self._settings, state.writing, state.reading, lock)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(job.run())
+                tasks.create_task(updates.run())
+        finally:
+            await lock.close()
 
     async def _print_first_link(self, state: ServerState) -> None:
         """Print a link for the first administrator, until one has signed in."""

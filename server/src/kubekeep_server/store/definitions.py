@@ -7,7 +7,7 @@ packages of its submission, so that another text alone replaces none.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from packaging.version import InvalidVersion, Version
@@ -39,6 +39,15 @@ class StoredDefinition(msgspec.Struct, frozen=True):
     rating: Rating
 
 
+class DefinitionChanges(NamedTuple):
+    """Definitions to store. version: of Kubekeep. requirements: keys of those whose text counts, too."""
+
+    entries: Iterable[DefinitionEntry]
+    moment: int
+    version: str
+    requirements: frozenset[str] = frozenset()
+
+
 def store_definitions(
     connection: Connection, submission: Submission, keys: Iterable[str]
 ) -> Mapping[str, StoredDefinition]:
@@ -46,30 +55,27 @@ def store_definitions(
 
     No rating changes until the end of the transaction. Raises LookupError for a key that no submission defined.
     """
-    moment, version = to_number(submission.finished), submission.versions.kubekeep
-    rows = {
-        entry.key: {
-            "key": entry.key,
-            "kind": entry.kind,
-            "severity": _read_severity(entry.severity),
-            "urgency": classify_definition(entry),
-            "epss": entry.epss,
-            "is_exploited": bool(entry.known_exploited),
-            "text": build_text(entry),
-            "document": encode_json(entry),
-            "version": version,
-            "updated": moment,
-        }
-        for entry in submission.definitions
-    }
+    changes = DefinitionChanges(
+        submission.definitions,
+        to_number(submission.finished),
+        submission.versions.kubekeep,
+        frozenset(submission.scope.definitions),
+    )
+    return store_entries(connection, changes, keys)
+
+
+def store_entries(
+    connection: Connection, changes: DefinitionChanges, keys: Iterable[str]
+) -> Mapping[str, StoredDefinition]:
+    """Store new and changed definitions; otherwise as `store_definitions`."""
+    rows = {entry.key: _build_row(entry, changes) for entry in changes.entries}
     required = {*rows, *keys}
     stored = _load_rows(connection, required)
-    requirements = frozenset(submission.scope.definitions)
-    changed = _list_changed(rows, stored, requirements)
+    changed = _list_changed(rows, stored, changes.requirements)
     if lock_definitions(connection, is_exclusive=bool(changed)):
         stored = _load_rows(connection, required)
         # A shared lock allows no change: the next submission makes it.
-        changed = _list_changed(rows, stored, requirements) if changed else []
+        changed = _list_changed(rows, stored, changes.requirements) if changed else []
     new = sorted(rows.keys() - stored.keys())
     insert_missing(connection, definition, [rows[key] for key in new])
     _change_rows(connection, [(stored[key], rows[key]) for key in changed])
@@ -86,6 +92,28 @@ def build_text(entry: DefinitionEntry) -> str:
     text = "\n".join((entry.id, entry.title, *entry.aliases))
     # PostgreSQL stores no NUL.
     return text.replace("\0", "").casefold()[:_LONGEST_TEXT]
+
+
+def list_missing(connection: Connection, keys: Iterable[str]) -> frozenset[str]:
+    """Return the keys without a definition."""
+    required = frozenset(keys)
+    query = select(definition.c.key).where(definition.c.key.in_(in_keys()))
+    return required - {row.key for row in select_by_keys(connection, query, required)}
+
+
+def _build_row(entry: DefinitionEntry, changes: DefinitionChanges) -> dict[str, Any]:
+    return {
+        "key": entry.key,
+        "kind": entry.kind,
+        "severity": _read_severity(entry.severity),
+        "urgency": classify_definition(entry),
+        "epss": entry.epss,
+        "is_exploited": bool(entry.known_exploited),
+        "text": build_text(entry),
+        "document": encode_json(entry),
+        "version": changes.version,
+        "updated": changes.moment,
+    }
 
 
 def _describe(row: Any) -> StoredDefinition:

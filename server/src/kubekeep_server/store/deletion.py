@@ -27,8 +27,10 @@ from kubekeep_server.store.image_schema import (
     source_image,
 )
 from kubekeep_server.store.locks import lock_definitions
+from kubekeep_server.store.match_schema import image_match, pending_match
 from kubekeep_server.store.numbers import to_number
 from kubekeep_server.store.organisation_log import append_entry
+from kubekeep_server.store.pending_matches import add_images
 from kubekeep_server.store.repository_findings import refresh_history
 from kubekeep_server.store.scope_schema import scope_source
 from kubekeep_server.store.scopes import resolve_scope
@@ -45,7 +47,16 @@ _OF_SOURCES: Final = (
     schema.scan,
     schema.audit,
 )
-_OF_IMAGES: Final = (image_finding, image_problems, image_package, image_report, image_content, image_name)
+_OF_IMAGES: Final = (
+    image_finding,
+    image_problems,
+    image_package,
+    image_report,
+    image_content,
+    image_name,
+    image_match,
+    pending_match,
+)
 
 
 def delete_source(connection: Connection, grants: Iterable[Grant], number: int, now: dt.datetime, actor: str) -> None:
@@ -108,5 +119,6 @@ def _refresh_images(connection: Connection, images: set[int], moment: int) -> No
     store_problems(connection, current)
     remove_unused_parts(connection, current)
     refresh_packages(connection, current)
+    add_images(connection, current)
     refresh_history(connection, current, moment)
     remove_images(connection, last, moment)

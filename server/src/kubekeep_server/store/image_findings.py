@@ -10,8 +10,9 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from kubekeep._native import pack_problems
 from kubekeep_server.store.batches import in_keys, select_by_keys
-from kubekeep_server.store.image_reports import ImageReport, Problem, ProblemState, load_reports, merge_reports
-from kubekeep_server.store.image_schema import image, image_finding, image_problems, package, source_image
+from kubekeep_server.store.image_matches import ImageMatch, load_matches, merge_match
+from kubekeep_server.store.image_reports import NOTHING, ImageReport, Problem, ProblemState, load_reports
+from kubekeep_server.store.image_schema import image, image_finding, image_problems, image_report, package, source_image
 from kubekeep_server.store.packages import LONGEST_VERSION, store_packages, store_versions
 from kubekeep_server.store.schema import definition
 from kubekeep_server.store.upsert import insert_many, replace_rows
@@ -117,15 +118,31 @@ def refresh_uses(connection: Connection, images: Iterable[int]) -> tuple[frozens
     return frozenset(current - previous), frozenset(previous - current)
 
 
-def _load_states(connection: Connection, images: Iterable[int]) -> dict[int, dict[Problem, ProblemState]]:
-    """Return the open problems of images by the last reports of the sources that have them; without those without a report."""
+def load_image_reports(connection: Connection, images: Iterable[int]) -> dict[int, dict[bytes, ImageReport]]:
+    """Return the last reports of the sources that have images, by image and digest; without images that have no report.
+
+    The reports of sources that no longer have an image count until another source reports on it.
+    """
     required = sorted(images)
     query = select(source_image.c.image, source_image.c.report).where(source_image.c.image.in_(in_keys())).distinct()
-    reports = load_reports(connection, [(row.image, row.report) for row in select_by_keys(connection, query, required)])
-    by_image: dict[int, list[ImageReport]] = {}
-    for (number, _), report in reports.items():
-        by_image.setdefault(number, []).append(report)
-    return {number: merge_reports(group) for number, group in by_image.items()}
+    keys = {(row.image, row.report) for row in select_by_keys(connection, query, required) if row.report != NOTHING}
+    kept = select(image_report.c.image, image_report.c.digest).where(image_report.c.image.in_(in_keys()))
+    unreported = {*required} - {number for number, _ in keys}
+    keys |= {(row.image, row.digest) for row in select_by_keys(connection, kept, unreported)}
+    by_image: dict[int, dict[bytes, ImageReport]] = {}
+    for (number, digest), report in load_reports(connection, keys).items():
+        by_image.setdefault(number, {})[digest] = report
+    return by_image
+
+
+def _load_states(connection: Connection, images: Iterable[int]) -> dict[int, dict[Problem, ProblemState]]:
+    """Return the open problems of images by reports and matches; without images that have neither."""
+    required = sorted(images)
+    reports, matches = load_image_reports(connection, required), load_matches(connection, required)
+    return {
+        number: merge_match(reports.get(number, {}), matches.get(number, ImageMatch()))
+        for number in reports.keys() | matches.keys()
+    }
 
 
 def _write(

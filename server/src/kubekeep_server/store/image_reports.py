@@ -103,11 +103,12 @@ def merge_reports(reports: Iterable[ImageReport]) -> dict[Problem, ProblemState]
     for report in reports:
         for problem, state in _list_problems(report):
             known = merged.get(problem)
-            merged[problem] = state if known is None else _join(known, state)
+            merged[problem] = state if known is None else join_states(known, state)
     return merged
 
 
-def _join(known: ProblemState, other: ProblemState) -> ProblemState:
+def join_states(known: ProblemState, other: ProblemState) -> ProblemState:
+    """Return the state of a problem that two reports have."""
     return ProblemState(
         max(known.fixed_version, other.fixed_version),
         known.is_suppressed and other.is_suppressed,

@@ -28,6 +28,7 @@ from kubekeep_server.store.image_reports import (
 from kubekeep_server.store.image_schema import image, source_image
 from kubekeep_server.store.numbers import to_number
 from kubekeep_server.store.packages import store_image_names
+from kubekeep_server.store.pending_matches import add_images
 from kubekeep_server.store.repository_findings import refresh_history
 from kubekeep_server.store.runs import ImageUse, RunChanges, load_uses
 from kubekeep_server.store.schema import definition, subject
@@ -116,7 +117,9 @@ class ImageChanges:
         recount(self._connection, reported)
         store_problems(self._connection, reported)
         remove_unused_parts(self._connection, current)
-        refresh_packages(self._connection, {number for number in current if _differ("content", number, before, after)})
+        listed = {number for number in current if _differ("content", number, before, after)}
+        refresh_packages(self._connection, listed)
+        add_images(self._connection, {*listed, *first})
         refresh_history(self._connection, {*reported, *first, *last, *renamed}, self._moment)
         return len(opened), len(closed)
 

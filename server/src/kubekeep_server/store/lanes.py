@@ -12,8 +12,11 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from kubekeep_server.store.engine import open_engine, open_reading_engine
-from kubekeep_server.store.errors import translate_errors
+from kubekeep_server.store.errors import StoreUnavailableError, translate_errors
+from kubekeep_server.store.locks import try_lock_matching
 
 T = TypeVar("T")
 _SQLITE_WRITERS: Final = 1
@@ -77,6 +80,45 @@ class ReadingPool:
     async def close(self) -> None:
         """Close the connections."""
         await self._engine.dispose()
+
+
+class MatchingLock:
+    """The right of one process of several to match images, as long as its connection lives. SQLite has one process."""
+
+    def __init__(self, url: str) -> None:
+        """Open no connection yet. Raises ValueError for another database."""
+        self._engine = open_engine(url)
+        self._connection: AsyncConnection | None = None
+        self.is_held = False
+
+    async def acquire(self) -> bool:
+        """Return True if this process has the lock, also if it had it before. Raises StoreUnavailableError."""
+        self.is_held = self._engine.dialect.name == "sqlite"
+        if self.is_held:
+            return True
+        try:
+            with translate_errors():
+                if self._connection is None:
+                    self._connection = await self._engine.connect()
+                    await self._connection.execution_options(isolation_level="AUTOCOMMIT")
+                self.is_held = await self._connection.run_sync(try_lock_matching)
+        except StoreUnavailableError:
+            await self._disconnect()
+            raise
+        return self.is_held
+
+    async def close(self) -> None:
+        """Let another process have the lock."""
+        self.is_held = False
+        await self._disconnect()
+        await self._engine.dispose()
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # Its session has the lock, and a pool would keep it.
+            await connection.invalidate()
+            await connection.close()
 
 
 @contextlib.asynccontextmanager

@@ -7,7 +7,8 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 _DEFINITIONS: Final = 0x6B6B6465
-"""Number of the lock in the database."""
+_MATCHING: Final = 0x6B6B6D61
+"""Numbers of the locks in the database."""
 
 
 def lock_definitions(connection: Connection, *, is_exclusive: bool) -> bool:
@@ -27,3 +28,8 @@ def lock_report(connection: Connection, digest: bytes) -> None:
     """Wait until no other transaction adds a part to a report. digest: 8 bytes of its identity."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(int.from_bytes(digest, signed=True))))
+
+
+def try_lock_matching(connection: Connection) -> bool:
+    """Return True if this connection has the right to match images, until its end. PostgreSQL only."""
+    return bool(connection.execute(select(func.pg_try_advisory_lock(_MATCHING))).scalar_one())

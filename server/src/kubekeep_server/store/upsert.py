@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.util import await_only
 
@@ -30,6 +30,14 @@ def insert_missing(connection: Connection, table: Table, rows: Rows) -> None:
     """Insert the rows that do not exist."""
     if rows:
         connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+
+
+def insert_selected(
+    connection: Connection, table: Table, columns: Sequence[str], query: Select[Any], values: Mapping[str, Any]
+) -> None:
+    """Insert the rows of a query that do not exist. values: of its parameters. SQLite requires a condition in the query."""
+    statement = _insert(connection, table).from_select(list(columns), query).on_conflict_do_nothing()
+    connection.execute(statement, values)
 
 
 def replace_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Rows) -> None:

@@ -58,6 +58,8 @@ class AdvisoryDatabase:
                 f"there is no advisory database in {visible(str(folder))}: run `kubekeep db update`, or use --advisories"
             )
         self._files: dict[str, tuple[EcosystemFile, ...]] = {}
+        self._states: Mapping[str, SourceState] | None = None
+        """Read once: files stay the same until they are closed."""
 
     def __enter__(self) -> Self:
         return self
@@ -73,6 +75,7 @@ class AdvisoryDatabase:
             for file in files:
                 file.close()
         self._files.clear()
+        self._states = None
         # They are opened for the first question about them.
         signals = self.__dict__.get("_signals")
         if signals is not None:
@@ -80,7 +83,9 @@ class AdvisoryDatabase:
 
     def get_states(self) -> Mapping[str, SourceState]:
         """Return the state of each ecosystem; that of a damaged or foreign file has only the problem."""
-        return {ecosystem: self._get_state(ecosystem) for ecosystem in self._paths}
+        if self._states is None:
+            self._states = {ecosystem: self._get_state(ecosystem) for ecosystem in self._paths}
+        return self._states
 
     def _get_state(self, ecosystem: str) -> SourceState:
         try:
