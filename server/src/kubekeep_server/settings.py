@@ -47,7 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tls_key: PEM files. trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
     submission_limit: bytes of a submission after decompression. waiting_limit: bytes of all submissions that are received
     or wait. writers: transactions at a time on PostgreSQL. stop_seconds: time for requests to end after SIGTERM. log_format:
-    `text` or `json`. oidc: only in the file; requires public_url.
+    `text` or `json`. kubescape_artifacts: folder that `kubescape download artifacts` has written, for Kubescape's operator; empty
+    for none. oidc: only in the file; requires public_url.
     """
 
     data: str = "kubekeep-data"
@@ -62,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     writers: Positive = 4
     stop_seconds: Positive = 30
     log_format: Annotated[str, msgspec.Meta(pattern="^(text|json)$")] = "text"
+    kubescape_artifacts: str = ""
     oidc: OidcSettings | None = None
 
     @property
