@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import httpx2
@@ -25,6 +29,7 @@ from tests.server.foreign.test_sbom import build_document
 from tests.server.live import LiveServer, run_server
 
 LIMIT: Final = 300_000
+GUIDE: Final = Path(__file__).parents[2] / "docs" / "guides" / "submit-other-tools.md"
 REPOSITORY: Final = {"repository": "https://github.com/Shop/Web.git", "branch": "main"}
 
 
@@ -149,3 +154,25 @@ def test_hostile_text_is_only_text(client: httpx2.Client) -> None:
     named = build_posture_report({"web": [build_control(text)], DIGEST: []})
     assert post(client, "kubescape", encode(named)).status_code in {201, 422}
     assert client.get("/api/v1/findings").status_code == 200
+
+
+def test_commands_of_the_guide_run(server: LiveServer, tmp_path: Path) -> None:
+    results = build_posture_report({"web": [build_control("C-0057")], "cart": []})
+    (tmp_path / "report.json").write_bytes(encode(results))
+    (tmp_path / "results.sarif").write_bytes(build_log(build_run(build_result("R1", "a.py"))))
+    (tmp_path / "web.cdx.json").write_bytes(encode(build_document()))
+    blocks = re.findall(r"^```text\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    scripts = [block.replace("https://kubekeep.example.com", server.url) for block in blocks if " curl " in f" {block}"]
+    assert len(scripts) == 2
+    variables = {**os.environ, "KUBEKEEP_TOKEN": server.create_token("administrator")}
+    for script in scripts:
+        ended = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=tmp_path,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert json.loads((tmp_path / "web.spdx.json").read_text())["spdxVersion"] == "SPDX-2.3"

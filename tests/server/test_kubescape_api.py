@@ -42,6 +42,14 @@ from tests.server.live import LiveServer, run_server
 ACCOUNT: Final = "11111111-1111-1111-1111-111111111111"
 JSON: Final = "application/json"
 LIMIT: Final = 2_000_000
+NSA: Final = {"name": "NSA", "controls": [{"controlID": "C-0057", "rules": []}]}
+PARAMETERS: Final = {"insecureCapabilities": ["SYS_ADMIN"]}
+ARTIFACTS: Final = {
+    "nsa": json.dumps(NSA),
+    "controls-inputs": json.dumps(PARAMETERS),
+    "exceptions": "[]",
+    "damaged": "{",
+}
 _numbers: Final = itertools.count(1)
 
 
@@ -62,7 +70,11 @@ class Server:
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
-    (folder / "server.toml").write_text(f"submission_limit = {LIMIT}\nwaiting_limit = {LIMIT * 20}\n")
+    lines = (f"submission_limit = {LIMIT}", f"waiting_limit = {LIMIT * 20}", "kubescape_artifacts = 'artifacts'")
+    (folder / "server.toml").write_text("\n".join(lines))
+    (folder / "artifacts").mkdir()
+    for name, content in ARTIFACTS.items():
+        (folder / "artifacts" / f"{name}.json").write_text(content)
     options = ["--config", "server.toml"]
     if request.param == "postgresql":
         options += ["--database", create_database(request.getfixturevalue("postgres"))]
@@ -168,6 +180,22 @@ def test_server_has_no_policies(server: Server, path: str) -> None:
     query = {"customerGUID": ACCOUNT, "gitRegoStoreVersion": "v2", "scope.cluster": "production"}
     answer = server.open_client().get(f"/api/v1/{path}", params=query)
     assert (answer.status_code, answer.json()) == (200, [])
+
+
+def test_policies_of_the_operator_are_those_of_the_folder(server: Server) -> None:
+    client = Cluster(server).client
+
+    def get(path: str, **query: str) -> httpx2.Response:
+        return client.http.get(f"/api/v1/{path}", params={"customerGUID": ACCOUNT, **query}, headers=client.headers)
+
+    assert get("frameworks", frameworkName="NSA", gitRegoStoreVersion="v2").json() == NSA
+    assert get("frameworks").json() == [NSA]
+    assert get("customerConfig", clusterName="c").json() == {"settings": {"postureControlInputs": PARAMETERS}}
+    assert [get("frameworks", frameworkName=name).status_code for name in ("mitre", "damaged", "exceptions")] == [
+        404
+    ] * 3
+    assert {get("frameworks", frameworkName=name).status_code for name in ("../nsa", ".", "a/b", "a\0")} == {422}
+    assert client.http.get("/api/v1/frameworks").status_code == 401
 
 
 def test_report_in_parts_is_applied_once_all_have_arrived(server: Server) -> None:

@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import Connection, update
 
 from kubekeep_server.store.proofs import load_document, open_document, store_document
+from kubekeep_server.store.queries.scans import find_scan, list_scans
 from kubekeep_server.store.schema import blob
+from kubekeep_server.store.scopes import EVERYTHING, Scope
 from tests.server.conftest import Database
 from tests.server.live import LiveServer, run_server
 from tests.server.test_ingest import submit
@@ -117,3 +119,26 @@ def test_damaged_documents_are_errors(database: Database) -> None:
         with pytest.raises(ValueError, match=r".+"):
             database.run(load_document, digest)
     assert database.run(load_document, other) == b"another document"
+
+
+def test_pages_of_both_databases(database: Database) -> None:
+    for scan in SCANS:
+        submit(database, scan)
+
+    def read(connection: Connection) -> list[str]:
+        names, cursor = [], ""
+        while page := list_scans(connection, EVERYTHING, 1, cursor, 1):
+            names += [row.id for row in page.rows]
+            cursor = page.cursor
+            if not cursor:
+                break
+        return names
+
+    assert database.run(read) == [scan.id for scan in reversed(SCANS)]
+    stored = database.run(find_scan, Scope(frozenset({1})), 1, SCANS[0].id)
+    assert stored.size == len(encode(SCANS[0]))
+    for scope in (Scope(frozenset()), Scope(frozenset(), {1: frozenset({"shop"})})):
+        with pytest.raises(LookupError):
+            database.run(find_scan, scope, 1, SCANS[0].id)
+        with pytest.raises(LookupError):
+            database.run(list_scans, scope, 1, "", 1)

@@ -14,7 +14,9 @@ from sqlalchemy import Connection
 from kubekeep.images.sbom.read import read_sbom
 from kubekeep.model.exception import ExceptionSource
 from kubekeep.model.finding_document import Suppression
+from kubekeep.model.package import Distribution, ImagePackages, Package, PackageLocation
 from kubekeep.model.resource import ResourceSubject
+from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import ImageEntry, SuppressedEvidence
 from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store.queries import software
@@ -46,6 +48,9 @@ CHECKS: Final = {
     "spdx": check_spdx_json,
     "spdx-3": check_spdx3,
 }
+
+
+FORMATS: Final = {"sbom": [*CHECKS], "vex": ["openvex", "cyclonedx"]}
 
 
 def build_problem(name: str, reason: str) -> Any:
@@ -182,6 +187,41 @@ def test_others_get_nothing(viewers: dict[str, httpx2.Client]) -> None:
 def test_other_objects_do_not_exist(viewers: dict[str, httpx2.Client], path: str, status: int) -> None:
     answer = viewers["all"].get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+TEXTS: Final = (
+    "",
+    "<script>alert(1)</script>",
+    "@",
+    ":",
+    "a/b:c@d",
+    "\N{RIGHT-TO-LEFT OVERRIDE}",
+    "x" * 400,
+    "\n\r\t\x1b",
+    "%00",
+)
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: repr(text)[:20])
+def test_hostile_texts_are_only_texts(viewers: dict[str, httpx2.Client], text: str) -> None:
+    number = TEXTS.index(text)
+    digest = f"sha256:{number + 1:064x}"
+    package = Package(
+        type="deb", namespace=text, name=text or "x", version=text, licences=(text,), supplier=text,
+        qualifiers=(("distro", text),), hashes=(("SHA-256", text),), locations=(PackageLocation(text, text),),
+    )  # fmt: skip
+    content = ImagePackages(Distribution(text, text, text), (package,), problems=1)
+    problem = build_vulnerability("CVE-1", digest)
+    purl = msgspec.structs.replace(problem.evidence[0].package, purl=text, name=text, fixed_version=text)  # type: ignore[type-var]
+    problem = msgspec.structs.replace(problem, evidence=(msgspec.structs.replace(problem.evidence[0], package=purl),))
+    entry = ImageEntry(digest, (text,), text, content)
+    scan = build_scan(0, build_image(digest, problem), source=SourceCluster(f"hostile-{number}"), images=[entry])
+    stored = post(viewers["all"], encode(scan))
+    assert stored.status_code in {201, 422}, stored.text
+    for path in (f"{name}?format={each}" for name, formats in FORMATS.items() for each in formats):
+        answer = viewers["all"].get(f"/api/v1/images/{digest}/{path}")
+        assert answer.status_code in ({200, 422} if stored.status_code == 201 else {404}), answer.text
+        assert answer.headers["content-type"].startswith("application/")
 
 
 def test_selections_on_both_databases(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

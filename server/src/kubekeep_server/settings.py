@@ -49,8 +49,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tls_key: PEM files. trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
     submission_limit: bytes of a submission after decompression. waiting_limit: bytes of all submissions that are received
     or wait. writers: transactions at a time on PostgreSQL. scan_days: age after which scans are removed, and images that no
-    source has any more. history_days: age after which closed findings are removed. stop_seconds: time for requests to end after SIGTERM. log_format:
-    `text` or `json`. oidc: only in the file; requires public_url.
+    source has any more. history_days: age after which closed findings are removed. stop_seconds: time for requests to end after
+    SIGTERM. log_format: `text` or `json`. kubescape_artifacts: folder that `kubescape download artifacts` has written, for
+    Kubescape's operator; empty for none. oidc: only in the file; requires public_url.
 
     advisories: `off`; `automatic`: updated from their sources every `advisories_hours`; `bundles`: imported from the files in
     `bundles_folder`, without a network. advisories_folder: of the advisory database; empty for `advisories` in `data`.
@@ -70,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     history_days: Days = 730
     stop_seconds: Positive = 30
     log_format: Annotated[str, msgspec.Meta(pattern="^(text|json)$")] = "text"
+    kubescape_artifacts: str = ""
     oidc: OidcSettings | None = None
     advisories: Annotated[str, msgspec.Meta(pattern="^(off|automatic|bundles)$")] = "off"
     advisories_hours: Positive = 6

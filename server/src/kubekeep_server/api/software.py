@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
 
+from kubekeep.model.errors import KubekeepError
 from kubekeep_server.api.access import get_now
 from kubekeep_server.api.answers import SourceNumber, SubjectKey, read_in_scope
 from kubekeep_server.api.problems import DOCUMENTED, ProblemError
@@ -121,4 +122,6 @@ async def _write(
             content = await asyncio.to_thread(write, stored, *options)
         except LookupError as error:
             raise ProblemError(404, f"{str(error).capitalize()}.") from error
+        except (KubekeepError, ValueError) as error:
+            raise ProblemError(422, f"The format cannot express the software: {error}") from error
     return Response(content, media_type=JSON, headers={"Content-Disposition": f'attachment; filename="{name}.json"'})

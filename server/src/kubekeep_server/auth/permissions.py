@@ -50,6 +50,8 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "submitContainerScan": Permission.SUBMIT,
     "reportStatus": Permission.SUBMIT,
     "reportScanFailure": Permission.SUBMIT,
+    "listKubescapeFrameworks": Permission.SUBMIT,
+    "getKubescapeParameters": Permission.SUBMIT,
     "discoverServices": Permission.PUBLIC,
     "listAttackTracks": Permission.PUBLIC,
     "listControlExceptions": Permission.PUBLIC,

@@ -35,7 +35,7 @@ _FIXED: Final = ("fixed", "resolved")
 """First words of the reason of a statement that a product is fixed: of OpenVEX and of CycloneDX."""
 
 
-class _Judgement(NamedTuple):
+class _Assessment(NamedTuple):
     """The status of a problem. text: the reason, or the fix."""
 
     status: VexStatus
@@ -53,16 +53,16 @@ def write_statements(software: StoredSoftware, name: str, author: str, moment: d
 
     Raises LookupError if they have no vulnerability.
     """
-    targets: dict[tuple[str, _Judgement], list[VexTarget]] = {}
+    targets: dict[tuple[str, _Assessment], list[VexTarget]] = {}
     for image in software.images:
         product = _identify(image)
-        for (key, purl), judgement in sorted(_judge(image, software.definitions)):
-            targets.setdefault((key, judgement), []).append(_create_target(purl, product))
+        for (key, purl), assessment in sorted(_assess(image, software.definitions)):
+            targets.setdefault((key, assessment), []).append(_create_target(purl, product))
     if not targets:
         raise LookupError(f"{software.name} has no vulnerability")
     statements = tuple(
-        _create_statement(software.definitions[key], judgement, tuple(group))
-        for (key, judgement), group in sorted(targets.items(), key=lambda entry: entry[0])
+        _create_statement(software.definitions[key], assessment, tuple(group))
+        for (key, assessment), group in sorted(targets.items(), key=lambda entry: entry[0])
     )
     return write_vex(VexDocument(author=author, timestamp=moment, statements=statements), name)
 
@@ -109,31 +109,33 @@ def _create_target(purl: str, product: VexIdentity) -> VexTarget:
         return VexTarget(product)
 
 
-def _judge(image: StoredImage, definitions: dict[str, DefinitionEntry]) -> Iterator[tuple[tuple[str, str], _Judgement]]:
+def _assess(
+    image: StoredImage, definitions: dict[str, DefinitionEntry]
+) -> Iterator[tuple[tuple[str, str], _Assessment]]:
     """Yield the status of each vulnerability, by key of the definition and package URL."""
-    judgements: dict[tuple[str, str], _Judgement] = {}
+    assessments: dict[tuple[str, str], _Assessment] = {}
     for part in image.parts:
         report = msgspec.msgpack.decode(decompress(part), type=ImageReport)
         for finding in (*report.entry.findings, *report.retained):
             entry = definitions.get(finding.definition)
             if entry is None or entry.kind != FindingKind.VULNERABILITY:
                 continue
-            for purl, judgement in _judge_finding(finding):
+            for purl, assessment in _assess_finding(finding):
                 key = (finding.definition, purl)
                 # What one source reports, no statement of another one hides.
-                if judgement.status is VexStatus.UNDER_INVESTIGATION or key not in judgements:
-                    judgements[key] = judgement
-    yield from judgements.items()
+                if assessment.status is VexStatus.UNDER_INVESTIGATION or key not in assessments:
+                    assessments[key] = assessment
+    yield from assessments.items()
 
 
-def _judge_finding(finding: SubmittedFinding) -> Iterator[tuple[str, _Judgement]]:
+def _assess_finding(finding: SubmittedFinding) -> Iterator[tuple[str, _Assessment]]:
     for group in finding.suppressed:
         for purl, _ in _list_packages(group.evidence):
-            yield purl, _judge_suppression(group.exception)
+            yield purl, _assess_suppression(group.exception)
     if finding.is_open:
         for purl, fixed_version in _list_packages(finding.evidence or (EvidenceDocument(),)):
             fix = f"fixed in {fixed_version}" if fixed_version else "no fixed version known"
-            yield purl, _Judgement(VexStatus.UNDER_INVESTIGATION, fix)
+            yield purl, _Assessment(VexStatus.UNDER_INVESTIGATION, fix)
 
 
 def _list_packages(evidence: Iterable[EvidenceDocument]) -> Iterator[tuple[str, str]]:
@@ -141,18 +143,18 @@ def _list_packages(evidence: Iterable[EvidenceDocument]) -> Iterator[tuple[str, 
         yield (each.package.purl, each.package.fixed_version) if each.package else ("", "")
 
 
-def _judge_suppression(exception: Suppression) -> _Judgement:
+def _assess_suppression(exception: Suppression) -> _Assessment:
     text = exception.reason or exception.name
     if exception.source != ExceptionSource.STATEMENT:
-        return _Judgement(VexStatus.AFFECTED, f"accepted by the exception {exception.name}: {exception.reason}")
+        return _Assessment(VexStatus.AFFECTED, f"accepted by the exception {exception.name}: {exception.reason}")
     is_fixed = text.startswith(_FIXED)
-    return _Judgement(VexStatus.FIXED if is_fixed else VexStatus.NOT_AFFECTED, text or "a VEX statement")
+    return _Assessment(VexStatus.FIXED if is_fixed else VexStatus.NOT_AFFECTED, text or "a VEX statement")
 
 
 def _create_statement(
-    definition: DefinitionEntry, judgement: _Judgement, targets: tuple[VexTarget, ...]
+    definition: DefinitionEntry, assessment: _Assessment, targets: tuple[VexTarget, ...]
 ) -> ProductStatement:
-    status, text = judgement
+    status, text = assessment
     return ProductStatement(
         vulnerability=definition.id,
         status=status,
