@@ -124,6 +124,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/customerConfig": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Parameters
+         * @description Return the parameters of Kubescape's controls, from the folder in the setting `kubescape_artifacts`.
+         */
+        get: operations["getKubescapeParameters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/device/approvals/{user_code}": {
         parameters: {
             query?: never;
@@ -260,6 +280,26 @@ export interface paths {
          * @description Return a page of the upgrades and remediations that remove most problems of high or critical severity.
          */
         get: operations["listFixes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/frameworks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Frameworks
+         * @description Return a framework of Kubescape, or all without a name, from the folder in the setting `kubescape_artifacts`.
+         */
+        get: operations["listKubescapeFrameworks"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2504,6 +2544,40 @@ export interface operations {
             };
         };
     };
+    getKubescapeParameters: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The policies */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
     getDeviceLogin: {
         parameters: {
             query?: never;
@@ -2831,6 +2905,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listKubescapeFrameworks: {
+        parameters: {
+            query?: {
+                frameworkName?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The policies */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
             };
             /** @description A problem (RFC 9457) */
             default: {

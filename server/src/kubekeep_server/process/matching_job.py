@@ -33,7 +33,7 @@ from kubekeep_server.store.pending_matches import load_pending
 T = TypeVar("T")
 _PAUSE_SECONDS: Final = 2.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
-_BATCH: Final = 50
+_BATCH: Final = 25
 """Images of a transaction."""
 _log: Final = structlog.get_logger("kubekeep.server")
 
