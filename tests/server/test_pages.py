@@ -1,23 +1,31 @@
-"""The pages in a browser: each one in both themes and at three widths, without violations that axe-core detects."""
+"""The pages in a browser: tasks of people, keys, text of attackers, and rules of accessibility (axe-core) in both themes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from kubekeep.model.scanned_source import SourceCluster
+from kubekeep.model.submission import Submission
 from tests.reports.browsers import chromium, needs_chromium
 from tests.server.live import ROOT, LiveServer, run_server
+from tests.server.test_ingest import build, build_subject
+from tests.server.test_scans_api import encode, post
 
-pytestmark = [needs_chromium, pytest.mark.slow]
+pytestmark = needs_chromium
 AXE: Final = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - of a test
 _LINK: Final = re.compile(r"http://\S+/sign-in#\S+")
-_RULES: Final = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+_TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_SECONDS: Final = 60
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 400, "height": 800}
+expect.set_options(timeout=_SECONDS * 1000)
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +35,25 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with run_server(tmp_path_factory.mktemp("pages")) as server:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    with run_server(tmp_path_factory.mktemp("demo"), "--demo") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def session(server: LiveServer, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with the cookies of the administrator, who has signed in by the link that the server prints."""
-    file = tmp_path_factory.mktemp("session") / "state.json"
+def session(demo: LiveServer, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sign_in(demo, browser, tmp_path_factory.mktemp("session") / "state.json")
+
+
+@pytest.fixture
+def page(browser: Browser, demo: LiveServer, session: Path) -> Iterator[Page]:
+    context = browser.new_context(storage_state=session, base_url=demo.url, viewport=WIDE)
+    yield open_page(context)
+    context.close()
+
+
+def sign_in(server: LiveServer, browser: Browser, file: Path) -> Path:
+    """Write the cookies of the administrator, who signs in by the printed link, into a file."""
     context = browser.new_context()
     page = context.new_page()
     link = _LINK.search(server.log)
@@ -51,8 +69,216 @@ def session(server: LiveServer, browser: Browser, tmp_path_factory: pytest.TempP
     return file
 
 
-@pytest.fixture
-def context(browser: Browser, session: Path) -> Iterator[BrowserContext]:
-    context = browser.new_context(storage_state=session)
-    yield context
+def open_page(context: BrowserContext) -> Page:
+    """Return a page that fails the test for an error of its script, and for content that its policy refuses."""
+    page = context.new_page()
+    page.set_default_timeout(_SECONDS * 1000)
+    page.on("pageerror", lambda error: pytest.fail(str(error)))
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    page.on("console", lambda message: check_message(message.text))
+    return page
+
+
+def check_message(text: str) -> None:
+    assert "Content Security Policy" not in text, text
+
+
+def wait_for_content(page: Page) -> None:
+    expect(page.locator("h1")).to_be_visible()
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+PATHS: Final = {
+    "/": "Overview",
+    "/findings": "Findings",
+    "/findings?text=privileged&severity=high": "Findings",
+    "/vulnerabilities": "Vulnerabilities",
+    "/vulnerabilities/CVE-2021-44228": "CVE-2021-44228",
+    "/packages": "Packages",
+    "/packages/maven/org.apache.logging.log4j%2Flog4j-core?below=2.17.1": "log4j-core",
+    "/sources": "Sources",
+    "/sources/1": "",
+    "/settings/users": "Settings",
+    "/settings/tokens": "Settings",
+    "/settings/log": "Settings",
+    "/settings/account": "Settings",
+    "/device": "Connect a program",
+}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PATHS)
+def test_page_obeys_the_rules_of_accessibility(
+    browser: Browser, demo: LiveServer, session: Path, path: str, scheme: Any
+) -> None:
+    context = browser.new_context(
+        storage_state=session, base_url=demo.url, color_scheme=scheme, viewport=WIDE, bypass_csp=True
+    )
+    page = open_page(context)
+    page.goto(path)
+    wait_for_content(page)
+    expect(page.locator("h1")).to_contain_text(PATHS[path])
+    check_rules(page)
+    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    wait_for_content(page)
+    widths = page.evaluate("[document.documentElement.scrollWidth, document.querySelector('.kk-scroller').scrollWidth]")
+    assert max(widths) <= NARROW["width"]
+    check_rules(page)
     context.close()
+
+
+def check_rules(page: Page) -> None:
+    page.add_script_tag(path=AXE)
+    result = page.evaluate("tags => axe.run(document, {runOnly: tags})", _TAGS)
+    violations = [
+        (violation["id"], [node["html"][:200] + node["failureSummary"] for node in violation["nodes"][:3]])
+        for violation in result["violations"]
+    ]
+    assert violations == []
+
+
+def test_security_lead_gets_from_a_cve_to_the_exposed_workload(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("Control+k")
+    search = page.get_by_role("dialog", name="Search")
+    search.get_by_role("combobox").fill("cve-2021-44228")
+    expect(search.get_by_role("option").first).to_contain_text("CVE-2021-44228")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_contain_text("CVE-2021-44228")
+    expect(page.get_by_text("can be reached from outside")).to_be_visible()
+    first = page.get_by_role("table", name="Workloads").locator("tbody tr").first
+    expect(first).to_contain_text("reachable from outside")
+    first.click()
+    expect(page.get_by_role("heading", name="Why it matters")).to_be_visible()
+    expect(page.get_by_role("heading", name="History")).to_be_visible()
+
+
+def test_engineer_gets_from_the_overview_to_the_change(page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Fix first")).to_be_visible()
+    page.locator(".kk-first a").first.click()
+    expect(page.get_by_role("heading", name="Versions in use")).to_be_visible()
+    assert "below=" in page.url
+    page.go_back()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+def test_filters_and_order_are_in_the_address(page: Page) -> None:
+    page.goto("/findings")
+    wait_for_content(page)
+    page.get_by_label("Severity").select_option("high")
+    page.get_by_label("Control, title or workload").fill("privileged")
+    expect(page).to_have_url(re.compile("severity=high.*text=privileged"))
+    rows = page.locator("tbody tr[data-index]")
+    expect(rows.first).to_contain_text("privileged")
+    page.get_by_role("button", name="Open since").click()
+    expect(page).to_have_url(re.compile("order=newest"))
+    page.reload()
+    expect(rows.first).to_contain_text("privileged")
+    expect(page.get_by_role("list", name="Active filters")).to_contain_text("Severity: High")
+    page.get_by_label("Control, title or workload").fill("no finding has this text")
+    expect(page.get_by_text("No row has all of these properties")).to_be_visible()
+    page.get_by_role("button", name="Remove all filters").first.click()
+    expect(rows.first).to_be_visible()
+    assert "severity" not in page.url
+
+
+def test_row_opens_and_closes_by_keys(page: Page) -> None:
+    page.goto("/findings")
+    wait_for_content(page)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    focused = page.evaluate("document.activeElement.dataset.row")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("complementary", name="Details")).to_contain_text("What to change")
+    assert f"open={focused}" in page.url
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("complementary", name="Details")).to_have_count(0)
+    assert page.evaluate("document.activeElement.dataset.row") == focused
+
+
+def test_list_reads_more_rows_when_they_come_into_view(page: Page) -> None:
+    page.goto("/findings")
+    wait_for_content(page)
+    before = page.locator("tbody tr[data-index]").count()
+    for _ in range(20):
+        page.locator(".kk-scroller").evaluate("scroller => scroller.scrollTo(0, scroller.scrollHeight)")
+        page.wait_for_timeout(100)
+    expect(page.locator("tbody tr[data-index='250']")).to_have_count(1)
+    # Rows out of view are not in the document.
+    assert page.locator("tbody tr[data-index]").count() < 3 * before
+
+
+def test_scope_stays_from_page_to_page(page: Page) -> None:
+    page.goto("/findings")
+    page.get_by_role("button", name="Scope").click()
+    page.get_by_role("checkbox", name="prod-eu").check()
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Vulnerabilities").click()
+    expect(page).to_have_url(re.compile(r"/vulnerabilities\?source=\d+"))
+    expect(page.get_by_role("button", name="Scope")).to_contain_text("prod-eu")
+
+
+def test_user_of_one_role_sees_what_it_includes(browser: Browser, page: Page, demo: LiveServer) -> None:
+    page.goto("/settings/users")
+    page.get_by_role("button", name="Add a user").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").first.fill("viewer of a test")
+    dialog.get_by_role("button", name="Add and create a sign-in link").click()
+    link = page.get_by_role("dialog", name="Sign-in link").locator("code").inner_text()
+    context = browser.new_context(base_url=demo.url)
+    viewer = open_page(context)
+    viewer.goto(link)
+    viewer.get_by_role("button", name="Sign in").click()
+    viewer.get_by_label("New password").fill(PASSWORD)
+    viewer.get_by_role("button", name="Save the password").click()
+    expect(viewer.get_by_role("heading", name="Overview")).to_be_visible()
+    viewer.goto("/settings")
+    expect(viewer.get_by_role("link", name="Your account").last).to_be_visible()
+    expect(viewer.get_by_role("link", name="Users")).to_have_count(0)
+    viewer.goto("/settings/users")
+    expect(viewer.get_by_role("alert")).to_contain_text("Your role does not include this")
+    viewer.locator("summary", has_text="viewer of a test").click()
+    viewer.get_by_role("button", name="Sign out").click()
+    expect(viewer.get_by_role("heading", name="Sign in")).to_be_visible()
+    viewer.goto("/findings")
+    expect(viewer.get_by_role("heading", name="Sign in")).to_be_visible()
+    context.close()
+
+
+HOSTILE: Final = "<img src=x onerror=alert(1)>\"'{{7*7}}${7*7}<script>alert(2)</script>"
+
+
+def test_text_of_a_scan_is_only_text(browser: Browser, tmp_path: Path) -> None:
+    with run_server(tmp_path) as server:
+        context = browser.new_context(
+            storage_state=sign_in(server, browser, tmp_path / "state.json"), base_url=server.url, viewport=WIDE
+        )
+        page = open_page(context)
+        page.goto("/")
+        expect(page.get_by_role("heading", name="No source reports yet")).to_be_visible()
+        expect(page.get_by_text(f"kubekeep login --server {server.url}")).to_be_visible()
+        with server.client(server.create_token()) as client:
+            assert post(client, encode(build_hostile_scan())).status_code == 201
+        for path in ("/", "/findings", "/sources", f"/findings?text={HOSTILE}"):
+            page.goto(path)
+            wait_for_content(page)
+        page.goto("/findings")
+        expect(page.locator("tbody tr[data-index]").first).to_contain_text("<img src=x onerror=alert(1)>")
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("complementary", name="Details")).to_contain_text("<script>alert(2)</script>")
+        assert page.locator("a[href^='javascript']").count() == 0
+        assert page.locator("img[src='x']").count() == 0
+        context.close()
+
+
+def build_hostile_scan() -> Submission:
+    scan = build(0, build_subject(1, "C-0001"), source=SourceCluster("hostile", HOSTILE))
+    definitions = tuple(
+        msgspec.structs.replace(
+            entry, title=HOSTILE, remediation=HOSTILE, references=("javascript:alert(3)",), page="javascript:alert(4)"
+        )
+        for entry in scan.definitions
+    )
+    return msgspec.structs.replace(scan, definitions=definitions)

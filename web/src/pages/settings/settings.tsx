@@ -8,18 +8,18 @@ import { Tokens } from "./tokens";
 import { Users } from "./users";
 
 const TABS = [
-  ["users", "Users", ["administrator"]],
-  ["tokens", "Tokens", ["administrator", "manager"]],
-  ["log", "Log", ["administrator", "auditor"]],
-  ["account", "Your account", ["administrator", "manager", "auditor", "viewer"]],
+  ["users", "Users", "Who may see and change what.", ["administrator"]],
+  ["tokens", "Tokens", "Programs that submit or read: pipelines, agents, connected command lines.", ["administrator", "manager"]],
+  ["log", "Log", "Changes of users, rights and sources. Nobody can change an entry without a trace.", ["administrator", "auditor"]],
+  ["account", "Your account", "Your rights and your password.", ["administrator", "manager", "auditor", "viewer"]],
 ] as const;
 
 export default function Settings({ identity }: { identity: Identity }) {
   const [path] = useLocation();
-  const tabs = TABS.filter(([, , roles]) => (roles as readonly string[]).includes(identity.role ?? ""));
+  const tabs = TABS.filter(([, , , roles]) => (roles as readonly string[]).includes(identity.role ?? ""));
   const requested = path.split("/")[2] || tabs[0]?.[0] || "account";
   return (
-    <Page title="Settings" summary={tabs.find(([tab]) => tab === requested)?.[1]}>
+    <Page title="Settings" summary={tabs.find(([tab]) => tab === requested)?.[2]}>
       <nav className="kk-tabs" aria-label="Settings">
         {tabs.map(([tab, name]) => (
           <a key={tab} href={`/settings/${tab}`} aria-current={tab === requested ? "page" : undefined}>
