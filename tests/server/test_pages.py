@@ -139,6 +139,7 @@ def check_rules(page: Page) -> None:
 
 def test_security_lead_gets_from_a_cve_to_the_exposed_workload(page: Page) -> None:
     page.goto("/")
+    wait_for_content(page)
     page.keyboard.press("Control+k")
     search = page.get_by_role("dialog", name="Search")
     search.get_by_role("combobox").fill("cve-2021-44228")
@@ -167,7 +168,7 @@ def test_filters_and_order_are_in_the_address(page: Page) -> None:
     page.goto("/findings")
     wait_for_content(page)
     page.get_by_label("Severity").select_option("high")
-    page.get_by_label("Control, title or workload").fill("privileged")
+    page.get_by_role("searchbox", name="Control, title or workload").fill("privileged")
     expect(page).to_have_url(re.compile("severity=high.*text=privileged"))
     rows = page.locator("tbody tr[data-index]")
     expect(rows.first).to_contain_text("privileged")
@@ -176,7 +177,7 @@ def test_filters_and_order_are_in_the_address(page: Page) -> None:
     page.reload()
     expect(rows.first).to_contain_text("privileged")
     expect(page.get_by_role("list", name="Active filters")).to_contain_text("Severity: High")
-    page.get_by_label("Control, title or workload").fill("no finding has this text")
+    page.get_by_role("searchbox", name="Control, title or workload").fill("no finding has this text")
     expect(page.get_by_text("No row has all of these properties")).to_be_visible()
     page.get_by_role("button", name="Remove all filters").first.click()
     expect(rows.first).to_be_visible()
@@ -201,10 +202,13 @@ def test_list_reads_more_rows_when_they_come_into_view(page: Page) -> None:
     page.goto("/findings")
     wait_for_content(page)
     before = page.locator("tbody tr[data-index]").count()
-    for _ in range(20):
-        page.locator(".kk-scroller").evaluate("scroller => scroller.scrollTo(0, scroller.scrollHeight)")
-        page.wait_for_timeout(100)
-    expect(page.locator("tbody tr[data-index='250']")).to_have_count(1)
+    page.evaluate("""
+        setInterval(() => {
+            const scroller = document.querySelector(".kk-scroller");
+            scroller.scrollTo(0, scroller.scrollHeight);
+        }, 50)
+    """)
+    page.wait_for_function("Number([...document.querySelectorAll('tr[data-index]')].at(-1)?.dataset.index) > 250")
     # Rows out of view are not in the document.
     assert page.locator("tbody tr[data-index]").count() < 3 * before
 

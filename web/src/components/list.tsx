@@ -168,11 +168,15 @@ function useMovement(body: React.RefObject<HTMLElement | null>, show: (index: nu
   const latest = useRef(show);
   latest.current = show;
   useEffect(() => {
+    const find = (index: number) => body.current?.querySelector<HTMLElement>(`tr[data-index="${index}"] a.kk-row-link`);
     const move = (step: number) => {
       const current = document.activeElement?.closest<HTMLElement>("tr[data-index]")?.dataset.index;
       const index = current === undefined ? 0 : Number(current) + step;
       latest.current(index);
-      requestAnimationFrame(() => body.current?.querySelector<HTMLElement>(`tr[data-index="${index}"] a.kk-row-link`)?.focus());
+      const link = find(index);
+      // A row out of view is in the document after the scrolling.
+      if (link) link.focus();
+      else requestAnimationFrame(() => find(index)?.focus());
     };
     const ends = [onKey("j", () => move(1)), onKey("k", () => move(-1))];
     return () => ends.forEach((end) => end());
