@@ -7,15 +7,29 @@ import threading
 from typing import Final
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import CompressionParameter, DecompressionParameter, ZstdCompressor, ZstdDict, ZstdError
+    from compression.zstd import (
+        CompressionParameter,
+        DecompressionParameter,
+        ZstdCompressor,
+        ZstdDict,
+        ZstdError,
+        ZstdFile,
+    )
     from compression.zstd import compress as _compress
     from compression.zstd import decompress as _decompress
 else:
-    from backports.zstd import CompressionParameter, DecompressionParameter, ZstdCompressor, ZstdDict, ZstdError
+    from backports.zstd import (
+        CompressionParameter,
+        DecompressionParameter,
+        ZstdCompressor,
+        ZstdDict,
+        ZstdError,
+        ZstdFile,
+    )
     from backports.zstd import compress as _compress
     from backports.zstd import decompress as _decompress
 
-__all__ = ["ZstdDict", "compress", "decompress"]
+__all__ = ["ZstdDict", "ZstdError", "ZstdFile", "compress", "decompress"]
 
 _LEVEL: Final = 3
 _WINDOW: Final = 27
