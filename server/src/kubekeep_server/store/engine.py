@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import alembic.command
 import alembic.config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -59,14 +61,30 @@ def open_reading_engine(url: str) -> AsyncEngine:
     return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = "head") -> None:
     """Make the tables, or change those of an earlier version. Another process that does this waits."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+    config = _configure_migrations()
+    config.attributes["connection"] = connection
+    alembic.command.upgrade(config, revision)
+
+
+def get_revision(connection: Connection) -> str:
+    """Return the revision of the tables; empty without tables."""
+    return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+def is_known_revision(revision: str) -> bool:
+    """Return True for a revision of this version or an earlier one."""
+    scripts = ScriptDirectory.from_config(_configure_migrations())
+    return any(script.revision == revision for script in scripts.walk_revisions())
+
+
+def _configure_migrations() -> alembic.config.Config:
     config = alembic.config.Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    config.attributes["connection"] = connection
-    alembic.command.upgrade(config, "head")
+    return config
 
 
 def _create_engine(url: str) -> AsyncEngine:

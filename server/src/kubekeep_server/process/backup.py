@@ -1,0 +1,83 @@
+"""Backup of the database of the settings into a file, and its restoration into an empty database."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, TypeVar
+
+import click
+from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from kubekeep_server.process.data_folder import create_data_folder
+from kubekeep_server.settings import Settings
+from kubekeep_server.store.backup import restore_backup, write_backup
+from kubekeep_server.store.compression import ZstdError, ZstdFile
+from kubekeep_server.store.engine import open_engine, open_reading_engine
+from kubekeep_server.store.errors import StoreUnavailableError, translate_errors
+
+T = TypeVar("T")
+_PRIVATE: Final = 0o600
+
+
+def back_up(settings: Settings, path: Path) -> int:
+    """Write the database into a new file, and return the number of rows. Raises click.ClickException."""
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        raise click.ClickException(f"there is no database {url.database}; check --data")
+    if path.exists():
+        raise click.ClickException(f"{path} exists; choose another file")
+    partial = path.with_name(f".{path.name}.partial")
+
+    def write(connection: Connection) -> int:
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+        with os.fdopen(handle, "wb") as file:
+            with ZstdFile(file, "wb") as stream:
+                counts = write_backup(connection, stream, version("kubekeep"), dt.datetime.now(dt.UTC))
+            file.flush()
+            os.fsync(file.fileno())
+        return sum(counts.values())
+
+    try:
+        rows = _run(lambda: open_reading_engine(settings.database_url), write, path)
+        partial.rename(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return rows
+
+
+def restore(settings: Settings, path: Path) -> int:
+    """Write a backup into an empty database, and return the number of rows. Raises click.ClickException, SettingsError."""
+    create_data_folder(settings)
+
+    def read(connection: Connection) -> int:
+        with ZstdFile(path) as stream:
+            return sum(restore_backup(connection, stream).values())
+
+    return _run(lambda: open_engine(settings.database_url), read, path)
+
+
+def _run(open_database: Callable[[], AsyncEngine], function: Callable[[Connection], T], path: Path) -> T:
+    """Return the result of a function in one transaction."""
+
+    async def transact() -> T:
+        engine = open_database()
+        try:
+            with translate_errors():
+                async with engine.begin() as connection:
+                    return await connection.run_sync(function)
+        finally:
+            await engine.dispose()
+
+    try:
+        return asyncio.run(transact())
+    except StoreUnavailableError as error:
+        raise click.ClickException(f"{error}; check --database, --data and {path}") from error
+    except (ValueError, EOFError, ZstdError) as error:
+        raise click.ClickException(f"{path}: {error}") from error
