@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -24,7 +24,7 @@ from kubekeep_server.advisories.database import (
     read_folder_state,
 )
 from kubekeep_server.advisories.matcher import ImageMatcher
-from kubekeep_server.store.advisory_state import load_known, record_change, record_error, record_update
+from kubekeep_server.store.advisory_state import clear_error, load_known, record_change, record_error
 from kubekeep_server.store.errors import StoreUnavailableError
 from kubekeep_server.store.lanes import MatchingLock, ReadingPool, WritingLane
 from kubekeep_server.store.matching import store_batch
@@ -101,14 +101,12 @@ class MatchingJob:
                 return
             _log.info("advisories changed", version=after.version)
         self._state, self._version = state, after.version
-        await self._report(advisories.problems, now)
-
-    async def _report(self, problems: Sequence[str], now: dt.datetime) -> None:
-        if problems:
-            _log.warning("advisories are damaged", reason="; ".join(problems))
-            await self._writing.run(record_error, "; ".join(problems), now)
-        else:
-            await self._writing.run(record_update, now)
+        if advisories.problems:
+            problems = "; ".join(advisories.problems)
+            _log.warning("advisories are damaged", reason=problems)
+            await self._writing.run(record_error, problems, now)
+        elif after is not known:
+            await self._writing.run(clear_error)
 
     async def _match_some(self) -> bool:
         """Match some images; return False if none is left, or the advisories have changed."""

@@ -111,6 +111,12 @@ def record_update(connection: Connection, now: dt.datetime) -> None:
     connection.execute(update(advisory_state).where(_is_row).values(updated=to_number(now), error="", failed=None))
 
 
+def clear_error(connection: Connection) -> None:
+    """Store that the advisories can be used again."""
+    lock_state(connection)
+    connection.execute(update(advisory_state).where(_is_row).values(error="", failed=None))
+
+
 def record_error(connection: Connection, error: str, now: dt.datetime) -> None:
     """Store the message of a failed update or match."""
     lock_state(connection)
