@@ -37,7 +37,7 @@ from kubekeep_server.store.schema import definition, finding, source, subject, s
 from kubekeep_server.store.scopes import Scope, shows_subject
 from kubekeep_server.store.urgency import EXPOSED, EXPOSURES, PAIRS, SEVERITIES, URGENCIES
 
-_FEW_SOURCES: Final = 20
+_FEW_SOURCES: Final = 60
 """Sources whose findings are read at once, and sorted: fewer rows than an index of all sources would visit."""
 _FEW_FINDINGS: Final = 5_000
 """Findings that are read at once for a state or a period."""
