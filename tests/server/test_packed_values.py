@@ -68,7 +68,7 @@ def test_sums_by_package(images: list[tuple[list[Problem], int, int, int]], defi
     assert pack(images).list_upgrades(sorted(definitions), [1, 2]) == sorted(fixes)
 
 
-@pytest.mark.parametrize("content", [b"\xff", b"\x01", b"\x00\x01", b"\x00\x01\x01\x01\x01\x00", b"\xff" * 40])
+@pytest.mark.parametrize("content", [b"", b"\xff", b"\x01", b"\x00\x01", b"\x00\x01\x04", b"\xff" * 40])
 def test_other_bytes_are_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match="not a packed value"):
         ImageProblems([(content, 0, 0, 0)]).sum_definitions()

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::packed_numbers::{entry, write, Reader};
+use crate::packed_numbers::{entry, invalid, write, Reader};
 
 /// Pack counts: (number, count) of each, in the order of the numbers.
 ///
@@ -26,13 +26,18 @@ pub fn pack_counts(py: Python<'_>, mut counts: Vec<(u32, u32)>) -> Bound<'_, PyB
 pub fn sum_counts(contents: Vec<Bound<'_, PyBytes>>) -> PyResult<Vec<(usize, u64)>> {
     let mut sums: Vec<u64> = Vec::new();
     for content in contents {
-        let mut reader = Reader::new(content.as_bytes());
-        let mut number = 0;
-        while !reader.is_empty() {
-            number = reader.after(number)?;
-            *entry(&mut sums, number) += reader.row()? as u64;
-        }
+        add_counts(&mut sums, content.as_bytes()).ok_or_else(invalid)?;
     }
     let sums = sums.into_iter().enumerate();
     Ok(sums.filter(|(_, count)| *count > 0).collect())
+}
+
+fn add_counts(sums: &mut Vec<u64>, content: &[u8]) -> Option<()> {
+    let mut reader = Reader::new(content);
+    let mut number = 0;
+    while !reader.is_empty() {
+        number = reader.after(number)?;
+        *entry(sums, number) += reader.row()? as u64;
+    }
+    Some(())
 }

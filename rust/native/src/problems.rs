@@ -3,10 +3,12 @@
 //! A list of four million problems in a database is summed in seconds, in this form in tens of milliseconds. Numbers are
 //! those of rows in the database; their meaning is unknown here.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::packed_numbers::{entry, invalid, write, Reader, LIMIT};
+use crate::packed_numbers::{add, entry, invalid, write, Reader, LIMIT};
 
 /// An open problem of an image. `name` and `version`: of the package that fixes it; 0 without one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, FromPyObject)]
@@ -14,14 +16,15 @@ pub struct Problem(u32, u32, u32, i64);
 
 /// Pack the problems of one image: (name, version, definition, opened) of each.
 ///
-/// Format, numbers as LEB128: count of times, the times; then groups: name, version, size, and for each problem the
-/// difference of its definition to the one before and the number of its time.
+/// Format, numbers as LEB128: count of times, the times, the earliest first; length of the next part; for each definition four
+/// times the difference to the one before, 2 if it has a fix, 1 if it was opened later than the first time, and then the number
+/// of its time; at last for each version of a package that fixes some: name, version, size, and the difference of each
+/// definition to the one before. Most problems take two bytes in each part.
 #[pyfunction]
 pub fn pack_problems<'py>(
     py: Python<'py>,
     mut problems: Vec<Problem>,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    problems.sort_unstable();
     let mut times: Vec<i64> = problems.iter().map(|problem| problem.3).collect();
     times.sort_unstable();
     times.dedup();
@@ -30,21 +33,43 @@ pub fn pack_problems<'py>(
     for time in &times {
         write(&mut content, *time as u64);
     }
+    let definitions = pack_definitions(&problems, &times);
+    write(&mut content, definitions.len() as u64);
+    content.extend(definitions);
+    problems.retain(|problem| problem.0 != 0);
+    problems.sort_unstable();
     for group in problems.chunk_by(|first, second| (first.0, first.1) == (second.0, second.1)) {
         write(&mut content, u64::from(group[0].0));
         write(&mut content, u64::from(group[0].1));
         write(&mut content, group.len() as u64);
         let mut last = 0;
-        for Problem(_, _, definition, opened) in group {
-            write(&mut content, u64::from(definition - last));
-            write(
-                &mut content,
-                times.partition_point(|time| time < opened) as u64,
-            );
-            last = *definition;
+        for problem in group {
+            write(&mut content, u64::from(problem.2 - last));
+            last = problem.2;
         }
     }
     Ok(PyBytes::new(py, &content))
+}
+
+fn pack_definitions(problems: &[Problem], times: &[i64]) -> Vec<u8> {
+    let mut states: BTreeMap<u32, (i64, bool)> = BTreeMap::new();
+    for Problem(name, _, definition, opened) in problems {
+        let state = states.entry(*definition).or_insert((*opened, false));
+        state.0 = state.0.min(*opened);
+        state.1 |= *name != 0;
+    }
+    let mut content = Vec::with_capacity(2 * states.len());
+    let mut last = 0;
+    for (definition, (opened, is_fixable)) in states {
+        let time = times.partition_point(|time| *time < opened) as u64;
+        let flags = 2 * u64::from(is_fixable) + u64::from(time > 0);
+        write(&mut content, 4 * u64::from(definition - last) + flags);
+        if time > 0 {
+            write(&mut content, time);
+        }
+        last = definition;
+    }
+    content
 }
 
 struct Image {
@@ -54,32 +79,54 @@ struct Image {
     exposed_workloads: u64,
 }
 
-/// The problems of a group of one image that the same version of a package fixes: definition and time.
-type Group = (usize, usize, Vec<(usize, i64)>);
-
 impl Image {
-    /// Call `visit` with each group.
-    fn visit(&self, py: Python<'_>, mut visit: impl FnMut(&Group)) -> PyResult<()> {
-        let mut reader = Reader::new(self.content.as_bytes(py));
-        let count = reader.row()?;
-        let times = (0..count)
-            .map(|_| reader.number())
-            .collect::<PyResult<Vec<_>>>()?;
-        let mut group: Group = (0, 0, Vec::new());
-        while !reader.is_empty() {
-            group.0 = reader.row()?;
-            group.1 = reader.row()?;
-            group.2.clear();
-            let mut definition = 0;
-            for _ in 0..reader.row()? {
-                definition = reader.after(definition)?;
-                let time = times.get(reader.row()?).ok_or_else(invalid)?;
-                group.2.push((definition, *time as i64));
-            }
-            visit(&group);
-        }
-        Ok(())
+    /// Call `visit` with each definition, its time, and true if it has a fix.
+    fn visit_definitions(
+        &self,
+        py: Python<'_>,
+        visit: impl FnMut(usize, i64, bool),
+    ) -> PyResult<()> {
+        read_definitions(self.content.as_bytes(py), visit).ok_or_else(invalid)
     }
+
+    /// Call `visit` with name, version and definition of each problem that a version of a package fixes.
+    fn visit_fixes(&self, py: Python<'_>, visit: impl FnMut(usize, usize, usize)) -> PyResult<()> {
+        read_fixes(self.content.as_bytes(py), visit).ok_or_else(invalid)
+    }
+}
+
+fn read_definitions(content: &[u8], mut visit: impl FnMut(usize, i64, bool)) -> Option<()> {
+    let mut reader = Reader::new(content);
+    let count = reader.row()?;
+    let times = (0..count)
+        .map(|_| reader.number())
+        .collect::<Option<Vec<_>>>()?;
+    let mut part = reader.part()?;
+    let mut definition = 0;
+    while !part.is_empty() {
+        let number = part.number()?;
+        definition = add(definition, usize::try_from(number / 4).ok()?)?;
+        let time = if number & 1 == 1 { part.row()? } else { 0 };
+        visit(definition, *times.get(time)? as i64, number & 2 == 2);
+    }
+    Some(())
+}
+
+fn read_fixes(content: &[u8], mut visit: impl FnMut(usize, usize, usize)) -> Option<()> {
+    let mut reader = Reader::new(content);
+    for _ in 0..reader.row()? {
+        reader.number()?;
+    }
+    reader.part()?;
+    while !reader.is_empty() {
+        let (name, version, size) = (reader.row()?, reader.row()?, reader.row()?);
+        let mut definition = 0;
+        for _ in 0..size {
+            definition = reader.after(definition)?;
+            visit(name, version, definition);
+        }
+    }
+    Some(())
 }
 
 /// The set of some numbers as an array by number.
@@ -97,10 +144,9 @@ fn has(marks: &[bool], number: usize) -> bool {
 
 #[derive(Clone, Default)]
 struct Sum {
-    last_image: usize,
-    exposure: u8,
+    opened: i64,
     images: u32,
-    opened: Option<i64>,
+    exposure: u8,
     is_fixable: bool,
 }
 
@@ -138,34 +184,21 @@ impl ImageProblems {
     /// Return (definition, highest exposure, images, first time, has a fix) of each definition.
     fn sum_definitions(&self, py: Python<'_>) -> PyResult<Vec<(usize, u8, u32, i64, bool)>> {
         let mut sums: Vec<Sum> = Vec::new();
-        for (image, number) in self.0.iter().zip(1..) {
-            image.visit(py, |(name, _, problems)| {
-                for (definition, opened) in problems {
-                    let sum = entry(&mut sums, *definition);
-                    if sum.last_image != number {
-                        sum.last_image = number;
-                        sum.images += 1;
-                        sum.exposure = sum.exposure.max(image.exposure);
-                    }
-                    sum.opened = Some(sum.opened.map_or(*opened, |time| time.min(*opened)));
-                    sum.is_fixable |= *name != 0;
+        for image in &self.0 {
+            image.visit_definitions(py, |definition, opened, is_fixable| {
+                let sum = entry(&mut sums, definition);
+                if sum.images == 0 || opened < sum.opened {
+                    sum.opened = opened;
                 }
+                sum.images += 1;
+                sum.exposure = sum.exposure.max(image.exposure);
+                sum.is_fixable |= is_fixable;
             })?;
         }
-        let sums = sums
-            .into_iter()
-            .enumerate()
-            .filter(|(_, sum)| sum.images > 0);
+        let sums = sums.into_iter().enumerate();
         Ok(sums
-            .map(|(number, sum)| {
-                (
-                    number,
-                    sum.exposure,
-                    sum.images,
-                    sum.opened.unwrap_or_default(),
-                    sum.is_fixable,
-                )
-            })
+            .filter(|(_, sum)| sum.images > 0)
+            .map(|(number, sum)| (number, sum.exposure, sum.images, sum.opened, sum.is_fixable))
             .collect())
     }
 
@@ -177,20 +210,13 @@ impl ImageProblems {
         limit: usize,
     ) -> PyResult<Vec<(usize, usize)>> {
         let marks = mark(&definitions);
-        // The last image, counted from 1, and the number of images.
-        let mut seen = vec![(0, 0); marks.len()];
+        let mut counts = vec![0; marks.len()];
         let mut pairs = Vec::new();
         for (number, image) in self.0.iter().enumerate() {
-            image.visit(py, |(_, _, problems)| {
-                for (definition, _) in problems {
-                    if has(&marks, *definition) {
-                        let (last, count) = &mut seen[*definition];
-                        if *last != number + 1 && *count < limit {
-                            pairs.push((*definition, number));
-                            *count += 1;
-                        }
-                        *last = number + 1;
-                    }
+            image.visit_definitions(py, |definition, _, _| {
+                if has(&marks, definition) && counts[definition] < limit {
+                    pairs.push((definition, number));
+                    counts[definition] += 1;
                 }
             })?;
         }
@@ -206,16 +232,12 @@ impl ImageProblems {
         let marks = mark(&definitions);
         let mut sums: Vec<Upgrade> = Vec::new();
         for (image, number) in self.0.iter().zip(1..) {
-            image.visit(py, |(name, _, problems)| {
-                let count = problems
-                    .iter()
-                    .filter(|(definition, _)| has(&marks, *definition))
-                    .count();
-                if *name == 0 || count == 0 {
+            image.visit_fixes(py, |name, _, definition| {
+                if !has(&marks, definition) {
                     return;
                 }
-                let sum = entry(&mut sums, *name);
-                sum.problems += count as u64;
+                let sum = entry(&mut sums, name);
+                sum.problems += 1;
                 if sum.last_image != number {
                     sum.last_image = number;
                     sum.images += 1;
@@ -249,14 +271,11 @@ impl ImageProblems {
         names: Vec<u32>,
     ) -> PyResult<Vec<(usize, usize, usize)>> {
         let (marks, selected) = (mark(&definitions), mark(&names));
-        let mut fixes = std::collections::BTreeSet::new();
+        let mut fixes = BTreeSet::new();
         for image in &self.0 {
-            image.visit(py, |(name, version, problems)| {
-                if has(&selected, *name) {
-                    let matching = problems
-                        .iter()
-                        .filter(|(definition, _)| has(&marks, *definition));
-                    fixes.extend(matching.map(|(definition, _)| (*name, *version, *definition)));
+            image.visit_fixes(py, |name, version, definition| {
+                if has(&selected, name) && has(&marks, definition) {
+                    fixes.insert((name, version, definition));
                 }
             })?;
         }

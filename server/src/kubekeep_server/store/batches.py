@@ -11,11 +11,11 @@ Key = TypeVar("Key", int, str, bytes)
 _BATCH: Final = 5_000
 
 
-def split(keys: Iterable[Key]) -> Iterator[list[Key]]:
+def split(keys: Iterable[Key], size: int = _BATCH) -> Iterator[list[Key]]:
     """Yield sorted parts."""
     ordered = sorted(keys)
-    for start in range(0, len(ordered), _BATCH):
-        yield ordered[start : start + _BATCH]
+    for start in range(0, len(ordered), size):
+        yield ordered[start : start + size]
 
 
 def in_keys() -> BindParameter[Any]:

@@ -14,7 +14,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, func, or_, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 
 from kubekeep.model.severity import Severity
 from kubekeep_server.store.numbers import format_key, to_moment, to_number
@@ -22,10 +35,10 @@ from kubekeep_server.store.queries.definitions import contains_text, has_severit
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
 from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.schema import definition, finding, source, subject, subject_name, total
-from kubekeep_server.store.scopes import EVERYTHING, Scope, shows_subject
+from kubekeep_server.store.scopes import Scope, shows_subject
 from kubekeep_server.store.urgency import EXPOSED, EXPOSURES, PAIRS, SEVERITIES, URGENCIES
 
-_FEW_SOURCES: Final = 20
+_FEW_SOURCES: Final = 60
 """Sources whose findings are read at once, and sorted: fewer rows than an index of all sources would visit."""
 _FEW_FINDINGS: Final = 5_000
 """Findings that are read at once for a state or a period."""
@@ -104,11 +117,6 @@ class _Subset(msgspec.Struct, frozen=True):
     subjects: ColumnElement[bool] | None = None
     has_few_subjects: bool = False
 
-    @property
-    def has_subjects(self) -> bool:
-        """True for a condition of subjects."""
-        return self.subjects is not None
-
 
 class _Step(NamedTuple):
     exposure: int
@@ -139,6 +147,7 @@ _KEYS: Final[dict[FindingOrder, Callable[[_Position], tuple[int, ...]]]] = {
 }
 """Sort keys of positions."""
 _CLASSES: Final = max(URGENCIES, SEVERITIES)
+_IS_SUBJECT: Final = and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject)
 _ROW: Final = (finding.c.source, finding.c.subject, finding.c.fingerprint)
 _KEY: Final = (finding.c.opened, finding.c.source, finding.c.subject, finding.c.fingerprint)
 
@@ -220,14 +229,19 @@ class _Query:
         return self.read_by_age(position, limit, is_newest_first=order is FindingOrder.NEWEST)
 
     def _has_few_findings(self) -> bool:
-        """Return True if the scope or a filter leaves few findings, or an index of few of which to choose."""
-        selection = self._selection
-        if selection.namespaces or selection.names or self._scope.limited or self._subset.has_few_subjects:
+        """Return True if the scope or a filter leaves few findings."""
+        if self._begins_with_subjects():
             return True
-        if selection.state is not FindingState.OPEN and self._is_short(*self._list_state_conditions()):
+        in_scope = self._scope.contains(finding.c.source)
+        if self._selection.state is not FindingState.OPEN and self._is_short(in_scope, *self._list_state_conditions()):
             return True
         period = tuple(self._list_period())
         return bool(period) and self._is_short(*period)
+
+    def _begins_with_subjects(self) -> bool:
+        """Return True if the scope or a filter leaves few subjects."""
+        selection = self._selection
+        return bool(selection.namespaces or selection.names or self._scope.limited or self._subset.has_few_subjects)
 
     def _is_short(self, *conditions: ColumnElement[bool], most: int = _FEW_FINDINGS) -> bool:
         """Return True if few findings of all sources have conditions on one index."""
@@ -270,7 +284,8 @@ class _Query:
             return [], []
         rank = case(by_class, value=finding.c.exposure * _CLASSES + column)
         # The sum keeps SQLite from beginning with the index of definitions, which has all subjects.
-        conditions = [*self._conditions(), (finding.c.definition + 0).in_(sorted(classes))]
+        conditions = [*self._list_own_conditions(), *self._list_subject_conditions()]
+        conditions.append((finding.c.definition + 0).in_(sorted(classes)))
         if position is not None:
             same = and_(rank == position.step, _is_later(position))
             conditions.append(or_(rank > position.step, same))
@@ -283,7 +298,7 @@ class _Query:
         self, position: _Position | None, limit: int, *, is_newest_first: bool
     ) -> tuple[list[Any], list[_Position]]:
         """Return the rows after a position by the time at which they were opened, with their positions."""
-        conditions = [*self._conditions()]
+        conditions = [*self._list_conditions()]
         columns = _NEWEST if is_newest_first else _OLDEST
         is_gathered = self._has_few_sources() or self._has_few_findings()
         if self._selects_definitions():
@@ -369,7 +384,7 @@ class _Query:
         if not numbers:
             return []
         conditions = [
-            *self._conditions(), finding.c.exposure == exposure, finding.c.definition.in_(numbers)
+            *self._list_conditions(), finding.c.exposure == exposure, finding.c.definition.in_(numbers)
         ]  # fmt: skip
         if after is not None:
             conditions.append(_is_later(after))
@@ -377,14 +392,7 @@ class _Query:
 
     def _read(self, conditions: Sequence[Any], order: _Order, limit: int) -> list[Any]:
         """Return rows in an order. Their other columns are read after the limit, as many rows may be equal in the order."""
-        selection = self._selection
-        if (
-            selection.namespaces
-            or selection.names
-            or selection.kinds
-            or self._scope.limited
-            or self._subset.has_subjects
-        ):
+        if self._begins_with_subjects():
             query = self._select().where(*conditions).order_by(*order.columns).limit(limit)
             return list(self._connection.execute(query))
         page = select(finding).where(*conditions).order_by(*order.columns).limit(limit).subquery()
@@ -414,21 +422,34 @@ class _Query:
             .join(definition, definition.c.id == rows.c.definition)
         )
 
-    def _conditions(self) -> Iterator[ColumnElement[bool]]:
-        """Yield the conditions of the scope and of the filters, but for definitions and severities."""
-        selection = self._selection
+    def _list_conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions of findings, for queries that read them in an order, but for definitions and severities."""
+        yield from self._list_own_conditions()
+        conditions = tuple(self._list_subject_conditions())
+        if conditions and self._begins_with_subjects():
+            yield from conditions
+        elif conditions:
+            # Not joined: a database would begin with the subjects, of which there are many.
+            yield exists().where(_IS_SUBJECT, *conditions).correlate(finding)
+
+    def _list_own_conditions(self) -> Iterator[ColumnElement[bool]]:
         yield finding.c.closed.is_(None)
-        if self._scope != EVERYTHING:
-            yield self._scope.contains(finding.c.source)
-            if self._scope.limited:
-                yield shows_subject(self._scope)
+        if self._scope.sources is not None:
+            # The sum keeps a database from the findings of many sources: it reads an order instead.
+            is_narrow = self._has_few_sources() or self._begins_with_subjects()
+            yield self._scope.contains(finding.c.source if is_narrow else finding.c.source + 0)
         yield from self._list_state_conditions()
         yield from self._list_period()
+        if self._selection.is_exposed is not None:
+            highest = finding.c.exposure >= EXPOSED
+            yield highest if self._selection.is_exposed else ~highest
+
+    def _list_subject_conditions(self) -> Iterator[ColumnElement[bool]]:
+        selection = self._selection
+        if self._scope.limited:
+            yield shows_subject(self._scope)
         if self._subset.subjects is not None:
             yield self._subset.subjects
-        if selection.is_exposed is not None:
-            highest = finding.c.exposure >= EXPOSED
-            yield highest if selection.is_exposed else ~highest
         for column, values in (
             (subject.c.namespace, selection.namespaces),
             (subject.c.kind, selection.kinds),

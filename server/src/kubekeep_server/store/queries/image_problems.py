@@ -48,7 +48,7 @@ class ScopeProblems:
 
     def sum_definitions(self) -> dict[int, Summary]:
         """Return what the images have of each definition, by its number."""
-        return {row[0]: Summary(*row) for row in self._problems.sum_definitions()}
+        return {summary[0]: summary for summary in map(Summary._make, self._problems.sum_definitions())}
 
     def list_images(self, definitions: Iterable[int], limit: int) -> list[tuple[int, int]]:
         """Return pairs of a definition and each of the first `limit` images with it."""

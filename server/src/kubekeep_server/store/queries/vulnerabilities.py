@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, select, union_all
 
 from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import in_keys, select_by_keys, split
 from kubekeep_server.store.image_schema import image_finding, package
 from kubekeep_server.store.numbers import to_moment
 from kubekeep_server.store.queries.affected import VULNERABILITY
@@ -33,7 +33,7 @@ _Key = tuple[float, float, int]
 _SORTED_AT_ONCE: Final = 2_000
 """Definitions that are read by their numbers and sorted; of more, those of one class after the other are."""
 _IMAGES_OF_A_ROW: Final = 20
-_PAIRS_OF_A_QUERY: Final = 2_000
+_DEFINITIONS_OF_A_QUERY: Final = 50
 
 
 class VulnerabilityOrder(enum.StrEnum):
@@ -94,9 +94,9 @@ def list_vulnerabilities(
         scope = scope.narrow(selection.sources)
     after = read_cursor(cursor, order, tuple[float, float, int])
     problems = ScopeProblems(connection, scope)
-    summaries = {
-        number: summary for number, summary in problems.sum_definitions().items() if _is_selected(summary, selection)
-    }
+    summaries = problems.sum_definitions()
+    if selection.is_exposed is not None or selection.is_fixable is not None:
+        summaries = {number: summary for number, summary in summaries.items() if _is_selected(summary, selection)}
     keys = _Ranking(connection, selection, summaries, order).list_keys(after)
     page = list(itertools.islice(keys, limit + 1))
     following = write_cursor(order, page[limit - 1]) if len(page) > limit else ""
@@ -222,19 +222,23 @@ def _is_selected(summary: Summary, selection: VulnerabilityFilter) -> bool:
     )
 
 
-def _load_packages(connection: Connection, pairs: list[tuple[int, int]]) -> dict[int, list[tuple[str, str]]]:
+def _load_packages(connection: Connection, pairs: Iterable[tuple[int, int]]) -> dict[int, list[tuple[str, str]]]:
     """Return the package URLs and fixed versions of problems by definition. pairs: definition and image."""
     table = image_finding
+    images: dict[int, list[int]] = {}
+    for number, image in pairs:
+        images.setdefault(number, []).append(image)
     groups: dict[int, set[tuple[str, str]]] = {}
-    for start in range(0, len(pairs), _PAIRS_OF_A_QUERY):
-        part = pairs[start : start + _PAIRS_OF_A_QUERY]
-        query = (
+    for numbers in split(images, _DEFINITIONS_OF_A_QUERY):
+        # One part for each definition: SQLite reads the whole index for a list of pairs, also for one in a table.
+        parts = [
             select(table.c.definition, package.c.purl, table.c.fixed_version)
             .join(package, package.c.id == table.c.package)
-            .where(
-                table.c.closed.is_(None), ~table.c.is_suppressed, tuple_(table.c.definition, table.c.image).in_(part)
-            )
-        )
+            .where(table.c.definition == number, table.c.image.in_(images[number]))
+            .where(table.c.closed.is_(None), ~table.c.is_suppressed)
+            for number in numbers
+        ]
+        query = union_all(*parts)
         for number, purl, version in connection.execute(query):
             groups.setdefault(number, set()).add((purl, version))
     return {number: sorted(group) for number, group in groups.items()}
