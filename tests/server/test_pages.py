@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import Submission
@@ -24,7 +24,8 @@ PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - of a test
 _LINK: Final = re.compile(r"http://\S+/sign-in#\S+")
 _TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _SECONDS: Final = 60
-WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 400, "height": 800}
+WIDE: Final[ViewportSize] = {"width": 1440, "height": 900}
+NARROW: Final[ViewportSize] = {"width": 400, "height": 800}
 expect.set_options(timeout=_SECONDS * 1000)
 
 
@@ -119,7 +120,7 @@ def test_page_obeys_the_rules_of_accessibility(
     wait_for_content(page)
     expect(page.locator("h1")).to_contain_text(PATHS[path])
     check_rules(page)
-    page.set_viewport_size(NARROW)  # type: ignore[arg-type]
+    page.set_viewport_size(NARROW)
     wait_for_content(page)
     widths = page.evaluate("[document.documentElement.scrollWidth, document.querySelector('.kk-scroller').scrollWidth]")
     assert max(widths) <= NARROW["width"]
