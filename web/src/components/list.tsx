@@ -36,9 +36,15 @@ export function usePages<Row>(key: unknown[], read: (cursor: string) => Promise<
 }
 
 /** Return the number of rows as far as it is known: `120`, or `200+` if there are more. */
-export function countRows<Row>(pages: Pages<Row>): string {
+function countRows<Row>(pages: Pages<Row>): string {
   const count = pages.data?.pages.reduce((total, page) => total + page.rows.length, 0) ?? 0;
   return pages.hasNextPage ? `${count}+` : String(count);
+}
+
+/** Return the number of rows with its noun: `1 finding`, `200+ findings`. */
+export function describeRows<Row>(pages: Pages<Row>, noun: string, many = `${noun}s`): string {
+  const count = countRows(pages);
+  return `${count} ${count === "1" ? noun : many}`;
 }
 
 interface Properties<Row> {

@@ -8,6 +8,7 @@ import { Severity } from "../components/severity";
 import { nameSource, nameSubject } from "../sources";
 
 type Result = Schemas["SearchResult"];
+type Definition = Schemas["DefinitionMatch"];
 
 interface Match {
   group: string;
@@ -33,7 +34,7 @@ export function Search({ onClose }: { onClose: () => void }) {
     enabled: searched.length >= SHORTEST,
     placeholderData: (before) => before,
   });
-  const matches = result.data && searched.length >= SHORTEST ? listMatches(result.data) : [];
+  const matches = result.data && searched.length >= SHORTEST ? listMatches(result.data, searched) : [];
   const move = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && matches.length) {
@@ -81,14 +82,17 @@ export function Search({ onClose }: { onClose: () => void }) {
   );
 }
 
-function listMatches(result: Result): Match[] {
+/** Return the matches: definitions with the text in their identifier, then what has it in its name, then in its title. */
+function listMatches(result: Result, text: string): Match[] {
+  const isNamed = (row: Definition) => row.id.toLowerCase().includes(text.toLowerCase());
   return [
-    ...result.definitions.map((row) => ({
-      group: row.kind === "vulnerability" ? "Vulnerability" : "Control",
-      href: row.kind === "vulnerability" ? `/vulnerabilities/${encodeURIComponent(row.key)}` : `/findings?definition=${encodeURIComponent(row.key)}`,
+    ...result.definitions.filter(isNamed).map(describeDefinition),
+    ...result.subjects.map((row) => ({
+      group: row.kind,
+      href: `/workloads/${row.source}/${row.subject}`,
       content: (
         <>
-          <strong>{row.id}</strong> {row.title} <Severity level={row.severity} />
+          <strong>{nameSubject(row)}</strong> {nameSource({ name: row.sourceName, branch: row.branch })}
         </>
       ),
     })),
@@ -101,19 +105,24 @@ function listMatches(result: Result): Match[] {
         </>
       ),
     })),
-    ...result.subjects.map((row) => ({
-      group: row.kind,
-      href: `/workloads/${row.source}/${row.subject}`,
-      content: (
-        <>
-          <strong>{nameSubject(row)}</strong> {nameSource({ name: row.sourceName, branch: row.branch })}
-        </>
-      ),
-    })),
     ...result.sources.map((row) => ({
       group: "Source",
       href: `/sources/${row.id}`,
       content: <strong>{nameSource(row)}</strong>,
     })),
+    ...result.definitions.filter((row) => !isNamed(row)).map(describeDefinition),
   ];
+}
+
+function describeDefinition(row: Definition): Match {
+  const isVulnerability = row.kind === "vulnerability";
+  return {
+    group: isVulnerability ? "Vulnerability" : "Control",
+    href: isVulnerability ? `/vulnerabilities/${encodeURIComponent(row.key)}` : `/findings?definition=${encodeURIComponent(row.key)}`,
+    content: (
+      <>
+        <strong>{row.id}</strong> {row.title} <Severity level={row.severity} />
+      </>
+    ),
+  };
 }

@@ -2,7 +2,7 @@
 import { client, load, type Schemas } from "../../api/client";
 import { Reasons } from "../../components/finding";
 import { FilteredToNothing, Filters, isFiltered, type Filter } from "../../components/filters";
-import { countRows, List, usePages, type Column } from "../../components/list";
+import { describeRows, List, usePages, type Column } from "../../components/list";
 import { Page } from "../../components/page";
 import { capitalize, LEVELS, Severity } from "../../components/severity";
 import { Empty } from "../../components/states";
@@ -71,7 +71,7 @@ export default function Findings() {
   const filters = [...FILTERS, ...LINKED.filter((filter) => url.list(filter.name).length)];
   const open = url.get("open");
   return (
-    <Page title="Findings" summary={pages.data && describe(countRows(pages), order)}>
+    <Page title="Findings" summary={pages.data && describe(describeRows(pages, "finding"), order)}>
       <Filters url={url} filters={filters} />
       <div className="kk-split">
         <div className="kk-split-main">
@@ -99,7 +99,7 @@ function keyOf(row: Row): string {
 
 function describe(count: string, order: string): string {
   const orders: Record<string, string> = { priority: "the most urgent first", severity: "the most severe first", newest: "the newest first", oldest: "the oldest first" };
-  return `${count} ${count === "1" ? "finding" : "findings"}, ${orders[order] ?? ""}.`;
+  return `${count}, ${orders[order] ?? ""}.`;
 }
 
 function Title({ row }: { row: Row }) {
@@ -122,8 +122,7 @@ function Where({ row }: { row: Row }) {
         <Name text={nameSubject(row)} />
       </a>
       <span className="kk-soft">
-        {row.kind} in&nbsp;
-        <Name text={nameSource({ name: row.sourceName, branch: row.branch })} />
+        {row.kind} in <Name text={nameSource({ name: row.sourceName, branch: row.branch })} />
       </span>
     </span>
   );

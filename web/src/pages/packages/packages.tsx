@@ -1,7 +1,7 @@
 /** Packages of all images, by a part of their name. */
 import { client, load, type Schemas } from "../../api/client";
 import { FilteredToNothing, Filters, isFiltered, type Filter } from "../../components/filters";
-import { countRows, List, usePages, type Column } from "../../components/list";
+import { describeRows, List, usePages, type Column } from "../../components/list";
 import { Page } from "../../components/page";
 import { format } from "../../components/severity";
 import { Empty } from "../../components/states";
@@ -24,7 +24,7 @@ export default function Packages() {
   const text = url.get("text");
   const pages = usePages(["packages", text], (cursor) => load(client.GET("/api/v1/packages", { params: { query: { text, cursor, limit: LENGTH } } })));
   return (
-    <Page title="Packages" summary={pages.data && `${countRows(pages)} packages are in the images that were assessed. Open one to see its versions and who runs them.`}>
+    <Page title="Packages" summary={pages.data && `${describeRows(pages, "package")} in the images that were assessed. Open one to see its versions and who runs them.`}>
       <Filters url={url} filters={FILTERS} />
       <List
         caption="Packages"

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
 import { FilteredToNothing, Filters, isFiltered, type Filter } from "../../components/filters";
-import { countRows, List, usePages, type Column } from "../../components/list";
+import { describeRows, List, usePages, type Column } from "../../components/list";
 import { Page } from "../../components/page";
 import { format, SeverityCounts } from "../../components/severity";
 import { Name } from "../../components/text";
@@ -36,7 +36,7 @@ export default function Sources() {
   return (
     <Page
       title="Sources"
-      summary={pages.data && `${countRows(pages)} clusters, repositories and registries; ${silent ? `${silent} sent nothing for ${SILENT_DAYS} days or more` : "all reported lately"}.`}
+      summary={pages.data && `${describeRows(pages, "source")}: clusters, repositories and registries; ${silent ? `${silent} sent nothing for ${SILENT_DAYS} days or more` : "all reported lately"}.`}
       actions={
         <button type="button" className="pf-v6-c-button pf-m-primary" onClick={() => setAdding(true)}>
           Add a source

@@ -2,7 +2,7 @@
 import { client, load, type Schemas } from "../../api/client";
 import { Reasons } from "../../components/finding";
 import { FilteredToNothing, Filters, isFiltered, type Filter } from "../../components/filters";
-import { countRows, List, usePages, type Column } from "../../components/list";
+import { describeRows, List, usePages, type Column } from "../../components/list";
 import { Page } from "../../components/page";
 import { capitalize, format, LEVELS, Severity } from "../../components/severity";
 import { Empty } from "../../components/states";
@@ -51,9 +51,8 @@ export default function Vulnerabilities() {
   const pages = usePages(["vulnerabilities", order, selection], (cursor) =>
     load(client.GET("/api/v1/vulnerabilities", { params: { query: { ...selection, order, cursor, limit: LENGTH } } })),
   );
-  const count = countRows(pages);
   return (
-    <Page title="Vulnerabilities" summary={pages.data && `${count} ${count === "1" ? "vulnerability" : "vulnerabilities"} of images, each once.`}>
+    <Page title="Vulnerabilities" summary={pages.data && `${describeRows(pages, "vulnerability", "vulnerabilities")} of images, each once.`}>
       <Filters url={url} filters={FILTERS} />
       <List
         caption="Vulnerabilities"

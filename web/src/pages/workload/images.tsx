@@ -1,7 +1,7 @@
 /** The problems of an image that a workload runs, upgrades first. */
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
-import { countRows, usePages } from "../../components/list";
+import { describeRows, usePages } from "../../components/list";
 import { Severity } from "../../components/severity";
 import { Failure, Loading } from "../../components/states";
 import { ImageName } from "./workload";
@@ -60,7 +60,7 @@ function Problems({ digest }: { digest: string }) {
           ))}
         </tbody>
       </table>
-      <p className="kk-soft">{countRows(pages)} problems are shown.</p>
+      <p className="kk-soft">{describeRows(pages, "problem")}</p>
       {pages.hasNextPage && (
         <button type="button" className="pf-v6-c-button pf-m-link pf-m-inline" onClick={() => void pages.fetchNextPage()}>
           Show more
