@@ -21,7 +21,7 @@ GUIDES: Final = ROOT / "docs" / "guides"
 FIRST_HOUR: Final = (GUIDES / "server-first-hour.md").read_text()
 UNIT: Final = ROOT / "deploy" / "systemd" / "kubekeep-server.service"
 KUBEKEEP: Final = (sys.executable, "-m", "kubekeep")
-IN_WORDS: Final = ("database", "public_url")
+IN_WORDS: Final = ("advisories_folder", "database", "public_url")
 """Settings whose empty default has a meaning."""
 
 
