@@ -121,7 +121,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         "changed inside": zstd.compress(change(plain, plain.index(b"GHSA") if b"GHSA" in plain else len(plain) // 2)),
         "cut inside": zstd.compress(plain[: len(plain) // 2]),
         "continued": zstd.compress(plain + b"x"),
-        "newer": zstd.compress(plain.replace(b"0003", b"9999", 1)),
+        "newer": zstd.compress(plain.replace(b"0004", b"9999", 1)),
         "huge": zstd.compress(b"\xff" * 100),
     }
     for name, damage in damaged.items():

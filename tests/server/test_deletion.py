@@ -38,7 +38,18 @@ BLOG: Final = SourceCluster("blog")
 SHOP: Final = SourceCluster("shop")
 ALL: Final = (Grant(Role.ADMINISTRATOR, "*"),)
 NOW: Final = START + dt.timedelta(days=9)
-SHARED: Final = frozenset({"definition", "package", "package_name", "repository", "image", "organisation_log"})
+SHARED: Final = frozenset(
+    {
+        "definition",
+        "fixed_version",
+        "image",
+        "organisation_log",
+        "package",
+        "package_name",
+        "repository",
+        "subject_name",
+    }
+)
 """Tables of which rows may stay."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, ViewportSize, expect
 
 from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import Submission
@@ -70,18 +71,35 @@ def sign_in(server: LiveServer, browser: Browser, file: Path) -> Path:
     return file
 
 
+errors: Final[list[str]] = []
+"""Errors of scripts, dialogs, and content that the policy refused, in the pages of a test."""
+
+
+@pytest.fixture(autouse=True)
+def check_errors() -> Iterator[None]:
+    errors.clear()
+    yield
+    assert errors == []
+
+
 def open_page(context: BrowserContext) -> Page:
-    """Return a page that fails the test for an error of its script, and for content that its policy refuses."""
+    """Return a page whose errors fail the test."""
     page = context.new_page()
     page.set_default_timeout(_SECONDS * 1000)
-    page.on("pageerror", lambda error: pytest.fail(str(error)))
-    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
-    page.on("console", lambda message: check_message(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("dialog", refuse_dialog)
+    page.on("console", lambda message: record_refusal(message.text))
     return page
 
 
-def check_message(text: str) -> None:
-    assert "Content Security Policy" not in text, text
+def refuse_dialog(dialog: Dialog) -> None:
+    errors.append(dialog.message)
+    dialog.dismiss()
+
+
+def record_refusal(text: str) -> None:
+    if "Content Security Policy" in text:
+        errors.append(text)
 
 
 def wait_for_content(page: Page) -> None:
@@ -209,7 +227,11 @@ def test_list_reads_more_rows_when_they_come_into_view(page: Page) -> None:
             scroller.scrollTo(0, scroller.scrollHeight);
         }, 50)
     """)
-    page.wait_for_function("Number([...document.querySelectorAll('tr[data-index]')].at(-1)?.dataset.index) > 250")
+    rows = page.locator("tbody tr[data-index]")
+    deadline = time.monotonic() + _SECONDS
+    while int(rows.last.get_attribute("data-index") or 0) < 250:
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
     # Rows out of view are not in the document.
     assert page.locator("tbody tr[data-index]").count() < 3 * before
 

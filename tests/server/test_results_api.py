@@ -64,6 +64,7 @@ PATHS: Final = {
     "/vulnerabilities/CVE-1": "getVulnerability",
     "/vulnerabilities/CVE-1/images": "listAffectedImages",
     "/vulnerabilities/CVE-1/workloads": "listAffectedWorkloads",
+    "/openapi.json": "getOpenApi",
     f"/images/{WEB}/problems": "listImageProblems",
     "/search?text=we": "search",
     "/sources?text=shop&kind=cluster&order=silent": "listSources",

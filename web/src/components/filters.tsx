@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "react";
 import { onKey } from "../shell/keys";
 import type { UrlState } from "../url";
 
-export interface Choice {
+interface Choice {
   value: string;
   label: string;
 }

@@ -15,7 +15,7 @@ export function Reasons({ exposure, isExploited = false, isFixable }: { exposure
 }
 
 /** The change that removes a problem, and where. */
-export function Evidences({ evidence }: { evidence: Evidence[] }) {
+function Evidences({ evidence }: { evidence: Evidence[] }) {
   return (
     <ul className="kk-evidence">
       {evidence.slice(0, SHOWN).map((each, index) => (

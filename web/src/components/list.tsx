@@ -17,7 +17,7 @@ export interface Column<Row> {
   kind?: "number" | "main";
 }
 
-export interface RowPage<Row> {
+interface RowPage<Row> {
   rows: Row[];
   cursor?: string;
 }

@@ -47,7 +47,7 @@ export function Shell({ identity, children }: { identity: Identity; children: Re
         <button type="button" className="pf-v6-c-button pf-m-plain kk-menu" aria-label="Navigation" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
           ☰
         </button>
-        <a className="kk-brand" href="/">
+        <a className="kk-brand" href="/" aria-label="Kubekeep, overview">
           <img src="/icon.svg" alt="" width="28" height="28" />
           <span>Kubekeep</span>
         </a>

@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI
 
 from kubekeep_server.api import (
     advisories,
+    description,
     devices,
     enrolments,
     foreign_results,
@@ -43,6 +44,7 @@ from kubekeep_server.store.lanes import open_lanes
 
 _log: Final = structlog.get_logger("kubekeep.server")
 _NOUNS: Final = (
+    description,
     health,
     identities,
     scans,

@@ -44,6 +44,7 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "getReadiness": Permission.PUBLIC,
     "getMetrics": Permission.PUBLIC,
     "getIdentity": Permission.SIGNED_IN,
+    "getOpenApi": Permission.SIGNED_IN,
     "submitScan": Permission.SUBMIT,
     "submitResults": Permission.SUBMIT,
     "submitPostureReport": Permission.SUBMIT,

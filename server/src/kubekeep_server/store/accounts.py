@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from kubekeep_server.identity import ANY_SOURCE, Grant, Role
 from kubekeep_server.store.grants import load_account_grants, store_grants
 from kubekeep_server.store.identity_schema import account, role_grant
+from kubekeep_server.store.locks import lock_accounts
 from kubekeep_server.store.numbers import to_number
 from kubekeep_server.store.organisation_log import append_entry
 from kubekeep_server.store.sessions import close_sessions, create_link
@@ -25,6 +26,7 @@ class AccountConflictError(ValueError):
 
 def create_account(connection: Connection, name: str, grants: Sequence[Grant], *, now: dt.datetime, actor: str) -> int:
     """Create a local user without a password and return its number. Raises AccountConflictError."""
+    lock_accounts(connection)
     if find_account(connection, name) is not None:
         raise AccountConflictError(f"the user {name} exists")
     number = _insert(connection, name, now)
@@ -101,6 +103,8 @@ def has_administrator(connection: Connection, *, has_signed_in: bool = False) ->
 
 def invite_administrator(connection: Connection, link: bytes, now: dt.datetime) -> bool:
     """Create the first user with a sign-in link, unless an administrator has signed in; return True if it did."""
+    # Several processes may start at the same time.
+    lock_accounts(connection)
     if has_administrator(connection, has_signed_in=True):
         return False
     row = find_account(connection, ADMINISTRATOR)

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select
 
 _DEFINITIONS: Final = 0x6B6B6465
 _MATCHING: Final = 0x6B6B6D61
+_ACCOUNTS: Final = 0x6B6B6163
 """Numbers of the locks in the database."""
 
 
@@ -22,6 +23,12 @@ def lock_definitions(connection: Connection, *, is_exclusive: bool) -> bool:
     lock = func.pg_advisory_xact_lock if is_exclusive else func.pg_advisory_xact_lock_shared
     connection.execute(select(lock(_DEFINITIONS)))
     return True
+
+
+def lock_accounts(connection: Connection) -> None:
+    """Wait until no other transaction creates a local user."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_ACCOUNTS)))
 
 
 def lock_report(connection: Connection, digest: bytes) -> None:
