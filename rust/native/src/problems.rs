@@ -14,6 +14,11 @@ use crate::packed_numbers::{add, entry, invalid, write, Reader, LIMIT};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, FromPyObject)]
 pub struct Problem(u32, u32, u32, i64);
 
+/// Number of a definition and its sums, as `sum_definitions` describes them.
+type DefinitionSum = (usize, u8, u32, i64, bool);
+/// Number of a name of a package and its sums, as `sum_upgrades` describes them.
+type UpgradeSum = (usize, u64, u64, u64, u64);
+
 /// Pack the problems of one image: (name, version, definition, opened) of each.
 ///
 /// Format, numbers as LEB128: count of times, the times, the earliest first; length of the next part; for each definition four
@@ -182,7 +187,7 @@ impl ImageProblems {
     }
 
     /// Return (definition, highest exposure, images, first time, has a fix) of each definition.
-    fn sum_definitions(&self, py: Python<'_>) -> PyResult<Vec<(usize, u8, u32, i64, bool)>> {
+    fn sum_definitions(&self, py: Python<'_>) -> PyResult<Vec<DefinitionSum>> {
         let mut sums: Vec<Sum> = Vec::new();
         for image in &self.0 {
             image.visit_definitions(py, |definition, opened, is_fixable| {
@@ -224,11 +229,7 @@ impl ImageProblems {
     }
 
     /// Return (name, problems, images, workloads, exposed workloads) of each package that fixes some of `definitions`.
-    fn sum_upgrades(
-        &self,
-        py: Python<'_>,
-        definitions: Vec<u32>,
-    ) -> PyResult<Vec<(usize, u64, u64, u64, u64)>> {
+    fn sum_upgrades(&self, py: Python<'_>, definitions: Vec<u32>) -> PyResult<Vec<UpgradeSum>> {
         let marks = mark(&definitions);
         let mut sums: Vec<Upgrade> = Vec::new();
         for (image, number) in self.0.iter().zip(1..) {
