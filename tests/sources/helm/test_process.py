@@ -86,14 +86,17 @@ def _wait_for_end(process: ChildProcess) -> None:
 
 @LINUX
 def test_memory_limit(tmp_path: Path) -> None:
-    with start_python("x = bytearray(400 * 2**20); print(len(x))", tmp_path) as process:
+    with start_python("input(); x = bytearray(400 * 2**20); print(len(x))", tmp_path) as process:
+        # Limits are set after the start: a program that needs less time than that is not limited.
+        process.send(b"\n")
         assert process.receive(None) == b""
         assert process.wait() != 0
 
 
 @LINUX
 def test_file_size_limit(tmp_path: Path) -> None:
-    with start_python("open('large', 'wb').write(b'x' * 10**6)", tmp_path) as process:
+    with start_python("input(); open('large', 'wb').write(b'x' * 10**6)", tmp_path) as process:
+        process.send(b"\n")
         process.receive(None)
         assert process.wait() != 0
 
