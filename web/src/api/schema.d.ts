@@ -1528,7 +1528,7 @@ export interface components {
         FindingOrder: "priority" | "severity" | "oldest" | "newest";
         /**
          * FindingRow
-         * @description A finding in a list. source: number. subject, fingerprint: 16 hexadecimal digits.
+         * @description A finding in a list. fingerprint: 16 hexadecimal digits.
          */
         FindingRow: {
             branch: string;
@@ -1930,7 +1930,7 @@ export interface components {
         Role: "administrator" | "manager" | "auditor" | "viewer" | "agent";
         /**
          * RunningWorkload
-         * @description A container of a workload that runs an image. source: number.
+         * @description A container of a workload that runs an image.
          */
         RunningWorkload: {
             branch: string;
@@ -1975,7 +1975,7 @@ export interface components {
             definitions: components["schemas"]["DefinitionMatch"][];
             packages: components["schemas"]["PackageMatch"][];
             sources: components["schemas"]["SourceMatch"][];
-            subjects: components["schemas"]["SubjectMatch"][];
+            subjects: components["schemas"]["SubjectRow"][];
         };
         /**
          * ServiceDiscovery
@@ -2107,20 +2107,6 @@ export interface components {
             references: string[];
         };
         /**
-         * SubjectMatch
-         * @description A workload or another subject. source: number. subject: 16 hexadecimal digits.
-         */
-        SubjectMatch: {
-            branch: string;
-            kind: string;
-            name: string;
-            namespace: string;
-            source: number;
-            sourceKey: string;
-            sourceName: string;
-            subject: string;
-        };
-        /**
          * SubjectPage
          * @description A subject. entry: as in the last submission with it, without findings. closed: None while it may exist.
          */
@@ -2134,6 +2120,20 @@ export interface components {
             source: number;
             sourceKey: string;
             sourceName: string;
+        };
+        /**
+         * SubjectRow
+         * @description A workload or another subject. source: number. subject: 16 hexadecimal digits.
+         */
+        SubjectRow: {
+            branch: string;
+            kind: string;
+            name: string;
+            namespace: string;
+            source: number;
+            sourceKey: string;
+            sourceName: string;
+            subject: string;
         };
         /**
          * SubmittedFinding

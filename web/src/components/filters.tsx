@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "react";
 import { onKey } from "../shell/keys";
 import type { UrlState } from "../url";
+import { capitalize, LEVELS } from "./severity";
 
 interface Choice {
   value: string;
@@ -18,6 +19,12 @@ export interface Filter {
   isList?: boolean;
 }
 
+export const SEVERITY_FILTER: Filter = {
+  name: "severity",
+  label: "Severity",
+  isList: true,
+  choices: LEVELS.map((level) => ({ value: level, label: capitalize(level) })),
+};
 const PAUSE = 250;
 
 export function Filters({ url, filters }: { url: UrlState; filters: Filter[] }) {

@@ -7,6 +7,7 @@ export type SubjectFinding = Schemas["SubjectFinding"];
 type Evidence = Schemas["EvidenceDocument"];
 
 const SHOWN = 20;
+const SHOWN_REFERENCES = 5;
 
 /** Reasons for the priority, in words. */
 export function Reasons({ exposure, isExploited = false, isFixable }: { exposure: number; isExploited?: boolean; isFixable?: boolean }) {
@@ -85,22 +86,24 @@ export function Explanation({ finding }: { finding: SubjectFinding }) {
       )}
       {detail && <Evidences evidence={[...(detail.evidence ?? []), ...(detail.suppressed ?? []).flatMap((part) => part.evidence)]} />}
       {(detail?.priority ?? definition.priority)?.reasons?.length ? <p className="kk-reasons">{(detail?.priority ?? definition.priority)?.reasons?.join(" · ")}</p> : null}
-      {references.length > 0 && (
-        <ul className="kk-references">
-          {references.filter(isWebAddress).slice(0, 5).map((address) => (
-            <li key={address}>
-              <a href={address} target="_blank" rel="noreferrer">
-                {address}
-              </a>
-            </li>
-          ))}
-        </ul>
-      )}
+      <References addresses={references} />
     </>
   );
 }
 
-/** Submitted addresses are shown as links only if a browser opens them without running anything. */
-export function isWebAddress(address: string): boolean {
-  return /^https?:\/\//i.test(address);
+/** The first web addresses of a definition. Submitted ones are links only if a browser opens them without running anything. */
+export function References({ addresses }: { addresses: string[] }) {
+  const shown = addresses.filter((address) => /^https?:\/\//i.test(address)).slice(0, SHOWN_REFERENCES);
+  if (!shown.length) return null;
+  return (
+    <ul className="kk-references">
+      {shown.map((address) => (
+        <li key={address}>
+          <a href={address} target="_blank" rel="noreferrer">
+            {address}
+          </a>
+        </li>
+      ))}
+    </ul>
+  );
 }

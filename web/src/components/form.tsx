@@ -27,6 +27,13 @@ export function Choose({ label, children, help, ...select }: { label: string; he
   );
 }
 
+const SHORTEST_PASSWORD = 12;
+
+/** The field of a new password, named `password`. */
+export function NewPasswordField(input: InputHTMLAttributes<HTMLInputElement>) {
+  return <Field label="New password" name="password" type="password" autoComplete="new-password" minLength={SHORTEST_PASSWORD} required help={`At least ${SHORTEST_PASSWORD} characters`} {...input} />;
+}
+
 interface ChangeProperties<T> {
   action: string;
   /** Makes the change; reads the form. */

@@ -46,6 +46,11 @@ export function format(value: number): string {
   return value.toLocaleString("en-GB");
 }
 
+/** Return a probability in percent. */
+export function formatProbability(value: number): string {
+  return `${(value * 100).toFixed(1)} %`;
+}
+
 /** Return a number with its noun: `1 finding`, `2 findings`. */
 export function plural(count: number, noun: string, many = `${noun}s`): string {
   return `${format(count)} ${count === 1 ? noun : many}`;

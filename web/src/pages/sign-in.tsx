@@ -4,10 +4,8 @@ import { useEffect, useState, type ReactNode } from "react";
 import { useLocation } from "wouter";
 import { client, load, setCsrfToken } from "../api/client";
 import type { Identity } from "../app";
-import { Field, Form } from "../components/form";
+import { Field, Form, NewPasswordField } from "../components/form";
 import { Failure } from "../components/states";
-
-const SHORTEST = 12;
 
 export default function SignIn() {
   const [link] = useState(() => location.hash.slice(1));
@@ -77,7 +75,7 @@ function NewPassword() {
   return (
     <Frame title="Choose a password">
       <Form action="Save the password" onDone={enter} change={(values) => load(client.PUT("/api/v1/password", { body: { current: "", password: String(values.get("password")) } }))}>
-        <Field label="New password" name="password" type="password" autoComplete="new-password" minLength={SHORTEST} required autoFocus help={`At least ${SHORTEST} characters`} />
+        <NewPasswordField autoFocus />
       </Form>
     </Frame>
   );

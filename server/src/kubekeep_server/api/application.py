@@ -70,9 +70,10 @@ _NOUNS: Final = (
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, with the schemas of what msgspec encodes."""
-        document = super().openapi()
-        document["components"].setdefault("schemas", {}).update(list_schemas())
-        return document
+        if self.openapi_schema is None:
+            document = super().openapi()
+            document["components"].setdefault("schemas", {}).update(list_schemas())
+        return super().openapi()
 
 
 def _log_defect(preparation: asyncio.Future[None]) -> None:

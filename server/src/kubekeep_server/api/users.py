@@ -22,7 +22,7 @@ from kubekeep_server.store.accounts import (
     list_accounts,
     load_account,
 )
-from kubekeep_server.store.numbers import to_moment
+from kubekeep_server.store.numbers import to_moment, to_optional_moment
 from kubekeep_server.store.sessions import LINK_LIFETIME, create_link
 
 router: Final = APIRouter(prefix="/api/v1", tags=["users"], responses=DOCUMENTED)
@@ -132,6 +132,6 @@ def _describe(row: Any, grants: tuple[Grant, ...]) -> UserDocument:
         name=row.name,
         is_enabled=row.is_enabled,
         created=to_moment(row.created),
-        signed_in=None if row.signed_in is None else to_moment(row.signed_in),
+        signed_in=to_optional_moment(row.signed_in),
         grants=[GrantDocument.describe(grant) for grant in grants],
     )

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, func, select, update
 
 from kubekeep_server.store.match_schema import advisory_state, image_match
-from kubekeep_server.store.numbers import to_moment, to_number
+from kubekeep_server.store.numbers import to_number, to_optional_moment
 from kubekeep_server.store.organisation_log import append_entry
 from kubekeep_server.store.pending_matches import Changes, add_all_images, add_changes, count_pending
 from kubekeep_server.store.upsert import insert_missing
@@ -69,10 +69,10 @@ def load_status(connection: Connection) -> MatchStatus:
         return MatchStatus(matched=matched, pending=pending)
     return MatchStatus(
         known=_describe(row),
-        changed=_to_moment(row.changed),
-        updated=_to_moment(row.updated),
+        changed=to_optional_moment(row.changed),
+        updated=to_optional_moment(row.updated),
         error=row.error,
-        failed=_to_moment(row.failed),
+        failed=to_optional_moment(row.failed),
         matched=matched,
         pending=pending,
     )
@@ -134,7 +134,3 @@ def lock_state(connection: Connection) -> Any:
 def _describe(row: Any) -> KnownAdvisories:
     ecosystems = msgspec.json.decode(row.ecosystems, type=tuple[EcosystemState, ...])
     return KnownAdvisories(row.version, msgspec.json.decode(row.tokens, type=dict[str, str]), ecosystems)
-
-
-def _to_moment(number: int | None) -> dt.datetime | None:
-    return None if number is None else to_moment(number)

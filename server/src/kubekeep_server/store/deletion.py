@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, delete, exists, select
 from kubekeep_server.identity import Grant
 from kubekeep_server.store import schema
 from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys, split
-from kubekeep_server.store.image_findings import recount, refresh_findings, refresh_uses, store_problems
+from kubekeep_server.store.image_findings import refresh_findings, refresh_uses
 from kubekeep_server.store.image_packages import refresh_packages
 from kubekeep_server.store.image_reports import remove_unused_parts
 from kubekeep_server.store.image_schema import (
@@ -115,8 +115,6 @@ def _refresh_images(connection: Connection, images: set[int], moment: int) -> No
     _, last = refresh_uses(connection, images)
     current = images - last
     refresh_findings(connection, current, moment)
-    recount(connection, images)
-    store_problems(connection, current)
     remove_unused_parts(connection, current)
     refresh_packages(connection, current)
     add_images(connection, current)

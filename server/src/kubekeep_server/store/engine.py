@@ -13,10 +13,12 @@ import alembic.command
 import alembic.config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from kubekeep_server.store.locks import lock_migration
 
 _DRIVERS: Final = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -29,10 +31,6 @@ _SETTINGS: Final = (
     "trusted_schema = OFF",
     f"busy_timeout = {_BUSY_MILLISECONDS}",
 )
-
-
-_MIGRATION_LOCK: Final = 0x6B6B6D67
-"""Number of the lock in PostgreSQL that a process has while it changes tables."""
 
 
 def open_engine(url: str) -> AsyncEngine:
@@ -63,8 +61,7 @@ def open_reading_engine(url: str) -> AsyncEngine:
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
     """Make the tables, or change those of an earlier version. Another process that does this waits."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+    lock_migration(connection)
     config = _configure_migrations()
     config.attributes["connection"] = connection
     alembic.command.upgrade(config, revision)

@@ -24,8 +24,12 @@ _COUNTS: Final = {"urgency": URGENCIES, "severity": SEVERITIES, "epss": EPSS_BUC
 
 
 def refresh_findings(connection: Connection, images: Iterable[int], moment: int) -> tuple[list[Key], list[Key]]:
-    """Open and close the problems of images by the reports of their sources; return the opened and the closed ones."""
-    required = _load_states(connection, images)
+    """Open and close the problems of images by the reports of their sources; return the opened and the closed ones.
+
+    Writes what is derived from them too: the totals and the packed problems of the images.
+    """
+    refreshed = sorted(images)
+    required = _load_states(connection, refreshed)
     packages = store_packages(connection, {problem.purl for states in required.values() for problem in states})
     keys = {problem.definition for states in required.values() for problem in states}
     query = select(definition.c.key, definition.c.id).where(definition.c.key.in_(in_keys()))
@@ -35,7 +39,10 @@ def refresh_findings(connection: Connection, images: Iterable[int], moment: int)
         for number, problems in required.items()
         for problem, state in problems.items()
     }
-    return _write(connection, required, states, moment)
+    changes = _write(connection, required, states, moment)
+    recount(connection, refreshed)
+    _store_problems(connection, refreshed)
+    return changes
 
 
 def recount(connection: Connection, images: Iterable[int]) -> None:
@@ -64,7 +71,7 @@ def recount(connection: Connection, images: Iterable[int]) -> None:
         connection.execute(statement.values({column: bindparam(column) for column in columns}), rows)
 
 
-def store_problems(connection: Connection, images: Iterable[int]) -> None:
+def _store_problems(connection: Connection, images: Iterable[int]) -> None:
     """Write the packed problems of images, from their open ones."""
     table = image_finding
     problems: dict[int, list[tuple[int, str, int, int]]] = {number: [] for number in images}

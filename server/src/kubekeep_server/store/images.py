@@ -15,7 +15,7 @@ from kubekeep.model.image import ImageSubject
 from kubekeep.model.submission import SubjectEntry, SubmittedFinding
 from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys
 from kubekeep_server.store.document import SubmittedDocument
-from kubekeep_server.store.image_findings import recount, refresh_findings, refresh_uses, store_problems
+from kubekeep_server.store.image_findings import refresh_findings, refresh_uses
 from kubekeep_server.store.image_packages import refresh_packages
 from kubekeep_server.store.image_reports import (
     NOTHING,
@@ -114,8 +114,6 @@ class ImageChanges:
         current = changed - last
         reported = {number for number in current if number in first or _differ("report", number, before, after)}
         opened, closed = refresh_findings(self._connection, reported, self._moment)
-        recount(self._connection, reported)
-        store_problems(self._connection, reported)
         remove_unused_parts(self._connection, current)
         listed = {number for number in current if _differ("content", number, before, after)}
         refresh_packages(self._connection, listed)

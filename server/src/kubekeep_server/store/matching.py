@@ -18,7 +18,7 @@ from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.store.advisory_state import ACTOR, lock_state
 from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys
 from kubekeep_server.store.definitions import DefinitionChanges, list_missing, store_entries
-from kubekeep_server.store.image_findings import Key, load_image_reports, recount, refresh_findings, store_problems
+from kubekeep_server.store.image_findings import Key, load_image_reports, refresh_findings
 from kubekeep_server.store.image_matches import (
     ImageMatch,
     PackageResults,
@@ -79,8 +79,6 @@ def store_batch(connection: Connection, batch: MatchedBatch, now: dt.datetime) -
     results = [entry for entry in batch.images if digests.get(entry.number, frozenset()) == entry.contents]
     changed = _change_matches(connection, results, batch.advisories)
     opened, closed = refresh_findings(connection, changed, to_number(now))
-    recount(connection, changed)
-    store_problems(connection, changed)
     store_names(connection, {purl: names for entry in results for purl, names in entry.names.items()})
     refresh_history(connection, changed, to_number(now))
     remove_pending(connection, [(entry.number, row) for entry in results for row in entry.rows])

@@ -32,3 +32,8 @@ def format_key(key: int) -> str:
 def to_moment(number: int) -> dt.datetime:
     """Return the time of microseconds since 1970, in UTC."""
     return _EPOCH + number * _MICROSECOND
+
+
+def to_optional_moment(number: int | None) -> dt.datetime | None:
+    """Return the time of microseconds since 1970, in UTC; None without a number."""
+    return None if number is None else to_moment(number)

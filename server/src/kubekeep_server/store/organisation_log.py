@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from kubekeep_server.store.hash_chain import chain_entry, compute_digest
 from kubekeep_server.store.identity_schema import organisation_log
+from kubekeep_server.store.locks import lock_log
 from kubekeep_server.store.numbers import to_number
-
-_LOCK: Final = 0x6B6B6C67
-"""Number of the lock in PostgreSQL under which entries get their numbers."""
 
 
 def append_entry(connection: Connection, now: dt.datetime, actor: str, action: str, **details: Any) -> None:
@@ -20,8 +18,7 @@ def append_entry(connection: Connection, now: dt.datetime, actor: str, action: s
 
     The end of the transaction lets others append.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    lock_log(connection)
     table = organisation_log
     last = connection.execute(select(table.c.number, table.c.digest).order_by(table.c.number.desc()).limit(1)).first()
     moment = to_number(now)

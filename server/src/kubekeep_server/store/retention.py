@@ -10,22 +10,21 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, delete, exists, func, select
+from sqlalchemy import Connection, delete, exists, select
 
 from kubekeep_server.store.batches import lock_rows
 from kubekeep_server.store.deletion import remove_images, remove_rows
 from kubekeep_server.store.image_schema import image, image_finding, image_name, repository_finding
+from kubekeep_server.store.locks import try_lock_retention
 from kubekeep_server.store.numbers import DAY, to_number
 from kubekeep_server.store.schema import blob, day, finding, scan, source, subject
 
-_LOCK: Final = 0x6B6B7274
-"""Number of the lock in PostgreSQL that a process has while it removes."""
 _IMAGES: Final = 100
 """Images of a transaction."""
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """What stays. scans: from this time on, also images that no source has any more. history: findings closed since then."""
+    """Times since which results are kept. scans: of scans, and of images that no source has. history: of closed findings."""
 
     scans: dt.datetime
     history: dt.datetime
@@ -79,9 +78,7 @@ def remove_of_history(connection: Connection, retention: Retention) -> None:
 
 
 def _lock(connection: Connection) -> None:
-    if connection.dialect.name != "postgresql":
-        return
-    if not connection.execute(select(func.pg_try_advisory_xact_lock(_LOCK))).scalar():
+    if not try_lock_retention(connection):
         raise AnotherProcessError
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import bisect
 from typing import Final
 
+from kubekeep.model.severity import Severity
 from kubekeep.model.submission import ContainerEntry, DefinitionEntry, SubjectEntry
 
-SEVERITIES: Final = 5
-"""Unknown to critical."""
+SEVERITY_NAMES: Final = tuple(severity.name.lower() for severity in Severity)
+"""Names of severities by their number: unknown to critical."""
+SEVERITIES: Final = len(SEVERITY_NAMES)
 _SCORES: Final = (0.1, 2.0, 4.0, 5.5, 7.0, 8.0, 9.0)
 """The lowest score of each urgency but the first, which is unknown."""
 URGENCIES: Final = len(_SCORES) + 1

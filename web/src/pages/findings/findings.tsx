@@ -1,10 +1,10 @@
 /** All findings of workloads and other subjects, the most urgent first. */
 import { client, load, type Schemas } from "../../api/client";
 import { Reasons } from "../../components/finding";
-import { FilteredToNothing, Filters, isFiltered, type Filter } from "../../components/filters";
+import { FilteredToNothing, Filters, isFiltered, SEVERITY_FILTER, type Filter } from "../../components/filters";
 import { describeRows, List, usePages, type Column } from "../../components/list";
 import { Page } from "../../components/page";
-import { capitalize, LEVELS, Severity } from "../../components/severity";
+import { Severity } from "../../components/severity";
 import { Empty } from "../../components/states";
 import { Command, Name, Prose } from "../../components/text";
 import { Time } from "../../components/time";
@@ -17,7 +17,7 @@ type Row = Schemas["FindingRow"];
 const LENGTH = 100;
 const FILTERS: Filter[] = [
   { name: "text", label: "Control, title or workload" },
-  { name: "severity", label: "Severity", isList: true, choices: LEVELS.map((level) => ({ value: level, label: capitalize(level) })) },
+  SEVERITY_FILTER,
   {
     name: "exposed",
     label: "Reach",

@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { client, load, type Schemas } from "../../api/client";
 import { Card, Page } from "../../components/page";
-import { format, plural, SeverityCounts, sum } from "../../components/severity";
+import { format, plural, SeverityCounts, sum, type Counts } from "../../components/severity";
 import { Await } from "../../components/states";
 import { useUrl } from "../../url";
 import { AddSource } from "../sources/add";
@@ -57,39 +57,31 @@ function Open({ totals }: { totals: Totals }) {
   return (
     <Card title="Open now">
       <dl className="kk-numbers">
-        <div>
-          <dt>
-            <a href={link("/findings", {})}>{plural(sum(totals.findings), "finding")}</a>
-          </dt>
-          <dd>
-            <SeverityCounts counts={totals.findings} href={(level) => link("/findings", { severity: level })} />
-          </dd>
-        </div>
-        <div>
-          <dt>
-            <a href={link("/findings", { exposed: "true" })}>{plural(sum(totals.exposedFindings), "finding")} reachable from outside</a>
-          </dt>
-          <dd>
-            <SeverityCounts counts={totals.exposedFindings} href={(level) => link("/findings", { severity: level, exposed: "true" })} />
-          </dd>
-        </div>
-        <div>
-          <dt>
-            <a href={link("/vulnerabilities", {})}>{plural(sum(totals.vulnerabilities), "problem")} in {plural(totals.images, "image")}</a>
-          </dt>
-          <dd>
-            {totals.images === 0 ? <span className="kk-soft">no image was assessed</span> : <SeverityCounts counts={totals.vulnerabilities} href={(level) => link("/vulnerabilities", { severity: level })} />}
-          </dd>
-        </div>
-        <div>
-          <dt>
-            <a href={link("/vulnerabilities", { exposed: "true" })}>{plural(sum(totals.exposedVulnerabilities), "problem")} reachable from outside</a>
-          </dt>
-          <dd>
-            <SeverityCounts counts={totals.exposedVulnerabilities} href={(level) => link("/vulnerabilities", { severity: level, exposed: "true" })} />
-          </dd>
-        </div>
+        <Numbers name={plural(sum(totals.findings), "finding")} counts={totals.findings} link={(values) => link("/findings", values)} />
+        <Numbers name={`${plural(sum(totals.exposedFindings), "finding")} reachable from outside`} counts={totals.exposedFindings} link={(values) => link("/findings", { ...values, exposed: "true" })} />
+        <Numbers
+          name={`${plural(sum(totals.vulnerabilities), "problem")} in ${plural(totals.images, "image")}`}
+          counts={totals.images ? totals.vulnerabilities : undefined}
+          link={(values) => link("/vulnerabilities", values)}
+        />
+        <Numbers
+          name={`${plural(sum(totals.exposedVulnerabilities), "problem")} reachable from outside`}
+          counts={totals.exposedVulnerabilities}
+          link={(values) => link("/vulnerabilities", { ...values, exposed: "true" })}
+        />
       </dl>
     </Card>
+  );
+}
+
+/** A number by severity; each part is a link to its rows. counts: undefined if nothing was assessed. */
+function Numbers({ name, counts, link }: { name: string; counts?: Counts; link: (values: Record<string, string>) => string }) {
+  return (
+    <div>
+      <dt>
+        <a href={link({})}>{name}</a>
+      </dt>
+      <dd>{counts ? <SeverityCounts counts={counts} href={(level) => link({ severity: level })} /> : <span className="kk-soft">no image was assessed</span>}</dd>
+    </div>
   );
 }

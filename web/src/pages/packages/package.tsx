@@ -2,10 +2,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { client, load, type Schemas } from "../../api/client";
 import { Filters, type Filter } from "../../components/filters";
-import { usePages } from "../../components/list";
+import { usePages, type Column } from "../../components/list";
 import { Card, Page } from "../../components/page";
 import { format, plural } from "../../components/severity";
 import { Await } from "../../components/states";
+import { Table } from "../../components/table";
 import { useUrl } from "../../url";
 import { WorkloadList } from "../vulnerabilities/workloads";
 
@@ -48,33 +49,19 @@ export default function Package({ type, name }: { type: string; name: string }) 
 }
 
 function Versions({ rows, below }: { rows: Version[]; below: string }) {
-  return (
-    <table className="pf-v6-c-table pf-m-compact kk-list">
-      <caption className="pf-v6-screen-reader">Versions</caption>
-      <thead className="pf-v6-c-table__thead">
-        <tr className="pf-v6-c-table__tr">
-          <th scope="col" className="pf-v6-c-table__th kk-main">
-            Version
-          </th>
-          <th scope="col" className="pf-v6-c-table__th kk-number">
-            Images
-          </th>
-        </tr>
-      </thead>
-      <tbody className="pf-v6-c-table__tbody">
-        {rows.map((row) => (
-          <tr key={row.version} className="pf-v6-c-table__tr">
-            <td className="pf-v6-c-table__td kk-main" data-label="Version">
-              {row.version} {below && row.isBelow === null && <span className="kk-soft">cannot be compared</span>}
-            </td>
-            <td className="pf-v6-c-table__td kk-number" data-label="Images">
-              {format(row.images)}
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
+  const columns: Column<Version>[] = [
+    {
+      title: "Version",
+      kind: "main",
+      cell: (row) => (
+        <>
+          {row.version} {below && row.isBelow === null && <span className="kk-soft">cannot be compared</span>}
+        </>
+      ),
+    },
+    { title: "Images", kind: "number", cell: (row) => format(row.images) },
+  ];
+  return <Table caption="Versions" rows={rows} columns={columns} rowKey={(row) => row.version} />;
 }
 
 function Workloads({ purls }: { purls: string[] }) {

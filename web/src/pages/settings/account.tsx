@@ -2,12 +2,10 @@
 import { useState } from "react";
 import { client, load, setCsrfToken } from "../../api/client";
 import type { Identity } from "../../app";
-import { Field, Form } from "../../components/form";
+import { Field, Form, NewPasswordField } from "../../components/form";
 import { Card, Facts } from "../../components/page";
 import { Time } from "../../components/time";
 import { Grants } from "./grants";
-
-const SHORTEST = 12;
 
 export function Account({ identity }: { identity: Identity }) {
   const [isSaved, setSaved] = useState(false);
@@ -32,7 +30,7 @@ export function Account({ identity }: { identity: Identity }) {
           }}
         >
           <Field label="Current password" name="current" type="password" autoComplete="current-password" help="Empty if you have none" />
-          <Field label="New password" name="password" type="password" autoComplete="new-password" minLength={SHORTEST} required help={`At least ${SHORTEST} characters`} />
+          <NewPasswordField />
         </Form>
         {isSaved && <p role="status">The password was changed.</p>}
       </Card>

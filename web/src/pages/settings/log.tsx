@@ -3,8 +3,8 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { client, load } from "../../api/client";
 import { Card } from "../../components/page";
 import { Await } from "../../components/states";
+import { Table } from "../../components/table";
 import { Time } from "../../components/time";
-import { Table } from "./table";
 
 const LENGTH = 100;
 
@@ -24,10 +24,10 @@ export function Log() {
             rows={pages.flat()}
             rowKey={(row) => row.number}
             columns={[
-              ["When", (row) => <Time value={row.moment} />],
-              ["Who", (row) => row.actor],
-              ["Change", (row) => row.action],
-              ["Details", (row) => <code className="kk-details">{JSON.stringify(row.details)}</code>],
+              { title: "When", cell: (row) => <Time value={row.moment} /> },
+              { title: "Who", cell: (row) => row.actor },
+              { title: "Change", cell: (row) => row.action },
+              { title: "Details", cell: (row) => <code className="kk-details">{JSON.stringify(row.details)}</code> },
             ]}
           />
         )}

@@ -7,10 +7,10 @@ import { Dialog } from "../../components/dialog";
 import { ChangeButton, Field, Form } from "../../components/form";
 import { Card } from "../../components/page";
 import { Await } from "../../components/states";
+import { Table } from "../../components/table";
 import { Command } from "../../components/text";
 import { Time } from "../../components/time";
 import { GrantFields, Grants, readGrant, ROLES } from "./grants";
-import { Table } from "./table";
 
 const STALE = [["tokens"]];
 const MANAGED: Schemas["Role"][] = ["agent", "viewer", "manager"];
@@ -35,12 +35,12 @@ export function Tokens({ identity }: { identity: Identity }) {
               rows={rows}
               rowKey={(row) => row.id}
               columns={[
-                ["Name", (row) => row.name],
-                ["Rights", (row) => <Grants grants={row.grants} />],
-                ["Expires", (row) => <Time value={row.expires} />],
-                [
-                  "Changes",
-                  (row) => (
+                { title: "Name", cell: (row) => row.name },
+                { title: "Rights", cell: (row) => <Grants grants={row.grants} /> },
+                { title: "Expires", cell: (row) => <Time value={row.expires} /> },
+                {
+                  title: "Changes",
+                  cell: (row) => (
                     <ChangeButton
                       label="Revoke"
                       isDanger
@@ -49,7 +49,7 @@ export function Tokens({ identity }: { identity: Identity }) {
                       stale={STALE}
                     />
                   ),
-                ],
+                },
               ]}
             />
           ) : (

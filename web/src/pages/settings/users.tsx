@@ -6,10 +6,10 @@ import { Dialog } from "../../components/dialog";
 import { ChangeButton, Field, Form } from "../../components/form";
 import { Card } from "../../components/page";
 import { Await } from "../../components/states";
+import { Table } from "../../components/table";
 import { Command } from "../../components/text";
 import { Time } from "../../components/time";
 import { GrantFields, Grants, readGrant, ROLES } from "./grants";
-import { Table } from "./table";
 
 type User = Schemas["UserDocument"];
 
@@ -42,10 +42,10 @@ export function Users() {
             rows={rows}
             rowKey={(row) => row.id}
             columns={[
-              ["Name", (row) => <>{row.name} {!row.isEnabled && <span className="kk-soft">disabled</span>}</>],
-              ["Rights", (row) => <Grants grants={row.grants} />],
-              ["Last sign-in", (row) => <Time value={row.signedIn} />],
-              ["Changes", (row) => <Changes user={row} invite={() => invite(row)} edit={() => setEdited(row)} />],
+              { title: "Name", cell: (row) => <>{row.name} {!row.isEnabled && <span className="kk-soft">disabled</span>}</> },
+              { title: "Rights", cell: (row) => <Grants grants={row.grants} /> },
+              { title: "Last sign-in", cell: (row) => <Time value={row.signedIn} /> },
+              { title: "Changes", cell: (row) => <Changes user={row} invite={() => invite(row)} edit={() => setEdited(row)} /> },
             ]}
           />
         )}

@@ -1,10 +1,10 @@
 /** Vulnerabilities of all images, each once, the most urgent first. */
 import { client, load, type Schemas } from "../../api/client";
 import { Reasons } from "../../components/finding";
-import { FilteredToNothing, Filters, isFiltered, type Filter } from "../../components/filters";
+import { FilteredToNothing, Filters, isFiltered, SEVERITY_FILTER, type Filter } from "../../components/filters";
 import { describeRows, List, usePages, type Column } from "../../components/list";
 import { Page } from "../../components/page";
-import { capitalize, format, LEVELS, Severity } from "../../components/severity";
+import { format, formatProbability, Severity } from "../../components/severity";
 import { Empty } from "../../components/states";
 import { Command } from "../../components/text";
 import { Time } from "../../components/time";
@@ -21,7 +21,7 @@ const yes = (label: string, no: string) => [
 ];
 const FILTERS: Filter[] = [
   { name: "text", label: "Identifier or title" },
-  { name: "severity", label: "Severity", isList: true, choices: LEVELS.map((level) => ({ value: level, label: capitalize(level) })) },
+  SEVERITY_FILTER,
   { name: "exposed", label: "Reach", choices: yes("Reachable from outside", "Not reachable") },
   { name: "exploited", label: "Exploitation", choices: yes("Known to be exploited", "Not known") },
   { name: "fixable", label: "Fix", choices: yes("Fix available", "No fix yet") },
@@ -31,7 +31,7 @@ const COLUMNS: Column<Row>[] = [
   { title: "Severity", order: "severity", cell: (row) => <Severity level={row.severity} /> },
   { title: "Upgrade", cell: (row) => <Upgrade row={row} /> },
   { title: "Why it matters", order: "priority", cell: (row) => <Reasons exposure={row.exposure} isExploited={row.isExploited} /> },
-  { title: "EPSS", order: "epss", kind: "number", cell: (row) => (row.epss === null ? <span className="kk-soft">unknown</span> : `${(row.epss * 100).toFixed(1)} %`) },
+  { title: "EPSS", order: "epss", kind: "number", cell: (row) => (row.epss === null ? <span className="kk-soft">unknown</span> : formatProbability(row.epss)) },
   { title: "Images", order: "images", kind: "number", cell: (row) => format(row.images) },
   { title: "Open since", order: "newest", cell: (row) => <Time value={row.opened} /> },
 ];

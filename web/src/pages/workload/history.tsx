@@ -26,25 +26,25 @@ export function History({ page }: { page: Schemas["SubjectPage"] }) {
   events.sort((one, other) => other.moment.localeCompare(one.moment));
   return (
     <>
-      <ol className="kk-history">
-        {events.slice(0, SHOWN).map((event, index) => (
-          <li key={index}>
-            <Time value={event.moment} /> <span>{event.text}</span>
-          </li>
-        ))}
-      </ol>
+      <Events events={events.slice(0, SHOWN)} />
       {events.length > SHOWN && (
         <details>
           <summary>{events.length - SHOWN} earlier events</summary>
-          <ol className="kk-history">
-            {events.slice(SHOWN).map((event, index) => (
-              <li key={index}>
-                <Time value={event.moment} /> <span>{event.text}</span>
-              </li>
-            ))}
-          </ol>
+          <Events events={events.slice(SHOWN)} />
         </details>
       )}
     </>
+  );
+}
+
+function Events({ events }: { events: Event[] }) {
+  return (
+    <ol className="kk-history">
+      {events.map((event, index) => (
+        <li key={index}>
+          <Time value={event.moment} /> <span>{event.text}</span>
+        </li>
+      ))}
+    </ol>
   );
 }

@@ -1,12 +1,21 @@
 /** The problems of an image that a workload runs, upgrades first. */
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
-import { describeRows, usePages } from "../../components/list";
+import { describeRows, usePages, type Column } from "../../components/list";
 import { Severity } from "../../components/severity";
 import { Failure, Loading } from "../../components/states";
+import { Table } from "../../components/table";
 import { ImageName } from "./workload";
 
+type Problem = Schemas["ImageProblem"];
+
 const LENGTH = 100;
+const COLUMNS: Column<Problem>[] = [
+  { title: "Problem", kind: "main", cell: (row) => <Identifier row={row} /> },
+  { title: "Severity", cell: (row) => <Severity level={row.severity} /> },
+  { title: "Package", cell: (row) => <code>{shortenPurl(row.purl)}</code> },
+  { title: "Upgrade to", cell: (row) => row.fixedVersion || <span className="kk-soft">no fix yet</span> },
+];
 
 export function ImageProblems({ image }: { image: Schemas["SubjectImage"] }) {
   const [isOpen, setOpen] = useState(false);
@@ -28,38 +37,7 @@ function Problems({ digest }: { digest: string }) {
   if (!rows.length) return <p>No known problem is open.</p>;
   return (
     <>
-      <table className="pf-v6-c-table pf-m-compact kk-list">
-        <caption className="pf-v6-screen-reader">Problems of the image</caption>
-        <thead className="pf-v6-c-table__thead">
-          <tr className="pf-v6-c-table__tr">
-            {["Problem", "Severity", "Package", "Upgrade to"].map((title) => (
-              <th key={title} scope="col" className="pf-v6-c-table__th">
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody className="pf-v6-c-table__tbody">
-          {rows.map((row) => (
-            <tr key={row.definition + row.purl} className="pf-v6-c-table__tr">
-              <td className="pf-v6-c-table__td kk-main" data-label="Problem">
-                {row.kind === "vulnerability" ? <a href={`/vulnerabilities/${encodeURIComponent(row.definition)}`}>{row.id}</a> : row.id} <span className="kk-soft">{row.title}</span>
-                {row.isExploited && <strong> known to be exploited</strong>}
-                {row.isSuppressed && <span className="kk-soft"> covered by an exception</span>}
-              </td>
-              <td className="pf-v6-c-table__td" data-label="Severity">
-                <Severity level={row.severity} />
-              </td>
-              <td className="pf-v6-c-table__td" data-label="Package">
-                <code>{shortenPurl(row.purl)}</code>
-              </td>
-              <td className="pf-v6-c-table__td" data-label="Upgrade to">
-                {row.fixedVersion || <span className="kk-soft">no fix yet</span>}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table caption="Problems of the image" rows={rows} columns={COLUMNS} rowKey={(row) => row.definition + row.purl} />
       <p className="kk-soft">{describeRows(pages, "problem")}</p>
       {pages.hasNextPage && (
         <button type="button" className="pf-v6-c-button pf-m-link pf-m-inline" onClick={() => void pages.fetchNextPage()}>
@@ -70,11 +48,21 @@ function Problems({ digest }: { digest: string }) {
   );
 }
 
-/** Return the name and the version of a package URL. */
+function Identifier({ row }: { row: Problem }) {
+  return (
+    <>
+      {row.kind === "vulnerability" ? <a href={`/vulnerabilities/${encodeURIComponent(row.definition)}`}>{row.id}</a> : row.id} <span className="kk-soft">{row.title}</span>
+      {row.isExploited && <strong> known to be exploited</strong>}
+      {row.isSuppressed && <span className="kk-soft"> covered by an exception</span>}
+    </>
+  );
+}
+
+/** Return the name and the version of a package URL. A scope such as `@angular` has its own sign. */
 export function shortenPurl(purl: string): string {
   const [, rest = purl] = purl.match(/^pkg:[^/]+\/([^?#]+)/) ?? [];
   try {
-    return decodeURIComponent(rest).replace("@", " ");
+    return decodeURIComponent(rest.replace(/@([^@/]*)$/, " $1"));
   } catch {
     return rest;
   }

@@ -62,19 +62,11 @@ function Content({ page }: { page: Subject }) {
       </Card>
       <Card title="What to change">
         {shown.length === 0 && <p>{gaps.length ? "No finding in the controls that were evaluated." : "Nothing."}</p>}
-        <ol className="kk-findings">
-          {shown.map((finding) => (
-            <Finding key={finding.definition.key + finding.opened} finding={finding} />
-          ))}
-        </ol>
+        <FindingList findings={shown} />
         {suppressed.length > 0 && (
           <details>
             <summary>{plural(suppressed.length, "finding")} covered by exceptions</summary>
-            <ol className="kk-findings">
-              {suppressed.map((finding) => (
-                <Finding key={finding.definition.key + finding.opened} finding={finding} />
-              ))}
-            </ol>
+            <FindingList findings={suppressed} />
           </details>
         )}
       </Card>
@@ -138,6 +130,16 @@ function Reach({ page }: { page: Subject }) {
         ]}
       />
     </>
+  );
+}
+
+function FindingList({ findings }: { findings: SubjectFinding[] }) {
+  return (
+    <ol className="kk-findings">
+      {findings.map((finding) => (
+        <Finding key={finding.definition.key + finding.opened} finding={finding} />
+      ))}
+    </ol>
   );
 }
 

@@ -14,15 +14,14 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, exists, fu
 
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.store.image_schema import image, image_finding, image_name, package, runs
-from kubekeep_server.store.numbers import format_key, to_moment
+from kubekeep_server.store.numbers import to_moment
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
-from kubekeep_server.store.queries.source_names import name_source
+from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, SubjectRow, describe_subject
 from kubekeep_server.store.schema import definition, source, subject
 from kubekeep_server.store.scopes import Scope, select_uses, shows_image, shows_subject
 
 VULNERABILITY: Final = "vulnerability"
 """The kind of definitions."""
-_SOURCE: Final = (source.c.key, source.c.branch, source.c.document)
 
 
 class VulnerablePackage(Document, frozen=True):
@@ -43,17 +42,9 @@ class AffectedImage(Document, frozen=True):
     opened: dt.datetime
 
 
-class RunningWorkload(Document, frozen=True):
-    """A container of a workload that runs an image. source: number."""
+class RunningWorkload(SubjectRow, frozen=True):
+    """A container of a workload that runs an image."""
 
-    source: int
-    source_name: str
-    source_key: str
-    branch: str
-    subject: str
-    kind: str
-    namespace: str
-    name: str
     container: str
     digest: str
     exposure: int
@@ -113,7 +104,7 @@ def list_workloads(
     after = read_cursor(cursor, "workloads", tuple[int, int, int, str, int])
     key = (runs.c.source, runs.c.subject, runs.c.container, runs.c.image)
     query = (
-        select(runs, *_SOURCE, subject.c.kind, subject.c.namespace, subject.c.name, image.c.digest)
+        select(runs, *SUBJECT_COLUMNS, image.c.digest)
         .join(image, image.c.id == runs.c.image)
         .join(source, source.c.id == runs.c.source)
         .join(subject, and_(subject.c.source == runs.c.source, subject.c.id == runs.c.subject))
@@ -128,19 +119,7 @@ def list_workloads(
         rows, limit, "workloads", lambda row: (row.exposure, row.source, row.subject, row.container, row.image)
     )
     workloads = tuple(
-        RunningWorkload(
-            row.source,
-            name_source(row.document),
-            row.key,
-            row.branch,
-            format_key(row.subject),
-            row.kind,
-            row.namespace,
-            row.name,
-            row.container,
-            row.digest,
-            row.exposure,
-        )
+        RunningWorkload(**describe_subject(row), container=row.container, digest=row.digest, exposure=row.exposure)
         for row in page
     )
     return Page(workloads, following)

@@ -30,13 +30,13 @@ from sqlalchemy import (
 )
 
 from kubekeep.model.severity import Severity
-from kubekeep_server.store.numbers import format_key, to_moment, to_number
+from kubekeep_server.store.numbers import format_key, to_moment, to_number, to_optional_moment
 from kubekeep_server.store.queries.definitions import contains_text, has_severity
-from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
-from kubekeep_server.store.queries.source_names import name_source
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
+from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, SubjectRow, describe_subject
 from kubekeep_server.store.schema import definition, finding, source, subject, subject_name, total
 from kubekeep_server.store.scopes import Scope, shows_subject
-from kubekeep_server.store.urgency import EXPOSED, EXPOSURES, PAIRS, SEVERITIES, URGENCIES
+from kubekeep_server.store.urgency import EXPOSED, EXPOSURES, PAIRS, SEVERITIES, SEVERITY_NAMES, URGENCIES
 
 _FEW_SOURCES: Final = 60
 """Sources whose findings are read at once, and sorted: fewer rows than an index of all sources would visit."""
@@ -87,17 +87,9 @@ class FindingFilter(msgspec.Struct, frozen=True, kw_only=True):
     is_exposed: bool | None = None
 
 
-class FindingRow(Document, frozen=True):
-    """A finding in a list. source: number. subject, fingerprint: 16 hexadecimal digits."""
+class FindingRow(SubjectRow, frozen=True):
+    """A finding in a list. fingerprint: 16 hexadecimal digits."""
 
-    source: int
-    source_name: str
-    source_key: str
-    branch: str
-    subject: str
-    kind: str
-    namespace: str
-    name: str
     definition: str
     title: str
     remediation: str
@@ -406,12 +398,7 @@ class _Query:
         return (
             select(
                 rows,
-                source.c.key.label("source_key"),
-                source.c.document.label("source_document"),
-                source.c.branch,
-                subject.c.kind,
-                subject.c.namespace,
-                subject.c.name,
+                *SUBJECT_COLUMNS,
                 definition.c.key.label("definition_key"),
                 definition.c.document,
                 definition.c.severity,
@@ -499,23 +486,16 @@ def _locate(step: int, row: Any) -> _Position:
 def _describe(row: Any) -> FindingRow:
     document = _decoder.decode(row.document)
     return FindingRow(
-        source=row.source,
-        source_name=name_source(row.source_document),
-        source_key=row.source_key,
-        branch=row.branch,
-        subject=format_key(row.subject),
-        kind=row.kind,
-        namespace=row.namespace,
-        name=row.name,
+        **describe_subject(row),
         definition=row.definition_key,
         title=document.title,
         remediation=document.remediation,
-        severity=Severity(row.severity).name.lower(),
+        severity=SEVERITY_NAMES[row.severity],
         exposure=row.exposure,
         urgency=row.urgency,
         fingerprint=format_key(row.fingerprint),
         opened=to_moment(row.opened),
-        unknown_since=None if row.unknown_since is None else to_moment(row.unknown_since),
+        unknown_since=to_optional_moment(row.unknown_since),
         is_suppressed=row.is_suppressed,
     )
 

@@ -20,7 +20,7 @@ from kubekeep_server.store.queries.packages import read_versions
 from kubekeep_server.store.queries.pages import Document, Page, cut_page, read_cursor
 from kubekeep_server.store.schema import definition, definition_total, finding, subject
 from kubekeep_server.store.scopes import Scope, shows_subject
-from kubekeep_server.store.urgency import EXPOSED, EXPOSURES
+from kubekeep_server.store.urgency import EXPOSED, EXPOSURES, SEVERITY_NAMES
 
 DEFAULT_FIXES: Final = 10
 _CURSOR: Final = "fixes"
@@ -167,7 +167,7 @@ def _describe_controls(connection: Connection, counts: dict[int, collections.Cou
         rows[-removed, _CONTROL, row.id] = Remediation(
             definition=row.key,
             title=document.title,
-            severity=Severity(row.severity).name.lower(),
+            severity=SEVERITY_NAMES[row.severity],
             remediation=document.remediation,
             removed=removed,
             exposed=sum(count for exposure, count in counts[row.id].items() if exposure >= EXPOSED),

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, select, tuple_
 
-from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.store.image_schema import image, image_finding, package
-from kubekeep_server.store.numbers import to_moment
+from kubekeep_server.store.numbers import to_moment, to_optional_moment
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
 from kubekeep_server.store.schema import definition
 from kubekeep_server.store.scopes import Scope, shows_image
+from kubekeep_server.store.urgency import SEVERITY_NAMES
 
 
 class ImageProblem(Document, frozen=True):
@@ -64,12 +64,12 @@ def _describe(row: Any) -> ImageProblem:
         kind=row.kind,
         id=document.id,
         title=document.title,
-        severity=Severity(row.severity).name.lower(),
+        severity=SEVERITY_NAMES[row.severity],
         epss=row.epss,
         is_exploited=row.is_exploited,
         purl=row.purl,
         fixed_version=row.fixed_version,
         is_suppressed=row.is_suppressed,
         opened=to_moment(row.opened),
-        unknown_since=None if row.unknown_since is None else to_moment(row.unknown_since),
+        unknown_since=to_optional_moment(row.unknown_since),
     )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select, true
 
-from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.store.image_schema import image, image_finding, image_package, package, package_name
-from kubekeep_server.store.numbers import format_key
 from kubekeep_server.store.queries.affected import VULNERABILITY
+from kubekeep_server.store.queries.definitions import contains_text
 from kubekeep_server.store.queries.pages import Document
 from kubekeep_server.store.queries.source_names import name_source
+from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, SubjectRow, describe_subject
 from kubekeep_server.store.schema import definition, finding, source, subject, subject_name
 from kubekeep_server.store.scopes import EVERYTHING, Scope, shows_image, shows_subject
+from kubekeep_server.store.urgency import SEVERITY_NAMES
 
 _MOST: Final = 6
 _CANDIDATES: Final = 100
@@ -30,19 +32,6 @@ class SourceMatch(Document, frozen=True):
     name: str
     key: str
     branch: str
-
-
-class SubjectMatch(Document, frozen=True):
-    """A workload or another subject. source: number. subject: 16 hexadecimal digits."""
-
-    source: int
-    source_name: str
-    source_key: str
-    branch: str
-    subject: str
-    kind: str
-    namespace: str
-    name: str
 
 
 class DefinitionMatch(Document, frozen=True):
@@ -66,7 +55,7 @@ class SearchResult(Document, frozen=True):
     """The first matches of each kind."""
 
     sources: tuple[SourceMatch, ...]
-    subjects: tuple[SubjectMatch, ...]
+    subjects: tuple[SubjectRow, ...]
     definitions: tuple[DefinitionMatch, ...]
     packages: tuple[PackageMatch, ...]
 
@@ -89,33 +78,31 @@ def _search_sources(connection: Connection, scope: Scope, text: str) -> Iterator
         yield SourceMatch(row.id, name_source(row.document), row.key, row.branch)
 
 
-def _search_subjects(connection: Connection, scope: Scope, text: str) -> Iterator[SubjectMatch]:
+def _search_subjects(connection: Connection, scope: Scope, text: str) -> Iterator[SubjectRow]:
     namespace, separator, part = text.rpartition("/")
     name = subject_name.c.name
     names = select(name).where(_contains(name, part)).order_by(func.length(name), name).limit(_CANDIDATES)
     is_named = subject.c.name.in_(connection.execute(names).scalars().all())
     in_namespace = subject.c.namespace == namespace if separator else true()
-    columns = (subject.c.source, subject.c.id, subject.c.kind, subject.c.namespace, subject.c.name)
-    query = select(*columns, source.c.key, source.c.branch, source.c.document).join(
-        source, source.c.id == subject.c.source
-    )
-    query = query.where(is_named, in_namespace, subject.c.closed.is_(None), shows_subject(scope)).order_by(
-        func.length(subject.c.name), subject.c.name, subject.c.source, subject.c.id
+    query = (
+        select(subject.c.source, subject.c.id.label("subject"), *SUBJECT_COLUMNS)
+        .join(source, source.c.id == subject.c.source)
+        .where(is_named, in_namespace, subject.c.closed.is_(None), shows_subject(scope))
+        .order_by(func.length(subject.c.name), subject.c.name, subject.c.source, subject.c.id)
     )
     for row in connection.execute(query.limit(_MOST)):
-        named, key = name_source(row.document), format_key(row.id)
-        yield SubjectMatch(row.source, named, row.key, row.branch, key, row.kind, row.namespace, row.name)
+        yield SubjectRow(**describe_subject(row))
 
 
 def _search_definitions(connection: Connection, scope: Scope, text: str) -> Iterator[DefinitionMatch]:
-    contained = _contains(definition.c.document, text)
     is_same = case((func.lower(definition.c.key).contains(text, autoescape=True), 0), else_=1)
-    query = select(definition).where(contained).order_by(is_same, definition.c.severity.desc(), definition.c.key)
-    rows = [row for row in connection.execute(query.limit(_CANDIDATES)) if _is_open(connection, scope, row)]
-    for row in rows[:_MOST]:
+    query = (
+        select(definition).where(contains_text(text)).order_by(is_same, definition.c.severity.desc(), definition.c.key)
+    )
+    candidates = connection.execute(query.limit(_CANDIDATES)).all()
+    for row in itertools.islice((row for row in candidates if _is_open(connection, scope, row)), _MOST):
         document = msgspec.json.decode(row.document, type=DefinitionEntry)
-        severity = Severity(row.severity).name.lower()
-        yield DefinitionMatch(row.key, row.kind, document.id, document.title, severity)
+        yield DefinitionMatch(row.key, row.kind, document.id, document.title, SEVERITY_NAMES[row.severity])
 
 
 def _is_open(connection: Connection, scope: Scope, row: Any) -> bool:
@@ -132,17 +119,18 @@ def _is_open(connection: Connection, scope: Scope, row: Any) -> bool:
     return _exists(connection, table.c.definition == row.id, table.c.closed.is_(None), joined)
 
 
-def _search_packages(connection: Connection, scope: Scope, text: str) -> Iterable[PackageMatch]:
+def _search_packages(connection: Connection, scope: Scope, text: str) -> Iterator[PackageMatch]:
     query = select(package_name).where(_contains(package_name.c.name, text))
     shortest_first = (func.length(package_name.c.name), package_name.c.name, package_name.c.type)
-    matches = []
-    for row in connection.execute(query.order_by(*shortest_first).limit(_CANDIDATES)):
-        joined = and_(image_package.c.package == package.c.id, image.c.id == image_package.c.image)
-        if _exists(connection, package.c.name == row.id, joined, shows_image(scope)):
-            matches.append(PackageMatch(row.type, row.name))
-        if len(matches) == _MOST:
-            break
-    return matches
+    candidates = connection.execute(query.order_by(*shortest_first).limit(_CANDIDATES)).all()
+    for row in itertools.islice((row for row in candidates if _is_in_image(connection, scope, row.id)), _MOST):
+        yield PackageMatch(row.type, row.name)
+
+
+def _is_in_image(connection: Connection, scope: Scope, name: int) -> bool:
+    """Return True if an image in the scope has a version of a package."""
+    joined = and_(image_package.c.package == package.c.id, image.c.id == image_package.c.image)
+    return _exists(connection, package.c.name == name, joined, shows_image(scope))
 
 
 def _contains(column: ColumnElement[str], text: str) -> ColumnElement[bool]:

@@ -18,9 +18,7 @@ from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, c
 from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.schema import day, finding, scan, source, subject, total
 from kubekeep_server.store.scopes import Scope, shows_image
-from kubekeep_server.store.urgency import EXPOSED
-
-_LEVELS: Final = tuple(severity.name.lower() for severity in Severity)
+from kubekeep_server.store.urgency import EXPOSED, SEVERITY_NAMES
 
 
 class SourceOrder(enum.StrEnum):
@@ -154,8 +152,8 @@ def count_findings(connection: Connection, scope: Scope, selected: Iterable[int]
         images=images,
         findings=_name(findings),
         exposed_findings=_name(exposed),
-        vulnerabilities=dict(zip(_LEVELS, values[: len(_LEVELS)], strict=True)),
-        exposed_vulnerabilities=dict(zip(_LEVELS, values[len(_LEVELS) :], strict=True)),
+        vulnerabilities=dict(zip(SEVERITY_NAMES, values[: len(SEVERITY_NAMES)], strict=True)),
+        exposed_vulnerabilities=dict(zip(SEVERITY_NAMES, values[len(SEVERITY_NAMES) :], strict=True)),
     )
 
 
@@ -171,7 +169,7 @@ def list_days(connection: Connection, scope: Scope, since: int, selected: Iterab
         .order_by(day.c.day, day.c.severity)
     )
     return tuple(
-        DayRow(to_moment(row.day * DAY).date(), _LEVELS[row.severity], row.opened, row.closed)
+        DayRow(to_moment(row.day * DAY).date(), SEVERITY_NAMES[row.severity], row.opened, row.closed)
         for row in connection.execute(query)
     )
 
@@ -181,7 +179,7 @@ def _count(connection: Connection, query: Any) -> int:
 
 
 def _name(counts: collections.Counter[int]) -> dict[str, int]:
-    return {name: counts[number] for number, name in enumerate(_LEVELS)}
+    return {name: counts[number] for number, name in enumerate(SEVERITY_NAMES)}
 
 
 def _describe_sources(connection: Connection, scope: Scope, rows: Iterable[Any]) -> Iterator[SourceRow]:
@@ -198,7 +196,7 @@ def _describe_sources(connection: Connection, scope: Scope, rows: Iterable[Any])
     )
     for row in rows:
         is_limited = row.id in scope.limited
-        counts = vulnerabilities.get(row.id, (0, *(0 for _ in _LEVELS)))
+        counts = vulnerabilities.get(row.id, (0, *(0 for _ in SEVERITY_NAMES)))
         yield SourceRow(
             row.id,
             name_source(row.document),
@@ -209,7 +207,7 @@ def _describe_sources(connection: Connection, scope: Scope, rows: Iterable[Any])
             scans.get(row.id, 0),
             counts[0],
             None if is_limited else _name(findings[row.id]),
-            None if is_limited else dict(zip(_LEVELS, counts[1:], strict=True)),
+            None if is_limited else dict(zip(SEVERITY_NAMES, counts[1:], strict=True)),
             unknown.get(row.id, 0),
         )
 

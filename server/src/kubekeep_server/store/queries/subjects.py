@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, select
 from kubekeep.model.submission import DefinitionEntry, SubjectEntry, SubmittedFinding
 from kubekeep_server.store.compression import decompress
 from kubekeep_server.store.image_schema import image, runs
-from kubekeep_server.store.numbers import format_key, to_key, to_moment
+from kubekeep_server.store.numbers import format_key, to_key, to_moment, to_optional_moment
 from kubekeep_server.store.queries.affected import load_references
 from kubekeep_server.store.queries.pages import Document
 from kubekeep_server.store.queries.source_names import name_source
@@ -77,7 +77,7 @@ def get_subject(connection: Connection, scope: Scope, number: int, key: int) -> 
         row.branch,
         msgspec.structs.replace(entry, findings=()),
         to_moment(row.opened),
-        _to_moment(row.closed),
+        to_optional_moment(row.closed),
         tuple(_list_findings(connection, number, key, details)),
         _list_images(connection, number, key),
     )
@@ -97,15 +97,11 @@ def _list_findings(
         yield SubjectFinding(
             msgspec.json.decode(row.document, type=DefinitionEntry),
             to_moment(row.opened),
-            _to_moment(row.closed),
-            _to_moment(row.unknown_since),
+            to_optional_moment(row.closed),
+            to_optional_moment(row.unknown_since),
             row.is_suppressed,
             details.get(row.fingerprint) if row.closed is None else None,
         )
-
-
-def _to_moment(number: int | None) -> dt.datetime | None:
-    return None if number is None else to_moment(number)
 
 
 def _list_images(connection: Connection, number: int, key: int) -> tuple[SubjectImage, ...]:

@@ -15,7 +15,6 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, Connection, func, select, union_all
 
-from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.store.batches import in_keys, select_by_keys, split
 from kubekeep_server.store.image_schema import image_finding, package
@@ -26,7 +25,7 @@ from kubekeep_server.store.queries.image_problems import ScopeProblems, Summary
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
 from kubekeep_server.store.schema import definition
 from kubekeep_server.store.scopes import Scope
-from kubekeep_server.store.urgency import EPSS_LIMITS, EXPOSED, PAIRS, SEVERITIES
+from kubekeep_server.store.urgency import EPSS_LIMITS, EXPOSED, PAIRS, SEVERITIES, SEVERITY_NAMES
 
 _Key = tuple[float, float, int]
 """Position in an order: two ranks, the lowest first, and the number of the definition."""
@@ -258,7 +257,7 @@ def _describe(
         yield VulnerabilityRow(
             id=document.id,
             title=document.title,
-            severity=Severity(row.severity).name.lower(),
+            severity=SEVERITY_NAMES[row.severity],
             epss=row.epss,
             is_exploited=row.is_exploited,
             urgency=row.urgency,
