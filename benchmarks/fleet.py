@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime as dt
+import math
 import random
 import resource
 import time
@@ -39,7 +40,8 @@ from kubekeep.model.submission import (
 )
 from kubekeep.model.text import encode_json
 from kubekeep_server.store import schema
-from kubekeep_server.store.engine import open_engine, upgrade
+from kubekeep_server.store.database import open_database
+from kubekeep_server.store.engine import upgrade
 from kubekeep_server.store.ingest import ingest
 
 WORKLOADS: Final = 300
@@ -175,18 +177,20 @@ def list_servers() -> Iterator[Path]:
             continue
 
 
+def read_ticks(folder: Path) -> int:
+    """Return the processor time of a process in clock ticks. folder: in `/proc`."""
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    # utime, stime, cutime, cstime (proc(5)); those of children that ended are in their parent.
+    return sum(map(int, fields[11:13] if fields[1] != "1" else fields[11:15]))
+
+
 def read_processor_time() -> float:
     """Return the seconds of this process and of all processes of PostgreSQL on the machine."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    ticks = 0
-    for folder in list_servers():
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        # utime, stime, cutime, cstime (proc(5)); those of children that ended are in their parent.
-        ticks += sum(map(int, fields[11:13] if fields[1] != "1" else fields[11:15]))
-    return usage.ru_utime + usage.ru_stime + ticks / 100
+    return usage.ru_utime + usage.ru_stime + sum(map(read_ticks, list_servers())) / 100
 
 
 async def measure(url: str, clusters: int, repeats: int, images: int) -> None:
@@ -194,9 +198,8 @@ async def measure(url: str, clusters: int, repeats: int, images: int) -> None:
     randomness = random.Random(5)
     all_images = [Image(number, randomness) for number in range(images)]
     fleet = [Cluster(number, randomness, all_images) for number in range(clusters)]
-    engine = open_engine(url)
-    async with engine.begin() as connection:
-        await connection.run_sync(upgrade)
+    database = open_database(url)
+    await database.run(upgrade)
     for day in range(repeats + 1):
         for cluster in fleet if day else ():
             cluster.change(FINDINGS // 100)
@@ -206,17 +209,15 @@ async def measure(url: str, clusters: int, repeats: int, images: int) -> None:
             document = cluster.build(day)
             size += len(document)
             started, before = time.monotonic(), read_processor_time()
-            async with engine.begin() as connection:
-                await connection.run_sync(ingest, document, START)
+            await database.run(ingest, document, START + dt.timedelta(days=day + 1))
             used, wall = used + read_processor_time() - before, wall + time.monotonic() - started
         rate = clusters * FINDINGS / used
         print(
             f"day {day}: {1000 * used / clusters:.1f} ms of processor time a scan, {rate:,.0f} findings a second of it,"
         )
         print(f"  {1000 * wall / clusters:.1f} ms a scan by the clock, {size // clusters:,} bytes a document")
-    async with engine.begin() as connection:
-        print(await connection.run_sync(describe_sizes))
-    await engine.dispose()
+    print(await database.run(describe_sizes))
+    await database.close()
 
 
 def describe_sizes(connection: Connection) -> str:
@@ -228,7 +229,13 @@ def describe_sizes(connection: Connection) -> str:
     )
     subjects = connection.execute(select(func.count(), func.sum(func.length(subject.c.content)))).one()
     intervals = connection.execute(select(func.count()).select_from(finding)).scalar()
-    return f"{intervals:,} intervals; documents: whole {whole.one()}, differences {differences.one()}; subjects {subjects} (number, bytes)"
+    if connection.dialect.name == "sqlite":
+        size = math.prod(
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("page_count", "page_size")
+        )
+    else:
+        size = connection.execute(select(func.pg_database_size(func.current_database()))).scalar_one()
+    return f"{size // 1_000_000:,} MB; {intervals:,} intervals; documents: whole {whole.one()}, differences {differences.one()}; subjects {subjects} (number, bytes)"
 
 
 def main() -> None:

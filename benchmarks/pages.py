@@ -20,7 +20,7 @@ from sqlalchemy import Connection, func, select
 
 from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store import schema
-from kubekeep_server.store.engine import open_engine
+from kubekeep_server.store.database import open_database
 from kubekeep_server.store.numbers import to_moment, to_number
 from kubekeep_server.store.queries.affected import is_affected, list_affected_images, list_workloads
 from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, FindingState, list_findings
@@ -133,14 +133,13 @@ def measure_list(connection: Connection, read: List, scope: Scope, runs: int) ->
 
 async def measure(url: str, runs: int) -> None:
     """Print a table."""
-    engine = open_engine(url)
-    async with engine.begin() as connection:
-        subject, vulnerability, last, scopes = await connection.run_sync(prepare)
-        print(f"{'ms, p50/p95':48}" + "".join(f"{name:>12}" for name in scopes))
-        for name, read in build_lists(subject, vulnerability, last).items():
-            cells = [await connection.run_sync(measure_list, read, scope, runs) for scope in scopes.values()]
-            print(f"{name:48}" + "".join(f"{cell:>12}" for cell in cells), flush=True)
-    await engine.dispose()
+    database = open_database(url)
+    subject, vulnerability, last, scopes = await database.run(prepare)
+    print(f"{'ms, p50/p95':48}" + "".join(f"{name:>12}" for name in scopes))
+    for name, read in build_lists(subject, vulnerability, last).items():
+        cells = [await database.run(measure_list, read, scope, runs) for scope in scopes.values()]
+        print(f"{name:48}" + "".join(f"{cell:>12}" for cell in cells), flush=True)
+    await database.close()
 
 
 def main() -> None:

@@ -41,7 +41,8 @@ from kubekeep.vulnerabilities.database.build import build_database
 from kubekeep_server.advisories.database import open_after
 from kubekeep_server.advisories.matcher import ImageMatcher
 from kubekeep_server.store.advisory_state import load_known, record_change
-from kubekeep_server.store.engine import open_engine, upgrade
+from kubekeep_server.store.database import open_database
+from kubekeep_server.store.engine import upgrade
 from kubekeep_server.store.image_schema import image_finding
 from kubekeep_server.store.ingest import ingest
 from kubekeep_server.store.matching import store_batch
@@ -135,13 +136,12 @@ class Measurement:
     """A store, and the advisory database that it is matched with."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        self._engine = open_engine(url)
+        self._database = open_database(url)
         self._folder = folder
 
     async def run(self, function: Any, *arguments: Any) -> Any:
         """Return the result of a function in a transaction."""
-        async with self._engine.begin() as connection:
-            return await connection.run_sync(function, *arguments)
+        return await self._database.run(function, *arguments)
 
     async def match(self, title: str) -> None:
         """Match what the changed database may affect, and print the figures."""
@@ -174,7 +174,7 @@ class Measurement:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._engine.dispose()
+        await self._database.close()
 
 
 def count_open(connection: Connection) -> int:

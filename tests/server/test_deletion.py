@@ -18,6 +18,7 @@ from kubekeep.model.text import encode_json
 from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store import image_schema, schema
 from kubekeep_server.store.deletion import delete_source
+from kubekeep_server.store.engine import open_server_engine, parse_url
 from kubekeep_server.store.ingest import ingest
 from kubekeep_server.store.numbers import DAY, to_number
 from kubekeep_server.store.organisation_log import list_entries, verify_log
@@ -129,12 +130,8 @@ def test_deletion_during_a_submission_comes_before_or_after(database: Database) 
         number = get_number(database, SHOP)
 
         async def run_both(second: Any = second, number: int = number) -> None:
-            async def call(function: Any, *arguments: Any) -> None:
-                async with database.engine.begin() as connection:
-                    await connection.run_sync(function, *arguments)
-
-            document = encode_json(second).encode()
-            await asyncio.gather(call(ingest, document, second.finished), call(delete_source, ALL, number, NOW, "ada"))
+            submission = database.start(ingest, encode_json(second).encode(), second.finished)
+            await asyncio.gather(submission, database.start(delete_source, ALL, number, NOW, "ada"))
 
         database.run_async(run_both)
         scans = database.run(lambda connection: list(connection.execute(select(schema.scan.c.id)).scalars()))
@@ -211,9 +208,13 @@ def test_one_process_removes_at_a_time(postgres: str) -> None:
     submit(database, build_cluster(SHOP, 0, WEB))
 
     async def remove_twice() -> None:
-        async with database.engine.begin() as first, database.engine.begin() as second:
-            await first.run_sync(remove_of_history, build_retention(0, 0))
-            await second.run_sync(remove_of_history, build_retention(0, 0))
+        engine = open_server_engine(parse_url(database.url))
+        try:
+            async with engine.begin() as first, engine.begin() as second:
+                await first.run_sync(remove_of_history, build_retention(0, 0))
+                await second.run_sync(remove_of_history, build_retention(0, 0))
+        finally:
+            await engine.dispose()
 
     with pytest.raises(AnotherProcessError):
         database.run_async(remove_twice)

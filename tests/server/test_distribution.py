@@ -52,7 +52,6 @@ def test_installation_that_scans_has_no_library_of_the_server(lock: str) -> None
     assert names
     assert names.isdisjoint(
         {
-            "aiosqlite",
             "alembic",
             "asyncpg",
             "greenlet",

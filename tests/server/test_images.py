@@ -422,11 +422,8 @@ def test_sources_that_submit_the_same_images_at_once(database: Database) -> None
         documents.append(encode_json(scan).encode())
 
     async def submit_all() -> list[Any]:
-        async def submit_one(document: bytes) -> Any:
-            async with database.engine.begin() as connection:
-                return await connection.run_sync(ingest, document, dt.datetime.now(dt.UTC))
-
-        return await asyncio.gather(*map(submit_one, documents))
+        now = dt.datetime.now(dt.UTC)
+        return await asyncio.gather(*(database.start(ingest, document, now) for document in documents))
 
     database.run_async(submit_all)
     check_images(database)

@@ -134,11 +134,8 @@ def test_concurrent_submissions_are_applied_one_after_the_other(database: Databa
         documents.append(encode_json(submission).encode())
 
     async def submit_all() -> list[Any]:
-        async def submit_one(document: bytes) -> Any:
-            async with database.engine.begin() as connection:
-                return await connection.run_sync(ingest, document, dt.datetime.now(dt.UTC))
-
-        return await asyncio.gather(*map(submit_one, documents))
+        now = dt.datetime.now(dt.UTC)
+        return await asyncio.gather(*(database.start(ingest, document, now) for document in documents))
 
     receipts = database.run_async(submit_all)
     assert len(receipts) == len(documents)

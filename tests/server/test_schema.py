@@ -10,7 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from kubekeep_server.store import identity_schema, image_schema, match_schema, report_schema, scope_schema
-from kubekeep_server.store.engine import open_engine, upgrade
+from kubekeep_server.store.database import open_database
+from kubekeep_server.store.engine import upgrade
 from tests.server.conftest import Database
 
 METADATA: Final = image_schema.image.metadata
@@ -38,4 +39,4 @@ def test_comparison_finds_a_missing_table(database: Database) -> None:
 @pytest.mark.parametrize("url", ["mysql://root@localhost/x", "oracle://x"])
 def test_other_databases_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"use sqlite:///FILE or postgresql://HOST/NAME"):
-        open_engine(url)
+        open_database(url)

@@ -13,13 +13,12 @@ from typing import Final, TypeVar
 import click
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kubekeep_server.process.data_folder import create_data_folder
 from kubekeep_server.settings import Settings
 from kubekeep_server.store.backup import restore_backup, write_backup
 from kubekeep_server.store.compression import ZstdError, ZstdFile
-from kubekeep_server.store.engine import open_engine, open_reading_engine
+from kubekeep_server.store.database import open_database
 from kubekeep_server.store.errors import StoreUnavailableError, translate_errors
 
 T = TypeVar("T")
@@ -45,7 +44,7 @@ def back_up(settings: Settings, path: Path) -> int:
         return sum(counts.values())
 
     try:
-        rows = _run(lambda: open_reading_engine(settings.database_url), write, path)
+        rows = _run(settings.database_url, write, path, is_reading=True)
         partial.rename(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -60,20 +59,19 @@ def restore(settings: Settings, path: Path) -> int:
         with ZstdFile(path) as stream:
             return sum(restore_backup(connection, stream).values())
 
-    return _run(lambda: open_engine(settings.database_url), read, path)
+    return _run(settings.database_url, read, path)
 
 
-def _run(open_database: Callable[[], AsyncEngine], function: Callable[[Connection], T], path: Path) -> T:
+def _run(url: str, function: Callable[[Connection], T], path: Path, *, is_reading: bool = False) -> T:
     """Return the result of a function in one transaction."""
 
     async def transact() -> T:
-        engine = open_database()
+        database = open_database(url, is_reading=is_reading)
         try:
             with translate_errors():
-                async with engine.begin() as connection:
-                    return await connection.run_sync(function)
+                return await database.run(function)
         finally:
-            await engine.dispose()
+            await database.close()
 
     try:
         return asyncio.run(transact())

@@ -13,7 +13,8 @@ from sqlalchemy.engine import make_url
 from kubekeep_server.api.oidc import CALLBACK
 from kubekeep_server.auth.oidc.sign_in import configure_provider
 from kubekeep_server.settings import Settings, SettingsError
-from kubekeep_server.store.engine import open_reading_engine
+from kubekeep_server.store.database import open_database
+from kubekeep_server.store.engine import parse_url
 from kubekeep_server.store.errors import StoreUnavailableError, translate_errors
 from kubekeep_server.store.identity_schema import organisation_log
 from kubekeep_server.store.organisation_log import verify_log
@@ -29,7 +30,7 @@ def check_settings(settings: Settings) -> None:
     if settings.bundles_folder and not Path(settings.bundles_folder).is_dir():
         raise SettingsError(f"bundles_folder: {settings.bundles_folder} is not a folder; create it")
     try:
-        open_reading_engine(settings.database_url)
+        parse_url(settings.database_url)
     except ValueError as error:
         raise SettingsError(f"database: {error}") from error
 
@@ -63,13 +64,13 @@ def _check_certificate(certificate: str, key: str) -> None:
 
 
 async def _read(url: str) -> int | None:
-    engine = open_reading_engine(url)
+    database = open_database(url, is_reading=True)
     try:
         with translate_errors():
-            async with asyncio.timeout(_SECONDS), engine.begin() as connection:
-                return await connection.run_sync(_verify)
+            async with asyncio.timeout(_SECONDS):
+                return await database.run(_verify)
     finally:
-        await engine.dispose()
+        await database.close()
 
 
 def _verify(connection: Connection) -> int | None:

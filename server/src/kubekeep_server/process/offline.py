@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from kubekeep_server.process.data_folder import create_data_folder
 from kubekeep_server.settings import Settings
-from kubekeep_server.store.engine import open_engine, upgrade
+from kubekeep_server.store.database import open_database
+from kubekeep_server.store.engine import upgrade
 from kubekeep_server.store.errors import StoreUnavailableError, translate_errors
 
 T = TypeVar("T")
@@ -27,12 +28,10 @@ def run_offline(settings: Settings, function: Callable[[Connection], T]) -> T:
 
 
 async def _run(url: str, function: Callable[[Connection], T]) -> T:
-    engine = open_engine(url)
+    database = open_database(url)
     try:
         with translate_errors():
-            async with engine.begin() as connection:
-                await connection.run_sync(upgrade)
-            async with engine.begin() as connection:
-                return await connection.run_sync(function)
+            await database.run(upgrade)
+            return await database.run(function)
     finally:
-        await engine.dispose()
+        await database.close()

@@ -26,7 +26,8 @@ def in_keys() -> BindParameter[Any]:
 def select_by_keys(connection: Connection, query: Select[Any], keys: Iterable[Key]) -> Iterator[Any]:
     """Yield the rows of a query with `in_keys()` for all keys."""
     for part in split(keys):
-        yield from connection.execute(query, {"keys": part})
+        # Many rows in one call: SQLAlchemy iterates over a result with a call for each.
+        yield from connection.execute(query, {"keys": part}).all()
 
 
 def lock_rows(connection: Connection, table: Table, ids: Iterable[int]) -> None:

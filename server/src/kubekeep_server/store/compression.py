@@ -38,7 +38,8 @@ _LEVEL: Final = 3
 _WINDOW: Final = 27
 """Logarithm of the bytes that a match may be away: a document with its dictionary."""
 _OPTIONS: Final[dict[int, int]] = {
-    CompressionParameter.compression_level: _LEVEL,
+    # The matches of a difference are long ones; a higher level takes longer, and gains nothing.
+    CompressionParameter.compression_level: 1,
     CompressionParameter.window_log: _WINDOW,
     CompressionParameter.enable_long_distance_matching: 1,
 }

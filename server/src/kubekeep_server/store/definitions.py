@@ -14,11 +14,10 @@ from packaging.version import InvalidVersion, Version
 from sqlalchemy import Connection, bindparam, select, update
 
 from kubekeep.model.severity import Severity
-from kubekeep.model.submission import DefinitionEntry, Submission
+from kubekeep.model.submission import DefinitionEntry
 from kubekeep.model.text import encode_json
 from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.locks import lock_definitions
-from kubekeep_server.store.numbers import to_number
 from kubekeep_server.store.schema import definition
 from kubekeep_server.store.totals import Rating, move_rating, recount_images
 from kubekeep_server.store.upsert import insert_missing
@@ -26,6 +25,7 @@ from kubekeep_server.store.urgency import classify_definition
 
 _RATING: Final = ("severity", "urgency", "epss", "is_exploited")
 """Columns by which lists are ordered."""
+_decoder: Final = msgspec.json.Decoder(DefinitionEntry)
 _LONGEST_TEXT: Final = 512
 """An index of PostgreSQL has at most 2,700 bytes a row."""
 
@@ -40,37 +40,29 @@ class StoredDefinition(msgspec.Struct, frozen=True):
 
 
 class DefinitionChanges(NamedTuple):
-    """Definitions to store. version: of Kubekeep. requirements: keys of those whose text counts, too."""
+    """Definitions to store. documents: their JSON by key. version: of Kubekeep. requirements: keys of those whose text counts, too."""
 
-    entries: Iterable[DefinitionEntry]
+    documents: Mapping[str, bytes]
     moment: int
     version: str
     requirements: frozenset[str] = frozenset()
 
 
 def store_definitions(
-    connection: Connection, submission: Submission, keys: Iterable[str]
-) -> Mapping[str, StoredDefinition]:
-    """Store new and changed definitions of a submission; return them and those with `keys` by key.
-
-    No rating changes until the end of the transaction. Raises LookupError for a key that no submission defined.
-    """
-    changes = DefinitionChanges(
-        submission.definitions,
-        to_number(submission.finished),
-        submission.versions.kubekeep,
-        frozenset(submission.scope.definitions),
-    )
-    return store_entries(connection, changes, keys)
-
-
-def store_entries(
     connection: Connection, changes: DefinitionChanges, keys: Iterable[str]
 ) -> Mapping[str, StoredDefinition]:
-    """Store new and changed definitions; otherwise as `store_definitions`."""
-    rows = {entry.key: _build_row(entry, changes) for entry in changes.entries}
-    required = {*rows, *keys}
+    """Store new and changed definitions; return them and those with `keys` by key.
+
+    No rating changes until the end of the transaction. Raises LookupError for a key that no submission defined, and
+    msgspec.DecodeError.
+    """
+    required = {*changes.documents, *keys}
     stored = _load_rows(connection, required)
+    rows = {
+        key: _build_row(document, changes)
+        for key, document in changes.documents.items()
+        if key not in stored or stored[key].document.encode() != document
+    }
     changed = _list_changed(rows, stored, changes.requirements)
     if lock_definitions(connection, is_exclusive=bool(changed)):
         stored = _load_rows(connection, required)
@@ -101,7 +93,8 @@ def list_missing(connection: Connection, keys: Iterable[str]) -> frozenset[str]:
     return required - {row.key for row in select_by_keys(connection, query, required)}
 
 
-def _build_row(entry: DefinitionEntry, changes: DefinitionChanges) -> dict[str, Any]:
+def _build_row(document: bytes, changes: DefinitionChanges) -> dict[str, Any]:
+    entry = _decoder.decode(document)
     return {
         "key": entry.key,
         "kind": entry.kind,

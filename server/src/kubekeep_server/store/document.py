@@ -1,10 +1,11 @@
-"""Submissions as received: the entries of subjects and the packages of images stay encoded until they are needed.
+"""Submissions as received: definitions, entries of subjects and packages of images stay encoded until they are needed.
 
 Most of a scan is as in the scan before. Digests tell, so that it needs no decoding.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -27,6 +28,7 @@ class SubmittedImage(DocumentPart, frozen=True):
 
 
 class _EncodedSubmission(Submission, frozen=True, kw_only=True):
+    definitions: tuple[msgspec.Raw, ...] = ()  # type: ignore[assignment]
     images: tuple[SubmittedImage, ...] = ()  # type: ignore[assignment]
     subjects: tuple[msgspec.Raw, ...] = ()  # type: ignore[assignment]
 
@@ -35,24 +37,32 @@ class _EntryKey(msgspec.Struct, frozen=True):
     key: Fingerprint
 
 
+class _DefinitionKey(msgspec.Struct, frozen=True):
+    key: str
+
+
 _decoder: Final = msgspec.json.Decoder(_EncodedSubmission)
+_FIRST_KEY: Final = re.compile(rb'\{"key":"([0-9a-f]{16})"')
+"""The beginning of an entry, as Kubekeep writes it."""
 _key_decoder: Final = msgspec.json.Decoder(_EntryKey)
+_definition_key_decoder: Final = msgspec.json.Decoder(_DefinitionKey)
 _entry_decoder: Final = msgspec.json.Decoder(SubjectEntry)
 
 
 class SubmittedDocument:
     """A submission with the entries of its subjects by key.
 
-    submission: without subjects and images. images: by digest. digests: of the entries, as the manifest has them; empty for a delta, whose entries are
-    parts.
+    submission: without definitions, subjects and images. definitions: encoded, by key. images: by digest. digests: of the entries,
+    as the manifest has them; empty for a delta, whose entries are parts.
     """
 
     def __init__(self, document: bytes) -> None:
         """Decode all but the entries. Raises msgspec.DecodeError, and DivergenceError if the manifest is another one."""
         encoded = _decoder.decode(document)
-        self.submission: Submission = msgspec.structs.replace(encoded, subjects=(), images=())
+        self.submission: Submission = msgspec.structs.replace(encoded, definitions=(), subjects=(), images=())
+        self.definitions = {_definition_key_decoder.decode(raw).key: bytes(raw) for raw in encoded.definitions}
         self.images = {image.digest: image for image in encoded.images}
-        self._entries = {to_key(_key_decoder.decode(raw).key): raw for raw in encoded.subjects}
+        self._entries = {_read_key(raw): raw for raw in encoded.subjects}
         self.digests: dict[int, bytes] = {}
         if encoded.base:
             return
@@ -70,10 +80,19 @@ class SubmittedDocument:
 
     def decode(self, key: int) -> SubjectEntry:
         """Return the entry of a subject. Raises msgspec.DecodeError."""
-        return _entry_decoder.decode(self._entries[key])
+        entry = _entry_decoder.decode(self._entries[key])
+        if to_key(entry.key) != key:
+            raise msgspec.DecodeError(f"the entry {entry.key} has two keys")
+        return entry
 
     def _is_complete(self) -> bool:
         return sum_digests(self.digests.values()) == self.submission.manifest
+
+
+def _read_key(entry: msgspec.Raw) -> int:
+    """Return the key of an encoded entry. Raises msgspec.DecodeError."""
+    match = _FIRST_KEY.match(entry)
+    return to_key(match[1].decode() if match else _key_decoder.decode(entry).key)
 
 
 def digest_entry(entry: SubjectEntry) -> bytes:

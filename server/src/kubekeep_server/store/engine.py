@@ -1,7 +1,7 @@
 """Connections to the database: SQLite for one process, PostgreSQL for any number. Makes and changes tables by migrations.
 
-A writing engine of SQLite begins writing transactions, a reading engine can write nothing.
-Store functions are synchronous and get a connection; `AsyncConnection.run_sync` runs them on both drivers.
+A writing engine of SQLite begins writing transactions, a reading engine can write nothing. Functions of the store are synchronous and
+get a connection: `store.database` runs them on both drivers.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import alembic.command
 import alembic.config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from kubekeep_server.store.locks import lock_migration
 
-_DRIVERS: Final = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+_DRIVERS: Final = ("postgresql", "sqlite")
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _BUSY_MILLISECONDS: Final = 30_000
 _SETTINGS: Final = (
@@ -33,30 +32,34 @@ _SETTINGS: Final = (
 )
 
 
-def open_engine(url: str) -> AsyncEngine:
-    """Return the engine for `sqlite:///FILE` or `postgresql://...`. Raises ValueError for another database."""
-    engine = _create_engine(url)
-    if engine.dialect.name == "sqlite":
-        _write_sqlite(engine.sync_engine)
-    return engine
+def parse_url(url: str) -> URL:
+    """Return the parsed `sqlite:///FILE` or `postgresql://...`. Raises ValueError for another database."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        # Without the text, which may contain a password.
+        raise ValueError("no URL: use sqlite:///FILE or postgresql://HOST/NAME") from error
+    if parsed.drivername not in _DRIVERS:
+        raise ValueError(f"{parsed.drivername}: use sqlite:///FILE or postgresql://HOST/NAME")
+    return parsed
 
 
-def open_file_engine(url: str) -> Engine:
-    """Return the engine for `sqlite:///FILE` of a thread that does nothing else meanwhile."""
+def open_file_engine(url: URL | str, *, is_reading: bool = False) -> Engine:
+    """Return the engine for a file of SQLite. is_reading: its transactions read one state of the database."""
     engine = create_engine(url)
-    _write_sqlite(engine)
+    event.listen(engine, "connect", _prepare_sqlite)
+    if is_reading:
+        event.listen(engine, "connect", _forbid_writing)
+    event.listen(engine, "begin", _begin_reading if is_reading else _begin_writing)
     return engine
 
 
-def open_reading_engine(url: str) -> AsyncEngine:
-    """Return an engine whose transactions read one state of the database. Raises ValueError for another database."""
-    engine = _create_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "connect", _forbid_writing)
-        event.listen(engine.sync_engine, "begin", _begin_reading)
-        return engine
-    return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+def open_server_engine(url: URL, *, is_reading: bool = False) -> AsyncEngine:
+    """Return the engine for PostgreSQL. is_reading: its transactions read one state of the database."""
+    engine = create_async_engine(url.set(drivername="postgresql+asyncpg"), pool_pre_ping=True)
+    if is_reading:
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
@@ -82,23 +85,6 @@ def _configure_migrations() -> alembic.config.Config:
     config = alembic.config.Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     return config
-
-
-def _create_engine(url: str) -> AsyncEngine:
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        # Without the text, which may contain a password.
-        raise ValueError("no URL: use sqlite:///FILE or postgresql://HOST/NAME") from error
-    driver = _DRIVERS.get(parsed.drivername)
-    if driver is None:
-        raise ValueError(f"{parsed.drivername}: use sqlite:///FILE or postgresql://HOST/NAME")
-    return create_async_engine(parsed.set(drivername=driver), pool_pre_ping=parsed.drivername == "postgresql")
-
-
-def _write_sqlite(engine: Engine) -> None:
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_writing)
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:

@@ -14,7 +14,8 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kubekeep_server.store.engine import open_engine, open_reading_engine
+from kubekeep_server.store.database import open_database
+from kubekeep_server.store.engine import open_server_engine, parse_url
 from kubekeep_server.store.errors import StoreUnavailableError, translate_errors
 from kubekeep_server.store.locks import try_lock_matching
 
@@ -27,8 +28,8 @@ class WritingLane:
 
     def __init__(self, url: str, writers: int) -> None:
         """Start the thread. writers: transactions at a time on PostgreSQL. Raises ValueError for another database."""
-        self._engine = open_engine(url)
-        number = _SQLITE_WRITERS if self._engine.dialect.name == "sqlite" else writers
+        self._database = open_database(url)
+        number = _SQLITE_WRITERS if self._database.is_file else writers
         self._all = asyncio.Semaphore(number)
         # At most this many long ones are before a short one.
         self._long = asyncio.Semaphore(number)
@@ -55,31 +56,29 @@ class WritingLane:
     async def _transact(self, function: Callable[..., T], arguments: tuple[Any, ...], *, is_long: bool) -> T:
         async with self._long if is_long else contextlib.nullcontext(), self._all:
             with translate_errors():
-                async with self._engine.begin() as connection:
-                    return await connection.run_sync(function, *arguments)
+                return await self._database.run(function, *arguments)
 
     async def _finish(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         await asyncio.gather(*others, return_exceptions=True)
-        await self._engine.dispose()
+        await self._database.close()
 
 
 class ReadingPool:
-    """Transactions that read, in the event loop of the caller."""
+    """Transactions that read, many at a time."""
 
     def __init__(self, url: str) -> None:
         """Open no connection yet. Raises ValueError for another database."""
-        self._engine = open_reading_engine(url)
+        self._database = open_database(url, is_reading=True)
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """Return the result of a function that gets a connection and the arguments. Raises StoreUnavailableError."""
         with translate_errors():
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(function, *arguments)
+            return await self._database.run(function, *arguments)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._engine.dispose()
+        await self._database.close()
 
 
 class MatchingLock:
@@ -87,14 +86,15 @@ class MatchingLock:
 
     def __init__(self, url: str) -> None:
         """Open no connection yet. Raises ValueError for another database."""
-        self._engine = open_engine(url)
+        parsed = parse_url(url)
+        self._engine = None if parsed.drivername == "sqlite" else open_server_engine(parsed)
         self._connection: AsyncConnection | None = None
         self.is_held = False
 
     async def acquire(self) -> bool:
         """Return True if this process has the lock, also if it had it before. Raises StoreUnavailableError."""
-        self.is_held = self._engine.dialect.name == "sqlite"
-        if self.is_held:
+        if self._engine is None:
+            self.is_held = True
             return True
         try:
             with translate_errors():
@@ -111,7 +111,8 @@ class MatchingLock:
         """Let another process have the lock."""
         self.is_held = False
         await self._disconnect()
-        await self._engine.dispose()
+        if self._engine is not None:
+            await self._engine.dispose()
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -15,9 +15,10 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from kubekeep.model.submission import DefinitionEntry
+from kubekeep.model.text import encode_json
 from kubekeep_server.store.advisory_state import ACTOR, lock_state
 from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys
-from kubekeep_server.store.definitions import DefinitionChanges, list_missing, store_entries
+from kubekeep_server.store.definitions import DefinitionChanges, list_missing, store_definitions
 from kubekeep_server.store.image_findings import Key, load_image_reports, refresh_findings
 from kubekeep_server.store.image_matches import (
     ImageMatch,
@@ -107,8 +108,8 @@ def _store_definitions(connection: Connection, batch: MatchedBatch, moment: int)
         if ratings.get((entry.number, problem.key), problem.rating) != problem.rating
     }
     keys = rated | list_missing(connection, batch.definitions)
-    changes = DefinitionChanges([batch.definitions[key] for key in sorted(keys)], moment, batch.program)
-    store_entries(connection, changes, batch.definitions)
+    documents = {key: encode_json(batch.definitions[key]).encode() for key in sorted(keys)}
+    store_definitions(connection, DefinitionChanges(documents, moment, batch.program), batch.definitions)
 
 
 def _change_matches(connection: Connection, results: Iterable[ImageResults], version: int) -> frozenset[int]:

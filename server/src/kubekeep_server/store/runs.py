@@ -121,7 +121,7 @@ def load_uses(connection: Connection, source: int) -> dict[int, ImageUse]:
     """Return the images that the workloads of a source run."""
     query = select(runs.c.image, runs.c.subject, func.max(runs.c.exposure)).where(runs.c.source == source)
     workloads: dict[int, list[int]] = {}
-    for image, _, exposure in connection.execute(query.group_by(runs.c.image, runs.c.subject)):
+    for image, _, exposure in connection.execute(query.group_by(runs.c.image, runs.c.subject)).all():
         workloads.setdefault(image, []).append(exposure)
     return {image: _count(exposures) for image, exposures in workloads.items()}
 

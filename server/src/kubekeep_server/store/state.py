@@ -12,7 +12,7 @@ import functools
 import hashlib
 import operator
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import BindParameter, Connection, bindparam, select, update
@@ -25,7 +25,12 @@ from kubekeep.uplink.delta import DivergenceError, merge_entry
 from kubekeep_server.store import schema
 from kubekeep_server.store.batches import split
 from kubekeep_server.store.compression import compress, decompress
-from kubekeep_server.store.definitions import StoredDefinition, load_definitions, store_definitions
+from kubekeep_server.store.definitions import (
+    DefinitionChanges,
+    StoredDefinition,
+    load_definitions,
+    store_definitions,
+)
 from kubekeep_server.store.document import SubmittedDocument, digest_entry, sum_digests
 from kubekeep_server.store.image_reports import ImageReport
 from kubekeep_server.store.images import ImageChanges, get_image_digest
@@ -38,16 +43,57 @@ _DIGEST_BYTES: Final = 16
 _DEFINITION: Final = list(schema.finding.c).index(schema.finding.c.definition)
 
 
+class _OpenFinding(NamedTuple):
+    """An open finding in the store. Its fields are read many times, which takes long for rows of SQLAlchemy."""
+
+    subject: int
+    fingerprint: int
+    definition: int
+    exposure: int
+    is_suppressed: bool
+    unknown_since: int | None
+
+
+_STATE: Final = _OpenFinding._fields.index("exposure")
+"""Index of the first field that a submission may change."""
+_KEYS: Final[BindParameter[int]] = bindparam("keys", expanding=True)
+_SUBJECTS: Final = select(schema.subject).where(
+    schema.subject.c.source == bindparam("source"), schema.subject.c.id.in_(_KEYS)
+)
+_FINDINGS: Final = select(*(schema.finding.c[name] for name in _OpenFinding._fields)).where(
+    schema.finding.c.source == bindparam("source"),
+    schema.finding.c.subject.in_(_KEYS),
+    schema.finding.c.closed.is_(None),
+)
+_OPEN_FINDING: Final = (
+    (schema.finding.c.source == bindparam("number"))
+    & (schema.finding.c.subject == bindparam("key"))
+    & (schema.finding.c.fingerprint == bindparam("print"))
+    & schema.finding.c.closed.is_(None)
+)
+_CLOSE: Final = update(schema.finding).where(_OPEN_FINDING).values(closed=bindparam("moment"))
+_CHANGE: Final = (
+    update(schema.finding)
+    .where(_OPEN_FINDING)
+    .values(is_suppressed=bindparam("suppressed"), unknown_since=bindparam("since"), exposure=bindparam("level"))
+)
+_REMOVE_SUBJECT: Final = (
+    update(schema.subject)
+    .where((schema.subject.c.source == bindparam("number")) & (schema.subject.c.id == bindparam("key")))
+    .values(digest=None, closed=bindparam("moment"))
+)
+
+
 class _KnownSubject:
     """A stored subject that may exist. Its entry is decoded on first use: most changes need none.
 
-    findings: rows of its open findings by fingerprint; empty for an image.
+    findings: open ones by fingerprint; empty for an image.
     """
 
     def __init__(self, row: Any, report: ImageReport | None) -> None:
         self.opened: int = row.opened
         self.exposure: int = row.exposure
-        self.findings: dict[int, Any] = {}
+        self.findings: dict[int, _OpenFinding] = {}
         self._row = row
         self._report = report
 
@@ -151,7 +197,10 @@ class _StateChange:
 
     def _store_definitions(self, entries: Iterable[SubjectEntry]) -> None:
         used = {finding.definition for entry in entries for finding in entry.findings}
-        entries_by_key = store_definitions(self._connection, self._submission, used | self._scope)
+        changes = DefinitionChanges(
+            self._document.definitions, self._moment, self._submission.versions.kubekeep, self._scope
+        )
+        entries_by_key = store_definitions(self._connection, changes, used | self._scope)
         self._ids = {key: stored.id for key, stored in entries_by_key.items()}
         self._definitions = {stored.id: stored for stored in entries_by_key.values()}
 
@@ -159,7 +208,7 @@ class _StateChange:
         """Return the digests of the subjects that may exist; empty for those that the last submission did not contain."""
         table = schema.subject
         query = select(table.c.id, table.c.digest).where(table.c.source == self._source.id, table.c.closed.is_(None))
-        return {key: digest or b"" for key, digest in self._connection.execute(query)}
+        return {key: digest or b"" for key, digest in self._connection.execute(query).all()}
 
     def _list_present(self, digests: Mapping[int, bytes]) -> frozenset[int]:
         """Return the subjects of the state that the submission describes."""
@@ -178,20 +227,15 @@ class _StateChange:
 
     def _load_subjects(self, keys: Iterable[int]) -> dict[int, _KnownSubject]:
         """Return stored subjects with their open findings."""
-        subject, finding, source = schema.subject, schema.finding, self._source.id
         known: dict[int, _KnownSubject] = {}
-        keys_of_part: BindParameter[int] = bindparam("keys", expanding=True)
-        subjects = select(subject).where(subject.c.source == source, subject.c.id.in_(keys_of_part))
-        findings = select(finding).where(
-            finding.c.source == source, finding.c.subject.in_(keys_of_part), finding.c.closed.is_(None)
-        )
         for part in split(keys):
-            rows = self._connection.execute(subjects, {"keys": part}).all()
+            values = {"source": self._source.id, "keys": part}
+            rows = self._connection.execute(_SUBJECTS, values).all()
             reports = self._images.load(row.id for row in rows if not row.content)
             known |= {row.id: _KnownSubject(row, reports.get(row.id)) for row in rows}
-            for row in self._connection.execute(findings, {"keys": part}):
-                known[row.subject].findings[row.fingerprint] = row
-        ids = {row.definition for one in known.values() for row in one.findings.values()}
+            for finding in map(_OpenFinding._make, self._connection.execute(_FINDINGS, values).all()):
+                known[finding.subject].findings[finding.fingerprint] = finding
+        ids = {finding.definition for one in known.values() for finding in one.findings.values()}
         self._definitions |= load_definitions(self._connection, ids - self._definitions.keys())
         return known
 
@@ -266,7 +310,7 @@ class _StateChange:
         """Close a subject and its findings if the submission would have them. known: None if it says nothing about others."""
         if known is None:
             if is_listed:
-                self._absent.append({"key": key, "moment": None})
+                self._absent.append({"number": self._source.id, "key": key, "moment": None})
             return
         submission, details = self._submission, known.details
         is_expected = submission.scope.contains(known.entry.subject)
@@ -282,9 +326,12 @@ class _StateChange:
         if is_gone:
             self._images.runs.remove(key, known)
         if is_listed or is_gone:
-            self._absent.append({"key": key, "moment": self._moment if is_gone else None})
+            closed = self._moment if is_gone else None
+            self._absent.append({"number": self._source.id, "key": key, "moment": closed})
 
-    def _keep_open(self, key: int, fingerprint: int, finding: SubmittedFinding, row: Any, exposure: int) -> None:
+    def _keep_open(
+        self, key: int, fingerprint: int, finding: SubmittedFinding, row: _OpenFinding | None, exposure: int
+    ) -> None:
         """Open a finding, or change its row."""
         is_suppressed = not finding.is_open
         if row is None:
@@ -293,23 +340,27 @@ class _StateChange:
             self._new.append((self._source.id, key, fingerprint, *values))
             if not is_suppressed:
                 self._counts.open(definition, self._definitions[definition].rating, exposure)
-        elif (row.is_suppressed, row.unknown_since, row.exposure) != (is_suppressed, None, exposure):
+        elif row[_STATE:] != (exposure, is_suppressed, None):
             self._change(row, is_suppressed=is_suppressed, unknown_since=None, exposure=exposure)
 
-    def _close(self, row: Any) -> None:
-        self._closed.append({"key": row.subject, "print": row.fingerprint})
+    def _close(self, row: _OpenFinding) -> None:
+        self._closed.append({**self._locate(row), "moment": self._moment})
         if not row.is_suppressed:
             self._counts.close(row.definition, self._definitions[row.definition].rating, row.exposure)
 
-    def _mark_unknown(self, row: Any, exposure: int) -> None:
+    def _locate(self, row: _OpenFinding) -> dict[str, Any]:
+        """Return the parameters of a statement that changes a finding."""
+        return {"number": self._source.id, "key": row.subject, "print": row.fingerprint}
+
+    def _mark_unknown(self, row: _OpenFinding, exposure: int) -> None:
         since = row.unknown_since or self._moment
         if (row.unknown_since, row.exposure) != (since, exposure):
             self._change(row, is_suppressed=row.is_suppressed, unknown_since=since, exposure=exposure)
 
-    def _change(self, row: Any, *, is_suppressed: bool, unknown_since: int | None, exposure: int) -> None:
+    def _change(self, row: _OpenFinding, *, is_suppressed: bool, unknown_since: int | None, exposure: int) -> None:
         """Change a row, and the totals with it."""
         values = {"suppressed": is_suppressed, "since": unknown_since, "level": exposure}
-        self._changed.append({"key": row.subject, "print": row.fingerprint, **values})
+        self._changed.append({**self._locate(row), **values})
         rating = self._definitions[row.definition].rating
         if not is_suppressed and not row.is_suppressed:
             self._counts.move(row.definition, rating, row.exposure, exposure)
@@ -319,31 +370,20 @@ class _StateChange:
             self._counts.close(row.definition, rating, row.exposure)
 
     def _write(self) -> None:
-        connection, finding, subject = self._connection, schema.finding, schema.subject
-        open_row = (
-            (finding.c.source == self._source.id)
-            & (finding.c.subject == bindparam("key"))
-            & (finding.c.fingerprint == bindparam("print"))
-            & finding.c.closed.is_(None)
-        )
+        connection = self._connection
         if self._closed:
-            connection.execute(update(finding).where(open_row).values(closed=self._moment), self._closed)
+            connection.execute(_CLOSE, self._closed)
         if self._changed:
-            statement = update(finding).where(open_row)
-            values: dict[str, Any] = {"is_suppressed": bindparam("suppressed"), "unknown_since": bindparam("since")}
-            statement = statement.values(**values, exposure=bindparam("level"))
-            connection.execute(statement, self._changed)
+            connection.execute(_CHANGE, self._changed)
         if self._new:
             # Neighbours in the index of definitions together.
-            insert_many(connection, finding, sorted(self._new, key=operator.itemgetter(_DEFINITION)))
-        columns = [column.name for column in subject.c if not column.primary_key]
-        replace_rows(connection, subject, columns, self._subjects)
+            insert_many(connection, schema.finding, sorted(self._new, key=operator.itemgetter(_DEFINITION)))
+        columns = [column.name for column in schema.subject.c if not column.primary_key]
+        replace_rows(connection, schema.subject, columns, self._subjects)
         names = sorted({row["name"] for row in self._subjects})
         insert_missing(connection, schema.subject_name, [{"name": name} for name in names])
         if self._absent:
-            row = (subject.c.source == self._source.id) & (subject.c.id == bindparam("key"))
-            statement = update(subject).where(row).values(digest=None, closed=bindparam("moment"))
-            connection.execute(statement, self._absent)
+            connection.execute(_REMOVE_SUBJECT, self._absent)
         self._counts.write(connection, self._source.id, self._moment)
 
 
