@@ -5,6 +5,9 @@ Starts `kubekeep server` on an empty database, SQLite in a temporary folder by d
 changes. Prints findings per second of processor time of the server and its PostgreSQL, without the clients. With `--burst SECONDS`, all
 clusters submit their last scan within that time, and repeat refused ones as the server asks; prints the time until all are stored. With
 `--load SECONDS`, `--users` read the lists while 20 scans a second arrive; prints the times of the lists. At last prints the highest memory.
+
+`--filled`: the database, or `kubekeep.sqlite` in the folder `--data`, was filled by `benchmarks/fleet.py` with the same `--clusters`,
+`--images` and `--repeats`, which are not submitted again.
 """
 
 from __future__ import annotations
@@ -34,17 +37,18 @@ TICKS: Final = os.sysconf("SC_CLK_TCK")
 SCANS_A_SECOND: Final = 20
 CHANGED: Final = FINDINGS // 100
 LISTS: Final = (
-    "findings", "findings?sort=newest", "findings?sort=severity", "findings?namespace=team-7", "findings?severity=high",
-    "vulnerabilities", "vulnerabilities?sort=epss", "fixes", "sources", "totals", "packages?name=lib7", "days",
+    "findings", "findings?order=newest", "findings?order=severity", "findings?namespace=team-7", "findings?severity=high",
+    "vulnerabilities", "vulnerabilities?order=epss", "vulnerabilities/CVE-77/workloads", "fixes", "sources", "totals",
+    "changes", "search?text=app-17",
 )  # fmt: skip
 
 
 class Server:
     """A server process with an administrator's and an agent's client."""
 
-    def __init__(self, folder: Path, database: str) -> None:
+    def __init__(self, folder: Path, data: str, database: str) -> None:
         """Start it, and wait until it is ready."""
-        options = ("--data", folder / "data", *(("--database", database) if database else ()))
+        options = ("--data", data or folder / "data", *(("--database", database) if database else ()))
         log = folder / "server.log"
         with log.open("wb") as file:
             command = (*COMMAND, "--listen", "127.0.0.1:0", *options)
@@ -172,12 +176,17 @@ async def measure(folder: Path, arguments: argparse.Namespace) -> None:
     randomness = random.Random(5)
     images = [Image(number, randomness) for number in range(arguments.images)]
     fleet = [Cluster(number, randomness, images) for number in range(arguments.clusters)]
-    server = Server(folder, arguments.database)
+    server = Server(folder, arguments.data, arguments.database)
     try:
         await asyncio.sleep(5)
         print(f"idle: {server.read_memory()} MB", flush=True)
         agent = server.create_client("agent")
-        await measure_ingest(server, agent, fleet, arguments.repeats)
+        if arguments.filled:
+            for _ in range(arguments.repeats):
+                for cluster in fleet:
+                    cluster.change(CHANGED)
+        else:
+            await measure_ingest(server, agent, fleet, arguments.repeats)
         day = arguments.repeats + 1
         if arguments.burst:
             await measure_burst(server, agent, fleet, day, arguments.burst)
@@ -193,7 +202,9 @@ async def measure(folder: Path, arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Parse the arguments and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="")
     parser.add_argument("--database", default="")
+    parser.add_argument("--filled", action="store_true")
     parser.add_argument("--clusters", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--images", type=int, default=0)
