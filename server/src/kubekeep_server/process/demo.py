@@ -21,6 +21,9 @@ def serve_demo(settings: Settings) -> bool:
         # An address that is in use is reported before the work.
         process = ServerProcess(settings)
         signal.signal(signal.SIGTERM, _end)
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            # A terminal was closed: the folder is removed then, too.
+            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         click.echo(f"Demo: writes a year of scans to {folder}, which takes about half a minute.")
         number = fill(settings.database_url, dt.datetime.now(dt.UTC))
         click.echo(f"Demo: {number} scans are written. The folder is removed when the server ends.")
