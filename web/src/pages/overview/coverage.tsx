@@ -21,9 +21,15 @@ export function Coverage({ source }: { source: number[] }) {
         {({ rows }) => {
           const silent = rows.filter((row) => isSilent(row) && (!source.length || source.includes(row.id)));
           const unknown = rows.filter((row) => row.unknown > 0 && !isSilent(row));
-          if (!silent.length && !unknown.length) return <p>All clusters and registries report, and saw what they had seen before.</p>;
+          const hasCluster = rows.length === READ || rows.some((row) => kindOfSource(row) === "cluster");
+          if (hasCluster && !silent.length && !unknown.length) return <p>All clusters and registries report, and saw what they had seen before.</p>;
           return (
             <ul className="kk-plain-list">
+              {!hasCluster && (
+                <li>
+                  No cluster reports: what runs, and what can be reached, is not known. <a href="/sources">Add a source</a>
+                </li>
+              )}
               {silent.slice(0, SHOWN).map((row) => (
                 <li key={row.id}>
                   <a href={`/sources/${row.id}`}>{nameSource(row)}</a> <span className="kk-soft">{kindOfSource(row)}, last report</span> <LastReport row={row} />

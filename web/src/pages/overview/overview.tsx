@@ -2,7 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { client, load, type Schemas } from "../../api/client";
 import { Card, Page } from "../../components/page";
-import { format, plural, SeverityCounts, sum, type Counts } from "../../components/severity";
+import { plural, SeverityCounts, sum, type Counts } from "../../components/severity";
 import { Await } from "../../components/states";
 import { useUrl } from "../../url";
 import { AddSource } from "../sources/add";
@@ -42,13 +42,21 @@ export function Overview() {
 
 function summarize(totals: Totals): string {
   if (totals.sources === 0) return "Nothing was submitted yet.";
-  const urgent = (counts: Record<string, number>) => (counts["critical"] ?? 0) + (counts["high"] ?? 0);
-  const findings = urgent(totals.exposedFindings);
-  const vulnerabilities = urgent(totals.exposedVulnerabilities);
   const where = `${plural(totals.subjects, "workload or other subject", "workloads and other subjects")} of ${plural(totals.sources, "source")}`;
-  if (!findings && !vulnerabilities) return `No critical or high problem is reachable from outside in ${where}.`;
-  const parts = [findings ? plural(findings, "finding") : "", vulnerabilities ? `${format(vulnerabilities)} ${vulnerabilities === 1 ? "vulnerability" : "vulnerabilities"} in images` : ""];
-  return `${parts.filter(Boolean).join(" and ")}, critical or high, can be reached from outside in ${where}.`;
+  const exposed = describeUrgent(totals.exposedFindings, totals.exposedVulnerabilities);
+  if (exposed) return `${exposed}, critical or high, can be reached from outside in ${where}.`;
+  const all = describeUrgent(totals.findings, totals.vulnerabilities);
+  return all ? `${all}, critical or high, in ${where}. None is known to be reachable from outside.` : `No critical or high finding in ${where}.`;
+}
+
+/** Return the numbers of critical and high problems in words; empty without any. */
+function describeUrgent(findings: Counts, vulnerabilities: Counts): string {
+  const urgent = (counts: Counts) => (counts["critical"] ?? 0) + (counts["high"] ?? 0);
+  const parts = [
+    urgent(findings) ? plural(urgent(findings), "finding") : "",
+    urgent(vulnerabilities) ? `${plural(urgent(vulnerabilities), "vulnerability", "vulnerabilities")} in images` : "",
+  ];
+  return parts.filter(Boolean).join(" and ");
 }
 
 function Open({ totals }: { totals: Totals }) {
