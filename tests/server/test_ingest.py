@@ -283,6 +283,24 @@ def test_newest_version_decides_about_definitions(database: Database) -> None:
     assert moves == 1
 
 
+def test_definition_changes_when_its_source_changes_it(database: Database) -> None:
+    """Submit by two sources that differ about a severity: the last change decides, and a repetition is none."""
+
+    def create(day: int, source: str, severity: str) -> Submission:
+        submission = build(day, build_subject(1, "C-0001"), severities={**SEVERITIES, "C-0001": severity})
+        return msgspec.structs.replace(submission, source=SourceCluster(source))
+
+    submit(database, create(0, "one", "medium"))
+    submit(database, create(1, "two", "high"))
+    submit(database, create(2, "one", "medium"))
+    assert check_totals(database) == {"1/3": 1, "2/3": 1}
+    submit(database, create(3, "one", "critical"))
+    assert check_totals(database) == {"1/4": 1, "2/4": 1}
+    submit(database, create(4, "two", "high"))
+    submit(database, compute_delta(create(4, "two", "high"), create(5, "two", "low")))
+    assert check_totals(database) == {"1/1": 1, "2/1": 1}
+
+
 def test_deltas_have_the_result_of_whole_submissions(database: Database) -> None:
     states = [
         build(0, build_subject(1, "C-0001"), build_subject(2, "C-0002"), build_subject(3)),

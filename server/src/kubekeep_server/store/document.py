@@ -5,6 +5,7 @@ Most of a scan is as in the scan before. Digests tell, so that it needs no decod
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -72,6 +73,11 @@ class SubmittedDocument:
             self.digests = {key: digest_entry(self.decode(key)) for key in self._entries}
             if not self._is_complete():
                 raise DivergenceError(f"{encoded.id} does not have the state {encoded.manifest}")
+
+    @functools.cached_property
+    def definitions_digest(self) -> bytes:
+        """The digest of the definitions, and of the version of Kubekeep that they come from."""
+        return digest_json(b"\n".join((self.submission.versions.kubekeep.encode(), *self.definitions.values())))
 
     @property
     def keys(self) -> frozenset[int]:

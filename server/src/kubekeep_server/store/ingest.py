@@ -94,7 +94,7 @@ def ingest(connection: Connection, document: bytes, received: dt.datetime) -> Re
     }
     connection.execute(insert(scan), [row])
     if is_applied:
-        _update_source(connection, source.id, submission)
+        _update_source(connection, source.id, submitted)
     _log(connection, source.id, to_number(received), f"submitted {submission.id}: {opened} opened, {closed} closed")
     manifest = submission.manifest if is_applied else source.manifest
     return Receipt(scan=submission.id, manifest=manifest, opened=opened, closed=closed, is_applied=is_applied)
@@ -122,7 +122,14 @@ def ingest_results(
 def _lock_source(connection: Connection, submission: Submission, now: int) -> Any:
     """Return the row of the source, which no other transaction changes until the end of this one."""
     table, key, branch = schema.source, submission.source.key, submission.source.branch_name
-    start = {"created": now, "scan": "", "finished": 0, "manifest": compute_manifest(()), "scope": b""}
+    start = {
+        "created": now,
+        "scan": "",
+        "finished": 0,
+        "manifest": compute_manifest(()),
+        "scope": b"",
+        "definitions": b"",
+    }
     row = {"key": key, "branch": branch, "document": encode_json(submission.source), **start}
     # Other sources may insert rows that refer to this one: those of a definition whose severity changes.
     query = select(table).where(table.c.key == key, table.c.branch == branch).with_for_update(key_share=True)
@@ -134,14 +141,17 @@ def _lock_source(connection: Connection, submission: Submission, now: int) -> An
     return locked
 
 
-def _update_source(connection: Connection, source: int, submission: Submission) -> None:
-    values = {
+def _update_source(connection: Connection, source: int, submitted: SubmittedDocument) -> None:
+    submission = submitted.submission
+    values: dict[str, Any] = {
         "document": encode_json(submission.source),
         "scan": submission.id,
         "finished": to_number(submission.finished),
         "manifest": submission.manifest,
         "scope": compute_scope(submission),
     }
+    if not submission.base:
+        values["definitions"] = submitted.definitions_digest
     connection.execute(update(schema.source).where(schema.source.c.id == source).values(**values))
 
 

@@ -48,11 +48,12 @@ source: Final = Table(
     Column("finished", BigInteger, nullable=False),
     Column("manifest", Text, nullable=False),
     Column("scope", LargeBinary, nullable=False),
+    Column("definitions", LargeBinary, nullable=False),
     UniqueConstraint("key", "branch"),
 )
 """A cluster, a branch of a repository, or a registry. scan, finished, manifest, scope: of the scan that made its state.
 
-scope: digest of the evaluated definitions.
+scope: digest of the evaluated definitions. definitions: `SubmittedDocument.definitions_digest` of the last whole submission.
 """
 
 definition: Final = Table(

@@ -197,9 +197,10 @@ class _StateChange:
 
     def _store_definitions(self, entries: Iterable[SubjectEntry]) -> None:
         used = {finding.definition for entry in entries for finding in entry.findings}
-        changes = DefinitionChanges(
-            self._document.definitions, self._moment, self._submission.versions.kubekeep, self._scope
-        )
+        # Those of the last submission are stored, or were replaced by newer ones since.
+        is_known = not self._submission.base and self._document.definitions_digest == self._source.definitions
+        documents = {} if is_known else self._document.definitions
+        changes = DefinitionChanges(documents, self._moment, self._submission.versions.kubekeep, self._scope)
         entries_by_key = store_definitions(self._connection, changes, used | self._scope)
         self._ids = {key: stored.id for key, stored in entries_by_key.items()}
         self._definitions = {stored.id: stored for stored in entries_by_key.values()}

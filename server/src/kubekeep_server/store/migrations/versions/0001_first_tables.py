@@ -121,6 +121,7 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement for each table
         sa.Column("finished", sa.BigInteger(), nullable=False),
         sa.Column("manifest", sa.Text(), nullable=False),
         sa.Column("scope", sa.LargeBinary(), nullable=False),
+        sa.Column("definitions", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key", "branch"),
     )
