@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import datetime as dt
 import math
+import os
 import random
 import resource
 import time
@@ -46,6 +47,8 @@ from kubekeep_server.store.ingest import ingest
 
 WORKLOADS: Final = 300
 FINDINGS: Final = 5_000
+CHANGED: Final = FINDINGS // 100
+"""Findings of a cluster, and those that are replaced from day to day."""
 CONTROLS: Final = 300
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 IMAGES_OF_A_CLUSTER: Final = 40
@@ -177,32 +180,37 @@ def list_servers() -> Iterator[Path]:
             continue
 
 
-def read_ticks(folder: Path) -> int:
-    """Return the processor time of a process in clock ticks. folder: in `/proc`."""
+def read_seconds(folder: Path) -> float:
+    """Return the processor time of a process; 0 for one that has ended. folder: in `/proc`."""
     try:
         fields = (folder / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0
     # utime, stime, cutime, cstime (proc(5)); those of children that ended are in their parent.
-    return sum(map(int, fields[11:13] if fields[1] != "1" else fields[11:15]))
+    return sum(map(int, fields[11:13] if fields[1] != "1" else fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def read_processor_time() -> float:
     """Return the seconds of this process and of all processes of PostgreSQL on the machine."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime + sum(map(read_ticks, list_servers())) / 100
+    return usage.ru_utime + usage.ru_stime + sum(map(read_seconds, list_servers()))
+
+
+def build_fleet(clusters: int, images: int) -> list[Cluster]:
+    """Return clusters that run some of a number of images; the same ones each time."""
+    randomness = random.Random(5)
+    all_images = [Image(number, randomness) for number in range(images)]
+    return [Cluster(number, randomness, all_images) for number in range(clusters)]
 
 
 async def measure(url: str, clusters: int, repeats: int, images: int) -> None:
     """Submit the fleet and print one line a day."""
-    randomness = random.Random(5)
-    all_images = [Image(number, randomness) for number in range(images)]
-    fleet = [Cluster(number, randomness, all_images) for number in range(clusters)]
+    fleet = build_fleet(clusters, images)
     database = open_database(url)
     await database.run(upgrade)
     for day in range(repeats + 1):
         for cluster in fleet if day else ():
-            cluster.change(FINDINGS // 100)
+            cluster.change(CHANGED)
         used = wall = 0.0
         size = 0
         for cluster in fleet:

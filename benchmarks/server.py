@@ -1,4 +1,4 @@
-"""Measure a server over HTTP: `python benchmarks/server.py [--database URL] [--clusters N] [--repeats N] [--images N]`.
+"""Measure a server over HTTP: `PYTHONPATH=.:server/src python benchmarks/server.py [--database URL] [--clusters N] [--repeats N] [--images N]`.
 
 Starts `kubekeep server` on an empty database, SQLite in a temporary folder by default, and prints its memory when idle. Each cluster of
 `benchmarks/fleet.py` submits whole scans, compressed as `kubekeep scan --submit` does: a first one, and `--repeats` with one percent of
@@ -15,12 +15,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import collections
-import os
 import random
 import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -29,13 +26,11 @@ from typing import Final
 
 import httpx2
 from backports import zstd
-from fleet import FINDINGS, Cluster, Image, list_servers, read_ticks
+from fleet import CHANGED, FINDINGS, Cluster, build_fleet, list_servers, read_seconds
+from tests.server.live import LiveServer
 
-COMMAND: Final = (sys.executable, "-c", "from kubekeep_server.process.command import command; command()")
 HEADERS: Final = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
-TICKS: Final = os.sysconf("SC_CLK_TCK")
 SCANS_A_SECOND: Final = 20
-CHANGED: Final = FINDINGS // 100
 LISTS: Final = (
     "findings", "findings?order=newest", "findings?order=severity", "findings?namespace=team-7", "findings?severity=high",
     "vulnerabilities", "vulnerabilities?order=epss", "vulnerabilities/CVE-77/workloads", "fixes", "sources", "totals",
@@ -43,40 +38,20 @@ LISTS: Final = (
 )  # fmt: skip
 
 
-class Server:
-    """A server process with an administrator's and an agent's client."""
+class MeasuredServer(LiveServer):
+    """A server process whose processor time and memory are read."""
 
-    def __init__(self, folder: Path, data: str, database: str) -> None:
-        """Start it, and wait until it is ready."""
-        options = ("--data", data or folder / "data", *(("--database", database) if database else ()))
-        log = folder / "server.log"
-        with log.open("wb") as file:
-            command = (*COMMAND, "--listen", "127.0.0.1:0", *options)
-            self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
-        while (match := re.search(r"event=listening url=(\S+)", log.read_text())) is None:
-            if self.process.poll() is not None:
-                raise SystemExit(log.read_text())
-            time.sleep(0.1)
-        self.url = match.group(1)
-        while (
-            httpx2.get(f"{self.url}/healthz").status_code != 200 or httpx2.get(f"{self.url}/readyz").status_code != 200
-        ):
-            time.sleep(0.1)
-        self._options = options
-
-    def create_client(self, role: str) -> httpx2.AsyncClient:
+    def open_client(self, role: str) -> httpx2.AsyncClient:
         """Return a client with a token of a role for everything."""
-        command = (*COMMAND, *self._options, "token", "create", "--name", role, "--role", role, "--scope", "*")
-        token = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
         return httpx2.AsyncClient(
-            base_url=f"{self.url}/api/v1/", headers={"Authorization": f"Bearer {token}"}, timeout=600,
+            base_url=f"{self.url}/api/v1/", headers={"Authorization": f"Bearer {self.create_token(role)}"}, timeout=600,
             limits=httpx2.Limits(max_connections=200),
         )  # fmt: skip
 
     def read_seconds(self) -> float:
         """Return the processor time of the server and of all processes of PostgreSQL."""
         processes = (Path(f"/proc/{self.process.pid}"), *list_servers())
-        return sum(map(read_ticks, processes)) / TICKS
+        return sum(map(read_seconds, processes))
 
     def read_memory(self, name: str = "VmRSS") -> int:
         """Return memory of the server in MB. name: of a line of /proc/PID/status, such as `VmHWM` for the highest."""
@@ -106,7 +81,7 @@ def build(fleet: list[Cluster], day: int) -> Iterator[bytes]:
         yield zstd.compress(cluster.build(day), level=3)
 
 
-async def measure_ingest(server: Server, agent: httpx2.AsyncClient, fleet: list[Cluster], repeats: int) -> None:
+async def measure_ingest(server: MeasuredServer, agent: httpx2.AsyncClient, fleet: list[Cluster], repeats: int) -> None:
     """Submit the scans one after the other."""
     for day in range(repeats + 1):
         used = 0.0
@@ -121,7 +96,7 @@ async def measure_ingest(server: Server, agent: httpx2.AsyncClient, fleet: list[
 
 
 async def measure_burst(
-    server: Server, agent: httpx2.AsyncClient, fleet: list[Cluster], day: int, seconds: int
+    server: MeasuredServer, agent: httpx2.AsyncClient, fleet: list[Cluster], day: int, seconds: int
 ) -> None:
     """Submit one scan of each cluster within a time."""
     contents = list(build(fleet, day))
@@ -139,10 +114,10 @@ async def measure_burst(
 
 
 async def measure_load(
-    server: Server, agent: httpx2.AsyncClient, fleet: list[Cluster], day: int, seconds: int, users: int
+    server: MeasuredServer, agent: httpx2.AsyncClient, fleet: list[Cluster], day: int, seconds: int, users: int
 ) -> None:
     """Read lists as users while scans arrive."""
-    viewer = server.create_client("viewer")
+    viewer = server.open_client("viewer")
     contents = list(build(fleet[: SCANS_A_SECOND * seconds], day))
     times: dict[str, list[float]] = collections.defaultdict(list)
     end = time.monotonic() + seconds
@@ -173,14 +148,13 @@ async def measure_load(
 
 async def measure(folder: Path, arguments: argparse.Namespace) -> None:
     """Start a server, and measure."""
-    randomness = random.Random(5)
-    images = [Image(number, randomness) for number in range(arguments.images)]
-    fleet = [Cluster(number, randomness, images) for number in range(arguments.clusters)]
-    server = Server(folder, arguments.data, arguments.database)
+    fleet = build_fleet(arguments.clusters, arguments.images)
+    options = ("--data", arguments.data or str(folder / "data"))
+    server = MeasuredServer(folder, *options, *(("--database", arguments.database) if arguments.database else ()))
     try:
         await asyncio.sleep(5)
         print(f"idle: {server.read_memory()} MB", flush=True)
-        agent = server.create_client("agent")
+        agent = server.open_client("agent")
         if arguments.filled:
             for _ in range(arguments.repeats):
                 for cluster in fleet:
@@ -195,8 +169,7 @@ async def measure(folder: Path, arguments: argparse.Namespace) -> None:
         await agent.aclose()
         print(f"highest: {server.read_memory('VmHWM')} MB")
     finally:
-        server.process.terminate()
-        server.process.wait()
+        server.stop()
 
 
 def main() -> None:

@@ -21,7 +21,8 @@ def serve_demo(settings: Settings) -> bool:
         # An address that is in use is reported before the work.
         process = ServerProcess(settings)
         signal.signal(signal.SIGTERM, _end)
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        # Windows has no SIGHUP.
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             # A terminal was closed: the folder is removed then, too.
             signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         click.echo(f"Demo: writes a year of scans to {folder}, which takes about half a minute.")

@@ -23,11 +23,11 @@ def in_keys() -> BindParameter[Any]:
     return bindparam("keys", expanding=True)
 
 
-def select_by_keys(connection: Connection, query: Select[Any], keys: Iterable[Key]) -> Iterator[Any]:
-    """Yield the rows of a query with `in_keys()` for all keys."""
+def select_by_keys(connection: Connection, query: Select[Any], keys: Iterable[Key], **values: Any) -> Iterator[Any]:
+    """Yield the rows of a query with `in_keys()` for all keys. values: of its other parameters."""
     for part in split(keys):
         # Many rows in one call: SQLAlchemy iterates over a result with a call for each.
-        yield from connection.execute(query, {"keys": part}).all()
+        yield from connection.execute(query, {**values, "keys": part}).all()
 
 
 def lock_rows(connection: Connection, table: Table, ids: Iterable[int]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from kubekeep.model.finding_document import AnySubject
 from kubekeep.model.resource import ResourceSubject
@@ -23,7 +23,7 @@ from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.submission import SubjectEntry, Submission, SubmittedFinding
 from kubekeep.uplink.delta import DivergenceError, merge_entry
 from kubekeep_server.store import schema
-from kubekeep_server.store.batches import split
+from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.compression import compress, decompress
 from kubekeep_server.store.definitions import (
     DefinitionChanges,
@@ -56,13 +56,12 @@ class _OpenFinding(NamedTuple):
 
 _STATE: Final = _OpenFinding._fields.index("exposure")
 """Index of the first field that a submission may change."""
-_KEYS: Final[BindParameter[int]] = bindparam("keys", expanding=True)
 _SUBJECTS: Final = select(schema.subject).where(
-    schema.subject.c.source == bindparam("source"), schema.subject.c.id.in_(_KEYS)
+    schema.subject.c.source == bindparam("source"), schema.subject.c.id.in_(in_keys())
 )
 _FINDINGS: Final = select(*(schema.finding.c[name] for name in _OpenFinding._fields)).where(
     schema.finding.c.source == bindparam("source"),
-    schema.finding.c.subject.in_(_KEYS),
+    schema.finding.c.subject.in_(in_keys()),
     schema.finding.c.closed.is_(None),
 )
 _OPEN_FINDING: Final = (
@@ -228,14 +227,12 @@ class _StateChange:
 
     def _load_subjects(self, keys: Iterable[int]) -> dict[int, _KnownSubject]:
         """Return stored subjects with their open findings."""
-        known: dict[int, _KnownSubject] = {}
-        for part in split(keys):
-            values = {"source": self._source.id, "keys": part}
-            rows = self._connection.execute(_SUBJECTS, values).all()
-            reports = self._images.load(row.id for row in rows if not row.content)
-            known |= {row.id: _KnownSubject(row, reports.get(row.id)) for row in rows}
-            for finding in map(_OpenFinding._make, self._connection.execute(_FINDINGS, values).all()):
-                known[finding.subject].findings[finding.fingerprint] = finding
+        source, keys = self._source.id, tuple(keys)
+        rows = list(select_by_keys(self._connection, _SUBJECTS, keys, source=source))
+        reports = self._images.load(row.id for row in rows if not row.content)
+        known = {row.id: _KnownSubject(row, reports.get(row.id)) for row in rows}
+        for finding in map(_OpenFinding._make, select_by_keys(self._connection, _FINDINGS, keys, source=source)):
+            known[finding.subject].findings[finding.fingerprint] = finding
         ids = {finding.definition for one in known.values() for finding in one.findings.values()}
         self._definitions |= load_definitions(self._connection, ids - self._definitions.keys())
         return known
