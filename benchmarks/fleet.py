@@ -202,12 +202,13 @@ async def measure(url: str, clusters: int, repeats: int, images: int) -> None:
             cluster.change(FINDINGS // 100)
         used = wall = 0.0
         size = 0
-        for cluster in fleet:
+        for number, cluster in enumerate(fleet):
             document = cluster.build(day)
             size += len(document)
             started, before = time.monotonic(), read_processor_time()
             async with engine.begin() as connection:
-                await connection.run_sync(ingest, document, START)
+                received = START + dt.timedelta(days=day + 1, seconds=number)
+                await connection.run_sync(ingest, document, received)
             used, wall = used + read_processor_time() - before, wall + time.monotonic() - started
         rate = clusters * FINDINGS / used
         print(
