@@ -220,7 +220,14 @@ FILTERS: Final[list[tuple[FindingFilter, Callable[[Any], bool]]]] = [
         lambda row: row.opened < NOW + 2 * 86_400_000_000 and row.exposure >= 4,
     ),
 ]
-FEW: Final = ("_FEW_SOURCES", "_FEW_FINDINGS", "_FEW_OF_DEFINITIONS", "_FEW_NAMES", "_FEW_SUBJECTS")
+FEW: Final = (
+    "_FEW_SOURCES",
+    "_FEW_FINDINGS",
+    "_FEW_OF_DEFINITIONS",
+    "_FEW_OF_SOME_SUBJECTS",
+    "_FEW_NAMES",
+    "_FEW_SUBJECTS",
+)
 
 
 @pytest.mark.parametrize("small", [(), FEW])

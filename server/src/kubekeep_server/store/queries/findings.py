@@ -45,6 +45,8 @@ _FEW_SOURCES: Final = 60
 _FEW_FINDINGS: Final = 5_000
 """Findings that are read at once for a state or a period."""
 _FEW_OF_DEFINITIONS: Final = 20_000
+_FEW_OF_SOME_SUBJECTS: Final = 100_000
+"""Findings of selected definitions that are read at once: for all subjects, and for some, which an order by age rarely has."""
 _FEW_NAMES: Final = 1_000
 _FEW_SUBJECTS: Final = 2_000
 """Selected subjects whose findings are read at once; more have many findings, and a step has some of them."""
@@ -255,6 +257,7 @@ class _Query:
         if not conditions:
             return None
         in_scope = self._scope.contains(subject.c.source)
+        conditions += self._list_other_conditions()
         rows = select(subject.c.exposure).where(in_scope, *conditions).limit(_MOST_COUNTED + 1).subquery()
         query = select(rows.c.exposure, func.count()).group_by(rows.c.exposure)
         counts: dict[int, int] = dict(self._connection.execute(query).all())
@@ -317,7 +320,8 @@ class _Query:
         if self._selects_definitions():
             numbers = [row.id for row in self._definitions]
             is_selected = finding.c.definition.in_(numbers)
-            is_gathered |= self._is_short(is_selected, most=_FEW_OF_DEFINITIONS)
+            most = _FEW_OF_DEFINITIONS if self._subjects is None else _FEW_OF_SOME_SUBJECTS
+            is_gathered |= self._is_short(is_selected, most=most)
             # The sum keeps a database from an index that does not fit.
             conditions.append(is_selected if is_gathered else (finding.c.definition + 0).in_(numbers))
         if position is not None:
@@ -385,7 +389,7 @@ class _Query:
         """Return rows of a step by definition, the newest first."""
         rows: list[Any] = []
         counts = {number: step.counts[number] for number in step.counts if after is None or number >= after.definition}
-        for numbers in _group(counts, limit):
+        for numbers in _group(counts, _FEW_FINDINGS if self._has_few_sources() else limit):
             conditions = [
                 *self._list_conditions(step.exposure),
                 finding.c.exposure == step.exposure,
@@ -489,7 +493,7 @@ def _select_definitions() -> Select[Any]:
 
 
 def _group(counts: dict[int, int], limit: int) -> Iterator[list[int]]:
-    """Yield definitions: several whose findings are fewer than a limit, or one."""
+    """Yield definitions: several that have no more findings than a limit, or one."""
     group: list[int] = []
     total = 0
     for number, count in counts.items():
