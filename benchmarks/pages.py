@@ -1,26 +1,33 @@
-"""Measure the lists of the server on a filled store: `python benchmarks/pages.py URL [--runs N]`.
+"""Measure the lists of the server on a filled store: `python benchmarks/pages.py URL [--runs N] [--load SECONDS]`.
 
 URL: of a store that `benchmarks/fleet.py` has filled. Prints the 50th and 95th percentile of the time of the first page of each list in
 milliseconds, for users of all, 1, 5, 20, 21 and 500 sources and of one namespace, after the time that it took to store the scopes
-of many sources.
+of many sources. With `--load`, 10 users read random lists with pauses of a second, while the first clusters submit 2 scans a second.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import datetime as dt
 import functools
+import itertools
+import math
+import random
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from fleet import FINDINGS, Cluster, Image
 from sqlalchemy import Connection, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store import schema
-from kubekeep_server.store.engine import open_engine
+from kubekeep_server.store.engine import open_engine, open_reading_engine
+from kubekeep_server.store.ingest import ingest
 from kubekeep_server.store.numbers import to_moment, to_number
 from kubekeep_server.store.queries.affected import is_affected, list_affected_images, list_workloads
 from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, FindingState, list_findings
@@ -35,6 +42,10 @@ from kubekeep_server.store.stored_scopes import store_scope
 List = Callable[[Connection, Scope], Any]
 WEEK: Final = dt.timedelta(days=7)
 SIZES: Final = (1, 5, 20, 21, 500)
+USERS: Final = 10
+SCANS_A_SECOND: Final = 2
+CLUSTERS: Final = 20
+"""Clusters that submit under load."""
 
 
 def build_lists(subject: tuple[int, int], vulnerability: str, last: dt.datetime) -> dict[str, List]:
@@ -128,19 +139,80 @@ def measure_list(connection: Connection, read: List, scope: Scope, runs: int) ->
         except LookupError:
             return "-"
         times.append(1000 * (time.perf_counter() - started))
-    return f"{statistics.median(times):.0f}/{sorted(times)[int(0.95 * (len(times) - 1))]:.0f}"
+    return describe(times)
 
 
-async def measure(url: str, runs: int) -> None:
-    """Print a table."""
+def describe(times: list[float]) -> str:
+    """Return the 50th and 95th percentile as text."""
+    return f"{statistics.median(times):.0f}/{sorted(times)[math.ceil(0.95 * len(times)) - 1]:.0f}"
+
+
+async def measure(url: str, runs: int, load: float, images: int) -> None:
+    """Print a table. load: seconds; 0 without other users."""
     engine = open_engine(url)
     async with engine.begin() as connection:
         subject, vulnerability, last, scopes = await connection.run_sync(prepare)
-        print(f"{'ms, p50/p95':48}" + "".join(f"{name:>12}" for name in scopes))
-        for name, read in build_lists(subject, vulnerability, last).items():
+        lists = build_lists(subject, vulnerability, last)
+    if load:
+        await measure_load(url, engine, lists, scopes, load, images)
+    else:
+        await print_table(engine, lists, scopes, runs)
+    await engine.dispose()
+
+
+async def print_table(engine: AsyncEngine, lists: dict[str, List], scopes: dict[str, Scope], runs: int) -> None:
+    """Print both percentiles of each list and scope."""
+    print(f"{'ms, p50/p95':48}" + "".join(f"{name:>12}" for name in scopes))
+    async with engine.begin() as connection:
+        for name, read in lists.items():
             cells = [await connection.run_sync(measure_list, read, scope, runs) for scope in scopes.values()]
             print(f"{name:48}" + "".join(f"{cell:>12}" for cell in cells), flush=True)
-    await engine.dispose()
+
+
+async def measure_load(
+    url: str, engine: AsyncEngine, lists: dict[str, List], scopes: dict[str, Scope], seconds: float, images: int
+) -> None:
+    """Print both percentiles of each list over all scopes, and of all. engine: for the submissions."""
+    reading = open_reading_engine(url)
+    documents = build_documents(int(seconds * SCANS_A_SECOND), images)
+    end = time.perf_counter() + seconds
+    times: dict[str, list[float]] = {}
+
+    async def submit() -> None:
+        for number, document in enumerate(documents):
+            await asyncio.sleep(max(0.0, end - seconds + number / SCANS_A_SECOND - time.perf_counter()))
+            async with engine.begin() as connection:
+                await connection.run_sync(ingest, document, dt.datetime.now(dt.UTC))
+
+    async def read(user: int) -> None:
+        chance = random.Random(user)
+        while time.perf_counter() < end:
+            name, scope = chance.choice(sorted(lists)), scopes[chance.choice(sorted(scopes))]
+            started = time.perf_counter()
+            with contextlib.suppress(LookupError):
+                async with reading.connect() as connection:
+                    await connection.run_sync(lists[name], scope)
+            times.setdefault(name, []).append(1000 * (time.perf_counter() - started))
+            await asyncio.sleep(1)
+
+    await asyncio.gather(submit(), *map(read, range(USERS)))
+    await reading.dispose()
+    print(f"{len(documents)} scans in {time.perf_counter() - end + seconds:.0f} of {seconds:.0f} seconds")
+    rows = [*sorted(times.items()), ("all", list(itertools.chain.from_iterable(times.values())))]
+    for name, group in rows:
+        print(f"{name:48}{describe(group):>12}{len(group):6} times")
+
+
+def build_documents(number: int, images: int) -> list[bytes]:
+    """Return submissions of the first clusters of the fleet. images: the argument of `fleet.py`."""
+    randomness = random.Random(5)
+    all_images = [Image(key, randomness) for key in range(images)]
+    clusters = [Cluster(key, randomness, all_images) for key in range(CLUSTERS)]
+    documents = []
+    for key in range(number):
+        clusters[key % CLUSTERS].change(FINDINGS // 100)
+        documents.append(clusters[key % CLUSTERS].build(100 + key // CLUSTERS))
+    return documents
 
 
 def main() -> None:
@@ -148,8 +220,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--load", type=float, default=0)
+    parser.add_argument("--images", type=int, default=1_000)
     arguments = parser.parse_args()
-    asyncio.run(measure(arguments.url, arguments.runs))
+    asyncio.run(measure(arguments.url, arguments.runs, arguments.load, arguments.images))
 
 
 if __name__ == "__main__":

@@ -112,7 +112,9 @@ def list_workloads(
     if not count:
         return Page((), "")
     if count <= _FEW_WORKLOADS:
-        rows = _read_runs(connection, scope, runs.c.image.in_(select(image.c.id).where(images)), after, limit + 1)
+        # The sum keeps a database from beginning with the images of few sources, which all sources may run.
+        number = runs.c.image if scope.sources is None or scope.is_wide else runs.c.image + 0
+        rows = _read_runs(connection, scope, number.in_(select(image.c.id).where(images)), after, limit + 1)
     else:
         rows = []
         # The sum and the subquery keep a database from beginning with the images, which most workloads may run.

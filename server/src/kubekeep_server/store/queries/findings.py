@@ -474,6 +474,9 @@ class _Query:
         yield is_suppressed if state is FindingState.SUPPRESSED else ~is_suppressed
         if state is FindingState.UNKNOWN:
             yield finding.c.unknown_since.is_not(None)
+        if state is not FindingState.OPEN:
+            # SQLite reads the index of a state only if its column has a condition; otherwise it reads all open findings.
+            yield finding.c.source > 0
 
     def _list_period(self) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions of the time at which findings were opened."""
