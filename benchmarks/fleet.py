@@ -213,11 +213,12 @@ async def measure(url: str, clusters: int, repeats: int, images: int) -> None:
             cluster.change(CHANGED)
         used = wall = 0.0
         size = 0
-        for cluster in fleet:
+        for number, cluster in enumerate(fleet):
             document = cluster.build(day)
             size += len(document)
             started, before = time.monotonic(), read_processor_time()
-            await database.run(ingest, document, START + dt.timedelta(days=day + 1))
+            received = START + dt.timedelta(days=day + 1, seconds=number)
+            await database.run(ingest, document, received)
             used, wall = used + read_processor_time() - before, wall + time.monotonic() - started
         rate = clusters * FINDINGS / used
         print(

@@ -1,26 +1,32 @@
-"""Measure the lists of the server on a filled store: `python benchmarks/pages.py URL [--runs N]`.
+"""Measure the lists of the server on a filled store: `python benchmarks/pages.py URL [--runs N] [--load SECONDS]`.
 
 URL: of a store that `benchmarks/fleet.py` has filled. Prints the 50th and 95th percentile of the time of the first page of each list in
 milliseconds, for users of all, 1, 5, 20, 21 and 500 sources and of one namespace, after the time that it took to store the scopes
-of many sources.
+of many sources. With `--load`, 10 users read random lists with pauses of a second, while the first clusters submit 2 scans a second.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import datetime as dt
 import functools
+import itertools
+import math
+import random
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from fleet import CHANGED, build_fleet
 from sqlalchemy import Connection, func, select
 
 from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store import schema
-from kubekeep_server.store.database import open_database
+from kubekeep_server.store.database import Database, open_database
+from kubekeep_server.store.ingest import ingest
 from kubekeep_server.store.numbers import to_moment, to_number
 from kubekeep_server.store.queries.affected import is_affected, list_affected_images, list_workloads
 from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, FindingState, list_findings
@@ -35,6 +41,10 @@ from kubekeep_server.store.stored_scopes import store_scope
 List = Callable[[Connection, Scope], Any]
 WEEK: Final = dt.timedelta(days=7)
 SIZES: Final = (1, 5, 20, 21, 500)
+USERS: Final = 10
+SCANS_A_SECOND: Final = 2
+CLUSTERS: Final = 20
+"""Clusters that submit under load."""
 
 
 def build_lists(subject: tuple[int, int], vulnerability: str, last: dt.datetime) -> dict[str, List]:
@@ -128,18 +138,74 @@ def measure_list(connection: Connection, read: List, scope: Scope, runs: int) ->
         except LookupError:
             return "-"
         times.append(1000 * (time.perf_counter() - started))
-    return f"{statistics.median(times):.0f}/{sorted(times)[int(0.95 * (len(times) - 1))]:.0f}"
+    return describe(times)
 
 
-async def measure(url: str, runs: int) -> None:
-    """Print a table."""
+def describe(times: list[float]) -> str:
+    """Return the 50th and 95th percentile as text."""
+    return f"{statistics.median(times):.0f}/{sorted(times)[math.ceil(0.95 * len(times)) - 1]:.0f}"
+
+
+async def measure(url: str, runs: int, load: float, images: int) -> None:
+    """Print a table. load: seconds; 0 without other users."""
     database = open_database(url)
     subject, vulnerability, last, scopes = await database.run(prepare)
+    lists = build_lists(subject, vulnerability, last)
+    if load:
+        await measure_load(url, database, lists, scopes, load, images)
+    else:
+        await print_table(database, lists, scopes, runs)
+    await database.close()
+
+
+async def print_table(database: Database, lists: dict[str, List], scopes: dict[str, Scope], runs: int) -> None:
+    """Print both percentiles of each list and scope."""
     print(f"{'ms, p50/p95':48}" + "".join(f"{name:>12}" for name in scopes))
-    for name, read in build_lists(subject, vulnerability, last).items():
+    for name, read in lists.items():
         cells = [await database.run(measure_list, read, scope, runs) for scope in scopes.values()]
         print(f"{name:48}" + "".join(f"{cell:>12}" for cell in cells), flush=True)
-    await database.close()
+
+
+async def measure_load(
+    url: str, database: Database, lists: dict[str, List], scopes: dict[str, Scope], seconds: float, images: int
+) -> None:
+    """Print both percentiles of each list over all scopes, and of all. database: for the submissions."""
+    reading = open_database(url, is_reading=True)
+    documents = build_documents(int(seconds * SCANS_A_SECOND), images)
+    end = time.perf_counter() + seconds
+    times: dict[str, list[float]] = {}
+
+    async def submit() -> None:
+        for number, document in enumerate(documents):
+            await asyncio.sleep(max(0.0, end - seconds + number / SCANS_A_SECOND - time.perf_counter()))
+            await database.run(ingest, document, dt.datetime.now(dt.UTC))
+
+    async def read(user: int) -> None:
+        chance = random.Random(user)
+        while time.perf_counter() < end:
+            name, scope = chance.choice(sorted(lists)), scopes[chance.choice(sorted(scopes))]
+            started = time.perf_counter()
+            with contextlib.suppress(LookupError):
+                await reading.run(lists[name], scope)
+            times.setdefault(name, []).append(1000 * (time.perf_counter() - started))
+            await asyncio.sleep(1)
+
+    await asyncio.gather(submit(), *map(read, range(USERS)))
+    await reading.close()
+    print(f"{len(documents)} scans in {time.perf_counter() - end + seconds:.0f} of {seconds:.0f} seconds")
+    rows = [*sorted(times.items()), ("all", list(itertools.chain.from_iterable(times.values())))]
+    for name, group in rows:
+        print(f"{name:48}{describe(group):>12}{len(group):6} times")
+
+
+def build_documents(number: int, images: int) -> list[bytes]:
+    """Return submissions of the first clusters of the fleet. images: the argument of `fleet.py`."""
+    clusters = build_fleet(CLUSTERS, images)
+    documents = []
+    for key in range(number):
+        clusters[key % CLUSTERS].change(CHANGED)
+        documents.append(clusters[key % CLUSTERS].build(100 + key // CLUSTERS))
+    return documents
 
 
 def main() -> None:
@@ -147,8 +213,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--load", type=float, default=0)
+    parser.add_argument("--images", type=int, default=1_000)
     arguments = parser.parse_args()
-    asyncio.run(measure(arguments.url, arguments.runs))
+    asyncio.run(measure(arguments.url, arguments.runs, arguments.load, arguments.images))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from kubekeep.model.submission import EvaluatedScope, ImageEntry
 from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store import image_schema, schema
 from kubekeep_server.store.numbers import to_key, to_number
-from kubekeep_server.store.queries import findings, vulnerabilities
+from kubekeep_server.store.queries import affected, findings, packages, vulnerabilities
 from kubekeep_server.store.queries.affected import get_vulnerability, is_affected, list_affected_images, list_workloads
 from kubekeep_server.store.queries.findings import (
     FindingFilter,
@@ -176,9 +176,17 @@ ORDERS: Final[dict[FindingOrder, Callable[[Any], Any]]] = {
 
 @pytest.mark.parametrize(("sources", "namespaces"), SCOPES)
 @pytest.mark.parametrize("order", FindingOrder)
+@pytest.mark.parametrize("few", [0, 20, 2_000])
 def test_pages_of_findings_are_those_of_the_plain_query(
-    fleet: Database, order: FindingOrder, sources: int | None, namespaces: tuple[str, ...]
+    fleet: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+    order: FindingOrder,
+    sources: int | None,
+    namespaces: tuple[str, ...],
 ) -> None:
+    # Some exposures have few subjects of a namespace, others have many.
+    monkeypatch.setattr(findings, "_FEW_SUBJECTS", few)
     scope = make_scope(fleet, sources, namespaces)
     expected = sorted(
         (row for row in fleet.run(list_plain) if not row.is_suppressed and shows(scope, row)), key=ORDERS[order]
@@ -212,7 +220,14 @@ FILTERS: Final[list[tuple[FindingFilter, Callable[[Any], bool]]]] = [
         lambda row: row.opened < NOW + 2 * 86_400_000_000 and row.exposure >= 4,
     ),
 ]
-FEW: Final = ("_FEW_SOURCES", "_FEW_FINDINGS", "_FEW_OF_DEFINITIONS", "_FEW_NAMES", "_FEW_SUBJECTS")
+FEW: Final = (
+    "_FEW_SOURCES",
+    "_FEW_FINDINGS",
+    "_FEW_OF_DEFINITIONS",
+    "_FEW_OF_SOME_SUBJECTS",
+    "_FEW_NAMES",
+    "_FEW_SUBJECTS",
+)
 
 
 @pytest.mark.parametrize("small", [(), FEW])
@@ -406,10 +421,12 @@ def test_fixes_remove_the_problems_of_the_plain_queries(
     assert found == fixes
 
 
+@pytest.mark.parametrize("most", [0, 10_000])
 @pytest.mark.parametrize(("sources", "namespaces"), SCOPES)
 def test_images_and_workloads_with_a_vulnerability(
-    fleet: Database, sources: int | None, namespaces: tuple[str, ...]
+    fleet: Database, monkeypatch: pytest.MonkeyPatch, sources: int | None, namespaces: tuple[str, ...], most: int
 ) -> None:
+    monkeypatch.setattr(affected, "_FEW_WORKLOADS", most)
     scope = make_scope(fleet, sources, namespaces)
 
     def list_plain_workloads(connection: Connection) -> list[Any]:
@@ -421,18 +438,39 @@ def test_images_and_workloads_with_a_vulnerability(
         )
         return list(connection.execute(query))
 
-    affected = {row.digest for row in fleet.run(list_plain_problems) if row.key == "CVE-1"}
-    visible = [row for row in fleet.run(list_plain_workloads) if row.digest in affected and shows(scope, row)]
+    digests = {row.digest for row in fleet.run(list_plain_problems) if row.key == "CVE-1"}
+    visible = [row for row in fleet.run(list_plain_workloads) if row.digest in digests and shows(scope, row)]
+    visible.sort(key=lambda row: (-row.exposure, row.source, row.subject, row.container, row.image))
     workloads = read_all(lambda cursor: fleet.run(list_workloads, scope, is_affected("CVE-1"), cursor, 7))
-    assert sorted((to_key(row.subject), row.container, row.digest) for row in workloads) == sorted(
-        (row.subject, row.container, row.digest) for row in visible
-    )
-    assert [row.exposure for row in workloads] == sorted((row.exposure for row in visible), reverse=True)
+    assert [(row.source, to_key(row.subject), row.container, row.digest, row.exposure) for row in workloads] == [
+        (row.source, row.subject, row.container, row.digest, row.exposure) for row in visible
+    ]
     images = read_all(lambda cursor: fleet.run(list_affected_images, scope, "CVE-1", cursor, 2))
     assert {row.digest: row.workloads for row in images} == {
         digest: len({(row.source, row.subject) for row in visible if row.digest == digest})
         for digest in {row.digest for row in visible}
     }
+
+
+@pytest.mark.parametrize("size", [1, 500])
+def test_packages_are_those_of_the_plain_query(database: Database, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(packages, "_NAMES_OF_A_QUERY", size)
+    for number in range(6):
+        digest = DIGESTS[number]
+        contents = [
+            ImageEntry(digest, (), "", build_content("1.0", f"1.{number}", name=f"lib{number // 2}")),
+        ]
+        entry = build_workload(number, run(digest))
+        submit(
+            database,
+            build_scan(number, entry, build_image(digest), source=SourceCluster(f"cluster-{number}"), images=contents),
+        )
+    everything = [("debian/lib0", 2, 2), ("debian/lib1", 3, 2), ("debian/lib2", 3, 2)]
+    for sources, expected in ((None, everything), (0, []), (3, [everything[0], ("debian/lib1", 2, 1)])):
+        scope = make_scope(database, sources)
+        rows = read_all(lambda cursor, scope=scope: database.run(search_packages, scope, "LIB", cursor, 1))  # type: ignore[misc]
+        assert [(row.name, row.versions, row.images) for row in rows] == expected
+    assert [row.name for row in database.run(search_packages, EVERYTHING, "lib2").rows] == ["debian/lib2"]
 
 
 def test_definition_of_a_vulnerability(fleet: Database) -> None:

@@ -106,6 +106,7 @@ runs: Final = Table(
 )
 """A container of a workload with the image that it runs."""
 Index("runs_image", runs.c.image, runs.c.exposure, runs.c.source)
+Index("runs_exposure", runs.c.exposure, runs.c.source, runs.c.subject, runs.c.container, runs.c.image)
 
 repository: Final = Table(
     "repository",

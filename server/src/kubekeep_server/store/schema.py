@@ -110,7 +110,7 @@ findings that are not in this entry, because the last scan did not evaluate them
 for an image, which has them in `image_report`.
 """
 
-Index("subject_namespace", subject.c.namespace, subject.c.source, subject.c.id)
+Index("subject_namespace", subject.c.namespace, subject.c.source, subject.c.id, subject.c.exposure)
 Index("subject_by_name", subject.c.name, subject.c.source, subject.c.id)
 
 subject_name: Final = Table("subject_name", metadata, Column("name", Text, primary_key=True), **BY_KEY)

@@ -22,6 +22,10 @@ from kubekeep_server.store.scopes import Scope, select_uses, shows_image, shows_
 
 VULNERABILITY: Final = "vulnerability"
 """The kind of definitions."""
+_FEW_WORKLOADS: Final = 10_000
+"""Workloads that are read at once, and sorted; of more, those of one exposure after the other are."""
+_Run = tuple[int, int, int, str, int]
+"""Position of a container: exposure, source, subject, name and image."""
 
 
 class VulnerablePackage(Document, frozen=True):
@@ -102,19 +106,23 @@ def list_workloads(
 ) -> Page[RunningWorkload]:
     """Return a page of the containers that run images, those that can be reached first. images: condition of `image`."""
     after = read_cursor(cursor, "workloads", tuple[int, int, int, str, int])
-    key = (runs.c.source, runs.c.subject, runs.c.container, runs.c.image)
-    query = (
-        select(runs, *SUBJECT_COLUMNS, image.c.digest)
-        .join(image, image.c.id == runs.c.image)
-        .join(source, source.c.id == runs.c.source)
-        .join(subject, and_(subject.c.source == runs.c.source, subject.c.id == runs.c.subject))
-        .where(images, scope.contains(runs.c.source), shows_subject(scope))
-    )
-    if after is not None:
-        exposure, *last = after
-        later = and_(runs.c.exposure == exposure, tuple_(*key) > tuple_(*last))
-        query = query.where(or_(runs.c.exposure < exposure, later))
-    rows = list(connection.execute(query.order_by(runs.c.exposure.desc(), *key).limit(limit + 1)))
+    uses = select_uses(scope).subquery()
+    totals = select(func.sum(uses.c.workloads), func.max(uses.c.exposure)).join(image, image.c.id == uses.c.image)
+    count, highest = connection.execute(totals.where(images)).one()
+    if not count:
+        return Page((), "")
+    if count <= _FEW_WORKLOADS:
+        # The sum keeps a database from beginning with the images of few sources, which all sources may run.
+        number = runs.c.image if scope.sources is None or scope.is_wide else runs.c.image + 0
+        rows = _read_runs(connection, scope, number.in_(select(image.c.id).where(images)), after, limit + 1)
+    else:
+        rows = []
+        # The sum and the subquery keep a database from beginning with the images, which most workloads may run.
+        is_image = exists().where(image.c.id == runs.c.image + 0, images).correlate(runs)
+        for exposure in range(highest if after is None else after[0], -1, -1):
+            if len(rows) <= limit:
+                condition = and_(runs.c.exposure == exposure, is_image)
+                rows += _read_runs(connection, scope, condition, after, limit + 1 - len(rows))
     page, following = cut_page(
         rows, limit, "workloads", lambda row: (row.exposure, row.source, row.subject, row.container, row.image)
     )
@@ -123,6 +131,34 @@ def list_workloads(
         for row in page
     )
     return Page(workloads, following)
+
+
+def _read_runs(
+    connection: Connection, scope: Scope, condition: ColumnElement[bool], after: _Run | None, limit: int
+) -> list[Any]:
+    """Return the containers with a condition after another one, with what belongs to them, which is read after the limit."""
+    key = (runs.c.source, runs.c.subject, runs.c.container, runs.c.image)
+    query = select(runs).where(condition)
+    if scope.limited:
+        is_subject = and_(subject.c.source == runs.c.source, subject.c.id == runs.c.subject)
+        query = query.where(exists().where(is_subject, shows_subject(scope)).correlate(runs))
+    elif scope.sources is not None:
+        query = query.where(scope.contains(runs.c.source))
+    if after is not None:
+        exposure, *last = after
+        later = and_(runs.c.exposure == exposure, tuple_(*key) > tuple_(*last))
+        query = query.where(or_(runs.c.exposure < exposure, later))
+    page = query.order_by(runs.c.exposure.desc(), *key).limit(limit).subquery()
+    described = (
+        select(page, *SUBJECT_COLUMNS, image.c.digest)
+        .join(image, image.c.id == page.c.image)
+        .join(source, source.c.id == page.c.source)
+        .join(subject, and_(subject.c.source == page.c.source, subject.c.id == page.c.subject))
+    )
+    return sorted(
+        connection.execute(described),
+        key=lambda row: (-row.exposure, row.source, row.subject, row.container, row.image),
+    )
 
 
 def is_affected(name: str) -> ColumnElement[bool]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -30,11 +31,12 @@ from sqlalchemy import (
 )
 
 from kubekeep.model.severity import Severity
+from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.numbers import format_key, to_moment, to_number, to_optional_moment
-from kubekeep_server.store.queries.definitions import contains_text, has_severity
+from kubekeep_server.store.queries.definitions import contains_text, count_by_definition, has_severity
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
 from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, SubjectRow, describe_subject
-from kubekeep_server.store.schema import definition, finding, source, subject, subject_name, total
+from kubekeep_server.store.schema import definition, finding, source, subject, subject_name
 from kubekeep_server.store.scopes import Scope, shows_subject
 from kubekeep_server.store.urgency import EXPOSED, EXPOSURES, PAIRS, SEVERITIES, SEVERITY_NAMES, URGENCIES
 
@@ -43,9 +45,15 @@ _FEW_SOURCES: Final = 60
 _FEW_FINDINGS: Final = 5_000
 """Findings that are read at once for a state or a period."""
 _FEW_OF_DEFINITIONS: Final = 20_000
+_FEW_OF_SOME_SUBJECTS: Final = 100_000
+"""Findings of selected definitions that are read at once: for all subjects, and for some, which an order by age rarely has."""
 _FEW_NAMES: Final = 1_000
 _FEW_SUBJECTS: Final = 2_000
-"""Subjects with a text in their names whose findings are read at once; more have many findings, and a step has some of them."""
+"""Selected subjects whose findings are read at once; more have many findings, and a step has some of them."""
+_MOST_COUNTED: Final = 50_000
+"""Selected subjects that are counted by exposure."""
+_UNCOUNTED: Final = 1 << 31
+"""The number of findings of a definition for which there is no total."""
 
 
 class FindingOrder(enum.StrEnum):
@@ -103,7 +111,10 @@ class FindingRow(SubjectRow, frozen=True):
 
 
 class _Subset(msgspec.Struct, frozen=True):
-    """A part of the findings that a text selects: conditions of their definitions and subjects; None for all."""
+    """A part of the findings that a text selects: conditions of their definitions and subjects; None for all.
+
+    has_few_subjects: an index has those of the condition.
+    """
 
     definitions: ColumnElement[bool] | None = None
     subjects: ColumnElement[bool] | None = None
@@ -111,8 +122,10 @@ class _Subset(msgspec.Struct, frozen=True):
 
 
 class _Step(NamedTuple):
+    """An exposure and the definitions of a class. counts: the most findings that each has in the scope."""
+
     exposure: int
-    definitions: tuple[int, ...]
+    counts: dict[int, int]
 
 
 class _Position(NamedTuple):
@@ -222,7 +235,7 @@ class _Query:
 
     def _has_few_findings(self) -> bool:
         """Return True if the scope or a filter leaves few findings."""
-        if self._begins_with_subjects():
+        if self._has_few_subjects():
             return True
         in_scope = self._scope.contains(finding.c.source)
         if self._selection.state is not FindingState.OPEN and self._is_short(in_scope, *self._list_state_conditions()):
@@ -230,10 +243,25 @@ class _Query:
         period = tuple(self._list_period())
         return bool(period) and self._is_short(*period)
 
-    def _begins_with_subjects(self) -> bool:
-        """Return True if the scope or a filter leaves few subjects."""
-        selection = self._selection
-        return bool(selection.namespaces or selection.names or self._scope.limited or self._subset.has_few_subjects)
+    def _has_few_subjects(self, exposure: int | None = None) -> bool:
+        """Return True if the scope or a filter leaves few subjects, of all exposures or of one."""
+        counts = self._subjects
+        if counts is None:
+            return False
+        return (sum(counts.values()) if exposure is None else counts.get(exposure, 0)) <= _FEW_SUBJECTS
+
+    @functools.cached_property
+    def _subjects(self) -> dict[int, int] | None:
+        """The numbers of selected subjects by exposure; None if they are all or too many to count."""
+        conditions = list(self._list_indexed_conditions())
+        if not conditions:
+            return None
+        in_scope = self._scope.contains(subject.c.source)
+        conditions += self._list_other_conditions()
+        rows = select(subject.c.exposure).where(in_scope, *conditions).limit(_MOST_COUNTED + 1).subquery()
+        query = select(rows.c.exposure, func.count()).group_by(rows.c.exposure)
+        counts: dict[int, int] = dict(self._connection.execute(query).all())
+        return counts if sum(counts.values()) <= _MOST_COUNTED else None
 
     def _is_short(self, *conditions: ColumnElement[bool], most: int = _FEW_FINDINGS) -> bool:
         """Return True if few findings of all sources have conditions on one index."""
@@ -248,7 +276,7 @@ class _Query:
         positions: list[_Position] = []
         first = position.step if position else 0
         for number, step in enumerate(self._list_steps(order)):
-            if number < first or not step.definitions:
+            if number < first:
                 continue
             after = position if number == first else None
             for row in self._read_step(step, after, limit - len(rows)):
@@ -262,28 +290,24 @@ class _Query:
         self, order: FindingOrder, position: _Position | None, limit: int
     ) -> tuple[list[Any], list[_Position]]:
         """Return the rows after a position from all findings of the selected subjects, with their positions."""
-        ranks = {
-            (step.exposure, number): rank
-            for rank, step in enumerate(self._list_steps(order))
-            for number in step.definitions
-        }
         column = definition.c.urgency if order is FindingOrder.PRIORITY else definition.c.severity
-        classes = {row.id: getattr(row, column.name) for row in self._load_definitions()}
+        classes = {row.id: getattr(row, column.name) for row in self._definitions}
         by_class = {
-            exposure * _CLASSES + classes[number]: rank for (exposure, number), rank in ranks.items()
-        }  # fmt: skip
+            step.exposure * _CLASSES + classes[number]: rank
+            for rank, step in enumerate(self._list_steps(order))
+            for number in step.counts
+        }
         if not by_class:
             return [], []
-        rank = case(by_class, value=finding.c.exposure * _CLASSES + column)
+        rank = case(by_class, value=finding.c.exposure * _CLASSES + column).label("rank")
         # The sum keeps SQLite from beginning with the index of definitions, which has all subjects.
-        conditions = [*self._list_own_conditions(), *self._list_subject_conditions()]
-        conditions.append((finding.c.definition + 0).in_(sorted(classes)))
+        conditions = [*self._list_conditions(), (finding.c.definition + 0).in_(sorted(classes))]
         if position is not None:
             same = and_(rank == position.step, _is_later(position))
             conditions.append(or_(rank > position.step, same))
-        query = self._select().add_columns(rank.label("rank")).where(*conditions)
-        query = query.order_by(rank, finding.c.definition, finding.c.opened.desc(), *_KEY[1:]).limit(limit)
-        rows = list(self._connection.execute(query))
+        order_by = _Order((rank, *_BY_DEFINITION.columns), lambda row: (row.rank, *_BY_DEFINITION.key(row)))
+        is_definition = definition.c.id == finding.c.definition
+        rows = self._read([*conditions, is_definition], order_by, limit, rank)
         return rows, [_locate(row.rank, row) for row in rows]
 
     def read_by_age(
@@ -294,9 +318,10 @@ class _Query:
         columns = _NEWEST if is_newest_first else _OLDEST
         is_gathered = self._has_few_sources() or self._has_few_findings()
         if self._selects_definitions():
-            numbers = [row.id for row in self._load_definitions()]
+            numbers = [row.id for row in self._definitions]
             is_selected = finding.c.definition.in_(numbers)
-            is_gathered |= self._is_short(is_selected, most=_FEW_OF_DEFINITIONS)
+            most = _FEW_OF_DEFINITIONS if self._subjects is None else _FEW_OF_SOME_SUBJECTS
+            is_gathered |= self._is_short(is_selected, most=most)
             # The sum keeps a database from an index that does not fit.
             conditions.append(is_selected if is_gathered else (finding.c.definition + 0).in_(numbers))
         if position is not None:
@@ -319,7 +344,6 @@ class _Query:
 
     def _list_steps(self, order: FindingOrder) -> Iterator[_Step]:
         """Yield all steps, also those without findings: a position names the number of its step."""
-        by_class: dict[tuple[int, int], list[int]] = {}
         pairs: Sequence[tuple[int, int]]
         if order is FindingOrder.PRIORITY:
             pairs, column = PAIRS, "urgency"
@@ -327,26 +351,29 @@ class _Query:
             levels = sorted(map(int, Severity), reverse=True)
             pairs = [(exposure, level) for level in levels for exposure in reversed(range(EXPOSURES))]
             column = "severity"
-        for row in self._load_definitions():
+        by_class: dict[tuple[int, int], dict[int, int]] = {}
+        for row in self._definitions:
             for exposure in range(EXPOSURES):
-                by_class.setdefault((exposure, getattr(row, column)), []).append(row.id)
-        used = self._load_classes(column)
+                if count := self._counts.get((row.id, exposure)):
+                    by_class.setdefault((exposure, getattr(row, column)), {})[row.id] = count
         for exposure, rank in pairs:
-            is_selected = self._selection.is_exposed in (None, exposure >= EXPOSED) and (exposure, rank) in used
-            yield _Step(exposure, tuple(by_class.get((exposure, rank), ())) if is_selected else ())
+            is_selected = self._selection.is_exposed in (None, exposure >= EXPOSED)
+            is_selected &= self._subjects is None or exposure in self._subjects
+            yield _Step(exposure, by_class.get((exposure, rank), {}) if is_selected else {})
 
-    def _load_classes(self, column: str) -> set[tuple[int, int]]:
-        """Return the pairs of exposure and class that have findings. column: of the class, in `total`."""
+    @functools.cached_property
+    def _counts(self) -> dict[tuple[int, int], int]:
+        """The most findings that the scope can have, by definition and exposure."""
         if self._selection.state is FindingState.SUPPRESSED:
-            return set(itertools.product(range(EXPOSURES), range(_CLASSES)))
-        key = (total.c.exposure, total.c[column])
-        query = select(*key).where(self._scope.contains(total.c.source)).group_by(*key)
-        return {(row[0], row[1]) for row in self._connection.execute(query.having(func.sum(total.c.findings) > 0))}
+            numbers = self._connection.execute(_select_definitions()).scalars()
+            return dict.fromkeys(itertools.product(numbers, range(EXPOSURES)), _UNCOUNTED)
+        return count_by_definition(self._connection, self._scope.sources)
 
-    def _load_definitions(self) -> list[Any]:
-        """Return the selected definitions with open findings."""
+    @functools.cached_property
+    def _definitions(self) -> list[Any]:
+        """The selected definitions with open findings."""
         table = definition
-        query = select(table.c.id, table.c.urgency, table.c.severity).where(table.c.id.in_(_select_definitions()))
+        query = select(table.c.id, table.c.urgency, table.c.severity).where(table.c.id.in_(in_keys()))
         if self._selection.definitions:
             query = query.where(table.c.key.in_(self._selection.definitions))
         if self._selection.definition_kinds:
@@ -355,45 +382,35 @@ class _Query:
             query = query.where(has_severity(self._selection.severities))
         if self._subset.definitions is not None:
             query = query.where(self._subset.definitions)
-        return list(self._connection.execute(query.order_by(table.c.id)))
+        rows = select_by_keys(self._connection, query, {number for number, _ in self._counts})
+        return sorted(rows, key=lambda row: row.id)
 
     def _read_step(self, step: _Step, after: _Position | None, limit: int) -> list[Any]:
-        definitions = [number for number in step.definitions if after is None or number >= after.definition]
-        if self._has_few_sources():
-            return self._read_definitions(step.exposure, definitions, after, limit)
+        """Return rows of a step by definition, the newest first."""
         rows: list[Any] = []
-        for number in definitions:
-            rows += self._read_definitions(step.exposure, [number], after, limit - len(rows))
+        counts = {number: step.counts[number] for number in step.counts if after is None or number >= after.definition}
+        for numbers in _group(counts, _FEW_FINDINGS if self._has_few_sources() else limit):
+            conditions = [
+                *self._list_conditions(step.exposure),
+                finding.c.exposure == step.exposure,
+                finding.c.definition.in_(numbers),
+            ]
+            if after is not None:
+                conditions.append(_is_later(after))
+            rows += self._read(conditions, _BY_DEFINITION, limit - len(rows))
             if len(rows) >= limit:
                 break
         return rows
 
-    def _read_definitions(
-        self, exposure: int, definitions: Iterable[int], after: _Position | None, limit: int
-    ) -> list[Any]:
-        """Return rows by definition, the newest first."""
-        numbers = sorted(definitions)
-        if not numbers:
-            return []
-        conditions = [
-            *self._list_conditions(), finding.c.exposure == exposure, finding.c.definition.in_(numbers)
-        ]  # fmt: skip
-        if after is not None:
-            conditions.append(_is_later(after))
-        return self._read(conditions, _BY_DEFINITION, limit)
-
-    def _read(self, conditions: Sequence[Any], order: _Order, limit: int) -> list[Any]:
+    def _read(self, conditions: Sequence[Any], order: _Order, limit: int, *columns: ColumnElement[Any]) -> list[Any]:
         """Return rows in an order. Their other columns are read after the limit, as many rows may be equal in the order."""
-        if self._begins_with_subjects():
-            query = self._select().where(*conditions).order_by(*order.columns).limit(limit)
-            return list(self._connection.execute(query))
-        page = select(finding).where(*conditions).order_by(*order.columns).limit(limit).subquery()
+        page = select(finding, *columns).where(*conditions).order_by(*order.columns).limit(limit).subquery()
         return sorted(self._connection.execute(self._select(page)), key=order.key)
 
     def _has_few_sources(self) -> bool:
         return self._scope.sources is not None and len(self._scope.sources) <= _FEW_SOURCES
 
-    def _select(self, rows: FromClause = finding) -> Select[Any]:
+    def _select(self, rows: FromClause) -> Select[Any]:
         """Return the query of rows of `finding` with what belongs to them."""
         return (
             select(
@@ -409,41 +426,46 @@ class _Query:
             .join(definition, definition.c.id == rows.c.definition)
         )
 
-    def _list_conditions(self) -> Iterator[ColumnElement[bool]]:
-        """Yield the conditions of findings, for queries that read them in an order, but for definitions and severities."""
-        yield from self._list_own_conditions()
-        conditions = tuple(self._list_subject_conditions())
-        if conditions and self._begins_with_subjects():
-            yield from conditions
-        elif conditions:
-            # Not joined: a database would begin with the subjects, of which there are many.
-            yield exists().where(_IS_SUBJECT, *conditions).correlate(finding)
-
-    def _list_own_conditions(self) -> Iterator[ColumnElement[bool]]:
+    def _list_conditions(self, exposure: int | None = None) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions of findings, of all exposures or of one, but for definitions and severities."""
+        begins_with_subjects = self._has_few_subjects(exposure)
         yield finding.c.closed.is_(None)
         if self._scope.sources is not None:
             # The sum keeps a database from the findings of many sources: it reads an order instead.
-            is_narrow = self._has_few_sources() or self._begins_with_subjects()
+            is_narrow = self._has_few_sources() or begins_with_subjects
             yield self._scope.contains(finding.c.source if is_narrow else finding.c.source + 0)
         yield from self._list_state_conditions()
         yield from self._list_period()
         if self._selection.is_exposed is not None:
             highest = finding.c.exposure >= EXPOSED
             yield highest if self._selection.is_exposed else ~highest
+        conditions = (*self._list_indexed_conditions(), *self._list_other_conditions())
+        if begins_with_subjects:
+            yield from (_IS_SUBJECT, *conditions)
+            if exposure is not None:
+                yield subject.c.exposure == exposure
+        elif conditions:
+            # Not joined: a database would begin with the subjects, of which there are many.
+            yield exists().where(_IS_SUBJECT, *conditions).correlate(finding)
 
-    def _list_subject_conditions(self) -> Iterator[ColumnElement[bool]]:
-        selection = self._selection
+    def _list_indexed_conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions of subjects that indexes of subjects have."""
         if self._scope.limited:
             yield shows_subject(self._scope)
-        if self._subset.subjects is not None:
+        if self._subset.subjects is not None and self._subset.has_few_subjects:
             yield self._subset.subjects
         for column, values in (
-            (subject.c.namespace, selection.namespaces),
-            (subject.c.kind, selection.kinds),
-            (subject.c.name, selection.names),
+            (subject.c.namespace, self._selection.namespaces),
+            (subject.c.name, self._selection.names),
         ):
             if values:
                 yield column.in_(values)
+
+    def _list_other_conditions(self) -> Iterator[ColumnElement[bool]]:
+        if self._subset.subjects is not None and not self._subset.has_few_subjects:
+            yield self._subset.subjects
+        if self._selection.kinds:
+            yield subject.c.kind.in_(self._selection.kinds)
 
     def _list_state_conditions(self) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions of the state, as the indexes have them."""
@@ -452,6 +474,9 @@ class _Query:
         yield is_suppressed if state is FindingState.SUPPRESSED else ~is_suppressed
         if state is FindingState.UNKNOWN:
             yield finding.c.unknown_since.is_not(None)
+        if state is not FindingState.OPEN:
+            # SQLite reads the index of a state only if its column has a condition; otherwise it reads all open findings.
+            yield finding.c.source > 0
 
     def _list_period(self) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions of the time at which findings were opened."""
@@ -468,6 +493,20 @@ def _select_definitions() -> Select[Any]:
     following = select(func.min(finding.c.definition)).where(is_open, finding.c.definition > first.c.id)
     steps = first.union_all(select(following.scalar_subquery()).where(first.c.id.is_not(None)))
     return select(steps.c.id).where(steps.c.id.is_not(None))
+
+
+def _group(counts: dict[int, int], limit: int) -> Iterator[list[int]]:
+    """Yield definitions: several that have no more findings than a limit, or one."""
+    group: list[int] = []
+    total = 0
+    for number, count in counts.items():
+        total += count
+        if group and total > limit:
+            yield group
+            group, total = [], count
+        group.append(number)
+    if group:
+        yield group
 
 
 def _is_later(position: _Position) -> ColumnElement[bool]:

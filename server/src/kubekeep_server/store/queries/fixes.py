@@ -9,18 +9,18 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from kubekeep._native import sum_counts
 from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.image_schema import fixed_version, package_name
 from kubekeep_server.store.queries.affected import VULNERABILITY
+from kubekeep_server.store.queries.definitions import count_by_definition
 from kubekeep_server.store.queries.image_problems import ScopeProblems, UpgradeSummary
 from kubekeep_server.store.queries.packages import read_versions
 from kubekeep_server.store.queries.pages import Document, Page, cut_page, read_cursor
-from kubekeep_server.store.schema import definition, definition_total, finding, subject
+from kubekeep_server.store.schema import definition, finding, subject
 from kubekeep_server.store.scopes import Scope, shows_subject
-from kubekeep_server.store.urgency import EXPOSED, EXPOSURES, SEVERITY_NAMES
+from kubekeep_server.store.urgency import EXPOSED, SEVERITY_NAMES
 
 DEFAULT_FIXES: Final = 10
 _CURSOR: Final = "fixes"
@@ -97,20 +97,16 @@ def _count_findings(
 ) -> dict[int, collections.Counter[int]]:
     """Return the numbers of open findings that no exception covers, by definition and exposure."""
     required = frozenset(definitions)
-    query = select(definition_total.c.content)
-    if scope.whole is not None:
-        query = query.where(definition_total.c.source.in_(sorted(scope.whole)))
-    sums = [*sum_counts(list(connection.execute(query).scalars())), *_count_limited(connection, scope)]
     counts: dict[int, collections.Counter[int]] = {}
-    for key, count in sums:
-        number, exposure = divmod(key, EXPOSURES)
+    whole = count_by_definition(connection, scope.whole)
+    for (number, exposure), count in (*whole.items(), *_count_limited(connection, scope)):
         if number in required:
             counts.setdefault(number, collections.Counter())[exposure] += count
     return counts
 
 
-def _count_limited(connection: Connection, scope: Scope) -> Iterator[tuple[int, int]]:
-    """Yield the numbers of findings in the sources of which a scope has some namespaces, by the keys of `definition_total`."""
+def _count_limited(connection: Connection, scope: Scope) -> Iterator[tuple[tuple[int, int], int]]:
+    """Yield the numbers of findings in the sources of which a scope has some namespaces, by definition and exposure."""
     if not scope.limited:
         return
     limited = Scope(frozenset(), scope.limited)
@@ -121,7 +117,7 @@ def _count_limited(connection: Connection, scope: Scope) -> Iterator[tuple[int, 
         .group_by(finding.c.definition, finding.c.exposure)
     )
     for number, exposure, count in connection.execute(query):
-        yield number * EXPOSURES + exposure, count
+        yield (number, exposure), count
 
 
 def _describe_upgrades(

@@ -6,16 +6,18 @@ Versions are compared by the scheme of their ecosystem. A version that the schem
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
 from kubekeep.ecosystems.shared.registry import find_ecosystem
 from kubekeep.vulnerabilities.versions.registry import load_scheme
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError
 from kubekeep_server.store.image_schema import image, image_package, package, package_name
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
-from kubekeep_server.store.scopes import Scope, shows_image
+from kubekeep_server.store.scopes import Scope, select_uses, shows_image
+
+_NAMES_OF_A_QUERY: Final = 500
 
 
 class PackageRow(Document, frozen=True):
@@ -41,26 +43,36 @@ def search_packages(
 ) -> Page[PackageRow]:
     """Return a page of the packages whose name contains a text, by name."""
     after = read_cursor(cursor, "packages", tuple[str, str])
-    table = package_name
-    query = (
-        select(
-            table.c.name,
-            table.c.type,
-            func.count(package.c.version.distinct()).label("versions"),
-            func.count(image_package.c.image.distinct()).label("images"),
-        )
-        .join(package, package.c.name == table.c.id)
-        .join(image_package, image_package.c.package == package.c.id)
-        .join(image, image.c.id == image_package.c.image)
-        .where(func.lower(table.c.name).contains(text.lower(), autoescape=True), shows_image(scope))
-        .group_by(table.c.name, table.c.type)
-    )
-    if after is not None:
-        name, kind = after
-        query = query.where(or_(table.c.name > name, and_(table.c.name == name, table.c.type > kind)))
-    rows = list(connection.execute(query.order_by(table.c.name, table.c.type).limit(limit + 1)))
+    table, columns = package_name, (package_name.c.name, package_name.c.type)
+    query = select(table).where(func.lower(table.c.name).contains(text.lower(), autoescape=True)).order_by(*columns)
+    rows: list[PackageRow] = []
+    size = limit + 1
+    while len(rows) <= limit:
+        part = query if after is None else query.where(tuple_(*columns) > tuple_(*after))
+        names = connection.execute(part.limit(size)).all()
+        counts = _count_images(connection, scope, [row.id for row in names])
+        rows += [PackageRow(row.type, row.name, *counts[row.id]) for row in names if row.id in counts]
+        if len(names) < size:
+            break
+        after, size = (names[-1].name, names[-1].type), _NAMES_OF_A_QUERY
     page, following = cut_page(rows, limit, "packages", lambda row: (row.name, row.type))
-    return Page(tuple(PackageRow(row.type, row.name, row.versions, row.images) for row in page), following)
+    return Page(tuple(page), following)
+
+
+def _count_images(connection: Connection, scope: Scope, names: Iterable[int]) -> dict[int, tuple[int, int]]:
+    """Return the numbers of versions and images in the scope by the number of a package without its version."""
+    query = (
+        select(package.c.name, package.c.version, image_package.c.image)
+        .join(image_package, image_package.c.package == package.c.id)
+        .where(package.c.name.in_(sorted(names)))
+    )
+    rows, used = query.cte("packages"), select(select_uses(scope).subquery().c.image).cte("used")
+    counts = (
+        select(rows.c.name, func.count(rows.c.version.distinct()), func.count(rows.c.image.distinct()))
+        .where(rows.c.image.in_(select(used.c.image)))
+        .group_by(rows.c.name)
+    )
+    return {row[0]: (row[1], row[2]) for row in connection.execute(counts)}
 
 
 def list_versions(

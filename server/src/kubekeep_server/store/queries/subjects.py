@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -91,9 +92,11 @@ def _list_findings(
         select(finding, definition.c.document)
         .join(definition, definition.c.id == finding.c.definition)
         .where(finding.c.source == number, finding.c.subject == key)
-        .order_by(finding.c.closed.is_not(None), definition.c.urgency.desc(), definition.c.key, finding.c.opened.desc())
+        .order_by(definition.c.urgency.desc(), definition.c.key, finding.c.opened.desc())
     )
-    for row in connection.execute(query):
+    # Open and closed findings have an index each.
+    parts = (finding.c.closed.is_(None), finding.c.closed.is_not(None))
+    for row in itertools.chain.from_iterable(connection.execute(query.where(part)) for part in parts):
         yield SubjectFinding(
             msgspec.json.decode(row.document, type=DefinitionEntry),
             to_moment(row.opened),

@@ -338,6 +338,7 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement for each table
         sa.PrimaryKeyConstraint("source", "subject", "container", "image"),
         sqlite_with_rowid=False,
     )
+    op.create_index("runs_exposure", "runs", ["exposure", "source", "subject", "container", "image"], unique=False)
     op.create_index("runs_image", "runs", ["image", "exposure", "source"], unique=False)
     op.create_table(
         "scan",
@@ -404,7 +405,7 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement for each table
         sa.PrimaryKeyConstraint("source", "id"),
         sqlite_with_rowid=False,
     )
-    op.create_index("subject_namespace", "subject", ["namespace", "source", "id"], unique=False)
+    op.create_index("subject_namespace", "subject", ["namespace", "source", "id", "exposure"], unique=False)
     op.create_index("subject_by_name", "subject", ["name", "source", "id"], unique=False)
     op.create_table(
         "subject_name",
