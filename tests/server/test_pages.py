@@ -111,6 +111,8 @@ PATHS: Final = {
     "/": "Overview",
     "/findings": "Findings",
     "/findings?text=privileged&severity=high": "Findings",
+    "/findings?group=control": "Findings",
+    "/findings?group=workload": "Findings",
     "/vulnerabilities": "Vulnerabilities",
     "/vulnerabilities/CVE-2021-44228": "CVE-2021-44228",
     "/packages": "Packages",
@@ -201,6 +203,49 @@ def test_filters_and_order_are_in_the_address(page: Page) -> None:
     page.get_by_role("button", name="Remove all filters").first.click()
     expect(rows.first).to_be_visible()
     assert "severity" not in page.url
+
+
+def test_group_opens_its_findings(page: Page) -> None:
+    page.goto("/findings?state=unknown")
+    page.get_by_label("Group by").select_option("control")
+    first = page.get_by_role("table", name="Controls").locator("tbody tr").first
+    expect(first).to_contain_text("C-")
+    # Groups of controls have no state.
+    assert "state" not in page.url
+    count = first.locator("td").nth(2).inner_text()
+    first.click()
+    expect(page).to_have_url(re.compile(r"/findings\?definition="))
+    expect(page.get_by_role("table", name="Findings").locator("tbody tr").first).to_be_visible()
+    expect(page.locator(".kk-summary")).to_contain_text(f"{count} finding")
+
+
+def test_workload_as_a_group_opens_its_findings(page: Page) -> None:
+    page.goto("/findings?group=workload&severity=high")
+    first = page.get_by_role("table", name="Workloads").locator("tbody tr").first
+    name = first.locator("td").first.inner_text().splitlines()[0].split("/")[-1]
+    first.click()
+    expect(page.get_by_role("list", name="Active filters")).to_contain_text(f"Workload: {name}")
+    rows = page.get_by_role("table", name="Findings").locator("tbody tr[data-index]")
+    expect(rows.first).to_contain_text(name)
+    assert set(rows.locator("td:nth-child(2)").all_inner_texts()) == {"\N{BLACK DIAMOND} High"}
+
+
+def test_change_removes_findings_of_a_control(page: Page) -> None:
+    page.goto("/findings?group=change&exposed=true")
+    table = page.get_by_role("table", name="Changes")
+    expect(table.locator("tbody tr").first).to_contain_text("reachable from outside")
+
+
+def test_rare_filters_are_in_the_address(page: Page) -> None:
+    page.goto("/findings")
+    page.get_by_text("More filters").click()
+    page.get_by_label("Opened since").fill("2020-01-01")
+    page.get_by_label("Problem").select_option("misconfiguration")
+    page.get_by_label("Kind", exact=True).select_option("Deployment")
+    expect(page).to_have_url(re.compile("openedSince=2020-01-01.*definitionKind=misconfiguration.*kind=Deployment"))
+    expect(page.locator("tbody tr[data-index]").first).to_contain_text("Deployment in")
+    page.get_by_label("Opened before").fill("2020-01-02")
+    expect(page.get_by_text("No row has all of these properties")).to_be_visible()
 
 
 def test_row_opens_and_closes_by_keys(page: Page) -> None:

@@ -74,7 +74,8 @@ def list_fixes(
     vulnerabilities = [number for number, kind in severe.items() if kind == VULNERABILITY]
     problems = ScopeProblems(connection, scope)
     upgrades = {summary.name: summary for summary in problems.sum_upgrades(vulnerabilities)}
-    findings = _count_findings(connection, scope, severe.keys() - vulnerabilities)
+    counts = count_by_definition(connection, scope)
+    findings = {number: counts[number] for number in (severe.keys() & counts.keys()) - set(vulnerabilities)}
     positions: list[_Position] = [(-summary.problems, _UPGRADE, number) for number, summary in upgrades.items()]
     positions += [(-sum(counts.values()), _CONTROL, number) for number, counts in findings.items()]
     ranked = sorted(position for position in positions if after is None or position > after)
@@ -92,11 +93,8 @@ def _load_severe(connection: Connection) -> dict[int, str]:
     return dict(connection.execute(query).all())
 
 
-def _count_findings(
-    connection: Connection, scope: Scope, definitions: Iterable[int]
-) -> dict[int, collections.Counter[int]]:
-    """Return the numbers of open findings that no exception covers, by definition and exposure."""
-    required = frozenset(definitions)
+def count_by_definition(connection: Connection, scope: Scope) -> dict[int, collections.Counter[int]]:
+    """Return the numbers of open findings that no exception covers, by definition and exposure. Those of images are left out."""
     query = select(definition_total.c.content)
     if scope.whole is not None:
         query = query.where(definition_total.c.source.in_(sorted(scope.whole)))
@@ -104,8 +102,7 @@ def _count_findings(
     counts: dict[int, collections.Counter[int]] = {}
     for key, count in sums:
         number, exposure = divmod(key, EXPOSURES)
-        if number in required:
-            counts.setdefault(number, collections.Counter())[exposure] += count
+        counts.setdefault(number, collections.Counter())[exposure] += count
     return counts
 
 
