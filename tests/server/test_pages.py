@@ -111,6 +111,8 @@ PATHS: Final = {
     "/": "Overview",
     "/findings": "Findings",
     "/findings?text=privileged&severity=high": "Findings",
+    "/findings?group=control": "Findings",
+    "/findings?group=workload": "Findings",
     "/vulnerabilities": "Vulnerabilities",
     "/vulnerabilities/CVE-2021-44228": "CVE-2021-44228",
     "/packages": "Packages",
@@ -203,6 +205,49 @@ def test_filters_and_order_are_in_the_address(page: Page) -> None:
     assert "severity" not in page.url
 
 
+def test_group_opens_its_findings(page: Page) -> None:
+    page.goto("/findings?state=unknown")
+    page.get_by_label("Group by").select_option("control")
+    first = page.get_by_role("table", name="Controls").locator("tbody tr").first
+    expect(first).to_contain_text("C-")
+    # Groups of controls have no state.
+    assert "state" not in page.url
+    count = first.locator("td").nth(2).inner_text()
+    first.click()
+    expect(page).to_have_url(re.compile(r"/findings\?definition="))
+    expect(page.get_by_role("table", name="Findings").locator("tbody tr").first).to_be_visible()
+    expect(page.locator(".kk-summary")).to_contain_text(f"{count} finding")
+
+
+def test_workload_as_a_group_opens_its_findings(page: Page) -> None:
+    page.goto("/findings?group=workload&severity=high")
+    first = page.get_by_role("table", name="Workloads").locator("tbody tr").first
+    name = first.locator("td").first.inner_text().splitlines()[0].split("/")[-1]
+    first.click()
+    expect(page.get_by_role("list", name="Active filters")).to_contain_text(f"Workload: {name}")
+    rows = page.get_by_role("table", name="Findings").locator("tbody tr[data-index]")
+    expect(rows.first).to_contain_text(name)
+    assert set(rows.locator("td:nth-child(2)").all_inner_texts()) == {"\N{BLACK DIAMOND} High"}
+
+
+def test_change_removes_findings_of_a_control(page: Page) -> None:
+    page.goto("/findings?group=change&exposed=true")
+    table = page.get_by_role("table", name="Changes")
+    expect(table.locator("tbody tr").first).to_contain_text("reachable from outside")
+
+
+def test_rare_filters_are_in_the_address(page: Page) -> None:
+    page.goto("/findings")
+    page.get_by_text("More filters").click()
+    page.get_by_label("Opened since").fill("2020-01-01")
+    page.get_by_label("Problem").select_option("misconfiguration")
+    page.get_by_label("Kind").select_option("Deployment")
+    expect(page).to_have_url(re.compile("openedSince=2020-01-01.*definitionKind=misconfiguration.*kind=Deployment"))
+    expect(page.locator("tbody tr[data-index]").first).to_contain_text("Deployment in")
+    page.get_by_label("Opened before").fill("2020-01-02")
+    expect(page.get_by_text("No row has all of these properties")).to_be_visible()
+
+
 def test_row_opens_and_closes_by_keys(page: Page) -> None:
     page.goto("/findings")
     wait_for_content(page)
@@ -271,6 +316,35 @@ def test_user_of_one_role_sees_what_it_includes(browser: Browser, page: Page, de
     viewer.goto("/findings")
     expect(viewer.get_by_role("heading", name="Sign in")).to_be_visible()
     context.close()
+
+
+def test_documents_of_software_are_downloads(page: Page) -> None:
+    page.goto("/sources/1")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="SBOM, CycloneDX").click()
+    assert msgspec.json.decode(download.value.path().read_bytes())["bomFormat"] == "CycloneDX"
+
+
+def test_administrator_deletes_a_source(browser: Browser, tmp_path: Path) -> None:
+    with run_server(tmp_path) as server:
+        state = sign_in(server, browser, tmp_path / "state.json")
+        context = browser.new_context(storage_state=state, base_url=server.url, viewport=WIDE)
+        page = open_page(context)
+        with server.client(server.create_token()) as client:
+            scan = build(0, build_subject(1, "C-0001"), source=SourceCluster("old", "old cluster"))
+            assert post(client, encode(scan)).status_code == 201
+        page.goto("/sources/1")
+        page.get_by_role("button", name="Delete").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("1 open finding")
+        confirm = dialog.get_by_role("button", name="Delete the source")
+        expect(confirm).to_be_disabled()
+        dialog.get_by_role("textbox").fill("old cluster")
+        confirm.click()
+        expect(page.get_by_role("heading", name="No source reports yet")).to_be_visible()
+        with server.client(server.create_token("viewer")) as client:
+            assert client.get("/api/v1/sources/1").status_code == 404
+        context.close()
 
 
 HOSTILE: Final = "<img src=x onerror=alert(1)>\"'{{7*7}}${7*7}<script>alert(2)</script>"

@@ -100,7 +100,7 @@ function Pages({ identity }: { identity: Identity }) {
       <Route path="/packages" component={Packages} />
       <Route path="/packages/:type/*?">{(values) => <Package type={values.type} name={decodeURIComponent(values["*"] ?? "")} />}</Route>
       <Route path="/sources" component={Sources} />
-      <Route path="/sources/:id">{({ id }) => <Source id={Number(id)} />}</Route>
+      <Route path="/sources/:id">{({ id }) => <Source id={Number(id)} identity={identity} />}</Route>
       <Route path="/settings/*?">{() => <Settings identity={identity} />}</Route>
       <Route path="/device" component={Device} />
       <Route>

@@ -268,6 +268,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/findings/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Finding Groups
+         * @description Return a page of the controls, or of the changes that remove findings, with the numbers of open findings.
+         *
+         *     Findings that an exception covers are not counted. text: a part of the control's identifier, title or alias.
+         */
+        get: operations["listFindingGroups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/subjects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Finding Subjects
+         * @description Return a page of the workloads and other subjects with findings, the most urgent first.
+         *
+         *     A page may have fewer rows than the limit, and none, before the last one.
+         */
+        get: operations["listFindingSubjects"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/fixes": {
         parameters: {
             query?: never;
@@ -1521,6 +1565,21 @@ export interface components {
             line?: number;
         };
         /**
+         * FindingGroup
+         * @description Findings of definitions. definitions: keys, the most urgent first; title, severity and exposure are those of the first.
+         *
+         *         exposed: findings of subjects that can be reached from outside their cluster.
+         */
+        FindingGroup: {
+            definitions: string[];
+            exposed: number;
+            exposure: number;
+            findings: number;
+            remediation: string;
+            severity: string;
+            title: string;
+        };
+        /**
          * FindingOrder
          * @description Orders of a list of findings.
          * @enum {string}
@@ -1570,6 +1629,12 @@ export interface components {
             /** Scope */
             scope: string;
         };
+        /**
+         * Grouping
+         * @description Groups of findings: of one control, or of all controls with the same remediation.
+         * @enum {string}
+         */
+        Grouping: "control" | "change";
         /**
          * HostSubject
          * @description A node of a cluster, or a machine outside of one.
@@ -1753,6 +1818,15 @@ export interface components {
             rows: components["schemas"]["AffectedImage"][];
         };
         /**
+         * Page[FindingGroup]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_FindingGroup_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["FindingGroup"][];
+        };
+        /**
          * Page[FindingRow]
          * @description Rows of a list. cursor: of the next page; empty on the last one.
          */
@@ -1805,6 +1879,15 @@ export interface components {
             /** @default  */
             cursor?: string;
             rows: components["schemas"]["SourceRow"][];
+        };
+        /**
+         * Page[SubjectGroup]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_SubjectGroup_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["SubjectGroup"][];
         };
         /**
          * Page[VulnerabilityRow]
@@ -2094,6 +2177,28 @@ export interface components {
             isSuppressed: boolean;
             opened: string;
             unknownSince: string | null;
+        };
+        /**
+         * SubjectGroup
+         * @description A subject with the numbers of its findings by severity. The other fields are those of its most urgent finding.
+         */
+        SubjectGroup: {
+            branch: string;
+            definition: string;
+            exposure: number;
+            findings: {
+                [key: string]: number;
+            };
+            kind: string;
+            name: string;
+            namespace: string;
+            remediation: string;
+            severity: string;
+            source: number;
+            sourceKey: string;
+            sourceName: string;
+            subject: string;
+            title: string;
         };
         /**
          * SubjectImage
@@ -2828,6 +2933,9 @@ export interface operations {
         parameters: {
             query?: {
                 order?: components["schemas"]["FindingOrder"];
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
                 source?: number[];
                 namespace?: string[];
                 kind?: string[];
@@ -2839,6 +2947,62 @@ export interface operations {
                 openedSince?: string | null;
                 openedBefore?: string | null;
                 state?: components["schemas"]["FindingState"];
+                exposed?: boolean | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_FindingRow_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listFindingGroups: {
+        parameters: {
+            query?: {
+                by?: components["schemas"]["Grouping"];
+                source?: number[];
+                definition?: string[];
+                definitionKind?: string[];
+                severity?: string[];
+                text?: string;
                 exposed?: boolean | null;
                 /** @description Of the page before; empty for the first one */
                 cursor?: string;
@@ -2856,7 +3020,71 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_FindingRow_"];
+                    "application/json": components["schemas"]["Page_FindingGroup_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listFindingSubjects: {
+        parameters: {
+            query?: {
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+                source?: number[];
+                namespace?: string[];
+                kind?: string[];
+                name?: string[];
+                definition?: string[];
+                definitionKind?: string[];
+                severity?: string[];
+                text?: string;
+                openedSince?: string | null;
+                openedBefore?: string | null;
+                state?: components["schemas"]["FindingState"];
+                exposed?: boolean | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SubjectGroup_"];
                 };
             };
             /** @description The result has not changed since the one with the ETag of If-None-Match */

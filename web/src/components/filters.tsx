@@ -1,5 +1,5 @@
 /** Filters of a list. Their values are parameters of the URL, and chips that one can remove. */
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState, type ReactNode } from "react";
 import { onKey } from "../shell/keys";
 import type { UrlState } from "../url";
 import { capitalize, LEVELS } from "./severity";
@@ -13,8 +13,11 @@ export interface Filter {
   /** Parameter of the URL and of the API. */
   name: string;
   label: string;
-  /** Values to choose from; a text without them. */
+  /** Values to choose from; a text or a date without them. */
   choices?: Choice[];
+  isDate?: boolean;
+  /** Shown with the other filters that few people need. */
+  isRare?: boolean;
   /** Several values at a time. */
   isList?: boolean;
 }
@@ -27,8 +30,12 @@ export const SEVERITY_FILTER: Filter = {
 };
 const PAUSE = 250;
 
-export function Filters({ url, filters }: { url: UrlState; filters: Filter[] }) {
-  const [first, ...rest] = [...filters.filter((filter) => !filter.choices), ...filters.filter((filter) => filter.choices)];
+/** children: other controls in the row of the filters. */
+export function Filters({ url, filters, children }: { url: UrlState; filters: Filter[]; children?: ReactNode }) {
+  const isText = (filter: Filter) => !filter.choices && !filter.isDate;
+  const shown = [...filters.filter(isText), ...filters.filter((filter) => !isText(filter))];
+  const rare = shown.filter((filter) => filter.isRare);
+  const [first, ...rest] = shown.filter((filter) => !filter.isRare);
   return (
     <div className="kk-filters" role="search" aria-label="Filters">
       <div className="kk-filter-row">
@@ -36,13 +43,25 @@ export function Filters({ url, filters }: { url: UrlState; filters: Filter[] }) 
         {rest.map((filter) => (
           <Control key={filter.name} filter={filter} url={url} />
         ))}
+        {children}
       </div>
+      {rare.length > 0 && (
+        <details className="kk-more">
+          <summary>More filters</summary>
+          <div className="kk-filter-row">
+            {rare.map((filter) => (
+              <Control key={filter.name} filter={filter} url={url} />
+            ))}
+          </div>
+        </details>
+      )}
       <Chips url={url} filters={filters} />
     </div>
   );
 }
 
 function Control({ filter, url, isFirst = false }: { filter: Filter; url: UrlState; isFirst?: boolean }) {
+  if (filter.isDate) return <DateControl filter={filter} url={url} />;
   if (!filter.choices) return <TextControl filter={filter} url={url} isFirst={isFirst} />;
   const add = (value: string) => url.set({ [filter.name]: filter.isList ? [...new Set([...url.list(filter.name), value])] : value });
   return (
@@ -57,6 +76,17 @@ function Control({ filter, url, isFirst = false }: { filter: Filter; url: UrlSta
             </option>
           ))}
         </select>
+      </span>
+    </label>
+  );
+}
+
+function DateControl({ filter, url }: { filter: Filter; url: UrlState }) {
+  return (
+    <label className="kk-filter">
+      <span>{filter.label}</span>
+      <span className="pf-v6-c-form-control">
+        <input type="date" value={url.get(filter.name)} onChange={(event) => url.set({ [filter.name]: event.target.value })} />
       </span>
     </label>
   );

@@ -41,10 +41,12 @@ interface ChangeProperties<T> {
   /** Queries that the change makes stale. */
   stale?: unknown[][];
   onDone?: (result: T) => void;
+  isDanger?: boolean;
+  isDisabled?: boolean;
   children: ReactNode;
 }
 
-export function Form<T>({ action, change, stale = [], onDone, children }: ChangeProperties<T>) {
+export function Form<T>({ action, change, stale = [], onDone, isDanger = false, isDisabled = false, children }: ChangeProperties<T>) {
   const queries = useQueryClient();
   const mutation = useMutation({
     mutationFn: change,
@@ -64,7 +66,7 @@ export function Form<T>({ action, change, stale = [], onDone, children }: Change
       {children}
       {mutation.error && <Failure error={mutation.error} />}
       <div>
-        <button type="submit" className="pf-v6-c-button pf-m-primary" disabled={mutation.isPending}>
+        <button type="submit" className={`pf-v6-c-button ${isDanger ? "pf-m-danger" : "pf-m-primary"}`} disabled={isDisabled || mutation.isPending}>
           {action}
         </button>
       </div>

@@ -47,6 +47,12 @@ export function describeRows<Row>(pages: Pages<Row>, noun: string, many = `${nou
   return `${count} ${count === "1" ? noun : many}`;
 }
 
+/** Report the number of rows of a list, with its noun, to a page that says it elsewhere. Empty until it is known. */
+export function useCount<Row>(pages: Pages<Row>, noun: string, onCount: (count: string) => void, many?: string): void {
+  const count = pages.data ? describeRows(pages, noun, many) : "";
+  useEffect(() => onCount(count), [count, onCount]);
+}
+
 interface Properties<Row> {
   caption: string;
   pages: Pages<Row>;
@@ -94,7 +100,8 @@ export function List<Row>({ caption, pages, columns, rowKey, href, openKey, orde
 
   if (pages.error && !hasRows) return <Failure error={pages.error} retry={() => void pages.refetch()} />;
   if (pages.isPending) return <Loading />;
-  if (!hasRows) return <>{empty}</>;
+  // A page of a list that skips rows may be empty before the last one.
+  if (!hasRows) return hasNextPage ? <Loading /> : <>{empty}</>;
   const before = (shown[0]?.start ?? offset) - offset;
   const after = virtual.getTotalSize() - ((shown.at(-1)?.end ?? offset) - offset);
   return (

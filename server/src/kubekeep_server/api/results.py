@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.api.access import get_now
@@ -13,7 +13,18 @@ from kubekeep_server.api.answers import Cursor, Limit, SourceNumber, SubjectKey,
 from kubekeep_server.api.problems import DOCUMENTED
 from kubekeep_server.api.structs import describe_answer
 from kubekeep_server.store.numbers import to_key
-from kubekeep_server.store.queries import affected, fixes, images, packages, search, sources, subjects, vulnerabilities
+from kubekeep_server.store.queries import (
+    affected,
+    finding_groups,
+    fixes,
+    images,
+    packages,
+    search,
+    sources,
+    subjects,
+    vulnerabilities,
+)
+from kubekeep_server.store.queries.finding_subjects import MAX_SUBJECTS, SubjectGroup, list_finding_subjects
 from kubekeep_server.store.queries.findings import (
     FindingFilter,
     FindingOrder,
@@ -103,12 +114,7 @@ async def read_subject(request: Request, source: SourceNumber, subject: SubjectK
     return await answer(request, subjects.get_subject, source, to_key(subject))
 
 
-@router.get(
-    "/findings", operation_id="listFindings", response_class=Response, responses=describe_answer(Page[FindingRow])
-)
-async def read_findings(  # noqa: PLR0913, PLR0917 - each filter is a parameter
-    request: Request,
-    order: FindingOrder = FindingOrder.PRIORITY,
+def read_filter(  # noqa: PLR0913, PLR0917 - each filter is a parameter
     source: SourceNumbers = [],  # noqa: B006 - FastAPI copies it
     namespace: Values = [],  # noqa: B006
     kind: Values = [],  # noqa: B006
@@ -121,11 +127,9 @@ async def read_findings(  # noqa: PLR0913, PLR0917 - each filter is a parameter
     opened_before: Annotated[dt.datetime | None, Query(alias="openedBefore")] = None,
     state: FindingState = FindingState.OPEN,
     exposed: bool | None = None,  # noqa: FBT001
-    cursor: Cursor = "",
-    limit: Limit = DEFAULT_LIMIT,
-) -> Response:
-    """Return a page of the findings of workloads and other subjects, but for images."""
-    selection = FindingFilter(
+) -> FindingFilter:
+    """Return the filters of findings."""
+    return FindingFilter(
         sources=tuple(source),
         namespaces=tuple(namespace),
         kinds=tuple(kind),
@@ -139,7 +143,75 @@ async def read_findings(  # noqa: PLR0913, PLR0917 - each filter is a parameter
         state=state,
         is_exposed=exposed,
     )
+
+
+Selection = Annotated[FindingFilter, Depends(read_filter)]
+
+
+@router.get(
+    "/findings", operation_id="listFindings", response_class=Response, responses=describe_answer(Page[FindingRow])
+)
+async def read_findings(
+    request: Request,
+    selection: Selection,
+    order: FindingOrder = FindingOrder.PRIORITY,
+    cursor: Cursor = "",
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """Return a page of the findings of workloads and other subjects, but for images."""
     return await answer(request, list_findings, selection, order, cursor, limit)
+
+
+@router.get(
+    "/findings/groups",
+    operation_id="listFindingGroups",
+    response_class=Response,
+    responses=describe_answer(Page[finding_groups.FindingGroup]),
+)
+async def read_finding_groups(  # noqa: PLR0913, PLR0917
+    request: Request,
+    by: finding_groups.Grouping = finding_groups.Grouping.CONTROL,
+    source: SourceNumbers = [],  # noqa: B006
+    definition: Values = [],  # noqa: B006
+    definition_kind: Annotated[Values, Query(alias="definitionKind")] = [],  # noqa: B006
+    severity: Severities = [],  # noqa: B006
+    text: Text = "",
+    exposed: bool | None = None,  # noqa: FBT001
+    cursor: Cursor = "",
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """Return a page of the controls, or of the changes that remove findings, with the numbers of open findings.
+
+    Findings that an exception covers are not counted. text: a part of the control's identifier, title or alias.
+    """
+    selection = finding_groups.GroupFilter(
+        sources=tuple(source),
+        definitions=tuple(definition),
+        definition_kinds=tuple(definition_kind),
+        severities=tuple(severity),
+        text=text,
+        is_exposed=exposed,
+    )
+    return await answer(request, finding_groups.list_finding_groups, selection, by, cursor, limit)
+
+
+@router.get(
+    "/findings/subjects",
+    operation_id="listFindingSubjects",
+    response_class=Response,
+    responses=describe_answer(Page[SubjectGroup]),
+)
+async def read_finding_subjects(
+    request: Request,
+    selection: Selection,
+    cursor: Cursor = "",
+    limit: Annotated[int, Query(ge=1, le=MAX_SUBJECTS)] = DEFAULT_LIMIT,
+) -> Response:
+    """Return a page of the workloads and other subjects with findings, the most urgent first.
+
+    A page may have fewer rows than the limit, and none, before the last one.
+    """
+    return await answer(request, list_finding_subjects, selection, cursor, limit)
 
 
 @router.get(

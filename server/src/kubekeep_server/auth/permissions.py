@@ -73,6 +73,8 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "listScans": Permission.READ,
     "getScan": Permission.READ,
     "listFindings": Permission.READ,
+    "listFindingGroups": Permission.READ,
+    "listFindingSubjects": Permission.READ,
     "listFixes": Permission.READ,
     "listVulnerabilities": Permission.READ,
     "getVulnerability": Permission.READ,

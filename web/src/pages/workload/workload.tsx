@@ -4,6 +4,7 @@ import { client, load, type Schemas } from "../../api/client";
 import { Explanation, type SubjectFinding } from "../../components/finding";
 import { Card, Facts, Page } from "../../components/page";
 import { plural, Severity, SeverityCounts } from "../../components/severity";
+import { SoftwareDocuments } from "../../components/software";
 import { Await } from "../../components/states";
 import { Name } from "../../components/text";
 import { Time } from "../../components/time";
@@ -88,6 +89,7 @@ function Content({ page }: { page: Subject }) {
           {page.images.map((image) => (
             <ImageProblems key={image.container + image.digest} image={image} />
           ))}
+          <SoftwareDocuments path={`sources/${page.source}/subjects/${page.entry.key}`} />
         </Card>
       )}
       <Card title="History">

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from kubekeep.model.severity import Severity
 from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.numbers import format_key, to_moment, to_number, to_optional_moment
-from kubekeep_server.store.queries.definitions import contains_text, count_by_definition, has_severity
+from kubekeep_server.store.queries.definitions import contains_text, has_severity, sum_totals
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
 from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, SubjectRow, describe_subject
 from kubekeep_server.store.schema import definition, finding, source, subject, subject_name
@@ -367,7 +367,7 @@ class _Query:
         if self._selection.state is FindingState.SUPPRESSED:
             numbers = self._connection.execute(_select_definitions()).scalars()
             return dict.fromkeys(itertools.product(numbers, range(EXPOSURES)), _UNCOUNTED)
-        return count_by_definition(self._connection, self._scope.sources)
+        return sum_totals(self._connection, self._scope.sources)
 
     @functools.cached_property
     def _definitions(self) -> list[Any]:

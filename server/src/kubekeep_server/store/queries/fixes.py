@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
@@ -18,8 +18,8 @@ from kubekeep_server.store.queries.definitions import count_by_definition
 from kubekeep_server.store.queries.image_problems import ScopeProblems, UpgradeSummary
 from kubekeep_server.store.queries.packages import read_versions
 from kubekeep_server.store.queries.pages import Document, Page, cut_page, read_cursor
-from kubekeep_server.store.schema import definition, finding, subject
-from kubekeep_server.store.scopes import Scope, shows_subject
+from kubekeep_server.store.schema import definition
+from kubekeep_server.store.scopes import Scope
 from kubekeep_server.store.urgency import EXPOSED, SEVERITY_NAMES
 
 DEFAULT_FIXES: Final = 10
@@ -65,8 +65,8 @@ def list_fixes(
 ) -> Page[Upgrade | Remediation]:
     """Return a page of changes, those that remove most open problems and findings of high or critical severity first.
 
-    selected: numbers of sources; empty for all. Of changes that remove as many, upgrades are first, then those of older packages and definitions. Raises ValueError for a
-    cursor of another list.
+    selected: numbers of sources; empty for all. Of changes that remove as many, upgrades are first, then those of older packages and
+    definitions. Raises ValueError for a cursor of another list.
     """
     scope = scope.narrow(selected) if selected else scope
     after = read_cursor(cursor, _CURSOR, tuple[int, int, int])
@@ -74,7 +74,8 @@ def list_fixes(
     vulnerabilities = [number for number, kind in severe.items() if kind == VULNERABILITY]
     problems = ScopeProblems(connection, scope)
     upgrades = {summary.name: summary for summary in problems.sum_upgrades(vulnerabilities)}
-    findings = _count_findings(connection, scope, severe.keys() - vulnerabilities)
+    counts = count_by_definition(connection, scope)
+    findings = {number: counts[number] for number in (severe.keys() & counts.keys()) - set(vulnerabilities)}
     positions: list[_Position] = [(-summary.problems, _UPGRADE, number) for number, summary in upgrades.items()]
     positions += [(-sum(counts.values()), _CONTROL, number) for number, counts in findings.items()]
     ranked = sorted(position for position in positions if after is None or position > after)
@@ -90,34 +91,6 @@ def _load_severe(connection: Connection) -> dict[int, str]:
     """Return the kinds of the definitions of high or critical severity by their number."""
     query = select(definition.c.id, definition.c.kind).where(definition.c.severity >= int(Severity.HIGH))
     return dict(connection.execute(query).all())
-
-
-def _count_findings(
-    connection: Connection, scope: Scope, definitions: Iterable[int]
-) -> dict[int, collections.Counter[int]]:
-    """Return the numbers of open findings that no exception covers, by definition and exposure."""
-    required = frozenset(definitions)
-    counts: dict[int, collections.Counter[int]] = {}
-    whole = count_by_definition(connection, scope.whole)
-    for (number, exposure), count in (*whole.items(), *_count_limited(connection, scope)):
-        if number in required:
-            counts.setdefault(number, collections.Counter())[exposure] += count
-    return counts
-
-
-def _count_limited(connection: Connection, scope: Scope) -> Iterator[tuple[tuple[int, int], int]]:
-    """Yield the numbers of findings in the sources of which a scope has some namespaces, by definition and exposure."""
-    if not scope.limited:
-        return
-    limited = Scope(frozenset(), scope.limited)
-    query = (
-        select(finding.c.definition, finding.c.exposure, func.count())
-        .join(subject, (subject.c.source == finding.c.source) & (subject.c.id == finding.c.subject))
-        .where(shows_subject(limited), finding.c.closed.is_(None), ~finding.c.is_suppressed)
-        .group_by(finding.c.definition, finding.c.exposure)
-    )
-    for number, exposure, count in connection.execute(query):
-        yield (number, exposure), count
 
 
 def _describe_upgrades(

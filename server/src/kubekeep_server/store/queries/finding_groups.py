@@ -1,0 +1,153 @@
+"""Groups of the open findings that no exception covers: by control, or by the change that removes them. Reads totals, and no finding."""
+
+from __future__ import annotations
+
+import collections
+import enum
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.queries.definitions import contains_text, count_by_definition, has_severity
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
+from kubekeep_server.store.schema import definition
+from kubekeep_server.store.scopes import Scope
+from kubekeep_server.store.urgency import EXPOSED, PAIRS, SEVERITY_NAMES
+
+_RANKS: Final = {pair: rank for rank, pair in enumerate(PAIRS)}
+_Position = tuple[int, int, int]
+"""Rank of the most urgent finding, number of findings as a negative number, and number of the most urgent definition."""
+
+
+class Grouping(enum.StrEnum):
+    """Groups of findings: of one control, or of all controls with the same remediation."""
+
+    CONTROL = "control"
+    CHANGE = "change"
+
+
+class GroupFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Filters of groups; an empty one selects all.
+
+    sources: numbers. definitions: keys. definition_kinds: `misconfiguration`. severities: names, `critical`. text: a part of the
+    definition's identifier, title or alias. is_exposed: True for subjects that can be reached from outside their cluster.
+    """
+
+    sources: tuple[int, ...] = ()
+    definitions: tuple[str, ...] = ()
+    definition_kinds: tuple[str, ...] = ()
+    severities: tuple[str, ...] = ()
+    text: str = ""
+    is_exposed: bool | None = None
+
+
+class FindingGroup(Document, frozen=True):
+    """Findings of definitions. definitions: keys, the most urgent first; title, severity and exposure are those of the first.
+
+    exposed: findings of subjects that can be reached from outside their cluster.
+    """
+
+    definitions: tuple[str, ...]
+    title: str
+    remediation: str
+    severity: str
+    exposure: int
+    findings: int
+    exposed: int
+
+
+class _DefinitionText(msgspec.Struct):
+    title: str = ""
+    remediation: str = ""
+
+
+class _Counted(msgspec.Struct, frozen=True):
+    """A definition with the numbers of its selected findings by exposure."""
+
+    row: Any
+    text: _DefinitionText
+    counts: collections.Counter[int]
+
+    def locate(self) -> _Position:
+        rank, _ = self._find_worst()
+        return rank, -self.counts.total(), self.row.id
+
+    @property
+    def exposure(self) -> int:
+        """The exposure of the most urgent finding."""
+        return self._find_worst()[1]
+
+    @property
+    def exposed(self) -> int:
+        """The number of findings of subjects that can be reached."""
+        return sum(count for exposure, count in self.counts.items() if exposure >= EXPOSED)
+
+    def _find_worst(self) -> tuple[int, int]:
+        return min((_RANKS[exposure, self.row.urgency], exposure) for exposure in self.counts)
+
+
+_decoder: Final = msgspec.json.Decoder(_DefinitionText)
+
+
+def list_finding_groups(
+    connection: Connection,
+    scope: Scope,
+    selection: GroupFilter,
+    grouping: Grouping = Grouping.CONTROL,
+    cursor: str = "",
+    limit: int = DEFAULT_LIMIT,
+) -> Page[FindingGroup]:
+    """Return a page of groups, those with the most urgent findings first. Raises ValueError for a cursor of another list."""
+    after = read_cursor(cursor, grouping, tuple[int, int, int])
+    scope = scope.narrow(selection.sources) if selection.sources else scope
+    groups: dict[str, list[_Counted]] = {}
+    for counted in _load_counted(connection, scope, selection):
+        shared = counted.text.remediation if grouping is Grouping.CHANGE else ""
+        groups.setdefault(shared or f"\0{counted.row.id}", []).append(counted)
+    located = {_locate(members): members for members in groups.values()}
+    ranked = sorted(position for position in located if after is None or position > after)
+    page, following = cut_page(ranked, limit, grouping, tuple)
+    return Page(tuple(_describe(located[position]) for position in page), following)
+
+
+def _load_counted(connection: Connection, scope: Scope, selection: GroupFilter) -> Iterator[_Counted]:
+    """Yield the selected definitions with findings."""
+    counts: dict[int, collections.Counter[int]] = {}
+    for number, by_exposure in count_by_definition(connection, scope).items():
+        for exposure, count in by_exposure.items():
+            if count > 0 and selection.is_exposed in (None, exposure >= EXPOSED):
+                counts.setdefault(number, collections.Counter())[exposure] = count
+    query = select(definition).where(definition.c.id.in_(in_keys()))
+    if selection.definitions:
+        query = query.where(definition.c.key.in_(selection.definitions))
+    if selection.definition_kinds:
+        query = query.where(definition.c.kind.in_(selection.definition_kinds))
+    if selection.severities:
+        query = query.where(has_severity(selection.severities))
+    if selection.text:
+        query = query.where(contains_text(selection.text))
+    for row in select_by_keys(connection, query, counts):
+        yield _Counted(row, _decoder.decode(row.document), counts[row.id])
+
+
+def _locate(members: list[_Counted]) -> _Position:
+    """Return the position of a group, and sort its definitions."""
+    members.sort(key=_Counted.locate)
+    rank, _, number = members[0].locate()
+    return rank, -sum(member.counts.total() for member in members), number
+
+
+def _describe(members: list[_Counted]) -> FindingGroup:
+    first = members[0]
+    return FindingGroup(
+        definitions=tuple(member.row.key for member in members),
+        title=first.text.title,
+        remediation=first.text.remediation,
+        severity=SEVERITY_NAMES[first.row.severity],
+        exposure=first.exposure,
+        findings=sum(member.counts.total() for member in members),
+        exposed=sum(member.exposed for member in members),
+    )

@@ -1,0 +1,134 @@
+"""Workloads and other subjects with their open findings, the most urgent first.
+
+No table has the urgency of a subject. The list of findings is read in its order, and a subject is at its most urgent finding;
+its others are skipped. A page reads a limited number of findings, so that it costs no more for many findings than for few.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
+
+from kubekeep_server.store.numbers import format_key, to_key, to_number
+from kubekeep_server.store.queries.definitions import contains_text, has_severity
+from kubekeep_server.store.queries.findings import (
+    FindingFilter,
+    FindingOrder,
+    FindingRow,
+    FindingState,
+    list_findings,
+)
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page
+from kubekeep_server.store.queries.subject_rows import SubjectRow
+from kubekeep_server.store.schema import definition, finding, subject
+from kubekeep_server.store.scopes import Scope
+from kubekeep_server.store.urgency import EXPOSED, PAIRS, SEVERITY_NAMES
+
+MAX_SUBJECTS: Final = 100
+"""Rows of a page at most: SQLite refuses a condition with more parts."""
+_MOST_READS: Final = 5
+"""Lists of findings that one page reads at most."""
+_RANKS: Final = {pair: rank for rank, pair in enumerate(PAIRS)}
+_Key = tuple[int, str]
+"""Source and subject."""
+
+
+class SubjectGroup(SubjectRow, frozen=True):
+    """A subject with the numbers of its findings by severity. The other fields are those of its most urgent finding."""
+
+    definition: str
+    title: str
+    remediation: str
+    severity: str
+    exposure: int
+    findings: dict[str, int]
+
+
+class _Group(msgspec.Struct):
+    """The findings of a subject. first: position and fingerprint of the most urgent one."""
+
+    first: tuple[Any, ...]
+    counts: collections.Counter[str]
+
+
+def list_finding_subjects(
+    connection: Connection, scope: Scope, selection: FindingFilter, cursor: str = "", limit: int = DEFAULT_LIMIT
+) -> Page[SubjectGroup]:
+    """Return a page of the subjects with selected findings. It may have fewer rows than `limit`, and none, before the last page.
+
+    Raises ValueError for a cursor of another list.
+    """
+    rows: list[SubjectGroup] = []
+    for _ in range(_MOST_READS):
+        page = list_findings(connection, scope, selection, FindingOrder.PRIORITY, cursor, limit - len(rows))
+        groups = _load_groups(connection, selection, page.rows)
+        rows += [_describe(row, groups[_key(row)]) for row in page.rows if _is_first(row, groups[_key(row)])]
+        cursor = page.cursor
+        if not cursor or 2 * len(rows) >= limit:
+            break
+    return Page(tuple(rows), cursor)
+
+
+def _key(row: FindingRow) -> _Key:
+    return row.source, row.subject
+
+
+def _is_first(row: FindingRow, group: _Group) -> bool:
+    return bool(group.first[-1] == to_key(row.fingerprint))
+
+
+def _load_groups(connection: Connection, selection: FindingFilter, rows: Iterable[FindingRow]) -> dict[_Key, _Group]:
+    """Return the groups of the subjects of some findings."""
+    subjects: dict[int, set[int]] = {}
+    for selected in rows:
+        subjects.setdefault(selected.source, set()).add(to_key(selected.subject))
+    if not subjects:
+        return {}
+    parts = [and_(finding.c.source == number, finding.c.subject.in_(keys)) for number, keys in subjects.items()]
+    query = (
+        select(finding, definition.c.severity, definition.c.urgency)
+        .join(definition, definition.c.id == finding.c.definition)
+        .where(finding.c.closed.is_(None), or_(*parts), *_list_conditions(selection))
+    )
+    if selection.text:
+        query = query.join(subject, and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject))
+    groups: dict[_Key, _Group] = {}
+    for row in connection.execute(query):
+        first = (_RANKS[row.exposure, row.urgency], row.definition, -row.opened, row.fingerprint)
+        group = groups.setdefault((row.source, format_key(row.subject)), _Group(first, collections.Counter()))
+        group.first = min(group.first, first)
+        group.counts[SEVERITY_NAMES[row.severity]] += 1
+    return groups
+
+
+def _list_conditions(selection: FindingFilter) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of a subject's findings; the subject itself is selected."""
+    is_suppressed = finding.c.is_suppressed.is_(true())
+    yield is_suppressed if selection.state is FindingState.SUPPRESSED else ~is_suppressed
+    if selection.state is FindingState.UNKNOWN:
+        yield finding.c.unknown_since.is_not(None)
+    if selection.opened_since is not None:
+        yield finding.c.opened >= to_number(selection.opened_since)
+    if selection.opened_before is not None:
+        yield finding.c.opened < to_number(selection.opened_before)
+    if selection.is_exposed is not None:
+        highest = finding.c.exposure >= EXPOSED
+        yield highest if selection.is_exposed else ~highest
+    if selection.definitions:
+        yield definition.c.key.in_(selection.definitions)
+    if selection.definition_kinds:
+        yield definition.c.kind.in_(selection.definition_kinds)
+    if selection.severities:
+        yield has_severity(selection.severities)
+    if selection.text:
+        has_name = func.lower(subject.c.name).contains(selection.text.lower(), autoescape=True)
+        yield or_(contains_text(selection.text), has_name)
+
+
+def _describe(row: FindingRow, group: _Group) -> SubjectGroup:
+    shared = {name: getattr(row, name) for name in SubjectGroup.__struct_fields__ if name != "findings"}
+    return SubjectGroup(**shared, findings=dict(group.counts))
