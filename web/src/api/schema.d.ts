@@ -2030,7 +2030,8 @@ export interface components {
          * SourceRow
          * @description A source. document: its identity, as in submissions. finished: end of the last scan; None before.
          *
-         *         findings, vulnerabilities: numbers of open ones by severity; of a user who sees some namespaces only, None.
+         *         findings, vulnerabilities: numbers of open ones by severity; of a user who sees some namespaces only, None. images,
+         *         unknown: in the scope of the user.
          */
         SourceRow: {
             branch: string;

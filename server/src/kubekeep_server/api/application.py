@@ -108,6 +108,8 @@ def create_application(settings: Settings, prepare: Callable[[ServerState], Awai
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # They would lead to the host that a request names.
+        redirect_slashes=False,
     )
     for noun in _NOUNS:
         app.include_router(noun.router)

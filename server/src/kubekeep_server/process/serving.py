@@ -22,6 +22,7 @@ from kubekeep_server.auth.secrets import LINK, create_secret, describe_link, has
 from kubekeep_server.process.advisory_updates import AdvisoryUpdates
 from kubekeep_server.process.checks import check_settings
 from kubekeep_server.process.data_folder import create_data_folder
+from kubekeep_server.process.http_protocol import LimitedProtocol
 from kubekeep_server.process.matching_job import MatchingJob
 from kubekeep_server.process.retention import keep_removing
 from kubekeep_server.settings import Settings, SettingsError
@@ -128,7 +129,7 @@ def _describe_address(settings: Settings, listener: socket.socket) -> str:
 def _configure(settings: Settings, app: RequestFrame) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=LimitedProtocol,
         ws="none",
         lifespan="on",
         access_log=False,

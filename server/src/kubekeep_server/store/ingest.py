@@ -114,8 +114,10 @@ def ingest_results(
     columns = schema.source.c
     query = select(columns.finished).where(columns.key == source.key, columns.branch == source.branch_name)
     last = connection.execute(query.with_for_update(key_share=True)).scalar()
-    # The clock of another process may be ahead.
-    moment = max(clock(), to_moment(last or 0))
+    moment = clock()
+    # The clock of another process may be ahead a little; this one may have been set back far.
+    if last is not None and last <= to_number(moment + _MOST_AHEAD):
+        moment = max(moment, to_moment(last))
     return ingest(connection, encode_json(build(connection, moment)).encode(), moment)
 
 
