@@ -14,12 +14,12 @@ import pytest
 from kubekeep.uplink.client import (
     SubmissionClient,
     SubmissionContent,
-    SubmissionReceipt,
     SubmissionRefusal,
     SubmissionResult,
     Unavailability,
 )
 from kubekeep.uplink.connection import MAX_REPLY, ConnectionLimits, ServerAccess, ServerConnection
+from kubekeep.uplink.results import SubmissionReceipt
 from kubekeep.uplink.token import TokenSource
 from tests.uplink.service import TOKEN, Handler, Service, compress, create_certificates, serve
 from tests.uplink.states import build_submission

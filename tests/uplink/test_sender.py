@@ -15,8 +15,9 @@ from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.sources.cluster.follower import FollowerCounters
-from kubekeep.uplink.client import SubmissionReceipt, SubmissionRefusal, SubmissionResult, Unavailability
+from kubekeep.uplink.client import SubmissionRefusal, SubmissionResult, Unavailability
 from kubekeep.uplink.connection import ServerAccess
+from kubekeep.uplink.results import SubmissionReceipt
 from kubekeep.uplink.selection import SelectedServer
 from kubekeep.uplink.token import TokenSource
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest

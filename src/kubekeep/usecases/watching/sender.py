@@ -17,16 +17,11 @@ import msgspec
 from kubekeep.model.submission import Submission
 from kubekeep.model.watch import ConnectionChanged
 from kubekeep.reports.submission import SubmissionBuilder
-from kubekeep.uplink.client import (
-    SubmissionClient,
-    SubmissionContent,
-    SubmissionReceipt,
-    SubmissionRefusal,
-    SubmissionResult,
-)
+from kubekeep.uplink.client import SubmissionClient, SubmissionContent, SubmissionRefusal, SubmissionResult
 from kubekeep.uplink.compression import compress_submission
 from kubekeep.uplink.connection import ServerConnection
 from kubekeep.uplink.delta import compute_delta
+from kubekeep.uplink.results import SubmissionReceipt
 from kubekeep.uplink.selection import SelectedServer
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.watching.changes import CurrentAssessment
