@@ -16,10 +16,10 @@ import pytest
 
 import kubekeep
 from kubekeep.api import Server
+from kubekeep.model import server_results as results
 from kubekeep.model.errors import RequestError
 from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import ImageEntry
-from kubekeep.uplink import results
 from kubekeep.uplink.errors import RefusedRequestError, ServerLoginError, UnreachableServerError
 from tests.server.live import ROOT, LiveServer, run_server
 from tests.server.test_images import WEB, build_content, build_image, build_scan, run
@@ -140,7 +140,9 @@ def test_errors_have_the_reason_of_the_server(server: LiveServer, client: Server
     with pytest.raises(RefusedRequestError, match=r"422: .*query\.order: Input should be 'priority'") as refusal:
         list(client.findings(order="name"))
     assert refusal.value.status == 422
-    assert list(client.affected_workloads("../CVE-9?x=1")) == []
+    assert list(client.affected_workloads("CVE-9?x=1")) == []
+    with pytest.raises(RefusedRequestError, match="404"):
+        list(client.affected_workloads("../CVE-9"))
     with Server(server.url, token=WRONG) as stranger, pytest.raises(ServerLoginError, match="kubekeep login"):
         list(stranger.sources())
     with Server(server.url, token=server.create_token()) as agent, pytest.raises(RefusedRequestError) as forbidden:

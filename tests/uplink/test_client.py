@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kubekeep.model.server_results import SubmissionReceipt
 from kubekeep.uplink.client import (
     SubmissionClient,
     SubmissionContent,
@@ -19,7 +20,6 @@ from kubekeep.uplink.client import (
     Unavailability,
 )
 from kubekeep.uplink.connection import MAX_REPLY, ConnectionLimits, ServerAccess, ServerConnection
-from kubekeep.uplink.results import SubmissionReceipt
 from kubekeep.uplink.token import TokenSource
 from tests.uplink.service import TOKEN, Handler, Service, compress, create_certificates, serve
 from tests.uplink.states import build_submission

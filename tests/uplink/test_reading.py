@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from kubekeep.model.server_results import PackageResult
 from kubekeep.uplink.connection import ServerAccess, ServerConnection
 from kubekeep.uplink.errors import RefusedRequestError, UnreachableServerError
 from kubekeep.uplink.patience import Patience
 from kubekeep.uplink.reading import ResultReader, encode_query
-from kubekeep.uplink.results import PackageResult
 from kubekeep.uplink.token import TokenSource
 from tests.uplink.service import TOKEN, Service, serve
 

@@ -14,10 +14,10 @@ import pytest
 from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.scanned_source import SourceCluster
+from kubekeep.model.server_results import SubmissionReceipt
 from kubekeep.sources.cluster.follower import FollowerCounters
 from kubekeep.uplink.client import SubmissionRefusal, SubmissionResult, Unavailability
 from kubekeep.uplink.connection import ServerAccess
-from kubekeep.uplink.results import SubmissionReceipt
 from kubekeep.uplink.selection import SelectedServer
 from kubekeep.uplink.token import TokenSource
 from kubekeep.usecases.request import RuleOptions, ScanInput, ScanRequest

@@ -11,12 +11,12 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from kubekeep.model.server_results import SubmissionReceipt
 from kubekeep.model.text import visible
 from kubekeep.registry.pace import parse_retry_after
 from kubekeep.uplink.connection import ServerConnection, ServerProblem, ServerReply, UntrustedServerError
 from kubekeep.uplink.errors import ServerLoginError, UnreachableServerError
 from kubekeep.uplink.patience import PATIENCE, RECONNECTIONS, REPETITIONS, Patience
-from kubekeep.uplink.results import SubmissionReceipt
 from kubekeep.uplink.token import TokenSource
 
 SCANS_PATH: Final = "/api/v1/scans"

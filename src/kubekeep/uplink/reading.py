@@ -10,13 +10,13 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from kubekeep.model.server_results import ResultPage
 from kubekeep.model.text import visible
 from kubekeep.registry.pace import parse_retry_after
 from kubekeep.uplink.client import BUSY, SERVER_ERRORS
 from kubekeep.uplink.connection import ServerConnection, ServerReply, UntrustedServerError
 from kubekeep.uplink.errors import RefusedRequestError, ServerLoginError, UnreachableServerError
 from kubekeep.uplink.patience import RECONNECTIONS, REPETITIONS, Patience
-from kubekeep.uplink.results import ResultPage
 from kubekeep.uplink.token import TokenSource
 
 MAX_PAGE: Final = 32 << 20

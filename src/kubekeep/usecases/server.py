@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 from kubekeep.model.assessment import Assessment
-from kubekeep.uplink.results import (
+from kubekeep.model.server_results import (
     FindingResult,
     PackageResult,
     SourceResult,

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.errors import RequestError
+from kubekeep.model.server_results import SubmissionReceipt
 from kubekeep.uplink.address import parse_server_address
 from kubekeep.uplink.client import SubmissionRefusal
 from kubekeep.uplink.connection import ServerAccess, ServerConnection
 from kubekeep.uplink.errors import RefusedRequestError, ServerLoginError, UnreachableServerError
 from kubekeep.uplink.patience import Patience
 from kubekeep.uplink.reading import MAX_PAGE, ResultReader
-from kubekeep.uplink.results import SubmissionReceipt
 from kubekeep.uplink.selection import SelectedServer, ServerOptions
 from kubekeep.uplink.token import TokenSource, parse_token
 from kubekeep.usecases.submission import find_server, submit

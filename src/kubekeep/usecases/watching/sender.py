@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.model.server_results import SubmissionReceipt
 from kubekeep.model.submission import Submission
 from kubekeep.model.watch import ConnectionChanged
 from kubekeep.reports.submission import SubmissionBuilder
@@ -21,7 +22,6 @@ from kubekeep.uplink.client import SubmissionClient, SubmissionContent, Submissi
 from kubekeep.uplink.compression import compress_submission
 from kubekeep.uplink.connection import ServerConnection
 from kubekeep.uplink.delta import compute_delta
-from kubekeep.uplink.results import SubmissionReceipt
 from kubekeep.uplink.selection import SelectedServer
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.watching.changes import CurrentAssessment
