@@ -33,6 +33,7 @@ from kubekeep_server.store.lanes import MatchingLock
 
 _PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 0.5
 _BACKLOG: Final = 2048
 _log: Final = structlog.get_logger("kubekeep.server")
 
@@ -76,8 +77,17 @@ class ServerProcess:
         _log.info("ready")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(keep_removing(state))
+            tasks.create_task(state.changes.run())
+            tasks.create_task(self._end_streams(state))
             if self._settings.advisories != "off":
                 tasks.create_task(self._match_images(state))
+
+    async def _end_streams(self, state: ServerState) -> None:
+        """End the streams of events when the process stops, which waits for all answers."""
+        # uvicorn has no event for it.
+        while not self._server.should_exit:  # noqa: ASYNC110
+            await asyncio.sleep(_STOP_SECONDS)
+        state.changes.end()
 
     async def _match_images(self, state: ServerState) -> None:
         """Keep the advisories current and match images with them, until the process stops."""

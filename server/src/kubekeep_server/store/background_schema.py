@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table
+from sqlalchemy import BigInteger, Column, Integer, Table
 
 from kubekeep_server.store.schema import BY_KEY, metadata
 
@@ -21,9 +21,7 @@ source_change: Final = Table(
     "source_change",
     metadata,
     Column("source", Integer, primary_key=True, autoincrement=False),
-    Column("revision", BigInteger, nullable=False),
     Column("changed", BigInteger, nullable=False),
     **BY_KEY,
 )
-"""The last change of what a source shows. revision: counts them. changed: its time. The row of a deleted source stays."""
-Index("source_change_changed", source_change.c.changed)
+"""The time of the last change of what a source shows. The row of a deleted source stays."""

@@ -21,10 +21,7 @@ def upgrade() -> None:
     op.create_table(
         "source_change",
         sa.Column("source", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("changed", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("source"),
         sqlite_with_rowid=False,
     )
-    with op.batch_alter_table("source_change", schema=None) as batch_op:
-        batch_op.create_index("source_change_changed", ["changed"], unique=False)
