@@ -20,6 +20,7 @@ _MODULES = {
     "Location": "kubekeep.model.location",
     "Priority": "kubekeep.model.priority",
     "Resource": "kubekeep.model.resource",
+    "Server": "kubekeep.usecases.server",
     "Severity": "kubekeep.model.severity",
     "Status": "kubekeep.model.verdict",
     "VulnerabilityOptions": "kubekeep.vulnerabilities.options",

@@ -11,6 +11,7 @@ from kubekeep.model.resource import Resource as Resource
 from kubekeep.model.severity import Severity as Severity
 from kubekeep.model.verdict import Evidence as Evidence
 from kubekeep.model.verdict import Status as Status
+from kubekeep.usecases.server import Server as Server
 from kubekeep.vulnerabilities.options import VulnerabilityOptions as VulnerabilityOptions
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Location",
     "Priority",
     "Resource",
+    "Server",
     "Severity",
     "Status",
     "VulnerabilityOptions",

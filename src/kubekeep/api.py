@@ -1,4 +1,4 @@
-"""The Python API: scan files or a cluster and get an assessment with typed findings.
+"""The Python API: scan files or a cluster, get an assessment with typed findings, and use a server of results.
 
 Loaded on first use by `kubekeep`; the command line uses the same functions. Never prints.
 """
@@ -23,15 +23,17 @@ from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.text import visible
 from kubekeep.reports import load
 from kubekeep.reports.format import ReportOptions
+from kubekeep.reports.submission import FORMAT as SUBMISSION
 from kubekeep.sources.images.settings import select_read_options
 from kubekeep.sources.pattern import expand
 from kubekeep.sources.registry import load_sources
 from kubekeep.usecases.cluster_access import ClusterSelection, request_cluster
-from kubekeep.usecases.request import EvaluationOptions, RuleOptions, ScanInput, ScanRequest
+from kubekeep.usecases.request import EvaluationOptions, ReportNeeds, RuleOptions, ScanInput, ScanRequest
 from kubekeep.usecases.scan import scan as scan_request
+from kubekeep.usecases.server import Server
 from kubekeep.vulnerabilities.options import VulnerabilityOptions
 
-__all__ = ["render", "scan", "scan_cluster", "scan_request"]
+__all__ = ["Server", "render", "scan", "scan_cluster", "scan_request"]
 
 PathLike = str | os.PathLike[str]
 _STDIN: Final = "-"
@@ -52,6 +54,7 @@ def scan(  # noqa: PLR0913 - one argument per option
     params: Mapping[str, Iterable[str]] | None = None,
     vulnerabilities: VulnerabilityOptions | None = None,
     stdin: BinaryIO | None = None,
+    identify: bool = False,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Assessment:
     """Scan files, folders, charts, kustomizations, URLs or images (`image:nginx:1.29`) and return the assessment.
@@ -59,8 +62,9 @@ def scan(  # noqa: PLR0913 - one argument per option
     A path can also be an object: a mapping such as `{"apiVersion": "v1", "kind": "Pod", ...}`. `-` is `stdin`. Without
     `frameworks` and `controls`, the framework `recommended` is evaluated. `exceptions` and `custom_rules` are files or
     folders. With `snapshot`, the files contain all objects of one cluster. With `vulnerabilities`, the packages of
-    images and of SBOMs (`sbom:image.cdx.json`) are compared with these advisories. `on_progress` receives the number of
-    resources read so far. Raises KubekeepError for a path that does not exist, for unknown names and versions, and for
+    images and of SBOMs (`sbom:image.cdx.json`) are compared with these advisories. With `identify`,
+    `Assessment.source` names the cluster, repository or registry of the input, which `Server.submit` requires. `on_progress`
+    receives the number of resources read so far. Raises KubekeepError for a path that does not exist, for unknown names and versions, and for
     unreadable rules or exceptions; files that cannot be read are in `Assessment.unread`.
     """
     if not paths:
@@ -76,7 +80,7 @@ def scan(  # noqa: PLR0913 - one argument per option
     source = ScanInput(paths=names, snapshot=snapshot, read=read)
     rules = _rules(frameworks, controls, exclude_controls, params, custom_rules, provider)
     evaluation = _evaluation(exceptions, kubernetes_version)
-    return scan_request(ScanRequest(source, rules, evaluation), stdin=stdin, on_progress=on_progress)
+    return scan_request(ScanRequest(source, rules, evaluation, _needs(identify)), stdin=stdin, on_progress=on_progress)
 
 
 def _check_existence(names: Iterable[str]) -> None:
@@ -105,11 +109,13 @@ def scan_cluster(  # noqa: PLR0913 - one argument per option
     # Other arguments:
     controls: Iterable[str] = (),
     params: Mapping[str, Iterable[str]] | None = None,
+    identify: bool = False,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> Assessment:
     """Scan the cluster of a kubeconfig `context` (default: the current one) and return the assessment.
 
-    The default `kubeconfig` is the one that kubectl uses. With `namespaces`, only their resources get verdicts. Raises
+    The default `kubeconfig` is the one that kubectl uses. With `namespaces`, only their resources get verdicts.
+    With `identify`, the assessment can be submitted to a server. Raises
     KubeError, a KubekeepError, if the cluster cannot be reached; resources that could not be listed are in
     `Assessment.unread`.
     """
@@ -117,7 +123,9 @@ def scan_cluster(  # noqa: PLR0913 - one argument per option
     rules = _rules(frameworks, controls, exclude_controls, params, custom_rules)
     selection = ResourceSelection(include_namespaces=tuple(namespaces))
     evaluation = msgspec.structs.replace(_evaluation(exceptions, ""), resource_selection=selection)
-    return scan_request(ScanRequest(ScanInput(cluster=cluster), rules, evaluation), on_progress=on_progress)
+    return scan_request(
+        ScanRequest(ScanInput(cluster=cluster), rules, evaluation, _needs(identify)), on_progress=on_progress
+    )
 
 
 def _rules(
@@ -142,6 +150,10 @@ def _rules(
 def _evaluation(exceptions: Iterable[PathLike], kubernetes_version: str) -> EvaluationOptions:
     files = tuple(os.fspath(path) for path in exceptions)
     return EvaluationOptions(kubernetes_version=kubernetes_version, exceptions=ExceptionOptions(files=files))
+
+
+def _needs(identify: bool) -> ReportNeeds:  # noqa: FBT001 - of the public functions
+    return ReportNeeds(extras=SUBMISSION.extras if identify else frozenset())
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:

@@ -48,6 +48,7 @@ SHARED: Final = frozenset(
         "package",
         "package_name",
         "repository",
+        "source_change",
         "subject_name",
     }
 )

@@ -164,18 +164,34 @@ def test_roles_that_read_cannot_submit(server: LiveServer, role: str) -> None:
         assert post(reader, encode(build_scan("mine"))).status_code == 403
 
 
-def test_connections_cut_in_the_body_store_nothing(server: LiveServer, client: httpx2.Client, token: str) -> None:
-    submission = build_scan("cut")
-    content = encode(submission)
+POSITIONS: Final = 200
+
+
+@pytest.mark.parametrize("is_delta", [False, True], ids=["whole", "delta"])
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+def test_cut_connections_store_nothing(
+    server: LiveServer, client: httpx2.Client, token: str, encoding: str, compress: Any, *, is_delta: bool
+) -> None:
+    """The end of the connection at any of 200 positions changes nothing; the complete submission is stored once."""
+    uid = f"cut-{encoding}-{is_delta}"
+    before, submission = build_scan(uid), build_scan(uid, 1, 40)
+    assert post(client, encode(before)).status_code == 201
+    content = compress(encode(compute_delta(before, submission) if is_delta else submission))
     host, port = server.url.removeprefix("http://").split(":")
     head = f"POST {SCANS} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
-    head += f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    head += f"Content-Type: application/json\r\nContent-Encoding: {encoding}\r\nContent-Length: {len(content)}\r\n\r\n"
     message = head.encode() + content
-    for end in range(1, len(message), max(1, len(message) // 200)):
+    ends = sorted({1 + (len(message) - 2) * number // (POSITIONS - 1) for number in range(POSITIONS)})
+    assert len(ends) == POSITIONS
+    for end in ends:
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(message[:end])
-    answer = post(client, content)
-    assert (answer.status_code, answer.json()["isKnown"]) == (201, False)
+    with server.client(server.create_token("viewer", f"cluster/{uid}")) as viewer:
+        (row,) = viewer.get("/api/v1/sources").json()["rows"]
+        assert (row["scans"], sum(row["findings"].values())) == (1, 3)
+    answers = [post(client, content, **{"Content-Encoding": encoding}) for _ in range(2)]
+    assert [(answer.status_code, answer.json()["isKnown"]) for answer in answers] == [(201, False), (200, True)]
+    assert answers[0].json()["opened"] == 37
     assert client.get("/healthz").text == "ok"
 
 

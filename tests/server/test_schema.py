@@ -9,7 +9,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from kubekeep_server.store import identity_schema, image_schema, match_schema, report_schema, scope_schema
+from kubekeep_server.store import (
+    background_schema,
+    identity_schema,
+    image_schema,
+    match_schema,
+    report_schema,
+    scope_schema,
+)
 from kubekeep_server.store.database import open_database
 from kubekeep_server.store.engine import upgrade
 from tests.server.conftest import Database
@@ -17,6 +24,7 @@ from tests.server.conftest import Database
 METADATA: Final = image_schema.image.metadata
 assert identity_schema.account.metadata is scope_schema.stored_scope.metadata is METADATA
 assert report_schema.report_part.metadata is match_schema.image_match.metadata is METADATA
+assert background_schema.retention_clock.metadata is METADATA
 
 
 def test_migrations_make_the_tables_of_the_schema(database: Database) -> None:

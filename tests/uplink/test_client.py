@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from kubekeep.model.server_results import SubmissionReceipt
 from kubekeep.uplink.client import (
     SubmissionClient,
     SubmissionContent,
-    SubmissionReceipt,
     SubmissionRefusal,
     SubmissionResult,
     Unavailability,

@@ -14,8 +14,9 @@ import pytest
 from kubekeep.model.assessment import SubjectResult
 from kubekeep.model.cluster import ClusterFacts
 from kubekeep.model.scanned_source import SourceCluster
+from kubekeep.model.server_results import SubmissionReceipt
 from kubekeep.sources.cluster.follower import FollowerCounters
-from kubekeep.uplink.client import SubmissionReceipt, SubmissionRefusal, SubmissionResult, Unavailability
+from kubekeep.uplink.client import SubmissionRefusal, SubmissionResult, Unavailability
 from kubekeep.uplink.connection import ServerAccess
 from kubekeep.uplink.selection import SelectedServer
 from kubekeep.uplink.token import TokenSource

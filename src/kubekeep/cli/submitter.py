@@ -13,9 +13,10 @@ from kubekeep.cli.options.privacy import PrivacyOptions
 from kubekeep.cli.options.submit import SubmissionSettings
 from kubekeep.cli.server_access import convert_server_errors
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.server_results import SubmissionReceipt
 from kubekeep.model.text import visible
 from kubekeep.reports.submission import FORMAT
-from kubekeep.uplink.client import SubmissionReceipt, SubmissionResult
+from kubekeep.uplink.client import SubmissionResult
 from kubekeep.uplink.selection import SelectedServer, ServerOptions
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.submission import SubmissionOutcome, find_server, submit

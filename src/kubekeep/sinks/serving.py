@@ -37,12 +37,12 @@ class MonitoringServer:
             pages_by_path = pages
             slots = request_slots
 
-        class Server(ThreadingHTTPServer):
+        class Listener(ThreadingHTTPServer):
             address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
             daemon_threads = True
             block_on_close = False
 
-        self._server = Server((host, port), Handler)
+        self._server = Listener((host, port), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
 
     @property

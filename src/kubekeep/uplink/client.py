@@ -6,52 +6,30 @@ A repeated request does no harm: a server knows each submission by its id.
 from __future__ import annotations
 
 import itertools
-import random
-import threading
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 import msgspec
 
+from kubekeep.model.server_results import SubmissionReceipt
 from kubekeep.model.text import visible
 from kubekeep.registry.pace import parse_retry_after
 from kubekeep.uplink.connection import ServerConnection, ServerProblem, ServerReply, UntrustedServerError
 from kubekeep.uplink.errors import ServerLoginError, UnreachableServerError
+from kubekeep.uplink.patience import PATIENCE, RECONNECTIONS, REPETITIONS, Patience
 from kubekeep.uplink.token import TokenSource
 
 SCANS_PATH: Final = "/api/v1/scans"
-PATIENCE: Final = 120.0
-"""Seconds to wait for a busy server, in total."""
 _OK, _CREATED = 200, 201
 _UNAUTHORIZED, _NOT_FOUND, _CONFLICT, _TOO_LARGE, _UNPROCESSABLE = 401, 404, 409, 413, 422
-_BUSY: Final = frozenset({408, 425, 429, 502, 503, 504})
+BUSY: Final = frozenset({408, 425, 429, 502, 503, 504})
 """Statuses of a server, or of a proxy before it, that may accept the same submission later (RFC 9110, RFC 6585)."""
 _REDIRECTS: Final = range(300, 400)
-_SERVER_ERRORS: Final = range(500, 600)
+SERVER_ERRORS: Final = range(500, 600)
 _INVALID: Final = frozenset({400, 413, 415, _UNPROCESSABLE})
 """Statuses that the same submission will have always."""
-_RECONNECTIONS: Final = 3
-"""Repetitions after an interrupted connection and after an internal error, which may be permanent."""
-_REPETITIONS: Final = 100
-_FIRST_PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 30.0
 CHUNK: Final = 1 << 18
 """Bytes of a body that are sent at a time."""
-
-
-class SubmissionReceipt(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The acknowledgement of a submission: the server has stored it.
-
-    opened, closed: numbers of findings. is_known: True if it was received before. is_applied: False if the server has
-    a later state of the source.
-    """
-
-    scan: str
-    manifest: str = ""
-    opened: int = 0
-    closed: int = 0
-    is_known: bool = False
-    is_applied: bool = True
 
 
 class SubmissionRefusal(msgspec.Struct, frozen=True):
@@ -116,12 +94,11 @@ class SubmissionClient:
     def __init__(self, connection: ServerConnection, token: TokenSource, patience: float = PATIENCE) -> None:
         self._connection = connection
         self._token = token
-        self._patience = patience
-        self._stopped = threading.Event()
+        self._patience = Patience(patience)
 
     def stop(self) -> None:
         """Wait for nothing any more."""
-        self._stopped.set()
+        self._patience.stop()
 
     def send(self, content: SubmissionContent) -> SubmissionResult:
         """Send a submission and return the result."""
@@ -130,18 +107,9 @@ class SubmissionClient:
             result = attempt.result
             if not isinstance(result, Unavailability) or number >= attempt.repetitions:
                 return result
-            longest = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE)
-            # At random, so that the clients of a fleet do not return at the same moment.
-            if not self._wait(max(result.pause, random.uniform(longest / 2, longest))):  # noqa: S311 - no secret
+            if not self._patience.wait(number, result.pause):
                 return result
         raise AssertionError
-
-    def _wait(self, seconds: float) -> bool:
-        """Wait, or return False if that exceeds the patience."""
-        if seconds > self._patience:
-            return False
-        self._patience -= seconds
-        return not self._stopped.wait(seconds)
 
     def _attempt(self, content: SubmissionContent) -> _Attempt:
         headers = {
@@ -156,7 +124,7 @@ class SubmissionClient:
         except UntrustedServerError as error:
             return _Attempt(Unavailability(str(error)))
         except UnreachableServerError as error:
-            return _Attempt(Unavailability(str(error)), _RECONNECTIONS)
+            return _Attempt(Unavailability(str(error)), RECONNECTIONS)
         return self._evaluate(reply, content)
 
     def _evaluate(self, reply: ServerReply, content: SubmissionContent) -> _Attempt:
@@ -166,10 +134,10 @@ class SubmissionClient:
             if receipt is not None and receipt.scan == content.id:
                 return _Attempt(receipt)
             return _Attempt(Unavailability(f"{address} acknowledged no submission: is it a Kubekeep server?"))
-        if status in _BUSY or status in _SERVER_ERRORS:
+        if status in BUSY or status in SERVER_ERRORS:
             pause = parse_retry_after(reply.headers.get("retry-after", ""))
             later = f", and accepts the next request in {pause:,.0f} seconds" if pause else ""
-            repetitions = _REPETITIONS if status in _BUSY else _RECONNECTIONS
+            repetitions = REPETITIONS if status in BUSY else RECONNECTIONS
             return _Attempt(Unavailability(f"{address} responded with {reply.describe()}{later}", pause), repetitions)
         if status == _UNPROCESSABLE and (reply.decode(ServerProblem) or ServerProblem()).early is not None:
             return _Attempt(Unavailability(f"{address} responded with {reply.describe()}"))

@@ -19,7 +19,7 @@ from kubekeep.uplink.address import is_loopback
 from kubekeep.uplink.errors import UnreachableServerError
 
 MAX_REPLY: Final = 256 << 10
-"""Bytes of an answer; those of this API have less than a kilobyte."""
+"""Bytes of an answer to a submission, which has less than a kilobyte."""
 _LONGEST_MESSAGE: Final = 300
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class ServerAccess(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerReply(msgspec.Struct, frozen=True):
-    """A complete answer. body: at most MAX_REPLY bytes."""
+    """A complete answer."""
 
     status: int
     headers: httpx2.Headers
@@ -65,28 +65,43 @@ class ServerReply(msgspec.Struct, frozen=True):
     def describe(self) -> str:
         """Return the status with the reason in the answer (RFC 9457 problem details), for messages."""
         problem = self.decode(ServerProblem) or ServerProblem()
-        reason = problem.detail or problem.title
+        reason = " ".join([problem.detail or problem.title, *map(str, problem.errors)])
         return f"{self.status}: {visible(reason[:_LONGEST_MESSAGE])}" if reason else str(self.status)
+
+
+class InvalidPart(msgspec.Struct, frozen=True):
+    """A part of a request without the documented form, such as a parameter."""
+
+    location: tuple[str, ...] = ()
+    message: str = ""
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.location)}: {self.message}"
 
 
 class ServerProblem(msgspec.Struct, frozen=True):
     """The error of an answer (RFC 9457).
 
-    limit: largest submission in bytes, with status 413. early: with status 422, the seconds until the server accepts a
+    errors: the invalid parts of the request. limit: largest submission in bytes, with status 413. early: with status 422, the seconds until the server accepts a
     submission that is in the future of its clock.
     """
 
     title: str = ""
     detail: str = ""
+    errors: tuple[InvalidPart, ...] = ()
     limit: int | None = None
     early: int | None = None
 
 
 class ServerConnection:
-    """Requests to one server; one thread uses it at a time. Raises RegistryError for unreadable certificates."""
+    """Requests to one server; one thread uses it at a time. max_reply: bytes of an answer.
 
-    def __init__(self, access: ServerAccess) -> None:
+    Raises RegistryError for unreadable certificates.
+    """
+
+    def __init__(self, access: ServerAccess, max_reply: int = MAX_REPLY) -> None:
         self.address = access.address
+        self._max_reply = max_reply
         self._limits = limits = access.limits
         self._socket: socket.socket | None = None
         """The last opened connection."""
@@ -136,8 +151,10 @@ class ServerConnection:
             try:
                 for chunk in response.iter_raw():
                     body += chunk
-                    if len(body) > MAX_REPLY:
-                        raise UnreachableServerError(f"{self.address} answered with more than {MAX_REPLY:,} bytes")
+                    if len(body) > self._max_reply:
+                        raise UnreachableServerError(
+                            f"{self.address} answered with more than {self._max_reply:,} bytes"
+                        )
             finally:
                 response.close()
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:

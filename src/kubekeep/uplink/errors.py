@@ -15,3 +15,11 @@ class ServerLoginError(KubekeepError):
 
 class UnreachableServerError(KubekeepError):
     """A server that does not answer, or whose answer is not that of a Kubekeep server."""
+
+
+class RefusedRequestError(KubekeepError):
+    """A request that a server refuses, which a repetition does not change. status: of the HTTP response."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status

@@ -15,17 +15,12 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.errors import RequestError
+from kubekeep.model.server_results import SubmissionReceipt
 from kubekeep.reports import submission as document
 from kubekeep.reports.format import ReportOptions
-from kubekeep.uplink.client import (
-    PATIENCE,
-    SubmissionClient,
-    SubmissionReceipt,
-    SubmissionRefusal,
-    SubmissionResult,
-    Unavailability,
-)
+from kubekeep.uplink.client import SubmissionClient, SubmissionRefusal, SubmissionResult, Unavailability
 from kubekeep.uplink.connection import ServerConnection
+from kubekeep.uplink.patience import PATIENCE
 from kubekeep.uplink.selection import SelectedServer, ServerOptions, select_server
 from kubekeep.uplink.settings import find_login_folder, find_spool_folder, read_server_variables
 from kubekeep.uplink.spool import Spool, SubmissionHead, UnsentSubmission, describe_source

@@ -248,6 +248,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Listen
+         * @description Send an event for each source in the scope that a scan, a match or its deletion has changed, until the client ends.
+         *
+         *     With the id of the last event, events since then are sent again, and some before it. Ids are of no other use.
+         */
+        get: operations["listenToEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/findings": {
         parameters: {
             query?: never;
@@ -2113,7 +2135,8 @@ export interface components {
          * SourceRow
          * @description A source. document: its identity, as in submissions. finished: end of the last scan; None before.
          *
-         *         findings, vulnerabilities: numbers of open ones by severity; of a user who sees some namespaces only, None.
+         *         findings, vulnerabilities: numbers of open ones by severity; of a user who sees some namespaces only, None. images,
+         *         unknown: in the scope of the user.
          */
         SourceRow: {
             branch: string;
@@ -2911,6 +2934,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CredentialDocument"];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listenToEvents: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of the last event */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events `source`, whose data is the number of a source */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
                 };
             };
             /** @description A problem (RFC 9457) */

@@ -37,9 +37,13 @@ async def authorize(request: Request) -> None:
         if request.method not in _SAFE:
             check_origin(request)
         return
-    identity = await _find_identity(request, state)
+    identity, is_stale = await find_identity(request)
     if identity is None:
         raise ProblemError(401, "A valid token or session is required. Sign in, or run `kubekeep login`.")
+    if identity.is_session and request.method not in _SAFE:
+        _check_csrf(request, get_session_secret(request))
+    if is_stale:
+        await state.writing.run(touch_session, identity.key, get_now())
     request.scope["kubekeep.identity"] = identity
     if not list_grants(identity, permission) and permission is not Permission.SIGNED_IN:
         raise ProblemError(403, f"{identity.name} does not have the permission `{permission.value}`.")
@@ -81,25 +85,18 @@ def check_origin(request: Request) -> None:
         raise ProblemError(403, "The request comes from a page of another server.")
 
 
-async def _find_identity(request: Request, state: ServerState) -> Identity | None:
+async def find_identity(request: Request) -> tuple[Identity | None, bool]:
+    """Return the identity of a request, and True if the use of its session is to be recorded; None without one."""
+    reading = get_state(request).reading
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     if scheme:
-        if scheme.lower() != _BEARER:
-            return None
-        return await state.reading.run(find_token, hash_secret(secret.strip()), get_now())
+        secret = secret if scheme.lower() == _BEARER else ""
+        return await reading.run(find_token, hash_secret(secret.strip()), get_now()), False
     if (key := request.headers.get(_KEY_HEADER)) is not None:
-        return await state.reading.run(find_token, hash_secret(key.strip()), get_now())
+        return await reading.run(find_token, hash_secret(key.strip()), get_now()), False
     if not (cookie := get_session_secret(request)):
-        return None
-    match = await state.reading.run(find_session, hash_secret(cookie), get_now())
-    if match is None:
-        return None
-    identity, is_stale = match
-    if request.method not in _SAFE:
-        _check_csrf(request, cookie)
-    if is_stale:
-        await state.writing.run(touch_session, identity.key, get_now())
-    return identity
+        return None, False
+    return await reading.run(find_session, hash_secret(cookie), get_now()) or (None, False)
 
 
 def _check_csrf(request: Request, session: str) -> None:

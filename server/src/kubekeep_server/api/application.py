@@ -15,6 +15,7 @@ from kubekeep_server.api import (
     description,
     devices,
     enrolments,
+    events,
     foreign_results,
     health,
     identities,
@@ -58,6 +59,7 @@ _NOUNS: Final = (
     users,
     tokens,
     results,
+    events,
     sources,
     past_scans,
     software,
@@ -108,6 +110,8 @@ def create_application(settings: Settings, prepare: Callable[[ServerState], Awai
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # They would lead to the host that a request names.
+        redirect_slashes=False,
     )
     for noun in _NOUNS:
         app.include_router(noun.router)

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import unicodedata
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from kubekeep_server.identity import Grant, Role, check_scope
 
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+"""General categories (Unicode, UAX #44) of characters that people do not see."""
+
+
+def check_name(text: str) -> str:
+    """Return a name that reads as it is stored. Raises ValueError."""
+    if text != text.strip() or any(unicodedata.category(character) in _UNSEEN for character in text):
+        raise ValueError("A name has no invisible characters, and no space at its ends")
+    if not unicodedata.is_normalized("NFC", text):
+        raise ValueError("A name must be in the Unicode normal form NFC")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"), AfterValidator(check_name)]
 
 
 class ApiModel(BaseModel):

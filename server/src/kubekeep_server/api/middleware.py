@@ -12,10 +12,12 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 import structlog
-from fastapi import HTTPException
+from fastapi import HTTPException, Request
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kubekeep_server.api.problems import describe_problem
 
 REQUEST_ID: Final = "X-Request-Id"
 CONTENT_SECURITY_POLICY: Final = (
@@ -38,6 +40,9 @@ _HEADERS: Final = {
 _CACHE: Final = "no-store"
 _STRICT_TRANSPORT: Final = "max-age=31536000"
 _VALID_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SINGLE: Final = ("authorization", "content-encoding", "content-type", "host", "origin", "x-api-key", "x-csrf-token")
+"""Headers with one value: two parts of a system may read different ones of several (RFC 9110, section 5.3)."""
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._-]+)(:[0-9]{1,5})?")
 _UNKNOWN: Final = "unknown"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _requests: Final = Counter("kubekeep_server_requests", "Answered requests", ("operation", "method", "status"))
@@ -57,10 +62,14 @@ class RequestFrame:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["kubekeep.request_id"] = _choose_id(Headers(scope=scope).get(REQUEST_ID, ""))
+        headers = Headers(scope=scope)
+        scope["kubekeep.request_id"] = _choose_id(headers.get(REQUEST_ID, ""))
         answer = _Answer(scope, send, self._headers)
         start = time.perf_counter()
         try:
+            if reason := _check_headers(headers):
+                await describe_problem(Request(scope), 400, reason)(scope, receive, answer.send)
+                return
             await self._app(scope, _Body(scope, receive).receive, answer.send)
         finally:
             _record(scope, answer, time.perf_counter() - start)
@@ -101,6 +110,15 @@ class _Answer:
             headers.setdefault("Cache-Control", _CACHE)
             headers[REQUEST_ID] = self._scope["kubekeep.request_id"]
         await self._send(message)
+
+
+def _check_headers(headers: Headers) -> str:
+    """Return the reason to refuse the headers of a request; empty without one."""
+    for name in _SINGLE:
+        if len(headers.getlist(name)) > 1:
+            return f"The header {name} must occur once."
+    # Addresses are built from it.
+    return "" if _HOST.fullmatch(headers.get("host", "server")) else "The header host is no host with a port."
 
 
 def _choose_id(text: str) -> str:

@@ -13,7 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from kubekeep_server.store.errors import StoreUnavailableError
+from kubekeep.model.text import visible
+from kubekeep_server.store.errors import InvalidContentError, StoreUnavailableError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
@@ -72,6 +73,7 @@ def install_handlers(app: FastAPI) -> None:
     """Answer all errors of an application by problem documents."""
     app.add_exception_handler(ProblemError, _handle_problem)
     app.add_exception_handler(StoreUnavailableError, _handle_unavailable)
+    app.add_exception_handler(InvalidContentError, _handle_content)
     app.add_exception_handler(RequestValidationError, _handle_invalid)
     app.add_exception_handler(HTTPException, _handle_http)
     app.add_exception_handler(ClientDisconnect, _handle_disconnect)
@@ -89,10 +91,17 @@ async def _handle_unavailable(request: Request, error: Exception) -> Response:
     return describe_problem(request, 503, "The database is not available. Repeat the request later.", headers)
 
 
+async def _handle_content(request: Request, error: Exception) -> Response:
+    return describe_problem(request, 422, f"The request cannot be stored: {error}.")
+
+
 async def _handle_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - for the types
     # Without the input, which may be a password.
-    errors = [{"location": [str(part) for part in each["loc"]], "message": each["msg"]} for each in error.errors()]
+    errors = [
+        {"location": [visible(str(part)) for part in each["loc"]], "message": visible(each["msg"])}
+        for each in error.errors()
+    ]
     return describe_problem(request, 422, "The request does not have the documented form.", errors=errors)
 
 

@@ -8,6 +8,7 @@ import dataclasses
 from fastapi import Request
 
 from kubekeep_server.api.body_budget import BodyBudget
+from kubekeep_server.api.change_feed import ChangeFeed
 from kubekeep_server.auth.oidc.sign_in import ConfiguredProvider
 from kubekeep_server.auth.passwords import PasswordVerifier
 from kubekeep_server.settings import Settings
@@ -18,7 +19,7 @@ from kubekeep_server.store.lanes import ReadingPool, WritingLane
 class ServerState:
     """The lanes of the store and the limits. is_ready: True between migration and stop.
 
-    conversions: of documents of other tools, one at a time, because each needs many times the memory of its document.
+    changes: of sources, for streams of events. conversions: of documents of other tools, one at a time, because each needs many times the memory of its document.
     """
 
     settings: Settings
@@ -28,7 +29,11 @@ class ServerState:
     passwords: PasswordVerifier = dataclasses.field(default_factory=PasswordVerifier)
     oidc: ConfiguredProvider | None = None
     is_ready: bool = False
+    changes: ChangeFeed = dataclasses.field(init=False)
     conversions: asyncio.Semaphore = dataclasses.field(default_factory=lambda: asyncio.Semaphore(1))
+
+    def __post_init__(self) -> None:
+        self.changes = ChangeFeed(self.reading)
 
 
 def get_address(request: Request) -> str:

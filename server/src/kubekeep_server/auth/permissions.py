@@ -70,6 +70,7 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "getSubjectVex": Permission.READ,
     "getSourceSbom": Permission.READ,
     "getSourceVex": Permission.READ,
+    "listenToEvents": Permission.READ,
     "listScans": Permission.READ,
     "getScan": Permission.READ,
     "listFindings": Permission.READ,

@@ -7,7 +7,9 @@ import logging.config
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from kubekeep.model.text import visible
 
 
 def configure_logs(layout: str) -> None:
@@ -20,7 +22,7 @@ def configure_logs(layout: str) -> None:
     ]
     renderer: Processor = structlog.processors.JSONRenderer()
     if layout == "text":
-        # Control characters of requests stay escaped: values are quoted.
+        shared.append(_escape_values)
         renderer = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -38,3 +40,9 @@ def configure_logs(layout: str) -> None:
     # It would log every migration step twice, and requests of the HTTP client with their queries.
     for name in ("alembic", "httpx", "httpx2", "httpcore", "httpcore2"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _escape_values(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Return an event whose texts have no control characters, which requests may contain."""
+    del logger, method
+    return {name: visible(value) if isinstance(value, str) else value for name, value in event.items()}

@@ -14,6 +14,7 @@ from kubekeep_server.store.errors import StoreUnavailableError
 from kubekeep_server.store.retention import (
     AnotherProcessError,
     Retention,
+    advance_clock,
     list_numbers,
     remove_of_history,
     remove_of_images,
@@ -39,6 +40,7 @@ async def keep_removing(state: ServerState) -> None:
 async def remove_expired(state: ServerState, now: dt.datetime) -> None:
     """Remove what is older than the settings at a time say, in many transactions. Raises AnotherProcessError."""
     settings = state.settings
+    now = await state.writing.run(advance_clock, now)
     retention = Retention(now - dt.timedelta(days=settings.scan_days), now - dt.timedelta(days=settings.history_days))
     for number in await state.reading.run(list_numbers):
         await state.writing.run(remove_of_source, number, retention, is_long=True)

@@ -23,6 +23,7 @@ from kubekeep_server.auth.secrets import LINK, create_secret, describe_link, has
 from kubekeep_server.process.advisory_updates import AdvisoryUpdates
 from kubekeep_server.process.checks import check_settings
 from kubekeep_server.process.data_folder import create_data_folder
+from kubekeep_server.process.http_protocol import LimitedProtocol
 from kubekeep_server.process.matching_job import MatchingJob
 from kubekeep_server.process.retention import keep_removing
 from kubekeep_server.settings import Settings, SettingsError
@@ -33,6 +34,7 @@ from kubekeep_server.store.lanes import MatchingLock
 
 _PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 0.5
 _BACKLOG: Final = 2048
 _COLLECTION_THRESHOLD: Final = 50_000
 """Objects created since the last collection of garbage."""
@@ -81,8 +83,17 @@ class ServerProcess:
         _log.info("ready")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(keep_removing(state))
+            tasks.create_task(state.changes.run())
+            tasks.create_task(self._end_streams(state))
             if self._settings.advisories != "off":
                 tasks.create_task(self._match_images(state))
+
+    async def _end_streams(self, state: ServerState) -> None:
+        """End the streams of events when the process stops, which waits for all answers."""
+        # uvicorn has no event for it.
+        while not self._server.should_exit:  # noqa: ASYNC110
+            await asyncio.sleep(_STOP_SECONDS)
+        state.changes.end()
 
     async def _match_images(self, state: ServerState) -> None:
         """Keep the advisories current and match images with them, until the process stops."""
@@ -134,7 +145,7 @@ def _describe_address(settings: Settings, listener: socket.socket) -> str:
 def _configure(settings: Settings, app: RequestFrame) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=LimitedProtocol,
         ws="none",
         lifespan="on",
         access_log=False,

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import msgspec
 from sqlalchemy import Connection, Table, column, func, insert, inspect, select, table
 
+from kubekeep_server.store.background_schema import retention_clock
 from kubekeep_server.store.engine import get_revision, is_known_revision, upgrade
 from kubekeep_server.store.identity_schema import account
 from kubekeep_server.store.image_schema import image
@@ -28,6 +29,7 @@ _ROWS_READ: Final = 50
 """Rows that are read at once: those of documents are large."""
 _LONGEST_PART: Final = 1 << 30
 assert account.metadata is _METADATA  # noqa: S101 - the import adds the tables of users
+assert retention_clock.metadata is _METADATA  # noqa: S101 - the import adds those of work in the background
 
 
 class BackupError(ValueError):

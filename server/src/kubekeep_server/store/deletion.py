@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, delete, exists, select
 from kubekeep_server.identity import Grant
 from kubekeep_server.store import schema
 from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys, split
+from kubekeep_server.store.changes import record_changes
 from kubekeep_server.store.image_findings import refresh_findings, refresh_uses
 from kubekeep_server.store.image_packages import refresh_packages
 from kubekeep_server.store.image_reports import remove_unused_parts
@@ -82,6 +83,7 @@ def delete_source(connection: Connection, grants: Iterable[Grant], number: int, 
     _refresh_images(connection, images, to_number(now))
     connection.execute(delete(schema.source).where(schema.source.c.id == number))
     append_entry(connection, now, actor, "deleted source", source=row.key, branch=row.branch)
+    record_changes(connection, [number], to_number(now))
 
 
 def remove_images(connection: Connection, images: Iterable[int], moment: int) -> None:

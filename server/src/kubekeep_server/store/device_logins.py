@@ -6,7 +6,7 @@ import datetime as dt
 import enum
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from kubekeep_server.identity import Identity
 from kubekeep_server.store.identity_schema import account, device_login
@@ -30,8 +30,13 @@ class DeviceState(enum.StrEnum):
 
 
 def begin_login(connection: Connection, digest: bytes, user_code: str, client: str, now: dt.datetime) -> None:
-    """Store a login, and delete those that have expired."""
-    connection.execute(delete(device_login).where(device_login.c.expires <= to_number(now - LIFETIME)))
+    """Store a login, and delete those that have expired, or are of a clock that was ahead."""
+    future = to_number(now + 2 * LIFETIME)
+    connection.execute(
+        delete(device_login).where(
+            or_(device_login.c.expires <= to_number(now - LIFETIME), device_login.c.expires > future)
+        )
+    )
     values = {
         "digest": digest,
         "user_code": user_code,
@@ -66,7 +71,7 @@ def take_token(connection: Connection, digest: bytes, token: bytes, now: dt.date
     moment = to_number(now)
     query = select(device_login).where(device_login.c.digest == digest).with_for_update()
     row = connection.execute(query).first()
-    if row is None or row.expires <= moment:
+    if row is None or not moment < row.expires <= to_number(now + LIFETIME):
         return DeviceState.EXPIRED
     if row.account is None:
         connection.execute(update(device_login).where(device_login.c.digest == digest).values(polled=moment))
@@ -89,6 +94,5 @@ def take_token(connection: Connection, digest: bytes, token: bytes, now: dt.date
 
 def _select_waiting(user_code: str, now: dt.datetime) -> Any:
     table = device_login
-    return select(table).where(
-        table.c.user_code == user_code, table.c.expires > to_number(now), table.c.account.is_(None)
-    )
+    is_current = table.c.expires.between(to_number(now) + 1, to_number(now + LIFETIME))
+    return select(table).where(table.c.user_code == user_code, is_current, table.c.account.is_(None))

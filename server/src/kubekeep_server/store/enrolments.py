@@ -38,7 +38,7 @@ def redeem_enrolment(connection: Connection, digest: bytes, cluster: str, token:
     """
     moment = to_number(now)
     row = connection.execute(select(enrolment).where(enrolment.c.digest == digest).with_for_update()).first()
-    if row is None or row.redeemed is not None or row.expires <= moment:
+    if row is None or row.redeemed is not None or not moment < row.expires <= to_number(now + LIFETIME):
         raise LookupError("the enrolment token is not valid; it can be used once, within 15 minutes")
     if row.source is None and _is_known(connection, cluster):
         raise ClusterMismatchError(f"{cluster} is known; create an enrolment for this cluster")

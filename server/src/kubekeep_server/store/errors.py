@@ -15,7 +15,8 @@ _CONNECTION_CLASSES: Final = ("08", "53", "57P", "58")
 """Connection, resources, intervention of an operator, system error."""
 
 
-_DATA_CLASS: Final = "22"
+_VALUE_CLASSES: Final = ("22", "54")
+"""A value that is none of its type, or is longer than an index or a row can have."""
 
 
 class StoreUnavailableError(Exception):
@@ -33,8 +34,11 @@ def translate_errors() -> Iterator[None]:
         yield
     except (OSError, TimeoutError, PoolTimeoutError) as error:
         raise StoreUnavailableError(f"the database cannot be reached: {type(error).__name__}") from error
+    except OverflowError as error:
+        # A number of more than 64 bits in SQLite.
+        raise InvalidContentError("a value cannot be stored") from error
     except DBAPIError as error:
-        if _read_code(error).startswith(_DATA_CLASS):
+        if _read_code(error).startswith(_VALUE_CLASSES):
             raise InvalidContentError("a value cannot be stored") from error
         if not _may_succeed(error):
             raise

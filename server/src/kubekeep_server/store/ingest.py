@@ -17,6 +17,7 @@ from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.submission import Submission, compute_manifest
 from kubekeep.model.text import encode_json
 from kubekeep_server.store import schema
+from kubekeep_server.store.changes import record_changes
 from kubekeep_server.store.document import SubmittedDocument
 from kubekeep_server.store.hash_chain import chain_entry
 from kubekeep_server.store.numbers import SECOND, to_moment, to_number
@@ -96,6 +97,7 @@ def ingest(connection: Connection, document: bytes, received: dt.datetime) -> Re
     if is_applied:
         _update_source(connection, source.id, submitted)
     _log(connection, source.id, to_number(received), f"submitted {submission.id}: {opened} opened, {closed} closed")
+    record_changes(connection, [source.id], to_number(received))
     manifest = submission.manifest if is_applied else source.manifest
     return Receipt(scan=submission.id, manifest=manifest, opened=opened, closed=closed, is_applied=is_applied)
 
@@ -114,8 +116,10 @@ def ingest_results(
     columns = schema.source.c
     query = select(columns.finished).where(columns.key == source.key, columns.branch == source.branch_name)
     last = connection.execute(query.with_for_update(key_share=True)).scalar()
-    # The clock of another process may be ahead.
-    moment = max(clock(), to_moment(last or 0))
+    moment = clock()
+    # The clock of another process may be ahead a little; this one may have been set back far.
+    if last is not None and last <= to_number(moment + _MOST_AHEAD):
+        moment = max(moment, to_moment(last))
     return ingest(connection, encode_json(build(connection, moment)).encode(), moment)
 
 

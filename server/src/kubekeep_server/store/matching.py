@@ -18,6 +18,7 @@ from kubekeep.model.submission import DefinitionEntry
 from kubekeep.model.text import encode_json
 from kubekeep_server.store.advisory_state import ACTOR, lock_state
 from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys
+from kubekeep_server.store.changes import record_image_changes
 from kubekeep_server.store.definitions import DefinitionChanges, list_missing, store_definitions
 from kubekeep_server.store.image_findings import Key, load_image_reports, refresh_findings
 from kubekeep_server.store.image_matches import (
@@ -86,6 +87,7 @@ def store_batch(connection: Connection, batch: MatchedBatch, now: dt.datetime) -
     if opened or closed:
         details: dict[str, Any] = {"version": batch.advisories, "images": len(changed)}
         _log(connection, now, opened, closed, details)
+        record_image_changes(connection, changed, to_number(now))
     return MatchCounts(len(results), len(opened), len(closed))
 
 

@@ -10,17 +10,20 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, delete, exists, insert, select, update
 
+from kubekeep_server.store.background_schema import retention_clock
 from kubekeep_server.store.batches import lock_rows
 from kubekeep_server.store.deletion import remove_images, remove_rows
 from kubekeep_server.store.image_schema import image, image_finding, image_name, repository_finding
 from kubekeep_server.store.locks import try_lock_retention
-from kubekeep_server.store.numbers import DAY, to_number
+from kubekeep_server.store.numbers import DAY, to_moment, to_number
 from kubekeep_server.store.schema import blob, day, finding, scan, source, subject
 
 _IMAGES: Final = 100
 """Images of a transaction."""
+_LONGEST_STEP: Final = 2 * DAY
+"""The clock is read once a day; more is a jump of it, or a stop of all processes."""
 
 
 class Retention(msgspec.Struct, frozen=True):
@@ -28,6 +31,26 @@ class Retention(msgspec.Struct, frozen=True):
 
     scans: dt.datetime
     history: dt.datetime
+
+
+def advance_clock(connection: Connection, now: dt.datetime) -> dt.datetime:
+    """Return the time that the retention goes by. now: of the clock of the server. Raises AnotherProcessError.
+
+    It follows the clock, and stays where it is if the clock has jumped: one that is a year ahead by mistake would remove
+    everything. After a long stop it goes twice as fast as the clock until it has caught up.
+    """
+    _lock(connection)
+    table, shown = retention_clock, to_number(now)
+    row = connection.execute(select(table)).first()
+    if row is None:
+        connection.execute(insert(table), [{"id": 1, "checked": shown, "moment": shown}])
+        return now
+    elapsed = shown - row.checked
+    moment = row.moment
+    if 0 <= elapsed <= _LONGEST_STEP:
+        moment = max(moment, min(shown, moment + 2 * elapsed))
+    connection.execute(update(table).values(checked=shown, moment=moment))
+    return to_moment(moment)
 
 
 class AnotherProcessError(Exception):

@@ -44,11 +44,14 @@ def open_session(connection: Connection, digest: bytes, number: int, now: dt.dat
 
 
 def find_session(connection: Connection, digest: bytes, now: dt.datetime) -> tuple[Identity, bool] | None:
-    """Return the identity of a session, and True if its use is to be recorded; None without one."""
+    """Return the identity of a session, and True if its use is to be recorded; None without one.
+
+    One of the future is none: the clock was ahead when it was opened, and it would last as long as that.
+    """
     query = select(session, account.c.name).join(account, account.c.id == session.c.account)
     row = connection.execute(query.where(session.c.digest == digest, account.c.is_enabled)).first()
     moment = to_number(now)
-    if row is None or row.expires <= moment or row.used <= to_number(now - IDLE):
+    if row is None or not moment < row.expires <= to_number(now + LONGEST) or row.used <= to_number(now - IDLE):
         return None
     identity = Identity(
         name=row.name,
@@ -58,7 +61,7 @@ def find_session(connection: Connection, digest: bytes, now: dt.datetime) -> tup
         account=row.account,
         is_session=True,
     )
-    return identity, row.used <= to_number(now - _TOUCH)
+    return identity, not to_number(now - _TOUCH) < row.used <= moment
 
 
 def touch_session(connection: Connection, digest: bytes, now: dt.datetime) -> None:
@@ -86,7 +89,8 @@ def create_link(connection: Connection, digest: bytes, number: int, now: dt.date
 
 def redeem_link(connection: Connection, digest: bytes, session_digest: bytes, now: dt.datetime) -> Identity:
     """Open a session by a link and delete the link. Raises LookupError for an invalid one."""
-    statement = delete(sign_in_link).where(sign_in_link.c.digest == digest, sign_in_link.c.expires > to_number(now))
+    is_current = sign_in_link.c.expires.between(to_number(now) + 1, to_number(now + LINK_LIFETIME))
+    statement = delete(sign_in_link).where(sign_in_link.c.digest == digest, is_current)
     row = connection.execute(statement.returning(sign_in_link.c.account)).first()
     if row is None:
         raise LookupError("the link is not valid")

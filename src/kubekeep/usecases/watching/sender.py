@@ -14,16 +14,11 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.model.server_results import SubmissionReceipt
 from kubekeep.model.submission import Submission
 from kubekeep.model.watch import ConnectionChanged
 from kubekeep.reports.submission import SubmissionBuilder
-from kubekeep.uplink.client import (
-    SubmissionClient,
-    SubmissionContent,
-    SubmissionReceipt,
-    SubmissionRefusal,
-    SubmissionResult,
-)
+from kubekeep.uplink.client import SubmissionClient, SubmissionContent, SubmissionRefusal, SubmissionResult
 from kubekeep.uplink.compression import compress_submission
 from kubekeep.uplink.connection import ServerConnection
 from kubekeep.uplink.delta import compute_delta

@@ -5,19 +5,19 @@ from __future__ import annotations
 import collections
 import datetime as dt
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, case, func, or_, select
+from sqlalchemy import Connection, FromClause, Select, and_, case, func, or_, select
 
 from kubekeep.model.severity import Severity
-from kubekeep_server.store.image_schema import image, source_image
+from kubekeep_server.store.image_schema import image, runs, source_image
 from kubekeep_server.store.numbers import DAY, to_moment
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
 from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.schema import day, finding, scan, source, subject, total
-from kubekeep_server.store.scopes import Scope, shows_image
+from kubekeep_server.store.scopes import Scope, shows_image, shows_subject
 from kubekeep_server.store.urgency import EXPOSED, SEVERITY_NAMES
 
 
@@ -44,7 +44,8 @@ EVERY_SOURCE: Final = SourceFilter()
 class SourceRow(Document, frozen=True):
     """A source. document: its identity, as in submissions. finished: end of the last scan; None before.
 
-    findings, vulnerabilities: numbers of open ones by severity; of a user who sees some namespaces only, None.
+    findings, vulnerabilities: numbers of open ones by severity; of a user who sees some namespaces only, None. images,
+    unknown: in the scope of the user.
     """
 
     id: int
@@ -90,15 +91,19 @@ def list_sources(
     limit: int = DEFAULT_LIMIT,
 ) -> Page[SourceRow]:
     """Return a page of sources. Raises ValueError for a cursor of another list."""
-    after = read_cursor(cursor, order, tuple[int | str, int])
+    after: tuple[Any, int] | None = read_cursor(
+        cursor, order, tuple[str, int] if order is SourceOrder.NAME else tuple[int, int]
+    )
     critical = (
         select(func.coalesce(func.sum(total.c.findings), 0))
         .where(total.c.source == source.c.id, total.c.severity == int(Severity.CRITICAL))
         .scalar_subquery()
     )
+    # The number is of all namespaces, and the cursor has it.
+    rank = case((source.c.id.in_(sorted(scope.limited)), 0), else_=-critical) if scope.limited else -critical
     key: Any = {
         SourceOrder.NAME: source.c.key,
-        SourceOrder.CRITICAL: -critical,
+        SourceOrder.CRITICAL: rank,
         SourceOrder.LAST_SCAN: -source.c.finished,
         SourceOrder.SILENT: source.c.finished,
     }[order]
@@ -191,12 +196,17 @@ def _describe_sources(connection: Connection, scope: Scope, rows: Iterable[Any])
         findings[number][severity] = count
     vulnerabilities = _count_vulnerabilities(connection, numbers)
     scans = _count_by_source(connection, scan.c.source, numbers)
-    unknown = _count_by_source(
-        connection, finding.c.source, numbers, finding.c.closed.is_(None), finding.c.unknown_since.is_not(None)
+    limited = sorted(scope.limited.keys() & set(numbers))
+    images = {number: counts[0] for number, counts in vulnerabilities.items()} | _count_shown(
+        connection, scope, limited, select(runs.c.source, func.count(runs.c.image.distinct())), runs
+    )
+    is_unknown = (finding.c.closed.is_(None), finding.c.unknown_since.is_not(None))
+    unknown = _count_by_source(connection, finding.c.source, numbers, *is_unknown) | _count_shown(
+        connection, scope, limited, select(finding.c.source, func.count()).where(*is_unknown), finding
     )
     for row in rows:
         is_limited = row.id in scope.limited
-        counts = vulnerabilities.get(row.id, (0, *(0 for _ in SEVERITY_NAMES)))
+        counts = vulnerabilities.get(row.id, (0, *(0 for _ in SEVERITY_NAMES)))[1:]
         yield SourceRow(
             row.id,
             name_source(row.document),
@@ -205,11 +215,23 @@ def _describe_sources(connection: Connection, scope: Scope, rows: Iterable[Any])
             msgspec.Raw(row.document.encode()),
             to_moment(row.finished) if row.finished else None,
             scans.get(row.id, 0),
-            counts[0],
+            images.get(row.id, 0),
             None if is_limited else _name(findings[row.id]),
-            None if is_limited else dict(zip(SEVERITY_NAMES, counts[1:], strict=True)),
+            None if is_limited else dict(zip(SEVERITY_NAMES, counts, strict=True)),
             unknown.get(row.id, 0),
         )
+
+
+def _count_shown(
+    connection: Connection, scope: Scope, limited: Sequence[int], query: Select[Any], table: FromClause
+) -> dict[int, int]:
+    """Return the numbers of rows of subjects in the scope, by source that is limited to namespaces."""
+    if not limited:
+        return {}
+    is_subject = and_(subject.c.source == table.c.source, subject.c.id == table.c.subject)
+    shown = query.join(subject, is_subject).where(table.c.source.in_(limited), shows_subject(scope))
+    counts: dict[int, int] = dict(connection.execute(shown.group_by(table.c.source)).all())
+    return {number: counts.get(number, 0) for number in limited}
 
 
 def _count_by_source(connection: Connection, column: Any, numbers: Iterable[int], *conditions: Any) -> dict[int, int]:

@@ -1,0 +1,116 @@
+"""Reading of the results of a server: one request after another, repeated as long as that helps. Changes nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from kubekeep.model.server_results import ResultPage
+from kubekeep.model.text import visible
+from kubekeep.registry.pace import parse_retry_after
+from kubekeep.uplink.client import BUSY, SERVER_ERRORS
+from kubekeep.uplink.connection import ServerConnection, ServerReply, UntrustedServerError
+from kubekeep.uplink.errors import RefusedRequestError, ServerLoginError, UnreachableServerError
+from kubekeep.uplink.patience import RECONNECTIONS, REPETITIONS, Patience
+from kubekeep.uplink.token import TokenSource
+
+MAX_PAGE: Final = 32 << 20
+"""Bytes of an answer."""
+_ROWS: Final = 200
+"""Rows of a page."""
+_OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
+T = TypeVar("T")
+
+
+class ResultReader:
+    """Reads results over one connection. patience: for all requests together."""
+
+    def __init__(self, connection: ServerConnection, token: TokenSource, patience: Patience) -> None:
+        self._connection = connection
+        self._token = token
+        self._patience = patience
+
+    def iterate(self, path: str, row: type[T], parameters: Mapping[str, Any]) -> Iterator[T]:
+        """Yield the rows of a list; each page is read when its first row is needed. Raises what `read` raises."""
+        cursor = ""
+        while True:
+            query = {**parameters, "cursor": cursor, "limit": _ROWS}
+            page = self.read(path, ResultPage[row], query)  # type: ignore[valid-type]
+            yield from page.rows
+            if not page.cursor or page.cursor == cursor:
+                return
+            cursor = page.cursor
+
+    def read(self, path: str, kind: type[T], parameters: Mapping[str, Any]) -> T:
+        """Return the answer to a request. Parameters without a value are left out.
+
+        Raises RefusedRequestError, ServerLoginError, and UnreachableServerError for a server that stays away or busy.
+        """
+        address = path + (f"?{query}" if (query := encode_query(parameters)) else "")
+        for number in itertools.count():
+            reply = problem = None
+            try:
+                reply = self._connection.get(address, self._token.read())
+            except UntrustedServerError:
+                raise
+            except UnreachableServerError as error:
+                problem = error
+            if reply is not None and not _may_succeed(reply):
+                return self._decode(reply, kind)
+            is_busy = reply is not None and reply.status in BUSY
+            pause = parse_retry_after(reply.headers.get("retry-after", "")) if reply is not None else 0.0
+            if number >= (REPETITIONS if is_busy else RECONNECTIONS) or not self._patience.wait(number, pause):
+                raise problem or UnreachableServerError(self._describe(reply))
+        raise AssertionError
+
+    def _decode(self, reply: ServerReply, kind: type[T]) -> T:
+        if reply.status == _UNAUTHORIZED:
+            raise ServerLoginError(
+                f"{self._describe(reply)}; the token is missing or has expired: run `kubekeep login --server"
+                f" {self._connection.address}`, or use another token"
+            )
+        if reply.status != _OK:
+            next_step = "; use a token with a role that may" if reply.status == _FORBIDDEN else ""
+            raise RefusedRequestError(reply.status, self._describe(reply) + next_step)
+        try:
+            return msgspec.json.decode(reply.body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            text = visible(str(error))
+            raise UnreachableServerError(
+                f"{self._connection.address} sent no such results ({text}): is it a Kubekeep server of this version?"
+            ) from error
+
+    def _describe(self, reply: ServerReply | None) -> str:
+        return f"{self._connection.address} responded with {reply.describe() if reply else 'nothing'}"
+
+
+def _may_succeed(reply: ServerReply) -> bool:
+    return reply.status in BUSY or reply.status in SERVER_ERRORS
+
+
+def encode_query(parameters: Mapping[str, Any]) -> str:
+    """Return parameters as a query: names in camelCase, sequences as repeated parameters, times in RFC 3339."""
+    pairs = [(_to_camel(name), text) for name, value in parameters.items() for text in _list_texts(value)]
+    return urlencode(pairs)
+
+
+def _list_texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value] if value else []
+    if isinstance(value, bool):
+        return ["true" if value else "false"]
+    if isinstance(value, dt.datetime):
+        return [(value if value.tzinfo else value.replace(tzinfo=dt.UTC)).isoformat()]
+    if value is None or isinstance(value, int):
+        return [] if value is None else [str(value)]
+    return [text for each in value for text in _list_texts(each)]
+
+
+def _to_camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
