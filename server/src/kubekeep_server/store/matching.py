@@ -51,10 +51,9 @@ class ImageResults(msgspec.Struct, frozen=True):
 
 
 class MatchedBatch(msgspec.Struct, frozen=True):
-    """The results of some images. advisories: version of the database. definitions: of all problems by key. program: version."""
+    """The results of some images. advisories: version of the database. definitions: of all problems by key."""
 
     advisories: int
-    program: str
     images: Sequence[ImageResults]
     definitions: Mapping[str, DefinitionEntry]
 
@@ -111,7 +110,7 @@ def _store_definitions(connection: Connection, batch: MatchedBatch, moment: int)
     }
     keys = rated | list_missing(connection, batch.definitions)
     documents = {key: encode_json(batch.definitions[key]).encode() for key in sorted(keys)}
-    store_definitions(connection, DefinitionChanges(documents, moment, batch.program), batch.definitions)
+    store_definitions(connection, DefinitionChanges(documents, moment, None), batch.definitions)
 
 
 def _change_matches(connection: Connection, results: Iterable[ImageResults], version: int) -> frozenset[int]:

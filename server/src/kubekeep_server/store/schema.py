@@ -68,14 +68,15 @@ definition: Final = Table(
     Column("is_exploited", Boolean, nullable=False),
     Column("text", Text, nullable=False),
     Column("document", Text, nullable=False),
-    Column("version", Text, nullable=False),
+    Column("author", Integer),
     Column("updated", BigInteger, nullable=False),
 )
 """A control or another definition of problems. Its rating is here only, so that a change of it touches no finding.
 
 urgency: `urgency.classify_definition`. is_exploited: it is in CISA's catalogue of known exploited vulnerabilities. text:
-`definitions.build_text`. version: of Kubekeep in the submission with it.
+`definitions.build_text`. author: the source whose submissions change it, `definitions.LIBRARY`, or NULL for the next source.
 """
+Index("definition_author", definition.c.author)
 Index(
     "definition_rating",
     definition.c.kind,

@@ -196,10 +196,11 @@ class _StateChange:
 
     def _store_definitions(self, entries: Iterable[SubjectEntry]) -> None:
         used = {finding.definition for entry in entries for finding in entry.findings}
-        # Those of the last submission are stored, or were replaced by newer ones since.
+        # Those of the last submission are stored, or are those of another author.
         is_known = not self._submission.base and self._document.definitions_digest == self._source.definitions
         documents = {} if is_known else self._document.definitions
-        changes = DefinitionChanges(documents, self._moment, self._submission.versions.kubekeep, self._scope)
+        is_complete = not (is_known or self._submission.base or self._submission.scope.is_partial)
+        changes = DefinitionChanges(documents, self._moment, self._source.id, self._scope, is_complete)
         entries_by_key = store_definitions(self._connection, changes, used | self._scope)
         self._ids = {key: stored.id for key, stored in entries_by_key.items()}
         self._definitions = {stored.id: stored for stored in entries_by_key.values()}

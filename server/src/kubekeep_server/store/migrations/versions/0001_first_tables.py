@@ -30,11 +30,12 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement for each table
         sa.Column("is_exploited", sa.Boolean(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("author", sa.Integer(), nullable=True),
         sa.Column("updated", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key"),
     )
+    op.create_index("definition_author", "definition", ["author"], unique=False)
     op.create_index(
         "definition_rating",
         "definition",
