@@ -88,6 +88,14 @@ def test_passwords_cannot_be_guessed_without_limit(server: LiveServer) -> None:
     assert statuses == [401] * 10 + [429]
 
 
+def test_wrong_passwords_of_one_address_lock_no_user_at_another_one(server: LiveServer) -> None:
+    for address, status in (("127.0.0.1", 429), ("127.0.0.2", 401)):
+        with httpx2.Client(base_url=server.url, transport=httpx2.HTTPTransport(local_address=address)) as client:
+            for _ in range(11 if status == 429 else 1):
+                answer = client.post("/api/v1/session", json={"name": "victim", "password": "wrong"})
+        assert answer.status_code == status
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"X-Csrf-Token": ""}, {"X-Csrf-Token": "0" * 64}, {"Origin": "https://evil.example"}, {"Origin": "null"}],

@@ -21,6 +21,8 @@ from kubekeep_server.store.sessions import close_session, open_session, redeem_l
 
 router: Final = APIRouter(prefix="/api/v1", tags=["sessions"], responses=DOCUMENTED)
 _BY_NAME: Final = 10
+"""Attempts for a name from one address: nobody keeps a user from signing in at another one."""
+_BY_NAME_ANYWHERE: Final = 100
 _BY_ADDRESS: Final = 50
 _BUSY_SECONDS: Final = 1
 _SECRET: Final = Field(min_length=1, max_length=LONGEST)
@@ -61,12 +63,13 @@ async def get_methods(request: Request) -> SignInMethods:
 @router.post("/session", operation_id="createSession", status_code=201)
 async def create_session(request: Request, response: Response, credentials: Credentials) -> IdentityDocument:
     """Sign in with a password."""
-    state, key = get_state(request), f"name {credentials.name}"
-    await _count(request, {key: _BY_NAME})
+    state = get_state(request)
+    key, own = f"name {credentials.name}", f"name {credentials.name} {_get_address(request)}"
+    await _count(request, {key: _BY_NAME_ANYWHERE, own: _BY_NAME})
     row = await state.reading.run(find_account, credentials.name)
     if not await _verify(state, row.password if row and row.is_enabled else None, credentials.password):
         raise ProblemError(401, "The name or the password is wrong.")
-    await state.writing.run(forget_attempts, key)
+    await state.writing.run(forget_attempts, (key, own))
     secret = await replace_secret(request)
     identity = await state.writing.run(open_session, hash_secret(secret), row.id, get_now())
     return _answer(response, state, secret, identity)
@@ -116,11 +119,14 @@ async def change_password(request: Request, response: Response, change: Password
 
 async def _count(request: Request, limits: dict[str, int]) -> None:
     """Count an attempt of an address, and for the other keys. Raises ProblemError above a limit."""
-    address = request.client.host if request.client else ""
-    state = get_state(request)
-    if not await state.writing.run(count_attempt, {**limits, f"address {address}": _BY_ADDRESS}, get_now()):
+    limits = {**limits, f"address {_get_address(request)}": _BY_ADDRESS}
+    if not await get_state(request).writing.run(count_attempt, limits, get_now()):
         seconds = int(WINDOW.total_seconds())
         raise ProblemError(429, "Too many attempts. Try again later.", retry_after=seconds)
+
+
+def _get_address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 async def _verify(state: ServerState, stored: str | None, password: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from sqlalchemy import Connection, delete, select
@@ -25,6 +25,6 @@ def count_attempt(connection: Connection, limits: Mapping[str, int], now: dt.dat
     return all(row.number <= limits[row.key] for row in rows)
 
 
-def forget_attempts(connection: Connection, key: str) -> None:
-    """Delete the attempts for a key, after a valid secret."""
-    connection.execute(delete(attempt).where(attempt.c.key == key))
+def forget_attempts(connection: Connection, keys: Collection[str]) -> None:
+    """Delete the attempts for keys, after a valid secret."""
+    connection.execute(delete(attempt).where(attempt.c.key.in_(keys)))
