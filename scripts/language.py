@@ -18,7 +18,7 @@ import msgspec
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "kubekeep"
-FOLDERS = ("src/kubekeep", "server/src", "tests", "scripts", "benchmarks", "integrations")
+FOLDERS = ("src/kubekeep", "server/src", "tests", "scripts", "benchmarks", "integrations", "web/src")
 QUESTIONS = re.compile(r"\b(what|which|whether|how|where|who|when|why|whose|whom|whoever|whatever)\b", re.IGNORECASE)
 WORD = re.compile(r"[A-Za-z]+")
 NAMES = (
@@ -64,7 +64,10 @@ TOKENS = {
     ),
     ".yaml": re.compile(r"(?P<comment>#[^\n]*)|(?P<text>[^\n]+)"),
 }
-"""Comments, texts and names by file ending. Patterns (raw texts of Rego, `/.../` of TypeScript) are none of them."""
+TOKENS[".tsx"] = re.compile(
+    rf"(?<=>)[^<>{{}}=;()]+(?=[<{{])|(?<=}})[^<>{{}}=;()]+(?=<)|{TOKENS['.ts'].pattern}", re.DOTALL
+)
+"""Comments, texts and names by file ending. Patterns (raw texts of Rego, `/.../` of TypeScript) and the prose of pages are none of them."""
 CONTROL_FILE = "control.yaml"
 MARKS = ("#", "//", "*")
 """Beginnings of comment lines."""

@@ -31,13 +31,13 @@ function Evidences({ evidence }: { evidence: Evidence[] }) {
 
 function EvidenceLine({ evidence }: { evidence: Evidence }) {
   const { location, path, fix, message } = evidence;
-  const place = location && (location.line ? `${location.file}:${location.line}` : location.file);
+  const position = location && (location.line ? `${location.file}:${location.line}` : location.file);
   return (
     <>
       {path && <code className="kk-path">{path}</code>} {message && <span>{message}</span>}
-      {place && (
-        <div className="kk-place">
-          <code>{place}</code> <Copy text={place} />
+      {position && (
+        <div className="kk-position">
+          <code>{position}</code> <Copy text={position} />
         </div>
       )}
       {evidence.package && (

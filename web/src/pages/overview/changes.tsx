@@ -1,4 +1,4 @@
-/** What was opened and fixed in a period, compared with the period before, and what is open over time. */
+/** Findings that were opened and fixed in a period, compared with the period before, and those open over time. */
 import { useQuery } from "@tanstack/react-query";
 import { client, load, type Schemas } from "../../api/client";
 import { Card } from "../../components/page";

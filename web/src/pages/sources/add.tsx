@@ -1,4 +1,4 @@
-/** How to add a source: the commands, with this server's address; for a cluster with a one-time token. */
+/** Instructions to add a source: the commands with the address of this server, for a cluster with a one-time token. */
 import { useMutation } from "@tanstack/react-query";
 import { client, load } from "../../api/client";
 import { Dialog } from "../../components/dialog";
