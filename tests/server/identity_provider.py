@@ -30,8 +30,17 @@ _MAX_STEPS: Final = 20
 class IdentityProvider:
     """A running provider. issuer: its address."""
 
-    def __init__(self, issuer: str) -> None:
+    def __init__(self, issuer: str, process: subprocess.Popen[str]) -> None:
         self.issuer = issuer
+        self._process = process
+
+    def change_account(self, subject: str, **claims: Any) -> None:
+        """Replace the claims of a subject."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{json.dumps({subject: claims})}\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline()
 
     def sign_in(self, address: str, user: str) -> dict[str, str]:
         """Follow the pages from `address` as a user, and return the parameters of the redirect to the client."""
@@ -70,7 +79,7 @@ def run_identity_provider(
     try:
         process.stdin.write(f"{json.dumps(document)}\n")
         process.stdin.flush()
-        yield IdentityProvider(process.stdout.readline().strip())
+        yield IdentityProvider(process.stdout.readline().strip(), process)
     finally:
         process.stdin.close()
         process.wait()

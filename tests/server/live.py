@@ -17,23 +17,25 @@ import httpx2
 
 ROOT: Final = Path(__file__).parents[2]
 COMMAND: Final = (sys.executable, "-c", "from kubekeep_server.process.command import command; command()")
+SOURCE: Final = ROOT / "server" / "src"
 _SECONDS: Final = 120
 _LISTENING: Final = re.compile(r"event=listening url=(\S+)")
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of a server: that of the tests without settings."""
+def environment(source: Path = SOURCE) -> dict[str, str]:
+    """Return the environment of a server: that of the tests without settings. source: the folder of its package."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KUBEKEEP_SERVER_")}
-    return {**kept, "PYTHONPATH": f"{ROOT / 'server' / 'src'}{os.pathsep}{ROOT / 'src'}"}
+    return {**kept, "PYTHONPATH": f"{source}{os.pathsep}{ROOT / 'src'}"}
 
 
 class LiveServer:
-    """A server process. data: options that name its database."""
+    """A server process. options: with the name of its database. source: the folder of its package."""
 
     def __init__(self, folder: Path, *options: str, wait: bool = True) -> None:
         """Start it, and wait until it is ready if `wait` is set."""
         self.folder = folder
         self.options = options
+        self.source = SOURCE
         self.process: subprocess.Popen[bytes]
         self.url = ""
         self._clients: list[httpx2.Client] = []
@@ -45,7 +47,11 @@ class LiveServer:
         arguments = ("--listen", "127.0.0.1:0", *self.options)
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, *arguments], cwd=self.folder, env=environment(), stdout=log, stderr=subprocess.STDOUT
+                [*COMMAND, *arguments],
+                cwd=self.folder,
+                env=environment(self.source),
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         self.url = self.wait_for(_LISTENING).group(1)
         if wait:

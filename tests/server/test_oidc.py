@@ -82,11 +82,14 @@ def sign_in(identity: IdentityProvider, user: str) -> ExternalUser:
 
 def test_user_and_groups(identity_provider: IdentityProvider) -> None:
     user = sign_in(identity_provider, ADA)
-    assert user == ExternalUser(identity_provider.issuer, ADA, "ada", ("platform", "shop"))
+    assert user == ExternalUser(identity_provider.issuer, ADA, "ada", ("platform", "shop"), user.claims)
+    assert {"groups", "preferred_username", "sub"} <= set(user.claims)
 
 
 def test_user_without_groups_and_name(identity_provider: IdentityProvider) -> None:
-    assert sign_in(identity_provider, BOB) == ExternalUser(identity_provider.issuer, BOB, "bob@example.org", ())
+    user = sign_in(identity_provider, BOB)
+    assert user == ExternalUser(identity_provider.issuer, BOB, "bob@example.org", (), user.claims)
+    assert "groups" not in user.claims
 
 
 @pytest.mark.parametrize(("method", "secret"), [("none", ""), ("client_secret_post", CLIENT_SECRET)])

@@ -161,7 +161,8 @@ def sign_in(scripted: ScriptedProvider, repetitions: int = 1) -> ExternalUser:
 
 def test_user(scripted: ScriptedProvider) -> None:
     scripted.claims = {"name": "Ada\u202e", "groups": ["a", "b", "a", ""]}
-    assert sign_in(scripted) == ExternalUser(scripted.issuer, "1", "Ada\\u202e", ("a", "b"))
+    user = sign_in(scripted)
+    assert user == ExternalUser(scripted.issuer, "1", "Ada\\u202e", ("a", "b"), user.claims)
     assert scripted.requests["/userinfo"] == 0
 
 

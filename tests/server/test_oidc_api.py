@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,7 @@ ACCOUNTS: Final[dict[str, dict[str, Any]]] = {
     "2": {"preferred_username": "bob", "groups": ["<script>", "guests"]},
     "3": {"preferred_username": "eve"},
 }
+ADA: Final = {"preferred_username": "ada", "email": "ada@example.org", "groups": ["ops"]}
 SETTINGS: Final = """
 public_url = "http://127.0.0.1:8080"
 [oidc]
@@ -164,6 +166,78 @@ def test_groups_that_change_and_rights_of_an_administrator(folder: Path, identit
         assert scopes == ["cluster/prod", "registry/*", "repository/github.com/shop/*"]
         assert CLIENT_SECRET not in server.log
         assert server.run("check") == "The settings and the database can be used."
+
+
+@pytest.fixture
+def changing(folder: Path) -> Iterator[tuple[LiveServer, IdentityProvider]]:
+    """Return a server with an empty store, and a provider whose accounts a test changes."""
+    with run_identity_provider({"1": ADA}) as identity:
+        (folder / "secret").write_text(CLIENT_SECRET)
+        settings, database = folder / "changing.toml", f"sqlite:///{folder / identity.issuer.rpartition(':')[2]}.sqlite"
+        settings.write_text(SETTINGS.format(issuer=identity.issuer, client=CLIENT_ID))
+        with run_server(folder, "--config", str(settings), "--database", database) as server:
+            yield server, identity
+
+
+def test_renamed_group_ends_rights_until_it_is_mapped(changing: tuple[LiveServer, IdentityProvider]) -> None:
+    server, identity = changing
+    before, _ = sign_in(server, identity, "1")
+    assert before.get("/api/v1/identity").json()["role"] == "manager"
+    identity.change_account("1", **{**ADA, "groups": ["operations"]})
+    _, answer = sign_in(server, identity, "1")
+    assert (answer.status_code, answer.json()["groups"]) == (403, ["operations"])
+    # The session of another browser has no rights of the former group.
+    assert before.get("/api/v1/identity").json()["role"] is None
+    assert before.get("/api/v1/findings").status_code == 403
+
+
+def test_missing_claim_is_named_and_late_groups_count(changing: tuple[LiveServer, IdentityProvider]) -> None:
+    server, identity = changing
+    identity.change_account("1", preferred_username="ada", email="ada@example.org")
+    _, answer = sign_in(server, identity, "1")
+    assert answer.status_code == 403
+    assert "no claim groups, and these claims: " in answer.json()["detail"]
+    assert "preferred_username" in answer.json()["detail"]
+    identity.change_account("1", preferred_username="ada", groups=[])
+    _, answer = sign_in(server, identity, "1")
+    assert "no group in the claim groups" in answer.json()["detail"]
+    identity.change_account("1", **ADA)
+    client, answer = sign_in(server, identity, "1")
+    assert answer.status_code == 303
+    assert client.get("/api/v1/identity").json()["role"] == "manager"
+
+
+def test_changed_subject_is_another_user(changing: tuple[LiveServer, IdentityProvider]) -> None:
+    server, identity = changing
+    sign_in(server, identity, "1")
+    link = server.run("user", "add", "root", "--role", "administrator").partition("#")[2]
+    root = server.client()
+    root.headers["X-Csrf-Token"] = root.post("/api/v1/session/link", json={"link": link}).json()["csrfToken"]
+    number = next(user["id"] for user in root.get("/api/v1/users").json() if user["name"] == "ada")
+    grant = {"role": "auditor", "scope": "registry/*"}
+    assert root.patch(f"/api/v1/users/{number}", json={"grants": [grant]}).is_success
+    identity.change_account("2", preferred_username="ada", email="ada@example.org", groups=["shop"])
+    client, answer = sign_in(server, identity, "2")
+    assert answer.status_code == 303
+    assert client.get("/api/v1/identity").json()["scopes"] == ["repository/github.com/shop/*"]
+    assert [user["name"] for user in root.get("/api/v1/users").json()].count("ada") == 2
+
+
+def test_session_is_not_as_short_as_the_tokens_of_the_provider(server: LiveServer, identity: IdentityProvider) -> None:
+    client, _ = sign_in(server, identity, "1")
+    expires = dt.datetime.fromisoformat(client.get("/api/v1/identity").json()["expires"])
+    # Its tokens live for two minutes.
+    assert expires - dt.datetime.now(dt.UTC) > dt.timedelta(hours=11)
+
+
+def test_browser_gets_a_page_about_missing_rights(server: LiveServer, identity: IdentityProvider) -> None:
+    client = server.client()
+    client.headers["Accept"] = "text/html,application/xhtml+xml,*/*;q=0.8"
+    answer = client.get(CALLBACK, params=begin(client, identity, "2"))
+    assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html; charset=utf-8")
+    assert "&lt;script&gt;, guests" in answer.text
+    assert "<script" not in answer.text
+    assert "An administrator of this server" in answer.text
 
 
 def test_secrets_are_not_logged(server: LiveServer, identity: IdentityProvider) -> None:

@@ -85,6 +85,7 @@ def test_long_pause_is_reported_and_not_waited_for(service: Service) -> None:
         (404, b"<html>", "not the address of a Kubekeep server"),
         (409, {"detail": "delta of another state"}, "409: delta of another state"),
         (413, {"title": "Content Too Large", "limit": 1000}, "the server accepts 1,000"),
+        (413, b"<html>", "a proxy before the server accepts fewer: raise its limit"),
         (415, {"title": "Unsupported"}, "415: Unsupported"),
         (422, {"detail": "\x1b[31m" + "x" * 9999}, "422: "),
     ],

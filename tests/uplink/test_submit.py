@@ -155,6 +155,7 @@ def test_results_that_cannot_be_kept_are_an_error(repository: Path, monkeypatch:
         (403, {"detail": "the token is for another source"}, "403: the token is for another source", 0),
         (409, {"detail": "delta"}, "409: delta", 0),
         (413, {"title": "Too large", "limit": 10}, "the server accepts 10", 0),
+        (413, b"<html>", "raise its limit, `client_max_body_size` of nginx; the next --submit", 1),
     ],
 )
 def test_refusal_is_an_error(

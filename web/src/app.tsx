@@ -21,6 +21,8 @@ const Source = lazy(() => import("./pages/sources/source"));
 const Settings = lazy(() => import("./pages/settings/settings"));
 
 export type Identity = Schemas["IdentityDocument"];
+/** The user who has signed in; "ended" after the end of the session, null without one. */
+export type Session = Identity | "ended" | null;
 
 async function loadIdentity(): Promise<Identity | null> {
   try {
@@ -57,7 +59,7 @@ export function App() {
 }
 
 function Gate() {
-  const identity = useQuery({ queryKey: ["identity"], queryFn: loadIdentity, staleTime: Infinity });
+  const identity = useQuery<Session>({ queryKey: ["identity"], queryFn: loadIdentity, staleTime: Infinity });
   const [path] = useLocation();
   if (identity.error)
     return (
@@ -66,10 +68,10 @@ function Gate() {
       </main>
     );
   if (identity.data === undefined) return <Loading />;
-  if (identity.data === null || path === "/sign-in")
+  if (identity.data === null || identity.data === "ended" || path === "/sign-in")
     return (
       <Suspense fallback={<Loading />}>
-        <SignIn />
+        <SignIn isEnded={identity.data === "ended"} />
       </Suspense>
     );
   return (

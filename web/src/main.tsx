@@ -4,15 +4,18 @@ import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-qu
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "./api/client";
-import { App } from "./app";
+import { App, type Session } from "./app";
 import { applyTheme } from "./shell/theme";
 
 applyTheme();
 
 const queries = new QueryClient({
   queryCache: new QueryCache({
-    onError: (error) => {
-      if (error instanceof ApiError && error.status === 401) queries.setQueryData(["identity"], null);
+    onError: (error, query) => {
+      if (!(error instanceof ApiError)) return;
+      if (error.status === 401) queries.setQueryData<Session>(["identity"], (before) => before && "ended");
+      // The rights may have changed since the identity was loaded.
+      if (error.status === 403 && query.queryKey[0] !== "identity") void queries.invalidateQueries({ queryKey: ["identity"] });
     },
   }),
   defaultOptions: {

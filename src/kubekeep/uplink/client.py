@@ -33,15 +33,19 @@ CHUNK: Final = 1 << 18
 
 
 class SubmissionRefusal(msgspec.Struct, frozen=True):
-    """The refusal of a submission, which a repetition does not change. status: of the HTTP response; 0 without a usable token."""
+    """The refusal of a submission, which a repetition does not change. status: of the HTTP response; 0 without a usable token.
+
+    is_of_proxy: True if a proxy before the server has refused it, with a limit of its own.
+    """
 
     status: int
     reason: str
+    is_of_proxy: bool = False
 
     @property
     def is_of_content(self) -> bool:
-        """True if the server will never accept this submission; False if another token or address may help."""
-        return self.status in _INVALID
+        """True if the server will never accept this submission; False if another token, address or limit may help."""
+        return self.status in _INVALID and not self.is_of_proxy
 
     @property
     def is_of_state(self) -> bool:
@@ -139,9 +143,11 @@ class SubmissionClient:
             later = f", and accepts the next request in {pause:,.0f} seconds" if pause else ""
             repetitions = REPETITIONS if status in BUSY else RECONNECTIONS
             return _Attempt(Unavailability(f"{address} responded with {reply.describe()}{later}", pause), repetitions)
-        if status == _UNPROCESSABLE and (reply.decode(ServerProblem) or ServerProblem()).early is not None:
+        problem = reply.decode(ServerProblem) or ServerProblem()
+        if status == _UNPROCESSABLE and problem.early is not None:
             return _Attempt(Unavailability(f"{address} responded with {reply.describe()}"))
-        return _Attempt(SubmissionRefusal(status, _explain_refusal(address, reply, content)))
+        is_of_proxy = status == _TOO_LARGE and problem.limit is None
+        return _Attempt(SubmissionRefusal(status, _explain_refusal(address, reply, content), is_of_proxy))
 
 
 def _split(content: bytes) -> Iterator[bytes]:
@@ -160,7 +166,10 @@ def _explain_refusal(address: str, reply: ServerReply, content: SubmissionConten
         return f"{text}; the token is missing or has expired: run `kubekeep login --server {address}`"
     if reply.status == _NOT_FOUND:
         return f"{text}; it is not the address of a Kubekeep server"
+    if reply.status != _TOO_LARGE:
+        return text
+    size = f"{text}; the submission has {content.size:,} bytes"
     limit = (reply.decode(ServerProblem) or ServerProblem()).limit
-    if reply.status == _TOO_LARGE and limit is not None:
-        return f"{text}; the submission has {content.size:,} bytes, and the server accepts {limit:,}"
-    return text
+    if limit is not None:
+        return f"{size}, and the server accepts {limit:,}"
+    return f"{size}, and a proxy before the server accepts fewer: raise its limit, `client_max_body_size` of nginx"

@@ -63,7 +63,7 @@ def submit(assessment: Assessment, server: SelectedServer, patience: float = PAT
         problem = _send_earlier(client, stored, notes)
         result = problem or _send_latest(client, stored)
         may_succeed = isinstance(result, Unavailability) or (
-            isinstance(result, SubmissionRefusal) and result.is_of_login
+            isinstance(result, SubmissionRefusal) and (result.is_of_login or result.is_of_proxy)
         )
         if not may_succeed:
             stored.spool.remove(stored.unsent)

@@ -1,4 +1,5 @@
-// An OpenID provider with the accounts of its standard input (one JSON document), which prints its issuer. Ends with its input.
+// An OpenID provider with the accounts of its standard input (one JSON document), which prints its issuer. Each further line has
+// accounts that replace those of their subjects; it is repeated when they count. Ends with its input.
 import http from "node:http";
 import { Provider } from "oidc-provider";
 
@@ -31,3 +32,10 @@ const provider = new Provider(issuer, {
 });
 server.on("request", provider.callback());
 console.log(issuer);
+notify = () => {
+  for (const line of lines.splice(0)) {
+    Object.assign(accounts, JSON.parse(line));
+    console.log(line);
+  }
+};
+notify();

@@ -7,11 +7,11 @@ import type { Identity } from "../app";
 import { Field, Form, NewPasswordField } from "../components/form";
 import { Failure } from "../components/states";
 
-export default function SignIn() {
+export default function SignIn({ isEnded }: { isEnded: boolean }) {
   const [link] = useState(() => location.hash.slice(1));
   const [isRedeemed, setRedeemed] = useState(false);
   if (isRedeemed) return <NewPassword />;
-  return link ? <WithLink link={link} onDone={() => setRedeemed(true)} /> : <WithPassword />;
+  return link ? <WithLink link={link} onDone={() => setRedeemed(true)} /> : <WithPassword isEnded={isEnded} />;
 }
 
 function Frame({ title, children }: { title: string; children: ReactNode }) {
@@ -81,11 +81,19 @@ function NewPassword() {
   );
 }
 
-function WithPassword() {
+function WithPassword({ isEnded }: { isEnded: boolean }) {
   const enter = useEnter();
   const methods = useQuery({ queryKey: ["methods"], queryFn: () => load(client.GET("/api/v1/session/methods")) });
   return (
     <Frame title="Sign in">
+      {isEnded && (
+        <div className="pf-v6-c-alert pf-m-inline pf-m-info" role="status">
+          <h2 className="pf-v6-c-alert__title">Your session has ended</h2>
+          <div className="pf-v6-c-alert__description">
+            <p>Sessions end an hour after their last use, or when an administrator ends them. Sign in again to continue.</p>
+          </div>
+        </div>
+      )}
       {methods.data?.hasOidc && (
         <a className="pf-v6-c-button pf-m-primary pf-m-block" href="/api/v1/oidc/login">
           Sign in with single sign-on

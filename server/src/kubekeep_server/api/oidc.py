@@ -37,7 +37,7 @@ CALLBACK: Final = "/api/v1/oidc/callback"
 router: Final = APIRouter(prefix="/api/v1/oidc", tags=["sessions"], responses=DOCUMENTED)
 _PATH: Final = "/"
 _LIFETIME: Final = dt.timedelta(minutes=10)
-_SHOWN_GROUPS: Final = 50
+_SHOWN_NAMES: Final = 50
 _MOVED: Final[dict[int | str, dict[str, Any]]] = {302: {"description": "To the provider"}}
 _SIGNED_IN: Final[dict[int | str, dict[str, Any]]] = {
     303: {"description": "Signed in: to the start page, with the cookie of the session"}
@@ -110,16 +110,23 @@ async def _open_session(request: Request, configured: ConfiguredProvider, user: 
     except LookupError as error:
         raise ProblemError(403, f"The user {user.name} is disabled. Ask an administrator.") from error
     if identity is None:
-        groups = list(user.groups[:_SHOWN_GROUPS])
-        raise ProblemError(
-            403,
-            f"{user.name} has no rights. The provider sent these groups in the claim {configured.groups_claim}: "
-            f"{', '.join(groups) or 'none'}. An administrator gives rights to one of them in the settings, or to the user.",
-            groups=groups,
-        )
+        raise _describe_missing_rights(configured, user)
     response = RedirectResponse("/", 303)
     set_session_cookie(response, state, secret, identity)
     return response
+
+
+def _describe_missing_rights(configured: ConfiguredProvider, user: ExternalUser) -> ProblemError:
+    claim, groups = configured.groups_claim, list(user.groups[:_SHOWN_NAMES])
+    if groups:
+        received = f"The provider sent these groups in the claim {claim}: {', '.join(groups)}"
+        advice = "gives rights to one of them in the settings, or to the user under Settings, Users"
+    else:
+        content = "no group in the claim" if claim in user.claims else "no claim"
+        received = f"The provider sent {content} {claim}, and these claims: {', '.join(user.claims[:_SHOWN_NAMES])}"
+        advice = "lets the provider send the groups, or gives rights to the user under Settings, Users"
+    detail = f"{user.name} has no rights. {received}. An administrator of this server {advice}. Then sign in again."
+    return ProblemError(403, detail, groups=groups)
 
 
 def _get_provider(state: ServerState) -> ConfiguredProvider:

@@ -22,7 +22,7 @@ _DOCUMENT: Final = "index.html"
 _PAGES: Final = ("findings", "workloads", "vulnerabilities", "packages", "sources", "settings", "sign-in", "device")
 """First parts of the addresses of pages; `src/app.tsx` of the pages has the same."""
 _ASSETS: Final = "assets"
-_ROOT_FILES: Final = ("icon.svg", "licenses.md")
+_ROOT_FILES: Final = ("icon.svg", "licenses.md", "problem.css")
 _UNCHANGING: Final = "public, max-age=31536000, immutable"
 _CHECKED: Final = "no-cache"
 _COMPRESSED: Final = frozenset({".css", ".html", ".js", ".md", ".svg"})

@@ -1,4 +1,7 @@
-"""Answers to requests that fail: problem documents (RFC 9457) with the id of the request. Never quotes a secret."""
+"""Answers to requests that fail: problem documents (RFC 9457) with the id of the request. Never quotes a secret.
+
+A browser that opens an address gets a page with the same content.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,17 @@ import msgspec
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from kubekeep.model.text import visible
+from kubekeep_server.api.problem_page import write_page
 from kubekeep_server.store.errors import InvalidContentError, StoreUnavailableError
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
+_HTML: Final = "text/html"
 _log: Final = structlog.get_logger("kubekeep.server.requests")
 DOCUMENTED: Final[dict[int | str, dict[str, Any]]] = {
     "default": {
@@ -57,7 +63,7 @@ class ProblemError(Exception):
 def describe_problem(
     request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None, **members: Any
 ) -> Response:
-    """Return the answer with a problem document."""
+    """Return the answer with a problem document, or with a page if the client asks for HTML."""
     document = {
         "type": "about:blank",
         "title": http.HTTPStatus(status).phrase,
@@ -66,6 +72,8 @@ def describe_problem(
         "requestId": request.scope.get("kubekeep.request_id", ""),
         **members,
     }
+    if _HTML in request.headers.get("accept", ""):
+        return HTMLResponse(write_page(document), status, dict(headers or {}))
     return Response(msgspec.json.encode(document), status, dict(headers or {}), MEDIA_TYPE)
 
 

@@ -6,6 +6,7 @@ get a connection: `store.database` runs them on both drivers.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +18,14 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from kubekeep_server.store.errors import StoreUnavailableError
 from kubekeep_server.store.locks import lock_migration
 
 _DRIVERS: Final = ("postgresql", "sqlite")
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _BUSY_MILLISECONDS: Final = 30_000
+_COPIES: Final = 2
+"""A migration writes a changed table into the log of SQLite, and then into the file, before pages of the old one are free."""
 _SETTINGS: Final = (
     "journal_mode = WAL",
     # What was acknowledged survives a loss of power.
@@ -63,9 +67,14 @@ def open_server_engine(url: URL, *, is_reading: bool = False) -> AsyncEngine:
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Make the tables, or change those of an earlier version. Another process that does this waits."""
+    """Make the tables, or change those of an earlier version, all or nothing. Another process that does this waits.
+
+    Raises StoreUnavailableError if a file of SQLite may not have enough space for it.
+    """
     lock_migration(connection)
     config = _configure_migrations()
+    if get_revision(connection) not in ("", ScriptDirectory.from_config(config).get_current_head()):
+        _check_space(connection)
     config.attributes["connection"] = connection
     alembic.command.upgrade(config, revision)
 
@@ -79,6 +88,19 @@ def is_known_revision(revision: str) -> bool:
     """Return True for a revision of this version or an earlier one."""
     scripts = ScriptDirectory.from_config(_configure_migrations())
     return any(script.revision == revision for script in scripts.walk_revisions())
+
+
+def _check_space(connection: Connection) -> None:
+    file = connection.engine.url.database
+    if connection.dialect.name != "sqlite" or not file:
+        # Only its administrator can see the disk of PostgreSQL.
+        return
+    required, free = _COPIES * Path(file).stat().st_size, shutil.disk_usage(Path(file).parent).free
+    if free < required:
+        raise StoreUnavailableError(
+            f"{file}: a change of the tables may need {required:,} bytes, and {free:,} are free: delete other files, or move "
+            "the folder to a larger disk"
+        )
 
 
 def _configure_migrations() -> alembic.config.Config:

@@ -50,12 +50,16 @@ class ProviderAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExternalUser(msgspec.Struct, frozen=True):
-    """A user of a provider. issuer and subject identify the user; the name is for people and may change."""
+    """A user of a provider. issuer and subject identify the user; the name is for people and may change.
+
+    claims: names of all claims that the provider sent, sorted.
+    """
 
     issuer: str
     subject: str
     name: str
     groups: tuple[str, ...]
+    claims: tuple[str, ...] = ()
 
 
 async def begin_login(provider: OpenIdProvider, redirect_uri: str) -> tuple[str, PendingLogin]:
@@ -97,7 +101,9 @@ async def complete_login(
     claims = verify_id_token(tokens.id_token, keys, expected, now)
     if groups_claim not in claims:
         claims |= await _load_more_claims(provider, tokens.access_token, claims["sub"])
-    return ExternalUser(provider.issuer, claims["sub"], _select_name(claims), read_groups(claims, groups_claim))
+    groups = read_groups(claims, groups_claim)
+    names = tuple(sorted(visible(name[:_LONGEST_NAME]) for name in claims))
+    return ExternalUser(provider.issuer, claims["sub"], _select_name(claims), groups, names)
 
 
 async def _check_answer(provider: OpenIdProvider, answer: ProviderAnswer) -> None:
