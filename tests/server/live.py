@@ -49,7 +49,8 @@ class LiveServer:
             self.process = subprocess.Popen(
                 [*COMMAND, *arguments],
                 cwd=self.folder,
-                env=environment(self.source),
+                # The folder of a demo is not left behind by a killed process.
+                env={**environment(self.source), "TMPDIR": str(self.folder)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
