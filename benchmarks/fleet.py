@@ -26,6 +26,7 @@ from kubekeep.model.image import ImageSubject
 from kubekeep.model.package import AffectedPackage, ImagePackages, Package
 from kubekeep.model.resource import ResourceSubject
 from kubekeep.model.scanned_source import SourceCluster
+from kubekeep.model.severity import Severity
 from kubekeep.model.submission import (
     VERSION,
     ContainerEntry,
@@ -51,11 +52,14 @@ CHANGED: Final = FINDINGS // 100
 """Findings of a cluster, and those that are replaced from day to day."""
 CONTROLS: Final = 300
 SEVERITIES: Final = ("low", "medium", "high", "critical")
+SCORES: Final = (2.5, 5.0, 7.5, 9.2)
 IMAGES_OF_A_CLUSTER: Final = 40
 ADVISORIES: Final = 20_000
 VULNERABILITIES: Final = 200
 PACKAGES: Final = 150
 START: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+EXPOSURE: Final = "reachable from the internet"
+POWER: Final = "can take over its node"
 MESSAGE: Final = "securityContext.readOnlyRootFilesystem is not set to true"
 
 
@@ -89,10 +93,15 @@ class Image:
         )
 
 
+def has_power(workload: int) -> bool:
+    """Return True for a workload that can take over its node."""
+    return workload % 25 == 0
+
+
 def _define(key: str, kind: str, level: int) -> DefinitionEntry:
     severity = SEVERITIES[level]
     number = int(key.rpartition("-")[2])
-    priority = PriorityDocument(severity, (2.5, 5.0, 7.5, 9.2)[level])
+    priority = PriorityDocument(severity, SCORES[level])
     epss = number % 1_000 / 1_000 if kind == "vulnerability" else None
     exploited = "2026-01-01" if epss and number % 97 == 0 else ""
     return DefinitionEntry(
@@ -122,6 +131,15 @@ class Cluster:
         for _ in range(number):
             self._findings[self._random.randrange(FINDINGS)] = self._choose()
 
+    def _has_exposure(self, workload: int) -> bool:
+        return workload % 10 == self._number % 10
+
+    def _prioritise(self, workload: int, control: int) -> PriorityDocument | None:
+        """Return the priority of a finding of its own, as scans give it in a context; None without one."""
+        reasons = (*([EXPOSURE] if self._has_exposure(workload) else []), *([POWER] if has_power(workload) else []))
+        score = min(SCORES[control % 4] + len(reasons), 8.9)
+        return PriorityDocument(Severity.from_score(score).name.lower(), score, reasons) if reasons else None
+
     def _describe_workload(self, number: int, findings: list[SubmittedFinding]) -> SubjectEntry:
         run = (
             (ContainerEntry("web", "shop/web:1", self._images[number % len(self._images)].digest),)
@@ -133,8 +151,8 @@ class Cluster:
             ResourceSubject("apps/v1", "Deployment", f"app-{number}", f"team-{number % 40}"),
             findings=tuple(findings),
             containers=run,
-            exposure="reachable from the internet" if number % 10 == self._number % 10 else "",
-            power="can take over its node" if number % 25 == 0 else "",
+            exposure=EXPOSURE if self._has_exposure(number) else "",
+            power=POWER if has_power(number) else "",
         )
 
     def build(self, day: int) -> bytes:
@@ -144,7 +162,8 @@ class Cluster:
             path = f"spec.template.spec.containers[{container}].securityContext"
             fingerprint = f"{workload:04x}{control:04x}{container:08x}"
             evidence = (EvidenceDocument(path=path, message=f"container web-{container}: {MESSAGE}"),)
-            by_workload[workload].append(SubmittedFinding(f"C-{control:04d}", fingerprint, evidence))
+            priority = self._prioritise(workload, control)
+            by_workload[workload].append(SubmittedFinding(f"C-{control:04d}", fingerprint, evidence, priority))
         subjects = (
             *(self._describe_workload(workload, findings) for workload, findings in by_workload.items()),
             *(image.report for image in self._images),

@@ -59,6 +59,7 @@ def build_lists(subject: tuple[int, int], vulnerability: str, last: dt.datetime)
         ("of a control", FindingFilter(definitions=("C-0004",))),
         ("of exposed workloads", FindingFilter(is_exposed=True)),
         ("with low severity", FindingFilter(severities=("low",))),
+        ("with critical priority", FindingFilter(priorities=("critical",))),
         ("with a text", FindingFilter(text="app-17")),
         ("with a frequent text", FindingFilter(text="1")),
         ("with a text of a control", FindingFilter(text="c-0012")),
@@ -76,6 +77,7 @@ def build_lists(subject: tuple[int, int], vulnerability: str, last: dt.datetime)
         )
     for name, filters in (
         ("with low severity", VulnerabilityFilter(severities=("low",))),
+        ("with critical priority", VulnerabilityFilter(priorities=("critical",))),
         ("with a text", VulnerabilityFilter(text="number 77")),
         ("that are exploited", VulnerabilityFilter(is_exploited=True)),
         ("of exposed workloads", VulnerabilityFilter(is_exposed=True)),

@@ -77,10 +77,11 @@ def test_lists_yield_all_rows_once(client: Server) -> None:
     assert len({(finding.source, finding.fingerprint) for finding in findings}) == len(findings) == WORKLOADS + 1
     assert [finding.namespace for finding in client.findings(namespace="pay")] == ["pay"]
     assert {finding.severity for finding in client.findings(severity=("low", "critical"))} == {"low"}
+    assert {finding.priority for finding in client.findings(priority=("low", "critical"))} == {"low"}
     assert list(client.findings(definition=["C-0002", "C-0003"], state="open", exposed=True)) == []
     assert [source.name for source in client.sources(order="name")] == ["production", "test"]
     assert [source.document for source in client.sources(text="production")] == [SourceCluster("prod", "production")]
-    (vulnerability,) = client.vulnerabilities(severity="high", fixable=True)
+    (vulnerability,) = client.vulnerabilities(severity="high", priority="critical", fixable=True)
     assert (vulnerability.id, vulnerability.images) == ("CVE-1", 1)
     workloads = list(client.affected_workloads(vulnerability.id))
     assert {workload.source_name for workload in workloads} == {"production"}

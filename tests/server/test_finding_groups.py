@@ -16,29 +16,29 @@ from kubekeep_server.store.scopes import EVERYTHING
 from kubekeep_server.store.urgency import SEVERITY_NAMES
 from tests.server.conftest import Database
 from tests.server.test_ingest import START
-from tests.server.test_queries import DAY, FILTERS, ORDERS, RANKS, SCOPES, fleet, list_plain, make_scope, shows
+from tests.server.test_queries import DAY, FILTERS, ORDERS, SCOPES, fleet, list_plain, make_scope, rank_finding, shows
 
 __all__ = ("fleet",)
 _SUBJECT_LIMIT = 10
 
 
-def describe_plain(rows: list[Any]) -> list[tuple[tuple[str, ...], str, int, int, int]]:
-    """Return keys, severity, exposure, findings and findings that can be reached of each control, in the order of the list."""
+def describe_plain(rows: list[Any]) -> list[tuple[tuple[str, ...], str, str, int, int, int]]:
+    """Return keys, priority, severity, exposure, findings and findings that can be reached of each control, in the order of the list."""
     by_definition: dict[int, list[Any]] = {}
     for row in rows:
         by_definition.setdefault(row.definition, []).append(row)
     ranked = []
     for number, members in by_definition.items():
-        rank, exposure = min((RANKS[row.exposure, row.urgency], row.exposure) for row in members)
-        first = members[0]
+        first = min(members, key=rank_finding)
+        rank, exposure, level = rank_finding(first), first.exposure, SEVERITY_NAMES[first.level]
         exposed = sum(row.exposure >= 4 for row in members)
-        group = ((first.key,), SEVERITY_NAMES[first.severity], exposure, len(members), exposed)
+        group = ((first.key,), level, SEVERITY_NAMES[first.severity], exposure, len(members), exposed)
         ranked.append(((rank, -len(members), number), group))
     return [group for _, group in sorted(ranked)]
 
 
-def describe(group: FindingGroup) -> tuple[tuple[str, ...], str, int, int, int]:
-    return group.definitions, group.severity, group.exposure, group.findings, group.exposed
+def describe(group: FindingGroup) -> tuple[tuple[str, ...], str, str, int, int, int]:
+    return group.definitions, group.priority, group.severity, group.exposure, group.findings, group.exposed
 
 
 def read_groups(database: Database, *arguments: Any) -> list[FindingGroup]:
@@ -65,6 +65,12 @@ def test_controls_are_those_of_the_plain_query(
 GROUP_FILTERS: list[tuple[GroupFilter, Callable[[Any], bool]]] = [
     (GroupFilter(definitions=("C-0002",)), lambda row: row.key == "C-0002"),
     (GroupFilter(severities=("critical", "low")), lambda row: row.severity in (4, 1)),
+    (GroupFilter(priorities=("critical", "medium")), lambda row: row.level in (4, 2)),
+    (GroupFilter(priorities=("unknown",)), lambda _: False),
+    (
+        GroupFilter(priorities=("high",), severities=("low",), is_exposed=True),
+        lambda row: row.level == 3 and row.severity == 1 and row.exposure >= 4,
+    ),
     (GroupFilter(is_exposed=True), lambda row: row.exposure >= 4),
     (GroupFilter(is_exposed=False), lambda row: row.exposure < 4),
     (GroupFilter(definition_kinds=("secret",)), lambda _: False),
@@ -108,12 +114,12 @@ def read_subjects(database: Database, *arguments: Any) -> list[SubjectGroup]:
 
 
 def group_plain(rows: list[Any]) -> list[tuple[int, int, str, int, dict[str, int]]]:
-    """Return source, key, first definition, exposure and findings by severity of each subject, in the order of the list."""
+    """Return source, key, first definition, exposure and findings by level of each subject, in the order of the list."""
     groups: dict[tuple[int, int], list[Any]] = {}
     for row in sorted(rows, key=ORDERS[FindingOrder.PRIORITY]):
         groups.setdefault((row.source, row.subject), []).append(row)
     return [
-        (*key, members[0].key, members[0].exposure, dict(collections.Counter(SEVERITY_NAMES[row.severity] for row in members)))
+        (*key, members[0].key, members[0].exposure, dict(collections.Counter(SEVERITY_NAMES[row.level] for row in members)))
         for key, members in groups.items()
     ]  # fmt: skip
 

@@ -20,6 +20,7 @@ from kubekeep.model.finding_document import EvidenceDocument, PriorityDocument, 
 from kubekeep.model.image import ImageSubject
 from kubekeep.model.package import AffectedPackage, ImagePackages, Package
 from kubekeep.model.scanned_source import ScannedSource, SourceCluster, SourceRegistry
+from kubekeep.model.severity import Severity
 from kubekeep.model.submission import (
     ContainerEntry,
     DefinitionEntry,
@@ -35,7 +36,6 @@ from kubekeep.model.text import encode_json
 from kubekeep.uplink.delta import compute_delta
 from kubekeep_server.store import image_schema, schema
 from kubekeep_server.store.ingest import ingest
-from kubekeep_server.store.urgency import classify_epss
 from tests.server.conftest import Database
 from tests.server.test_ingest import NSA, START, build, build_subject, submit
 from tests.server.test_ingest_model import empty
@@ -43,7 +43,6 @@ from tests.server.test_ingest_model import empty
 SHOP: Final = SourceCluster("shop")
 BLOG: Final = SourceCluster("blog")
 REGISTRY: Final = SourceRegistry("ghcr.io")
-CLASSES: Final = ("urgency_", "severity_", "epss_")
 SCORES: Final = {"CVE-1": 9.5, "CVE-2": 5.0, "CVE-3": 3.0}
 WEB: Final = "sha256:" + "a" * 64
 REBUILT: Final = "sha256:" + "b" * 64
@@ -95,7 +94,7 @@ def build_scan(
     definitions = tuple(
         DefinitionEntry(
             name, "vulnerability", name, name, "high", 7.5,
-            priority=PriorityDocument("high", scores[name]), epss=(epss or {}).get(name),
+            priority=PriorityDocument(Severity.from_score(scores[name]).name.lower(), scores[name]), epss=(epss or {}).get(name),
         )
         for name in sorted(names)
     )  # fmt: skip
@@ -172,17 +171,17 @@ def check_images(database: Database) -> dict[str, int]:
         image, finding, definition = image_schema.image, image_schema.image_finding, schema.definition
         counts: dict[int, collections.Counter[str]] = collections.defaultdict(collections.Counter)
         definitions: dict[int, set[int]] = collections.defaultdict(set)
-        query = select(finding.c.image, definition).join(definition, definition.c.id == finding.c.definition)
+        query = select(finding.c.image, definition).join(definition, definition.c.id == finding.c.definition).distinct()
         for row in connection.execute(query.where(finding.c.closed.is_(None), ~finding.c.is_suppressed)):
             definitions[row.image].add(row.id)
             counts[row.image][f"urgency_{row.urgency}"] += 1
-            counts[row.image][f"severity_{row.severity}"] += 1
-            counts[row.image][f"epss_{classify_epss(row.epss)}"] += 1
         uses = select(image_schema.source_image.c.image, func.count()).group_by(image_schema.source_image.c.image)
         sources: dict[int, int] = dict(connection.execute(uses).all())
         images = connection.execute(select(image)).mappings().all()
         for totals in images:
-            classes = {name: value for name, value in totals.items() if name.startswith(CLASSES) and value}
+            classes = {
+                name: value for name, value in totals.items() if name.startswith(("urgency_", "level_")) and value
+            }
             assert classes == counts[totals["id"]]
             assert totals["sources"] == sources.get(totals["id"], 0)
         packed = connection.execute(select(image_schema.image_problems)).all()

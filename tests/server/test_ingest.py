@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 import sqlalchemy
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 from sqlalchemy.exc import IntegrityError
 
 from kubekeep._native import sum_counts
@@ -42,10 +42,10 @@ from kubekeep_server.identity import Grant, Role
 from kubekeep_server.process.library_definitions import load_definitions, store_library
 from kubekeep_server.store import schema
 from kubekeep_server.store.deletion import delete_source
+from kubekeep_server.store.finding_context import CONTEXTS, OWN_LEVELS
 from kubekeep_server.store.ingest import EarlySubmissionError, Receipt, ingest
 from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.proofs import load_document
-from kubekeep_server.store.urgency import EXPOSURES
 from tests.server.conftest import Database
 
 START: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -56,13 +56,15 @@ SCORES: Final = {"low": 3.0, "medium": 5.0, "high": 7.5, "critical": 9.5}
 _numbers: Final = itertools.count(1)
 
 
-def build_finding(subject: int, definition: str, *, is_suppressed: bool = False) -> SubmittedFinding:
+def build_finding(subject: int, definition: str, *, is_suppressed: bool = False, level: str = "") -> SubmittedFinding:
+    """Return a finding. level: of its own priority."""
+    priority = PriorityDocument(level, SCORES[level]) if level else None
     evidence = (EvidenceDocument(path="spec", message="not set"),)
     fingerprint = f"{subject:08x}{definition[-4:]:>08}"
     if not is_suppressed:
-        return SubmittedFinding(definition, fingerprint, evidence)
+        return SubmittedFinding(definition, fingerprint, evidence, priority)
     suppression = SuppressedEvidence(Suppression(name="accepted", source=ExceptionSource.FILE.value), evidence)
-    return SubmittedFinding(definition, fingerprint, suppressed=(suppression,))
+    return SubmittedFinding(definition, fingerprint, priority=priority, suppressed=(suppression,))
 
 
 def build_subject(number: int, *definitions: str, namespace: str = "shop", **fields: Any) -> SubjectEntry:
@@ -131,31 +133,34 @@ def _get_day(moment: int) -> int:
 
 
 def check_totals(database: Database) -> dict[str, int]:
-    """Return the totals by severity; they must equal the open findings and the sum of the changes by day."""
+    """Return the totals by level of priority; they must equal the open findings and the sum of the changes by day."""
 
     def read(connection: Connection) -> tuple[dict[Any, int], dict[Any, int], dict[Any, int]]:
         finding, definition, total, day = schema.finding, schema.definition, schema.total, schema.day
-        key = (finding.c.source, finding.c.exposure, definition.c.urgency, definition.c.severity)
-        counted = (
-            select(*key, func.count())
+        own = finding.c.context % OWN_LEVELS
+        columns = (finding.c.source, finding.c.context // OWN_LEVELS, case((own > 0, own), else_=definition.c.severity))
+        rows = (
+            select(*(column.label(name) for column, name in zip(columns, "abc", strict=True)))
             .join(definition, definition.c.id == finding.c.definition)
             .where(finding.c.closed.is_(None), ~finding.c.is_suppressed)
-            .group_by(*key)
+            .subquery()
         )
-        days = select(day.c.source, day.c.severity, func.sum(day.c.opened - day.c.closed)).group_by(
-            day.c.source, day.c.severity
+        # The priority of a definition in these tests has the level of its severity.
+        counted = select(*rows.c, func.count()).group_by(*rows.c)
+        days = select(day.c.source, day.c.level, func.sum(day.c.opened - day.c.closed)).group_by(
+            day.c.source, day.c.level
         )
         counts = [
             {tuple(row[:-1]): int(row[-1]) for row in connection.execute(query) if row[-1]}
             for query in (counted, select(total), days)
         ]
         by_definition = (
-            select(finding.c.source, finding.c.definition, finding.c.exposure, func.count())
+            select(finding.c.source, finding.c.definition, finding.c.context, func.count())
             .where(finding.c.closed.is_(None), ~finding.c.is_suppressed)
-            .group_by(finding.c.source, finding.c.definition, finding.c.exposure)
+            .group_by(finding.c.source, finding.c.definition, finding.c.context)
         )
         packed = {
-            (number, *divmod(key, EXPOSURES)): count
+            (number, *divmod(key, CONTEXTS)): count
             for number, content in connection.execute(select(schema.definition_total))
             for key, count in sum_counts([content])
         }
@@ -164,11 +169,11 @@ def check_totals(database: Database) -> dict[str, int]:
 
     findings, totals, days = database.run(read)
     assert findings == totals
-    by_severity: collections.Counter[tuple[int, int]] = collections.Counter()
-    for (source, _, _, severity), count in totals.items():
-        by_severity[source, severity] += count
-    assert by_severity == days
-    return {f"{source}/{severity}": count for (source, severity), count in sorted(by_severity.items())}
+    by_level: collections.Counter[tuple[int, int]] = collections.Counter()
+    for (source, _, level), count in totals.items():
+        by_level[source, level] += count
+    assert by_level == days
+    return {f"{source}/{level}": count for (source, level), count in sorted(by_level.items())}
 
 
 def test_intervals_open_close_and_open_again(database: Database) -> None:
@@ -264,6 +269,39 @@ def test_severity_of_a_definition_changes_totals_and_no_finding(database: Databa
     submit(database, create(2, "one", "critical"))
     assert check_totals(database) == {"1/4": 1, "2/4": 1}
     assert list_findings(database) == before
+
+
+def test_level_of_a_finding_changes_its_row_and_the_totals(database: Database) -> None:
+    """Submit a finding with other levels, as a delta and by exposure: evidence and interval stay."""
+
+    def rate(day: int, level: str, **fields: str) -> Submission:
+        return build(day, build_subject(1, findings=(build_finding(1, "C-0002", level=level),), **fields))
+
+    steps = [rate(0, ""), rate(1, "high"), rate(2, "critical", exposure="reachable"), rate(3, "critical")]
+    previous = None
+    for submission, level in zip(steps, (1, 3, 4, 4), strict=True):
+        receipt = submit(database, compute_delta(previous, submission) if previous else submission)
+        assert (receipt.opened, receipt.closed) == (int(previous is None), 0)
+        assert check_totals(database) == {f"1/{level}": 1}
+        previous = submission
+    assert list_findings(database) == {"1 C-0002": [(0, None, None)]}
+    gap = GapEntry("forbidden", hides=HiddenObjects("apps", "Deployment", "shop"))
+    submit(database, build(4, gaps=(gap,)))
+    assert check_totals(database) == {"1/4": 1}
+    assert submit(database, rate(5, "")).opened == 0
+    assert check_totals(database) == {"1/1": 1}
+
+
+def test_rating_of_a_definition_moves_only_findings_without_a_priority(database: Database) -> None:
+    entries = (
+        build_subject(1, "C-0002"),
+        build_subject(2, findings=(build_finding(2, "C-0002", level="low"),)),
+        build_subject(3, findings=(build_finding(3, "C-0002", level="critical", is_suppressed=True),)),
+    )
+    submit(database, build(0, *entries))
+    assert check_totals(database) == {"1/1": 2}
+    submit(database, build(1, *entries, severities={**SEVERITIES, "C-0002": "high"}))
+    assert check_totals(database) == {"1/1": 1, "1/3": 1}
 
 
 def create(day: int, source: str, severity: str = "high") -> Submission:

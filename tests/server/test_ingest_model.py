@@ -48,7 +48,10 @@ Interval = tuple[int, int, int, int | None]
 def subjects(draw: st.DrawFn, number: int, evaluated: tuple[str, ...]) -> SubjectEntry:
     unevaluated = draw(st.lists(st.sampled_from(evaluated), unique=True, max_size=1))
     failed = [name for name in evaluated if name not in unevaluated and draw(st.booleans())]
-    findings = tuple(build_finding(number, name, is_suppressed=draw(st.booleans())) for name in failed)
+    levels = st.sampled_from(("", "", "low", "critical"))
+    findings = tuple(
+        build_finding(number, name, is_suppressed=draw(st.booleans()), level=draw(levels)) for name in failed
+    )
     gaps = (NotEvaluatedEntry(tuple(unevaluated), "no data"),) if unevaluated else ()
     namespace = "shop" if number % 2 else "blog"
     exposure = draw(st.sampled_from(("", "reachable from the internet")))

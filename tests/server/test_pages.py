@@ -110,7 +110,7 @@ def wait_for_content(page: Page) -> None:
 PATHS: Final = {
     "/": "Overview",
     "/findings": "Findings",
-    "/findings?text=privileged&severity=high": "Findings",
+    "/findings?text=privileged&priority=high": "Findings",
     "/findings?group=control": "Findings",
     "/findings?group=workload": "Findings",
     "/vulnerabilities": "Vulnerabilities",
@@ -188,21 +188,33 @@ def test_engineer_gets_from_the_overview_to_the_change(page: Page) -> None:
 def test_filters_and_order_are_in_the_address(page: Page) -> None:
     page.goto("/findings")
     wait_for_content(page)
-    page.get_by_label("Severity").select_option("high")
+    page.get_by_label("Priority").select_option("high")
     page.get_by_role("searchbox", name="Control, title or workload").fill("privileged")
-    expect(page).to_have_url(re.compile("severity=high.*text=privileged"))
+    expect(page).to_have_url(re.compile("priority=high.*text=privileged"))
     rows = page.locator("tbody tr[data-index]")
     expect(rows.first).to_contain_text("privileged")
     page.get_by_role("button", name="Open since").click()
     expect(page).to_have_url(re.compile("order=newest"))
     page.reload()
     expect(rows.first).to_contain_text("privileged")
-    expect(page.get_by_role("list", name="Active filters")).to_contain_text("Severity: High")
+    expect(page.get_by_role("list", name="Active filters")).to_contain_text("Priority: High")
     page.get_by_role("searchbox", name="Control, title or workload").fill("no finding has this text")
     expect(page.get_by_text("No row has all of these properties")).to_be_visible()
     page.get_by_role("button", name="Remove all filters").first.click()
     expect(rows.first).to_be_visible()
-    assert "severity" not in page.url
+    assert "priority" not in page.url
+
+
+def test_severity_of_the_control_is_one_of_more_filters_and_in_the_panel(page: Page) -> None:
+    page.goto("/findings")
+    wait_for_content(page)
+    expect(page.get_by_label("Severity")).to_be_hidden()
+    page.get_by_text("More filters").click()
+    page.get_by_label("Severity").select_option("low")
+    expect(page).to_have_url(re.compile("severity=low"))
+    page.locator("tbody tr[data-index]").first.click()
+    facts = page.get_by_role("complementary").filter(has_text="Severity of the control")
+    expect(facts).to_contain_text(re.compile("Priority.*Severity of the control\\s*low", re.DOTALL))
 
 
 def test_group_opens_its_findings(page: Page) -> None:
@@ -220,7 +232,7 @@ def test_group_opens_its_findings(page: Page) -> None:
 
 
 def test_workload_as_a_group_opens_its_findings(page: Page) -> None:
-    page.goto("/findings?group=workload&severity=high")
+    page.goto("/findings?group=workload&priority=high")
     first = page.get_by_role("table", name="Workloads").locator("tbody tr").first
     name = first.locator("td").first.inner_text().splitlines()[0].split("/")[-1]
     first.click()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, select
 
 from kubekeep.model.resource import ResourceSubject
 from kubekeep.model.scanned_source import SourceCluster
@@ -17,8 +18,8 @@ from kubekeep.model.submission import EvaluatedScope, ImageEntry
 from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store import image_schema, schema
 from kubekeep_server.store.numbers import to_key, to_number
-from kubekeep_server.store.queries import affected, findings, packages, vulnerabilities
-from kubekeep_server.store.queries.affected import get_vulnerability, is_affected, list_affected_images, list_workloads
+from kubekeep_server.store.queries import findings, packages
+from kubekeep_server.store.queries.affected import get_vulnerability, list_workloads
 from kubekeep_server.store.queries.findings import (
     FindingFilter,
     FindingOrder,
@@ -26,17 +27,15 @@ from kubekeep_server.store.queries.findings import (
     FindingState,
     list_findings,
 )
-from kubekeep_server.store.queries.fixes import Upgrade, list_fixes
 from kubekeep_server.store.queries.images import list_problems
 from kubekeep_server.store.queries.packages import has_package, list_versions, search_packages
 from kubekeep_server.store.queries.pages import Page
 from kubekeep_server.store.queries.search import search
 from kubekeep_server.store.queries.sources import SourceFilter, SourceOrder, count_findings, get_source, list_sources
 from kubekeep_server.store.queries.subjects import get_subject
-from kubekeep_server.store.queries.vulnerabilities import VulnerabilityFilter, VulnerabilityOrder, list_vulnerabilities
 from kubekeep_server.store.scopes import EVERYTHING, Scope, resolve_scope
 from kubekeep_server.store.stored_scopes import store_scope
-from kubekeep_server.store.urgency import PAIRS
+from kubekeep_server.store.urgency import LEVELS, PAIRS, SEVERITY_NAMES
 from tests.server.conftest import Database, create_database
 from tests.server.test_images import SCORES, build_content, build_image, build_scan, build_workload, run
 from tests.server.test_ingest import SEVERITIES, START, build_finding, submit
@@ -46,6 +45,8 @@ WORKLOADS: Final = 12
 EXPOSED: Final = "reachable from the internet"
 NOW: Final = to_number(START)
 DAY: Final = dt.timedelta(days=1)
+OWN_LEVELS: Final = ("", "", "", "low", "medium", "high", "critical")
+"""Levels of the priorities of findings; empty for those without one of their own."""
 DIGESTS: Final = [f"sha256:{number:064x}" for number in range(10)]
 
 
@@ -69,7 +70,10 @@ def build_cluster(chance: random.Random, day: int, number: int) -> Any:
     used = chance.sample(DIGESTS, 4)
     for key in range(WORKLOADS):
         names = [name for name in SEVERITIES if chance.random() < 0.5]
-        findings = tuple(build_finding(key, name, is_suppressed=chance.random() < 0.1) for name in names)
+        findings = tuple(
+            build_finding(key, name, is_suppressed=chance.random() < 0.1, level=chance.choice(OWN_LEVELS))
+            for name in names
+        )
         entry = build_workload(key, run(chance.choice(used)), exposure=EXPOSED if chance.random() < 0.3 else "")
         namespace = f"team-{key % 3}"
         subject = ResourceSubject("apps/v1", "Deployment", f"web-{key}", namespace)
@@ -134,9 +138,12 @@ def read_all(call: Callable[[str], Page[Any]]) -> list[Any]:
 def list_plain(connection: Connection) -> list[Any]:
     """Return all open findings, with the columns that filters and orders read."""
     finding, subject, definition = schema.finding, schema.subject, schema.definition
+    own = finding.c.context % 5
+    # The priority of a definition in these tests has the level of its severity.
+    level = case((own > 0, own), else_=definition.c.severity).label("level")
     query = (
         select(
-            finding, subject.c.namespace, subject.c.kind, subject.c.name, definition.c.key, definition.c.severity,
+            finding, (finding.c.context // 5).label("exposure"), level, subject.c.namespace, subject.c.kind, subject.c.name, definition.c.key, definition.c.severity,
             definition.c.urgency, definition.c.kind.label("definition_kind"), schema.source.c.key.label("source_key"),
         )
         .join(subject, (subject.c.source == finding.c.source) & (subject.c.id == finding.c.subject))
@@ -161,13 +168,20 @@ def shows(scope: Scope, row: Any) -> bool:
     return row.namespace in scope.limited.get(row.source, frozenset())
 
 
-RANKS: Final = {pair: rank for rank, pair in enumerate(PAIRS)}
+PAIR_RANKS: Final = {pair: rank for rank, pair in enumerate(PAIRS)}
+
+
+def rank_finding(row: Any) -> tuple[int, ...]:
+    """Return the rank of a finding: by level, then by exposure and urgency; those with a priority of their own first."""
+    return -row.level, PAIR_RANKS[row.exposure, row.urgency], -row.context
+
+
 ORDERS: Final[dict[FindingOrder, Callable[[Any], Any]]] = {
     FindingOrder.PRIORITY: lambda row: (
-        RANKS[row.exposure, row.urgency], row.definition, -row.opened, row.source, row.subject, row.fingerprint,
+        *rank_finding(row), row.definition, -row.opened, row.source, row.subject, row.fingerprint,
     ),
     FindingOrder.SEVERITY: lambda row: (
-        -row.severity, -row.exposure, row.definition, -row.opened, row.source, row.subject, row.fingerprint,
+        -row.severity, -row.context, row.definition, -row.opened, row.source, row.subject, row.fingerprint,
     ),
     FindingOrder.OLDEST: lambda row: (row.opened, row.source, row.subject, row.fingerprint),
     FindingOrder.NEWEST: lambda row: tuple(-value for value in (row.opened, row.source, row.subject, row.fingerprint)),
@@ -196,6 +210,7 @@ def test_pages_of_findings_are_those_of_the_plain_query(
         lambda cursor: fleet.run(list_findings, scope, FindingFilter(), order, cursor, 37)
     )
     assert list(map(identify, rows)) == list(map(identify_plain, expected))
+    assert [row.priority for row in rows] == [SEVERITY_NAMES[row.level] for row in expected]
 
 
 FILTERS: Final[list[tuple[FindingFilter, Callable[[Any], bool]]]] = [
@@ -204,6 +219,14 @@ FILTERS: Final[list[tuple[FindingFilter, Callable[[Any], bool]]]] = [
     (FindingFilter(names=("web-3",)), lambda row: row.name == "web-3"),
     (FindingFilter(definitions=("C-0002",)), lambda row: row.key == "C-0002"),
     (FindingFilter(severities=("critical", "low")), lambda row: row.severity in (4, 1)),
+    (FindingFilter(priorities=("critical", "low")), lambda row: row.level in (4, 1)),
+    (FindingFilter(priorities=("medium",)), lambda row: row.level == 2),
+    (FindingFilter(priorities=("unknown",)), lambda _: False),
+    (
+        FindingFilter(priorities=("high",), severities=("low",), is_exposed=False),
+        lambda row: row.level == 3 and row.severity == 1 and row.exposure < 4,
+    ),
+    (FindingFilter(priorities=("high",), names=("web-3",)), lambda row: row.level == 3 and row.name == "web-3"),
     (FindingFilter(is_exposed=True), lambda row: row.exposure >= 4),
     (FindingFilter(is_exposed=False, severities=("high",)), lambda row: row.exposure < 4 and row.severity == 3),
     (FindingFilter(definition_kinds=("misconfiguration",)), lambda row: row.definition_kind == "misconfiguration"),
@@ -252,10 +275,21 @@ def test_filters_select_the_rows_of_the_plain_query(
         assert list(map(identify, rows)) == list(map(identify_plain, sorted(expected, key=ORDERS[order])))
 
 
-def test_suppressed_findings_are_a_state(fleet: Database) -> None:
-    selection = FindingFilter(state=FindingState.SUPPRESSED)
-    rows = read_all(lambda cursor: fleet.run(list_findings, EVERYTHING, selection, FindingOrder.PRIORITY, cursor, 10))
-    assert len(rows) == sum(row.is_suppressed for row in fleet.run(list_plain))
+def test_suppressed_findings_are_a_state(fleet: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    for few in (5_000, 0):
+        monkeypatch.setattr(findings, "_FEW_FINDINGS", few)
+        for levels in ((), ("critical", "medium")):
+            selection = FindingFilter(state=FindingState.SUPPRESSED, priorities=levels)
+            rows = read_all(
+                lambda cursor, selection=selection: fleet.run(  # type: ignore[misc]
+                    list_findings, EVERYTHING, selection, FindingOrder.PRIORITY, cursor, 10
+                )
+            )
+            plain = [row for row in fleet.run(list_plain) if row.is_suppressed]
+            expected = [row for row in plain if not levels or SEVERITY_NAMES[row.level] in levels]
+            assert list(map(identify, rows)) == list(
+                map(identify_plain, sorted(expected, key=ORDERS[FindingOrder.PRIORITY]))
+            )
     assert all(row.is_suppressed for row in rows)
     assert all(row.remediation == "" for row in rows)
 
@@ -297,159 +331,6 @@ def list_plain_problems(connection: Connection) -> list[Any]:
         .where(finding.c.closed.is_(None))
     )  # fmt: skip
     return list(connection.execute(query))
-
-
-def rank_plain(rows: list[Any], order: VulnerabilityOrder) -> dict[str, tuple[Any, ...]]:
-    """Return position, exposure, images, and first time of each vulnerability, in an order."""
-    expected = {}
-    for name in {row.key for row in rows}:
-        group = [row for row in rows if row.key == name]
-        images, exposure = {row.image for row in group}, max(row.exposure for row in group)
-        first, opened = group[0], min(row.opened for row in group)
-        key: Any = {
-            VulnerabilityOrder.PRIORITY: (RANKS[exposure, first.urgency], -(first.epss or 0)),
-            VulnerabilityOrder.SEVERITY: (-first.severity, -(first.epss or 0)),
-            VulnerabilityOrder.EPSS: (-(first.epss or 0), -first.severity),
-            VulnerabilityOrder.IMAGES: (-len(images), -first.severity),
-            VulnerabilityOrder.NEWEST: (-opened, -first.severity),
-        }[order]
-        expected[name] = ((*key, first.definition), exposure, len(images), opened)
-    return dict(sorted(expected.items(), key=lambda pair: pair[1]))
-
-
-@pytest.mark.parametrize("sorted_at_once", [2_000, 0])
-@pytest.mark.parametrize(("sources", "namespaces"), SCOPES)
-@pytest.mark.parametrize("order", VulnerabilityOrder)
-def test_vulnerabilities_are_those_of_the_plain_query(
-    fleet: Database,
-    monkeypatch: pytest.MonkeyPatch,
-    order: VulnerabilityOrder,
-    sources: int | None,
-    namespaces: tuple[str, ...],
-    sorted_at_once: int,
-) -> None:
-    # The classes of a small store are sorted as those of a large one.
-    monkeypatch.setattr(vulnerabilities, "_SORTED_AT_ONCE", sorted_at_once)
-    scope = make_scope(fleet, sources, namespaces)
-    expected = rank_plain([row for row in fleet.run(list_plain_problems) if shows(scope, row)], order)
-    result = read_all(lambda cursor: fleet.run(list_vulnerabilities, scope, VulnerabilityFilter(), order, cursor, 2))
-    assert [row.id for row in result] == list(expected)
-    assert {row.id: (row.exposure, row.images, to_number(row.opened)) for row in result} == {
-        name: values[1:] for name, values in expected.items()
-    }
-    assert all(row.packages == ("pkg:deb/debian/openssl@3.0.1",) for row in result)
-    assert all(row.fixed_versions == ("3.0.13",) for row in result)
-
-
-VULNERABILITY_FILTERS: Final[list[tuple[VulnerabilityFilter, Callable[[Any], bool]]]] = [
-    (VulnerabilityFilter(severities=("critical", "low")), lambda row: row.severity in (4, 1)),
-    (VulnerabilityFilter(text="cVe-2"), lambda row: row.key == "CVE-2"),
-    (VulnerabilityFilter(text="%"), lambda _: False),
-    (VulnerabilityFilter(is_exploited=True), lambda row: row.is_exploited),
-    (VulnerabilityFilter(is_exploited=False), lambda row: not row.is_exploited),
-    (VulnerabilityFilter(is_fixable=False), lambda row: not row.fixed_version),
-    (VulnerabilityFilter(is_fixable=True, text="CVE"), lambda row: row.fixed_version),
-]
-
-
-@pytest.mark.parametrize("sorted_at_once", [2_000, 0])
-@pytest.mark.parametrize(("selection", "matches"), VULNERABILITY_FILTERS)
-@pytest.mark.parametrize("order", VulnerabilityOrder)
-def test_filters_select_the_vulnerabilities_of_the_plain_query(
-    fleet: Database,
-    monkeypatch: pytest.MonkeyPatch,
-    order: VulnerabilityOrder,
-    selection: VulnerabilityFilter,
-    matches: Callable[[Any], bool],
-    sorted_at_once: int,
-) -> None:
-    monkeypatch.setattr(vulnerabilities, "_SORTED_AT_ONCE", sorted_at_once)
-    for sources in (None, 2):
-        scope = make_scope(fleet, sources)
-        rows = [row for row in fleet.run(list_plain_problems) if shows(scope, row) and matches(row)]
-        result = read_all(
-            lambda cursor, scope=scope: fleet.run(list_vulnerabilities, scope, selection, order, cursor, 2)  # type: ignore[misc]
-        )
-        assert [row.id for row in result] == list(rank_plain(rows, order))
-
-
-def test_exposed_vulnerabilities(fleet: Database) -> None:
-    scope = make_scope(fleet, 1)
-    expected = rank_plain(
-        [row for row in fleet.run(list_plain_problems) if shows(scope, row)], VulnerabilityOrder.PRIORITY
-    )
-    for is_exposed in (True, False):
-        page = fleet.run(list_vulnerabilities, scope, VulnerabilityFilter(is_exposed=is_exposed))
-        assert [row.id for row in page.rows] == [
-            name for name, (_, exposure, *_) in expected.items() if (exposure >= 4) == is_exposed
-        ]
-
-
-@pytest.mark.parametrize(("sources", "namespaces"), SCOPES)
-def test_fixes_remove_the_problems_of_the_plain_queries(
-    fleet: Database, sources: int | None, namespaces: tuple[str, ...]
-) -> None:
-    scope = make_scope(fleet, sources, namespaces)
-    problems = [row for row in fleet.run(list_plain_problems) if shows(scope, row) and row.severity >= 3]
-    fixes: dict[Any, tuple[int, ...]] = {}
-    if problems:
-        uses = {(row.image, row.source, row.subject): 0 for row in problems}
-        for row in problems:
-            key = row.image, row.source, row.subject
-            uses[key] = max(uses[key], row.exposure)
-        fixes["deb", "debian/openssl", "3.0.13"] = (
-            len({(row.image, row.definition) for row in problems}),
-            len({row.definition for row in problems}),
-            len({row.image for row in problems}),
-            len(uses),
-            sum(exposure >= 4 for exposure in uses.values()),
-        )
-    findings = [row for row in fleet.run(list_plain) if shows(scope, row) and not row.is_suppressed]
-    for name in {row.key for row in findings if row.severity >= 3}:
-        group = [row for row in findings if row.key == name]
-        fixes[name] = len(group), sum(row.exposure >= 4 for row in group)
-    rows = read_all(lambda cursor: fleet.run(list_fixes, scope, cursor, 1))
-    assert [row.removed for row in rows] == sorted((values[0] for values in fixes.values()), reverse=True)
-    found: dict[Any, tuple[int, ...]] = {}
-    for row in rows:
-        if isinstance(row, Upgrade):
-            found[row.type, row.name, row.version] = (
-                row.removed, row.vulnerabilities, row.images, row.workloads, row.exposed_workloads,
-            )  # fmt: skip
-        else:
-            found[row.definition] = row.removed, row.exposed
-    assert found == fixes
-
-
-@pytest.mark.parametrize("most", [0, 10_000])
-@pytest.mark.parametrize(("sources", "namespaces"), SCOPES)
-def test_images_and_workloads_with_a_vulnerability(
-    fleet: Database, monkeypatch: pytest.MonkeyPatch, sources: int | None, namespaces: tuple[str, ...], most: int
-) -> None:
-    monkeypatch.setattr(affected, "_FEW_WORKLOADS", most)
-    scope = make_scope(fleet, sources, namespaces)
-
-    def list_plain_workloads(connection: Connection) -> list[Any]:
-        runs, subject, image = image_schema.runs, schema.subject, image_schema.image
-        query = (
-            select(runs, subject.c.namespace, image.c.digest)
-            .join(subject, (subject.c.source == runs.c.source) & (subject.c.id == runs.c.subject))
-            .join(image, image.c.id == runs.c.image)
-        )
-        return list(connection.execute(query))
-
-    digests = {row.digest for row in fleet.run(list_plain_problems) if row.key == "CVE-1"}
-    visible = [row for row in fleet.run(list_plain_workloads) if row.digest in digests and shows(scope, row)]
-    visible.sort(key=lambda row: (-row.exposure, row.source, row.subject, row.container, row.image))
-    workloads = read_all(lambda cursor: fleet.run(list_workloads, scope, is_affected("CVE-1"), cursor, 7))
-    assert [(row.source, to_key(row.subject), row.container, row.digest, row.exposure) for row in workloads] == [
-        (row.source, row.subject, row.container, row.digest, row.exposure) for row in visible
-    ]
-    images = read_all(lambda cursor: fleet.run(list_affected_images, scope, "CVE-1", cursor, 2))
-    assert {row.digest: row.workloads for row in images} == {
-        digest: len({(row.source, row.subject) for row in visible if row.digest == digest})
-        for digest in {row.digest for row in visible}
-    }
 
 
 @pytest.mark.parametrize("size", [1, 500])
@@ -501,12 +382,28 @@ def test_totals_are_those_of_the_plain_queries(fleet: Database, sources: int | N
     scope = make_scope(fleet, sources)
     totals = fleet.run(count_findings, scope)
     findings = [row for row in fleet.run(list_plain) if not row.is_suppressed and shows(scope, row)]
-    assert sum(totals.findings.values()) == len(findings)
-    assert sum(totals.exposed_findings.values()) == sum(row.exposure >= 4 for row in findings)
+    assert totals.findings == count_plain(row.level for row in findings)
+    assert totals.exposed_findings == count_plain(row.level for row in findings if row.exposure >= 4)
     problems = [row for row in fleet.run(list_plain_problems) if shows(scope, row)]
-    assert sum(totals.vulnerabilities.values()) == len({(row.image, row.definition, row.package) for row in problems})
+    images = collections.defaultdict(set)
+    exposures: dict[int, int] = collections.defaultdict(int)
+    for row in problems:
+        images[row.image].add((row.definition, row.urgency))
+        exposures[row.image] = max(exposures[row.image], row.exposure)
+    levels = [
+        (image, LEVELS[exposures[image]][urgency])
+        for image, definitions in images.items()
+        for _, urgency in definitions
+    ]
+    assert totals.vulnerabilities == count_plain(level for _, level in levels)
+    assert totals.exposed_vulnerabilities == count_plain(level for image, level in levels if exposures[image] >= 4)
     assert totals.sources == (CLUSTERS if sources is None else sources)
     assert totals.images == len({row.image for row in problems} | used_images(fleet, scope))
+
+
+def count_plain(levels: Iterable[int]) -> dict[str, int]:
+    counts = collections.Counter(levels)
+    return {name: counts[level] for level, name in enumerate(SEVERITY_NAMES)}
 
 
 def used_images(fleet: Database, scope: Scope) -> set[int]:

@@ -165,3 +165,9 @@ def test_every_fact_raises_the_most_severe_one() -> None:
         for case in cases
     ]
     assert scores == sorted(set(scores))
+
+
+def test_fact_never_lowers_a_level() -> None:
+    container = WorkloadContainer("Deployment", "shop", "web", "web", rights="can read Secrets")
+    raised = raise_priority(Priority(Severity.LOW, 0.1), [container])
+    assert (raised.level, raised.score) == (Severity.LOW, 0.5)

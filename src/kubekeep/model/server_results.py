@@ -29,7 +29,7 @@ class ResultPage(Result, Generic[Row], frozen=True):
 class SourceResult(Result, frozen=True):
     """A cluster, a branch of a repository, or a registry. document: its identity. finished: end of the last scan.
 
-    findings, vulnerabilities: numbers of open ones by severity; None for a user who sees some namespaces only. unknown: findings
+    findings, vulnerabilities: numbers of open ones by level of priority; None for a user who sees some namespaces only. unknown: findings
     that the last scan could not see.
     """
 
@@ -62,13 +62,14 @@ class ListedSubject(Result, frozen=True):
 class FindingResult(ListedSubject, frozen=True):
     """A finding of a workload or another subject, but for images.
 
-    definition: key of the control. exposure, urgency: ranks, the higher the more urgent. unknown_since: the first scan that
+    definition: key of the control. priority: level. severity: of the control. exposure, urgency: ranks, the higher the more urgent. unknown_since: the first scan that
     could not see it. is_suppressed: exceptions cover it.
     """
 
     definition: str
     title: str
     remediation: str
+    priority: str
     severity: str
     exposure: int
     urgency: int
@@ -79,13 +80,14 @@ class FindingResult(ListedSubject, frozen=True):
 
 
 class VulnerabilityResult(Result, frozen=True):
-    """A vulnerability of images. images: their number. exposure: the highest of them. is_exploited: known to be exploited.
+    """A vulnerability of images. priority: level in the image where it is most urgent. images: their number. exposure: the highest of them. is_exploited: known to be exploited.
 
     packages, fixed_versions: in the first images with it. opened: the time at which the first image had it.
     """
 
     id: str
     title: str
+    priority: str
     severity: str
     epss: float | None
     is_exploited: bool

@@ -83,7 +83,8 @@ def raise_priority(priority: Priority, containers: Iterable[WorkloadContainer]) 
         return priority
     facts = ", and ".join(container.facts)
     return Priority(
-        Severity.from_score(score),
+        # The lowest scores of vulnerabilities are below the lowest one of `Severity.from_score`.
+        max(priority.level, Severity.from_score(score)),
         score,
         priority.step,
         (
@@ -93,15 +94,22 @@ def raise_priority(priority: Priority, containers: Iterable[WorkloadContainer]) 
     )
 
 
-def _rate(score: float, container: WorkloadContainer) -> float:
-    """Return the score in a container: each fact adds a part of the distance to the highest score, so that none ties."""
-    takes_over = bool(container.exposure and container.power)
-    highest = _HIGHEST if score >= _CRITICAL or takes_over else max(_MAX_HIGH, score)
-    for fact, (most, part) in (
-        (container.exposure, _EXPOSED),
-        (container.power, _POWERFUL),
-        (container.rights, _PRIVILEGED),
-    ):
-        if fact:
+def raise_score(score: float, *, is_exposed: bool, is_powerful: bool, is_privileged: bool) -> float:
+    """Return a score in a workload: each fact adds a part of the distance to the highest score, so that none ties.
+
+    is_exposed: reachable from outside the cluster. is_powerful: with access to a node or the cluster. is_privileged: with access to Secrets.
+    """
+    highest = _HIGHEST if score >= _CRITICAL or (is_exposed and is_powerful) else max(_MAX_HIGH, score)
+    for applies, (most, part) in ((is_exposed, _EXPOSED), (is_powerful, _POWERFUL), (is_privileged, _PRIVILEGED)):
+        if applies:
             score += min(most, part * (highest - score))
     return round(score, 3)
+
+
+def _rate(score: float, container: WorkloadContainer) -> float:
+    return raise_score(
+        score,
+        is_exposed=bool(container.exposure),
+        is_powerful=bool(container.power),
+        is_privileged=bool(container.rights),
+    )

@@ -97,6 +97,7 @@ class Server:
         name: Texts = (),
         definition: Texts = (),
         definition_kind: Texts = (),
+        priority: Texts = (),
         severity: Texts = (),
         text: str = "",
         opened_since: dt.datetime | None = None,
@@ -107,8 +108,8 @@ class Server:
     ) -> Iterator[FindingResult]:
         """Yield findings of workloads and other subjects, but for images, the most urgent first.
 
-        source: numbers of sources. kind, name: of subjects. definition: keys of controls. severity: `low` to `critical`. state:
-        `open`, `suppressed` or `unknown`. exposed: True for subjects that can be reached from outside. order: `priority`,
+        source: numbers of sources. kind, name: of subjects. definition: keys of controls. priority: `low` to
+        `critical`. severity: of the control. state: `open`, `suppressed` or `unknown`. exposed: True for subjects that can be reached from outside. order: `priority`,
         `severity`, `oldest` or `newest`.
         """
         filters = {name: value for name, value in locals().items() if name != "self"}
@@ -118,6 +119,7 @@ class Server:
         self,
         *,
         source: Numbers = (),
+        priority: Texts = (),
         severity: Texts = (),
         text: str = "",
         exploited: bool | None = None,
@@ -127,7 +129,7 @@ class Server:
     ) -> Iterator[VulnerabilityResult]:
         """Yield vulnerabilities of images, each once, the most urgent first.
 
-        order: `priority`, `severity`, `epss`, `images` or `newest`.
+        priority: `low` to `critical`, in the image where it is most urgent. severity: of the vulnerability. order: `priority`, `severity`, `epss`, `images` or `newest`.
         """
         filters = {name: value for name, value in locals().items() if name != "self"}
         return self._session.iterate(f"{_API}/vulnerabilities", VulnerabilityResult, filters)

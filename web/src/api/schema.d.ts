@@ -343,7 +343,7 @@ export interface paths {
         };
         /**
          * Read Fixes
-         * @description Return a page of the upgrades and remediations that remove most problems of high or critical severity.
+         * @description Return a page of the upgrades and remediations that remove most problems of high or critical priority.
          */
         get: operations["listFixes"];
         put?: never;
@@ -981,7 +981,7 @@ export interface paths {
         };
         /**
          * Get Totals
-         * @description Return the numbers of sources, images, and open findings and vulnerabilities by severity, of some sources or of all.
+         * @description Return the numbers of sources, images, and open findings and vulnerabilities by priority, of some sources or of all.
          */
         get: operations["getTotals"];
         put?: never;
@@ -1357,13 +1357,14 @@ export interface components {
         };
         /**
          * AffectedImage
-         * @description An image with a vulnerability, and the packages with it.
+         * @description An image with a vulnerability, and the packages with it. priority: level of the vulnerability in the image.
          */
         AffectedImage: {
             digest: string;
             exposure: number;
             opened: string;
             packages: components["schemas"]["VulnerablePackage"][];
+            priority: string;
             references: string[];
             workloads: number;
         };
@@ -1458,14 +1459,14 @@ export interface components {
         };
         /**
          * DayRow
-         * @description Findings that were opened and closed on a day (UTC), by severity.
+         * @description Findings that were opened and closed on a day (UTC), by level of priority; one that has another level is closed and opened.
          */
         DayRow: {
             closed: number;
             /** Format: date */
             day: string;
             opened: number;
-            severity: string;
+            priority: string;
         };
         /**
          * DefinitionEntry
@@ -1499,12 +1500,13 @@ export interface components {
         };
         /**
          * DefinitionMatch
-         * @description A control or a vulnerability with open findings.
+         * @description A control or a vulnerability with open findings. priority: level of the most urgent one that no exception covers.
          */
         DefinitionMatch: {
             id: string;
             key: string;
             kind: string;
+            priority: string;
             severity: string;
             title: string;
         };
@@ -1590,13 +1592,14 @@ export interface components {
          * FindingGroup
          * @description Findings of definitions. definitions: keys, the most urgent first; title, severity and exposure are those of the first.
          *
-         *         exposed: findings of subjects that can be reached from outside their cluster.
+         *         priority: level of the most urgent finding. exposed: findings of subjects that can be reached from outside their cluster.
          */
         FindingGroup: {
             definitions: string[];
             exposed: number;
             exposure: number;
             findings: number;
+            priority: string;
             remediation: string;
             severity: string;
             title: string;
@@ -1609,7 +1612,7 @@ export interface components {
         FindingOrder: "priority" | "severity" | "oldest" | "newest";
         /**
          * FindingRow
-         * @description A finding in a list. fingerprint: 16 hexadecimal digits.
+         * @description A finding in a list. priority: its level. severity: of its definition. fingerprint: 16 hexadecimal digits.
          */
         FindingRow: {
             branch: string;
@@ -1621,6 +1624,7 @@ export interface components {
             name: string;
             namespace: string;
             opened: string;
+            priority: string;
             remediation: string;
             severity: string;
             source: number;
@@ -1690,7 +1694,9 @@ export interface components {
         };
         /**
          * ImageProblem
-         * @description An open problem of an image. kind: of its definition, such as `vulnerability`. purl: empty for one without a package.
+         * @description An open problem of an image. kind: of its definition, such as `vulnerability`.
+         *
+         *         priority: level in the workload of the scope where it is most urgent. purl: empty for one without a package.
          */
         ImageProblem: {
             definition: string;
@@ -1701,6 +1707,7 @@ export interface components {
             isSuppressed: boolean;
             kind: string;
             opened: string;
+            priority: string;
             purl: string;
             severity: string;
             title: string;
@@ -1987,12 +1994,15 @@ export interface components {
         /**
          * Remediation
          * @description A remediation in all workloads and other subjects. removed: findings. exposed: those of subjects that can be reached.
+         *
+         *         priority: level of the most urgent finding.
          */
         Remediation: {
             /** @enum {unknown} */
             change: "remediation";
             definition: string;
             exposed: number;
+            priority: string;
             remediation: string;
             removed: number;
             severity: string;
@@ -2135,7 +2145,7 @@ export interface components {
          * SourceRow
          * @description A source. document: its identity, as in submissions. finished: end of the last scan; None before.
          *
-         *         findings, vulnerabilities: numbers of open ones by severity; of a user who sees some namespaces only, None. images,
+         *         findings, vulnerabilities: numbers of open ones by level of priority; of a user who sees some namespaces only, None. images,
          *         unknown: in the scope of the user.
          */
         SourceRow: {
@@ -2191,7 +2201,7 @@ export interface components {
         };
         /**
          * SubjectFinding
-         * @description An interval of a finding. detail: as the last scan with it has submitted it; None for a closed one.
+         * @description An interval of a finding. priority: its level. detail: as the last scan with it has submitted it; None for a closed one.
          */
         SubjectFinding: {
             closed: string | null;
@@ -2199,11 +2209,12 @@ export interface components {
             detail: components["schemas"]["SubmittedFinding"] | null;
             isSuppressed: boolean;
             opened: string;
+            priority: string;
             unknownSince: string | null;
         };
         /**
          * SubjectGroup
-         * @description A subject with the numbers of its findings by severity. The other fields are those of its most urgent finding.
+         * @description A subject with the numbers of its findings by level of priority. The other fields are those of its most urgent finding.
          */
         SubjectGroup: {
             branch: string;
@@ -2215,6 +2226,7 @@ export interface components {
             kind: string;
             name: string;
             namespace: string;
+            priority: string;
             remediation: string;
             severity: string;
             source: number;
@@ -2225,7 +2237,9 @@ export interface components {
         };
         /**
          * SubjectImage
-         * @description An image that a container runs, with the open problems of the image by severity: unknown to critical.
+         * @description An image that a container runs. exposure: of the container.
+         *
+         *         problems: open ones of the image by level of priority, unknown to critical, in the workload of the scope where they are most urgent.
          */
         SubjectImage: {
             container: string;
@@ -2324,7 +2338,7 @@ export interface components {
         };
         /**
          * Totals
-         * @description Open findings and vulnerabilities of a scope by severity, and those of subjects that can be reached from outside.
+         * @description Open findings and vulnerabilities of a scope by level of priority, and those of subjects that can be reached from outside.
          */
         Totals: {
             exposedFindings: {
@@ -2420,7 +2434,7 @@ export interface components {
          * VulnerabilityRow
          * @description A vulnerability in a list. images: those of the scope that have it. exposure: the highest of its images.
          *
-         *         packages, fixed_versions: in the first 20 images with it. opened: the time at which the first image had it.
+         *         priority: level in the image where it is most urgent. packages, fixed_versions: in the first 20 images with it. opened: the time at which the first image had it.
          */
         VulnerabilityRow: {
             epss: number | null;
@@ -2431,6 +2445,7 @@ export interface components {
             isExploited: boolean;
             opened: string;
             packages: string[];
+            priority: string;
             severity: string;
             title: string;
             urgency: number;
@@ -3002,6 +3017,7 @@ export interface operations {
                 name?: string[];
                 definition?: string[];
                 definitionKind?: string[];
+                priority?: string[];
                 severity?: string[];
                 text?: string;
                 openedSince?: string | null;
@@ -3061,6 +3077,7 @@ export interface operations {
                 source?: number[];
                 definition?: string[];
                 definitionKind?: string[];
+                priority?: string[];
                 severity?: string[];
                 text?: string;
                 exposed?: boolean | null;
@@ -3125,6 +3142,7 @@ export interface operations {
                 name?: string[];
                 definition?: string[];
                 definitionKind?: string[];
+                priority?: string[];
                 severity?: string[];
                 text?: string;
                 openedSince?: string | null;
@@ -4911,6 +4929,7 @@ export interface operations {
             query?: {
                 order?: components["schemas"]["VulnerabilityOrder"];
                 source?: number[];
+                priority?: string[];
                 severity?: string[];
                 text?: string;
                 exploited?: boolean | null;

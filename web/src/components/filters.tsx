@@ -22,12 +22,10 @@ export interface Filter {
   isList?: boolean;
 }
 
-export const SEVERITY_FILTER: Filter = {
-  name: "severity",
-  label: "Severity",
-  isList: true,
-  choices: LEVELS.map((level) => ({ value: level, label: capitalize(level) })),
-};
+const CHOICES = LEVELS.map((level) => ({ value: level, label: capitalize(level) }));
+export const PRIORITY_FILTER: Filter = { name: "priority", label: "Priority", isList: true, choices: CHOICES };
+/** The severity of the control or the advisory, without the context. */
+export const SEVERITY_FILTER: Filter = { name: "severity", label: "Severity", isList: true, isRare: true, choices: CHOICES };
 const PAUSE = 250;
 
 /** children: other controls in the row of the filters. */

@@ -1,4 +1,4 @@
-/** Severity with its name and shape: colour is never the only signal. */
+/** A level, of a priority or a severity, with its name and shape: colour is never the only signal. */
 const MARKS: Record<string, string> = { critical: "▲", high: "◆", medium: "●", low: "▼", unknown: "?" };
 export const LEVELS = ["critical", "high", "medium", "low", "unknown"] as const;
 export type Level = (typeof LEVELS)[number];
@@ -12,7 +12,7 @@ export function Severity({ level }: { level: string }) {
   );
 }
 
-/** Numbers by severity, the worst first. null: not known, which is never shown as zero. */
+/** Numbers by level of priority, the worst first. null: not known, which is never shown as zero. */
 export function SeverityCounts({ counts, href }: { counts: Counts | null; href?: (level: Level) => string }) {
   if (counts === null) return <span className="kk-soft">not shown: your rights cover a part of the namespaces</span>;
   const levels = LEVELS.filter((level) => counts[level]);

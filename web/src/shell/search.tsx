@@ -121,7 +121,7 @@ function describeDefinition(row: Definition): Match {
     href: isVulnerability ? `/vulnerabilities/${encodeURIComponent(row.key)}` : `/findings?definition=${encodeURIComponent(row.key)}`,
     content: (
       <>
-        <strong>{row.id}</strong> {row.title} <Severity level={row.severity} />
+        <strong>{row.id}</strong> {row.title} <Severity level={row.priority} />
       </>
     ),
   };

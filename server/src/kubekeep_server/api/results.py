@@ -41,7 +41,7 @@ _EPOCH: Final = dt.date(1970, 1, 1)
 
 Text = Annotated[str, Query(max_length=_LONGEST_TEXT)]
 Values = Annotated[list[Annotated[str, Query(max_length=_LONGEST_TEXT)]], Query(max_length=_MOST_VALUES)]
-Severities = Annotated[
+Levels = Annotated[
     list[Annotated[str, Query(pattern="^(unknown|low|medium|high|critical)$")]], Query(max_length=_MOST_VALUES)
 ]
 SourceNumbers = Annotated[list[Annotated[int, Query(ge=1, le=2**31 - 1)]], Query(max_length=_MOST_VALUES)]
@@ -53,7 +53,7 @@ async def get_totals(
     request: Request,
     source: SourceNumbers = [],  # noqa: B006 - FastAPI copies it
 ) -> Response:
-    """Return the numbers of sources, images, and open findings and vulnerabilities by severity, of some sources or of all."""
+    """Return the numbers of sources, images, and open findings and vulnerabilities by priority, of some sources or of all."""
     return await answer(request, sources.count_findings, tuple(source))
 
 
@@ -121,7 +121,8 @@ def read_filter(  # noqa: PLR0913, PLR0917 - each filter is a parameter
     name: Values = [],  # noqa: B006
     definition: Values = [],  # noqa: B006
     definition_kind: Annotated[Values, Query(alias="definitionKind")] = [],  # noqa: B006
-    severity: Severities = [],  # noqa: B006
+    priority: Levels = [],  # noqa: B006
+    severity: Levels = [],  # noqa: B006
     text: Text = "",
     opened_since: Annotated[dt.datetime | None, Query(alias="openedSince")] = None,
     opened_before: Annotated[dt.datetime | None, Query(alias="openedBefore")] = None,
@@ -139,6 +140,7 @@ def read_filter(  # noqa: PLR0913, PLR0917 - each filter is a parameter
         text=text,
         opened_since=opened_since,
         opened_before=opened_before,
+        priorities=tuple(priority),
         severities=tuple(severity),
         state=state,
         is_exposed=exposed,
@@ -174,7 +176,8 @@ async def read_finding_groups(  # noqa: PLR0913, PLR0917
     source: SourceNumbers = [],  # noqa: B006
     definition: Values = [],  # noqa: B006
     definition_kind: Annotated[Values, Query(alias="definitionKind")] = [],  # noqa: B006
-    severity: Severities = [],  # noqa: B006
+    priority: Levels = [],  # noqa: B006
+    severity: Levels = [],  # noqa: B006
     text: Text = "",
     exposed: bool | None = None,  # noqa: FBT001
     cursor: Cursor = "",
@@ -188,6 +191,7 @@ async def read_finding_groups(  # noqa: PLR0913, PLR0917
         sources=tuple(source),
         definitions=tuple(definition),
         definition_kinds=tuple(definition_kind),
+        priorities=tuple(priority),
         severities=tuple(severity),
         text=text,
         is_exposed=exposed,
@@ -226,7 +230,7 @@ async def read_fixes(
     cursor: Cursor = "",
     limit: Annotated[int, Query(ge=1, le=100)] = fixes.DEFAULT_FIXES,
 ) -> Response:
-    """Return a page of the upgrades and remediations that remove most problems of high or critical severity."""
+    """Return a page of the upgrades and remediations that remove most problems of high or critical priority."""
     return await answer(request, fixes.list_fixes, cursor, limit, tuple(source))
 
 
@@ -240,7 +244,8 @@ async def read_vulnerabilities(  # noqa: PLR0913, PLR0917 - each filter is a par
     request: Request,
     order: vulnerabilities.VulnerabilityOrder = vulnerabilities.VulnerabilityOrder.PRIORITY,
     source: SourceNumbers = [],  # noqa: B006
-    severity: Severities = [],  # noqa: B006
+    priority: Levels = [],  # noqa: B006
+    severity: Levels = [],  # noqa: B006
     text: Text = "",
     exploited: bool | None = None,  # noqa: FBT001
     exposed: bool | None = None,  # noqa: FBT001
@@ -251,6 +256,7 @@ async def read_vulnerabilities(  # noqa: PLR0913, PLR0917 - each filter is a par
     """Return a page of the vulnerabilities of images, each once."""
     selection = vulnerabilities.VulnerabilityFilter(
         sources=tuple(source),
+        priorities=tuple(priority),
         severities=tuple(severity),
         text=text,
         is_exploited=exploited,

@@ -14,16 +14,15 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection, bindparam, select, update
 
-from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep.model.text import encode_json
 from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.locks import lock_definitions
 from kubekeep_server.store.numbers import DAY
 from kubekeep_server.store.schema import definition, source
-from kubekeep_server.store.totals import Rating, move_rating, recount_images
+from kubekeep_server.store.totals import move_level, recount_images
 from kubekeep_server.store.upsert import insert_missing
-from kubekeep_server.store.urgency import classify_definition
+from kubekeep_server.store.urgency import LEVELS, SEVERITIES, classify_definition
 
 _RATING: Final = ("severity", "urgency", "epss", "is_exploited")
 """Columns by which lists are ordered."""
@@ -36,12 +35,12 @@ _LONGEST_TEXT: Final = 512
 
 
 class StoredDefinition(msgspec.Struct, frozen=True):
-    """A definition. kind: of its problems, as in the submission."""
+    """A definition. kind: of its problems, as in the submission. urgency: `urgency.classify_definition`."""
 
     id: int
     key: str
     kind: str
-    rating: Rating
+    urgency: int
 
 
 class DefinitionChanges(NamedTuple):
@@ -114,7 +113,7 @@ def _build_row(document: bytes, changes: DefinitionChanges) -> dict[str, Any]:
     return {
         "key": entry.key,
         "kind": entry.kind,
-        "severity": _read_severity(entry.severity),
+        "severity": SEVERITIES.get(entry.severity.lower(), 0),
         "urgency": classify_definition(entry),
         "epss": entry.epss,
         "is_exploited": bool(entry.known_exploited),
@@ -126,7 +125,7 @@ def _build_row(document: bytes, changes: DefinitionChanges) -> dict[str, Any]:
 
 
 def _describe(row: Any) -> StoredDefinition:
-    return StoredDefinition(row.id, row.key, row.kind, Rating(row.severity, row.urgency))
+    return StoredDefinition(row.id, row.key, row.kind, row.urgency)
 
 
 def _list_changed(
@@ -192,14 +191,6 @@ def load_definitions(connection: Connection, ids: Iterable[int]) -> dict[int, St
     return {row.id: _describe(row) for row in rows}
 
 
-def _read_severity(text: str) -> int:
-    """Return the number of a severity; 0 for an unknown one."""
-    try:
-        return int(Severity[text.upper()])
-    except KeyError:
-        return int(Severity.UNKNOWN)
-
-
 def _load_rows(connection: Connection, keys: Iterable[str]) -> dict[str, Any]:
     query = (
         select(definition, source.c.finished.label("author_seen"))
@@ -210,7 +201,7 @@ def _load_rows(connection: Connection, keys: Iterable[str]) -> dict[str, Any]:
 
 
 def _change_rows(connection: Connection, changes: Sequence[tuple[Any, Mapping[str, Any]]]) -> None:
-    """Replace definitions, and move their findings to the new rating."""
+    """Replace definitions, and move their findings to the new level."""
     if not changes:
         return
     columns = [column.name for column in definition.c if column.name not in ("id", "key")]
@@ -218,8 +209,7 @@ def _change_rows(connection: Connection, changes: Sequence[tuple[Any, Mapping[st
     rows = [{"number": stored.id, **{f"new_{name}": row[name] for name in columns}} for stored, row in changes]
     connection.execute(statement.values({name: bindparam(f"new_{name}") for name in columns}), rows)
     for stored, row in changes:
-        before, after = Rating(stored.severity, stored.urgency), Rating(row["severity"], row["urgency"])
+        before, after = LEVELS[0][stored.urgency], LEVELS[0][row["urgency"]]
         if before != after:
-            move_rating(connection, stored.id, before, after, row["updated"])
-    rated = [stored.id for stored, row in changes if any(row[name] != getattr(stored, name) for name in _RATING)]
-    recount_images(connection, rated)
+            move_level(connection, stored.id, before, after, row["updated"])
+    recount_images(connection, [stored.id for stored, row in changes if stored.urgency != row["urgency"]])

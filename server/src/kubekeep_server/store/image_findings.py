@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from kubekeep._native import pack_problems
+from kubekeep.model.definition import FindingKind
 from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.image_matches import ImageMatch, load_matches, merge_match
 from kubekeep_server.store.image_reports import NOTHING, ImageReport, Problem, ProblemState, load_reports
-from kubekeep_server.store.image_schema import image, image_finding, image_problems, image_report, package, source_image
+from kubekeep_server.store.image_schema import (
+    BY_LEVEL,
+    BY_URGENCY,
+    COUNTS,
+    image,
+    image_finding,
+    image_problems,
+    image_report,
+    package,
+    source_image,
+)
 from kubekeep_server.store.packages import LONGEST_VERSION, store_packages, store_versions
 from kubekeep_server.store.schema import definition
 from kubekeep_server.store.upsert import insert_many, replace_rows
-from kubekeep_server.store.urgency import EPSS_BUCKETS, SEVERITIES, URGENCIES, classify_epss
+from kubekeep_server.store.urgency import LEVELS
 
 Key = tuple[int, int, int]
 """Numbers of image, definition and package."""
-_COUNTS: Final = {"urgency": URGENCIES, "severity": SEVERITIES, "epss": EPSS_BUCKETS}
 
 
 def refresh_findings(connection: Connection, images: Iterable[int], moment: int) -> tuple[list[Key], list[Key]]:
@@ -48,27 +57,19 @@ def refresh_findings(connection: Connection, images: Iterable[int], moment: int)
 def recount(connection: Connection, images: Iterable[int]) -> None:
     """Write the totals of images."""
     required = sorted(images)
-    counts = {number: collections.Counter[str]() for number in required}
+    rows = {number: {"number": number, **dict.fromkeys(COUNTS, 0)} for number in required}
     query = (
-        select(
-            image_finding.c.image,
-            definition.c.urgency,
-            definition.c.severity,
-            definition.c.epss,
-            func.count().label("findings"),
-        )
+        select(image_finding.c.image, definition.c.kind, definition.c.urgency, func.count(definition.c.id.distinct()))
         .join(definition, definition.c.id == image_finding.c.definition)
         .where(image_finding.c.image.in_(in_keys()), image_finding.c.closed.is_(None), ~image_finding.c.is_suppressed)
-        .group_by(image_finding.c.image, definition.c.urgency, definition.c.severity, definition.c.epss)
+        .group_by(image_finding.c.image, definition.c.kind, definition.c.urgency)
     )
-    for row in select_by_keys(connection, query, required):
-        classes = (f"urgency_{row.urgency}", f"severity_{row.severity}", f"epss_{classify_epss(row.epss)}")
-        counts[row.image].update(dict.fromkeys(classes, row.findings))
-    columns = [f"{name}_{number}" for name, size in _COUNTS.items() for number in range(size)]
-    rows = [{"number": number, **{column: counts[number][column] for column in columns}} for number in required]
+    for number, kind, urgency, count in select_by_keys(connection, query, required):
+        is_raised = kind == FindingKind.VULNERABILITY
+        rows[number][BY_URGENCY[urgency] if is_raised else BY_LEVEL[LEVELS[0][urgency]]] += count
     if rows:
         statement = update(image).where(image.c.id == bindparam("number"))
-        connection.execute(statement.values({column: bindparam(column) for column in columns}), rows)
+        connection.execute(statement.values({name: bindparam(name) for name in COUNTS}), list(rows.values()))
 
 
 def _store_problems(connection: Connection, images: Iterable[int]) -> None:

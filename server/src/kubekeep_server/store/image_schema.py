@@ -24,13 +24,12 @@ from sqlalchemy import (
 )
 
 from kubekeep_server.store.schema import BY_KEY, metadata, source_column
-from kubekeep_server.store.urgency import EPSS_BUCKETS, SEVERITIES, URGENCIES
+from kubekeep_server.store.urgency import SEVERITIES, URGENCIES
 
-_COUNTS: Final = (
-    *(f"urgency_{number}" for number in range(URGENCIES)),
-    *(f"severity_{number}" for number in range(SEVERITIES)),
-    *(f"epss_{number}" for number in range(EPSS_BUCKETS)),
-)
+BY_URGENCY: Final = tuple(f"urgency_{number}" for number in range(URGENCIES))
+BY_LEVEL: Final = tuple(f"level_{number}" for number in range(len(SEVERITIES)))
+COUNTS: Final = (*BY_URGENCY, *BY_LEVEL)
+"""Names of the columns of `image` with numbers of problems, which `urgency.count_levels` reads."""
 
 
 def _image() -> Column[int]:
@@ -48,12 +47,12 @@ image: Final = Table(
     Column("exposure", SmallInteger, nullable=False),
     Column("workloads", Integer, nullable=False),
     Column("exposed_workloads", Integer, nullable=False),
-    *(Column(name, Integer, nullable=False) for name in _COUNTS),
+    *(Column(name, Integer, nullable=False) for name in COUNTS),
 )
 """An image, by the digest of its manifest. created: the time at which it was first submitted. sources: those that have it.
 
-exposure: the highest of the workloads that run it. The last columns: open problems that no exception covers, by urgency,
-severity and EPSS.
+exposure: the highest of the workloads that run it. The last columns: open problems that no exception covers, those of several
+packages once: vulnerabilities by urgency, as their levels follow from the exposure of the image in a scope, and other problems by level.
 """
 
 source_image: Final = Table(

@@ -73,8 +73,9 @@ definition: Final = Table(
 )
 """A control or another definition of problems. Its rating is here only, so that a change of it touches no finding.
 
-urgency: `urgency.classify_definition`. is_exploited: it is in CISA's catalogue of known exploited vulnerabilities. text:
-`definitions.build_text`. author: the source whose submissions change it, `definitions.LIBRARY`, or NULL for the next source.
+urgency: `urgency.classify_definition`, from which the level of findings without a priority of their own follows. is_exploited: it
+is in CISA's catalogue of known exploited vulnerabilities. text: `definitions.build_text`. author: the source whose submissions
+change it, `definitions.LIBRARY`, or NULL for the next source.
 """
 Index("definition_author", definition.c.author)
 Index(
@@ -124,7 +125,7 @@ finding: Final = Table(
     Column("subject", BigInteger, nullable=False),
     Column("fingerprint", BigInteger, nullable=False),
     Column("definition", Integer, ForeignKey("definition.id"), nullable=False),
-    Column("exposure", SmallInteger, nullable=False),
+    Column("context", SmallInteger, nullable=False),
     Column("is_suppressed", Boolean, nullable=False),
     Column("opened", BigInteger, nullable=False),
     Column("closed", BigInteger),
@@ -132,7 +133,7 @@ finding: Final = Table(
 )
 """An interval in which a finding is open. closed: NULL while it is open. is_suppressed: exceptions cover all its evidence.
 
-exposure: of its subject.
+context: exposure of its subject and level of its own priority (`finding_context.build_context`).
 unknown_since: the first scan that could not see if it is still there; NULL once a scan saw it.
 """
 Index(
@@ -147,7 +148,7 @@ Index(
 Index(
     "finding_definition",
     finding.c.definition,
-    finding.c.exposure,
+    finding.c.context,
     finding.c.opened,
     sqlite_where=finding.c.closed.is_(null()),
     postgresql_where=finding.c.closed.is_(null()),
@@ -155,7 +156,7 @@ Index(
 Index(
     "finding_class",
     finding.c.source,
-    finding.c.exposure,
+    finding.c.context,
     finding.c.definition,
     sqlite_where=finding.c.closed.is_(null()),
     postgresql_where=finding.c.closed.is_(null()),
@@ -210,12 +211,11 @@ total: Final = Table(
     metadata,
     source_column(),
     Column("exposure", SmallInteger, primary_key=True),
-    Column("urgency", SmallInteger, primary_key=True),
-    Column("severity", SmallInteger, primary_key=True),
+    Column("level", SmallInteger, primary_key=True),
     Column("findings", Integer, nullable=False),
     **BY_KEY,
 )
-"""The number of open findings that no exception covers, without those of images."""
+"""The number of open findings that no exception covers, without those of images. level: of their priority."""
 
 definition_total: Final = Table(
     "definition_total",
@@ -224,7 +224,7 @@ definition_total: Final = Table(
     Column("content", LargeBinary, nullable=False),
     **BY_KEY,
 )
-"""The findings of `total` by definition and exposure, packed by `_native.pack_counts`, so that those of all sources can be summed in
+"""The findings of `total` by definition and context, packed by `_native.pack_counts`, so that those of all sources can be summed in
 a request.
 """
 
@@ -233,7 +233,7 @@ day: Final = Table(
     metadata,
     source_column(),
     Column("day", Integer, primary_key=True),
-    Column("severity", SmallInteger, primary_key=True),
+    Column("level", SmallInteger, primary_key=True),
     Column("opened", Integer, nullable=False),
     Column("closed", Integer, nullable=False),
     **BY_KEY,

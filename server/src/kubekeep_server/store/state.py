@@ -32,6 +32,7 @@ from kubekeep_server.store.definitions import (
     store_definitions,
 )
 from kubekeep_server.store.document import SubmittedDocument, digest_entry, sum_digests
+from kubekeep_server.store.finding_context import build_context, move_context
 from kubekeep_server.store.image_reports import ImageReport
 from kubekeep_server.store.images import ImageChanges, get_image_digest
 from kubekeep_server.store.numbers import to_key, to_number
@@ -49,12 +50,12 @@ class _OpenFinding(NamedTuple):
     subject: int
     fingerprint: int
     definition: int
-    exposure: int
+    context: int
     is_suppressed: bool
     unknown_since: int | None
 
 
-_STATE: Final = _OpenFinding._fields.index("exposure")
+_STATE: Final = _OpenFinding._fields.index("context")
 """Index of the first field that a submission may change."""
 _SUBJECTS: Final = select(schema.subject).where(
     schema.subject.c.source == bindparam("source"), schema.subject.c.id.in_(in_keys())
@@ -74,7 +75,7 @@ _CLOSE: Final = update(schema.finding).where(_OPEN_FINDING).values(closed=bindpa
 _CHANGE: Final = (
     update(schema.finding)
     .where(_OPEN_FINDING)
-    .values(is_suppressed=bindparam("suppressed"), unknown_since=bindparam("since"), exposure=bindparam("level"))
+    .values(is_suppressed=bindparam("suppressed"), unknown_since=bindparam("since"), context=bindparam("new_context"))
 )
 _REMOVE_SUBJECT: Final = (
     update(schema.subject)
@@ -275,7 +276,8 @@ class _StateChange:
             if definition.key in self._scope or definition.kind in entry.listed_kinds:
                 self._mark_unknown(row, exposure)
             elif known.exposure != exposure:
-                self._change(row, is_suppressed=row.is_suppressed, unknown_since=row.unknown_since, exposure=exposure)
+                context = move_context(row.context, exposure)
+                self._change(row, is_suppressed=row.is_suppressed, unknown_since=row.unknown_since, context=context)
         packed = _pack(tuple(retained)) if retained else None
         self._add_subject(key, entry, known, digest=digest, content=_pack(entry), retained=packed)
 
@@ -332,41 +334,41 @@ class _StateChange:
         self, key: int, fingerprint: int, finding: SubmittedFinding, row: _OpenFinding | None, exposure: int
     ) -> None:
         """Open a finding, or change its row."""
-        is_suppressed = not finding.is_open
+        is_suppressed, context = not finding.is_open, build_context(exposure, finding.priority)
         if row is None:
             definition = self._ids[finding.definition]
-            values = (definition, exposure, is_suppressed, self._moment, None, None)
+            values = (definition, context, is_suppressed, self._moment, None, None)
             self._new.append((self._source.id, key, fingerprint, *values))
             if not is_suppressed:
-                self._counts.open(definition, self._definitions[definition].rating, exposure)
-        elif row[_STATE:] != (exposure, is_suppressed, None):
-            self._change(row, is_suppressed=is_suppressed, unknown_since=None, exposure=exposure)
+                self._counts.open(definition, self._definitions[definition].urgency, context)
+        elif row[_STATE:] != (context, is_suppressed, None):
+            self._change(row, is_suppressed=is_suppressed, unknown_since=None, context=context)
 
     def _close(self, row: _OpenFinding) -> None:
         self._closed.append({**self._locate(row), "moment": self._moment})
         if not row.is_suppressed:
-            self._counts.close(row.definition, self._definitions[row.definition].rating, row.exposure)
+            self._counts.close(row.definition, self._definitions[row.definition].urgency, row.context)
 
     def _locate(self, row: _OpenFinding) -> dict[str, Any]:
         """Return the parameters of a statement that changes a finding."""
         return {"number": self._source.id, "key": row.subject, "print": row.fingerprint}
 
     def _mark_unknown(self, row: _OpenFinding, exposure: int) -> None:
-        since = row.unknown_since or self._moment
-        if (row.unknown_since, row.exposure) != (since, exposure):
-            self._change(row, is_suppressed=row.is_suppressed, unknown_since=since, exposure=exposure)
+        since, context = row.unknown_since or self._moment, move_context(row.context, exposure)
+        if (row.unknown_since, row.context) != (since, context):
+            self._change(row, is_suppressed=row.is_suppressed, unknown_since=since, context=context)
 
-    def _change(self, row: _OpenFinding, *, is_suppressed: bool, unknown_since: int | None, exposure: int) -> None:
+    def _change(self, row: _OpenFinding, *, is_suppressed: bool, unknown_since: int | None, context: int) -> None:
         """Change a row, and the totals with it."""
-        values = {"suppressed": is_suppressed, "since": unknown_since, "level": exposure}
+        values = {"suppressed": is_suppressed, "since": unknown_since, "new_context": context}
         self._changed.append({**self._locate(row), **values})
-        rating = self._definitions[row.definition].rating
+        urgency = self._definitions[row.definition].urgency
         if not is_suppressed and not row.is_suppressed:
-            self._counts.move(row.definition, rating, row.exposure, exposure)
+            self._counts.move(row.definition, urgency, row.context, context)
         elif not is_suppressed:
-            self._counts.open(row.definition, rating, exposure)
+            self._counts.open(row.definition, urgency, context)
         elif not row.is_suppressed:
-            self._counts.close(row.definition, rating, row.exposure)
+            self._counts.close(row.definition, urgency, row.context)
 
     def _write(self) -> None:
         connection = self._connection

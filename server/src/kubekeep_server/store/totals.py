@@ -11,26 +11,18 @@ from sqlalchemy import Connection, func, select
 from kubekeep._native import pack_counts, sum_counts
 from kubekeep_server.store import schema
 from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.finding_context import CONTEXTS, WITHOUT_LEVEL, get_exposure, get_level
 from kubekeep_server.store.image_findings import recount
 from kubekeep_server.store.image_schema import image_finding
 from kubekeep_server.store.numbers import DAY
 from kubekeep_server.store.upsert import add_to_rows, replace_rows
-from kubekeep_server.store.urgency import EXPOSURES
-
-
-class Rating(NamedTuple):
-    """The rating of a definition: severity, and urgency (`urgency.classify_definition`)."""
-
-    severity: int
-    urgency: int
 
 
 class FindingClass(NamedTuple):
-    """The class of a finding: the exposure of its subject, and the rating of its definition."""
+    """The class of a finding: the exposure of its subject, and the level of its priority."""
 
     exposure: int
-    urgency: int
-    severity: int
+    level: int
 
 
 class FindingCounts:
@@ -43,24 +35,27 @@ class FindingCounts:
         self._opened: collections.Counter[int] = collections.Counter()
         self._closed: collections.Counter[int] = collections.Counter()
 
-    def open(self, definition: int, rating: Rating, exposure: int) -> None:
+    def open(self, definition: int, urgency: int, context: int) -> None:
         """Count a finding that is open now."""
-        self._add(definition, rating, exposure, 1)
-        self._opened[rating.severity] += 1
+        self._add(definition, urgency, context, 1)
+        self._opened[get_level(context, urgency)] += 1
 
-    def close(self, definition: int, rating: Rating, exposure: int) -> None:
+    def close(self, definition: int, urgency: int, context: int) -> None:
         """Count a finding that is no longer open."""
-        self._add(definition, rating, exposure, -1)
-        self._closed[rating.severity] += 1
+        self._add(definition, urgency, context, -1)
+        self._closed[get_level(context, urgency)] += 1
 
-    def move(self, definition: int, rating: Rating, before: int, after: int) -> None:
-        """Count an open finding of a subject whose exposure has changed."""
-        self._add(definition, rating, before, -1)
-        self._add(definition, rating, after, 1)
+    def move(self, definition: int, urgency: int, before: int, after: int) -> None:
+        """Count an open finding whose context has changed."""
+        self._add(definition, urgency, before, -1)
+        self._add(definition, urgency, after, 1)
+        if (level := get_level(before, urgency)) != (new := get_level(after, urgency)):
+            self._closed[level] += 1
+            self._opened[new] += 1
 
-    def _add(self, definition: int, rating: Rating, exposure: int, number: int) -> None:
-        self._changes[FindingClass(exposure, rating.urgency, rating.severity)] += number
-        self._definitions[definition * EXPOSURES + exposure] += number
+    def _add(self, definition: int, urgency: int, context: int, number: int) -> None:
+        self._changes[FindingClass(get_exposure(context), get_level(context, urgency))] += number
+        self._definitions[definition * CONTEXTS + context] += number
 
     def write(self, connection: Connection, source: int, moment: int) -> None:
         """Add the changes to the totals of a source and to its day."""
@@ -71,10 +66,8 @@ class FindingCounts:
         ]
         add_to_rows(connection, schema.total, ("findings",), totals)
         self._write_definitions(connection, source)
-        severities = sorted(self._opened.keys() | self._closed.keys())
-        _write_days(
-            connection, [(source, level, self._opened[level], self._closed[level]) for level in severities], moment
-        )
+        levels = sorted(self._opened.keys() | self._closed.keys())
+        _write_days(connection, [(source, level, self._opened[level], self._closed[level]) for level in levels], moment)
 
     def _write_definitions(self, connection: Connection, source: int) -> None:
         if not any(self._definitions.values()):
@@ -87,40 +80,40 @@ class FindingCounts:
         replace_rows(connection, table, ("content",), [row])
 
 
-def move_rating(connection: Connection, definition: int, before: Rating, after: Rating, moment: int) -> None:
-    """Move the open findings of a definition to its new rating, in all sources and images.
+def move_level(connection: Connection, definition: int, before: int, after: int, moment: int) -> None:
+    """Move the open findings of a definition without a priority of their own to another level, in all sources.
 
     The caller has locked the definitions.
     """
     finding = schema.finding
     counts = connection.execute(
-        select(finding.c.source, finding.c.exposure, func.count())
+        select(finding.c.source, finding.c.context, func.count())
         .where(finding.c.definition == definition, finding.c.closed.is_(None), ~finding.c.is_suppressed)
-        .group_by(finding.c.source, finding.c.exposure)
-        .order_by(finding.c.source, finding.c.exposure)
+        .where(finding.c.context.in_(WITHOUT_LEVEL))
+        .group_by(finding.c.source, finding.c.context)
+        .order_by(finding.c.source, finding.c.context)
     ).all()
     totals = [
-        {"source": source, "exposure": exposure, **rating._asdict(), "findings": sign * count}
-        for rating, sign in ((before, -1), (after, 1))
-        for source, exposure, count in counts
+        {"source": source, "exposure": get_exposure(context), "level": level, "findings": sign * count}
+        for level, sign in ((before, -1), (after, 1))
+        for source, context, count in counts
     ]
     add_to_rows(connection, schema.total, ("findings",), totals)
-    if before.severity != after.severity:
-        days = [(source, before.severity, 0, count) for source, _, count in counts]
-        _write_days(connection, [*days, *((source, after.severity, count, 0) for source, _, count in counts)], moment)
+    days = [(source, before, 0, count) for source, _, count in counts]
+    _write_days(connection, [*days, *((source, after, count, 0) for source, _, count in counts)], moment)
 
 
 def recount_images(connection: Connection, definitions: Iterable[int]) -> None:
-    """Write the totals of the images with open problems of definitions whose rating has changed."""
+    """Write the totals of the images with open problems of definitions whose urgency has changed."""
     table = image_finding
     query = select(table.c.image).where(table.c.definition.in_(in_keys()), table.c.closed.is_(None)).distinct()
     recount(connection, {row.image for row in select_by_keys(connection, query, definitions)})
 
 
 def _write_days(connection: Connection, changes: Iterable[tuple[int, int, int, int]], moment: int) -> None:
-    """Add opened and closed findings, by source and severity, to the day of a moment."""
+    """Add opened and closed findings, by source and level, to the day of a moment."""
     rows = [
-        {"source": source, "day": moment // DAY, "severity": severity, "opened": opened, "closed": closed}
-        for source, severity, opened, closed in changes
+        {"source": source, "day": moment // DAY, "level": level, "opened": opened, "closed": closed}
+        for source, level, opened, closed in changes
     ]
     add_to_rows(connection, schema.day, ("opened", "closed"), rows)

@@ -1,43 +1,58 @@
-"""Classes of definitions and of workloads, from which the order by priority follows. Values only.
+"""Classes of definitions and of workloads, from which the priorities of the problems of images follow. Values only.
 
-The priority of a finding is not stored: it follows from the exposure of its workload and the urgency of its definition, which
-change without it. Lists merge the few pairs of both, the most urgent first.
+The priority of a problem of an image is not stored: it follows from the exposure of the image and the urgency of its definition,
+which change without it. Lists merge the few pairs of both, the most urgent first.
 """
 
 from __future__ import annotations
 
 import bisect
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from kubekeep.model.severity import Severity
 from kubekeep.model.submission import ContainerEntry, DefinitionEntry, SubjectEntry
+from kubekeep.model.workload_container import raise_score
 
-SEVERITY_NAMES: Final = tuple(severity.name.lower() for severity in Severity)
+SEVERITIES: Final[Mapping[str, int]] = {severity.name.lower(): int(severity) for severity in Severity}
+"""Numbers of severities, and of levels of priorities, by their name."""
+SEVERITY_NAMES: Final = tuple(SEVERITIES)
 """Names of severities by their number: unknown to critical."""
-SEVERITIES: Final = len(SEVERITY_NAMES)
-_SCORES: Final = (0.1, 2.0, 4.0, 5.5, 7.0, 8.0, 9.0)
-"""The lowest score of each urgency but the first, which is unknown."""
+_SCORES: Final = (
+    *(0.1, 1.8, 2.2, 2.6, 2.8, 3.0, 3.2, 3.6),
+    *(4.0, 4.8, 5.2, 5.6, 5.8, 6.0, 6.2, 6.6, 6.95),
+    *(7.0, 7.333, 8.0),
+    9.0,
+)
+"""The lowest score of each urgency but the first, which is unknown: each score at which the level changes under one of the exposures,
+and 8.0, which divides the high ones.
+"""
 URGENCIES: Final = len(_SCORES) + 1
+_FLOORS: Final = (0.0, 0.1, 4.0, 7.0, 9.0)
+"""The lowest score of each level."""
 EPSS_LIMITS: Final = (0.001, 0.01, 0.05, 0.1, 0.3, 0.5, 0.8)
 """The lowest probability of each bucket but the first."""
-EPSS_BUCKETS: Final = len(EPSS_LIMITS) + 1
-_POWERFUL, _PRIVILEGED = 2, 1
 EXPOSED: Final = 4
 """Flag, and lowest exposure, of what can be reached from outside its cluster."""
+_POWERFUL, _PRIVILEGED = 2, 1
 EXPOSURES: Final = 8
-_MOST: Final = 10.0
-_ADDITIONS: Final = ((EXPOSED, 1.0, 0.5), (_POWERFUL, 0.8, 0.4), (_PRIVILEGED, 0.4, 0.2))
-"""Additions to a score, as the priority of a scan has them: a maximum, and a part of the distance to the highest score."""
 
 
 def classify_definition(entry: DefinitionEntry) -> int:
-    """Return the urgency of a definition: 0 for an unknown one to 7 for the highest, by the score without a context."""
-    return bisect.bisect_right(_SCORES, entry.priority.score) if entry.priority else 0
+    """Return the urgency of a definition: 0 for an unknown one to the highest, by its priority without a context.
+
+    Without a priority, it follows from the severity. A score outside of its level counts as the nearest one in it.
+    """
+    priority = entry.priority
+    if priority is not None and (level := SEVERITIES[priority.level]):
+        urgency = classify_score(max(priority.score, _FLOORS[level]))
+        return min(urgency, classify_score(_FLOORS[level + 1]) - 1) if level + 1 < len(_FLOORS) else urgency
+    return classify_score(_FLOORS[SEVERITIES.get(entry.severity.lower(), 0)])
 
 
-def classify_epss(probability: float | None) -> int:
-    """Return the bucket of a probability: 0, also for an unknown one, to 7."""
-    return bisect.bisect_right(EPSS_LIMITS, probability or 0.0)
+def classify_score(score: float) -> int:
+    """Return the urgency of the score of a priority."""
+    return bisect.bisect_right(_SCORES, score)
 
 
 def classify_subject(entry: SubjectEntry) -> int:
@@ -57,17 +72,32 @@ def classify_container(exposure: int, container: ContainerEntry) -> int:
     return exposure & ~EXPOSED if container.ends else exposure
 
 
+def count_levels(exposure: int, counts: Iterable[int]) -> tuple[int, ...]:
+    """Return numbers of problems by level of their priority.
+
+    exposure: of their image. counts: of vulnerabilities by urgency, then of other problems by level.
+    """
+    numbers = [0] * len(SEVERITIES)
+    for level, count in zip((*LEVELS[exposure], *SEVERITIES.values()), counts, strict=True):
+        numbers[level] += count
+    return tuple(numbers)
+
+
 def is_exposed(exposure: int) -> bool:
     """Return True for something that can be reached from outside its cluster."""
     return bool(exposure & EXPOSED)
 
 
 def _rate(exposure: int, urgency: int) -> float:
-    score = _SCORES[urgency - 1] if urgency else 0.0
-    for flag, most, part in _ADDITIONS if urgency else ():
-        if exposure & flag:
-            score += min(most, part * (_MOST - score))
-    return score
+    """Return the lowest score of an urgency with an exposure, by the formula of scans."""
+    if not urgency:
+        return 0.0
+    return raise_score(
+        _SCORES[urgency - 1],
+        is_exposed=is_exposed(exposure),
+        is_powerful=bool(exposure & _POWERFUL),
+        is_privileged=bool(exposure & _PRIVILEGED),
+    )
 
 
 PAIRS: Final = tuple(
@@ -77,3 +107,12 @@ PAIRS: Final = tuple(
     )
 )
 """All pairs of exposure and urgency, the most urgent first."""
+LEVELS: Final = tuple(
+    tuple(
+        # No score below 1 is a level of `Severity.from_score`.
+        int(max(Severity.from_score(_rate(exposure, urgency)), Severity(min(urgency, 1))))
+        for urgency in range(URGENCIES)
+    )
+    for exposure in range(EXPOSURES)
+)
+"""Levels of the priorities of vulnerabilities by exposure and urgency, as a scan has them. Without exposure, those of all definitions."""

@@ -25,9 +25,9 @@ const GROUPS: [Group, string][] = [
 ];
 const COLUMNS: Column<Row>[] = [
   { title: "Finding", kind: "main", cell: (row) => <Title row={row} /> },
-  { title: "Severity", order: "severity", cell: (row) => <Severity level={row.severity} /> },
+  { title: "Priority", order: "priority", cell: (row) => <Severity level={row.priority} /> },
   { title: "Where", cell: (row) => <Where row={row} /> },
-  { title: "Why it matters", order: "priority", cell: (row) => <Reasons exposure={row.exposure} /> },
+  { title: "Why it matters", cell: (row) => <Reasons exposure={row.exposure} /> },
   { title: "Open since", order: "newest", cell: (row) => <OpenSince row={row} /> },
 ];
 

@@ -15,7 +15,7 @@ type Subject = Schemas["SubjectGroup"];
 const LENGTH = 100;
 const SHOWN_NAMES = 4;
 const shared: Column<Control>[] = [
-  { title: "Severity", cell: (row) => <Severity level={row.severity} /> },
+  { title: "Priority", cell: (row) => <Severity level={row.priority} /> },
   { title: "Findings", kind: "number", cell: (row) => format(row.findings) },
   { title: "Reachable", kind: "number", cell: (row) => format(row.exposed) },
   { title: "Why it matters", cell: (row) => <Reasons exposure={row.exposure} /> },

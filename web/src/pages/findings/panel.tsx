@@ -26,7 +26,8 @@ export function FindingPanel({ open, onClose }: { open: string; onClose: () => v
             <>
               <Facts
                 facts={[
-                  ["Severity", <Severity key="severity" level={finding.definition.severity} />],
+                  ["Priority", <Severity key="priority" level={finding.priority} />],
+                  ["Severity of the control", finding.definition.severity],
                   ["Control", finding.definition.id],
                   ["Workload", <a key="workload" href={`/workloads/${source}/${subject}`}>{nameOf(data.entry)}</a>],
                   ["Source", <a key="source" href={`/sources/${source}`}>{nameSource({ name: data.sourceName, branch: data.branch })}</a>],

@@ -1,6 +1,6 @@
 /** Filters of findings: parameters of the URL, and those of the API. */
 import type { Schemas } from "../../api/client";
-import { SEVERITY_FILTER, type Filter } from "../../components/filters";
+import { PRIORITY_FILTER, SEVERITY_FILTER, type Filter } from "../../components/filters";
 import type { UrlState } from "../../url";
 
 export type Group = "control" | "change" | "workload";
@@ -8,7 +8,7 @@ export type Group = "control" | "change" | "workload";
 const KINDS = ["Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Pod", "ServiceAccount", "Role", "ClusterRole", "Namespace", "Node", "Service", "Ingress"];
 /** Filters of the definition and of the reach, which groups by control have too. */
 const SHARED: Filter[] = [
-  SEVERITY_FILTER,
+  PRIORITY_FILTER,
   {
     name: "exposed",
     label: "Reach",
@@ -17,6 +17,7 @@ const SHARED: Filter[] = [
       { value: "false", label: "Not reachable" },
     ],
   },
+  SEVERITY_FILTER,
   {
     name: "definitionKind",
     label: "Problem",
@@ -72,6 +73,7 @@ export function readShared(url: UrlState) {
     text: url.get("text"),
     definition: url.list("definition"),
     definitionKind: url.list("definitionKind"),
+    priority: url.list("priority"),
     severity: url.list("severity"),
     exposed: url.get("exposed") ? url.get("exposed") === "true" : undefined,
   };

@@ -76,16 +76,16 @@ function Compared({ name, now, before, href }: { name: string; now: number; befo
 /** Return what was open at the end of each day: what is open now without the changes of later days. */
 function computeSeries(rows: Day[], open: Counts, days: number): Series[] {
   const dates = Array.from({ length: days }, (_, index) => dayOf(Date.now() - (days - 1 - index) * DAY));
-  return DRAWN.map((severity) => {
+  return DRAWN.map((level) => {
     const changed = new Map<string, number>();
-    for (const row of rows) if (row.severity === severity) changed.set(row.day, row.opened - row.closed);
-    let value = open[severity] ?? 0;
+    for (const row of rows) if (row.priority === level) changed.set(row.day, row.opened - row.closed);
+    let value = open[level] ?? 0;
     const values: number[] = [];
     for (const date of [...dates].reverse()) {
       values.unshift(value);
       value -= changed.get(date) ?? 0;
     }
-    return { name: capitalize(severity), style: `kk-line-${severity}`, dates, values };
+    return { name: capitalize(level), style: `kk-line-${level}`, dates, values };
   });
 }
 

@@ -1,4 +1,4 @@
-/** The changes that remove most problems of high or critical severity. */
+/** The changes that remove most problems of high or critical priority. */
 import { useQuery } from "@tanstack/react-query";
 import { client, load, type Schemas } from "../../api/client";
 import { Card } from "../../components/page";
@@ -29,7 +29,7 @@ export function FixFirst({ source }: { source: number[] }) {
               )}
             </ol>
           ) : (
-            <p>No change removes a problem of high or critical severity.</p>
+            <p>No change removes a problem of high or critical priority.</p>
           )
         }
       </Await>
@@ -59,7 +59,7 @@ function RemediationLine({ row, href }: { row: Remediation; href: string }) {
     <li>
       <span className="kk-count">{format(row.removed)}</span>
       <div>
-        <a href={href}>{row.title}</a> <Severity level={row.severity} />
+        <a href={href}>{row.title}</a> <Severity level={row.priority} />
         {row.remediation && (
           <div className="kk-soft kk-clamp">
             <Prose text={row.remediation} />

@@ -82,14 +82,14 @@ function Open({ totals }: { totals: Totals }) {
   );
 }
 
-/** A number by severity; each part is a link to its rows. counts: undefined if nothing was assessed. */
+/** A number by level of priority; each part is a link to its rows. counts: undefined if nothing was assessed. */
 function Numbers({ name, counts, link }: { name: string; counts?: Counts; link: (values: Record<string, string>) => string }) {
   return (
     <div>
       <dt>
         <a href={link({})}>{name}</a>
       </dt>
-      <dd>{counts ? <SeverityCounts counts={counts} href={(level) => link({ severity: level })} /> : <span className="kk-soft">no image was assessed</span>}</dd>
+      <dd>{counts ? <SeverityCounts counts={counts} href={(level) => link({ priority: level })} /> : <span className="kk-soft">no image was assessed</span>}</dd>
     </div>
   );
 }

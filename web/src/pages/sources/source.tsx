@@ -38,8 +38,8 @@ export default function Source({ id, identity }: { id: number; identity: Identit
             <Card title="Open problems">
               <Facts
                 facts={[
-                  ["Findings", <SeverityCounts key="findings" counts={data.findings} href={(level) => `/findings?source=${id}&severity=${level}`} />],
-                  ["Vulnerabilities", <SeverityCounts key="vulnerabilities" counts={data.vulnerabilities} href={(level) => `/vulnerabilities?source=${id}&severity=${level}`} />],
+                  ["Findings", <SeverityCounts key="findings" counts={data.findings} href={(level) => `/findings?source=${id}&priority=${level}`} />],
+                  ["Vulnerabilities", <SeverityCounts key="vulnerabilities" counts={data.vulnerabilities} href={(level) => `/vulnerabilities?source=${id}&priority=${level}`} />],
                   ["Not seen lately", data.unknown ? <a key="unknown" href={`/findings?source=${id}&state=unknown`}>{plural(data.unknown, "finding")}</a> : "none"],
                 ]}
               />

@@ -1,7 +1,7 @@
 /** Vulnerabilities of all images, each once, the most urgent first. */
 import { client, load, type Schemas } from "../../api/client";
 import { Reasons } from "../../components/finding";
-import { FilteredToNothing, Filters, isFiltered, SEVERITY_FILTER, type Filter } from "../../components/filters";
+import { FilteredToNothing, Filters, isFiltered, PRIORITY_FILTER, SEVERITY_FILTER, type Filter } from "../../components/filters";
 import { describeRows, List, usePages, type Column } from "../../components/list";
 import { Page } from "../../components/page";
 import { format, formatProbability, Severity } from "../../components/severity";
@@ -21,6 +21,7 @@ const yes = (label: string, no: string) => [
 ];
 const FILTERS: Filter[] = [
   { name: "text", label: "Identifier or title" },
+  PRIORITY_FILTER,
   SEVERITY_FILTER,
   { name: "exposed", label: "Reach", choices: yes("Reachable from outside", "Not reachable") },
   { name: "exploited", label: "Exploitation", choices: yes("Known to be exploited", "Not known") },
@@ -28,9 +29,9 @@ const FILTERS: Filter[] = [
 ];
 const COLUMNS: Column<Row>[] = [
   { title: "Vulnerability", kind: "main", cell: (row) => <><span className="kk-id">{row.id}</span> {row.title}</> },
-  { title: "Severity", order: "severity", cell: (row) => <Severity level={row.severity} /> },
+  { title: "Priority", order: "priority", cell: (row) => <Severity level={row.priority} /> },
   { title: "Upgrade", cell: (row) => <Upgrade row={row} /> },
-  { title: "Why it matters", order: "priority", cell: (row) => <Reasons exposure={row.exposure} isExploited={row.isExploited} /> },
+  { title: "Why it matters", cell: (row) => <Reasons exposure={row.exposure} isExploited={row.isExploited} /> },
   { title: "EPSS", order: "epss", kind: "number", cell: (row) => (row.epss === null ? <span className="kk-soft">unknown</span> : formatProbability(row.epss)) },
   { title: "Images", order: "images", kind: "number", cell: (row) => format(row.images) },
   { title: "Open since", order: "newest", cell: (row) => <Time value={row.opened} /> },
@@ -42,6 +43,7 @@ export default function Vulnerabilities() {
   const flag = (name: string) => (url.get(name) ? url.get(name) === "true" : undefined);
   const selection = {
     source: url.list("source").map(Number),
+    priority: url.list("priority"),
     severity: url.list("severity"),
     text: url.get("text"),
     exposed: flag("exposed"),

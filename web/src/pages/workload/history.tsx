@@ -17,7 +17,7 @@ export function History({ page }: { page: Schemas["SubjectPage"] }) {
   for (const finding of page.findings) {
     const title = (
       <>
-        <span className="kk-id">{finding.definition.id}</span> {finding.definition.title} <Severity level={finding.definition.severity} />
+        <span className="kk-id">{finding.definition.id}</span> {finding.definition.title} <Severity level={finding.priority} />
       </>
     );
     events.push({ moment: finding.opened, text: <>Opened: {title}</> });

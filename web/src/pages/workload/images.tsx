@@ -12,7 +12,7 @@ type Problem = Schemas["ImageProblem"];
 const LENGTH = 100;
 const COLUMNS: Column<Problem>[] = [
   { title: "Problem", kind: "main", cell: (row) => <Identifier row={row} /> },
-  { title: "Severity", cell: (row) => <Severity level={row.severity} /> },
+  { title: "Priority", cell: (row) => <Severity level={row.priority} /> },
   { title: "Package", cell: (row) => <code>{shortenPurl(row.purl)}</code> },
   { title: "Upgrade to", cell: (row) => row.fixedVersion || <span className="kk-soft">no fix yet</span> },
 ];

@@ -149,10 +149,10 @@ function Finding({ finding }: { finding: SubjectFinding }) {
   return (
     <li>
       <h3 className="kk-finding-title">
-        <Severity level={finding.definition.severity} /> <span className="kk-id">{finding.definition.id}</span> {finding.definition.title}
+        <Severity level={finding.priority} /> <span className="kk-id">{finding.definition.id}</span> {finding.definition.title}
       </h3>
       <p className="kk-soft">
-        Open since <Time value={finding.opened} />
+        Severity of the control: {finding.definition.severity}. Open since <Time value={finding.opened} />
         {finding.unknownSince && (
           <>
             , not seen since <Time value={finding.unknownSince} />

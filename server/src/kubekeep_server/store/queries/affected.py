@@ -19,6 +19,7 @@ from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, c
 from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, SubjectRow, describe_subject
 from kubekeep_server.store.schema import definition, source, subject
 from kubekeep_server.store.scopes import Scope, select_uses, shows_image, shows_subject
+from kubekeep_server.store.urgency import LEVELS, SEVERITY_NAMES
 
 VULNERABILITY: Final = "vulnerability"
 """The kind of definitions."""
@@ -36,10 +37,11 @@ class VulnerablePackage(Document, frozen=True):
 
 
 class AffectedImage(Document, frozen=True):
-    """An image with a vulnerability, and the packages with it."""
+    """An image with a vulnerability, and the packages with it. priority: level of the vulnerability in the image."""
 
     digest: str
     references: tuple[str, ...]
+    priority: str
     exposure: int
     workloads: int
     packages: tuple[VulnerablePackage, ...]
@@ -71,6 +73,7 @@ def list_affected_images(
     """Return a page of the images with a vulnerability, those that can be reached first."""
     after = read_cursor(cursor, "images", tuple[int, int])
     number = select(definition.c.id).where(definition.c.key == name).scalar_subquery()
+    urgency = connection.execute(select(definition.c.urgency).where(definition.c.key == name)).scalar() or 0
     table, uses = image_finding, select_uses(scope).subquery()
     query = (
         select(image.c.id, image.c.digest, uses.c.exposure, uses.c.workloads, func.min(table.c.opened).label("opened"))
@@ -91,6 +94,7 @@ def list_affected_images(
         AffectedImage(
             row.digest,
             references.get(row.id, ()),
+            SEVERITY_NAMES[LEVELS[row.exposure][urgency]],
             row.exposure,
             row.workloads,
             tuple(VulnerablePackage(*package) for package in packages.get(row.id, ())),

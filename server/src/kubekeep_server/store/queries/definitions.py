@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select, true, union_all
 
 from kubekeep._native import sum_counts
-from kubekeep.model.severity import Severity
+from kubekeep_server.store.finding_context import CONTEXTS, OWN_LEVELS, WITHOUT_LEVEL
 from kubekeep_server.store.schema import definition, definition_total, finding, subject
 from kubekeep_server.store.scopes import Scope, shows_subject
-from kubekeep_server.store.urgency import EXPOSURES
+from kubekeep_server.store.urgency import LEVELS, SEVERITIES
 
 
 def has_severity(names: Iterable[str]) -> ColumnElement[bool]:
     """Return the condition that a definition has one of some severities, such as `critical`."""
-    return definition.c.severity.in_([int(Severity.parse(name)) for name in names])
+    return definition.c.severity.in_(sorted(read_levels(names)))
+
+
+def read_levels(names: Iterable[str]) -> frozenset[int]:
+    """Return the numbers of severities or levels of priorities. Raises KeyError for another name."""
+    return frozenset(SEVERITIES[name] for name in names)
+
+
+def has_priority(names: Iterable[str]) -> ColumnElement[bool]:
+    """Return the condition that a finding has a priority of one of some levels."""
+    levels = read_levels(names)
+    own = [context for context in range(CONTEXTS) if context % OWN_LEVELS and context % OWN_LEVELS in levels]
+    urgencies = [urgency for urgency, level in enumerate(LEVELS[0]) if level in levels]
+    is_definition = and_(definition.c.id == finding.c.definition, definition.c.urgency.in_(urgencies))
+    follows = and_(finding.c.context.in_(WITHOUT_LEVEL), exists().where(is_definition).correlate(finding))
+    return or_(finding.c.context.in_(own), follows)
 
 
 def contains_text(text: str) -> ColumnElement[bool]:
@@ -25,33 +41,52 @@ def contains_text(text: str) -> ColumnElement[bool]:
 
 
 def sum_totals(connection: Connection, sources: Iterable[int] | None) -> dict[tuple[int, int], int]:
-    """Return the numbers of open findings that no exception covers, by definition and exposure. sources: None for all."""
+    """Return the numbers of open findings that no exception covers, by definition and context. sources: None for all."""
     query = select(definition_total.c.content)
     if sources is not None:
         query = query.where(definition_total.c.source.in_(sorted(sources)))
     sums = sum_counts(list(connection.execute(query).scalars()))
-    return {divmod(key, EXPOSURES): count for key, count in sums}
+    return {divmod(key, CONTEXTS): count for key, count in sums}
 
 
 def count_by_definition(connection: Connection, scope: Scope) -> dict[int, collections.Counter[int]]:
-    """Return the numbers of open findings that no exception covers, by definition and exposure. Those of images are left out."""
+    """Return the numbers of open findings that no exception covers, by definition and context. Those of images are left out."""
     counts: dict[int, collections.Counter[int]] = {}
     whole = sum_totals(connection, scope.whole)
-    for (number, exposure), count in (*whole.items(), *_count_limited(connection, scope)):
-        counts.setdefault(number, collections.Counter())[exposure] += count
+    for (number, context), count in (*whole.items(), *_count_limited(connection, scope)):
+        counts.setdefault(number, collections.Counter())[context] += count
     return counts
 
 
 def _count_limited(connection: Connection, scope: Scope) -> Iterator[tuple[tuple[int, int], int]]:
-    """Yield the numbers of findings in the sources of which a scope has some namespaces, by definition and exposure."""
+    """Yield the numbers of findings in the sources of which a scope has some namespaces, by definition and context."""
     if not scope.limited:
         return
     limited = Scope(frozenset(), scope.limited)
     query = (
-        select(finding.c.definition, finding.c.exposure, func.count())
+        select(finding.c.definition, finding.c.context, func.count())
         .join(subject, (subject.c.source == finding.c.source) & (subject.c.id == finding.c.subject))
         .where(finding.c.closed.is_(None), ~finding.c.is_suppressed, shows_subject(limited))
-        .group_by(finding.c.definition, finding.c.exposure)
+        .group_by(finding.c.definition, finding.c.context)
     )
-    for number, exposure, count in connection.execute(query):
-        yield (number, exposure), count
+    for number, context, count in connection.execute(query):
+        yield (number, context), count
+
+
+def _select_definitions() -> Select[Any]:
+    """Return the query of the definitions with open findings: one step in the index for each, not one for each finding."""
+    is_open = finding.c.closed.is_(None)
+    first = select(func.min(finding.c.definition).label("id")).where(is_open).cte("used", recursive=True)
+    following = select(func.min(finding.c.definition)).where(is_open, finding.c.definition > first.c.id)
+    steps = first.union_all(select(following.scalar_subquery()).where(first.c.id.is_not(None)))
+    return select(steps.c.id).where(steps.c.id.is_not(None))
+
+
+def select_contexts() -> Select[Any]:
+    """Return the query of the definitions with open findings and their contexts, each by one search in the index."""
+    numbers = _select_definitions().subquery()
+    contexts = union_all(*(select(literal(context).label("context")) for context in range(CONTEXTS))).subquery()
+    is_used = exists().where(
+        finding.c.closed.is_(None), finding.c.definition == numbers.c.id, finding.c.context == contexts.c.context
+    )
+    return select(numbers.c.id, contexts.c.context).join_from(numbers, contexts, true()).where(is_used)

@@ -11,13 +11,18 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from kubekeep_server.store.batches import in_keys, select_by_keys
-from kubekeep_server.store.queries.definitions import contains_text, count_by_definition, has_severity
+from kubekeep_server.store.finding_context import EXPOSED_CONTEXT, RANKS, STEPS, get_exposure, get_level
+from kubekeep_server.store.queries.definitions import (
+    contains_text,
+    count_by_definition,
+    has_severity,
+    read_levels,
+)
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
 from kubekeep_server.store.schema import definition
 from kubekeep_server.store.scopes import Scope
-from kubekeep_server.store.urgency import EXPOSED, PAIRS, SEVERITY_NAMES
+from kubekeep_server.store.urgency import SEVERITY_NAMES
 
-_RANKS: Final = {pair: rank for rank, pair in enumerate(PAIRS)}
 _Position = tuple[int, int, int]
 """Rank of the most urgent finding, number of findings as a negative number, and number of the most urgent definition."""
 
@@ -32,13 +37,14 @@ class Grouping(enum.StrEnum):
 class GroupFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Filters of groups; an empty one selects all.
 
-    sources: numbers. definitions: keys. definition_kinds: `misconfiguration`. severities: names, `critical`. text: a part of the
-    definition's identifier, title or alias. is_exposed: True for subjects that can be reached from outside their cluster.
+    sources: numbers. definitions: keys. definition_kinds: `misconfiguration`. priorities: names of levels, `critical`, of findings.
+    severities: of definitions. text: a part of the definition's identifier, title or alias. is_exposed: True for subjects that can be reached from outside their cluster.
     """
 
     sources: tuple[int, ...] = ()
     definitions: tuple[str, ...] = ()
     definition_kinds: tuple[str, ...] = ()
+    priorities: tuple[str, ...] = ()
     severities: tuple[str, ...] = ()
     text: str = ""
     is_exposed: bool | None = None
@@ -47,12 +53,13 @@ class GroupFilter(msgspec.Struct, frozen=True, kw_only=True):
 class FindingGroup(Document, frozen=True):
     """Findings of definitions. definitions: keys, the most urgent first; title, severity and exposure are those of the first.
 
-    exposed: findings of subjects that can be reached from outside their cluster.
+    priority: level of the most urgent finding. exposed: findings of subjects that can be reached from outside their cluster.
     """
 
     definitions: tuple[str, ...]
     title: str
     remediation: str
+    priority: str
     severity: str
     exposure: int
     findings: int
@@ -65,28 +72,27 @@ class _DefinitionText(msgspec.Struct):
 
 
 class _Counted(msgspec.Struct, frozen=True):
-    """A definition with the numbers of its selected findings by exposure."""
+    """A definition with the numbers of its selected findings by context."""
 
     row: Any
     text: _DefinitionText
     counts: collections.Counter[int]
 
     def locate(self) -> _Position:
-        rank, _ = self._find_worst()
-        return rank, -self.counts.total(), self.row.id
+        return self._find_rank(), -self.counts.total(), self.row.id
 
     @property
-    def exposure(self) -> int:
-        """The exposure of the most urgent finding."""
-        return self._find_worst()[1]
+    def context(self) -> int:
+        """The context of the most urgent finding."""
+        return STEPS[self._find_rank()][0]
 
     @property
     def exposed(self) -> int:
         """The number of findings of subjects that can be reached."""
-        return sum(count for exposure, count in self.counts.items() if exposure >= EXPOSED)
+        return sum(count for context, count in self.counts.items() if context >= EXPOSED_CONTEXT)
 
-    def _find_worst(self) -> tuple[int, int]:
-        return min((_RANKS[exposure, self.row.urgency], exposure) for exposure in self.counts)
+    def _find_rank(self) -> int:
+        return min(RANKS[context, self.row.urgency] for context in self.counts)
 
 
 _decoder: Final = msgspec.json.Decoder(_DefinitionText)
@@ -116,10 +122,11 @@ def list_finding_groups(
 def _load_counted(connection: Connection, scope: Scope, selection: GroupFilter) -> Iterator[_Counted]:
     """Yield the selected definitions with findings."""
     counts: dict[int, collections.Counter[int]] = {}
-    for number, by_exposure in count_by_definition(connection, scope).items():
-        for exposure, count in by_exposure.items():
-            if count > 0 and selection.is_exposed in (None, exposure >= EXPOSED):
-                counts.setdefault(number, collections.Counter())[exposure] = count
+    for number, by_context in count_by_definition(connection, scope).items():
+        for context, count in by_context.items():
+            if count > 0 and selection.is_exposed in (None, context >= EXPOSED_CONTEXT):
+                counts.setdefault(number, collections.Counter())[context] = count
+    levels = read_levels(selection.priorities)
     query = select(definition).where(definition.c.id.in_(in_keys()))
     if selection.definitions:
         query = query.where(definition.c.key.in_(selection.definitions))
@@ -130,7 +137,15 @@ def _load_counted(connection: Connection, scope: Scope, selection: GroupFilter) 
     if selection.text:
         query = query.where(contains_text(selection.text))
     for row in select_by_keys(connection, query, counts):
-        yield _Counted(row, _decoder.decode(row.document), counts[row.id])
+        selected = collections.Counter(
+            {
+                context: count
+                for context, count in counts[row.id].items()
+                if not levels or get_level(context, row.urgency) in levels
+            }
+        )
+        if selected:
+            yield _Counted(row, _decoder.decode(row.document), selected)
 
 
 def _locate(members: list[_Counted]) -> _Position:
@@ -146,8 +161,9 @@ def _describe(members: list[_Counted]) -> FindingGroup:
         definitions=tuple(member.row.key for member in members),
         title=first.text.title,
         remediation=first.text.remediation,
+        priority=SEVERITY_NAMES[get_level(first.context, first.row.urgency)],
         severity=SEVERITY_NAMES[first.row.severity],
-        exposure=first.exposure,
+        exposure=get_exposure(first.context),
         findings=sum(member.counts.total() for member in members),
         exposed=sum(member.exposed for member in members),
     )

@@ -13,8 +13,9 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
 
+from kubekeep_server.store.finding_context import EXPOSED_CONTEXT, RANKS, get_level
 from kubekeep_server.store.numbers import format_key, to_key, to_number
-from kubekeep_server.store.queries.definitions import contains_text, has_severity
+from kubekeep_server.store.queries.definitions import contains_text, has_priority, has_severity
 from kubekeep_server.store.queries.findings import (
     FindingFilter,
     FindingOrder,
@@ -26,23 +27,23 @@ from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page
 from kubekeep_server.store.queries.subject_rows import SubjectRow
 from kubekeep_server.store.schema import definition, finding, subject
 from kubekeep_server.store.scopes import Scope
-from kubekeep_server.store.urgency import EXPOSED, PAIRS, SEVERITY_NAMES
+from kubekeep_server.store.urgency import SEVERITY_NAMES
 
 MAX_SUBJECTS: Final = 100
 """Rows of a page at most: SQLite refuses a condition with more parts."""
 _MOST_READS: Final = 5
 """Lists of findings that one page reads at most."""
-_RANKS: Final = {pair: rank for rank, pair in enumerate(PAIRS)}
 _Key = tuple[int, str]
 """Source and subject."""
 
 
 class SubjectGroup(SubjectRow, frozen=True):
-    """A subject with the numbers of its findings by severity. The other fields are those of its most urgent finding."""
+    """A subject with the numbers of its findings by level of priority. The other fields are those of its most urgent finding."""
 
     definition: str
     title: str
     remediation: str
+    priority: str
     severity: str
     exposure: int
     findings: dict[str, int]
@@ -98,10 +99,10 @@ def _load_groups(connection: Connection, selection: FindingFilter, rows: Iterabl
         query = query.join(subject, and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject))
     groups: dict[_Key, _Group] = {}
     for row in connection.execute(query):
-        first = (_RANKS[row.exposure, row.urgency], row.definition, -row.opened, row.fingerprint)
+        first = (RANKS[row.context, row.urgency], row.definition, -row.opened, row.fingerprint)
         group = groups.setdefault((row.source, format_key(row.subject)), _Group(first, collections.Counter()))
         group.first = min(group.first, first)
-        group.counts[SEVERITY_NAMES[row.severity]] += 1
+        group.counts[SEVERITY_NAMES[get_level(row.context, row.urgency)]] += 1
     return groups
 
 
@@ -116,12 +117,18 @@ def _list_conditions(selection: FindingFilter) -> Iterator[ColumnElement[bool]]:
     if selection.opened_before is not None:
         yield finding.c.opened < to_number(selection.opened_before)
     if selection.is_exposed is not None:
-        highest = finding.c.exposure >= EXPOSED
+        highest = finding.c.context >= EXPOSED_CONTEXT
         yield highest if selection.is_exposed else ~highest
+    yield from _list_definition_conditions(selection)
+
+
+def _list_definition_conditions(selection: FindingFilter) -> Iterator[ColumnElement[bool]]:
     if selection.definitions:
         yield definition.c.key.in_(selection.definitions)
     if selection.definition_kinds:
         yield definition.c.kind.in_(selection.definition_kinds)
+    if selection.priorities:
+        yield has_priority(selection.priorities)
     if selection.severities:
         yield has_severity(selection.severities)
     if selection.text:

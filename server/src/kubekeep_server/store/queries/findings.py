@@ -1,6 +1,6 @@
 """Lists of findings by priority, severity or age.
 
-An order by priority or severity has steps: an exposure with the definitions of one class, the most urgent first. Each step reads
+An order by priority or severity has steps: a context with the definitions of one class, the most urgent first. Each step reads
 from an index, so that a page costs no more for many findings than for few. Findings that a filter or the scope makes few are read at
 once and sorted. A text selects two lists, by definition and by name, which are merged.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import functools
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -30,15 +29,28 @@ from sqlalchemy import (
     tuple_,
 )
 
-from kubekeep.model.severity import Severity
 from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.finding_context import (
+    CONTEXTS,
+    EXPOSED_CONTEXT,
+    STEPS,
+    get_exposure,
+    get_level,
+)
 from kubekeep_server.store.numbers import format_key, to_moment, to_number, to_optional_moment
-from kubekeep_server.store.queries.definitions import contains_text, has_severity, sum_totals
+from kubekeep_server.store.queries.definitions import (
+    contains_text,
+    has_priority,
+    has_severity,
+    read_levels,
+    select_contexts,
+    sum_totals,
+)
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
 from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, SubjectRow, describe_subject
 from kubekeep_server.store.schema import definition, finding, source, subject, subject_name
 from kubekeep_server.store.scopes import Scope, shows_subject
-from kubekeep_server.store.urgency import EXPOSED, EXPOSURES, PAIRS, SEVERITIES, SEVERITY_NAMES, URGENCIES
+from kubekeep_server.store.urgency import SEVERITIES, SEVERITY_NAMES, URGENCIES
 
 _FEW_SOURCES: Final = 60
 """Sources whose findings are read at once, and sorted: fewer rows than an index of all sources would visit."""
@@ -76,7 +88,8 @@ class FindingState(enum.StrEnum):
 class FindingFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Filters of a list of findings; an empty one selects all.
 
-    sources: numbers. definitions: keys. definition_kinds: `misconfiguration`. severities: names, `critical`. kinds: of subjects.
+    sources: numbers. definitions: keys. definition_kinds: `misconfiguration`. priorities: names of levels, `critical`. severities: of
+    definitions. kinds: of subjects.
     text: a part of the definition's identifier, title or alias, or of the subject's name. opened_since, opened_before: the first
     time in the period, and the first one after it. is_exposed: True for subjects that can be reached from outside their cluster.
     """
@@ -87,6 +100,7 @@ class FindingFilter(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
     definitions: tuple[str, ...] = ()
     definition_kinds: tuple[str, ...] = ()
+    priorities: tuple[str, ...] = ()
     severities: tuple[str, ...] = ()
     text: str = ""
     opened_since: dt.datetime | None = None
@@ -96,11 +110,12 @@ class FindingFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FindingRow(SubjectRow, frozen=True):
-    """A finding in a list. fingerprint: 16 hexadecimal digits."""
+    """A finding in a list. priority: its level. severity: of its definition. fingerprint: 16 hexadecimal digits."""
 
     definition: str
     title: str
     remediation: str
+    priority: str
     severity: str
     exposure: int
     urgency: int
@@ -122,9 +137,9 @@ class _Subset(msgspec.Struct, frozen=True):
 
 
 class _Step(NamedTuple):
-    """An exposure and the definitions of a class. counts: the most findings that each has in the scope."""
+    """A context and the definitions of a class. counts: the most findings that each has in the scope."""
 
-    exposure: int
+    context: int
     counts: dict[int, int]
 
 
@@ -151,7 +166,11 @@ _KEYS: Final[dict[FindingOrder, Callable[[_Position], tuple[int, ...]]]] = {
     FindingOrder.NEWEST: lambda position: tuple(-number for number in position),
 }
 """Sort keys of positions."""
-_CLASSES: Final = max(URGENCIES, SEVERITIES)
+_CLASSES: Final = max(URGENCIES, len(SEVERITIES))
+_BY_SEVERITY: Final = tuple(
+    (context, level) for level in reversed(range(len(SEVERITIES))) for context in reversed(range(CONTEXTS))
+)
+"""Steps of the order by severity: contexts and severities of definitions. Of one severity, exposed subjects are first."""
 _IS_SUBJECT: Final = and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject)
 _ROW: Final = (finding.c.source, finding.c.subject, finding.c.fingerprint)
 _KEY: Final = (finding.c.opened, finding.c.source, finding.c.subject, finding.c.fingerprint)
@@ -293,18 +312,20 @@ class _Query:
         column = definition.c.urgency if order is FindingOrder.PRIORITY else definition.c.severity
         classes = {row.id: getattr(row, column.name) for row in self._definitions}
         by_class = {
-            step.exposure * _CLASSES + classes[number]: rank
+            step.context * _CLASSES + classes[number]: rank
             for rank, step in enumerate(self._list_steps(order))
             for number in step.counts
         }
         if not by_class:
             return [], []
-        rank = case(by_class, value=finding.c.exposure * _CLASSES + column).label("rank")
+        rank = case(by_class, value=finding.c.context * _CLASSES + column).label("rank")
         # The sum keeps SQLite from beginning with the index of definitions, which has all subjects.
         conditions = [*self._list_conditions(), (finding.c.definition + 0).in_(sorted(classes))]
         if position is not None:
             same = and_(rank == position.step, _is_later(position))
             conditions.append(or_(rank > position.step, same))
+        if self._levels:
+            conditions.append(has_priority(self._selection.priorities))
         order_by = _Order((rank, *_BY_DEFINITION.columns), lambda row: (row.rank, *_BY_DEFINITION.key(row)))
         is_definition = definition.c.id == finding.c.definition
         rows = self._read([*conditions, is_definition], order_by, limit, rank)
@@ -318,20 +339,28 @@ class _Query:
         columns = _NEWEST if is_newest_first else _OLDEST
         is_gathered = self._has_few_sources() or self._has_few_findings()
         if self._selects_definitions():
-            numbers = [row.id for row in self._definitions]
-            is_selected = finding.c.definition.in_(numbers)
+            is_selected = and_(
+                finding.c.definition.in_(sorted({row.id for row, _ in self._selected})),
+                finding.c.context.in_(sorted({context for _, context in self._selected})),
+            )
             most = _FEW_OF_DEFINITIONS if self._subjects is None else _FEW_OF_SOME_SUBJECTS
             is_gathered |= self._is_short(is_selected, most=most)
-            # The sum keeps a database from an index that does not fit.
-            conditions.append(is_selected if is_gathered else (finding.c.definition + 0).in_(numbers))
+            conditions += self._list_definition_conditions(is_selected if is_gathered else None)
         if position is not None:
             last = tuple_(*position[2:])
             conditions.append(tuple_(*_KEY) < last if is_newest_first else tuple_(*_KEY) > last)
-        if is_gathered:
-            opened = finding.c.opened + 0
-            columns = _Order((opened.desc() if is_newest_first else opened, *columns.columns[1:]), columns.key)
-        rows = self._read(conditions, columns, limit)
+        rows = self._read(conditions, _ignore_index(columns) if is_gathered else columns, limit)
         return rows, [_Position(0, 0, row.opened, row.source, row.subject, row.fingerprint) for row in rows]
+
+    def _list_definition_conditions(self, is_selected: ColumnElement[bool] | None) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions of definitions and priorities. is_selected: of an index; None for another one."""
+        if is_selected is not None:
+            yield is_selected
+        else:
+            # The sum keeps a database from an index that does not fit.
+            yield (finding.c.definition + 0).in_(sorted({row.id for row, _ in self._selected}))
+        if self._levels:
+            yield has_priority(self._selection.priorities)
 
     def _selects_definitions(self) -> bool:
         selection = self._selection
@@ -339,34 +368,45 @@ class _Query:
             selection.definitions
             or selection.definition_kinds
             or selection.severities
+            or selection.priorities
             or self._subset.definitions is not None
         )
 
     def _list_steps(self, order: FindingOrder) -> Iterator[_Step]:
         """Yield all steps, also those without findings: a position names the number of its step."""
-        pairs: Sequence[tuple[int, int]]
-        if order is FindingOrder.PRIORITY:
-            pairs, column = PAIRS, "urgency"
-        else:
-            levels = sorted(map(int, Severity), reverse=True)
-            pairs = [(exposure, level) for level in levels for exposure in reversed(range(EXPOSURES))]
-            column = "severity"
+        steps, column = (STEPS, "urgency") if order is FindingOrder.PRIORITY else (_BY_SEVERITY, "severity")
         by_class: dict[tuple[int, int], dict[int, int]] = {}
-        for row in self._definitions:
-            for exposure in range(EXPOSURES):
-                if count := self._counts.get((row.id, exposure)):
-                    by_class.setdefault((exposure, getattr(row, column)), {})[row.id] = count
-        for exposure, rank in pairs:
-            is_selected = self._selection.is_exposed in (None, exposure >= EXPOSED)
-            is_selected &= self._subjects is None or exposure in self._subjects
-            yield _Step(exposure, by_class.get((exposure, rank), {}) if is_selected else {})
+        for row, context in self._selected:
+            by_class.setdefault((context, getattr(row, column)), {})[row.id] = self._counts[row.id, context]
+        for step in steps:
+            yield _Step(step[0], by_class.get(step, {}))
+
+    @functools.cached_property
+    def _selected(self) -> list[tuple[Any, int]]:
+        """The selected definitions and contexts with open findings."""
+        definitions = {row.id: row for row in self._definitions}
+        pairs = ((definitions.get(number), context) for number, context in sorted(self._counts))
+        return [(row, context) for row, context in pairs if row is not None and self._selects(context, row.urgency)]
+
+    def _selects(self, context: int, urgency: int) -> bool:
+        """Return True if the filters may select findings of a context and an urgency."""
+        return (
+            self._selection.is_exposed in (None, context >= EXPOSED_CONTEXT)
+            and (self._subjects is None or get_exposure(context) in self._subjects)
+            and (not self._levels or get_level(context, urgency) in self._levels)
+        )
+
+    @functools.cached_property
+    def _levels(self) -> frozenset[int]:
+        """The selected levels of priorities; empty for all."""
+        return read_levels(self._selection.priorities)
 
     @functools.cached_property
     def _counts(self) -> dict[tuple[int, int], int]:
-        """The most findings that the scope can have, by definition and exposure."""
+        """The most findings that the scope can have, by definition and context."""
         if self._selection.state is FindingState.SUPPRESSED:
-            numbers = self._connection.execute(_select_definitions()).scalars()
-            return dict.fromkeys(itertools.product(numbers, range(EXPOSURES)), _UNCOUNTED)
+            rows = self._connection.execute(select_contexts())
+            return dict.fromkeys(((row.id, row.context) for row in rows), _UNCOUNTED)
         return sum_totals(self._connection, self._scope.sources)
 
     @functools.cached_property
@@ -391,8 +431,8 @@ class _Query:
         counts = {number: step.counts[number] for number in step.counts if after is None or number >= after.definition}
         for numbers in _group(counts, _FEW_FINDINGS if self._has_few_sources() else limit):
             conditions = [
-                *self._list_conditions(step.exposure),
-                finding.c.exposure == step.exposure,
+                *self._list_conditions(get_exposure(step.context)),
+                finding.c.context == step.context,
                 finding.c.definition.in_(numbers),
             ]
             if after is not None:
@@ -427,7 +467,7 @@ class _Query:
         )
 
     def _list_conditions(self, exposure: int | None = None) -> Iterator[ColumnElement[bool]]:
-        """Yield the conditions of findings, of all exposures or of one, but for definitions and severities."""
+        """Yield the conditions of findings, of all exposures or of one, but for definitions, severities and priorities."""
         begins_with_subjects = self._has_few_subjects(exposure)
         yield finding.c.closed.is_(None)
         if self._scope.sources is not None:
@@ -437,7 +477,7 @@ class _Query:
         yield from self._list_state_conditions()
         yield from self._list_period()
         if self._selection.is_exposed is not None:
-            highest = finding.c.exposure >= EXPOSED
+            highest = finding.c.context >= EXPOSED_CONTEXT
             yield highest if self._selection.is_exposed else ~highest
         conditions = (*self._list_indexed_conditions(), *self._list_other_conditions())
         if begins_with_subjects:
@@ -486,13 +526,10 @@ class _Query:
             yield finding.c.opened < to_number(self._selection.opened_before)
 
 
-def _select_definitions() -> Select[Any]:
-    """Return the query of the definitions with open findings: one step in the index for each, not one for each finding."""
-    is_open = finding.c.closed.is_(None)
-    first = select(func.min(finding.c.definition).label("id")).where(is_open).cte("used", recursive=True)
-    following = select(func.min(finding.c.definition)).where(is_open, finding.c.definition > first.c.id)
-    steps = first.union_all(select(following.scalar_subquery()).where(first.c.id.is_not(None)))
-    return select(steps.c.id).where(steps.c.id.is_not(None))
+def _ignore_index(order: _Order) -> _Order:
+    """Return an order by age for which a database does not read the index of times."""
+    opened = finding.c.opened + 0
+    return _Order((opened if order is _OLDEST else opened.desc(), *order.columns[1:]), order.key)
 
 
 def _group(counts: dict[int, int], limit: int) -> Iterator[list[int]]:
@@ -529,8 +566,9 @@ def _describe(row: Any) -> FindingRow:
         definition=row.definition_key,
         title=document.title,
         remediation=document.remediation,
+        priority=SEVERITY_NAMES[get_level(row.context, row.urgency)],
         severity=SEVERITY_NAMES[row.severity],
-        exposure=row.exposure,
+        exposure=get_exposure(row.context),
         urgency=row.urgency,
         fingerprint=format_key(row.fingerprint),
         opened=to_moment(row.opened),

@@ -1,4 +1,4 @@
-"""Changes that fix most: upgrades of packages, and remediations of controls. Counts problems of high or critical severity only."""
+"""Changes that fix most: upgrades of packages, and remediations of controls. Counts problems of high or critical priority only."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.finding_context import EXPOSED_CONTEXT, RANKS, STEPS, get_level
 from kubekeep_server.store.image_schema import fixed_version, package_name
 from kubekeep_server.store.queries.affected import VULNERABILITY
 from kubekeep_server.store.queries.definitions import count_by_definition
@@ -20,7 +21,7 @@ from kubekeep_server.store.queries.packages import read_versions
 from kubekeep_server.store.queries.pages import Document, Page, cut_page, read_cursor
 from kubekeep_server.store.schema import definition
 from kubekeep_server.store.scopes import Scope
-from kubekeep_server.store.urgency import EXPOSED, SEVERITY_NAMES
+from kubekeep_server.store.urgency import LEVELS, SEVERITY_NAMES
 
 DEFAULT_FIXES: Final = 10
 _CURSOR: Final = "fixes"
@@ -47,10 +48,14 @@ class Upgrade(Document, frozen=True, tag_field="change", tag="upgrade"):
 
 
 class Remediation(Document, frozen=True, tag_field="change", tag="remediation"):
-    """A remediation in all workloads and other subjects. removed: findings. exposed: those of subjects that can be reached."""
+    """A remediation in all workloads and other subjects. removed: findings. exposed: those of subjects that can be reached.
+
+    priority: level of the most urgent finding.
+    """
 
     definition: str
     title: str
+    priority: str
     severity: str
     remediation: str
     removed: int
@@ -63,19 +68,17 @@ Fix = Upgrade | Remediation
 def list_fixes(
     connection: Connection, scope: Scope, cursor: str = "", limit: int = DEFAULT_FIXES, selected: Iterable[int] = ()
 ) -> Page[Upgrade | Remediation]:
-    """Return a page of changes, those that remove most open problems and findings of high or critical severity first.
+    """Return a page of changes, those that remove most open problems and findings of high or critical priority first.
 
     selected: numbers of sources; empty for all. Of changes that remove as many, upgrades are first, then those of older packages and
     definitions. Raises ValueError for a cursor of another list.
     """
     scope = scope.narrow(selected) if selected else scope
     after = read_cursor(cursor, _CURSOR, tuple[int, int, int])
-    severe = _load_severe(connection)
-    vulnerabilities = [number for number, kind in severe.items() if kind == VULNERABILITY]
+    vulnerabilities = _load_vulnerabilities(connection)
     problems = ScopeProblems(connection, scope)
     upgrades = {summary.name: summary for summary in problems.sum_upgrades(vulnerabilities)}
-    counts = count_by_definition(connection, scope)
-    findings = {number: counts[number] for number in (severe.keys() & counts.keys()) - set(vulnerabilities)}
+    findings = _select_severe(connection, count_by_definition(connection, scope))
     positions: list[_Position] = [(-summary.problems, _UPGRADE, number) for number, summary in upgrades.items()]
     positions += [(-sum(counts.values()), _CONTROL, number) for number, counts in findings.items()]
     ranked = sorted(position for position in positions if after is None or position > after)
@@ -87,14 +90,29 @@ def list_fixes(
     return Page(tuple(rows[position] for position in page), following)
 
 
-def _load_severe(connection: Connection) -> dict[int, str]:
-    """Return the kinds of the definitions of high or critical severity by their number."""
-    query = select(definition.c.id, definition.c.kind).where(definition.c.severity >= int(Severity.HIGH))
-    return dict(connection.execute(query).all())
+def _load_vulnerabilities(connection: Connection) -> list[list[int]]:
+    """Return, by exposure, the vulnerabilities of which the problems of images have a high or critical priority."""
+    lowest = min(urgency for levels in LEVELS for urgency, level in enumerate(levels) if level >= Severity.HIGH)
+    query = select(definition.c.id, definition.c.urgency).where(definition.c.urgency >= lowest)
+    rows = connection.execute(query.where(definition.c.kind == VULNERABILITY).order_by(definition.c.id)).all()
+    return [[row.id for row in rows if levels[row.urgency] >= Severity.HIGH] for levels in LEVELS]
+
+
+def _select_severe(
+    connection: Connection, counts: dict[int, collections.Counter[int]]
+) -> dict[int, collections.Counter[int]]:
+    """Return the numbers of findings of high or critical priority. counts: of all, by definition and context."""
+    query = select(definition.c.id, definition.c.urgency).where(definition.c.id.in_(in_keys()))
+    severe: dict[int, collections.Counter[int]] = {}
+    for row in select_by_keys(connection, query, counts):
+        for context, count in counts[row.id].items():
+            if count > 0 and get_level(context, row.urgency) >= Severity.HIGH:
+                severe.setdefault(row.id, collections.Counter())[context] = count
+    return severe
 
 
 def _describe_upgrades(
-    connection: Connection, problems: ScopeProblems, vulnerabilities: Iterable[int], upgrades: list[UpgradeSummary]
+    connection: Connection, problems: ScopeProblems, vulnerabilities: list[list[int]], upgrades: list[UpgradeSummary]
 ) -> dict[_Position, Fix]:
     if not upgrades:
         return {}
@@ -133,13 +151,15 @@ def _describe_controls(connection: Connection, counts: dict[int, collections.Cou
     for row in _load(connection, definition, counts):
         document = msgspec.json.decode(row.document, type=DefinitionEntry)
         removed = sum(counts[row.id].values())
+        first = STEPS[min(RANKS[context, row.urgency] for context in counts[row.id])]
         rows[-removed, _CONTROL, row.id] = Remediation(
             definition=row.key,
             title=document.title,
+            priority=SEVERITY_NAMES[get_level(*first)],
             severity=SEVERITY_NAMES[row.severity],
             remediation=document.remediation,
             removed=removed,
-            exposed=sum(count for exposure, count in counts[row.id].items() if exposure >= EXPOSED),
+            exposed=sum(count for context, count in counts[row.id].items() if context >= EXPOSED_CONTEXT),
         )
     return rows
 

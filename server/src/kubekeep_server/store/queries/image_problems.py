@@ -5,8 +5,10 @@ A table of problems by definition and scope would change with each image; the pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+import functools
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -44,7 +46,8 @@ class ScopeProblems:
         query = select(*columns, image_problems.c.image).join(uses, uses.c.image == image_problems.c.image)
         rows = connection.execute(query.order_by(image_problems.c.image)).all()
         self._images = [row[-1] for row in rows]
-        self._problems = ImageProblems([tuple(row[:-1]) for row in rows])
+        self._rows = [tuple(row[:-1]) for row in rows]
+        self._problems = ImageProblems(self._rows)
 
     def sum_definitions(self) -> dict[int, Summary]:
         """Return what the images have of each definition, by its number."""
@@ -55,13 +58,30 @@ class ScopeProblems:
         pairs = self._problems.list_images(sorted(definitions), limit)
         return [(definition, self._images[position]) for definition, position in pairs]
 
-    def sum_upgrades(self, definitions: Iterable[int]) -> list[UpgradeSummary]:
-        """Return what newer versions of each package fix of some definitions.
+    def sum_upgrades(self, definitions: Sequence[Iterable[int]]) -> list[UpgradeSummary]:
+        """Return what newer versions of each package fix. definitions: those that count, by exposure of the image.
 
         A workload with several of the images counts for each.
         """
-        return [UpgradeSummary(*row) for row in self._problems.sum_upgrades(sorted(definitions))]
+        sums: dict[int, tuple[int, ...]] = {}
+        for exposure, problems in self._by_exposure.items():
+            for name, *numbers in problems.sum_upgrades(sorted(definitions[exposure])):
+                known = sums.get(name, (0,) * len(numbers))
+                sums[name] = tuple(map(operator.add, known, numbers))
+        return [UpgradeSummary(name, *numbers) for name, numbers in sums.items()]
 
-    def list_upgrades(self, definitions: Iterable[int], names: Iterable[int]) -> list[tuple[int, int, int]]:
-        """Return the different triples of package name, fixed version and definition for some of both."""
-        return self._problems.list_upgrades(sorted(definitions), sorted(names))
+    def list_upgrades(self, definitions: Sequence[Iterable[int]], names: Iterable[int]) -> set[tuple[int, int, int]]:
+        """Return the different triples of package name, fixed version and definition. definitions: as in `sum_upgrades`."""
+        selected = sorted(names)
+        return {
+            upgrade
+            for exposure, problems in self._by_exposure.items()
+            for upgrade in problems.list_upgrades(sorted(definitions[exposure]), selected)
+        }
+
+    @functools.cached_property
+    def _by_exposure(self) -> dict[int, ImageProblems]:
+        rows: dict[int, list[Any]] = {}
+        for row in self._rows:
+            rows.setdefault(row[1], []).append(row)
+        return {exposure: ImageProblems(group) for exposure, group in rows.items()}

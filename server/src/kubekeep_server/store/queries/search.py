@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select, true
 
 from kubekeep.model.submission import DefinitionEntry
+from kubekeep_server.store.finding_context import get_level
 from kubekeep_server.store.image_schema import image, image_finding, image_package, package, package_name
 from kubekeep_server.store.queries.affected import VULNERABILITY
-from kubekeep_server.store.queries.definitions import contains_text
+from kubekeep_server.store.queries.definitions import contains_text, count_by_definition
 from kubekeep_server.store.queries.pages import Document
 from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, SubjectRow, describe_subject
 from kubekeep_server.store.schema import definition, finding, source, subject, subject_name
-from kubekeep_server.store.scopes import EVERYTHING, Scope, shows_image, shows_subject
-from kubekeep_server.store.urgency import SEVERITY_NAMES
+from kubekeep_server.store.scopes import EVERYTHING, Scope, select_uses, shows_image, shows_subject
+from kubekeep_server.store.urgency import LEVELS, SEVERITY_NAMES
 
 _MOST: Final = 6
 _CANDIDATES: Final = 100
@@ -35,12 +36,13 @@ class SourceMatch(Document, frozen=True):
 
 
 class DefinitionMatch(Document, frozen=True):
-    """A control or a vulnerability with open findings."""
+    """A control or a vulnerability with open findings. priority: level of the most urgent one that no exception covers."""
 
     key: str
     kind: str
     id: str
     title: str
+    priority: str
     severity: str
 
 
@@ -100,9 +102,34 @@ def _search_definitions(connection: Connection, scope: Scope, text: str) -> Iter
         select(definition).where(contains_text(text)).order_by(is_same, definition.c.severity.desc(), definition.c.key)
     )
     candidates = connection.execute(query.limit(_CANDIDATES)).all()
-    for row in itertools.islice((row for row in candidates if _is_open(connection, scope, row)), _MOST):
+    matches = list(itertools.islice((row for row in candidates if _is_open(connection, scope, row)), _MOST))
+    levels = _load_levels(connection, scope, matches)
+    for row in matches:
         document = msgspec.json.decode(row.document, type=DefinitionEntry)
-        yield DefinitionMatch(row.key, row.kind, document.id, document.title, SEVERITY_NAMES[row.severity])
+        priority, severity = SEVERITY_NAMES[levels[row.id]], SEVERITY_NAMES[row.severity]
+        yield DefinitionMatch(row.key, row.kind, document.id, document.title, priority, severity)
+
+
+def _load_levels(connection: Connection, scope: Scope, rows: Iterable[Any]) -> dict[int, int]:
+    """Return the highest levels of the open findings of definitions in the scope."""
+    urgencies = {row.id: row.urgency for row in rows if row.kind == VULNERABILITY}
+    others = {row.id: row.urgency for row in rows if row.kind != VULNERABILITY}
+    levels = {number: LEVELS[0][urgency] for number, urgency in (urgencies | others).items()}
+    if urgencies:
+        table, uses = image_finding, select_uses(scope).subquery()
+        query = (
+            select(table.c.definition, func.max(uses.c.exposure))
+            .join(uses, uses.c.image == table.c.image)
+            .where(table.c.definition.in_(sorted(urgencies)), table.c.closed.is_(None), ~table.c.is_suppressed)
+            .group_by(table.c.definition)
+        )
+        for number, exposure in connection.execute(query):
+            levels[number] = LEVELS[exposure][urgencies[number]]
+    counts = count_by_definition(connection, scope) if others else {}
+    for number in others.keys() & counts.keys():
+        contexts = [context for context, count in counts[number].items() if count > 0]
+        levels[number] = max((get_level(context, others[number]) for context in contexts), default=levels[number])
+    return levels
 
 
 def _is_open(connection: Connection, scope: Scope, row: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import datetime as dt
 import enum
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -12,13 +13,13 @@ import msgspec
 from sqlalchemy import Connection, FromClause, Select, and_, case, func, or_, select
 
 from kubekeep.model.severity import Severity
-from kubekeep_server.store.image_schema import image, runs, source_image
+from kubekeep_server.store.image_schema import COUNTS, image, runs, source_image
 from kubekeep_server.store.numbers import DAY, to_moment
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
 from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.schema import day, finding, scan, source, subject, total
-from kubekeep_server.store.scopes import Scope, shows_image, shows_subject
-from kubekeep_server.store.urgency import EXPOSED, SEVERITY_NAMES
+from kubekeep_server.store.scopes import Scope, select_uses, shows_subject
+from kubekeep_server.store.urgency import EXPOSED, SEVERITY_NAMES, count_levels
 
 
 class SourceOrder(enum.StrEnum):
@@ -44,7 +45,7 @@ EVERY_SOURCE: Final = SourceFilter()
 class SourceRow(Document, frozen=True):
     """A source. document: its identity, as in submissions. finished: end of the last scan; None before.
 
-    findings, vulnerabilities: numbers of open ones by severity; of a user who sees some namespaces only, None. images,
+    findings, vulnerabilities: numbers of open ones by level of priority; of a user who sees some namespaces only, None. images,
     unknown: in the scope of the user.
     """
 
@@ -62,16 +63,16 @@ class SourceRow(Document, frozen=True):
 
 
 class DayRow(Document, frozen=True):
-    """Findings that were opened and closed on a day (UTC), by severity."""
+    """Findings that were opened and closed on a day (UTC), by level of priority; one that has another level is closed and opened."""
 
     day: dt.date
-    severity: str
+    priority: str
     opened: int
     closed: int
 
 
 class Totals(Document, frozen=True):
-    """Open findings and vulnerabilities of a scope by severity, and those of subjects that can be reached from outside."""
+    """Open findings and vulnerabilities of a scope by level of priority, and those of subjects that can be reached from outside."""
 
     sources: int
     subjects: int
@@ -96,7 +97,7 @@ def list_sources(
     )
     critical = (
         select(func.coalesce(func.sum(total.c.findings), 0))
-        .where(total.c.source == source.c.id, total.c.severity == int(Severity.CRITICAL))
+        .where(total.c.source == source.c.id, total.c.level == int(Severity.CRITICAL))
         .scalar_subquery()
     )
     # The number is of all namespaces, and the cursor has it.
@@ -137,15 +138,11 @@ def count_findings(connection: Connection, scope: Scope, selected: Iterable[int]
     whole = Scope(scope.whole)
     findings: collections.Counter[int] = collections.Counter()
     exposed: collections.Counter[int] = collections.Counter()
-    query = select(total.c.severity, total.c.exposure, func.sum(total.c.findings)).where(whole.contains(total.c.source))
-    for severity, exposure, count in connection.execute(query.group_by(total.c.severity, total.c.exposure)):
-        findings[severity] += count
-        exposed[severity] += count if exposure >= EXPOSED else 0
-    sums = [func.sum(image.c[f"severity_{int(severity)}"]) for severity in Severity]
-    highest = image.c.exposure >= EXPOSED
-    sums += [func.sum(case((highest, image.c[f"severity_{int(severity)}"]), else_=0)) for severity in Severity]
-    counts = connection.execute(select(func.count(), *sums).where(shows_image(scope))).one()
-    images, *values = (value or 0 for value in counts)
+    query = select(total.c.level, total.c.exposure, func.sum(total.c.findings)).where(whole.contains(total.c.source))
+    for level, exposure, count in connection.execute(query.group_by(total.c.level, total.c.exposure)):
+        findings[level] += count
+        exposed[level] += count if exposure >= EXPOSED else 0
+    images, problems, exposed_problems = _count_problems(connection, scope)
     return Totals(
         sources=_count(connection, select(func.count()).select_from(source).where(scope.contains(source.c.id))),
         subjects=_count(
@@ -157,26 +154,40 @@ def count_findings(connection: Connection, scope: Scope, selected: Iterable[int]
         images=images,
         findings=_name(findings),
         exposed_findings=_name(exposed),
-        vulnerabilities=dict(zip(SEVERITY_NAMES, values[: len(SEVERITY_NAMES)], strict=True)),
-        exposed_vulnerabilities=dict(zip(SEVERITY_NAMES, values[len(SEVERITY_NAMES) :], strict=True)),
+        vulnerabilities=_name(problems),
+        exposed_vulnerabilities=_name(exposed_problems),
     )
 
 
 def list_days(connection: Connection, scope: Scope, since: int, selected: Iterable[int] = ()) -> tuple[DayRow, ...]:
-    """Return the changes of the findings of a scope, or of some of its sources, from a day on, by day and severity."""
+    """Return the changes of the findings of a scope, or of some of its sources, from a day on, by day and level."""
     scope = scope.narrow(selected) if selected else scope
     query = (
-        select(
-            day.c.day, day.c.severity, func.sum(day.c.opened).label("opened"), func.sum(day.c.closed).label("closed")
-        )
+        select(day.c.day, day.c.level, func.sum(day.c.opened).label("opened"), func.sum(day.c.closed).label("closed"))
         .where(Scope(scope.whole).contains(day.c.source), day.c.day >= since)
-        .group_by(day.c.day, day.c.severity)
-        .order_by(day.c.day, day.c.severity)
+        .group_by(day.c.day, day.c.level)
+        .order_by(day.c.day, day.c.level)
     )
     return tuple(
-        DayRow(to_moment(row.day * DAY).date(), SEVERITY_NAMES[row.severity], row.opened, row.closed)
+        DayRow(to_moment(row.day * DAY).date(), SEVERITY_NAMES[row.level], row.opened, row.closed)
         for row in connection.execute(query)
     )
+
+
+def _count_problems(
+    connection: Connection, scope: Scope
+) -> tuple[int, collections.Counter[int], collections.Counter[int]]:
+    """Return the number of images, and of their open problems by level: of all images, and of those that can be reached."""
+    uses = select_uses(scope).subquery()
+    sums = [func.sum(image.c[name]) for name in COUNTS]
+    query = select(uses.c.exposure, func.count(), *sums).join(image, image.c.id == uses.c.image)
+    images, problems, exposed = 0, collections.Counter[int](), collections.Counter[int]()
+    for exposure, number, *counts in connection.execute(query.group_by(uses.c.exposure)):
+        images += number
+        levels = dict(enumerate(count_levels(exposure, counts)))
+        problems.update(levels)
+        exposed.update(levels if exposure >= EXPOSED else {})
+    return images, problems, exposed
 
 
 def _count(connection: Connection, query: Any) -> int:
@@ -191,9 +202,9 @@ def _describe_sources(connection: Connection, scope: Scope, rows: Iterable[Any])
     rows = tuple(rows)
     numbers = [row.id for row in rows]
     findings: dict[int, collections.Counter[int]] = {number: collections.Counter() for number in numbers}
-    query = select(total.c.source, total.c.severity, func.sum(total.c.findings)).where(total.c.source.in_(numbers))
-    for number, severity, count in connection.execute(query.group_by(total.c.source, total.c.severity)):
-        findings[number][severity] = count
+    query = select(total.c.source, total.c.level, func.sum(total.c.findings)).where(total.c.source.in_(numbers))
+    for number, level, count in connection.execute(query.group_by(total.c.source, total.c.level)):
+        findings[number][level] = count
     vulnerabilities = _count_vulnerabilities(connection, numbers)
     scans = _count_by_source(connection, scan.c.source, numbers)
     limited = sorted(scope.limited.keys() & set(numbers))
@@ -240,12 +251,16 @@ def _count_by_source(connection: Connection, column: Any, numbers: Iterable[int]
 
 
 def _count_vulnerabilities(connection: Connection, numbers: Iterable[int]) -> dict[int, tuple[int, ...]]:
-    """Return the number of images, and of their open problems by severity, by source."""
-    sums = [func.sum(image.c[f"severity_{int(severity)}"]) for severity in Severity]
+    """Return the number of images, and of their open problems by level, by source."""
+    exposure = source_image.c.exposure
     query = (
-        select(source_image.c.source, func.count(), *sums)
+        select(source_image.c.source, exposure, func.count(), *(func.sum(image.c[name]) for name in COUNTS))
         .join(image, image.c.id == source_image.c.image)
         .where(source_image.c.source.in_(numbers))
-        .group_by(source_image.c.source)
+        .group_by(source_image.c.source, exposure)
     )
-    return {number: tuple(value or 0 for value in counts) for number, *counts in connection.execute(query)}
+    counts: dict[int, tuple[int, ...]] = {}
+    for number, reach, images, *by_urgency in connection.execute(query):
+        known = counts.get(number, (0,) * (len(SEVERITY_NAMES) + 1))
+        counts[number] = tuple(map(operator.add, known, (images, *count_levels(reach, by_urgency))))
+    return counts

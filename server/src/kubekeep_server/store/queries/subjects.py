@@ -12,19 +12,22 @@ from sqlalchemy import Connection, and_, select
 
 from kubekeep.model.submission import DefinitionEntry, SubjectEntry, SubmittedFinding
 from kubekeep_server.store.compression import decompress
-from kubekeep_server.store.image_schema import image, runs
+from kubekeep_server.store.finding_context import RANKS, get_level
+from kubekeep_server.store.image_schema import COUNTS, image, runs
 from kubekeep_server.store.numbers import format_key, to_key, to_moment, to_optional_moment
 from kubekeep_server.store.queries.affected import load_references
 from kubekeep_server.store.queries.pages import Document
 from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.schema import definition, finding, source, subject
-from kubekeep_server.store.scopes import Scope, shows_subject
+from kubekeep_server.store.scopes import Scope, select_uses, shows_subject
+from kubekeep_server.store.urgency import SEVERITY_NAMES, count_levels
 
 
 class SubjectFinding(Document, frozen=True):
-    """An interval of a finding. detail: as the last scan with it has submitted it; None for a closed one."""
+    """An interval of a finding. priority: its level. detail: as the last scan with it has submitted it; None for a closed one."""
 
     definition: DefinitionEntry
+    priority: str
     opened: dt.datetime
     closed: dt.datetime | None
     unknown_since: dt.datetime | None
@@ -33,7 +36,10 @@ class SubjectFinding(Document, frozen=True):
 
 
 class SubjectImage(Document, frozen=True):
-    """An image that a container runs, with the open problems of the image by severity: unknown to critical."""
+    """An image that a container runs. exposure: of the container.
+
+    problems: open ones of the image by level of priority, unknown to critical, in the workload of the scope where they are most urgent.
+    """
 
     container: str
     digest: str
@@ -80,7 +86,7 @@ def get_subject(connection: Connection, scope: Scope, number: int, key: int) -> 
         to_moment(row.opened),
         to_optional_moment(row.closed),
         tuple(_list_findings(connection, number, key, details)),
-        _list_images(connection, number, key),
+        _list_images(connection, scope, number, key),
     )
 
 
@@ -89,16 +95,16 @@ def _list_findings(
 ) -> Iterable[SubjectFinding]:
     """Yield the findings of a subject, the open ones first, the most urgent of them first."""
     query = (
-        select(finding, definition.c.document)
+        select(finding, definition.c.key, definition.c.urgency, definition.c.document)
         .join(definition, definition.c.id == finding.c.definition)
         .where(finding.c.source == number, finding.c.subject == key)
-        .order_by(definition.c.urgency.desc(), definition.c.key, finding.c.opened.desc())
     )
     # Open and closed findings have an index each.
     parts = (finding.c.closed.is_(None), finding.c.closed.is_not(None))
-    for row in itertools.chain.from_iterable(connection.execute(query.where(part)) for part in parts):
+    for row in itertools.chain.from_iterable(_rank(connection.execute(query.where(part))) for part in parts):
         yield SubjectFinding(
             msgspec.json.decode(row.document, type=DefinitionEntry),
+            SEVERITY_NAMES[get_level(row.context, row.urgency)],
             to_moment(row.opened),
             to_optional_moment(row.closed),
             to_optional_moment(row.unknown_since),
@@ -107,9 +113,16 @@ def _list_findings(
         )
 
 
-def _list_images(connection: Connection, number: int, key: int) -> tuple[SubjectImage, ...]:
+def _rank(rows: Iterable[Any]) -> list[Any]:
+    """Return rows of findings, the most urgent first."""
+    return sorted(rows, key=lambda row: (RANKS[row.context, row.urgency], row.key, -row.opened))
+
+
+def _list_images(connection: Connection, scope: Scope, number: int, key: int) -> tuple[SubjectImage, ...]:
     joined = and_(runs.c.source == number, runs.c.subject == key, image.c.id == runs.c.image)
-    query = select(runs.c.container, runs.c.exposure.label("reach"), image).where(joined)
+    uses = select_uses(scope).subquery()
+    columns = (runs.c.container, runs.c.exposure.label("reach"), uses.c.exposure.label("highest"), image)
+    query = select(*columns).join(uses, uses.c.image == image.c.id).where(joined)
     rows: list[Any] = list(connection.execute(query.order_by(runs.c.container, image.c.id)))
     references = load_references(connection, {row.id for row in rows})
     return tuple(
@@ -118,7 +131,7 @@ def _list_images(connection: Connection, number: int, key: int) -> tuple[Subject
             row.digest,
             references.get(row.id, ()),
             row.reach,
-            (row.severity_0, row.severity_1, row.severity_2, row.severity_3, row.severity_4),
+            count_levels(row.highest, [getattr(row, name) for name in COUNTS]),
         )
         for row in rows
     )

@@ -20,12 +20,12 @@ from kubekeep_server.store.batches import in_keys, select_by_keys, split
 from kubekeep_server.store.image_schema import image_finding, package
 from kubekeep_server.store.numbers import to_moment
 from kubekeep_server.store.queries.affected import VULNERABILITY
-from kubekeep_server.store.queries.definitions import contains_text, has_severity
+from kubekeep_server.store.queries.definitions import contains_text, has_severity, read_levels
 from kubekeep_server.store.queries.image_problems import ScopeProblems, Summary
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
 from kubekeep_server.store.schema import definition
 from kubekeep_server.store.scopes import Scope
-from kubekeep_server.store.urgency import EPSS_LIMITS, EXPOSED, PAIRS, SEVERITIES, SEVERITY_NAMES
+from kubekeep_server.store.urgency import EPSS_LIMITS, EXPOSED, LEVELS, PAIRS, SEVERITIES, SEVERITY_NAMES
 
 _Key = tuple[float, float, int]
 """Position in an order: two ranks, the lowest first, and the number of the definition."""
@@ -48,12 +48,13 @@ class VulnerabilityOrder(enum.StrEnum):
 class VulnerabilityFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Filters of a list of vulnerabilities; an empty one selects all.
 
-    sources: numbers. severities: names, `critical`. text: a part of the identifier, an alias or the title. is_exploited: True for
+    sources: numbers. priorities: names of levels, `critical`. severities: of the vulnerabilities. text: a part of the identifier, an alias or the title. is_exploited: True for
     those in CISA's catalogue. is_exposed: True for those of workloads that can be reached. is_fixable: True for those with a
     fixed version.
     """
 
     sources: tuple[int, ...] = ()
+    priorities: tuple[str, ...] = ()
     severities: tuple[str, ...] = ()
     text: str = ""
     is_exploited: bool | None = None
@@ -64,11 +65,12 @@ class VulnerabilityFilter(msgspec.Struct, frozen=True, kw_only=True):
 class VulnerabilityRow(Document, frozen=True):
     """A vulnerability in a list. images: those of the scope that have it. exposure: the highest of its images.
 
-    packages, fixed_versions: in the first 20 images with it. opened: the time at which the first image had it.
+    priority: level in the image where it is most urgent. packages, fixed_versions: in the first 20 images with it. opened: the time at which the first image had it.
     """
 
     id: str
     title: str
+    priority: str
     severity: str
     epss: float | None
     is_exploited: bool
@@ -114,6 +116,7 @@ class _Ranking:
     ) -> None:
         self._connection = connection
         self._conditions = list(_list_conditions(selection))
+        self._levels = read_levels(selection.priorities)
         self._summaries = summaries
         self._order = order
 
@@ -132,7 +135,7 @@ class _Ranking:
             case VulnerabilityOrder.PRIORITY:
                 yield from self._list_pairs(first)
             case VulnerabilityOrder.SEVERITY:
-                for level in reversed(range(SEVERITIES)):
+                for level in reversed(range(len(SEVERITIES))):
                     if -level >= first:
                         yield self._read(definition.c.severity == level)
             case VulnerabilityOrder.EPSS:
@@ -146,8 +149,8 @@ class _Ranking:
     def _list_pairs(self, first: float) -> Iterator[Iterable[_Key]]:
         """Yield the definitions of each pair of exposure and urgency, from the one with a rank on."""
         by_urgency: dict[int, list[_Key]] = {}
-        for rank, (_, urgency) in enumerate(PAIRS):
-            if rank >= first:
+        for rank, (exposure, urgency) in enumerate(PAIRS):
+            if rank >= first and (not self._levels or LEVELS[exposure][urgency] in self._levels):
                 if urgency not in by_urgency:
                     by_urgency[urgency] = list(self._read(definition.c.urgency == urgency))
                 yield [key for key in by_urgency[urgency] if key[0] == rank]
@@ -166,12 +169,18 @@ class _Ranking:
     def _load(self, numbers: Iterable[int]) -> Iterator[_Key]:
         """Yield the positions of definitions by their numbers."""
         query = _select_ratings(*self._conditions, definition.c.id.in_(in_keys()))
-        return map(self._locate, select_by_keys(self._connection, query, numbers))
+        return self._locate_selected(select_by_keys(self._connection, query, numbers))
 
     def _read(self, *conditions: ColumnElement[bool]) -> Iterator[_Key]:
         """Yield the positions of the definitions of a class."""
         rows = self._connection.execute(_select_ratings(*self._conditions, *conditions))
-        return (self._locate(row) for row in rows if row.id in self._summaries)
+        return self._locate_selected(row for row in rows if row.id in self._summaries)
+
+    def _locate_selected(self, rows: Iterable[Any]) -> Iterator[_Key]:
+        """Yield the positions of the definitions with a selected priority."""
+        for row in rows:
+            if not self._levels or LEVELS[self._summaries[row.id].exposure][row.urgency] in self._levels:
+                yield self._locate(row)
 
     def _locate(self, row: Any) -> _Key:
         summary, likelihood = self._summaries[row.id], -(row.epss or 0.0)
@@ -257,6 +266,7 @@ def _describe(
         yield VulnerabilityRow(
             id=document.id,
             title=document.title,
+            priority=SEVERITY_NAMES[LEVELS[summary.exposure][row.urgency]],
             severity=SEVERITY_NAMES[row.severity],
             epss=row.epss,
             is_exploited=row.is_exploited,
