@@ -359,6 +359,21 @@ def test_administrator_deletes_a_source(browser: Browser, tmp_path: Path) -> Non
         context.close()
 
 
+@pytest.mark.parametrize("width", [1440, 1200, 1199, 1024, 992, 991, 768, 767, 400])
+def test_navigation_and_content_fit_each_width(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto("/vulnerabilities")
+    wait_for_content(page)
+    menu = page.get_by_role("button", name="Navigation")
+    if menu.is_visible():
+        menu.click()
+    expect(page.get_by_role("link", name="Packages")).to_be_in_viewport()
+    overflow = (
+        "[...document.querySelectorAll('main table')].some((table) => table.getBoundingClientRect().right > innerWidth)"
+    )
+    assert not page.evaluate(overflow)
+
+
 HOSTILE: Final = "<img src=x onerror=alert(1)>\"'{{7*7}}${7*7}<script>alert(2)</script>"
 
 
