@@ -226,6 +226,7 @@ FILTERS: Final[list[tuple[FindingFilter, Callable[[Any], bool]]]] = [
         FindingFilter(priorities=("high",), severities=("low",), is_exposed=False),
         lambda row: row.level == 3 and row.severity == 1 and row.exposure < 4,
     ),
+    (FindingFilter(priorities=("high",), text="WEB-1"), lambda row: row.level == 3 and "web-1" in row.name),
     (FindingFilter(priorities=("high",), names=("web-3",)), lambda row: row.level == 3 and row.name == "web-3"),
     (FindingFilter(is_exposed=True), lambda row: row.exposure >= 4),
     (FindingFilter(is_exposed=False, severities=("high",)), lambda row: row.exposure < 4 and row.severity == 3),

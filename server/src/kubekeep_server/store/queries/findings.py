@@ -339,10 +339,7 @@ class _Query:
         columns = _NEWEST if is_newest_first else _OLDEST
         is_gathered = self._has_few_sources() or self._has_few_findings()
         if self._selects_definitions():
-            is_selected = and_(
-                finding.c.definition.in_(sorted({row.id for row, _ in self._selected})),
-                finding.c.context.in_(sorted({context for _, context in self._selected})),
-            )
+            is_selected = and_(*self._list_indexed_classes())
             most = _FEW_OF_DEFINITIONS if self._subjects is None else _FEW_OF_SOME_SUBJECTS
             is_gathered |= self._is_short(is_selected, most=most)
             conditions += self._list_definition_conditions(is_selected if is_gathered else None)
@@ -352,9 +349,16 @@ class _Query:
         rows = self._read(conditions, _ignore_index(columns) if is_gathered else columns, limit)
         return rows, [_Position(0, 0, row.opened, row.source, row.subject, row.fingerprint) for row in rows]
 
+    def _list_indexed_classes(self) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions of definitions, and of contexts with a selected priority, that an index has."""
+        yield finding.c.definition.in_(sorted({row.id for row, _ in self._selected}))
+        if self._levels:
+            yield finding.c.context.in_(sorted({context for _, context in self._selected}))
+
     def _list_definition_conditions(self, is_selected: ColumnElement[bool] | None) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions of definitions and priorities. is_selected: of an index; None for another one."""
-        if is_selected is not None:
+        # Few subjects have fewer findings than most contexts.
+        if is_selected is not None and not (self._levels and self._has_few_subjects()):
             yield is_selected
         else:
             # The sum keeps a database from an index that does not fit.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import collections
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -21,7 +23,7 @@ from kubekeep_server.store.queries.packages import read_versions
 from kubekeep_server.store.queries.pages import Document, Page, cut_page, read_cursor
 from kubekeep_server.store.schema import definition
 from kubekeep_server.store.scopes import Scope
-from kubekeep_server.store.urgency import LEVELS, SEVERITY_NAMES
+from kubekeep_server.store.urgency import LEVELS, SEVERITY_NAMES, URGENCIES
 
 DEFAULT_FIXES: Final = 10
 _CURSOR: Final = "fixes"
@@ -92,10 +94,12 @@ def list_fixes(
 
 def _load_vulnerabilities(connection: Connection) -> list[list[int]]:
     """Return, by exposure, the vulnerabilities of which the problems of images have a high or critical priority."""
-    lowest = min(urgency for levels in LEVELS for urgency, level in enumerate(levels) if level >= Severity.HIGH)
-    query = select(definition.c.id, definition.c.urgency).where(definition.c.urgency >= lowest)
-    rows = connection.execute(query.where(definition.c.kind == VULNERABILITY).order_by(definition.c.id)).all()
-    return [[row.id for row in rows if levels[row.urgency] >= Severity.HIGH] for levels in LEVELS]
+    lowest = [bisect.bisect_left(levels, int(Severity.HIGH)) for levels in LEVELS]
+    query = select(definition.c.id, definition.c.urgency).where(definition.c.urgency >= min(lowest))
+    by_urgency: list[list[int]] = [[] for _ in range(URGENCIES)]
+    for number, urgency in connection.execute(query.where(definition.c.kind == VULNERABILITY)):
+        by_urgency[urgency].append(number)
+    return [list(itertools.chain.from_iterable(by_urgency[urgency:])) for urgency in lowest]
 
 
 def _select_severe(

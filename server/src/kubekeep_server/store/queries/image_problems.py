@@ -47,7 +47,6 @@ class ScopeProblems:
         rows = connection.execute(query.order_by(image_problems.c.image)).all()
         self._images = [row[-1] for row in rows]
         self._rows = [tuple(row[:-1]) for row in rows]
-        self._problems = ImageProblems(self._rows)
 
     def sum_definitions(self) -> dict[int, Summary]:
         """Return what the images have of each definition, by its number."""
@@ -58,26 +57,30 @@ class ScopeProblems:
         pairs = self._problems.list_images(sorted(definitions), limit)
         return [(definition, self._images[position]) for definition, position in pairs]
 
-    def sum_upgrades(self, definitions: Sequence[Iterable[int]]) -> list[UpgradeSummary]:
+    def sum_upgrades(self, definitions: Sequence[list[int]]) -> list[UpgradeSummary]:
         """Return what newer versions of each package fix. definitions: those that count, by exposure of the image.
 
         A workload with several of the images counts for each.
         """
         sums: dict[int, tuple[int, ...]] = {}
         for exposure, problems in self._by_exposure.items():
-            for name, *numbers in problems.sum_upgrades(sorted(definitions[exposure])):
+            for name, *numbers in problems.sum_upgrades(definitions[exposure]):
                 known = sums.get(name, (0,) * len(numbers))
                 sums[name] = tuple(map(operator.add, known, numbers))
         return [UpgradeSummary(name, *numbers) for name, numbers in sums.items()]
 
-    def list_upgrades(self, definitions: Sequence[Iterable[int]], names: Iterable[int]) -> set[tuple[int, int, int]]:
+    def list_upgrades(self, definitions: Sequence[list[int]], names: Iterable[int]) -> set[tuple[int, int, int]]:
         """Return the different triples of package name, fixed version and definition. definitions: as in `sum_upgrades`."""
         selected = sorted(names)
         return {
             upgrade
             for exposure, problems in self._by_exposure.items()
-            for upgrade in problems.list_upgrades(sorted(definitions[exposure]), selected)
+            for upgrade in problems.list_upgrades(definitions[exposure], selected)
         }
+
+    @functools.cached_property
+    def _problems(self) -> ImageProblems:
+        return ImageProblems(self._rows)
 
     @functools.cached_property
     def _by_exposure(self) -> dict[int, ImageProblems]:
