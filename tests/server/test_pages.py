@@ -361,7 +361,7 @@ def test_administrator_deletes_a_source(browser: Browser, tmp_path: Path) -> Non
         context.close()
 
 
-@pytest.mark.parametrize("width", [1440, 1200, 1199, 1024, 992, 991, 768, 767, 400])
+@pytest.mark.parametrize("width", [1440, 1280, 1279, 992, 991, 768, 767, 400])
 def test_navigation_and_content_fit_each_width(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.goto("/vulnerabilities")
