@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep.model.text import encode_json
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.locks import lock_definitions
 from kubekeep_server.store.schema import definition
 from kubekeep_server.store.totals import Rating, move_rating, recount_images
@@ -89,7 +89,7 @@ def build_text(entry: DefinitionEntry) -> str:
 def list_missing(connection: Connection, keys: Iterable[str]) -> frozenset[str]:
     """Return the keys without a definition."""
     required = frozenset(keys)
-    query = select(definition.c.key).where(definition.c.key.in_(in_keys()))
+    query = select(definition.c.key).where(is_key(definition.c.key))
     return required - {row.key for row in select_by_keys(connection, query, required)}
 
 
@@ -140,7 +140,7 @@ def _parse_version(text: str) -> Version:
 
 def load_definitions(connection: Connection, ids: Iterable[int]) -> dict[int, StoredDefinition]:
     """Return stored definitions by their number."""
-    rows = select_by_keys(connection, select(definition).where(definition.c.id.in_(in_keys())), ids)
+    rows = select_by_keys(connection, select(definition).where(is_key(definition.c.id)), ids)
     return {row.id: _describe(row) for row in rows}
 
 
@@ -153,7 +153,7 @@ def _read_severity(text: str) -> int:
 
 
 def _load_rows(connection: Connection, keys: Iterable[str]) -> dict[str, Any]:
-    query = select(definition).where(definition.c.key.in_(in_keys()))
+    query = select(definition).where(is_key(definition.c.key))
     return {row.key: row for row in select_by_keys(connection, query, keys)}
 
 

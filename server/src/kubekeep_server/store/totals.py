@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from kubekeep._native import pack_counts, sum_counts
 from kubekeep_server.store import schema
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.image_findings import recount
 from kubekeep_server.store.image_schema import image_finding
 from kubekeep_server.store.numbers import DAY
@@ -113,7 +113,7 @@ def move_rating(connection: Connection, definition: int, before: Rating, after: 
 def recount_images(connection: Connection, definitions: Iterable[int]) -> None:
     """Write the totals of the images with open problems of definitions whose rating has changed."""
     table = image_finding
-    query = select(table.c.image).where(table.c.definition.in_(in_keys()), table.c.closed.is_(None)).distinct()
+    query = select(table.c.image).where(is_key(table.c.definition), table.c.closed.is_(None)).distinct()
     recount(connection, {row.image for row in select_by_keys(connection, query, definitions)})
 
 
