@@ -189,30 +189,51 @@ class Cluster:
         return encode_json(submission).encode()
 
 
-def list_servers() -> Iterator[Path]:
-    """Yield the folders of the processes of PostgreSQL."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if (folder / "comm").read_text().strip() == "postgres":
-                yield folder
-        except OSError:
-            continue
-
-
-def read_seconds(folder: Path) -> float:
-    """Return the processor time of a process; 0 for one that has ended. folder: in `/proc`."""
-    try:
-        fields = (folder / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
+def find_postmaster(connection: Connection) -> int:
+    """Return the first process of the PostgreSQL of a connection, on this machine; 0 for SQLite."""
+    if connection.dialect.name == "sqlite":
         return 0
-    # utime, stime, cutime, cstime (proc(5)); those of children that ended are in their parent.
-    return sum(map(int, fields[11:13] if fields[1] != "1" else fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return _read_parent(connection.execute(select(func.pg_backend_pid())).scalar_one())
 
 
-def read_processor_time() -> float:
-    """Return the seconds of this process and of all processes of PostgreSQL on the machine."""
+def list_servers(postmaster: int) -> Iterator[int]:
+    """Yield the processes of a PostgreSQL. postmaster: 0 for none."""
+    if not postmaster:
+        return
+    yield postmaster
+    for folder in Path("/proc").glob("[0-9]*"):
+        if _read_parent(int(folder.name)) == postmaster:
+            yield int(folder.name)
+
+
+def read_seconds(process: int, *, has_children: bool = False) -> float:
+    """Return the processor time of a process; 0 for one that has ended. has_children: also of children that have ended."""
+    # utime, stime, cutime, cstime (proc(5)).
+    return sum(map(int, _read_stat(process)[11 : 15 if has_children else 13])) / os.sysconf("SC_CLK_TCK")
+
+
+def read_servers(postmaster: int) -> float:
+    """Return the processor time of all processes of a PostgreSQL. postmaster: 0 for none."""
+    return sum(read_seconds(process, has_children=process == postmaster) for process in list_servers(postmaster))
+
+
+def read_processor_time(postmaster: int) -> float:
+    """Return the seconds of this process and of all processes of a PostgreSQL. postmaster: 0 for none."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime + sum(map(read_seconds, list_servers()))
+    return usage.ru_utime + usage.ru_stime + read_servers(postmaster)
+
+
+def _read_parent(process: int) -> int:
+    fields = _read_stat(process)
+    return int(fields[1]) if fields else 0
+
+
+def _read_stat(process: int) -> list[str]:
+    """Return the fields after the name in `/proc/PID/stat`; none for a process that has ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def build_fleet(clusters: int, images: int) -> list[Cluster]:
@@ -227,6 +248,7 @@ async def measure(url: str, clusters: int, repeats: int, images: int) -> None:
     fleet = build_fleet(clusters, images)
     database = open_database(url)
     await database.run(upgrade)
+    postmaster = await database.run(find_postmaster)
     for day in range(repeats + 1):
         for cluster in fleet if day else ():
             cluster.change(CHANGED)
@@ -235,10 +257,10 @@ async def measure(url: str, clusters: int, repeats: int, images: int) -> None:
         for number, cluster in enumerate(fleet):
             document = cluster.build(day)
             size += len(document)
-            started, before = time.monotonic(), read_processor_time()
+            started, before = time.monotonic(), read_processor_time(postmaster)
             received = START + dt.timedelta(days=day + 1, seconds=number)
             await database.run(ingest, document, received)
-            used, wall = used + read_processor_time() - before, wall + time.monotonic() - started
+            used, wall = used + read_processor_time(postmaster) - before, wall + time.monotonic() - started
         rate = clusters * FINDINGS / used
         print(
             f"day {day}: {1000 * used / clusters:.1f} ms of processor time a scan, {rate:,.0f} findings a second of it,"

@@ -26,8 +26,10 @@ from typing import Final
 
 import httpx2
 from backports import zstd
-from fleet import CHANGED, FINDINGS, Cluster, build_fleet, list_servers, read_seconds
+from fleet import CHANGED, FINDINGS, Cluster, build_fleet, find_postmaster, read_seconds, read_servers
 from tests.server.live import LiveServer
+
+from kubekeep_server.store.database import open_database
 
 HEADERS: Final = {"Content-Type": "application/json", "Content-Encoding": "zstd"}
 SCANS_A_SECOND: Final = 20
@@ -39,7 +41,9 @@ LISTS: Final = (
 
 
 class MeasuredServer(LiveServer):
-    """A server process whose processor time and memory are read."""
+    """A server process whose processor time and memory are read. postmaster: of its PostgreSQL; 0 for SQLite."""
+
+    postmaster = 0
 
     def open_client(self, role: str) -> httpx2.AsyncClient:
         """Return a client with a token of a role for everything."""
@@ -50,8 +54,7 @@ class MeasuredServer(LiveServer):
 
     def read_seconds(self) -> float:
         """Return the processor time of the server and of all processes of PostgreSQL."""
-        processes = (Path(f"/proc/{self.process.pid}"), *list_servers())
-        return sum(map(read_seconds, processes))
+        return read_seconds(self.process.pid) + read_servers(self.postmaster)
 
     def read_memory(self, name: str = "VmRSS") -> int:
         """Return memory of the server in MB. name: of a line of /proc/PID/status, such as `VmHWM` for the highest."""
@@ -152,6 +155,10 @@ async def measure(folder: Path, arguments: argparse.Namespace) -> None:
     options = ("--data", arguments.data or str(folder / "data"))
     server = MeasuredServer(folder, *options, *(("--database", arguments.database) if arguments.database else ()))
     try:
+        if arguments.database:
+            database = open_database(arguments.database)
+            server.postmaster = await database.run(find_postmaster)
+            await database.close()
         await asyncio.sleep(5)
         print(f"idle: {server.read_memory()} MB", flush=True)
         agent = server.open_client("agent")

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from fleet import START, read_processor_time
+from fleet import START, find_postmaster, read_processor_time
 from sqlalchemy import Connection, func, select
 
 from kubekeep.model.image import ImageSubject
@@ -145,7 +145,8 @@ class Measurement:
 
     async def match(self, title: str) -> None:
         """Match what the changed database may affect, and print the figures."""
-        started, before = time.monotonic(), read_processor_time()
+        postmaster = await self.run(find_postmaster)
+        started, before = time.monotonic(), read_processor_time(postmaster)
         now = dt.datetime.now(dt.UTC)
         known = await self.run(load_known)
         advisories, after, changes = open_after(self._folder, known)
@@ -163,7 +164,7 @@ class Measurement:
             longest = max(longest, time.monotonic() - middle)
             images, opened, closed = images + counts.images, opened + counts.opened, closed + counts.closed
         advisories.close()
-        wall, used = time.monotonic() - started, read_processor_time() - before
+        wall, used = time.monotonic() - started, read_processor_time(postmaster) - before
         print(
             f"{title}: {wall:.2f} s, {used:.2f} s of processor time; {images} images, {opened} opened, {closed} closed;"
         )

@@ -295,13 +295,14 @@ def test_level_of_a_finding_changes_its_row_and_the_totals(database: Database) -
 def test_rating_of_a_definition_moves_only_findings_without_a_priority(database: Database) -> None:
     entries = (
         build_subject(1, "C-0002"),
+        build_subject(4, "C-0002", exposure="reachable from the internet"),
         build_subject(2, findings=(build_finding(2, "C-0002", level="low"),)),
         build_subject(3, findings=(build_finding(3, "C-0002", level="critical", is_suppressed=True),)),
     )
     submit(database, build(0, *entries))
-    assert check_totals(database) == {"1/1": 2}
+    assert check_totals(database) == {"1/1": 3}
     submit(database, build(1, *entries, severities={**SEVERITIES, "C-0002": "high"}))
-    assert check_totals(database) == {"1/1": 1, "1/3": 1}
+    assert check_totals(database) == {"1/1": 1, "1/3": 2}
 
 
 def create(day: int, source: str, severity: str = "high") -> Submission:

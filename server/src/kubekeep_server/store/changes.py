@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from kubekeep_server.identity import Grant
 from kubekeep_server.store.background_schema import source_change
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.image_schema import source_image
 from kubekeep_server.store.scopes import resolve_scope
 from kubekeep_server.store.upsert import replace_rows
@@ -25,7 +25,7 @@ def record_changes(connection: Connection, sources: Iterable[int], moment: int) 
 
 def record_image_changes(connection: Connection, images: Iterable[int], moment: int) -> None:
     """Record a change of the sources that have images."""
-    query = select(source_image.c.source).where(source_image.c.image.in_(in_keys())).distinct()
+    query = select(source_image.c.source).where(is_key(source_image.c.image)).distinct()
     record_changes(connection, {row.source for row in select_by_keys(connection, query, images)}, moment)
 
 

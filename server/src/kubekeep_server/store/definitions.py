@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep.model.text import encode_json
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.locks import lock_definitions
 from kubekeep_server.store.numbers import DAY
 from kubekeep_server.store.schema import definition, source
@@ -104,7 +104,7 @@ def build_text(entry: DefinitionEntry) -> str:
 def list_missing(connection: Connection, keys: Iterable[str]) -> frozenset[str]:
     """Return the keys without a definition."""
     required = frozenset(keys)
-    query = select(definition.c.key).where(definition.c.key.in_(in_keys()))
+    query = select(definition.c.key).where(is_key(definition.c.key))
     return required - {row.key for row in select_by_keys(connection, query, required)}
 
 
@@ -187,7 +187,7 @@ def release_definitions(connection: Connection, author: int) -> None:
 
 def load_definitions(connection: Connection, ids: Iterable[int]) -> dict[int, StoredDefinition]:
     """Return stored definitions by their number."""
-    rows = select_by_keys(connection, select(definition).where(definition.c.id.in_(in_keys())), ids)
+    rows = select_by_keys(connection, select(definition).where(is_key(definition.c.id)), ids)
     return {row.id: _describe(row) for row in rows}
 
 
@@ -195,7 +195,7 @@ def _load_rows(connection: Connection, keys: Iterable[str]) -> dict[str, Any]:
     query = (
         select(definition, source.c.finished.label("author_seen"))
         .outerjoin(source, source.c.id == definition.c.author)
-        .where(definition.c.key.in_(in_keys()))
+        .where(is_key(definition.c.key))
     )
     return {row.key: row for row in select_by_keys(connection, query, keys)}
 

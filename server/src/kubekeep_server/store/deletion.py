@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, delete, exists, select
 
 from kubekeep_server.identity import Grant
 from kubekeep_server.store import schema
-from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys, split
+from kubekeep_server.store.batches import is_key, lock_rows, select_by_keys, split
 from kubekeep_server.store.changes import record_changes
 from kubekeep_server.store.definitions import release_definitions
 from kubekeep_server.store.image_findings import refresh_findings, refresh_uses
@@ -95,7 +95,7 @@ def remove_images(connection: Connection, images: Iterable[int], moment: int) ->
     """
     removed = sorted(images)
     refresh_history(connection, removed, moment)
-    query = select(image_name.c.repository).where(image_name.c.image.in_(in_keys())).distinct()
+    query = select(image_name.c.repository).where(is_key(image_name.c.image)).distinct()
     repositories = {row.repository for row in select_by_keys(connection, query, removed)}
     for table in _OF_IMAGES:
         remove_rows(connection, table, "image", removed)
@@ -105,7 +105,7 @@ def remove_images(connection: Connection, images: Iterable[int], moment: int) ->
 
 def remove_rows(connection: Connection, table: Table, column: str, keys: Iterable[Any], *conditions: Any) -> None:
     """Delete the rows whose column has one of the keys."""
-    statement = delete(table).where(table.c[column].in_(in_keys()), *conditions)
+    statement = delete(table).where(is_key(table.c[column]), *conditions)
     for part in split(keys):
         connection.execute(statement, {"keys": part})
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from kubekeep._native import pack_problems
 from kubekeep.model.definition import FindingKind
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.image_matches import ImageMatch, load_matches, merge_match
 from kubekeep_server.store.image_reports import NOTHING, ImageReport, Problem, ProblemState, load_reports
 from kubekeep_server.store.image_schema import (
@@ -41,7 +41,7 @@ def refresh_findings(connection: Connection, images: Iterable[int], moment: int)
     required = _load_states(connection, refreshed)
     packages = store_packages(connection, {problem.purl for states in required.values() for problem in states})
     keys = {problem.definition for states in required.values() for problem in states}
-    query = select(definition.c.key, definition.c.id).where(definition.c.key.in_(in_keys()))
+    query = select(definition.c.key, definition.c.id).where(is_key(definition.c.key))
     numbers = dict(select_by_keys(connection, query, keys))
     states = {
         (number, numbers[problem.definition], packages[problem.purl]): state
@@ -61,7 +61,7 @@ def recount(connection: Connection, images: Iterable[int]) -> None:
     query = (
         select(image_finding.c.image, definition.c.kind, definition.c.urgency, func.count(definition.c.id.distinct()))
         .join(definition, definition.c.id == image_finding.c.definition)
-        .where(image_finding.c.image.in_(in_keys()), image_finding.c.closed.is_(None), ~image_finding.c.is_suppressed)
+        .where(is_key(image_finding.c.image), image_finding.c.closed.is_(None), ~image_finding.c.is_suppressed)
         .group_by(image_finding.c.image, definition.c.kind, definition.c.urgency)
     )
     for number, kind, urgency, count in select_by_keys(connection, query, required):
@@ -79,7 +79,7 @@ def _store_problems(connection: Connection, images: Iterable[int]) -> None:
     query = (
         select(table.c.image, table.c.definition, table.c.opened, table.c.fixed_version, package.c.name)
         .join(package, package.c.id == table.c.package)
-        .where(table.c.image.in_(in_keys()), table.c.closed.is_(None), ~table.c.is_suppressed)
+        .where(is_key(table.c.image), table.c.closed.is_(None), ~table.c.is_suppressed)
     )
     for row in select_by_keys(connection, query, problems):
         # A problem without a fixed version has no package to upgrade.
@@ -99,9 +99,7 @@ def _store_problems(connection: Connection, images: Iterable[int]) -> None:
 def refresh_uses(connection: Connection, images: Iterable[int]) -> tuple[frozenset[int], frozenset[int]]:
     """Write how many sources have images, and their exposure; return those that the first and the last source has or had."""
     required = sorted(images)
-    before = dict(
-        select_by_keys(connection, select(image.c.id, image.c.sources).where(image.c.id.in_(in_keys())), required)
-    )
+    before = dict(select_by_keys(connection, select(image.c.id, image.c.sources).where(is_key(image.c.id)), required))
     table = source_image
     columns = {
         "sources": func.count(),
@@ -109,7 +107,7 @@ def refresh_uses(connection: Connection, images: Iterable[int]) -> tuple[frozens
         "workloads": func.sum(table.c.workloads),
         "exposed_workloads": func.sum(table.c.exposed_workloads),
     }
-    query = select(table.c.image, *columns.values()).where(table.c.image.in_(in_keys())).group_by(table.c.image)
+    query = select(table.c.image, *columns.values()).where(is_key(table.c.image)).group_by(table.c.image)
     uses = {number: values for number, *values in select_by_keys(connection, query, required)}
     unused = (0,) * len(columns)
     rows = [
@@ -132,9 +130,9 @@ def load_image_reports(connection: Connection, images: Iterable[int]) -> dict[in
     The reports of sources that no longer have an image count until another source reports on it.
     """
     required = sorted(images)
-    query = select(source_image.c.image, source_image.c.report).where(source_image.c.image.in_(in_keys())).distinct()
+    query = select(source_image.c.image, source_image.c.report).where(is_key(source_image.c.image)).distinct()
     keys = {(row.image, row.report) for row in select_by_keys(connection, query, required) if row.report != NOTHING}
-    kept = select(image_report.c.image, image_report.c.digest).where(image_report.c.image.in_(in_keys()))
+    kept = select(image_report.c.image, image_report.c.digest).where(is_key(image_report.c.image))
     unreported = {*required} - {number for number, _ in keys}
     keys |= {(row.image, row.digest) for row in select_by_keys(connection, kept, unreported)}
     by_image: dict[int, dict[bytes, ImageReport]] = {}
@@ -160,7 +158,7 @@ def _write(
     moment: int,
 ) -> tuple[list[Key], list[Key]]:
     table = image_finding
-    query = select(table).where(table.c.image.in_(in_keys()), table.c.closed.is_(None))
+    query = select(table).where(is_key(table.c.image), table.c.closed.is_(None))
     rows = {(row.image, row.definition, row.package): row for row in select_by_keys(connection, query, images)}
     opened, closed = sorted(states.keys() - rows.keys()), sorted(rows.keys() - states.keys())
     insert_many(connection, table, list(_describe_new(opened, states, moment)))

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.compression import compress, decompress
 from kubekeep_server.store.image_reports import ImageReport, Problem, ProblemState, join_states, merge_reports
 from kubekeep_server.store.match_schema import image_match
@@ -90,7 +90,7 @@ class PackageResults(NamedTuple):
 
 def load_matches(connection: Connection, images: Iterable[int]) -> dict[int, ImageMatch]:
     """Return the matches of images; those that were never matched are absent."""
-    query = select(image_match).where(image_match.c.image.in_(in_keys()))
+    query = select(image_match).where(is_key(image_match.c.image))
     rows = select_by_keys(connection, query, images)
     return {row.image: msgspec.msgpack.decode(decompress(row.content), type=ImageMatch) for row in rows}
 

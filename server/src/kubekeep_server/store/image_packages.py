@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, bindparam, delete, select
 
 from kubekeep.images.package_url import format_package_url
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.image_reports import load_contents
 from kubekeep_server.store.image_schema import image_package
 from kubekeep_server.store.packages import store_packages
@@ -20,7 +20,7 @@ def refresh_packages(connection: Connection, images: Iterable[int]) -> None:
     for number, content in load_contents(connection, purls):
         purls[number].update(map(format_package_url, content.packages))
     numbers = store_packages(connection, set[str]().union(*purls.values()))
-    query = select(image_package).where(image_package.c.image.in_(in_keys()))
+    query = select(image_package).where(is_key(image_package.c.image))
     stored = {(row.image, row.package) for row in select_by_keys(connection, query, purls)}
     current = {(number, numbers[purl]) for number, names in purls.items() for purl in names}
     insert_many(connection, image_package, sorted(current - stored))

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, exists, select
 
 from kubekeep.model.package import ImagePackages
 from kubekeep.model.submission import SubjectEntry, SubmittedFinding
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.compression import compress, decompress
 from kubekeep_server.store.image_schema import image_content, image_report, source_image
 from kubekeep_server.store.packages import NO_PACKAGE
@@ -60,7 +60,7 @@ def compute_digest(content: bytes) -> bytes:
 def load_reports(connection: Connection, keys: Iterable[tuple[int, bytes]]) -> dict[tuple[int, bytes], ImageReport]:
     """Return reports by image and digest."""
     table, required = image_report, set(keys)
-    query = select(table).where(table.c.image.in_(in_keys()))
+    query = select(table).where(is_key(table.c.image))
     rows = select_by_keys(connection, query, {image for image, _ in required})
     return {
         (row.image, row.digest): msgspec.msgpack.decode(decompress(row.content), type=ImageReport)
@@ -71,7 +71,7 @@ def load_reports(connection: Connection, keys: Iterable[tuple[int, bytes]]) -> d
 
 def load_contents(connection: Connection, images: Iterable[int]) -> Iterator[tuple[int, ImagePackages]]:
     """Yield each list of packages of images that a source has."""
-    query = select(image_content).where(image_content.c.image.in_(in_keys()))
+    query = select(image_content).where(is_key(image_content.c.image))
     for row in select_by_keys(connection, query, images):
         yield row.image, msgspec.json.decode(decompress(row.content), type=ImagePackages)
 
@@ -93,7 +93,7 @@ def remove_unused_parts(connection: Connection, images: Iterable[int]) -> None:
     for table, column in ((image_report, source_image.c.report), (image_content, source_image.c.content)):
         used = exists().where(source_image.c.image == table.c.image, column == table.c.digest)
         is_replaced = exists().where(source_image.c.image == table.c.image, column != NOTHING)
-        statement = delete(table).where(table.c.image.in_(in_keys()), is_replaced, ~used)
+        statement = delete(table).where(is_key(table.c.image), is_replaced, ~used)
         connection.execute(statement, {"keys": sorted(images)})
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, delete, select, update
 
 from kubekeep.model.image import ImageSubject
 from kubekeep.model.submission import SubjectEntry, SubmittedFinding
-from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys
+from kubekeep_server.store.batches import is_key, lock_rows, select_by_keys
 from kubekeep_server.store.document import SubmittedDocument
 from kubekeep_server.store.image_findings import refresh_findings, refresh_uses
 from kubekeep_server.store.image_packages import refresh_packages
@@ -64,7 +64,7 @@ class ImageChanges:
         """Return the last reports of the source on images, by subject."""
         table = source_image
         query = select(table.c.subject, table.c.image, table.c.report)
-        query = query.where(table.c.source == self._source, table.c.subject.in_(in_keys()))
+        query = query.where(table.c.source == self._source, is_key(table.c.subject))
         keys = {row.subject: (row.image, row.report) for row in select_by_keys(self._connection, query, subjects)}
         reports = load_reports(self._connection, keys.values())
         return {number: reports[key] for number, key in keys.items()}
@@ -127,7 +127,7 @@ class ImageChanges:
         for entry, _ in self._compared.values():
             platforms[get_image_digest(entry)] = getattr(entry.subject, "platform", "")
         platforms |= {entry.digest: entry.platform for entry in self._document.images.values()}
-        query = select(image.c.digest, image.c.id).where(image.c.digest.in_(in_keys()))
+        query = select(image.c.digest, image.c.id).where(is_key(image.c.digest))
         known = dict(select_by_keys(self._connection, query, platforms))
         missing = sorted(platforms.keys() - known.keys())
         zero = {column.name: 0 for column in image.c if column.name not in ("id", "digest", "platform", "created")}
@@ -181,7 +181,7 @@ class ImageChanges:
         """Return the kinds of the definitions of what was reported before, by key."""
         reports = [report for _, report in self._compared.values() if report is not None]
         keys = {finding.definition for report in reports for finding in (*report.entry.findings, *report.retained)}
-        query = select(definition.c.key, definition.c.kind).where(definition.c.key.in_(in_keys()))
+        query = select(definition.c.key, definition.c.kind).where(is_key(definition.c.key))
         return dict(select_by_keys(self._connection, query, keys))
 
     def _retain(self, entry: SubjectEntry, before: ImageReport, kinds: Mapping[str, str]) -> Iterator[SubmittedFinding]:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep.model.text import encode_json
 from kubekeep_server.store.advisory_state import ACTOR, lock_state
-from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys
+from kubekeep_server.store.batches import is_key, lock_rows, select_by_keys
 from kubekeep_server.store.changes import record_image_changes
 from kubekeep_server.store.definitions import DefinitionChanges, list_missing, store_definitions
 from kubekeep_server.store.image_findings import Key, load_image_reports, refresh_findings
@@ -130,7 +130,7 @@ def _log(
     connection: Connection, now: dt.datetime, opened: Sequence[Key], closed: Sequence[Key], details: Mapping[str, Any]
 ) -> None:
     """Add an entry with the number of images by vulnerability. Its time is that of the intervals that it opened and closed."""
-    query = select(definition.c.id, definition.c.key).where(definition.c.id.in_(in_keys()))
+    query = select(definition.c.id, definition.c.key).where(is_key(definition.c.id))
     numbers = {number for _, number, _ in (*opened, *closed)}
     names: dict[int, str] = {row.id: row.key for row in select_by_keys(connection, query, numbers)}
     counts = {

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from kubekeep.images.package_url import parse_package_url
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.image_schema import fixed_version, image_name, package, package_name, repository
 from kubekeep_server.store.upsert import insert_missing
 
@@ -20,7 +20,7 @@ LONGEST_VERSION: Final = 256
 def store_packages(connection: Connection, purls: Iterable[str]) -> dict[str, int]:
     """Store new packages and return the numbers of all by package URL."""
     required = set(purls)
-    query = select(package.c.purl, package.c.id).where(package.c.purl.in_(in_keys()))
+    query = select(package.c.purl, package.c.id).where(is_key(package.c.purl))
     ids = dict(select_by_keys(connection, query, required))
     missing = sorted(required - ids.keys())
     if not missing:
@@ -37,7 +37,7 @@ def store_packages(connection: Connection, purls: Iterable[str]) -> dict[str, in
 def store_versions(connection: Connection, texts: Iterable[str]) -> dict[str, int]:
     """Store new versions that fix problems and return the numbers of all by text; 0 for none."""
     required = {*texts} - {""}
-    query = select(fixed_version.c.text, fixed_version.c.id).where(fixed_version.c.text.in_(in_keys()))
+    query = select(fixed_version.c.text, fixed_version.c.id).where(is_key(fixed_version.c.text))
     ids = dict(select_by_keys(connection, query, required))
     missing = sorted(required - ids.keys())
     insert_missing(connection, fixed_version, [{"text": text} for text in missing])
@@ -47,14 +47,14 @@ def store_versions(connection: Connection, texts: Iterable[str]) -> dict[str, in
 def store_image_names(connection: Connection, references: Mapping[int, Iterable[str]]) -> frozenset[int]:
     """Store the names of images, by the number of the image; return the images with a new one."""
     rows = {(image, reference): trim_tag(reference) for image, names in references.items() for reference in names}
-    query = select(image_name.c.image, image_name.c.reference).where(image_name.c.image.in_(in_keys()))
+    query = select(image_name.c.image, image_name.c.reference).where(is_key(image_name.c.image))
     known = {(image, reference) for image, reference in select_by_keys(connection, query, references)}
     new = sorted(rows.keys() - known)
     if not new:
         return frozenset()
     names = sorted({rows[key] for key in new})
     insert_missing(connection, repository, [{"name": name} for name in names])
-    stored = select(repository.c.name, repository.c.id).where(repository.c.name.in_(in_keys()))
+    stored = select(repository.c.name, repository.c.id).where(is_key(repository.c.name))
     ids = dict(select_by_keys(connection, stored, names))
     values = [{"image": image, "reference": name, "repository": ids[rows[image, name]]} for image, name in new]
     insert_missing(connection, image_name, values)
@@ -72,7 +72,7 @@ def _store_names(connection: Connection, names: Iterable[tuple[str, str]]) -> di
     required = set(names)
     insert_missing(connection, package_name, [{"type": kind, "name": name} for kind, name in sorted(required)])
     table = package_name
-    query = select(table.c.type, table.c.name, table.c.id).where(table.c.name.in_(in_keys()))
+    query = select(table.c.type, table.c.name, table.c.id).where(is_key(table.c.name))
     rows = select_by_keys(connection, query, {name for _, name in required})
     return {(kind, name): number for kind, name, number in rows if (kind, name) in required}
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, Select, bindparam, delete, func, literal, select
 
-from kubekeep_server.store.batches import in_keys, select_by_keys, split
+from kubekeep_server.store.batches import is_key, select_by_keys, split
 from kubekeep_server.store.image_schema import image, image_content, image_package
 from kubekeep_server.store.match_schema import advisory_name, image_match, package_advisory, pending_match
 from kubekeep_server.store.packages import store_packages
@@ -55,7 +55,7 @@ def add_changes(connection: Connection, changes: Changes) -> None:
             _add_all(connection, _select_images(literal(_ALL)).where(advisory_name.c.ecosystem == ecosystem))
             continue
         query = _select_images(package_advisory.c.name)
-        query = query.where(advisory_name.c.ecosystem == ecosystem, advisory_name.c.name.in_(in_keys()))
+        query = query.where(advisory_name.c.ecosystem == ecosystem, is_key(advisory_name.c.name))
         for part in split(names):
             insert_selected(connection, pending_match, _COLUMNS, query, {"keys": part})
     if changes:
@@ -78,7 +78,7 @@ def load_pending(connection: Connection, limit: int) -> list[PendingImage]:
     images = list(connection.execute(numbers).scalars())
     names = _load_names(connection, images)
     contents = _load_contents(connection, images)
-    query = select(image.c.id, image.c.platform, image.c.sources).where(image.c.id.in_(in_keys()))
+    query = select(image.c.id, image.c.platform, image.c.sources).where(is_key(image.c.id))
     return [
         PendingImage(
             number=row.id,
@@ -95,7 +95,7 @@ def load_pending(connection: Connection, limit: int) -> list[PendingImage]:
 def load_digests(connection: Connection, images: Iterable[int]) -> dict[int, frozenset[bytes]]:
     """Return the digests of the lists of packages by image; images without any are absent."""
     table = image_content
-    query = select(table.c.image, table.c.digest).where(table.c.image.in_(in_keys()))
+    query = select(table.c.image, table.c.digest).where(is_key(table.c.image))
     digests: dict[int, set[bytes]] = {}
     for row in select_by_keys(connection, query, images):
         digests.setdefault(row.image, set()).add(row.digest)
@@ -115,7 +115,7 @@ def store_names(connection: Connection, names: Mapping[str, Iterable[AdvisoryNam
     packages = store_packages(connection, names)
     numbers = _number_names(connection, {name for own in names.values() for name in own})
     rows = {(packages[purl], numbers[name]) for purl, own in names.items() for name in own}
-    query = select(package_advisory).where(package_advisory.c.package.in_(in_keys()))
+    query = select(package_advisory).where(is_key(package_advisory.c.package))
     known = {(row.package, row.name) for row in select_by_keys(connection, query, packages.values())}
     insert_missing(
         connection, package_advisory, [{"package": package, "name": name} for package, name in sorted(rows - known)]
@@ -124,7 +124,7 @@ def store_names(connection: Connection, names: Mapping[str, Iterable[AdvisoryNam
 
 def _number_names(connection: Connection, names: Iterable[AdvisoryName]) -> dict[AdvisoryName, int]:
     required = set(names)
-    query = select(advisory_name).where(advisory_name.c.name.in_(in_keys()))
+    query = select(advisory_name).where(is_key(advisory_name.c.name))
 
     def load(missing: set[AdvisoryName]) -> dict[AdvisoryName, int]:
         rows = select_by_keys(connection, query, {name for _, name in missing})
@@ -138,7 +138,7 @@ def _number_names(connection: Connection, names: Iterable[AdvisoryName]) -> dict
 
 
 def _load_contents(connection: Connection, images: Iterable[int]) -> dict[int, dict[bytes, bytes]]:
-    query = select(image_content).where(image_content.c.image.in_(in_keys()))
+    query = select(image_content).where(is_key(image_content.c.image))
     contents: dict[int, dict[bytes, bytes]] = {}
     for row in select_by_keys(connection, query, images):
         contents.setdefault(row.image, {})[row.digest] = row.content
@@ -152,7 +152,7 @@ def _load_names(connection: Connection, images: Iterable[int]) -> dict[int, dict
             pending_match.c.image, pending_match.c.name, advisory_name.c.ecosystem, advisory_name.c.name.label("text")
         )
         .outerjoin(advisory_name, advisory_name.c.id == pending_match.c.name)
-        .where(pending_match.c.image.in_(in_keys()))
+        .where(is_key(pending_match.c.image))
     )
     names: dict[int, dict[int, AdvisoryName | None]] = {}
     for row in select_by_keys(connection, query, images):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from kubekeep_server.store.batches import in_keys, lock_rows, select_by_keys
+from kubekeep_server.store.batches import is_key, lock_rows, select_by_keys
 from kubekeep_server.store.image_schema import image, image_finding, image_name, package, repository, repository_finding
 from kubekeep_server.store.upsert import insert_many
 
@@ -21,7 +21,7 @@ _OPEN: Final = repository_finding.c.closed.is_(None)
 
 def refresh_history(connection: Connection, images: Iterable[int], moment: int) -> None:
     """Open and close the problems of the repositories of images whose problems or use have changed."""
-    query = select(image_name.c.repository).where(image_name.c.image.in_(in_keys())).distinct()
+    query = select(image_name.c.repository).where(is_key(image_name.c.image)).distinct()
     repositories = sorted({row.repository for row in select_by_keys(connection, query, images)})
     if not repositories:
         return
@@ -48,7 +48,7 @@ def _load_current(connection: Connection, repositories: Iterable[int]) -> set[_K
         .join(image, image.c.id == image_name.c.image)
         .join(image_finding, image_finding.c.image == image.c.id)
         .join(package, package.c.id == image_finding.c.package)
-        .where(image_name.c.repository.in_(in_keys()), image.c.sources > 0, image_finding.c.closed.is_(None))
+        .where(is_key(image_name.c.repository), image.c.sources > 0, image_finding.c.closed.is_(None))
         .distinct()
     )
     return {tuple(row) for row in select_by_keys(connection, query, repositories)}
@@ -56,5 +56,5 @@ def _load_current(connection: Connection, repositories: Iterable[int]) -> set[_K
 
 def _load_open(connection: Connection, repositories: Iterable[int]) -> Mapping[_Key, Any]:
     table = repository_finding
-    query = select(table).where(table.c.repository.in_(in_keys()), _OPEN)
+    query = select(table).where(is_key(table.c.repository), _OPEN)
     return {(row.repository, row.definition, row.name): row for row in select_by_keys(connection, query, repositories)}

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from sqlalchemy import Connection, bindparam, delete, func, select
 
 from kubekeep.model.submission import ContainerEntry, SubjectEntry
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.image_schema import runs
 from kubekeep_server.store.upsert import replace_rows
 from kubekeep_server.store.urgency import classify_container, is_exposed
@@ -90,7 +90,7 @@ class RunChanges:
         return {"source": self._source, "subject": key, "container": container, "image": image, **values}
 
     def _load(self) -> None:
-        query = select(runs).where(runs.c.source == self._source, runs.c.subject.in_(in_keys()))
+        query = select(runs).where(runs.c.source == self._source, is_key(runs.c.subject))
         keys = (key for key, (_, before, _) in self._subjects.items() if before is not None)
         for row in select_by_keys(self._connection, query, keys):
             self._known.setdefault(row.subject, []).append(row)

@@ -121,10 +121,10 @@ subject_name: Final = Table("subject_name", metadata, Column("name", Text, prima
 finding: Final = Table(
     "finding",
     metadata,
-    Column("source", Integer, ForeignKey("source.id"), nullable=False),
+    Column("source", Integer, nullable=False),
     Column("subject", BigInteger, nullable=False),
     Column("fingerprint", BigInteger, nullable=False),
-    Column("definition", Integer, ForeignKey("definition.id"), nullable=False),
+    Column("definition", Integer, nullable=False),
     Column("context", SmallInteger, nullable=False),
     Column("is_suppressed", Boolean, nullable=False),
     Column("opened", BigInteger, nullable=False),
@@ -133,7 +133,9 @@ finding: Final = Table(
 )
 """An interval in which a finding is open. closed: NULL while it is open. is_suppressed: exceptions cover all its evidence.
 
-context: exposure of its subject and level of its own priority (`finding_context.build_context`).
+context: exposure of its subject and level of its own priority (`finding_context.build_context`). Source and definition have no
+foreign keys: the check of each new row takes PostgreSQL as long as the row, and locks definitions that all sources share. The
+transaction of a submission has locked the source, and definitions are never deleted.
 unknown_since: the first scan that could not see if it is still there; NULL once a scan saw it.
 """
 Index(

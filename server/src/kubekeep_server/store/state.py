@@ -23,7 +23,7 @@ from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.submission import SubjectEntry, Submission, SubmittedFinding
 from kubekeep.uplink.delta import DivergenceError, merge_entry
 from kubekeep_server.store import schema
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.compression import compress, decompress
 from kubekeep_server.store.definitions import (
     DefinitionChanges,
@@ -58,11 +58,11 @@ class _OpenFinding(NamedTuple):
 _STATE: Final = _OpenFinding._fields.index("context")
 """Index of the first field that a submission may change."""
 _SUBJECTS: Final = select(schema.subject).where(
-    schema.subject.c.source == bindparam("source"), schema.subject.c.id.in_(in_keys())
+    schema.subject.c.source == bindparam("source"), is_key(schema.subject.c.id)
 )
 _FINDINGS: Final = select(*(schema.finding.c[name] for name in _OpenFinding._fields)).where(
     schema.finding.c.source == bindparam("source"),
-    schema.finding.c.subject.in_(in_keys()),
+    is_key(schema.finding.c.subject),
     schema.finding.c.closed.is_(None),
 )
 _OPEN_FINDING: Final = (

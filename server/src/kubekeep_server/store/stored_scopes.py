@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select, true, union_all
 
-from kubekeep_server.store.batches import in_keys, split
+from kubekeep_server.store.batches import is_key, split
 from kubekeep_server.store.image_schema import runs, source_image
 from kubekeep_server.store.locks import lock_definitions
 from kubekeep_server.store.numbers import DAY
@@ -50,8 +50,8 @@ def refresh_scopes(connection: Connection, source: int, images: Iterable[int]) -
     scopes = sorted(connection.execute(query).scalars())
     for keys in split(images) if scopes else ():
         table = scope_image
-        connection.execute(delete(table).where(table.c.scope.in_(scopes), table.c.image.in_(in_keys())), {"keys": keys})
-        is_image = (source_image.c.image.in_(in_keys()), runs.c.image.in_(in_keys()))
+        connection.execute(delete(table).where(table.c.scope.in_(scopes), is_key(table.c.image)), {"keys": keys})
+        is_image = (is_key(source_image.c.image), is_key(runs.c.image))
         _insert(connection, scope_source.c.scope.in_(scopes), *is_image, keys=keys)
 
 

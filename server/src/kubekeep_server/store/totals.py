@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from kubekeep._native import pack_counts, sum_counts
 from kubekeep_server.store import schema
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.finding_context import CONTEXTS, WITHOUT_LEVEL, get_exposure, get_level
 from kubekeep_server.store.image_findings import recount
 from kubekeep_server.store.image_schema import image_finding
@@ -99,14 +99,17 @@ def move_level(connection: Connection, definition: int, before: int, after: int,
         for source, context, count in counts
     ]
     add_to_rows(connection, schema.total, ("findings",), totals)
-    days = [(source, before, 0, count) for source, _, count in counts]
-    _write_days(connection, [*days, *((source, after, count, 0) for source, _, count in counts)], moment)
+    moved = collections.Counter[int]()
+    for source, _, count in counts:
+        moved[source] += count
+    days = [(source, before, 0, count) for source, count in moved.items()]
+    _write_days(connection, [*days, *((source, after, count, 0) for source, count in moved.items())], moment)
 
 
 def recount_images(connection: Connection, definitions: Iterable[int]) -> None:
     """Write the totals of the images with open problems of definitions whose urgency has changed."""
     table = image_finding
-    query = select(table.c.image).where(table.c.definition.in_(in_keys()), table.c.closed.is_(None)).distinct()
+    query = select(table.c.image).where(is_key(table.c.definition), table.c.closed.is_(None)).distinct()
     recount(connection, {row.image for row in select_by_keys(connection, query, definitions)})
 
 

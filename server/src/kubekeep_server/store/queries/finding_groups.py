@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, select
 
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.finding_context import EXPOSED_CONTEXT, RANKS, STEPS, get_exposure, get_level
 from kubekeep_server.store.queries.definitions import (
     contains_text,
@@ -127,7 +127,7 @@ def _load_counted(connection: Connection, scope: Scope, selection: GroupFilter) 
             if count > 0 and selection.is_exposed in (None, context >= EXPOSED_CONTEXT):
                 counts.setdefault(number, collections.Counter())[context] = count
     levels = read_levels(selection.priorities)
-    query = select(definition).where(definition.c.id.in_(in_keys()))
+    query = select(definition).where(is_key(definition.c.id))
     if selection.definitions:
         query = query.where(definition.c.key.in_(selection.definitions))
     if selection.definition_kinds:

@@ -29,7 +29,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.finding_context import (
     CONTEXTS,
     EXPOSED_CONTEXT,
@@ -417,7 +417,7 @@ class _Query:
     def _definitions(self) -> list[Any]:
         """The selected definitions with open findings."""
         table = definition
-        query = select(table.c.id, table.c.urgency, table.c.severity).where(table.c.id.in_(in_keys()))
+        query = select(table.c.id, table.c.urgency, table.c.severity).where(is_key(table.c.id))
         if self._selection.definitions:
             query = query.where(table.c.key.in_(self._selection.definitions))
         if self._selection.definition_kinds:

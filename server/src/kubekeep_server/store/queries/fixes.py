@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from kubekeep.model.severity import Severity
 from kubekeep.model.submission import DefinitionEntry
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.finding_context import EXPOSED_CONTEXT, RANKS, STEPS, get_level
 from kubekeep_server.store.image_schema import fixed_version, package_name
 from kubekeep_server.store.queries.affected import VULNERABILITY
@@ -106,7 +106,7 @@ def _select_severe(
     connection: Connection, counts: dict[int, collections.Counter[int]]
 ) -> dict[int, collections.Counter[int]]:
     """Return the numbers of findings of high or critical priority. counts: of all, by definition and context."""
-    query = select(definition.c.id, definition.c.urgency).where(definition.c.id.in_(in_keys()))
+    query = select(definition.c.id, definition.c.urgency).where(is_key(definition.c.id))
     severe: dict[int, collections.Counter[int]] = {}
     for row in select_by_keys(connection, query, counts):
         for context, count in counts[row.id].items():
@@ -170,4 +170,4 @@ def _describe_controls(connection: Connection, counts: dict[int, collections.Cou
 
 def _load(connection: Connection, table: Any, numbers: Iterable[int]) -> Iterator[Any]:
     """Yield the rows of a table by their numbers."""
-    return select_by_keys(connection, select(table).where(table.c.id.in_(in_keys())), numbers)
+    return select_by_keys(connection, select(table).where(is_key(table.c.id)), numbers)

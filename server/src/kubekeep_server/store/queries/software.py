@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from kubekeep.model.submission import DefinitionEntry
-from kubekeep_server.store.batches import in_keys, select_by_keys
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.image_schema import (
     image,
     image_content,
@@ -147,7 +147,7 @@ def _load(connection: Connection, selection: _Selection, table: Any, used: Colum
     query = (
         select(table.c.image, table.c.content)
         .join(source_image, is_used)
-        .where(table.c.image.in_(in_keys()))
+        .where(is_key(table.c.image))
         .group_by(table.c.image, table.c.digest)
         .order_by(table.c.image, table.c.digest)
     )

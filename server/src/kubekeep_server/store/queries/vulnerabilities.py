@@ -16,7 +16,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, func, select, union_all
 
 from kubekeep.model.submission import DefinitionEntry
-from kubekeep_server.store.batches import in_keys, select_by_keys, split
+from kubekeep_server.store.batches import is_key, select_by_keys, split
 from kubekeep_server.store.image_schema import image_finding, package
 from kubekeep_server.store.numbers import to_moment
 from kubekeep_server.store.queries.affected import VULNERABILITY
@@ -168,7 +168,7 @@ class _Ranking:
 
     def _load(self, numbers: Iterable[int]) -> Iterator[_Key]:
         """Yield the positions of definitions by their numbers."""
-        query = _select_ratings(*self._conditions, definition.c.id.in_(in_keys()))
+        query = _select_ratings(*self._conditions, is_key(definition.c.id))
         return self._locate_selected(select_by_keys(self._connection, query, numbers))
 
     def _read(self, *conditions: ColumnElement[bool]) -> Iterator[_Key]:
@@ -257,7 +257,7 @@ def _describe(
 ) -> Iterator[VulnerabilityRow]:
     summaries = tuple(summaries)
     numbers = [summary.definition for summary in summaries]
-    query = select(definition).where(definition.c.id.in_(in_keys()))
+    query = select(definition).where(is_key(definition.c.id))
     rows = {row.id: row for row in select_by_keys(connection, query, numbers)}
     packages = _load_packages(connection, problems.list_images(numbers, _IMAGES_OF_A_ROW))
     for summary in summaries:

@@ -171,14 +171,6 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement for each table
         sa.Column("opened", sa.BigInteger(), nullable=False),
         sa.Column("closed", sa.BigInteger(), nullable=True),
         sa.Column("unknown_since", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["definition"],
-            ["definition.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["source"],
-            ["source.id"],
-        ),
     )
     op.create_index(
         "finding_class",
