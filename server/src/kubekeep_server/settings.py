@@ -47,8 +47,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     data: folder of the SQLite database. database: URL of the database; empty for SQLite in `data`. listen: HOST:PORT, port 0
     for a free one. public_url: address of the server for its users; empty for the one it listens on. tls_certificate,
     tls_key: PEM files. trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count.
-    submission_limit: bytes of a submission after decompression. waiting_limit: bytes of all submissions that are received
-    or wait. writers: transactions at a time on PostgreSQL. scan_days: age after which scans are removed, and images that no
+    submission_limit: bytes of a submission after decompression. waiting_limit: bytes of all submissions that are received,
+    wait as they were sent, or are stored. writers: transactions at a time on PostgreSQL. scan_days: age after which scans are removed, and images that no
     source has any more. history_days: age after which closed findings are removed. stop_seconds: time for requests to end after
     SIGTERM. log_format: `text` or `json`. kubescape_artifacts: folder that `kubescape download artifacts` has written, for
     Kubescape's operator; empty for none. oidc: only in the file; requires public_url.

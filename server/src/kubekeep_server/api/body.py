@@ -1,6 +1,6 @@
-"""Bodies of submissions: streamed, decompressed step by step, and limited in size, waiting time and total memory.
+"""Bodies of submissions: received, decompressed step by step, and limited in size, waiting time and total memory.
 
-Decompression stops at the first byte above the limit, whatever a body promises.
+A body that waits for the store stays compressed. Decompression stops at the first byte above the limit, whatever a body promises.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 import sys
 import zlib
 from collections.abc import AsyncIterator, Iterator
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from fastapi import Request
 
@@ -36,13 +36,6 @@ class _Decoder(Protocol):
     def is_complete(self) -> bool: ...
 
     def decode(self, chunk: bytes) -> Iterator[bytes]: ...
-
-
-class _Identity:
-    is_complete = True
-
-    def decode(self, chunk: bytes) -> Iterator[bytes]:
-        yield chunk
 
 
 class _Gzip:
@@ -81,35 +74,66 @@ class _Zstandard:
             raise ValueError("bytes after the end")
 
 
-_DECODERS: Final[dict[str, type[_Decoder]]] = {"identity": _Identity, "gzip": _Gzip, "zstd": _Zstandard}
+_DECODERS: Final[dict[str, type[_Decoder]]] = {"gzip": _Gzip, "zstd": _Zstandard}
+_PLAIN: Final = "identity"
+_ENCODINGS: Final = (_PLAIN, *_DECODERS)
+
+
+class ReceivedBody(NamedTuple):
+    """A body as it was sent. encoding: one of the names in `Content-Encoding`."""
+
+    encoding: str
+    content: bytes
 
 
 async def read_body(request: Request, share: BodyShare, limit: int) -> bytes:
-    """Return the decompressed body. Raises ProblemError with status 400, 408, 413, 415 or 429.
+    """Return the decompressed body. Raises what `receive_body` and `decode_body` raise."""
+    return await decode_body(await receive_body(request, share, limit), share, limit)
+
+
+async def receive_body(request: Request, share: BodyShare, limit: int) -> ReceivedBody:
+    """Return the body as it arrives. Raises ProblemError with status 400, 408, 413, 415 or 429.
 
     Raises starlette.requests.ClientDisconnect if the client ends before the body.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in _DECODERS:
-        raise ProblemError(415, f"Content-Encoding must be one of {', '.join(_DECODERS)}.")
+    if encoding not in _ENCODINGS:
+        raise ProblemError(415, f"Content-Encoding must be one of {', '.join(_ENCODINGS)}.")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _refuse_size(limit)
     request.scope[OWN_LIMIT] = True
-    decoder = _DECODERS[encoding]()
     # It gives its bytes away without a copy.
+    content = io.BytesIO()
+    async for chunk in _receive(request):
+        _append(content, chunk, share, limit)
+    return ReceivedBody(encoding, content.getvalue())
+
+
+async def decode_body(body: ReceivedBody, share: BodyShare, limit: int) -> bytes:
+    """Return the decompressed body, and give the bytes of the other one back. Raises ProblemError with status 400, 413 or 429."""
+    if body.encoding == _PLAIN:
+        return body.content
+    decoder = _DECODERS[body.encoding]()
     document = io.BytesIO()
     try:
-        async for part in _decode(request, decoder):
-            if document.tell() + len(part) > limit:
-                raise _refuse_size(limit)
-            grow_share(share, len(part))
-            document.write(part)
+        for start in range(0, len(body.content), _STEP):
+            for part in decoder.decode(body.content[start : start + _STEP]):
+                _append(document, part, share, limit)
+                await asyncio.sleep(0)
     except (zlib.error, ZstdError, ValueError) as error:
-        raise ProblemError(400, f"The body is not valid {encoding}.") from error
+        raise ProblemError(400, f"The body is not valid {body.encoding}.") from error
     if not decoder.is_complete:
-        raise ProblemError(400, f"The body ends before its {encoding} content.")
+        raise ProblemError(400, f"The body ends before its {body.encoding} content.")
+    share.shrink(len(body.content))
     return document.getvalue()
+
+
+def _append(content: io.BytesIO, part: bytes, share: BodyShare, limit: int) -> None:
+    if content.tell() + len(part) > limit:
+        raise _refuse_size(limit)
+    grow_share(share, len(part))
+    content.write(part)
 
 
 def grow_share(share: BodyShare, size: int) -> None:
@@ -121,7 +145,7 @@ def grow_share(share: BodyShare, size: int) -> None:
         raise ProblemError(429, detail, retry_after=RETRY_SECONDS) from error
 
 
-async def _decode(request: Request, decoder: _Decoder) -> AsyncIterator[bytes]:
+async def _receive(request: Request) -> AsyncIterator[bytes]:
     stream = request.stream()
     while True:
         try:
@@ -131,11 +155,7 @@ async def _decode(request: Request, decoder: _Decoder) -> AsyncIterator[bytes]:
             raise ProblemError(408, f"No byte arrived in {_SILENCE_SECONDS} seconds.") from error
         if chunk is None:
             return
-        if not chunk:
-            continue
-        for part in decoder.decode(chunk):
-            yield part
-            await asyncio.sleep(0)
+        yield chunk
 
 
 def _refuse_size(limit: int) -> ProblemError:

@@ -43,3 +43,7 @@ class BodyShare:
         """Add bytes. Raises BudgetExceededError."""
         self._budget.take(size)
         self.size += size
+
+    def shrink(self, size: int) -> None:
+        """Give bytes back."""
+        self.grow(-size)

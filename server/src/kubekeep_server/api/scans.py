@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from kubekeep.model.scanned_source import ScannedSource
-from kubekeep_server.api.body import read_body
+from kubekeep_server.api.body import decode_body, receive_body
 from kubekeep_server.api.problems import DOCUMENTED, ProblemError
 from kubekeep_server.api.server_state import get_state
 from kubekeep_server.api.submissions import ENCODING, JSON, RECEIPTS, check_source, describe_receipt, store_document
@@ -40,10 +40,13 @@ async def submit_scan(request: Request) -> Response:
     if media_type != JSON:
         raise ProblemError(415, f"Content-Type must be {JSON}.")
     with state.budget.open_share() as share:
-        document = await read_body(request, share, state.settings.submission_limit)
-        source = _read_source(document)
-        check_source(request, source)
-        return describe_receipt(await store_document(request, source, document))
+        limit = state.settings.submission_limit
+        body = await receive_body(request, share, limit)
+        async with state.decoding:
+            document = await decode_body(body, share, limit)
+            source = _read_source(document)
+            check_source(request, source)
+            return describe_receipt(await store_document(request, source, document))
 
 
 def _read_source(document: bytes) -> ScannedSource:

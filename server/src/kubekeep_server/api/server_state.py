@@ -19,7 +19,8 @@ from kubekeep_server.store.lanes import ReadingPool, WritingLane
 class ServerState:
     """The lanes of the store and the limits. is_ready: True between migration and stop.
 
-    changes: of sources, for streams of events. conversions: of documents of other tools, one at a time, because each needs many times the memory of its document.
+    changes: of sources, for streams of events. conversions: of documents of other tools, one at a time, because each needs many times
+    the memory of its document. decoding: submissions that are decompressed and stored; the others wait as they were sent.
     """
 
     settings: Settings
@@ -31,9 +32,12 @@ class ServerState:
     is_ready: bool = False
     changes: ChangeFeed = dataclasses.field(init=False)
     conversions: asyncio.Semaphore = dataclasses.field(default_factory=lambda: asyncio.Semaphore(1))
+    decoding: asyncio.Semaphore = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         self.changes = ChangeFeed(self.reading)
+        # One more than the store takes at a time, so that it does not wait.
+        self.decoding = asyncio.Semaphore(self.settings.writers + 1)
 
 
 def get_address(request: Request) -> str:
