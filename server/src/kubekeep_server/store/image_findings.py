@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from kubekeep._native import pack_problems
+from kubekeep_server.store.aliases import join_aliases
 from kubekeep_server.store.batches import in_keys, select_by_keys
 from kubekeep_server.store.image_matches import ImageMatch, load_matches, merge_match
 from kubekeep_server.store.image_reports import NOTHING, ImageReport, Problem, ProblemState, load_reports
@@ -29,7 +30,7 @@ def refresh_findings(connection: Connection, images: Iterable[int], moment: int)
     Writes what is derived from them too: the totals and the packed problems of the images.
     """
     refreshed = sorted(images)
-    required = _load_states(connection, refreshed)
+    required = join_aliases(connection, _load_states(connection, refreshed))
     packages = store_packages(connection, {problem.purl for states in required.values() for problem in states})
     keys = {problem.definition for states in required.values() for problem in states}
     query = select(definition.c.key, definition.c.id).where(definition.c.key.in_(in_keys()))
