@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from kubekeep._native import pack_problems
 from kubekeep.model.definition import FindingKind
+from kubekeep_server.store.aliases import join_aliases
 from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.image_matches import ImageMatch, load_matches, merge_match
 from kubekeep_server.store.image_reports import NOTHING, ImageReport, Problem, ProblemState, load_reports
@@ -38,7 +39,7 @@ def refresh_findings(connection: Connection, images: Iterable[int], moment: int)
     Writes what is derived from them too: the totals and the packed problems of the images.
     """
     refreshed = sorted(images)
-    required = _load_states(connection, refreshed)
+    required = join_aliases(connection, _load_states(connection, refreshed))
     packages = store_packages(connection, {problem.purl for states in required.values() for problem in states})
     keys = {problem.definition for states in required.values() for problem in states}
     query = select(definition.c.key, definition.c.id).where(is_key(definition.c.key))

@@ -136,14 +136,15 @@ def _overrule(listed: _Listed, known: KnownProblem) -> None:
 
 
 def _add(merged: dict[Problem, ProblemState], known: KnownProblem, reported: frozenset[Problem]) -> None:
-    """Add a problem of the match, or confirm it under the names that reports have for it."""
+    """Add a problem of the match, or confirm it under the name that reports have for it; several names are one problem."""
     problem = known.problem
     own = ProblemState(problem.fixed_version, problem.is_suppressed, known.is_unknown)
-    keys = [key for key in problem.keys if key in reported]
-    for key in keys or [problem.key]:
-        state = merged.get(key, own)
-        # Exceptions and VEX documents are in reports only.
-        merged[key] = join_states(state, own)._replace(is_suppressed=state.is_suppressed)
+    first, *others = [key for key in problem.keys if key in reported and key in merged] or [problem.key]
+    state = merged.get(first, own)
+    for key in others:
+        state = join_states(state, merged.pop(key))
+    # Exceptions and VEX documents are in reports only.
+    merged[first] = join_states(state, own)._replace(is_suppressed=state.is_suppressed)
 
 
 def update_match(before: ImageMatch, results: PackageResults, reports: _Reports) -> ImageMatch:
