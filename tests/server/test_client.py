@@ -76,8 +76,8 @@ def test_lists_yield_all_rows_once(client: Server) -> None:
     findings = list(client.findings())
     assert len({(finding.source, finding.fingerprint) for finding in findings}) == len(findings) == WORKLOADS + 1
     assert [finding.namespace for finding in client.findings(namespace="pay")] == ["pay"]
-    assert {finding.severity for finding in client.findings(severity=("low", "critical"))} == {"low"}
-    assert {finding.priority for finding in client.findings(priority=("low", "critical"))} == {"low"}
+    assert {finding.severity for finding in client.findings(severity=("medium", "critical"))} == {"medium"}
+    assert {finding.priority for finding in client.findings(priority=("medium", "critical"))} == {"medium"}
     assert list(client.findings(definition=["C-0002", "C-0003"], state="open", exposed=True)) == []
     assert [source.name for source in client.sources(order="name")] == ["production", "test"]
     assert [source.document for source in client.sources(text="production")] == [SourceCluster("prod", "production")]

@@ -47,11 +47,11 @@ class Attacked(msgspec.Struct, frozen=True):
 def build_scans() -> Iterator[Submission]:
     """Yield scans of a cluster whose second one leaves findings unknown, and of another one that shares an image."""
     entries = [
-        build_subject(1, "C-0001", "C-0003", containers=(run(REBUILT, name="private"), run(WEB))),
+        build_subject(1, "C-0001", "C-0003", containers=(run(REBUILT, name="concealed"), run(WEB))),
         build_subject(2, "C-0002", namespace="pay", containers=(run(WEB),)),
     ]
     content = build_content("9.9", name="secretlib")
-    images = [ImageEntry(REBUILT, ("ghcr.io/shop/private:1",), "linux/amd64", content), build_web()]
+    images = [ImageEntry(REBUILT, ("ghcr.io/shop/concealed:1",), "linux/amd64", content), build_web()]
     image_entries = (build_image(REBUILT, "CVE-2"), build_image(WEB, "CVE-1"))
     scope = ("C-0001", "C-0002", "C-0003")
     yield build_scan(0, *entries, *image_entries, source=SHOP, images=images, scope=scope)

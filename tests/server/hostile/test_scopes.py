@@ -93,7 +93,7 @@ def test_objects_of_other_scopes_do_not_exist(attacked: Attacked, path: str) -> 
     for headers in ({}, {"If-None-Match": tag}, {"If-None-Match": "*"}, {"If-None-Match": f"W/{tag}"}):
         answer = attacked.outsider.get(path, headers=headers)
         assert answer.status_code == 404, headers
-        assert not {"shop", "secretlib", "private"} & set(re.findall(r"\w+", answer.text))
+        assert not {"shop", "secretlib", "concealed"} & set(re.findall(r"\w+", answer.text))
     unknown = attacked.outsider.get(
         path.replace(f"/{attacked.shop}", "/99").replace("b" * 64, "c" * 64).replace("CVE-2", "CVE-9")
     )
@@ -192,7 +192,7 @@ def test_cursors_of_others_show_no_other_rows(attacked: Attacked, path: str) -> 
     for cursor, client in itertools.product(cursors, (attacked.outsider, attacked.limited)):
         answer = client.get(path, params={**query_of(path), "cursor": cursor, "limit": 100})
         assert answer.status_code == 200, answer.text
-        for secret in ("secretlib", "private", "CVE-2", "C-0003", "web-1" if client is attacked.limited else "web-2"):
+        for secret in ("secretlib", "concealed", "CVE-2", "C-0003", "web-1" if client is attacked.limited else "web-2"):
             assert secret not in answer.text
 
 
