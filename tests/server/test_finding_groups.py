@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kubekeep_server.store.numbers import to_key
-from kubekeep_server.store.queries.finding_groups import FindingGroup, GroupFilter, Grouping, list_finding_groups
+from kubekeep_server.store.queries.definitions import DefinitionFilter
+from kubekeep_server.store.queries.finding_groups import FindingGroup, Grouping, list_finding_groups
 from kubekeep_server.store.queries.finding_subjects import SubjectGroup, list_finding_subjects
 from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, FindingState
 from kubekeep_server.store.scopes import EVERYTHING
@@ -59,37 +60,37 @@ def test_controls_are_those_of_the_plain_query(
 ) -> None:
     scope = make_scope(fleet, sources, namespaces)
     plain = [row for row in fleet.run(list_plain) if not row.is_suppressed and shows(scope, row)]
-    assert list(map(describe, read_groups(fleet, scope, GroupFilter(), Grouping.CONTROL))) == describe_plain(plain)
+    assert list(map(describe, read_groups(fleet, scope, DefinitionFilter(), Grouping.CONTROL))) == describe_plain(plain)
 
 
-GROUP_FILTERS: list[tuple[GroupFilter, Callable[[Any], bool]]] = [
-    (GroupFilter(definitions=("C-0002",)), lambda row: row.key == "C-0002"),
-    (GroupFilter(severities=("critical", "low")), lambda row: row.severity in (4, 1)),
-    (GroupFilter(priorities=("critical", "medium")), lambda row: row.level in (4, 2)),
-    (GroupFilter(priorities=("unknown",)), lambda _: False),
+GROUP_FILTERS: list[tuple[DefinitionFilter, Callable[[Any], bool]]] = [
+    (DefinitionFilter(definitions=("C-0002",)), lambda row: row.key == "C-0002"),
+    (DefinitionFilter(severities=("critical", "low")), lambda row: row.severity in (4, 1)),
+    (DefinitionFilter(priorities=("critical", "medium")), lambda row: row.level in (4, 2)),
+    (DefinitionFilter(priorities=("unknown",)), lambda _: False),
     (
-        GroupFilter(priorities=("high",), severities=("low",), is_exposed=True),
+        DefinitionFilter(priorities=("high",), severities=("low",), is_exposed=True),
         lambda row: row.level == 3 and row.severity == 1 and row.exposure >= 4,
     ),
-    (GroupFilter(is_exposed=True), lambda row: row.exposure >= 4),
-    (GroupFilter(is_exposed=False), lambda row: row.exposure < 4),
-    (GroupFilter(definition_kinds=("secret",)), lambda _: False),
-    (GroupFilter(text="c-0002"), lambda row: row.key == "C-0002"),
-    (GroupFilter(sources=(1, 2)), lambda row: row.source in (1, 2)),
+    (DefinitionFilter(is_exposed=True), lambda row: row.exposure >= 4),
+    (DefinitionFilter(is_exposed=False), lambda row: row.exposure < 4),
+    (DefinitionFilter(definition_kinds=("secret",)), lambda _: False),
+    (DefinitionFilter(text="c-0002"), lambda row: row.key == "C-0002"),
+    (DefinitionFilter(sources=(1, 2)), lambda row: row.source in (1, 2)),
 ]
 
 
 @pytest.mark.parametrize(("selection", "matches"), GROUP_FILTERS)
 def test_filters_of_controls_select_those_of_the_plain_query(
-    fleet: Database, selection: GroupFilter, matches: Callable[[Any], bool]
+    fleet: Database, selection: DefinitionFilter, matches: Callable[[Any], bool]
 ) -> None:
     plain = [row for row in fleet.run(list_plain) if not row.is_suppressed and matches(row)]
     assert list(map(describe, read_groups(fleet, EVERYTHING, selection, Grouping.CONTROL))) == describe_plain(plain)
 
 
 def test_controls_with_one_remediation_are_one_change(fleet: Database) -> None:
-    controls = read_groups(fleet, EVERYTHING, GroupFilter(), Grouping.CONTROL)
-    changes = read_groups(fleet, EVERYTHING, GroupFilter(), Grouping.CHANGE)
+    controls = read_groups(fleet, EVERYTHING, DefinitionFilter(), Grouping.CONTROL)
+    changes = read_groups(fleet, EVERYTHING, DefinitionFilter(), Grouping.CHANGE)
     by_text: dict[str, list[FindingGroup]] = {}
     for control in controls:
         by_text.setdefault(control.remediation or control.definitions[0], []).append(control)

@@ -28,7 +28,8 @@ from kubekeep.vulnerabilities.severity.cvss import rate
 from kubekeep_server.store.finding_context import RANKS, STEPS, build_context, get_exposure, get_level, move_context
 from kubekeep_server.store.ingest import ingest
 from kubekeep_server.store.numbers import to_key
-from kubekeep_server.store.queries.finding_groups import GroupFilter, Grouping, list_finding_groups
+from kubekeep_server.store.queries.definitions import DefinitionFilter
+from kubekeep_server.store.queries.finding_groups import Grouping, list_finding_groups
 from kubekeep_server.store.queries.finding_subjects import SubjectGroup, list_finding_subjects
 from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, FindingState, list_findings
 from kubekeep_server.store.queries.images import list_problems
@@ -206,7 +207,7 @@ def check_findings(database: Database, assessment: Assessment) -> None:
         selected = database.run(list_findings, EVERYTHING, selection, FindingOrder.NEWEST, "", LONG)
         assert len(selected.rows) == number
         groups = database.run(
-            list_finding_groups, EVERYTHING, GroupFilter(priorities=(name,)), Grouping.CONTROL, "", LONG
+            list_finding_groups, EVERYTHING, DefinitionFilter(priorities=(name,)), Grouping.CONTROL, "", LONG
         )
         assert sum(group.findings for group in groups.rows) == number
     by_subject: collections.Counter[str] = collections.Counter()

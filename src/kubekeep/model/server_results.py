@@ -1,6 +1,7 @@
 """Results of a server as its API returns them: rows of lists. Values only.
 
-A later server may send more fields, which are ignored. A test compares the fields with the OpenAPI document.
+The rows of the server are of the same types, but for sources, whose identity it does not decode. A later server may send more fields,
+which are ignored. A test compares the fields with the OpenAPI document.
 """
 
 from __future__ import annotations

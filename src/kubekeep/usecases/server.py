@@ -32,7 +32,7 @@ _PATIENCE: Final = 120.0
 
 
 class _Session(Protocol):
-    """What `server_session` does with the HTTP client."""
+    """Requests to a server, which `server_session` makes with the HTTP client."""
 
     @property
     def address(self) -> str: ...

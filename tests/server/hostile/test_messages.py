@@ -151,8 +151,8 @@ def test_forwarded_headers_of_strangers_do_not_count(attacked: Attacked) -> None
         begun = client.post(f"{API}/device/authorizations", data={"client_name": "x"}, headers=headers)
         assert begun.json()["verification_uri"].startswith(f"{attacked.server.url}/")
         assert client.get(f"{API}/sources", headers=headers).status_code == 401
-    found = attacked.everyone.get(f"{API}/sources/{attacked.shop}", headers=headers)
-    assert found.json()["key"] == "cluster/shop"
+    answer = attacked.everyone.get(f"{API}/sources/{attacked.shop}", headers=headers)
+    assert answer.json()["key"] == "cluster/shop"
 
 
 def test_forwarded_addresses_do_not_evade_the_limit_of_attempts(attacked: Attacked) -> None:

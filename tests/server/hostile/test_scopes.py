@@ -142,8 +142,8 @@ def test_sums_count_nothing_of_other_scopes(attacked: Attacked) -> None:
     assert attacked.outsider.get(f"{API}/changes", params={"source": attacked.shop, "days": 3660}).json() == []
     versions = attacked.outsider.get(f"{API}/packages/versions", params={"type": "deb", "name": "debian/secretlib"})
     assert versions.status_code == 404
-    found = attacked.outsider.get(f"{API}/search", params={"text": "secretlib"}).text
-    assert "secretlib" not in found.replace('"text"', "")
+    matches = attacked.outsider.get(f"{API}/search", params={"text": "secretlib"}).text
+    assert "secretlib" not in matches.replace('"text"', "")
     assert "cluster/shop" not in attacked.outsider.get(f"{API}/search", params={"text": "shop"}).text
 
 

@@ -85,6 +85,11 @@ def check_origin(request: Request) -> None:
         raise ProblemError(403, "The request comes from a page of another server.")
 
 
+def get_client_address(request: Request) -> str:
+    """Return the network address of the client, behind a trusted proxy the one that it names; empty without one."""
+    return request.client.host if request.client else ""
+
+
 async def find_identity(request: Request) -> tuple[Identity | None, bool]:
     """Return the identity of a request, and True if the use of its session is to be recorded; None without one."""
     reading = get_state(request).reading

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Path, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import ConfigDict
 
-from kubekeep_server.api.access import get_now, require_session
+from kubekeep_server.api.access import get_client_address, get_now, require_session
 from kubekeep_server.api.documents import ApiModel, Name
 from kubekeep_server.api.problems import DOCUMENTED, ProblemError
 from kubekeep_server.api.server_state import get_state
@@ -67,7 +67,7 @@ class LoginAnswer(ApiModel):
 async def begin(request: Request, client_name: Annotated[Name, Form()]) -> DeviceAuthorization:
     """Begin a login of a program."""
     state, now = get_state(request), get_now()
-    address = request.client.host if request.client else ""
+    address = get_client_address(request)
     if not await state.writing.run(count_attempt, {f"device {address}": _LOGINS}, now):
         raise ProblemError(429, "Too many logins. Try again later.", retry_after=60)
     device, half = create_secret(DEVICE), ["".join(secrets.choice(_ALPHABET) for _ in range(_HALF)) for _ in range(2)]

@@ -24,6 +24,7 @@ from kubekeep_server.store.queries import (
     subjects,
     vulnerabilities,
 )
+from kubekeep_server.store.queries.definitions import DefinitionFilter
 from kubekeep_server.store.queries.finding_subjects import MAX_SUBJECTS, SubjectGroup, list_finding_subjects
 from kubekeep_server.store.queries.findings import (
     FindingFilter,
@@ -187,7 +188,7 @@ async def read_finding_groups(  # noqa: PLR0913, PLR0917
 
     Findings that an exception covers are not counted. text: a part of the control's identifier, title or alias.
     """
-    selection = finding_groups.GroupFilter(
+    selection = DefinitionFilter(
         sources=tuple(source),
         definitions=tuple(definition),
         definition_kinds=tuple(definition_kind),

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from kubekeep_server.api.access import get_now, get_session_secret, name_cookie, require_session
+from kubekeep_server.api.access import get_client_address, get_now, get_session_secret, name_cookie, require_session
 from kubekeep_server.api.documents import ApiModel
 from kubekeep_server.api.identities import IdentityDocument, describe_identity
 from kubekeep_server.api.problems import DOCUMENTED, ProblemError
@@ -64,7 +64,7 @@ async def get_methods(request: Request) -> SignInMethods:
 async def create_session(request: Request, response: Response, credentials: Credentials) -> IdentityDocument:
     """Sign in with a password."""
     state = get_state(request)
-    key, own = f"name {credentials.name}", f"name {credentials.name} {_get_address(request)}"
+    key, own = f"name {credentials.name}", f"name {credentials.name} {get_client_address(request)}"
     await _count(request, {key: _BY_NAME_ANYWHERE, own: _BY_NAME})
     row = await state.reading.run(find_account, credentials.name)
     if not await _verify(state, row.password if row and row.is_enabled else None, credentials.password):
@@ -119,14 +119,10 @@ async def change_password(request: Request, response: Response, change: Password
 
 async def _count(request: Request, limits: dict[str, int]) -> None:
     """Count an attempt of an address, and for the other keys. Raises ProblemError above a limit."""
-    limits = {**limits, f"address {_get_address(request)}": _BY_ADDRESS}
+    limits = {**limits, f"address {get_client_address(request)}": _BY_ADDRESS}
     if not await get_state(request).writing.run(count_attempt, limits, get_now()):
         seconds = int(WINDOW.total_seconds())
         raise ProblemError(429, "Too many attempts. Try again later.", retry_after=seconds)
-
-
-def _get_address(request: Request) -> str:
-    return request.client.host if request.client else ""
 
 
 async def _verify(state: ServerState, stored: str | None, password: str) -> bool:

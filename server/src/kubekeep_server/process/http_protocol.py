@@ -9,9 +9,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LONGEST_HEAD: Final = 64 * 1024
 """Bytes of the line and the headers of a request, or of the trailers of a body. One more read may be in memory."""
-
-
 HEAD_SECONDS: Final = 60
+"""Longest time of a head, and of the empty lines before it."""
 
 
 class LimitedProtocol(HttpToolsProtocol):

@@ -181,7 +181,7 @@ def _set_author(connection: Connection, numbers: Iterable[int], author: int | No
 
 
 def release_definitions(connection: Connection, author: int) -> None:
-    """Leave the definitions of a source that is deleted to the next one. Rows of its own are those of no other author."""
+    """Leave the definitions of a source that is deleted to the next source with them."""
     connection.execute(update(definition).where(definition.c.author == author).values(author=None))
 
 

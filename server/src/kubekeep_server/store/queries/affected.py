@@ -12,11 +12,12 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, exists, func, or_, select, tuple_
 
+from kubekeep.model.server_results import WorkloadResult
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.store.image_schema import image, image_finding, image_name, package, runs
 from kubekeep_server.store.numbers import to_moment
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
-from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, SubjectRow, describe_subject
+from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, describe_subject
 from kubekeep_server.store.schema import definition, source, subject
 from kubekeep_server.store.scopes import Scope, select_uses, shows_image, shows_subject
 from kubekeep_server.store.urgency import LEVELS, SEVERITY_NAMES
@@ -48,12 +49,8 @@ class AffectedImage(Document, frozen=True):
     opened: dt.datetime
 
 
-class RunningWorkload(SubjectRow, frozen=True):
+class RunningWorkload(WorkloadResult, frozen=True):
     """A container of a workload that runs an image."""
-
-    container: str
-    digest: str
-    exposure: int
 
 
 def get_vulnerability(connection: Connection, scope: Scope, name: str) -> DefinitionEntry:

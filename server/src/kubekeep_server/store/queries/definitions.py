@@ -1,4 +1,4 @@
-"""Conditions of queries on definitions, and the numbers of their findings."""
+"""Filters and conditions of queries on definitions, and the numbers of their findings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import collections
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select, true, union_all
 
 from kubekeep._native import sum_counts
@@ -13,6 +14,33 @@ from kubekeep_server.store.finding_context import CONTEXTS, OWN_LEVELS, WITHOUT_
 from kubekeep_server.store.schema import definition, definition_total, finding, subject
 from kubekeep_server.store.scopes import Scope, shows_subject
 from kubekeep_server.store.urgency import LEVELS, SEVERITIES
+
+
+class DefinitionFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Filters of definitions and of their findings; an empty one selects all.
+
+    sources: numbers. definitions: keys. definition_kinds: `misconfiguration`. priorities: names of levels, `critical`, of findings.
+    severities: of definitions. text: a part of the definition's identifier, title or alias. is_exposed: True for subjects that can be
+    reached from outside their cluster.
+    """
+
+    sources: tuple[int, ...] = ()
+    definitions: tuple[str, ...] = ()
+    definition_kinds: tuple[str, ...] = ()
+    priorities: tuple[str, ...] = ()
+    severities: tuple[str, ...] = ()
+    text: str = ""
+    is_exposed: bool | None = None
+
+
+def list_definition_conditions(selection: DefinitionFilter) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions that a definition has a selected key, kind and severity."""
+    if selection.definitions:
+        yield definition.c.key.in_(selection.definitions)
+    if selection.definition_kinds:
+        yield definition.c.kind.in_(selection.definition_kinds)
+    if selection.severities:
+        yield has_severity(selection.severities)
 
 
 def has_severity(names: Iterable[str]) -> ColumnElement[bool]:

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, select
 from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.finding_context import EXPOSED_CONTEXT, RANKS, STEPS, get_exposure, get_level
 from kubekeep_server.store.queries.definitions import (
+    DefinitionFilter,
     contains_text,
     count_by_definition,
-    has_severity,
+    list_definition_conditions,
     read_levels,
 )
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
@@ -32,22 +33,6 @@ class Grouping(enum.StrEnum):
 
     CONTROL = "control"
     CHANGE = "change"
-
-
-class GroupFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Filters of groups; an empty one selects all.
-
-    sources: numbers. definitions: keys. definition_kinds: `misconfiguration`. priorities: names of levels, `critical`, of findings.
-    severities: of definitions. text: a part of the definition's identifier, title or alias. is_exposed: True for subjects that can be reached from outside their cluster.
-    """
-
-    sources: tuple[int, ...] = ()
-    definitions: tuple[str, ...] = ()
-    definition_kinds: tuple[str, ...] = ()
-    priorities: tuple[str, ...] = ()
-    severities: tuple[str, ...] = ()
-    text: str = ""
-    is_exposed: bool | None = None
 
 
 class FindingGroup(Document, frozen=True):
@@ -101,7 +86,7 @@ _decoder: Final = msgspec.json.Decoder(_DefinitionText)
 def list_finding_groups(
     connection: Connection,
     scope: Scope,
-    selection: GroupFilter,
+    selection: DefinitionFilter,
     grouping: Grouping = Grouping.CONTROL,
     cursor: str = "",
     limit: int = DEFAULT_LIMIT,
@@ -119,7 +104,7 @@ def list_finding_groups(
     return Page(tuple(_describe(located[position]) for position in page), following)
 
 
-def _load_counted(connection: Connection, scope: Scope, selection: GroupFilter) -> Iterator[_Counted]:
+def _load_counted(connection: Connection, scope: Scope, selection: DefinitionFilter) -> Iterator[_Counted]:
     """Yield the selected definitions with findings."""
     counts: dict[int, collections.Counter[int]] = {}
     for number, by_context in count_by_definition(connection, scope).items():
@@ -127,13 +112,7 @@ def _load_counted(connection: Connection, scope: Scope, selection: GroupFilter) 
             if count > 0 and selection.is_exposed in (None, context >= EXPOSED_CONTEXT):
                 counts.setdefault(number, collections.Counter())[context] = count
     levels = read_levels(selection.priorities)
-    query = select(definition).where(is_key(definition.c.id))
-    if selection.definitions:
-        query = query.where(definition.c.key.in_(selection.definitions))
-    if selection.definition_kinds:
-        query = query.where(definition.c.kind.in_(selection.definition_kinds))
-    if selection.severities:
-        query = query.where(has_severity(selection.severities))
+    query = select(definition).where(is_key(definition.c.id), *list_definition_conditions(selection))
     if selection.text:
         query = query.where(contains_text(selection.text))
     for row in select_by_keys(connection, query, counts):

@@ -11,17 +11,18 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from kubekeep_server.store.finding_context import EXPOSED_CONTEXT, RANKS, get_level
-from kubekeep_server.store.numbers import format_key, to_key, to_number
-from kubekeep_server.store.queries.definitions import contains_text, has_priority, has_severity
+from kubekeep_server.store.numbers import format_key, to_key
+from kubekeep_server.store.queries.definitions import contains_text, has_priority, list_definition_conditions
 from kubekeep_server.store.queries.findings import (
     FindingFilter,
     FindingOrder,
     FindingRow,
-    FindingState,
     list_findings,
+    list_period_conditions,
+    list_state_conditions,
 )
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page
 from kubekeep_server.store.queries.subject_rows import SubjectRow
@@ -108,29 +109,14 @@ def _load_groups(connection: Connection, selection: FindingFilter, rows: Iterabl
 
 def _list_conditions(selection: FindingFilter) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions of a subject's findings; the subject itself is selected."""
-    is_suppressed = finding.c.is_suppressed.is_(true())
-    yield is_suppressed if selection.state is FindingState.SUPPRESSED else ~is_suppressed
-    if selection.state is FindingState.UNKNOWN:
-        yield finding.c.unknown_since.is_not(None)
-    if selection.opened_since is not None:
-        yield finding.c.opened >= to_number(selection.opened_since)
-    if selection.opened_before is not None:
-        yield finding.c.opened < to_number(selection.opened_before)
+    yield from list_state_conditions(selection)
+    yield from list_period_conditions(selection)
     if selection.is_exposed is not None:
         highest = finding.c.context >= EXPOSED_CONTEXT
         yield highest if selection.is_exposed else ~highest
-    yield from _list_definition_conditions(selection)
-
-
-def _list_definition_conditions(selection: FindingFilter) -> Iterator[ColumnElement[bool]]:
-    if selection.definitions:
-        yield definition.c.key.in_(selection.definitions)
-    if selection.definition_kinds:
-        yield definition.c.kind.in_(selection.definition_kinds)
+    yield from list_definition_conditions(selection)
     if selection.priorities:
         yield has_priority(selection.priorities)
-    if selection.severities:
-        yield has_severity(selection.severities)
     if selection.text:
         has_name = func.lower(subject.c.name).contains(selection.text.lower(), autoescape=True)
         yield or_(contains_text(selection.text), has_name)

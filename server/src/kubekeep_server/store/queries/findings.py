@@ -29,6 +29,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from kubekeep.model.server_results import FindingResult
 from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.finding_context import (
     CONTEXTS,
@@ -39,15 +40,16 @@ from kubekeep_server.store.finding_context import (
 )
 from kubekeep_server.store.numbers import format_key, to_moment, to_number, to_optional_moment
 from kubekeep_server.store.queries.definitions import (
+    DefinitionFilter,
     contains_text,
     has_priority,
-    has_severity,
+    list_definition_conditions,
     read_levels,
     select_contexts,
     sum_totals,
 )
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
-from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, SubjectRow, describe_subject
+from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, describe_subject
 from kubekeep_server.store.schema import definition, finding, source, subject, subject_name
 from kubekeep_server.store.scopes import Scope, shows_subject
 from kubekeep_server.store.urgency import SEVERITIES, SEVERITY_NAMES, URGENCIES
@@ -85,44 +87,23 @@ class FindingState(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
-class FindingFilter(msgspec.Struct, frozen=True, kw_only=True):
+class FindingFilter(DefinitionFilter, frozen=True, kw_only=True):
     """Filters of a list of findings; an empty one selects all.
 
-    sources: numbers. definitions: keys. definition_kinds: `misconfiguration`. priorities: names of levels, `critical`. severities: of
-    definitions. kinds: of subjects.
-    text: a part of the definition's identifier, title or alias, or of the subject's name. opened_since, opened_before: the first
-    time in the period, and the first one after it. is_exposed: True for subjects that can be reached from outside their cluster.
+    kinds: of subjects. text: also a part of the subject's name. opened_since, opened_before: the first time in the period, and the
+    first one after it.
     """
 
-    sources: tuple[int, ...] = ()
     namespaces: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
-    definitions: tuple[str, ...] = ()
-    definition_kinds: tuple[str, ...] = ()
-    priorities: tuple[str, ...] = ()
-    severities: tuple[str, ...] = ()
-    text: str = ""
     opened_since: dt.datetime | None = None
     opened_before: dt.datetime | None = None
     state: FindingState = FindingState.OPEN
-    is_exposed: bool | None = None
 
 
-class FindingRow(SubjectRow, frozen=True):
+class FindingRow(FindingResult, frozen=True):
     """A finding in a list. priority: its level. severity: of its definition. fingerprint: 16 hexadecimal digits."""
-
-    definition: str
-    title: str
-    remediation: str
-    priority: str
-    severity: str
-    exposure: int
-    urgency: int
-    fingerprint: str
-    opened: dt.datetime
-    unknown_since: dt.datetime | None
-    is_suppressed: bool
 
 
 class _Subset(msgspec.Struct, frozen=True):
@@ -236,6 +217,22 @@ def _list_subsets(connection: Connection, selection: FindingFilter) -> Iterator[
         yield _Subset(~matches, contains)
 
 
+def list_state_conditions(selection: FindingFilter) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of the state of open findings."""
+    is_suppressed = finding.c.is_suppressed.is_(true())
+    yield is_suppressed if selection.state is FindingState.SUPPRESSED else ~is_suppressed
+    if selection.state is FindingState.UNKNOWN:
+        yield finding.c.unknown_since.is_not(None)
+
+
+def list_period_conditions(selection: FindingFilter) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of the time at which findings were opened."""
+    if selection.opened_since is not None:
+        yield finding.c.opened >= to_number(selection.opened_since)
+    if selection.opened_before is not None:
+        yield finding.c.opened < to_number(selection.opened_before)
+
+
 class _Query:
     """The statements of one list."""
 
@@ -259,7 +256,7 @@ class _Query:
         in_scope = self._scope.contains(finding.c.source)
         if self._selection.state is not FindingState.OPEN and self._is_short(in_scope, *self._list_state_conditions()):
             return True
-        period = tuple(self._list_period())
+        period = tuple(list_period_conditions(self._selection))
         return bool(period) and self._is_short(*period)
 
     def _has_few_subjects(self, exposure: int | None = None) -> bool:
@@ -418,12 +415,7 @@ class _Query:
         """The selected definitions with open findings."""
         table = definition
         query = select(table.c.id, table.c.urgency, table.c.severity).where(is_key(table.c.id))
-        if self._selection.definitions:
-            query = query.where(table.c.key.in_(self._selection.definitions))
-        if self._selection.definition_kinds:
-            query = query.where(table.c.kind.in_(self._selection.definition_kinds))
-        if self._selection.severities:
-            query = query.where(has_severity(self._selection.severities))
+        query = query.where(*list_definition_conditions(self._selection))
         if self._subset.definitions is not None:
             query = query.where(self._subset.definitions)
         rows = select_by_keys(self._connection, query, {number for number, _ in self._counts})
@@ -479,7 +471,7 @@ class _Query:
             is_narrow = self._has_few_sources() or begins_with_subjects
             yield self._scope.contains(finding.c.source if is_narrow else finding.c.source + 0)
         yield from self._list_state_conditions()
-        yield from self._list_period()
+        yield from list_period_conditions(self._selection)
         if self._selection.is_exposed is not None:
             highest = finding.c.context >= EXPOSED_CONTEXT
             yield highest if self._selection.is_exposed else ~highest
@@ -513,21 +505,10 @@ class _Query:
 
     def _list_state_conditions(self) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions of the state, as the indexes have them."""
-        state = self._selection.state
-        is_suppressed = finding.c.is_suppressed.is_(true())
-        yield is_suppressed if state is FindingState.SUPPRESSED else ~is_suppressed
-        if state is FindingState.UNKNOWN:
-            yield finding.c.unknown_since.is_not(None)
-        if state is not FindingState.OPEN:
+        yield from list_state_conditions(self._selection)
+        if self._selection.state is not FindingState.OPEN:
             # SQLite reads the index of a state only if its column has a condition; otherwise it reads all open findings.
             yield finding.c.source > 0
-
-    def _list_period(self) -> Iterator[ColumnElement[bool]]:
-        """Yield the conditions of the time at which findings were opened."""
-        if self._selection.opened_since is not None:
-            yield finding.c.opened >= to_number(self._selection.opened_since)
-        if self._selection.opened_before is not None:
-            yield finding.c.opened < to_number(self._selection.opened_before)
 
 
 def _ignore_index(order: _Order) -> _Order:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, func, select, tuple_
 
 from kubekeep.ecosystems.shared.registry import find_ecosystem
+from kubekeep.model.server_results import PackageResult
 from kubekeep.vulnerabilities.versions.registry import load_scheme
 from kubekeep.vulnerabilities.versions.scheme import InvalidVersionError
 from kubekeep_server.store.image_schema import image, image_package, package, package_name
@@ -20,13 +21,8 @@ from kubekeep_server.store.scopes import Scope, select_uses, shows_image
 _NAMES_OF_A_QUERY: Final = 500
 
 
-class PackageRow(Document, frozen=True):
+class PackageRow(PackageResult, frozen=True):
     """A package without its version. type: of its package URL. images, versions: numbers, in the scope."""
-
-    type: str
-    name: str
-    versions: int
-    images: int
 
 
 class VersionRow(Document, frozen=True):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from kubekeep.model.server_results import ListedSubject
 from kubekeep_server.store.numbers import format_key
-from kubekeep_server.store.queries.pages import Document
 from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.schema import source, subject
 
@@ -20,17 +20,8 @@ SUBJECT_COLUMNS: Final = (
 """Columns that `describe_subject` reads beside the number of the source and the key of the subject."""
 
 
-class SubjectRow(Document, frozen=True):
+class SubjectRow(ListedSubject, frozen=True):
     """A workload or another subject. source: number. subject: 16 hexadecimal digits."""
-
-    source: int
-    source_name: str
-    source_key: str
-    branch: str
-    subject: str
-    kind: str
-    namespace: str
-    name: str
 
 
 def describe_subject(row: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ such as those of an urgency, until a page is full.
 
 from __future__ import annotations
 
-import datetime as dt
 import enum
 import itertools
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, Connection, func, select, union_all
 
+from kubekeep.model.server_results import VulnerabilityResult
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.store.batches import is_key, select_by_keys, split
 from kubekeep_server.store.image_schema import image_finding, package
@@ -22,7 +22,7 @@ from kubekeep_server.store.numbers import to_moment
 from kubekeep_server.store.queries.affected import VULNERABILITY
 from kubekeep_server.store.queries.definitions import contains_text, has_severity, read_levels
 from kubekeep_server.store.queries.image_problems import ScopeProblems, Summary
-from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, read_cursor, write_cursor
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
 from kubekeep_server.store.schema import definition
 from kubekeep_server.store.scopes import Scope
 from kubekeep_server.store.urgency import EPSS_LIMITS, EXPOSED, LEVELS, PAIRS, SEVERITIES, SEVERITY_NAMES
@@ -62,24 +62,11 @@ class VulnerabilityFilter(msgspec.Struct, frozen=True, kw_only=True):
     is_fixable: bool | None = None
 
 
-class VulnerabilityRow(Document, frozen=True):
+class VulnerabilityRow(VulnerabilityResult, frozen=True):
     """A vulnerability in a list. images: those of the scope that have it. exposure: the highest of its images.
 
     priority: level in the image where it is most urgent. packages, fixed_versions: in the first 20 images with it. opened: the time at which the first image had it.
     """
-
-    id: str
-    title: str
-    priority: str
-    severity: str
-    epss: float | None
-    is_exploited: bool
-    urgency: int
-    exposure: int
-    images: int
-    packages: tuple[str, ...]
-    fixed_versions: tuple[str, ...]
-    opened: dt.datetime
 
 
 def list_vulnerabilities(
