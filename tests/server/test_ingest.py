@@ -292,6 +292,38 @@ def test_level_of_a_finding_changes_its_row_and_the_totals(database: Database) -
     assert check_totals(database) == {"1/1": 1}
 
 
+def name_finding(definition: str, *, level: str = "") -> SubmittedFinding:
+    """Return a finding with the same fingerprint for each definition, as a wrong sender may name them."""
+    return msgspec.structs.replace(build_finding(1, definition, level=level), fingerprint="f" * 16)
+
+
+@pytest.mark.parametrize("has_gap", [False, True])
+def test_fingerprint_of_another_definition_is_another_finding(database: Database, has_gap: bool) -> None:
+    gap = (NotEvaluatedEntry(("C-0003",), "no data"),) if has_gap else ()
+    first = (name_finding("C-0001"), build_finding(1, "C-0003"))
+    submit(database, build(0, build_subject(1, findings=first), scope=SEVERITIES))
+    entry = build_subject(1, findings=(first[1],) if not has_gap else (), not_evaluated=gap)
+    findings = (name_finding("C-0002"), *entry.findings)
+    receipt = submit(database, build(1, msgspec.structs.replace(entry, findings=findings), scope=SEVERITIES))
+    assert (receipt.opened, receipt.closed) == (1, 1)
+    assert check_totals(database) == {"1/4": 1, "1/1": 1}
+    submit(database, build(2, build_subject(1), scope=SEVERITIES))
+    assert not check_totals(database)
+    assert list_findings(database) == {
+        "1 C-0001": [(0, 1, None)],
+        "1 C-0002": [(1, 2, None)],
+        "1 C-0003": [(0, 2, 1 if has_gap else None)],
+    }
+
+
+def test_last_one_of_two_findings_with_a_fingerprint_counts(database: Database) -> None:
+    low, medium, critical = (name_finding("C-0001", level=level) for level in ("low", "medium", "critical"))
+    for day, findings in enumerate([(low, medium), (critical, medium), (medium, critical), (low, critical)]):
+        submit(database, build(day, build_subject(1, findings=findings)))
+        assert check_totals(database) == {"1/2" if day < 2 else "1/4": 1}
+    assert list_findings(database) == {"1 C-0001": [(0, None, None)]}
+
+
 def test_rating_of_a_definition_moves_only_findings_without_a_priority(database: Database) -> None:
     entries = (
         build_subject(1, "C-0002"),

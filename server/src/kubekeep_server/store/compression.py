@@ -55,10 +55,11 @@ def compress(content: bytes, dictionary: ZstdDict | None = None) -> bytes:
     return _compress(content, options=_OPTIONS, zstd_dict=dictionary.as_prefix)
 
 
-def decompress(content: bytes) -> bytes:
+def decompress(content: bytes, dictionary: ZstdDict | None = None) -> bytes:
     """Return the original content. Raises ValueError for damaged content."""
+    prefix = None if dictionary is None else dictionary.as_prefix
     try:
-        return _decompress(content)
+        return _decompress(content, zstd_dict=prefix, options=_READING)
     except ZstdError as error:
         raise ValueError(str(error)) from error
 

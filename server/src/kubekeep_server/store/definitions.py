@@ -43,6 +43,16 @@ class StoredDefinition(msgspec.Struct, frozen=True):
     urgency: int
 
 
+_COLUMNS: Final = select(*(definition.c[name] for name in StoredDefinition.__struct_fields__))
+_BY_KEY: Final = _COLUMNS.where(is_key(definition.c.key))
+_BY_ID: Final = _COLUMNS.where(is_key(definition.c.id))
+_WITH_AUTHOR: Final = (
+    select(definition, source.c.finished.label("author_seen"))
+    .outerjoin(source, source.c.id == definition.c.author)
+    .where(is_key(definition.c.key))
+)
+
+
 class DefinitionChanges(NamedTuple):
     """Definitions to store. documents: their JSON by key. author: a source, `LIBRARY`, or None for the advisories of the server.
 
@@ -64,8 +74,20 @@ def store_definitions(
     No rating changes until the end of the transaction. Raises LookupError for a key that no submission defined, and
     msgspec.DecodeError.
     """
+    if changes.documents or changes.is_complete:
+        _store_changes(connection, changes)
+    else:
+        lock_definitions(connection, is_exclusive=False)
     required = {*changes.documents, *keys}
-    stored = _load_rows(connection, required)
+    stored = {row.key: StoredDefinition(*row) for row in select_by_keys(connection, _BY_KEY, required)}
+    missing = sorted(required - stored.keys())
+    if missing:
+        raise LookupError(f"the definition {missing[0]} is not in the submission, and no other one has it")
+    return stored
+
+
+def _store_changes(connection: Connection, changes: DefinitionChanges) -> None:
+    stored = _load_rows(connection, changes.documents)
     rows = {
         key: _build_row(document, changes)
         for key, document in changes.documents.items()
@@ -74,24 +96,17 @@ def store_definitions(
     changed, adopted = _list_changed(rows, stored, changes), _list_adopted(stored, changes)
     released = _list_released(connection, changes)
     is_exclusive = bool(changed or adopted or released)
-    if lock_definitions(connection, is_exclusive=is_exclusive):
-        stored = _load_rows(connection, required)
+    if lock_definitions(connection, is_exclusive=is_exclusive) and (rows or is_exclusive):
+        stored = _load_rows(connection, changes.documents)
         if is_exclusive:
             changed, adopted = _list_changed(rows, stored, changes), _list_adopted(stored, changes)
         else:
             # A shared lock allows no change: the next submission makes it.
             changed = []
-    new = sorted(rows.keys() - stored.keys())
-    insert_missing(connection, definition, [rows[key] for key in new])
+    insert_missing(connection, definition, [rows[key] for key in sorted(rows.keys() - stored.keys())])
     _change_rows(connection, [(stored[key], rows[key]) for key in changed])
     _set_author(connection, (stored[key].id for key in adopted), changes.author)
     _set_author(connection, released, None)
-    if new or changed:
-        stored |= _load_rows(connection, (*new, *changed))
-    missing = sorted(required - stored.keys())
-    if missing:
-        raise LookupError(f"the definition {missing[0]} is not in the submission, and no other one has it")
-    return {key: _describe(row) for key, row in stored.items()}
 
 
 def build_text(entry: DefinitionEntry) -> str:
@@ -122,10 +137,6 @@ def _build_row(document: bytes, changes: DefinitionChanges) -> dict[str, Any]:
         "author": changes.author,
         "updated": changes.moment,
     }
-
-
-def _describe(row: Any) -> StoredDefinition:
-    return StoredDefinition(row.id, row.key, row.kind, row.urgency)
 
 
 def _list_changed(
@@ -187,17 +198,11 @@ def release_definitions(connection: Connection, author: int) -> None:
 
 def load_definitions(connection: Connection, ids: Iterable[int]) -> dict[int, StoredDefinition]:
     """Return stored definitions by their number."""
-    rows = select_by_keys(connection, select(definition).where(is_key(definition.c.id)), ids)
-    return {row.id: _describe(row) for row in rows}
+    return {row.id: StoredDefinition(*row) for row in select_by_keys(connection, _BY_ID, ids)}
 
 
 def _load_rows(connection: Connection, keys: Iterable[str]) -> dict[str, Any]:
-    query = (
-        select(definition, source.c.finished.label("author_seen"))
-        .outerjoin(source, source.c.id == definition.c.author)
-        .where(is_key(definition.c.key))
-    )
-    return {row.key: row for row in select_by_keys(connection, query, keys)}
+    return {row.key: row for row in select_by_keys(connection, _WITH_AUTHOR, keys)}
 
 
 def _change_rows(connection: Connection, changes: Sequence[tuple[Any, Mapping[str, Any]]]) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, func, insert, select
 
-from kubekeep_server.store.compression import ZstdDict, compress, decompress_parts
+from kubekeep_server.store.compression import ZstdDict, compress, decompress, decompress_parts
 from kubekeep_server.store.schema import blob, scan
 
 _LEAST_GAIN: Final = 4
@@ -32,7 +32,10 @@ def store_document(connection: Connection, source: int, document: bytes) -> byte
 
 def load_document(connection: Connection, digest: bytes) -> bytes:
     """Return a document. Raises LookupError if there is none, ValueError if it is damaged."""
-    return b"".join(open_document(connection, digest))
+    document = decompress(*_load_compressed(connection, digest))
+    if hashlib.sha256(document).digest() != digest:
+        raise _describe_damage(digest)
+    return document
 
 
 def open_document(connection: Connection, digest: bytes) -> Iterator[bytes]:
@@ -40,11 +43,14 @@ def open_document(connection: Connection, digest: bytes) -> Iterator[bytes]:
 
     The iterator raises ValueError at the end, or before, for a damaged one.
     """
+    return _read_parts(digest, *_load_compressed(connection, digest))
+
+
+def _load_compressed(connection: Connection, digest: bytes) -> tuple[bytes, ZstdDict | None]:
     row = connection.execute(select(blob.c.base, blob.c.content).where(blob.c.digest == digest)).first()
     if row is None:
         raise LookupError(f"there is no document {digest.hex()}")
-    dictionary = None if row.base is None else ZstdDict(load_document(connection, row.base), is_raw=True)
-    return _read_parts(digest, row.content, dictionary)
+    return row.content, None if row.base is None else ZstdDict(load_document(connection, row.base), is_raw=True)
 
 
 def _read_parts(digest: bytes, content: bytes, dictionary: ZstdDict | None) -> Iterator[bytes]:
@@ -53,7 +59,11 @@ def _read_parts(digest: bytes, content: bytes, dictionary: ZstdDict | None) -> I
         computed.update(part)
         yield part
     if computed.digest() != digest:
-        raise ValueError(f"the document {digest.hex()} is damaged")
+        raise _describe_damage(digest)
+
+
+def _describe_damage(digest: bytes) -> ValueError:
+    return ValueError(f"the document {digest.hex()} is damaged")
 
 
 def _compress_difference(connection: Connection, source: int, document: bytes) -> tuple[bytes | None, bytes]:

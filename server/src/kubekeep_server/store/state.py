@@ -1,7 +1,8 @@
 """The state of a source after a submission: subjects, and findings as intervals.
 
 A subject whose entry is equal to that of the last submission needs no work if the same definitions were evaluated. Of the
-others, and of those that the submission does not contain, the open findings are compared. For example, a scan of the
+others, and of those that the submission does not contain, the open findings are compared: with those of the entry before, which
+says what their rows are, or with the rows where it does not. For example, a scan of the
 namespace `shop` that could not list Secrets closes nothing in other namespaces, and marks the findings of each Secret of
 `shop` as unknown since that scan.
 """
@@ -85,15 +86,16 @@ _REMOVE_SUBJECT: Final = (
 
 
 class _KnownSubject:
-    """A stored subject that may exist. Its entry is decoded on first use: most changes need none.
+    """A stored subject that may exist. Its entry is decoded on first use.
 
-    findings: open ones by fingerprint; empty for an image.
+    findings: open ones by fingerprint; empty for an image. None if they are those of the entry, as their last submission opened or
+    changed them.
     """
 
-    def __init__(self, row: Any, report: ImageReport | None) -> None:
+    def __init__(self, row: Any, report: ImageReport | None, findings: dict[int, _OpenFinding] | None) -> None:
         self.opened: int = row.opened
         self.exposure: int = row.exposure
-        self.findings: dict[int, _OpenFinding] = {}
+        self.findings = findings
         self._row = row
         self._report = report
 
@@ -113,6 +115,20 @@ class _KnownSubject:
     def details(self) -> dict[int, SubmittedFinding]:
         """Its findings, as submissions had them, by fingerprint."""
         return {to_key(finding.fingerprint): finding for finding in (*self.retained, *self.entry.findings)}
+
+
+class _SubjectChange(NamedTuple):
+    """A subject that is compared. known: as the store has it.
+
+    findings: of the entry, without those that are as before. previous: of the entry before that differ; empty if the rows of
+    the open findings are known.
+    """
+
+    key: int
+    entry: SubjectEntry
+    known: _KnownSubject | None
+    findings: tuple[SubmittedFinding, ...]
+    previous: tuple[SubmittedFinding, ...] = ()
 
 
 def apply_submission(connection: Connection, document: SubmittedDocument, source: Any) -> tuple[int, int]:
@@ -151,6 +167,8 @@ class _StateChange:
         self._source = source
         self._moment = to_number(submission.finished)
         self._scope = frozenset(submission.scope.definitions)
+        self._has_scope = compute_scope(submission) == source.scope
+        """True if the last submission evaluated the same definitions."""
         self._counts = FindingCounts()
         self._new: list[tuple[Any, ...]] = []
         """Rows of `finding`."""
@@ -175,18 +193,23 @@ class _StateChange:
         absent = digests.keys() - present
         compared = self._select_compared(digests, present)
         entries = {key: self._document.decode(key) for key in sorted(compared & self._document.keys)}
-        self._store_definitions(entries.values())
         # A partial submission says nothing about subjects that it does not contain.
         expected = frozenset[int]() if submission.scope.is_partial else absent
-        known = self._load_subjects((compared | expected) & digests.keys())
+        known = self._load_subjects((compared | expected) & digests.keys(), absent)
         listed = {key for key, digest in digests.items() if digest}
-        for key, entry in self._merge_entries(compared, entries, {key: known[key] for key in compared & listed}):
-            digest = self._document.digests.get(key) or digest_entry(entry)
-            if get_image_digest(entry):
-                self._compare_image(key, entry, known.get(key), digest)
+        changes = [
+            _describe_change(key, entry, known.get(key))
+            for key, entry in self._merge_entries(compared, entries, {key: known[key] for key in compared & listed})
+        ]
+        self._store_definitions(changes)
+        self._load_findings(known)
+        for change in changes:
+            digest = self._document.digests.get(change.key) or digest_entry(change.entry)
+            if get_image_digest(change.entry):
+                self._compare_image(change, digest)
             else:
-                self._compare_present(key, entry, known.get(key), digest)
-            digests[key] = digest
+                self._compare_present(change, digest)
+            digests[change.key] = digest
         for key in sorted(absent):
             self._compare_absent(key, known.get(key), is_listed=bool(digests.pop(key)))
         if sum_digests(digests.values()) != submission.manifest:
@@ -195,16 +218,17 @@ class _StateChange:
         opened, closed = self._images.write(present)
         return len(self._new) + opened, len(self._closed) + closed
 
-    def _store_definitions(self, entries: Iterable[SubjectEntry]) -> None:
-        used = {finding.definition for entry in entries for finding in entry.findings}
+    def _store_definitions(self, changes: Iterable[_SubjectChange]) -> None:
+        used = {finding.definition for change in changes for finding in (*change.findings, *change.previous)}
         # Those of the last submission are stored, or are those of another author.
         is_known = not self._submission.base and self._document.definitions_digest == self._source.definitions
         documents = {} if is_known else self._document.definitions
         is_complete = not (is_known or self._submission.base or self._submission.scope.is_partial)
-        changes = DefinitionChanges(documents, self._moment, self._source.id, self._scope, is_complete)
-        entries_by_key = store_definitions(self._connection, changes, used | self._scope)
-        self._ids = {key: stored.id for key, stored in entries_by_key.items()}
-        self._definitions = {stored.id: stored for stored in entries_by_key.values()}
+        submitted = DefinitionChanges(documents, self._moment, self._source.id, self._scope, is_complete)
+        required = used if self._has_scope else used | self._scope
+        definitions = store_definitions(self._connection, submitted, required)
+        self._ids = {key: stored.id for key, stored in definitions.items()}
+        self._definitions = {stored.id: stored for stored in definitions.values()}
 
     def _load_digests(self) -> dict[int, bytes]:
         """Return the digests of the subjects that may exist; empty for those that the last submission did not contain."""
@@ -221,23 +245,33 @@ class _StateChange:
 
     def _select_compared(self, digests: Mapping[int, bytes], present: frozenset[int]) -> frozenset[int]:
         """Return the subjects whose findings may have changed: those of which the entry or the scope has changed."""
-        if compute_scope(self._submission) != self._source.scope:
+        if not self._has_scope:
             return present
         if self._submission.base:
             return self._document.keys
         return frozenset(key for key, digest in self._document.digests.items() if digests.get(key) != digest)
 
-    def _load_subjects(self, keys: Iterable[int]) -> dict[int, _KnownSubject]:
-        """Return stored subjects with their open findings."""
-        source, keys = self._source.id, tuple(keys)
-        rows = list(select_by_keys(self._connection, _SUBJECTS, keys, source=source))
+    def _load_subjects(self, keys: Iterable[int], absent: frozenset[int]) -> dict[int, _KnownSubject]:
+        """Return stored subjects. absent: those whose entry does not say which of their findings are open and how."""
+        rows = list(select_by_keys(self._connection, _SUBJECTS, keys, source=self._source.id))
         reports = self._images.load(row.id for row in rows if not row.content)
-        known = {row.id: _KnownSubject(row, reports.get(row.id)) for row in rows}
-        for finding in map(_OpenFinding._make, select_by_keys(self._connection, _FINDINGS, keys, source=source)):
-            known[finding.subject].findings[finding.fingerprint] = finding
-        ids = {finding.definition for one in known.values() for finding in one.findings.values()}
+        return {
+            row.id: _KnownSubject(row, reports.get(row.id), None if self._is_listed(row, absent) else {})
+            for row in rows
+        }
+
+    def _is_listed(self, row: Any, absent: frozenset[int]) -> bool:
+        """Return True if the open findings of a subject are those of its entry, as the last submission left them."""
+        return self._has_scope and bool(row.digest and row.content) and row.retained is None and row.id not in absent
+
+    def _load_findings(self, known: Mapping[int, _KnownSubject]) -> None:
+        """Add the rows of the open findings where an entry does not say what they are."""
+        rows = {key: subject.findings for key, subject in known.items() if subject.findings is not None}
+        selected = select_by_keys(self._connection, _FINDINGS, rows, source=self._source.id)
+        for finding in map(_OpenFinding._make, selected):
+            rows[finding.subject][finding.fingerprint] = finding
+        ids = {finding.definition for findings in rows.values() for finding in findings.values()}
         self._definitions |= load_definitions(self._connection, ids - self._definitions.keys())
-        return known
 
     def _merge_entries(
         self, compared: Iterable[int], submitted: Mapping[int, SubjectEntry], listed: Mapping[int, _KnownSubject]
@@ -253,15 +287,17 @@ class _StateChange:
             else:
                 yield key, merge_entry(before.entry, entry, closed)
 
-    def _compare_image(self, key: int, entry: SubjectEntry, known: _KnownSubject | None, digest: bytes) -> None:
-        self._images.compare(key, entry, ImageReport(known.entry, known.retained) if known else None)
-        self._add_subject(key, entry, known, digest=digest, content=b"", retained=None)
+    def _compare_image(self, change: _SubjectChange, digest: bytes) -> None:
+        known = change.known
+        self._images.compare(change.key, change.entry, ImageReport(known.entry, known.retained) if known else None)
+        self._add_subject(change, digest=digest, content=b"", retained=None)
 
-    def _compare_present(self, key: int, entry: SubjectEntry, known: _KnownSubject | None, digest: bytes) -> None:
-        rows = known.findings if known else {}
+    def _compare_present(self, change: _SubjectChange, digest: bytes) -> None:
+        key, entry, known = change.key, change.entry, change.known
         exposure = classify_subject(entry)
         self._images.runs.compare(key, entry, known, exposure)
-        current = {to_key(finding.fingerprint): finding for finding in entry.findings}
+        rows = self._list_rows(change)
+        current = {to_key(finding.fingerprint): finding for finding in change.findings}
         for fingerprint, finding in current.items():
             self._keep_open(key, fingerprint, finding, rows.get(fingerprint), exposure)
         retained = []
@@ -279,7 +315,20 @@ class _StateChange:
                 context = move_context(row.context, exposure)
                 self._change(row, is_suppressed=row.is_suppressed, unknown_since=row.unknown_since, context=context)
         packed = _pack(tuple(retained)) if retained else None
-        self._add_subject(key, entry, known, digest=digest, content=_pack(entry), retained=packed)
+        self._add_subject(change, digest=digest, content=_pack(entry), retained=packed)
+
+    def _list_rows(self, change: _SubjectChange) -> Mapping[int, _OpenFinding]:
+        """Return the open findings of a subject that may change, by fingerprint."""
+        if change.known is None:
+            return {}
+        if change.known.findings is not None:
+            return change.known.findings
+        rows = {}
+        for finding in change.previous:
+            fingerprint, context = to_key(finding.fingerprint), build_context(change.known.exposure, finding.priority)
+            definition = self._ids[finding.definition]
+            rows[fingerprint] = _OpenFinding(change.key, fingerprint, definition, context, not finding.is_open, None)
+        return rows
 
     def _is_absent(
         self, definition: StoredDefinition, entry: SubjectEntry, known: _KnownSubject, fingerprint: int
@@ -293,12 +342,13 @@ class _StateChange:
             return False
         return entry.shows_absence(finding, definition.kind, self._submission.scope)
 
-    def _add_subject(self, key: int, entry: SubjectEntry, known: _KnownSubject | None, **content: bytes | None) -> None:
+    def _add_subject(self, change: _SubjectChange, **content: bytes | None) -> None:
         """Note a row of `subject`. content: the encoded columns."""
+        entry, known = change.entry, change.known
         self._subjects.append(
             {
                 "source": self._source.id,
-                "id": key,
+                "id": change.key,
                 **_describe_subject(entry.subject),
                 "exposure": classify_subject(entry),
                 **content,
@@ -316,7 +366,7 @@ class _StateChange:
         submission, details = self._submission, known.details
         is_expected = submission.scope.contains(known.entry.subject)
         is_gone = is_expected and submission.find_gap(known.entry) is None
-        for fingerprint, row in known.findings.items():
+        for fingerprint, row in (known.findings or {}).items():
             finding = details[fingerprint]
             if submission.closes(finding, self._definitions[row.definition].kind, known.entry, None):
                 self._close(row)
@@ -335,8 +385,11 @@ class _StateChange:
     ) -> None:
         """Open a finding, or change its row."""
         is_suppressed, context = not finding.is_open, build_context(exposure, finding.priority)
+        definition = self._ids[finding.definition]
+        if row is not None and row.definition != definition:
+            self._close(row)
+            row = None
         if row is None:
-            definition = self._ids[finding.definition]
             values = (definition, context, is_suppressed, self._moment, None, None)
             self._new.append((self._source.id, key, fingerprint, *values))
             if not is_suppressed:
@@ -386,6 +439,18 @@ class _StateChange:
         if self._absent:
             connection.execute(_REMOVE_SUBJECT, self._absent)
         self._counts.write(connection, self._source.id, self._moment)
+
+
+def _describe_change(key: int, entry: SubjectEntry, known: _KnownSubject | None) -> _SubjectChange:
+    """Compare the findings of an entry with those of the entry before, if they are what is open."""
+    if known is None or known.findings is not None:
+        return _SubjectChange(key, entry, known, entry.findings)
+    before = {finding.fingerprint: finding for finding in known.entry.findings}
+    after = {finding.fingerprint: finding for finding in entry.findings}
+    if known.exposure == classify_subject(entry):
+        for fingerprint in [key for key, finding in after.items() if before.get(key) == finding]:
+            del before[fingerprint], after[fingerprint]
+    return _SubjectChange(key, entry, known, tuple(after.values()), tuple(before.values()))
 
 
 def _describe_subject(subject: AnySubject) -> dict[str, str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import enum
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from sqlalchemy import ARRAY, Connection, Select, Table, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.util import await_only
 
 Rows = Sequence[Mapping[str, Any]]
+Insert = postgresql.Insert | sqlite.Insert
+_INSERTS: Final[Mapping[str, Callable[[Table], Insert]]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -29,57 +33,60 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
 def insert_missing(connection: Connection, table: Table, rows: Rows) -> None:
     """Insert the rows that do not exist."""
     if rows:
-        connection.execute(_insert(connection, table, rows).on_conflict_do_nothing(), _bind(connection, rows))
+        _execute(connection, table, _Conflict.KEEP, (), rows)
 
 
 def insert_selected(
     connection: Connection, table: Table, columns: Sequence[str], query: Select[Any], values: Mapping[str, Any]
 ) -> None:
     """Insert the rows of a query that do not exist. values: of its parameters. SQLite requires a condition in the query."""
-    statement = _insert_into(connection, table).from_select(list(columns), query).on_conflict_do_nothing()
+    dialect = connection.dialect.name
+    statement = _INSERTS[dialect](table).from_select(list(columns), query).on_conflict_do_nothing()
     connection.execute(statement, values)
 
 
 def replace_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Rows) -> None:
     """Insert rows with different primary keys, or change `columns` of those that exist."""
     if rows:
-        statement = _insert(connection, table, rows)
-        values = {name: statement.excluded[name] for name in columns}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=table.primary_key, set_=values), _bind(connection, rows)
-        )
+        _execute(connection, table, _Conflict.REPLACE, columns, rows)
 
 
 def add_to_rows(connection: Connection, table: Table, columns: Sequence[str], rows: Rows) -> None:
     """Insert rows with different primary keys, or add the values of `columns` to those that exist."""
     if rows:
-        statement = _insert(connection, table, rows)
-        values = {name: table.c[name] + statement.excluded[name] for name in columns}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=table.primary_key, set_=values), _bind(connection, rows)
-        )
+        _execute(connection, table, _Conflict.ADD, columns, rows)
 
 
-def _insert(connection: Connection, table: Table, rows: Rows) -> postgresql.Insert | sqlite.Insert:
-    """Return the statement that inserts rows with the parameters of `_bind`."""
-    statement = _insert_into(connection, table)
-    if not _has_arrays(connection, rows):
-        return statement
-    names = list(rows[0])
-    arrays = [bindparam(name, type_=ARRAY(table.c[name].type)) for name in names]
-    return statement.from_select(names, select(func.unnest(*arrays).table_valued(*names).render_derived()))
+class _Conflict(enum.Enum):
+    """The effect on a row that exists."""
+
+    KEEP = "keep"
+    REPLACE = "replace"
+    ADD = "add"
 
 
-def _bind(connection: Connection, rows: Rows) -> Any:
-    """Return the parameters of rows: an array for each column in PostgreSQL, which else executes the statement for each row."""
-    if not _has_arrays(connection, rows):
-        return list(rows)
-    return {name: [row[name] for row in rows] for name in rows[0]}
+def _execute(connection: Connection, table: Table, conflict: _Conflict, columns: Sequence[str], rows: Rows) -> None:
+    dialect = connection.dialect.name
+    has_arrays = dialect == "postgresql" and len(rows) > 1
+    statement = _build_statement(dialect, table, conflict, tuple(columns), tuple(rows[0]) if has_arrays else ())
+    # PostgreSQL executes a statement with several sets of parameters for each of them.
+    values: Any = {name: [row[name] for row in rows] for name in rows[0]} if has_arrays else list(rows)
+    connection.execute(statement, values)
 
 
-def _has_arrays(connection: Connection, rows: Rows) -> bool:
-    return connection.dialect.name == "postgresql" and len(rows) > 1
-
-
-def _insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+@functools.cache
+def _build_statement(
+    dialect: str, table: Table, conflict: _Conflict, columns: tuple[str, ...], arrays: tuple[str, ...]
+) -> Insert:
+    """Return the statement that inserts rows. arrays: names of the parameters that have the values of all rows."""
+    statement = _INSERTS[dialect](table)
+    if arrays:
+        parameters = [bindparam(name, type_=ARRAY(table.c[name].type)) for name in arrays]
+        values = select(func.unnest(*parameters).table_valued(*arrays).render_derived())
+        statement = statement.from_select(list(arrays), values)
+    if conflict is _Conflict.KEEP:
+        return statement.on_conflict_do_nothing()
+    new = {name: statement.excluded[name] for name in columns}
+    if conflict is _Conflict.ADD:
+        new = {name: table.c[name] + value for name, value in new.items()}
+    return statement.on_conflict_do_update(index_elements=table.primary_key, set_=new)
