@@ -298,7 +298,7 @@ def name_finding(definition: str, *, level: str = "") -> SubmittedFinding:
 
 
 @pytest.mark.parametrize("has_gap", [False, True])
-def test_fingerprint_of_another_definition_is_another_finding(database: Database, has_gap: bool) -> None:
+def test_fingerprint_of_another_definition_is_another_finding(database: Database, *, has_gap: bool) -> None:
     gap = (NotEvaluatedEntry(("C-0003",), "no data"),) if has_gap else ()
     first = (name_finding("C-0001"), build_finding(1, "C-0003"))
     submit(database, build(0, build_subject(1, findings=first), scope=SEVERITIES))

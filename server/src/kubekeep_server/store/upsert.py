@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ARRAY, Connection, Select, Table, bindparam, func, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, Select, Table, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.util import await_only
 
@@ -86,7 +86,7 @@ def _build_statement(
         statement = statement.from_select(list(arrays), values)
     if conflict is _Conflict.KEEP:
         return statement.on_conflict_do_nothing()
-    new = {name: statement.excluded[name] for name in columns}
+    new: dict[str, ColumnElement[Any]] = {name: statement.excluded[name] for name in columns}
     if conflict is _Conflict.ADD:
         new = {name: table.c[name] + value for name, value in new.items()}
     return statement.on_conflict_do_update(index_elements=table.primary_key, set_=new)
