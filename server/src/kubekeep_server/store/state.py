@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -190,7 +190,7 @@ class _StateChange:
             )
         digests = self._load_digests()
         present = self._list_present(digests)
-        absent = digests.keys() - present
+        absent = frozenset(digests.keys() - present)
         compared = self._select_compared(digests, present)
         entries = {key: self._document.decode(key) for key in sorted(compared & self._document.keys)}
         # A partial submission says nothing about subjects that it does not contain.
@@ -251,7 +251,7 @@ class _StateChange:
             return self._document.keys
         return frozenset(key for key, digest in self._document.digests.items() if digests.get(key) != digest)
 
-    def _load_subjects(self, keys: Iterable[int], absent: Set[int]) -> dict[int, _KnownSubject]:
+    def _load_subjects(self, keys: Iterable[int], absent: frozenset[int]) -> dict[int, _KnownSubject]:
         """Return stored subjects. absent: those whose entry does not say which of their findings are open and how."""
         rows = list(select_by_keys(self._connection, _SUBJECTS, keys, source=self._source.id))
         reports = self._images.load(row.id for row in rows if not row.content)
@@ -260,7 +260,7 @@ class _StateChange:
             for row in rows
         }
 
-    def _is_listed(self, row: Any, absent: Set[int]) -> bool:
+    def _is_listed(self, row: Any, absent: frozenset[int]) -> bool:
         """Return True if the open findings of a subject are those of its entry, as the last submission left them."""
         return self._has_scope and bool(row.digest and row.content) and row.retained is None and row.id not in absent
 
