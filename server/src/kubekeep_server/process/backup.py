@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 import click
 from sqlalchemy import Connection
@@ -23,6 +24,20 @@ from kubekeep_server.store.errors import StoreUnavailableError, translate_errors
 
 T = TypeVar("T")
 _PRIVATE: Final = 0o600
+
+
+class _ShownFile:
+    """A file that reports the bytes that were read."""
+
+    def __init__(self, file: BinaryIO, report: Callable[[int], object]) -> None:
+        self._file = file
+        self._report = report
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        content = self._file.read(size)
+        self._report(len(content))
+        return content
 
 
 def back_up(settings: Settings, path: Path) -> int:
@@ -56,7 +71,12 @@ def restore(settings: Settings, path: Path) -> int:
     create_data_folder(settings)
 
     def read(connection: Connection) -> int:
-        with ZstdFile(path) as stream:
+        size, is_hidden = path.stat().st_size, not sys.stderr.isatty()
+        with (
+            path.open("rb") as file,
+            click.progressbar(length=size, label="Restoring", file=sys.stderr, hidden=is_hidden) as bar,
+            ZstdFile(_ShownFile(file, bar.update)) as stream,
+        ):
             return sum(restore_backup(connection, stream).values())
 
     return _run(settings.database_url, read, path)

@@ -29,7 +29,7 @@ from kubekeep_server.process.matching_job import MatchingJob
 from kubekeep_server.process.retention import keep_removing
 from kubekeep_server.settings import Settings, SettingsError
 from kubekeep_server.store.accounts import ADMINISTRATOR, invite_administrator
-from kubekeep_server.store.engine import upgrade
+from kubekeep_server.store.engine import is_outdated, upgrade
 from kubekeep_server.store.errors import StoreUnavailableError
 from kubekeep_server.store.lanes import MatchingLock
 
@@ -120,6 +120,8 @@ async def _migrate(state: ServerState) -> None:
     pause = _PAUSE_SECONDS
     while True:
         try:
+            if await state.writing.run(is_outdated):
+                _log.info("the tables are changed to those of this version; the server answers afterwards")
             await state.writing.run(upgrade, is_long=True)
         except StoreUnavailableError as error:
             _log.warning("waiting for the database", reason=str(error), seconds=pause)

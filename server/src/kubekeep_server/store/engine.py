@@ -72,9 +72,9 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     Raises StoreUnavailableError if a file of SQLite may not have enough space for it.
     """
     lock_migration(connection)
-    config = _configure_migrations()
-    if get_revision(connection) not in ("", ScriptDirectory.from_config(config).get_current_head()):
+    if is_outdated(connection):
         _check_space(connection)
+    config = _configure_migrations()
     config.attributes["connection"] = connection
     alembic.command.upgrade(config, revision)
 
@@ -82,6 +82,12 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
 def get_revision(connection: Connection) -> str:
     """Return the revision of the tables; empty without tables."""
     return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+def is_outdated(connection: Connection) -> bool:
+    """Return True for tables of another version."""
+    head = ScriptDirectory.from_config(_configure_migrations()).get_current_head()
+    return get_revision(connection) not in ("", head)
 
 
 def is_known_revision(revision: str) -> bool:

@@ -113,7 +113,16 @@ for an image, which has them in `image_report`.
 """
 
 Index("subject_namespace", subject.c.namespace, subject.c.source, subject.c.id, subject.c.exposure)
-Index("subject_by_name", subject.c.name, subject.c.source, subject.c.id)
+Index("subject_by_name", subject.c.name, subject.c.namespace, subject.c.source, subject.c.id)
+# SQLite reads the rows themselves for a column of the condition that is not in the index.
+Index(
+    "subject_open",
+    subject.c.source,
+    subject.c.namespace,
+    subject.c.closed,
+    sqlite_where=subject.c.closed.is_(null()),
+    postgresql_where=subject.c.closed.is_(null()),
+)
 
 subject_name: Final = Table("subject_name", metadata, Column("name", Text, primary_key=True), **BY_KEY)
 """The different names of subjects, in which a search looks: many sources have subjects of the same name."""

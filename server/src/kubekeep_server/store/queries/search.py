@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select, true
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, exists, func, select, true
 
 from kubekeep.model.submission import DefinitionEntry
 from kubekeep_server.store.finding_context import get_level
@@ -67,7 +67,7 @@ def search(connection: Connection, scope: Scope, text: str) -> SearchResult:
     text = text.strip().lower()
     return SearchResult(
         tuple(_search_sources(connection, scope, text)),
-        tuple(_search_subjects(connection, scope, text)),
+        tuple(itertools.islice(_search_subjects(connection, scope, text), _MOST)),
         tuple(_search_definitions(connection, scope, text)),
         tuple(_search_packages(connection, scope, text)),
     )
@@ -84,16 +84,18 @@ def _search_subjects(connection: Connection, scope: Scope, text: str) -> Iterato
     namespace, separator, part = text.rpartition("/")
     name = subject_name.c.name
     names = select(name).where(_contains(name, part)).order_by(func.length(name), name).limit(_CANDIDATES)
-    is_named = subject.c.name.in_(connection.execute(names).scalars().all())
     in_namespace = subject.c.namespace == namespace if separator else true()
     query = (
         select(subject.c.source, subject.c.id.label("subject"), *SUBJECT_COLUMNS)
         .join(source, source.c.id == subject.c.source)
-        .where(is_named, in_namespace, subject.c.closed.is_(None), shows_subject(scope))
-        .order_by(func.length(subject.c.name), subject.c.name, subject.c.source, subject.c.id)
+        .where(subject.c.name == bindparam("name"), in_namespace, subject.c.closed.is_(None), shows_subject(scope))
+        .order_by(subject.c.namespace, subject.c.source, subject.c.id)
+        .limit(_MOST)
     )
-    for row in connection.execute(query.limit(_MOST)):
-        yield SubjectRow(**describe_subject(row))
+    # Of each name alone: many sources have a frequent one, and the first rows of all names would be those of a sort.
+    for each in connection.execute(names).scalars().all():
+        for row in connection.execute(query, {"name": each}):
+            yield SubjectRow(**describe_subject(row))
 
 
 def _search_definitions(connection: Connection, scope: Scope, text: str) -> Iterator[DefinitionMatch]:

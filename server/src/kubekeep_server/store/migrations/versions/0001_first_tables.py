@@ -405,7 +405,15 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement for each table
         sqlite_with_rowid=False,
     )
     op.create_index("subject_namespace", "subject", ["namespace", "source", "id", "exposure"], unique=False)
-    op.create_index("subject_by_name", "subject", ["name", "source", "id"], unique=False)
+    op.create_index("subject_by_name", "subject", ["name", "namespace", "source", "id"], unique=False)
+    op.create_index(
+        "subject_open",
+        "subject",
+        ["source", "namespace", "closed"],
+        unique=False,
+        sqlite_where=sa.text("closed IS NULL"),
+        postgresql_where=sa.text("closed IS NULL"),
+    )
     op.create_table(
         "subject_name",
         sa.Column("name", sa.Text(), nullable=False),
