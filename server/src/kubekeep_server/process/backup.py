@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import io
 import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO, Final, TypeVar
+from typing import Final, TypeVar
 
 import click
 from sqlalchemy import Connection
@@ -26,16 +27,16 @@ T = TypeVar("T")
 _PRIVATE: Final = 0o600
 
 
-class _ShownFile:
+class _ShownFile(io.FileIO):
     """A file that reports the bytes that were read."""
 
-    def __init__(self, file: BinaryIO, report: Callable[[int], object]) -> None:
-        self._file = file
+    def __init__(self, path: Path, report: Callable[[int], object]) -> None:
+        super().__init__(path)
         self._report = report
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         """Return the next bytes."""
-        content = self._file.read(size)
+        content = super().read(size)
         self._report(len(content))
         return content
 
@@ -73,9 +74,9 @@ def restore(settings: Settings, path: Path) -> int:
     def read(connection: Connection) -> int:
         size, is_hidden = path.stat().st_size, not sys.stderr.isatty()
         with (
-            path.open("rb") as file,
             click.progressbar(length=size, label="Restoring", file=sys.stderr, hidden=is_hidden) as bar,
-            ZstdFile(_ShownFile(file, bar.update)) as stream,
+            _ShownFile(path, bar.update) as file,
+            ZstdFile(file) as stream,
         ):
             return sum(restore_backup(connection, stream).values())
 

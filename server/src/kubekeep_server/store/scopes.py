@@ -44,11 +44,13 @@ class Scope(msgspec.Struct, frozen=True):
     """Sources by their number.
 
     whole: sources without a limit; None for all sources, also those that will be added. limited: namespaces by source.
-    stored: number of the stored scope with its images; None if they are collected at each request.
+    everywhere: namespaces that the scope has of each source, if all are in it. stored: number of the stored scope with its images;
+    None if they are collected at each request.
     """
 
     whole: frozenset[int] | None = None
     limited: Mapping[int, frozenset[str]] = {}
+    everywhere: frozenset[str] = frozenset()
     stored: int | None = None
 
     @property
@@ -64,17 +66,20 @@ class Scope(msgspec.Struct, frozen=True):
 
     def contains(self, number: ColumnElement[int]) -> ColumnElement[bool]:
         """Return the condition that a source is in the scope."""
-        return true() if self.sources is None else number.in_(sorted(self.sources))
+        return true() if self.sources is None or self.everywhere else number.in_(sorted(self.sources))
 
     def shows(self, number: ColumnElement[int], namespace: ColumnElement[str]) -> ColumnElement[bool]:
         """Return the condition that a subject is in the scope."""
         if self.whole is None:
             return true()
         parts: list[ColumnElement[bool]] = [number.in_(sorted(self.whole))] if self.whole else []
+        if self.everywhere:
+            parts.append(namespace.in_(sorted(self.everywhere)))
         # SQLite refuses a condition with a thousand parts, and most sources are limited to the same namespaces.
         groups: dict[frozenset[str], list[int]] = {}
         for key, names in sorted(self.limited.items()):
-            groups.setdefault(names, []).append(key)
+            if others := names - self.everywhere:
+                groups.setdefault(others, []).append(key)
         parts += [and_(number.in_(keys), namespace.in_(sorted(names))) for names, keys in groups.items()]
         return or_(*parts) if parts else false()
 
@@ -114,7 +119,8 @@ def resolve_scope(connection: Connection, grants: Iterable[Grant]) -> Scope:
             else:
                 whole.add(number)
     partial = {number: frozenset(names) for number, names in limited.items() if number not in whole}
-    return _name_stored(connection, Scope(frozenset(whole), partial))
+    everywhere = {name for grant in grants if grant.scope == ANY_SOURCE for name in grant.namespaces}
+    return _name_stored(connection, Scope(frozenset(whole), partial, frozenset(everywhere)))
 
 
 def _name_stored(connection: Connection, scope: Scope) -> Scope:

@@ -64,6 +64,8 @@ _FEW_OF_SOME_SUBJECTS: Final = 100_000
 _FEW_NAMES: Final = 1_000
 _FEW_SUBJECTS: Final = 2_000
 """Selected subjects whose findings are read at once; more have many findings, and a step has some of them."""
+_GROWTH: Final = 4
+"""Factor between the findings of one read of a step and those of the next."""
 _MOST_COUNTED: Final = 50_000
 """Selected subjects that are counted by exposure."""
 _UNCOUNTED: Final = 1 << 31
@@ -269,11 +271,11 @@ class _Query:
     @functools.cached_property
     def _subjects(self) -> dict[int, int] | None:
         """The numbers of selected subjects by exposure; None if they are all or too many to count."""
-        conditions = list(self._list_indexed_conditions())
-        if not conditions:
+        conditions, others = list(self._list_indexed_conditions()), list(self._list_other_conditions())
+        if not conditions and not (others and self._has_few_sources):
             return None
         in_scope = self._scope.contains(subject.c.source)
-        conditions += self._list_other_conditions()
+        conditions += others
         rows = select(subject.c.exposure).where(in_scope, *conditions).limit(_MOST_COUNTED + 1).subquery()
         query = select(rows.c.exposure, func.count()).group_by(rows.c.exposure)
         counts: dict[int, int] = dict(self._connection.execute(query).all())
@@ -334,12 +336,15 @@ class _Query:
         """Return the rows after a position by the time at which they were opened, with their positions."""
         conditions = [*self._list_conditions()]
         columns = _NEWEST if is_newest_first else _OLDEST
-        is_gathered = self._has_few_sources() or self._has_few_findings()
+        is_gathered = self._has_few_sources or self._has_few_findings()
         if self._selects_definitions():
+            if not self._selected:
+                return [], []
             is_selected = and_(*self._list_indexed_classes())
             most = _FEW_OF_DEFINITIONS if self._subjects is None else _FEW_OF_SOME_SUBJECTS
-            is_gathered |= self._is_short(is_selected, most=most)
-            conditions += self._list_definition_conditions(is_selected if is_gathered else None)
+            is_gathered = is_gathered or self._is_short(is_selected, most=most)
+            is_indexed = is_gathered and not self._has_few_subjects()
+            conditions += self._list_definition_conditions(is_selected if is_indexed else None)
         if position is not None:
             last = tuple_(*position[2:])
             conditions.append(tuple_(*_KEY) < last if is_newest_first else tuple_(*_KEY) > last)
@@ -354,8 +359,7 @@ class _Query:
 
     def _list_definition_conditions(self, is_selected: ColumnElement[bool] | None) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions of definitions and priorities. is_selected: of an index; None for another one."""
-        # Few subjects have fewer findings than most contexts.
-        if is_selected is not None and not (self._levels and self._has_few_subjects()):
+        if is_selected is not None:
             yield is_selected
         else:
             # The sum keeps a database from an index that does not fit.
@@ -425,7 +429,7 @@ class _Query:
         """Return rows of a step by definition, the newest first."""
         rows: list[Any] = []
         counts = {number: step.counts[number] for number in step.counts if after is None or number >= after.definition}
-        for numbers in _group(counts, _FEW_FINDINGS if self._has_few_sources() else limit):
+        for numbers in _group(counts, _FEW_FINDINGS if self._has_few_sources else limit):
             conditions = [
                 *self._list_conditions(get_exposure(step.context)),
                 finding.c.context == step.context,
@@ -443,6 +447,7 @@ class _Query:
         page = select(finding, *columns).where(*conditions).order_by(*order.columns).limit(limit).subquery()
         return sorted(self._connection.execute(self._select(page)), key=order.key)
 
+    @functools.cached_property
     def _has_few_sources(self) -> bool:
         return self._scope.sources is not None and len(self._scope.sources) <= _FEW_SOURCES
 
@@ -468,8 +473,8 @@ class _Query:
         yield finding.c.closed.is_(None)
         if self._scope.sources is not None:
             # The sum keeps a database from the findings of many sources: it reads an order instead.
-            is_narrow = self._has_few_sources() or begins_with_subjects
-            yield self._scope.contains(finding.c.source if is_narrow else finding.c.source + 0)
+            number = finding.c.source if self._has_few_sources else finding.c.source + 0
+            yield self._scope.contains(subject.c.source if begins_with_subjects else number)
         yield from self._list_state_conditions()
         yield from list_period_conditions(self._selection)
         if self._selection.is_exposed is not None:
@@ -478,6 +483,10 @@ class _Query:
         conditions = (*self._list_indexed_conditions(), *self._list_other_conditions())
         if begins_with_subjects:
             yield from (_IS_SUBJECT, *conditions)
+            if self._has_few_sources:
+                # SQLite would begin with all findings of the sources.
+                numbers = select(subject.c.id).where(self._scope.contains(subject.c.source), *conditions)
+                yield finding.c.subject.in_(numbers.correlate(None))
             if exposure is not None:
                 yield subject.c.exposure == exposure
         elif conditions:
@@ -518,14 +527,17 @@ def _ignore_index(order: _Order) -> _Order:
 
 
 def _group(counts: dict[int, int], limit: int) -> Iterator[list[int]]:
-    """Yield definitions: several that have no more findings than a limit, or one."""
+    """Yield definitions: several that have no more findings than a limit, or one.
+
+    The limit grows: who reads another group got few rows from those before.
+    """
     group: list[int] = []
     total = 0
     for number, count in counts.items():
         total += count
         if group and total > limit:
             yield group
-            group, total = [], count
+            group, total, limit = [], count, limit * _GROWTH
         group.append(number)
     if group:
         yield group
