@@ -60,7 +60,12 @@ def open_file_engine(url: URL | str, *, is_reading: bool = False) -> Engine:
 
 def open_server_engine(url: URL, *, is_reading: bool = False) -> AsyncEngine:
     """Return the engine for PostgreSQL. is_reading: its transactions read one state of the database."""
-    engine = create_async_engine(url.set(drivername="postgresql+asyncpg"), pool_pre_ping=True)
+    engine = create_async_engine(
+        url.set(drivername="postgresql+asyncpg"),
+        pool_pre_ping=True,
+        # To compile an expression takes longer than all rows of a page.
+        connect_args={"server_settings": {"jit": "off"}},
+    )
     if is_reading:
         return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return engine

@@ -108,13 +108,14 @@ def list_workloads(
     """Return a page of the containers that run images, those that can be reached first. images: condition of `image`."""
     after = read_cursor(cursor, "workloads", tuple[int, int, int, str, int])
     uses = select_uses(scope).subquery()
-    totals = select(func.sum(uses.c.workloads), func.max(uses.c.exposure)).join(image, image.c.id == uses.c.image)
-    count, highest = connection.execute(totals.where(images)).one()
+    columns = func.sum(uses.c.workloads), func.max(uses.c.exposure), func.sum(image.c.workloads)
+    totals = select(*columns).join(image, image.c.id == uses.c.image)
+    count, highest, count_everywhere = connection.execute(totals.where(images)).one()
     if not count:
         return Page((), "")
     if count <= _FEW_WORKLOADS:
-        # The sum keeps a database from beginning with the images of few sources, which all sources may run.
-        number = runs.c.image if scope.sources is None or scope.is_wide else runs.c.image + 0
+        # The sum keeps a database from beginning with images that many workloads outside of the scope run.
+        number = runs.c.image if count_everywhere <= _FEW_WORKLOADS else runs.c.image + 0
         rows = _read_runs(connection, scope, number.in_(select(image.c.id).where(images)), after, limit + 1)
     else:
         rows = []

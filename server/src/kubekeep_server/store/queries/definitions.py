@@ -117,4 +117,5 @@ def select_contexts() -> Select[Any]:
     is_used = exists().where(
         finding.c.closed.is_(None), finding.c.definition == numbers.c.id, finding.c.context == contexts.c.context
     )
-    return select(numbers.c.id, contexts.c.context).join_from(numbers, contexts, true()).where(is_used)
+    # PostgreSQL would make a plain condition a join with all open findings.
+    return select(numbers.c.id, contexts.c.context).join_from(numbers, contexts, true()).where(is_used.is_(true()))

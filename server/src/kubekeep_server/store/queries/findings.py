@@ -210,13 +210,14 @@ def _list_subsets(connection: Connection, selection: FindingFilter) -> Iterator[
     names = connection.execute(query).scalars().all()
     if not names:
         return
-    subjects = select(subject.c.id).where(subject.c.name.in_(names)).limit(_FEW_SUBJECTS + 1).subquery()
-    count = connection.execute(select(func.count()).select_from(subjects)).scalar_one()
-    if len(names) <= _FEW_NAMES and count <= _FEW_SUBJECTS:
-        yield _Subset(~matches, subject.c.name.in_(names), has_few_subjects=True)
-    else:
+    if len(names) > _FEW_NAMES:
         contains = func.lower(subject.c.name).contains(selection.text.lower(), autoescape=True)
         yield _Subset(~matches, contains)
+        return
+    is_named = subject.c.name.in_(names)
+    subjects = select(subject.c.id).where(is_named).limit(_FEW_SUBJECTS + 1).subquery()
+    count = connection.execute(select(func.count()).select_from(subjects)).scalar_one()
+    yield _Subset(~matches, is_named, has_few_subjects=count <= _FEW_SUBJECTS)
 
 
 def list_state_conditions(selection: FindingFilter) -> Iterator[ColumnElement[bool]]:
@@ -490,8 +491,8 @@ class _Query:
             if exposure is not None:
                 yield subject.c.exposure == exposure
         elif conditions:
-            # Not joined: a database would begin with the subjects, of which there are many.
-            yield exists().where(_IS_SUBJECT, *conditions).correlate(finding)
+            # Neither joined, nor a condition that PostgreSQL makes a join: it would begin with the subjects, of which there are many.
+            yield exists().where(_IS_SUBJECT, *conditions).correlate(finding).is_(true())
 
     def _list_indexed_conditions(self) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions of subjects that indexes of subjects have."""
