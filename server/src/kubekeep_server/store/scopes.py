@@ -119,8 +119,12 @@ def resolve_scope(connection: Connection, grants: Iterable[Grant]) -> Scope:
             else:
                 whole.add(number)
     partial = {number: frozenset(names) for number, names in limited.items() if number not in whole}
-    everywhere = {name for grant in grants if grant.scope == ANY_SOURCE for name in grant.namespaces}
-    return _name_stored(connection, Scope(frozenset(whole), partial, frozenset(everywhere)))
+    return _name_stored(connection, Scope(frozenset(whole), partial, _list_everywhere(grants)))
+
+
+def _list_everywhere(grants: Iterable[Grant]) -> frozenset[str]:
+    """Return the namespaces that grants show in each source."""
+    return frozenset(name for grant in grants if grant.scope == ANY_SOURCE for name in grant.namespaces)
 
 
 def _name_stored(connection: Connection, scope: Scope) -> Scope:
