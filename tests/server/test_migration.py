@@ -160,3 +160,4 @@ def test_tables_of_a_newer_version_are_refused(tmp_path: Path) -> None:
         server.start(wait=False)
         assert server.process.wait(SECONDS) != 0
         assert REVISION in server.log
+        assert "the tables are changed" not in server.log

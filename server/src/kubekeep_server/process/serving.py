@@ -121,7 +121,7 @@ async def _migrate(state: ServerState) -> None:
     while True:
         try:
             if await state.writing.run(is_outdated):
-                _log.info("the tables are changed to those of this version; the server answers afterwards")
+                _log.info("the tables are changed to those of this version before the server answers")
             await state.writing.run(upgrade, is_long=True)
         except StoreUnavailableError as error:
             _log.warning("waiting for the database", reason=str(error), seconds=pause)

@@ -90,9 +90,10 @@ def get_revision(connection: Connection) -> str:
 
 
 def is_outdated(connection: Connection) -> bool:
-    """Return True for tables of another version."""
+    """Return True for tables of an earlier version."""
+    revision = get_revision(connection)
     head = ScriptDirectory.from_config(_configure_migrations()).get_current_head()
-    return get_revision(connection) not in ("", head)
+    return revision not in ("", head) and is_known_revision(revision)
 
 
 def is_known_revision(revision: str) -> bool:

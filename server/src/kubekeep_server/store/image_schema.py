@@ -23,7 +23,7 @@ from sqlalchemy import (
     null,
 )
 
-from kubekeep_server.store.schema import BY_KEY, metadata, source_column
+from kubekeep_server.store.schema import BY_KEY, add_partial_index, metadata, source_column
 from kubekeep_server.store.urgency import SEVERITIES, URGENCIES
 
 BY_URGENCY: Final = tuple(f"urgency_{number}" for number in range(URGENCIES))
@@ -170,27 +170,24 @@ image_finding: Final = Table(
     Column("unknown_since", BigInteger),
 )
 """An interval in which a problem of an image is open. Columns as in `finding`."""
-Index(
+add_partial_index(
     "image_finding_open",
     image_finding.c.image,
     image_finding.c.definition,
     image_finding.c.package,
     unique=True,
-    sqlite_where=image_finding.c.closed.is_(null()),
-    postgresql_where=image_finding.c.closed.is_(null()),
+    where=image_finding.c.closed.is_(null()),
 )
-Index(
+add_partial_index(
     "image_finding_definition",
     image_finding.c.definition,
     image_finding.c.image,
-    sqlite_where=image_finding.c.closed.is_(null()),
-    postgresql_where=image_finding.c.closed.is_(null()),
+    where=image_finding.c.closed.is_(null()),
 )
-Index(
+add_partial_index(
     "image_finding_opened",
     image_finding.c.opened,
-    sqlite_where=image_finding.c.closed.is_(null()),
-    postgresql_where=image_finding.c.closed.is_(null()),
+    where=image_finding.c.closed.is_(null()),
 )
 
 image_problems: Final = Table(
@@ -224,18 +221,16 @@ repository_finding: Final = Table(
 """An interval in which an image of a repository that a source has had a problem in a package, so that a new build of the
 image with the same problem neither closes nor opens anything.
 """
-Index(
+add_partial_index(
     "repository_finding_open",
     repository_finding.c.repository,
     repository_finding.c.definition,
     repository_finding.c.name,
     unique=True,
-    sqlite_where=repository_finding.c.closed.is_(null()),
-    postgresql_where=repository_finding.c.closed.is_(null()),
+    where=repository_finding.c.closed.is_(null()),
 )
-Index(
+add_partial_index(
     "repository_finding_closed",
     repository_finding.c.repository,
-    sqlite_where=repository_finding.c.closed.is_not(null()),
-    postgresql_where=repository_finding.c.closed.is_not(null()),
+    where=repository_finding.c.closed.is_not(null()),
 )

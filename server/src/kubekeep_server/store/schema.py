@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Float,
     ForeignKey,
     Index,
@@ -34,6 +35,11 @@ BY_KEY: Final[dict[str, Any]] = {"sqlite_with_rowid": False}
 def source_column() -> Column[int]:
     """Return the first column of the keys of what belongs to a source."""
     return Column("source", Integer, ForeignKey("source.id"), primary_key=True)
+
+
+def add_partial_index(name: str, *columns: Column[Any], where: ColumnElement[bool], unique: bool = False) -> None:
+    """Add an index of the rows with a condition to their table."""
+    Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
 source: Final = Table(
@@ -115,13 +121,12 @@ for an image, which has them in `image_report`.
 Index("subject_namespace", subject.c.namespace, subject.c.source, subject.c.id, subject.c.exposure)
 Index("subject_by_name", subject.c.name, subject.c.namespace, subject.c.source, subject.c.id)
 # SQLite reads the rows themselves for a column of the condition that is not in the index.
-Index(
+add_partial_index(
     "subject_open",
     subject.c.source,
     subject.c.namespace,
     subject.c.closed,
-    sqlite_where=subject.c.closed.is_(null()),
-    postgresql_where=subject.c.closed.is_(null()),
+    where=subject.c.closed.is_(null()),
 )
 
 subject_name: Final = Table("subject_name", metadata, Column("name", Text, primary_key=True), **BY_KEY)
@@ -147,47 +152,42 @@ foreign keys: the check of each new row takes PostgreSQL as long as the row, and
 transaction of a submission has locked the source, and definitions are never deleted.
 unknown_since: the first scan that could not see if it is still there; NULL once a scan saw it.
 """
-Index(
+add_partial_index(
     "finding_open",
     finding.c.source,
     finding.c.subject,
     finding.c.fingerprint,
     unique=True,
-    sqlite_where=finding.c.closed.is_(null()),
-    postgresql_where=finding.c.closed.is_(null()),
+    where=finding.c.closed.is_(null()),
 )
-Index(
+add_partial_index(
     "finding_definition",
     finding.c.definition,
     finding.c.context,
     finding.c.opened,
-    sqlite_where=finding.c.closed.is_(null()),
-    postgresql_where=finding.c.closed.is_(null()),
+    where=finding.c.closed.is_(null()),
 )
-Index(
+add_partial_index(
     "finding_class",
     finding.c.source,
     finding.c.context,
     finding.c.definition,
-    sqlite_where=finding.c.closed.is_(null()),
-    postgresql_where=finding.c.closed.is_(null()),
+    where=finding.c.closed.is_(null()),
 )
-Index(
+add_partial_index(
     "finding_opened",
     finding.c.opened,
-    sqlite_where=finding.c.closed.is_(null()),
-    postgresql_where=finding.c.closed.is_(null()),
+    where=finding.c.closed.is_(null()),
 )
 is_unknown: Final = finding.c.closed.is_(null()) & finding.c.unknown_since.is_not(null())
 is_suppressed: Final = finding.c.closed.is_(null()) & finding.c.is_suppressed.is_(true())
-Index("finding_unknown", finding.c.source, sqlite_where=is_unknown, postgresql_where=is_unknown)
-Index("finding_suppressed", finding.c.source, sqlite_where=is_suppressed, postgresql_where=is_suppressed)
-Index(
+add_partial_index("finding_unknown", finding.c.source, where=is_unknown)
+add_partial_index("finding_suppressed", finding.c.source, where=is_suppressed)
+add_partial_index(
     "finding_history",
     finding.c.source,
     finding.c.subject,
-    sqlite_where=finding.c.closed.is_not(null()),
-    postgresql_where=finding.c.closed.is_not(null()),
+    where=finding.c.closed.is_not(null()),
 )
 
 scan: Final = Table(

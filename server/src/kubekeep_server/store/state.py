@@ -88,14 +88,15 @@ _REMOVE_SUBJECT: Final = (
 class _KnownSubject:
     """A stored subject that may exist. Its entry is decoded on first use.
 
-    findings: open ones by fingerprint; empty for an image. None if they are those of the entry, as their last submission opened or
-    changed them.
+    is_listed: True if its open findings are those of the entry, as the last submission left them. findings: the open ones by
+    fingerprint; empty for an image and with `is_listed`.
     """
 
-    def __init__(self, row: Any, report: ImageReport | None, findings: dict[int, _OpenFinding] | None) -> None:
+    def __init__(self, row: Any, report: ImageReport | None, *, is_listed: bool) -> None:
         self.opened: int = row.opened
         self.exposure: int = row.exposure
-        self.findings = findings
+        self.is_listed = is_listed
+        self.findings: dict[int, _OpenFinding] = {}
         self._row = row
         self._report = report
 
@@ -118,7 +119,7 @@ class _KnownSubject:
 
 
 class _SubjectChange(NamedTuple):
-    """A subject that is compared. known: as the store has it.
+    """A subject that is compared. exposure: of the entry. known: as the store has it.
 
     findings: of the entry, without those that are as before. previous: of the entry before that differ; empty if the rows of
     the open findings are known.
@@ -126,6 +127,7 @@ class _SubjectChange(NamedTuple):
 
     key: int
     entry: SubjectEntry
+    exposure: int
     known: _KnownSubject | None
     findings: tuple[SubmittedFinding, ...]
     previous: tuple[SubmittedFinding, ...] = ()
@@ -255,22 +257,19 @@ class _StateChange:
         """Return stored subjects. absent: those whose entry does not say which of their findings are open and how."""
         rows = list(select_by_keys(self._connection, _SUBJECTS, keys, source=self._source.id))
         reports = self._images.load(row.id for row in rows if not row.content)
-        return {
-            row.id: _KnownSubject(row, reports.get(row.id), None if self._is_listed(row, absent) else {})
-            for row in rows
-        }
+        return {row.id: _KnownSubject(row, reports.get(row.id), is_listed=self._is_listed(row, absent)) for row in rows}
 
     def _is_listed(self, row: Any, absent: frozenset[int]) -> bool:
-        """Return True if the open findings of a subject are those of its entry, as the last submission left them."""
+        """Return `_KnownSubject.is_listed` of a stored subject."""
         return self._has_scope and bool(row.digest and row.content) and row.retained is None and row.id not in absent
 
     def _load_findings(self, known: Mapping[int, _KnownSubject]) -> None:
         """Add the rows of the open findings where an entry does not say what they are."""
-        rows = {key: subject.findings for key, subject in known.items() if subject.findings is not None}
-        selected = select_by_keys(self._connection, _FINDINGS, rows, source=self._source.id)
-        for finding in map(_OpenFinding._make, selected):
-            rows[finding.subject][finding.fingerprint] = finding
-        ids = {finding.definition for findings in rows.values() for finding in findings.values()}
+        keys = [key for key, subject in known.items() if not subject.is_listed]
+        rows = select_by_keys(self._connection, _FINDINGS, keys, source=self._source.id)
+        for finding in map(_OpenFinding._make, rows):
+            known[finding.subject].findings[finding.fingerprint] = finding
+        ids = {finding.definition for one in known.values() for finding in one.findings.values()}
         self._definitions |= load_definitions(self._connection, ids - self._definitions.keys())
 
     def _merge_entries(
@@ -293,8 +292,7 @@ class _StateChange:
         self._add_subject(change, digest=digest, content=b"", retained=None)
 
     def _compare_present(self, change: _SubjectChange, digest: bytes) -> None:
-        key, entry, known = change.key, change.entry, change.known
-        exposure = classify_subject(entry)
+        key, entry, exposure, known = change.key, change.entry, change.exposure, change.known
         self._images.runs.compare(key, entry, known, exposure)
         rows = self._list_rows(change)
         current = {to_key(finding.fingerprint): finding for finding in change.findings}
@@ -321,7 +319,7 @@ class _StateChange:
         """Return the open findings of a subject that may change, by fingerprint."""
         if change.known is None:
             return {}
-        if change.known.findings is not None:
+        if not change.known.is_listed:
             return change.known.findings
         rows = {}
         for finding in change.previous:
@@ -350,7 +348,7 @@ class _StateChange:
                 "source": self._source.id,
                 "id": change.key,
                 **_describe_subject(entry.subject),
-                "exposure": classify_subject(entry),
+                "exposure": change.exposure,
                 **content,
                 "opened": known.opened if known else self._moment,
                 "closed": None,
@@ -366,7 +364,7 @@ class _StateChange:
         submission, details = self._submission, known.details
         is_expected = submission.scope.contains(known.entry.subject)
         is_gone = is_expected and submission.find_gap(known.entry) is None
-        for fingerprint, row in (known.findings or {}).items():
+        for fingerprint, row in known.findings.items():
             finding = details[fingerprint]
             if submission.closes(finding, self._definitions[row.definition].kind, known.entry, None):
                 self._close(row)
@@ -443,14 +441,15 @@ class _StateChange:
 
 def _describe_change(key: int, entry: SubjectEntry, known: _KnownSubject | None) -> _SubjectChange:
     """Compare the findings of an entry with those of the entry before, if they are what is open."""
-    if known is None or known.findings is not None:
-        return _SubjectChange(key, entry, known, entry.findings)
+    exposure = classify_subject(entry)
+    if known is None or not known.is_listed:
+        return _SubjectChange(key, entry, exposure, known, entry.findings)
     before = {finding.fingerprint: finding for finding in known.entry.findings}
     after = {finding.fingerprint: finding for finding in entry.findings}
-    if known.exposure == classify_subject(entry):
+    if known.exposure == exposure:
         for fingerprint in [key for key, finding in after.items() if before.get(key) == finding]:
             del before[fingerprint], after[fingerprint]
-    return _SubjectChange(key, entry, known, tuple(after.values()), tuple(before.values()))
+    return _SubjectChange(key, entry, exposure, known, tuple(after.values()), tuple(before.values()))
 
 
 def _describe_subject(subject: AnySubject) -> dict[str, str]:
