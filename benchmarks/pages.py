@@ -29,7 +29,8 @@ from kubekeep_server.store.database import Database, open_database
 from kubekeep_server.store.ingest import ingest
 from kubekeep_server.store.numbers import to_moment, to_number
 from kubekeep_server.store.queries.affected import is_affected, list_affected_images, list_workloads
-from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, FindingState, list_findings
+from kubekeep_server.store.queries.finding_filter import FindingFilter, FindingState
+from kubekeep_server.store.queries.findings import FindingOrder, list_findings
 from kubekeep_server.store.queries.fixes import list_fixes
 from kubekeep_server.store.queries.packages import list_versions, search_packages
 from kubekeep_server.store.queries.sources import SourceOrder, count_findings, list_days, list_sources

@@ -15,7 +15,8 @@ from kubekeep.model.text import encode_json
 from kubekeep_server.process.command import command
 from kubekeep_server.store import image_schema
 from kubekeep_server.store.engine import get_revision
-from kubekeep_server.store.queries.findings import FindingFilter, list_findings
+from kubekeep_server.store.queries.finding_filter import FindingFilter
+from kubekeep_server.store.queries.findings import list_findings
 from kubekeep_server.store.queries.sources import count_findings, list_sources
 from kubekeep_server.store.queries.vulnerabilities import VulnerabilityFilter, list_vulnerabilities
 from kubekeep_server.store.scopes import EVERYTHING

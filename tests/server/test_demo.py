@@ -25,7 +25,8 @@ from kubekeep_server.demo.timeline import ARRIVAL, ARRIVING, LAST_OF_STAGING, SE
 from kubekeep_server.store import image_schema, schema
 from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.queries.affected import RunningWorkload, get_vulnerability, is_affected, list_workloads
-from kubekeep_server.store.queries.findings import FindingFilter, FindingRow, FindingState, list_findings
+from kubekeep_server.store.queries.finding_filter import FindingFilter, FindingState
+from kubekeep_server.store.queries.findings import FindingRow, list_findings
 from kubekeep_server.store.queries.packages import list_versions
 from kubekeep_server.store.queries.pages import Page
 from kubekeep_server.store.queries.sources import SourceFilter, SourceRow, count_findings, list_days, list_sources

@@ -10,9 +10,10 @@ import pytest
 
 from kubekeep_server.store.numbers import to_key
 from kubekeep_server.store.queries.definitions import DefinitionFilter
+from kubekeep_server.store.queries.finding_filter import FindingFilter, FindingState
 from kubekeep_server.store.queries.finding_groups import FindingGroup, Grouping, list_finding_groups
 from kubekeep_server.store.queries.finding_subjects import SubjectGroup, list_finding_subjects
-from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, FindingState
+from kubekeep_server.store.queries.findings import FindingOrder
 from kubekeep_server.store.scopes import EVERYTHING
 from kubekeep_server.store.urgency import SEVERITY_NAMES
 from tests.server.conftest import Database

@@ -41,6 +41,7 @@ from kubekeep.uplink.delta import DivergenceError, compute_delta
 from kubekeep_server.identity import Grant, Role
 from kubekeep_server.process.library_definitions import load_definitions, store_library
 from kubekeep_server.store import schema
+from kubekeep_server.store.coverage import load_coverage
 from kubekeep_server.store.deletion import delete_source
 from kubekeep_server.store.finding_context import CONTEXTS, OWN_LEVELS
 from kubekeep_server.store.ingest import EarlySubmissionError, Receipt, ingest
@@ -138,11 +139,13 @@ def check_totals(database: Database) -> dict[str, int]:
     def read(connection: Connection) -> tuple[dict[Any, int], dict[Any, int], dict[Any, int]]:
         finding, definition, total, day = schema.finding, schema.definition, schema.total, schema.day
         own = finding.c.context % OWN_LEVELS
+        is_counted = (finding.c.closed.is_(None), ~finding.c.is_suppressed)
+        conditions = tuple(load_coverage(connection).list_conditions())
         columns = (finding.c.source, finding.c.context // OWN_LEVELS, case((own > 0, own), else_=definition.c.severity))
         rows = (
             select(*(column.label(name) for column, name in zip(columns, "abc", strict=True)))
             .join(definition, definition.c.id == finding.c.definition)
-            .where(finding.c.closed.is_(None), ~finding.c.is_suppressed)
+            .where(*is_counted, *conditions)
             .subquery()
         )
         # The priority of a definition in these tests has the level of its severity.
@@ -156,15 +159,21 @@ def check_totals(database: Database) -> dict[str, int]:
         ]
         by_definition = (
             select(finding.c.source, finding.c.definition, finding.c.context, func.count())
-            .where(finding.c.closed.is_(None), ~finding.c.is_suppressed)
+            .where(*is_counted)
             .group_by(finding.c.source, finding.c.definition, finding.c.context)
         )
-        packed = {
-            (number, *divmod(key, CONTEXTS)): count
-            for number, content in connection.execute(select(schema.definition_total))
-            for key, count in sum_counts([content])
-        }
-        assert {tuple(row[:-1]): row[-1] for row in connection.execute(by_definition)} == packed
+        packed = [
+            {
+                (row.source, *divmod(key, CONTEXTS)): count
+                for row in connection.execute(select(schema.definition_total))
+                for key, count in sum_counts([getattr(row, name)] if getattr(row, name) else [])
+            }
+            for name in ("content", "covered")
+        ]
+        shown = {tuple(row[:-1]): row[-1] for row in connection.execute(by_definition.where(*conditions))}
+        assert shown == packed[0]
+        every = {tuple(row[:-1]): row[-1] for row in connection.execute(by_definition)}
+        assert every == packed[0] | packed[1]
         return counts[0], counts[1], counts[2]
 
     findings, totals, days = database.run(read)

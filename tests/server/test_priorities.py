@@ -29,9 +29,10 @@ from kubekeep_server.store.finding_context import RANKS, STEPS, build_context, g
 from kubekeep_server.store.ingest import ingest
 from kubekeep_server.store.numbers import to_key
 from kubekeep_server.store.queries.definitions import DefinitionFilter
+from kubekeep_server.store.queries.finding_filter import FindingFilter, FindingState
 from kubekeep_server.store.queries.finding_groups import Grouping, list_finding_groups
 from kubekeep_server.store.queries.finding_subjects import SubjectGroup, list_finding_subjects
-from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, FindingState, list_findings
+from kubekeep_server.store.queries.findings import FindingOrder, list_findings
 from kubekeep_server.store.queries.images import list_problems
 from kubekeep_server.store.queries.sources import count_findings, list_days, list_sources
 from kubekeep_server.store.queries.subjects import get_subject

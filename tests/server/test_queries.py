@@ -20,13 +20,8 @@ from kubekeep_server.store import image_schema, schema
 from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.queries import findings, packages
 from kubekeep_server.store.queries.affected import get_vulnerability, list_workloads
-from kubekeep_server.store.queries.findings import (
-    FindingFilter,
-    FindingOrder,
-    FindingRow,
-    FindingState,
-    list_findings,
-)
+from kubekeep_server.store.queries.finding_filter import FindingFilter, FindingState
+from kubekeep_server.store.queries.findings import FindingOrder, FindingRow, list_findings
 from kubekeep_server.store.queries.images import list_problems
 from kubekeep_server.store.queries.packages import has_package, list_versions, search_packages
 from kubekeep_server.store.queries.pages import Page

@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-ANY_SOURCE: Final = "*"
+from kubekeep.model.scanned_source import covers_source
+
 _SCOPE: Final = re.compile(r"\*|(cluster|repository|registry)/[\x21-\x29\x2b-\x7e]*\*?")
 _LONGEST_SCOPE: Final = 500
 
@@ -36,9 +37,7 @@ class Grant(msgspec.Struct, frozen=True):
 
     def covers(self, source: str) -> bool:
         """Return True if the scope contains the source with a key."""
-        if self.scope.endswith(ANY_SOURCE):
-            return source.startswith(self.scope[:-1])
-        return source == self.scope
+        return covers_source(self.scope, source)
 
     def includes(self, other: Grant) -> bool:
         """Return True if the scope and the namespaces of another grant are a part of those of this one."""

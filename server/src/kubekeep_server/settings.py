@@ -55,6 +55,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     advisories: `off`; `automatic`: updated from their sources every `advisories_hours`; `bundles`: imported from the files in
     `bundles_folder`, without a network. advisories_folder: of the advisory database; empty for `advisories` in `data`.
+
+    decision_approval: the lowest level of findings for which a second person approves decisions, or `off`. decision_days: the
+    longest time in which a decision counts.
     """
 
     data: str = "kubekeep-data"
@@ -77,6 +80,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     advisories_hours: Positive = 6
     advisories_folder: str = ""
     bundles_folder: str = ""
+    decision_approval: Annotated[str, msgspec.Meta(pattern="^(off|low|medium|high|critical)$")] = "off"
+    decision_days: Days = 365
 
     @property
     def advisory_database(self) -> Path:

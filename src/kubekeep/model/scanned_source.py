@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import quote
 
 import msgspec
+
+ANY_SOURCE: Final = "*"
+"""The scope of all sources, and the end of one of all sources whose keys begin with the text before it."""
+
+
+def covers_source(scope: str, key: str) -> bool:
+    """Return True if a scope contains a source: `*`, its key, or the beginning of its key with `*` at the end."""
+    if scope.endswith(ANY_SOURCE):
+        return key.startswith(scope[: -len(ANY_SOURCE)])
+    return key == scope
 
 
 class _SourcePart(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):

@@ -64,7 +64,7 @@ class FindingResult(ListedSubject, frozen=True):
     """A finding of a workload or another subject, but for images.
 
     definition: key of the control. priority: level. severity: of the control. exposure, urgency: ranks, the higher the more urgent. unknown_since: the first scan that
-    could not see it. is_suppressed: exceptions cover it.
+    could not see it. is_suppressed: exceptions cover it. decision: number of an active one on it.
     """
 
     definition: str
@@ -78,6 +78,7 @@ class FindingResult(ListedSubject, frozen=True):
     opened: dt.datetime
     unknown_since: dt.datetime | None
     is_suppressed: bool
+    decision: int | None = None
 
 
 class VulnerabilityResult(Result, frozen=True):

@@ -144,6 +144,130 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Decisions
+         * @description Return a page of the decisions on findings that the identity may see, the newest first.
+         */
+        get: operations["listDecisions"];
+        put?: never;
+        /**
+         * Create
+         * @description Make a decision. It is in force at once, or waits for the approval of another person.
+         */
+        post: operations["createDecision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decisions/in-force": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read In Force
+         * @description Return the decisions that cover findings of a source or problems of images, for a scan of the source. source: its key.
+         */
+        get: operations["listDecisionsInForce"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decisions/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Decision
+         * @description Return a decision with its comments, and the numbers of findings that it covers.
+         */
+        get: operations["getDecision"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decisions/{number}/answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answer
+         * @description Approve or reject a decision that another person has made.
+         */
+        post: operations["answerDecision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decisions/{number}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Comment
+         * @description Add a comment to a decision.
+         */
+        post: operations["commentDecision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decisions/{number}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End
+         * @description End a decision before it expires: its findings count again.
+         */
+        post: operations["endDecision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/device/approvals/{user_code}": {
         parameters: {
             query?: never;
@@ -1420,6 +1544,15 @@ export interface components {
             name: string;
         };
         /**
+         * CreatedDecision
+         * @description The number and the state of a new decision.
+         */
+        CreatedDecision: {
+            /** Id */
+            id: number;
+            state: components["schemas"]["DecisionState"];
+        };
+        /**
          * CreatedToken
          * @description The secret of a new token; it is not shown again.
          */
@@ -1468,6 +1601,201 @@ export interface components {
             opened: number;
             priority: string;
         };
+        /**
+         * DecisionAnswer
+         * @description The answer of a second person to a decision.
+         */
+        DecisionAnswer: {
+            /**
+             * Comment
+             * @default
+             */
+            comment?: string;
+            /** Isapproved */
+            isApproved: boolean;
+        };
+        /**
+         * DecisionComment
+         * @description A comment on a decision.
+         */
+        DecisionComment: {
+            author: string;
+            moment: string;
+            text: string;
+        };
+        /**
+         * DecisionDraft
+         * @description A decision to make. expires: in 90 days without it. due: for the owner.
+         */
+        DecisionDraft: {
+            /** Due */
+            due?: string | null;
+            /** Expires */
+            expires?: string | null;
+            kind: components["schemas"]["DecisionKind"];
+            /** Owner */
+            owner?: string | null;
+            /** Reason */
+            reason: string;
+            scope: components["schemas"]["DecisionScopeDocument"];
+        };
+        /**
+         * DecisionEnd
+         * @description The reason why a decision ends before its time.
+         */
+        DecisionEnd: {
+            /**
+             * Comment
+             * @default
+             */
+            comment?: string;
+        };
+        /**
+         * DecisionEntry
+         * @description A decision in force, for a scan that applies it. expires: RFC 3339, UTC.
+         */
+        DecisionEntry: {
+            expires: string;
+            id: number;
+            kind: components["schemas"]["DecisionKind"];
+            reason: string;
+            scope: components["schemas"]["DecisionScope"];
+        };
+        /**
+         * DecisionKind
+         * @description Kinds of decisions.
+         * @enum {unknown}
+         */
+        DecisionKind: "accepted-risk" | "false-positive" | "in-progress" | "will-not-fix";
+        /**
+         * DecisionPage
+         * @description A decision with its comments. findings, problems: open ones of subjects and of images that it covers now.
+         */
+        DecisionPage: {
+            approver: string;
+            author: string;
+            changed: string;
+            comments: components["schemas"]["DecisionComment"][];
+            created: string;
+            due: string | null;
+            expires: string;
+            findings: number;
+            id: number;
+            kind: components["schemas"]["DecisionKind"];
+            owner: string;
+            problems: number;
+            reason: string;
+            scope: components["schemas"]["DecisionScope"];
+            state: components["schemas"]["DecisionState"];
+        };
+        /**
+         * DecisionRow
+         * @description A decision. approver: who has approved or rejected it; empty before. changed: the last change of its state.
+         */
+        DecisionRow: {
+            approver: string;
+            author: string;
+            changed: string;
+            created: string;
+            due: string | null;
+            expires: string;
+            id: number;
+            kind: components["schemas"]["DecisionKind"];
+            owner: string;
+            reason: string;
+            scope: components["schemas"]["DecisionScope"];
+            state: components["schemas"]["DecisionState"];
+        };
+        /**
+         * DecisionScope
+         * @description Findings of definitions; each other field that is not empty limits them.
+         *
+         *         definitions: keys, such as `C-0016` or `CVE-2021-44228`. sources: `*`, keys of sources, and beginnings of keys with `*` at the
+         *         end. namespaces, kinds, names: of subjects. fingerprints: 16 hexadecimal digits, of one source. images: digests. repositories: of
+         *         images, such as `ghcr.io/shop/web`. packages: package URLs without version and qualifiers, such as `pkg:deb/debian/openssl`.
+         */
+        DecisionScope: {
+            definitions: string[];
+            /** @default [] */
+            fingerprints?: string[];
+            /** @default [] */
+            images?: string[];
+            /** @default [] */
+            kinds?: string[];
+            /** @default [] */
+            names?: string[];
+            /** @default [] */
+            namespaces?: string[];
+            /** @default [] */
+            packages?: string[];
+            /** @default [] */
+            repositories?: string[];
+            /**
+             * @default [
+             *       "*"
+             *     ]
+             */
+            sources?: string[];
+        };
+        /**
+         * DecisionScopeDocument
+         * @description Findings of definitions; each other field that is not empty limits them.
+         *
+         *     definitions: keys, such as `C-0016` or `CVE-2021-44228`. sources: `*`, keys of sources, and beginnings of keys with `*` at the
+         *     end. namespaces, kinds, names: of subjects. images: digests. repositories: of images. packages: package URLs without version.
+         */
+        DecisionScopeDocument: {
+            /** Definitions */
+            definitions: string[];
+            /**
+             * Fingerprints
+             * @default []
+             */
+            fingerprints?: string[];
+            /**
+             * Images
+             * @default []
+             */
+            images?: string[];
+            /**
+             * Kinds
+             * @default []
+             */
+            kinds?: string[];
+            /**
+             * Names
+             * @default []
+             */
+            names?: string[];
+            /**
+             * Namespaces
+             * @default []
+             */
+            namespaces?: string[];
+            /**
+             * Packages
+             * @default []
+             */
+            packages?: string[];
+            /**
+             * Repositories
+             * @default []
+             */
+            repositories?: string[];
+            /**
+             * Sources
+             * @default [
+             *       "*"
+             *     ]
+             */
+            sources?: string[];
+        };
+        /**
+         * DecisionState
+         * @description States of decisions.
+         * @enum {unknown}
+         */
+        DecisionState: "active" | "ended" | "expired" | "proposed" | "rejected";
         /**
          * DefinitionEntry
          * @description A definition of problems.
@@ -1616,6 +1944,8 @@ export interface components {
          */
         FindingRow: {
             branch: string;
+            /** @default null */
+            decision?: number | null;
             definition: string;
             exposure: number;
             fingerprint: string;
@@ -1640,7 +1970,7 @@ export interface components {
          * @description States of open findings.
          * @enum {string}
          */
-        FindingState: "open" | "suppressed" | "unknown";
+        FindingState: "open" | "suppressed" | "decided" | "unknown";
         /**
          * GrantDocument
          * @description A role in the sources of a scope: `*`, the key of a source, or the beginning of keys with `*` at the end.
@@ -1697,8 +2027,10 @@ export interface components {
          * @description An open problem of an image. kind: of its definition, such as `vulnerability`.
          *
          *         priority: level in the workload of the scope where it is most urgent. purl: empty for one without a package.
+         *         decision: number of the one that covers it.
          */
         ImageProblem: {
+            decision: number | null;
             definition: string;
             epss: number | null;
             fixedVersion: string;
@@ -1845,6 +2177,15 @@ export interface components {
             /** @default  */
             cursor?: string;
             rows: components["schemas"]["AffectedImage"][];
+        };
+        /**
+         * Page[DecisionRow]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_DecisionRow_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["DecisionRow"][];
         };
         /**
          * Page[FindingGroup]
@@ -2201,10 +2542,11 @@ export interface components {
         };
         /**
          * SubjectFinding
-         * @description An interval of a finding. priority: its level. detail: as the last scan with it has submitted it; None for a closed one.
+         * @description An interval of a finding. priority: its level. decision: number of an active one on it. detail: as the last scan with it has submitted it; None for a closed one.
          */
         SubjectFinding: {
             closed: string | null;
+            decision: number | null;
             definition: components["schemas"]["DefinitionEntry"];
             detail: components["schemas"]["SubmittedFinding"] | null;
             isSuppressed: boolean;
@@ -2724,6 +3066,311 @@ export interface operations {
                 content: {
                     "application/json": unknown;
                 };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listDecisions: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["DecisionState"][];
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DecisionRow_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    createDecision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionDraft"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedDecision"];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listDecisionsInForce: {
+        parameters: {
+            query: {
+                source: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionEntry"][];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    getDecision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionPage"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    answerDecision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionAnswer"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    commentDecision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionComment"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    endDecision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionEnd"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem (RFC 9457) */
             default: {

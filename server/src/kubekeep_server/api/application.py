@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI
 
 from kubekeep_server.api import (
     advisories,
+    decisions,
     description,
     devices,
     enrolments,
@@ -66,6 +67,7 @@ _NOUNS: Final = (
     enrolments,
     log_entries,
     advisories,
+    decisions,
 )
 
 

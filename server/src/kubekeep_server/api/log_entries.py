@@ -8,12 +8,12 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 
+from kubekeep.model.scanned_source import ANY_SOURCE
 from kubekeep_server.api.access import get_identity
 from kubekeep_server.api.documents import ApiModel
 from kubekeep_server.api.problems import DOCUMENTED, ProblemError
 from kubekeep_server.api.server_state import get_state
 from kubekeep_server.auth.permissions import Permission, list_grants
-from kubekeep_server.identity import ANY_SOURCE
 from kubekeep_server.store.numbers import to_moment
 from kubekeep_server.store.organisation_log import list_entries
 

@@ -25,14 +25,9 @@ from kubekeep_server.store.queries import (
     vulnerabilities,
 )
 from kubekeep_server.store.queries.definitions import DefinitionFilter
+from kubekeep_server.store.queries.finding_filter import FindingFilter, FindingState
 from kubekeep_server.store.queries.finding_subjects import MAX_SUBJECTS, SubjectGroup, list_finding_subjects
-from kubekeep_server.store.queries.findings import (
-    FindingFilter,
-    FindingOrder,
-    FindingRow,
-    FindingState,
-    list_findings,
-)
+from kubekeep_server.store.queries.findings import FindingOrder, FindingRow, list_findings
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page
 
 router: Final = APIRouter(prefix="/api/v1", tags=["results"], responses=DOCUMENTED)

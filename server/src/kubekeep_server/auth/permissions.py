@@ -6,7 +6,9 @@ import enum
 from collections.abc import Iterable
 from typing import Final
 
-from kubekeep_server.identity import ANY_SOURCE, Grant, Identity, Role
+from kubekeep.model.decision import DecisionScope
+from kubekeep.model.scanned_source import ANY_SOURCE, covers_source
+from kubekeep_server.identity import Grant, Identity, Role
 
 
 class Permission(enum.Enum):
@@ -21,6 +23,10 @@ class Permission(enum.Enum):
     """Sources and their findings."""
     MANAGE_SOURCES = "manage sources"
     """Deletion of sources."""
+    DECIDE = "decide"
+    """Decisions on findings."""
+    READ_DECISIONS = "read decisions"
+    """Those in force, for a scan that applies them."""
     READ_LOG = "read log"
     ENROL = "enrol"
     MANAGE_TOKENS = "manage tokens"
@@ -34,6 +40,8 @@ ROLES: Final[dict[Permission, frozenset[Role]]] = {
     Permission.SUBMIT: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.AGENT}),
     Permission.READ: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.AUDITOR, Role.VIEWER}),
     Permission.MANAGE_SOURCES: frozenset({Role.ADMINISTRATOR, Role.MANAGER}),
+    Permission.DECIDE: frozenset({Role.ADMINISTRATOR, Role.MANAGER}),
+    Permission.READ_DECISIONS: _ALL,
     Permission.READ_LOG: frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
     Permission.ENROL: frozenset({Role.ADMINISTRATOR, Role.MANAGER}),
     Permission.MANAGE_TOKENS: frozenset({Role.ADMINISTRATOR, Role.MANAGER}),
@@ -87,6 +95,13 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "listPackageVersions": Permission.READ,
     "listPackageWorkloads": Permission.READ,
     "getAdvisories": Permission.READ,
+    "listDecisions": Permission.READ,
+    "getDecision": Permission.READ,
+    "createDecision": Permission.DECIDE,
+    "answerDecision": Permission.DECIDE,
+    "endDecision": Permission.DECIDE,
+    "commentDecision": Permission.DECIDE,
+    "listDecisionsInForce": Permission.READ_DECISIONS,
     "getSignInMethods": Permission.PUBLIC,
     "createSession": Permission.PUBLIC,
     "redeemLink": Permission.PUBLIC,
@@ -139,4 +154,22 @@ def may_give(grants: Iterable[Grant], requested: Grant) -> bool:
     """Return True if the owner of grants may give the requested one to a token: no more than it has itself."""
     return any(
         requested.role in MANAGED_ROLES.get(grant.role, frozenset()) and grant.includes(requested) for grant in grants
+    )
+
+
+def may_decide(identity: Identity, scope: DecisionScope) -> bool:
+    """Return True if an identity may decide on all findings of a scope."""
+    grants = list_grants(identity, Permission.DECIDE)
+    return all(
+        any(grant.includes(Grant(grant.role, source, scope.namespaces)) for grant in grants) for source in scope.sources
+    )
+
+
+def may_read_decision(grants: Iterable[Grant], scope: DecisionScope) -> bool:
+    """Return True if a scope may have findings that grants show."""
+    return any(
+        (grant.covers(source) or covers_source(source, grant.scope))
+        and (not grant.namespaces or not scope.namespaces or not {*grant.namespaces}.isdisjoint(scope.namespaces))
+        for grant in grants
+        for source in scope.sources
     )

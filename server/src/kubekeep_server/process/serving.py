@@ -23,6 +23,7 @@ from kubekeep_server.auth.secrets import LINK, create_secret, describe_link, has
 from kubekeep_server.process.advisory_updates import AdvisoryUpdates
 from kubekeep_server.process.checks import check_settings
 from kubekeep_server.process.data_folder import create_data_folder
+from kubekeep_server.process.decisions import keep_decisions
 from kubekeep_server.process.http_protocol import LimitedProtocol
 from kubekeep_server.process.library_definitions import load_definitions, store_library
 from kubekeep_server.process.matching_job import MatchingJob
@@ -85,6 +86,7 @@ class ServerProcess:
         _log.info("ready")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(keep_removing(state))
+            tasks.create_task(keep_decisions(state))
             tasks.create_task(state.changes.run())
             tasks.create_task(self._end_streams(state))
             if self._settings.advisories != "off":

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from kubekeep_server.identity import ANY_SOURCE, Grant, Role
+from kubekeep.model.scanned_source import ANY_SOURCE
+from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store.grants import load_account_grants, store_grants
 from kubekeep_server.store.identity_schema import account, role_grant
 from kubekeep_server.store.locks import lock_accounts

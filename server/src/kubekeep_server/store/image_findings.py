@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
@@ -11,6 +11,7 @@ from kubekeep._native import pack_problems
 from kubekeep.model.definition import FindingKind
 from kubekeep_server.store.aliases import join_aliases
 from kubekeep_server.store.batches import is_key, select_by_keys
+from kubekeep_server.store.image_decisions import find_decisions
 from kubekeep_server.store.image_matches import ImageMatch, load_matches, merge_match
 from kubekeep_server.store.image_reports import NOTHING, ImageReport, Problem, ProblemState, load_reports
 from kubekeep_server.store.image_schema import (
@@ -44,8 +45,11 @@ def refresh_findings(connection: Connection, images: Iterable[int], moment: int)
     keys = {problem.definition for states in required.values() for problem in states}
     query = select(definition.c.key, definition.c.id).where(is_key(definition.c.key))
     numbers = dict(select_by_keys(connection, query, keys))
+    decisions = find_decisions(connection, numbers, required)
     states = {
-        (number, numbers[problem.definition], packages[problem.purl]): state
+        (number, numbers[problem.definition], packages[problem.purl]): _describe_row(
+            state, decisions.get((number, problem))
+        )
         for number, problems in required.items()
         for problem, state in problems.items()
     }
@@ -53,6 +57,21 @@ def refresh_findings(connection: Connection, images: Iterable[int], moment: int)
     recount(connection, refreshed)
     _store_problems(connection, refreshed)
     return changes
+
+
+class _Row(NamedTuple):
+    """The columns of an open problem that may change. decision: the one that covers it; exceptions count first."""
+
+    fixed_version: str
+    is_suppressed: bool
+    is_unknown: bool
+    decision: int | None
+
+
+def _describe_row(state: ProblemState, decision: int | None) -> _Row:
+    if state.is_suppressed:
+        return _Row(*state, None)
+    return _Row(state.fixed_version, decision is not None, state.is_unknown, decision)
 
 
 def recount(connection: Connection, images: Iterable[int]) -> None:
@@ -155,7 +174,7 @@ def _load_states(connection: Connection, images: Iterable[int]) -> dict[int, dic
 def _write(
     connection: Connection,
     images: Iterable[int],
-    states: Mapping[Key, ProblemState],
+    states: Mapping[Key, _Row],
     moment: int,
 ) -> tuple[list[Key], list[Key]]:
     table = image_finding
@@ -176,24 +195,29 @@ def _write(
         keys = [{"i": number, "d": definition, "p": package} for number, definition, package in closed]
         connection.execute(statement.values(closed=moment), keys)
     if changed:
-        values: dict[str, Any] = {"fixed_version": bindparam("fixed"), "is_suppressed": bindparam("suppressed")}
-        connection.execute(statement.values(**values, unknown_since=bindparam("since")), changed)
+        values: dict[str, Any] = {
+            "fixed_version": bindparam("fixed"),
+            "is_suppressed": bindparam("suppressed"),
+            "unknown_since": bindparam("since"),
+            "decision": bindparam("new_decision"),
+        }
+        connection.execute(statement.values(values), changed)
     return opened, closed
 
 
-def _describe_new(keys: Iterable[Key], states: Mapping[Key, ProblemState], moment: int) -> Iterator[tuple[Any, ...]]:
+def _describe_new(keys: Iterable[Key], states: Mapping[Key, _Row], moment: int) -> Iterator[tuple[Any, ...]]:
     for key in keys:
         state = states[key]
         since = moment if state.is_unknown else None
-        yield (*key, state.fixed_version, state.is_suppressed, moment, None, since)
+        yield (*key, state.fixed_version, state.is_suppressed, moment, None, since, state.decision)
 
 
-def _differs(row: Any, state: ProblemState) -> bool:
-    known = (row.fixed_version, bool(row.is_suppressed), row.unknown_since is not None)
+def _differs(row: Any, state: _Row) -> bool:
+    known = (row.fixed_version, bool(row.is_suppressed), row.unknown_since is not None, row.decision)
     return known != state
 
 
-def _describe(key: Key, state: ProblemState, since: int | None, known_since: int | None) -> dict[str, Any]:
+def _describe(key: Key, state: _Row, since: int | None, known_since: int | None) -> dict[str, Any]:
     number, definition, package = key
     return {
         "i": number,
@@ -202,4 +226,5 @@ def _describe(key: Key, state: ProblemState, since: int | None, known_since: int
         "fixed": state.fixed_version,
         "suppressed": state.is_suppressed,
         "since": None if since is None else known_since or since,
+        "new_decision": state.decision,
     }

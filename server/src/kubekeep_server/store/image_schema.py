@@ -168,8 +168,14 @@ image_finding: Final = Table(
     Column("opened", BigInteger, nullable=False),
     Column("closed", BigInteger),
     Column("unknown_since", BigInteger),
+    Column("decision", Integer),
 )
-"""An interval in which a problem of an image is open. Columns as in `finding`."""
+"""An interval in which a problem of an image is open. Columns as in `finding`. decision: the one that covers it."""
+add_partial_index(
+    "image_finding_decision",
+    image_finding.c.decision,
+    where=image_finding.c.closed.is_(null()) & image_finding.c.decision.is_not(null()),
+)
 add_partial_index(
     "image_finding_open",
     image_finding.c.image,

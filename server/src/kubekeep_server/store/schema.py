@@ -144,8 +144,11 @@ finding: Final = Table(
     Column("opened", BigInteger, nullable=False),
     Column("closed", BigInteger),
     Column("unknown_since", BigInteger),
+    Column("decision", Integer),
 )
-"""An interval in which a finding is open. closed: NULL while it is open. is_suppressed: exceptions cover all its evidence.
+"""An interval in which a finding is open. closed: NULL while it is open. is_suppressed: exceptions cover all its evidence, or a decision does.
+
+decision: the one that covers this finding and not all of its definition in the source; NULL without one, and if exceptions do.
 
 context: exposure of its subject and level of its own priority (`finding_context.build_context`). Source and definition have no
 foreign keys: the check of each new row takes PostgreSQL as long as the row, and locks definitions that all sources share. The
@@ -181,6 +184,8 @@ add_partial_index(
 )
 is_unknown: Final = finding.c.closed.is_(null()) & finding.c.unknown_since.is_not(null())
 is_suppressed: Final = finding.c.closed.is_(null()) & finding.c.is_suppressed.is_(true())
+is_decided: Final = finding.c.closed.is_(null()) & finding.c.decision.is_not(null())
+add_partial_index("finding_decision", finding.c.decision, where=is_decided)
 add_partial_index("finding_unknown", finding.c.source, where=is_unknown)
 add_partial_index("finding_suppressed", finding.c.source, where=is_suppressed)
 add_partial_index(
@@ -226,17 +231,18 @@ total: Final = Table(
     Column("findings", Integer, nullable=False),
     **BY_KEY,
 )
-"""The number of open findings that no exception covers, without those of images. level: of their priority."""
+"""The number of open findings that no exception and no decision covers, without those of images. level: of their priority."""
 
 definition_total: Final = Table(
     "definition_total",
     metadata,
     source_column(),
     Column("content", LargeBinary, nullable=False),
+    Column("covered", LargeBinary),
     **BY_KEY,
 )
 """The findings of `total` by definition and context, packed by `_native.pack_counts`, so that those of all sources can be summed in
-a request.
+a request. covered: those that a decision on their definition covers, which are not in `total`.
 """
 
 day: Final = Table(

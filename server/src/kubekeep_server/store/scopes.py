@@ -27,7 +27,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from kubekeep_server.identity import ANY_SOURCE, Grant
+from kubekeep.model.scanned_source import ANY_SOURCE
+from kubekeep_server.identity import Grant
 from kubekeep_server.store.image_schema import image, runs, source_image
 from kubekeep_server.store.schema import source, subject
 from kubekeep_server.store.scope_schema import scope_image, stored_scope

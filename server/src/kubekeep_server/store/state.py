@@ -26,6 +26,7 @@ from kubekeep.uplink.delta import DivergenceError, merge_entry
 from kubekeep_server.store import schema
 from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.compression import compress, decompress
+from kubekeep_server.store.coverage import SourceCoverage, load_source_coverage
 from kubekeep_server.store.definitions import (
     DefinitionChanges,
     StoredDefinition,
@@ -54,6 +55,7 @@ class _OpenFinding(NamedTuple):
     context: int
     is_suppressed: bool
     unknown_since: int | None
+    decision: int | None
 
 
 _STATE: Final = _OpenFinding._fields.index("context")
@@ -76,7 +78,12 @@ _CLOSE: Final = update(schema.finding).where(_OPEN_FINDING).values(closed=bindpa
 _CHANGE: Final = (
     update(schema.finding)
     .where(_OPEN_FINDING)
-    .values(is_suppressed=bindparam("suppressed"), unknown_since=bindparam("since"), context=bindparam("new_context"))
+    .values(
+        context=bindparam("new_context"),
+        is_suppressed=bindparam("suppressed"),
+        unknown_since=bindparam("since"),
+        decision=bindparam("new_decision"),
+    )
 )
 _REMOVE_SUBJECT: Final = (
     update(schema.subject)
@@ -171,6 +178,7 @@ class _StateChange:
         self._scope = frozenset(submission.scope.definitions)
         self._has_scope = compute_scope(submission) == source.scope
         """True if the last submission evaluated the same definitions."""
+        self._coverage = SourceCoverage()
         self._counts = FindingCounts()
         self._new: list[tuple[Any, ...]] = []
         """Rows of `finding`."""
@@ -204,6 +212,9 @@ class _StateChange:
             for key, entry in self._merge_entries(compared, entries, {key: known[key] for key in compared & listed})
         ]
         self._store_definitions(changes)
+        # Decisions change with the definitions locked.
+        self._coverage = load_source_coverage(self._connection, self._source.key)
+        self._counts = FindingCounts(self._coverage.wide)
         self._load_findings(known)
         for change in changes:
             digest = self._document.digests.get(change.key) or digest_entry(change.entry)
@@ -297,7 +308,7 @@ class _StateChange:
         rows = self._list_rows(change)
         current = {to_key(finding.fingerprint): finding for finding in change.findings}
         for fingerprint, finding in current.items():
-            self._keep_open(key, fingerprint, finding, rows.get(fingerprint), exposure)
+            self._keep_open(change, fingerprint, finding, rows.get(fingerprint))
         retained = []
         for fingerprint, row in rows.items():
             if fingerprint in current or known is None:
@@ -310,8 +321,7 @@ class _StateChange:
             if definition.key in self._scope or definition.kind in entry.listed_kinds:
                 self._mark_unknown(row, exposure)
             elif known.exposure != exposure:
-                context = move_context(row.context, exposure)
-                self._change(row, is_suppressed=row.is_suppressed, unknown_since=row.unknown_since, context=context)
+                self._change(row, row._replace(context=move_context(row.context, exposure)))
         packed = _pack(tuple(retained)) if retained else None
         self._add_subject(change, digest=digest, content=_pack(entry), retained=packed)
 
@@ -323,10 +333,18 @@ class _StateChange:
             return change.known.findings
         rows = {}
         for finding in change.previous:
-            fingerprint, context = to_key(finding.fingerprint), build_context(change.known.exposure, finding.priority)
-            definition = self._ids[finding.definition]
-            rows[fingerprint] = _OpenFinding(change.key, fingerprint, definition, context, not finding.is_open, None)
+            row = self._describe_finding(change, finding, change.known.exposure)
+            rows[row.fingerprint] = row
         return rows
+
+    def _describe_finding(self, change: _SubjectChange, finding: SubmittedFinding, exposure: int) -> _OpenFinding:
+        """Return the row of a finding of a subject. exposure: of the subject."""
+        definition, decision = self._ids[finding.definition], None
+        if finding.is_open and definition in self._coverage.narrow:
+            decision = self._coverage.find(definition, _describe_subject(change.entry.subject), finding.fingerprint)
+        is_suppressed = not finding.is_open or decision is not None
+        context = build_context(exposure, finding.priority)
+        return _OpenFinding(change.key, to_key(finding.fingerprint), definition, context, is_suppressed, None, decision)
 
     def _is_absent(
         self, definition: StoredDefinition, entry: SubjectEntry, known: _KnownSubject, fingerprint: int
@@ -379,21 +397,21 @@ class _StateChange:
             self._absent.append({"number": self._source.id, "key": key, "moment": closed})
 
     def _keep_open(
-        self, key: int, fingerprint: int, finding: SubmittedFinding, row: _OpenFinding | None, exposure: int
+        self, change: _SubjectChange, fingerprint: int, finding: SubmittedFinding, row: _OpenFinding | None
     ) -> None:
         """Open a finding, or change its row."""
-        is_suppressed, context = not finding.is_open, build_context(exposure, finding.priority)
-        definition = self._ids[finding.definition]
-        if row is not None and row.definition != definition:
+        current = self._describe_finding(change, finding, change.exposure)
+        if row is not None and row.definition != current.definition:
             self._close(row)
             row = None
         if row is None:
-            values = (definition, context, is_suppressed, self._moment, None, None)
-            self._new.append((self._source.id, key, fingerprint, *values))
-            if not is_suppressed:
-                self._counts.open(definition, self._definitions[definition].urgency, context)
-        elif row[_STATE:] != (context, is_suppressed, None):
-            self._change(row, is_suppressed=is_suppressed, unknown_since=None, context=context)
+            values = (current.definition, current.context, current.is_suppressed, self._moment, None, None)
+            self._new.append((self._source.id, change.key, fingerprint, *values, current.decision))
+            if not current.is_suppressed:
+                urgency = self._definitions[current.definition].urgency
+                self._counts.open(current.definition, urgency, current.context)
+        elif row[_STATE:] != current[_STATE:]:
+            self._change(row, current)
 
     def _close(self, row: _OpenFinding) -> None:
         self._closed.append({**self._locate(row), "moment": self._moment})
@@ -407,17 +425,22 @@ class _StateChange:
     def _mark_unknown(self, row: _OpenFinding, exposure: int) -> None:
         since, context = row.unknown_since or self._moment, move_context(row.context, exposure)
         if (row.unknown_since, row.context) != (since, context):
-            self._change(row, is_suppressed=row.is_suppressed, unknown_since=since, context=context)
+            self._change(row, row._replace(unknown_since=since, context=context))
 
-    def _change(self, row: _OpenFinding, *, is_suppressed: bool, unknown_since: int | None, context: int) -> None:
+    def _change(self, row: _OpenFinding, current: _OpenFinding) -> None:
         """Change a row, and the totals with it."""
-        values = {"suppressed": is_suppressed, "since": unknown_since, "new_context": context}
+        values = {
+            "new_context": current.context,
+            "suppressed": current.is_suppressed,
+            "since": current.unknown_since,
+            "new_decision": current.decision,
+        }
         self._changed.append({**self._locate(row), **values})
         urgency = self._definitions[row.definition].urgency
-        if not is_suppressed and not row.is_suppressed:
-            self._counts.move(row.definition, urgency, row.context, context)
-        elif not is_suppressed:
-            self._counts.open(row.definition, urgency, context)
+        if not current.is_suppressed and not row.is_suppressed:
+            self._counts.move(row.definition, urgency, row.context, current.context)
+        elif not current.is_suppressed:
+            self._counts.open(row.definition, urgency, current.context)
         elif not row.is_suppressed:
             self._counts.close(row.definition, urgency, row.context)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
 from kubekeep._native import pack_counts, sum_counts
 from kubekeep_server.store import schema
 from kubekeep_server.store.batches import is_key, select_by_keys
+from kubekeep_server.store.coverage import load_coverage
 from kubekeep_server.store.finding_context import CONTEXTS, WITHOUT_LEVEL, get_exposure, get_level
 from kubekeep_server.store.image_findings import recount
 from kubekeep_server.store.image_schema import image_finding
@@ -26,70 +27,101 @@ class FindingClass(NamedTuple):
 
 
 class FindingCounts:
-    """The changes of a transaction to the findings of one source, without those that an exception covers."""
+    """The changes of a transaction to the findings of one source, without those that an exception covers.
 
-    def __init__(self) -> None:
+    covered: definitions that a decision covers in the source, whose findings are numbers of their own.
+    """
+
+    def __init__(self, covered: frozenset[int] = frozenset()) -> None:
+        self._covered = covered
         self._changes: collections.Counter[FindingClass] = collections.Counter()
         self._definitions: collections.Counter[int] = collections.Counter()
         """Changes by the keys of `definition_total`."""
         self._opened: collections.Counter[int] = collections.Counter()
         self._closed: collections.Counter[int] = collections.Counter()
 
-    def open(self, definition: int, urgency: int, context: int) -> None:
-        """Count a finding that is open now."""
-        self._add(definition, urgency, context, 1)
-        self._opened[get_level(context, urgency)] += 1
+    def open(self, definition: int, urgency: int, context: int, number: int = 1) -> None:
+        """Count findings that are open now."""
+        self._add(definition, urgency, context, number)
+        if definition not in self._covered:
+            self._opened[get_level(context, urgency)] += number
 
-    def close(self, definition: int, urgency: int, context: int) -> None:
-        """Count a finding that is no longer open."""
-        self._add(definition, urgency, context, -1)
-        self._closed[get_level(context, urgency)] += 1
+    def close(self, definition: int, urgency: int, context: int, number: int = 1) -> None:
+        """Count findings that are no longer open."""
+        self._add(definition, urgency, context, -number)
+        if definition not in self._covered:
+            self._closed[get_level(context, urgency)] += number
 
     def move(self, definition: int, urgency: int, before: int, after: int) -> None:
         """Count an open finding whose context has changed."""
         self._add(definition, urgency, before, -1)
         self._add(definition, urgency, after, 1)
+        if definition in self._covered:
+            return
         if (level := get_level(before, urgency)) != (new := get_level(after, urgency)):
             self._closed[level] += 1
             self._opened[new] += 1
 
     def _add(self, definition: int, urgency: int, context: int, number: int) -> None:
-        self._changes[FindingClass(get_exposure(context), get_level(context, urgency))] += number
+        if definition not in self._covered:
+            self._changes[FindingClass(get_exposure(context), get_level(context, urgency))] += number
         self._definitions[definition * CONTEXTS + context] += number
 
     def write(self, connection: Connection, source: int, moment: int) -> None:
-        """Add the changes to the totals of a source and to its day."""
-        totals = [
-            {"source": source, **key._asdict(), "findings": change}
-            for key, change in sorted(self._changes.items())
-            if change
-        ]
-        add_to_rows(connection, schema.total, ("findings",), totals)
+        """Add the changes to all totals of a source and to its day."""
+        write_counts(connection, {source: self}, moment)
         self._write_definitions(connection, source)
-        levels = sorted(self._opened.keys() | self._closed.keys())
-        _write_days(connection, [(source, level, self._opened[level], self._closed[level]) for level in levels], moment)
+
+    def list_totals(self, source: int) -> Iterator[dict[str, int]]:
+        """Yield the changes as rows of `total`."""
+        for key, change in sorted(self._changes.items()):
+            if change:
+                yield {"source": source, **key._asdict(), "findings": change}
+
+    def list_days(self, source: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yield the changes by source and level: numbers of opened and closed findings."""
+        for level in sorted(self._opened.keys() | self._closed.keys()):
+            yield source, level, self._opened[level], self._closed[level]
 
     def _write_definitions(self, connection: Connection, source: int) -> None:
         if not any(self._definitions.values()):
             return
         table = schema.definition_total
-        content = connection.execute(select(table.c.content).where(table.c.source == source)).scalar()
-        counts = collections.Counter(dict(sum_counts([content] if content else [])))
-        counts.update(self._definitions)
-        row = {"source": source, "content": pack_counts([pair for pair in counts.items() if pair[1]])}
-        replace_rows(connection, table, ("content",), [row])
+        query = select(table.c.content, table.c.covered).where(table.c.source == source)
+        content, covered = connection.execute(query).first() or (b"", None)
+        row: dict[str, Any] = {"source": source, "content": content}
+        for name, packed, is_covered in (("content", content, False), ("covered", covered, True)):
+            changes = {
+                key: change
+                for key, change in self._definitions.items()
+                if is_covered == (key // CONTEXTS in self._covered)
+            }
+            if changes:
+                counts = collections.Counter(dict(sum_counts([packed] if packed else [])))
+                counts.update(changes)
+                row[name] = pack_counts([pair for pair in counts.items() if pair[1]])
+        replace_rows(connection, table, [name for name in row if name != "source"], [row])
+
+
+def write_counts(connection: Connection, changes: Mapping[int, FindingCounts], moment: int) -> None:
+    """Add the changes of sources to their totals by exposure and level, and to their day."""
+    totals = [row for source, counts in sorted(changes.items()) for row in counts.list_totals(source)]
+    add_to_rows(connection, schema.total, ("findings",), totals)
+    _write_days(
+        connection, [row for source, counts in sorted(changes.items()) for row in counts.list_days(source)], moment
+    )
 
 
 def move_level(connection: Connection, definition: int, before: int, after: int, moment: int) -> None:
-    """Move the open findings of a definition without a priority of their own to another level, in all sources.
+    """Move the counted findings of a definition without a priority of their own to another level, in all sources.
 
     The caller has locked the definitions.
     """
-    finding = schema.finding
+    finding, coverage = schema.finding, load_coverage(connection)
     counts = connection.execute(
         select(finding.c.source, finding.c.context, func.count())
         .where(finding.c.definition == definition, finding.c.closed.is_(None), ~finding.c.is_suppressed)
-        .where(finding.c.context.in_(WITHOUT_LEVEL))
+        .where(finding.c.context.in_(WITHOUT_LEVEL), *coverage.list_conditions())
         .group_by(finding.c.source, finding.c.context)
         .order_by(finding.c.source, finding.c.context)
     ).all()

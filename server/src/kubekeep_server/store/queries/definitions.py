@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select, true, union_all
 
 from kubekeep._native import sum_counts
+from kubekeep_server.store.coverage import load_coverage
 from kubekeep_server.store.finding_context import CONTEXTS, OWN_LEVELS, WITHOUT_LEVEL
 from kubekeep_server.store.schema import definition, definition_total, finding, subject
 from kubekeep_server.store.scopes import Scope, shows_subject
@@ -69,7 +70,7 @@ def contains_text(text: str) -> ColumnElement[bool]:
 
 
 def sum_totals(connection: Connection, sources: Iterable[int] | None) -> dict[tuple[int, int], int]:
-    """Return the numbers of open findings that no exception covers, by definition and context. sources: None for all."""
+    """Return the numbers of open findings that no exception and no decision covers, by definition and context. sources: None for all."""
     query = select(definition_total.c.content)
     if sources is not None:
         query = query.where(definition_total.c.source.in_(sorted(sources)))
@@ -78,7 +79,7 @@ def sum_totals(connection: Connection, sources: Iterable[int] | None) -> dict[tu
 
 
 def count_by_definition(connection: Connection, scope: Scope) -> dict[int, collections.Counter[int]]:
-    """Return the numbers of open findings that no exception covers, by definition and context. Those of images are left out."""
+    """Return the numbers of open findings that no exception and no decision covers, by definition and context. Those of images are left out."""
     counts: dict[int, collections.Counter[int]] = {}
     whole = sum_totals(connection, scope.whole)
     for (number, context), count in (*whole.items(), *_count_limited(connection, scope)):
@@ -95,6 +96,7 @@ def _count_limited(connection: Connection, scope: Scope) -> Iterator[tuple[tuple
         select(finding.c.definition, finding.c.context, func.count())
         .join(subject, (subject.c.source == finding.c.source) & (subject.c.id == finding.c.subject))
         .where(finding.c.closed.is_(None), ~finding.c.is_suppressed, shows_subject(limited))
+        .where(*load_coverage(connection).list_conditions())
         .group_by(finding.c.definition, finding.c.context)
     )
     for number, context, count in connection.execute(query):

@@ -13,17 +13,12 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
+from kubekeep_server.store.coverage import Coverage, load_coverage
 from kubekeep_server.store.finding_context import EXPOSED_CONTEXT, RANKS, get_level
 from kubekeep_server.store.numbers import format_key, to_key
 from kubekeep_server.store.queries.definitions import contains_text, has_priority, list_definition_conditions
-from kubekeep_server.store.queries.findings import (
-    FindingFilter,
-    FindingOrder,
-    FindingRow,
-    list_findings,
-    list_period_conditions,
-    list_state_conditions,
-)
+from kubekeep_server.store.queries.finding_filter import FindingFilter, list_period_conditions, list_state_conditions
+from kubekeep_server.store.queries.findings import FindingOrder, FindingRow, list_findings
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page
 from kubekeep_server.store.queries.subject_rows import SubjectRow
 from kubekeep_server.store.schema import definition, finding, subject
@@ -94,7 +89,7 @@ def _load_groups(connection: Connection, selection: FindingFilter, rows: Iterabl
     query = (
         select(finding, definition.c.severity, definition.c.urgency)
         .join(definition, definition.c.id == finding.c.definition)
-        .where(finding.c.closed.is_(None), or_(*parts), *_list_conditions(selection))
+        .where(finding.c.closed.is_(None), or_(*parts), *_list_conditions(selection, load_coverage(connection)))
     )
     if selection.text:
         query = query.join(subject, and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject))
@@ -107,9 +102,9 @@ def _load_groups(connection: Connection, selection: FindingFilter, rows: Iterabl
     return groups
 
 
-def _list_conditions(selection: FindingFilter) -> Iterator[ColumnElement[bool]]:
+def _list_conditions(selection: FindingFilter, coverage: Coverage) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions of a subject's findings; the subject itself is selected."""
-    yield from list_state_conditions(selection)
+    yield from list_state_conditions(selection, coverage)
     yield from list_period_conditions(selection)
     if selection.is_exposed is not None:
         highest = finding.c.context >= EXPOSED_CONTEXT

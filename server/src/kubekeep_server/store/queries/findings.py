@@ -7,7 +7,6 @@ once and sorted. A text selects two lists, by definition and by name, which are 
 
 from __future__ import annotations
 
-import datetime as dt
 import enum
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +30,7 @@ from sqlalchemy import (
 
 from kubekeep.model.server_results import FindingResult
 from kubekeep_server.store.batches import is_key, select_by_keys
+from kubekeep_server.store.coverage import Coverage, load_coverage
 from kubekeep_server.store.finding_context import (
     CONTEXTS,
     EXPOSED_CONTEXT,
@@ -38,15 +38,22 @@ from kubekeep_server.store.finding_context import (
     get_exposure,
     get_level,
 )
-from kubekeep_server.store.numbers import format_key, to_moment, to_number, to_optional_moment
+from kubekeep_server.store.numbers import format_key, to_moment, to_optional_moment
+from kubekeep_server.store.queries.decided import count_decided, find_decisions, key_of
 from kubekeep_server.store.queries.definitions import (
-    DefinitionFilter,
     contains_text,
     has_priority,
     list_definition_conditions,
     read_levels,
     select_contexts,
     sum_totals,
+)
+from kubekeep_server.store.queries.finding_filter import (
+    INDEXED,
+    FindingFilter,
+    FindingState,
+    list_period_conditions,
+    list_state_conditions,
 )
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
 from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, describe_subject
@@ -79,29 +86,6 @@ class FindingOrder(enum.StrEnum):
     SEVERITY = "severity"
     OLDEST = "oldest"
     NEWEST = "newest"
-
-
-class FindingState(enum.StrEnum):
-    """States of open findings."""
-
-    OPEN = "open"
-    SUPPRESSED = "suppressed"
-    UNKNOWN = "unknown"
-
-
-class FindingFilter(DefinitionFilter, frozen=True, kw_only=True):
-    """Filters of a list of findings; an empty one selects all.
-
-    kinds: of subjects. text: also a part of the subject's name. opened_since, opened_before: the first time in the period, and the
-    first one after it.
-    """
-
-    namespaces: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    opened_since: dt.datetime | None = None
-    opened_before: dt.datetime | None = None
-    state: FindingState = FindingState.OPEN
 
 
 class FindingRow(FindingResult, frozen=True):
@@ -189,13 +173,17 @@ def list_findings(
     position = read_cursor(cursor, order, _Position)
     if selection.sources:
         scope = scope.narrow(selection.sources)
+    coverage = load_coverage(connection)
     located: list[tuple[_Position, Any]] = []
     for subset in _list_subsets(connection, selection):
-        rows, positions = _Query(connection, scope, selection, subset).read(order, position, limit + 1)
+        query = _Query(connection, scope, selection, subset, coverage)
+        rows, positions = query.read(order, position, limit + 1)
         located += zip(positions, rows, strict=True)
     located.sort(key=lambda pair: _KEYS[order](pair[0]))
     following = write_cursor(order, located[limit - 1][0]) if len(located) > limit else ""
-    return Page(tuple(_describe(row) for _, row in located[:limit]), following)
+    page = [row for _, row in located[:limit]]
+    decisions = find_decisions(connection, page)
+    return Page(tuple(_describe(row, decisions.get(key_of(row))) for row in page), following)
 
 
 def _list_subsets(connection: Connection, selection: FindingFilter) -> Iterator[_Subset]:
@@ -220,30 +208,17 @@ def _list_subsets(connection: Connection, selection: FindingFilter) -> Iterator[
     yield _Subset(~matches, is_named, has_few_subjects=count <= _FEW_SUBJECTS)
 
 
-def list_state_conditions(selection: FindingFilter) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions of the state of open findings."""
-    is_suppressed = finding.c.is_suppressed.is_(true())
-    yield is_suppressed if selection.state is FindingState.SUPPRESSED else ~is_suppressed
-    if selection.state is FindingState.UNKNOWN:
-        yield finding.c.unknown_since.is_not(None)
-
-
-def list_period_conditions(selection: FindingFilter) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions of the time at which findings were opened."""
-    if selection.opened_since is not None:
-        yield finding.c.opened >= to_number(selection.opened_since)
-    if selection.opened_before is not None:
-        yield finding.c.opened < to_number(selection.opened_before)
-
-
 class _Query:
     """The statements of one list."""
 
-    def __init__(self, connection: Connection, scope: Scope, selection: FindingFilter, subset: _Subset) -> None:
+    def __init__(
+        self, connection: Connection, scope: Scope, selection: FindingFilter, subset: _Subset, coverage: Coverage
+    ) -> None:
         self._connection = connection
         self._scope = scope
         self._selection = selection
         self._subset = subset
+        self._coverage = coverage
 
     def read(self, order: FindingOrder, position: _Position | None, limit: int) -> tuple[list[Any], list[_Position]]:
         """Return the rows after a position in an order, with their positions."""
@@ -257,7 +232,8 @@ class _Query:
         if self._has_few_subjects():
             return True
         in_scope = self._scope.contains(finding.c.source)
-        if self._selection.state is not FindingState.OPEN and self._is_short(in_scope, *self._list_state_conditions()):
+        has_index = self._selection.state in INDEXED
+        if has_index and self._is_short(in_scope, *self._list_state_conditions()):
             return True
         period = tuple(list_period_conditions(self._selection))
         return bool(period) and self._is_short(*period)
@@ -413,6 +389,8 @@ class _Query:
         if self._selection.state is FindingState.SUPPRESSED:
             rows = self._connection.execute(select_contexts())
             return dict.fromkeys(((row.id, row.context) for row in rows), _UNCOUNTED)
+        if self._selection.state is FindingState.DECIDED:
+            return count_decided(self._connection, self._scope.sources)
         return sum_totals(self._connection, self._scope.sources)
 
     @functools.cached_property
@@ -515,8 +493,8 @@ class _Query:
 
     def _list_state_conditions(self) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions of the state, as the indexes have them."""
-        yield from list_state_conditions(self._selection)
-        if self._selection.state is not FindingState.OPEN:
+        yield from list_state_conditions(self._selection, self._coverage)
+        if self._selection.state in INDEXED:
             # SQLite reads the index of a state only if its column has a condition; otherwise it reads all open findings.
             yield finding.c.source > 0
 
@@ -557,7 +535,7 @@ def _locate(step: int, row: Any) -> _Position:
     return _Position(step, row.definition, row.opened, row.source, row.subject, row.fingerprint)
 
 
-def _describe(row: Any) -> FindingRow:
+def _describe(row: Any, decision: int | None) -> FindingRow:
     document = _decoder.decode(row.document)
     return FindingRow(
         **describe_subject(row),
@@ -571,7 +549,8 @@ def _describe(row: Any) -> FindingRow:
         fingerprint=format_key(row.fingerprint),
         opened=to_moment(row.opened),
         unknown_since=to_optional_moment(row.unknown_since),
-        is_suppressed=row.is_suppressed,
+        is_suppressed=row.is_suppressed and row.decision is None,
+        decision=decision,
     )
 
 

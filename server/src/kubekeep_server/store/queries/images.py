@@ -22,6 +22,7 @@ class ImageProblem(Document, frozen=True):
     """An open problem of an image. kind: of its definition, such as `vulnerability`.
 
     priority: level in the workload of the scope where it is most urgent. purl: empty for one without a package.
+    decision: number of the one that covers it.
     """
 
     definition: str
@@ -35,6 +36,7 @@ class ImageProblem(Document, frozen=True):
     purl: str
     fixed_version: str
     is_suppressed: bool
+    decision: int | None
     opened: dt.datetime
     unknown_since: dt.datetime | None
 
@@ -86,7 +88,8 @@ def _describe(row: Any) -> ImageProblem:
         is_exploited=row.is_exploited,
         purl=row.purl,
         fixed_version=row.fixed_version,
-        is_suppressed=row.is_suppressed,
+        is_suppressed=row.is_suppressed and row.decision is None,
+        decision=row.decision,
         opened=to_moment(row.opened),
         unknown_since=to_optional_moment(row.unknown_since),
     )

@@ -16,6 +16,7 @@ from kubekeep_server.store.finding_context import RANKS, get_level
 from kubekeep_server.store.image_schema import COUNTS, image, runs
 from kubekeep_server.store.numbers import format_key, to_key, to_moment, to_optional_moment
 from kubekeep_server.store.queries.affected import load_references
+from kubekeep_server.store.queries.decided import find_decisions, key_of
 from kubekeep_server.store.queries.pages import Document
 from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.schema import definition, finding, source, subject
@@ -24,7 +25,7 @@ from kubekeep_server.store.urgency import SEVERITY_NAMES, count_levels
 
 
 class SubjectFinding(Document, frozen=True):
-    """An interval of a finding. priority: its level. detail: as the last scan with it has submitted it; None for a closed one."""
+    """An interval of a finding. priority: its level. decision: number of an active one on it. detail: as the last scan with it has submitted it; None for a closed one."""
 
     definition: DefinitionEntry
     priority: str
@@ -32,6 +33,7 @@ class SubjectFinding(Document, frozen=True):
     closed: dt.datetime | None
     unknown_since: dt.datetime | None
     is_suppressed: bool
+    decision: int | None
     detail: SubmittedFinding | None
 
 
@@ -95,20 +97,29 @@ def _list_findings(
 ) -> Iterable[SubjectFinding]:
     """Yield the findings of a subject, the open ones first, the most urgent of them first."""
     query = (
-        select(finding, definition.c.key, definition.c.urgency, definition.c.document)
+        select(
+            finding,
+            *(definition.c.key, definition.c.urgency, definition.c.document),
+            *(source.c.key.label("source_key"), subject.c.kind, subject.c.namespace, subject.c.name),
+        )
         .join(definition, definition.c.id == finding.c.definition)
+        .join(source, source.c.id == finding.c.source)
+        .join(subject, and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject))
         .where(finding.c.source == number, finding.c.subject == key)
     )
     # Open and closed findings have an index each.
     parts = (finding.c.closed.is_(None), finding.c.closed.is_not(None))
-    for row in itertools.chain.from_iterable(_rank(connection.execute(query.where(part))) for part in parts):
+    rows = list(itertools.chain.from_iterable(_rank(connection.execute(query.where(part))) for part in parts))
+    decisions = find_decisions(connection, [row for row in rows if row.closed is None])
+    for row in rows:
         yield SubjectFinding(
             msgspec.json.decode(row.document, type=DefinitionEntry),
             SEVERITY_NAMES[get_level(row.context, row.urgency)],
             to_moment(row.opened),
             to_optional_moment(row.closed),
             to_optional_moment(row.unknown_since),
-            row.is_suppressed,
+            row.is_suppressed and row.decision is None,
+            decisions.get(key_of(row)) if row.closed is None else None,
             details.get(row.fingerprint) if row.closed is None else None,
         )
 

@@ -1,0 +1,62 @@
+"""Decisions on the findings of a page."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from kubekeep._native import sum_counts
+from kubekeep_server.store.coverage import load_decisions
+from kubekeep_server.store.finding_context import CONTEXTS
+from kubekeep_server.store.numbers import format_key
+from kubekeep_server.store.schema import definition_total, finding
+
+Key = tuple[int, int, int]
+"""Source, subject and fingerprint."""
+
+
+def key_of(row: Any) -> Key:
+    """Return the key of an open finding."""
+    return row.source, row.subject, row.fingerprint
+
+
+def find_decisions(connection: Connection, rows: Sequence[Any]) -> dict[Key, int]:
+    """Return the number of the active decision by finding: the one that covers it, or the first one on it.
+
+    rows: of findings with their definition, the mark of a decision, the key of the source, and kind, namespace and name of the subject.
+    """
+    decisions = load_decisions(connection, {row.definition for row in rows})
+    numbers: dict[Key, int] = {}
+    for row in rows:
+        selected = [
+            one
+            for one in decisions
+            if row.definition in one.definitions
+            and one.scope.selects_source(row.source_key)
+            and one.scope.selects_finding(row.namespace, row.kind, row.name, format_key(row.fingerprint))
+        ]
+        if row.decision is not None:
+            numbers[key_of(row)] = row.decision
+        elif selected:
+            numbers[key_of(row)] = min(selected, key=lambda one: (not one.kind.covers, one.id)).id
+    return numbers
+
+
+def count_decided(connection: Connection, sources: Iterable[int] | None) -> dict[tuple[int, int], int]:
+    """Return the most findings that decisions cover, by definition and context. sources: None for all."""
+    query = select(definition_total.c.covered).where(definition_total.c.covered.is_not(None))
+    if sources is not None:
+        query = query.where(definition_total.c.source.in_(sorted(sources)))
+    covered = sum_counts(list(connection.execute(query).scalars()))
+    counts = collections.Counter({divmod(key, CONTEXTS): count for key, count in covered})
+    marked = (
+        select(finding.c.definition, finding.c.context, func.count())
+        .where(finding.c.closed.is_(None), finding.c.decision.is_not(None))
+        .group_by(finding.c.definition, finding.c.context)
+    )
+    for number, context, count in connection.execute(marked):
+        counts[number, context] += count
+    return counts

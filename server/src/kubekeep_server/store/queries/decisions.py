@@ -1,0 +1,130 @@
+"""Lists of decisions, and one decision with its comments."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from kubekeep.model.decision import DecisionEntry, DecisionKind, DecisionScope, DecisionState
+from kubekeep_server.store.coverage import load_source_decisions
+from kubekeep_server.store.decision_effects import count_covered, count_marked
+from kubekeep_server.store.decision_schema import decision, decision_comment
+from kubekeep_server.store.decisions import load_active, load_row
+from kubekeep_server.store.image_schema import image_finding
+from kubekeep_server.store.numbers import to_moment, to_optional_moment
+from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
+
+_READ: Final = 500
+"""Rows of one statement, of which a user may not see all."""
+_MOST_READS: Final = 10
+
+
+class DecisionRow(Document, frozen=True, kw_only=True):
+    """A decision. approver: who has approved or rejected it; empty before. changed: the last change of its state."""
+
+    id: int
+    kind: DecisionKind
+    state: DecisionState
+    scope: DecisionScope
+    reason: str
+    owner: str
+    author: str
+    approver: str
+    created: dt.datetime
+    changed: dt.datetime
+    due: dt.datetime | None
+    expires: dt.datetime
+
+
+class DecisionComment(Document, frozen=True):
+    """A comment on a decision."""
+
+    author: str
+    moment: dt.datetime
+    text: str
+
+
+class DecisionPage(DecisionRow, frozen=True, kw_only=True):
+    """A decision with its comments. findings, problems: open ones of subjects and of images that it covers now."""
+
+    findings: int
+    problems: int
+    comments: tuple[DecisionComment, ...]
+
+
+def list_decisions(
+    connection: Connection,
+    states: Iterable[DecisionState],
+    is_visible: Callable[[DecisionScope], bool],
+    cursor: str = "",
+    limit: int = DEFAULT_LIMIT,
+) -> Page[DecisionRow]:
+    """Return a page of decisions, the newest first. states: empty for all. It may have fewer rows than `limit` before the last page.
+
+    Raises ValueError for a cursor of another list.
+    """
+    position = read_cursor(cursor, "decisions", tuple[int])
+    query = select(decision).order_by(decision.c.id.desc()).limit(_READ)
+    if selected := [state.value for state in states]:
+        query = query.where(decision.c.state.in_(selected))
+    rows: list[DecisionRow] = []
+    last = position[0] if position else None
+    for _ in range(_MOST_READS):
+        part = connection.execute(query if last is None else query.where(decision.c.id < last)).all()
+        rows += [row for row in map(_describe, part) if is_visible(row.scope)]
+        if len(rows) > limit or len(part) < _READ:
+            break
+        last = part[-1].id
+    page, following = cut_page(rows, limit, "decisions", lambda row: (row.id,))
+    return Page(tuple(page), following)
+
+
+def get_decision(connection: Connection, number: int) -> DecisionPage:
+    """Return a decision. Raises LookupError."""
+    row = load_row(connection, number)
+    active = load_active(connection, row)
+    findings = problems = 0
+    if row.state == DecisionState.ACTIVE and active.kind.covers:
+        findings = count_covered(connection, active) if row.is_wide else count_marked(connection, number)
+        table = image_finding
+        counted = select(func.count()).where(table.c.closed.is_(None), table.c.decision == number)
+        problems = connection.execute(counted).scalar_one()
+    query = select(decision_comment).where(decision_comment.c.decision == number).order_by(decision_comment.c.number)
+    comments = tuple(DecisionComment(one.author, to_moment(one.moment), one.text) for one in connection.execute(query))
+    fields = msgspec.structs.asdict(_describe(row))
+    return DecisionPage(**fields, findings=findings, problems=problems, comments=comments)
+
+
+def list_in_force(connection: Connection, key: str) -> tuple[DecisionEntry, ...]:
+    """Return the decisions that cover findings of a source or of images, for a scan of it."""
+    return tuple(
+        DecisionEntry(
+            id=row.id,
+            kind=DecisionKind(row.kind),
+            reason=row.reason,
+            expires=to_moment(row.expires).isoformat(),
+            scope=scope,
+        )
+        for row, scope in load_source_decisions(connection, key)
+    )
+
+
+def _describe(row: Any) -> DecisionRow:
+    return DecisionRow(
+        id=row.id,
+        kind=DecisionKind(row.kind),
+        state=DecisionState(row.state),
+        scope=msgspec.json.decode(row.scope, type=DecisionScope),
+        reason=row.reason,
+        owner=row.owner,
+        author=row.author,
+        approver=row.approver,
+        created=to_moment(row.created),
+        changed=to_moment(row.changed),
+        due=to_optional_moment(row.due),
+        expires=to_moment(row.expires),
+    )

@@ -1,0 +1,70 @@
+"""Filters of findings, and the conditions of their states and times."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, or_, true
+
+from kubekeep_server.store.coverage import Coverage
+from kubekeep_server.store.numbers import to_number
+from kubekeep_server.store.queries.definitions import DefinitionFilter
+from kubekeep_server.store.schema import finding
+
+
+class FindingState(enum.StrEnum):
+    """States of open findings."""
+
+    OPEN = "open"
+    SUPPRESSED = "suppressed"
+    """Exceptions of a scan cover it."""
+    DECIDED = "decided"
+    """A decision covers it."""
+    UNKNOWN = "unknown"
+
+
+INDEXED: Final = (FindingState.SUPPRESSED, FindingState.UNKNOWN)
+"""States of which an index has the findings."""
+
+
+class FindingFilter(DefinitionFilter, frozen=True, kw_only=True):
+    """Filters of a list of findings; an empty one selects all.
+
+    kinds: of subjects. text: also a part of the subject's name. opened_since, opened_before: the first time in the period, and the
+    first one after it.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    opened_since: dt.datetime | None = None
+    opened_before: dt.datetime | None = None
+    state: FindingState = FindingState.OPEN
+
+
+def list_state_conditions(selection: FindingFilter, coverage: Coverage) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of the state of open findings."""
+    is_suppressed, is_covered = finding.c.is_suppressed.is_(true()), coverage.covers()
+    match selection.state:
+        case FindingState.SUPPRESSED:
+            yield is_suppressed
+            yield finding.c.decision.is_(None)
+        case FindingState.DECIDED:
+            is_decided = finding.c.decision.is_not(None)
+            yield is_decided if is_covered is None else or_(is_decided, and_(~is_suppressed, is_covered))
+        case _:
+            yield ~is_suppressed
+            yield from coverage.list_conditions()
+            if selection.state is FindingState.UNKNOWN:
+                yield finding.c.unknown_since.is_not(None)
+
+
+def list_period_conditions(selection: FindingFilter) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions of the time at which findings were opened."""
+    if selection.opened_since is not None:
+        yield finding.c.opened >= to_number(selection.opened_since)
+    if selection.opened_before is not None:
+        yield finding.c.opened < to_number(selection.opened_before)
