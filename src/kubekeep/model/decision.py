@@ -7,10 +7,11 @@ ends. A finding is not changed by it: it is open until a scan no longer has it.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 import msgspec
 
-from kubekeep.model.scanned_source import ANY_SOURCE, covers_source
+from kubekeep.model.scanned_source import ANY_SOURCE
 
 
 class DecisionKind(enum.StrEnum):
@@ -86,9 +87,15 @@ class DecisionScope(
         """True if it selects problems of images. An image is the same in all sources that have it."""
         return self.has_every_source and not self.is_limited_to_subjects
 
+    def select_sources(self, keys: Iterable[str]) -> frozenset[str]:
+        """Return the keys of the sources of which it contains findings."""
+        exact = frozenset(self.sources)
+        beginnings = tuple(scope.removesuffix(ANY_SOURCE) for scope in self.sources if scope.endswith(ANY_SOURCE))
+        return frozenset(key for key in keys if key in exact or key.startswith(beginnings))
+
     def selects_source(self, key: str) -> bool:
         """Return True if it contains findings of a source."""
-        return any(covers_source(scope, key) for scope in self.sources)
+        return bool(self.select_sources([key]))
 
     def selects_finding(self, namespace: str, kind: str, name: str, fingerprint: str) -> bool:
         """Return True if it contains a finding of its sources and definitions. fingerprint: 16 hexadecimal digits."""

@@ -158,10 +158,12 @@ def load_coverage(connection: Connection) -> Coverage:
     limited = [one for one in decisions if not one.definitions <= everywhere]
     if not limited:
         return Coverage(frozenset(everywhere))
+    numbers: dict[str, list[int]] = collections.defaultdict(list)
+    for row in connection.execute(select(source.c.id, source.c.key)).all():
+        numbers[row.key].append(row.id)
     partly: dict[int, set[int]] = collections.defaultdict(set)
-    for number, key in connection.execute(select(source.c.id, source.c.key)).all():
-        for one in limited:
-            if one.scope.selects_source(key):
-                for definition in one.definitions - everywhere:
-                    partly[definition].add(number)
+    for one in limited:
+        selected = {number for key in one.scope.select_sources(numbers) for number in numbers[key]}
+        for definition in one.definitions - everywhere:
+            partly[definition] |= selected
     return Coverage(frozenset(everywhere), {number: frozenset(sources) for number, sources in partly.items()})

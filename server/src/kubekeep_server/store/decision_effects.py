@@ -108,7 +108,8 @@ def _count_moves(moved: Mapping[int, int], returned: Mapping[int, int], urgencie
 
 def _list_sources(connection: Connection, active: ActiveDecision) -> list[int]:
     rows = connection.execute(select(source.c.id, source.c.key)).all()
-    return [row.id for row in rows if active.scope.selects_source(row.key)]
+    selected = active.scope.select_sources(row.key for row in rows)
+    return [row.id for row in rows if row.key in selected]
 
 
 def _mark(connection: Connection, active: ActiveDecision, moment: int) -> frozenset[int]:

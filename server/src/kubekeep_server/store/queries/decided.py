@@ -52,11 +52,10 @@ def count_decided(connection: Connection, sources: Iterable[int] | None) -> dict
         query = query.where(definition_total.c.source.in_(sorted(sources)))
     covered = sum_counts(list(connection.execute(query).scalars()))
     counts = collections.Counter({divmod(key, CONTEXTS): count for key, count in covered})
-    marked = (
-        select(finding.c.definition, finding.c.context, func.count())
-        .where(finding.c.closed.is_(None), finding.c.decision.is_not(None))
-        .group_by(finding.c.definition, finding.c.context)
-    )
+    # A comparison and the sum keep SQLite from the index of definitions, which has all findings in this order.
+    columns = ((finding.c.definition + 0).label("number"), finding.c.context)
+    is_marked = (finding.c.closed.is_(None), finding.c.decision > 0)
+    marked = select(*columns, func.count()).where(*is_marked).group_by(*columns)
     for number, context, count in connection.execute(marked):
         counts[number, context] += count
     return counts

@@ -53,7 +53,7 @@ def list_state_conditions(selection: FindingFilter, coverage: Coverage) -> Itera
             yield is_suppressed
             yield finding.c.decision.is_(None)
         case FindingState.DECIDED:
-            is_decided = finding.c.decision.is_not(None)
+            is_decided = finding.c.decision > 0
             yield is_decided if is_covered is None else or_(is_decided, and_(~is_suppressed, is_covered))
         case _:
             yield ~is_suppressed

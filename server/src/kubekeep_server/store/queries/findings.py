@@ -232,6 +232,8 @@ class _Query:
         if self._has_few_subjects():
             return True
         in_scope = self._scope.contains(finding.c.source)
+        if self._selection.state is FindingState.DECIDED and sum(self._counts.values()) <= _FEW_OF_DEFINITIONS:
+            return True
         has_index = self._selection.state in INDEXED
         if has_index and self._is_short(in_scope, *self._list_state_conditions()):
             return True
@@ -318,7 +320,8 @@ class _Query:
             if not self._selected:
                 return [], []
             is_selected = and_(*self._list_indexed_classes())
-            most = _FEW_OF_DEFINITIONS if self._subjects is None else _FEW_OF_SOME_SUBJECTS
+            has_few = self._subjects is not None or self._selection.state is FindingState.DECIDED
+            most = _FEW_OF_SOME_SUBJECTS if has_few else _FEW_OF_DEFINITIONS
             is_gathered = is_gathered or self._is_short(is_selected, most=most)
             is_indexed = is_gathered and not self._has_few_subjects()
             conditions += self._list_definition_conditions(is_selected if is_indexed else None)
@@ -352,6 +355,7 @@ class _Query:
             or selection.severities
             or selection.priorities
             or self._subset.definitions is not None
+            or selection.state is FindingState.DECIDED
         )
 
     def _list_steps(self, order: FindingOrder) -> Iterator[_Step]:
