@@ -199,10 +199,10 @@ def test_unsuitable_options_are_refused(arguments: tuple[str, ...], code: int, m
     assert message in result.stderr
 
 
-def test_options_of_the_server_require_a_submission() -> None:
-    result = run_command_line("scan", ".", "--server", ABSENT)
+def test_options_of_the_server_require_a_server() -> None:
+    result = run_command_line("scan", ".", "--token-file", "token")
     assert result.returncode == 2
-    assert "--server requires --submit" in result.stderr
+    assert "--token-file requires --server or --submit" in result.stderr
 
 
 def test_input_without_identity_is_refused_before_the_scan(service: Service, repository: Path) -> None:
@@ -210,7 +210,7 @@ def test_input_without_identity_is_refused_before_the_scan(service: Service, rep
     for arguments in (("scan", "."), ("scan", "-"), ("sbom", "scan", "pod.yaml"), ("image", "scan", "dir:.")):
         result = run_command_line(*arguments, "--submit", "--server", service.address)
         assert result.returncode == 2
-        assert "--submit: the input is in no Git repository" in result.stderr
+        assert "--server and --submit: the input is in no Git repository" in result.stderr
         assert not result.stdout
     assert service.requests == []
 

@@ -5,6 +5,7 @@ A module of its own, so that these commands do not create each other's options. 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import click
@@ -24,21 +25,32 @@ def run(
     *,
     dry_run: bool = False,
 ) -> None:
-    """Scan, write the reports, send the results on request and exit by the gates."""
+    """Scan, apply the decisions of a server and send the results to it on request, write the reports, and exit by the gates."""
     plan = presentation.plan(presentation.output_options.plan_outputs(), is_repeatable=_is_repeatable(request))
     request = plan.add_needs(request)
     submitter = None
-    if submission.options.submit:
-        from kubekeep.cli.submitter import Submitter  # noqa: PLC0415 - only with --submit
+    errors: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+    if submission.uses_server:
+        from kubekeep.cli import submitter as sending  # noqa: PLC0415 - only with a server
+        from kubekeep.cli.server_access import convert_server_errors  # noqa: PLC0415
 
-        request = Submitter.add_needs(request, presentation.privacy)
-        submitter = None if dry_run else Submitter(submission, request)
+        if submission.options.submit:
+            sending.check_privacy(presentation.privacy)
+        request = sending.add_needs(request)
+        if not dry_run:
+            server = sending.select_server(submission)
+            decisions = sending.ScanDecisions(server, must_go_on=submission.options.submit)
+            request = sending.add_decisions(request, decisions)
+            submitter = sending.Submitter(server) if submission.options.submit else None
+        errors = convert_server_errors()
     if dry_run:
         from kubekeep.cli.preflight import print_permissions  # noqa: PLC0415 - only with --dry-run
 
         sys.exit(print_permissions(request))
     base = presentation.read_baseline()
-    assessment = presentation.compare(run_scan(request), base)
+    with errors:
+        assessment = run_scan(request)
+    assessment = presentation.compare(assessment, base)
     code = plan.present(assessment, request)
     if submitter is not None:
         submission_code = submitter.submit(assessment)

@@ -12,11 +12,16 @@ from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.options.privacy import PrivacyOptions
 from kubekeep.cli.options.submit import SubmissionSettings
 from kubekeep.cli.server_access import convert_server_errors
+from kubekeep.cli.settings import cache_folder
 from kubekeep.model.assessment import Assessment
+from kubekeep.model.decision import LoadedDecisions
+from kubekeep.model.errors import KubekeepError
+from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.server_results import SubmissionReceipt
 from kubekeep.model.text import visible
 from kubekeep.reports.submission import FORMAT
 from kubekeep.uplink.client import SubmissionResult
+from kubekeep.uplink.decisions import ServerDecisions
 from kubekeep.uplink.selection import SelectedServer, ServerOptions
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.submission import SubmissionOutcome, find_server, submit
@@ -36,27 +41,55 @@ def select_server(settings: SubmissionSettings) -> SelectedServer:
         )
 
 
+def add_needs(request: ScanRequest) -> ScanRequest:
+    """Return the request with all that identifies its source and its findings on a server."""
+    needs = msgspec.structs.replace(request.needs, extras=request.needs.extras | FORMAT.extras)
+    return msgspec.structs.replace(request, needs=needs)
+
+
+class ScanDecisions:
+    """The decisions of a server for one scan.
+
+    must_go_on: a scan whose results are submitted goes on without them, which covers nothing and fails rather than passes a gate.
+    """
+
+    def __init__(self, server: SelectedServer, *, must_go_on: bool) -> None:
+        folder = cache_folder()
+        self._decisions = ServerDecisions(server, None if folder is None else folder / "decisions")
+        self._must_go_on = must_go_on
+
+    def load(self, source: ScannedSource) -> LoadedDecisions:
+        """Return the decisions on a source. Raises KubekeepError if they are not known, but with `must_go_on`."""
+        try:
+            return self._decisions.load(source)
+        except KubekeepError as error:
+            if not self._must_go_on:
+                raise
+            return LoadedDecisions(note=f"no decision of the server is applied: {error}")
+
+
+def add_decisions(request: ScanRequest, decisions: ScanDecisions) -> ScanRequest:
+    """Return the request with the decisions of a server. Raises click.UsageError for an input without identity."""
+    try:
+        check_source(request.input)
+    except SourceError as error:
+        raise click.UsageError(f"--server and --submit: {visible(str(error))}") from error
+    evaluation = msgspec.structs.replace(request.evaluation, decisions=decisions)
+    return msgspec.structs.replace(request, evaluation=evaluation)
+
+
+def check_privacy(privacy: PrivacyOptions) -> None:
+    """Raise click.UsageError for pseudonyms in results that are submitted."""
+    if privacy.hide or privacy.encrypt:
+        option = "--hide" if privacy.hide else "--encrypt"
+        raise click.UsageError(f"{option} and --submit cannot be combined: a server identifies findings by their names")
+
+
 class Submitter:
     """Sends the results of one scan."""
 
-    def __init__(self, settings: SubmissionSettings, request: ScanRequest) -> None:
-        """Raises click errors before the scan: without a server or a token, and for an input without identity."""
-        self._server = select_server(settings)
-        try:
-            check_source(request.input)
-        except SourceError as error:
-            raise click.UsageError(f"--submit: {visible(str(error))}") from error
-
-    @staticmethod
-    def add_needs(request: ScanRequest, privacy: PrivacyOptions) -> ScanRequest:
-        """Return the request with all that a submission needs. Raises click.UsageError for pseudonyms."""
-        if privacy.hide or privacy.encrypt:
-            option = "--hide" if privacy.hide else "--encrypt"
-            raise click.UsageError(
-                f"{option} and --submit cannot be combined: a server identifies findings by their names"
-            )
-        needs = msgspec.structs.replace(request.needs, extras=request.needs.extras | FORMAT.extras)
-        return msgspec.structs.replace(request, needs=needs)
+    def __init__(self, server: SelectedServer) -> None:
+        self._server = server
 
     def submit(self, assessment: Assessment) -> int:
         """Send the results, print one line, and return the exit code: 0 if the server has them or will get them later."""

@@ -127,3 +127,10 @@ class DecisionEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason: str
     expires: str
     scope: DecisionScope
+
+
+class LoadedDecisions(msgspec.Struct, frozen=True):
+    """Decisions in force on a source. note: a sentence for people about a copy that is used; empty for current ones."""
+
+    entries: tuple[DecisionEntry, ...] = ()
+    note: str = ""

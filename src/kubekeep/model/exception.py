@@ -20,6 +20,8 @@ class ExceptionSource(enum.StrEnum):
     ANNOTATION = "annotation"
     COMMENT = "comment"
     STATEMENT = "VEX statement"
+    DECISION = "decision"
+    """A decision on a server."""
 
 
 class AppliedException(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ The published schemas, `finding-v1.schema.json` and `coverage-gap-v1.schema.json
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Final, Literal, cast
+from typing import Annotated, Final, Literal, NamedTuple, cast
 
 import msgspec
 
@@ -94,6 +94,22 @@ class ContainerDocument(DocumentPart, frozen=True):
 
 AnySubject = ResourceSubject | ImageSubject | HostSubject | ProcessSubject | NamedSubject
 """The published types of subjects; others are encoded too, with their own `type`."""
+
+
+class SubjectName(NamedTuple):
+    """The parts of a subject by which lists and decisions select it; the namespace is empty for one without."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+def name_subject(subject: AnySubject) -> SubjectName:
+    """Return the parts of a subject by which lists and decisions select it."""
+    if isinstance(subject, ResourceSubject):
+        return SubjectName(subject.kind, subject.namespace, subject.name)
+    name = getattr(subject, "reference", "") or getattr(subject, "name", "")
+    return SubjectName(type(subject).__name__.removesuffix("Subject"), "", name)
 
 
 class FindingDocument(DocumentPart, frozen=True):

@@ -66,3 +66,10 @@ class Image(PackageList, frozen=True, gc=False, kw_only=True):
     def describe(self) -> SubjectDocument:
         """Return its JSON form in findings."""
         return ImageSubject(reference=self.name, digest=self.digest, platform=self.platform)
+
+
+def trim_tag(reference: str) -> str:
+    """Return the repository of a reference: `ghcr.io/shop/web` of `ghcr.io/shop/web:1@sha256:...`."""
+    name = reference.partition("@")[0]
+    head, colon, tag = name.rpartition(":")
+    return head if colon and "/" not in tag else name

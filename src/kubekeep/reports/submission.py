@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import operator
-import os
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import filterfalse
 from typing import Final, TextIO, cast
 
 import msgspec
@@ -21,7 +21,7 @@ from kubekeep.model.cluster import CoverageGap
 from kubekeep.model.control import is_collected
 from kubekeep.model.definition_entry import describe_definition
 from kubekeep.model.errors import RequestError
-from kubekeep.model.exception import AppliedException
+from kubekeep.model.exception import AppliedException, ExceptionSource
 from kubekeep.model.finding_document import (
     AnySubject,
     EvidenceDocument,
@@ -38,7 +38,7 @@ from kubekeep.model.location import Location
 from kubekeep.model.package import ImagePackages
 from kubekeep.model.package_document import read_assessment
 from kubekeep.model.resource import Resource
-from kubekeep.model.scanned_source import ScannedSource, SourceCluster, SourceRepository
+from kubekeep.model.scanned_source import ScannedSource, SourceCluster
 from kubekeep.model.subject import Subject
 from kubekeep.model.submission import (
     ANY,
@@ -62,6 +62,7 @@ from kubekeep.model.text import encode_json
 from kubekeep.model.verdict import Cause, Evidence, Status, Verdict
 from kubekeep.model.workload import list_used_images
 from kubekeep.reports.format import Extra, ReportFormat, ReportOptions
+from kubekeep.reports.shared.subject_names import SubjectNames
 from kubekeep.reports.shared.vulnerabilities import list_uncovered
 from kubekeep.reports.shared.wording import reason_text
 
@@ -175,15 +176,13 @@ class _EntryBuilder:
     def __init__(self, assessment: Assessment) -> None:
         self._digests = _list_digests(assessment.results)
         self._summaries = {summary.definition.slug: summary for summary in assessment.summaries}
-        self._has_origins = isinstance(assessment.source, SourceRepository)
-        self._folder = assessment.repository.root if self._has_origins and assessment.repository else ""
-        self._base = assessment.target.base
+        self.names = SubjectNames(assessment.source, assessment.repository, assessment.target.base)
 
     def group(self, results: Iterable[SubjectResult]) -> dict[str, _Group]:
         """Group the results by the key of their subject, in the order of keys."""
         groups: dict[str, _Group] = {}
         for result in results:
-            origin, is_generated = self._find_origin(result.subject)
+            origin, is_generated = self.names.find_origin(result.subject)
             group = _Group(Identity.stable(result.subject), origin, is_generated, [])
             groups.setdefault(group.create_fingerprint(""), group).results.append(result)
         return dict(sorted(groups.items()))
@@ -210,25 +209,6 @@ class _EntryBuilder:
             rights=result.context.rights,
         )
 
-    def locate(self, file: str) -> str:
-        """Return the path of a shown file in the repository, with slashes; the shown path for other files."""
-        path = os.path.normpath(os.path.join(self._base, file)) if self._folder else file  # noqa: PTH118 - opens no file
-        if self._folder and path.startswith(self._folder + os.sep):
-            return path[len(self._folder) + 1 :].replace(os.sep, "/")
-        return file.replace(os.sep, "/")
-
-    def _find_origin(self, subject: Subject) -> tuple[str, bool]:
-        """Return the file of a subject in a repository, or what generated it, and True if it was generated."""
-        sources = (part.source for part in (subject, *subject.related))
-        source = next((source for source in sources if source is not None), None)
-        if not self._has_origins or source is None:
-            return "", False
-        origin = source.origin
-        if origin is None:
-            return self.locate(source.path), False
-        folder, settings = self.locate(origin.folder), ", ".join(filter(None, (*origin.values, origin.application)))
-        return f"{folder} ({settings})" if settings else folder, True
-
     def _list_findings(self, result: SubjectResult, group: _Group) -> Iterator[SubmittedFinding]:
         for slug, verdict in result.verdicts.items():
             summary = self._summaries.get(slug)
@@ -239,7 +219,7 @@ class _EntryBuilder:
             yield SubmittedFinding(
                 definition=definition.key,
                 fingerprint=group.create_fingerprint(definition.key),
-                evidence=self._describe_evidence(verdict.unexcepted.evidence),
+                evidence=self._describe_evidence(filterfalse(_is_suppressed, verdict.evidence)),
                 priority=build_priority(result.priorities[slug]) if slug in result.priorities else None,
                 suppressed=self._group_suppressed(verdict),
             )
@@ -248,7 +228,7 @@ class _EntryBuilder:
         """Return the evidence that exceptions cover, by exception."""
         groups: dict[AppliedException, list[Evidence]] = {}
         for evidence in verdict.evidence:
-            if evidence.exception is not None:
+            if evidence.exception is not None and _is_suppressed(evidence):
                 groups.setdefault(evidence.exception, []).append(evidence)
         return tuple(
             SuppressedEvidence(build_suppression(exception), self._describe_evidence(group))
@@ -266,7 +246,8 @@ class _EntryBuilder:
         )
 
     def _relocate(self, document: EvidenceDocument, location: EvidenceLocation) -> EvidenceDocument:
-        moved = msgspec.structs.replace(location, file=self.locate(location.file)) if self._has_origins else None
+        has_files = self.names.has_origins
+        moved = msgspec.structs.replace(location, file=self.names.locate(location.file)) if has_files else None
         return msgspec.structs.replace(document, location=moved)
 
     def _list_not_evaluated(self, result: SubjectResult) -> tuple[NotEvaluatedEntry, ...]:
@@ -292,6 +273,11 @@ class _EntryBuilder:
             if not is_known and not (has_unassessed and verdict.reason and verdict.reason.cause is Cause.MISSING_DATA):
                 incomplete.add(summary.definition.kind)
         return tuple(sorted(kinds - incomplete))
+
+
+def _is_suppressed(evidence: Evidence) -> bool:
+    """Return True if an exception covers evidence. A server applies its decisions itself, until they end."""
+    return evidence.exception is not None and evidence.exception.source is not ExceptionSource.DECISION
 
 
 def _list_unassessed(subject: Subject) -> tuple[str, ...]:
@@ -409,7 +395,7 @@ def _hide(unread: UnreadInput, assessment: Assessment, builder: _EntryBuilder) -
     """Return the objects that an unread file may have: in a snapshot any object, in a repository those of the file."""
     if isinstance(assessment.source, SourceCluster):
         return None if assessment.target.cluster else HiddenObjects()
-    return HiddenObjects(origin=builder.locate(unread.location.file))
+    return HiddenObjects(origin=builder.names.locate(unread.location.file))
 
 
 def _list_definitions(assessment: Assessment) -> Iterator[DefinitionEntry]:

@@ -17,7 +17,10 @@ from kubekeep.model.control import Provider
 from kubekeep.model.errors import RequestError
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.reports.format import Extra
+from kubekeep.sources.images.address import is_image_address
 from kubekeep.sources.options import ReadOptions
+from kubekeep.sources.registries.address import is_registry_address
+from kubekeep.usecases.server_decisions import DecisionSource
 
 NEWEST_KUBERNETES: Final = 37
 """The newest minor version of Kubernetes that the library covers."""
@@ -42,6 +45,16 @@ class ScanInput(msgspec.Struct, frozen=True, kw_only=True):
     def is_whole_cluster(self) -> bool:
         """True if the input is a whole cluster."""
         return self.snapshot or self.cluster is not None
+
+    @property
+    def has_only_registries(self) -> bool:
+        """True for a scan of registries alone: many images with many packages each, and no context for them."""
+        return bool(self.paths) and all(map(is_registry_address, self.paths))
+
+    @property
+    def has_only_images(self) -> bool:
+        """True for a scan of images by name, or of registries."""
+        return bool(self.paths) and all(is_registry_address(path) or is_image_address(path) for path in self.paths)
 
 
 class RuleOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +82,7 @@ class EvaluationOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     An empty `kubernetes_version` is the cluster's, else the newest that the library covers. `resource_selection` and
     `workload` restrict the resources that get verdicts; rules still see the others. `outcome_cache` is the file that
-    keeps the outcomes of rules between scans; empty for none.
+    keeps the outcomes of rules between scans; empty for none. `decisions` has those of a server, for a scan with a source.
     """
 
     kubernetes_version: str = ""
@@ -77,6 +90,7 @@ class EvaluationOptions(msgspec.Struct, frozen=True, kw_only=True):
     workload: str = ""
     exceptions: ExceptionOptions = ExceptionOptions()
     outcome_cache: str = ""
+    decisions: DecisionSource | None = None
 
 
 class ReportNeeds(msgspec.Struct, frozen=True, kw_only=True):

@@ -51,9 +51,8 @@ from kubekeep.posture.roles import RoleCoverage
 from kubekeep.posture.select import Selection, UnknownNameError
 from kubekeep.posture.workload import parse_workload, select_workload
 from kubekeep.reports.format import Extra
-from kubekeep.sources.images.address import is_image_address
+from kubekeep.reports.shared.subject_names import SubjectNames
 from kubekeep.sources.inputs import Inputs, read
-from kubekeep.sources.registries.address import is_registry_address
 from kubekeep.usecases.api_check import ApiCheck
 from kubekeep.usecases.assemble import EvaluationFacts, assemble, unread_gaps
 from kubekeep.usecases.git import add_commits, find_repository
@@ -66,6 +65,7 @@ from kubekeep.usecases.request import (
     minor_of_cluster,
 )
 from kubekeep.usecases.rule_selection import RuleSelector
+from kubekeep.usecases.server_decisions import apply_decisions
 
 _Filter = Callable[[Resource], bool]
 
@@ -122,7 +122,7 @@ def scan(
         read(request.input.paths, stdin=stdin, options=request.input.read) as source,
         _connect(request.input) as cluster,
         # Clients of registries leave cycles, which would fill the memory in a long scan.
-        contextlib.nullcontext() if _has_only_registries(request.input) else _pause_garbage_collection(),
+        contextlib.nullcontext() if request.input.has_only_registries else _pause_garbage_collection(),
     ):
         return _Scan(request, rules, source, cluster).run(on_progress)
 
@@ -170,7 +170,7 @@ class _Scan:
         if request.input.snapshot or request.needs_related_objects:
             everything = list(_pack(resources))
             resources = iter(everything)
-        elif cluster is None and not _has_only_registries(request.input):
+        elif cluster is None and not request.input.has_only_registries:
             resources = _pack(_collect(resources, everything))
         if request.input.snapshot:
             # A snapshot may hold the settings of its cluster in any file.
@@ -196,7 +196,9 @@ class _Scan:
         results = prioritise_results(results, selection.definitions)
         _logger.debug("determined priorities")
         repository = self._repository(results)
+        source_identity = self._identify_source(results, repository)
         attacks = _attacks(request.needs, everything, results, selection, roles)
+        results, decision_uses = self._apply_decisions(results, selection, source_identity, repository)
         # A loop of a template prints the same line many times.
         unread, notes, file_uses = self._exceptions.accept_unread(dict.fromkeys(self._unread), self._started)
         self._notes += notes
@@ -205,10 +207,10 @@ class _Scan:
             results,
             unread=tuple(unread),
             unknown_fields=tuple(dict.fromkeys((*self._field_problems, *api.unknown_fields))),
-            exceptions=(*uses, *file_uses),
+            exceptions=(*uses, *decision_uses, *file_uses),
             attacks=attacks,
             repository=repository,
-            source=self._identify_source(results, repository),
+            source=source_identity,
         )
 
     def _evaluate(
@@ -361,6 +363,23 @@ class _Scan:
         results, comments = apply_suppressions(results, self._source, selection, self._started)
         return results, (*uses, *comments)
 
+    def _apply_decisions(
+        self,
+        results: list[SubjectResult],
+        selection: Selection,
+        source: ScannedSource | None,
+        repository: GitRepository | None,
+    ) -> tuple[list[SubjectResult], tuple[ExceptionUse, ...]]:
+        """Return the results with the decisions of a server applied, and the use of each. Priorities stay those without them."""
+        server = self._request.evaluation.decisions
+        if server is None or source is None:
+            return results, ()
+        loaded = server.load(source)
+        self._notes += filter(None, [loaded.note])
+        # The working directory is that of shown paths, not traversed.
+        names = SubjectNames(source, repository, os.getcwd())  # noqa: PTH109
+        return apply_decisions(results, selection.definitions, loaded.entries, names, self._started)
+
     def _repository(self, results: Sequence[SubjectResult]) -> GitRepository | None:
         if Extra.REPOSITORY not in self._request.needs.extras:
             return None
@@ -377,7 +396,7 @@ class _Scan:
         if self._request.input.is_whole_cluster:
             return submission_source.identify_cluster(self._cluster, self._uid)
         has_files = any(map(os.path.isabs, self._source.opened_paths))
-        if _has_only_images(self._request.input) and not has_files:
+        if self._request.input.has_only_images and not has_files:
             return submission_source.identify_registry(results)
         environment = self._request.input.read.access.environment
         return submission_source.identify_repository(repository, self._source.opened_paths, environment)
@@ -440,16 +459,6 @@ def _remove_name(message: str, name: str) -> str:
             if message.startswith(f"{beginning}{separator}"):
                 return message.removeprefix(f"{beginning}{separator}")
     return message
-
-
-def _has_only_registries(source: ScanInput) -> bool:
-    """Return True for a scan of registries alone: many images with many packages each, and no context for them."""
-    return bool(source.paths) and all(map(is_registry_address, source.paths))
-
-
-def _has_only_images(source: ScanInput) -> bool:
-    """Return True for a scan of images by name, or of registries."""
-    return bool(source.paths) and all(is_registry_address(path) or is_image_address(path) for path in source.paths)
 
 
 def _report_order(result: SubjectResult) -> tuple[bool, str]:

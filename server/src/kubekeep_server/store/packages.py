@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from kubekeep.images.package_url import parse_package_url
+from kubekeep.model.image import trim_tag
 from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.image_schema import fixed_version, image_name, package, package_name, repository
 from kubekeep_server.store.upsert import insert_missing
@@ -59,13 +60,6 @@ def store_image_names(connection: Connection, references: Mapping[int, Iterable[
     values = [{"image": image, "reference": name, "repository": ids[rows[image, name]]} for image, name in new]
     insert_missing(connection, image_name, values)
     return frozenset(image for image, _ in new)
-
-
-def trim_tag(reference: str) -> str:
-    """Return the repository of a reference: `ghcr.io/shop/web` of `ghcr.io/shop/web:1@sha256:...`."""
-    name = reference.partition("@")[0]
-    head, colon, tag = name.rpartition(":")
-    return head if colon and "/" not in tag else name
 
 
 def _store_names(connection: Connection, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:

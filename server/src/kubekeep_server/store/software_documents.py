@@ -22,13 +22,13 @@ from kubekeep.images.sbom.write import write_sbom
 from kubekeep.model.definition import FindingKind
 from kubekeep.model.exception import ExceptionSource
 from kubekeep.model.finding_document import EvidenceDocument, Suppression
+from kubekeep.model.image import trim_tag
 from kubekeep.model.package import ImagePackages, Package
 from kubekeep.model.submission import DefinitionEntry, SubmittedFinding
 from kubekeep.vulnerabilities.vex.document import ProductStatement, VexDocument, VexIdentity, VexStatus, VexTarget
 from kubekeep.vulnerabilities.vex.write import write_vex
 from kubekeep_server.store.compression import decompress
 from kubekeep_server.store.image_reports import ImageReport
-from kubekeep_server.store.packages import trim_tag
 from kubekeep_server.store.queries.software import StoredImage, StoredSoftware
 
 _FIXED: Final = ("fixed", "resolved")

@@ -18,8 +18,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import Connection, bindparam, select, update
 
-from kubekeep.model.finding_document import AnySubject
-from kubekeep.model.resource import ResourceSubject
+from kubekeep.model.finding_document import AnySubject, name_subject
 from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.submission import SubjectEntry, Submission, SubmittedFinding
 from kubekeep.uplink.delta import DivergenceError, merge_entry
@@ -477,10 +476,7 @@ def _describe_change(key: int, entry: SubjectEntry, known: _KnownSubject | None)
 
 def _describe_subject(subject: AnySubject) -> dict[str, str]:
     """Return the columns by which subjects are listed."""
-    if isinstance(subject, ResourceSubject):
-        return {"kind": subject.kind, "namespace": subject.namespace, "name": subject.name}
-    name = getattr(subject, "reference", "") or getattr(subject, "name", "")
-    return {"kind": type(subject).__name__.removesuffix("Subject"), "namespace": "", "name": name}
+    return name_subject(subject)._asdict()
 
 
 def _pack(value: object) -> bytes:

@@ -18,7 +18,7 @@ class SubmitOptions(OptionGroup, frozen=True):
         bool,
         Option(
             "--submit",
-            "Send the results to a server.",
+            "Send the results to a server. With --server alone, a scan only applies the decisions of the server.",
             Key.EXPLICIT,
             section=HelpSection.REPORT,
             is_common=True,
@@ -43,13 +43,19 @@ class SubmissionSettings(msgspec.Struct, frozen=True):
     options: SubmitOptions
     address: ServerAddressOptions
 
+    @property
+    def uses_server(self) -> bool:
+        """True if the decisions of a server apply to the scan."""
+        return self.options.submit or bool(self.address.server)
+
 
 def _create_arguments(options: SubmitOptions, address: ServerAddressOptions) -> dict[str, SubmissionSettings]:
     context = click.get_current_context()
+    settings = SubmissionSettings(options, address)
     for name in (*ServerAddressOptions.__struct_fields__, "token_file"):
-        if not options.submit and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name.replace('_', '-')} requires --submit")
-    return {"submission": SubmissionSettings(options, address)}
+        if not settings.uses_server and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name.replace('_', '-')} requires --server or --submit")
+    return {"submission": settings}
 
 
 submit_options: Final = add_groups(_create_arguments, SubmitOptions, ServerAddressOptions)
