@@ -5,7 +5,9 @@ The measure is the number of instructions of SQLite's virtual machine, which is 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,40 +54,37 @@ MOST, FEW = 1.6, 20
 """The growth of the work at most, while the rows grow by eight, and steps for a row of totals of each cluster."""
 WITHOUT_ROWS: Final = ("listChanges", "listImageProblems", "listPackageWorkloads", "listenToEvents")
 """Numbers by day, problems of one image, the query of `listAffectedWorkloads` again, and a stream."""
+_page: Final[dict[str, Any]] = {"scope": EVERYTHING, "cursor": "", "limit": LIMIT}
 CALLS: Final[dict[str, Callable[[Connection], Any]]] = {
     **{
-        f"listSources by {order}": lambda connection, order=order: list_sources(
-            connection, EVERYTHING, order, SourceFilter(), "", LIMIT
-        )
+        f"listSources by {order}": partial(list_sources, order=order, selection=SourceFilter(), **_page)
         for order in SourceOrder
     },
     **{
-        f"listFindings by {order}": lambda connection, order=order: list_findings(
-            connection, EVERYTHING, FindingFilter(), order, "", LIMIT
-        )
+        f"listFindings by {order}": partial(list_findings, order=order, selection=FindingFilter(), **_page)
         for order in FindingOrder
     },
     **{
-        f"listFindingGroups by {grouping}": lambda connection, grouping=grouping: list_finding_groups(
-            connection, EVERYTHING, DefinitionFilter(), grouping, "", LIMIT
+        f"listFindingGroups by {grouping}": partial(
+            list_finding_groups, grouping=grouping, selection=DefinitionFilter(), **_page
         )
         for grouping in Grouping
     },
-    "listFindingSubjects": lambda connection: list_finding_subjects(connection, EVERYTHING, FindingFilter(), "", LIMIT),
-    "listFixes": lambda connection: list_fixes(connection, EVERYTHING),
+    "listFindingSubjects": partial(list_finding_subjects, selection=FindingFilter(), **_page),
+    "listFixes": partial(list_fixes, **_page),
     **{
-        f"listVulnerabilities by {order}": lambda connection, order=order: list_vulnerabilities(
-            connection, EVERYTHING, VulnerabilityFilter(), order, "", LIMIT
+        f"listVulnerabilities by {order}": partial(
+            list_vulnerabilities, order=order, selection=VulnerabilityFilter(), **_page
         )
         for order in VulnerabilityOrder
     },
-    "listAffectedImages": lambda connection: list_affected_images(connection, EVERYTHING, "CVE-1", "", LIMIT),
-    "listAffectedWorkloads": lambda connection: list_workloads(connection, EVERYTHING, is_affected("CVE-1"), "", LIMIT),
-    "listPackages": lambda connection: search_packages(connection, EVERYTHING, "", "", LIMIT),
-    "listPackageVersions": lambda connection: list_versions(connection, EVERYTHING, "deb", "debian/openssl"),
-    "listScans": lambda connection: list_scans(connection, EVERYTHING, 1, "", LIMIT),
-    "listLog": lambda connection: list_entries(connection, 0, LIMIT),
-    "search": lambda connection: search(connection, EVERYTHING, "web"),
+    "listAffectedImages": partial(list_affected_images, name="CVE-1", **_page),
+    "listAffectedWorkloads": partial(list_workloads, images=is_affected("CVE-1"), **_page),
+    "listPackages": partial(search_packages, text="", **_page),
+    "listPackageVersions": partial(list_versions, scope=EVERYTHING, kind="deb", name="debian/openssl"),
+    "listScans": partial(list_scans, number=1, **_page),
+    "listLog": partial(list_entries, before=0, limit=LIMIT),
+    "search": partial(search, scope=EVERYTHING, text="web"),
 }
 
 
@@ -101,7 +100,9 @@ def build_cluster(number: int) -> Submission:
         ImageEntry(digest, (f"ghcr.io/shop/app:{number % IMAGES}",), "", build_content("3.0.1")) for digest in images
     ]
     reports = [build_image(digest, *ADVISORIES) for digest in images]
-    return build_scan(number / LARGE, *entries, *reports, source=SourceCluster(f"cluster-{number}"), images=contents)
+    scan = build_scan(0, *entries, *reports, source=SourceCluster(f"cluster-{number}"), images=contents)
+    moment = scan.finished + dt.timedelta(minutes=number)
+    return msgspec.structs.replace(scan, started=moment, finished=moment)
 
 
 def count_instructions(path: Path) -> dict[str, int]:
