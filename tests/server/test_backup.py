@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import re
+import subprocess
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +24,7 @@ from kubekeep_server.store.queries.sources import count_findings, list_sources
 from kubekeep_server.store.queries.vulnerabilities import VulnerabilityFilter, list_vulnerabilities
 from kubekeep_server.store.scopes import EVERYTHING
 from tests.server.conftest import Database, create_database
-from tests.server.live import run_server
+from tests.server.live import COMMAND, environment, run_server
 from tests.server.test_deletion import SHOP, build_cluster
 from tests.server.test_images import REBUILT, WEB
 from tests.server.test_ingest import submit
@@ -86,6 +89,32 @@ def test_restored_store_answers_as_before(
     assert submit(restored, scan).opened == submit(database, scan).opened
     assert run("--database", url, "user", "add", "grace").exit_code == 0
     restored.close()
+
+
+def run_on_terminal(*arguments: str | Path) -> str:
+    """Return what a command prints on standard error, which is a terminal."""
+    terminal, end = os.openpty()
+    ended = subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        env={**environment(), "TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=end,
+        check=False,
+    )
+    os.close(end)
+    text = os.read(terminal, 1 << 16).decode()
+    os.close(terminal)
+    assert ended.returncode == 0, text
+    return text
+
+
+def test_commands_show_their_progress_on_a_terminal(filled: tuple[Database, Path], tmp_path: Path) -> None:
+    database, file = filled
+    for arguments, label in (
+        (("--database", database.url, "backup", tmp_path / "second"), "Saving"),
+        (("--data", tmp_path / "new", "restore", file), "Restoring"),
+    ):
+        assert re.search(rf"{label} +\[#+] +100%", run_on_terminal(*arguments))
 
 
 def check_refusal(result: Result, message: str) -> None:

@@ -204,6 +204,20 @@ def test_images_without_a_source_expire(database: Database) -> None:
     assert count(database, image_schema.repository_finding) == 1
 
 
+def test_closed_problems_expire_in_parts(database: Database) -> None:
+    for day in range(8):
+        submit(database, build_cluster(SHOP, day, *((WEB,) if day % 2 else ())))
+    assert database.run(remove_of_history, build_retention(0, 0)) == 0
+    closed = [count(database, table) for table in (image_schema.image_finding, image_schema.repository_finding)]
+    removed = []
+    while number := database.run(remove_of_history, build_retention(0, 99), 1):
+        removed.append(number)
+    assert len(removed) == 3
+    rest = [count(database, table) for table in (image_schema.image_finding, image_schema.repository_finding)]
+    assert sum(removed) == sum(closed) - sum(rest)
+    assert rest == [1, 1]
+
+
 def test_one_process_removes_at_a_time(postgres: str) -> None:
     database = Database(create_database(postgres))
     submit(database, build_cluster(SHOP, 0, WEB))

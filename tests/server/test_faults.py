@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import resource
 import signal
 import socket
@@ -218,6 +219,7 @@ def test_database_that_is_late_and_gone_for_a_while(tmp_path: Path) -> None:
                 late = post(client, build_scans("any", 1)[0])
             assert late.status_code == 503
             assert int(late.headers["retry-after"]) > 0
+            server.wait_for(re.compile(r'level=warning event="waiting for the database" reason=".+" seconds=2'))
             database.start()
             server.wait_until_ready()
             with submit_in_background(server) as (scans, acknowledged):

@@ -60,8 +60,9 @@ def test_commands_of_the_first_hour(tmp_path: Path) -> None:
         ["kubekeep", "server", "--demo"],
         ["kubekeep", "server"],
     ]
-    create, login, scan = commands[4:]
-    assert commands[3] == login[:4]
+    scan, *_examples, create, scan_of_pipeline = commands[4:]
+    assert commands[3] == ["kubekeep", "login", *scan_of_pipeline[4:6]]
+    login = [*commands[3], *scan_of_pipeline[6:]]
     shutil.copytree(ROOT / "examples" / "online-shop", tmp_path / "shop")
     for words in (("init", "-q"), ("remote", "add", "origin", "https://github.com/example/shop")):
         subprocess.run(["git", *words], cwd=tmp_path / "shop", check=True)
@@ -78,9 +79,11 @@ def test_commands_of_the_first_hour(tmp_path: Path) -> None:
             assert ended.returncode in (0, 1), ended.stderr
             return f"{ended.stdout}{ended.stderr}"
 
-        (tmp_path / "token").write_text(run(create[: create.index(">")]))
+        for folder in (tmp_path, tmp_path / "shop"):
+            (folder / "token").write_text(run(create[: create.index(">")]))
         run(login)
-        assert re.search(rf"Submitted to {server.url}: \d+ opened, 0 closed", run(scan))
+        assert re.search(rf"Submitted to {server.url}: [1-9]\d* opened, 0 closed", run(scan))
+        assert f"Submitted to {server.url}: 0 opened, 0 closed" in run(scan_of_pipeline)
         reader = server.client(server.create_token("viewer"))
         (row,) = reader.get("/api/v1/sources").json()["rows"]
         assert row["key"] == "repository/github.com/example/shop//"

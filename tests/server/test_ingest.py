@@ -333,6 +333,39 @@ def test_last_one_of_two_findings_with_a_fingerprint_counts(database: Database) 
     assert list_findings(database) == {"1 C-0001": [(0, None, None)]}
 
 
+def test_scan_without_a_duplicate_is_another_state(database: Database) -> None:
+    """A scan that differs only in a removed duplicate is stored, whole and as a difference, and the numbers are right."""
+    once = build_finding(1, "C-0001")
+    twice = msgspec.structs.replace(once, evidence=2 * once.evidence)
+    again = build_subject(1, findings=(once, once))
+    copy = msgspec.structs.replace(build_subject(1, "C-0001"), key=f"{2:016x}")
+    states = [
+        build(0, build_subject(1, findings=(twice,))),
+        build(1, build_subject(1, findings=(once,))),
+        build(2, again),
+        build(3, build_subject(1, "C-0001")),
+        build(4, build_subject(1, "C-0001"), copy),
+        build(5, build_subject(1, "C-0001")),
+    ]
+    assert all(first.manifest != second.manifest for first, second in itertools.pairwise(states))
+    before: Submission | None = None
+    totals = []
+    for state in states:
+        sent = state if before is None else compute_delta(before, state)
+        try:
+            receipt = submit(database, sent)
+        except DivergenceError:
+            # The difference to two findings with one fingerprint has one of them: the client sends the whole state.
+            receipt = submit(database, state)
+        assert receipt.is_applied
+        totals.append(check_totals(database))
+        before = state
+    assert [sum(total.values()) for total in totals] == [1, 1, 1, 1, 2, 1]
+    query = select(schema.scan.c.document).order_by(schema.scan.c.finished)
+    digests = database.run(lambda connection: connection.execute(query).scalars().all())
+    assert len(set(digests)) == len(states)
+
+
 def test_rating_of_a_definition_moves_only_findings_without_a_priority(database: Database) -> None:
     entries = (
         build_subject(1, "C-0002"),

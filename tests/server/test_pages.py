@@ -276,6 +276,20 @@ def test_row_opens_and_closes_by_keys(page: Page) -> None:
     assert page.evaluate("document.activeElement.dataset.row") == focused
 
 
+def test_search_and_forms_begin_in_their_first_field(page: Page) -> None:
+    page.goto("/")
+    wait_for_content(page)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("log4j-core")
+    page.get_by_role("listbox", name="Matches").get_by_role("option").first.wait_for()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("log4j-core")
+    page.goto("/settings/tokens")
+    page.get_by_role("button", name="Create a token").click()
+    page.keyboard.type("ci")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("ci")
+
+
 def test_list_reads_more_rows_when_they_come_into_view(page: Page) -> None:
     page.goto("/findings")
     wait_for_content(page)

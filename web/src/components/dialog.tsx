@@ -6,6 +6,8 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
   useEffect(() => {
     const element = dialog.current;
     element?.showModal();
+    // Without the attribute in the document, the browser gives the focus to the first control, which closes the dialog.
+    element?.querySelector<HTMLElement>("input, select, textarea")?.focus();
     return () => element?.close();
   }, []);
   return (

@@ -85,7 +85,7 @@ export function ChangeButton({ label, question, change, stale, isDanger = false 
     <>
       <button
         type="button"
-        className={`pf-v6-c-button pf-m-small ${isDanger ? "pf-m-danger" : "pf-m-secondary"}`}
+        className={`pf-v6-c-button pf-m-small pf-m-secondary ${isDanger ? "pf-m-danger" : ""}`}
         disabled={mutation.isPending}
         onClick={() => (!question || window.confirm(question)) && mutation.mutate()}
       >

@@ -1,5 +1,6 @@
 /** The frame of a page: title, one sentence with the answer, then the content. */
 import { useEffect, type ReactNode } from "react";
+import { Wrapped } from "./text";
 
 interface Properties {
   title: string;
@@ -33,7 +34,9 @@ export function Page({ title, summary, trail = [], actions, children }: Properti
         )}
         <header className="kk-page-header">
           <div>
-            <h1 className="pf-v6-c-title pf-m-2xl">{title}</h1>
+            <h1 className="pf-v6-c-title pf-m-2xl">
+              <Wrapped text={title} />
+            </h1>
             {summary && <p className="kk-summary">{summary}</p>}
           </div>
           {actions}

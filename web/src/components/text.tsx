@@ -1,15 +1,34 @@
-/** Long names, which are cut in the middle because their end identifies them, and texts to copy. */
-import { useState } from "react";
+/** Names that wrap after their slashes, long ones, which are cut in the middle because their end identifies them, and texts to copy. */
+import { Fragment, useState } from "react";
 
 const TAIL = 14;
 
 export function Name({ text }: { text: string }) {
-  if (text.length <= 3 * TAIL) return <span className="kk-name">{text}</span>;
+  if (text.length <= 3 * TAIL)
+    return (
+      <span className="kk-name">
+        <Wrapped text={text} />
+      </span>
+    );
   return (
     <span className="kk-name kk-cut" title={text}>
       <span className="kk-head">{text.slice(0, -TAIL)}</span>
       <span>{text.slice(-TAIL)}</span>
     </span>
+  );
+}
+
+/** Text that a line ends after a slash of rather than within a word. */
+export function Wrapped({ text }: { text: string }) {
+  return (
+    <>
+      {text.split(/(?<=\/)/).map((part, index) => (
+        <Fragment key={index}>
+          {part}
+          <wbr />
+        </Fragment>
+      ))}
+    </>
   );
 }
 

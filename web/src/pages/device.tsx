@@ -11,7 +11,7 @@ export default function Device() {
   const url = useUrl();
   const code = url.get("code").toUpperCase();
   return (
-    <Page title="Connect a program" summary="A program on your machine asks for a token with your rights.">
+    <Page title="Connect a program" summary="A program on your machine requests a token with your rights.">
       {code ? (
         <Approval code={code} />
       ) : (

@@ -9,9 +9,9 @@ import { Failure } from "../components/states";
 
 export default function SignIn({ isEnded }: { isEnded: boolean }) {
   const [link] = useState(() => location.hash.slice(1));
-  const [isRedeemed, setRedeemed] = useState(false);
-  if (isRedeemed) return <NewPassword />;
-  return link ? <WithLink link={link} onDone={() => setRedeemed(true)} /> : <WithPassword isEnded={isEnded} />;
+  const [name, setName] = useState("");
+  if (name) return <NewPassword name={name} />;
+  return link ? <WithLink link={link} onDone={setName} /> : <WithPassword isEnded={isEnded} />;
 }
 
 function Frame({ title, children }: { title: string; children: ReactNode }) {
@@ -44,14 +44,14 @@ function useEnter(): (identity: Identity) => void {
   };
 }
 
-function WithLink({ link, onDone }: { link: string; onDone: () => void }) {
+function WithLink({ link, onDone }: { link: string; onDone: (name: string) => void }) {
   const redeem = useMutation({
     mutationFn: () => load(client.POST("/api/v1/session/link", { body: { link } })),
     onSuccess: (identity) => {
       setCsrfToken(identity.csrfToken ?? "");
       // The link is used: keep it out of the history of the browser.
       history.replaceState(null, "", "/sign-in");
-      onDone();
+      onDone(identity.name);
     },
   });
   return (
@@ -70,11 +70,16 @@ function WithLink({ link, onDone }: { link: string; onDone: () => void }) {
   );
 }
 
-function NewPassword() {
+function NewPassword({ name }: { name: string }) {
   const enter = useEnter();
   return (
     <Frame title="Choose a password">
       <Form action="Save the password" onDone={enter} change={(values) => load(client.PUT("/api/v1/password", { body: { current: "", password: String(values.get("password")) } }))}>
+        <p>
+          Your name to sign in later is <strong>{name}</strong>.
+        </p>
+        {/* For the password manager of the browser. */}
+        <input type="text" name="name" value={name} autoComplete="username" readOnly hidden />
         <NewPasswordField autoFocus />
       </Form>
     </Frame>

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TypeVar
@@ -18,7 +19,7 @@ from sqlalchemy.engine import make_url
 
 from kubekeep_server.process.data_folder import create_data_folder
 from kubekeep_server.settings import Settings
-from kubekeep_server.store.backup import restore_backup, write_backup
+from kubekeep_server.store.backup import count_rows, restore_backup, write_backup
 from kubekeep_server.store.compression import ZstdError, ZstdFile
 from kubekeep_server.store.database import open_database
 from kubekeep_server.store.errors import StoreUnavailableError, translate_errors
@@ -52,9 +53,11 @@ def back_up(settings: Settings, path: Path) -> int:
 
     def write(connection: Connection) -> int:
         handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
-        with os.fdopen(handle, "wb") as file:
+        total = count_rows(connection) if sys.stderr.isatty() else 0
+        with os.fdopen(handle, "wb") as file, _show_progress("Saving", total) as report:
             with ZstdFile(file, "wb") as stream:
-                counts = write_backup(connection, stream, version("kubekeep"), dt.datetime.now(dt.UTC))
+                now = dt.datetime.now(dt.UTC)
+                counts = write_backup(connection, stream, version("kubekeep"), now, report)
             file.flush()
             os.fsync(file.fileno())
         return sum(counts.values())
@@ -72,15 +75,21 @@ def restore(settings: Settings, path: Path) -> int:
     create_data_folder(settings)
 
     def read(connection: Connection) -> int:
-        size, is_hidden = path.stat().st_size, not sys.stderr.isatty()
         with (
-            click.progressbar(length=size, label="Restoring", file=sys.stderr, hidden=is_hidden) as bar,
-            _ShownFile(path, bar.update) as file,
+            _show_progress("Restoring", path.stat().st_size) as report,
+            _ShownFile(path, report) as file,
             ZstdFile(file) as stream,
         ):
             return sum(restore_backup(connection, stream).values())
 
     return _run(settings.database_url, read, path)
+
+
+@contextlib.contextmanager
+def _show_progress(label: str, length: int) -> Iterator[Callable[[int], object]]:
+    """Show a bar on standard error if that is a terminal, and give the function that gets each number of steps."""
+    with click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+        yield bar.update
 
 
 def _run(url: str, function: Callable[[Connection], T], path: Path, *, is_reading: bool = False) -> T:

@@ -37,8 +37,8 @@ def configure_logs(layout: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    # It would log every migration step twice, and requests of the HTTP client with their queries.
-    for name in ("alembic", "httpx", "httpx2", "httpcore", "httpcore2"):
+    # They would log the start and each migration step twice, and requests of the HTTP client with their queries.
+    for name in ("alembic", "httpx", "httpx2", "httpcore", "httpcore2", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -46,5 +46,6 @@ async def remove_expired(state: ServerState, now: dt.datetime) -> None:
         await state.writing.run(remove_of_source, number, retention, is_long=True)
     while await state.writing.run(remove_of_images, retention, is_long=True):
         pass
-    await state.writing.run(remove_of_history, retention, is_long=True)
+    while await state.writing.run(remove_of_history, retention, is_long=True):
+        pass
     _log.info("expired results are removed")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -58,10 +58,26 @@ class _Trailer(msgspec.Struct, frozen=True):
     digest: bytes
 
 
+def count_rows(connection: Connection) -> int:
+    """Return the number of rows that a backup has; 0 for a database without tables."""
+    if not get_revision(connection):
+        return 0
+    return sum(
+        connection.execute(select(func.count()).select_from(each)).scalar_one() for each in _METADATA.sorted_tables
+    )
+
+
 def write_backup(
-    connection: Connection, stream: io.BufferedIOBase, version: str, now: dt.datetime
+    connection: Connection,
+    stream: io.BufferedIOBase,
+    version: str,
+    now: dt.datetime,
+    report: Callable[[int], object] = lambda _: None,
 ) -> Mapping[str, int]:
-    """Write all rows, and return their number by table. Raises BackupError for tables of another version or none."""
+    """Write all rows, and return their number by table. Raises BackupError for tables of another version or none.
+
+    report: is called with the number of rows of each part.
+    """
     revision = get_revision(connection)
     if not revision:
         raise BackupError("the database has no tables")
@@ -75,6 +91,7 @@ def write_backup(
         for rows in _read_rows(connection, source):
             writer.write(_Rows(str(source.name), rows))
             counts[source.name] += len(rows)
+            report(len(rows))
     writer.end()
     writer.write(_Trailer(counts, writer.digest))
     return counts

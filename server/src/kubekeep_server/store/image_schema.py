@@ -195,6 +195,11 @@ add_partial_index(
     image_finding.c.opened,
     where=image_finding.c.closed.is_(null()),
 )
+add_partial_index(
+    "image_finding_closed_at",
+    image_finding.c.closed,
+    where=image_finding.c.closed.is_not(null()),
+)
 
 image_problems: Final = Table(
     "image_problems",
@@ -238,5 +243,10 @@ add_partial_index(
 add_partial_index(
     "repository_finding_closed",
     repository_finding.c.repository,
+    where=repository_finding.c.closed.is_not(null()),
+)
+add_partial_index(
+    "repository_finding_closed_at",
+    repository_finding.c.closed,
     where=repository_finding.c.closed.is_not(null()),
 )

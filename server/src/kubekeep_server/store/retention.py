@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, Table, delete, exists, insert, select, update
 
 from kubekeep_server.store.background_schema import retention_clock
 from kubekeep_server.store.batches import lock_rows
@@ -22,6 +22,8 @@ from kubekeep_server.store.schema import blob, day, finding, scan, source, subje
 
 _IMAGES: Final = 100
 """Images of a transaction."""
+_CLOSED: Final = 20_000
+"""Closed problems of a transaction."""
 _LONGEST_STEP: Final = 2 * DAY
 """The clock is read once a day; more is a jump of it, or a stop of all processes."""
 
@@ -92,12 +94,24 @@ def remove_of_images(connection: Connection, retention: Retention) -> int:
     return len(numbers)
 
 
-def remove_of_history(connection: Connection, retention: Retention) -> None:
-    """Remove the closed problems of images and repositories. Raises AnotherProcessError."""
+def remove_of_history(connection: Connection, retention: Retention, size: int = _CLOSED) -> int:
+    """Remove closed problems of images and repositories, and return their number; 0 at the end.
+
+    size: the number after which a transaction ends. What one transaction has closed is removed in one.
+    Raises AnotherProcessError.
+    """
     _lock(connection)
     limit = to_number(retention.history)
-    for table in (image_finding, repository_finding):
-        connection.execute(delete(table).where(table.c.closed < limit))
+    return sum(_remove_closed(connection, table, limit, size) for table in (image_finding, repository_finding))
+
+
+def _remove_closed(connection: Connection, table: Table, limit: int, size: int) -> int:
+    """Remove the rows that were closed first, and return their number."""
+    closed = table.c.closed
+    query = select(closed).where(closed < limit).order_by(closed).offset(size - 1).limit(1)
+    last = connection.execute(query).scalar()
+    expired = closed < limit if last is None else closed <= last
+    return connection.execute(delete(table).where(expired)).rowcount
 
 
 def _lock(connection: Connection) -> None:

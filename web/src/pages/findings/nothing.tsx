@@ -11,7 +11,7 @@ export function Nothing({ url, group }: { url: UrlState; group: Group | "" }) {
   return (
     <Empty title="No open findings">
       <p>Either nothing is wrong in what was evaluated, or nothing was submitted yet. Submit a scan:</p>
-      <Command text="kubekeep scan --submit" />
+      <Command text="kubekeep scan . --submit" />
     </Empty>
   );
 }

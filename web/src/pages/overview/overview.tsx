@@ -44,9 +44,9 @@ function summarize(totals: Totals): string {
   if (totals.sources === 0) return "Nothing was submitted yet.";
   const where = `${plural(totals.subjects, "workload or other subject", "workloads and other subjects")} of ${plural(totals.sources, "source")}`;
   const exposed = describeUrgent(totals.exposedFindings, totals.exposedVulnerabilities);
-  if (exposed) return `${exposed}, critical or high, can be reached from outside in ${where}.`;
+  if (exposed) return `${exposed}, critical or high, can be reached from outside. Assessed: ${where}.`;
   const all = describeUrgent(totals.findings, totals.vulnerabilities);
-  return all ? `${all}, critical or high, in ${where}. None is known to be reachable from outside.` : `No critical or high finding in ${where}.`;
+  return all ? `${all}, critical or high, in ${where}; none is known to be reachable from outside.` : `No critical or high finding in ${where}.`;
 }
 
 /** Return the numbers of critical and high problems in words; empty without any. */

@@ -8,6 +8,24 @@ import { Time } from "../../components/time";
 
 const LENGTH = 100;
 
+/** Names and values of an entry. */
+function Details({ details }: { details: Record<string, unknown> }) {
+  return (
+    <ul className="kk-details">
+      {Object.entries(details).map(([name, value]) => (
+        <li key={name}>
+          <span className="kk-soft">{name}</span> {describe(value)}
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function describe(value: unknown): string {
+  if (Array.isArray(value)) return value.map(describe).join(", ") || "none";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
 export function Log() {
   const log = useInfiniteQuery({
     queryKey: ["log"],
@@ -27,7 +45,7 @@ export function Log() {
               { title: "When", cell: (row) => <Time value={row.moment} /> },
               { title: "Who", cell: (row) => row.actor },
               { title: "Change", cell: (row) => row.action },
-              { title: "Details", cell: (row) => <code className="kk-details">{JSON.stringify(row.details)}</code> },
+              { title: "Details", cell: (row) => <Details details={row.details} /> },
             ]}
           />
         )}

@@ -86,10 +86,13 @@ def _load_groups(connection: Connection, selection: FindingFilter, rows: Iterabl
     if not subjects:
         return {}
     parts = [and_(finding.c.source == number, finding.c.subject.in_(keys)) for number, keys in subjects.items()]
+    # SQLite reads all open findings for an alternative alone.
+    indexed = finding.c.source.in_(subjects), finding.c.subject.in_(set().union(*subjects.values()))
     query = (
         select(finding, definition.c.severity, definition.c.urgency)
         .join(definition, definition.c.id == finding.c.definition)
-        .where(finding.c.closed.is_(None), or_(*parts), *_list_conditions(selection, load_coverage(connection)))
+        .where(finding.c.closed.is_(None), *indexed, or_(*parts))
+        .where(*_list_conditions(selection, load_coverage(connection)))
     )
     if selection.text:
         query = query.join(subject, and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject))

@@ -312,6 +312,14 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement for each table
         postgresql_where=sa.text("closed IS NOT NULL"),
     )
     op.create_index(
+        "repository_finding_closed_at",
+        "repository_finding",
+        ["closed"],
+        unique=False,
+        sqlite_where=sa.text("closed IS NOT NULL"),
+        postgresql_where=sa.text("closed IS NOT NULL"),
+    )
+    op.create_index(
         "repository_finding_open",
         "repository_finding",
         ["repository", "definition", "name"],
@@ -455,6 +463,14 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement for each table
             ["package"],
             ["package.id"],
         ),
+    )
+    op.create_index(
+        "image_finding_closed_at",
+        "image_finding",
+        ["closed"],
+        unique=False,
+        sqlite_where=sa.text("closed IS NOT NULL"),
+        postgresql_where=sa.text("closed IS NOT NULL"),
     )
     op.create_index(
         "image_finding_definition",
