@@ -24,9 +24,10 @@ from kubekeep_server.store.organisation_log import list_entries
 from kubekeep_server.store.queries import affected
 from kubekeep_server.store.queries.affected import is_affected, list_affected_images, list_workloads
 from kubekeep_server.store.queries.definitions import DefinitionFilter
+from kubekeep_server.store.queries.finding_filter import FindingFilter
 from kubekeep_server.store.queries.finding_groups import Grouping, list_finding_groups
 from kubekeep_server.store.queries.finding_subjects import list_finding_subjects
-from kubekeep_server.store.queries.findings import FindingFilter, FindingOrder, list_findings
+from kubekeep_server.store.queries.findings import FindingOrder, list_findings
 from kubekeep_server.store.queries.fixes import list_fixes
 from kubekeep_server.store.queries.packages import list_versions, search_packages
 from kubekeep_server.store.queries.scans import list_scans

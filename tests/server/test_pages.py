@@ -117,6 +117,8 @@ PATHS: Final = {
     "/vulnerabilities/CVE-2021-44228": "CVE-2021-44228",
     "/packages": "Packages",
     "/packages/maven/org.apache.logging.log4j%2Flog4j-core?below=2.17.1": "log4j-core",
+    "/decisions": "Decisions",
+    "/decisions?open=1": "Decisions",
     "/sources": "Sources",
     "/sources/1": "",
     "/settings/users": "Settings",
@@ -344,6 +346,53 @@ def test_user_of_one_role_sees_what_it_includes(browser: Browser, page: Page, de
     viewer.goto("/findings")
     expect(viewer.get_by_role("heading", name="Sign in")).to_be_visible()
     context.close()
+
+
+def test_manager_decides_on_a_finding_and_sees_what_the_decision_covers(page: Page) -> None:
+    page.goto("/findings?text=C-0057")
+    first = page.locator("a.kk-row-link").first
+    first.click()
+    page.get_by_role("button", name="Decide").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("The vendor requires it.")
+    dialog.get_by_role("button", name="Decide").click()
+    page.get_by_role("link", name="Decision 6").click()
+    expect(page.get_by_role("heading", level=2)).to_have_text("Risk accepted")
+    page.get_by_role("link", name="1 finding").click()
+    expect(page.locator("a.kk-row-link")).to_have_count(1)
+    page.goto("/decisions?open=6")
+    page.get_by_label("New comment").fill("See the ticket.")
+    page.get_by_role("button", name="Comment").click()
+    expect(page.get_by_text("See the ticket.", exact=True)).to_be_visible()
+    page.get_by_role("button", name="End it now").click()
+    page.get_by_role("dialog").get_by_role("button", name="End it now").click()
+    expect(page.get_by_text("nothing now")).to_be_visible()
+
+
+def test_proposed_decision_is_approved(page: Page) -> None:
+    page.goto("/decisions?state=proposed")
+    expect(page.get_by_text("1 waits for approval")).to_be_visible()
+    page.locator("a.kk-row-link").click()
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_role("dialog").get_by_role("button", name="Approve").click()
+    expect(page.get_by_text("none waits for approval")).to_be_visible()
+    page.goto("/findings?state=decided&text=C-0012")
+    expect(page.locator("a.kk-row-link").first).to_be_visible()
+
+
+def test_vulnerability_is_decided_for_images(page: Page) -> None:
+    page.goto("/vulnerabilities")
+    page.locator("a.kk-row-link").first.click()
+    page.get_by_role("button", name="Decide").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Decision").select_option("false-positive")
+    dialog.get_by_label("Reason").fill("The function is not linked.")
+    dialog.get_by_role("button", name="Decide").click()
+    dialog.get_by_role("link").click()
+    expect(page.get_by_text("problems of images")).to_be_visible()
+    page.get_by_role("button", name="End it now").click()
+    page.get_by_role("dialog").get_by_role("button", name="End it now").click()
+    expect(page.get_by_text("nothing now")).to_be_visible()
 
 
 def test_documents_of_software_are_downloads(page: Page) -> None:

@@ -16,6 +16,7 @@ const Vulnerabilities = lazy(() => import("./pages/vulnerabilities/vulnerabiliti
 const Vulnerability = lazy(() => import("./pages/vulnerabilities/vulnerability"));
 const Packages = lazy(() => import("./pages/packages/packages"));
 const Package = lazy(() => import("./pages/packages/package"));
+const Decisions = lazy(() => import("./pages/decisions/decisions"));
 const Sources = lazy(() => import("./pages/sources/sources"));
 const Source = lazy(() => import("./pages/sources/source"));
 const Settings = lazy(() => import("./pages/settings/settings"));
@@ -101,6 +102,7 @@ function Pages({ identity }: { identity: Identity }) {
       <Route path="/vulnerabilities/:id">{({ id }) => <Vulnerability id={decodeURIComponent(id)} />}</Route>
       <Route path="/packages" component={Packages} />
       <Route path="/packages/:type/*?">{(values) => <Package type={values.type} name={decodeURIComponent(values["*"] ?? "")} />}</Route>
+      <Route path="/decisions" component={Decisions} />
       <Route path="/sources" component={Sources} />
       <Route path="/sources/:id">{({ id }) => <Source id={Number(id)} identity={identity} />}</Route>
       <Route path="/settings/*?">{() => <Settings identity={identity} />}</Route>

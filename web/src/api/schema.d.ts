@@ -1529,6 +1529,14 @@ export interface components {
             grant_type: "urn:ietf:params:oauth:grant-type:device_code";
         };
         /**
+         * CommentDraft
+         * @description A comment on a decision.
+         */
+        CommentDraft: {
+            /** Text */
+            text: string;
+        };
+        /**
          * ContainerEntry
          * @description A container of a workload, and the reference of its image as in the workload; empty name for an image volume.
          *
@@ -1687,10 +1695,13 @@ export interface components {
             reason: string;
             scope: components["schemas"]["DecisionScope"];
             state: components["schemas"]["DecisionState"];
+            titles: string[];
         };
         /**
          * DecisionRow
          * @description A decision. approver: who has approved or rejected it; empty before. changed: the last change of its state.
+         *
+         *         titles: of the definitions in the scope, in its order.
          */
         DecisionRow: {
             approver: string;
@@ -1705,6 +1716,7 @@ export interface components {
             reason: string;
             scope: components["schemas"]["DecisionScope"];
             state: components["schemas"]["DecisionState"];
+            titles: string[];
         };
         /**
          * DecisionScope
@@ -2542,13 +2554,14 @@ export interface components {
         };
         /**
          * SubjectFinding
-         * @description An interval of a finding. priority: its level. decision: number of an active one on it. detail: as the last scan with it has submitted it; None for a closed one.
+         * @description An interval of a finding. priority: its level. decision: number of an active one on it. is_decided: this one covers it. detail: as the last scan with it has submitted it; None for a closed one.
          */
         SubjectFinding: {
             closed: string | null;
             decision: number | null;
             definition: components["schemas"]["DefinitionEntry"];
             detail: components["schemas"]["SubmittedFinding"] | null;
+            isDecided: boolean;
             isSuppressed: boolean;
             opened: string;
             priority: string;
@@ -3323,7 +3336,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DecisionComment"];
+                "application/json": components["schemas"]["CommentDraft"];
             };
         };
         responses: {

@@ -1,6 +1,6 @@
 /** Fields and buttons of forms, and the state of a change that they make. */
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import type { InputHTMLAttributes, ReactNode, SelectHTMLAttributes } from "react";
+import type { InputHTMLAttributes, ReactNode, SelectHTMLAttributes, TextareaHTMLAttributes } from "react";
 import { Failure } from "./states";
 
 export function Field({ label, help, ...input }: { label: string; help?: ReactNode } & InputHTMLAttributes<HTMLInputElement>) {
@@ -23,6 +23,17 @@ export function Choose({ label, children, help, ...select }: { label: string; he
         <select {...select}>{children}</select>
       </span>
       {help && <small>{help}</small>}
+    </label>
+  );
+}
+
+export function Area({ label, ...area }: { label: string } & TextareaHTMLAttributes<HTMLTextAreaElement>) {
+  return (
+    <label className="kk-field">
+      <span>{label}</span>
+      <span className="pf-v6-c-form-control pf-m-resize-vertical">
+        <textarea {...area} />
+      </span>
     </label>
   );
 }

@@ -16,6 +16,7 @@ const PAGES = [
   ["/findings", "Findings"],
   ["/vulnerabilities", "Vulnerabilities"],
   ["/packages", "Packages"],
+  ["/decisions", "Decisions"],
   ["/sources", "Sources"],
   ["/settings", "Settings"],
 ] as const;

@@ -104,7 +104,7 @@ class DecisionAnswer(ApiModel):
     comment: Text = _EMPTY
 
 
-class DecisionComment(ApiModel):
+class CommentDraft(ApiModel):
     """A comment on a decision."""
 
     text: Reason
@@ -205,7 +205,7 @@ async def end(request: Request, number: Number, document: DecisionEnd) -> None:
 
 
 @router.post("/decisions/{number}/comments", operation_id="commentDecision", status_code=204)
-async def comment(request: Request, number: Number, document: DecisionComment) -> None:
+async def comment(request: Request, number: Number, document: CommentDraft) -> None:
     """Add a comment to a decision."""
     person = await _check_decision(request, number)
     await get_state(request).writing.run(add_comment, number, person.name, get_now(), document.text)

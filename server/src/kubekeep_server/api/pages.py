@@ -19,7 +19,17 @@ from starlette.routing import BaseRoute, Route
 
 _FOLDER: Final = "static"
 _DOCUMENT: Final = "index.html"
-_PAGES: Final = ("findings", "workloads", "vulnerabilities", "packages", "sources", "settings", "sign-in", "device")
+_PAGES: Final = (
+    "findings",
+    "workloads",
+    "vulnerabilities",
+    "packages",
+    "decisions",
+    "sources",
+    "settings",
+    "sign-in",
+    "device",
+)
 """First parts of the addresses of pages; `src/app.tsx` of the pages has the same."""
 _ASSETS: Final = "assets"
 _ROOT_FILES: Final = ("icon.svg", "licenses.md", "problem.css")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
+from typing import Final
+
+from sqlalchemy import Engine
 
 from kubekeep.model.text import encode_json
+from kubekeep_server.demo.decisions import Event, add_teams, list_events
 from kubekeep_server.demo.submissions import Demo
+from kubekeep_server.store.accounts import list_accounts
 from kubekeep_server.store.engine import open_file_engine, upgrade
 from kubekeep_server.store.ingest import ingest
+
+_YEAR: Final = 365
 
 
 def fill(url: str, now: dt.datetime) -> int:
@@ -17,10 +25,22 @@ def fill(url: str, now: dt.datetime) -> int:
     try:
         with engine.begin() as connection:
             upgrade(connection)
+            add_teams(connection, now - dt.timedelta(days=_YEAR))
+            accounts = {row.name: row.id for row, _ in list_accounts(connection)}
+        events = collections.deque(list_events(accounts, now))
         for submission in Demo(now).list_submissions():
+            while events and events[0].moment <= submission.finished:
+                _run(engine, events.popleft())
             with engine.begin() as connection:
                 ingest(connection, encode_json(submission).encode(), submission.finished)
             number += 1
+        for event in events:
+            _run(engine, event)
     finally:
         engine.dispose()
     return number
+
+
+def _run(engine: Engine, event: Event) -> None:
+    with engine.begin() as connection:
+        event.run(connection, event.moment)

@@ -9,6 +9,7 @@ import { Await, Empty } from "../../components/states";
 import { Time } from "../../components/time";
 import { nameSource } from "../../sources";
 import { nameOf, reachOf } from "../workload/entry";
+import { DecideFinding } from "../workload/decide";
 
 /** open: source, subject and fingerprint, with points between them. */
 export function FindingPanel({ open, onClose }: { open: string; onClose: () => void }) {
@@ -36,6 +37,7 @@ export function FindingPanel({ open, onClose }: { open: string; onClose: () => v
                   ["Not seen since", finding.unknownSince && <Time key="unknown" value={finding.unknownSince} />],
                 ]}
               />
+              <DecideFinding page={data} finding={finding} />
               <h3 className="pf-v6-c-title pf-m-md">What to change</h3>
               <Explanation finding={finding} />
             </>

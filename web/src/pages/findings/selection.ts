@@ -41,6 +41,7 @@ const OWN: Filter[] = [
     isRare: true,
     choices: [
       { value: "unknown", label: "Not seen lately" },
+      { value: "decided", label: "Covered by a decision" },
       { value: "suppressed", label: "Covered by an exception" },
     ],
   },

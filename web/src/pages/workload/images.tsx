@@ -54,6 +54,12 @@ function Identifier({ row }: { row: Problem }) {
       {row.kind === "vulnerability" ? <a href={`/vulnerabilities/${encodeURIComponent(row.definition)}`}>{row.id}</a> : row.id} <span className="kk-soft">{row.title}</span>
       {row.isExploited && <strong> known to be exploited</strong>}
       {row.isSuppressed && <span className="kk-soft"> covered by an exception</span>}
+      {row.decision !== null && (
+        <>
+          {" "}
+          <a href={`/decisions?open=${row.decision}`}>covered by decision {row.decision}</a>
+        </>
+      )}
     </>
   );
 }

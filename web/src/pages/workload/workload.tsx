@@ -9,6 +9,7 @@ import { Await } from "../../components/states";
 import { Name } from "../../components/text";
 import { Time } from "../../components/time";
 import { nameSource } from "../../sources";
+import { DecideFinding } from "./decide";
 import { kindOf, nameOf } from "./entry";
 import { History } from "./history";
 import { ImageProblems } from "./images";
@@ -35,7 +36,7 @@ export default function Workload({ source, subject }: { source: number; subject:
 }
 
 function summarize(page: Subject): string {
-  const open = page.findings.filter((finding) => finding.closed === null && !finding.isSuppressed);
+  const open = page.findings.filter((finding) => finding.closed === null && isCounted(finding));
   if (page.closed) return "It no longer exists in its source.";
   const problems = page.images.reduce((total, image) => total + image.problems.reduce((count, each) => count + each, 0), 0);
   const parts = [open.length ? plural(open.length, "finding") : "No findings in what was evaluated"];
@@ -46,8 +47,9 @@ function summarize(page: Subject): string {
 function Content({ page }: { page: Subject }) {
   const { entry } = page;
   const open = page.findings.filter((finding) => finding.closed === null);
-  const shown = open.filter((finding) => !finding.isSuppressed);
+  const shown = open.filter(isCounted);
   const suppressed = open.filter((finding) => finding.isSuppressed);
+  const decided = open.filter((finding) => finding.isDecided);
   const gaps = entry.notEvaluated ?? [];
   return (
     <div className="kk-stack">
@@ -63,11 +65,17 @@ function Content({ page }: { page: Subject }) {
       </Card>
       <Card title="What to change">
         {shown.length === 0 && <p>{gaps.length ? "No finding in the controls that were evaluated." : "Nothing."}</p>}
-        <FindingList findings={shown} />
+        <FindingList page={page} findings={shown} />
+        {decided.length > 0 && (
+          <details>
+            <summary>{plural(decided.length, "finding")} covered by decisions</summary>
+            <FindingList page={page} findings={decided} />
+          </details>
+        )}
         {suppressed.length > 0 && (
           <details>
             <summary>{plural(suppressed.length, "finding")} covered by exceptions</summary>
-            <FindingList findings={suppressed} />
+            <FindingList page={page} findings={suppressed} />
           </details>
         )}
       </Card>
@@ -135,17 +143,22 @@ function Reach({ page }: { page: Subject }) {
   );
 }
 
-function FindingList({ findings }: { findings: SubjectFinding[] }) {
+/** Return true if neither an exception nor a decision covers a finding. */
+function isCounted(finding: SubjectFinding): boolean {
+  return !finding.isSuppressed && !finding.isDecided;
+}
+
+function FindingList({ page, findings }: { page: Subject; findings: SubjectFinding[] }) {
   return (
     <ol className="kk-findings">
       {findings.map((finding) => (
-        <Finding key={finding.definition.key + finding.opened} finding={finding} />
+        <Finding key={finding.definition.key + finding.opened} page={page} finding={finding} />
       ))}
     </ol>
   );
 }
 
-function Finding({ finding }: { finding: SubjectFinding }) {
+function Finding({ page, finding }: { page: Subject; finding: SubjectFinding }) {
   return (
     <li>
       <h3 className="kk-finding-title">
@@ -160,6 +173,7 @@ function Finding({ finding }: { finding: SubjectFinding }) {
         )}
       </p>
       <Explanation finding={finding} />
+      <DecideFinding page={page} finding={finding} />
     </li>
   );
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
@@ -23,13 +23,20 @@ def key_of(row: Any) -> Key:
     return row.source, row.subject, row.fingerprint
 
 
-def find_decisions(connection: Connection, rows: Sequence[Any]) -> dict[Key, int]:
-    """Return the number of the active decision by finding: the one that covers it, or the first one on it.
+class AppliedDecision(NamedTuple):
+    """The active decision on a finding. covers: False for one in progress."""
 
-    rows: of findings with their definition, the mark of a decision, the key of the source, and kind, namespace and name of the subject.
+    number: int
+    covers: bool
+
+
+def find_decisions(connection: Connection, rows: Sequence[Any]) -> dict[Key, AppliedDecision]:
+    """Return the active decision by finding: the one that covers it, or the first one on it.
+
+    rows: of open findings with the mark of a decision, the key of the source, and kind, namespace and name of the subject.
     """
     decisions = load_decisions(connection, {row.definition for row in rows})
-    numbers: dict[Key, int] = {}
+    applied: dict[Key, AppliedDecision] = {}
     for row in rows:
         selected = [
             one
@@ -39,10 +46,11 @@ def find_decisions(connection: Connection, rows: Sequence[Any]) -> dict[Key, int
             and one.scope.selects_finding(row.namespace, row.kind, row.name, format_key(row.fingerprint))
         ]
         if row.decision is not None:
-            numbers[key_of(row)] = row.decision
+            applied[key_of(row)] = AppliedDecision(row.decision, covers=True)
         elif selected:
-            numbers[key_of(row)] = min(selected, key=lambda one: (not one.kind.covers, one.id)).id
-    return numbers
+            first = min(selected, key=lambda one: (not one.kind.covers, one.id))
+            applied[key_of(row)] = AppliedDecision(first.id, covers=first.kind.covers and not row.is_suppressed)
+    return applied
 
 
 def count_decided(connection: Connection, sources: Iterable[int] | None) -> dict[tuple[int, int], int]:

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from kubekeep.model.decision import DecisionEntry, DecisionKind, DecisionScope, DecisionState
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.coverage import load_source_decisions
 from kubekeep_server.store.decision_effects import count_covered, count_marked
 from kubekeep_server.store.decision_schema import decision, decision_comment
@@ -17,19 +18,32 @@ from kubekeep_server.store.decisions import load_active, load_row
 from kubekeep_server.store.image_schema import image_finding
 from kubekeep_server.store.numbers import to_moment, to_optional_moment
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Document, Page, cut_page, read_cursor
+from kubekeep_server.store.schema import definition
 
 _READ: Final = 500
 """Rows of one statement, of which a user may not see all."""
 _MOST_READS: Final = 10
 
 
+class _Title(msgspec.Struct):
+    title: str = ""
+
+
+_decoder: Final = msgspec.json.Decoder(DecisionScope)
+_titles: Final = msgspec.json.Decoder(_Title)
+
+
 class DecisionRow(Document, frozen=True, kw_only=True):
-    """A decision. approver: who has approved or rejected it; empty before. changed: the last change of its state."""
+    """A decision. approver: who has approved or rejected it; empty before. changed: the last change of its state.
+
+    titles: of the definitions in the scope, in its order.
+    """
 
     id: int
     kind: DecisionKind
     state: DecisionState
     scope: DecisionScope
+    titles: tuple[str, ...]
     reason: str
     owner: str
     author: str
@@ -71,16 +85,17 @@ def list_decisions(
     query = select(decision).order_by(decision.c.id.desc()).limit(_READ)
     if selected := [state.value for state in states]:
         query = query.where(decision.c.state.in_(selected))
-    rows: list[DecisionRow] = []
+    rows: list[Any] = []
     last = position[0] if position else None
     for _ in range(_MOST_READS):
         part = connection.execute(query if last is None else query.where(decision.c.id < last)).all()
-        rows += [row for row in map(_describe, part) if is_visible(row.scope)]
+        rows += [row for row in part if is_visible(_decoder.decode(row.scope))]
         if len(rows) > limit or len(part) < _READ:
             break
         last = part[-1].id
     page, following = cut_page(rows, limit, "decisions", lambda row: (row.id,))
-    return Page(tuple(page), following)
+    titles = _load_titles(connection, page)
+    return Page(tuple(_describe(row, titles) for row in page), following)
 
 
 def get_decision(connection: Connection, number: int) -> DecisionPage:
@@ -95,7 +110,7 @@ def get_decision(connection: Connection, number: int) -> DecisionPage:
         problems = connection.execute(counted).scalar_one()
     query = select(decision_comment).where(decision_comment.c.decision == number).order_by(decision_comment.c.number)
     comments = tuple(DecisionComment(one.author, to_moment(one.moment), one.text) for one in connection.execute(query))
-    fields = msgspec.structs.asdict(_describe(row))
+    fields = msgspec.structs.asdict(_describe(row, _load_titles(connection, [row])))
     return DecisionPage(**fields, findings=findings, problems=problems, comments=comments)
 
 
@@ -113,12 +128,21 @@ def list_in_force(connection: Connection, key: str) -> tuple[DecisionEntry, ...]
     )
 
 
-def _describe(row: Any) -> DecisionRow:
+def _load_titles(connection: Connection, rows: Iterable[Any]) -> dict[str, str]:
+    """Return the titles of the definitions of decisions by key."""
+    keys = {key for row in rows for key in _decoder.decode(row.scope).definitions}
+    query = select(definition.c.key, definition.c.document).where(is_key(definition.c.key))
+    return {row.key: _titles.decode(row.document).title for row in select_by_keys(connection, query, keys)}
+
+
+def _describe(row: Any, titles: dict[str, str]) -> DecisionRow:
+    scope = _decoder.decode(row.scope)
     return DecisionRow(
         id=row.id,
         kind=DecisionKind(row.kind),
         state=DecisionState(row.state),
-        scope=msgspec.json.decode(row.scope, type=DecisionScope),
+        scope=scope,
+        titles=tuple(titles.get(key, "") for key in scope.definitions),
         reason=row.reason,
         owner=row.owner,
         author=row.author,

@@ -39,7 +39,7 @@ from kubekeep_server.store.finding_context import (
     get_level,
 )
 from kubekeep_server.store.numbers import format_key, to_moment, to_optional_moment
-from kubekeep_server.store.queries.decided import count_decided, find_decisions, key_of
+from kubekeep_server.store.queries.decided import AppliedDecision, count_decided, find_decisions, key_of
 from kubekeep_server.store.queries.definitions import (
     contains_text,
     has_priority,
@@ -539,7 +539,7 @@ def _locate(step: int, row: Any) -> _Position:
     return _Position(step, row.definition, row.opened, row.source, row.subject, row.fingerprint)
 
 
-def _describe(row: Any, decision: int | None) -> FindingRow:
+def _describe(row: Any, decision: AppliedDecision | None) -> FindingRow:
     document = _decoder.decode(row.document)
     return FindingRow(
         **describe_subject(row),
@@ -554,7 +554,7 @@ def _describe(row: Any, decision: int | None) -> FindingRow:
         opened=to_moment(row.opened),
         unknown_since=to_optional_moment(row.unknown_since),
         is_suppressed=row.is_suppressed and row.decision is None,
-        decision=decision,
+        decision=decision.number if decision else None,
     )
 
 

@@ -25,7 +25,7 @@ from kubekeep_server.store.urgency import SEVERITY_NAMES, count_levels
 
 
 class SubjectFinding(Document, frozen=True):
-    """An interval of a finding. priority: its level. decision: number of an active one on it. detail: as the last scan with it has submitted it; None for a closed one."""
+    """An interval of a finding. priority: its level. decision: number of an active one on it. is_decided: this one covers it. detail: as the last scan with it has submitted it; None for a closed one."""
 
     definition: DefinitionEntry
     priority: str
@@ -34,6 +34,7 @@ class SubjectFinding(Document, frozen=True):
     unknown_since: dt.datetime | None
     is_suppressed: bool
     decision: int | None
+    is_decided: bool
     detail: SubmittedFinding | None
 
 
@@ -112,6 +113,7 @@ def _list_findings(
     rows = list(itertools.chain.from_iterable(_rank(connection.execute(query.where(part))) for part in parts))
     decisions = find_decisions(connection, [row for row in rows if row.closed is None])
     for row in rows:
+        decision = decisions.get(key_of(row)) if row.closed is None else None
         yield SubjectFinding(
             msgspec.json.decode(row.document, type=DefinitionEntry),
             SEVERITY_NAMES[get_level(row.context, row.urgency)],
@@ -119,7 +121,8 @@ def _list_findings(
             to_optional_moment(row.closed),
             to_optional_moment(row.unknown_since),
             row.is_suppressed and row.decision is None,
-            decisions.get(key_of(row)) if row.closed is None else None,
+            decision.number if decision else None,
+            decision is not None and decision.covers,
             details.get(row.fingerprint) if row.closed is None else None,
         )
 
