@@ -38,9 +38,22 @@ def take_vulnerability(page: Page) -> None:
     page.screenshot(path=PICTURES / "server-vulnerability.png")
 
 
+def take_decisions(page: Page) -> None:
+    """Take the picture of the decisions with one that waits for approval."""
+    page.goto("/decisions?open=5")
+    wait_for_content(page)
+    page.get_by_role("heading", name="Comments").wait_for()
+    page.screenshot(path=PICTURES / "server-decisions.png")
+
+
 def take_all(browser: Browser, url: str, session: Path) -> None:
     """Take the pictures, the second one in the dark theme."""
-    for take, scheme in ((take_overview, "light"), (take_findings, "dark"), (take_vulnerability, "light")):
+    for take, scheme in (
+        (take_overview, "light"),
+        (take_findings, "dark"),
+        (take_vulnerability, "light"),
+        (take_decisions, "light"),
+    ):
         context = browser.new_context(
             storage_state=session,
             base_url=url,

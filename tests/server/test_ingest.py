@@ -44,7 +44,7 @@ from kubekeep_server.store import schema
 from kubekeep_server.store.coverage import load_coverage
 from kubekeep_server.store.deletion import delete_source
 from kubekeep_server.store.finding_context import CONTEXTS, OWN_LEVELS
-from kubekeep_server.store.ingest import EarlySubmissionError, Receipt, ingest
+from kubekeep_server.store.ingest import Receipt, ingest
 from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.proofs import load_document
 from tests.server.conftest import Database
@@ -111,7 +111,11 @@ def build(
 
 
 def submit(database: Database, submission: Submission) -> Receipt:
-    return database.run(ingest, encode_json(submission).encode(), submission.finished)
+    return receive(database, submission, submission.finished)
+
+
+def receive(database: Database, submission: Submission, received: dt.datetime) -> Receipt:
+    return database.run(ingest, encode_json(submission).encode(), received)
 
 
 def list_findings(database: Database) -> dict[str, list[tuple[int, int | None, int | None]]]:
@@ -575,33 +579,3 @@ def test_open_finding_is_unique(database: Database) -> None:
                 )
             )
         )
-
-
-def receive(database: Database, submission: Submission, received: dt.datetime) -> Receipt:
-    return database.run(ingest, encode_json(submission).encode(), received)
-
-
-def test_scan_in_the_future_is_refused(database: Database) -> None:
-    """A client whose clock was ahead blocks no later scan of the source."""
-    ahead, now = build(3, build_subject(1, "C-0001")), START + dt.timedelta(days=1)
-    with pytest.raises(EarlySubmissionError, match="check both clocks") as refusal:
-        receive(database, ahead, now)
-    assert refusal.value.seconds == 2 * 86_400 - 10 * 60 + 1
-    assert list_findings(database) == {}
-    assert receive(database, build(1, build_subject(1, "C-0002")), now).is_applied
-    assert list_findings(database) == {"1 C-0002": [(1, None, None)]}
-    accepted = receive(database, ahead, ahead.finished - dt.timedelta(minutes=10))
-    assert accepted.is_applied
-
-
-def test_clock_of_the_server_is_set_back(database: Database) -> None:
-    """The last scan is in the future now: it is acknowledged again, and a later one of the present time is applied."""
-    last, present = build(9, build_subject(1, "C-0001")), build(5, build_subject(1, "C-0002"))
-    assert receive(database, last, last.finished).is_applied
-    repeated = receive(database, last, present.finished)
-    assert (repeated.is_known, repeated.is_applied) == (True, True)
-    assert receive(database, present, present.finished).is_applied
-    assert [name for name, intervals in list_findings(database).items() if intervals[-1][1] is None] == ["1 C-0002"]
-    following = build(6, build_subject(1, "C-0001"))
-    assert receive(database, following, following.finished).is_applied
-    assert not receive(database, build(4), following.finished).is_applied
