@@ -81,7 +81,7 @@ function listLong(values: readonly string[] = []): string {
   return values.length > SHOWN ? values.join(", ") : "";
 }
 
-/** What a decision covers now, with the list of it. */
+/** The number of findings that a decision covers now, with a link to them. */
 function Covered({ decision }: { decision: Decision }) {
   if (decision.state !== "active") return <>nothing now</>;
   if (decision.kind === "in-progress") return <>nothing: its findings count</>;
