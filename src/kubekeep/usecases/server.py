@@ -109,7 +109,7 @@ class Server:
         """Yield findings of workloads and other subjects, but for images, the most urgent first.
 
         source: numbers of sources. kind, name: of subjects. definition: keys of controls. priority: `low` to
-        `critical`. severity: of the control. state: `open`, `suppressed` or `unknown`. exposed: True for subjects that can be reached from outside. order: `priority`,
+        `critical`. severity: of the control. state: `open`, `decided`, `suppressed` or `unknown`. exposed: True for subjects that can be reached from outside. order: `priority`,
         `severity`, `oldest` or `newest`.
         """
         filters = {name: value for name, value in locals().items() if name != "self"}
