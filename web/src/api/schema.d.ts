@@ -1274,7 +1274,9 @@ export interface paths {
         put?: never;
         /**
          * Report Failure
-         * @description Accept the failure of an image scan. It is not stored, so that the last results of the image stay.
+         * @description Store the failure of an image scan, with which the last results of the image stay.
+         *
+         *     It is about the cluster of the token; if that is for several, the one whose last report has the name in the failure.
          */
         post: operations["reportScanFailure"];
         delete?: never;
@@ -2200,6 +2202,16 @@ export interface components {
             unassessed?: string[];
         };
         /**
+         * SubjectFailure
+         * @description A container whose image was not scanned, and the reason. image: its reference, or its digest.
+         */
+        SubjectFailure: {
+            container: string;
+            image: string;
+            moment: string;
+            reason: string;
+        };
+        /**
          * SubjectFinding
          * @description An interval of a finding. priority: its level. detail: as the last scan with it has submitted it; None for a closed one.
          */
@@ -2256,6 +2268,7 @@ export interface components {
             branch: string;
             closed: string | null;
             entry: components["schemas"]["SubjectEntry"];
+            failures: components["schemas"]["SubjectFailure"][];
             findings: components["schemas"]["SubjectFinding"][];
             images: components["schemas"]["SubjectImage"][];
             opened: string;

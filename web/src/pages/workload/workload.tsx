@@ -84,8 +84,16 @@ function Content({ page }: { page: Subject }) {
           </ul>
         </Card>
       )}
-      {page.images.length > 0 && (
+      {(page.images.length > 0 || page.failures.length > 0) && (
         <Card title="Images">
+          {page.failures.map((failure) => (
+            <p key={failure.container}>
+              <strong>{failure.container}</strong> <Name text={failure.image} />
+              <span className="kk-notice">
+                not scanned <Time value={failure.moment} />: {failure.reason}
+              </span>
+            </p>
+          ))}
           {page.images.map((image) => (
             <ImageProblems key={image.container + image.digest} image={image} />
           ))}
