@@ -2401,7 +2401,7 @@ export interface components {
         };
         /**
          * UserDocument
-         * @description A user. signedIn: the last time.
+         * @description A user. signedIn: the last time. issuer: URL of the provider; empty for a local user. subject: identity there, or the name.
          */
         UserDocument: {
             /**
@@ -2415,10 +2415,14 @@ export interface components {
             id: number;
             /** Isenabled */
             isEnabled: boolean;
+            /** Issuer */
+            issuer: string;
             /** Name */
             name: string;
             /** Signedin */
             signedIn: string | null;
+            /** Subject */
+            subject: string;
         };
         /**
          * VersionRow
