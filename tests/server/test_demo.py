@@ -13,13 +13,17 @@ import pytest
 from sqlalchemy import func, select
 
 from kubekeep.library.load import builtin
+from kubekeep.model.finding_document import build_priority
+from kubekeep.model.priority import ResourceContext
 from kubekeep.model.severity import Severity
 from kubekeep.model.submission import Submission
+from kubekeep.posture.priority import prioritise
 from kubekeep.uplink.delta import apply_delta
 from kubekeep_server.demo.catalog import load_catalog
 from kubekeep_server.demo.company import CLUSTER_UIDS, ENTRY_POINT, GATED_REPOSITORY, JAVA, SERVICES, Cluster
 from kubekeep_server.demo.filling import fill
 from kubekeep_server.demo.posture import ACTIVE, EXPIRED
+from kubekeep_server.demo.priorities import STEPS
 from kubekeep_server.demo.submissions import PULL_REQUESTS, Demo
 from kubekeep_server.demo.timeline import ARRIVAL, ARRIVING, LAST_OF_STAGING, SECRETS_HIDDEN_SINCE
 from kubekeep_server.store import image_schema, schema
@@ -55,6 +59,28 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 @pytest.fixture(scope="module")
 def submissions() -> list[Submission]:
     return list(Demo(NOW).list_submissions())
+
+
+def test_priorities_are_those_of_scans(submissions: list[Submission]) -> None:
+    controls = {control.id: control for control in builtin().controls.values()}
+    levels = set()
+    for submission in submissions[-40:]:
+        for subject in submission.subjects:
+            for finding in subject.findings:
+                if finding.definition not in controls or not (subject.exposure or subject.power):
+                    assert finding.priority is None
+                    continue
+                control = controls[finding.definition]
+                step = STEPS.get(control.id, "") if subject.power else ""
+                context = ResourceContext(subject.exposure, subject.power, steps={control.slug: step} if step else {})
+                expected = build_priority(prioritise(control, context))
+                assert expected is not None
+                if finding.priority is not None:
+                    assert finding.priority == expected
+                    levels.add(expected.level)
+                else:
+                    assert not expected.reasons
+    assert {"medium", "high", "critical"} <= levels
 
 
 def read_sources(demo: Database, kind: str = "") -> dict[tuple[str, str], SourceRow]:

@@ -127,6 +127,12 @@ class Cluster:
         rows = self._read(f"findings?source={source['id']}&limit=1000")["rows"]
         return {(row["name"], row["definition"]) for row in rows}
 
+    def read_workload(self, name: str) -> Any:
+        (source,) = [row for row in self._read("sources?limit=1000")["rows"] if row["key"] == f"cluster/{self.uid}"]
+        matches = self._read(f"search?text={name}")["subjects"]
+        (key,) = [row["subject"] for row in matches if row["source"] == source["id"] and row["name"] == name]
+        return self._read(f"sources/{source['id']}/subjects/{key}")
+
     def list_vulnerabilities(self) -> set[str]:
         (source,) = [row for row in self._read("sources?limit=1000")["rows"] if row["key"] == f"cluster/{self.uid}"]
         return {row["id"] for row in self._read(f"vulnerabilities?source={source['id']}&limit=1000")["rows"]}
@@ -332,6 +338,49 @@ def test_messages_of_the_operator_are_accepted(server: Server) -> None:
         assert cluster.client.http.post(path, content=encode(document)).status_code == 401
         large = cluster.client.http.post(path, content=b" " * 1_100_000, headers=cluster.client.headers)
         assert large.status_code == 413
+
+
+def test_failed_scan_is_shown_until_one_succeeds(server: Server) -> None:
+    cluster = Cluster(server)
+    assert cluster.client.post_report(cluster.build_report({"web": [], "cart": []})).is_success
+    vulnerability = build_image_vulnerability("CVE-2024-0009")
+    assert cluster.client.post_scan(cluster.build_scan(vulnerability)).is_success
+    workload = {
+        "clusterName": cluster.name,
+        "namespace": "shop",
+        "workloadKind": "Deployment",
+        "workloadName": "web",
+        "containerName": "web",
+    }
+    failure = {
+        "customerGUID": ACCOUNT,
+        "workloads": [workload, {**workload, "workloadKind": "Unknown"}],
+        "imageTag": "ghcr.io/shop/web:1",
+        "failureCase": 2,
+        "failureReason": "Image is too large",
+        "error": "4.2 GB exceeds the limit of 2 GB",
+        "timestamp": "2026-12-01T10:00:00Z",
+    }
+
+    def post(document: dict[str, Any]) -> httpx2.Response:
+        return cluster.client.http.post("/k8s/v2/scanFailure", content=encode(document), headers=cluster.client.headers)
+
+    for _ in range(2):
+        assert post(failure).text == "ok"
+        (shown,) = cluster.read_workload("web")["failures"]
+        assert (shown["container"], shown["image"]) == ("web", "ghcr.io/shop/web:1")
+        assert shown["reason"] == "Image is too large: 4.2 GB exceeds the limit of 2 GB"
+        assert "CVE-2024-0009" in cluster.list_vulnerabilities()
+    assert cluster.client.post_scan(cluster.build_scan(vulnerability)).is_success
+    assert cluster.read_workload("web")["failures"] == []
+    assert cluster.client.post_scan(cluster.build_scan(status="Timeout")).is_success
+    assert cluster.read_workload("web")["failures"][0]["reason"] == "Timeout"
+    without_reason = {key: value for key, value in failure.items() if key not in ("failureReason", "error")}
+    assert post(without_reason).is_success
+    assert cluster.read_workload("web")["failures"][0]["reason"] == "the packages could not be listed"
+    assert "CVE-2024-0009" in cluster.list_vulnerabilities()
+    assert post({"customerGUID": ACCOUNT}).status_code == 422
+    assert post({**failure, "workloads": "web"}).status_code == 422
 
 
 @pytest.mark.parametrize("key", ["", "x", "k" * 5_000, "kk_" + "A" * 43])

@@ -220,7 +220,9 @@ def test_changed_subject_is_another_user(changing: tuple[LiveServer, IdentityPro
     client, answer = sign_in(server, identity, "2")
     assert answer.status_code == 303
     assert client.get("/api/v1/identity").json()["scopes"] == ["repository/github.com/shop/*"]
-    assert [user["name"] for user in root.get("/api/v1/users").json()].count("ada") == 2
+    twins = [user for user in root.get("/api/v1/users").json() if user["name"] == "ada"]
+    assert [user["subject"] for user in twins] == ["1", "2"]
+    assert {user["issuer"] for user in twins} == {identity.issuer}
 
 
 def test_session_is_not_as_short_as_the_tokens_of_the_provider(server: LiveServer, identity: IdentityProvider) -> None:

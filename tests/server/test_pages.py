@@ -190,16 +190,16 @@ def test_engineer_gets_from_the_overview_to_the_change(page: Page) -> None:
 def test_filters_and_order_are_in_the_address(page: Page) -> None:
     page.goto("/findings")
     wait_for_content(page)
-    page.get_by_label("Priority").select_option("high")
+    page.get_by_label("Priority").select_option("critical")
     page.get_by_role("searchbox", name="Control, title or workload").fill("privileged")
-    expect(page).to_have_url(re.compile("priority=high.*text=privileged"))
+    expect(page).to_have_url(re.compile("priority=critical.*text=privileged"))
     rows = page.locator("tbody tr[data-index]")
     expect(rows.first).to_contain_text("privileged")
     page.get_by_role("button", name="Open since").click()
     expect(page).to_have_url(re.compile("order=newest"))
     page.reload()
     expect(rows.first).to_contain_text("privileged")
-    expect(page.get_by_role("list", name="Active filters")).to_contain_text("Priority: High")
+    expect(page.get_by_role("list", name="Active filters")).to_contain_text("Priority: Critical")
     page.get_by_role("searchbox", name="Control, title or workload").fill("no finding has this text")
     expect(page.get_by_text("No row has all of these properties")).to_be_visible()
     page.get_by_role("button", name="Remove all filters").first.click()
@@ -276,6 +276,30 @@ def test_row_opens_and_closes_by_keys(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(page.get_by_role("complementary", name="Details")).to_have_count(0)
     assert page.evaluate("document.activeElement.dataset.row") == focused
+    page.keyboard.press("e")
+    expect(page.get_by_role("complementary", name="Details")).to_contain_text("What to change")
+
+
+def test_row_under_the_pointer_is_read_before_it_is_opened(page: Page) -> None:
+    for path, operation in (("/findings", "/subjects/"), ("/vulnerabilities", "/workloads")):
+        page.goto(path)
+        wait_for_content(page)
+        with page.expect_response(lambda answer, operation=operation: operation in answer.url):  # type: ignore[misc]
+            page.locator("tr[data-index='2']").hover()
+
+
+def test_order_of_cards_is_chosen_from_a_list(page: Page) -> None:
+    page.goto("/findings")
+    wait_for_content(page)
+    expect(page.get_by_label("Sort by")).to_be_hidden()
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.get_by_label("Sort by").select_option("Open since: oldest first")
+    expect(page).to_have_url(re.compile("order=oldest"))
+    page.set_viewport_size(WIDE)
+    title = page.get_by_role("columnheader", name="Open since")
+    expect(title).to_have_attribute("aria-sort", "ascending")
+    title.get_by_role("button").click()
+    expect(title).to_have_attribute("aria-sort", "descending")
 
 
 def test_search_and_forms_begin_in_their_first_field(page: Page) -> None:

@@ -8,10 +8,10 @@ from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from sqlalchemy import Engine, delete, update
+from sqlalchemy import Engine, delete, insert, update
 
 from kubekeep_server.store.engine import open_file_engine
-from kubekeep_server.store.identity_schema import role_grant, session
+from kubekeep_server.store.identity_schema import account, role_grant, session
 from tests.reports.browsers import needs_chromium
 from tests.server.identity_provider import CLIENT_ID, CLIENT_SECRET, run_identity_provider
 from tests.server.live import LiveServer, run_server
@@ -99,6 +99,27 @@ def test_ended_session_is_explained_and_begins_again(page: Page, database: Engin
     assert len(addresses) < MOST_REQUESTS
     page.reload()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+def test_users_of_one_name_are_told_apart(page: Page, server: LiveServer, database: Engine) -> None:
+    link = server.run("user", "add", "root", "--role", "administrator").partition("#")[2]
+    users = [
+        {"issuer": "https://id.example.com", "subject": subject, "name": "grace", "is_enabled": True, "created": 0}
+        for subject in ("subject-1", "subject-2")
+    ]
+    with database.begin() as connection:
+        connection.execute(insert(account), users)
+    page.goto(f"/sign-in#{link}")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("Your name to sign in later is root")).to_be_visible()
+    page.get_by_label("New password").fill("a password of a test")
+    page.get_by_role("button", name="Save the password").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    page.goto("/settings/users")
+    rows = page.get_by_role("row", name="grace")
+    expect(rows.nth(0)).to_contain_text("with id.example.com as subject-1")
+    expect(rows.nth(1)).to_contain_text("with id.example.com as subject-2")
+    expect(page.get_by_role("row", name="root")).to_contain_text("with a password")
 
 
 def test_user_who_loses_the_role_sees_one_page(page: Page, database: Engine) -> None:

@@ -1398,7 +1398,9 @@ export interface paths {
         put?: never;
         /**
          * Report Failure
-         * @description Accept the failure of an image scan. It is not stored, so that the last results of the image stay.
+         * @description Store the failure of an image scan, with which the last results of the image stay.
+         *
+         *     It is about the cluster of the token; if that is for several, the one whose last report has the name in the failure.
          */
         post: operations["reportScanFailure"];
         delete?: never;
@@ -2553,6 +2555,16 @@ export interface components {
             unassessed?: string[];
         };
         /**
+         * SubjectFailure
+         * @description A container whose image was not scanned, and the reason. image: its reference, or its digest.
+         */
+        SubjectFailure: {
+            container: string;
+            image: string;
+            moment: string;
+            reason: string;
+        };
+        /**
          * SubjectFinding
          * @description An interval of a finding. priority: its level. decision: number of an active one on it. is_decided: this one covers it. detail: as the last scan with it has submitted it; None for a closed one.
          */
@@ -2611,6 +2623,7 @@ export interface components {
             branch: string;
             closed: string | null;
             entry: components["schemas"]["SubjectEntry"];
+            failures: components["schemas"]["SubjectFailure"][];
             findings: components["schemas"]["SubjectFinding"][];
             images: components["schemas"]["SubjectImage"][];
             opened: string;
@@ -2743,7 +2756,7 @@ export interface components {
         };
         /**
          * UserDocument
-         * @description A user. signedIn: the last time.
+         * @description A user. signedIn: the last time. issuer: URL of the provider; empty for a local user. subject: identity there, or the name.
          */
         UserDocument: {
             /**
@@ -2757,10 +2770,14 @@ export interface components {
             id: number;
             /** Isenabled */
             isEnabled: boolean;
+            /** Issuer */
+            issuer: string;
             /** Name */
             name: string;
             /** Signedin */
             signedIn: string | null;
+            /** Subject */
+            subject: string;
         };
         /**
          * VersionRow

@@ -1,8 +1,8 @@
 /**
  * A list of any length: rows are read in pages as they come into view, and only those in view are in the document.
- * Keys: j and k move, Enter opens.
+ * Keys: j and k move, Enter and e open.
  */
-import { useInfiniteQuery, type InfiniteData, type UseInfiniteQueryResult } from "@tanstack/react-query";
+import { infiniteQueryOptions, useInfiniteQuery, type InfiniteData, type UseInfiniteQueryResult } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { onKey } from "../shell/keys";
@@ -11,10 +11,17 @@ import { Failure, Loading } from "./states";
 export interface Column<Row> {
   title: string;
   cell: (row: Row) => ReactNode;
-  /** Value of the parameter `order` that sorts by this column. */
-  order?: string;
+  /** Orders by this column; a click on its title takes the first, and then the next one. */
+  orders?: Order[];
   /** `number` is aligned right, `main` gets the space that the others leave. */
   kind?: "number" | "main";
+}
+
+/** An order of a list. value: of the parameter `order`. label: of the order in words. */
+export interface Order {
+  value: string;
+  label: string;
+  isAscending?: boolean;
 }
 
 interface RowPage<Row> {
@@ -22,18 +29,25 @@ interface RowPage<Row> {
   cursor?: string;
 }
 
-export type Pages<Row> = UseInfiniteQueryResult<InfiniteData<RowPage<Row>, string>, Error>;
+export type Pages<Row> = UseInfiniteQueryResult<InfiniteData<RowPage<Row>>, Error>;
 
-/** Return the pages of a list. read: returns the page after a cursor. */
-export function usePages<Row>(key: unknown[], read: (cursor: string) => Promise<RowPage<Row>>): Pages<Row> {
-  return useInfiniteQuery({
+/** Return the query of a list. read: returns the page after a cursor. */
+export function pagesQuery<Row>(key: unknown[], read: (cursor: string) => Promise<RowPage<Row>>) {
+  return infiniteQueryOptions({
     queryKey: key,
     queryFn: ({ pageParam }) => read(pageParam),
     initialPageParam: "",
     getNextPageParam: (page) => page.cursor || undefined,
-    placeholderData: (before) => before,
   });
 }
+
+/** Return the pages of a list, while it changes those before. read: returns the page after a cursor. */
+export function usePages<Row>(key: unknown[], read: (cursor: string) => Promise<RowPage<Row>>): Pages<Row> {
+  return useInfiniteQuery({ ...pagesQuery(key, read), placeholderData: (before) => before });
+}
+
+/** Milliseconds for which a row that was read before it is opened is not read again. */
+export const FRESH = 30_000;
 
 /** Return the number of rows as far as it is known: `120`, or `200+` if there are more. */
 function countRows<Row>(pages: Pages<Row>): string {
@@ -60,6 +74,8 @@ interface Properties<Row> {
   rowKey: (row: Row) => string;
   /** Address of a row, which a click opens. */
   href: (row: Row) => string;
+  /** Reads what the page of a row shows, when the pointer is on the row. */
+  prefetch?: (row: Row) => void;
   openKey?: string;
   order?: string;
   onOrder?: (order: string) => void;
@@ -70,7 +86,7 @@ interface Properties<Row> {
 const ROW_HEIGHT = 44;
 const MARGIN = 10;
 
-export function List<Row>({ caption, pages, columns, rowKey, href, openKey, order, onOrder, empty }: Properties<Row>) {
+export function List<Row>({ caption, pages, columns, rowKey, href, prefetch, openKey, order, onOrder, empty }: Properties<Row>) {
   const body = useRef<HTMLTableSectionElement>(null);
   const [scroller, setScroller] = useState<HTMLElement | null>(null);
   const [offset, setOffset] = useState(0);
@@ -96,6 +112,7 @@ export function List<Row>({ caption, pages, columns, rowKey, href, openKey, orde
   useEffect(() => {
     if (hasNextPage && !isFetchingNextPage && last >= rows.length - MARGIN) void fetchNextPage();
   }, [hasNextPage, isFetchingNextPage, fetchNextPage, last, rows.length]);
+  const [start, stop] = useRest();
   useMovement(body, (index) => index >= 0 && index < rows.length && virtual.scrollToIndex(index));
 
   if (pages.error && !hasRows) return <Failure error={pages.error} retry={() => void pages.refetch()} />;
@@ -106,6 +123,7 @@ export function List<Row>({ caption, pages, columns, rowKey, href, openKey, orde
   const after = virtual.getTotalSize() - ((shown.at(-1)?.end ?? offset) - offset);
   return (
     <>
+      <OrderChoice columns={columns} order={order} onOrder={onOrder} />
       <table className="pf-v6-c-table pf-m-compact kk-list" aria-rowcount={hasNextPage ? -1 : rows.length}>
         <caption className="pf-v6-screen-reader">{caption}</caption>
         <thead className="pf-v6-c-table__thead">
@@ -126,6 +144,8 @@ export function List<Row>({ caption, pages, columns, rowKey, href, openKey, orde
                 data-index={index}
                 className={`pf-v6-c-table__tr pf-m-clickable ${openKey === rowKey(row) ? "pf-m-selected" : ""}`}
                 onClick={(event) => openRow(event.currentTarget, event.target)}
+                onMouseEnter={prefetch && (() => start(() => prefetch(row)))}
+                onMouseLeave={prefetch && stop}
               >
                 {columns.map((column, position) => (
                   <td key={column.title} className={`pf-v6-c-table__td kk-${column.kind ?? "plain"}`} data-label={column.title}>
@@ -151,22 +171,61 @@ export function List<Row>({ caption, pages, columns, rowKey, href, openKey, orde
 }
 
 function Heading<Row>({ column, order, onOrder }: { column: Column<Row>; order?: string; onOrder?: (order: string) => void }) {
-  const isSorted = column.order !== undefined && column.order === order;
+  const { orders = [] } = column;
+  const position = orders.findIndex((each) => each.value === order);
+  const current = orders[position];
+  const next = orders[(position + 1) % orders.length];
   return (
     <th
       scope="col"
-      className={`pf-v6-c-table__th kk-${column.kind ?? "plain"} ${column.order ? "pf-v6-c-table__sort" : ""} ${isSorted ? "pf-m-selected" : ""}`}
-      aria-sort={isSorted ? "descending" : undefined}
+      className={`pf-v6-c-table__th kk-${column.kind ?? "plain"} ${next ? "pf-v6-c-table__sort" : ""} ${current ? "pf-m-selected" : ""}`}
+      aria-sort={current && (current.isAscending ? "ascending" : "descending")}
     >
-      {column.order && onOrder ? (
-        <button type="button" className="pf-v6-c-table__button" onClick={() => onOrder(column.order ?? "")}>
-          {column.title} <span aria-hidden="true">{isSorted ? "↓" : ""}</span>
+      {next && onOrder ? (
+        <button type="button" className="pf-v6-c-table__button" onClick={() => onOrder(next.value)}>
+          {column.title} <span aria-hidden="true">{current && (current.isAscending ? "↑" : "↓")}</span>
         </button>
       ) : (
         column.title
       )}
     </th>
   );
+}
+
+/** The order of a list whose columns have no titles: that of cards, on narrow screens. */
+function OrderChoice<Row>({ columns, order, onOrder }: { columns: Column<Row>[]; order?: string; onOrder?: (order: string) => void }) {
+  const choices = columns.flatMap((column) => (column.orders ?? []).map((each) => ({ ...each, title: column.title })));
+  if (!onOrder || choices.length < 2) return null;
+  return (
+    <div className="kk-filter kk-order">
+      <span aria-hidden="true">Sort by</span>
+      <span className="pf-v6-c-form-control">
+        <select aria-label="Sort by" value={order} onChange={(event) => onOrder(event.target.value)}>
+          {choices.map((choice) => (
+            <option key={choice.value} value={choice.value}>
+              {choice.title}: {choice.label}
+            </option>
+          ))}
+        </select>
+      </span>
+    </div>
+  );
+}
+
+const REST = 150;
+
+/** Return the functions that run an effect when the pointer has rested for a moment, and that cancel it. */
+function useRest(): [(effect: () => void) => void, () => void] {
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const stop = () => clearTimeout(timer.current);
+  useEffect(() => stop, []);
+  return [
+    (effect) => {
+      stop();
+      timer.current = setTimeout(effect, REST);
+    },
+    stop,
+  ];
 }
 
 /** A click anywhere on a row is one on its link, unless it selects text or is on another control. */
@@ -176,7 +235,7 @@ function openRow(row: HTMLElement, target: EventTarget): void {
   row.querySelector<HTMLElement>("a.kk-row-link")?.click();
 }
 
-/** Move the focus to the next and the previous row by j and k. */
+/** Move the focus to the next and the previous row by j and k; e opens the row with the focus, as Enter does. */
 function useMovement(body: React.RefObject<HTMLElement | null>, show: (index: number) => void): void {
   const latest = useRef(show);
   latest.current = show;
@@ -191,7 +250,8 @@ function useMovement(body: React.RefObject<HTMLElement | null>, show: (index: nu
       if (link) link.focus();
       else requestAnimationFrame(() => find(index)?.focus());
     };
-    const ends = [onKey("j", () => move(1)), onKey("k", () => move(-1))];
+    const open = () => document.activeElement?.closest("tr[data-index]")?.querySelector<HTMLElement>("a.kk-row-link")?.click();
+    const ends = [onKey("j", () => move(1)), onKey("k", () => move(-1)), onKey("e", open)];
     return () => ends.forEach((end) => end());
   }, [body]);
 }

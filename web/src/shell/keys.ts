@@ -16,7 +16,7 @@ export const KEYS: [string, string][] = [
   ["Ctrl K", "Search"],
   ["/", "Go to the filter of the list"],
   ["j, k", "Next and previous row"],
-  ["Enter", "Open the row"],
+  ["Enter, e", "Open the row, which explains it"],
   ["Esc", "Close the panel"],
   ["t", "Light or dark"],
   ["?", "This list"],

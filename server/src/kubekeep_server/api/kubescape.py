@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse
 
 from kubekeep.model.scanned_source import ScannedSource, SourceCluster
 from kubekeep.model.submission import Submission
@@ -23,9 +24,10 @@ from kubekeep_server.api.problems import DOCUMENTED, RETRY_SECONDS, ProblemError
 from kubekeep_server.api.server_state import get_address, get_state
 from kubekeep_server.api.submissions import ENCODING, JSON, convert, finish_at, refuse_invalid, store_results
 from kubekeep_server.auth.permissions import Permission, list_grants, may_submit
-from kubekeep_server.foreign import kubescape_container, kubescape_report
+from kubekeep_server.foreign import kubescape_container, kubescape_failure, kubescape_report
 from kubekeep_server.foreign.decoding import shorten
 from kubekeep_server.foreign.parts import PageMarks, PartHeader, is_complete, read_header
+from kubekeep_server.store.failed_scans import FailedScan, store_scan_results
 from kubekeep_server.store.report_parts import (
     MOST_PARTS,
     PartPosition,
@@ -44,7 +46,9 @@ _BODY: Final[dict[str, Any]] = {
     "requestBody": {"required": True, "content": {JSON: {"schema": {"type": "object"}}}},
     "parameters": [ENCODING],
 }
+_FAILURE_LIMIT: Final = 1 << 20
 _Build = Callable[[Any, dt.datetime], Submission]
+_Finish = Callable[[Any], None]
 
 
 class ReportAnswer(ApiModel):
@@ -71,6 +75,27 @@ async def submit_container_scan(request: Request) -> ReportAnswer:
     return await _receive(request, "container", _convert_scan)
 
 
+@router.post("/scanFailure", operation_id="reportScanFailure", response_class=PlainTextResponse, openapi_extra=_BODY)
+async def report_failure(request: Request) -> str:
+    """Store the failure of an image scan, with which the last results of the image stay.
+
+    It is about the cluster of the token; if that is for several, the one whose last report has the name in the failure.
+    """
+    with get_state(request).budget.open_share() as share:
+        document = await read_body(request, share, _FAILURE_LIMIT)
+        failure = await convert(request, kubescape_failure.read_failure, document)
+        source = _find_own_cluster(request, failure.cluster) or await _find_cluster(request, failure.cluster)
+        moment = get_now()
+        submission = await convert(request, kubescape_failure.convert, document, failure, source, moment)
+        scans = [FailedScan(*container, failure.name, failure.reason) for container in failure.list_containers()]
+
+        def finish(connection: Any) -> None:
+            store_scan_results(connection, source, scans, moment)
+
+        await store_results(request, source, finish_at(submission), finish)
+    return "ok"
+
+
 class _Report(msgspec.Struct, frozen=True):
     """All documents of a report. cluster: its name in the header. key: of its stored parts; None for a whole one."""
 
@@ -79,7 +104,7 @@ class _Report(msgspec.Struct, frozen=True):
     key: ReportKey | None = None
 
 
-_Convert = Callable[[Request, _Report], Awaitable[tuple[ScannedSource, _Build]]]
+_Convert = Callable[[Request, _Report], Awaitable[tuple[ScannedSource, _Build, _Finish]]]
 
 
 async def _receive(request: Request, kind: str, convert_report: _Convert) -> ReportAnswer:
@@ -95,9 +120,10 @@ async def _receive(request: Request, kind: str, convert_report: _Convert) -> Rep
             if key is None:
                 return ReportAnswer(message="The part is stored until the others have arrived.")
             report = await _join(request, share, key, header.cluster)
-        source, build = await convert_report(request, report)
+        source, build, finish_report = await convert_report(request, report)
 
         def finish(connection: Any) -> None:
+            finish_report(connection)
             if report.key is not None:
                 delete_parts(connection, report.key)
 
@@ -132,13 +158,13 @@ async def _join(request: Request, share: BodyShare, key: ReportKey, cluster: str
     return _Report(documents, cluster, key)
 
 
-async def _convert_report(request: Request, report: _Report) -> tuple[ScannedSource, _Build]:
+async def _convert_report(request: Request, report: _Report) -> tuple[ScannedSource, _Build, _Finish]:
     own = _find_own_cluster(request, report.cluster)
     submission = await convert(request, kubescape_report.convert, report.documents, own, get_now())
-    return submission.source, finish_at(submission)
+    return submission.source, finish_at(submission), lambda _: None
 
 
-async def _convert_scan(request: Request, report: _Report) -> tuple[ScannedSource, _Build]:
+async def _convert_scan(request: Request, report: _Report) -> tuple[ScannedSource, _Build, _Finish]:
     origin = await convert(request, kubescape_container.read_origin, report.documents)
     source = _find_own_cluster(request, origin.cluster) or await _find_cluster(request, origin.cluster)
 
@@ -146,7 +172,12 @@ async def _convert_scan(request: Request, report: _Report) -> tuple[ScannedSourc
         workload = load_entry(connection, source, origin.workload) if origin.workload else None
         return kubescape_container.convert(report.documents, source, moment, workload)
 
-    return source, build
+    def finish(connection: Any) -> None:
+        if origin.workload:
+            scan = FailedScan(origin.workload, origin.container, origin.image, origin.failure)
+            store_scan_results(connection, source, [scan], get_now())
+
+    return source, build, finish
 
 
 def _find_own_cluster(request: Request, name: str) -> SourceCluster | None:

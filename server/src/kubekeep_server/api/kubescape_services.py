@@ -45,22 +45,9 @@ async def discover(request: Request, version: Annotated[str, Path(pattern="^v[12
 @router.post("/k8s/sysreport", operation_id="reportStatus", response_class=PlainTextResponse, openapi_extra=_BODY)
 async def report_status(request: Request) -> str:
     """Accept the status of a job of Kubescape's operator, which is not stored."""
-    await _read_status(request)
-    return "ok"
-
-
-@router.post(
-    "/k8s/v2/scanFailure", operation_id="reportScanFailure", response_class=PlainTextResponse, openapi_extra=_BODY
-)
-async def report_failure(request: Request) -> str:
-    """Accept the failure of an image scan. It is not stored, so that the last results of the image stay."""
-    await _read_status(request)
-    return "ok"
-
-
-async def _read_status(request: Request) -> None:
     with get_state(request).budget.open_share() as share:
         await read_body(request, share, _STATUS_LIMIT)
+    return "ok"
 
 
 def _add_list(path: str, operation: str, subject: str) -> None:

@@ -31,10 +31,12 @@ Grants = Annotated[list[GrantDocument], Field(max_length=100)]
 
 
 class UserDocument(ApiModel):
-    """A user. signedIn: the last time."""
+    """A user. signedIn: the last time. issuer: URL of the provider; empty for a local user. subject: identity there, or the name."""
 
     id: int
     name: str
+    issuer: str
+    subject: str
     is_enabled: bool
     created: dt.datetime
     signed_in: dt.datetime | None
@@ -130,6 +132,8 @@ def _describe(row: Any, grants: tuple[Grant, ...]) -> UserDocument:
     return UserDocument(
         id=row.id,
         name=row.name,
+        issuer=row.issuer,
+        subject=row.subject,
         is_enabled=row.is_enabled,
         created=to_moment(row.created),
         signed_in=to_optional_moment(row.signed_in),

@@ -22,6 +22,7 @@ from kubekeep_server.demo.catalog import load_catalog
 from kubekeep_server.demo.chance import draw, draw_key
 from kubekeep_server.demo.company import ENTRY_POINT, SERVICES, Cluster, Service
 from kubekeep_server.demo.images import ServiceImage
+from kubekeep_server.demo.priorities import NO_CONTEXT, Context, prioritise
 from kubekeep_server.demo.timeline import (
     EXCEPTION_ENDS,
     NEXT_EXCEPTION_ENDS,
@@ -100,8 +101,10 @@ class Scene(NamedTuple):
         """Return a workload with its findings. file: of its manifest, in a repository. added: further weaknesses."""
         image = ServiceImage(service, get_release(service, self.cluster, self.day))
         weaknesses = {name for name in list_applicable(service) if self.has_weakness(service, name)}
+        context = _find_context(service)
         findings = [
-            self._describe_finding(service, name, image.reference, file) for name in sorted({*weaknesses, *added})
+            self._describe_finding(service, name, image.reference, file, context)
+            for name in sorted({*weaknesses, *added})
         ]
         is_entry = self.has_rights(service) and not file
         return SubjectEntry(
@@ -111,10 +114,8 @@ class Scene(NamedTuple):
             findings=_sort(findings),
             not_evaluated=_list_not_evaluated(service),
             containers=(ContainerEntry(_CONTAINER, image.reference, "" if file else image.digest),),
-            exposure=f"reachable from the internet through Service {service.namespace}/{service.name}"
-            if service.is_exposed
-            else "",
-            power=_POWER if service.kind == "DaemonSet" or service.name == "build-agent" else "",
+            exposure=context.exposure,
+            power=context.power,
             rights=_RIGHTS if is_entry else "",
         )
 
@@ -169,7 +170,9 @@ class Scene(NamedTuple):
             findings=_sort([self._describe_finding(owner, weakness, "", "") for weakness in weaknesses]),
         )
 
-    def _describe_finding(self, service: Service, weakness: str, image: str, file: str) -> SubmittedFinding:
+    def _describe_finding(
+        self, service: Service, weakness: str, image: str, file: str, context: Context = NO_CONTEXT
+    ) -> SubmittedFinding:
         described = load_catalog().weaknesses[weakness]
         values = {
             "pod": _POD_PATHS.get(service.kind, _POD_PATH),
@@ -182,19 +185,29 @@ class Scene(NamedTuple):
         location = EvidenceLocation(file, line, 11, line, 42) if file else None
         evidence = tuple(_fill(document, values, location) for document in described.evidence)
         fingerprint = draw_key(file, service.namespace, service.name, service.kind, weakness)
+        priority = prioritise(load_catalog().controls[described.definition], context)
         exemption = self._find_exemption(service, weakness)
         if exemption is None or file:
-            return SubmittedFinding(described.definition, fingerprint, evidence)
+            return SubmittedFinding(described.definition, fingerprint, evidence, priority)
         suppression = Suppression(
             exemption.name, ExceptionSource.FILE.value, exemption.reason, to_time(self.now, exemption.ends)
         )
         return SubmittedFinding(
-            described.definition, fingerprint, suppressed=(SuppressedEvidence(suppression, evidence),)
+            described.definition,
+            fingerprint,
+            priority=priority,
+            suppressed=(SuppressedEvidence(suppression, evidence),),
         )
 
     def _find_exemption(self, service: Service, weakness: str) -> Exemption | None:
         key = (self.cluster, service.name, weakness)
         return next((entry for entry in _EXEMPTIONS if entry[:3] == key and self.day < entry.ends), None)
+
+
+def _find_context(service: Service) -> Context:
+    exposure = f"reachable from the internet through Service {service.namespace}/{service.name}"
+    has_power = service.kind == "DaemonSet" or service.name == "build-agent"
+    return Context(exposure if service.is_exposed else "", _POWER if has_power else "")
 
 
 def list_applicable(service: Service) -> Iterator[str]:

@@ -29,7 +29,7 @@ from kubekeep.model.submission import (
     Submission,
 )
 from kubekeep_server.foreign.assembly import ReceivedReport, SubjectDraft, build_submission, create_definition
-from kubekeep_server.foreign.decoding import ForeignDocumentError, shorten
+from kubekeep_server.foreign.decoding import MAX_TEXT, ForeignDocumentError, shorten
 from kubekeep_server.foreign.image_findings import LISTED, create_image, describe_affected, is_digest
 from kubekeep_server.foreign.kubescape_evidence import read_suppression
 from kubekeep_server.foreign.kubescape_resources import identify
@@ -37,7 +37,7 @@ from kubekeep_server.foreign.parts import PageMarks, decode_parts
 
 _DESCRIPTION: Final = "an image scan of Kubescape"
 _IGNORE: Final = "ignore"
-_SUCCESS: Final = "Success"
+_SUCCESSES: Final = ("", "Success")
 _SCHEME: Final = "wlid://"
 _WORKLOADS: Final = {
     kind.lower(): (api_version, kind)
@@ -159,7 +159,7 @@ def convert(
     for vulnerability in vulnerabilities:
         _add_vulnerability(image, vulnerability)
     gaps = []
-    if summary.status in ("", _SUCCESS):
+    if summary.status in _SUCCESSES:
         image.listed_kinds = LISTED
     else:
         gaps.append(GapEntry(shorten(f"the image {summary.tag} was not scanned: {summary.status}")))
@@ -177,18 +177,30 @@ def convert(
 
 
 class ScanOrigin(msgspec.Struct, frozen=True):
-    """The workload and the cluster of a scan. workload: its key. cluster: its name. Both are empty for a scan without one."""
+    """The workload and the cluster of a scan. workload: its key. cluster: its name. Both are empty for a scan without one.
+
+    container: whose image was scanned. image: its reference, or its digest. failure: the reason of a scan that failed.
+    """
 
     workload: str
     cluster: str
+    container: str
+    image: str
+    failure: str
 
 
 def read_origin(documents: Sequence[bytes]) -> ScanOrigin:
     """Return the workload that runs the image, and its cluster. Raises ForeignDocumentError."""
     parts = decode_parts(documents, ContainerScan, _DESCRIPTION)
-    subject = _read_workload(_find_summary(parts).workload)
-    cluster = next((name for part in parts if (name := (part.designators.attributes or {}).get("cluster"))), "")
-    return ScanOrigin("" if subject is None else create_short_fingerprint("", identify(subject)), cluster)
+    summary = _find_summary(parts)
+    subject = _read_workload(summary.workload)
+    return ScanOrigin(
+        workload="" if subject is None else create_short_fingerprint("", identify(subject)),
+        cluster=next((name for part in parts if (name := (part.designators.attributes or {}).get("cluster"))), ""),
+        container=shorten(summary.container),
+        image=shorten(summary.tag or summary.image),
+        failure="" if summary.status in _SUCCESSES else shorten(summary.status, MAX_TEXT),
+    )
 
 
 def _find_summary(parts: Sequence[ContainerScan]) -> ScanSummary:
@@ -217,8 +229,12 @@ def _read_workload(identifier: str) -> ResourceSubject | None:
     if not identifier.startswith(_SCHEME) or len(parts) != 3:
         return None
     kind, _, name = parts[2].partition("-")
+    return find_workload(kind, parts[1].removeprefix("namespace-"), name)
+
+
+def find_workload(kind: str, namespace: str, name: str) -> ResourceSubject | None:
+    """Return the workload with a kind in any case; None without a name, or for another kind."""
     workload = _WORKLOADS.get(kind.lower())
-    namespace = parts[1].removeprefix("namespace-")
     if workload is None or not name:
         return None
     return ResourceSubject(workload[0], workload[1], shorten(name), shorten(namespace))

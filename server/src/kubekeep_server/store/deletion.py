@@ -17,6 +17,7 @@ from kubekeep_server.store.image_findings import refresh_findings, refresh_uses
 from kubekeep_server.store.image_packages import refresh_packages
 from kubekeep_server.store.image_reports import remove_unused_parts
 from kubekeep_server.store.image_schema import (
+    failed_scan,
     image,
     image_content,
     image_finding,
@@ -41,6 +42,7 @@ from kubekeep_server.store.stored_scopes import refresh_scopes
 _OF_SOURCES: Final = (
     schema.finding,
     schema.subject,
+    failed_scan,
     runs,
     source_image,
     schema.total,

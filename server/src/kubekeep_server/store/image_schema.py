@@ -107,6 +107,19 @@ runs: Final = Table(
 Index("runs_image", runs.c.image, runs.c.exposure, runs.c.source)
 Index("runs_exposure", runs.c.exposure, runs.c.source, runs.c.subject, runs.c.container, runs.c.image)
 
+failed_scan: Final = Table(
+    "failed_scan",
+    metadata,
+    source_column(),
+    Column("subject", BigInteger, primary_key=True),
+    Column("container", Text, primary_key=True),
+    Column("image", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("moment", BigInteger, nullable=False),
+    **BY_KEY,
+)
+"""The last scan of a container's image, if it failed. image: reference, or a digest."""
+
 repository: Final = Table(
     "repository",
     metadata,

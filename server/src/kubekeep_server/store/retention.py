@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, delete, exists, insert, select, update
 from kubekeep_server.store.background_schema import retention_clock
 from kubekeep_server.store.batches import lock_rows
 from kubekeep_server.store.deletion import remove_images, remove_rows
-from kubekeep_server.store.image_schema import image, image_finding, image_name, repository_finding
+from kubekeep_server.store.image_schema import failed_scan, image, image_finding, image_name, repository_finding
 from kubekeep_server.store.locks import try_lock_retention
 from kubekeep_server.store.numbers import DAY, to_moment, to_number
 from kubekeep_server.store.schema import blob, day, finding, scan, source, subject
@@ -65,7 +65,7 @@ def list_numbers(connection: Connection) -> Sequence[int]:
 
 
 def remove_of_source(connection: Connection, number: int, retention: Retention) -> None:
-    """Remove scans, closed findings and subjects, and numbers of days of a source. Raises AnotherProcessError."""
+    """Remove scans, closed findings and subjects, failed scans of images, and numbers of days of a source. Raises AnotherProcessError."""
     _lock(connection)
     query = select(source.c.scan).where(source.c.id == number).with_for_update(key_share=True)
     row = connection.execute(query).first()
@@ -76,6 +76,8 @@ def remove_of_source(connection: Connection, number: int, retention: Retention) 
     connection.execute(delete(finding).where(finding.c.source == number, finding.c.closed < limit))
     has_findings = exists().where(finding.c.source == subject.c.source, finding.c.subject == subject.c.id)
     connection.execute(delete(subject).where(subject.c.source == number, subject.c.closed < limit, ~has_findings))
+    failures = failed_scan.c.source == number, failed_scan.c.moment < to_number(retention.scans)
+    connection.execute(delete(failed_scan).where(*failures))
     connection.execute(delete(day).where(day.c.source == number, day.c.day < limit // DAY))
 
 

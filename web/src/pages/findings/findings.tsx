@@ -1,15 +1,17 @@
 /** All findings of workloads and other subjects, the most urgent first. */
+import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
 import { Reasons } from "../../components/finding";
 import { Filters } from "../../components/filters";
-import { List, useCount, usePages, type Column } from "../../components/list";
+import { FRESH, List, useCount, usePages, type Column, type Order } from "../../components/list";
 import { Page } from "../../components/page";
 import { Severity } from "../../components/severity";
 import { Name, Prose } from "../../components/text";
 import { Time } from "../../components/time";
 import { nameSource, nameSubject } from "../../sources";
 import { useUrl } from "../../url";
+import { subjectQuery } from "../workload/query";
 import { ControlGroups, SubjectGroups } from "./groups";
 import { Nothing } from "./nothing";
 import { FindingPanel } from "./panel";
@@ -23,12 +25,16 @@ const GROUPS: [Group, string][] = [
   ["change", "Change"],
   ["workload", "Workload"],
 ];
+const OPEN_SINCE: Order[] = [
+  { value: "newest", label: "newest first" },
+  { value: "oldest", label: "oldest first", isAscending: true },
+];
 const COLUMNS: Column<Row>[] = [
   { title: "Finding", kind: "main", cell: (row) => <Title row={row} /> },
-  { title: "Priority", order: "priority", cell: (row) => <Severity level={row.priority} /> },
+  { title: "Priority", orders: [{ value: "priority", label: "most urgent first" }], cell: (row) => <Severity level={row.priority} /> },
   { title: "Where", cell: (row) => <Where row={row} /> },
   { title: "Why it matters", cell: (row) => <Reasons exposure={row.exposure} /> },
-  { title: "Open since", order: "newest", cell: (row) => <OpenSince row={row} /> },
+  { title: "Open since", orders: OPEN_SINCE, cell: (row) => <OpenSince row={row} /> },
 ];
 
 export default function Findings() {
@@ -70,6 +76,7 @@ const ORDERS: Record<string, string> = {
 /** Findings, without groups. */
 function Flat({ onCount }: { onCount: (count: string) => void }) {
   const url = useUrl();
+  const queries = useQueryClient();
   const order = url.get("order") || "priority";
   const selection = readSelection(url);
   const pages = usePages(["findings", order, selection], (cursor) =>
@@ -86,9 +93,10 @@ function Flat({ onCount }: { onCount: (count: string) => void }) {
           columns={COLUMNS}
           rowKey={keyOf}
           href={(row) => `/findings${url.with({ open: keyOf(row) })}`}
+          prefetch={(row) => void queries.prefetchQuery({ ...subjectQuery(row.source, row.subject), staleTime: FRESH })}
           openKey={open}
           order={order}
-          onOrder={(next) => url.set({ order: next === "newest" && order === "newest" ? "oldest" : next })}
+          onOrder={(next) => url.set({ order: next })}
           empty={<Nothing url={url} group="" />}
         />
       </div>

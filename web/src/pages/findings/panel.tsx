@@ -1,6 +1,5 @@
 /** The open finding beside the list. */
 import { useQuery } from "@tanstack/react-query";
-import { client, load } from "../../api/client";
 import { Explanation } from "../../components/finding";
 import { Facts } from "../../components/page";
 import { Panel } from "../../components/panel";
@@ -10,14 +9,12 @@ import { Time } from "../../components/time";
 import { nameSource } from "../../sources";
 import { nameOf, reachOf } from "../workload/entry";
 import { DecideFinding } from "../workload/decide";
+import { subjectQuery } from "../workload/query";
 
 /** open: source, subject and fingerprint, with points between them. */
 export function FindingPanel({ open, onClose }: { open: string; onClose: () => void }) {
   const [source = "", subject = "", fingerprint = ""] = open.split(".");
-  const page = useQuery({
-    queryKey: ["subject", Number(source), subject],
-    queryFn: () => load(client.GET("/api/v1/sources/{source}/subjects/{subject}", { params: { path: { source: Number(source), subject } } })),
-  });
+  const page = useQuery(subjectQuery(Number(source), subject));
   const finding = page.data?.findings.find((each) => each.detail?.fingerprint === fingerprint);
   return (
     <Panel title={finding?.definition.title ?? "Finding"} rowKey={open} onClose={onClose}>

@@ -13,7 +13,7 @@ type Row = Schemas["PackageRow"];
 const LENGTH = 200;
 const FILTERS: Filter[] = [{ name: "text", label: "Name" }];
 const COLUMNS: Column<Row>[] = [
-  { title: "Package", kind: "main", cell: (row) => row.name },
+  { title: "Package", orders: [{ value: "name", label: "A to Z", isAscending: true }], kind: "main", cell: (row) => row.name },
   { title: "Type", cell: (row) => row.type },
   { title: "Versions", kind: "number", cell: (row) => format(row.versions) },
   { title: "Images", kind: "number", cell: (row) => format(row.images) },
@@ -30,6 +30,7 @@ export default function Packages() {
         caption="Packages"
         pages={pages}
         columns={COLUMNS}
+        order="name"
         rowKey={(row) => `${row.type} ${row.name}`}
         href={(row) => `/packages/${row.type}/${encodeURIComponent(row.name)}`}
         empty={

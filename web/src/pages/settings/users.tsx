@@ -43,6 +43,7 @@ export function Users() {
             rowKey={(row) => row.id}
             columns={[
               { title: "Name", cell: (row) => <>{row.name} {!row.isEnabled && <span className="kk-soft">disabled</span>}</> },
+              { title: "Signs in", cell: (row) => <Method user={row} isShared={rows.some((each) => each.id !== row.id && each.name === row.name)} /> },
               { title: "Rights", cell: (row) => <Grants grants={row.grants} /> },
               { title: "Last sign-in", cell: (row) => <Time value={row.signedIn} /> },
               { title: "Changes", cell: (row) => <Changes user={row} invite={() => invite(row)} edit={() => setEdited(row)} /> },
@@ -78,6 +79,22 @@ export function Users() {
         </Dialog>
       )}
     </Card>
+  );
+}
+
+/** The way in which a user signs in. isShared: another user has the same name, so that only the subject tells both apart. */
+function Method({ user, isShared }: { user: User; isShared: boolean }) {
+  if (!user.issuer) return <>with a password</>;
+  return (
+    <span title={`${user.issuer}, subject ${user.subject}`}>
+      with {user.issuer.replace(/^https?:\/\//, "")}
+      {isShared && (
+        <>
+          {" "}
+          as <code>{user.subject}</code>
+        </>
+      )}
+    </span>
   );
 }
 

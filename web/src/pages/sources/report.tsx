@@ -15,9 +15,9 @@ export function isSilent(row: SourceRow): boolean {
 
 export function LastReport({ row }: { row: SourceRow }) {
   return (
-    <>
+    <span>
       <Time value={row.finished} />
       {isSilent(row) && <strong className="kk-notice">silent</strong>}
-    </>
+    </span>
   );
 }

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
 import { FilteredToNothing, Filters, isFiltered, type Filter } from "../../components/filters";
-import { describeRows, List, usePages, type Column } from "../../components/list";
+import { describeRows, List, usePages, type Column, type Order } from "../../components/list";
 import { Page } from "../../components/page";
 import { format, SeverityCounts } from "../../components/severity";
 import { Name } from "../../components/text";
@@ -16,11 +16,15 @@ const FILTERS: Filter[] = [
   { name: "text", label: "Name" },
   { name: "kind", label: "Kind", choices: ["cluster", "repository", "registry"].map((kind) => ({ value: kind, label: kind })) },
 ];
+const LAST_REPORT: Order[] = [
+  { value: "last_scan", label: "newest first" },
+  { value: "silent", label: "oldest first", isAscending: true },
+];
 const COLUMNS: Column<SourceRow>[] = [
-  { title: "Source", order: "name", kind: "main", cell: (row) => <Name text={nameSource(row)} /> },
+  { title: "Source", orders: [{ value: "name", label: "by kind", isAscending: true }], kind: "main", cell: (row) => <Name text={nameSource(row)} /> },
   { title: "Kind", cell: kindOfSource },
-  { title: "Last report", order: "last_scan", cell: (row) => <LastReport row={row} /> },
-  { title: "Findings", order: "critical", cell: (row) => <SeverityCounts counts={row.findings} /> },
+  { title: "Last report", orders: LAST_REPORT, cell: (row) => <LastReport row={row} /> },
+  { title: "Findings", orders: [{ value: "critical", label: "most critical first" }], cell: (row) => <SeverityCounts counts={row.findings} /> },
   { title: "Images", kind: "number", cell: (row) => format(row.images) },
   { title: "Not seen lately", kind: "number", cell: (row) => format(row.unknown) },
 ];
@@ -51,7 +55,7 @@ export default function Sources() {
         rowKey={(row) => String(row.id)}
         href={(row) => `/sources/${row.id}`}
         order={order}
-        onOrder={(next) => url.set({ order: next === "last_scan" && order === "last_scan" ? "silent" : next })}
+        onOrder={(next) => url.set({ order: next })}
         empty={isFiltered(url, FILTERS) ? <FilteredToNothing url={url} filters={FILTERS} /> : <AddSource />}
       />
       {isAdding && <AddSource onClose={() => setAdding(false)} />}

@@ -1,8 +1,9 @@
 /** Vulnerabilities of all images, each once, the most urgent first. */
+import { useQueryClient } from "@tanstack/react-query";
 import { client, load, type Schemas } from "../../api/client";
 import { Reasons } from "../../components/finding";
 import { FilteredToNothing, Filters, isFiltered, PRIORITY_FILTER, SEVERITY_FILTER, type Filter } from "../../components/filters";
-import { describeRows, List, usePages, type Column } from "../../components/list";
+import { describeRows, FRESH, List, usePages, type Column } from "../../components/list";
 import { Page } from "../../components/page";
 import { format, formatProbability, Severity } from "../../components/severity";
 import { Empty } from "../../components/states";
@@ -10,6 +11,7 @@ import { Command } from "../../components/text";
 import { Time } from "../../components/time";
 import { useUrl } from "../../url";
 import { shortenPurl } from "../workload/images";
+import { definitionQuery, imagesQuery, workloadsQuery } from "./query";
 
 type Row = Schemas["VulnerabilityRow"];
 
@@ -29,16 +31,17 @@ const FILTERS: Filter[] = [
 ];
 const COLUMNS: Column<Row>[] = [
   { title: "Vulnerability", kind: "main", cell: (row) => <><span className="kk-id">{row.id}</span> {row.title}</> },
-  { title: "Priority", order: "priority", cell: (row) => <Severity level={row.priority} /> },
+  { title: "Priority", orders: [{ value: "priority", label: "most urgent first" }], cell: (row) => <Severity level={row.priority} /> },
   { title: "Upgrade", cell: (row) => <Upgrade row={row} /> },
   { title: "Why it matters", cell: (row) => <Reasons exposure={row.exposure} isExploited={row.isExploited} /> },
-  { title: "EPSS", order: "epss", kind: "number", cell: (row) => (row.epss === null ? <span className="kk-soft">unknown</span> : formatProbability(row.epss)) },
-  { title: "Images", order: "images", kind: "number", cell: (row) => format(row.images) },
-  { title: "Open since", order: "newest", cell: (row) => <Time value={row.opened} /> },
+  { title: "EPSS", orders: [{ value: "epss", label: "most likely first" }], kind: "number", cell: (row) => (row.epss === null ? <span className="kk-soft">unknown</span> : formatProbability(row.epss)) },
+  { title: "Images", orders: [{ value: "images", label: "most first" }], kind: "number", cell: (row) => format(row.images) },
+  { title: "Open since", orders: [{ value: "newest", label: "newest first" }], cell: (row) => <Time value={row.opened} /> },
 ];
 
 export default function Vulnerabilities() {
   const url = useUrl();
+  const queries = useQueryClient();
   const order = (url.get("order") || "priority") as Schemas["VulnerabilityOrder"];
   const flag = (name: string) => (url.get(name) ? url.get(name) === "true" : undefined);
   const selection = {
@@ -62,6 +65,11 @@ export default function Vulnerabilities() {
         columns={COLUMNS}
         rowKey={(row) => row.id}
         href={(row) => `/vulnerabilities/${encodeURIComponent(row.id)}`}
+        prefetch={(row) => {
+          void queries.prefetchQuery({ ...definitionQuery(row.id), staleTime: FRESH });
+          void queries.prefetchInfiniteQuery({ ...workloadsQuery(row.id), staleTime: FRESH });
+          void queries.prefetchInfiniteQuery({ ...imagesQuery(row.id), staleTime: FRESH });
+        }}
         order={order}
         onOrder={(next) => url.set({ order: next })}
         empty={

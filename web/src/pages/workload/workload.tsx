@@ -1,6 +1,6 @@
 /** One workload or another subject: why it matters, what to change, the images that it runs, and its history. */
 import { useQuery } from "@tanstack/react-query";
-import { client, load, type Schemas } from "../../api/client";
+import type { Schemas } from "../../api/client";
 import { Explanation, type SubjectFinding } from "../../components/finding";
 import { Card, Facts, Page } from "../../components/page";
 import { plural, Severity, SeverityCounts } from "../../components/severity";
@@ -13,14 +13,12 @@ import { DecideFinding } from "./decide";
 import { kindOf, nameOf } from "./entry";
 import { History } from "./history";
 import { ImageProblems } from "./images";
+import { subjectQuery } from "./query";
 
 type Subject = Schemas["SubjectPage"];
 
 export default function Workload({ source, subject }: { source: number; subject: string }) {
-  const page = useQuery({
-    queryKey: ["subject", source, subject],
-    queryFn: () => load(client.GET("/api/v1/sources/{source}/subjects/{subject}", { params: { path: { source, subject } } })),
-  });
+  const page = useQuery(subjectQuery(source, subject));
   return (
     <Page
       title={page.data ? nameOf(page.data.entry) : "Workload"}
@@ -92,8 +90,16 @@ function Content({ page }: { page: Subject }) {
           </ul>
         </Card>
       )}
-      {page.images.length > 0 && (
+      {(page.images.length > 0 || page.failures.length > 0) && (
         <Card title="Images">
+          {page.failures.map((failure) => (
+            <p key={failure.container}>
+              <strong>{failure.container}</strong> <Name text={failure.image} />
+              <span className="kk-notice">
+                not scanned <Time value={failure.moment} />: {failure.reason}
+              </span>
+            </p>
+          ))}
           {page.images.map((image) => (
             <ImageProblems key={image.container + image.digest} image={image} />
           ))}

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, and_, select
 from kubekeep.model.submission import DefinitionEntry, SubjectEntry, SubmittedFinding
 from kubekeep_server.store.compression import decompress
 from kubekeep_server.store.finding_context import RANKS, get_level
-from kubekeep_server.store.image_schema import COUNTS, image, runs
+from kubekeep_server.store.image_schema import COUNTS, failed_scan, image, runs
 from kubekeep_server.store.numbers import format_key, to_key, to_moment, to_optional_moment
 from kubekeep_server.store.queries.affected import load_references
 from kubekeep_server.store.queries.decided import find_decisions, key_of
@@ -51,6 +51,15 @@ class SubjectImage(Document, frozen=True):
     problems: tuple[int, ...]
 
 
+class SubjectFailure(Document, frozen=True):
+    """A container whose image was not scanned, and the reason. image: its reference, or its digest."""
+
+    container: str
+    image: str
+    reason: str
+    moment: dt.datetime
+
+
 class SubjectPage(Document, frozen=True):
     """A subject. entry: as in the last submission with it, without findings. closed: None while it may exist."""
 
@@ -63,6 +72,7 @@ class SubjectPage(Document, frozen=True):
     closed: dt.datetime | None
     findings: tuple[SubjectFinding, ...]
     images: tuple[SubjectImage, ...]
+    failures: tuple[SubjectFailure, ...]
 
 
 def get_subject(connection: Connection, scope: Scope, number: int, key: int) -> SubjectPage:
@@ -90,6 +100,7 @@ def get_subject(connection: Connection, scope: Scope, number: int, key: int) -> 
         to_optional_moment(row.closed),
         tuple(_list_findings(connection, number, key, details)),
         _list_images(connection, scope, number, key),
+        _list_failures(connection, number, key),
     )
 
 
@@ -148,4 +159,12 @@ def _list_images(connection: Connection, scope: Scope, number: int, key: int) ->
             count_levels(row.highest, [getattr(row, name) for name in COUNTS]),
         )
         for row in rows
+    )
+
+
+def _list_failures(connection: Connection, number: int, key: int) -> tuple[SubjectFailure, ...]:
+    table = failed_scan
+    query = select(table).where(table.c.source == number, table.c.subject == key).order_by(table.c.container)
+    return tuple(
+        SubjectFailure(row.container, row.image, row.reason, to_moment(row.moment)) for row in connection.execute(query)
     )

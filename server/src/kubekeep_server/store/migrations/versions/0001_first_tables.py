@@ -328,6 +328,21 @@ def upgrade() -> None:  # noqa: PLR0915 - a statement for each table
         postgresql_where=sa.text("closed IS NULL"),
     )
     op.create_table(
+        "failed_scan",
+        sa.Column("source", sa.Integer(), nullable=False),
+        sa.Column("subject", sa.BigInteger(), nullable=False),
+        sa.Column("container", sa.Text(), nullable=False),
+        sa.Column("image", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("moment", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["source"],
+            ["source.id"],
+        ),
+        sa.PrimaryKeyConstraint("source", "subject", "container"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "runs",
         sa.Column("source", sa.Integer(), nullable=False),
         sa.Column("subject", sa.BigInteger(), nullable=False),
