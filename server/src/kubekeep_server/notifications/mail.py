@@ -122,12 +122,20 @@ class _Session(smtplib.SMTP):
             if settings.encryption is Encryption.STARTTLS:
                 self.starttls(context=self._tls)
             if settings.user:
-                self.login(settings.user, settings.password)
+                self._sign_in()
             self.send_message(mail)
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 self.quit()
         finally:
             self.close()
+
+    def _sign_in(self) -> None:
+        try:
+            self.login(self._settings.user, self._settings.password)
+        except smtplib.SMTPServerDisconnected as error:
+            # smtplib tries each mechanism, and servers end the connection after some refusals. More would lock the account.
+            text = f"{self._settings.host}: the server closed the connection while the user signed in"
+            raise DeliveryError(text, is_final=True) from error
 
     def abort(self) -> None:
         """End the connection, so that the thread ends."""
