@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -25,7 +26,9 @@ DOCUMENT: Final = {"events": ["finding-opened"]}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with run_server(tmp_path_factory.mktemp("notifications")) as running:
+    folder = tmp_path_factory.mktemp("notifications")
+    (folder / "server.toml").write_text('notification_networks = ["127.0.0.0/8"]\n')
+    with run_server(folder, "--config", "server.toml") as running:
         yield running
 
 
@@ -127,3 +130,13 @@ def test_preview_has_the_scope_of_its_sender(server: LiveServer, administrator: 
         assert answer.status_code == 200, answer.text
         titles[scope] = answer.json()["title"].rpartition(" in ")[2]
     assert titles == {"*": "blog", "cluster/shop": "shop", "cluster/other": ""}
+
+
+def test_destination_without_secrets_gets_messages(administrator: httpx2.Client) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(120)
+        settings = {"host": "127.0.0.1", "port": receiver.getsockname()[1], "protocol": "udp"}
+        number = create(administrator, "destinations", {"name": "logs", "kind": "syslog", "settings": settings})
+        assert administrator.post(f"{PREFIX}/destinations/{number}/test").status_code == 202
+        assert b"Test message of administrator of a test" in receiver.recv(4_096)

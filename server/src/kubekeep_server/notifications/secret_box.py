@@ -28,8 +28,8 @@ class SecretBox:
         return self._fernet.encrypt(msgspec.json.encode(secrets))
 
     def open(self, content: bytes | None) -> dict[str, str]:
-        """Return secrets; none for None. Raises ValueError if another key has encrypted them."""
-        if content is None:
+        """Return secrets; none for an empty content. Raises ValueError if another key has encrypted them."""
+        if not content:
             return {}
         try:
             return msgspec.json.decode(self._fernet.decrypt(content), type=dict[str, str])

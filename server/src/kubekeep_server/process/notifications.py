@@ -170,7 +170,7 @@ class NotificationJob:
     def _open(self, stored: StoredDestination) -> dict[str, str]:
         """Return the secrets of a destination. Raises ValueError without the key."""
         box = self._state.secrets
-        if box is None and stored.secrets is not None:
+        if box is None and stored.secrets:
             raise ValueError("secret_key_file is not set on this server, and the destination has secrets")
         return box.open(stored.secrets) if box is not None else {}
 
