@@ -64,7 +64,7 @@ class Syslog(Destination, frozen=True, kw_only=True):
         try:
             async with asyncio.timeout(SECONDS):
                 if self.protocol is Protocol.UDP:
-                    await _send_datagram(address, self.port, _cut(record, _LONGEST_DATAGRAM))
+                    _send_datagram(address, self.port, _cut(record, _LONGEST_DATAGRAM))
                 else:
                     await self._send_stream(address, _cut(record, _LONGEST), network.tls)
         except TimeoutError as error:
@@ -85,11 +85,12 @@ class Syslog(Destination, frozen=True, kw_only=True):
             await writer.wait_closed()
 
 
-async def _send_datagram(address: str, port: int, record: bytes) -> None:
+def _send_datagram(address: str, port: int, record: bytes) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sending:
         sending.setblocking(False)
-        await asyncio.get_running_loop().sock_sendto(sending, record, (address, port))
+        # uvloop has no `sock_sendto`; a full buffer is an OSError, and the message is sent again.
+        sending.sendto(record, (address, port))
 
 
 def _cut(record: bytes, limit: int) -> bytes:
