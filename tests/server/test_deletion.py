@@ -45,6 +45,7 @@ SHARED: Final = frozenset(
         "fixed_version",
         "image",
         "organisation_log",
+        "outbox",
         "package",
         "package_name",
         "repository",

@@ -47,7 +47,7 @@ def document() -> dict[str, Any]:
 def viewers(server: LiveServer) -> Iterator[dict[str, httpx2.Client]]:
     """Yield clients by the scope of their token."""
     scopes = {"all": "*", "shop": "cluster/shop", "none": "cluster/other"}
-    clients = {name: server.client(server.create_token("viewer", scope)) for name, scope in scopes.items()}
+    clients = {name: server.client(server.create_token("auditor", scope)) for name, scope in scopes.items()}
     yield clients
     for client in clients.values():
         client.close()
@@ -74,6 +74,9 @@ PATHS: Final = {
     "/packages?text=ssl": "listPackages",
     "/packages/versions?type=deb&name=debian/openssl&below=3.0.13": "listPackageVersions",
     f"/packages/workloads?purl={PURL}": "listPackageWorkloads",
+    "/notifications/destinations": "listDestinations",
+    "/notifications/rules": "listRules",
+    "/notifications/deliveries?state=dead": "listDeliveries",
 }
 
 

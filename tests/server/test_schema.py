@@ -14,6 +14,7 @@ from kubekeep_server.store import (
     identity_schema,
     image_schema,
     match_schema,
+    notification_schema,
     report_schema,
     scope_schema,
 )
@@ -24,6 +25,7 @@ from tests.server.conftest import Database
 METADATA: Final = image_schema.image.metadata
 assert identity_schema.account.metadata is scope_schema.stored_scope.metadata is METADATA
 assert report_schema.report_part.metadata is match_schema.image_match.metadata is METADATA
+assert notification_schema.outbox.metadata is METADATA
 assert background_schema.retention_clock.metadata is METADATA
 
 

@@ -5,6 +5,7 @@ The first of these that has a value counts. The only module that reads the envir
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ _MEBIBYTE: Final = 1024 * 1024
 _DATABASE_FILE: Final = "kubekeep.sqlite"
 _PORTS: Final = 65_535
 _ADVISORIES: Final = "advisories"
+_LISTS: Final = frozenset({"notification_networks", "trusted_proxies"})
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=36_500)]
@@ -58,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     decision_approval: the lowest level of findings for which a second person approves decisions, or `off`. decision_days: the
     longest time in which a decision counts.
+    notification_networks: networks that destinations of notifications may have beside the internet, such as `10.0.0.0/8`.
+    secret_key_file: file with the key of the secrets of destinations; empty for one in `data`, where SQLite is too.
     """
 
     data: str = "kubekeep-data"
@@ -82,6 +86,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     bundles_folder: str = ""
     decision_approval: Annotated[str, msgspec.Meta(pattern="^(off|low|medium|high|critical)$")] = "off"
     decision_days: Days = 365
+    notification_networks: tuple[str, ...] = ()
+    secret_key_file: str = ""
 
     @property
     def advisory_database(self) -> Path:
@@ -149,7 +155,7 @@ def _read_environment() -> dict[str, Any]:
             continue
         if name not in names:
             raise SettingsError(f"{variable}: unknown setting; see `kubekeep server --help`")
-        values[name] = text.split(",") if name == "trusted_proxies" else text
+        values[name] = text.split(",") if name in _LISTS else text
     return values
 
 
@@ -163,5 +169,10 @@ def _check(settings: Settings) -> None:
         raise SettingsError("oidc requires public_url, to which the provider sends browsers back")
     if (settings.advisories == "bundles") != bool(settings.bundles_folder):
         raise SettingsError('advisories = "bundles" and bundles_folder require each other')
+    for network in settings.notification_networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise SettingsError(f"notification_networks: {error}") from error
     if settings.submission_limit > settings.waiting_limit:
         raise SettingsError("waiting_limit must be at least submission_limit")

@@ -598,6 +598,184 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/notifications/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List All
+         * @description Return messages about sources in the scope, the newest first. before: the number of the last one of the page before.
+         */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/deliveries/{number}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resend
+         * @description Queue a message that was given up again.
+         */
+        post: operations["resendDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/destinations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List All
+         * @description Return all destinations by name.
+         */
+        get: operations["listDestinations"];
+        put?: never;
+        /**
+         * Create
+         * @description Create a destination.
+         */
+        post: operations["createDestination"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/destinations/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change
+         * @description Replace a destination. Only its author and users with a scope of everything may: rules of others send to it.
+         *
+         *     Secrets are kept only for the same kind and settings, so that nobody can send them to another address.
+         */
+        put: operations["changeDestination"];
+        post?: never;
+        /**
+         * Delete
+         * @description Delete a destination that no rule names, with its messages.
+         */
+        delete: operations["deleteDestination"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/destinations/{number}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send Test
+         * @description Queue a test message; the answer has the number of its delivery, which tells how it ended.
+         */
+        post: operations["testDestination"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List All
+         * @description Return all rules by name.
+         */
+        get: operations["listRules"];
+        put?: never;
+        /**
+         * Create
+         * @description Create a rule. Its messages have what its author may see at the time of sending.
+         */
+        post: operations["createRule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/rules/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview
+         * @description Return the message for the newest event that a rule of the sender would select; sends nothing.
+         */
+        post: operations["previewRule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/rules/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change
+         * @description Replace a rule; the sender becomes its author. Only its author and users with a scope of everything may.
+         */
+        put: operations["changeRule"];
+        post?: never;
+        /**
+         * Delete
+         * @description Delete a rule with its messages. Only its author and users with a scope of everything may.
+         */
+        delete: operations["deleteRule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/oidc/callback": {
         parameters: {
             query?: never;
@@ -1563,6 +1741,14 @@ export interface components {
             state: components["schemas"]["DecisionState"];
         };
         /**
+         * CreatedNumber
+         * @description The number of what was created.
+         */
+        CreatedNumber: {
+            /** Id */
+            id: number;
+        };
+        /**
          * CreatedToken
          * @description The secret of a new token; it is not shown again.
          */
@@ -1853,6 +2039,64 @@ export interface components {
             title: string;
         };
         /**
+         * DeliveryRow
+         * @description A message. attempts: that have begun. error: of the last one; empty without any. source: number.
+         */
+        DeliveryRow: {
+            attempts: number;
+            created: string;
+            destination: number;
+            due: string;
+            ended: string | null;
+            error: string;
+            event: string;
+            id: number;
+            rule: number | null;
+            source: number | null;
+            state: components["schemas"]["DeliveryState"];
+            title: string;
+        };
+        /**
+         * DeliveryState
+         * @description States of a delivery. Skipped: nothing was left to send.
+         * @enum {unknown}
+         */
+        DeliveryState: "dead" | "queued" | "sent" | "skipped";
+        /**
+         * DestinationInput
+         * @description A destination. settings: of its kind. secrets: others of its kind; null keeps those of before.
+         */
+        DestinationInput: {
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Secrets */
+            secrets?: {
+                [key: string]: string;
+            } | null;
+            /**
+             * Settings
+             * @default {}
+             */
+            settings?: {
+                [key: string]: string | number | boolean | string[];
+            };
+        };
+        /**
+         * DestinationRow
+         * @description A destination. hasSecrets: True if it has secrets, which are not shown.
+         */
+        DestinationRow: {
+            author: string;
+            created: string;
+            hasSecrets: boolean;
+            id: number;
+            kind: string;
+            name: string;
+            settings: Record<string, never>;
+        };
+        /**
          * DeviceAuthorization
          * @description The codes of a login, with the names of RFC 8628.
          */
@@ -1870,6 +2114,12 @@ export interface components {
             /** Verification Uri Complete */
             verification_uri_complete: string;
         };
+        /**
+         * Digest
+         * @description Times of summaries. Of a day: at `digest_hour`; of a week: on Monday.
+         * @enum {unknown}
+         */
+        Digest: "daily" | "hourly" | "weekly";
         /**
          * EcosystemAdvisories
          * @description The advisories of an ecosystem, such as npm. updated: time of the newest ones.
@@ -1929,6 +2179,59 @@ export interface components {
             file: string;
             /** @default 0 */
             line?: number;
+        };
+        /**
+         * FilterInput
+         * @description Filters of findings, as in the list of findings; sources are scopes, such as `cluster/*`.
+         */
+        FilterInput: {
+            /**
+             * Definitionkinds
+             * @default []
+             */
+            definitionKinds?: string[];
+            /**
+             * Definitions
+             * @default []
+             */
+            definitions?: string[];
+            /** Exposed */
+            exposed?: boolean | null;
+            /**
+             * Kinds
+             * @default []
+             */
+            kinds?: string[];
+            /**
+             * Names
+             * @default []
+             */
+            names?: string[];
+            /**
+             * Namespaces
+             * @default []
+             */
+            namespaces?: string[];
+            /**
+             * Priorities
+             * @default []
+             */
+            priorities?: ("unknown" | "low" | "medium" | "high" | "critical")[];
+            /**
+             * Severities
+             * @default []
+             */
+            severities?: ("unknown" | "low" | "medium" | "high" | "critical")[];
+            /**
+             * Sources
+             * @default []
+             */
+            sources?: string[];
+            /**
+             * Text
+             * @default
+             */
+            text?: string;
         };
         /**
          * FindingGroup
@@ -2001,10 +2304,10 @@ export interface components {
         };
         /**
          * Grouping
-         * @description Groups of findings: of one control, or of all controls with the same remediation.
-         * @enum {string}
+         * @description The findings of one message: of one definition in one source, or of one source.
+         * @enum {unknown}
          */
-        Grouping: "control" | "change";
+        Grouping: "definition" | "source";
         /**
          * HostSubject
          * @description A node of a cluster, or a machine outside of one.
@@ -2202,6 +2505,24 @@ export interface components {
             rows: components["schemas"]["DecisionRow"][];
         };
         /**
+         * Page[DeliveryRow]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_DeliveryRow_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["DeliveryRow"][];
+        };
+        /**
+         * Page[DestinationRow]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_DestinationRow_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["DestinationRow"][];
+        };
+        /**
          * Page[FindingGroup]
          * @description Rows of a list. cursor: of the next page; empty on the last one.
          */
@@ -2236,6 +2557,15 @@ export interface components {
             /** @default  */
             cursor?: string;
             rows: components["schemas"]["PackageRow"][];
+        };
+        /**
+         * Page[RuleRow]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_RuleRow_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["RuleRow"][];
         };
         /**
          * Page[RunningWorkload]
@@ -2337,6 +2667,24 @@ export interface components {
             workload?: string;
         };
         /**
+         * QuietHours
+         * @description A time of each day in which nothing is sent, in the time zone of the rule; it may contain midnight.
+         */
+        QuietHours: {
+            end: string;
+            start: string;
+        };
+        /**
+         * QuietHoursInput
+         * @description A time of each day in which nothing is sent.
+         */
+        QuietHoursInput: {
+            /** End */
+            end: string;
+            /** Start */
+            start: string;
+        };
+        /**
          * Redemption
          * @description The one-time token and the cluster that has it.
          */
@@ -2398,6 +2746,163 @@ export interface components {
          * @enum {string}
          */
         Role: "administrator" | "manager" | "auditor" | "viewer" | "agent";
+        /**
+         * RuleDocument
+         * @description What a rule selects, and when its messages are sent.
+         *
+         *         grouping_minutes: after a message, further findings of its group wait this long. zone: an IANA time zone. silent_hours: time
+         *         without a scan after which a source is silent.
+         */
+        RuleDocument: {
+            /** @default null */
+            digest?: components["schemas"]["Digest"] | null;
+            /** @default 8 */
+            digestHour?: number;
+            events: components["schemas"]["RuleEvent"][];
+            /**
+             * @default {
+             *       "definitionKinds": [],
+             *       "definitions": [],
+             *       "exposed": null,
+             *       "kinds": [],
+             *       "names": [],
+             *       "namespaces": [],
+             *       "priorities": [],
+             *       "severities": [],
+             *       "sources": [],
+             *       "text": ""
+             *     }
+             */
+            filter?: components["schemas"]["RuleFilter"];
+            /** @default definition */
+            grouping?: components["schemas"]["Grouping"];
+            /** @default 10 */
+            groupingMinutes?: number;
+            /** @default null */
+            quietHours?: components["schemas"]["QuietHours"] | null;
+            /** @default 48 */
+            silentHours?: number;
+            /** @default UTC */
+            zone?: string;
+        };
+        /**
+         * RuleDocumentInput
+         * @description What a rule selects, and when its messages are sent.
+         */
+        RuleDocumentInput: {
+            digest?: components["schemas"]["Digest"] | null;
+            /**
+             * Digesthour
+             * @default 8
+             */
+            digestHour?: number;
+            /** Events */
+            events: components["schemas"]["RuleEvent"][];
+            /**
+             * @default {
+             *       "definitionKinds": [],
+             *       "definitions": [],
+             *       "kinds": [],
+             *       "names": [],
+             *       "namespaces": [],
+             *       "priorities": [],
+             *       "severities": [],
+             *       "sources": [],
+             *       "text": ""
+             *     }
+             */
+            filter?: components["schemas"]["FilterInput"];
+            /** @default definition */
+            grouping?: components["schemas"]["kubekeep_server__store__rule_documents__Grouping"];
+            /**
+             * Groupingminutes
+             * @default 10
+             */
+            groupingMinutes?: number;
+            quietHours?: components["schemas"]["QuietHoursInput"] | null;
+            /**
+             * Silenthours
+             * @default 48
+             */
+            silentHours?: number;
+            /**
+             * Zone
+             * @default UTC
+             */
+            zone?: string;
+        };
+        /**
+         * RuleEvent
+         * @description Events of rules.
+         * @enum {unknown}
+         */
+        RuleEvent: "advisory-new" | "coverage-lost" | "decision-expired" | "decision-expires" | "decision-waits" | "finding-fixed" | "finding-opened" | "finding-reopened" | "source-silent";
+        /**
+         * RuleFilter
+         * @description Filters of findings; an empty one selects all. sources: scopes, such as `cluster/*`. exposed: as in the list of findings.
+         */
+        RuleFilter: {
+            /** @default [] */
+            definitionKinds?: string[];
+            /** @default [] */
+            definitions?: string[];
+            /** @default null */
+            exposed?: boolean | null;
+            /** @default [] */
+            kinds?: string[];
+            /** @default [] */
+            names?: string[];
+            /** @default [] */
+            namespaces?: string[];
+            /** @default [] */
+            priorities?: string[];
+            /** @default [] */
+            severities?: string[];
+            /** @default [] */
+            sources?: string[];
+            /** @default  */
+            text?: string;
+        };
+        /**
+         * RuleInput
+         * @description A rule. destination: its number.
+         */
+        RuleInput: {
+            /** Destination */
+            destination: number;
+            document: components["schemas"]["RuleDocumentInput"];
+            /**
+             * Isenabled
+             * @default true
+             */
+            isEnabled?: boolean;
+            /** Name */
+            name: string;
+        };
+        /**
+         * RulePreview
+         * @description The message for the newest event of a rule. title: empty if there is no event yet.
+         */
+        RulePreview: {
+            /** Text */
+            text: string;
+            /** Title */
+            title: string;
+        };
+        /**
+         * RuleRow
+         * @description A rule. hasAuthor: False if its author has no access any more, so that it sends nothing.
+         */
+        RuleRow: {
+            author: string;
+            created: string;
+            destination: number;
+            document: components["schemas"]["RuleDocument"];
+            hasAuthor: boolean;
+            id: number;
+            isEnabled: boolean;
+            name: string;
+        };
         /**
          * RunningWorkload
          * @description A container of a workload that runs an image.
@@ -2843,6 +3348,18 @@ export interface components {
              */
             expires: string;
         };
+        /**
+         * Grouping
+         * @description Groups of findings: of one control, or of all controls with the same remediation.
+         * @enum {string}
+         */
+        kubekeep_server__store__queries__finding_groups__Grouping: "control" | "change";
+        /**
+         * Grouping
+         * @description The findings of one message: of one definition in one source, or of one source.
+         * @enum {string}
+         */
+        kubekeep_server__store__rule_documents__Grouping: "definition" | "source";
     };
     responses: never;
     parameters: never;
@@ -3750,7 +4267,7 @@ export interface operations {
     listFindingGroups: {
         parameters: {
             query?: {
-                by?: components["schemas"]["Grouping"];
+                by?: components["schemas"]["kubekeep_server__store__queries__finding_groups__Grouping"];
                 source?: number[];
                 definition?: string[];
                 definitionKind?: string[];
@@ -4159,6 +4676,484 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["LogEntry"][];
                 };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                state?: components["schemas"]["DeliveryState"] | null;
+                before?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DeliveryRow_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    resendDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listDestinations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_DestinationRow_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    createDestination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DestinationInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedNumber"];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    changeDestination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DestinationInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    deleteDestination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    testDestination: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedNumber"];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RuleRow_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    createRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedNumber"];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    previewRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleDocumentInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulePreview"];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    changeRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    deleteRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem (RFC 9457) */
             default: {

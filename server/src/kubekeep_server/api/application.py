@@ -13,7 +13,9 @@ from fastapi import Depends, FastAPI
 from kubekeep_server.api import (
     advisories,
     decisions,
+    deliveries,
     description,
+    destinations,
     devices,
     enrolments,
     events,
@@ -24,6 +26,7 @@ from kubekeep_server.api import (
     kubescape_policies,
     kubescape_services,
     log_entries,
+    notification_rules,
     oidc,
     pages,
     past_scans,
@@ -41,6 +44,7 @@ from kubekeep_server.api.problems import install_handlers
 from kubekeep_server.api.server_state import ServerState
 from kubekeep_server.api.structs import list_schemas
 from kubekeep_server.auth.oidc.sign_in import open_provider
+from kubekeep_server.notifications.secret_box import open_secret_box
 from kubekeep_server.settings import Settings
 from kubekeep_server.store.lanes import open_lanes
 
@@ -68,6 +72,9 @@ _NOUNS: Final = (
     log_entries,
     advisories,
     decisions,
+    destinations,
+    notification_rules,
+    deliveries,
 )
 
 
@@ -95,7 +102,9 @@ def create_application(settings: Settings, prepare: Callable[[ServerState], Awai
             open_provider(settings, oidc.CALLBACK) as provider,
         ):
             budget = BodyBudget(settings.waiting_limit)
-            app.state.server = ServerState(settings, writing, reading, budget, oidc=provider)
+            app.state.server = ServerState(
+                settings, writing, reading, budget, oidc=provider, secrets=open_secret_box(settings)
+            )
             preparation = asyncio.ensure_future(prepare(app.state.server))
             preparation.add_done_callback(_log_defect)
             yield

@@ -11,6 +11,7 @@ from kubekeep_server.api.body_budget import BodyBudget
 from kubekeep_server.api.change_feed import ChangeFeed
 from kubekeep_server.auth.oidc.sign_in import ConfiguredProvider
 from kubekeep_server.auth.passwords import PasswordVerifier
+from kubekeep_server.notifications.secret_box import SecretBox
 from kubekeep_server.settings import Settings
 from kubekeep_server.store.lanes import ReadingPool, WritingLane
 
@@ -19,7 +20,7 @@ from kubekeep_server.store.lanes import ReadingPool, WritingLane
 class ServerState:
     """The lanes of the store and the limits. is_ready: True between migration and stop.
 
-    changes: of sources, for streams of events. conversions: of documents of other tools, one at a time, because each needs many times
+    secrets: encrypts those of destinations; None without a key. changes: of sources, for streams of events. conversions: of documents of other tools, one at a time, because each needs many times
     the memory of its document. decoding: submissions that are decompressed and stored; the others wait as they were sent.
     """
 
@@ -29,6 +30,7 @@ class ServerState:
     budget: BodyBudget
     passwords: PasswordVerifier = dataclasses.field(default_factory=PasswordVerifier)
     oidc: ConfiguredProvider | None = None
+    secrets: SecretBox | None = None
     is_ready: bool = False
     changes: ChangeFeed = dataclasses.field(init=False)
     conversions: asyncio.Semaphore = dataclasses.field(default_factory=lambda: asyncio.Semaphore(1))

@@ -28,6 +28,9 @@ class Permission(enum.Enum):
     READ_DECISIONS = "read decisions"
     """Those in force, for a scan that applies them."""
     READ_LOG = "read log"
+    READ_NOTIFICATIONS = "read notifications"
+    MANAGE_NOTIFICATIONS = "manage notifications"
+    """Destinations and rules."""
     ENROL = "enrol"
     MANAGE_TOKENS = "manage tokens"
     MANAGE_USERS = "manage users"
@@ -43,6 +46,8 @@ ROLES: Final[dict[Permission, frozenset[Role]]] = {
     Permission.DECIDE: frozenset({Role.ADMINISTRATOR, Role.MANAGER}),
     Permission.READ_DECISIONS: _ALL,
     Permission.READ_LOG: frozenset({Role.ADMINISTRATOR, Role.AUDITOR}),
+    Permission.READ_NOTIFICATIONS: frozenset({Role.ADMINISTRATOR, Role.MANAGER, Role.AUDITOR}),
+    Permission.MANAGE_NOTIFICATIONS: frozenset({Role.ADMINISTRATOR, Role.MANAGER}),
     Permission.ENROL: frozenset({Role.ADMINISTRATOR, Role.MANAGER}),
     Permission.MANAGE_TOKENS: frozenset({Role.ADMINISTRATOR, Role.MANAGER}),
     Permission.MANAGE_USERS: frozenset({Role.ADMINISTRATOR}),
@@ -121,6 +126,18 @@ OPERATIONS: Final[dict[str, Permission]] = {
     "createToken": Permission.MANAGE_TOKENS,
     "revokeToken": Permission.MANAGE_TOKENS,
     "listLog": Permission.READ_LOG,
+    "listDestinations": Permission.READ_NOTIFICATIONS,
+    "createDestination": Permission.MANAGE_NOTIFICATIONS,
+    "changeDestination": Permission.MANAGE_NOTIFICATIONS,
+    "deleteDestination": Permission.MANAGE_NOTIFICATIONS,
+    "testDestination": Permission.MANAGE_NOTIFICATIONS,
+    "listRules": Permission.READ_NOTIFICATIONS,
+    "createRule": Permission.MANAGE_NOTIFICATIONS,
+    "changeRule": Permission.MANAGE_NOTIFICATIONS,
+    "deleteRule": Permission.MANAGE_NOTIFICATIONS,
+    "previewRule": Permission.MANAGE_NOTIFICATIONS,
+    "listDeliveries": Permission.READ_NOTIFICATIONS,
+    "resendDelivery": Permission.MANAGE_NOTIFICATIONS,
     "createEnrolment": Permission.ENROL,
     "redeemEnrolment": Permission.PUBLIC,
     "renewCredential": Permission.PUBLIC,
@@ -173,3 +190,8 @@ def may_read_decision(grants: Iterable[Grant], scope: DecisionScope) -> bool:
         for grant in grants
         for source in scope.sources
     )
+
+
+def has_whole_scope(identity: Identity, permission: Permission) -> bool:
+    """Return True if an identity has a permission in all sources and namespaces."""
+    return any(grant.scope == ANY_SOURCE and not grant.namespaces for grant in list_grants(identity, permission))

@@ -27,6 +27,7 @@ from kubekeep_server.process.decisions import keep_decisions
 from kubekeep_server.process.http_protocol import LimitedProtocol
 from kubekeep_server.process.library_definitions import load_definitions, store_library
 from kubekeep_server.process.matching_job import MatchingJob
+from kubekeep_server.process.notifications import NotificationJob
 from kubekeep_server.process.retention import keep_removing
 from kubekeep_server.settings import Settings, SettingsError
 from kubekeep_server.store.accounts import ADMINISTRATOR, invite_administrator
@@ -89,6 +90,7 @@ class ServerProcess:
             tasks.create_task(keep_decisions(state))
             tasks.create_task(state.changes.run())
             tasks.create_task(self._end_streams(state))
+            tasks.create_task(NotificationJob(state, self._public_url).run())
             if self._settings.advisories != "off":
                 tasks.create_task(self._match_images(state))
 

@@ -20,6 +20,7 @@ from kubekeep_server.store.background_schema import retention_clock
 from kubekeep_server.store.engine import get_revision, is_known_revision, upgrade
 from kubekeep_server.store.identity_schema import account
 from kubekeep_server.store.image_schema import image
+from kubekeep_server.store.notification_schema import outbox
 
 _METADATA: Final = image.metadata
 _LENGTH_BYTES: Final = 4
@@ -29,6 +30,7 @@ _ROWS_READ: Final = 50
 """Rows that are read at once: those of documents are large."""
 _LONGEST_PART: Final = 1 << 30
 assert account.metadata is _METADATA  # noqa: S101 - the import adds the tables of users
+assert outbox.metadata is _METADATA  # noqa: S101 - the import adds those of notifications
 assert retention_clock.metadata is _METADATA  # noqa: S101 - the import adds those of work in the background
 
 

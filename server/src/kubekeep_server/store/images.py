@@ -59,6 +59,8 @@ class ImageChanges:
         self._ids: dict[str, int] = {}
         """Numbers of images by digest."""
         self.runs = RunChanges(connection, source)
+        self.changed: frozenset[int] = frozenset()
+        """Images with opened or closed problems, after `write`."""
 
     def load(self, subjects: Iterable[int]) -> dict[int, ImageReport]:
         """Return the last reports of the source on images, by subject."""
@@ -114,6 +116,7 @@ class ImageChanges:
         current = changed - last
         reported = {number for number in current if number in first or _differ("report", number, before, after)}
         opened, closed = refresh_findings(self._connection, reported, self._moment)
+        self.changed = frozenset(number for number, _, _ in (*opened, *closed))
         remove_unused_parts(self._connection, current)
         listed = {number for number in current if _differ("content", number, before, after)}
         refresh_packages(self._connection, listed)

@@ -21,8 +21,9 @@ from kubekeep_server.store.changes import record_changes
 from kubekeep_server.store.document import SubmittedDocument
 from kubekeep_server.store.hash_chain import chain_entry
 from kubekeep_server.store.numbers import SECOND, to_moment, to_number
+from kubekeep_server.store.outbox import EventContent, EventKind, add_event
 from kubekeep_server.store.proofs import store_document
-from kubekeep_server.store.state import apply_submission, compute_scope
+from kubekeep_server.store.state import StateCounts, apply_submission, compute_scope
 from kubekeep_server.store.upsert import insert_missing
 
 _MOST_AHEAD: Final = dt.timedelta(minutes=10)
@@ -81,7 +82,8 @@ def ingest(connection: Connection, document: bytes, received: dt.datetime) -> Re
     if finished > latest:
         raise EarlySubmissionError(submission, (finished - latest) // SECOND + 1)
     is_applied = finished >= source.finished or source.finished > latest
-    opened, closed = apply_submission(connection, submitted, source) if is_applied else (0, 0)
+    counts = apply_submission(connection, submitted, source) if is_applied else StateCounts()
+    opened, closed = counts.opened, counts.closed
     row = {
         "source": source.id,
         "id": submission.id,
@@ -96,6 +98,9 @@ def ingest(connection: Connection, document: bytes, received: dt.datetime) -> Re
     connection.execute(insert(scan), [row])
     if is_applied:
         _update_source(connection, source.id, submitted)
+    if opened or closed or counts.lost:
+        content = EventContent(opened, closed, counts.lost, tuple(sorted(counts.images)))
+        add_event(connection, EventKind.SUBMISSION, received, content, source=source.id, moment=finished)
     _log(connection, source.id, to_number(received), f"submitted {submission.id}: {opened} opened, {closed} closed")
     record_changes(connection, [source.id], to_number(received))
     manifest = submission.manifest if is_applied else source.manifest

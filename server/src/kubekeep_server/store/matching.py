@@ -31,6 +31,7 @@ from kubekeep_server.store.image_matches import (
 from kubekeep_server.store.image_schema import image
 from kubekeep_server.store.numbers import to_number
 from kubekeep_server.store.organisation_log import append_entry
+from kubekeep_server.store.outbox import EventContent, EventKind, add_event
 from kubekeep_server.store.pending_matches import AdvisoryName, load_digests, remove_pending, store_names
 from kubekeep_server.store.repository_findings import refresh_history
 from kubekeep_server.store.schema import definition
@@ -86,6 +87,8 @@ def store_batch(connection: Connection, batch: MatchedBatch, now: dt.datetime) -
     if opened or closed:
         details: dict[str, Any] = {"version": batch.advisories, "images": len(changed)}
         _log(connection, now, opened, closed, details)
+        affected = tuple(sorted({number for number, _, _ in (*opened, *closed)}))
+        add_event(connection, EventKind.MATCH, now, EventContent(len(opened), len(closed), images=affected))
         record_image_changes(connection, changed, to_number(now))
     return MatchCounts(len(results), len(opened), len(closed))
 

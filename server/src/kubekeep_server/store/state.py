@@ -139,8 +139,17 @@ class _SubjectChange(NamedTuple):
     previous: tuple[SubmittedFinding, ...] = ()
 
 
-def apply_submission(connection: Connection, document: SubmittedDocument, source: Any) -> tuple[int, int]:
-    """Write the state after a submission; return the numbers of opened and closed findings.
+class StateCounts(NamedTuple):
+    """Numbers of findings that were opened and closed, and of those that could be seen before. images: with opened or closed ones."""
+
+    opened: int = 0
+    closed: int = 0
+    lost: int = 0
+    images: frozenset[int] = frozenset()
+
+
+def apply_submission(connection: Connection, document: SubmittedDocument, source: Any) -> StateCounts:
+    """Write the state after a submission; return what it changes.
 
     source: the locked row. Raises LookupError for an undefined key and DivergenceError for a delta of another state.
     """
@@ -185,12 +194,13 @@ class _StateChange:
         self._changed: list[dict[str, Any]] = []
         self._subjects: list[dict[str, Any]] = []
         self._absent: list[dict[str, Any]] = []
+        self._lost = 0
         self._ids: dict[str, int] = {}
         """Definitions of the submission by key."""
         self._definitions: dict[int, StoredDefinition] = {}
         self._images = ImageChanges(connection, document, source.id)
 
-    def apply(self) -> tuple[int, int]:
+    def apply(self) -> StateCounts:
         """Compare and write."""
         submission = self._submission
         if submission.base and submission.base != self._source.manifest:
@@ -228,7 +238,8 @@ class _StateChange:
             raise DivergenceError(f"{submission.id} does not lead to state {submission.manifest}")
         self._write()
         opened, closed = self._images.write(present)
-        return len(self._new) + opened, len(self._closed) + closed
+        changed = self._images.changed
+        return StateCounts(len(self._new) + opened, len(self._closed) + closed, self._lost, changed)
 
     def _store_definitions(self, changes: Iterable[_SubjectChange]) -> None:
         used = {finding.definition for change in changes for finding in (*change.findings, *change.previous)}
@@ -423,6 +434,7 @@ class _StateChange:
 
     def _mark_unknown(self, row: _OpenFinding, exposure: int) -> None:
         since, context = row.unknown_since or self._moment, move_context(row.context, exposure)
+        self._lost += row.unknown_since is None and not row.is_suppressed
         if (row.unknown_since, row.context) != (since, context):
             self._change(row, row._replace(unknown_since=since, context=context))
 
