@@ -22,6 +22,7 @@ from kubekeep_server.store.decisions import (
     NoPersonError,
     Person,
     add_comment,
+    announce_ends,
     answer_decision,
     end_decision,
     expire_decisions,
@@ -33,8 +34,10 @@ from kubekeep_server.store.identity_schema import account
 from kubekeep_server.store.image_schema import image_finding
 from kubekeep_server.store.numbers import format_key
 from kubekeep_server.store.organisation_log import verify_log
+from kubekeep_server.store.outbox import load_pending
 from kubekeep_server.store.queries.decisions import DecisionRow, get_decision, list_decisions, list_in_force
 from kubekeep_server.store.queries.definitions import DefinitionFilter
+from kubekeep_server.store.queries.event_changes import Selection, has_open_findings, load_source_changes
 from kubekeep_server.store.queries.finding_filter import FindingFilter, FindingState
 from kubekeep_server.store.queries.finding_groups import list_finding_groups
 from kubekeep_server.store.queries.finding_subjects import list_finding_subjects
@@ -42,6 +45,7 @@ from kubekeep_server.store.queries.findings import FindingOrder, FindingRow, lis
 from kubekeep_server.store.queries.images import list_problems
 from kubekeep_server.store.queries.sources import count_findings
 from kubekeep_server.store.queries.subjects import get_subject
+from kubekeep_server.store.rule_documents import RuleEvent, RuleFilter
 from kubekeep_server.store.scopes import EVERYTHING, Scope
 from kubekeep_server.store.urgency import SEVERITIES as LEVELS
 from tests.server import test_images
@@ -316,7 +320,7 @@ def test_expired_decision_ends_with_its_effects(store: Database) -> None:
     wide = decide(store, DecisionScope(definitions=("C-0001",)))
     narrow = decide(store, DecisionScope(definitions=("C-0002",), names=("web-1",)))
     proposed = decide(store, DecisionScope(definitions=("C-0002",)), approval_level=0)
-    assert not store.run(has_work, EXPIRES - dt.timedelta(microseconds=1))
+    assert store.run(expire_decisions, EXPIRES - dt.timedelta(microseconds=1)) == 0
     assert store.run(has_work, EXPIRES)
     assert store.run(expire_decisions, EXPIRES) == 3
     assert {store.run(get_decision, key).state for key in (wide, narrow, proposed)} == {DecisionState.EXPIRED}
@@ -324,6 +328,46 @@ def test_expired_decision_ends_with_its_effects(store: Database) -> None:
     assert store.run(expire_decisions, EXPIRES) == 0
     check_totals(store)
     assert store.run(verify_log) is None
+
+
+def list_texts(database: Database) -> list[tuple[str, int | None, str]]:
+    """Return the kind, the source and the title of the events of decisions."""
+
+    def read(connection: Connection) -> list[tuple[str, int | None, str]]:
+        events = load_pending(connection, 100)
+        return [(event.kind.value, event.source, event.content.text.title) for event in events if event.content.text]
+
+    return database.run(read)
+
+
+def test_events_of_decisions(store: Database) -> None:
+    submit(store, build(0, build_subject(1, "C-0001", "C-0002")))
+    decide(store, DecisionScope(definitions=("C-0001",)), approval_level=LEVELS["high"])
+    decide(store, DecisionScope(definitions=("C-0002",), sources=("cluster/uid",), names=("web-1",)))
+    soon = EXPIRES - dt.timedelta(days=7)
+    assert not store.run(has_work, soon - dt.timedelta(microseconds=1))
+    assert store.run(has_work, soon)
+    for _ in range(2):
+        store.run(announce_ends, soon)
+    assert not store.run(has_work, soon)
+    store.run(expire_decisions, EXPIRES)
+    assert list_texts(store) == [
+        ("decision-waits", None, "A decision waits for approval: accepted risk, C-0001"),
+        ("decision-expires", 1, "A decision ends within a week: accepted risk, C-0002"),
+        ("decision-expired", 1, "A decision has expired, its findings count again: accepted risk, C-0002"),
+    ]
+
+
+def test_covered_findings_are_no_news(store: Database) -> None:
+    submit(store, build(0, build_subject(1, "C-0001")))
+    decide(store, DecisionScope(definitions=("C-0001",)))
+    decide(store, DecisionScope(definitions=("C-0002",), namespaces=("shop",)))
+    submit(store, build(1, build_subject(1, "C-0001", "C-0002"), build_subject(2, *NSA)))
+    selection = Selection(EVERYTHING, RuleFilter())
+    events = store.run(load_pending, 100)
+    changes = store.run(load_source_changes, selection, RuleEvent.FINDING_OPENED, 1, events)
+    assert changes is None
+    assert not store.run(has_open_findings, selection, 1)
 
 
 def test_rating_of_a_covered_definition_moves_what_is_counted(store: Database) -> None:

@@ -1,4 +1,4 @@
-"""Ends expired decisions, and refreshes the images that a change of a decision concerns. Any process may do so at any time."""
+"""Ends expired decisions, announces ends, and refreshes the images that a change of a decision concerns. Any process may do so at any time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from kubekeep_server.api.server_state import ServerState
-from kubekeep_server.store.decisions import expire_decisions, has_work, refresh_images
+from kubekeep_server.store.decisions import announce_ends, expire_decisions, has_work, refresh_images
 from kubekeep_server.store.errors import StoreUnavailableError
 
 _PAUSE_SECONDS: Final = 5.0
@@ -33,5 +33,6 @@ async def _follow(state: ServerState) -> None:
         return
     if number := await state.writing.run(expire_decisions, dt.datetime.now(dt.UTC)):
         _log.info("decisions have expired", number=number)
+    await state.writing.run(announce_ends, dt.datetime.now(dt.UTC))
     while await state.writing.run(refresh_images, dt.datetime.now(dt.UTC), is_long=True):
         pass

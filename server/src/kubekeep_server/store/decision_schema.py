@@ -31,12 +31,14 @@ decision: Final = Table(
     Column("due", BigInteger),
     Column("expires", BigInteger, nullable=False),
     Column("images_after", Integer),
+    Column("is_announced", Boolean, nullable=False),
 )
 """A decision. scope: JSON of `DecisionScope`. source: the key of the only source of the scope; empty for several or all.
 
 is_wide: it covers all findings of its definitions in its sources. author, approver: names at that time; the approver is empty
 before somebody approves or rejects. author_account: NULL for a program. changed: the time of the last change of its state. expires: the first moment
 at which it no longer counts. images_after: the number of the last image whose problems follow from its state; NULL if all do.
+is_announced: an event has announced its end.
 """
 Index("decision_state", decision.c.state, decision.c.expires)
 add_partial_index("decision_images", decision.c.images_after, where=decision.c.images_after.is_not(null()))

@@ -26,13 +26,21 @@ from kubekeep_server.store.image_schema import image, image_finding, image_name,
 from kubekeep_server.store.locks import lock_definitions
 from kubekeep_server.store.numbers import to_number
 from kubekeep_server.store.organisation_log import append_entry
-from kubekeep_server.store.schema import definition
+from kubekeep_server.store.outbox import EventContent, EventKind, EventText, add_event
+from kubekeep_server.store.schema import definition, source
 from kubekeep_server.store.urgency import LEVELS
 
 SYSTEM: Final = "kubekeep server"
 """The actor of what happens by itself."""
 _IMAGES: Final = 200
 """Images that one transaction refreshes."""
+_NOTICE: Final = dt.timedelta(days=7)
+"""Time before the end of a decision at which it is announced."""
+_TITLES: Final = {
+    EventKind.DECISION_WAITS: "A decision waits for approval: {kind}, {names}",
+    EventKind.DECISION_EXPIRES: "A decision ends within a week: {kind}, {names}",
+    EventKind.DECISION_EXPIRED: "A decision has expired, its findings count again: {kind}, {names}",
+}
 _WAITING: Final = select(decision).where(decision.c.images_after.is_not(None)).order_by(decision.c.id)
 
 
@@ -98,6 +106,8 @@ def make_decision(connection: Connection, new: NewDecision, person: Person, now:
         "changed": moment,
         "due": None if new.due is None else to_number(new.due),
         "expires": to_number(new.expires),
+        # An end that everybody knows when the decision is made is no news.
+        "is_announced": new.expires - now <= _NOTICE,
     }
     number: int = connection.execute(insert(decision).values(**values).returning(decision.c.id)).scalar_one()
     rows = [{"decision": number, "definition": row.id} for row in definitions]
@@ -106,6 +116,8 @@ def make_decision(connection: Connection, new: NewDecision, person: Person, now:
     append_entry(connection, now, person.name, f"{state.value} decision", **details, reason=new.reason)
     if state is DecisionState.ACTIVE:
         _apply(connection, number, moment)
+    else:
+        _announce(connection, EventKind.DECISION_WAITS, load_row(connection, number), now)
     return number
 
 
@@ -147,8 +159,8 @@ def end_decision(connection: Connection, number: int, person: Person, now: dt.da
 
 
 def has_work(connection: Connection, now: dt.datetime) -> bool:
-    """Return True if a decision has expired, or images are to be refreshed."""
-    queries = (_select_expired(now), _WAITING)
+    """Return True if a decision has expired or ends soon, or images are to be refreshed."""
+    queries = (_select_expired(now), _select_expiring(now), _WAITING)
     return any(connection.execute(query.limit(1)).first() is not None for query in queries)
 
 
@@ -159,8 +171,18 @@ def expire_decisions(connection: Connection, now: dt.datetime) -> int:
     for row in rows:
         _change_state(connection, row.id, DecisionState.EXPIRED, SYSTEM, now, "")
         if row.state == DecisionState.ACTIVE:
+            _announce(connection, EventKind.DECISION_EXPIRED, row, now)
             _reverse(connection, row.id, to_number(now))
     return len(rows)
+
+
+def announce_ends(connection: Connection, now: dt.datetime) -> None:
+    """Append an event for each decision that ends within a week, once."""
+    # Another process may have the same rows.
+    query = _select_expiring(now).with_for_update(skip_locked=True)
+    for row in connection.execute(query).all():
+        _announce(connection, EventKind.DECISION_EXPIRES, row, now)
+        connection.execute(update(decision).where(decision.c.id == row.id).values(is_announced=True))
 
 
 def refresh_images(connection: Connection, now: dt.datetime) -> bool:
@@ -206,6 +228,26 @@ def load_active(connection: Connection, row: Any) -> ActiveDecision:
     numbers = connection.execute(select(table.c.definition).where(table.c.decision == row.id)).scalars()
     scope = msgspec.json.decode(row.scope, type=DecisionScope)
     return ActiveDecision(row.id, DecisionKind(row.kind), scope, frozenset(numbers))
+
+
+def _announce(connection: Connection, kind: EventKind, row: Any, now: dt.datetime) -> None:
+    """Append an event about a decision, of its source if it has only one."""
+    scope = msgspec.json.decode(row.scope, type=DecisionScope)
+    query = select(source.c.id).where(source.c.key == row.source).order_by(source.c.id).limit(1)
+    number = connection.execute(query).scalar() if row.source else None
+    names = ", ".join(key.rpartition("/")[2] for key in scope.definitions)
+    text = EventText(
+        title=_TITLES[kind].format(kind=row.kind.replace("-", " "), names=names),
+        text=row.reason,
+        path=f"/decisions?open={row.id}",
+        namespace=scope.namespaces[0] if len(scope.namespaces) == 1 else "",
+    )
+    add_event(connection, kind, now, EventContent(text=text), source=number)
+
+
+def _select_expiring(now: dt.datetime) -> Select[Any]:
+    ends_soon = (decision.c.state == DecisionState.ACTIVE, decision.c.expires <= to_number(now + _NOTICE))
+    return select(decision).where(*ends_soon, decision.c.is_announced.is_(False)).order_by(decision.c.id)
 
 
 def _select_expired(now: dt.datetime) -> Select[Any]:

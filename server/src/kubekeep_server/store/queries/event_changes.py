@@ -13,6 +13,7 @@ from urllib.parse import quote
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, exists, select
 
+from kubekeep_server.store.coverage import load_coverage
 from kubekeep_server.store.finding_context import EXPOSED_CONTEXT, get_level
 from kubekeep_server.store.image_schema import image, image_finding, image_name, package, runs, source_image
 from kubekeep_server.store.notification_schema import outbox
@@ -162,6 +163,7 @@ def has_open_findings(connection: Connection, selection: Selection, number: int)
         finding.c.source == number,
         finding.c.closed.is_(None),
         ~finding.c.is_suppressed,
+        *load_coverage(connection).list_conditions(),
         *_list_conditions(selection),
     ]
     query = (
@@ -181,6 +183,7 @@ def _list_findings(
     connection: Connection, selection: Selection, change: RuleEvent, number: int, events: Sequence[Event]
 ) -> Iterator[ChangedFinding]:
     """Yield the findings of workloads and other subjects."""
+    coverage = load_coverage(connection)
     moments = sorted({event.moment for event in events if event.kind is EventKind.SUBMISSION})
     for start in range(0, len(moments), _BATCH):
         part = moments[start : start + _BATCH]
@@ -190,6 +193,7 @@ def _list_findings(
             .join(subject, _IS_SUBJECT)
             .join(definition, definition.c.id == finding.c.definition)
             .where(finding.c.source == number, *_list_change(change, part), *_list_conditions(selection))
+            .where(*coverage.list_conditions())
         )
         for row in connection.execute(query.limit(MOST_FINDINGS)):
             text = _decoder.decode(row.document)

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("due", sa.BigInteger(), nullable=True),
         sa.Column("expires", sa.BigInteger(), nullable=False),
         sa.Column("images_after", sa.Integer(), nullable=True),
+        sa.Column("is_announced", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["author_account"], ["account.id"]),
         sa.PrimaryKeyConstraint("id"),
     )
