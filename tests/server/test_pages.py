@@ -123,6 +123,7 @@ PATHS: Final = {
     "/sources/1": "",
     "/settings/users": "Settings",
     "/settings/tokens": "Settings",
+    "/settings/notifications": "Settings",
     "/settings/log": "Settings",
     "/settings/account": "Settings",
     "/device": "Connect a program",
@@ -417,6 +418,27 @@ def test_vulnerability_is_decided_for_images(page: Page) -> None:
     page.get_by_role("button", name="End it now").click()
     page.get_by_role("dialog").get_by_role("button", name="End it now").click()
     expect(page.get_by_text("nothing now")).to_be_visible()
+
+
+def test_manager_adds_a_destination_and_a_rule_with_a_preview(page: Page) -> None:
+    page.goto("/settings/notifications")
+    page.get_by_role("button", name="Add a destination").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("ticket system")
+    dialog.get_by_label("Kind").select_option("webhook")
+    dialog.get_by_label("Address").fill("https://tickets.example.com/hook")
+    dialog.get_by_label("Secret of the signature").fill("a secret of the test")
+    dialog.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("cell", name="Signed webhook")).to_be_visible()
+    assert "a secret of the test" not in page.content()
+    page.get_by_role("button", name="Add a rule").click()
+    dialog.get_by_label("Name").fill("urgent")
+    dialog.get_by_role("button", name="Preview").click()
+    expect(dialog.locator("pre")).to_contain_text("finding")
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("cell", name="New finding, Finding is back; priority critical, high")).to_be_visible()
+    page.get_by_role("button", name="Turn off").click()
+    expect(page.get_by_text("off", exact=True)).to_be_visible()
 
 
 def test_documents_of_software_are_downloads(page: Page) -> None:

@@ -1,7 +1,8 @@
-/** Settings: users, tokens, the log of changes, and the account of the user. */
+/** Settings: users, tokens, notifications, the log of changes, and the account of the user. */
 import { useLocation } from "wouter";
 import type { Identity } from "../../app";
 import { Page } from "../../components/page";
+import { Notifications } from "../notifications/notifications";
 import { Account } from "./account";
 import { Log } from "./log";
 import { Tokens } from "./tokens";
@@ -10,6 +11,7 @@ import { Users } from "./users";
 const TABS = [
   ["users", "Users", "Who may see and change what.", ["administrator"]],
   ["tokens", "Tokens", "Programs that submit or read: pipelines, agents, connected command lines.", ["administrator", "manager"]],
+  ["notifications", "Notifications", "Messages about changes: to people, tickets and programs.", ["administrator", "manager", "auditor"]],
   ["log", "Log", "Changes of users, rights and sources. Nobody can change an entry without a trace.", ["administrator", "auditor"]],
   ["account", "Your account", "Your rights and your password.", ["administrator", "manager", "auditor", "viewer"]],
 ] as const;
@@ -29,6 +31,7 @@ export default function Settings({ identity }: { identity: Identity }) {
       </nav>
       {requested === "users" && <Users />}
       {requested === "tokens" && <Tokens identity={identity} />}
+      {requested === "notifications" && <Notifications identity={identity} />}
       {requested === "log" && <Log />}
       {requested === "account" && <Account identity={identity} />}
     </Page>
