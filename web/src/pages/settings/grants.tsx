@@ -6,8 +6,8 @@ export type Grant = Schemas["GrantDocument"];
 
 export const ROLES: Record<Schemas["Role"], string> = {
   administrator: "Everything, users included",
-  manager: "Reads, submits, adds clusters and tokens",
-  auditor: "Reads, also the log of changes",
+  manager: "Reads, submits, decides on findings, adds clusters, tokens and notifications",
+  auditor: "Reads, also notifications and the log of changes",
   viewer: "Reads",
   agent: "Only submits",
 };
