@@ -23,6 +23,7 @@ from kubekeep_server.store.engine import open_file_engine
 from kubekeep_server.store.organisation_log import list_entries
 from kubekeep_server.store.queries import affected
 from kubekeep_server.store.queries.affected import is_affected, list_affected_images, list_workloads
+from kubekeep_server.store.queries.decisions import list_decisions
 from kubekeep_server.store.queries.definitions import DefinitionFilter
 from kubekeep_server.store.queries.finding_filter import FindingFilter
 from kubekeep_server.store.queries.finding_groups import Grouping, list_finding_groups
@@ -84,6 +85,7 @@ CALLS: Final[dict[str, Callable[[Connection], Any]]] = {
     "listPackages": partial(search_packages, text="", **_page),
     "listPackageVersions": partial(list_versions, scope=EVERYTHING, kind="deb", name="debian/openssl"),
     "listScans": partial(list_scans, number=1, **_page),
+    "listDecisions": partial(list_decisions, states=(), is_visible=bool, cursor="", limit=LIMIT),
     "listLog": partial(list_entries, before=0, limit=LIMIT),
     "search": partial(search, scope=EVERYTHING, text="web"),
 }

@@ -127,11 +127,11 @@ class Cluster:
         rows = self._read(f"findings?source={source['id']}&limit=1000")["rows"]
         return {(row["name"], row["definition"]) for row in rows}
 
-    def read_workload(self, name: str) -> Any:
-        (source,) = [row for row in self._read("sources?limit=1000")["rows"] if row["key"] == f"cluster/{self.uid}"]
-        matches = self._read(f"search?text={name}")["subjects"]
-        (key,) = [row["subject"] for row in matches if row["source"] == source["id"] and row["name"] == name]
-        return self._read(f"sources/{source['id']}/subjects/{key}")
+    def read_workload(self, vulnerability: str) -> Any:
+        """Return the page of the workload that has a vulnerability."""
+        rows = self._read(f"vulnerabilities/{vulnerability}/workloads?limit=1000")["rows"]
+        (row,) = [row for row in rows if row["sourceKey"] == f"cluster/{self.uid}"]
+        return self._read(f"sources/{row['source']}/subjects/{row['subject']}")
 
     def list_vulnerabilities(self) -> set[str]:
         (source,) = [row for row in self._read("sources?limit=1000")["rows"] if row["key"] == f"cluster/{self.uid}"]
@@ -367,17 +367,17 @@ def test_failed_scan_is_shown_until_one_succeeds(server: Server) -> None:
 
     for _ in range(2):
         assert post(failure).text == "ok"
-        (shown,) = cluster.read_workload("web")["failures"]
+        (shown,) = cluster.read_workload("CVE-2024-0009")["failures"]
         assert (shown["container"], shown["image"]) == ("web", "ghcr.io/shop/web:1")
         assert shown["reason"] == "Image is too large: 4.2 GB exceeds the limit of 2 GB"
         assert "CVE-2024-0009" in cluster.list_vulnerabilities()
     assert cluster.client.post_scan(cluster.build_scan(vulnerability)).is_success
-    assert cluster.read_workload("web")["failures"] == []
+    assert cluster.read_workload("CVE-2024-0009")["failures"] == []
     assert cluster.client.post_scan(cluster.build_scan(status="Timeout")).is_success
-    assert cluster.read_workload("web")["failures"][0]["reason"] == "Timeout"
+    assert cluster.read_workload("CVE-2024-0009")["failures"][0]["reason"] == "Timeout"
     without_reason = {key: value for key, value in failure.items() if key not in ("failureReason", "error")}
     assert post(without_reason).is_success
-    assert cluster.read_workload("web")["failures"][0]["reason"] == "the packages could not be listed"
+    assert cluster.read_workload("CVE-2024-0009")["failures"][0]["reason"] == "the packages could not be listed"
     assert "CVE-2024-0009" in cluster.list_vulnerabilities()
     assert post({"customerGUID": ACCOUNT}).status_code == 422
     assert post({**failure, "workloads": "web"}).status_code == 422
