@@ -432,7 +432,7 @@ def test_manager_adds_a_destination_and_a_rule_with_a_preview(page: Page) -> Non
     expect(page.get_by_role("cell", name="Signed webhook")).to_be_visible()
     assert "a secret of the test" not in page.content()
     page.get_by_role("button", name="Add a rule").click()
-    dialog.get_by_label("Name").fill("urgent")
+    dialog.get_by_label("Name", exact=True).fill("urgent")
     dialog.get_by_role("button", name="Preview").click()
     expect(dialog.locator("pre")).to_contain_text("finding")
     dialog.get_by_role("button", name="Add", exact=True).click()
