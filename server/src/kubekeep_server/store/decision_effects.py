@@ -16,7 +16,7 @@ from kubekeep_server.store.coverage import ActiveDecision, load_coverage, load_n
 from kubekeep_server.store.finding_context import CONTEXTS
 from kubekeep_server.store.numbers import to_key
 from kubekeep_server.store.schema import definition, definition_total, finding, source, subject
-from kubekeep_server.store.totals import FindingCounts, write_counts
+from kubekeep_server.store.totals import FindingCounts, write_counts, write_definition_counts
 from kubekeep_server.store.upsert import replace_rows
 
 MOST_MARKED: Final = 100_000
@@ -159,6 +159,6 @@ def _write(connection: Connection, counts: Iterable[Any], moment: int, *, is_ope
             changes[number] = FindingCounts(coverage.list_covered(number))
         change = changes[number].open if is_opened else changes[number].close
         change(key, urgency, context, count)
-    for number, source_counts in sorted(changes.items()):
-        source_counts.write(connection, number, moment)
+    write_counts(connection, changes, moment)
+    write_definition_counts(connection, changes)
     return frozenset(changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
@@ -70,7 +70,7 @@ class FindingCounts:
     def write(self, connection: Connection, source: int, moment: int) -> None:
         """Add the changes to all totals of a source and to its day."""
         write_counts(connection, {source: self}, moment)
-        self._write_definitions(connection, source)
+        write_definition_counts(connection, {source: self})
 
     def list_totals(self, source: int) -> Iterator[dict[str, int]]:
         """Yield the changes as rows of `total`."""
@@ -83,24 +83,25 @@ class FindingCounts:
         for level in sorted(self._opened.keys() | self._closed.keys()):
             yield source, level, self._opened[level], self._closed[level]
 
-    def _write_definitions(self, connection: Connection, source: int) -> None:
-        if not any(self._definitions.values()):
-            return
-        table = schema.definition_total
-        query = select(table.c.content, table.c.covered).where(table.c.source == source)
-        content, covered = connection.execute(query).first() or (b"", None)
-        row: dict[str, Any] = {"source": source, "content": content}
-        for name, packed, is_covered in (("content", content, False), ("covered", covered, True)):
+    def update_definitions(self, content: bytes, covered: bytes | None) -> tuple[bytes, bytes | None]:
+        """Return the columns of `definition_total` with the changes."""
+        packed: list[bytes | None] = [content, covered]
+        for index, is_covered in enumerate((False, True)):
             changes = {
                 key: change
                 for key, change in self._definitions.items()
                 if is_covered == (key // CONTEXTS in self._covered)
             }
             if changes:
-                counts = collections.Counter(dict(sum_counts([packed] if packed else [])))
+                counts = collections.Counter(dict(sum_counts([before] if (before := packed[index]) else [])))
                 counts.update(changes)
-                row[name] = pack_counts([pair for pair in counts.items() if pair[1]])
-        replace_rows(connection, table, [name for name in row if name != "source"], [row])
+                packed[index] = pack_counts([pair for pair in counts.items() if pair[1]])
+        return packed[0] or b"", packed[1]
+
+    @property
+    def has_definitions(self) -> bool:
+        """True if the numbers of a definition change."""
+        return any(self._definitions.values())
 
 
 def write_counts(connection: Connection, changes: Mapping[int, FindingCounts], moment: int) -> None:
@@ -110,6 +111,20 @@ def write_counts(connection: Connection, changes: Mapping[int, FindingCounts], m
     _write_days(
         connection, [row for source, counts in sorted(changes.items()) for row in counts.list_days(source)], moment
     )
+
+
+def write_definition_counts(connection: Connection, changes: Mapping[int, FindingCounts]) -> None:
+    """Add the changes of sources to their totals by definition."""
+    table = schema.definition_total
+    changed = {source: counts for source, counts in changes.items() if counts.has_definitions}
+    query = select(table).where(is_key(table.c.source))
+    before = {row.source: row for row in select_by_keys(connection, query, changed)}
+    rows = []
+    for source, counts in sorted(changed.items()):
+        row = before.get(source)
+        content, covered = counts.update_definitions(row.content if row else b"", row.covered if row else None)
+        rows.append({"source": source, "content": content, "covered": covered})
+    replace_rows(connection, table, ("content", "covered"), rows)
 
 
 def move_level(connection: Connection, definition: int, before: int, after: int, moment: int) -> None:
