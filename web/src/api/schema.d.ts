@@ -2748,7 +2748,7 @@ export interface components {
         Role: "administrator" | "manager" | "auditor" | "viewer" | "agent";
         /**
          * RuleDocument
-         * @description What a rule selects, and when its messages are sent.
+         * @description The selection of a rule, and the times of its messages.
          *
          *         grouping_minutes: after a message, further findings of its group wait this long. zone: an IANA time zone. silent_hours: time
          *         without a scan after which a source is silent.
@@ -2787,7 +2787,7 @@ export interface components {
         };
         /**
          * RuleDocumentInput
-         * @description What a rule selects, and when its messages are sent.
+         * @description The selection of a rule, and the times of its messages.
          */
         RuleDocumentInput: {
             digest?: components["schemas"]["Digest"] | null;

@@ -38,6 +38,11 @@ export function Area({ label, ...area }: { label: string } & TextareaHTMLAttribu
   );
 }
 
+/** Return the values of a field that has several, separated by commas. */
+export function splitValues(text: FormDataEntryValue | null): string[] {
+  return String(text ?? "").split(",").map((each) => each.trim()).filter(Boolean);
+}
+
 const SHORTEST_PASSWORD = 12;
 
 /** The field of a new password, named `password`. */

@@ -59,7 +59,7 @@ class QuietHoursInput(ApiModel):
 
 
 class RuleDocumentInput(ApiModel):
-    """What a rule selects, and when its messages are sent."""
+    """The selection of a rule, and the times of its messages."""
 
     events: Annotated[list[RuleEvent], Field(min_length=1, max_length=_MOST)]
     filter: FilterInput = FilterInput()

@@ -29,7 +29,7 @@ _VERBS: Final = {
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
-    """What all messages of a delivery have. address: of the server for its users, without a slash at the end."""
+    """The parts that all messages of a delivery share. address: of the server for its users, without a slash at the end."""
 
     id: str
     rule: int

@@ -72,7 +72,7 @@ def load_decisions(connection: Connection, definitions: Iterable[int]) -> list[A
 
 
 class SourceCoverage(NamedTuple):
-    """What decisions cover in a source. wide: definitions of which all findings are covered. narrow: by definition."""
+    """The findings that decisions cover in a source. wide: definitions of which all findings are covered. narrow: by definition."""
 
     wide: frozenset[int] = frozenset()
     narrow: Mapping[int, tuple[ActiveDecision, ...]] = {}

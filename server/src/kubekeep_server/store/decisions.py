@@ -6,7 +6,7 @@ A change of a decision, its effects and the entry in the log are one transaction
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -30,6 +30,8 @@ from kubekeep_server.store.outbox import EventContent, EventKind, EventText, add
 from kubekeep_server.store.schema import definition, source
 from kubekeep_server.store.urgency import LEVELS
 
+_Effect = Callable[[Connection, ActiveDecision, int], frozenset[int]]
+"""A change of what is counted; returns the sources that changed."""
 SYSTEM: Final = "kubekeep server"
 """The actor of what happens by itself."""
 _IMAGES: Final = 200
@@ -114,10 +116,11 @@ def make_decision(connection: Connection, new: NewDecision, person: Person, now:
     connection.execute(insert(decision_definition), rows)
     details: dict[str, Any] = {"decision": number, "kind": new.kind.value, "scope": msgspec.to_builtins(scope)}
     append_entry(connection, now, person.name, f"{state.value} decision", **details, reason=new.reason)
+    row = load_row(connection, number)
     if state is DecisionState.ACTIVE:
-        _apply(connection, number, moment)
+        _change_effects(connection, row, moment, cover_findings)
     else:
-        _announce(connection, EventKind.DECISION_WAITS, load_row(connection, number), now)
+        _announce(connection, EventKind.DECISION_WAITS, row, now)
     return number
 
 
@@ -144,7 +147,7 @@ def answer_decision(
     state = DecisionState.ACTIVE if is_approved else DecisionState.REJECTED
     _change_state(connection, number, state, person.name, now, comment, approver=person.name)
     if is_approved:
-        _apply(connection, number, moment)
+        _change_effects(connection, row, moment, cover_findings)
 
 
 def end_decision(connection: Connection, number: int, person: Person, now: dt.datetime, comment: str = "") -> None:
@@ -155,7 +158,7 @@ def end_decision(connection: Connection, number: int, person: Person, now: dt.da
         raise DecisionConflictError(f"decision {number} is {row.state} already")
     _change_state(connection, number, DecisionState.ENDED, person.name, now, comment)
     if row.state == DecisionState.ACTIVE:
-        _reverse(connection, number, to_number(now))
+        _change_effects(connection, row, to_number(now), uncover_findings)
 
 
 def has_work(connection: Connection, now: dt.datetime) -> bool:
@@ -172,7 +175,7 @@ def expire_decisions(connection: Connection, now: dt.datetime) -> int:
         _change_state(connection, row.id, DecisionState.EXPIRED, SYSTEM, now, "")
         if row.state == DecisionState.ACTIVE:
             _announce(connection, EventKind.DECISION_EXPIRED, row, now)
-            _reverse(connection, row.id, to_number(now))
+            _change_effects(connection, row, to_number(now), uncover_findings)
     return len(rows)
 
 
@@ -282,24 +285,15 @@ def _change_state(
     append_entry(connection, now, actor, f"{state.value} decision", decision=number)
 
 
-def _apply(connection: Connection, number: int, moment: int) -> None:
-    active = load_active(connection, load_row(connection, number))
-    if not active.kind.covers:
+def _change_effects(connection: Connection, row: Any, moment: int, change: _Effect) -> None:
+    """Cover the findings of a decision, or count them again; its images follow in transactions of their own."""
+    changed = load_active(connection, row)
+    if not changed.kind.covers:
         return
-    if active.scope.selects_subjects:
-        record_changes(connection, cover_findings(connection, active, moment), moment)
-    if active.scope.selects_images:
-        connection.execute(update(decision).where(decision.c.id == number).values(images_after=0))
-
-
-def _reverse(connection: Connection, number: int, moment: int) -> None:
-    ended = load_active(connection, load_row(connection, number))
-    if not ended.kind.covers:
-        return
-    if ended.scope.selects_subjects:
-        record_changes(connection, uncover_findings(connection, ended, moment), moment)
-    if ended.scope.selects_images:
-        connection.execute(update(decision).where(decision.c.id == number).values(images_after=0))
+    if changed.scope.selects_subjects:
+        record_changes(connection, change(connection, changed, moment), moment)
+    if changed.scope.selects_images:
+        connection.execute(update(decision).where(decision.c.id == row.id).values(images_after=0))
 
 
 def _list_images(connection: Connection, active: ActiveDecision, after: int, *, is_active: bool) -> list[int]:

@@ -34,6 +34,10 @@ class DeliveryState(enum.StrEnum):
     DEAD = "dead"
 
 
+_NEW: Final = {"state": DeliveryState.QUEUED.value, "leased": 0, "attempts": 0, "error": ""}
+"""Columns of a message that nobody has tried to send."""
+
+
 class PlannedDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """A message for an event. due: the first time at which it may be sent. window: time between messages of a group.
 
@@ -119,21 +123,18 @@ def _queue(connection: Connection, plan: PlannedDelivery, subject: str, moment: 
     last = connection.execute(query).scalar() if plan.window else None
     due = to_number(plan.due)
     if last is not None:
-        due = max(due, last + to_number(dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + plan.window))
+        due = max(due, last + plan.window // dt.timedelta(microseconds=1))
     row = {
+        **_NEW,
         "key": key,
         "rule": plan.rule,
         "destination": plan.destination,
         "event": plan.event,
         "source": plan.source,
         "definition": plan.definition,
-        "state": DeliveryState.QUEUED.value,
         "created": moment,
         "due": due,
-        "leased": 0,
-        "attempts": 0,
         "title": plan.title,
-        "error": "",
     }
     insert_missing(connection, delivery, [row])
     return int(connection.execute(select(delivery.c.id).where(delivery.c.key == key)).scalar_one())
@@ -143,17 +144,14 @@ def queue_test(connection: Connection, destination: int, title: str, now: dt.dat
     """Queue a test message and return its number."""
     moment = to_number(now)
     row = {
+        **_NEW,
         "key": f"test/{destination}/{moment}",
         "destination": destination,
         "event": "test",
         "definition": "",
-        "state": DeliveryState.QUEUED.value,
         "created": moment,
         "due": moment,
-        "leased": 0,
-        "attempts": 0,
         "title": title,
-        "error": "",
     }
     return int(connection.execute(insert(delivery).values(**row).returning(delivery.c.id)).scalar_one())
 

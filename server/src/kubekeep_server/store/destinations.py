@@ -39,7 +39,7 @@ class StoredDestination(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Author(msgspec.Struct, frozen=True):
-    """Who makes or changes a destination or a rule. token: the number of the token of a program."""
+    """The sender of a change to a destination or a rule. token: the number of the token of a program."""
 
     name: str
     account: int | None = None

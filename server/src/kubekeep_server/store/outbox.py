@@ -41,7 +41,7 @@ class EventText(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class EventContent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an event changed. opened, closed, lost: numbers of findings; a lost one could not be seen any more.
+    """The change that an event is about. opened, closed, lost: numbers of findings; a lost one could not be seen any more.
 
     images: numbers of those with opened or closed problems.
     """

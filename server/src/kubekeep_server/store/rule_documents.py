@@ -1,4 +1,4 @@
-"""What a rule of notifications selects, and when its messages are sent. Values only."""
+"""The selections of rules of notifications, and the times of their messages. Values only."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class QuietHours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RuleDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """What a rule selects, and when its messages are sent.
+    """The selection of a rule, and the times of its messages.
 
     grouping_minutes: after a message, further findings of its group wait this long. zone: an IANA time zone. silent_hours: time
     without a scan after which a source is silent.

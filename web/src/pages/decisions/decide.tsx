@@ -2,9 +2,9 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
-import type { Session } from "../../app";
 import { Dialog } from "../../components/dialog";
 import { Area, Choose, Field, Form } from "../../components/form";
+import { mayManage, useIdentity } from "../../identity";
 import { KINDS, type Kind, type Scope } from "./words";
 
 const DEFAULT_DAYS = 90;
@@ -27,9 +27,7 @@ interface Properties {
 /** A button that opens the dialog, for those who may decide. */
 export function DecideButton(properties: Properties) {
   const [isOpen, setOpen] = useState(false);
-  const identity = useQueryClient().getQueryData<Session>(["identity"]);
-  const role = identity && identity !== "ended" ? identity.role : null;
-  if (role !== "administrator" && role !== "manager") return null;
+  if (!mayManage(useIdentity())) return null;
   return (
     <>
       <button type="button" className="pf-v6-c-button pf-m-small pf-m-secondary" onClick={() => setOpen(true)}>

@@ -1,8 +1,7 @@
 /** A decision beside the list: its reason, what it covers, its comments, and what one can do with it. */
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
-import type { Session } from "../../app";
 import { Dialog } from "../../components/dialog";
 import { Area, Form } from "../../components/form";
 import { Facts } from "../../components/page";
@@ -10,6 +9,7 @@ import { Panel } from "../../components/panel";
 import { capitalize, plural } from "../../components/severity";
 import { Await } from "../../components/states";
 import { Time } from "../../components/time";
+import { mayManage, useIdentity } from "../../identity";
 import { query } from "../../url";
 import { describeLimits, KINDS, SHOWN, STATES } from "./words";
 
@@ -27,9 +27,8 @@ export function DecisionPanel({ number, onClose }: { number: number; onClose: ()
 }
 
 function Content({ decision }: { decision: Decision }) {
-  const identity = useQueryClient().getQueryData<Session>(["identity"]);
-  const user = identity && identity !== "ended" ? identity : null;
-  const mayDecide = user?.role === "administrator" || user?.role === "manager";
+  const user = useIdentity();
+  const mayDecide = mayManage(user);
   return (
     <>
       <ul>
@@ -58,7 +57,7 @@ function Content({ decision }: { decision: Decision }) {
           ["Packages", listLong(decision.scope.packages)],
         ]}
       />
-      {mayDecide && <Actions decision={decision} isAuthor={user.name === decision.author} />}
+      {mayDecide && <Actions decision={decision} isAuthor={user?.name === decision.author} />}
       <h3 className="pf-v6-c-title pf-m-md">Comments</h3>
       {decision.comments.length === 0 && <p className="kk-soft">None yet.</p>}
       <ol className="kk-comments">

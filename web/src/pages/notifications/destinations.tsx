@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
 import { Dialog } from "../../components/dialog";
-import { ChangeButton, Choose, Field, Form } from "../../components/form";
+import { ChangeButton, Choose, Field, Form, splitValues } from "../../components/form";
 import { Card } from "../../components/page";
 import { Await } from "../../components/states";
 import { Table } from "../../components/table";
@@ -187,5 +187,5 @@ function SettingField({ setting }: { setting: Setting }) {
 
 function readValue(setting: Setting, text: string): string | number | string[] {
   if (setting.isNumber) return Number(text);
-  return setting.isList ? text.split(",").map((each) => each.trim()).filter(Boolean) : text;
+  return setting.isList ? splitValues(text) : text;
 }

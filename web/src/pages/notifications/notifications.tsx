@@ -1,11 +1,12 @@
 /** Notifications: destinations, rules and the messages that were sent. */
 import type { Identity } from "../../app";
+import { mayManage } from "../../identity";
 import { Deliveries } from "./deliveries";
 import { Destinations } from "./destinations";
 import { Rules } from "./rules";
 
 export function Notifications({ identity }: { identity: Identity }) {
-  const mayChange = identity.role === "administrator" || identity.role === "manager";
+  const mayChange = mayManage(identity);
   return (
     <div className="kk-stack">
       <Destinations mayChange={mayChange} />

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
 import { Dialog } from "../../components/dialog";
-import { ChangeButton, Choose, Field, Form } from "../../components/form";
+import { ChangeButton, Choose, Field, Form, splitValues } from "../../components/form";
 import { Card } from "../../components/page";
 import { capitalize, LEVELS } from "../../components/severity";
 import { Await, Failure } from "../../components/states";
@@ -167,13 +167,12 @@ function AddRule({ destinations, onClose }: { destinations: [number, string][]; 
 }
 
 function readDocument(values: FormData): Draft {
-  const list = (name: string) => String(values.get(name) ?? "").split(",").map((each) => each.trim()).filter(Boolean);
   const [start, end, digest] = ["start", "end", "digest"].map((name) => String(values.get(name) ?? ""));
   return {
     events: values.getAll("event") as Event[],
     filter: {
-      sources: list("sources"),
-      namespaces: list("namespaces"),
+      sources: splitValues(values.get("sources")),
+      namespaces: splitValues(values.get("namespaces")),
       priorities: values.getAll("priority") as Schemas["FilterInput"]["priorities"],
       exposed: values.get("exposed") ? true : null,
     },

@@ -1,6 +1,6 @@
 /** Rights: roles with the sources in which they hold. */
 import type { Schemas } from "../../api/client";
-import { Choose, Field } from "../../components/form";
+import { Choose, Field, splitValues } from "../../components/form";
 
 export type Grant = Schemas["GrantDocument"];
 
@@ -44,6 +44,6 @@ export function GrantFields({ roles, role }: { roles: Schemas["Role"][]; role: S
 }
 
 export function readGrant(values: FormData): Grant {
-  const namespaces = String(values.get("namespaces")).split(",").map((name) => name.trim()).filter(Boolean);
+  const namespaces = splitValues(values.get("namespaces"));
   return { role: String(values.get("role")) as Schemas["Role"], scope: String(values.get("scope")).trim(), namespaces };
 }

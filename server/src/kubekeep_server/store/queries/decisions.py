@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, func, select
@@ -23,6 +23,13 @@ from kubekeep_server.store.schema import definition
 _READ: Final = 500
 """Rows of one statement, of which a user may not see all."""
 _MOST_READS: Final = 10
+
+
+class _Scoped(NamedTuple):
+    """A row of `decision` with its scope."""
+
+    row: Any
+    scope: DecisionScope
 
 
 class _Title(msgspec.Struct):
@@ -85,17 +92,17 @@ def list_decisions(
     query = select(decision).order_by(decision.c.id.desc()).limit(_READ)
     if selected := [state.value for state in states]:
         query = query.where(decision.c.state.in_(selected))
-    rows: list[Any] = []
+    rows: list[_Scoped] = []
     last = position[0] if position else None
     for _ in range(_MOST_READS):
         part = connection.execute(query if last is None else query.where(decision.c.id < last)).all()
-        rows += [row for row in part if is_visible(_decoder.decode(row.scope))]
+        rows += [each for each in map(_read, part) if is_visible(each.scope)]
         if len(rows) > limit or len(part) < _READ:
             break
         last = part[-1].id
-    page, following = cut_page(rows, limit, "decisions", lambda row: (row.id,))
+    page, following = cut_page(rows, limit, "decisions", lambda each: (each.row.id,))
     titles = _load_titles(connection, page)
-    return Page(tuple(_describe(row, titles) for row in page), following)
+    return Page(tuple(_describe(each, titles) for each in page), following)
 
 
 def get_decision(connection: Connection, number: int) -> DecisionPage:
@@ -110,7 +117,8 @@ def get_decision(connection: Connection, number: int) -> DecisionPage:
         problems = connection.execute(counted).scalar_one()
     query = select(decision_comment).where(decision_comment.c.decision == number).order_by(decision_comment.c.number)
     comments = tuple(DecisionComment(one.author, to_moment(one.moment), one.text) for one in connection.execute(query))
-    fields = msgspec.structs.asdict(_describe(row, _load_titles(connection, [row])))
+    scoped = _read(row)
+    fields = msgspec.structs.asdict(_describe(scoped, _load_titles(connection, [scoped])))
     return DecisionPage(**fields, findings=findings, problems=problems, comments=comments)
 
 
@@ -128,15 +136,19 @@ def list_in_force(connection: Connection, key: str) -> tuple[DecisionEntry, ...]
     )
 
 
-def _load_titles(connection: Connection, rows: Iterable[Any]) -> dict[str, str]:
+def _read(row: Any) -> _Scoped:
+    return _Scoped(row, _decoder.decode(row.scope))
+
+
+def _load_titles(connection: Connection, rows: Iterable[_Scoped]) -> dict[str, str]:
     """Return the titles of the definitions of decisions by key."""
-    keys = {key for row in rows for key in _decoder.decode(row.scope).definitions}
+    keys = {key for each in rows for key in each.scope.definitions}
     query = select(definition.c.key, definition.c.document).where(is_key(definition.c.key))
     return {row.key: _titles.decode(row.document).title for row in select_by_keys(connection, query, keys)}
 
 
-def _describe(row: Any, titles: dict[str, str]) -> DecisionRow:
-    scope = _decoder.decode(row.scope)
+def _describe(scoped: _Scoped, titles: dict[str, str]) -> DecisionRow:
+    row, scope = scoped
     return DecisionRow(
         id=row.id,
         kind=DecisionKind(row.kind),

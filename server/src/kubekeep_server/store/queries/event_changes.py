@@ -75,7 +75,7 @@ class SourceChanges(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """What a rule shows to its destination. definition: empty for all."""
+    """The findings that a rule shows to its destination. definition: empty for all."""
 
     scope: Scope
     filter: RuleFilter
