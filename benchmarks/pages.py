@@ -29,10 +29,14 @@ from kubekeep_server.store.database import Database, open_database
 from kubekeep_server.store.ingest import ingest
 from kubekeep_server.store.numbers import to_moment, to_number
 from kubekeep_server.store.queries.affected import is_affected, list_affected_images, list_workloads
+from kubekeep_server.store.queries.comparison import SideName, compare
 from kubekeep_server.store.queries.finding_filter import FindingFilter, FindingState
 from kubekeep_server.store.queries.findings import FindingOrder, list_findings
 from kubekeep_server.store.queries.fixes import list_fixes
+from kubekeep_server.store.queries.image_lists import ImageFilter, ImageOrder, list_images
+from kubekeep_server.store.queries.image_pages import get_image, list_image_packages
 from kubekeep_server.store.queries.packages import list_versions, search_packages
+from kubekeep_server.store.queries.source_details import get_source_coverage, list_branches, list_namespaces
 from kubekeep_server.store.queries.sources import SourceOrder, count_findings, list_days, list_sources
 from kubekeep_server.store.queries.subjects import get_subject
 from kubekeep_server.store.queries.vulnerabilities import VulnerabilityFilter, VulnerabilityOrder, list_vulnerabilities
@@ -48,8 +52,8 @@ CLUSTERS: Final = 20
 """Clusters that submit under load."""
 
 
-def build_lists(subject: tuple[int, int], vulnerability: str, last: dt.datetime) -> dict[str, List]:
-    """Return the first page of each list by name. last: time of the last scan."""
+def build_lists(subject: tuple[int, int], vulnerability: str, digest: str, last: dt.datetime) -> dict[str, List]:
+    """Return the first page of each list by name. digest: of an image. last: time of the last scan."""
     lists: dict[str, List] = {}
     for order in FindingOrder:
         lists[f"findings by {order}"] = lambda connection, scope, order=order: list_findings(  # type: ignore[misc]
@@ -87,7 +91,22 @@ def build_lists(subject: tuple[int, int], vulnerability: str, last: dt.datetime)
         lists[f"vulnerabilities {name}"] = lambda connection, scope, filters=filters: list_vulnerabilities(  # type: ignore[misc]
             connection, scope, filters
         )
-    lists["fix first"] = list_fixes
+    for ranking in ImageOrder:
+        lists[f"images by {ranking}"] = functools.partial(list_images, selection=ImageFilter(), order=ranking)
+    for name, images in (
+        ("of exposed workloads", ImageFilter(is_exposed=True)),
+        ("without a fix", ImageFilter(is_fixable=False)),
+        ("that are not assessed", ImageFilter(is_assessed=False)),
+        ("with a text", ImageFilter(text="app-17")),
+    ):
+        lists[f"images {name}"] = functools.partial(list_images, selection=images)
+    lists["an image"] = functools.partial(get_image, digest=digest)
+    lists["packages of an image"] = functools.partial(list_image_packages, digest=digest)
+    lists["coverage of a source"] = functools.partial(get_source_coverage, number=1)
+    lists["namespaces of a source"] = functools.partial(list_namespaces, number=1)
+    lists["branches of a source"] = functools.partial(list_branches, number=1)
+    lists["comparison of two sources"] = functools.partial(compare, before=SideName(1), after=SideName(2))
+    lists["fix first"] = functools.partial(list_fixes, is_visible=bool)
     for place in SourceOrder:
         lists[f"sources by {place}"] = lambda connection, scope, place=place: list_sources(connection, scope, place)  # type: ignore[misc]
     lists["images with a vulnerability"] = lambda connection, scope: list_affected_images(
@@ -117,8 +136,8 @@ def resolve(connection: Connection, grants: list[Grant]) -> Scope:
     return resolve_scope(connection, grants)
 
 
-def prepare(connection: Connection) -> tuple[tuple[int, int], str, dt.datetime, dict[str, Scope]]:
-    """Return a subject, the vulnerability with most images, the time of the last scan, and the scopes."""
+def prepare(connection: Connection) -> tuple[tuple[int, int], str, str, dt.datetime, dict[str, Scope]]:
+    """Return a subject, the vulnerability with most images, an image, the time of the last scan, and the scopes."""
     finding = schema.finding
     row = connection.execute(select(finding.c.source, finding.c.subject).where(finding.c.source == 1).limit(1)).one()
     page = list_vulnerabilities(connection, EVERYTHING, VulnerabilityFilter(), VulnerabilityOrder.IMAGES, limit=1)
@@ -128,7 +147,9 @@ def prepare(connection: Connection) -> tuple[tuple[int, int], str, dt.datetime, 
         scopes[str(size)] = resolve(connection, grants)
     scopes["namespace"] = resolve(connection, [Grant(Role.VIEWER, "*", ("team-7",))])
     last = to_moment(connection.execute(select(func.max(schema.source.c.finished))).scalar_one())
-    return (row.source, row.subject), page.rows[0].id if page.rows else "CVE-1", last, scopes
+    images = list_images(connection, EVERYTHING, ImageFilter(), limit=1).rows
+    digest = images[0].digest if images else ""
+    return (row.source, row.subject), page.rows[0].id if page.rows else "CVE-1", digest, last, scopes
 
 
 def measure_list(connection: Connection, read: List, scope: Scope, runs: int) -> str:
@@ -152,8 +173,8 @@ def describe(times: list[float]) -> str:
 async def measure(url: str, runs: int, load: float, images: int) -> None:
     """Print a table. load: seconds; 0 without other users."""
     database = open_database(url)
-    subject, vulnerability, last, scopes = await database.run(prepare)
-    lists = build_lists(subject, vulnerability, last)
+    subject, vulnerability, digest, last, scopes = await database.run(prepare)
+    lists = build_lists(subject, vulnerability, digest, last)
     if load:
         await measure_load(url, database, lists, scopes, load, images)
     else:

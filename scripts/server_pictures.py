@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -40,10 +41,60 @@ def take_vulnerability(page: Page) -> None:
 
 def take_decisions(page: Page) -> None:
     """Take the picture of the decisions with one that waits for approval."""
-    page.goto("/decisions?open=5")
+    page.goto("/decisions?open=6")
     wait_for_content(page)
     page.get_by_role("heading", name="Comments").wait_for()
     page.screenshot(path=PICTURES / "server-decisions.png")
+
+
+def take_notifications(page: Page) -> None:
+    """Take the picture of a rule with its preview."""
+    page.goto("/settings/notifications")
+    dialog = page.get_by_role("dialog")
+    page.get_by_role("button", name="Add a destination").click()
+    dialog.get_by_label("Name").fill("security channel")
+    dialog.get_by_label("Kind").select_option("webhook")
+    dialog.get_by_label("Address").fill("https://chat.example.com/hooks/security")
+    dialog.get_by_label("Secret of the signature").fill("only in this picture")
+    dialog.get_by_role("button", name="Add").click()
+    page.get_by_role("cell", name="Signed webhook").wait_for()
+    page.get_by_role("button", name="Add a rule").click()
+    dialog.get_by_label("Name", exact=True).fill("urgent findings")
+    dialog.get_by_role("button", name="Preview").click()
+    preview = dialog.locator("pre")
+    preview.filter(has_text="finding").wait_for()
+    preview.scroll_into_view_if_needed()
+    page.screenshot(path=PICTURES / "server-notifications.png")
+
+
+def take_image(page: Page) -> None:
+    """Take the picture of the most urgent image."""
+    page.goto("/images")
+    wait_for_content(page)
+    page.locator("tr[data-index='0'] a.kk-row-link").click()
+    page.get_by_role("heading", level=1).wait_for()
+    wait_for_content(page)
+    page.screenshot(path=PICTURES / "server-image.png")
+
+
+def take_comparison(page: Page) -> None:
+    """Take the picture of two clusters side by side."""
+    page.goto("/sources?text=prod")
+    wait_for_content(page)
+    numbers = [
+        link.get_attribute("href") or "" for link in page.get_by_role("link", name=re.compile("^prod-(eu|us)$")).all()
+    ]
+    before, after = (number.rpartition("/")[2] for number in numbers[:2])
+    page.goto(f"/compare?from={before}&to={after}")
+    wait_for_content(page)
+    page.screenshot(path=PICTURES / "server-comparison.png")
+
+
+def take_framework(page: Page) -> None:
+    """Take the picture of a framework with an open requirement."""
+    page.goto("/frameworks/cis-v1.12.0?open=5.2.5")
+    wait_for_content(page)
+    page.screenshot(path=PICTURES / "server-framework.png")
 
 
 def take_all(browser: Browser, url: str, session: Path) -> None:
@@ -53,6 +104,10 @@ def take_all(browser: Browser, url: str, session: Path) -> None:
         (take_findings, "dark"),
         (take_vulnerability, "light"),
         (take_decisions, "light"),
+        (take_image, "light"),
+        (take_comparison, "light"),
+        (take_framework, "dark"),
+        (take_notifications, "light"),
     ):
         context = browser.new_context(
             storage_state=session,

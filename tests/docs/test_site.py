@@ -33,7 +33,11 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the pages of a new build."""
     folder = tmp_path_factory.mktemp("site")
-    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("controls*", "frameworks*"))
+    shutil.copytree(
+        ROOT / "docs",
+        folder / "docs",
+        ignore=shutil.ignore_patterns("controls", "controls.md", "frameworks", "frameworks.md"),
+    )
     shutil.copy(ROOT / "zensical.toml", folder)
     subprocess.run(
         [sys.executable, ROOT / "scripts" / "reference.py", folder / "docs" / "reference"], check=True, timeout=300

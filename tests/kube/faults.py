@@ -56,13 +56,17 @@ class Exchange:
     """A request and its response: send exactly one response, or none with `drop`."""
 
     def __init__(
-        self, request: ReceivedRequest, handler: http.server.BaseHTTPRequestHandler, real: Callable[[], ServerResponse]
+        self,
+        request: ReceivedRequest,
+        handler: http.server.BaseHTTPRequestHandler,
+        real: Callable[[], ServerResponse],
+        sent: list[bytes],
     ) -> None:
         self.request = request
         self.real = real
         """Forwards the request to the API server and returns its response."""
         self._handler = handler
-        self.sent = b""
+        self._sent = sent
 
     def answer(
         self,
@@ -75,7 +79,8 @@ class Exchange:
     ) -> None:
         """Send a response; `length` overrides Content-Length."""
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        self.sent = content
+        # Before it is sent: the client may have read all of it when this thread continues.
+        self._sent.append(content)
         handler = self._handler
         handler.send_response(status)
         handler.send_header("Content-Type", kind)
@@ -155,11 +160,10 @@ def front(cluster: Cluster, *faults: Fault, user: str | None = "admin") -> Itera
             )
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             proxy.requests.append(request)
-            exchange = Exchange(request, self, lambda: _forward(cluster, user, self, body))
+            exchange = Exchange(request, self, lambda: _forward(cluster, user, self, body), proxy.sent)
             with contextlib.suppress(OSError):
                 if not any(fault(exchange) for fault in proxy.faults):
                     exchange.forward()
-            proxy.sent.append(exchange.sent)
 
         do_POST = do_GET  # noqa: N815 - the name that the server looks for
 

@@ -15,11 +15,12 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from kubekeep.attackpaths.rights import RoleRules
 from kubekeep.engine.rego_policies import RegoPolicySet
 from kubekeep.library.load import builtin
 from kubekeep.model.assessment import SubjectResult
+from kubekeep.model.permissions import AccessRequest, parse_rule
 from kubekeep.model.resource import Resource
+from kubekeep.model.role_rules import RoleRules
 from kubekeep.model.verdict import Status
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.roles import Roles
@@ -148,7 +149,7 @@ def test_attack_paths_match_rules_as_the_authorizer() -> None:
             for name in ("", NAMED)
         ]
         questions.append({"clusterRoles": [role], "clusterRoleBindings": [binding], "requests": requests})
-        rules = RoleRules(role["rules"])
+        rules = RoleRules(map(parse_rule, role["rules"]))
         actual.append(
             [
                 any(not grant.names or name in grant.names for grant in rules.find_grants(group, resource, (verb,)))
@@ -156,6 +157,11 @@ def test_attack_paths_match_rules_as_the_authorizer() -> None:
                 for name in ("", NAMED)
             ]
         )
+        accesses = [
+            AccessRequest(verb, group, resource, name) for verb, group, resource in permissions for name in ("", NAMED)
+        ]
+        parsed = [*map(parse_rule, role["rules"])]
+        assert actual[-1] == [any(rule.allows(access) for rule in parsed) for access in accesses]
     assert actual == run_oracle(questions)
 
 

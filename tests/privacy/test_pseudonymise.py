@@ -101,7 +101,9 @@ spec: {policyName: q9zpolicy, validationActions: [Deny]}
 
 @pytest.fixture(scope="module")
 def scanned(tmp_path_factory: pytest.TempPathFactory) -> Assessment:
-    folder = tmp_path_factory.mktemp("q9zfolder", numbered=False)
+    # In a new folder each time: a worker may leave this module and set it up again.
+    folder = tmp_path_factory.mktemp("scan") / "q9zfolder"
+    folder.mkdir()
     (folder / "q9zfile.yaml").write_text(MANIFESTS)
     (folder / "q9zbroken.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: q9zbroken, : }\n")
     assessment = scan(

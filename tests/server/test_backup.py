@@ -28,6 +28,7 @@ from tests.server.live import COMMAND, environment, run_server
 from tests.server.test_deletion import SHOP, build_cluster
 from tests.server.test_images import REBUILT, WEB
 from tests.server.test_ingest import submit
+from tests.server.test_permissions import PERMISSIONS, grant
 from tests.server.test_queries import build_cluster as build_random_cluster
 
 METADATA: Final = image_schema.image.metadata
@@ -63,7 +64,7 @@ def filled(database: Database, tmp_path: Path) -> tuple[Database, Path]:
     chance = random.Random(3)
     for day in range(2):
         for number in range(3):
-            submit(database, build_random_cluster(chance, day, number))
+            submit(database, grant(build_random_cluster(chance, day, number), PERMISSIONS))
     result = run("--database", database.url, "user", "add", "ada")
     assert result.exit_code == 0, result.stderr
     file = tmp_path / "backup.kubekeep"

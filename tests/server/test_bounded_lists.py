@@ -20,19 +20,26 @@ from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import ImageEntry, Submission
 from kubekeep_server.auth.permissions import OPERATIONS, Permission
 from kubekeep_server.store.engine import open_file_engine
+from kubekeep_server.store.frameworks import FrameworkDocument, RequirementDocument, store_frameworks
 from kubekeep_server.store.organisation_log import list_entries
+from kubekeep_server.store.permissions import load_permissions
 from kubekeep_server.store.queries import affected
 from kubekeep_server.store.queries.affected import is_affected, list_affected_images, list_workloads
-from kubekeep_server.store.queries.decisions import list_decisions
+from kubekeep_server.store.queries.comparison import ComparisonFilter, SideName, list_compared_findings
+from kubekeep_server.store.queries.decisions import DecisionFilter, list_decisions
 from kubekeep_server.store.queries.definitions import DefinitionFilter
 from kubekeep_server.store.queries.finding_filter import FindingFilter
 from kubekeep_server.store.queries.finding_groups import Grouping, list_finding_groups
 from kubekeep_server.store.queries.finding_subjects import list_finding_subjects
 from kubekeep_server.store.queries.findings import FindingOrder, list_findings
 from kubekeep_server.store.queries.fixes import list_fixes
+from kubekeep_server.store.queries.frameworks import Period, list_framework_sources, list_frameworks
+from kubekeep_server.store.queries.image_lists import ImageFilter, ImageOrder, list_images
+from kubekeep_server.store.queries.owners import list_owners
 from kubekeep_server.store.queries.packages import list_versions, search_packages
 from kubekeep_server.store.queries.scans import list_scans
 from kubekeep_server.store.queries.search import search
+from kubekeep_server.store.queries.source_details import MOST_BRANCHES, list_branches, list_namespaces
 from kubekeep_server.store.queries.sources import SourceFilter, SourceOrder, list_sources
 from kubekeep_server.store.queries.vulnerabilities import (
     VulnerabilityFilter,
@@ -42,7 +49,7 @@ from kubekeep_server.store.queries.vulnerabilities import (
 from kubekeep_server.store.scopes import EVERYTHING
 from tests.server.conftest import Database
 from tests.server.test_images import build_content, build_image, build_scan, build_workload, run
-from tests.server.test_ingest import build_finding, submit
+from tests.server.test_ingest import START, build_finding, submit
 
 SMALL, LARGE = 24, 192
 """Clusters of both stores."""
@@ -54,8 +61,24 @@ STEP: Final = 100
 LIMIT: Final = 25
 MOST, FEW = 1.6, 20
 """The growth of the work at most, while the rows grow by eight, and steps for a row of totals of each cluster."""
-WITHOUT_ROWS: Final = ("listChanges", "listImageProblems", "listPackageWorkloads", "listenToEvents")
-"""Numbers by day, problems of one image, the query of `listAffectedWorkloads` again, and a stream."""
+WITHOUT_ROWS: Final = (
+    *("listChanges", "listImagePackages", "listImageProblems"),
+    *("listImageWorkloads", "listPackageWorkloads", "listViews", "listenToEvents"),
+    *("listIdentityPermissions", "listPermittedIdentities"),
+)
+"""Numbers by day, views of a user, packages and problems of one image, the queries of `listAffectedWorkloads` and
+`listIdentities` again, and a stream."""
+FRAMEWORK: Final = FrameworkDocument(
+    "small",
+    "Small",
+    "1",
+    "",
+    "",
+    is_standard=True,
+    requirements=(RequirementDocument("1", "", "", ("C-0001", "C-0002")),),
+)
+PERIOD: Final = Period(START + dt.timedelta(days=1), START + dt.timedelta(days=9))
+"""After the scans: the changes in a period are counted one by one."""
 _page: Final[dict[str, Any]] = {"scope": EVERYTHING, "cursor": "", "limit": LIMIT}
 CALLS: Final[dict[str, Callable[[Connection], Any]]] = {
     **{
@@ -73,7 +96,8 @@ CALLS: Final[dict[str, Callable[[Connection], Any]]] = {
         for grouping in Grouping
     },
     "listFindingSubjects": partial(list_finding_subjects, selection=FindingFilter(), **_page),
-    "listFixes": partial(list_fixes, **_page),
+    "listOwners": partial(list_owners, **_page),
+    "listFixes": partial(list_fixes, is_visible=bool, **_page),
     **{
         f"listVulnerabilities by {order}": partial(
             list_vulnerabilities, order=order, selection=VulnerabilityFilter(), **_page
@@ -82,10 +106,22 @@ CALLS: Final[dict[str, Callable[[Connection], Any]]] = {
     },
     "listAffectedImages": partial(list_affected_images, name="CVE-1", **_page),
     "listAffectedWorkloads": partial(list_workloads, images=is_affected("CVE-1"), **_page),
+    **{
+        f"listImages by {order}": partial(list_images, order=order, selection=ImageFilter(), **_page)
+        for order in ImageOrder
+    },
     "listPackages": partial(search_packages, text="", **_page),
     "listPackageVersions": partial(list_versions, scope=EVERYTHING, kind="deb", name="debian/openssl"),
+    "listNamespaces": partial(list_namespaces, number=1, **_page),
+    "listBranches": partial(list_branches, number=1, scope=EVERYTHING, limit=MOST_BRANCHES),
+    "listComparedFindings": partial(
+        list_compared_findings, before=SideName(1), after=SideName(2), selection=ComparisonFilter(), **_page
+    ),
     "listScans": partial(list_scans, number=1, **_page),
-    "listDecisions": partial(list_decisions, states=(), is_visible=bool, cursor="", limit=LIMIT),
+    "listDecisions": partial(list_decisions, selection=DecisionFilter(), is_visible=bool, cursor="", limit=LIMIT),
+    "listFrameworks": partial(list_frameworks, scope=EVERYTHING, period=PERIOD),
+    "listFrameworkSources": partial(list_framework_sources, scope=EVERYTHING, key=FRAMEWORK.key, period=PERIOD),
+    "listIdentities": partial(load_permissions, scope=EVERYTHING, number=1),
     "listLog": partial(list_entries, before=0, limit=LIMIT),
     "search": partial(search, scope=EVERYTHING, text="web"),
 }
@@ -98,7 +134,8 @@ def build_cluster(number: int) -> Submission:
         entry = build_workload(key, run(images[key % 3]), exposure="reachable from the internet" if key % 3 else "")
         findings = tuple(build_finding(key, name) for name in ("C-0001", "C-0002"))
         subject = ResourceSubject("apps/v1", "Deployment", f"web-{key}", f"team-{key % 3}")
-        entries.append(msgspec.structs.replace(entry, subject=subject, findings=findings))
+        owner = f"team {number % 10 * WORKLOADS + key}"
+        entries.append(msgspec.structs.replace(entry, subject=subject, findings=findings, owner=owner))
     contents = [
         ImageEntry(digest, (f"ghcr.io/shop/app:{number % IMAGES}",), "", build_content("3.0.1")) for digest in images
     ]
@@ -140,6 +177,7 @@ def test_lists_read_as_much_of_a_large_store(tmp_path: Path, monkeypatch: pytest
     for clusters in (SMALL, LARGE):
         path = tmp_path / f"{clusters}.sqlite"
         database = Database(f"sqlite:///{path}")
+        database.run(store_frameworks, [FRAMEWORK], ())
         for number in range(clusters):
             submit(database, build_cluster(number))
         database.close()

@@ -18,6 +18,7 @@ from kubekeep_server.store import decision_effects, schema
 from kubekeep_server.store.decision_schema import decision
 from kubekeep_server.store.decisions import (
     DecisionConflictError,
+    DecisionWork,
     NewDecision,
     NoPersonError,
     Person,
@@ -35,7 +36,13 @@ from kubekeep_server.store.image_schema import image_finding
 from kubekeep_server.store.numbers import format_key
 from kubekeep_server.store.organisation_log import verify_log
 from kubekeep_server.store.outbox import load_pending
-from kubekeep_server.store.queries.decisions import DecisionRow, get_decision, list_decisions, list_in_force
+from kubekeep_server.store.queries.decisions import (
+    DecisionFilter,
+    DecisionRow,
+    get_decision,
+    list_decisions,
+    list_in_force,
+)
 from kubekeep_server.store.queries.definitions import DefinitionFilter
 from kubekeep_server.store.queries.event_changes import Selection, has_open_findings, load_source_changes
 from kubekeep_server.store.queries.finding_filter import FindingFilter, FindingState
@@ -243,7 +250,7 @@ def test_decision_survives_that_its_finding_is_fixed_and_opened_again(store: Dat
 def test_findings_show_the_decision_that_covers_them_and_the_one_in_progress(store: Database) -> None:
     submit(store, build(0, build_subject(1, "C-0001", "C-0002")))
     scope = DecisionScope(definitions=("C-0001", "C-0002"))
-    progress = decide(store, scope, DecisionKind.IN_PROGRESS, owner="team shop")
+    progress = decide(store, scope, DecisionKind.IN_PROGRESS, work=DecisionWork("team shop"))
     rows = store.run(list_findings, EVERYTHING, FindingFilter()).rows
     assert [row.decision for row in rows] == [progress, progress]
     accepted = decide(store, DecisionScope(definitions=("C-0001",)))
@@ -387,7 +394,7 @@ def test_decision_on_some_subjects_is_limited(store: Database, monkeypatch: pyte
     monkeypatch.setattr(decision_effects, "MOST_MARKED", 2)
     with pytest.raises(decision_effects.WideDecisionError, match="covers 3 findings"):
         decide(store, DecisionScope(definitions=("C-0001",), namespaces=("shop",)))
-    assert not store.run(list_decisions, (), lambda scope: bool(scope.definitions)).rows
+    assert not store.run(list_decisions, DecisionFilter(), lambda scope: bool(scope.definitions)).rows
     decide(store, DecisionScope(definitions=("C-0001",)))
     assert not list_state(store, FindingState.OPEN)
 
@@ -501,7 +508,9 @@ def test_list_of_decisions_has_pages(store: Database) -> None:
     rows: list[DecisionRow] = []
     cursor = ""
     while True:
-        page = store.run(list_decisions, (DecisionState.ACTIVE,), lambda scope: scope.names != ("web-0",), cursor, 2)
+        page = store.run(
+            list_decisions, DecisionFilter((DecisionState.ACTIVE,)), lambda scope: scope.names != ("web-0",), cursor, 2
+        )
         rows += page.rows
         if not (cursor := page.cursor):
             break

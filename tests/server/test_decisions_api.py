@@ -11,7 +11,7 @@ import pytest
 
 from kubekeep.model.scanned_source import SourceCluster
 from tests.server.live import LiveServer, run_server
-from tests.server.test_identity_api import sign_in_user
+from tests.server.test_identity_api import PASSWORD, sign_in_user
 from tests.server.test_images import WEB, build_image, build_scan, build_workload, run
 from tests.server.test_ingest import NSA, build, build_subject
 from tests.server.test_scans_api import encode, post
@@ -99,6 +99,31 @@ def test_second_person_approves(users: dict[str, httpx2.Client], server: LiveSer
     assert users["second"].post(path, json={"isApproved": True}).status_code == 409
 
 
+def test_author_does_not_approve_by_other_means(users: dict[str, httpx2.Client], server: LiveServer) -> None:
+    """Neither a second session, an own token, nor a new name of the account makes another person of the author."""
+    author = sign_in_user(server, "paul", "administrator")
+    created = author.post(URL, json=draft("C-0003", scope={"names": ["web-3"]}))
+    path = f"{URL}/{created.json()['id']}/answer"
+    assert created.json()["state"] == "proposed"
+    grants = [{"role": "administrator", "scope": "*"}]
+    token = author.post("/api/v1/tokens", json={"name": "of paul", "grants": grants}).json()["token"]
+    link = author.put("/api/v1/password", json={"password": PASSWORD})
+    assert link.status_code == 200
+    again = server.client()
+    session = again.post("/api/v1/session", json={"name": "paul", "password": PASSWORD})
+    again.headers["X-Csrf-Token"] = session.json()["csrfToken"]
+    clients = {"token": server.client(token), "session": again}
+    for name, client in clients.items():
+        assert client.post(path, json={"isApproved": True}).status_code in {403, 409}, name
+    for answer in ({}, {"isApproved": "yes"}, {"isApproved": 1}, {"isApproved": True, "approver": "omar"}, [True]):
+        assert users["second"].post(path, json=answer).status_code == 422
+    assert users["viewer"].post(path, json={"isApproved": True}).status_code == 403
+    assert again.get(f"{URL}/{created.json()['id']}").json()["state"] == "proposed"
+    assert users["second"].post(path, json={"isApproved": False, "comment": "no"}).status_code == 204
+    # A rejected decision is not approved later.
+    assert users["second"].post(path, json={"isApproved": True}).status_code == 409
+
+
 def test_vulnerability_is_decided_for_images(users: dict[str, httpx2.Client]) -> None:
     manager = users["manager"]
     created = manager.post(
@@ -110,6 +135,7 @@ def test_vulnerability_is_decided_for_images(users: dict[str, httpx2.Client]) ->
     (problem,) = manager.get(f"/api/v1/images/{WEB}/problems").json()["rows"]
     assert (problem["decision"], problem["isSuppressed"]) == (number, False)
     assert manager.get(f"{URL}/{number}").json()["problems"] == 1
+    assert manager.post(f"{URL}/{number}/end", json={}).status_code == 204
 
 
 @pytest.mark.parametrize(
@@ -186,6 +212,73 @@ def test_reason_is_a_value(users: dict[str, httpx2.Client]) -> None:
     number = users["manager"].post(URL, json=draft("C-0002", reason=text, scope={"names": ["%", "_"]})).json()["id"]
     page = users["manager"].get(f"{URL}/{number}").json()
     assert (page["reason"], page["findings"]) == (text, 0)
+
+
+def test_work_is_assigned_and_shown_with_the_change(users: dict[str, httpx2.Client]) -> None:
+    """Somebody works on a control and on packages; both are assigned to somebody else, with a ticket and a pull request."""
+    manager = users["manager"]
+    link = "https://git.example/shop/web/pull/7"
+    control = draft("C-0001", kind="in-progress", owner="sam", links=[link, link])
+    update = draft("CVE-1", kind="in-progress", scope={"packages": ["pkg:deb/debian/openssl"]}, owner="omar")
+    numbers = [manager.post(URL, json=document).json()["id"] for document in (control, update)]
+    assert read_work(users["auditor"]) == {"C-0001": [("sam", [link])], "debian": [("omar", [])]}
+    work = {"owner": "team shop", "due": "2026-12-24T00:00:00Z", "links": ["https://tickets.example/SHOP-1", link]}
+    assert manager.put(f"{URL}/{numbers[0]}/work", json=work).status_code == 204
+    page = manager.get(f"{URL}/{numbers[0]}").json()
+    assert (page["state"], page["owner"], page["due"], page["links"]) == ("active", *work.values())
+    assert read_work(manager)["C-0001"] == [("team shop", work["links"])]
+    (entry,) = [one for one in users["auditor"].get("/api/v1/log").json() if one["action"] == "changed decision"]
+    assert entry["details"] == {"decision": numbers[0], **work}
+    own = {"kind": "in-progress", "owner": "team shop"}
+    assert [row["id"] for row in manager.get(URL, params=own).json()["rows"]] == [numbers[0]]
+    assert manager.get(URL, params={**own, "owner": "team"}).json()["rows"] == []
+    for number in numbers:
+        manager.post(f"{URL}/{number}/end", json={})
+    assert manager.put(f"{URL}/{numbers[0]}/work", json=work).status_code == 409
+    assert set(map(len, read_work(manager).values())) == {0}
+
+
+def read_work(client: httpx2.Client) -> dict[str, list[tuple[str, list[str]]]]:
+    page = client.get("/api/v1/fixes").json()
+    assert page["changes"] == len(page["rows"])
+    assert page["removed"] == sum(row["removed"] for row in page["rows"])
+    rows = {row.get("name") or row["definition"]: row["work"] for row in page["rows"]}
+    return {name: [(one["owner"], one["links"]) for one in work] for name, work in rows.items()}
+
+
+def test_work_is_hidden_and_refused_outside_of_the_own_scope(users: dict[str, httpx2.Client]) -> None:
+    document = draft("C-0001", kind="in-progress", scope={"sources": ["cluster/shop"]}, owner="sam")
+    number = users["shop"].post(URL, json=document).json()["id"]
+    assert read_work(users["shop"])["C-0001"] == [("sam", [])]
+    assert read_work(users["viewer"])["C-0001"] == []
+    assert users["viewer"].put(f"{URL}/{number}/work", json={}).status_code == 403
+    everywhere = users["manager"].post(URL, json=draft("C-0001", kind="in-progress")).json()["id"]
+    assert users["shop"].put(f"{URL}/{everywhere}/work", json={"owner": "sam"}).status_code == 403
+    for one in (number, everywhere):
+        users["manager"].post(f"{URL}/{one}/end", json={})
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        *("javascript:alert(1)", "JaVaScRiPt://git.example/%0aalert(1)", "data:text/html,x", "file:///etc/passwd"),
+        *(
+            "//git.example/x",
+            "git.example/x",
+            "https://",
+            "https://user:secret@git.example/",
+            "https://git.example/a b",
+        ),
+        *(
+            "https://git.example/\u202e",
+            "https://git.example/\n",
+            "https://[git.example/",
+            "https://git.example/" + "x" * 2_000,
+        ),
+    ],
+)
+def test_link_that_is_no_address_of_a_page_is_refused(users: dict[str, httpx2.Client], link: str) -> None:
+    assert users["manager"].post(URL, json=draft("C-0001", links=[link])).status_code == 422
 
 
 @pytest.mark.parametrize("path", ["0", "99", "x", "1/answer"])

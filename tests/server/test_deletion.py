@@ -44,6 +44,7 @@ SHARED: Final = frozenset(
         "definition",
         "fixed_version",
         "image",
+        "label",
         "organisation_log",
         "outbox",
         "package",

@@ -26,6 +26,7 @@ from kubekeep_server.demo.posture import ACTIVE, EXPIRED
 from kubekeep_server.demo.priorities import STEPS
 from kubekeep_server.demo.submissions import PULL_REQUESTS, Demo
 from kubekeep_server.demo.timeline import ARRIVAL, ARRIVING, LAST_OF_STAGING, SECRETS_HIDDEN_SINCE
+from kubekeep_server.process.library_definitions import load_library, store_library
 from kubekeep_server.store import image_schema, schema
 from kubekeep_server.store.numbers import to_key, to_number
 from kubekeep_server.store.queries.affected import RunningWorkload, get_vulnerability, is_affected, list_workloads
@@ -50,7 +51,8 @@ WEEK: Final = 7
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Yield the store of a demo."""
     url = f"sqlite:///{tmp_path_factory.mktemp('demo') / 'demo.sqlite'}"
-    fill(url, NOW)
+    content = load_library()
+    fill(url, NOW, lambda connection: store_library(connection, content, NOW))
     database = Database(url)
     yield database
     database.close()

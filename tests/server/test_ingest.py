@@ -39,7 +39,7 @@ from kubekeep.model.submission import (
 from kubekeep.model.text import encode_json
 from kubekeep.uplink.delta import DivergenceError, compute_delta
 from kubekeep_server.identity import Grant, Role
-from kubekeep_server.process.library_definitions import load_definitions, store_library
+from kubekeep_server.process.library_definitions import load_library, store_library
 from kubekeep_server.store import schema
 from kubekeep_server.store.coverage import load_coverage
 from kubekeep_server.store.deletion import delete_source
@@ -427,7 +427,7 @@ def select_used(submission: Submission) -> tuple[DefinitionEntry, ...]:
 
 
 def test_controls_of_the_library_are_those_of_the_server(database: Database) -> None:
-    key = min(load_definitions())
+    key = min(load_library().definitions)
 
     def claim(day: int, source: str) -> Submission:
         submission = build(day, build_subject(1, "C-0001"), scope=("C-0001", key), source=SourceCluster(source))
@@ -446,11 +446,11 @@ def test_controls_of_the_library_are_those_of_the_server(database: Database) -> 
     submit(database, claim(0, "one"))
     assert read().title == "harmless"
     for _ in range(2):
-        database.run(store_library, load_definitions(), START)
-        assert encode_json(read()).encode() == load_definitions()[key]
+        database.run(store_library, load_library(), START)
+        assert encode_json(read()).encode() == load_library().definitions[key]
         for day, source in enumerate(("one", "two")):
             submit(database, claim(day + 1, source))
-            assert encode_json(read()).encode() == load_definitions()[key]
+            assert encode_json(read()).encode() == load_library().definitions[key]
 
 
 def test_deltas_have_the_result_of_whole_submissions(database: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import func, select
@@ -30,7 +31,8 @@ from kubekeep_server.store.destinations import Author, NewDestination, create_de
 from kubekeep_server.store.notification_rules import NewRule, create_rule, list_rules
 from kubekeep_server.store.outbox import EventContent, EventKind, EventText, add_event, load_pending
 from kubekeep_server.store.rule_documents import Digest, Grouping, QuietHours, RuleDocument, RuleEvent, RuleFilter
-from kubekeep_server.store.rule_evaluation import plan_deliveries, plan_silent
+from kubekeep_server.store.rule_evaluation import plan_deliveries, plan_due, plan_silent
+from kubekeep_server.store.service_levels import ServiceLevel, ServiceLevels, set_service_levels
 from kubekeep_server.store.tokens import create_token
 from tests.server.conftest import Database
 from tests.server.test_images import BLOG, SHOP, WEB, build_content, build_image, build_scan, build_workload, run
@@ -139,6 +141,11 @@ def test_message_has_the_scope_of_the_author_at_its_time(rules: Rules) -> None:
         (RuleFilter(namespaces=("shop",), kinds=("Deployment",)), 2),
         (RuleFilter(kinds=("Pod",)), 0),
         (RuleFilter(names=("web-1",)), 2),
+        (RuleFilter(owners=("team web", "other")), 2),
+        (RuleFilter(owners=("other",)), 0),
+        (RuleFilter(owners=("-",)), 0),
+        (RuleFilter(labels=("app=web", "tier")), 2),
+        (RuleFilter(labels=("app=api",)), 0),
         (RuleFilter(definitions=("C-0001",)), 1),
         (RuleFilter(severities=("low",)), 1),
         (RuleFilter(priorities=("high", "critical")), 1),
@@ -150,7 +157,26 @@ def test_message_has_the_scope_of_the_author_at_its_time(rules: Rules) -> None:
 )
 def test_filters_are_those_of_findings(rules: Rules, criteria: RuleFilter, expected: int) -> None:
     rules.add("rule", replace(OPENED, filter=criteria))
-    submit(rules.database, build(0, build_subject(1, "C-0001", "C-0002")))
+    labels = {"app": "web", "tier": "front"}
+    submit(rules.database, build(0, build_subject(1, "C-0001", "C-0002", owner="team web", labels=labels)))
+    assert len(rules.list_titles()) == expected
+
+
+@pytest.mark.parametrize(
+    ("criteria", "expected"),
+    [
+        (RuleFilter(owners=("team web",)), 1),
+        (RuleFilter(owners=("other",)), 0),
+        (RuleFilter(labels=("app=web",), kinds=("Image",)), 1),
+        (RuleFilter(labels=("app=web",), owners=("-",)), 0),
+    ],
+)
+def test_images_have_the_owners_and_labels_of_their_workloads(
+    rules: Rules, criteria: RuleFilter, expected: int
+) -> None:
+    rules.add("rule", replace(OPENED, filter=criteria))
+    workload = msgspec.structs.replace(build_workload(1, run(WEB)), owner="team web", labels={"app": "web"})
+    submit(rules.database, build_scan(0, workload, build_image(WEB, "CVE-1")))
     assert len(rules.list_titles()) == expected
 
 
@@ -253,6 +279,47 @@ def test_digest_collects_events(rules: Rules) -> None:
         "High finding fixed",
     ]
     assert rules.send(due + dt.timedelta(days=1)) == []
+
+
+def test_summary_lists_what_is_due(rules: Rules) -> None:
+    levels = ServiceLevels(levels=(ServiceLevel("high", 3), ServiceLevel("low", 30)))
+    rules.database.run(set_service_levels, levels, "ada", START)
+    document = RuleDocument(events=(RuleEvent.FINDING_DUE,), digest=Digest.DAILY, digest_hour=8)
+    rules.add("all", document)
+    rules.add("namespace", document, Grant(Role.MANAGER, "cluster/shop", ("front",)))
+    rules.add("other", replace(document, filter=RuleFilter(sources=("cluster/none",))))
+    rules.add("low", replace(document, filter=RuleFilter(priorities=("low",))))
+    rules.add("no service level", replace(document, filter=RuleFilter(priorities=("critical",))))
+    subjects = (build_subject(1, "C-0001", "C-0002", namespace="front"), build_subject(2, "C-0001", namespace="back"))
+    submit(rules.database, build(0, *subjects, source=SHOP))
+
+    def send(day: int) -> dict[str, str]:
+        """Return the summaries of a day by rule; each is sent once."""
+        queued, due = START + dt.timedelta(days=day), START + dt.timedelta(days=day, hours=8)
+        for now in (queued, queued, due - dt.timedelta(minutes=1)):
+            rules.database.run(queue_deliveries, plan_due(rules.database.run(list_rules, now), now), now)
+            assert rules.send(now) == []
+        return {name: message.title for name, message in rules.send(due) if message}
+
+    assert send(1) == {
+        "all": "Summary of findings: 2 due within a week",
+        "namespace": "Summary of findings: 1 due within a week",
+    }
+    assert send(4)["all"] == "Summary of findings: 2 overdue"
+    assert send(25) == {
+        "all": "Summary of findings: 2 overdue, 1 due within a week",
+        "namespace": "Summary of findings: 1 overdue, 1 due within a week",
+        "low": "Summary of findings: 1 due within a week",
+    }
+    submit(
+        rules.database, build(26, build_subject(1, namespace="front"), build_subject(2, namespace="back"), source=SHOP)
+    )
+    assert send(27) == {}
+
+
+def test_due_findings_are_for_summaries() -> None:
+    with pytest.raises(ValueError, match="choose a digest"):
+        RuleDocument(events=(RuleEvent.FINDING_DUE,)).check()
 
 
 def test_silence_is_reported_once(rules: Rules) -> None:

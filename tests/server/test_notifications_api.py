@@ -132,6 +132,21 @@ def test_preview_has_the_scope_of_its_sender(server: LiveServer, administrator: 
     assert titles == {"*": "blog", "cluster/shop": "shop", "cluster/other": ""}
 
 
+def test_preview_lists_what_is_due(server: LiveServer, administrator: httpx2.Client) -> None:
+    assert post(administrator, encode(build_scan("shop"))).status_code == 201
+    levels = {"levels": [{"level": level, "days": 1} for level in ("critical", "high", "medium", "low")]}
+    assert administrator.put("/api/v1/service-levels", json=levels).status_code == 204
+    document = {"events": ["finding-due"], "digest": "weekly"}
+    for scope, start in (("*", "Summary of findings: "), ("cluster/other", "")):
+        client = server.client(server.create_token("manager", scope))
+        answer = client.post(f"{PREFIX}/rules/preview", json=document).json()
+        assert answer["title"].startswith(start)
+        assert ("overdue" in answer["title"], "(due 2026-01-" in answer["text"]) == (bool(start), bool(start))
+    answer = administrator.post(f"{PREFIX}/rules/preview", json={"events": ["finding-due"]})
+    assert answer.status_code == 422
+    assert "choose a digest" in answer.json()["detail"]
+
+
 def test_destination_without_secrets_gets_messages(administrator: httpx2.Client) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))

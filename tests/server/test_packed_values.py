@@ -52,18 +52,25 @@ def test_first_images_with_a_definition(
         assert sorted(at for number, at in pairs if number == definition) == having[:limit]
 
 
-@given(IMAGES, st.sets(DEFINITIONS, max_size=200))
-def test_sums_by_package(images: list[tuple[list[Problem], int, int, int]], definitions: set[int]) -> None:
+@given(
+    IMAGES,
+    st.sets(DEFINITIONS, max_size=200),
+    st.sampled_from([{}, {1: 1, 2: 1}, {3: 2, 2: 2, 5: 2}, {1: 4, 2: 4, 900: 4}]),
+)
+def test_sums_by_package(
+    images: list[tuple[list[Problem], int, int, int]], definitions: set[int], groups: dict[int, int]
+) -> None:
     sums = []
-    for name in range(1, 6):
+    for change in range(1, 6):
+        names = {name for name in range(1, 6) if groups.get(name, name) == change}
         having = [
-            (sum(p[0] == name and p[2] in definitions for p in problems), workloads, exposed)
+            (len({p[2] for p in problems if p[0] in names and p[2] in definitions}), workloads, exposed)
             for problems, _, workloads, exposed in images
         ]
         used = [values for values in having if values[0]]
         if used:
-            sums.append((name, sum(v[0] for v in used), len(used), sum(v[1] for v in used), sum(v[2] for v in used)))
-    assert pack(images).sum_upgrades(sorted(definitions)) == sums
+            sums.append((change, sum(v[0] for v in used), len(used), sum(v[1] for v in used), sum(v[2] for v in used)))
+    assert pack(images).sum_upgrades(sorted(definitions), list(groups.items())) == sums
     fixes = {p[:3] for problems, *_ in images for p in problems if p[0] in (1, 2) and p[2] in definitions}
     assert pack(images).list_upgrades(sorted(definitions), [1, 2]) == sorted(fixes)
 

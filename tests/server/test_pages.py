@@ -109,21 +109,36 @@ def wait_for_content(page: Page) -> None:
 
 PATHS: Final = {
     "/": "Overview",
+    "/this-week": "This week",
+    "/this-week?open=maven/org.apache.logging.log4j/log4j-core": "This week",
     "/findings": "Findings",
     "/findings?text=privileged&priority=high": "Findings",
     "/findings?group=control": "Findings",
     "/findings?group=workload": "Findings",
+    "/images": "Images",
+    "/images?repository=ghcr.io/shop/search-api&assessed=true": "Images",
     "/vulnerabilities": "Vulnerabilities",
     "/vulnerabilities/CVE-2021-44228": "CVE-2021-44228",
     "/packages": "Packages",
     "/packages/maven/org.apache.logging.log4j%2Flog4j-core?below=2.17.1": "log4j-core",
+    "/frameworks": "Frameworks",
+    "/frameworks/cis-v1.12.0?open=5.2.2": "CIS Kubernetes Benchmark",
+    "/identities": "Identities",
+    "/identities?cluster=2&open=ServiceAccount/platform/build-agent": "Identities",
+    "/identities/who-can?cluster=2&verb=get&resource=secrets&namespace=payments": "Who can",
     "/decisions": "Decisions",
     "/decisions?open=1": "Decisions",
     "/sources": "Sources",
     "/sources/1": "",
+    "/sources/2": "",
+    "/sources?kind=repository": "Sources",
+    "/compare": "Compare",
+    "/compare?from=1&to=2": "Compare",
     "/settings/users": "Settings",
     "/settings/tokens": "Settings",
     "/settings/notifications": "Settings",
+    "/settings/service-levels": "Settings",
+    "/findings?due=overdue": "Findings",
     "/settings/log": "Settings",
     "/settings/account": "Settings",
     "/device": "Connect a program",
@@ -182,8 +197,9 @@ def test_engineer_gets_from_the_overview_to_the_change(page: Page) -> None:
     page.goto("/")
     expect(page.get_by_role("heading", name="Fix first")).to_be_visible()
     page.locator(".kk-first a").first.click()
-    expect(page.get_by_role("heading", name="Versions in use")).to_be_visible()
-    assert "below=" in page.url
+    expect(page.get_by_role("complementary", name="Details")).to_contain_text(
+        "Rebuild the images on a current base image"
+    )
     page.go_back()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
@@ -381,11 +397,11 @@ def test_manager_decides_on_a_finding_and_sees_what_the_decision_covers(page: Pa
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Reason").fill("The vendor requires it.")
     dialog.get_by_role("button", name="Decide").click()
-    page.get_by_role("link", name="Decision 6").click()
+    page.get_by_role("link", name="Decision 7").click()
     expect(page.get_by_role("heading", level=2)).to_have_text("Risk accepted")
     page.get_by_role("link", name="1 finding").click()
     expect(page.locator("a.kk-row-link")).to_have_count(1)
-    page.goto("/decisions?open=6")
+    page.goto("/decisions?open=7")
     page.get_by_label("New comment").fill("See the ticket.")
     page.get_by_role("button", name="Comment").click()
     expect(page.get_by_text("See the ticket.", exact=True)).to_be_visible()
@@ -403,6 +419,35 @@ def test_proposed_decision_is_approved(page: Page) -> None:
     expect(page.get_by_text("none waits for approval")).to_be_visible()
     page.goto("/findings?state=decided&text=C-0012")
     expect(page.locator("a.kk-row-link").first).to_be_visible()
+
+
+def test_change_is_assigned_to_a_team(page: Page) -> None:
+    """The manager assigns the first change of the week; the list, the decision and its link show it."""
+    page.goto("/")
+    page.get_by_role("link", name=re.compile("See all .* changes")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("This week")
+    first = page.locator("tr[data-index='0']")
+    expect(first).to_contain_text("nobody")
+    first.locator("a.kk-row-link").click()
+    panel = page.get_by_role("complementary", name="Details")
+    panel.get_by_role("button", name="Assign").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("select").first).to_have_value("in-progress")
+    dialog.get_by_label("Reason").fill("The new base image comes on Thursday.")
+    dialog.get_by_label("Owner").fill("base images")
+    dialog.get_by_label("Tickets and pull requests").fill("https://git.example.com/base/pull/9")
+    dialog.get_by_role("button", name="Decide").click()
+    dialog.get_by_role("button", name="Close").click()
+    expect(first).to_contain_text("base images")
+    link = panel.get_by_role("link", name="git.example.com/base/pull/9")
+    expect(link).to_have_attribute("rel", "noopener noreferrer")
+    panel.get_by_role("link", name="base images").click()
+    page.get_by_role("button", name="Owner, due date, links").click()
+    page.get_by_role("dialog").get_by_label("Owner").fill("payments team")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.get_by_role("complementary", name="Details")).to_contain_text("payments team")
+    page.goto("/decisions?owner=payments+team&kind=in-progress")
+    expect(page.locator("tr[data-index]")).to_have_count(2)
 
 
 def test_vulnerability_is_decided_for_images(page: Page) -> None:

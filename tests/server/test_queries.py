@@ -23,6 +23,7 @@ from kubekeep_server.store.queries.affected import get_vulnerability, list_workl
 from kubekeep_server.store.queries.finding_filter import FindingFilter, FindingState
 from kubekeep_server.store.queries.findings import FindingOrder, FindingRow, list_findings
 from kubekeep_server.store.queries.images import list_problems
+from kubekeep_server.store.queries.owners import NO_OWNER, list_owners
 from kubekeep_server.store.queries.packages import has_package, list_versions, search_packages
 from kubekeep_server.store.queries.pages import Page
 from kubekeep_server.store.queries.search import search
@@ -38,6 +39,7 @@ from tests.server.test_ingest import SEVERITIES, START, build_finding, submit
 CLUSTERS: Final = 24
 WORKLOADS: Final = 12
 EXPOSED: Final = "reachable from the internet"
+OWNERS: Final = ("", "team web", "team pay", "payments@example.com")
 NOW: Final = to_number(START)
 DAY: Final = dt.timedelta(days=1)
 OWN_LEVELS: Final = ("", "", "", "low", "medium", "high", "critical")
@@ -75,7 +77,8 @@ def build_cluster(chance: random.Random, day: int, number: int) -> Any:
         entries.append(
             type(entry)(
                 entry.key, subject, findings=findings, containers=entry.containers, exposure=entry.exposure,
-                power="can take over its node" if chance.random() < 0.1 else "",
+                power="can take over its node" if chance.random() < 0.1 else "", owner=OWNERS[(key + number) % 4],
+                labels=build_labels(key, number),
             )
         )  # fmt: skip
     running = sorted({container.digest for entry in entries for container in entry.containers})
@@ -89,6 +92,13 @@ def build_cluster(chance: random.Random, day: int, number: int) -> Any:
     source = SourceCluster(f"cluster-{number}")
     scope = EvaluatedScope(tuple(SEVERITIES))
     return build_scan(day, *entries, *images, source=source, images=contents, scope=scope, epss={"CVE-2": 0.4})
+
+
+def build_labels(key: int, number: int) -> dict[str, str]:
+    """Return labels: one that each subject has, one with a value for each name, and one that few have."""
+    return {"app": "web", "app.kubernetes.io/name": f"web-{key}"} | (
+        {"tier": "edge"} if (key + number) % 7 == 0 else {}
+    )
 
 
 def make_scope(database: Database, sources: int | None, namespaces: tuple[str, ...] = ()) -> Scope:
@@ -138,7 +148,7 @@ def list_plain(connection: Connection) -> list[Any]:
     level = case((own > 0, own), else_=definition.c.severity).label("level")
     query = (
         select(
-            finding, (finding.c.context // 5).label("exposure"), level, subject.c.namespace, subject.c.kind, subject.c.name, definition.c.key, definition.c.severity,
+            finding, (finding.c.context // 5).label("exposure"), level, subject.c.namespace, subject.c.kind, subject.c.name, subject.c.owner, definition.c.key, definition.c.severity,
             definition.c.urgency, definition.c.kind.label("definition_kind"), schema.source.c.key.label("source_key"),
         )
         .join(subject, (subject.c.source == finding.c.source) & (subject.c.id == finding.c.subject))
@@ -212,6 +222,18 @@ FILTERS: Final[list[tuple[FindingFilter, Callable[[Any], bool]]]] = [
     (FindingFilter(namespaces=("team-1", "team-2")), lambda row: row.namespace in ("team-1", "team-2")),
     (FindingFilter(kinds=("Pod",)), lambda row: row.kind == "Pod"),
     (FindingFilter(names=("web-3",)), lambda row: row.name == "web-3"),
+    (FindingFilter(owners=("team pay", "none")), lambda row: row.owner == "team pay"),
+    (FindingFilter(owners=(NO_OWNER,)), lambda row: row.owner is None),
+    (FindingFilter(owners=(NO_OWNER, "team web"), kinds=("Deployment",)), lambda row: row.owner in (None, "team web")),
+    (FindingFilter(owners=("team web",), text="web-1"), lambda row: row.owner == "team web" and "web-1" in row.name),
+    (FindingFilter(labels=("app=web",)), lambda _: True),
+    (FindingFilter(labels=("app=api",)), lambda _: False),
+    (FindingFilter(labels=("app", "tier=edge")), lambda row: (row.subject + row.source - 1) % 7 == 0),
+    (
+        FindingFilter(labels=("app.kubernetes.io/name=web-1", "app.kubernetes.io/name=web-3", "app=web")),
+        lambda row: row.name in ("web-1", "web-3"),
+    ),
+    (FindingFilter(labels=("app.kubernetes.io/name",), owners=("team pay",)), lambda row: row.owner == "team pay"),
     (FindingFilter(definitions=("C-0002",)), lambda row: row.key == "C-0002"),
     (FindingFilter(severities=("critical", "low")), lambda row: row.severity in (4, 1)),
     (FindingFilter(priorities=("critical", "low")), lambda row: row.level in (4, 1)),
@@ -319,7 +341,7 @@ def list_plain_problems(connection: Connection) -> list[Any]:
     query = (
         select(finding, definition.c.key, definition.c.urgency, definition.c.severity, definition.c.epss,
                definition.c.is_exploited, used.c.source, used.c.exposure, image_schema.image.c.digest,
-               subject.c.namespace, subject.c.id.label("subject"))
+               subject.c.namespace, subject.c.owner, subject.c.id.label("subject"))
         .join(definition, definition.c.id == finding.c.definition)
         .join(used, used.c.image == finding.c.image)
         .join(subject, (subject.c.source == used.c.source) & (subject.c.id == used.c.subject))
@@ -473,3 +495,16 @@ def test_subject_has_its_findings_with_history_and_images(fleet: Database) -> No
     assert all(finding.detail is not None for finding in current)
     assert [image.digest for image in page.images] == [container.digest for container in page.entry.containers]
     assert page.images[0].references
+
+
+@pytest.mark.parametrize(("sources", "namespaces"), SCOPES)
+def test_owners_are_those_of_the_scope(fleet: Database, sources: int | None, namespaces: tuple[str, ...]) -> None:
+    scope = make_scope(fleet, sources, namespaces)
+    subject = schema.subject
+    columns = select(subject.c.source, subject.c.namespace, subject.c.owner).where(subject.c.owner.is_not(None))
+    plain = fleet.run(lambda connection: connection.execute(columns).all())
+    expected = {row.owner for row in plain if shows(scope, row)}
+    rows = read_all(lambda cursor: fleet.run(list_owners, scope, cursor, 2))
+    assert [row.owner for row in rows] == sorted(expected)
+    listed = fleet.run(list_findings, scope, FindingFilter(owners=("team web",)))
+    assert {row.owner for row in listed.rows} <= {"team web"}

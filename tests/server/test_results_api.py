@@ -14,6 +14,7 @@ from kubekeep_server.api.application import create_application
 from kubekeep_server.settings import Settings
 from tests.server.live import LiveServer, run_server
 from tests.server.test_images import BLOG, SHOP, WEB, build_content, build_image, build_scan, build_workload, run
+from tests.server.test_permissions import PERMISSIONS, grant
 from tests.server.test_scans_api import encode, post
 
 EXPOSED: Final = "reachable from the internet"
@@ -28,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
                 image = ImageEntry(WEB, ("ghcr.io/shop/web:1",), "linux/amd64", build_content("3.0.1"))
                 workload = build_workload(1, run(WEB), exposure=EXPOSED)
                 scan = build_scan(0, workload, build_image(WEB, "CVE-1"), source=source, images=[image])
-                assert post(agent, encode(scan)).status_code == 201
+                assert post(agent, encode(grant(scan, PERMISSIONS))).status_code == 201
         yield running
 
 
@@ -59,21 +60,45 @@ PATHS: Final = {
     "/sources": "listSources",
     "/sources/1": "getSource",
     "/sources/1/subjects/0000000000000001": "getSubject",
+    "/sources/1/coverage": "getSourceCoverage",
+    "/sources/1/namespaces": "listNamespaces",
+    "/sources/1/branches": "listBranches",
+    "/comparison?from=1&to=2": "getComparison",
+    "/comparison/findings?from=1&to=2&change=new&definition=C-0001&text=web": "listComparedFindings",
     "/findings?severity=high&priority=high&exposed=true&order=severity": "listFindings",
+    "/findings?due=overdue": "listFindings",
+    "/findings/due": "countDueFindings",
+    "/service-levels": "getServiceLevels",
     "/findings/groups?by=change&exposed=true&definitionKind=misconfiguration&text=c": "listFindingGroups",
     "/findings/subjects?severity=high&openedSince=2024-01-01T00:00:00Z": "listFindingSubjects",
+    "/findings?owner=team+shop&owner=-&label=app%3Dweb&label=tier": "listFindings",
+    "/owners": "listOwners",
+    "/fixes?owner=team+shop": "listFixes",
+    "/findings/due?owner=team+shop": "countDueFindings",
     "/vulnerabilities?order=epss&priority=critical": "listVulnerabilities",
     "/vulnerabilities/CVE-1": "getVulnerability",
     "/vulnerabilities/CVE-1/images": "listAffectedImages",
     "/vulnerabilities/CVE-1/workloads": "listAffectedWorkloads",
+    "/views": "listViews",
     "/openapi.json": "getOpenApi",
+    "/images?text=web&order=fixable&exposed=true&fixable=true&assessed=true": "listImages",
+    f"/images/{WEB}": "getImage",
+    f"/images/{WEB}/packages?text=open": "listImagePackages",
+    f"/images/{WEB}/workloads": "listImageWorkloads",
     f"/images/{WEB}/problems": "listImageProblems",
     "/search?text=we": "search",
     "/sources?text=shop&kind=cluster&order=silent": "listSources",
     "/totals?source=1": "getTotals",
+    "/compliance/frameworks?until=2026-11-01T00:00:00Z": "listFrameworks",
+    "/compliance/frameworks/cis-v1.12.0?until=2026-11-01T00:00:00Z": "getFramework",
+    "/compliance/frameworks/cis-v1.12.0/sources?limit=1&until=2026-11-01T00:00:00Z": "listFrameworkSources",
+    "/compliance/frameworks/cis-v1.12.0/requirements/5.2.2?until=2026-11-01T00:00:00Z": "getRequirement",
     "/packages?text=ssl": "listPackages",
     "/packages/versions?type=deb&name=debian/openssl&below=3.0.13": "listPackageVersions",
     f"/packages/workloads?purl={PURL}": "listPackageWorkloads",
+    "/identities?source=1&text=a&kind=User&danger=read-secrets&defaults=true": "listIdentities",
+    "/identities/permissions?source=1&kind=ServiceAccount&name=web&namespace=shop": "listIdentityPermissions",
+    "/identities/permitted?source=1&verb=get&resource=secrets": "listPermittedIdentities",
     "/notifications/destinations": "listDestinations",
     "/notifications/rules": "listRules",
     "/notifications/deliveries?state=dead": "listDeliveries",
@@ -109,7 +134,19 @@ def test_rows_are_those_of_the_scope(viewers: dict[str, httpx2.Client], path: st
 
 
 @pytest.mark.parametrize(
-    "path", ["/sources/1", "/sources/1/subjects/0000000000000001", "/vulnerabilities/CVE-1", "/sources/99"]
+    "path",
+    [
+        "/sources/1",
+        "/sources/1/subjects/0000000000000001",
+        "/vulnerabilities/CVE-1",
+        "/sources/99",
+        f"/images/{WEB}",
+        "/comparison?from=1&to=2",
+        "/identities?source=1",
+        "/identities/permissions?source=1&kind=User&name=dana",
+        "/identities/permitted?source=1&verb=get&path=/metrics",
+        "/identities?source=99",
+    ],
 )
 def test_object_outside_of_the_scope_does_not_exist(viewers: dict[str, httpx2.Client], path: str) -> None:
     answer = viewers["none"].get(f"/api/v1{path}")
@@ -130,10 +167,21 @@ def test_object_outside_of_the_scope_does_not_exist(viewers: dict[str, httpx2.Cl
         "/findings?severity=' OR 1=1 --",
         "/findings?source=99999999999",
         "/sources/x",
+        "/comparison?from=1",
+        "/comparison?from=1:&to=2",
+        "/comparison?from=1:scan&to=2",
         "/sources/1/subjects/zz",
         "/sources?kind=all",
         "/packages/workloads",
         "/changes?days=-1",
+        "/identities",
+        "/identities?source=1&kind=Robot",
+        "/identities?source=1&cursor=x",
+        "/identities/permissions?source=1&kind=User&name=dana&namespace=shop",
+        "/identities/permissions?source=1&kind=ServiceAccount&name=web",
+        "/identities/permitted?source=1&verb=get",
+        "/identities/permitted?source=1&verb=get&resource=pods&path=/metrics",
+        "/identities/permitted?source=1&resource=pods",
     ],
 )
 def test_invalid_parameters_are_refused(viewers: dict[str, httpx2.Client], path: str) -> None:
@@ -142,7 +190,8 @@ def test_invalid_parameters_are_refused(viewers: dict[str, httpx2.Client], path:
 
 @pytest.mark.parametrize("text", ["'; DROP TABLE finding; --", "%", "_", "\\", "{{7*7}}", "<script>", "\N{SNOWMAN}"])
 def test_texts_are_only_values(viewers: dict[str, httpx2.Client], text: str) -> None:
-    for path in ("/vulnerabilities?text=", "/packages?text=", "/findings?namespace=", "/findings?definition="):
+    paths = ("/vulnerabilities?text=", "/packages?text=", "/findings?namespace=", "/findings?definition=")
+    for path in (*paths, "/identities?source=1&namespace=", "/identities?source=1&danger="):
         answer = viewers["all"].get(f"/api/v1{path}{httpx2.QueryParams({'x': text})}".replace("x=", ""))
         assert (answer.status_code, answer.json()["rows"]) == (200, [])
 
@@ -150,3 +199,16 @@ def test_texts_are_only_values(viewers: dict[str, httpx2.Client], text: str) -> 
 def test_agent_reads_no_results(server: LiveServer) -> None:
     with server.client(server.create_token()) as agent:
         assert agent.get("/api/v1/findings").status_code == 403
+
+
+def test_limited_user_sees_identities_of_the_namespaces(server: LiveServer) -> None:
+    limited = {"role": "viewer", "scope": "cluster/shop", "namespaces": ["shop"]}
+    with server.client(server.create_token("administrator")) as administrator:
+        created = administrator.post("/api/v1/tokens", json={"name": "tenant", "grants": [limited]})
+    with server.client(created.json()["token"]) as client:
+        page = client.get("/api/v1/identities?source=1").json()
+        assert ([row["name"] for row in page["rows"]], page["isPartial"]) == (["web", "omar"], True)
+        assert client.get("/api/v1/identities/permissions?source=1&kind=User&name=dana").status_code == 404
+        permitted = client.get("/api/v1/identities/permitted?source=1&verb=get&resource=secrets").json()
+        assert (permitted["subjects"], [row["name"] for row in permitted["rows"]]) == (1, ["web"])
+        assert client.get("/api/v1/identities?source=2").status_code == 404

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from typing import Final
 
 import pytest
@@ -9,24 +11,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
-from kubekeep_server.store import (
-    background_schema,
-    identity_schema,
-    image_schema,
-    match_schema,
-    notification_schema,
-    report_schema,
-    scope_schema,
-)
+from kubekeep_server import store
+from kubekeep_server.store import schema
 from kubekeep_server.store.database import open_database
 from kubekeep_server.store.engine import upgrade
 from tests.server.conftest import Database
 
-METADATA: Final = image_schema.image.metadata
-assert identity_schema.account.metadata is scope_schema.stored_scope.metadata is METADATA
-assert report_schema.report_part.metadata is match_schema.image_match.metadata is METADATA
-assert notification_schema.outbox.metadata is METADATA
-assert background_schema.retention_clock.metadata is METADATA
+METADATA: Final = schema.metadata
+for module in pkgutil.iter_modules(store.__path__):
+    if module.name.endswith("_schema"):
+        importlib.import_module(f"{store.__name__}.{module.name}")
 
 
 def test_migrations_make_the_tables_of_the_schema(database: Database) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kubekeep.model.finding_document import EvidenceDocument
 from kubekeep.model.package import ImagePackages, Package
+from kubekeep.model.permissions import ClusterPermissions, PermissionRule, RoleEntry
 from kubekeep.model.resource import ResourceSubject
 from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import (
@@ -28,12 +29,14 @@ from kubekeep.model.submission import (
     Versions,
     compute_digest,
     compute_manifest,
+    digest_permissions,
 )
 from kubekeep.model.text import encode_json
 from kubekeep.uplink.delta import DivergenceError, apply_delta, compute_delta
 
 NOW = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
 DEFINITIONS = ("C-0001", "C-0002", "C-0003")
+PERMISSIONS = (ClusterPermissions(), ClusterPermissions((RoleEntry("view", rules=(PermissionRule(("get",)),)),)))
 TITLES = st.sampled_from(("Title", "Another title"))
 
 
@@ -64,6 +67,7 @@ def states(draw: st.DrawFn) -> Submission:
         for digest in digests
     )
     titles = {name: draw(TITLES) for name in DEFINITIONS}
+    permissions = draw(st.sampled_from((None, *PERMISSIONS)))
     return Submission(
         schema=VERSION,
         id=draw(st.uuids().map(str)),
@@ -79,6 +83,8 @@ def states(draw: st.DrawFn) -> Submission:
         ),
         subjects=entries,
         images=images,
+        permissions=permissions,
+        permissions_digest="" if permissions is None else digest_permissions(permissions),
     )
 
 
@@ -87,6 +93,7 @@ def test_delta_leads_from_one_state_to_the_other(before: Submission, after: Subm
     delta = compute_delta(before, after)
     received = msgspec.json.decode(encode_json(delta), type=Submission)
     assert apply_delta(before, received) == after
+    assert (delta.permissions is None) == (after.permissions in (None, before.permissions))
 
 
 @given(states())

@@ -10,15 +10,23 @@ import { Shell } from "./shell/shell";
 
 const SignIn = lazy(() => import("./pages/sign-in"));
 const Device = lazy(() => import("./pages/device"));
+const ThisWeek = lazy(() => import("./pages/this-week/this-week"));
 const Findings = lazy(() => import("./pages/findings/findings"));
 const Workload = lazy(() => import("./pages/workload/workload"));
+const Images = lazy(() => import("./pages/images/images"));
+const ImageDetails = lazy(() => import("./pages/images/image"));
 const Vulnerabilities = lazy(() => import("./pages/vulnerabilities/vulnerabilities"));
 const Vulnerability = lazy(() => import("./pages/vulnerabilities/vulnerability"));
 const Packages = lazy(() => import("./pages/packages/packages"));
 const Package = lazy(() => import("./pages/packages/package"));
+const Frameworks = lazy(() => import("./pages/frameworks/frameworks"));
+const FrameworkDetails = lazy(() => import("./pages/frameworks/framework"));
+const Identities = lazy(() => import("./pages/identities/identities"));
+const WhoCan = lazy(() => import("./pages/identities/who-can"));
 const Decisions = lazy(() => import("./pages/decisions/decisions"));
 const Sources = lazy(() => import("./pages/sources/sources"));
 const Source = lazy(() => import("./pages/sources/source"));
+const Compare = lazy(() => import("./pages/compare/compare"));
 const Settings = lazy(() => import("./pages/settings/settings"));
 
 export type Identity = Schemas["IdentityDocument"];
@@ -96,15 +104,23 @@ function Pages({ identity }: { identity: Identity }) {
   return (
     <Switch>
       <Route path="/" component={Overview} />
+      <Route path="/this-week" component={ThisWeek} />
       <Route path="/findings" component={Findings} />
       <Route path="/workloads/:source/:subject">{({ source, subject }) => <Workload source={Number(source)} subject={subject} />}</Route>
+      <Route path="/images" component={Images} />
+      <Route path="/images/:digest">{({ digest }) => <ImageDetails digest={digest} />}</Route>
       <Route path="/vulnerabilities" component={Vulnerabilities} />
       <Route path="/vulnerabilities/:id">{({ id }) => <Vulnerability id={decodeURIComponent(id)} />}</Route>
       <Route path="/packages" component={Packages} />
       <Route path="/packages/:type/*?">{(values) => <Package type={values.type} name={decodeURIComponent(values["*"] ?? "")} />}</Route>
+      <Route path="/frameworks" component={Frameworks} />
+      <Route path="/frameworks/:id">{({ id }) => <FrameworkDetails id={decodeURIComponent(id)} />}</Route>
+      <Route path="/identities" component={Identities} />
+      <Route path="/identities/who-can" component={WhoCan} />
       <Route path="/decisions" component={Decisions} />
       <Route path="/sources" component={Sources} />
       <Route path="/sources/:id">{({ id }) => <Source id={Number(id)} identity={identity} />}</Route>
+      <Route path="/compare" component={Compare} />
       <Route path="/settings/*?">{() => <Settings identity={identity} />}</Route>
       <Route path="/device" component={Device} />
       <Route>

@@ -19,7 +19,8 @@ impl IgnorePatterns {
         builder.allow_unclosed_class(false);
         let mut problems = Vec::new();
         for (index, line) in lines.iter().enumerate() {
-            if let Err(error) = builder.add_line(None, line) {
+            // The name of a file carries the index of the line, which the crate does not keep.
+            if let Err(error) = builder.add_line(Some(index.to_string().into()), line) {
                 problems.push((index, reason(error)));
             }
         }
@@ -36,6 +37,17 @@ impl IgnorePatterns {
             Match::Ignore(_) => Some(true),
             Match::Whitelist(_) => Some(false),
         }
+    }
+
+    /// Return the index of the line that decides about a relative path; None if no pattern matches.
+    fn find(&self, path: &str, is_folder: bool) -> Option<usize> {
+        self.0
+            .matched(path, is_folder)
+            .inner()?
+            .from()?
+            .to_str()?
+            .parse()
+            .ok()
     }
 }
 

@@ -157,7 +157,6 @@ struct Sum {
 
 #[derive(Clone, Default)]
 struct Upgrade {
-    last_image: usize,
     problems: u64,
     images: u64,
     workloads: u64,
@@ -229,23 +228,40 @@ impl ImageProblems {
     }
 
     /// Return (name, problems, images, workloads, exposed workloads) of each package that fixes some of `definitions`.
-    fn sum_upgrades(&self, py: Python<'_>, definitions: Vec<u32>) -> PyResult<Vec<UpgradeSum>> {
+    ///
+    /// `groups`: pairs of a name and the one that it counts for, with which it is one change. A definition counts once for each
+    /// image and change.
+    fn sum_upgrades(
+        &self,
+        py: Python<'_>,
+        definitions: Vec<u32>,
+        groups: Vec<(u32, u32)>,
+    ) -> PyResult<Vec<UpgradeSum>> {
         let marks = mark(&definitions);
+        let mut changes: Vec<usize> = Vec::new();
+        for (name, change) in groups {
+            // Zero is no name.
+            *entry(&mut changes, name as usize) = change as usize;
+        }
         let mut sums: Vec<Upgrade> = Vec::new();
-        for (image, number) in self.0.iter().zip(1..) {
+        let mut fixes = Vec::new();
+        for image in &self.0 {
+            fixes.clear();
             image.visit_fixes(py, |name, _, definition| {
-                if !has(&marks, definition) {
-                    return;
-                }
-                let sum = entry(&mut sums, name);
-                sum.problems += 1;
-                if sum.last_image != number {
-                    sum.last_image = number;
-                    sum.images += 1;
-                    sum.workloads += image.workloads;
-                    sum.exposed_workloads += image.exposed_workloads;
+                if has(&marks, definition) {
+                    let change = changes.get(name).copied().unwrap_or(0);
+                    fixes.push((if change == 0 { name } else { change }, definition));
                 }
             })?;
+            fixes.sort_unstable();
+            fixes.dedup();
+            for change in fixes.chunk_by(|first, second| first.0 == second.0) {
+                let sum = entry(&mut sums, change[0].0);
+                sum.problems += change.len() as u64;
+                sum.images += 1;
+                sum.workloads += image.workloads;
+                sum.exposed_workloads += image.exposed_workloads;
+            }
         }
         let sums = sums
             .into_iter()

@@ -19,10 +19,12 @@ from kubekeep.attackpaths.objects import (
     format_missing_label,
     join_labels,
 )
-from kubekeep.attackpaths.rights import RBAC, RoleRules, list_permissions
+from kubekeep.attackpaths.rights import RBAC, list_permissions
 from kubekeep.attackpaths.shared_nodes import SharedNodes
 from kubekeep.model.attack import AttackNode, AttackNodeKind, EdgeKind
 from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.permissions import parse_rule
+from kubekeep.model.role_rules import RoleRules
 from kubekeep.posture.joins import find_account
 from kubekeep.posture.roles import EffectiveRole, RoleCoverage, Roles
 
@@ -110,7 +112,7 @@ class RoleGrants:
             resource = self._placed.get(id(effective.original))
             role = self._roles_by_resource[id(effective)] = _Role(
                 resource.label if resource else effective.original.label,
-                RoleRules([rule.content for rule in effective.rules]),
+                RoleRules(parse_rule(rule.content) for rule in effective.rules),
                 resource,
                 tuple((self._placed.get(id(rule.owner)), rule.position) for rule in effective.rules),
             )

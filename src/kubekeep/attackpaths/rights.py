@@ -6,8 +6,8 @@ scope, not the subjects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
@@ -16,7 +16,7 @@ from kubekeep.attackpaths.graph import EVERYWHERE
 from kubekeep.attackpaths.objects import describe_namespace
 from kubekeep.attackpaths.shared_nodes import SharedNodes
 from kubekeep.model.attack import AttackNode
-from kubekeep.model.json_values import as_list, as_mapping
+from kubekeep.model.role_rules import RoleRules, RuleGrant
 
 RBAC: Final = "rbac.authorization.k8s.io"
 _CONTROLLERS: Final = (
@@ -51,72 +51,6 @@ class RbacPermission(msgspec.Struct, frozen=True, eq=False):
     rule: int
     slugs: tuple[str, ...] = ()
     assumes: str = ""
-
-
-class _ParsedRule(msgspec.Struct, frozen=True, eq=False):
-    position: int
-    groups: frozenset[str]
-    resources: frozenset[str]
-    verbs: frozenset[str]
-    names: tuple[str, ...]
-
-
-class _Grant(msgspec.Struct, frozen=True, eq=False):
-    """A rule that allows a request, for objects of these names or, without names, for all."""
-
-    rule: int
-    names: tuple[str, ...]
-
-
-class RoleRules:
-    """The rules of a role."""
-
-    def __init__(self, rules: Sequence[Any]) -> None:
-        self._rules = [
-            _ParsedRule(
-                position,
-                frozenset(map(str, as_list(rule.get("apiGroups")))),
-                frozenset(map(str, as_list(rule.get("resources")))),
-                frozenset(map(str, as_list(rule.get("verbs")))),
-                tuple(map(str, as_list(rule.get("resourceNames")))),
-            )
-            for position, rule in enumerate(map(as_mapping, rules))
-        ]
-
-    def find_grants(self, group: str, resource: str, verbs: Iterable[str]) -> Iterator[_Grant]:
-        """Yield the rules that allow one of `verbs` on a resource or subresource (`pods/exec`) of an API group."""
-        resources = {resource, "*"}
-        if "/" in resource:
-            resources.add(f"*/{resource.partition('/')[2]}")
-        allowed_verbs = {*verbs, "*"}
-        for rule in self._rules:
-            if rule.groups & {group, "*"} and rule.resources & resources and rule.verbs & allowed_verbs:
-                yield _Grant(rule.position, rule.names)
-
-    def allows(self, group: str, resource: str, verbs: Iterable[str]) -> bool:
-        """Return True if a rule allows one of `verbs`, at least for objects of some names."""
-        return any(True for _ in self.find_grants(group, resource, verbs))
-
-    def find_unrestricted(self, group: str, resource: str, verbs: Iterable[str]) -> int | None:
-        """Return the position of the first rule that allows one of `verbs` for objects of all names, else None."""
-        return next((grant.rule for grant in self.find_grants(group, resource, verbs) if not grant.names), None)
-
-    def has_wildcard(self, position: int) -> bool:
-        """Return True if the rule has a wildcard in groups, resources or verbs."""
-        rule = self._rules[position]
-        return any("*" in words for words in (rule.groups, rule.resources, rule.verbs))
-
-    def is_for_all_resources(self, position: int) -> bool:
-        """Return True if the rule is for resources of all kinds."""
-        return "*" in self._rules[position].resources
-
-    @property
-    def allows_everything(self) -> bool:
-        """True if one rule allows everything."""
-        return any(
-            "*" in rule.groups and "*" in rule.resources and "*" in rule.verbs and not rule.names
-            for rule in self._rules
-        )
 
 
 def list_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) -> Iterator[RbacPermission]:
@@ -207,7 +141,7 @@ def _list_token_permissions(rules: RoleRules, scope: str, nodes: SharedNodes) ->
             yield RbacPermission(account, "it allows creating its tokens", grant.rule, control_slugs.TOKENS)
 
 
-def _find_named_accounts(grant: _Grant, scope: str, nodes: SharedNodes) -> Iterator[AttackNode]:
+def _find_named_accounts(grant: RuleGrant, scope: str, nodes: SharedNodes) -> Iterator[AttackNode]:
     for name in grant.names:
         yield from nodes.find_accounts(name) if scope == EVERYWHERE else [nodes.account(scope, name)]
 

@@ -27,6 +27,7 @@ _SECTIONS: Final = {
         "watch": "Watch a cluster and print changed verdicts.",
     },
     "Work with findings": {
+        "findings": "List, show and decide on the findings of a server.",
         "fix": "Fix findings in the files, after showing the changes.",
         "diff": "Compare two reports.",
         "baseline": "Record known findings in a baseline file.",
@@ -68,8 +69,7 @@ Exit codes:
   1    a gate failed, a library was rejected, or an image is not verified
   2    the command line is invalid
   3    something could not be read, evaluated or submitted
-  130  interrupted
-  141  the output was closed
+  130  interrupted; 141 if the output was closed
 """
 _WITH_DEBUG: Final = ("scan", "watch", "host", "cloud", "paths", "fix", "diff")
 """Commands that accept `--debug` among their own options too."""

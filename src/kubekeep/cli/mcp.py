@@ -7,8 +7,15 @@ from pathlib import Path
 import click
 
 from kubekeep.cli.console.arguments import parse_listen_address
+from kubekeep.cli.console.option_group import add_groups
+from kubekeep.cli.options.server import ServerAddressOptions
+from kubekeep.cli.server_access import convert_server_errors, create_server_options
 from kubekeep.cli.settings import database_folder
 from kubekeep.model.errors import RequestError
+from kubekeep.uplink.errors import ServerLoginError
+from kubekeep.uplink.selection import ServerOptions
+from kubekeep.uplink.settings import read_server_variables
+from kubekeep.usecases.submission import find_server
 
 _DEFAULT_TIMEOUT = 120
 
@@ -54,6 +61,7 @@ _DEFAULT_TIMEOUT = 120
 @click.option(
     "--allowed-host", "hosts", multiple=True, metavar="HOST[:PORT]", help="Accept this Host header; repeatable."
 )
+@add_groups(lambda results: {"results": results}, ServerAddressOptions)
 def command(  # noqa: PLR0913 - one argument an option
     roots: tuple[str, ...],
     kubeconfig: str,
@@ -62,6 +70,7 @@ def command(  # noqa: PLR0913 - one argument an option
     address: tuple[str, int] | None,
     token_file: Path | None,
     hosts: tuple[str, ...],
+    results: ServerAddressOptions,
     *,
     allow_writes: bool,
     allow_cluster: bool,
@@ -70,7 +79,8 @@ def command(  # noqa: PLR0913 - one argument an option
     """Serve scans, explanations, fixes and comparisons to an AI assistant (Model Context Protocol).
 
     The assistant starts the command and talks to it through standard input and output. It reads files in the roots, and
-    nothing else, unless an option allows more.
+    nothing else, unless an option allows more. With a login of `kubekeep login`, or --server, it also reads the results of
+    that server in the scope of your role.
 
     \b
     kubekeep mcp --root deploy/
@@ -96,6 +106,7 @@ def command(  # noqa: PLR0913 - one argument an option
         kubeconfig=kubeconfig,
         context=context,
         timeout=timeout,
+        results=_find_results(results),
         database=str(database) if (database := database_folder()) and database.is_dir() else "",
     )
     try:
@@ -109,3 +120,16 @@ def command(  # noqa: PLR0913 - one argument an option
             serve_http(server, address, token, hosts, lambda url: click.echo(f"listening at {url}", err=True))
     except RequestError as error:
         raise click.UsageError(str(error)) from error
+
+
+def _find_results(address: ServerAddressOptions) -> ServerOptions | None:
+    """Return the server of options, variables or logins; None without any."""
+    options = create_server_options(address)
+    with convert_server_errors():
+        try:
+            find_server(options)
+        except ServerLoginError:
+            if options.server or read_server_variables().server:
+                raise
+            return None
+    return options

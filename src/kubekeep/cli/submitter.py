@@ -11,7 +11,7 @@ import msgspec
 from kubekeep.cli.console.standard_output import INCOMPLETE
 from kubekeep.cli.options.privacy import PrivacyOptions
 from kubekeep.cli.options.submit import SubmissionSettings
-from kubekeep.cli.server_access import convert_server_errors
+from kubekeep.cli.server_access import convert_server_errors, create_server_options
 from kubekeep.cli.settings import cache_folder
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.decision import LoadedDecisions
@@ -22,7 +22,7 @@ from kubekeep.model.text import visible
 from kubekeep.reports.submission import FORMAT
 from kubekeep.uplink.client import SubmissionResult
 from kubekeep.uplink.decisions import ServerDecisions
-from kubekeep.uplink.selection import SelectedServer, ServerOptions
+from kubekeep.uplink.selection import SelectedServer
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.submission import SubmissionOutcome, find_server, submit
 from kubekeep.usecases.submission_source import SourceError, check_source
@@ -31,14 +31,7 @@ from kubekeep.usecases.submission_source import SourceError, check_source
 def select_server(settings: SubmissionSettings) -> SelectedServer:
     """Return the server of the options. Raises click errors without a server or a usable token."""
     with convert_server_errors():
-        return find_server(
-            ServerOptions(
-                server=settings.address.server,
-                token_file=settings.options.token_file or "",
-                authority_file=settings.address.server_ca or "",
-                plain_http=settings.address.server_plain_http,
-            )
-        )
+        return find_server(create_server_options(settings.address, settings.options.token_file))
 
 
 def add_needs(request: ScanRequest) -> ScanRequest:

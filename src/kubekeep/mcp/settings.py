@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.errors import RequestError
+from kubekeep.uplink.selection import ServerOptions
 
 TOKEN_VARIABLE: Final = "KUBEKEEP_MCP_TOKEN"  # noqa: S105 - the name of a variable
 _MIN_TOKEN_CHARACTERS: Final = 16
@@ -19,7 +20,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `roots` are the folders that clients may name paths in. `timeout` is the time limit of a tool call in seconds.
     `kubeconfig` and `context` select the cluster, if `allow_cluster` is set. `database` is the folder of the advisory
-    database for scans of images; empty to leave vulnerabilities out.
+    database for scans of images; empty to leave vulnerabilities out. `results` is the Kubekeep server whose results the tools read.
     """
 
     roots: tuple[str, ...]
@@ -30,6 +31,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     context: str = ""
     timeout: float = 120.0
     database: str = ""
+    results: ServerOptions | None = None
 
 
 def read_token(file: Path | None) -> str:

@@ -22,6 +22,7 @@ from kubekeep.model.finding import Finding
 from kubekeep.model.framework import Framework
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
+from kubekeep.model.permissions import ClusterPermissions
 from kubekeep.model.priority import NO_CONTEXT, UNKNOWN_PRIORITY, Priority, ResourceContext
 from kubekeep.model.pseudonyms import Encryption
 from kubekeep.model.resource_selection import ResourceSelection
@@ -172,6 +173,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True):
     """The Git repository of the input, on request."""
     source: ScannedSource | None = None
     """The scanned cluster, repository or registry, on request."""
+    permissions: ClusterPermissions | None = None
+    """The roles and bindings of the input, with `source`; None if they were not collected."""
     encryption: Encryption | None = None
     """Parameters of the encryption; None if names are not encrypted."""
     pseudonyms: str = ""

@@ -24,10 +24,11 @@ class GitRepository(msgspec.Struct, frozen=True):
     """A Git repository on this machine: the absolute real path of its working tree and the checked-out revision.
 
     `remote` is the clone URL without credentials, empty if there is none; `branch` is empty on a detached head, `head`
-    is None before the first commit.
+    is None before the first commit. `code_owners` is the text of its CODEOWNERS, empty without a readable one.
     """
 
     root: str
     remote: str = ""
     branch: str = ""
     head: Commit | None = None
+    code_owners: str = ""

@@ -48,7 +48,7 @@ class SourceResult(Result, frozen=True):
 
 
 class ListedSubject(Result, frozen=True):
-    """A workload or another subject. source: number. subject: 16 hexadecimal digits."""
+    """A workload or another subject. source: number. subject: 16 hexadecimal digits. owner: empty without one."""
 
     source: int
     source_name: str
@@ -58,13 +58,15 @@ class ListedSubject(Result, frozen=True):
     kind: str
     namespace: str
     name: str
+    owner: str
 
 
 class FindingResult(ListedSubject, frozen=True):
     """A finding of a workload or another subject, but for images.
 
     definition: key of the control. priority: level. severity: of the control. exposure, urgency: ranks, the higher the more urgent. unknown_since: the first scan that
-    could not see it. is_suppressed: exceptions cover it. decision: number of an active one on it.
+    could not see it. is_suppressed: exceptions cover it. decision: number of an active one on it. due: by the service levels; None without one, and for what an exception
+    or a decision covers.
     """
 
     definition: str
@@ -79,6 +81,7 @@ class FindingResult(ListedSubject, frozen=True):
     unknown_since: dt.datetime | None
     is_suppressed: bool
     decision: int | None = None
+    due: dt.datetime | None = None
 
 
 class VulnerabilityResult(Result, frozen=True):

@@ -37,9 +37,12 @@ from kubekeep.model.finding_document import (
     Suppression,
 )
 from kubekeep.model.image import ImageSubject
+from kubekeep.model.ownership import LONGEST_LABEL_KEY, LONGEST_LABEL_VALUE, LONGEST_OWNER, MOST_LABELS
 from kubekeep.model.package import ImagePackages
+from kubekeep.model.permissions import ClusterPermissions
 from kubekeep.model.resource import DEFAULT_NAMESPACE, ResourceSubject
 from kubekeep.model.scanned_source import ScannedSource
+from kubekeep.model.text import encode_json
 
 VERSION: Final = "kubekeep.io/submission/v1"
 ANY: Final = "*"
@@ -50,6 +53,14 @@ _MODULUS: Final = 1 << (8 * _DIGEST_BYTES)
 Fingerprint = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$")]
 """16 hexadecimal digits, unique in a source."""
 Manifest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+Labels = Annotated[
+    dict[
+        Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_LABEL_KEY)],
+        Annotated[str, msgspec.Meta(max_length=LONGEST_LABEL_VALUE)],
+    ],
+    msgspec.Meta(max_length=MOST_LABELS),
+]
+"""Labels of Kubernetes, by key."""
 
 
 class Versions(DocumentPart, frozen=True):
@@ -214,8 +225,9 @@ class SubjectEntry(DocumentPart, frozen=True):
     origin: in a repository, the file that it comes from, or the chart or kustomization that generated it (`is_generated`).
     listed_kinds: kinds of problems that the subject lists itself, and lists completely. unassessed: package URLs of which
     nothing is known. exposure: the way in which the subject can be reached from outside the cluster, power: its access to
-    a node or the cluster, rights: its access to Secrets; for people, empty without any. In a delta, `findings` are those
-    that are new or have changed.
+    a node or the cluster, rights: its access to Secrets; for people, empty without any. owner: the team or person that its
+    metadata, its namespace or CODEOWNERS names; empty without one. labels: of the object and its pod template. In a delta,
+    `findings` are those that are new or have changed.
     """
 
     key: Fingerprint
@@ -230,6 +242,8 @@ class SubjectEntry(DocumentPart, frozen=True):
     exposure: str = ""
     power: str = ""
     rights: str = ""
+    owner: Annotated[str, msgspec.Meta(max_length=LONGEST_OWNER)] = ""
+    labels: Labels = msgspec.field(default_factory=dict)
 
     def shows_absence(self, finding: SubmittedFinding, kind: str, scope: EvaluatedScope) -> bool:
         """Return True if the subject does not have a finding that is not in the entry."""
@@ -258,6 +272,9 @@ class Submission(DocumentPart, frozen=True, kw_only=True):
     has those that are new or have changed. In a delta, removed: keys of subjects that are no longer in the state,
     removed_images: digests of images, closed: fingerprints of findings that their subjects no longer have. The four rules say
     of each if it is fixed or unknown.
+
+    permissions: the roles and bindings, None if the scan did not collect them or a delta does not change them.
+    permissions_digest: of those after this submission; empty if it says nothing about them, so that earlier ones stay.
     """
 
     schema: Literal["kubekeep.io/submission/v1"]
@@ -274,6 +291,8 @@ class Submission(DocumentPart, frozen=True, kw_only=True):
     removed: tuple[Fingerprint, ...] = ()
     removed_images: tuple[str, ...] = ()
     closed: tuple[Fingerprint, ...] = ()
+    permissions: ClusterPermissions | None = None
+    permissions_digest: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{32})?$")] = ""
     subjects: tuple[SubjectEntry, ...] = ()
     manifest: Manifest
 
@@ -305,6 +324,11 @@ def compute_digest(text: str) -> int:
 def digest_json(content: bytes | bytearray | memoryview) -> bytes:
     """Return the digest of an encoded text as bytes."""
     return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
+
+
+def digest_permissions(permissions: ClusterPermissions) -> str:
+    """Return the digest of roles and bindings."""
+    return digest_json(encode_json(permissions).encode()).hex()
 
 
 def compute_manifest(digests: Iterable[int]) -> str:

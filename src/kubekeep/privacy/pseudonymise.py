@@ -99,6 +99,7 @@ class _NameReplacer:
         return msgspec.structs.replace(
             assessment,
             repository=None,
+            permissions=None,
             source=None if assessment.source is None else self._replace_submission_source(assessment.source),
             target=self._replace_target(assessment.target),
             results=tuple(map(self._replace_result, assessment.results)),

@@ -18,6 +18,7 @@ import msgspec
 
 from kubekeep.model.assessment import Assessment, SubjectResult, UnreadInput
 from kubekeep.model.cluster import CoverageGap
+from kubekeep.model.code_owners import CodeOwners
 from kubekeep.model.control import is_collected
 from kubekeep.model.definition_entry import describe_definition
 from kubekeep.model.errors import RequestError
@@ -35,10 +36,11 @@ from kubekeep.model.fingerprint import Identity, create_short_fingerprint
 from kubekeep.model.image import Image, PackageList
 from kubekeep.model.json_values import as_list, as_mapping
 from kubekeep.model.location import Location
+from kubekeep.model.ownership import find_owner, list_labels
 from kubekeep.model.package import ImagePackages
 from kubekeep.model.package_document import read_assessment
 from kubekeep.model.resource import Resource
-from kubekeep.model.scanned_source import ScannedSource, SourceCluster
+from kubekeep.model.scanned_source import ScannedSource, SourceCluster, SourceRepository
 from kubekeep.model.subject import Subject
 from kubekeep.model.submission import (
     ANY,
@@ -57,6 +59,7 @@ from kubekeep.model.submission import (
     Versions,
     compute_digest,
     compute_manifest,
+    digest_permissions,
 )
 from kubekeep.model.text import encode_json
 from kubekeep.model.verdict import Cause, Evidence, Status, Verdict
@@ -91,15 +94,17 @@ class SubmissionBuilder:
 
     def __init__(self) -> None:
         self._built: dict[str, _BuiltEntry] = {}
-        self._gaps: frozenset[str] = frozenset()
-        """Definitions that were evaluated on no subject: entries do not list them."""
+        self._context: object = None
+        """The parts of entries that no result has."""
 
     def build(self, assessment: Assessment) -> Submission:
         """Return the whole submission of an assessment. Raises RequestError without a source."""
-        gaps = frozenset(summary.definition.key for summary in assessment.summaries if summary.is_gap)
-        if gaps != self._gaps:
-            self._built, self._gaps = {}, gaps
         builder = _EntryBuilder(assessment)
+        # Entries do not list definitions that were evaluated on no subject.
+        gaps = frozenset(summary.definition.key for summary in assessment.summaries if summary.is_gap)
+        context = (gaps, builder.owners)
+        if context != self._context:
+            self._built, self._context = {}, context
         groups = builder.group(assessment.results)
         self._built = {key: self._build_entry(builder, key, group) for key, group in groups.items()}
         subjects = tuple([built.entry for built in self._built.values()])
@@ -121,6 +126,7 @@ def _build_submission(
         raise RequestError(
             "the assessment names no cluster, repository or registry: use `kubekeep scan --format submission`"
         )
+    permissions = assessment.permissions
     return Submission(
         schema=VERSION,
         id=create_id(assessment, assessment.source),
@@ -132,6 +138,8 @@ def _build_submission(
         gaps=tuple(_list_gaps(assessment, builder)),
         definitions=tuple(_list_definitions(assessment)),
         images=_list_images(assessment.results),
+        permissions=permissions,
+        permissions_digest="" if permissions is None else digest_permissions(permissions),
         subjects=subjects,
         manifest=manifest,
     )
@@ -177,6 +185,7 @@ class _EntryBuilder:
         self._digests = _list_digests(assessment.results)
         self._summaries = {summary.definition.slug: summary for summary in assessment.summaries}
         self.names = SubjectNames(assessment.source, assessment.repository, assessment.target.base)
+        self.owners = _read_owners(assessment)
 
     def group(self, results: Iterable[SubjectResult]) -> dict[str, _Group]:
         """Group the results by the key of their subject, in the order of keys."""
@@ -193,6 +202,8 @@ class _EntryBuilder:
 
     def _build_entry(self, key: str, group: _Group, result: SubjectResult) -> SubjectEntry:
         subject = result.subject
+        if isinstance(subject, Resource):
+            subject = subject.unpack()
         unassessed = _list_unassessed(subject)
         return SubjectEntry(
             key=key,
@@ -207,6 +218,8 @@ class _EntryBuilder:
             exposure=result.context.exposure,
             power=result.context.power,
             rights=result.context.rights,
+            owner=self.owners.find(subject, self.names),
+            labels=list_labels(subject.object) if isinstance(subject, Resource) else {},
         )
 
     def _list_findings(self, result: SubjectResult, group: _Group) -> Iterator[SubmittedFinding]:
@@ -275,6 +288,48 @@ class _EntryBuilder:
         return tuple(sorted(kinds - incomplete))
 
 
+class _Owners(msgspec.Struct, frozen=True):
+    """The owners that subjects do not name themselves. namespaces: by name. files: by CODEOWNERS. gap: the reason that those are unknown."""
+
+    namespaces: Mapping[str, str]
+    files: CodeOwners | None = None
+    gap: str = ""
+
+    def find(self, subject: Subject, names: SubjectNames) -> str:
+        """Return the owner of a subject: its own, that of its namespace, or that of its file in a repository; empty without one."""
+        if not isinstance(subject, Resource):
+            return ""
+        owner = find_owner(subject.object) or self.namespaces.get(subject.namespace, "")
+        return owner if owner or self.files is None else self.files.find(names.find_file(subject))
+
+    def list_gaps(self) -> Iterator[GapEntry]:
+        """Yield the reason that owners of files are unknown."""
+        if self.gap:
+            yield GapEntry(self.gap, next_step="shorten the patterns of CODEOWNERS")
+
+
+def _read_owners(assessment: Assessment) -> _Owners:
+    subjects = (result.subject for result in assessment.results)
+    namespaces = {
+        subject.name: owner
+        for subject in subjects
+        if isinstance(subject, Resource) and subject.kind == "Namespace" and subject.api_version == "v1"
+        if (owner := find_owner(subject.object))
+    }
+    if not isinstance(assessment.source, SourceRepository) or assessment.repository is None:
+        return _Owners(namespaces)
+    try:
+        return _Owners(namespaces, _parse_code_owners(assessment.repository.code_owners))
+    except ValueError as error:
+        return _Owners(namespaces, gap=f"CODEOWNERS has no effect, its patterns are too large: {error}")
+
+
+@functools.lru_cache(1)
+def _parse_code_owners(text: str) -> CodeOwners | None:
+    """Return the owners of files; None without any. The same ones for the same text."""
+    return CodeOwners(text) if text else None
+
+
 def _is_suppressed(evidence: Evidence) -> bool:
     """Return True if an exception covers evidence. A server applies its decisions itself, until they end."""
     return evidence.exception is not None and evidence.exception.source is not ExceptionSource.DECISION
@@ -331,6 +386,8 @@ def _merge(known: SubjectEntry, other: SubjectEntry) -> SubjectEntry:
         exposure=known.exposure or other.exposure,
         power=known.power or other.power,
         rights=known.rights or other.rights,
+        owner=known.owner or other.owner,
+        labels=known.labels or other.labels,
     )
 
 
@@ -372,6 +429,7 @@ def _list_gaps(assessment: Assessment, builder: _EntryBuilder) -> Iterator[GapEn
         yield GapEntry(unread.message, location=build_location(unread.location), hides=hides)
     for unread in list_uncovered(assessment):
         yield GapEntry(unread.message, location=build_location(unread.location))
+    yield from builder.owners.list_gaps()
     for summary in assessment.summaries:
         if summary.is_gap:
             yield GapEntry(reason_text(summary.reason), definition=summary.definition.key)

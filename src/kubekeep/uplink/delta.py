@@ -38,7 +38,13 @@ def compute_delta(before: Submission, after: Submission) -> Submission:
         removed=tuple(sorted(previous)),
         removed_images=tuple(sorted(images)),
         closed=tuple(sorted(closed)),
+        permissions=None if after.permissions_digest == before.permissions_digest else after.permissions,
     )
+
+
+def identify_state(submission: Submission) -> tuple[object, ...]:
+    """Return what a server stores of a state, to compare it with another one."""
+    return submission.manifest, submission.scope, submission.gaps, submission.permissions_digest
 
 
 def apply_delta(state: Submission, delta: Submission) -> Submission:
@@ -69,6 +75,7 @@ def _merge(state: Submission, delta: Submission) -> Submission:
         definitions=tuple(definitions[key] for key in sorted(definitions) if key in used),
         subjects=subjects,
         images=tuple(images[digest] for digest in sorted(images)),
+        permissions=state.permissions if delta.permissions_digest == state.permissions_digest else delta.permissions,
         removed=(),
         removed_images=(),
         closed=(),

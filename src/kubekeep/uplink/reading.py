@@ -61,32 +61,39 @@ class ResultReader:
             except UnreachableServerError as error:
                 problem = error
             if reply is not None and not _may_succeed(reply):
-                return self._decode(reply, kind)
+                return decode_reply(self._connection.address, reply, kind)
             is_busy = reply is not None and reply.status in BUSY
             pause = parse_retry_after(reply.headers.get("retry-after", "")) if reply is not None else 0.0
             if number >= (REPETITIONS if is_busy else RECONNECTIONS) or not self._patience.wait(number, pause):
                 raise problem or UnreachableServerError(self._describe(reply))
         raise AssertionError
 
-    def _decode(self, reply: ServerReply, kind: type[T]) -> T:
-        if reply.status == _UNAUTHORIZED:
-            raise ServerLoginError(
-                f"{self._describe(reply)}; the token is missing or has expired: run `kubekeep login --server"
-                f" {self._connection.address}`, or use another token"
-            )
-        if reply.status != _OK:
-            next_step = "; use a token with a role that may" if reply.status == _FORBIDDEN else ""
-            raise RefusedRequestError(reply.status, self._describe(reply) + next_step)
-        try:
-            return msgspec.json.decode(reply.body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            text = visible(str(error))
-            raise UnreachableServerError(
-                f"{self._connection.address} sent no such results ({text}): is it a Kubekeep server of this version?"
-            ) from error
-
     def _describe(self, reply: ServerReply | None) -> str:
-        return f"{self._connection.address} responded with {reply.describe() if reply else 'nothing'}"
+        return describe_reply(self._connection.address, reply)
+
+
+def decode_reply(address: str, reply: ServerReply, kind: type[T], expected: int = _OK) -> T:
+    """Return the document of an answer. expected: status of a success. Raises what `ResultReader.read` raises."""
+    text = describe_reply(address, reply)
+    if reply.status == _UNAUTHORIZED:
+        raise ServerLoginError(
+            f"{text}; the token is missing or has expired: run `kubekeep login --server {address}`, or use another token"
+        )
+    if reply.status != expected:
+        next_step = "; use a token with a role that may" if reply.status == _FORBIDDEN else ""
+        raise RefusedRequestError(reply.status, text + next_step)
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = visible(str(error))
+        raise UnreachableServerError(
+            f"{address} sent no such results ({reason}): is it a Kubekeep server of this version?"
+        ) from error
+
+
+def describe_reply(address: str, reply: ServerReply | None) -> str:
+    """Return the status of an answer with its reason; None is no answer."""
+    return f"{address} responded with {reply.describe() if reply else 'nothing'}"
 
 
 def _may_succeed(reply: ServerReply) -> bool:

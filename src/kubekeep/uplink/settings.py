@@ -38,6 +38,11 @@ def find_spool_folder() -> Path | None:
     return _find_folder("XDG_STATE_HOME", ".local/state", "unsent")
 
 
+def find_shown_folder() -> Path | None:
+    """Return `kubekeep/shown` below XDG_STATE_HOME or `.local/state` at home; None without either."""
+    return _find_folder("XDG_STATE_HOME", ".local/state", "shown")
+
+
 def _find_folder(variable: str, default: str, name: str) -> Path | None:
     """Return a folder of the XDG Base Directory Specification, which ignores relative paths."""
     base = Path(os.environ.get(variable, ""))

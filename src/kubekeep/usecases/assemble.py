@@ -15,6 +15,7 @@ from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.git import GitRepository
 from kubekeep.model.location import Location
+from kubekeep.model.permissions import ClusterPermissions
 from kubekeep.model.resource_selection import ResourceSelection
 from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.posture.coverage_gaps import find_affected_controls
@@ -32,6 +33,7 @@ class EvaluationFacts(msgspec.Struct, frozen=True, kw_only=True):
     selection: Selection
     resource_selection: ResourceSelection
     enforcement: Mapping[str, tuple[Enforcement, ...]]
+    permissions: ClusterPermissions | None = None
     gaps: Sequence[CoverageGap] = ()
     files: int = 0
     notes: tuple[str, ...] = ()
@@ -76,6 +78,7 @@ def assemble(
         attacks=attacks,
         repository=repository,
         source=source,
+        permissions=facts.permissions,
         has_matches=facts.has_matches,
         resource_selection=facts.resource_selection,
         params=selection.params,

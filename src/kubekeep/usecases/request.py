@@ -118,6 +118,12 @@ class ScanRequest(msgspec.Struct, frozen=True):
             bool(self.evaluation.workload) or Extra.ATTACK_PATHS in self.needs.extras or self.input.read.workload_images
         )
 
+    @property
+    def has_whole_input(self) -> bool:
+        """True if no selection leaves out a part of the input."""
+        evaluation = self.evaluation
+        return not (str(evaluation.resource_selection) or evaluation.workload or self.input.read.changed_since)
+
 
 def kubernetes_minor(version: str) -> int:
     """Return the minor version in `1.33`, `v1.33.2` or `latest`. Raises RequestError for one the library does not cover."""

@@ -25,11 +25,10 @@ from kubekeep.exceptions.inline.suppressions import apply_suppressions
 from kubekeep.exceptions.load import ScanExceptions
 from kubekeep.model.assessment import Assessment, FieldProblem, SubjectResult, Target, UnassessedInput, UnreadInput
 from kubekeep.model.attack import Attacks
-from kubekeep.model.cluster import IDENTITY_NAMESPACE, ClusterFacts, CoverageGap
+from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.control import WORKLOAD
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.git import GitRepository
-from kubekeep.model.json_values import as_mapping
 from kubekeep.model.priority import ResourceContext
 from kubekeep.model.resource import Resource
 from kubekeep.model.resource_selection import ResourceSelection
@@ -66,6 +65,7 @@ from kubekeep.usecases.request import (
 )
 from kubekeep.usecases.rule_selection import RuleSelector
 from kubekeep.usecases.server_decisions import apply_decisions
+from kubekeep.usecases.submission_collector import SubmissionCollector
 
 _Filter = Callable[[Resource], bool]
 
@@ -158,8 +158,7 @@ class _Scan:
         self._enforcers = EnforcementCollector()
         self._resource_filter = ResourceFilter(request.evaluation.resource_selection)
         self._gaps: list[CoverageGap] = [] if cluster is None else cluster.gaps
-        self._uid = ""
-        """UID of the Namespace kube-system, once it was read."""
+        self._submission = SubmissionCollector(request)
 
     def run(self, on_progress: Callable[[int], None]) -> Assessment:
         request, cluster, source = self._request, self._cluster, self._source
@@ -277,9 +276,7 @@ class _Scan:
             resources = self._follow_images(resources)
         if self._request.input.is_whole_cluster:
             resources = self._enforcers.collect(resources)
-            if Extra.SOURCE in self._request.needs.extras:
-                resources = self._collect_uid(resources)
-        return selection, self._exceptions.collect(resources)
+        return selection, self._exceptions.collect(self._submission.collect(resources))
 
     def _collect_unread(self, subjects: Iterable[Subject | UnreadInput]) -> Iterator[Resource]:
         """Yield the resources, and keep other subjects, which rules do not read, and the parts that were not read."""
@@ -305,12 +302,6 @@ class _Scan:
         if location is not None:
             kind = f"{resource.kind} of {resource.group}"
             self._unassessed.append(UnassessedInput(location, f"no control covers containers in the form of a {kind}"))
-
-    def _collect_uid(self, resources: Iterator[Resource]) -> Iterator[Resource]:
-        for resource in resources:
-            if resource.kind == "Namespace" and resource.name == IDENTITY_NAMESPACE and not resource.group:
-                self._uid = str(as_mapping(resource.object.get("metadata")).get("uid") or "")
-            yield resource
 
     def _follow_images(self, resources: Iterator[Resource]) -> Iterator[Resource]:
         """Yield the resources, then the images that their workloads use."""
@@ -394,7 +385,7 @@ class _Scan:
         from kubekeep.usecases import submission_source  # noqa: PLC0415 - only for submissions
 
         if self._request.input.is_whole_cluster:
-            return submission_source.identify_cluster(self._cluster, self._uid)
+            return submission_source.identify_cluster(self._cluster, self._submission.uid)
         has_files = any(map(os.path.isabs, self._source.opened_paths))
         if self._request.input.has_only_images and not has_files:
             return submission_source.identify_registry(results)
@@ -422,6 +413,7 @@ class _Scan:
                 resource_selection, changed_since=request.input.read.changed_since, workload=request.evaluation.workload
             ),
             enforcement=self._enforcers.list_enforcement(selection.controls),
+            permissions=self._submission.describe_permissions(self._gaps),
             gaps=self._gaps,
             files=self._source.files,
             notes=(*self._notes, *self._source.notes, *unmatched),

@@ -103,14 +103,15 @@ class Server:
         opened_since: dt.datetime | None = None,
         opened_before: dt.datetime | None = None,
         state: str = "",
+        due: str | None = None,
         exposed: bool | None = None,
         order: str = "",
     ) -> Iterator[FindingResult]:
         """Yield findings of workloads and other subjects, but for images, the most urgent first.
 
         source: numbers of sources. kind, name: of subjects. definition: keys of controls. priority: `low` to
-        `critical`. severity: of the control. state: `open`, `decided`, `suppressed` or `unknown`. exposed: True for subjects that can be reached from outside. order: `priority`,
-        `severity`, `oldest` or `newest`.
+        `critical`. severity: of the control. state: `open`, `decided`, `suppressed` or `unknown`. due: `overdue` or `week`. exposed: True for
+        subjects that can be reached from outside. order: `priority`, `severity`, `oldest` or `newest`.
         """
         filters = {name: value for name, value in locals().items() if name != "self"}
         return self._session.iterate(f"{_API}/findings", FindingResult, filters)

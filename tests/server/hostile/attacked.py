@@ -47,8 +47,10 @@ class Attacked(msgspec.Struct, frozen=True):
 def build_scans() -> Iterator[Submission]:
     """Yield scans of a cluster whose second one leaves findings unknown, and of another one that shares an image."""
     entries = [
-        build_subject(1, "C-0001", "C-0003", containers=(run(REBUILT, name="concealed"), run(WEB))),
-        build_subject(2, "C-0002", namespace="pay", containers=(run(WEB),)),
+        build_subject(1, "C-0001", "C-0003", containers=(run(REBUILT, name="concealed"), run(WEB)), owner="web-1 team"),
+        build_subject(
+            2, "C-0002", namespace="pay", containers=(run(WEB),), owner="web-2 team", labels={"app": "web-2"}
+        ),
     ]
     content = build_content("9.9", name="secretlib")
     images = [ImageEntry(REBUILT, ("ghcr.io/shop/concealed:1",), "linux/amd64", content), build_web()]

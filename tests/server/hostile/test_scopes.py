@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from kubekeep.model.scanned_source import SourceCluster, SourceRepository
+from kubekeep_server.store.queries.image_lists import ImageOrder
 from tests.server.hostile.attacked import (
     API,
     PRIVATE_PURL,
@@ -75,6 +76,13 @@ PRIVATE: Final = (
     f"images/{REBUILT}/sbom",
     f"images/{REBUILT}/vex",
     "vulnerabilities/CVE-2",
+    "sources/{shop}/coverage",
+    "sources/{shop}/namespaces",
+    "sources/{shop}/branches",
+    f"images/{REBUILT}",
+    f"images/{REBUILT}/packages",
+    "comparison?from={shop}&to={shop}",
+    "comparison/findings?from={shop}&to={shop}",
 )
 
 
@@ -111,6 +119,10 @@ FILTERED: Final = (
     "findings?namespace=pay",
     "findings?name=web-2",
     "findings?definition=C-0003",
+    "findings?owner=web-2+team",
+    "findings?label=app%3Dweb-2",
+    "owners",
+    "fixes?owner=web-2+team",
     "fixes?source={shop}",
     "vulnerabilities?source={shop}",
     "vulnerabilities?text=CVE-2",
@@ -120,7 +132,25 @@ FILTERED: Final = (
     "packages?text=secretlib",
     f"packages/workloads?purl={PRIVATE_PURL}",
     "sources?text=shop",
+    "images?text=concealed",
+    "images?source={shop}",
+    f"images/{REBUILT}/workloads",
 )
+EXPORTS: Final = (
+    "findings?source={shop}",
+    "images?text=concealed",
+    "packages?text=secretlib",
+    "sources?text=shop",
+    "vulnerabilities?text=CVE-2",
+)
+
+
+@pytest.mark.parametrize("path", EXPORTS)
+def test_exports_have_no_rows_of_other_scopes(attacked: Attacked, path: str) -> None:
+    path = f"{API}/exports/{path.format(shop=attacked.shop)}"
+    heading, *rows = attacked.everyone.get(path).text.splitlines()
+    assert rows
+    assert attacked.outsider.get(path).text.splitlines() == [heading]
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -173,7 +203,9 @@ LISTS: Final = (
     *(f"vulnerabilities?order={order}" for order in ("priority", "severity", "epss", "images", "newest")),
     *(f"sources?order={order}" for order in ("name", "critical", "last_scan", "silent")),
     "fixes?",
+    "owners?",
     "packages?",
+    *(f"images?order={order}" for order in ImageOrder),
     "vulnerabilities/CVE-1/images?",
     "vulnerabilities/CVE-1/workloads?",
     f"images/{WEB}/problems?",

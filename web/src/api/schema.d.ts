@@ -84,6 +84,146 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Comparison
+         * @description Return the numbers of findings that are new, gone, in both, and not comparable, also by control.
+         */
+        get: operations["getComparison"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/comparison/findings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Compared Findings
+         * @description Return a page of the findings of a comparison, the most urgent first. text: a part of the name of the subject.
+         */
+        get: operations["listComparedFindings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/frameworks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Frameworks
+         * @description Return the frameworks with the numbers of their requirements and controls by state.
+         */
+        get: operations["listFrameworks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/frameworks/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Framework
+         * @description Return a framework with its requirements at the end of a period, and its trend.
+         */
+        get: operations["getFramework"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/frameworks/{key}/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Framework
+         * @description Return the states of all requirements in all sources over a period, and the decisions on their controls. The log has an entry of it.
+         */
+        get: operations["exportFramework"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/frameworks/{key}/requirements/{requirement}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Requirement
+         * @description Return a requirement: its controls, its states in sources over a period, decisions on it and gaps of the last scans.
+         */
+        get: operations["getRequirement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/compliance/frameworks/{key}/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Framework Sources
+         * @description Return a page of sources with the states of all requirements over a whole period.
+         */
+        get: operations["listFrameworkSources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/controlExceptions": {
         parameters: {
             query?: never;
@@ -153,7 +293,7 @@ export interface paths {
         };
         /**
          * Read Decisions
-         * @description Return a page of the decisions on findings that the identity may see, the newest first.
+         * @description Return a page of the decisions on findings that the identity may see, the newest first. owner: the whole name.
          */
         get: operations["listDecisions"];
         put?: never;
@@ -162,6 +302,26 @@ export interface paths {
          * @description Make a decision. It is in force at once, or waits for the approval of another person.
          */
         post: operations["createDecision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decisions/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Decisions
+         * @description Return the decisions in force as a file: those on all sources, and with `source`, the key of one, those on that source too.
+         */
+        get: operations["exportDecisions"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -262,6 +422,26 @@ export interface paths {
          * @description End a decision before it expires: its findings count again.
          */
         post: operations["endDecision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decisions/{number}/work": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Work
+         * @description Replace owner, due date and links of a decision: assign it to somebody else, or name the ticket and the pull request.
+         */
+        put: operations["setDecisionWork"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -394,6 +574,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/exports/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export List
+         * @description Return all rows of a list as CSV, at most 50,000. The other parameters are those of the list.
+         *
+         *     of: the vulnerability or the image of a list that has one. A text that a spreadsheet would execute begins with an apostrophe. The
+         *     last line says so if rows are missing.
+         */
+        get: operations["exportList"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/findings": {
         parameters: {
             query?: never;
@@ -406,6 +609,26 @@ export interface paths {
          * @description Return a page of the findings of workloads and other subjects, but for images.
          */
         get: operations["listFindings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/findings/due": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Due
+         * @description Return the numbers of findings that are overdue, and that are due within a week.
+         */
+        get: operations["countDueFindings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -468,6 +691,8 @@ export interface paths {
         /**
          * Read Fixes
          * @description Return a page of the upgrades and remediations that remove most problems of high or critical priority.
+         *
+         *     owner: of the workloads and other subjects, and of those that run the images.
          */
         get: operations["listFixes"];
         put?: never;
@@ -498,6 +723,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/identities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Identities
+         * @description Return a page of the subjects of bindings, the most dangerous first, and the numbers of those with each dangerous permission.
+         */
+        get: operations["listIdentities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identities/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Permissions
+         * @description Return a page of the rules that a subject has, also through groups that Kubernetes adds, with the binding that grants each.
+         */
+        get: operations["listIdentityPermissions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identities/permitted": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Permitted
+         * @description Return a page of the subjects that may make a request, with the binding that permits it.
+         */
+        get: operations["listPermittedIdentities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/identity": {
         parameters: {
             query?: never;
@@ -510,6 +795,66 @@ export interface paths {
          * @description Return the name, the role and the scopes of the token or the session of this request.
          */
         get: operations["getIdentity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Images
+         * @description Return a page of the images that a source has or a workload runs. text: a part of a name, or the beginning of the digest.
+         */
+        get: operations["listImages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Image
+         * @description Return an image with the changes that fix its problems, its layers, and other images of its repositories.
+         */
+        get: operations["getImage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/{digest}/packages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Image Packages
+         * @description Return a page of the packages of an image by name, with the layer of each. text: a part of the name.
+         */
+        get: operations["listImagePackages"];
         put?: never;
         post?: never;
         delete?: never;
@@ -570,6 +915,26 @@ export interface paths {
          * @description Return the status of each vulnerability of an image.
          */
         get: operations["getImageVex"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/{digest}/workloads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Image Workloads
+         * @description Return a page of the containers that run an image, those that can be reached first.
+         */
+        get: operations["listImageWorkloads"];
         put?: never;
         post?: never;
         delete?: never;
@@ -836,6 +1201,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/owners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Owners
+         * @description Return a page of the owners of workloads and other subjects by name.
+         */
+        get: operations["listOwners"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/packages": {
         parameters: {
             query?: never;
@@ -978,6 +1363,52 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/service-levels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Service Levels
+         * @description Return the service levels, with the time and the author of their last change.
+         *
+         *     Environments name sources: they are left out for a reader of some sources only.
+         */
+        get: operations["getServiceLevels"];
+        /**
+         * Change Service Levels
+         * @description Replace the service levels: all due dates follow.
+         */
+        put: operations["setServiceLevels"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/service-levels/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Service Levels
+         * @description Return the numbers of findings that are due with other service levels, which are not stored.
+         */
+        post: operations["previewServiceLevels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -1083,6 +1514,66 @@ export interface paths {
          *     A later submission makes a new source.
          */
         delete: operations["deleteSource"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{source}/branches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Branches
+         * @description Return a page of the branches of the repository of a source, each compared with the default one.
+         */
+        get: operations["listBranches"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{source}/coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Coverage
+         * @description Return what the last scan of a source evaluated, and what it could not. Requires a scope with all of its namespaces.
+         */
+        get: operations["getSourceCoverage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sources/{source}/namespaces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Namespaces
+         * @description Return a page of the namespaces of a source in the scope, with the numbers of their findings.
+         */
+        get: operations["listNamespaces"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1353,6 +1844,50 @@ export interface paths {
          */
         post: operations["createLink"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List All
+         * @description Return the views of the sender, and those that others share, by name.
+         */
+        get: operations["listViews"];
+        put?: never;
+        /**
+         * Create
+         * @description Save a view, in place of one of the sender with the same name. A user has at most 200.
+         */
+        post: operations["createView"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/views/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete
+         * @description Delete a view of the sender. An administrator of all sources deletes shared ones of others, too.
+         */
+        delete: operations["deleteView"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1693,6 +2228,17 @@ export interface components {
             /** @default  */
             version?: string;
         };
+        /**
+         * BindingName
+         * @description A binding and its role. namespace: of the RoleBinding; empty for the whole cluster. role_kind: `ClusterRole` or `Role`.
+         */
+        BindingName: {
+            isDefault: boolean;
+            name: string;
+            namespace: string;
+            role: string;
+            roleKind: string;
+        };
         /** Body_beginDeviceLogin */
         Body_beginDeviceLogin: {
             /** Client Name */
@@ -1709,12 +2255,100 @@ export interface components {
             grant_type: "urn:ietf:params:oauth:grant-type:device_code";
         };
         /**
+         * BranchRow
+         * @description A branch of a repository. is_default: the others are compared with it.
+         *
+         *         changes: numbers of findings that are new, gone, in both and not comparable; None for the default branch, and for too many findings.
+         */
+        BranchRow: {
+            branch: string;
+            changes: {
+                [key: string]: number;
+            } | null;
+            document: unknown;
+            findings: {
+                [key: string]: number;
+            } | null;
+            finished: string | null;
+            id: number;
+            images: number;
+            isDefault: boolean;
+            key: string;
+            name: string;
+            scans: number;
+            unknown: number;
+            vulnerabilities: {
+                [key: string]: number;
+            } | null;
+        };
+        /**
+         * Change
+         * @description States of a finding in a comparison.
+         * @enum {unknown}
+         */
+        Change: "both" | "gone" | "incomparable" | "new";
+        /**
          * CommentDraft
          * @description A comment on a decision.
          */
         CommentDraft: {
             /** Text */
             text: string;
+        };
+        /**
+         * ComparedControl
+         * @description The numbers of the findings of a control.
+         */
+        ComparedControl: {
+            both: number;
+            definition: string;
+            gone: number;
+            incomparable: number;
+            new: number;
+            severity: string;
+            title: string;
+        };
+        /**
+         * ComparedFinding
+         * @description A finding of one side or both. source, subject: where it is, on the later side if that has it. reason: why it cannot be compared.
+         */
+        ComparedFinding: {
+            change: components["schemas"]["Change"];
+            definition: string;
+            kind: string;
+            name: string;
+            namespace: string;
+            priority: string;
+            reason: string;
+            severity: string;
+            source: number;
+            subject: string;
+            title: string;
+        };
+        /**
+         * ComparedSide
+         * @description A side. finished: end of the scan. findings: their number. is_evaluation_known: False if it is not stored what the scan evaluated.
+         */
+        ComparedSide: {
+            branch: string;
+            findings: number;
+            finished: string;
+            isEvaluationKnown: boolean;
+            name: string;
+            scan: string;
+            source: number;
+        };
+        /**
+         * Comparison
+         * @description The numbers of a comparison. controls: those with most changes first, at most 200.
+         */
+        Comparison: {
+            after: components["schemas"]["ComparedSide"];
+            before: components["schemas"]["ComparedSide"];
+            controls: components["schemas"]["ComparedControl"][];
+            counts: {
+                [key: string]: number;
+            };
         };
         /**
          * ContainerEntry
@@ -1730,6 +2364,29 @@ export interface components {
             ends?: boolean;
             image: string;
             name: string;
+        };
+        /**
+         * CoverageGap
+         * @description A part of the source that was not read, or a control that was evaluated on nothing.
+         *
+         *         definition: key of the control. next_step: a missing permission, or an instruction. hides: the objects that were not seen, in words. unknown: findings that
+         *         the last scan could not see because of it.
+         */
+        CoverageGap: {
+            definition: string;
+            hides: string;
+            location: string;
+            message: string;
+            nextStep: string;
+            unknown: number;
+        };
+        /**
+         * CoveringDecision
+         * @description A decision that covers problems of the image, by its number.
+         */
+        CoveringDecision: {
+            decision: number;
+            problems: number;
         };
         /**
          * CreatedDecision
@@ -1764,6 +2421,14 @@ export interface components {
             token: string;
         };
         /**
+         * CreatedView
+         * @description The number of a new view.
+         */
+        CreatedView: {
+            /** Id */
+            id: number;
+        };
+        /**
          * CredentialDocument
          * @description A token for one cluster.
          */
@@ -1785,6 +2450,27 @@ export interface components {
             name: string;
             /** Password */
             password: string;
+        };
+        /**
+         * DangerCount
+         * @description Subjects with a dangerous permission: in the whole cluster, and in namespaces only.
+         */
+        DangerCount: {
+            id: string;
+            inCluster: number;
+            inNamespaces: number;
+            severity: string;
+            text: string;
+        };
+        /**
+         * DangerRow
+         * @description A dangerous permission of a subject. text: follows `can`. namespaces: their number; 0 for the whole cluster.
+         */
+        DangerRow: {
+            id: string;
+            namespaces: number;
+            severity: string;
+            text: string;
         };
         /**
          * DayRow
@@ -1821,7 +2507,7 @@ export interface components {
         };
         /**
          * DecisionDraft
-         * @description A decision to make. expires: in 90 days without it. due: for the owner.
+         * @description A decision to make. expires: in 90 days without it.
          */
         DecisionDraft: {
             /** Due */
@@ -1829,6 +2515,11 @@ export interface components {
             /** Expires */
             expires?: string | null;
             kind: components["schemas"]["DecisionKind"];
+            /**
+             * Links
+             * @default []
+             */
+            links?: string[];
             /** Owner */
             owner?: string | null;
             /** Reason */
@@ -1858,6 +2549,12 @@ export interface components {
             scope: components["schemas"]["DecisionScope"];
         };
         /**
+         * DecisionFormat
+         * @description Formats of a file of decisions: exceptions as Kubekeep and Kubescape read them, OpenVEX 0.2.0, CycloneDX 1.6, CSAF 2.0.
+         * @enum {string}
+         */
+        DecisionFormat: "exceptions" | "openvex" | "cyclonedx" | "csaf";
+        /**
          * DecisionKind
          * @description Kinds of decisions.
          * @enum {unknown}
@@ -1878,6 +2575,7 @@ export interface components {
             findings: number;
             id: number;
             kind: components["schemas"]["DecisionKind"];
+            links: string[];
             owner: string;
             problems: number;
             reason: string;
@@ -1889,7 +2587,7 @@ export interface components {
          * DecisionRow
          * @description A decision. approver: who has approved or rejected it; empty before. changed: the last change of its state.
          *
-         *         titles: of the definitions in the scope, in its order.
+         *         titles: of the definitions in the scope, in its order. links: addresses of tickets and pull requests.
          */
         DecisionRow: {
             approver: string;
@@ -1900,6 +2598,7 @@ export interface components {
             expires: string;
             id: number;
             kind: components["schemas"]["DecisionKind"];
+            links: string[];
             owner: string;
             reason: string;
             scope: components["schemas"]["DecisionScope"];
@@ -1996,6 +2695,21 @@ export interface components {
          * @enum {unknown}
          */
         DecisionState: "active" | "ended" | "expired" | "proposed" | "rejected";
+        /**
+         * DecisionWorkDocument
+         * @description Work that a decision is about. due: for the owner. links: addresses of tickets and pull requests, `https` or `http`.
+         */
+        DecisionWorkDocument: {
+            /** Due */
+            due?: string | null;
+            /**
+             * Links
+             * @default []
+             */
+            links?: string[];
+            /** Owner */
+            owner?: string | null;
+        };
         /**
          * DefinitionEntry
          * @description A definition of problems.
@@ -2121,6 +2835,29 @@ export interface components {
          */
         Digest: "daily" | "hourly" | "weekly";
         /**
+         * DueCounts
+         * @description Open findings by level of priority: overdue ones, and those that are due within a week.
+         *
+         *         is_complete: False if there are more than 1,000 of either; the most urgent ones are counted then. has_levels: False without
+         *         service levels.
+         */
+        DueCounts: {
+            hasLevels: boolean;
+            isComplete: boolean;
+            overdue: {
+                [key: string]: number;
+            };
+            week: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * DueFilter
+         * @description Findings by their due dates: those of which it has passed, and those of which it is in the next seven days.
+         * @enum {string}
+         */
+        DueFilter: "overdue" | "week";
+        /**
          * EcosystemAdvisories
          * @description The advisories of an ecosystem, such as npm. updated: time of the newest ones.
          */
@@ -2146,6 +2883,16 @@ export interface components {
             token: string;
         };
         /**
+         * EnvironmentDocument
+         * @description An environment, such as production. sources: names of sources, or patterns of them with `*`, `?` and `[...]`, such as `prod-*`.
+         */
+        EnvironmentDocument: {
+            /** Name */
+            name: string;
+            /** Sources */
+            sources: string[];
+        };
+        /**
          * EvidenceDocument
          * @description One piece of evidence: the `path` of a field or file, its location, the fix as JSON text, and the affected package.
          */
@@ -2166,6 +2913,12 @@ export interface components {
             path?: string;
         };
         /**
+         * EvidenceFormat
+         * @description Formats of evidence: CSV for spreadsheets, and a line of JSON for each row.
+         * @enum {string}
+         */
+        EvidenceFormat: "csv" | "json";
+        /**
          * EvidenceLocation
          * @description A file with the 1-based first and last line and column of the evidence; 0 for a file without lines.
          */
@@ -2180,6 +2933,12 @@ export interface components {
             /** @default 0 */
             line?: number;
         };
+        /**
+         * ExportedList
+         * @description Lists that can be exported.
+         * @enum {string}
+         */
+        ExportedList: "findings" | "finding-groups" | "changes" | "workloads" | "vulnerabilities" | "vulnerable-workloads" | "packages" | "images" | "image-packages" | "decisions" | "sources" | "comparison" | "log" | "deliveries";
         /**
          * FilterInput
          * @description Filters of findings, as in the list of findings; sources are scopes, such as `cluster/*`.
@@ -2203,6 +2962,11 @@ export interface components {
              */
             kinds?: string[];
             /**
+             * Labels
+             * @default []
+             */
+            labels?: string[];
+            /**
              * Names
              * @default []
              */
@@ -2212,6 +2976,11 @@ export interface components {
              * @default []
              */
             namespaces?: string[];
+            /**
+             * Owners
+             * @default []
+             */
+            owners?: string[];
             /**
              * Priorities
              * @default []
@@ -2264,6 +3033,8 @@ export interface components {
             /** @default null */
             decision?: number | null;
             definition: string;
+            /** @default null */
+            due?: string | null;
             exposure: number;
             fingerprint: string;
             isSuppressed: boolean;
@@ -2271,6 +3042,7 @@ export interface components {
             name: string;
             namespace: string;
             opened: string;
+            owner: string;
             priority: string;
             remediation: string;
             severity: string;
@@ -2288,6 +3060,71 @@ export interface components {
          * @enum {string}
          */
         FindingState: "open" | "suppressed" | "decided" | "unknown";
+        /**
+         * FixPage
+         * @description A page of changes. changes: of all pages. removed: what all of them remove.
+         */
+        FixPage: {
+            changes: number;
+            /** @default  */
+            cursor?: string;
+            removed: number;
+            rows: (components["schemas"]["Upgrade"] | components["schemas"]["Update"] | components["schemas"]["Remediation"])[];
+        };
+        /**
+         * FrameworkList
+         * @description The frameworks. sources: whole ones in the scope. limited: those of which only some namespaces are in it.
+         */
+        FrameworkList: {
+            frameworks: components["schemas"]["FrameworkRow"][];
+            limited: number;
+            sources: number;
+        };
+        /**
+         * FrameworkPage
+         * @description A framework with its requirements, the failed ones first, and its trend in a period.
+         */
+        FrameworkPage: {
+            description: string;
+            key: string;
+            limited: number;
+            requirements: components["schemas"]["RequirementRow"][];
+            sources: number;
+            title: string;
+            trend: components["schemas"]["TrendPoint"][];
+            url: string;
+            version: string;
+        };
+        /**
+         * FrameworkRow
+         * @description A framework. requirements: their numbers by state, each where it was evaluated.
+         *
+         *         checks: numbers of pairs of a control and a source by state, at the end of the period. before: at its start.
+         */
+        FrameworkRow: {
+            before: {
+                [key: string]: number;
+            };
+            checks: {
+                [key: string]: number;
+            };
+            isStandard: boolean;
+            key: string;
+            requirements: {
+                [key: string]: number;
+            };
+            title: string;
+            version: string;
+        };
+        /**
+         * GapRow
+         * @description A gap of the last scan. definition: key of the control that was not evaluated; empty for objects that were not read.
+         */
+        GapRow: {
+            definition: string;
+            message: string;
+            nextStep: string;
+        };
         /**
          * GrantDocument
          * @description A role in the sources of a scope: `*`, the key of a source, or the beginning of keys with `*` at the end.
@@ -2340,6 +3177,121 @@ export interface components {
             scopes: string[];
         };
         /**
+         * IdentityPage
+         * @description Subjects of a source, the most dangerous first. total: their number on all pages. counts: of those before the filter by danger.
+         *
+         *         unknown: sentences about roles and bindings that the scan did not see. is_partial: True for a user who sees some namespaces only.
+         *         changed: the last change of roles or bindings; None if no scan has submitted them.
+         */
+        IdentityPage: {
+            /** @default null */
+            changed?: string | null;
+            /** @default [] */
+            counts?: components["schemas"]["DangerCount"][];
+            /** @default  */
+            cursor?: string;
+            /** @default false */
+            isPartial?: boolean;
+            /** @default [] */
+            rows?: components["schemas"]["IdentityRow"][];
+            /** @default 0 */
+            total?: number;
+            /** @default [] */
+            unknown?: string[];
+        };
+        /**
+         * IdentityRow
+         * @description A subject of bindings. dangers: with those through groups that Kubernetes adds, the gravest first.
+         *
+         *         bindings: number of those that name it. is_default: Kubernetes itself has created all of them. is_unknown: True if the rules of some
+         *         of its roles are not known.
+         */
+        IdentityRow: {
+            bindings: number;
+            dangers: components["schemas"]["DangerRow"][];
+            isDefault: boolean;
+            isUnknown: boolean;
+            /** @enum {unknown} */
+            kind: "Group" | "ServiceAccount" | "User";
+            name: string;
+            namespace: string;
+            severity: string;
+        };
+        /**
+         * ImageChange
+         * @description An upgrade of a package. versions: installed ones. fixed_version: the lowest one without its fixable problems.
+         *
+         *         problems: those that concern the package. priority: level of the most urgent one. is_system: True for a package of the
+         *         operating system.
+         */
+        ImageChange: {
+            fixedVersion: string;
+            isSystem: boolean;
+            name: string;
+            priority: string;
+            problems: number;
+            type: string;
+            versions: string[];
+        };
+        /**
+         * ImageLayer
+         * @description A layer that proves packages. digest: of its content (diff id); empty if it is not known.
+         */
+        ImageLayer: {
+            digest: string;
+            packages: number;
+            problems: number;
+        };
+        /**
+         * ImageOrder
+         * @description Orders of a list of images.
+         * @enum {string}
+         */
+        ImageOrder: "priority" | "workloads" | "fixable" | "newest";
+        /**
+         * ImagePackageRow
+         * @description A package of an image. path, layer: of the first file that proves it. problems: open ones, covered ones included.
+         */
+        ImagePackageRow: {
+            layer: string;
+            licences: string[];
+            name: string;
+            path: string;
+            problems: number;
+            purl: string;
+            type: string;
+            version: string;
+        };
+        /**
+         * ImagePage
+         * @description An image with what changes it.
+         *
+         *         repositories: of its names. total: open problems that neither an exception nor a decision covers. system_fixable: those that newer packages of the operating system
+         *         remove. changes: the most effective first, at most 200. layers: in no order, as scans do not submit it. others: images of the same repositories,
+         *         the newest first, at most 20.
+         */
+        ImagePage: {
+            changes: components["schemas"]["ImageChange"][];
+            decisions: components["schemas"]["CoveringDecision"][];
+            digest: string;
+            distribution: string;
+            exposedWorkloads: number;
+            exposure: number;
+            fixable: number;
+            layers: components["schemas"]["ImageLayer"][];
+            opened: string;
+            others: components["schemas"]["ImageRow"][];
+            platform: string;
+            problems: {
+                [key: string]: number;
+            } | null;
+            references: string[];
+            repositories: string[];
+            systemFixable: number;
+            total: number;
+            workloads: number;
+        };
+        /**
          * ImageProblem
          * @description An open problem of an image. kind: of its definition, such as `vulnerability`.
          *
@@ -2361,6 +3313,27 @@ export interface components {
             severity: string;
             title: string;
             unknownSince: string | null;
+        };
+        /**
+         * ImageRow
+         * @description An image. opened: the time at which it was first submitted. exposure: the highest of its workloads.
+         *
+         *         problems: open ones by level of priority; None if it was not assessed. fixable: problems that a newer version of a package fixes.
+         *         distribution: the operating system, such as `debian 12`; empty if no packages are known.
+         */
+        ImageRow: {
+            digest: string;
+            distribution: string;
+            exposedWorkloads: number;
+            exposure: number;
+            fixable: number;
+            opened: string;
+            platform: string;
+            problems: {
+                [key: string]: number;
+            } | null;
+            references: string[];
+            workloads: number;
         };
         /**
          * ImageSubject
@@ -2427,6 +3400,18 @@ export interface components {
             type: "other";
         };
         /**
+         * NamespaceRow
+         * @description A namespace of a source; empty for what has none. findings: open ones by level of priority, without those that are covered.
+         */
+        NamespaceRow: {
+            exposedFindings: number;
+            findings: {
+                [key: string]: number;
+            };
+            namespace: string;
+            subjects: number;
+        };
+        /**
          * NewEnrolment
          * @description An enrolment. source: key of a cluster; null for one that is not known yet.
          */
@@ -2460,6 +3445,21 @@ export interface components {
             name: string;
         };
         /**
+         * NewView
+         * @description A view to save. address: path and query of a page of this server.
+         */
+        NewView: {
+            /** Address */
+            address: string;
+            /**
+             * Isshared
+             * @default false
+             */
+            isShared?: boolean;
+            /** Name */
+            name: string;
+        };
+        /**
          * NotEvaluatedEntry
          * @description Definitions that were not evaluated on a subject, by key, and the reason.
          */
@@ -2467,6 +3467,13 @@ export interface components {
             definitions: string[];
             /** @default  */
             reason?: string;
+        };
+        /**
+         * OwnerRow
+         * @description An owner, as metadata or CODEOWNERS names it.
+         */
+        OwnerRow: {
+            owner: string;
         };
         /**
          * PackageMatch
@@ -2494,6 +3501,24 @@ export interface components {
             /** @default  */
             cursor?: string;
             rows: components["schemas"]["AffectedImage"][];
+        };
+        /**
+         * Page[BranchRow]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_BranchRow_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["BranchRow"][];
+        };
+        /**
+         * Page[ComparedFinding]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_ComparedFinding_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["ComparedFinding"][];
         };
         /**
          * Page[DecisionRow]
@@ -2541,6 +3566,15 @@ export interface components {
             rows: components["schemas"]["FindingRow"][];
         };
         /**
+         * Page[ImagePackageRow]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_ImagePackageRow_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["ImagePackageRow"][];
+        };
+        /**
          * Page[ImageProblem]
          * @description Rows of a list. cursor: of the next page; empty on the last one.
          */
@@ -2548,6 +3582,33 @@ export interface components {
             /** @default  */
             cursor?: string;
             rows: components["schemas"]["ImageProblem"][];
+        };
+        /**
+         * Page[ImageRow]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_ImageRow_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["ImageRow"][];
+        };
+        /**
+         * Page[NamespaceRow]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_NamespaceRow_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["NamespaceRow"][];
+        };
+        /**
+         * Page[OwnerRow]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_OwnerRow_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["OwnerRow"][];
         };
         /**
          * Page[PackageRow]
@@ -2586,6 +3647,15 @@ export interface components {
             rows: components["schemas"]["ScanRow"][];
         };
         /**
+         * Page[SourcePeriod]
+         * @description Rows of a list. cursor: of the next page; empty on the last one.
+         */
+        Page_SourcePeriod_: {
+            /** @default  */
+            cursor?: string;
+            rows: components["schemas"]["SourcePeriod"][];
+        };
+        /**
          * Page[SourceRow]
          * @description Rows of a list. cursor: of the next page; empty on the last one.
          */
@@ -2613,15 +3683,6 @@ export interface components {
             rows: components["schemas"]["VulnerabilityRow"][];
         };
         /**
-         * Page[kubekeep_server.store.queries.fixes.Upgrade | kubekeep_server.store.queries.fixes.Remediation]
-         * @description Rows of a list. cursor: of the next page; empty on the last one.
-         */
-        "Page_kubekeep_server.store.queries.fixes.Upgrade___kubekeep_server.store.queries.fixes.Remediation_": {
-            /** @default  */
-            cursor?: string;
-            rows: (components["schemas"]["Upgrade"] | components["schemas"]["Remediation"])[];
-        };
-        /**
          * PasswordChange
          * @description A new password. current: required if the user has one.
          */
@@ -2633,6 +3694,81 @@ export interface components {
             current?: string;
             /** Password */
             password: string;
+        };
+        /**
+         * PermissionPage
+         * @description The permissions of a subject, the most dangerous first. total: number of rules. Others: see `IdentityPage`.
+         */
+        PermissionPage: {
+            changed: string;
+            cursor: string;
+            groups: string[];
+            identity: components["schemas"]["IdentityRow"];
+            isPartial: boolean;
+            rows: components["schemas"]["PermissionRow"][];
+            total: number;
+            unknown: string[];
+        };
+        /**
+         * PermissionRow
+         * @description A rule that a binding grants. group: through which the subject has it; empty for itself. omitted: number of values that are left out.
+         *
+         *         dangers: ids. is_unknown: True if the rules of the role are not known; the row has no values then.
+         */
+        PermissionRow: {
+            /** @default [] */
+            apiGroups?: string[];
+            binding: components["schemas"]["BindingName"];
+            /** @default [] */
+            dangers?: string[];
+            group: string;
+            /** @default false */
+            isUnknown?: boolean;
+            /** @default [] */
+            nonResourceUrls?: string[];
+            /** @default 0 */
+            omitted?: number;
+            /** @default [] */
+            resourceNames?: string[];
+            /** @default [] */
+            resources?: string[];
+            severity: string;
+            /** @default [] */
+            verbs?: string[];
+        };
+        /**
+         * PermittedPage
+         * @description Subjects of a request by name; a group stands for its members. subjects, bindings: numbers of those on all pages.
+         *
+         *         unknown, is_partial, changed: see `IdentityPage`.
+         */
+        PermittedPage: {
+            /** @default 0 */
+            bindings?: number;
+            /** @default null */
+            changed?: string | null;
+            /** @default  */
+            cursor?: string;
+            /** @default false */
+            isPartial?: boolean;
+            /** @default [] */
+            rows?: components["schemas"]["PermittedRow"][];
+            /** @default 0 */
+            subjects?: number;
+            /** @default [] */
+            unknown?: string[];
+        };
+        /**
+         * PermittedRow
+         * @description A subject with a binding that permits the request. is_unknown: True if it may permit it, as the rules of the role are not known.
+         */
+        PermittedRow: {
+            binding: components["schemas"]["BindingName"];
+            isUnknown: boolean;
+            /** @enum {unknown} */
+            kind: "Group" | "ServiceAccount" | "User";
+            name: string;
+            namespace: string;
         };
         /**
          * PriorityDocument
@@ -2710,6 +3846,7 @@ export interface components {
             removed: number;
             severity: string;
             title: string;
+            work: components["schemas"]["Work"][];
         };
         /**
          * ReportAnswer
@@ -2718,6 +3855,61 @@ export interface components {
         ReportAnswer: {
             /** Message */
             message: string;
+        };
+        /**
+         * RequirementControl
+         * @description A control of a requirement. data: required for at least one verdict. findings: open and counted ones in the scope.
+         */
+        RequirementControl: {
+            data: string;
+            findings: number;
+            key: string;
+            page: string;
+            remediation: string;
+            severity: string;
+            title: string;
+        };
+        /**
+         * RequirementPage
+         * @description A requirement with its controls, the first sources, and the newest decisions on its controls. cursor: of the next sources.
+         */
+        RequirementPage: {
+            controls: components["schemas"]["RequirementControl"][];
+            cursor: string;
+            decisions: components["schemas"]["DecisionRow"][];
+            id: string;
+            section: string;
+            sources: components["schemas"]["RequirementSource"][];
+            title: string;
+        };
+        /**
+         * RequirementRow
+         * @description A requirement. state: at the end of the period, where it was evaluated. checks: as those of the framework.
+         *
+         *         evaluated: the highest number of sources in which one of its controls was evaluated.
+         */
+        RequirementRow: {
+            checks: {
+                [key: string]: number;
+            };
+            controls: string[];
+            evaluated: number;
+            id: string;
+            section: string;
+            state: string;
+            title: string;
+        };
+        /**
+         * RequirementSource
+         * @description A requirement in a source: its state over the whole period, the newest intervals, and the gaps of the last scan.
+         */
+        RequirementSource: {
+            branch: string;
+            gaps: components["schemas"]["GapRow"][];
+            id: number;
+            intervals: components["schemas"]["StateInterval"][];
+            name: string;
+            state: string;
         };
         /**
          * ResourceSubject
@@ -2765,8 +3957,10 @@ export interface components {
              *       "definitions": [],
              *       "exposed": null,
              *       "kinds": [],
+             *       "labels": [],
              *       "names": [],
              *       "namespaces": [],
+             *       "owners": [],
              *       "priorities": [],
              *       "severities": [],
              *       "sources": [],
@@ -2803,8 +3997,10 @@ export interface components {
              *       "definitionKinds": [],
              *       "definitions": [],
              *       "kinds": [],
+             *       "labels": [],
              *       "names": [],
              *       "namespaces": [],
+             *       "owners": [],
              *       "priorities": [],
              *       "severities": [],
              *       "sources": [],
@@ -2836,10 +4032,10 @@ export interface components {
          * @description Events of rules.
          * @enum {unknown}
          */
-        RuleEvent: "advisory-new" | "coverage-lost" | "decision-expired" | "decision-expires" | "decision-waits" | "finding-fixed" | "finding-opened" | "finding-reopened" | "source-silent";
+        RuleEvent: "advisory-new" | "coverage-lost" | "decision-expired" | "decision-expires" | "decision-waits" | "finding-due" | "finding-fixed" | "finding-opened" | "finding-reopened" | "source-silent";
         /**
          * RuleFilter
-         * @description Filters of findings; an empty one selects all. sources: scopes, such as `cluster/*`. exposed: as in the list of findings.
+         * @description Filters of findings; an empty one selects all. sources: scopes, such as `cluster/*`. The others are those of the list of findings.
          */
         RuleFilter: {
             /** @default [] */
@@ -2851,9 +4047,13 @@ export interface components {
             /** @default [] */
             kinds?: string[];
             /** @default [] */
+            labels?: string[];
+            /** @default [] */
             names?: string[];
             /** @default [] */
             namespaces?: string[];
+            /** @default [] */
+            owners?: string[];
             /** @default [] */
             priorities?: string[];
             /** @default [] */
@@ -2915,10 +4115,24 @@ export interface components {
             kind: string;
             name: string;
             namespace: string;
+            owner: string;
             source: number;
             sourceKey: string;
             sourceName: string;
             subject: string;
+        };
+        /**
+         * SavedView
+         * @description A view. address: path and query of a page. author: name of its user. is_own: True for one of the user who reads it.
+         */
+        SavedView: {
+            address: string;
+            author: string;
+            created: string;
+            id: number;
+            isOwn: boolean;
+            isShared: boolean;
+            name: string;
         };
         /**
          * SbomFormat
@@ -2965,6 +4179,58 @@ export interface components {
             version: string;
         };
         /**
+         * ServiceLevel
+         * @description The days in which findings of a level of priority are to be fixed.
+         *
+         *         exposed: True for those of subjects that can be reached from outside only. environment: empty for all.
+         */
+        ServiceLevel: {
+            days: number;
+            /** @default  */
+            environment?: string;
+            /** @default false */
+            exposed?: boolean;
+            level: string;
+        };
+        /**
+         * ServiceLevelDocument
+         * @description The days in which findings of a level of priority are to be fixed, counted from their opening.
+         *
+         *     exposed: true for those of subjects that can be reached from outside only. environment: empty for all.
+         */
+        ServiceLevelDocument: {
+            /** Days */
+            days: number;
+            /**
+             * Environment
+             * @default
+             */
+            environment?: string;
+            /**
+             * Exposed
+             * @default false
+             */
+            exposed?: boolean;
+            /** Level */
+            level: string;
+        };
+        /**
+         * ServiceLevelsDocument
+         * @description Service levels; the first one that fits a finding counts. environments: the first one that has a source counts.
+         */
+        ServiceLevelsDocument: {
+            /**
+             * Environments
+             * @default []
+             */
+            environments?: components["schemas"]["EnvironmentDocument"][];
+            /**
+             * Levels
+             * @default []
+             */
+            levels?: components["schemas"]["ServiceLevelDocument"][];
+        };
+        /**
          * SignInLink
          * @description The secret of a one-time link; it is not shown again.
          */
@@ -2986,6 +4252,30 @@ export interface components {
             hasOidc: boolean;
         };
         /**
+         * SourceCoverage
+         * @description Coverage of the last scan. definitions: number of controls. is_partial: it left subjects out, such as files that have not changed.
+         *
+         *         gaps: the first 1,000. gap_count: the number of all.
+         */
+        SourceCoverage: {
+            definitions: number;
+            excludeNamespaces: string[];
+            gapCount: number;
+            gaps: components["schemas"]["CoverageGap"][];
+            includeNamespaces: string[];
+            isPartial: boolean;
+            kubekeep: string;
+            kubernetes: string;
+        };
+        /**
+         * SourceEnvironment
+         * @description An environment, such as production. sources: names of sources, or patterns of them, such as `prod-*`.
+         */
+        SourceEnvironment: {
+            name: string;
+            sources: string[];
+        };
+        /**
          * SourceMatch
          * @description A source.
          */
@@ -3001,6 +4291,19 @@ export interface components {
          * @enum {string}
          */
         SourceOrder: "name" | "critical" | "last_scan" | "silent";
+        /**
+         * SourcePeriod
+         * @description A source with the states of requirements over a whole period, by their identifiers.
+         */
+        SourcePeriod: {
+            branch: string;
+            evaluated: string | null;
+            id: number;
+            name: string;
+            states: {
+                [key: string]: string;
+            };
+        };
         /**
          * SourceRow
          * @description A source. document: its identity, as in submissions. finished: end of the last scan; None before.
@@ -3026,14 +4329,38 @@ export interface components {
             } | null;
         };
         /**
+         * StateInterval
+         * @description A state of a requirement in a source.
+         */
+        StateInterval: {
+            since: string;
+            state: string;
+            until: string;
+        };
+        /**
+         * StoredServiceLevels
+         * @description Service levels with the time and the author of their last change; both are None before the first one.
+         */
+        StoredServiceLevels: {
+            /** @default null */
+            author?: string | null;
+            /** @default null */
+            changed?: string | null;
+            /** @default [] */
+            environments?: components["schemas"]["SourceEnvironment"][];
+            /** @default [] */
+            levels?: components["schemas"]["ServiceLevel"][];
+        };
+        /**
          * SubjectEntry
          * @description A subject that was evaluated, with its findings. All other definitions in the scope passed, or do not apply to it.
          *
          *         origin: in a repository, the file that it comes from, or the chart or kustomization that generated it (`is_generated`).
          *         listed_kinds: kinds of problems that the subject lists itself, and lists completely. unassessed: package URLs of which
          *         nothing is known. exposure: the way in which the subject can be reached from outside the cluster, power: its access to
-         *         a node or the cluster, rights: its access to Secrets; for people, empty without any. In a delta, `findings` are those
-         *         that are new or have changed.
+         *         a node or the cluster, rights: its access to Secrets; for people, empty without any. owner: the team or person that its
+         *         metadata, its namespace or CODEOWNERS names; empty without one. labels: of the object and its pod template. In a delta,
+         *         `findings` are those that are new or have changed.
          */
         SubjectEntry: {
             /** @default [] */
@@ -3045,12 +4372,18 @@ export interface components {
             /** @default false */
             isGenerated?: boolean;
             key: string;
+            /** @default {} */
+            labels?: {
+                [key: string]: string;
+            };
             /** @default [] */
             listedKinds?: string[];
             /** @default [] */
             notEvaluated?: components["schemas"]["NotEvaluatedEntry"][];
             /** @default  */
             origin?: string;
+            /** @default  */
+            owner?: string;
             /** @default  */
             power?: string;
             /** @default  */
@@ -3071,13 +4404,14 @@ export interface components {
         };
         /**
          * SubjectFinding
-         * @description An interval of a finding. priority: its level. decision: number of an active one on it. is_decided: this one covers it. detail: as the last scan with it has submitted it; None for a closed one.
+         * @description An interval of a finding. priority: its level. decision: number of an active one on it. is_decided: this one covers it. due: by the service levels. detail: as the last scan with it has submitted it; None for a closed one.
          */
         SubjectFinding: {
             closed: string | null;
             decision: number | null;
             definition: components["schemas"]["DefinitionEntry"];
             detail: components["schemas"]["SubmittedFinding"] | null;
+            due: string | null;
             isDecided: boolean;
             isSuppressed: boolean;
             opened: string;
@@ -3098,6 +4432,7 @@ export interface components {
             kind: string;
             name: string;
             namespace: string;
+            owner: string;
             priority: string;
             remediation: string;
             severity: string;
@@ -3145,6 +4480,7 @@ export interface components {
             kind: string;
             name: string;
             namespace: string;
+            owner: string;
             source: number;
             sourceKey: string;
             sourceName: string;
@@ -3231,23 +4567,64 @@ export interface components {
             };
         };
         /**
-         * Upgrade
-         * @description An upgrade of a package in all images. type: of its package URL. version: the lowest one that fixes all.
+         * TrendPoint
+         * @description Numbers of pairs of a control and a source by state at a time.
+         */
+        TrendPoint: {
+            checks: {
+                [key: string]: number;
+            };
+            moment: string;
+        };
+        /**
+         * Update
+         * @description An update of the packages of a distribution, which a rebuild on a current base image brings. name: of the distribution.
          *
-         *         removed: problems of images, counted for each. vulnerabilities: different ones. A workload that runs several of the images
-         *         counts for each.
+         *         packages: number. largest: those that fix most vulnerabilities.
+         */
+        Update: {
+            /** @enum {unknown} */
+            change: "update";
+            definitions: string[];
+            exposedWorkloads: number;
+            images: number;
+            largest: components["schemas"]["UpgradedPackage"][];
+            name: string;
+            packages: number;
+            purls: string[];
+            removed: number;
+            type: string;
+            vulnerabilities: number;
+            work: components["schemas"]["Work"][];
+            workloads: number;
+        };
+        /**
+         * Upgrade
+         * @description An upgrade of a package in all images. version: the lowest one that fixes all.
          */
         Upgrade: {
             /** @enum {unknown} */
             change: "upgrade";
+            definitions: string[];
             exposedWorkloads: number;
             images: number;
             name: string;
+            purls: string[];
             removed: number;
             type: string;
             version: string;
             vulnerabilities: number;
+            work: components["schemas"]["Work"][];
             workloads: number;
+        };
+        /**
+         * UpgradedPackage
+         * @description A package of an update. version: the lowest one that fixes all.
+         */
+        UpgradedPackage: {
+            name: string;
+            version: string;
+            vulnerabilities: number;
         };
         /**
          * UserChange
@@ -3347,6 +4724,16 @@ export interface components {
              * Format: date-time
              */
             expires: string;
+        };
+        /**
+         * Work
+         * @description A decision in progress: somebody works on what it selects. links: addresses of tickets and pull requests.
+         */
+        Work: {
+            decision: number;
+            due: string | null;
+            links: string[];
+            owner: string;
         };
         /**
          * Grouping
@@ -3526,6 +4913,380 @@ export interface operations {
             };
         };
     };
+    getComparison: {
+        parameters: {
+            query: {
+                /** @description The number of a source; with the name of one of its scans after a colon, the findings at that time */
+                from: string;
+                /** @description The number of a source; with the name of one of its scans after a colon, the findings at that time */
+                to: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listComparedFindings: {
+        parameters: {
+            query: {
+                /** @description The number of a source; with the name of one of its scans after a colon, the findings at that time */
+                from: string;
+                /** @description The number of a source; with the name of one of its scans after a colon, the findings at that time */
+                to: string;
+                change?: components["schemas"]["Change"][];
+                definition?: string;
+                text?: string;
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ComparedFinding_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listFrameworks: {
+        parameters: {
+            query?: {
+                source?: number[];
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FrameworkList"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    getFramework: {
+        parameters: {
+            query?: {
+                source?: number[];
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FrameworkPage"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    exportFramework: {
+        parameters: {
+            query?: {
+                format?: components["schemas"]["EvidenceFormat"];
+                source?: number[];
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The evidence */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                    "text/csv": unknown;
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    getRequirement: {
+        parameters: {
+            query?: {
+                source?: number[];
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                key: string;
+                requirement: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequirementPage"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listFrameworkSources: {
+        parameters: {
+            query?: {
+                source?: number[];
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+                since?: string | null;
+                until?: string | null;
+            };
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_SourcePeriod_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
     listControlExceptions: {
         parameters: {
             query?: never;
@@ -3634,6 +5395,8 @@ export interface operations {
         parameters: {
             query?: {
                 state?: components["schemas"]["DecisionState"][];
+                kind?: components["schemas"]["DecisionKind"][];
+                owner?: string;
                 /** @description Of the page before; empty for the first one */
                 cursor?: string;
                 limit?: number;
@@ -3703,6 +5466,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CreatedDecision"];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    exportDecisions: {
+        parameters: {
+            query?: {
+                format?: components["schemas"]["DecisionFormat"];
+                source?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    /** @description Numbers of the decisions that the format cannot express, with commas */
+                    "Kubekeep-Omitted"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description A problem (RFC 9457) */
@@ -3909,6 +5711,44 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["DecisionEnd"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    setDecisionWork: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionWorkDocument"];
             };
         };
         responses: {
@@ -4198,6 +6038,51 @@ export interface operations {
             };
         };
     };
+    exportList: {
+        parameters: {
+            query?: {
+                of?: string;
+            };
+            header?: never;
+            path: {
+                name: components["schemas"]["ExportedList"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
     listFindings: {
         parameters: {
             query?: {
@@ -4209,6 +6094,8 @@ export interface operations {
                 namespace?: string[];
                 kind?: string[];
                 name?: string[];
+                owner?: string[];
+                label?: string[];
                 definition?: string[];
                 definitionKind?: string[];
                 priority?: string[];
@@ -4217,6 +6104,7 @@ export interface operations {
                 openedSince?: string | null;
                 openedBefore?: string | null;
                 state?: components["schemas"]["FindingState"];
+                due?: components["schemas"]["DueFilter"] | null;
                 exposed?: boolean | null;
             };
             header?: never;
@@ -4232,6 +6120,57 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_FindingRow_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    countDueFindings: {
+        parameters: {
+            query?: {
+                source?: number[];
+                owner?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DueCounts"];
                 };
             };
             /** @description The result has not changed since the one with the ETag of If-None-Match */
@@ -4334,6 +6273,8 @@ export interface operations {
                 namespace?: string[];
                 kind?: string[];
                 name?: string[];
+                owner?: string[];
+                label?: string[];
                 definition?: string[];
                 definitionKind?: string[];
                 priority?: string[];
@@ -4342,6 +6283,7 @@ export interface operations {
                 openedSince?: string | null;
                 openedBefore?: string | null;
                 state?: components["schemas"]["FindingState"];
+                due?: components["schemas"]["DueFilter"] | null;
                 exposed?: boolean | null;
             };
             header?: never;
@@ -4393,6 +6335,7 @@ export interface operations {
         parameters: {
             query?: {
                 source?: number[];
+                owner?: string[];
                 /** @description Of the page before; empty for the first one */
                 cursor?: string;
                 limit?: number;
@@ -4409,7 +6352,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Page_kubekeep_server.store.queries.fixes.Upgrade___kubekeep_server.store.queries.fixes.Remediation_"];
+                    "application/json": components["schemas"]["FixPage"];
                 };
             };
             /** @description The result has not changed since the one with the ETag of If-None-Match */
@@ -4478,6 +6421,186 @@ export interface operations {
             };
         };
     };
+    listIdentities: {
+        parameters: {
+            query: {
+                /** @description Number of the cluster or repository */
+                source: number;
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+                text?: string;
+                kind?: "" | "User" | "Group" | "ServiceAccount";
+                namespace?: string;
+                danger?: string;
+                /** @description With subjects that only Kubernetes itself has bound */
+                defaults?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityPage"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listIdentityPermissions: {
+        parameters: {
+            query: {
+                /** @description Number of the cluster or repository */
+                source: number;
+                kind: "User" | "Group" | "ServiceAccount";
+                name: string;
+                namespace?: string;
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PermissionPage"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listPermittedIdentities: {
+        parameters: {
+            query: {
+                /** @description Number of the cluster or repository */
+                source: number;
+                /** @description Empty for all, and for resources of none */
+                namespace?: string;
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+                verb: string;
+                /** @description With its subresource, such as `pods/exec` */
+                resource?: string;
+                group?: string;
+                name?: string;
+                /** @description Instead of a resource, such as `/metrics` */
+                path?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PermittedPage"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
     getIdentity: {
         parameters: {
             query?: never;
@@ -4495,6 +6618,171 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["IdentityDocument"];
                 };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listImages: {
+        parameters: {
+            query?: {
+                order?: components["schemas"]["ImageOrder"];
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+                source?: number[];
+                text?: string;
+                distribution?: string;
+                repository?: string;
+                exposed?: boolean | null;
+                fixable?: boolean | null;
+                assessed?: boolean | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ImageRow_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    getImage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImagePage"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listImagePackages: {
+        parameters: {
+            query?: {
+                text?: string;
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_ImagePackageRow_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem (RFC 9457) */
             default: {
@@ -4634,6 +6922,60 @@ export interface operations {
                 };
             };
             /** @description There is no such object in the scope of the identity, or no scan has described its software */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listImageWorkloads: {
+        parameters: {
+            query?: {
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_RunningWorkload_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -5282,6 +7624,58 @@ export interface operations {
             };
         };
     };
+    listOwners: {
+        parameters: {
+            query?: {
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_OwnerRow_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
     listPackages: {
         parameters: {
             query?: {
@@ -5675,6 +8069,142 @@ export interface operations {
             };
         };
     };
+    getServiceLevels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredServiceLevels"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    setServiceLevels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServiceLevelsDocument"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    previewServiceLevels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServiceLevelsDocument"];
+            };
+        };
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DueCounts"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
     createSession: {
         parameters: {
             query?: never;
@@ -5935,6 +8465,164 @@ export interface operations {
         responses: {
             /** @description Successful Response */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listBranches: {
+        parameters: {
+            query?: {
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                source: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_BranchRow_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    getSourceCoverage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                source: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SourceCoverage"] | null;
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listNamespaces: {
+        parameters: {
+            query?: {
+                /** @description Of the page before; empty for the first one */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                source: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_NamespaceRow_"];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6579,6 +9267,126 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["SignInLink"];
                 };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    listViews: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedView"][];
+                };
+            };
+            /** @description The result has not changed since the one with the ETag of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such object, or it is not in the scope of the identity */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    createView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewView"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedView"];
+                };
+            };
+            /** @description A problem (RFC 9457) */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        detail?: string;
+                        requestId: string;
+                        status: number;
+                        title: string;
+                    };
+                };
+            };
+        };
+    };
+    deleteView: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem (RFC 9457) */
             default: {

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState, type ReactNode } from "react";
 import { onKey } from "../shell/keys";
 import type { UrlState } from "../url";
 import { capitalize, LEVELS } from "./severity";
+import { Views } from "./views";
 
 interface Choice {
   value: string;
@@ -54,6 +55,7 @@ export function Filters({ url, filters, children }: { url: UrlState; filters: Fi
         </details>
       )}
       <Chips url={url} filters={filters} />
+      <Views />
     </div>
   );
 }

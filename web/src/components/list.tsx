@@ -6,6 +6,7 @@ import { infiniteQueryOptions, useInfiniteQuery, type InfiniteData, type UseInfi
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from "react";
 import { onKey } from "../shell/keys";
+import { Export } from "./export";
 import { Failure, Loading } from "./states";
 
 export interface Column<Row> {
@@ -29,10 +30,11 @@ interface RowPage<Row> {
   cursor?: string;
 }
 
-export type Pages<Row> = UseInfiniteQueryResult<InfiniteData<RowPage<Row>>, Error>;
+/** Document: that of a page, which may have more than rows. */
+export type Pages<Row, Document extends RowPage<Row> = RowPage<Row>> = UseInfiniteQueryResult<InfiniteData<Document>, Error>;
 
 /** Return the query of a list. read: returns the page after a cursor. */
-export function pagesQuery<Row>(key: unknown[], read: (cursor: string) => Promise<RowPage<Row>>) {
+export function pagesQuery<Row, Document extends RowPage<Row> = RowPage<Row>>(key: unknown[], read: (cursor: string) => Promise<Document>) {
   return infiniteQueryOptions({
     queryKey: key,
     queryFn: ({ pageParam }) => read(pageParam),
@@ -42,7 +44,7 @@ export function pagesQuery<Row>(key: unknown[], read: (cursor: string) => Promis
 }
 
 /** Return the pages of a list, while it changes those before. read: returns the page after a cursor. */
-export function usePages<Row>(key: unknown[], read: (cursor: string) => Promise<RowPage<Row>>): Pages<Row> {
+export function usePages<Row, Document extends RowPage<Row> = RowPage<Row>>(key: unknown[], read: (cursor: string) => Promise<Document>): Pages<Row, Document> {
   return useInfiniteQuery({ ...pagesQuery(key, read), placeholderData: (before) => before });
 }
 
@@ -79,6 +81,8 @@ interface Properties<Row> {
   openKey?: string;
   order?: string;
   onOrder?: (order: string) => void;
+  /** Address of the list as CSV. */
+  csv?: string;
   /** Shown without rows. */
   empty: ReactNode;
 }
@@ -86,7 +90,7 @@ interface Properties<Row> {
 const ROW_HEIGHT = 44;
 const MARGIN = 10;
 
-export function List<Row>({ caption, pages, columns, rowKey, href, prefetch, openKey, order, onOrder, empty }: Properties<Row>) {
+export function List<Row>({ caption, pages, columns, rowKey, href, prefetch, openKey, order, onOrder, csv, empty }: Properties<Row>) {
   const body = useRef<HTMLTableSectionElement>(null);
   const [scroller, setScroller] = useState<HTMLElement | null>(null);
   const [offset, setOffset] = useState(0);
@@ -124,6 +128,7 @@ export function List<Row>({ caption, pages, columns, rowKey, href, prefetch, ope
   return (
     <>
       <OrderChoice columns={columns} order={order} onOrder={onOrder} />
+      {csv && <Export href={csv} />}
       <table className="pf-v6-c-table pf-m-compact kk-list" aria-rowcount={hasNextPage ? -1 : rows.length}>
         <caption className="pf-v6-screen-reader">{caption}</caption>
         <thead className="pf-v6-c-table__thead">

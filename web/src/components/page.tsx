@@ -24,6 +24,11 @@ export function Page({ title, summary, trail = [], actions, children }: Properti
             <ol className="pf-v6-c-breadcrumb__list">
               {trail.map((step) => (
                 <li key={step.href} className="pf-v6-c-breadcrumb__item">
+                  {step !== trail[0] && (
+                    <span className="pf-v6-c-breadcrumb__item-divider" aria-hidden="true">
+                      ›
+                    </span>
+                  )}
                   <a className="pf-v6-c-breadcrumb__link" href={step.href}>
                     {step.name}
                   </a>

@@ -24,7 +24,7 @@ export function Panel({ title, rowKey, onClose, children }: { title: ReactNode; 
           ✕
         </button>
       </div>
-      <div className="kk-panel-body">{children}</div>
+      <div className="kk-panel-body" tabIndex={0}>{children}</div>
     </aside>
   );
 }

@@ -28,6 +28,16 @@ function describeAge(date: Date): string {
   return "just now";
 }
 
+/** The due date of a finding: when it is to be fixed, or since when it is overdue. */
+export function Due({ value }: { value: string }) {
+  const isOverdue = new Date(value) < new Date();
+  return (
+    <span className={isOverdue ? "kk-notice" : undefined}>
+      {isOverdue ? "overdue, was due" : "due"} <Time value={value} />
+    </span>
+  );
+}
+
 /** Return the number of days since a time. */
 export function daysSince(value: string): number {
   return (Date.now() - new Date(value).getTime()) / 1000 / SECONDS_OF_A_DAY;

@@ -1,10 +1,11 @@
-/** Search from every page: sources, workloads, vulnerabilities, controls and packages by a part of their names. */
+/** Search from every page: sources, workloads, vulnerabilities, controls, packages and saved views by a part of their names. */
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState, type KeyboardEvent, type ReactNode } from "react";
 import { useLocation } from "wouter";
 import { client, load, type Schemas } from "../api/client";
 import { Dialog } from "../components/dialog";
 import { Severity } from "../components/severity";
+import { useViews, type View } from "../components/views";
 import { nameSource, nameSubject } from "../sources";
 
 type Result = Schemas["SearchResult"];
@@ -18,6 +19,7 @@ interface Match {
 
 const PAUSE = 150;
 const SHORTEST = 2;
+const MOST_VIEWS = 5;
 
 export function Search({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState("");
@@ -34,7 +36,9 @@ export function Search({ onClose }: { onClose: () => void }) {
     enabled: searched.length >= SHORTEST,
     placeholderData: (before) => before,
   });
-  const matches = result.data && searched.length >= SHORTEST ? listMatches(result.data, searched) : [];
+  const views = useViews();
+  const named = (views.data ?? []).filter((view) => view.name.toLowerCase().includes(searched.toLowerCase())).slice(0, MOST_VIEWS);
+  const matches = result.data && searched.length >= SHORTEST ? [...named.map(describeView), ...listMatches(result.data, searched)] : [];
   const move = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && matches.length) {
@@ -112,6 +116,10 @@ function listMatches(result: Result, text: string): Match[] {
     })),
     ...result.definitions.filter((row) => !isNamed(row)).map(describeDefinition),
   ];
+}
+
+function describeView(view: View): Match {
+  return { group: "View", href: view.address, content: <strong>{view.name}</strong> };
 }
 
 function describeDefinition(row: Definition): Match {

@@ -13,9 +13,13 @@ import { isDark, toggleTheme } from "./theme";
 
 const PAGES = [
   ["/", "Overview"],
+  ["/this-week", "This week"],
   ["/findings", "Findings"],
+  ["/images", "Images"],
   ["/vulnerabilities", "Vulnerabilities"],
   ["/packages", "Packages"],
+  ["/frameworks", "Frameworks"],
+  ["/identities", "Identities"],
   ["/decisions", "Decisions"],
   ["/sources", "Sources"],
   ["/settings", "Settings"],
@@ -86,7 +90,7 @@ function Navigation({ path }: { path: string }) {
     <nav className="pf-v6-c-nav" aria-label="Pages">
       <ul className="pf-v6-c-nav__list" role="list">
         {PAGES.map(([href, name]) => {
-          const isCurrent = href === "/" ? path === "/" : path === href || path.startsWith(`${href}/`) || (href === "/findings" && path.startsWith("/workloads"));
+          const isCurrent = href === "/" ? path === "/" : path === href || path.startsWith(`${href}/`) || (href === "/findings" && path.startsWith("/workloads")) || (href === "/sources" && path === "/compare");
           return (
             <li key={href} className="pf-v6-c-nav__item">
               <a className={`pf-v6-c-nav__link ${isCurrent ? "pf-m-current" : ""}`} aria-current={isCurrent ? "page" : undefined} href={href + query(scope)}>

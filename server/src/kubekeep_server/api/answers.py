@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import Path, Query, Request, Response
 
 from kubekeep_server.api.access import get_identity, get_now
-from kubekeep_server.api.problems import ProblemError
+from kubekeep_server.api.problems import convert_errors
 from kubekeep_server.api.server_state import get_state
 from kubekeep_server.api.structs import respond
 from kubekeep_server.auth.permissions import Permission, list_grants
@@ -20,9 +20,14 @@ from kubekeep_server.store.stored_scopes import store_scope
 
 T = TypeVar("T")
 _LONGEST_CURSOR: Final = 4_096
+LONGEST_TEXT: Final = 1_024
+MOST_VALUES: Final = 100
 Cursor = Annotated[str, Query(max_length=_LONGEST_CURSOR, description="Of the page before; empty for the first one")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT)]
 SourceNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
+SourceNumbers = Annotated[list[Annotated[int, Query(ge=1, le=2**31 - 1)]], Query(max_length=MOST_VALUES)]
+Text = Annotated[str, Query(max_length=LONGEST_TEXT)]
+Values = Annotated[list[Annotated[str, Query(max_length=LONGEST_TEXT)]], Query(max_length=MOST_VALUES)]
 SubjectKey = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 
 
@@ -33,7 +38,7 @@ async def read_in_scope(request: Request, function: Callable[..., T], *arguments
     """
     grants = list_grants(get_identity(request), Permission.READ)
     state = get_state(request)
-    try:
+    with convert_errors():
         try:
             return await state.reading.run(run_in_scope, grants, function, *arguments)
         except UnstoredScopeError as error:
@@ -41,10 +46,6 @@ async def read_in_scope(request: Request, function: Callable[..., T], *arguments
             # A source that was added meanwhile makes another scope, which the next request stores.
             read = functools.partial(run_in_scope, may_collect=True)
             return await state.reading.run(read, grants, function, *arguments)
-    except LookupError as error:
-        raise ProblemError(404, f"{str(error).capitalize()}.") from error
-    except ValueError as error:
-        raise ProblemError(422, f"{str(error).capitalize()}.") from error
 
 
 async def answer(request: Request, function: Callable[..., Any], *arguments: Any) -> Response:

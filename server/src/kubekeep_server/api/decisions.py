@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import enum
 from collections.abc import Callable
 from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, StrictBool
 
 from kubekeep.model.decision import DecisionEntry, DecisionKind, DecisionScope, DecisionState
+from kubekeep.model.errors import KubekeepError
 from kubekeep_server.api.access import get_identity, get_now
-from kubekeep_server.api.answers import Cursor, Limit
+from kubekeep_server.api.answers import Cursor, Limit, read_in_scope
 from kubekeep_server.api.documents import ApiModel, Name
 from kubekeep_server.api.problems import DOCUMENTED, ProblemError
-from kubekeep_server.api.server_state import get_state
+from kubekeep_server.api.server_state import get_address, get_state
 from kubekeep_server.api.structs import describe_answer, respond
+from kubekeep_server.api.submissions import JSON
 from kubekeep_server.auth.permissions import Permission, list_grants, may_decide, may_read_decision
 from kubekeep_server.identity import Identity, check_scope
+from kubekeep_server.store.decision_documents import DecisionFile, Publisher, write_exceptions, write_statements
 from kubekeep_server.store.decision_effects import WideDecisionError
 from kubekeep_server.store.decisions import (
     DecisionConflictError,
+    DecisionWork,
     NewDecision,
     NoPersonError,
     Person,
     add_comment,
     answer_decision,
+    change_work,
     end_decision,
     make_decision,
     refresh_images,
 )
+from kubekeep_server.store.queries.decision_exports import ExportedDecision, load_exports
 from kubekeep_server.store.queries.decisions import (
+    DecisionFilter,
     DecisionPage,
     DecisionRow,
     get_decision,
@@ -42,8 +52,16 @@ from kubekeep_server.store.urgency import SEVERITIES
 
 router: Final = APIRouter(prefix="/api/v1", tags=["decisions"], responses=DOCUMENTED)
 _LONGEST_TEXT: Final = 4_096
+_MOST_LINKS: Final = 10
 _DEFAULT_TIME: Final = dt.timedelta(days=90)
 _EMPTY: Final = ""
+_OMITTED: Final = "Kubekeep-Omitted"
+_HEADERS: Final = {
+    _OMITTED: {
+        "description": "Numbers of the decisions that the format cannot express, with commas",
+        "schema": {"type": "string"},
+    }
+}
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 Result = TypeVar("Result")
 
@@ -55,6 +73,16 @@ def _check_text(text: str) -> str:
     return text.strip()
 
 
+def _check_link(text: str) -> str:
+    address = urlsplit(text)
+    if address.scheme not in {"https", "http"} or not address.hostname or "@" in address.netloc:
+        raise ValueError(
+            "A link is an address that begins with https:// or http://, without a user name and a password"
+        )
+    return text
+
+
+Link = Annotated[str, Field(max_length=2_000, pattern=r"^[\x21-\x7e]+$"), AfterValidator(_check_link)]
 Text = Annotated[str, Field(max_length=_LONGEST_TEXT), AfterValidator(_check_text)]
 Reason = Annotated[str, Field(min_length=1, max_length=_LONGEST_TEXT, pattern=r"\S"), AfterValidator(_check_text)]
 Value = Annotated[str, Field(min_length=1, max_length=1_024), AfterValidator(_check_text)]
@@ -62,6 +90,15 @@ Source = Annotated[str, AfterValidator(check_scope)]
 Digest = Annotated[str, Field(pattern=r"^sha(256|512):[0-9a-f]{64,128}$")]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 PackageName = Annotated[str, Field(pattern=r"^pkg:[^@?#\s]+$", max_length=1_024)]
+
+
+class DecisionFormat(enum.StrEnum):
+    """Formats of a file of decisions: exceptions as Kubekeep and Kubescape read them, OpenVEX 0.2.0, CycloneDX 1.6, CSAF 2.0."""
+
+    EXCEPTIONS = "exceptions"
+    OPENVEX = "openvex"
+    CYCLONEDX = "cyclonedx"
+    CSAF = "csaf"
 
 
 class DecisionScopeDocument(ApiModel):
@@ -86,21 +123,31 @@ class DecisionScopeDocument(ApiModel):
         return DecisionScope(**{name: tuple(sorted(set(values))) for name, values in self.model_dump().items()})
 
 
-class DecisionDraft(ApiModel):
-    """A decision to make. expires: in 90 days without it. due: for the owner."""
+class DecisionWorkDocument(ApiModel):
+    """Work that a decision is about. due: for the owner. links: addresses of tickets and pull requests, `https` or `http`."""
+
+    owner: Name | None = None
+    due: AwareDatetime | None = None
+    links: list[Link] = Field(default=[], max_length=_MOST_LINKS)
+
+    def to_work(self) -> DecisionWork:
+        """Return the work, with each link once."""
+        return DecisionWork(self.owner or "", self.due, tuple(dict.fromkeys(self.links)))
+
+
+class DecisionDraft(DecisionWorkDocument):
+    """A decision to make. expires: in 90 days without it."""
 
     kind: DecisionKind
     scope: DecisionScopeDocument
     reason: Reason
-    owner: Name | None = None
-    due: AwareDatetime | None = None
     expires: AwareDatetime | None = None
 
 
 class DecisionAnswer(ApiModel):
     """The answer of a second person to a decision."""
 
-    is_approved: bool
+    is_approved: StrictBool
     comment: Text = _EMPTY
 
 
@@ -129,13 +176,16 @@ class CreatedDecision(ApiModel):
 async def read_decisions(
     request: Request,
     state: Annotated[list[DecisionState], Query(max_length=10)] = [],  # noqa: B006 - FastAPI copies it
+    kind: Annotated[list[DecisionKind], Query(max_length=10)] = [],  # noqa: B006
+    owner: Annotated[str, Query(max_length=200)] = "",
     cursor: Cursor = "",
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
-    """Return a page of the decisions on findings that the identity may see, the newest first."""
-    is_visible = _see(get_identity(request))
+    """Return a page of the decisions on findings that the identity may see, the newest first. owner: the whole name."""
+    selection = DecisionFilter(tuple(state), tuple(kind), owner)
+    is_visible = see_decisions(get_identity(request))
     try:
-        page = await get_state(request).reading.run(list_decisions, state, is_visible, cursor, limit)
+        page = await get_state(request).reading.run(list_decisions, selection, is_visible, cursor, limit)
     except ValueError as error:
         raise ProblemError(422, str(error)) from error
     return respond(request, page)
@@ -149,10 +199,42 @@ async def read_decisions(
 )
 async def read_in_force(request: Request, source: Annotated[str, Query(max_length=2_000)]) -> Response:
     """Return the decisions that cover findings of a source or problems of images, for a scan of the source. source: its key."""
-    identity = get_identity(request)
-    if not any(grant.covers(source) for grant in identity.grants):
-        raise ProblemError(403, f"{identity.name} may not read decisions on {source}.")
+    _check_source(get_identity(request), source)
     return respond(request, await get_state(request).reading.run(list_in_force, source))
+
+
+@router.get(
+    "/decisions/export",
+    operation_id="exportDecisions",
+    response_class=Response,
+    responses={200: {"description": "The file", "content": {JSON: {"schema": {}}}, "headers": _HEADERS}},
+)
+async def export_decisions(
+    request: Request,
+    format: DecisionFormat = DecisionFormat.EXCEPTIONS,
+    source: Annotated[str, Query(max_length=2_000)] = "",
+) -> Response:
+    """Return the decisions in force as a file: those on all sources, and with `source`, the key of one, those on that source too."""
+    identity = get_identity(request)
+    if source:
+        _check_source(identity, source)
+    is_visible = see_decisions(identity)
+
+    def is_selected(scope: DecisionScope) -> bool:
+        return is_visible(scope) and (scope.has_every_source or scope.selects_source(source))
+
+    decisions = await read_in_scope(request, load_exports, is_selected)
+    publisher = Publisher(f"Kubekeep server {get_address(request)}", get_address(request), get_now())
+    async with get_state(request).conversions:
+        try:
+            file = await asyncio.to_thread(_write_file, decisions, format, publisher)
+        except LookupError as error:
+            raise ProblemError(404, f"{str(error).capitalize()}.") from error
+        except (KubekeepError, ValueError) as error:
+            raise ProblemError(422, f"The format cannot express the decisions: {error}") from error
+    name = "exceptions.json" if format is DecisionFormat.EXCEPTIONS else f"decisions.{format}.json"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', _OMITTED: ",".join(map(str, file.omitted))}
+    return Response(file.content, media_type=JSON, headers=headers)
 
 
 @router.get(
@@ -181,8 +263,7 @@ async def create(request: Request, draft: DecisionDraft) -> CreatedDecision:
         scope=scope,
         reason=draft.reason,
         expires=expires,
-        owner=draft.owner or "",
-        due=draft.due,
+        work=draft.to_work(),
         approval_level=SEVERITIES.get(approval),
     )
     number = await _change(request, make_decision, new, _describe_person(identity), now)
@@ -211,7 +292,25 @@ async def comment(request: Request, number: Number, document: CommentDraft) -> N
     await get_state(request).writing.run(add_comment, number, person.name, get_now(), document.text)
 
 
-def _see(identity: Identity) -> Callable[[DecisionScope], bool]:
+@router.put("/decisions/{number}/work", operation_id="setDecisionWork", status_code=204)
+async def set_work(request: Request, number: Number, document: DecisionWorkDocument) -> None:
+    """Replace owner, due date and links of a decision: assign it to somebody else, or name the ticket and the pull request."""
+    person = await _check_decision(request, number)
+    await _change(request, change_work, number, document.to_work(), person, get_now())
+
+
+def _write_file(decisions: tuple[ExportedDecision, ...], format_: DecisionFormat, publisher: Publisher) -> DecisionFile:
+    if format_ is DecisionFormat.EXCEPTIONS:
+        return write_exceptions(decisions)
+    return write_statements(decisions, format_.value, publisher)
+
+
+def _check_source(identity: Identity, source: str) -> None:
+    if not any(grant.covers(source) for grant in identity.grants):
+        raise ProblemError(403, f"{identity.name} may not read decisions on {source}.")
+
+
+def see_decisions(identity: Identity) -> Callable[[DecisionScope], bool]:
     """Return the function that tells if an identity may read a decision with a scope."""
     grants = list_grants(identity, Permission.READ)
     return lambda scope: may_read_decision(grants, scope)
@@ -222,7 +321,7 @@ async def _load(request: Request, number: int) -> DecisionPage:
         page = await get_state(request).reading.run(get_decision, number)
     except LookupError as error:
         raise ProblemError(404, f"{str(error).capitalize()}.") from error
-    if not _see(get_identity(request))(page.scope):
+    if not see_decisions(get_identity(request))(page.scope):
         raise ProblemError(404, f"There is no decision {number}.")
     return page
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from kubekeep_server.api.access import get_identity, get_now
 from kubekeep_server.api.documents import ApiModel, Name
-from kubekeep_server.api.problems import DOCUMENTED, ProblemError
+from kubekeep_server.api.problems import DOCUMENTED, ProblemError, convert_errors
 from kubekeep_server.api.server_state import get_state
 from kubekeep_server.api.structs import describe_answer, respond
 from kubekeep_server.auth.permissions import Permission, has_whole_scope
@@ -93,12 +93,8 @@ async def change(request: Request, number: Number, new: DestinationInput) -> Non
         checked = NewDestination(name=new.name, kind=stored.kind, settings=stored.settings, secrets=None)
     else:
         checked = _check(request, new, new.secrets)
-    try:
+    with convert_errors(409):
         await get_state(request).writing.run(destinations.change_destination, number, checked, author, get_now())
-    except LookupError as error:
-        raise ProblemError(404, f"{str(error).capitalize()}.") from error
-    except ValueError as error:
-        raise ProblemError(409, f"{str(error).capitalize()}.") from error
 
 
 @router.delete("/destinations/{number}", operation_id="deleteDestination", status_code=204)
@@ -106,12 +102,8 @@ async def delete(request: Request, number: Number) -> None:
     """Delete a destination that no rule names, with its messages."""
     stored, author = await _find(request, number)
     _require_author(request, stored, author)
-    try:
+    with convert_errors(409):
         await get_state(request).writing.run(destinations.delete_destination, number, author, get_now())
-    except LookupError as error:
-        raise ProblemError(404, f"{str(error).capitalize()}.") from error
-    except ValueError as error:
-        raise ProblemError(409, f"{str(error).capitalize()}.") from error
 
 
 @router.post("/destinations/{number}/test", operation_id="testDestination", status_code=202)

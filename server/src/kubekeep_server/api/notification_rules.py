@@ -13,15 +13,16 @@ from pydantic import Field
 from kubekeep_server.api.access import get_identity, get_now
 from kubekeep_server.api.destinations import CreatedNumber, Number, load_author
 from kubekeep_server.api.documents import ApiModel, Name
-from kubekeep_server.api.problems import DOCUMENTED, ProblemError
+from kubekeep_server.api.problems import DOCUMENTED, ProblemError, convert_errors
 from kubekeep_server.api.server_state import get_address, get_state
 from kubekeep_server.api.structs import describe_answer, respond
 from kubekeep_server.auth.permissions import Permission, has_whole_scope, list_grants
-from kubekeep_server.notifications.composition import Frame, compose_changes
+from kubekeep_server.notifications.composition import Frame, compose_changes, compose_digest
 from kubekeep_server.notifications.messages import write_plain
 from kubekeep_server.store import notification_rules
 from kubekeep_server.store.destinations import Author
 from kubekeep_server.store.notification_rules import NewRule, Rule
+from kubekeep_server.store.queries.due_findings import list_selected_due
 from kubekeep_server.store.queries.event_changes import find_newest_changes
 from kubekeep_server.store.queries.pages import Document, Page
 from kubekeep_server.store.rule_documents import Digest, Grouping, RuleDocument, RuleEvent
@@ -43,6 +44,8 @@ class FilterInput(ApiModel):
     namespaces: Values = Field(default=[], max_length=_MOST)
     kinds: Values = Field(default=[], max_length=_MOST)
     names: Values = Field(default=[], max_length=_MOST)
+    owners: Values = Field(default=[], max_length=_MOST)
+    labels: Values = Field(default=[], max_length=_MOST)
     definitions: Values = Field(default=[], max_length=_MOST)
     definition_kinds: Values = Field(default=[], max_length=_MOST)
     priorities: Levels = Field(default=[], max_length=_MOST)
@@ -126,12 +129,8 @@ async def change(request: Request, number: Number, new: RuleInput) -> None:
     """Replace a rule; the sender becomes its author. Only its author and users with a scope of everything may."""
     checked, author = _check(new), await load_author(request)
     await _require_author(request, number, author)
-    try:
+    with convert_errors(409):
         await get_state(request).writing.run(notification_rules.change_rule, number, checked, author, get_now())
-    except LookupError as error:
-        raise ProblemError(404, f"{str(error).capitalize()}.") from error
-    except ValueError as error:
-        raise ProblemError(409, f"{str(error).capitalize()}.") from error
 
 
 @router.delete("/rules/{number}", operation_id="deleteRule", status_code=204)
@@ -152,10 +151,17 @@ async def preview(request: Request, document: RuleDocumentInput) -> RulePreview:
     grants = list_grants(get_identity(request), Permission.READ)
     read = functools.partial(run_in_scope, may_collect=True)
     changes = await state.reading.run(read, grants, find_newest_changes, checked)
-    if changes is None:
+    now = get_now()
+    due = None
+    if RuleEvent.FINDING_DUE in checked.events:
+        due = await state.reading.run(read, grants, list_selected_due, checked.filter, now)
+    frame = Frame(id="preview", rule=0, rule_name="", address=get_address(request), moment=now)
+    if due is not None:
+        message = compose_digest(frame, [changes] if changes is not None else [], (), due)
+    elif changes is not None:
+        message = compose_changes(frame, changes, "")
+    else:
         return RulePreview(title="", text="")
-    frame = Frame(id="preview", rule=0, rule_name="", address=get_address(request), moment=get_now())
-    message = compose_changes(frame, changes, "")
     return RulePreview(title=message.title, text=write_plain(message))
 
 

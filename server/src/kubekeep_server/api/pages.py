@@ -19,18 +19,22 @@ from starlette.routing import BaseRoute, Route
 
 _FOLDER: Final = "static"
 _DOCUMENT: Final = "index.html"
-_PAGES: Final = (
+LISTED_PAGES: Final = (
+    "",
+    "this-week",
     "findings",
+    "images",
     "workloads",
     "vulnerabilities",
     "packages",
+    "frameworks",
+    "identities",
     "decisions",
     "sources",
-    "settings",
-    "sign-in",
-    "device",
+    "compare",
 )
-"""First parts of the addresses of pages; `src/app.tsx` of the pages has the same."""
+"""First parts of the addresses of pages with filters; `src/app.tsx` of the pages has the same."""
+_PAGES: Final = (*LISTED_PAGES[1:], "settings", "sign-in", "device")
 _ASSETS: Final = "assets"
 _ROOT_FILES: Final = ("icon.svg", "licenses.md", "problem.css")
 _UNCHANGING: Final = "public, max-age=31536000, immutable"

@@ -5,8 +5,9 @@ A browser that opens an address gets a page with the same content.
 
 from __future__ import annotations
 
+import contextlib
 import http
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -58,6 +59,17 @@ class ProblemError(Exception):
         self.headers = {"Retry-After": str(retry_after)} if retry_after else {}
         if status == http.HTTPStatus.UNAUTHORIZED:
             self.headers["WWW-Authenticate"] = "Bearer"
+
+
+@contextlib.contextmanager
+def convert_errors(invalid: int = http.HTTPStatus.UNPROCESSABLE_ENTITY) -> Iterator[None]:
+    """Raise ProblemError with status 404 for LookupError, and with another one for ValueError. invalid: that status."""
+    try:
+        yield
+    except LookupError as error:
+        raise ProblemError(http.HTTPStatus.NOT_FOUND, f"{str(error).capitalize()}.") from error
+    except ValueError as error:
+        raise ProblemError(invalid, f"{str(error).capitalize()}.") from error
 
 
 def describe_problem(

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import enum
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from kubekeep.model.submission import DefinitionEntry
-from kubekeep_server.api.access import get_now
-from kubekeep_server.api.answers import Cursor, Limit, SourceNumber, SubjectKey, answer
+from kubekeep_server.api.access import get_identity, get_now
+from kubekeep_server.api.answers import (
+    LONGEST_TEXT,
+    MOST_VALUES,
+    Cursor,
+    Limit,
+    SourceNumber,
+    SourceNumbers,
+    SubjectKey,
+    Text,
+    Values,
+    answer,
+)
+from kubekeep_server.api.decisions import see_decisions
 from kubekeep_server.api.problems import DOCUMENTED
 from kubekeep_server.api.structs import describe_answer
 from kubekeep_server.store.numbers import to_key
@@ -17,7 +30,7 @@ from kubekeep_server.store.queries import (
     affected,
     finding_groups,
     fixes,
-    images,
+    owners,
     packages,
     search,
     sources,
@@ -25,23 +38,19 @@ from kubekeep_server.store.queries import (
     vulnerabilities,
 )
 from kubekeep_server.store.queries.definitions import DefinitionFilter
+from kubekeep_server.store.queries.due_findings import WEEK
 from kubekeep_server.store.queries.finding_filter import FindingFilter, FindingState
 from kubekeep_server.store.queries.finding_subjects import MAX_SUBJECTS, SubjectGroup, list_finding_subjects
 from kubekeep_server.store.queries.findings import FindingOrder, FindingRow, list_findings
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page
 
 router: Final = APIRouter(prefix="/api/v1", tags=["results"], responses=DOCUMENTED)
-_LONGEST_TEXT: Final = 1_024
-_MOST_VALUES: Final = 100
 _EPOCH: Final = dt.date(1970, 1, 1)
 
-Text = Annotated[str, Query(max_length=_LONGEST_TEXT)]
-Values = Annotated[list[Annotated[str, Query(max_length=_LONGEST_TEXT)]], Query(max_length=_MOST_VALUES)]
 Levels = Annotated[
-    list[Annotated[str, Query(pattern="^(unknown|low|medium|high|critical)$")]], Query(max_length=_MOST_VALUES)
+    list[Annotated[str, Query(pattern="^(unknown|low|medium|high|critical)$")]], Query(max_length=MOST_VALUES)
 ]
-SourceNumbers = Annotated[list[Annotated[int, Query(ge=1, le=2**31 - 1)]], Query(max_length=_MOST_VALUES)]
-Identifier = Annotated[str, Path(max_length=_LONGEST_TEXT)]
+Identifier = Annotated[str, Path(max_length=LONGEST_TEXT)]
 
 
 @router.get("/totals", operation_id="getTotals", response_class=Response, responses=describe_answer(sources.Totals))
@@ -110,11 +119,20 @@ async def read_subject(request: Request, source: SourceNumber, subject: SubjectK
     return await answer(request, subjects.get_subject, source, to_key(subject))
 
 
+class DueFilter(enum.StrEnum):
+    """Findings by their due dates: those of which it has passed, and those of which it is in the next seven days."""
+
+    OVERDUE = "overdue"
+    WEEK = "week"
+
+
 def read_filter(  # noqa: PLR0913, PLR0917 - each filter is a parameter
     source: SourceNumbers = [],  # noqa: B006 - FastAPI copies it
     namespace: Values = [],  # noqa: B006
     kind: Values = [],  # noqa: B006
     name: Values = [],  # noqa: B006
+    owner: Values = [],  # noqa: B006
+    label: Values = [],  # noqa: B006
     definition: Values = [],  # noqa: B006
     definition_kind: Annotated[Values, Query(alias="definitionKind")] = [],  # noqa: B006
     priority: Levels = [],  # noqa: B006
@@ -123,14 +141,21 @@ def read_filter(  # noqa: PLR0913, PLR0917 - each filter is a parameter
     opened_since: Annotated[dt.datetime | None, Query(alias="openedSince")] = None,
     opened_before: Annotated[dt.datetime | None, Query(alias="openedBefore")] = None,
     state: FindingState = FindingState.OPEN,
+    due: DueFilter | None = None,
     exposed: bool | None = None,  # noqa: FBT001
 ) -> FindingFilter:
-    """Return the filters of findings."""
+    """Return the filters of findings.
+
+    owner: `-` for subjects without one. label: `key=value`, or `key` for any value; those with different keys must all match.
+    """
+    now = get_now()
     return FindingFilter(
         sources=tuple(source),
         namespaces=tuple(namespace),
         kinds=tuple(kind),
         names=tuple(name),
+        owners=tuple(owner),
+        labels=tuple(label),
         definitions=tuple(definition),
         definition_kinds=tuple(definition_kind),
         text=text,
@@ -139,6 +164,8 @@ def read_filter(  # noqa: PLR0913, PLR0917 - each filter is a parameter
         priorities=tuple(priority),
         severities=tuple(severity),
         state=state,
+        due_since=now if due is DueFilter.WEEK else None,
+        due_before=None if due is None else now if due is DueFilter.OVERDUE else now + WEEK,
         is_exposed=exposed,
     )
 
@@ -215,19 +242,32 @@ async def read_finding_subjects(
 
 
 @router.get(
+    "/owners", operation_id="listOwners", response_class=Response, responses=describe_answer(Page[owners.OwnerRow])
+)
+async def read_owners(request: Request, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT) -> Response:
+    """Return a page of the owners of workloads and other subjects by name."""
+    return await answer(request, owners.list_owners, cursor, limit)
+
+
+@router.get(
     "/fixes",
     operation_id="listFixes",
     response_class=Response,
-    responses=describe_answer(Page[fixes.Upgrade | fixes.Remediation]),
+    responses=describe_answer(fixes.FixPage),
 )
 async def read_fixes(
     request: Request,
     source: SourceNumbers = [],  # noqa: B006
+    owner: Values = [],  # noqa: B006
     cursor: Cursor = "",
     limit: Annotated[int, Query(ge=1, le=100)] = fixes.DEFAULT_FIXES,
 ) -> Response:
-    """Return a page of the upgrades and remediations that remove most problems of high or critical priority."""
-    return await answer(request, fixes.list_fixes, cursor, limit, tuple(source))
+    """Return a page of the upgrades and remediations that remove most problems of high or critical priority.
+
+    owner: of the workloads and other subjects, and of those that run the images.
+    """
+    is_visible = see_decisions(get_identity(request))
+    return await answer(request, fixes.list_fixes, is_visible, cursor, limit, tuple(source), tuple(owner))
 
 
 @router.get(
@@ -300,22 +340,9 @@ async def read_affected_workloads(
     return await answer(request, affected.list_workloads, images, cursor, limit)
 
 
-@router.get(
-    "/images/{digest}/problems",
-    operation_id="listImageProblems",
-    response_class=Response,
-    responses=describe_answer(Page[images.ImageProblem]),
-)
-async def read_image_problems(
-    request: Request, digest: Identifier, cursor: Cursor = "", limit: Limit = DEFAULT_LIMIT
-) -> Response:
-    """Return a page of the open problems of an image, the most urgent first."""
-    return await answer(request, images.list_problems, digest, cursor, limit)
-
-
 @router.get("/search", operation_id="search", response_class=Response, responses=describe_answer(search.SearchResult))
 async def search_everything(
-    request: Request, text: Annotated[str, Query(min_length=2, max_length=_LONGEST_TEXT)]
+    request: Request, text: Annotated[str, Query(min_length=2, max_length=LONGEST_TEXT)]
 ) -> Response:
     """Return the first sources, workloads, vulnerabilities, controls and packages with a text in their names."""
     return await answer(request, search.search, text)
@@ -342,7 +369,7 @@ async def read_packages(
 )
 async def read_package_versions(
     request: Request,
-    package_type: Annotated[str, Query(alias="type", max_length=_LONGEST_TEXT)],
+    package_type: Annotated[str, Query(alias="type", max_length=LONGEST_TEXT)],
     name: Text,
     below: Text = "",
 ) -> Response:

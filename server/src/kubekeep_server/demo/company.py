@@ -22,6 +22,8 @@ CLUSTER_UIDS: Final = {
 OWNER: Final = "github.com/shop"
 REGISTRY: Final = "ghcr.io"
 JAVA: Final = "java"
+_PLATFORM: Final = "platform"
+_DATA: Final = "data-platform"
 
 
 class Service(NamedTuple):
@@ -43,6 +45,16 @@ class Service(NamedTuple):
     def repository_name(self) -> str:
         """The name of its repository."""
         return self.repository or self.name
+
+    @property
+    def owner(self) -> str:
+        """The team that runs it."""
+        return "platform team" if self.repository in {_PLATFORM, _DATA} else f"{self.namespace} team"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of the workload."""
+        return {"app.kubernetes.io/name": self.name, "app.kubernetes.io/part-of": self.namespace}
 
 
 _OWN: Final = (
@@ -99,8 +111,6 @@ _OWN: Final = (
     Service("support", "knowledge-base", "ruby", repository="support"),
     Service("support", "live-status", "go", repository="support"),
 )
-_PLATFORM: Final = "platform"
-_DATA: Final = "data-platform"
 _OTHERS: Final = (
     Service("data", "postgresql", "postgresql", "StatefulSet", repository=_DATA, image="docker.io/bitnami/postgresql"),
     Service("data", "redis", "redis", "StatefulSet", repository=_DATA, image="docker.io/bitnami/redis"),

@@ -13,6 +13,7 @@ from kubekeep.model.scanned_source import ANY_SOURCE
 from kubekeep_server.identity import Grant, Role
 from kubekeep_server.store.accounts import create_account
 from kubekeep_server.store.decisions import (
+    DecisionWork,
     NewDecision,
     Person,
     add_comment,
@@ -48,6 +49,7 @@ class _Draft(NamedTuple):
     comment: str = ""
     owner: str = ""
     due: int | None = None
+    links: tuple[str, ...] = ()
 
 
 _DRAFTS: Final = (
@@ -86,6 +88,18 @@ _DRAFTS: Final = (
         PAYMENTS,
         owner=PAYMENTS,
         due=20,
+        links=("https://tickets.example.com/browse/PAY-412",),
+    ),
+    _Draft(
+        5,
+        60,
+        DecisionKind.IN_PROGRESS,
+        DecisionScope(definitions=("CVE-2021-44228",), packages=("pkg:maven/org.apache.logging.log4j/log4j-core",)),
+        "The search services move to log4j-core 2.17.1 with their next release.",
+        PLATFORM,
+        owner=PLATFORM,
+        due=9,
+        links=("https://git.example.com/search/indexer/pull/218", "https://tickets.example.com/browse/PLAT-97"),
     ),
     _Draft(
         2,
@@ -121,8 +135,9 @@ def _list_steps(draft: _Draft, accounts: dict[str, int], now: dt.datetime) -> It
             scope=draft.scope,
             reason=draft.reason,
             expires=expires,
-            owner=draft.owner,
-            due=None if draft.due is None else now + dt.timedelta(days=draft.due),
+            work=DecisionWork(
+                draft.owner, None if draft.due is None else now + dt.timedelta(days=draft.due), draft.links
+            ),
             approval_level=_APPROVAL,
         )
         numbers.append(make_decision(connection, new, Person(draft.author, accounts[draft.author]), moment))

@@ -26,6 +26,7 @@ from kubekeep_server.demo.priorities import NO_CONTEXT, Context, prioritise
 from kubekeep_server.demo.timeline import (
     EXCEPTION_ENDS,
     NEXT_EXCEPTION_ENDS,
+    OPERATOR_LIMITED_SINCE,
     RIGHTS_SINCE,
     SECRETS_HIDDEN_SINCE,
     START,
@@ -117,6 +118,8 @@ class Scene(NamedTuple):
             exposure=context.exposure,
             power=context.power,
             rights=_RIGHTS if is_entry else "",
+            owner=service.owner,
+            labels=service.labels,
         )
 
     def has_rights(self, service: Service) -> bool:
@@ -145,7 +148,7 @@ class Scene(NamedTuple):
                 yield self._describe_subject("Ingress", "networking.k8s.io/v1", service, weak)
             if self.has_rights(service):
                 yield self._describe_subject("ServiceAccount", "v1", service, ("C-0015",))
-            if service.name == "argo-cd" and (self.cluster is not Cluster.EUROPE or self.day < START / 3):
+            if service.name == "argo-cd" and (self.cluster is not Cluster.EUROPE or self.day < OPERATOR_LIMITED_SINCE):
                 yield self._describe_subject("ServiceAccount", "v1", service, ("C-0035",))
             if service.name == "build-agent":
                 yield self._describe_subject("ServiceAccount", "v1", service, ("C-0002", "C-0188"))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from kubekeep.model.cluster import CoverageGap
+from kubekeep.model.permissions import ClusterPermissions
 from kubekeep.model.scanned_source import ScannedSource, SourceCluster, SourceRegistry, SourceRepository
 from kubekeep.model.submission import (
     VERSION,
@@ -20,6 +21,7 @@ from kubekeep.model.submission import (
     Submission,
     Versions,
     compute_manifest,
+    digest_permissions,
 )
 from kubekeep.uplink.delta import compute_delta
 from kubekeep_server.demo.catalog import load_catalog
@@ -34,6 +36,7 @@ from kubekeep_server.demo.company import (
     Cluster,
 )
 from kubekeep_server.demo.images import DigestedEntry, ServiceImage, describe_image, digest_entry, report_image
+from kubekeep_server.demo.permissions import UNREAD_ROLES, describe_permissions
 from kubekeep_server.demo.posture import Scene, list_applicable
 from kubekeep_server.demo.timeline import SECRETS_HIDDEN_SINCE, START, get_release, list_scan_days, to_time
 
@@ -64,6 +67,7 @@ class _Content(NamedTuple):
     subjects: tuple[DigestedEntry, ...]
     images: tuple[ImageEntry, ...] = ()
     gaps: tuple[GapEntry, ...] = ()
+    permissions: ClusterPermissions | None = None
     has_controls: bool = True
 
 
@@ -111,7 +115,8 @@ class Demo:
         images = [ServiceImage(service, get_release(service, cluster, day)) for service in SERVICES]
         posture = [*map(scene.describe_workload, SERVICES), *scene.list_others()]
         subjects = (*map(digest_entry, posture), *(report_image(image, day) for image in images))
-        return _Content(subjects, tuple(map(describe_image, images)), (*load_catalog().gaps, *_list_gaps(scene)))
+        gaps = (*load_catalog().gaps, *_list_gaps(scene))
+        return _Content(subjects, tuple(map(describe_image, images)), gaps, describe_permissions(cluster, day))
 
     def _scan_repository(self, name: str, day: float, *, flaws: int = 0) -> _Content:
         """Return the results of a repository. Its manifests are two days ahead of prod-eu."""
@@ -145,6 +150,8 @@ class Demo:
             definitions=tuple(definitions[key] for key in sorted(used | evaluated)),
             images=_sort_images(content.images),
             subjects=_sort_subjects(content.subjects),
+            permissions=content.permissions,
+            permissions_digest="" if content.permissions is None else digest_permissions(content.permissions),
         )
 
 
@@ -168,10 +175,12 @@ def _describe_repository(name: str, branch: str, day: float) -> SourceRepository
 
 def _list_gaps(scene: Scene) -> Iterator[GapEntry]:
     """Yield the missing permissions of the scanner."""
+    hidden = [UNREAD_ROLES] if scene.cluster is Cluster.STAGING else []
     if scene.cluster is Cluster.AMERICA and scene.day >= SECRETS_HIDDEN_SINCE:
         for kind, resource in (("Secret", "secrets"), ("ConfigMap", "configmaps")):
-            gap = CoverageGap(group="", kind=kind, resource=resource, reason="the API server denied access")
-            yield GapEntry(gap.text, next_step=gap.permission, hides=HiddenObjects("", kind))
+            hidden.append(CoverageGap(group="", kind=kind, resource=resource, reason="the API server denied access"))
+    for gap in hidden:
+        yield GapEntry(gap.text, next_step=gap.permission, hides=HiddenObjects(gap.group, gap.kind))
 
 
 def _sort_images(images: Iterable[ImageEntry]) -> tuple[ImageEntry, ...]:

@@ -18,6 +18,8 @@ ARRIVING: Final = "CVE-2025-24813"
 LAST_OF_STAGING: Final = -63
 RIGHTS_SINCE: Final = -150
 """The day on which the entry point gets the right to read Secrets, in prod-us."""
+OPERATOR_LIMITED_SINCE: Final = START / 3
+"""The day on which the operator that deploys prod-eu loses its rights to do everything."""
 SECRETS_HIDDEN_SINCE: Final = -84
 """The day on which the scanner of prod-us loses the permission to list Secrets and ConfigMaps."""
 EXCEPTION_ENDS: Final = -18

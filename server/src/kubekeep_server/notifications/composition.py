@@ -12,7 +12,10 @@ import msgspec
 
 from kubekeep.model.text import visible
 from kubekeep_server.notifications.messages import Line, Message, Section
+from kubekeep_server.store.queries.due_findings import DueFindings
 from kubekeep_server.store.queries.event_changes import ChangedFinding, SourceChanges
+from kubekeep_server.store.queries.findings import FindingRow
+from kubekeep_server.store.queries.pages import MAX_LIMIT
 from kubekeep_server.store.rule_documents import RuleEvent
 from kubekeep_server.store.urgency import SEVERITY_NAMES
 
@@ -72,13 +75,23 @@ def compose_changes(frame: Frame, changes: SourceChanges, definition: str, resol
     )
 
 
-def compose_digest(frame: Frame, all_changes: Sequence[SourceChanges], notes: Sequence[Line]) -> Message:
-    """Return the summary of several changes and notes: what got worse first, then what is fixed."""
+def compose_digest(
+    frame: Frame, all_changes: Sequence[SourceChanges], notes: Sequence[Line], due: DueFindings | None = None
+) -> Message:
+    """Return the summary of several changes and notes: what got worse first, then what is fixed, then what is due."""
     order = list(_VERBS)
     ordered = sorted(all_changes, key=lambda changes: (order.index(changes.event), -changes.total, changes.name))
     numbers = {verb: sum(each.total for each in ordered if each.event is change) for change, verb in _VERBS.items()}
     counts = [f"{number} {verb}" for verb, number in numbers.items() if number]
     sections = [_write_section(frame, each, _write_title(each)) for each in ordered]
+    priorities = [each.rows[0].priority for each in ordered]
+    if due is not None:
+        for rows, words in ((due.overdue, "overdue"), (due.week, "due within a week")):
+            if rows:
+                least = "" if due.is_complete or len(rows) < MAX_LIMIT else "at least "
+                counts.append(f"{least}{len(rows):,} {words}")
+                sections.append(_write_due(frame, rows, words))
+                priorities.append(rows[0].priority)
     if notes:
         sections.append(Section(heading="Notes", lines=tuple(notes)))
     return Message(
@@ -88,7 +101,7 @@ def compose_digest(frame: Frame, all_changes: Sequence[SourceChanges], notes: Se
         title=f"Summary of findings: {', '.join(counts) or 'nothing changed'}",
         text="",
         moment=frame.moment,
-        priority=max((each.rows[0].priority for each in ordered), key=SEVERITY_NAMES.index, default=""),
+        priority=max(priorities, key=SEVERITY_NAMES.index, default=""),
         url=f"{frame.address}/",
         sections=tuple(sections),
         rule=frame.rule_name,
@@ -148,8 +161,25 @@ def _write_section(frame: Frame, changes: SourceChanges, heading: str) -> Sectio
     )
 
 
+def _write_due(frame: Frame, rows: Sequence[FindingRow], words: str) -> Section:
+    lines = tuple(
+        Line(
+            text=f"{_clean(row.title)}: {_name_subject(f'{row.kind} {row.name}', row.namespace)} in {_clean(row.source_name)}",
+            priority=row.priority,
+            detail=f"due {row.due:%Y-%m-%d}" if row.due is not None else "",
+            url=f"{frame.address}/workloads/{row.source}/{row.subject}",
+        )
+        for row in rows[:_LISTED]
+    )
+    return Section(heading=words.capitalize(), lines=lines, more=len(rows) - len(lines))
+
+
 def _name(row: ChangedFinding) -> str:
-    return _clean(f"{row.subject} (namespace {row.namespace})" if row.namespace else row.subject)
+    return _name_subject(row.subject, row.namespace)
+
+
+def _name_subject(name: str, namespace: str) -> str:
+    return _clean(f"{name} (namespace {namespace})" if namespace else name)
 
 
 def _clean(text: str) -> str:

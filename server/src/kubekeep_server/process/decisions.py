@@ -7,11 +7,10 @@ import datetime as dt
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from kubekeep_server.api.server_state import ServerState
+from kubekeep_server.process.logs import log_failures
 from kubekeep_server.store.decisions import announce_ends, expire_decisions, has_work, refresh_images
-from kubekeep_server.store.errors import StoreUnavailableError
 
 _PAUSE_SECONDS: Final = 5.0
 _log: Final = structlog.get_logger("kubekeep.server")
@@ -20,10 +19,8 @@ _log: Final = structlog.get_logger("kubekeep.server")
 async def keep_decisions(state: ServerState) -> None:
     """Follow the decisions until the task is cancelled. An error ends one round, and is logged."""
     while True:
-        try:
+        with log_failures(_log, "decisions"):
             await _follow(state)
-        except (StoreUnavailableError, SQLAlchemyError) as error:
-            _log.warning("decisions are not followed", exc_info=error)
         await asyncio.sleep(_PAUSE_SECONDS)
 
 

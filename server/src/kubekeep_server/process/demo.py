@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from kubekeep_server.demo.filling import fill
+from kubekeep_server.process.library_definitions import load_library, store_library
 from kubekeep_server.process.serving import ServerProcess
 from kubekeep_server.settings import Settings
 
@@ -26,7 +27,8 @@ def serve_demo(settings: Settings) -> bool:
             # A terminal was closed: the folder is removed then, too.
             signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         click.echo(f"Demo: writes a year of scans to {folder}, which takes about half a minute.")
-        number = fill(settings.database_url, dt.datetime.now(dt.UTC))
+        now, content = dt.datetime.now(dt.UTC), load_library()
+        number = fill(settings.database_url, now, lambda connection: store_library(connection, content, now))
         click.echo(f"Demo: {number} scans are written. The folder is removed when the server ends.")
         return process.run()
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.config
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from kubekeep.model.text import visible
+from kubekeep_server.store.errors import StoreUnavailableError
 
 
 def configure_logs(layout: str) -> None:
@@ -40,6 +45,17 @@ def configure_logs(layout: str) -> None:
     # They would log the start and each migration step twice, and requests of the HTTP client with their queries.
     for name in ("alembic", "httpx", "httpx2", "httpcore", "httpcore2", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@contextlib.contextmanager
+def log_failures(log: Any, noun: str) -> Iterator[None]:
+    """Log errors of the database, and go on. noun: of the work that is late."""
+    try:
+        yield
+    except StoreUnavailableError as error:
+        log.warning("work waits for the database", work=noun, reason=str(error))
+    except SQLAlchemyError as error:
+        log.warning("work is delayed", work=noun, exc_info=error)
 
 
 def _escape_values(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

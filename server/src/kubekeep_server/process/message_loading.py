@@ -20,6 +20,7 @@ from kubekeep_server.store.deliveries import Delivery, load_events
 from kubekeep_server.store.notification_rules import Rule, find_rule
 from kubekeep_server.store.numbers import to_number
 from kubekeep_server.store.outbox import Event
+from kubekeep_server.store.queries.due_findings import list_selected_due
 from kubekeep_server.store.queries.event_changes import (
     Selection,
     SourceChanges,
@@ -97,6 +98,11 @@ def _load_digest(
     for event in events:
         for row in sources[event.id]:
             by_source.setdefault(row.id, []).append(event)
+    due = (
+        list_selected_due(connection, scope, rule.document.filter, now)
+        if RuleEvent.FINDING_DUE in rule.document.events
+        else None
+    )
     lines = [
         Line(text=text.title, url=frame.address + text.path)
         for event in events
@@ -109,7 +115,7 @@ def _load_digest(
             for row, title in list_silent(connection, rule, scope, now)
         ]
     all_changes = [*_load_changes(connection, selection, rule, by_source)]
-    return compose_digest(frame, all_changes, lines) if all_changes or lines else None
+    return compose_digest(frame, all_changes, lines, due) if all_changes or lines or due else None
 
 
 def _load_changes(

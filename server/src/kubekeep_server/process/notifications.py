@@ -11,7 +11,7 @@ import datetime as dt
 import functools
 import random
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -37,12 +37,12 @@ from kubekeep_server.store.destinations import StoredDestination, find_destinati
 from kubekeep_server.store.errors import StoreUnavailableError
 from kubekeep_server.store.notification_rules import find_rule, list_rules
 from kubekeep_server.store.outbox import load_pending
-from kubekeep_server.store.rule_evaluation import plan_deliveries, plan_silent
+from kubekeep_server.store.rule_evaluation import plan_deliveries, plan_due, plan_silent
 
 MOST_ATTEMPTS: Final = 10
 _PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
-_SILENCE_SECONDS: Final = 60.0
+_CLOCK_SECONDS: Final = 60.0
 _REMOVAL_SECONDS: Final = 3_600.0
 _FIRST_RETRY_SECONDS: Final = 10.0
 _LONGEST_RETRY_SECONDS: Final = 3_600.0
@@ -69,13 +69,13 @@ class NotificationJob:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._repeat(self._compare, _PAUSE_SECONDS))
             tasks.create_task(self._repeat(self._send, _PAUSE_SECONDS))
-            tasks.create_task(self._repeat(self._watch_silence, _SILENCE_SECONDS))
+            tasks.create_task(self._repeat(self._watch_clock, _CLOCK_SECONDS))
             tasks.create_task(self._repeat(self._remove, _REMOVAL_SECONDS))
 
-    async def _repeat_until_stored(self, function: Callable[..., None]) -> None:
+    async def _repeat_until_stored(self, function: Callable[..., Any], *arguments: Any) -> None:
         while True:
             try:
-                await self._state.writing.run(function)
+                await self._state.writing.run(function, *arguments)
             except StoreUnavailableError:
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
@@ -105,10 +105,12 @@ class NotificationJob:
                 planned = await self._state.reading.run(plan_deliveries, event, rules, READERS, now)
                 await self._state.writing.run(finish_event, event.id, planned, now)
 
-    async def _watch_silence(self) -> None:
+    async def _watch_clock(self) -> None:
+        """Queue the messages that no change causes: about silent sources, and what is due."""
         now = _now()
         rules = await self._state.reading.run(list_rules, now)
         planned = await self._state.reading.run(plan_silent, rules, READERS, now)
+        planned += plan_due(rules, now)
         if planned:
             await self._state.writing.run(queue_deliveries, planned, now)
 
@@ -131,8 +133,12 @@ class NotificationJob:
         """Send a claimed message."""
         try:
             await self._deliver_one(delivery)
-        except (LookupError, OSError, SQLAlchemyError, StoreUnavailableError, ValueError) as error:
-            # The claim ends by itself, and the message is sent again.
+        except StoreUnavailableError as error:
+            _log.warning("a message waits for the database", delivery=delivery.id, reason=str(error))
+            release = functools.partial(postpone_delivery, is_attempt=False)
+            await self._repeat_until_stored(release, delivery, "", str(error), _now())
+        except (LookupError, OSError, SQLAlchemyError, ValueError) as error:
+            # The claim ends by itself.
             _log.warning("a message waits for its next attempt", delivery=delivery.id, exc_info=error)
 
     async def _deliver_one(self, delivery: Delivery) -> None:
@@ -157,7 +163,8 @@ class NotificationJob:
             await self._record_failure(delivery, message.title, DeliveryError(str(error), is_final=True))
         else:
             _log.info("message sent", delivery=delivery.id, destination=stored.name, notification=delivery.event)
-            await writing.run(end_delivery, delivery, DeliveryState.SENT, message.title, "", _now())
+            # As long as its claim is in the database, no other process sends it again.
+            await self._repeat_until_stored(end_delivery, delivery, DeliveryState.SENT, message.title, "", _now())
 
     async def _find_quiet_end(self, delivery: Delivery, now: dt.datetime) -> dt.datetime | None:
         """Return the end of the quiet hours of a rule; None outside of them."""

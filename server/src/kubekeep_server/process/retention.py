@@ -7,10 +7,9 @@ import datetime as dt
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from kubekeep_server.api.server_state import ServerState
-from kubekeep_server.store.errors import StoreUnavailableError
+from kubekeep_server.process.logs import log_failures
 from kubekeep_server.store.retention import (
     AnotherProcessError,
     Retention,
@@ -29,11 +28,10 @@ async def keep_removing(state: ServerState) -> None:
     """Remove until the task is cancelled. An error ends one run, and is logged."""
     while True:
         try:
-            await remove_expired(state, dt.datetime.now(dt.UTC))
+            with log_failures(_log, "expired results"):
+                await remove_expired(state, dt.datetime.now(dt.UTC))
         except AnotherProcessError:
             _log.info("another process removes expired results")
-        except (StoreUnavailableError, SQLAlchemyError) as error:
-            _log.warning("expired results are not removed", exc_info=error)
         await asyncio.sleep(_INTERVAL_SECONDS)
 
 

@@ -25,10 +25,11 @@ from kubekeep_server.process.checks import check_settings
 from kubekeep_server.process.data_folder import create_data_folder
 from kubekeep_server.process.decisions import keep_decisions
 from kubekeep_server.process.http_protocol import LimitedProtocol
-from kubekeep_server.process.library_definitions import load_definitions, store_library
+from kubekeep_server.process.library_definitions import load_library, store_library
 from kubekeep_server.process.matching_job import MatchingJob
 from kubekeep_server.process.notifications import NotificationJob
 from kubekeep_server.process.retention import keep_removing
+from kubekeep_server.process.silent_sources import keep_states
 from kubekeep_server.settings import Settings, SettingsError
 from kubekeep_server.store.accounts import ADMINISTRATOR, invite_administrator
 from kubekeep_server.store.engine import is_outdated, upgrade
@@ -38,6 +39,9 @@ from kubekeep_server.store.lanes import MatchingLock
 _PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 0.5
+_IDLE_SECONDS: Final = 75
+"""Longer than clients and load balancers keep an idle connection, 5 to 60 seconds: the one that closes it must not be the server, as a
+request may be under way."""
 _BACKLOG: Final = 2048
 _COLLECTION_THRESHOLD: Final = 50_000
 """Objects created since the last collection of garbage."""
@@ -75,9 +79,7 @@ class ServerProcess:
     async def _prepare(self, state: ServerState) -> None:
         """Change the tables, and wait for a database that is late. Then remove what has expired, until the end."""
         try:
-            await _migrate(state)
-            await state.writing.run(store_library, await asyncio.to_thread(load_definitions), dt.datetime.now(dt.UTC))
-            await self._print_first_link(state)
+            await self._prepare_store(state)
         except (CommandError, SQLAlchemyError) as error:
             _log.error("the tables cannot be changed", exc_info=error)
             self._is_failed = True
@@ -88,6 +90,7 @@ class ServerProcess:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(keep_removing(state))
             tasks.create_task(keep_decisions(state))
+            tasks.create_task(keep_states(state))
             tasks.create_task(state.changes.run())
             tasks.create_task(self._end_streams(state))
             tasks.create_task(NotificationJob(state, self._public_url).run())
@@ -113,26 +116,29 @@ class ServerProcess:
         finally:
             await lock.close()
 
+    async def _prepare_store(self, state: ServerState) -> None:
+        """Change the tables, and store the library and the first user. Begin again after each end of the database."""
+        library = await asyncio.to_thread(load_library)
+        pause = _PAUSE_SECONDS
+        while True:
+            try:
+                if await state.writing.run(is_outdated):
+                    _log.info("the tables are changed to those of this version before the server answers")
+                await state.writing.run(upgrade, is_long=True)
+                await state.writing.run(store_library, library, dt.datetime.now(dt.UTC))
+                await self._print_first_link(state)
+            except StoreUnavailableError as error:
+                _log.warning("waiting for the database", reason=str(error), seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            else:
+                return
+
     async def _print_first_link(self, state: ServerState) -> None:
         """Print a link for the first administrator, until one has signed in."""
         secret = create_secret(LINK)
         if await state.writing.run(invite_administrator, hash_secret(secret), dt.datetime.now(dt.UTC)):
             click.echo(f"Sign in as {ADMINISTRATOR} within 15 minutes: {describe_link(self._public_url, secret)}")
-
-
-async def _migrate(state: ServerState) -> None:
-    pause = _PAUSE_SECONDS
-    while True:
-        try:
-            if await state.writing.run(is_outdated):
-                _log.info("the tables are changed to those of this version before the server answers")
-            await state.writing.run(upgrade, is_long=True)
-        except StoreUnavailableError as error:
-            _log.warning("waiting for the database", reason=str(error), seconds=pause)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-        else:
-            return
 
 
 def _bind(settings: Settings) -> socket.socket:
@@ -161,6 +167,7 @@ def _configure(settings: Settings, app: RequestFrame) -> uvicorn.Config:
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=settings.stop_seconds,
         ssl_certfile=settings.tls_certificate or None,
         ssl_keyfile=settings.tls_key or None,

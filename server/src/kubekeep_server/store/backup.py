@@ -18,9 +18,14 @@ from sqlalchemy import Connection, Table, column, func, insert, inspect, select,
 
 from kubekeep_server.store.background_schema import retention_clock
 from kubekeep_server.store.engine import get_revision, is_known_revision, upgrade
+from kubekeep_server.store.framework_schema import framework
 from kubekeep_server.store.identity_schema import account
 from kubekeep_server.store.image_schema import image
+from kubekeep_server.store.label_schema import label
 from kubekeep_server.store.notification_schema import outbox
+from kubekeep_server.store.permission_schema import cluster_permissions
+from kubekeep_server.store.saved_view_schema import saved_view
+from kubekeep_server.store.service_level_schema import service_levels
 
 _METADATA: Final = image.metadata
 _LENGTH_BYTES: Final = 4
@@ -30,7 +35,12 @@ _ROWS_READ: Final = 50
 """Rows that are read at once: those of documents are large."""
 _LONGEST_PART: Final = 1 << 30
 assert account.metadata is _METADATA  # noqa: S101 - the import adds the tables of users
+assert framework.metadata is _METADATA  # noqa: S101 - the import adds those of frameworks
 assert outbox.metadata is _METADATA  # noqa: S101 - the import adds those of notifications
+assert saved_view.metadata is _METADATA  # noqa: S101 - the import adds that of saved views
+assert service_levels.metadata is _METADATA  # noqa: S101 - the import adds that of service levels
+assert label.metadata is _METADATA  # noqa: S101 - the import adds those of labels
+assert cluster_permissions.metadata is _METADATA  # noqa: S101 - the import adds that of roles and bindings
 assert retention_clock.metadata is _METADATA  # noqa: S101 - the import adds those of work in the background
 
 

@@ -10,15 +10,13 @@ import collections
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, or_, select
 
 from kubekeep.model.decision import DecisionKind, DecisionScope, DecisionState
 from kubekeep_server.store.batches import is_key, select_by_keys
-from kubekeep_server.store.decision_schema import decision, decision_definition
+from kubekeep_server.store.decision_schema import decision, decision_definition, decode_scope
 from kubekeep_server.store.schema import finding, source
 
-_decoder: Final = msgspec.json.Decoder(DecisionScope)
 _COVERING: Final = [kind for kind in DecisionKind if kind.covers]
 _COLUMNS: Final = (decision.c.id, decision.c.kind, decision.c.scope, decision_definition.c.definition)
 _IS_ACTIVE: Final = decision.c.state == DecisionState.ACTIVE
@@ -55,7 +53,7 @@ def _group(rows: Iterable[Row[Any]]) -> list[ActiveDecision]:
         first.setdefault(row.id, row)
         definitions.setdefault(row.id, set()).add(row.definition)
     return [
-        ActiveDecision(number, DecisionKind(first[number].kind), _decoder.decode(first[number].scope), frozenset(keys))
+        ActiveDecision(number, DecisionKind(first[number].kind), decode_scope(first[number].scope), frozenset(keys))
         for number, keys in sorted(definitions.items())
     ]
 
@@ -104,7 +102,7 @@ def load_source_decisions(connection: Connection, key: str) -> Iterator[tuple[Ro
     """Yield the rows of decisions that cover findings of a source or problems of images, with their scopes."""
     conditions = (_IS_ACTIVE, _COVERS, decision.c.source.in_(["", key]))
     for row in connection.execute(select(decision).where(*conditions).order_by(decision.c.id)):
-        scope = _decoder.decode(row.scope)
+        scope = decode_scope(row.scope)
         if scope.selects_source(key):
             yield row, scope
 

@@ -15,7 +15,7 @@ from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.coverage import ActiveDecision, load_coverage, load_narrow_decisions
 from kubekeep_server.store.finding_context import CONTEXTS
 from kubekeep_server.store.numbers import to_key
-from kubekeep_server.store.schema import definition, definition_total, finding, source, subject
+from kubekeep_server.store.schema import IS_SUBJECT, definition, definition_total, finding, source, subject
 from kubekeep_server.store.totals import FindingCounts, write_counts, write_definition_counts
 from kubekeep_server.store.upsert import replace_rows
 
@@ -134,8 +134,7 @@ def _mark(connection: Connection, active: ActiveDecision, moment: int) -> frozen
         if values
     ]
     if selected:
-        joined = (subject.c.source == finding.c.source) & (subject.c.id == finding.c.subject)
-        conditions.append(select(subject.c.id).where(joined, *selected).correlate(finding).exists())
+        conditions.append(select(subject.c.id).where(IS_SUBJECT, *selected).correlate(finding).exists())
     counts = _count(connection, *conditions)
     if (total := sum(count for *_, count in counts)) > MOST_MARKED:
         raise WideDecisionError(total)

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text, null
 
+from kubekeep.model.decision import DecisionScope
 from kubekeep_server.store.schema import BY_KEY, add_partial_index, metadata
 
+decode_scope: Final = msgspec.json.Decoder(DecisionScope).decode
+"""Return the scope in `decision.scope`."""
+decode_links: Final = msgspec.json.Decoder(tuple[str, ...]).decode
+"""Return the addresses in `decision.links`."""
 decision: Final = Table(
     "decision",
     metadata,
@@ -23,6 +29,7 @@ decision: Final = Table(
     Column("is_wide", Boolean, nullable=False),
     Column("reason", Text, nullable=False),
     Column("owner", Text, nullable=False),
+    Column("links", Text, nullable=False, server_default="[]"),
     Column("author", Text, nullable=False),
     Column("author_account", Integer, ForeignKey("account.id")),
     Column("approver", Text, nullable=False),
@@ -33,7 +40,7 @@ decision: Final = Table(
     Column("images_after", Integer),
     Column("is_announced", Boolean, nullable=False),
 )
-"""A decision. scope: JSON of `DecisionScope`. source: the key of the only source of the scope; empty for several or all.
+"""A decision. scope: JSON of `DecisionScope`. links: JSON of addresses. source: the key of the only source of the scope; empty for several or all.
 
 is_wide: it covers all findings of its definitions in its sources. author, approver: names at that time; the approver is empty
 before somebody approves or rejects. author_account: NULL for a program. changed: the time of the last change of its state. expires: the first moment

@@ -18,6 +18,7 @@ from kubekeep.model.scanned_source import ANY_SOURCE
 from kubekeep.model.text import encode_json
 from kubekeep_server.store.batches import is_key, lock_rows, select_by_keys
 from kubekeep_server.store.changes import record_changes, record_image_changes
+from kubekeep_server.store.control_states import refresh_states
 from kubekeep_server.store.coverage import ActiveDecision
 from kubekeep_server.store.decision_effects import cover_findings, uncover_findings
 from kubekeep_server.store.decision_schema import decision, decision_comment, decision_definition
@@ -43,6 +44,7 @@ _TITLES: Final = {
     EventKind.DECISION_EXPIRES: "A decision ends within a week: {kind}, {names}",
     EventKind.DECISION_EXPIRED: "A decision has expired, its findings count again: {kind}, {names}",
 }
+_OPEN: Final = (DecisionState.ACTIVE, DecisionState.PROPOSED)
 _WAITING: Final = select(decision).where(decision.c.images_after.is_not(None)).order_by(decision.c.id)
 
 
@@ -57,18 +59,22 @@ class NoPersonError(Exception):
         super().__init__("a person must decide this: sign in, or use a token of a user")
 
 
-class NewDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision to make. owner: who works on it; empty for nobody. due: for the owner.
+class DecisionWork(msgspec.Struct, frozen=True):
+    """Work that a decision is about. owner: empty for nobody. due: for the owner. links: addresses of tickets and pull requests."""
 
-    approval_level: the lowest level of findings that require a second person; None if none do.
-    """
+    owner: str = ""
+    due: dt.datetime | None = None
+    links: tuple[str, ...] = ()
+
+
+class NewDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision to make. approval_level: the lowest level of findings that require a second person; None if none do."""
 
     kind: DecisionKind
     scope: DecisionScope
     reason: str
     expires: dt.datetime
-    owner: str = ""
-    due: dt.datetime | None = None
+    work: DecisionWork = DecisionWork()
     approval_level: int | None = None
 
 
@@ -100,13 +106,12 @@ def make_decision(connection: Connection, new: NewDecision, person: Person, now:
         "source": scope.sources[0] if len(scope.sources) == 1 and not scope.sources[0].endswith(ANY_SOURCE) else "",
         "is_wide": scope.selects_subjects and not scope.is_limited_to_subjects,
         "reason": new.reason,
-        "owner": new.owner,
+        **_write_work(new.work),
         "author": person.name,
         "author_account": person.account,
         "approver": "",
         "created": moment,
         "changed": moment,
-        "due": None if new.due is None else to_number(new.due),
         "expires": to_number(new.expires),
         # An end that everybody knows when the decision is made is no news.
         "is_announced": new.expires - now <= _NOTICE,
@@ -154,11 +159,22 @@ def end_decision(connection: Connection, number: int, person: Person, now: dt.da
     """End a decision, or withdraw a proposed one. Raises LookupError and DecisionConflictError."""
     lock_definitions(connection, is_exclusive=True)
     row = load_row(connection, number)
-    if row.state not in (DecisionState.ACTIVE, DecisionState.PROPOSED):
+    if row.state not in _OPEN:
         raise DecisionConflictError(f"decision {number} is {row.state} already")
     _change_state(connection, number, DecisionState.ENDED, person.name, now, comment)
     if row.state == DecisionState.ACTIVE:
         _change_effects(connection, row, to_number(now), uncover_findings)
+
+
+def change_work(connection: Connection, number: int, work: DecisionWork, person: Person, now: dt.datetime) -> None:
+    """Replace owner, due date and links of a decision. Raises LookupError, and DecisionConflictError for one that has ended."""
+    lock_definitions(connection, is_exclusive=True)
+    row = load_row(connection, number)
+    if row.state not in _OPEN:
+        raise DecisionConflictError(f"decision {number} is {row.state}: its work is over")
+    values = _write_work(work)
+    connection.execute(update(decision).where(decision.c.id == number).values(**values))
+    append_entry(connection, now, person.name, "changed decision", decision=number, **msgspec.to_builtins(work))
 
 
 def has_work(connection: Connection, now: dt.datetime) -> bool:
@@ -233,6 +249,12 @@ def load_active(connection: Connection, row: Any) -> ActiveDecision:
     return ActiveDecision(row.id, DecisionKind(row.kind), scope, frozenset(numbers))
 
 
+def _write_work(work: DecisionWork) -> dict[str, Any]:
+    """Return the columns of the work of a decision."""
+    due = None if work.due is None else to_number(work.due)
+    return {"owner": work.owner, "due": due, "links": encode_json(work.links)}
+
+
 def _announce(connection: Connection, kind: EventKind, row: Any, now: dt.datetime) -> None:
     """Append an event about a decision, of its source if it has only one."""
     scope = msgspec.json.decode(row.scope, type=DecisionScope)
@@ -254,8 +276,7 @@ def _select_expiring(now: dt.datetime) -> Select[Any]:
 
 
 def _select_expired(now: dt.datetime) -> Select[Any]:
-    states = (DecisionState.ACTIVE, DecisionState.PROPOSED)
-    is_expired = (decision.c.state.in_(states), decision.c.expires <= to_number(now))
+    is_expired = (decision.c.state.in_(_OPEN), decision.c.expires <= to_number(now))
     return select(decision).where(*is_expired).order_by(decision.c.id)
 
 
@@ -291,7 +312,9 @@ def _change_effects(connection: Connection, row: Any, moment: int, change: _Effe
     if not changed.kind.covers:
         return
     if changed.scope.selects_subjects:
-        record_changes(connection, change(connection, changed, moment), moment)
+        sources = change(connection, changed, moment)
+        refresh_states(connection, sources, changed.definitions, moment)
+        record_changes(connection, sources, moment)
     if changed.scope.selects_images:
         connection.execute(update(decision).where(decision.c.id == row.id).values(images_after=0))
 

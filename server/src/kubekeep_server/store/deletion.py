@@ -13,6 +13,8 @@ from kubekeep_server.store import schema
 from kubekeep_server.store.batches import is_key, lock_rows, select_by_keys, split
 from kubekeep_server.store.changes import record_changes
 from kubekeep_server.store.definitions import release_definitions
+from kubekeep_server.store.evaluations import remove_unused
+from kubekeep_server.store.framework_schema import control_interval, source_evaluation
 from kubekeep_server.store.image_findings import refresh_findings, refresh_uses
 from kubekeep_server.store.image_packages import refresh_packages
 from kubekeep_server.store.image_reports import remove_unused_parts
@@ -29,11 +31,13 @@ from kubekeep_server.store.image_schema import (
     runs,
     source_image,
 )
+from kubekeep_server.store.label_schema import subject_label
 from kubekeep_server.store.locks import lock_definitions
 from kubekeep_server.store.match_schema import image_match, pending_match
 from kubekeep_server.store.numbers import to_number
 from kubekeep_server.store.organisation_log import append_entry
 from kubekeep_server.store.pending_matches import add_images
+from kubekeep_server.store.permission_schema import cluster_permissions
 from kubekeep_server.store.repository_findings import refresh_history
 from kubekeep_server.store.scope_schema import scope_source
 from kubekeep_server.store.scopes import resolve_scope
@@ -41,6 +45,7 @@ from kubekeep_server.store.stored_scopes import refresh_scopes
 
 _OF_SOURCES: Final = (
     schema.finding,
+    subject_label,
     schema.subject,
     failed_scan,
     runs,
@@ -48,8 +53,11 @@ _OF_SOURCES: Final = (
     schema.total,
     schema.definition_total,
     schema.day,
+    cluster_permissions,
     schema.scan,
     schema.audit,
+    source_evaluation,
+    control_interval,
 )
 _OF_IMAGES: Final = (
     image_finding,
@@ -70,20 +78,22 @@ def delete_source(connection: Connection, grants: Iterable[Grant], number: int, 
     """
     row = _lock(connection, number)
     scope = resolve_scope(connection, grants)
-    if row is None or not (scope.whole is None or number in scope.whole):
+    if row is None or not scope.has_whole(number):
         raise LookupError(f"there is no source {number}")
     # Before images, as in ingest; a change of a rating may wait for the row of the source.
     lock_definitions(connection, is_exclusive=False)
     release_definitions(connection, number)
     images = set(connection.execute(select(source_image.c.image).where(source_image.c.source == number)).scalars())
-    documents = list(connection.execute(select(schema.scan.c.document).where(schema.scan.c.source == number)).scalars())
+    scans = select(schema.scan.c.document, schema.scan.c.evaluation).where(schema.scan.c.source == number)
+    rows = connection.execute(scans).all()
     lock_rows(connection, image, images)
     for table in _OF_SOURCES:
         connection.execute(delete(table).where(table.c.source == number))
     refresh_scopes(connection, number, images)
     connection.execute(delete(scope_source).where(scope_source.c.source == number))
     # A document names its source and scan: no other scan has it.
-    remove_rows(connection, schema.blob, "digest", documents)
+    remove_rows(connection, schema.blob, "digest", [each.document for each in rows])
+    remove_unused(connection, {each.evaluation for each in rows if each.evaluation is not None})
     _refresh_images(connection, images, to_number(now))
     connection.execute(delete(schema.source).where(schema.source.c.id == number))
     append_entry(connection, now, actor, "deleted source", source=row.key, branch=row.branch)

@@ -13,10 +13,20 @@ from typing import Final
 import msgspec
 
 from kubekeep.model.finding_document import DocumentPart
-from kubekeep.model.submission import Fingerprint, SubjectEntry, Submission, compute_manifest, digest_json
+from kubekeep.model.permissions import ClusterPermissions
+from kubekeep.model.submission import (
+    Fingerprint,
+    SubjectEntry,
+    Submission,
+    compute_manifest,
+    digest_json,
+    digest_permissions,
+)
 from kubekeep.model.text import encode_json
 from kubekeep.uplink.delta import DivergenceError
 from kubekeep_server.store.numbers import to_key
+
+_NOTHING: Final = msgspec.Raw(b"null")
 
 
 class SubmittedImage(DocumentPart, frozen=True):
@@ -32,6 +42,7 @@ class _EncodedSubmission(Submission, frozen=True, kw_only=True):
     definitions: tuple[msgspec.Raw, ...] = ()  # type: ignore[assignment]
     images: tuple[SubmittedImage, ...] = ()  # type: ignore[assignment]
     subjects: tuple[msgspec.Raw, ...] = ()  # type: ignore[assignment]
+    permissions: msgspec.Raw = _NOTHING  # type: ignore[assignment]
 
 
 class _EntryKey(msgspec.Struct, frozen=True):
@@ -47,20 +58,24 @@ _FIRST_KEY: Final = re.compile(rb'\{"key":"([0-9a-f]{16})"')
 """The beginning of an entry, as Kubekeep writes it."""
 _key_decoder: Final = msgspec.json.Decoder(_EntryKey)
 _definition_key_decoder: Final = msgspec.json.Decoder(_DefinitionKey)
+_permissions_decoder: Final = msgspec.json.Decoder(ClusterPermissions | None)
 _entry_decoder: Final = msgspec.json.Decoder(SubjectEntry)
 
 
 class SubmittedDocument:
     """A submission with the entries of its subjects by key.
 
-    submission: without definitions, subjects and images. definitions: encoded, by key. images: by digest. digests: of the entries,
+    submission: without definitions, subjects, images and permissions. definitions: encoded, by key. images: by digest. digests: of the entries,
     as the manifest has them; empty for a delta, whose entries are parts.
     """
 
     def __init__(self, document: bytes) -> None:
         """Decode all but the entries. Raises msgspec.DecodeError, and DivergenceError if the manifest is another one."""
         encoded = _decoder.decode(document)
-        self.submission: Submission = msgspec.structs.replace(encoded, definitions=(), subjects=(), images=())
+        self.submission: Submission = msgspec.structs.replace(
+            encoded, definitions=(), subjects=(), images=(), permissions=None
+        )
+        self._permissions = encoded.permissions
         self.definitions = {_definition_key_decoder.decode(raw).key: bytes(raw) for raw in encoded.definitions}
         self.images = {image.digest: image for image in encoded.images}
         self._entries = {_read_key(raw): raw for raw in encoded.subjects}
@@ -90,6 +105,20 @@ class SubmittedDocument:
         if to_key(entry.key) != key:
             raise msgspec.DecodeError(f"the entry {entry.key} has two keys")
         return entry
+
+    def decode_permissions(self) -> ClusterPermissions | None:
+        """Return the roles and bindings; None if the submission has none.
+
+        Raises msgspec.DecodeError, and DivergenceError if the digest of the submission is another one.
+        """
+        permissions: ClusterPermissions | None = _permissions_decoder.decode(self._permissions)
+        digest = self.submission.permissions_digest
+        if permissions is not None and digest not in (
+            digest_json(memoryview(self._permissions)).hex(),
+            digest_permissions(permissions),
+        ):
+            raise DivergenceError(f"{self.submission.id} does not have the roles and bindings {digest}")
+        return permissions
 
     def _is_complete(self) -> bool:
         return sum_digests(self.digests.values()) == self.submission.manifest

@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-_CONFLICTS: Final = ("40001", "40P01", "55P03")
-"""Serialization failure, deadlock and lock not available (PostgreSQL, appendix A)."""
+_CONFLICTS: Final = ("25006", "40001", "40P01", "55P03")
+"""Read-only transaction (of a replica), serialization failure, deadlock and lock not available (PostgreSQL, appendix A)."""
 _CONNECTION_CLASSES: Final = ("08", "53", "57P", "58")
 """Connection, resources, intervention of an operator, system error."""
 
@@ -49,8 +49,8 @@ def _may_succeed(error: DBAPIError) -> bool:
     code = _read_code(error)
     if code in _CONFLICTS or code.startswith(_CONNECTION_CLASSES):
         return True
-    # SQLite: locked, disk full, or a file that cannot be opened.
-    return error.connection_invalidated or (isinstance(error, OperationalError) and not code)
+    # SQLite: locked, disk full, or a file that cannot be opened. PostgreSQL: replicas of which none is the primary yet.
+    return error.connection_invalidated or (isinstance(error, (InternalError, OperationalError)) and not code)
 
 
 def _read_code(error: DBAPIError) -> str:

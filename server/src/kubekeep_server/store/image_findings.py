@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from kubekeep._native import pack_problems
 from kubekeep.model.definition import FindingKind
@@ -77,19 +77,23 @@ def _describe_row(state: ProblemState, decision: int | None) -> _Row:
 def recount(connection: Connection, images: Iterable[int]) -> None:
     """Write the totals of images."""
     required = sorted(images)
-    rows = {number: {"number": number, **dict.fromkeys(COUNTS, 0)} for number in required}
+    columns = (*COUNTS, "fixable")
+    rows = {number: {"number": number, **dict.fromkeys(columns, 0)} for number in required}
+    fixable = case((image_finding.c.fixed_version != "", definition.c.id))
+    numbers = (func.count(definition.c.id.distinct()), func.count(fixable.distinct()))
     query = (
-        select(image_finding.c.image, definition.c.kind, definition.c.urgency, func.count(definition.c.id.distinct()))
+        select(image_finding.c.image, definition.c.kind, definition.c.urgency, *numbers)
         .join(definition, definition.c.id == image_finding.c.definition)
         .where(is_key(image_finding.c.image), image_finding.c.closed.is_(None), ~image_finding.c.is_suppressed)
         .group_by(image_finding.c.image, definition.c.kind, definition.c.urgency)
     )
-    for number, kind, urgency, count in select_by_keys(connection, query, required):
+    for number, kind, urgency, count, fixes in select_by_keys(connection, query, required):
         is_raised = kind == FindingKind.VULNERABILITY
         rows[number][BY_URGENCY[urgency] if is_raised else BY_LEVEL[LEVELS[0][urgency]]] += count
+        rows[number]["fixable"] += fixes
     if rows:
         statement = update(image).where(image.c.id == bindparam("number"))
-        connection.execute(statement.values({name: bindparam(name) for name in COUNTS}), list(rows.values()))
+        connection.execute(statement.values({name: bindparam(name) for name in columns}), list(rows.values()))
 
 
 def _store_problems(connection: Connection, images: Iterable[int]) -> None:

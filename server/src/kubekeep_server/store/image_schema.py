@@ -42,16 +42,19 @@ image: Final = Table(
     Column("id", Integer, primary_key=True),
     Column("digest", Text, nullable=False, unique=True),
     Column("platform", Text, nullable=False),
+    Column("distribution", Text, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("sources", Integer, nullable=False),
     Column("exposure", SmallInteger, nullable=False),
     Column("workloads", Integer, nullable=False),
     Column("exposed_workloads", Integer, nullable=False),
+    Column("fixable", Integer, nullable=False),
     *(Column(name, Integer, nullable=False) for name in COUNTS),
 )
-"""An image, by the digest of its manifest. created: the time at which it was first submitted. sources: those that have it.
+"""An image, by the digest of its manifest. distribution: its operating system, such as `debian 12`; empty if it is not known. created: the time at which it was first submitted. sources: those that have it.
 
-exposure: the highest of the workloads that run it. The last columns: open problems that no exception covers, those of several
+exposure: the highest of the workloads that run it. fixable: open problems that a newer version of a package fixes, as the last columns
+count them. The last columns: open problems that no exception covers, those of several
 packages once: vulnerabilities by urgency, as their levels follow from the exposure of the image in a scope, and other problems by level.
 """
 

@@ -35,6 +35,8 @@ from kubekeep_server.store.schema import definition, subject
 from kubekeep_server.store.stored_scopes import refresh_scopes
 from kubekeep_server.store.upsert import insert_missing, replace_rows
 
+_TEXTS: Final = ("id", "digest", "platform", "distribution", "created")
+"""The columns of `image` that a new image does not have as zero."""
 _COLUMNS: Final = ("subject", "report", "content", "exposure", "workloads", "exposed_workloads")
 _Parts = dict[tuple[int, bytes], bytes]
 """Contents by image and digest."""
@@ -133,9 +135,10 @@ class ImageChanges:
         query = select(image.c.digest, image.c.id).where(is_key(image.c.digest))
         known = dict(select_by_keys(self._connection, query, platforms))
         missing = sorted(platforms.keys() - known.keys())
-        zero = {column.name: 0 for column in image.c if column.name not in ("id", "digest", "platform", "created")}
+        zero = {column.name: 0 for column in image.c if column.name not in _TEXTS}
         rows = [
-            {"digest": digest, "platform": platforms[digest], "created": self._moment, **zero} for digest in missing
+            {"digest": digest, "platform": platforms[digest], "distribution": "", "created": self._moment, **zero}
+            for digest in missing
         ]
         insert_missing(self._connection, image, rows)
         return known | dict(select_by_keys(self._connection, query, missing))

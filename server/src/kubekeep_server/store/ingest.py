@@ -7,7 +7,7 @@ received. Knows no HTTP, and trusts the caller that the sender may speak for the
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -18,10 +18,13 @@ from kubekeep.model.submission import Submission, compute_manifest
 from kubekeep.model.text import encode_json
 from kubekeep_server.store import schema
 from kubekeep_server.store.changes import record_changes
+from kubekeep_server.store.control_states import end_overdue, record_scan
 from kubekeep_server.store.document import SubmittedDocument
+from kubekeep_server.store.evaluations import store_evaluation
 from kubekeep_server.store.hash_chain import chain_entry
 from kubekeep_server.store.numbers import SECOND, to_moment, to_number
 from kubekeep_server.store.outbox import EventContent, EventKind, add_event
+from kubekeep_server.store.permissions import store_permissions
 from kubekeep_server.store.proofs import store_document
 from kubekeep_server.store.state import StateCounts, apply_submission, compute_scope
 from kubekeep_server.store.upsert import insert_missing
@@ -82,7 +85,11 @@ def ingest(connection: Connection, document: bytes, received: dt.datetime) -> Re
     if finished > latest:
         raise EarlySubmissionError(submission, (finished - latest) // SECOND + 1)
     is_applied = finished >= source.finished or source.finished > latest
+    if is_applied:
+        end_overdue(connection, source, submission)
     counts = apply_submission(connection, submitted, source) if is_applied else StateCounts()
+    if is_applied:
+        store_permissions(connection, submitted, source.id)
     opened, closed = counts.opened, counts.closed
     row = {
         "source": source.id,
@@ -94,10 +101,12 @@ def ingest(connection: Connection, document: bytes, received: dt.datetime) -> Re
         "is_applied": is_applied,
         "opened": opened,
         "closed": closed,
+        "evaluation": store_evaluation(connection, submission),
     }
     connection.execute(insert(scan), [row])
     if is_applied:
-        _update_source(connection, source.id, submitted)
+        states = record_scan(connection, source, submission, counts.states)
+        _update_source(connection, source.id, submitted, states)
     if opened or closed or counts.lost:
         content = EventContent(opened, closed, counts.lost, tuple(sorted(counts.images)))
         add_event(connection, EventKind.SUBMISSION, received, content, source=source.id, moment=finished)
@@ -150,7 +159,10 @@ def _lock_source(connection: Connection, submission: Submission, now: int) -> An
     return locked
 
 
-def _update_source(connection: Connection, source: int, submitted: SubmittedDocument) -> None:
+def _update_source(
+    connection: Connection, source: int, submitted: SubmittedDocument, states: Mapping[str, Any]
+) -> None:
+    """Write the columns of a source that follow from a scan. states: those of `record_scan`."""
     submission = submitted.submission
     values: dict[str, Any] = {
         "document": encode_json(submission.source),
@@ -158,6 +170,7 @@ def _update_source(connection: Connection, source: int, submitted: SubmittedDocu
         "finished": to_number(submission.finished),
         "manifest": submission.manifest,
         "scope": compute_scope(submission),
+        **states,
     }
     if not submission.base:
         values["definitions"] = submitted.definitions_digest

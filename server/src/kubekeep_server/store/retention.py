@@ -14,7 +14,10 @@ from sqlalchemy import Connection, Table, delete, exists, insert, select, update
 
 from kubekeep_server.store.background_schema import retention_clock
 from kubekeep_server.store.batches import lock_rows
+from kubekeep_server.store.control_states import ControlState
 from kubekeep_server.store.deletion import remove_images, remove_rows
+from kubekeep_server.store.evaluations import remove_unused
+from kubekeep_server.store.framework_schema import control_interval
 from kubekeep_server.store.image_schema import failed_scan, image, image_finding, image_name, repository_finding
 from kubekeep_server.store.locks import try_lock_retention
 from kubekeep_server.store.numbers import DAY, to_moment, to_number
@@ -76,9 +79,18 @@ def remove_of_source(connection: Connection, number: int, retention: Retention) 
     connection.execute(delete(finding).where(finding.c.source == number, finding.c.closed < limit))
     has_findings = exists().where(finding.c.source == subject.c.source, finding.c.subject == subject.c.id)
     connection.execute(delete(subject).where(subject.c.source == number, subject.c.closed < limit, ~has_findings))
+    _remove_states(connection, number, limit)
     failures = failed_scan.c.source == number, failed_scan.c.moment < to_number(retention.scans)
     connection.execute(delete(failed_scan).where(*failures))
     connection.execute(delete(day).where(day.c.source == number, day.c.day < limit // DAY))
+
+
+def _remove_states(connection: Connection, number: int, limit: int) -> None:
+    """Remove intervals of controls that ended before a time. Before the first one that is left, nothing is known."""
+    table = control_interval
+    connection.execute(delete(table).where(table.c.source == number, table.c.until < limit))
+    is_first = (table.c.source == number, table.c.since < limit, table.c.before != ControlState.NOT_EVALUATED)
+    connection.execute(update(table).where(*is_first).values(before=ControlState.NOT_EVALUATED))
 
 
 def remove_of_images(connection: Connection, retention: Retention) -> int:
@@ -123,7 +135,7 @@ def _lock(connection: Connection) -> None:
 
 def _remove_scans(connection: Connection, number: int, last: str, limit: int) -> None:
     """Remove scans but the last one, and those whose document is the dictionary of one that stays."""
-    query = select(scan.c.id, scan.c.finished, scan.c.document, blob.c.base).join(
+    query = select(scan.c.id, scan.c.finished, scan.c.document, scan.c.evaluation, blob.c.base).join(
         blob, blob.c.digest == scan.c.document
     )
     rows: list[Any] = list(connection.execute(query.where(scan.c.source == number)))
@@ -132,3 +144,4 @@ def _remove_scans(connection: Connection, number: int, last: str, limit: int) ->
     removed = [row for row in rows if row.document not in required]
     remove_rows(connection, scan, "id", [row.id for row in removed], scan.c.source == number)
     remove_rows(connection, blob, "digest", [row.document for row in removed])
+    remove_unused(connection, {row.evaluation for row in removed if row.evaluation is not None})

@@ -12,6 +12,7 @@ import msgspec
 from kubekeep_server.identity import Grant, Role, check_scope
 from kubekeep_server.store.outbox import EventKind
 from kubekeep_server.store.queries.definitions import DefinitionFilter
+from kubekeep_server.store.queries.finding_filter import FindingFilter
 
 _MOST_VALUES: Final = 100
 _DAY: Final = dt.timedelta(days=1)
@@ -27,6 +28,8 @@ class RuleEvent(enum.StrEnum):
     """New advisories name a package of an image that a source has."""
     COVERAGE_LOST = "coverage-lost"
     """A scan could not see if findings are still there."""
+    FINDING_DUE = "finding-due"
+    """By the service levels, findings are overdue or due within a week. For summaries only."""
     SOURCE_SILENT = "source-silent"
     DECISION_WAITS = EventKind.DECISION_WAITS.value
     DECISION_EXPIRES = EventKind.DECISION_EXPIRES.value
@@ -54,12 +57,14 @@ Level = Annotated[str, msgspec.Meta(pattern="^(unknown|low|medium|high|critical)
 
 
 class RuleFilter(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Filters of findings; an empty one selects all. sources: scopes, such as `cluster/*`. exposed: as in the list of findings."""
+    """Filters of findings; an empty one selects all. sources: scopes, such as `cluster/*`. The others are those of the list of findings."""
 
     sources: Values = ()
     namespaces: Values = ()
     kinds: Values = ()
     names: Values = ()
+    owners: Values = ()
+    labels: Values = ()
     definitions: Values = ()
     definition_kinds: Values = ()
     priorities: tuple[Level, ...] = ()
@@ -80,6 +85,26 @@ class RuleFilter(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forb
             severities=self.severities,
             text=self.text,
             is_exposed=self.exposed,
+        )
+
+    @property
+    def selects_workloads(self) -> bool:
+        """True if it selects findings, and images, by the workloads that have them."""
+        return bool(self.namespaces or self.owners or self.labels)
+
+    def to_finding_filter(self, sources: tuple[int, ...] = ()) -> FindingFilter:
+        """Return the filters of a list of findings. sources: numbers of those that the rule covers; empty for all."""
+        definitions = msgspec.structs.asdict(self.to_definition_filter())
+        return FindingFilter(
+            **{
+                **definitions,
+                "sources": sources,
+                "namespaces": self.namespaces,
+                "kinds": self.kinds,
+                "names": self.names,
+                "owners": self.owners,
+                "labels": self.labels,
+            }
         )
 
 
@@ -108,13 +133,15 @@ class RuleDocument(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
     silent_hours: Annotated[int, msgspec.Meta(ge=1, le=8_784)] = 48
 
     def check(self) -> None:
-        """Raise ValueError for an unknown time zone, and a source that is no scope."""
+        """Raise ValueError for an unknown time zone, a source that is no scope, and an event that needs a summary."""
         try:
             zoneinfo.ZoneInfo(self.zone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError(f"{self.zone!r} is no time zone of IANA, such as Europe/Zurich") from error
         for scope in self.filter.sources:
             check_scope(scope)
+        if RuleEvent.FINDING_DUE in self.events and self.digest is None:
+            raise ValueError(f"{RuleEvent.FINDING_DUE} is for summaries: choose a digest")
 
     def compute_due(self, now: dt.datetime) -> dt.datetime:
         """Return the first time from now on at which a message may be sent."""

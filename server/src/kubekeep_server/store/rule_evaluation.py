@@ -64,6 +64,15 @@ def plan_silent(
     return planned
 
 
+def plan_due(rules: Iterable[Rule], now: dt.datetime) -> list[PlannedDelivery]:
+    """Return the next summary of each rule that sends what is due, whatever happens until then."""
+    return [
+        _plan(rule, RuleEvent.FINDING_DUE, None, now, subject=f"due/{rule.document.compute_due(now).isoformat()}")
+        for rule in rules
+        if rule.is_enabled and RuleEvent.FINDING_DUE in rule.document.events
+    ]
+
+
 def list_silent(connection: Connection, rule: Rule, scope: Scope, now: dt.datetime) -> Iterator[tuple[Any, str]]:
     """Yield the sources in a scope without a scan for longer than a rule allows, with the title of the message."""
     limit = to_number(now - dt.timedelta(hours=rule.document.silent_hours))
@@ -89,13 +98,15 @@ def shows_text(event: Event, criteria: RuleFilter, scope: Scope, key: str) -> bo
     text = event.content.text
     if text is None or (criteria.namespaces and text.namespace not in criteria.namespaces):
         return False
+    if criteria.owners or criteria.labels:
+        # The text is about findings of many workloads.
+        return False
     if event.source is None:
         return scope.whole is None and not criteria.sources
     if not key or not criteria.covers(key):
         return False
     names = scope.limited.get(event.source, frozenset()) | scope.everywhere
-    is_whole = scope.whole is None or event.source in scope.whole
-    return is_whole or (bool(text.namespace) and text.namespace in names)
+    return scope.has_whole(event.source) or (bool(text.namespace) and text.namespace in names)
 
 
 def _plan_changes(

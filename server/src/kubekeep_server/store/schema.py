@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     null,
     true,
 )
@@ -55,9 +56,14 @@ source: Final = Table(
     Column("manifest", Text, nullable=False),
     Column("scope", LargeBinary, nullable=False),
     Column("definitions", LargeBinary, nullable=False),
+    Column("evaluation", LargeBinary),
+    Column("evaluated", BigInteger),
     UniqueConstraint("key", "branch"),
 )
 """A cluster, a branch of a repository, or a registry. scan, finished, manifest, scope: of the scan that made its state.
+
+evaluated: end of the last scan that was not partial. evaluation: `control_states.digest_evaluation` of it; NULL if its states do
+not follow from it.
 
 scope: digest of the evaluated definitions. definitions: `SubmittedDocument.definitions_digest` of the last whole submission.
 """
@@ -104,6 +110,7 @@ subject: Final = Table(
     Column("namespace", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("exposure", SmallInteger, nullable=False),
+    Column("owner", Text),
     Column("digest", LargeBinary),
     Column("content", LargeBinary, nullable=False),
     Column("retained", LargeBinary),
@@ -111,7 +118,7 @@ subject: Final = Table(
     Column("closed", BigInteger),
     **BY_KEY,
 )
-"""A subject of a source. closed: the time at which it was missing; NULL while it may exist.
+"""A subject of a source. owner: NULL without one. closed: the time at which it was missing; NULL while it may exist.
 
 digest: of its entry in the last submission; NULL if that did not contain it. content: the last `SubjectEntry`. retained: open
 findings that are not in this entry, because the last scan did not evaluate them. Both are MessagePack in Zstandard; empty
@@ -127,6 +134,11 @@ add_partial_index(
     subject.c.namespace,
     subject.c.closed,
     where=subject.c.closed.is_(null()),
+)
+add_partial_index(
+    "subject_owner",
+    *(subject.c.owner, subject.c.source, subject.c.id, subject.c.exposure, subject.c.closed, subject.c.namespace),
+    where=subject.c.owner.is_not(null()),
 )
 
 subject_name: Final = Table("subject_name", metadata, Column("name", Text, primary_key=True), **BY_KEY)
@@ -155,6 +167,8 @@ foreign keys: the check of each new row takes PostgreSQL as long as the row, and
 transaction of a submission has locked the source, and definitions are never deleted.
 unknown_since: the first scan that could not see if it is still there; NULL once a scan saw it.
 """
+IS_SUBJECT: Final = and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject)
+"""Condition that joins findings with their subjects."""
 add_partial_index(
     "finding_open",
     finding.c.source,
@@ -207,10 +221,21 @@ scan: Final = Table(
     Column("is_applied", Boolean, nullable=False),
     Column("opened", Integer, nullable=False),
     Column("closed", Integer, nullable=False),
+    Column("evaluation", LargeBinary),
     **BY_KEY,
 )
-"""A submission. is_applied: False if a later one was received before it. opened, closed: numbers of findings."""
+"""A submission. evaluation: digest of a row of `evaluation`; NULL for one before these were stored. is_applied: False if a later one was received before it. opened, closed: numbers of findings."""
 Index("scan_received", scan.c.source, scan.c.received, scan.c.id)
+Index("scan_evaluation", scan.c.evaluation)
+
+evaluation: Final = Table(
+    "evaluation",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    **BY_KEY,
+)
+"""Evaluations of scans, once for all scans with the same one: `evaluations.Evaluation` in MessagePack and Zstandard."""
 
 blob: Final = Table(
     "blob",

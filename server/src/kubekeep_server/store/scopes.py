@@ -59,6 +59,10 @@ class Scope(msgspec.Struct, frozen=True):
         """All sources of the scope, also the limited ones; None for every source."""
         return None if self.whole is None else self.whole | self.limited.keys()
 
+    def has_whole(self, number: int) -> bool:
+        """Return True if all namespaces of a source are in the scope."""
+        return self.whole is None or number in self.whole
+
     def narrow(self, sources: Iterable[int]) -> Scope:
         """Return the scope with some of its sources only."""
         selected = frozenset(sources)
@@ -159,6 +163,12 @@ def select_uses(scope: Scope) -> Select[tuple[int, int, int, int]]:
         rows = select(union_all(rows, uses).subquery())
     used = rows.subquery()
     return select(used.c.image, *sum_uses(used)).group_by(used.c.image)
+
+
+def select_selected_uses(scope: Scope, is_selected: ColumnElement[bool]) -> Select[tuple[int, int, int, int]]:
+    """Return the query of `select_uses` for the workloads in a scope with a condition of `subject`."""
+    uses = count_uses(select(runs.c.image).where(shows_subject(scope), is_selected)).subquery()
+    return select(uses.c.image, *sum_uses(uses)).group_by(uses.c.image)
 
 
 def count_uses(query: Select[Any]) -> Select[Any]:

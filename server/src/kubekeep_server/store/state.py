@@ -9,6 +9,7 @@ namespace `shop` that could not list Secrets closes nothing in other namespaces,
 
 from __future__ import annotations
 
+import collections
 import functools
 import hashlib
 import operator
@@ -25,6 +26,7 @@ from kubekeep.uplink.delta import DivergenceError, merge_entry
 from kubekeep_server.store import schema
 from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.compression import compress, decompress
+from kubekeep_server.store.control_states import StateChanges, list_unevaluated
 from kubekeep_server.store.coverage import SourceCoverage, load_source_coverage
 from kubekeep_server.store.definitions import (
     DefinitionChanges,
@@ -37,6 +39,7 @@ from kubekeep_server.store.finding_context import build_context, move_context
 from kubekeep_server.store.image_reports import ImageReport
 from kubekeep_server.store.images import ImageChanges, get_image_digest
 from kubekeep_server.store.numbers import to_key, to_number
+from kubekeep_server.store.subject_labels import LabelChanges
 from kubekeep_server.store.totals import FindingCounts
 from kubekeep_server.store.upsert import insert_many, insert_missing, replace_rows
 from kubekeep_server.store.urgency import classify_subject
@@ -140,12 +143,16 @@ class _SubjectChange(NamedTuple):
 
 
 class StateCounts(NamedTuple):
-    """Numbers of findings that were opened and closed, and of those that could be seen before. images: with opened or closed ones."""
+    """Numbers of findings that were opened and closed, and of those that could be seen before. images: with opened or closed ones.
+
+    states: from which those of definitions follow.
+    """
 
     opened: int = 0
     closed: int = 0
     lost: int = 0
     images: frozenset[int] = frozenset()
+    states: StateChanges = StateChanges()
 
 
 def apply_submission(connection: Connection, document: SubmittedDocument, source: Any) -> StateCounts:
@@ -195,10 +202,14 @@ class _StateChange:
         self._subjects: list[dict[str, Any]] = []
         self._absent: list[dict[str, Any]] = []
         self._lost = 0
+        self._touched: set[int] = set()
+        """Definitions whose findings change."""
+        self._unevaluated: collections.Counter[str] = collections.Counter()
         self._ids: dict[str, int] = {}
         """Definitions of the submission by key."""
         self._definitions: dict[int, StoredDefinition] = {}
         self._images = ImageChanges(connection, document, source.id)
+        self._labels = LabelChanges(connection, source.id)
 
     def apply(self) -> StateCounts:
         """Compare and write."""
@@ -239,7 +250,12 @@ class _StateChange:
         self._write()
         opened, closed = self._images.write(present)
         changed = self._images.changed
-        return StateCounts(len(self._new) + opened, len(self._closed) + closed, self._lost, changed)
+        states = self._describe_states()
+        return StateCounts(len(self._new) + opened, len(self._closed) + closed, self._lost, changed, states)
+
+    def _describe_states(self) -> StateChanges:
+        unevaluated = {key: change for key, change in self._unevaluated.items() if change}
+        return StateChanges(frozenset(self._touched), unevaluated)
 
     def _store_definitions(self, changes: Iterable[_SubjectChange]) -> None:
         used = {finding.definition for change in changes for finding in (*change.findings, *change.previous)}
@@ -315,6 +331,10 @@ class _StateChange:
     def _compare_present(self, change: _SubjectChange, digest: bytes) -> None:
         key, entry, exposure, known = change.key, change.entry, change.exposure, change.known
         self._images.runs.compare(key, entry, known, exposure)
+        self._labels.compare(key, entry.labels, known.entry.labels if known else {})
+        self._unevaluated.update(list_unevaluated(entry))
+        if known is not None:
+            self._unevaluated.subtract(list_unevaluated(known.entry))
         rows = self._list_rows(change)
         current = {to_key(finding.fingerprint): finding for finding in change.findings}
         for fingerprint, finding in current.items():
@@ -377,6 +397,7 @@ class _StateChange:
                 "id": change.key,
                 **_describe_subject(entry.subject),
                 "exposure": change.exposure,
+                "owner": entry.owner or None,
                 **content,
                 "opened": known.opened if known else self._moment,
                 "closed": None,
@@ -402,6 +423,8 @@ class _StateChange:
                 self._mark_unknown(row, known.exposure)
         if is_gone:
             self._images.runs.remove(key, known)
+            self._labels.compare(key, {}, known.entry.labels)
+            self._unevaluated.subtract(list_unevaluated(known.entry))
         if is_listed or is_gone:
             closed = self._moment if is_gone else None
             self._absent.append({"number": self._source.id, "key": key, "moment": closed})
@@ -416,6 +439,7 @@ class _StateChange:
             row = None
         if row is None:
             values = (current.definition, current.context, current.is_suppressed, self._moment, None, None)
+            self._touched.add(current.definition)
             self._new.append((self._source.id, change.key, fingerprint, *values, current.decision))
             if not current.is_suppressed:
                 urgency = self._definitions[current.definition].urgency
@@ -424,6 +448,7 @@ class _StateChange:
             self._change(row, current)
 
     def _close(self, row: _OpenFinding) -> None:
+        self._touched.add(row.definition)
         self._closed.append({**self._locate(row), "moment": self._moment})
         if not row.is_suppressed:
             self._counts.close(row.definition, self._definitions[row.definition].urgency, row.context)
@@ -446,6 +471,7 @@ class _StateChange:
             "since": current.unknown_since,
             "new_decision": current.decision,
         }
+        self._touched.add(row.definition)
         self._changed.append({**self._locate(row), **values})
         urgency = self._definitions[row.definition].urgency
         if not current.is_suppressed and not row.is_suppressed:
@@ -466,6 +492,7 @@ class _StateChange:
             insert_many(connection, schema.finding, sorted(self._new, key=operator.itemgetter(_DEFINITION)))
         columns = [column.name for column in schema.subject.c if not column.primary_key]
         replace_rows(connection, schema.subject, columns, self._subjects)
+        self._labels.write()
         names = sorted({row["name"] for row in self._subjects})
         insert_missing(connection, schema.subject_name, [{"name": name} for name in names])
         if self._absent:

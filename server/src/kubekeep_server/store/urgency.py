@@ -88,6 +88,16 @@ def is_exposed(exposure: int) -> bool:
     return bool(exposure & EXPOSED)
 
 
+def describe_exposure(exposure: int) -> list[str]:
+    """Return the reasons why a subject with an exposure matters, in words."""
+    reasons = {
+        EXPOSED: "reachable from outside",
+        _POWERFUL: "power over a node or the cluster",
+        _PRIVILEGED: "may read Secrets",
+    }
+    return [text for flag, text in reasons.items() if exposure & flag]
+
+
 def _rate(exposure: int, urgency: int) -> float:
     """Return the lowest score of an urgency with an exposure, by the formula of scans."""
     if not urgency:

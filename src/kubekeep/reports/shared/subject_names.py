@@ -7,6 +7,7 @@ import os
 from kubekeep.model.fingerprint import Identity, create_short_fingerprint
 from kubekeep.model.git import GitRepository
 from kubekeep.model.scanned_source import ScannedSource, SourceRepository
+from kubekeep.model.source import Source
 from kubekeep.model.subject import Subject
 
 
@@ -33,8 +34,7 @@ class SubjectNames:
 
     def find_origin(self, subject: Subject) -> tuple[str, bool]:
         """Return the file of a subject in a repository, or what generated it, and True if it was generated."""
-        sources = (part.source for part in (subject, *subject.related))
-        source = next((source for source in sources if source is not None), None)
+        source = _find_source(subject)
         if not self.has_origins or source is None:
             return "", False
         origin = source.origin
@@ -42,3 +42,15 @@ class SubjectNames:
             return self.locate(source.path), False
         folder, settings = self.locate(origin.folder), ", ".join(filter(None, (*origin.values, origin.application)))
         return f"{folder} ({settings})" if settings else folder, True
+
+    def find_file(self, subject: Subject) -> str:
+        """Return the file of a subject in a repository, for a generated one any file of its chart or kustomization; empty elsewhere."""
+        source = _find_source(subject)
+        if not self.has_origins or source is None:
+            return ""
+        return self.locate(source.path if source.origin is None else os.path.join(source.origin.folder, "values.yaml"))  # noqa: PTH118 - opens no file
+
+
+def _find_source(subject: Subject) -> Source | None:
+    sources = (part.source for part in (subject, *subject.related))
+    return next((source for source in sources if source is not None), None)

@@ -20,6 +20,7 @@ from typing import Final
 
 import msgspec
 
+from kubekeep.model import code_owners
 from kubekeep.model.assessment import UnreadInput
 from kubekeep.model.text import visible
 from kubekeep.sources.git import content, listing
@@ -158,7 +159,7 @@ class _CheckoutBuilder:
         return names
 
     def _write_settings(self, commit: str, subpath: str) -> None:
-        """Write the configuration and ignore files of the folders above `subpath`."""
+        """Write the configuration and ignore files of the folders above `subpath`, and CODEOWNERS."""
         folders = ["", *(subpath[: at.end()] for at in re.finditer("/", subpath))]
         names = self._run(
             "ls-tree",
@@ -168,6 +169,7 @@ class _CheckoutBuilder:
             commit,
             "--",
             *(f"{folder}{name}" for folder in folders for name in _SETTINGS_FILES),
+            *code_owners.PATHS,
         )
         if names:
             files = os.fsdecode(names).rstrip("\0").split("\0")

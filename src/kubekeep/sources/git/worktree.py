@@ -20,6 +20,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from kubekeep.confinement import open_descriptor
+from kubekeep.model import code_owners
 from kubekeep.model.git import Commit, GitRepository
 from kubekeep.model.text import visible
 from kubekeep.sources.git.errors import GitError
@@ -105,7 +106,7 @@ class Worktree:
         return frozenset(content.decode("ascii", "replace").split())
 
     def describe(self) -> GitRepository:
-        """Return remote, branch and commit of the working tree."""
+        """Return remote, branch, commit and CODEOWNERS of the working tree."""
         ref = self._run("symbolic-ref", "--quiet", "HEAD", exit_codes=(0, 1)).decode("utf-8", "surrogateescape").strip()
         branch = ref.removeprefix("refs/heads/")
         head = None
@@ -117,7 +118,21 @@ class Worktree:
             )  # fmt: skip
             hash_, author, email, seconds, zone, subject = output.decode("utf-8", "replace").rstrip("\n").split("\0", 5)
             head = Commit(hash_, author, email, parse_time(seconds, zone), subject)
-        return GitRepository(self.root, self._find_remote(branch), branch, head)
+        return GitRepository(self.root, self._find_remote(branch), branch, head, self._read_code_owners())
+
+    def _read_code_owners(self) -> str:
+        """Return the text of CODEOWNERS; empty without one, for one that is not readable, and for a larger one than GitHub reads."""
+        for name in code_owners.PATHS:
+            path = os.path.join(self.root, *name.split("/"))
+            # A link may lead to a file outside of the repository.
+            if os.path.realpath(path) != path:
+                continue
+            try:
+                content = read_regular(path, code_owners.MOST_BYTES + 1)
+            except OSError:
+                continue
+            return content.decode("utf-8", "replace") if len(content) <= code_owners.MOST_BYTES else ""
+        return ""
 
     def _find_remote(self, branch: str) -> str:
         """Return the address of the branch's remote, of `origin`, or of the only remote."""

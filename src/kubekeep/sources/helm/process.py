@@ -35,6 +35,8 @@ _POLL_SECONDS: Final = 0.2
 _MAX_FILE_SIZE: Final = 64 * 1024
 _OUT_OF_MEMORY: Final = re.compile("out of memory|cannot allocate memory|stack exceeds")
 """Messages of the Go runtime for exhausted memory."""
+_NO_THREAD: Final = "pthread_create failed"
+"""Message of the Go runtime if a thread cannot start: no memory for its stack, or too many threads (pthread_create(3))."""
 
 
 class LimitError(Exception):
@@ -158,7 +160,9 @@ class ChildProcess:
             except subprocess.TimeoutExpired:
                 self._check_time(time_limit)
         if code != 0 and _OUT_OF_MEMORY.search(self.errors):
-            raise self._memory_limit_error()
+            raise LimitError(f"needed more than {self._memory_limit}")
+        if code != 0 and _NO_THREAD in self.errors:
+            raise LimitError(f"needed more than {self._memory_limit}, or more threads than the system allows")
         if code == -signal.SIGXCPU:
             raise _create_time_error(self._limits.seconds)
         return code
@@ -188,8 +192,9 @@ class ChildProcess:
         if exceeded:
             raise _create_time_error(max(exceeded, self._limits.seconds))
 
-    def _memory_limit_error(self) -> LimitError:
-        return LimitError(f"needed more than {self._limits.memory // 2**20} MiB of memory")
+    @property
+    def _memory_limit(self) -> str:
+        return f"{self._limits.memory // 2**20} MiB of memory"
 
     def _create_end_error(self) -> LimitError | EndedError:
         try:

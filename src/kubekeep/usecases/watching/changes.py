@@ -11,6 +11,7 @@ from kubekeep.model.assessment import Assessment, SubjectResult, Target
 from kubekeep.model.cluster import ClusterFacts, CoverageGap
 from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
+from kubekeep.model.permissions import ClusterPermissions
 from kubekeep.model.scanned_source import ScannedSource
 from kubekeep.model.subject import Subject
 from kubekeep.model.verdict import Status, Verdict
@@ -33,6 +34,8 @@ class CurrentAssessment(msgspec.Struct, frozen=True):
     enforcement: Mapping[str, tuple[Enforcement, ...]]
     source: ScannedSource | None = None
     """The identity of the cluster, on request."""
+    permissions: ClusterPermissions | None = None
+    """Its roles and bindings, with `source`."""
 
     def assessment(self, request: ScanRequest) -> Assessment:
         """Return the assessment for reports."""
@@ -45,9 +48,14 @@ class CurrentAssessment(msgspec.Struct, frozen=True):
             resource_selection=request.evaluation.resource_selection,
             enforcement=self.enforcement,
             gaps=self.facts.gaps,
+            permissions=self.permissions,
         )
         return assemble(
-            context, self.results, unread=unread_gaps(self.facts.gaps), exceptions=self.uses, source=self.source
+            context,
+            self.results,
+            unread=unread_gaps(self.facts.gaps),
+            exceptions=self.uses,
+            source=self.source,
         )
 
 

@@ -21,7 +21,7 @@ from kubekeep.reports.submission import SubmissionBuilder
 from kubekeep.uplink.client import SubmissionClient, SubmissionContent, SubmissionRefusal, SubmissionResult
 from kubekeep.uplink.compression import compress_submission
 from kubekeep.uplink.connection import ServerConnection
-from kubekeep.uplink.delta import compute_delta
+from kubekeep.uplink.delta import compute_delta, identify_state
 from kubekeep.uplink.selection import SelectedServer
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.watching.changes import CurrentAssessment
@@ -120,7 +120,7 @@ class SubmissionSender:
         """Send a state. Return None if the server has it."""
         known = self._acknowledged
         if known is not None and known.source.key == submission.source.key:
-            if (known.manifest, known.scope, known.gaps) == (submission.manifest, submission.scope, submission.gaps):
+            if identify_state(known) == identify_state(submission):
                 return None
             result = self._send_content(compute_delta(known, submission))
             if not (isinstance(result, SubmissionRefusal) and result.is_of_state):

@@ -30,6 +30,7 @@ from kubekeep.model.enforcement import Enforcement
 from kubekeep.model.exception import ExceptionUse
 from kubekeep.model.resource import Resource
 from kubekeep.model.text import visible
+from kubekeep.posture.cluster_permissions import WatchedPermissions
 from kubekeep.posture.incremental import IncrementalEvaluator
 from kubekeep.posture.resource_filter import ResourceFilter
 from kubekeep.posture.select import Selection
@@ -150,6 +151,7 @@ class WatchSession:
         self._policies: dict[str, Resource] = {}
         self._settings: dict[str, Resource] = {}
         self._settings_changed = False
+        self._roles = WatchedPermissions(is_active=self._source is not None and in_scope is None)
         self._nodes: set[str] = set()
         self._keys: set[str] = set()
         self._complete_by = time.monotonic() + 1.5 * request.pace.max_wait + _RECOVERY
@@ -257,6 +259,7 @@ class WatchSession:
             uses,
             enforcement,
             self._source,
+            self._roles.describe(gaps),
         )
         unmatched = () if self._missing is not None else tuple(self._explain_unmatched())
         self._missing = {gap.permission for gap in gaps}
@@ -317,6 +320,7 @@ class WatchSession:
         self._exception_context_changed |= self._exception_context.pop(key, None) is not None
         self._settings_changed |= self._settings.pop(key, None) is not None
         self._policies.pop(key, None)
+        self._roles.put(key, resource)
         self._nodes.discard(key)
         self._keys.discard(key)
         if resource is None:

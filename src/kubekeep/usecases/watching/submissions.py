@@ -7,7 +7,7 @@ from collections.abc import Callable
 from kubekeep.model.submission import Submission
 from kubekeep.model.watch import ConnectionChanged
 from kubekeep.reports.submission import SubmissionBuilder
-from kubekeep.uplink.delta import compute_delta
+from kubekeep.uplink.delta import compute_delta, identify_state
 from kubekeep.usecases.request import ScanRequest
 from kubekeep.usecases.watching.subscribers import WatchUpdate
 
@@ -30,7 +30,7 @@ class SubmissionSubscriber:
         self._last = submission
         if last is None or last.source.key != submission.source.key:
             self._receive(submission)
-        elif (last.manifest, last.scope, last.gaps) != (submission.manifest, submission.scope, submission.gaps):
+        elif identify_state(last) != identify_state(submission):
             self._receive(compute_delta(last, submission))
 
     def connection_changed(self, change: ConnectionChanged) -> None:

@@ -1,6 +1,6 @@
 /** A dialog in which one decides on findings. */
 import { useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { useState, type ReactNode } from "react";
 import { client, load, type Schemas } from "../../api/client";
 import { Dialog } from "../../components/dialog";
 import { Area, Choose, Field, Form } from "../../components/form";
@@ -18,10 +18,13 @@ export interface ScopeChoice {
 }
 
 interface Properties {
-  /** Key of the control or the advisory. */
-  definition: string;
-  title: string;
+  /** Keys of controls or advisories. */
+  definitions: string[];
+  title: ReactNode;
   choices: ScopeChoice[];
+  label?: string;
+  /** The kind that is chosen at first. */
+  first?: Kind;
 }
 
 /** A button that opens the dialog, for those who may decide. */
@@ -31,28 +34,26 @@ export function DecideButton(properties: Properties) {
   return (
     <>
       <button type="button" className="pf-v6-c-button pf-m-small pf-m-secondary" onClick={() => setOpen(true)}>
-        Decide
+        {properties.label ?? "Decide"}
       </button>
       {isOpen && <DecideDialog {...properties} onClose={() => setOpen(false)} />}
     </>
   );
 }
 
-function DecideDialog({ definition, title, choices, onClose }: Properties & { onClose: () => void }) {
+function DecideDialog({ definitions, title, choices, first = "accepted-risk", onClose }: Properties & { onClose: () => void }) {
   const queries = useQueryClient();
-  const [kind, setKind] = useState<Kind>("accepted-risk");
+  const [kind, setKind] = useState<Kind>(first);
   const [created, setCreated] = useState<Schemas["CreatedDecision"] | null>(null);
   const make = (values: FormData) => {
     const scope = choices[Number(values.get("scope"))]?.scope ?? {};
-    const owner = String(values.get("owner")).trim();
     return load(
       client.POST("/api/v1/decisions", {
         body: {
           kind,
-          scope: { definitions: [definition], ...scope } as Schemas["DecisionScopeDocument"],
+          scope: { definitions, ...scope } as Schemas["DecisionScopeDocument"],
           reason: String(values.get("reason")),
-          owner: owner || null,
-          due: readDay(values.get("due")),
+          ...readWork(values),
           expires: readDay(values.get("expires")),
         },
       }),
@@ -70,7 +71,7 @@ function DecideDialog({ definition, title, choices, onClose }: Properties & { on
       </Dialog>
     );
   return (
-    <Dialog title={`Decide on ${definition.split("/").at(-1)}`} onClose={onClose}>
+    <Dialog title={definitions.length === 1 ? `Decide on ${definitions[0]?.split("/").at(-1)}` : `Decide on ${definitions.length} vulnerabilities`} onClose={onClose}>
       <p>{title}</p>
       <Form
         action="Decide"
@@ -97,16 +98,38 @@ function DecideDialog({ definition, title, choices, onClose }: Properties & { on
         </Choose>
         <Area label="Reason" name="reason" required maxLength={LONGEST_REASON} rows={3} placeholder="Why this is right, and what limits the risk" />
         <Field label="Until" name="expires" type="date" required defaultValue={formatDay(DEFAULT_DAYS)} min={formatDay(1)} help="Then the findings count again." />
-        <Field label="Owner" name="owner" maxLength={200} placeholder="A person or a team" />
-        <Field label="Due" name="due" type="date" />
+        <WorkFields />
       </Form>
     </Dialog>
   );
 }
 
+/** The fields of who works on it, until when, and where. */
+export function WorkFields({ work }: { work?: Schemas["DecisionPage"] }) {
+  return (
+    <>
+      <Field label="Owner" name="owner" maxLength={200} placeholder="A person or a team" defaultValue={work?.owner} />
+      <Field label="Due" name="due" type="date" defaultValue={work?.due ? formatDate(new Date(work.due)) : undefined} />
+      <Area label="Tickets and pull requests" name="links" rows={2} placeholder="One address in each line" defaultValue={work?.links.join("\n")} />
+    </>
+  );
+}
+
+/** Return the work that the fields describe. */
+export function readWork(values: FormData) {
+  return {
+    owner: String(values.get("owner")).trim() || null,
+    due: readDay(values.get("due")),
+    links: String(values.get("links")).split(/\s+/).filter(Boolean),
+  };
+}
+
 /** Return the day after a number of days, as fields of dates have it. */
 function formatDay(days: number): string {
-  const day = new Date(Date.now() + days * MILLISECONDS_OF_A_DAY);
+  return formatDate(new Date(Date.now() + days * MILLISECONDS_OF_A_DAY));
+}
+
+function formatDate(day: Date): string {
   return `${day.getFullYear()}-${String(day.getMonth() + 1).padStart(2, "0")}-${String(day.getDate()).padStart(2, "0")}`;
 }
 

@@ -1,19 +1,26 @@
 /** Decisions on findings: what waits for approval, what is in force, and what has ended. */
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
+import { exportHref } from "../../components/export";
 import { FilteredToNothing, Filters, isFiltered, type Filter } from "../../components/filters";
 import { List, useCount, usePages, type Column } from "../../components/list";
 import { Page } from "../../components/page";
 import { Empty } from "../../components/states";
 import { Time } from "../../components/time";
 import { useUrl } from "../../url";
+import { ExportDialog } from "./export";
 import { DecisionPanel } from "./panel";
 import { describeScope, KINDS, STATES } from "./words";
 
 type Row = Schemas["DecisionRow"];
 
 const LENGTH = 100;
-const FILTERS: Filter[] = [{ name: "state", label: "State", isList: true, choices: Object.entries(STATES).map(([value, label]) => ({ value, label })) }];
+const list = (words: Record<string, string>) => Object.entries(words).map(([value, label]) => ({ value, label }));
+const FILTERS: Filter[] = [
+  { name: "owner", label: "Owner" },
+  { name: "state", label: "State", isList: true, choices: list(STATES) },
+  { name: "kind", label: "Decision", isList: true, choices: list(KINDS) },
+];
 const COLUMNS: Column<Row>[] = [
   { title: "Decision", kind: "main", cell: (row) => <Title row={row} /> },
   { title: "State", cell: (row) => STATES[row.state] },
@@ -25,14 +32,16 @@ const COLUMNS: Column<Row>[] = [
 export default function Decisions() {
   const url = useUrl();
   const [count, setCount] = useState("");
+  const [isExporting, setExporting] = useState(false);
   const state = url.list("state") as Schemas["DecisionState"][];
-  const pages = usePages(["decisions", state], (cursor) => load(client.GET("/api/v1/decisions", { params: { query: { state, cursor, limit: LENGTH } } })));
+  const selection = { state, kind: url.list("kind") as Schemas["DecisionKind"][], owner: url.get("owner") };
+  const pages = usePages(["decisions", selection], (cursor) => load(client.GET("/api/v1/decisions", { params: { query: { ...selection, cursor, limit: LENGTH } } })));
   const waiting = usePages(["decisions", ["proposed"]], (cursor) => load(client.GET("/api/v1/decisions", { params: { query: { state: ["proposed"], cursor, limit: LENGTH } } })));
   useCount(pages, "decision", setCount);
   const proposed = waiting.data?.pages[0]?.rows.length ?? 0;
   const open = url.get("open");
   return (
-    <Page title="Decisions" summary={count && `${count}, the newest first; ${proposed ? `${proposed}${waiting.hasNextPage ? "+ wait" : proposed === 1 ? " waits" : " wait"} for approval` : "none waits for approval"}.`}>
+    <Page title="Decisions" summary={count && `${count}, the newest first; ${proposed ? `${proposed}${waiting.hasNextPage ? "+ wait" : proposed === 1 ? " waits" : " wait"} for approval` : "none waits for approval"}.`} actions={<ExportButton onClick={() => setExporting(true)} />}>
       <Filters url={url} filters={FILTERS} />
       <div className="kk-split">
         <div className="kk-split-main">
@@ -43,12 +52,22 @@ export default function Decisions() {
             rowKey={(row) => String(row.id)}
             href={(row) => `/decisions${url.with({ open: String(row.id) })}`}
             openKey={open}
+            csv={exportHref("decisions", selection)}
             empty={isFiltered(url, FILTERS) ? <FilteredToNothing url={url} filters={FILTERS} /> : <Nothing />}
           />
         </div>
         {open && <DecisionPanel key={open} number={Number(open)} onClose={() => url.set({ open: "" })} />}
       </div>
+      {isExporting && <ExportDialog onClose={() => setExporting(false)} />}
     </Page>
+  );
+}
+
+function ExportButton({ onClick }: { onClick: () => void }) {
+  return (
+    <button type="button" className="pf-v6-c-button pf-m-secondary" onClick={onClick}>
+      Export for other programs
+    </button>
   );
 }
 

@@ -11,6 +11,8 @@ import { Await } from "../../components/states";
 import { Time } from "../../components/time";
 import { mayManage, useIdentity } from "../../identity";
 import { query } from "../../url";
+import { readWork, WorkFields } from "./decide";
+import { Links } from "./links";
 import { describeLimits, KINDS, SHOWN, STATES } from "./words";
 
 type Decision = Schemas["DecisionPage"];
@@ -48,6 +50,7 @@ function Content({ decision }: { decision: Decision }) {
           [decision.state === "rejected" ? "Rejected by" : "Approved by", decision.approver],
           ["Owner", decision.owner],
           ["Due", decision.due && <Time key="due" value={decision.due} />],
+          ["Tickets and pull requests", decision.links.length > 0 && <Links key="links" links={decision.links} />],
           [decision.state === "active" || decision.state === "proposed" ? "Until" : "Was to end", <Time key="expires" value={decision.expires} />],
           ["Namespaces", listLong(decision.scope.namespaces)],
           ["Names", listLong(decision.scope.names)],
@@ -103,6 +106,7 @@ function Actions({ decision, isAuthor }: { decision: Decision; isAuthor: boolean
   if (decision.state === "active")
     return (
       <p className="kk-actions">
+        <ChangeWork decision={decision} />
         <Action label="End it now" effect="Its findings count again." change={end} isDanger />
       </p>
     );
@@ -121,6 +125,30 @@ function Actions({ decision, isAuthor }: { decision: Decision; isAuthor: boolean
         </>
       )}
     </p>
+  );
+}
+
+/** Assign the decision to somebody else, or name the ticket and the pull request. */
+function ChangeWork({ decision }: { decision: Decision }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <>
+      <button type="button" className="pf-v6-c-button pf-m-small pf-m-secondary" onClick={() => setOpen(true)}>
+        Owner, due date, links
+      </button>
+      {isOpen && (
+        <Dialog title="Who works on it" onClose={() => setOpen(false)}>
+          <Form
+            action="Save"
+            stale={[["decision", decision.id], ["decisions"], ["fixes"]]}
+            change={(values) => load(client.PUT("/api/v1/decisions/{number}/work", { params: { path: { number: decision.id } }, body: readWork(values) }))}
+            onDone={() => setOpen(false)}
+          >
+            <WorkFields work={decision} />
+          </Form>
+        </Dialog>
+      )}
+    </>
   );
 }
 

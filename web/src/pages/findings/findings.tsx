@@ -2,13 +2,15 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
+import { exportHref } from "../../components/export";
 import { Reasons } from "../../components/finding";
 import { Filters } from "../../components/filters";
 import { FRESH, List, useCount, usePages, type Column, type Order } from "../../components/list";
+import { useOwnerFilters } from "../../components/owners";
 import { Page } from "../../components/page";
 import { Severity } from "../../components/severity";
 import { Name, Prose } from "../../components/text";
-import { Time } from "../../components/time";
+import { Due, Time } from "../../components/time";
 import { nameSource, nameSubject } from "../../sources";
 import { useUrl } from "../../url";
 import { subjectQuery } from "../workload/query";
@@ -42,11 +44,12 @@ export default function Findings() {
   const group = (GROUPS.find(([name]) => name === url.get("group"))?.[0] ?? "") as Group | "";
   const setGroup = (next: string) => url.set({ group: next, open: "", ...(next === "control" || next === "change" ? { ...clearOwn(), order: "" } : {}) });
   const [count, setCount] = useState("");
+  const owner = useOwnerFilters(url, true);
   const content = group === "" ? <Flat onCount={setCount} /> : group === "workload" ? <SubjectGroups onCount={setCount} /> : <ControlGroups key={group} by={group} onCount={setCount} />;
   const order = group ? "the most urgent first" : ORDERS[url.get("order") || "priority"];
   return (
     <Page title="Findings" summary={count && `${count}, ${order}.`}>
-      <Filters url={url} filters={listFilters(url, group)}>
+      <Filters url={url} filters={listFilters(url, group, owner)}>
         <label className="kk-filter">
           <span>Group by</span>
           <span className="pf-v6-c-form-control">
@@ -97,6 +100,7 @@ function Flat({ onCount }: { onCount: (count: string) => void }) {
           openKey={open}
           order={order}
           onOrder={(next) => url.set({ order: next })}
+          csv={exportHref("findings", { ...selection, order })}
           empty={<Nothing url={url} group="" />}
         />
       </div>
@@ -130,6 +134,11 @@ function Where({ row }: { row: Row }) {
       </a>
       <span className="kk-soft">
         {row.kind} in <Name text={nameSource({ name: row.sourceName, branch: row.branch })} />
+        {row.owner && (
+          <>
+            , <Name text={row.owner} />
+          </>
+        )}
       </span>
     </span>
   );
@@ -139,6 +148,11 @@ function OpenSince({ row }: { row: Row }) {
   return (
     <>
       <Time value={row.opened} />
+      {row.due && (
+        <span className="kk-line">
+          <Due value={row.due} />
+        </span>
+      )}
       {row.unknownSince && (
         <span className="kk-notice">
           not seen since <Time value={row.unknownSince} />

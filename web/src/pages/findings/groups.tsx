@@ -1,4 +1,5 @@
 /** Findings in groups: by control, by the change that removes them, or by workload. A group opens its findings. */
+import { exportHref } from "../../components/export";
 import { client, load, type Schemas } from "../../api/client";
 import { Reasons } from "../../components/finding";
 import { List, useCount, usePages, type Column } from "../../components/list";
@@ -43,6 +44,7 @@ export function ControlGroups({ by, onCount }: { by: "control" | "change"; onCou
       columns={COLUMNS[by]}
       rowKey={(row) => row.definitions[0] ?? ""}
       href={(row) => `/findings${url.with({ group: "", definition: row.definitions })}`}
+      csv={exportHref("finding-groups", { ...selection, by })}
       empty={<Nothing url={url} group={by} />}
     />
   );
@@ -60,6 +62,7 @@ export function SubjectGroups({ onCount }: { onCount: (count: string) => void })
       columns={SUBJECT_COLUMNS}
       rowKey={(row) => `${row.source}.${row.subject}`}
       href={(row) => `/findings${url.with({ group: "", source: String(row.source), namespace: row.namespace, kind: row.kind, name: row.name })}`}
+      csv={exportHref("workloads", selection)}
       empty={<Nothing url={url} group="workload" />}
     />
   );

@@ -5,7 +5,7 @@ import { Facts } from "../../components/page";
 import { Panel } from "../../components/panel";
 import { describeExposure, Severity } from "../../components/severity";
 import { Await, Empty } from "../../components/states";
-import { Time } from "../../components/time";
+import { Due, Time } from "../../components/time";
 import { nameSource } from "../../sources";
 import { nameOf, reachOf } from "../workload/entry";
 import { DecideFinding } from "../workload/decide";
@@ -31,6 +31,7 @@ export function FindingPanel({ open, onClose }: { open: string; onClose: () => v
                   ["Source", <a key="source" href={`/sources/${source}`}>{nameSource({ name: data.sourceName, branch: data.branch })}</a>],
                   ["Why it matters", describeExposure(reachOf(data.entry)).join(" · ")],
                   ["Open since", <Time key="opened" value={finding.opened} />],
+                  ["Due", finding.due && <Due key="due" value={finding.due} />],
                   ["Not seen since", finding.unknownSince && <Time key="unknown" value={finding.unknownSince} />],
                 ]}
               />

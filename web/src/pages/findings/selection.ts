@@ -1,6 +1,7 @@
 /** Filters of findings: parameters of the URL, and those of the API. */
 import type { Schemas } from "../../api/client";
 import { PRIORITY_FILTER, SEVERITY_FILTER, type Filter } from "../../components/filters";
+import { OWNER } from "../../components/owners";
 import type { UrlState } from "../../url";
 
 export type Group = "control" | "change" | "workload";
@@ -34,6 +35,14 @@ const SHARED: Filter[] = [
   },
 ];
 const OWN: Filter[] = [
+  {
+    name: "due",
+    label: "Due",
+    choices: [
+      { value: "overdue", label: "Overdue" },
+      { value: "week", label: "Within a week" },
+    ],
+  },
   { name: "kind", label: "Kind", isList: true, isRare: true, choices: KINDS.map((kind) => ({ value: kind, label: kind })) },
   {
     name: "state",
@@ -45,6 +54,7 @@ const OWN: Filter[] = [
       { value: "suppressed", label: "Covered by an exception" },
     ],
   },
+  { name: "label", label: "Kubernetes label, such as app=web", isList: true, isRare: true },
   { name: "openedSince", label: "Opened since", isDate: true, isRare: true },
   { name: "openedBefore", label: "Opened before", isDate: true, isRare: true },
 ];
@@ -55,16 +65,16 @@ const LINKED: Filter[] = [
   { name: "definition", label: "Control", isList: true },
 ];
 
-/** Return the filters that a list, or its groups, has. */
-export function listFilters(url: UrlState, group: Group | ""): Filter[] {
+/** Return the filters that a list, or its groups, has. owner: the filter of the owner. */
+export function listFilters(url: UrlState, group: Group | "", owner: Filter[]): Filter[] {
   const isTotal = group === "control" || group === "change";
   const linked = LINKED.filter((filter) => url.list(filter.name).length && (!isTotal || filter.name === "definition"));
-  return [{ name: "text", label: isTotal ? "Control or title" : "Control, title or workload" }, ...SHARED, ...(isTotal ? [] : OWN), ...linked];
+  return [{ name: "text", label: isTotal ? "Control or title" : "Control, title or workload" }, ...SHARED, ...(isTotal ? [] : [...OWN, ...owner]), ...linked];
 }
 
 /** Return the parameters that groups by control do not have, without values. */
 export function clearOwn(): Record<string, string> {
-  return Object.fromEntries([...OWN, ...LINKED].filter((filter) => filter.name !== "definition").map((filter) => [filter.name, ""]));
+  return Object.fromEntries([...OWN, ...LINKED, { name: OWNER }].filter((filter) => filter.name !== "definition").map((filter) => [filter.name, ""]));
 }
 
 /** Return the filters of groups by control, for the API. */
@@ -87,7 +97,10 @@ export function readSelection(url: UrlState) {
     name: url.list("name"),
     namespace: url.list("namespace"),
     kind: url.list("kind"),
+    owner: url.list(OWNER),
+    label: url.list("label"),
     state: (url.get("state") || "open") as Schemas["FindingState"],
+    due: (url.get("due") || undefined) as Schemas["DueFilter"] | undefined,
     openedSince: readDay(url.get("openedSince")),
     openedBefore: readDay(url.get("openedBefore")),
   };

@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { client, load, type Schemas } from "../../api/client";
 import { ChangeButton } from "../../components/form";
+import { Export, exportHref } from "../../components/export";
 import { Card } from "../../components/page";
 import { Await } from "../../components/states";
 import { Table } from "../../components/table";
@@ -18,7 +19,14 @@ export function Deliveries({ mayChange }: { mayChange: boolean }) {
   const deliveries = useQuery({ queryKey: ["deliveries"], queryFn: () => load(client.GET("/api/v1/notifications/deliveries", { params: { query: { limit: 50 } } })), refetchInterval: REFRESH });
   const names = new Map(useDestinations().data?.rows.map((row) => [row.id, row.name]));
   return (
-    <Card title="Messages">
+    <Card
+      title={
+        <span className="kk-card-title">
+          Messages
+          <Export href={exportHref("deliveries", {})} />
+        </span>
+      }
+    >
       <Await query={deliveries} lines={2}>
         {({ rows }) =>
           rows.length ? (

@@ -20,6 +20,7 @@ export const EVENTS: Record<Event, string> = {
   "finding-fixed": "Finding is fixed",
   "advisory-new": "New advisory for an image that runs",
   "coverage-lost": "Coverage lost",
+  "finding-due": "Finding is due (in summaries)",
   "source-silent": "Source is silent",
   "decision-waits": "Decision waits for approval",
   "decision-expires": "Decision ends soon",
@@ -85,6 +86,8 @@ function describe(rule: Rule): string {
     filter?.exposed ? "reachable from outside" : "",
     filter?.sources?.length ? `in ${filter.sources.join(", ")}` : "",
     filter?.namespaces?.length ? `namespaces ${filter.namespaces.join(", ")}` : "",
+    filter?.owners?.length ? `owned by ${filter.owners.join(", ")}` : "",
+    filter?.labels?.length ? `labels ${filter.labels.join(", ")}` : "",
     digest ? `${digest} summary` : "",
     quietHours ? `not from ${quietHours.start} to ${quietHours.end}` : "",
   ]
@@ -137,6 +140,7 @@ function AddRule({ destinations, onClose }: { destinations: [number, string][]; 
         </label>
         <Field label="Sources" name="sources" placeholder="cluster/*" help="Separated by commas; empty for all that you may see" />
         <Field label="Namespaces" name="namespaces" help="Separated by commas; empty for all" />
+        <Field label="Owner" name="owner" help="A team or person, as metadata or CODEOWNERS names it; empty for all" />
         <Choose label="Send" name="digest">
           <option value="">At once</option>
           {DIGESTS.map((digest) => (
@@ -173,6 +177,7 @@ function readDocument(values: FormData): Draft {
     filter: {
       sources: splitValues(values.get("sources")),
       namespaces: splitValues(values.get("namespaces")),
+      owners: [String(values.get("owner") ?? "").trim()].filter(Boolean),
       priorities: values.getAll("priority") as Schemas["FilterInput"]["priorities"],
       exposed: values.get("exposed") ? true : null,
     },

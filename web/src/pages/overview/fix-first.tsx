@@ -6,8 +6,8 @@ import { format, plural, Severity } from "../../components/severity";
 import { Await } from "../../components/states";
 import { Prose } from "../../components/text";
 import { useUrl } from "../../url";
+import { ImageChangeTitle, keyOf, type ImageChange } from "../this-week/words";
 
-type Upgrade = Schemas["Upgrade"];
 type Remediation = Schemas["Remediation"];
 
 const SHOWN = 5;
@@ -21,13 +21,20 @@ export function FixFirst({ source }: { source: number[] }) {
   return (
     <Card title="Fix first">
       <Await query={fixes} lines={SHOWN}>
-        {({ rows }) =>
+        {({ rows, changes }) =>
           rows.length ? (
-            <ol className="kk-first">
-              {rows.map((row) =>
-                row.change === "upgrade" ? <UpgradeLine key={`${row.type} ${row.name}`} row={row} /> : <RemediationLine key={row.definition} row={row} href={`/findings${url.with({ days: "", definition: row.definition })}`} />,
+            <>
+              <ol className="kk-first">
+                {rows.map((row) =>
+                  row.change !== "remediation" ? <ImageChangeLine key={`${row.type} ${row.name}`} row={row} href={`/this-week${url.with({ days: "", open: keyOf(row) })}`} /> : <RemediationLine key={row.definition} row={row} href={`/findings${url.with({ days: "", definition: row.definition })}`} />,
+                )}
+              </ol>
+              {changes > rows.length && (
+                <p>
+                  <a href={`/this-week${url.with({ days: "" })}`}>See all {format(changes)} changes, and who works on them</a>
+                </p>
               )}
-            </ol>
+            </>
           ) : (
             <p>No change removes a problem of high or critical priority.</p>
           )
@@ -37,13 +44,13 @@ export function FixFirst({ source }: { source: number[] }) {
   );
 }
 
-function UpgradeLine({ row }: { row: Upgrade }) {
+function ImageChangeLine({ row, href }: { row: ImageChange; href: string }) {
   return (
     <li>
       <span className="kk-count">{format(row.removed)}</span>
       <div>
-        <a href={`/packages/${row.type}/${encodeURIComponent(row.name)}?below=${encodeURIComponent(row.version)}`}>
-          Upgrade <strong>{row.name}</strong> to {row.version}
+        <a href={href}>
+          <ImageChangeTitle change={row} />
         </a>
         <div className="kk-soft">
           {row.vulnerabilities === 1 ? "1 vulnerability" : `${format(row.vulnerabilities)} vulnerabilities`} in {plural(row.images, "image")}, {plural(row.workloads, "workload")}

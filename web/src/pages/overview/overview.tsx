@@ -1,6 +1,7 @@
 /** The fleet in one screen: what is worst, what changed, and what is not covered. */
 import { useQuery } from "@tanstack/react-query";
 import { client, load, type Schemas } from "../../api/client";
+import { DueSentence } from "../../components/due";
 import { Card, Page } from "../../components/page";
 import { plural, SeverityCounts, sum, type Counts } from "../../components/severity";
 import { Await } from "../../components/states";
@@ -29,7 +30,7 @@ export function Overview() {
                 <Coverage source={source} />
               </div>
               <div className="kk-stack">
-                <Open totals={data} />
+                <Open totals={data} source={source} />
                 <Changes source={source} open={data.findings} />
               </div>
             </div>
@@ -59,7 +60,7 @@ function describeUrgent(findings: Counts, vulnerabilities: Counts): string {
   return parts.filter(Boolean).join(" and ");
 }
 
-function Open({ totals }: { totals: Totals }) {
+function Open({ totals, source }: { totals: Totals; source: number[] }) {
   const url = useUrl();
   const link = (page: string, values: Record<string, string>) => page + url.with({ days: "", ...values });
   return (
@@ -78,6 +79,7 @@ function Open({ totals }: { totals: Totals }) {
           link={(values) => link("/vulnerabilities", { ...values, exposed: "true" })}
         />
       </dl>
+      <DueSentence source={source} />
     </Card>
   );
 }

@@ -1,5 +1,6 @@
 /** Packages of all images, by a part of their name. */
 import { client, load, type Schemas } from "../../api/client";
+import { exportHref } from "../../components/export";
 import { FilteredToNothing, Filters, isFiltered, type Filter } from "../../components/filters";
 import { describeRows, List, usePages, type Column } from "../../components/list";
 import { Page } from "../../components/page";
@@ -31,6 +32,7 @@ export default function Packages() {
         pages={pages}
         columns={COLUMNS}
         order="name"
+        csv={exportHref("packages", { text })}
         rowKey={(row) => `${row.type} ${row.name}`}
         href={(row) => `/packages/${row.type}/${encodeURIComponent(row.name)}`}
         empty={

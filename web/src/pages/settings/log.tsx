@@ -1,6 +1,7 @@
 /** The log of changes of users and rights, the newest first. */
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { client, load } from "../../api/client";
+import { Export, exportHref } from "../../components/export";
 import { Card } from "../../components/page";
 import { Await } from "../../components/states";
 import { Table } from "../../components/table";
@@ -34,7 +35,14 @@ export function Log() {
     getNextPageParam: (page) => (page.length === LENGTH ? page.at(-1)?.number : undefined),
   });
   return (
-    <Card title="Log">
+    <Card
+      title={
+        <span className="kk-card-title">
+          Log
+          <Export href={exportHref("log", {})} />
+        </span>
+      }
+    >
       <Await query={log}>
         {({ pages }) => (
           <Table

@@ -5,6 +5,7 @@ import { Page } from "../../components/page";
 import { Notifications } from "../notifications/notifications";
 import { Account } from "./account";
 import { Log } from "./log";
+import { ServiceLevels } from "./service-levels";
 import { Tokens } from "./tokens";
 import { Users } from "./users";
 
@@ -12,6 +13,7 @@ const TABS = [
   ["users", "Users", "Who may see and change what.", ["administrator"]],
   ["tokens", "Tokens", "Programs that submit or read: pipelines, agents, connected command lines.", ["administrator", "manager"]],
   ["notifications", "Notifications", "Messages about changes: to people, tickets and programs.", ["administrator", "manager", "auditor"]],
+  ["service-levels", "Service levels", "The time in which findings are to be fixed. All due dates follow.", ["administrator", "manager", "auditor", "viewer"]],
   ["log", "Log", "Changes of users, rights and sources. Nobody can change an entry without a trace.", ["administrator", "auditor"]],
   ["account", "Your account", "Your rights and your password.", ["administrator", "manager", "auditor", "viewer"]],
 ] as const;
@@ -32,6 +34,7 @@ export default function Settings({ identity }: { identity: Identity }) {
       {requested === "users" && <Users />}
       {requested === "tokens" && <Tokens identity={identity} />}
       {requested === "notifications" && <Notifications identity={identity} />}
+      {requested === "service-levels" && <ServiceLevels identity={identity} />}
       {requested === "log" && <Log />}
       {requested === "account" && <Account identity={identity} />}
     </Page>

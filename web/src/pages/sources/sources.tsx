@@ -1,6 +1,7 @@
 /** Clusters, repositories and registries: what reports, what does not, and how to add one. */
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
+import { exportHref } from "../../components/export";
 import { FilteredToNothing, Filters, isFiltered, type Filter } from "../../components/filters";
 import { describeRows, List, usePages, type Column, type Order } from "../../components/list";
 import { Page } from "../../components/page";
@@ -42,9 +43,14 @@ export default function Sources() {
       title="Sources"
       summary={pages.data && `${describeRows(pages, "source")}: clusters, repositories and registries; ${silent ? `${silent} sent nothing for ${SILENT_DAYS} days or more` : "all reported lately"}.`}
       actions={
-        <button type="button" className="pf-v6-c-button pf-m-primary" onClick={() => setAdding(true)}>
-          Add a source
-        </button>
+        <div className="kk-buttons">
+          <a className="pf-v6-c-button pf-m-secondary" href="/compare">
+            Compare two
+          </a>
+          <button type="button" className="pf-v6-c-button pf-m-primary" onClick={() => setAdding(true)}>
+            Add a source
+          </button>
+        </div>
       }
     >
       <Filters url={url} filters={FILTERS} />
@@ -56,6 +62,7 @@ export default function Sources() {
         href={(row) => `/sources/${row.id}`}
         order={order}
         onOrder={(next) => url.set({ order: next })}
+        csv={exportHref("sources", { ...selection, order })}
         empty={isFiltered(url, FILTERS) ? <FilteredToNothing url={url} filters={FILTERS} /> : <AddSource />}
       />
       {isAdding && <AddSource onClose={() => setAdding(false)} />}

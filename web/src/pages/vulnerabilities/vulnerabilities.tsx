@@ -1,6 +1,7 @@
 /** Vulnerabilities of all images, each once, the most urgent first. */
 import { useQueryClient } from "@tanstack/react-query";
 import { client, load, type Schemas } from "../../api/client";
+import { exportHref } from "../../components/export";
 import { Reasons } from "../../components/finding";
 import { FilteredToNothing, Filters, isFiltered, PRIORITY_FILTER, SEVERITY_FILTER, type Filter } from "../../components/filters";
 import { describeRows, FRESH, List, usePages, type Column } from "../../components/list";
@@ -72,6 +73,7 @@ export default function Vulnerabilities() {
         }}
         order={order}
         onOrder={(next) => url.set({ order: next })}
+        csv={exportHref("vulnerabilities", { ...selection, order })}
         empty={
           isFiltered(url, FILTERS) ? (
             <FilteredToNothing url={url} filters={FILTERS} />

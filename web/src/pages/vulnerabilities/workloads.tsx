@@ -16,7 +16,7 @@ const COLUMNS: Column<Row>[] = [
   { title: "Why it matters", cell: (row) => <Reasons exposure={row.exposure} /> },
 ];
 
-export function WorkloadList({ pages, empty }: { pages: Pages<Row>; empty: ReactNode }) {
+export function WorkloadList({ pages, csv, empty }: { pages: Pages<Row>; csv?: string; empty: ReactNode }) {
   return (
     <List
       caption="Workloads"
@@ -24,6 +24,7 @@ export function WorkloadList({ pages, empty }: { pages: Pages<Row>; empty: React
       columns={COLUMNS}
       rowKey={(row) => `${row.source}.${row.subject}.${row.container}.${row.digest}`}
       href={(row) => `/workloads/${row.source}/${row.subject}`}
+      csv={csv}
       empty={empty}
     />
   );

@@ -16,7 +16,7 @@ export function DecideFinding({ page, finding }: { page: Page; finding: SubjectF
   if (finding.closed !== null || finding.isSuppressed) return null;
   return (
     <p className="kk-actions">
-      <DecideButton definition={finding.definition.key} title={finding.definition.title} choices={listChoices(page, finding)} />
+      <DecideButton definitions={[finding.definition.key]} title={finding.definition.title} choices={listChoices(page, finding)} />
     </p>
   );
 }

@@ -24,12 +24,20 @@ export function ImageProblems({ image }: { image: Schemas["SubjectImage"] }) {
       <summary>
         <strong>{image.container || "volume"}</strong> <ImageName image={image} />
       </summary>
-      {isOpen && <Problems digest={image.digest} />}
+      {isOpen && (
+        <>
+          <p>
+            <a href={`/images/${image.digest}`}>Open the image</a>
+          </p>
+          <Problems digest={image.digest} />
+        </>
+      )}
     </details>
   );
 }
 
-function Problems({ digest }: { digest: string }) {
+/** The open problems of an image. */
+export function Problems({ digest }: { digest: string }) {
   const pages = usePages(["problems", digest], (cursor) => load(client.GET("/api/v1/images/{digest}/problems", { params: { path: { digest }, query: { cursor, limit: LENGTH } } })));
   if (pages.error) return <Failure error={pages.error} />;
   if (!pages.data) return <Loading lines={4} />;

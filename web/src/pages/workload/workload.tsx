@@ -7,8 +7,9 @@ import { plural, Severity, SeverityCounts } from "../../components/severity";
 import { SoftwareDocuments } from "../../components/software";
 import { Await } from "../../components/states";
 import { Name } from "../../components/text";
-import { Time } from "../../components/time";
+import { Due, Time } from "../../components/time";
 import { nameSource } from "../../sources";
+import { keyOf } from "../identities/words";
 import { DecideFinding } from "./decide";
 import { kindOf, nameOf } from "./entry";
 import { History } from "./history";
@@ -140,12 +141,31 @@ function Reach({ page }: { page: Subject }) {
         facts={[
           ["Kind", kindOf(entry)],
           ["Source", <a key="source" href={`/sources/${page.source}`}>{nameSource({ name: page.sourceName, branch: page.branch })}</a>],
+          ["Permissions", entry.subject.type === "resource" && entry.subject.kind === "ServiceAccount" && !entry.origin && <a key="permissions" href={`/identities?cluster=${page.source}&open=${encodeURIComponent(keyOf({ kind: "ServiceAccount", namespace: entry.subject.namespace ?? "", name: entry.subject.name }))}`}>roles and bindings of this account</a>],
+          ["Owner", entry.owner && <a key="owner" href={`/findings?owner=${encodeURIComponent(entry.owner)}`}>{entry.owner}</a>],
+          ["Labels", Object.keys(entry.labels ?? {}).length > 0 && <Labels key="labels" labels={entry.labels ?? {}} />],
           ["File", entry.origin && <code key="origin">{entry.origin}</code>],
           ["Containers", (entry.containers ?? []).map((container) => container.name).filter(Boolean).join(", ")],
           ["First seen", <Time key="opened" value={page.opened} />],
         ]}
       />
     </>
+  );
+}
+
+/** Labels, each with a link to the findings of all workloads that have it. */
+function Labels({ labels }: { labels: Record<string, string> }) {
+  const texts = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return (
+    <ul className="kk-labels">
+      {texts.map((text) => (
+        <li key={text}>
+          <a href={`/findings?label=${encodeURIComponent(text)}`}>
+            <Name text={text} />
+          </a>
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -175,6 +195,11 @@ function Finding({ page, finding }: { page: Subject; finding: SubjectFinding }) 
         {finding.unknownSince && (
           <>
             , not seen since <Time value={finding.unknownSince} />
+          </>
+        )}
+        {finding.due && (
+          <>
+            , <Due value={finding.due} />
           </>
         )}
       </p>

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from kubekeep.model.decision import DecisionEntry, DecisionKind, DecisionScope, DecisionState
 from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.coverage import load_source_decisions
 from kubekeep_server.store.decision_effects import count_covered, count_marked
-from kubekeep_server.store.decision_schema import decision, decision_comment
+from kubekeep_server.store.decision_schema import decision, decision_comment, decode_links, decode_scope
 from kubekeep_server.store.decisions import load_active, load_row
 from kubekeep_server.store.image_schema import image_finding
 from kubekeep_server.store.numbers import to_moment, to_optional_moment
@@ -23,6 +23,7 @@ from kubekeep_server.store.schema import definition
 _READ: Final = 500
 """Rows of one statement, of which a user may not see all."""
 _MOST_READS: Final = 10
+_MOST_WORK: Final = 1_000
 
 
 class _Scoped(NamedTuple):
@@ -36,14 +37,13 @@ class _Title(msgspec.Struct):
     title: str = ""
 
 
-_decoder: Final = msgspec.json.Decoder(DecisionScope)
 _titles: Final = msgspec.json.Decoder(_Title)
 
 
 class DecisionRow(Document, frozen=True, kw_only=True):
     """A decision. approver: who has approved or rejected it; empty before. changed: the last change of its state.
 
-    titles: of the definitions in the scope, in its order.
+    titles: of the definitions in the scope, in its order. links: addresses of tickets and pull requests.
     """
 
     id: int
@@ -59,6 +59,33 @@ class DecisionRow(Document, frozen=True, kw_only=True):
     changed: dt.datetime
     due: dt.datetime | None
     expires: dt.datetime
+    links: tuple[str, ...]
+
+
+class DecisionFilter(msgspec.Struct, frozen=True):
+    """Decisions to list. states, kinds: empty for all. owner: empty for all; only this one, exactly."""
+
+    states: tuple[DecisionState, ...] = ()
+    kinds: tuple[DecisionKind, ...] = ()
+    owner: str = ""
+
+    def list_conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions of the query."""
+        if self.states:
+            yield decision.c.state.in_(self.states)
+        if self.kinds:
+            yield decision.c.kind.in_(self.kinds)
+        if self.owner:
+            yield decision.c.owner == self.owner
+
+
+class Work(Document, frozen=True):
+    """A decision in progress: somebody works on what it selects. links: addresses of tickets and pull requests."""
+
+    decision: int
+    owner: str
+    due: dt.datetime | None
+    links: tuple[str, ...]
 
 
 class DecisionComment(Document, frozen=True):
@@ -79,19 +106,17 @@ class DecisionPage(DecisionRow, frozen=True, kw_only=True):
 
 def list_decisions(
     connection: Connection,
-    states: Iterable[DecisionState],
+    selection: DecisionFilter,
     is_visible: Callable[[DecisionScope], bool],
     cursor: str = "",
     limit: int = DEFAULT_LIMIT,
 ) -> Page[DecisionRow]:
-    """Return a page of decisions, the newest first. states: empty for all. It may have fewer rows than `limit` before the last page.
+    """Return a page of decisions, the newest first. It may have fewer rows than `limit` before the last page.
 
     Raises ValueError for a cursor of another list.
     """
     position = read_cursor(cursor, "decisions", tuple[int])
-    query = select(decision).order_by(decision.c.id.desc()).limit(_READ)
-    if selected := [state.value for state in states]:
-        query = query.where(decision.c.state.in_(selected))
+    query = select(decision).where(*selection.list_conditions()).order_by(decision.c.id.desc()).limit(_READ)
     rows: list[_Scoped] = []
     last = position[0] if position else None
     for _ in range(_MOST_READS):
@@ -103,6 +128,15 @@ def list_decisions(
     page, following = cut_page(rows, limit, "decisions", lambda each: (each.row.id,))
     titles = _load_titles(connection, page)
     return Page(tuple(_describe(each, titles) for each in page), following)
+
+
+def describe_decisions(
+    connection: Connection, rows: Iterable[Any], is_visible: Callable[[DecisionScope], bool]
+) -> tuple[DecisionRow, ...]:
+    """Return the decisions of rows that may be read, with the titles of their definitions."""
+    scoped = [each for each in map(_read, rows) if is_visible(each.scope)]
+    titles = _load_titles(connection, scoped)
+    return tuple(_describe(each, titles) for each in scoped)
 
 
 def get_decision(connection: Connection, number: int) -> DecisionPage:
@@ -136,8 +170,21 @@ def list_in_force(connection: Connection, key: str) -> tuple[DecisionEntry, ...]
     )
 
 
+def list_work(
+    connection: Connection, is_visible: Callable[[DecisionScope], bool]
+) -> tuple[tuple[DecisionScope, Work], ...]:
+    """Return the newest decisions in progress with their scopes, at most 1,000."""
+    is_work = (decision.c.state == DecisionState.ACTIVE, decision.c.kind == DecisionKind.IN_PROGRESS)
+    query = select(decision).where(*is_work).order_by(decision.c.id.desc()).limit(_MOST_WORK)
+    return tuple(
+        (scope, Work(row.id, row.owner, to_optional_moment(row.due), decode_links(row.links)))
+        for row, scope in map(_read, connection.execute(query))
+        if is_visible(scope)
+    )
+
+
 def _read(row: Any) -> _Scoped:
-    return _Scoped(row, _decoder.decode(row.scope))
+    return _Scoped(row, decode_scope(row.scope))
 
 
 def _load_titles(connection: Connection, rows: Iterable[_Scoped]) -> dict[str, str]:
@@ -163,4 +210,5 @@ def _describe(scoped: _Scoped, titles: dict[str, str]) -> DecisionRow:
         changed=to_moment(row.changed),
         due=to_optional_moment(row.due),
         expires=to_moment(row.expires),
+        links=decode_links(row.links),
     )

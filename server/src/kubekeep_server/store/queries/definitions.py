@@ -10,9 +10,11 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select, true, union_all
 
 from kubekeep._native import sum_counts
+from kubekeep.model.submission import DefinitionEntry
+from kubekeep_server.store.batches import is_key, select_by_keys
 from kubekeep_server.store.coverage import load_coverage
 from kubekeep_server.store.finding_context import CONTEXTS, OWN_LEVELS, WITHOUT_LEVEL
-from kubekeep_server.store.schema import definition, definition_total, finding, subject
+from kubekeep_server.store.schema import IS_SUBJECT, definition, definition_total, finding, subject
 from kubekeep_server.store.scopes import Scope, shows_subject
 from kubekeep_server.store.urgency import LEVELS, SEVERITIES
 
@@ -78,24 +80,32 @@ def sum_totals(connection: Connection, sources: Iterable[int] | None) -> dict[tu
     return {divmod(key, CONTEXTS): count for key, count in sums}
 
 
-def count_by_definition(connection: Connection, scope: Scope) -> dict[int, collections.Counter[int]]:
-    """Return the numbers of open findings that no exception and no decision covers, by definition and context. Those of images are left out."""
+def count_by_definition(
+    connection: Connection, scope: Scope, is_selected: ColumnElement[bool] | None = None
+) -> dict[int, collections.Counter[int]]:
+    """Return the numbers of open findings that no exception and no decision covers, by definition and context.
+
+    Those of images are left out. is_selected: a condition of the subjects, which are counted one by one.
+    """
     counts: dict[int, collections.Counter[int]] = {}
-    whole = sum_totals(connection, scope.whole)
-    for (number, context), count in (*whole.items(), *_count_limited(connection, scope)):
+    rows: Iterable[tuple[tuple[int, int], int]]
+    if is_selected is not None:
+        rows = _count_subjects(connection, shows_subject(scope), is_selected)
+    else:
+        limited = Scope(frozenset(), scope.limited)
+        parts = _count_subjects(connection, shows_subject(limited)) if scope.limited else ()
+        rows = (*sum_totals(connection, scope.whole).items(), *parts)
+    for (number, context), count in rows:
         counts.setdefault(number, collections.Counter())[context] += count
     return counts
 
 
-def _count_limited(connection: Connection, scope: Scope) -> Iterator[tuple[tuple[int, int], int]]:
-    """Yield the numbers of findings in the sources of which a scope has some namespaces, by definition and context."""
-    if not scope.limited:
-        return
-    limited = Scope(frozenset(), scope.limited)
+def _count_subjects(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[tuple[tuple[int, int], int]]:
+    """Yield the numbers of findings of subjects with some conditions, by definition and context."""
     query = (
         select(finding.c.definition, finding.c.context, func.count())
-        .join(subject, (subject.c.source == finding.c.source) & (subject.c.id == finding.c.subject))
-        .where(finding.c.closed.is_(None), ~finding.c.is_suppressed, shows_subject(limited))
+        .join(subject, IS_SUBJECT)
+        .where(finding.c.closed.is_(None), ~finding.c.is_suppressed, *conditions)
         .where(*load_coverage(connection).list_conditions())
         .group_by(finding.c.definition, finding.c.context)
     )
@@ -121,3 +131,10 @@ def select_contexts() -> Select[Any]:
     )
     # PostgreSQL would make a plain condition a join with all open findings.
     return select(numbers.c.id, contexts.c.context).join_from(numbers, contexts, true()).where(is_used.is_(true()))
+
+
+def load_entries(connection: Connection, keys: Iterable[str]) -> dict[str, DefinitionEntry]:
+    """Return the definitions that are known, by key."""
+    query = select(definition.c.key, definition.c.document).where(is_key(definition.c.key))
+    rows = select_by_keys(connection, query, keys)
+    return {row.key: msgspec.json.decode(row.document, type=DefinitionEntry) for row in rows}

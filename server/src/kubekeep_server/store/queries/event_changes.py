@@ -25,9 +25,11 @@ from kubekeep_server.store.queries.definitions import (
     list_definition_conditions,
     read_levels,
 )
+from kubekeep_server.store.queries.finding_filter import list_other_subject_conditions, list_subject_conditions
+from kubekeep_server.store.queries.label_filter import list_label_conditions
 from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.rule_documents import RuleDocument, RuleEvent, RuleFilter
-from kubekeep_server.store.schema import definition, finding, source, subject
+from kubekeep_server.store.schema import IS_SUBJECT, definition, finding, source, subject
 from kubekeep_server.store.scopes import Scope, shows_subject
 from kubekeep_server.store.urgency import EXPOSED, LEVELS, SEVERITY_NAMES
 
@@ -38,7 +40,6 @@ _BATCH: Final = 500
 _NEWEST: Final = 100
 """Events in which a preview looks for a match."""
 _FINDING_EVENTS: Final = (RuleEvent.FINDING_OPENED, RuleEvent.FINDING_REOPENED, RuleEvent.FINDING_FIXED)
-_IS_SUBJECT: Final = and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject)
 
 
 class ChangedFinding(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,9 +167,7 @@ def has_open_findings(connection: Connection, selection: Selection, number: int)
         *load_coverage(connection).list_conditions(),
         *_list_conditions(selection),
     ]
-    query = (
-        select(finding.c.source).join(subject, _IS_SUBJECT).join(definition, definition.c.id == finding.c.definition)
-    )
+    query = select(finding.c.source).join(subject, IS_SUBJECT).join(definition, definition.c.id == finding.c.definition)
     if connection.execute(query.where(*conditions).limit(1)).first() is not None:
         return True
     problems = [image_finding.c.closed.is_(None), ~image_finding.c.is_suppressed]
@@ -190,7 +189,7 @@ def _list_findings(
         query = (
             select(finding, subject.c.kind, subject.c.namespace, subject.c.name)
             .add_columns(definition.c.key, definition.c.document, definition.c.urgency)
-            .join(subject, _IS_SUBJECT)
+            .join(subject, IS_SUBJECT)
             .join(definition, definition.c.id == finding.c.definition)
             .where(finding.c.source == number, *_list_change(change, part), *_list_conditions(selection))
             .where(*coverage.list_conditions())
@@ -235,18 +234,19 @@ def _list_conditions(selection: Selection) -> Iterator[ColumnElement[bool]]:
     yield shows_subject(selection.scope)
     yield from _list_definition_conditions(selection)
     criteria = selection.filter
-    for column, values in (
-        (subject.c.namespace, criteria.namespaces),
-        (subject.c.kind, criteria.kinds),
-        (subject.c.name, criteria.names),
-    ):
-        if values:
-            yield column.in_(values)
+    yield from _list_subject_conditions(criteria)
     if criteria.priorities:
         yield has_priority(criteria.priorities)
     if criteria.exposed is not None:
         is_exposed = finding.c.context >= EXPOSED_CONTEXT
         yield is_exposed if criteria.exposed else ~is_exposed
+
+
+def _list_subject_conditions(criteria: RuleFilter) -> Iterator[ColumnElement[bool]]:
+    selected = criteria.to_finding_filter()
+    yield from list_subject_conditions(selected)
+    yield from list_other_subject_conditions(selected)
+    yield from list_label_conditions(criteria.labels)
 
 
 def _list_definition_conditions(selection: Selection) -> Iterator[ColumnElement[bool]]:
@@ -328,16 +328,15 @@ def _read_problems(
 
 
 def _list_run_conditions(selection: Selection, number: int) -> ColumnElement[bool] | None:
-    """Return the condition that a visible workload of the selected namespaces runs the image; None for any image."""
+    """Return the condition that a visible workload of the selected ones runs the image; None for any image."""
     is_limited = number in selection.scope.limited or bool(selection.scope.everywhere)
-    is_whole = selection.scope.whole is None or number in selection.scope.whole
-    if not selection.filter.namespaces and (is_whole or not is_limited):
+    if not selection.filter.selects_workloads and (selection.scope.has_whole(number) or not is_limited):
         return None
     is_workload = and_(subject.c.source == runs.c.source, subject.c.id == runs.c.subject, subject.c.closed.is_(None))
     conditions = [runs.c.source == number, runs.c.image == image_finding.c.image, is_workload]
     conditions.append(shows_subject(selection.scope))
-    if selection.filter.namespaces:
-        conditions.append(subject.c.namespace.in_(selection.filter.namespaces))
+    # Kinds and names are those of the image.
+    conditions += _list_subject_conditions(msgspec.structs.replace(selection.filter, kinds=(), names=()))
     return exists().where(*conditions)
 
 

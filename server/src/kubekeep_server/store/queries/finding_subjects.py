@@ -17,11 +17,12 @@ from kubekeep_server.store.coverage import Coverage, load_coverage
 from kubekeep_server.store.finding_context import EXPOSED_CONTEXT, RANKS, get_level
 from kubekeep_server.store.numbers import format_key, to_key
 from kubekeep_server.store.queries.definitions import contains_text, has_priority, list_definition_conditions
+from kubekeep_server.store.queries.due import DueDates, load_due_dates
 from kubekeep_server.store.queries.finding_filter import FindingFilter, list_period_conditions, list_state_conditions
 from kubekeep_server.store.queries.findings import FindingOrder, FindingRow, list_findings
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page
 from kubekeep_server.store.queries.subject_rows import SubjectRow
-from kubekeep_server.store.schema import definition, finding, subject
+from kubekeep_server.store.schema import IS_SUBJECT, definition, finding, subject
 from kubekeep_server.store.scopes import Scope
 from kubekeep_server.store.urgency import SEVERITY_NAMES
 
@@ -92,10 +93,10 @@ def _load_groups(connection: Connection, selection: FindingFilter, rows: Iterabl
         select(finding, definition.c.severity, definition.c.urgency)
         .join(definition, definition.c.id == finding.c.definition)
         .where(finding.c.closed.is_(None), *indexed, or_(*parts))
-        .where(*_list_conditions(selection, load_coverage(connection)))
+        .where(*_list_conditions(selection, load_coverage(connection), load_due_dates(connection)))
     )
     if selection.text:
-        query = query.join(subject, and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject))
+        query = query.join(subject, IS_SUBJECT)
     groups: dict[_Key, _Group] = {}
     for row in connection.execute(query):
         first = (RANKS[row.context, row.urgency], row.definition, -row.opened, row.fingerprint)
@@ -105,10 +106,11 @@ def _load_groups(connection: Connection, selection: FindingFilter, rows: Iterabl
     return groups
 
 
-def _list_conditions(selection: FindingFilter, coverage: Coverage) -> Iterator[ColumnElement[bool]]:
+def _list_conditions(selection: FindingFilter, coverage: Coverage, due: DueDates) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions of a subject's findings; the subject itself is selected."""
     yield from list_state_conditions(selection, coverage)
     yield from list_period_conditions(selection)
+    yield from due.list_conditions(selection)
     if selection.is_exposed is not None:
         highest = finding.c.context >= EXPOSED_CONTEXT
         yield highest if selection.is_exposed else ~highest

@@ -48,16 +48,20 @@ from kubekeep_server.store.queries.definitions import (
     select_contexts,
     sum_totals,
 )
+from kubekeep_server.store.queries.due import DueDates, load_due_dates
 from kubekeep_server.store.queries.finding_filter import (
     INDEXED,
     FindingFilter,
     FindingState,
+    list_other_subject_conditions,
     list_period_conditions,
     list_state_conditions,
+    list_subject_conditions,
 )
+from kubekeep_server.store.queries.label_filter import LabelConditions, build_label_conditions
 from kubekeep_server.store.queries.pages import DEFAULT_LIMIT, Page, read_cursor, write_cursor
 from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, describe_subject
-from kubekeep_server.store.schema import definition, finding, source, subject, subject_name
+from kubekeep_server.store.schema import IS_SUBJECT, definition, finding, source, subject, subject_name
 from kubekeep_server.store.scopes import Scope, shows_subject
 from kubekeep_server.store.urgency import SEVERITIES, SEVERITY_NAMES, URGENCIES
 
@@ -138,7 +142,6 @@ _BY_SEVERITY: Final = tuple(
     (context, level) for level in reversed(range(len(SEVERITIES))) for context in reversed(range(CONTEXTS))
 )
 """Steps of the order by severity: contexts and severities of definitions. Of one severity, exposed subjects are first."""
-_IS_SUBJECT: Final = and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject)
 _ROW: Final = (finding.c.source, finding.c.subject, finding.c.fingerprint)
 _KEY: Final = (finding.c.opened, finding.c.source, finding.c.subject, finding.c.fingerprint)
 
@@ -168,22 +171,29 @@ def list_findings(
     order: FindingOrder = FindingOrder.PRIORITY,
     cursor: str = "",
     limit: int = DEFAULT_LIMIT,
+    due: DueDates | None = None,
 ) -> Page[FindingRow]:
-    """Return a page of findings. Raises ValueError for a cursor of another list."""
+    """Return a page of findings. due: due dates; those in force without them.
+
+    Raises ValueError for a cursor of another list, and for due dates of covered findings.
+    """
     position = read_cursor(cursor, order, _Position)
     if selection.sources:
         scope = scope.narrow(selection.sources)
-    coverage = load_coverage(connection)
+    coverage, due = load_coverage(connection), due or load_due_dates(connection)
+    narrowed = due.narrow(selection)
+    if narrowed is None:
+        return Page(())
     located: list[tuple[_Position, Any]] = []
-    for subset in _list_subsets(connection, selection):
-        query = _Query(connection, scope, selection, subset, coverage)
+    for subset in _list_subsets(connection, narrowed):
+        query = _Query(connection, scope, narrowed, subset, coverage, due)
         rows, positions = query.read(order, position, limit + 1)
         located += zip(positions, rows, strict=True)
     located.sort(key=lambda pair: _KEYS[order](pair[0]))
     following = write_cursor(order, located[limit - 1][0]) if len(located) > limit else ""
     page = [row for _, row in located[:limit]]
     decisions = find_decisions(connection, page)
-    return Page(tuple(_describe(row, decisions.get(key_of(row))) for row in page), following)
+    return Page(tuple(_describe(row, decisions.get(key_of(row)), due) for row in page), following)
 
 
 def _list_subsets(connection: Connection, selection: FindingFilter) -> Iterator[_Subset]:
@@ -212,13 +222,20 @@ class _Query:
     """The statements of one list."""
 
     def __init__(
-        self, connection: Connection, scope: Scope, selection: FindingFilter, subset: _Subset, coverage: Coverage
+        self,
+        connection: Connection,
+        scope: Scope,
+        selection: FindingFilter,
+        subset: _Subset,
+        coverage: Coverage,
+        due: DueDates,
     ) -> None:
         self._connection = connection
         self._scope = scope
         self._selection = selection
         self._subset = subset
         self._coverage = coverage
+        self._due = due
 
     def read(self, order: FindingOrder, position: _Position | None, limit: int) -> tuple[list[Any], list[_Position]]:
         """Return the rows after a position in an order, with their positions."""
@@ -408,6 +425,10 @@ class _Query:
         rows = select_by_keys(self._connection, query, {number for number, _ in self._counts})
         return sorted(rows, key=lambda row: row.id)
 
+    @functools.cached_property
+    def _urgencies(self) -> dict[int, int]:
+        return {row.id: row.urgency for row in self._definitions}
+
     def _read_step(self, step: _Step, after: _Position | None, limit: int) -> list[Any]:
         """Return rows of a step by definition, the newest first."""
         rows: list[Any] = []
@@ -418,6 +439,13 @@ class _Query:
                 finding.c.context == step.context,
                 finding.c.definition.in_(numbers),
             ]
+            if self._selection.has_due_period:
+                is_due = self._due.build_condition(
+                    self._selection, step.context, {number: self._urgencies[number] for number in numbers}
+                )
+                if is_due is None:
+                    continue
+                conditions.append(is_due)
             if after is not None:
                 conditions.append(_is_later(after))
             rows += self._read(conditions, _BY_DEFINITION, limit - len(rows))
@@ -460,12 +488,15 @@ class _Query:
             yield self._scope.contains(subject.c.source if begins_with_subjects else number)
         yield from self._list_state_conditions()
         yield from list_period_conditions(self._selection)
+        if exposure is None:
+            # A step has the condition of its context and definitions.
+            yield from self._due.list_conditions(self._selection)
         if self._selection.is_exposed is not None:
             highest = finding.c.context >= EXPOSED_CONTEXT
             yield highest if self._selection.is_exposed else ~highest
         conditions = (*self._list_indexed_conditions(), *self._list_other_conditions())
         if begins_with_subjects:
-            yield from (_IS_SUBJECT, *conditions)
+            yield from (IS_SUBJECT, *conditions)
             if self._has_few_sources:
                 # SQLite would begin with all findings of the sources.
                 numbers = select(subject.c.id).where(self._scope.contains(subject.c.source), *conditions)
@@ -474,7 +505,7 @@ class _Query:
                 yield subject.c.exposure == exposure
         elif conditions:
             # Neither joined, nor a condition that PostgreSQL makes a join: it would begin with the subjects, of which there are many.
-            yield exists().where(_IS_SUBJECT, *conditions).correlate(finding).is_(true())
+            yield exists().where(IS_SUBJECT, *conditions).correlate(finding).is_(true())
 
     def _list_indexed_conditions(self) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions of subjects that indexes of subjects have."""
@@ -482,18 +513,18 @@ class _Query:
             yield shows_subject(self._scope)
         if self._subset.subjects is not None and self._subset.has_few_subjects:
             yield self._subset.subjects
-        for column, values in (
-            (subject.c.namespace, self._selection.namespaces),
-            (subject.c.name, self._selection.names),
-        ):
-            if values:
-                yield column.in_(values)
+        yield from list_subject_conditions(self._selection)
+        yield from self._labels.indexed
 
     def _list_other_conditions(self) -> Iterator[ColumnElement[bool]]:
         if self._subset.subjects is not None and not self._subset.has_few_subjects:
             yield self._subset.subjects
-        if self._selection.kinds:
-            yield subject.c.kind.in_(self._selection.kinds)
+        yield from list_other_subject_conditions(self._selection)
+        yield from self._labels.others
+
+    @functools.cached_property
+    def _labels(self) -> LabelConditions:
+        return build_label_conditions(self._connection, self._selection.labels, _FEW_SUBJECTS)
 
     def _list_state_conditions(self) -> Iterator[ColumnElement[bool]]:
         """Yield the conditions of the state, as the indexes have them."""
@@ -539,10 +570,13 @@ def _locate(step: int, row: Any) -> _Position:
     return _Position(step, row.definition, row.opened, row.source, row.subject, row.fingerprint)
 
 
-def _describe(row: Any, decision: AppliedDecision | None) -> FindingRow:
+def _describe(row: Any, decision: AppliedDecision | None, due: DueDates) -> FindingRow:
     document = _decoder.decode(row.document)
+    shown = describe_subject(row)
+    is_covered = row.is_suppressed or (decision is not None and decision.covers)
     return FindingRow(
-        **describe_subject(row),
+        **shown,
+        due=None if is_covered else due.compute(row.context, row.urgency, row.opened, shown["source_name"]),
         definition=row.definition_key,
         title=document.title,
         remediation=document.remediation,

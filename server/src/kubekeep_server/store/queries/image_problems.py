@@ -10,11 +10,11 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from kubekeep._native import ImageProblems
 from kubekeep_server.store.image_schema import image_problems
-from kubekeep_server.store.scopes import Scope, select_uses
+from kubekeep_server.store.scopes import Scope, select_selected_uses, select_uses
 
 
 class Summary(NamedTuple):
@@ -38,10 +38,13 @@ class UpgradeSummary(NamedTuple):
 
 
 class ScopeProblems:
-    """The open problems of the images of a scope, without those that an exception covers."""
+    """The open problems of the images of a scope, without those that an exception covers.
 
-    def __init__(self, connection: Connection, scope: Scope) -> None:
-        uses = select_uses(scope).subquery()
+    is_selected: a condition of the workloads that run the images; None for all images.
+    """
+
+    def __init__(self, connection: Connection, scope: Scope, is_selected: ColumnElement[bool] | None = None) -> None:
+        uses = (select_uses(scope) if is_selected is None else select_selected_uses(scope, is_selected)).subquery()
         columns = (image_problems.c.content, uses.c.exposure, uses.c.workloads, uses.c.exposed_workloads)
         query = select(*columns, image_problems.c.image).join(uses, uses.c.image == image_problems.c.image)
         rows = connection.execute(query.order_by(image_problems.c.image)).all()
@@ -57,14 +60,14 @@ class ScopeProblems:
         pairs = self._problems.list_images(sorted(definitions), limit)
         return [(definition, self._images[position]) for definition, position in pairs]
 
-    def sum_upgrades(self, definitions: Sequence[list[int]]) -> list[UpgradeSummary]:
+    def sum_upgrades(self, definitions: Sequence[list[int]], groups: Sequence[tuple[int, int]]) -> list[UpgradeSummary]:
         """Return what newer versions of each package fix. definitions: those that count, by exposure of the image.
 
-        A workload with several of the images counts for each.
+        groups: pairs of a package and the one that it counts for, with which it is one change. A workload with several of the images counts for each.
         """
         sums: dict[int, tuple[int, ...]] = {}
         for exposure, problems in self._by_exposure.items():
-            for name, *numbers in problems.sum_upgrades(definitions[exposure]):
+            for name, *numbers in problems.sum_upgrades(definitions[exposure], groups):
                 known = sums.get(name, (0,) * len(numbers))
                 sums[name] = tuple(map(operator.add, known, numbers))
         return [UpgradeSummary(name, *numbers) for name, numbers in sums.items()]

@@ -17,7 +17,7 @@ from kubekeep_server.store.queries.definitions import contains_text, count_by_de
 from kubekeep_server.store.queries.pages import Document
 from kubekeep_server.store.queries.source_names import name_source
 from kubekeep_server.store.queries.subject_rows import SUBJECT_COLUMNS, SubjectRow, describe_subject
-from kubekeep_server.store.schema import definition, finding, source, subject, subject_name
+from kubekeep_server.store.schema import IS_SUBJECT, definition, finding, source, subject, subject_name
 from kubekeep_server.store.scopes import EVERYTHING, Scope, select_uses, shows_image, shows_subject
 from kubekeep_server.store.urgency import LEVELS, SEVERITY_NAMES
 
@@ -143,8 +143,7 @@ def _is_open(connection: Connection, scope: Scope, row: Any) -> bool:
         table = finding
         joined = scope.contains(finding.c.source)
         if scope != EVERYTHING:
-            same = and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject)
-            joined = and_(joined, same, shows_subject(scope))
+            joined = and_(joined, IS_SUBJECT, shows_subject(scope))
     return _exists(connection, table.c.definition == row.id, table.c.closed.is_(None), joined)
 
 

@@ -24,7 +24,8 @@ from kubekeep_server.store.image_schema import (
 )
 from kubekeep_server.store.numbers import format_key
 from kubekeep_server.store.queries.affected import load_references
-from kubekeep_server.store.schema import definition, source, subject
+from kubekeep_server.store.queries.sources import load_source
+from kubekeep_server.store.schema import definition, subject
 from kubekeep_server.store.scopes import Scope, shows_image, shows_subject
 
 MOST_ROWS: Final = 200_000
@@ -103,11 +104,8 @@ def _select_subject(connection: Connection, scope: Scope, number: int, key: int)
 
 
 def _select_source(connection: Connection, scope: Scope, number: int) -> _Selection:
-    query = select(source.c.key).where(source.c.id == number, scope.contains(source.c.id))
-    key = connection.execute(query).scalar()
-    if key is None:
-        raise LookupError(f"there is no source {number}")
-    if scope.whole is not None and number not in scope.whole:
+    key = load_source(connection, scope, number).key
+    if not scope.has_whole(number):
         return _Selection(key, shows_image(scope.narrow((number,))))
     return _Selection(key, image.c.id.in_(select(source_image.c.image).where(source_image.c.source == number)))
 

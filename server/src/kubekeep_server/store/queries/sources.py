@@ -118,15 +118,20 @@ def list_sources(
         query = query.where((key > after[0]) | ((key == after[0]) & (source.c.id > after[1])))
     rows = list(connection.execute(query.order_by(key, source.c.id).limit(limit + 1)))
     page, following = cut_page(rows, limit, order, lambda row: (row.rank, row.id))
-    return Page(tuple(_describe_sources(connection, scope, page)), following)
+    return Page(tuple(describe_sources(connection, scope, page)), following)
 
 
 def get_source(connection: Connection, scope: Scope, number: int) -> SourceRow:
     """Return a source. Raises LookupError if there is none in the scope."""
-    rows = connection.execute(select(source).where(source.c.id == number, scope.contains(source.c.id))).all()
-    if not rows:
+    return next(describe_sources(connection, scope, [load_source(connection, scope, number)]))
+
+
+def load_source(connection: Connection, scope: Scope, number: int) -> Any:
+    """Return the row of a source. Raises LookupError if it is not in the scope."""
+    row = connection.execute(select(source).where(source.c.id == number, scope.contains(source.c.id))).first()
+    if row is None:
         raise LookupError(f"there is no source {number}")
-    return next(_describe_sources(connection, scope, rows))
+    return row
 
 
 def count_findings(connection: Connection, scope: Scope, selected: Iterable[int] = ()) -> Totals:
@@ -198,7 +203,8 @@ def _name(counts: collections.Counter[int]) -> dict[str, int]:
     return {name: counts[number] for number, name in enumerate(SEVERITY_NAMES)}
 
 
-def _describe_sources(connection: Connection, scope: Scope, rows: Iterable[Any]) -> Iterator[SourceRow]:
+def describe_sources(connection: Connection, scope: Scope, rows: Iterable[Any]) -> Iterator[SourceRow]:
+    """Yield rows of sources with their numbers in the scope."""
     rows = tuple(rows)
     numbers = [row.id for row in rows]
     findings: dict[int, collections.Counter[int]] = {number: collections.Counter() for number in numbers}

@@ -16,6 +16,7 @@ SUBJECT_COLUMNS: Final = (
     subject.c.kind,
     subject.c.namespace,
     subject.c.name,
+    subject.c.owner,
 )
 """Columns that `describe_subject` reads beside the number of the source and the key of the subject."""
 
@@ -35,4 +36,5 @@ def describe_subject(row: Any) -> dict[str, Any]:
         "kind": row.kind,
         "namespace": row.namespace,
         "name": row.name,
+        "owner": row.owner or "",
     }

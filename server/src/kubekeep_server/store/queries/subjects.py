@@ -17,15 +17,16 @@ from kubekeep_server.store.image_schema import COUNTS, failed_scan, image, runs
 from kubekeep_server.store.numbers import format_key, to_key, to_moment, to_optional_moment
 from kubekeep_server.store.queries.affected import load_references
 from kubekeep_server.store.queries.decided import find_decisions, key_of
+from kubekeep_server.store.queries.due import load_due_dates
 from kubekeep_server.store.queries.pages import Document
 from kubekeep_server.store.queries.source_names import name_source
-from kubekeep_server.store.schema import definition, finding, source, subject
+from kubekeep_server.store.schema import IS_SUBJECT, definition, finding, source, subject
 from kubekeep_server.store.scopes import Scope, select_uses, shows_subject
 from kubekeep_server.store.urgency import SEVERITY_NAMES, count_levels
 
 
 class SubjectFinding(Document, frozen=True):
-    """An interval of a finding. priority: its level. decision: number of an active one on it. is_decided: this one covers it. detail: as the last scan with it has submitted it; None for a closed one."""
+    """An interval of a finding. priority: its level. decision: number of an active one on it. is_decided: this one covers it. due: by the service levels. detail: as the last scan with it has submitted it; None for a closed one."""
 
     definition: DefinitionEntry
     priority: str
@@ -35,6 +36,7 @@ class SubjectFinding(Document, frozen=True):
     is_suppressed: bool
     decision: int | None
     is_decided: bool
+    due: dt.datetime | None
     detail: SubmittedFinding | None
 
 
@@ -112,19 +114,28 @@ def _list_findings(
         select(
             finding,
             *(definition.c.key, definition.c.urgency, definition.c.document),
-            *(source.c.key.label("source_key"), subject.c.kind, subject.c.namespace, subject.c.name),
+            *(
+                source.c.key.label("source_key"),
+                source.c.document.label("source_document"),
+                subject.c.kind,
+                subject.c.namespace,
+                subject.c.name,
+            ),
         )
         .join(definition, definition.c.id == finding.c.definition)
         .join(source, source.c.id == finding.c.source)
-        .join(subject, and_(subject.c.source == finding.c.source, subject.c.id == finding.c.subject))
+        .join(subject, IS_SUBJECT)
         .where(finding.c.source == number, finding.c.subject == key)
     )
     # Open and closed findings have an index each.
     parts = (finding.c.closed.is_(None), finding.c.closed.is_not(None))
     rows = list(itertools.chain.from_iterable(_rank(connection.execute(query.where(part))) for part in parts))
     decisions = find_decisions(connection, [row for row in rows if row.closed is None])
+    due = load_due_dates(connection)
     for row in rows:
         decision = decisions.get(key_of(row)) if row.closed is None else None
+        is_decided = decision is not None and decision.covers
+        is_covered = row.closed is not None or row.is_suppressed or is_decided
         yield SubjectFinding(
             msgspec.json.decode(row.document, type=DefinitionEntry),
             SEVERITY_NAMES[get_level(row.context, row.urgency)],
@@ -133,7 +144,8 @@ def _list_findings(
             to_optional_moment(row.unknown_since),
             row.is_suppressed and row.decision is None,
             decision.number if decision else None,
-            decision is not None and decision.covers,
+            is_decided,
+            None if is_covered else due.compute(row.context, row.urgency, row.opened, name_source(row.source_document)),
             details.get(row.fingerprint) if row.closed is None else None,
         )
 
