@@ -95,6 +95,8 @@ class Server:
         namespace: Texts = (),
         kind: Texts = (),
         name: Texts = (),
+        owner: Texts = (),
+        label: Texts = (),
         definition: Texts = (),
         definition_kind: Texts = (),
         priority: Texts = (),
@@ -109,8 +111,8 @@ class Server:
     ) -> Iterator[FindingResult]:
         """Yield findings of workloads and other subjects, but for images, the most urgent first.
 
-        source: numbers of sources. kind, name: of subjects. definition: keys of controls. priority: `low` to
-        `critical`. severity: of the control. state: `open`, `decided`, `suppressed` or `unknown`. due: `overdue` or `week`. exposed: True for
+        source: numbers of sources. kind, name: of subjects. owner: `-` for subjects without one. label: `app=web`, or `app` for
+        any value. definition: keys of controls. priority: `low` to `critical`. severity: of the control. state: `open`, `decided`, `suppressed` or `unknown`. due: `overdue` or `week`. exposed: True for
         subjects that can be reached from outside. order: `priority`, `severity`, `oldest` or `newest`.
         """
         filters = {name: value for name, value in locals().items() if name != "self"}
