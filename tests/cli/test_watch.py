@@ -54,6 +54,10 @@ class Running:
     def next(self) -> str:
         return self.lines.get(timeout=60)
 
+    def list_errors(self) -> list[str]:
+        """Return the lines of standard error that were read until now."""
+        return list(self.errors.queue)
+
 
 @contextlib.contextmanager
 def running(kubeconfig: Path, *arguments: str) -> Iterator[Running]:
@@ -133,7 +137,7 @@ def test_prints_text(cluster: Cluster, namespace: str) -> None:
         cluster.apply([deployment(namespace, privileged=False)])
         assert " fixed    High     Deployment " in watch.next()
         watch.process.terminate()
-        assert watch.process.wait(10) == 0
+        assert watch.process.wait(60) == 0, watch.list_errors()
 
 
 def config(server: str) -> dict[str, Any]:

@@ -86,15 +86,19 @@ class Live:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
+        before = set(threading.enumerate())
         self._thread.start()
         try:
             eventually(lambda: self.watch.current is not None or self._errors)
             yield
         finally:
             self._stopped.set()
-            self._thread.join(10)
+            self._thread.join(60)
         assert not self._errors, self._errors
         assert not self._thread.is_alive()
+        # A thread that still reads when the interpreter ends would abort the process.
+        followers = ("(_run)", "(_follow)")
+        assert not [one for one in set(threading.enumerate()) - before if one.name.endswith(followers)]
 
     def is_ready(self) -> bool:
         """Return True if `/readyz` reports success."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -57,6 +58,7 @@ _ALWAYS: Final = frozenset(
 """Kinds that affect every evaluation: namespace labels, the platform, enforced policies and exceptions."""
 _NAMESPACE_LOCAL: Final = frozenset({"Namespace", "kubescape.io/SecurityException"})
 """Kinds of `_ALWAYS` that affect only their own namespace."""
+_JOIN_SECONDS: Final = 5.0
 _REPORTED: Final = frozenset({"Node", *_POLICIES})
 """Kinds of `_ALWAYS` that reports show if they can be listed."""
 RELATED: Final = frozenset(
@@ -139,6 +141,7 @@ class LiveCluster:
         self._node: dict[str, Any] | None = None
         """The Node for platform detection: the first of a managed platform, else the first."""
         self._provider: Provider | None = None
+        self._followers: list[ClusterFollower | DefinitionWatch] = []
 
     def _record_catalogue(self, catalogue: Catalogue) -> None:
         """Record the API discovery."""
@@ -201,13 +204,26 @@ class LiveCluster:
 
     def follow(self, selection: Selection, resource_selection: ResourceSelection, pace: WatchTiming) -> ClusterFollower:
         """Return a follower of the objects of `resources` and `settings`; it records its own gaps."""
-        return ClusterFollower(
+        follower = ClusterFollower(
             self._connection, *self._plan_watch(selection, resource_selection), pace, create_filter(resource_selection)
         )
+        self._followers.append(follower)
+        return follower
 
     def definitions(self, pace: WatchTiming) -> DefinitionWatch:
         """Return a watch for changes of the served kinds."""
-        return DefinitionWatch(self._connection, self._catalogue, pace)
+        definitions = DefinitionWatch(self._connection, self._catalogue, pace)
+        self._followers.append(definitions)
+        return definitions
+
+    def join_followers(self) -> None:
+        """Wait until the threads of stopped followers have ended, which they do when the connection is closed.
+
+        The interpreter stops the threads that are left at its end. In native code, that aborts the process.
+        """
+        deadline = time.monotonic() + _JOIN_SECONDS
+        for follower in self._followers:
+            follower.join(deadline)
 
     @property
     def is_closed(self) -> bool:
@@ -389,8 +405,14 @@ def read_openshift_version(connection: KubeConnection) -> str:
 @contextlib.contextmanager
 def connect_cluster(request: ClusterRequest, cloud: CloudRequest | None = None) -> Iterator[LiveCluster]:
     """Yield the cluster of `request`, with documents of its `cloud`. Raises KubeError for an unreachable cluster."""
-    with KubeConnection(request) as connection:
-        yield LiveCluster(request, connection, cloud)
+    cluster = None
+    try:
+        with KubeConnection(request) as connection:
+            cluster = LiveCluster(request, connection, cloud)
+            yield cluster
+    finally:
+        if cluster is not None:
+            cluster.join_followers()
 
 
 def plan_scope(

@@ -42,12 +42,21 @@ class DefinitionWatch:
         self._pace = pace
         self._stopped = threading.Event()
         prepare_types()
-        for query in list_definition_queries(catalogue):
-            threading.Thread(target=self._follow, args=(query,), daemon=True).start()
+        self._threads = [
+            threading.Thread(target=self._follow, args=(query,), daemon=True)
+            for query in list_definition_queries(catalogue)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Ask all threads to end; they do so after the connection is closed."""
         self._stopped.set()
+
+    def join(self, deadline: float) -> None:
+        """Wait until all threads have ended, but not longer than `deadline` on the monotonic clock."""
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _follow(self, query: ListQuery) -> None:
         for event in watch_objects(self._connection, query, self._stopped, self._pace):

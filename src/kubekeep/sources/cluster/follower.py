@@ -126,6 +126,7 @@ class ClusterFollower:
         self._arrivals: queue.Queue[tuple[_FollowedTask, _Arrival]] = queue.Queue(maxsize=_QUEUE_SIZE)
         self._lists = threading.BoundedSemaphore(_CONCURRENT_LISTS)
         self._followed: list[_FollowedTask] = []
+        self._threads: list[threading.Thread] = []
         self._begun = 0
         self._versions: dict[str, dict[int, Resource]] = {}
         """Versions of an object by key and number of the task."""
@@ -144,13 +145,20 @@ class ClusterFollower:
         self._begun += 1
         self._followed.append(followed)
         prepare_types()
-        threading.Thread(target=self._run, args=(followed,), daemon=True).start()
+        thread = threading.Thread(target=self._run, args=(followed,), daemon=True)
+        self._threads = [running for running in self._threads if running.is_alive()] + [thread]
+        thread.start()
 
     def stop(self) -> None:
         """Ask all threads to end; they do so after the connection is closed."""
         self._stopped.set()
         for followed in self._followed:
             followed.stopped.set()
+
+    def join(self, deadline: float) -> None:
+        """Wait until all threads have ended, but not longer than `deadline` on the monotonic clock."""
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def replace_tasks(self, tasks: Iterable[ListTask], gaps: Iterable[CoverageGap]) -> None:
         """Replace the tasks and the gaps of the plan: new tasks are listed, objects of removed tasks disappear."""
