@@ -16,7 +16,6 @@ from tests.cluster.access import User, write_kubeconfig
 from tests.cluster.fixtures import run_cluster
 from tests.cluster.samples import samples
 from tests.command_line import run_command_line
-from tests.stages import STAGES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "guides").glob("*.md"))]
@@ -94,9 +93,8 @@ def test_documented_commands_run_in_order(page: str, tmp_path: Path, request: py
     variables = {"KUBECONFIG": str(request.getfixturevalue("production"))} if page == "cluster.md" else {}
     for command in commands()[page]:
         if command.startswith("scripts/test"):
-            # The command runs this test, so the test only checks that CI runs the same command, in stages.
-            lines = (ROOT / ".ci" / "run").read_text().splitlines()
-            assert {f"scripts/test --stage {stage}" for stage in STAGES} <= set(lines)
+            # The command runs this test, so the test only checks that CI runs the same command.
+            assert "scripts/test" in (ROOT / ".ci" / "run").read_text().splitlines()
             continue
         result = run_documented(command, ROOT if command.startswith("scripts/") else tmp_path, variables)
         # A configuration that an earlier command wrote may have a gate.
