@@ -2,9 +2,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, type MouseEvent } from "react";
 import { Route, Switch, useLocation } from "wouter";
-import { ApiError, client, load, setCsrfToken, type Schemas } from "./api/client";
 import { Empty, Failure, Loading } from "./components/states";
 import { Page } from "./components/page";
+import { loadIdentity, type Identity, type Session } from "./identity";
 import { Overview } from "./pages/overview/overview";
 import { Shell } from "./shell/shell";
 
@@ -28,21 +28,6 @@ const Sources = lazy(() => import("./pages/sources/sources"));
 const Source = lazy(() => import("./pages/sources/source"));
 const Compare = lazy(() => import("./pages/compare/compare"));
 const Settings = lazy(() => import("./pages/settings/settings"));
-
-export type Identity = Schemas["IdentityDocument"];
-/** The user who has signed in; "ended" after the end of the session, null without one. */
-export type Session = Identity | "ended" | null;
-
-async function loadIdentity(): Promise<Identity | null> {
-  try {
-    const identity = await load(client.GET("/api/v1/identity"));
-    setCsrfToken(identity.csrfToken ?? "");
-    return identity;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return null;
-    throw error;
-  }
-}
 
 /** Follow links within the application without loading the page again. */
 function useLinks(): (event: MouseEvent) => void {

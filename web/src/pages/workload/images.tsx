@@ -2,10 +2,10 @@
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
 import { describeRows, usePages, type Column } from "../../components/list";
-import { Severity } from "../../components/severity";
+import { Severity, SeverityCounts } from "../../components/severity";
 import { Failure, Loading } from "../../components/states";
 import { Table } from "../../components/table";
-import { ImageName } from "./workload";
+import { Name } from "../../components/text";
 
 type Problem = Schemas["ImageProblem"];
 
@@ -33,6 +33,17 @@ export function ImageProblems({ image }: { image: Schemas["SubjectImage"] }) {
         </>
       )}
     </details>
+  );
+}
+
+/** Names of an image with its counts. */
+function ImageName({ image }: { image: Schemas["SubjectImage"] }) {
+  const [unknown, low, medium, high, critical] = image.problems;
+  return (
+    <>
+      <Name text={image.references[0] ?? image.digest} />{" "}
+      <SeverityCounts counts={{ critical: critical ?? 0, high: high ?? 0, medium: medium ?? 0, low: low ?? 0, unknown: unknown ?? 0 }} />
+    </>
   );
 }
 

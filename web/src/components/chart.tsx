@@ -1,5 +1,5 @@
 /** A line chart with the same numbers as a table for those who do not see it. */
-import { format } from "../../components/severity";
+import { format } from "./severity";
 
 export interface Series {
   name: string;

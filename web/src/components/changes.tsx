@@ -1,11 +1,11 @@
 /** Findings that were opened and fixed in a period, compared with the period before, and those open over time. */
 import { useQuery } from "@tanstack/react-query";
-import { client, load, type Schemas } from "../../api/client";
-import { Card } from "../../components/page";
-import { capitalize, format, type Counts } from "../../components/severity";
-import { Await } from "../../components/states";
-import { useUrl } from "../../url";
+import { client, load, type Schemas } from "../api/client";
+import { useUrl } from "../url";
 import { Chart, type Series } from "./chart";
+import { Card } from "./page";
+import { capitalize, format, type Counts } from "./severity";
+import { Await } from "./states";
 
 type Day = Schemas["DayRow"];
 
