@@ -7,6 +7,7 @@ import { Page } from "./components/page";
 import { loadIdentity, type Identity, type Session } from "./identity";
 import { Overview } from "./pages/overview/overview";
 import { Shell } from "./shell/shell";
+import { readPath } from "./url";
 
 const SignIn = lazy(() => import("./pages/sign-in"));
 const Device = lazy(() => import("./pages/device"));
@@ -95,11 +96,11 @@ function Pages({ identity }: { identity: Identity }) {
       <Route path="/images" component={Images} />
       <Route path="/images/:digest">{({ digest }) => <ImageDetails digest={digest} />}</Route>
       <Route path="/vulnerabilities" component={Vulnerabilities} />
-      <Route path="/vulnerabilities/:id">{({ id }) => <Vulnerability id={decodeURIComponent(id)} />}</Route>
+      <Route path="/vulnerabilities/:id">{() => <Vulnerability id={readPath(location.pathname, 1)} />}</Route>
       <Route path="/packages" component={Packages} />
-      <Route path="/packages/:type/*?">{(values) => <Package type={values.type} name={decodeURIComponent(values["*"] ?? "")} />}</Route>
+      <Route path="/packages/:type/*?">{({ type }) => <Package type={type} name={readPath(location.pathname, 2)} />}</Route>
       <Route path="/frameworks" component={Frameworks} />
-      <Route path="/frameworks/:id">{({ id }) => <FrameworkDetails id={decodeURIComponent(id)} />}</Route>
+      <Route path="/frameworks/:id">{() => <FrameworkDetails id={readPath(location.pathname, 1)} />}</Route>
       <Route path="/identities" component={Identities} />
       <Route path="/identities/who-can" component={WhoCan} />
       <Route path="/decisions" component={Decisions} />

@@ -86,9 +86,10 @@ function Identifier({ row }: { row: Problem }) {
 /** Return the name and the version of a package URL. A scope such as `@angular` has its own sign. */
 export function shortenPurl(purl: string): string {
   const [, rest = purl] = purl.match(/^pkg:[^/]+\/([^?#]+)/) ?? [];
+  const text = rest.replace(/@([^@/]*)$/, " $1");
   try {
-    return decodeURIComponent(rest.replace(/@([^@/]*)$/, " $1"));
+    return decodeURIComponent(text);
   } catch {
-    return rest;
+    return text;
   }
 }
