@@ -186,5 +186,20 @@ def test_copyleft_licences_are_refused(expression: str, *, expected: bool) -> No
     assert licenses.is_accepted(expression) is expected
 
 
+def test_licences_of_packages_of_the_pages() -> None:
+    packages = {
+        "": {"license": "Apache-2.0"},
+        "node_modules/@shop/list": {"license": "GPL-3.0"},
+        "node_modules/a/node_modules/b": {},
+        "node_modules/compiler": {"license": "GPL-3.0", "dev": True},
+    }
+    licences = dict(licenses.list_page_licenses(json.dumps({"packages": packages})))
+    assert licences == {"web of the pages": "Apache-2.0", "@shop/list of the pages": "GPL-3.0", "b of the pages": ""}
+    assert [name for name, text in licences.items() if not licenses.is_accepted(text)] == [
+        "@shop/list of the pages",
+        "b of the pages",
+    ]
+
+
 def test_licences_of_dependencies() -> None:
     assert licenses.main() == 0
