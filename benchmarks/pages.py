@@ -107,8 +107,10 @@ def build_lists(subject: tuple[int, int], vulnerability: str, digest: str, last:
     lists["branches of a source"] = functools.partial(list_branches, number=1)
     lists["comparison of two sources"] = functools.partial(compare, before=SideName(1), after=SideName(2))
     lists["fix first"] = functools.partial(list_fixes, is_visible=bool)
-    for place in SourceOrder:
-        lists[f"sources by {place}"] = lambda connection, scope, place=place: list_sources(connection, scope, place)  # type: ignore[misc]
+    for source_order in SourceOrder:
+        lists[f"sources by {source_order}"] = lambda connection, scope, source_order=source_order: list_sources(
+            connection, scope, source_order
+        )  # type: ignore[misc]
     lists["images with a vulnerability"] = lambda connection, scope: list_affected_images(
         connection, scope, vulnerability
     )

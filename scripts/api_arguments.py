@@ -77,15 +77,23 @@ def _render_type(value_type: Any) -> str:
 
 
 def render_file(text: str) -> str:
-    """Return the text of the module with the present arguments."""
+    """Return the text of the module with the present arguments. Raises ValueError if a function has no marked lines."""
     pattern = re.compile(rf"(\ndef (\w+)\([^)]*?{re.escape(BEGIN)})[^#]*({re.escape(END)})")
+    functions = {function for group in list_groups() for _, _, option in list_options(group) for function in option.api}
+    unmarked = functions - {match[2] for match in pattern.finditer(text)}
+    if unmarked:
+        raise ValueError(f"api.py has no marked lines for the options of {', '.join(sorted(unmarked))}")
     return pattern.sub(lambda match: f"{match[1]}{render_arguments(match[2])}{match[3]}", text)
 
 
 def main() -> int:
     """Write the arguments, or compare them."""
     text = FILE.read_text(encoding="utf-8")
-    expected = render_file(text)
+    try:
+        expected = render_file(text)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     if "--check" in sys.argv:
         if text != expected:
             print("the arguments of the API are out of date; run scripts/api_arguments.py", file=sys.stderr)

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "kubekeep"
 PACKAGES = (SOURCE, ROOT / "server" / "src" / "kubekeep_server")
 ENTRY_POINTS = ("cli", "lsp", "mcp")
+SIZED = ("rust", "tests", "scripts", "benchmarks", "build-backend", "server/build-backend", "integrations", "web/src")
 FILE_LINES = 600
 FUNCTION_LINES = 70
 BRANCHES = 10
@@ -23,12 +24,12 @@ BRANCHING = (ast.If, ast.For, ast.While, ast.ExceptHandler, ast.IfExp, ast.compr
 
 
 def main() -> int:
-    """Check the package, the native crate and the tests, and return the exit code."""
+    """Check the packages, the native crates, the pages, the scripts and the tests, and return the exit code."""
     python = [file for package in PACKAGES for file in sorted(package.rglob("*.py"))]
     problems = [problem for file in python for problem in (*_check_module(file), *_check_size(file))]
-    for folder in ("rust", "tests", "scripts", "benchmarks"):
+    for folder in SIZED:
         for file in sorted((ROOT / folder).rglob("*.*")):
-            if file.suffix in (".py", ".rs", ".go"):
+            if file.suffix in (".py", ".rs", ".go", ".ts", ".tsx") and not file.name.endswith(".d.ts"):
                 problems += _check_size(file)
     problems += [
         f"{_relative(folder)}: an empty folder"

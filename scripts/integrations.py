@@ -24,8 +24,11 @@ COPY: Final = re.compile(r'^( *)# Install Kubekeep if.*?^ *exit "\$code"$', re.M
 
 
 def embed(template: str, script: str) -> str:
-    """Return the template with the present script in place of its copy, with the same indentation."""
-    return COPY.sub(lambda match: textwrap.indent(script.strip(), match[1]), template, count=1)
+    """Return the template with the present script in place of its copy, with the same indentation. Raises ValueError without a copy."""
+    text, count = COPY.subn(lambda match: textwrap.indent(script.strip(), match[1]), template, count=1)
+    if not count:
+        raise ValueError("no copy of the script")
+    return text
 
 
 def main(arguments: list[str]) -> int:
@@ -35,7 +38,11 @@ def main(arguments: list[str]) -> int:
     for name in TEMPLATES:
         path = FOLDER / name
         text = path.read_text(encoding="utf-8")
-        current = embed(text, script)
+        try:
+            current = embed(text, script)
+        except ValueError as error:
+            print(f'integrations/{name}: {error}, from `# Install Kubekeep if` to `exit "$code"`', file=sys.stderr)
+            return 1
         if current == text:
             continue
         stale.append(name)

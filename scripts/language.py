@@ -2,7 +2,7 @@
 
 Checks openings of docstrings and comments, plain names and wording, and unique names of Python classes. Prints the figures
 with their limits and every violation that has a location; exits 1 if a limit is exceeded.
-Arguments are folders with code and Markdown files; without arguments, all code is checked. Never changes a file.
+Arguments are folders with code, files of code, and Markdown files; without arguments, all code is checked. Never changes a file.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ DIALECT = re.compile(
 PLACEHOLDERS = ("res", "out", "tmp", "data")
 OPENING_PERCENT = 2.0
 QUESTIONS_PER_1000 = 8.0
+RATED_WORDS = 1000
+"""Words below which a rate of docstrings says nothing of a style, as in a single file."""
 PAGE_QUESTIONS_PER_1000 = 10.0
 FENCE = re.compile(r"\s*(```|~~~)")
 NO_PROSE = re.compile(r"`[^`]*`|\]\([^)]*\)|<?https?://\S+")
@@ -99,10 +101,13 @@ class Module(msgspec.Struct, frozen=True):
 
 def main(arguments: list[str]) -> int:
     """Measure the folders and pages in `arguments`, or all folders, and return the exit code."""
+    missing = [argument for argument in arguments if not (ROOT / argument).exists()]
+    if missing:
+        print(f"not a file or folder of the repository: {', '.join(missing)}", file=sys.stderr)
+        return 2
     pages = [argument for argument in arguments if argument.endswith(".md")]
     folders = [argument for argument in arguments if argument not in pages] or ([] if pages else list(FOLDERS))
-    files = sorted({file for folder in folders for file in (ROOT / folder).rglob("*.py")})
-    modules = [_measure(file) for file in files]
+    modules = [_measure(file) for file in _list_files(folders, ".py")]
     problems = list(_check_pages(pages)) if pages else []
     if folders:
         problems += [*_check_docstrings(modules), *_check_names(modules), *_check_classes(modules)]
@@ -111,6 +116,14 @@ def main(arguments: list[str]) -> int:
     for problem in problems:
         print(problem, file=sys.stderr)
     return bool(problems)
+
+
+def _list_files(paths: Iterable[str], ending: str) -> list[Path]:
+    """Return the files with an ending below the folders, and those among the paths."""
+    files: set[Path] = set()
+    for path in paths:
+        files |= {ROOT / path} if path.endswith(ending) else set((ROOT / path).rglob(f"*{ending}"))
+    return sorted(file for file in files if _is_source(file))
 
 
 def _measure(file: Path) -> Module:
@@ -211,7 +224,7 @@ def _check_docstrings(modules: Iterable[Module]) -> Iterator[str]:
         )
     for docstring in docstrings:
         yield from (f"{docstring.path}:{docstring.line}: {problem}" for problem in _find_dialect(docstring.text))
-    if rate >= QUESTIONS_PER_1000:
+    if words >= RATED_WORDS and rate >= QUESTIONS_PER_1000:
         yield f"docstrings have {rate:.1f} question words per 1,000"
 
 
@@ -240,10 +253,10 @@ def _describe_name(location: str, name: str) -> str:
 
 def _check_sources(ending: str, folders: Iterable[str]) -> Iterator[str]:
     """Yield the banned names and wordings of the files with an ending below the folders."""
-    paths = {file for folder in folders for file in (ROOT / folder).rglob(f"*{ending}") if _is_source(file)}
+    paths = _list_files(folders, ending)
     problems = [
         f"{_display(file)}:{problem}"
-        for file in sorted(paths)
+        for file in paths
         for problem in _find_problems(file.read_text(encoding="utf-8"), TOKENS[ending])
     ]
     print(f"{len(paths)} files *{ending}, {len(problems)} with banned words (0)")

@@ -1,6 +1,7 @@
 """Check of the licences of all dependencies at run time: fails for GPL, LGPL, AGPL and for unknown ones.
 
-Reads the installed packages of the lock file and of the optional extras, and the crates of the native module.
+Reads the installed packages of the lock file and of the optional extras, the crates of the native module, and the packages that
+the pages contain.
 """
 
 from __future__ import annotations
@@ -47,6 +48,14 @@ def _list_licenses() -> Iterator[tuple[str, str]]:
     )
     for crate in json.loads(metadata.stdout)["packages"]:
         yield f"{crate['name']} {crate['version']}", crate["license"] or ""
+    yield from list_page_licenses((ROOT / "web" / "package-lock.json").read_text(encoding="utf-8"))
+
+
+def list_page_licenses(lock: str) -> Iterator[tuple[str, str]]:
+    """Yield name and licence of each package in a lock file of npm, without those for development."""
+    for path, package in json.loads(lock)["packages"].items():
+        if not package.get("dev"):
+            yield f"{path.rpartition('node_modules/')[2] or 'web'} of the pages", package.get("license", "")
 
 
 def _list_packages() -> set[str]:

@@ -1,5 +1,5 @@
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 // The server serves the built files, `kubekeep server` on its usual port is the back end of `npm run dev`.
 export default defineConfig({
@@ -12,5 +12,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     license: { fileName: "licenses.md" },
   },
+  test: { include: ["src/**/*.test.ts"], expect: { requireAssertions: true } },
   server: { proxy: { "/api": "http://127.0.0.1:8080" } },
 });

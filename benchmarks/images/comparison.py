@@ -114,9 +114,9 @@ def compare_image(folder: Path, name: str, command: list[str]) -> list[Compariso
     """Run a program on an image and compare each type with a known truth."""
     with tempfile.TemporaryDirectory() as temporary:
         sbom = Path(temporary) / "sbom.json"
-        places = {"image": str(folder / name), "sbom": str(sbom)}
+        paths = {"image": str(folder / name), "sbom": str(sbom)}
         process = subprocess.run(
-            [word.format(**places) for word in command], check=False, cwd=temporary, capture_output=True, text=True
+            [word.format(**paths) for word in command], check=False, cwd=temporary, capture_output=True, text=True
         )
         if process.returncode or not sbom.exists():
             print(f"{name}: {(process.stderr.strip() or 'no SBOM').splitlines()[-1]}\n")

@@ -120,6 +120,12 @@ def test_option_is_an_argument_of_the_api() -> None:
 def test_arguments_of_the_api_are_those_of_the_options() -> None:
     text = Path(api.__file__).read_text(encoding="utf-8")
     assert api_arguments.render_file(text) == text, "run scripts/api_arguments.py"
+
+
+def test_function_of_the_api_without_marked_lines_is_an_error() -> None:
+    text = api_arguments.FILE.read_text(encoding="utf-8").replace(api_arguments.BEGIN, "", 1)
+    with pytest.raises(ValueError, match="no marked lines for the options of scan"):
+        api_arguments.render_file(text)
     for function in (api.scan, api.scan_cluster):
         signature = inspect.signature(function, eval_str=True)
         expected = list(api_arguments.list_arguments(function.__name__, api_arguments.list_groups()))

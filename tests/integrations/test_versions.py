@@ -55,6 +55,9 @@ def test_copies_of_the_scan_script_are_current(tmp_path: Path, monkeypatch: pyte
     assert copies.main(["--check"]) == 1
     assert copies.main([]) == 0
     assert copies.main(["--check"]) == 0
+    template = tmp_path / copies.TEMPLATES[0]
+    template.write_text(template.read_text(encoding="utf-8").replace("# Install Kubekeep if", "# Install"))
+    assert copies.main(["--check"]) == 1
 
 
 def test_release_adds_the_hashes_of_its_wheels(tmp_path: Path) -> None:

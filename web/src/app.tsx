@@ -2,11 +2,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, type MouseEvent } from "react";
 import { Route, Switch, useLocation } from "wouter";
-import { ApiError, client, load, setCsrfToken, type Schemas } from "./api/client";
 import { Empty, Failure, Loading } from "./components/states";
 import { Page } from "./components/page";
+import { loadIdentity, type Identity, type Session } from "./identity";
 import { Overview } from "./pages/overview/overview";
 import { Shell } from "./shell/shell";
+import { readPath } from "./url";
 
 const SignIn = lazy(() => import("./pages/sign-in"));
 const Device = lazy(() => import("./pages/device"));
@@ -28,21 +29,6 @@ const Sources = lazy(() => import("./pages/sources/sources"));
 const Source = lazy(() => import("./pages/sources/source"));
 const Compare = lazy(() => import("./pages/compare/compare"));
 const Settings = lazy(() => import("./pages/settings/settings"));
-
-export type Identity = Schemas["IdentityDocument"];
-/** The user who has signed in; "ended" after the end of the session, null without one. */
-export type Session = Identity | "ended" | null;
-
-async function loadIdentity(): Promise<Identity | null> {
-  try {
-    const identity = await load(client.GET("/api/v1/identity"));
-    setCsrfToken(identity.csrfToken ?? "");
-    return identity;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return null;
-    throw error;
-  }
-}
 
 /** Follow links within the application without loading the page again. */
 function useLinks(): (event: MouseEvent) => void {
@@ -110,11 +96,11 @@ function Pages({ identity }: { identity: Identity }) {
       <Route path="/images" component={Images} />
       <Route path="/images/:digest">{({ digest }) => <ImageDetails digest={digest} />}</Route>
       <Route path="/vulnerabilities" component={Vulnerabilities} />
-      <Route path="/vulnerabilities/:id">{({ id }) => <Vulnerability id={decodeURIComponent(id)} />}</Route>
+      <Route path="/vulnerabilities/:id">{() => <Vulnerability id={readPath(location.pathname, 1)} />}</Route>
       <Route path="/packages" component={Packages} />
-      <Route path="/packages/:type/*?">{(values) => <Package type={values.type} name={decodeURIComponent(values["*"] ?? "")} />}</Route>
+      <Route path="/packages/:type/*?">{({ type }) => <Package type={type} name={readPath(location.pathname, 2)} />}</Route>
       <Route path="/frameworks" component={Frameworks} />
-      <Route path="/frameworks/:id">{({ id }) => <FrameworkDetails id={decodeURIComponent(id)} />}</Route>
+      <Route path="/frameworks/:id">{() => <FrameworkDetails id={readPath(location.pathname, 1)} />}</Route>
       <Route path="/identities" component={Identities} />
       <Route path="/identities/who-can" component={WhoCan} />
       <Route path="/decisions" component={Decisions} />

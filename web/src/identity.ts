@@ -1,6 +1,22 @@
 /** The user who has signed in. */
 import { useQueryClient } from "@tanstack/react-query";
-import type { Identity, Session } from "./app";
+import { ApiError, client, load, setCsrfToken, type Schemas } from "./api/client";
+
+export type Identity = Schemas["IdentityDocument"];
+/** The user who has signed in; "ended" after the end of the session, null without one. */
+export type Session = Identity | "ended" | null;
+
+/** Return the user of the session of this browser; null without one. */
+export async function loadIdentity(): Promise<Identity | null> {
+  try {
+    const identity = await load(client.GET("/api/v1/identity"));
+    setCsrfToken(identity.csrfToken ?? "");
+    return identity;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return null;
+    throw error;
+  }
+}
 
 /** Return the user of the session; null without one. The frame of the pages has loaded it. */
 export function useIdentity(): Identity | null {

@@ -4,7 +4,8 @@ import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-qu
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "./api/client";
-import { App, type Session } from "./app";
+import { App } from "./app";
+import type { Session } from "./identity";
 import { applyTheme } from "./shell/theme";
 
 applyTheme();

@@ -7,7 +7,7 @@ export function nameSource({ name, branch }: { name: string; branch: string }): 
 
 /** Return the kind of a source: cluster, repository or registry. */
 export function kindOfSource({ key }: { key: string }): string {
-  return key.slice(0, key.indexOf("/"));
+  return key.split("/")[0] ?? "";
 }
 
 /** Return the namespace and the name of a subject. */

@@ -1,6 +1,6 @@
 /** The state of a page is in its URL: filters, order, and the open row. */
-import { useCallback } from "react";
-import { useSearchParams } from "wouter";
+import { useMemo } from "react";
+import { navigate, useSearch } from "wouter/use-browser-location";
 
 export interface UrlState {
   /** The first value of a parameter; empty without one. */
@@ -13,20 +13,38 @@ export interface UrlState {
   with(values: Record<string, string | string[]>): string;
 }
 
-/** Return the parameters of the URL. */
+/** Return the parameters of the URL: of the browser, because the router has decoded its own once already. */
 export function useUrl(): UrlState {
-  const [parameters, setParameters] = useSearchParams();
-  const set = useCallback(
-    (values: Record<string, string | string[]>, keep = false) =>
-      setParameters((before) => change(before, values), { replace: !keep }),
-    [setParameters],
-  );
+  const search = useSearch();
+  return useMemo(() => createState(search, changeUrl), [search]);
+}
+
+/** Return the state in a query. set: shows the URL with other values. */
+export function createState(search: string, set: UrlState["set"]): UrlState {
+  const parameters = new URLSearchParams(search);
   return {
     get: (name) => parameters.get(name) ?? "",
     list: (name) => parameters.getAll(name),
     set,
     with: (values) => query(change(parameters, values)),
   };
+}
+
+function changeUrl(values: Record<string, string | string[]>, keep = false): void {
+  navigate(location.pathname + query(change(new URLSearchParams(location.search), values)), { replace: !keep });
+}
+
+/** Return the parts of a path from a position on, decoded. The router decodes its parameters in part, and fails at a bare `%`. */
+export function readPath(path: string, position: number): string {
+  return path.split("/").slice(position + 1).map(decodePart).join("/");
+}
+
+function decodePart(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** Return the query of parameters, with its question mark. */

@@ -8,5 +8,5 @@ import sys
 
 if "LD_LIBRARY_PATH_ORIG" in os.environ:
     os.environ["LD_LIBRARY_PATH"] = os.environ.pop("LD_LIBRARY_PATH_ORIG")
-elif sys._MEIPASS in os.environ.get("LD_LIBRARY_PATH", ""):  # noqa: SLF001 - the folder, named by the loader
+elif sys._MEIPASS in os.environ.get("LD_LIBRARY_PATH", ""):  # type: ignore[attr-defined]  # noqa: SLF001 - the folder, named by the loader
     del os.environ["LD_LIBRARY_PATH"]

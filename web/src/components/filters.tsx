@@ -1,6 +1,6 @@
 /** Filters of a list. Their values are parameters of the URL, and chips that one can remove. */
 import { useEffect, useRef, useState, type ReactNode } from "react";
-import { onKey } from "../shell/keys";
+import { onKey } from "../keys";
 import type { UrlState } from "../url";
 import { capitalize, LEVELS } from "./severity";
 import { Views } from "./views";

@@ -5,7 +5,7 @@
 import { infiniteQueryOptions, useInfiniteQuery, type InfiniteData, type UseInfiniteQueryResult } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from "react";
-import { onKey } from "../shell/keys";
+import { onKey } from "../keys";
 import { Export } from "./export";
 import { Failure, Loading } from "./states";
 

@@ -1,6 +1,6 @@
 /** A panel beside a list, with the open row. It gets the focus, and gives it back to the row when it closes. */
 import { useEffect, useRef, type ReactNode } from "react";
-import { onKey } from "../shell/keys";
+import { onKey } from "../keys";
 
 export function Panel({ title, rowKey, onClose, children }: { title: ReactNode; rowKey: string; onClose: () => void; children: ReactNode }) {
   const heading = useRef<HTMLHeadingElement>(null);

@@ -46,9 +46,9 @@ export function format(value: number): string {
   return value.toLocaleString("en-GB");
 }
 
-/** Return a probability in percent. */
+/** Return a probability in percent. A small one is not shown as zero. */
 export function formatProbability(value: number): string {
-  return `${(value * 100).toFixed(1)} %`;
+  return value > 0 && value < 0.000_5 ? "under 0.1 %" : `${(value * 100).toFixed(1)} %`;
 }
 
 /** Return a number with its noun: `1 finding`, `2 findings`. */

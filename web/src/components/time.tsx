@@ -22,7 +22,7 @@ export function Time({ value }: { value: string | null | undefined }) {
 }
 
 /** Return the distance of a time from now in words. */
-function describeAge(date: Date): string {
+export function describeAge(date: Date): string {
   const seconds = (date.getTime() - Date.now()) / 1000;
   for (const [unit, length] of UNITS) if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
   return "just now";

@@ -3,9 +3,9 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState, type ReactNode } from "react";
 import { useLocation } from "wouter";
 import { client, load, setCsrfToken } from "../api/client";
-import type { Identity } from "../app";
 import { Field, Form, NewPasswordField } from "../components/form";
 import { Failure } from "../components/states";
+import type { Identity } from "../identity";
 
 export default function SignIn({ isEnded }: { isEnded: boolean }) {
   const [link] = useState(() => location.hash.slice(1));

@@ -1,6 +1,7 @@
 /** A framework: its requirements, their states now and in each source over a period, and the export of the evidence. */
 import { useQuery } from "@tanstack/react-query";
 import { client, load, type Schemas } from "../../api/client";
+import { Chart } from "../../components/chart";
 import { Filters, FilteredToNothing, isFiltered, type Filter } from "../../components/filters";
 import { usePages, type Column } from "../../components/list";
 import { Page } from "../../components/page";
@@ -10,7 +11,6 @@ import { Table } from "../../components/table";
 import { Time } from "../../components/time";
 import { nameSource } from "../../sources";
 import { query, useUrl } from "../../url";
-import { Chart } from "../overview/chart";
 import { PERIOD } from "./frameworks";
 import { RequirementPanel } from "./requirement";
 import { LABELS, readPeriod, StateCounts, StateLabel, STATES } from "./states";

@@ -1,6 +1,7 @@
 /** Frameworks with the states of their requirements, and how they have changed. */
 import { useQuery } from "@tanstack/react-query";
 import { client, load, type Schemas } from "../../api/client";
+import { AddSource } from "../../components/add-source";
 import { Filters, type Filter } from "../../components/filters";
 import type { Column } from "../../components/list";
 import { Page } from "../../components/page";
@@ -8,7 +9,6 @@ import { format, plural, sum } from "../../components/severity";
 import { Await, Empty } from "../../components/states";
 import { Table } from "../../components/table";
 import { useUrl } from "../../url";
-import { AddSource } from "../sources/add";
 import { readPeriod, StateCounts } from "./states";
 
 type Row = Schemas["FrameworkRow"];

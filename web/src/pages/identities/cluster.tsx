@@ -2,13 +2,13 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { client, load, type Schemas } from "../../api/client";
+import { AddSource } from "../../components/add-source";
 import { Filters, type Filter } from "../../components/filters";
 import { Page } from "../../components/page";
 import { Await, Empty } from "../../components/states";
 import { Command } from "../../components/text";
 import { nameSource } from "../../sources";
 import { query, useUrl } from "../../url";
-import { AddSource } from "../sources/add";
 
 type Source = Schemas["SourceRow"];
 

@@ -117,7 +117,7 @@ function Rule({ row, dangers }: { row: Row; dangers: Danger[] }) {
 }
 
 /** Return the resources of a rule as `kubectl` names them, or its paths. */
-function describeTargets({ resources = [], apiGroups = [], nonResourceUrls = [] }: Row): string {
+export function describeTargets({ resources = [], apiGroups = [], nonResourceUrls = [] }: Row): string {
   if (!resources.length) return join(nonResourceUrls, "all paths");
   if (apiGroups.includes(ANYTHING)) return `${join(resources, "all resources")} of all API groups`;
   const groups = apiGroups.filter(Boolean).join(", ");

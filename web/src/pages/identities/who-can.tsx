@@ -74,7 +74,7 @@ export default function WhoCan() {
 }
 
 /** Return the parameters of a request: a resource with its API group and subresource as for `kubectl`, or a path. */
-function parseAccess({ verb, resource, namespace }: Access) {
+export function parseAccess({ verb, resource, namespace }: Access) {
   if (resource.startsWith("/")) return { verb, path: resource };
   const [full = "", ...sub] = resource.split("/");
   const [name, ...group] = full.split(".");

@@ -1,6 +1,5 @@
 /** Notifications: destinations, rules and the messages that were sent. */
-import type { Identity } from "../../app";
-import { mayManage } from "../../identity";
+import { mayManage, type Identity } from "../../identity";
 import { Deliveries } from "./deliveries";
 import { Destinations } from "./destinations";
 import { Rules } from "./rules";

@@ -1,13 +1,13 @@
 /** The fleet in one screen: what is worst, what changed, and what is not covered. */
 import { useQuery } from "@tanstack/react-query";
 import { client, load, type Schemas } from "../../api/client";
+import { AddSource } from "../../components/add-source";
+import { Changes } from "../../components/changes";
 import { DueSentence } from "../../components/due";
 import { Card, Page } from "../../components/page";
 import { plural, SeverityCounts, sum, type Counts } from "../../components/severity";
 import { Await } from "../../components/states";
 import { useUrl } from "../../url";
-import { AddSource } from "../sources/add";
-import { Changes } from "./changes";
 import { Coverage } from "./coverage";
 import { FixFirst } from "./fix-first";
 

@@ -1,10 +1,10 @@
 /** The account of the user: rights and password. */
 import { useState } from "react";
 import { client, load, setCsrfToken } from "../../api/client";
-import type { Identity } from "../../app";
 import { Field, Form, NewPasswordField } from "../../components/form";
 import { Card, Facts } from "../../components/page";
 import { Time } from "../../components/time";
+import type { Identity } from "../../identity";
 import { Grants } from "./grants";
 
 export function Account({ identity }: { identity: Identity }) {

@@ -2,13 +2,13 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
-import type { Identity } from "../../app";
 import { splitValues } from "../../components/form";
 import { Card } from "../../components/page";
 import { capitalize, LEVELS, plural, sum } from "../../components/severity";
 import { Await, Failure } from "../../components/states";
 import { Table } from "../../components/table";
 import { Time } from "../../components/time";
+import type { Identity } from "../../identity";
 
 type Level = Schemas["ServiceLevelDocument"];
 type Environment = Schemas["EnvironmentDocument"];

@@ -1,7 +1,7 @@
 /** Settings: users, tokens, notifications, the log of changes, and the account of the user. */
 import { useLocation } from "wouter";
-import type { Identity } from "../../app";
 import { Page } from "../../components/page";
+import type { Identity } from "../../identity";
 import { Notifications } from "../notifications/notifications";
 import { Account } from "./account";
 import { Log } from "./log";

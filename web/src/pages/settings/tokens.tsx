@@ -2,7 +2,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
-import type { Identity } from "../../app";
 import { Dialog } from "../../components/dialog";
 import { ChangeButton, Field, Form } from "../../components/form";
 import { Card } from "../../components/page";
@@ -10,6 +9,7 @@ import { Await } from "../../components/states";
 import { Table } from "../../components/table";
 import { Command } from "../../components/text";
 import { Time } from "../../components/time";
+import type { Identity } from "../../identity";
 import { GrantFields, Grants, readGrant, ROLES } from "./grants";
 
 const STALE = [["tokens"]];

@@ -12,7 +12,7 @@ import { Time } from "../../components/time";
 type Scan = Schemas["ScanRow"];
 
 const LENGTH = 10;
-const MINUTE = 60_000;
+const MINUTE = 60;
 const PAIR = 2;
 
 export function Scans({ source }: { source: number }) {
@@ -65,7 +65,8 @@ export function Scans({ source }: { source: number }) {
   );
 }
 
-function describeDuration(scan: Scan): string {
-  const milliseconds = new Date(scan.finished).getTime() - new Date(scan.started).getTime();
-  return milliseconds < MINUTE ? `${Math.round(milliseconds / 1000)} s` : `${Math.round(milliseconds / MINUTE)} min`;
+/** Return the time that a scan took. */
+export function describeDuration({ started, finished }: Pick<Scan, "started" | "finished">): string {
+  const seconds = Math.round((new Date(finished).getTime() - new Date(started).getTime()) / 1000);
+  return seconds < MINUTE ? `${seconds} s` : `${Math.round(seconds / MINUTE)} min`;
 }

@@ -2,13 +2,13 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { client, load } from "../../api/client";
-import type { Identity } from "../../app";
+import { Changes } from "../../components/changes";
 import { Card, Facts, Page } from "../../components/page";
 import { format, plural, SeverityCounts, sum } from "../../components/severity";
 import { SoftwareDocuments } from "../../components/software";
 import { Await } from "../../components/states";
+import type { Identity } from "../../identity";
 import { kindOfSource, nameSource } from "../../sources";
-import { Changes } from "../overview/changes";
 import { Branches } from "./branches";
 import { Coverage } from "./coverage";
 import { DeleteSource } from "./delete";

@@ -1,6 +1,7 @@
 /** Clusters, repositories and registries: what reports, what does not, and how to add one. */
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
+import { AddSource } from "../../components/add-source";
 import { exportHref } from "../../components/export";
 import { FilteredToNothing, Filters, isFiltered, type Filter } from "../../components/filters";
 import { describeRows, List, usePages, type Column, type Order } from "../../components/list";
@@ -9,7 +10,6 @@ import { format, SeverityCounts } from "../../components/severity";
 import { Name } from "../../components/text";
 import { kindOfSource, nameSource } from "../../sources";
 import { useUrl } from "../../url";
-import { AddSource } from "./add";
 import { isSilent, LastReport, SILENT_DAYS, type SourceRow } from "./report";
 
 const LENGTH = 100;

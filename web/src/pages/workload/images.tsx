@@ -2,10 +2,10 @@
 import { useState } from "react";
 import { client, load, type Schemas } from "../../api/client";
 import { describeRows, usePages, type Column } from "../../components/list";
-import { Severity } from "../../components/severity";
+import { Severity, SeverityCounts } from "../../components/severity";
 import { Failure, Loading } from "../../components/states";
 import { Table } from "../../components/table";
-import { ImageName } from "./workload";
+import { Name } from "../../components/text";
 
 type Problem = Schemas["ImageProblem"];
 
@@ -33,6 +33,17 @@ export function ImageProblems({ image }: { image: Schemas["SubjectImage"] }) {
         </>
       )}
     </details>
+  );
+}
+
+/** Names of an image with its counts. */
+function ImageName({ image }: { image: Schemas["SubjectImage"] }) {
+  const [unknown, low, medium, high, critical] = image.problems;
+  return (
+    <>
+      <Name text={image.references[0] ?? image.digest} />{" "}
+      <SeverityCounts counts={{ critical: critical ?? 0, high: high ?? 0, medium: medium ?? 0, low: low ?? 0, unknown: unknown ?? 0 }} />
+    </>
   );
 }
 
@@ -75,9 +86,10 @@ function Identifier({ row }: { row: Problem }) {
 /** Return the name and the version of a package URL. A scope such as `@angular` has its own sign. */
 export function shortenPurl(purl: string): string {
   const [, rest = purl] = purl.match(/^pkg:[^/]+\/([^?#]+)/) ?? [];
+  const text = rest.replace(/@([^@/]*)$/, " $1");
   try {
-    return decodeURIComponent(rest.replace(/@([^@/]*)$/, " $1"));
+    return decodeURIComponent(text);
   } catch {
-    return rest;
+    return text;
   }
 }

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { Schemas } from "../../api/client";
 import { Explanation, type SubjectFinding } from "../../components/finding";
 import { Card, Facts, Page } from "../../components/page";
-import { plural, Severity, SeverityCounts } from "../../components/severity";
+import { plural, Severity } from "../../components/severity";
 import { SoftwareDocuments } from "../../components/software";
 import { Await } from "../../components/states";
 import { Name } from "../../components/text";
@@ -206,16 +206,5 @@ function Finding({ page, finding }: { page: Subject; finding: SubjectFinding }) 
       <Explanation finding={finding} />
       <DecideFinding page={page} finding={finding} />
     </li>
-  );
-}
-
-/** Names of an image with its counts. */
-export function ImageName({ image }: { image: Schemas["SubjectImage"] }) {
-  const [unknown, low, medium, high, critical] = image.problems;
-  return (
-    <>
-      <Name text={image.references[0] ?? image.digest} />{" "}
-      <SeverityCounts counts={{ critical: critical ?? 0, high: high ?? 0, medium: medium ?? 0, low: low ?? 0, unknown: unknown ?? 0 }} />
-    </>
   );
 }

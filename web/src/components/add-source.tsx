@@ -1,7 +1,7 @@
 /** Instructions to add a source: the commands with the address of this server. */
-import { Dialog } from "../../components/dialog";
-import { Empty } from "../../components/states";
-import { Command } from "../../components/text";
+import { Dialog } from "./dialog";
+import { Empty } from "./states";
+import { Command } from "./text";
 
 export function AddSource({ onClose }: { onClose?: () => void }) {
   if (!onClose)

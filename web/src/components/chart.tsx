@@ -1,5 +1,5 @@
 /** A line chart with the same numbers as a table for those who do not see it. */
-import { format } from "../../components/severity";
+import { format } from "./severity";
 
 export interface Series {
   name: string;
@@ -87,7 +87,7 @@ export function Chart({ title, series }: { title: string; series: Series[] }) {
 }
 
 /** Return the next number with one significant digit, even for the middle of the axis. */
-function roundUp(value: number): number {
+export function roundUp(value: number): number {
   const step = 10 ** Math.max(0, Math.floor(Math.log10(value)));
   return Math.max(2, Math.ceil(value / step / 2) * 2 * step);
 }

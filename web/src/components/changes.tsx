@@ -1,11 +1,11 @@
 /** Findings that were opened and fixed in a period, compared with the period before, and those open over time. */
 import { useQuery } from "@tanstack/react-query";
-import { client, load, type Schemas } from "../../api/client";
-import { Card } from "../../components/page";
-import { capitalize, format, type Counts } from "../../components/severity";
-import { Await } from "../../components/states";
-import { useUrl } from "../../url";
+import { client, load, type Schemas } from "../api/client";
+import { useUrl } from "../url";
 import { Chart, type Series } from "./chart";
+import { Card } from "./page";
+import { capitalize, format, type Counts } from "./severity";
+import { Await } from "./states";
 
 type Day = Schemas["DayRow"];
 
@@ -15,7 +15,7 @@ const DAY = 86_400_000;
 
 export function Changes({ source, open }: { source: number[]; open: Counts }) {
   const url = useUrl();
-  const days = Number(url.get("days")) || 30;
+  const days = readDays(url.get("days"));
   const changes = useQuery({
     queryKey: ["changes", source, days],
     queryFn: () => load(client.GET("/api/v1/changes", { params: { query: { source, days: 2 * days } } })),
@@ -73,8 +73,13 @@ function Compared({ name, now, before, href }: { name: string; now: number; befo
   );
 }
 
+/** Return the period in the URL, if it is one of those to choose from. */
+export function readDays(text: string): number {
+  return PERIODS.find((period) => String(period) === text) ?? 30;
+}
+
 /** Return what was open at the end of each day: what is open now without the changes of later days. */
-function computeSeries(rows: Day[], open: Counts, days: number): Series[] {
+export function computeSeries(rows: Day[], open: Counts, days: number): Series[] {
   const dates = Array.from({ length: days }, (_, index) => dayOf(Date.now() - (days - 1 - index) * DAY));
   return DRAWN.map((level) => {
     const changed = new Map<string, number>();

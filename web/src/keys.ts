@@ -4,6 +4,7 @@ const handlers = new Map<string, Handler[]>();
 
 /** Run a handler when a key is pressed; the last one of a key counts. Returns the function that removes it. */
 export function onKey(key: string, handler: Handler): () => void {
+  if (!handlers.size) window.addEventListener("keydown", handle);
   const stack = handlers.get(key) ?? [];
   stack.push(handler);
   handlers.set(key, stack);
@@ -22,7 +23,7 @@ export const KEYS: [string, string][] = [
   ["?", "This list"],
 ];
 
-window.addEventListener("keydown", (event) => {
+function handle(event: KeyboardEvent): void {
   const target = event.target as HTMLElement;
   const isSearch = (event.ctrlKey || event.metaKey) && event.key === "k";
   const isWriting = target.matches("input, select, textarea") && event.key !== "Escape";
@@ -32,4 +33,4 @@ window.addEventListener("keydown", (event) => {
   if (!handler) return;
   event.preventDefault();
   handler();
-});
+}
