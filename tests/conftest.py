@@ -12,7 +12,12 @@ from hypothesis import HealthCheck, settings
 
 from tests.stages import QUICK, STAGES, find_stage
 
-pytest_plugins = ["tests.cluster.fixtures", "tests.images.access_fixtures", "tests.sources.cloud.fixtures"]
+pytest_plugins = [
+    "tests.cluster.fixtures",
+    "tests.images.access_fixtures",
+    "tests.oracles.plugin",
+    "tests.sources.cloud.fixtures",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
