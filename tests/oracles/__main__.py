@@ -9,6 +9,7 @@ import argparse
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from tests.cluster import builds
@@ -25,7 +26,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/programs", description=__doc__)
     parser.add_argument("--all", action="store_true", help="build the programs with recorded answers too")
     names = REFERENCES if parser.parse_args().all else _PEERS
-    programs = (*builds.PROGRAMS, *instance.PROGRAMS, registries.PROGRAM, *(REFERENCES[name] for name in names))
+    return build_programs(
+        [*builds.PROGRAMS, *instance.PROGRAMS, registries.PROGRAM, *(REFERENCES[name] for name in names)]
+    )
+
+
+def build_programs(programs: Sequence[GoProgram]) -> int:
+    """Build programs, print a line about each, and return 1 if one does not build, else 0."""
     results = [_build(program) for program in programs]
     return 0 if all(results) else 1
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.oracles.__main__ import build_programs
 from tests.oracles.program import GoProgram, NoGoError
 
 _BUILD = "import sys; from pathlib import Path; from tests.oracles.program import GoProgram; print(GoProgram(Path(sys.argv[1])).build())"
@@ -125,3 +127,25 @@ def test_missing_go_is_an_error(source: Path, monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(NoGoError, match="go is not installed"):
         GoProgram(source).build()
+
+
+@pytest.mark.usefixtures("cache")
+def test_command_builds_what_is_missing(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [build_programs([GoProgram(source)]) for _ in range(2)] == [0, 0]
+    first, second = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"hello: built in \d+ s", first)
+    assert second == "hello: present"
+
+
+@pytest.mark.usefixtures("cache")
+def test_command_builds_the_other_programs_after_a_failure(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(source, broken)
+    (broken / "main.go").write_text("package main\n\nfunc main() { hello }\n")
+    assert build_programs([GoProgram(broken), GoProgram(source)]) == 1
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("broken: not built: ")
+    assert first.endswith(f"; sources: {broken}")
+    assert second.startswith("hello: built in ")
