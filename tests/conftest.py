@@ -15,6 +15,7 @@ from tests.stages import QUICK, STAGES, find_stage
 pytest_plugins = [
     "tests.cluster.fixtures",
     "tests.images.access_fixtures",
+    "tests.oracles.plugin",
     "tests.selection.plugin",
     "tests.sources.cloud.fixtures",
 ]

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.oracles.program import build_program, program
+from tests.oracles.program import GoProgram, program
 
 PER_ECOSYSTEM = 60
 """Records of each ecosystem."""
@@ -171,7 +171,7 @@ def write_grype(folder: Path, records: list[Any]) -> Path:
         package["blob"] = {"ranges": ranges}
         lines.append({"provider": system, "name": cve, "blob": {"id": cve}, "packages": [package]})
     folder.mkdir(parents=True, exist_ok=True)
-    binary = build_program(Path(__file__).with_name("grype"))
+    binary = GoProgram(Path(__file__).with_name("grype")).build()
     run_with_lines([str(binary), str(folder)], lines)
     archive = folder / "vulnerability-db.tar.gz"
     with tarfile.open(archive, "w:gz") as stream:

@@ -7,7 +7,6 @@ validation, or the same refusal when the policy is created.
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -21,7 +20,7 @@ from kubekeep.model.resource import Resource
 from kubekeep.model.resource_types import ResourceTypes
 from kubekeep.model.verdict import Cause, Status, Verdict
 from tests.admission.expressions import expression
-from tests.oracles.program import program
+from tests.oracles.references import get_answer
 
 FOLDER: Final = Path(__file__).parent / "policies"
 CORPUS: Final = yaml.safe_load((FOLDER / "expressions.yaml").read_text())
@@ -129,10 +128,8 @@ def query_reference(
         json.dumps({"policy": policy, "requests": [{**request, "params": params} for request in requests]})
         for policy, params in policies
     ]
-    run = subprocess.run(
-        [program("admission-policy")], input="\n".join(lines), capture_output=True, text=True, check=True, timeout=120
-    )
-    return [read_reference(json.loads(line), len(objects)) for line in run.stdout.splitlines()]
+    answer = get_answer("admission-policy", stdin="\n".join(lines))
+    return [read_reference(json.loads(line), len(objects)) for line in answer.stdout.splitlines()]
 
 
 def add_name_label(entry: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from tests.oracles.program import build_program
+from tests.oracles.program import GoProgram
 
 KUBERNETES: Final = "v1.34.4"
 _SOURCES: Final = Path(__file__).parent
@@ -39,6 +39,22 @@ _STATIC: Final = (*_FLAGS, "-ldflags=-s -w -linkmode=external -extldflags=-stati
 """Flags of programs in images, which have no C library. cgo stays on, so that the packages are those of the others."""
 
 
+def _list_kubernetes_flags() -> tuple[str, ...]:
+    version = "k8s.io/component-base/version"
+    major, minor, _ = KUBERNETES.removeprefix("v").split(".")
+    stamps = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
+    ldflags = " ".join(["-s -w", *(f"-X {version}.{name}={value}" for name, value in stamps.items())])
+    return (*_FLAGS, f"-ldflags={ldflags}")
+
+
+_ETCD: Final = GoProgram(_SOURCES / "etcd", "go.etcd.io/etcd/server/v3", ("-trimpath", "-ldflags=-s -w"))
+_KUBERNETES: Final = GoProgram(_SOURCES / "programs", "./kubernetes", _list_kubernetes_flags())
+_DNS: Final = GoProgram(_SOURCES / "programs", "./dns", _STATIC)
+_CONTAINER: Final = GoProgram(_SOURCES / "programs", "./container", _STATIC)
+_NETWORK_POLICIES: Final = GoProgram(_SOURCES / "programs", "./network_policies", (*_FLAGS, "-ldflags=-s -w"))
+PROGRAMS: Final = (_ETCD, _KUBERNETES, _DNS, _CONTAINER, _NETWORK_POLICIES)
+
+
 class ControlPlanePrograms(msgspec.Struct, frozen=True):
     """`kubernetes` is all programs of Kubernetes, by the name that it is called by."""
 
@@ -59,21 +75,9 @@ def build_control_plane() -> ControlPlanePrograms:
 
     Raises NoGoError without Go.
     """
-    version = "k8s.io/component-base/version"
-    major, minor, _ = KUBERNETES.removeprefix("v").split(".")
-    stamps = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor}
-    ldflags = " ".join(["-s -w", *(f"-X {version}.{name}={value}" for name, value in stamps.items())])
-    return ControlPlanePrograms(
-        build_program(_SOURCES / "etcd", "go.etcd.io/etcd/server/v3", ["-trimpath", "-ldflags=-s -w"]),
-        build_program(_SOURCES / "programs", "./kubernetes", [*_FLAGS, f"-ldflags={ldflags}"]),
-    )
+    return ControlPlanePrograms(_ETCD.build(), _KUBERNETES.build())
 
 
 def build_node() -> NodePrograms:
     """Return the additional programs of a node, built if necessary. Raises NoGoError without Go."""
-    programs = _SOURCES / "programs"
-    return NodePrograms(
-        dns=build_program(programs, "./dns", _STATIC),
-        container=build_program(programs, "./container", _STATIC),
-        network_policies=build_program(programs, "./network_policies", [*_FLAGS, "-ldflags=-s -w"]),
-    )
+    return NodePrograms(dns=_DNS.build(), container=_CONTAINER.build(), network_policies=_NETWORK_POLICIES.build())

@@ -134,7 +134,7 @@ def test_helm_receives_the_configured_values(working_folder: Path) -> None:
             {"charts": {"web": {"values": "prod.yaml", "set": configured, "set-file": {"motd": "motd é.txt"}}}}
         )
     )[str(chart)]
-    helm = program("helm", "helm.sh/helm/v3/cmd/helm")
+    helm = program("helm")
     arguments = [
         *(f"--values={file}" for file in chart_values.files),
         *(f"--set-json={text}" for text in chart_values.set_json),

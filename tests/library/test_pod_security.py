@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import json
-import subprocess
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -26,7 +25,7 @@ from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.select import Selection, select
 from tests.library.builtin_cases import list_builtin_cases
 from tests.library.pods import objects
-from tests.oracles.program import program
+from tests.oracles.references import get_answer
 
 LEVELS: Final = ("baseline", "restricted")
 MINORS: Final = range(25, 39)
@@ -161,5 +160,4 @@ def _apply_defaults(pod: dict[str, Any]) -> dict[str, Any]:
 def _run_oracle(pods: Sequence[dict[str, Any]], level: str) -> list[dict[str, Any]]:
     questions = [{"level": level, "minors": list(MINORS), "object": pod} for pod in pods]
     text = b"\n".join(map(msgspec.json.encode, questions))
-    process = subprocess.run([program("pod-security")], input=text, capture_output=True, check=True, timeout=120)
-    return [msgspec.json.decode(line) for line in process.stdout.splitlines()]
+    return [msgspec.json.decode(line) for line in get_answer("pod-security", stdin=text).stdout.splitlines()]

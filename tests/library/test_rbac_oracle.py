@@ -7,7 +7,6 @@ with unknown rules. A role without a binding fails the controls that its subject
 from __future__ import annotations
 
 import random
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -25,7 +24,7 @@ from kubekeep.model.verdict import Status
 from kubekeep.posture.evaluate import evaluate
 from kubekeep.posture.roles import Roles
 from kubekeep.posture.select import select
-from tests.oracles.program import program
+from tests.oracles.references import get_answer
 
 INPUTS: Final = 60
 SEEDS: Final = 6
@@ -166,8 +165,7 @@ def test_attack_paths_match_rules_as_the_authorizer() -> None:
 
 
 def test_builtin_roles_equal_those_of_the_api_server() -> None:
-    process = subprocess.run([program("rbac"), "builtin"], capture_output=True, check=True, timeout=120)
-    expected = msgspec.json.decode(process.stdout)
+    expected = msgspec.json.decode(get_answer("rbac", "builtin").stdout)
     roles = Roles()
     for role in (*expected["clusterRoles"], *expected["roles"]):
         metadata = role["metadata"]
@@ -340,5 +338,4 @@ def find_failed(objects: Sequence[dict[str, Any]], *, complete: bool) -> set[tup
 
 def run_oracle(questions: Sequence[dict[str, Any]]) -> list[list[bool]]:
     text = b"\n".join(map(msgspec.json.encode, questions))
-    process = subprocess.run([program("rbac")], input=text, capture_output=True, check=True, timeout=300)
-    return [msgspec.json.decode(line) for line in process.stdout.splitlines()]
+    return [msgspec.json.decode(line) for line in get_answer("rbac", stdin=text).stdout.splitlines()]

@@ -6,7 +6,6 @@ import datetime as dt
 import io
 import json
 import re
-import subprocess
 from html.parser import HTMLParser
 
 import msgspec
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from tests.oracles.program import program
+from tests.oracles.references import get_answer
 
 from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.exception import AppliedException, ExceptionSource
@@ -112,9 +111,8 @@ def read(markdown: str) -> Reader:
 
 def read_by_go(*texts: str) -> list[Reader]:
     """Parse with GitHub's Markdown and all its extensions."""
-    request = json.dumps([{"format": "markdown", "text": text} for text in texts]).encode()
-    run = subprocess.run([program("reports")], input=request, capture_output=True, check=True, timeout=120)
-    return [Reader(answer["html"]) for answer in json.loads(run.stdout)]
+    request = json.dumps([{"format": "markdown", "text": text} for text in texts])
+    return [Reader(answer["html"]) for answer in json.loads(get_answer("reports", stdin=request).stdout)]
 
 
 def taint_names(assessment: Assessment, hostile: str) -> Assessment:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import jsonschema
 import msgspec
 import pytest
 import yaml
-from tests.oracles.program import program
+from tests.oracles.references import get_answer
 from tests.reports.excepted import add_exceptions
 
 from kubekeep.model.assessment import Assessment, SubjectResult, Target
@@ -228,7 +227,6 @@ def test_kubectl_reads_the_same_values(name: str, assessment: Assessment) -> Non
     stream = io.StringIO()
     load(name).render(msgspec.structs.replace(assessment, results=results), stream, ReportOptions())
     parts = stream.getvalue().split("---\n")[1:]
-    done = subprocess.run([program("yaml")], input=json.dumps(parts), capture_output=True, text=True, check=True)
-    answers = json.loads(done.stdout)
+    answers = json.loads(get_answer("yaml", stdin=json.dumps(parts)).stdout)
     assert [json.loads(answer["json"]) for answer in answers] == list(map(yaml.safe_load, parts))
     assert not any("strict" in answer for answer in answers)

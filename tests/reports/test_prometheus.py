@@ -10,7 +10,7 @@ from collections import Counter
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.oracles.program import program
+from tests.oracles.references import get_answer
 
 from kubekeep.model.assessment import Assessment, SubjectResult
 from kubekeep.model.exception import AppliedException, ExceptionSource
@@ -212,10 +212,7 @@ def test_equal_titles_are_one_series(assessment: Assessment) -> None:
 
 def test_go_parser_reads_the_same(assessment: Assessment) -> None:
     question = [{"format": "prometheus", "text": text(assessment)}]
-    run = subprocess.run(
-        [program("reports")], input=json.dumps(question).encode(), capture_output=True, check=True, timeout=60
-    )
-    (answer,) = json.loads(run.stdout)
+    (answer,) = json.loads(get_answer("reports", stdin=json.dumps(question)).stdout)
     assert answer == {"families": {name: len(series) for name, series in families(assessment).items()}}
 
 

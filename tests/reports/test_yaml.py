@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 from typing import Any
 
 import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.oracles.program import program
+from tests.oracles.references import get_answer
 
 from kubekeep.model.assessment import Assessment
 from kubekeep.model.text import json_text
@@ -102,10 +101,7 @@ def as_json(document: Any) -> Any:
 
 def go_yaml(documents: list[str]) -> list[Any]:
     """Return the documents as kubectl's parser reads them."""
-    run = subprocess.run(
-        [program("yaml")], input=json.dumps(documents).encode(), capture_output=True, check=True, timeout=60
-    )
-    answers = json.loads(run.stdout)
+    answers = json.loads(get_answer("yaml", stdin=json.dumps(documents)).stdout)
     assert not [answer for answer in answers if "error" in answer or "strict" in answer]
     return [json.loads(answer["json"]) for answer in answers]
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.oracles.references import Mode
 from tests.selection.budget import Choice, Reason, choose, list_units
 from tests.selection.changes import UnknownCommitError, has_changes, list_changed_files, read_head
 from tests.selection.graph import DependencyGraph
@@ -52,6 +53,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the tests, or take over the choice of the process that controls this worker."""
     is_complete = config.getoption("all")
+    if is_complete:
+        config.option.references = Mode.COMPARE
     if "PYTEST_XDIST_WORKER" not in os.environ:
         os.environ[SEED] = COMPLETE if is_complete else read_head(ROOT)
     if hasattr(config, "workerinput"):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pytest
@@ -20,8 +18,9 @@ from kubekeep.registry.credentials import Keychain
 from kubekeep.registry.manifest import Descriptor, compute_digest
 from kubekeep.registry.reference import ArtifactReference
 from kubekeep.registry.repository import OciRepository
+from tests.oracles.program import GoProgram, NoGoError
 
-_SOURCE = Path(__file__).parent / "referrers_registry"
+PROGRAM: Final = GoProgram(Path(__file__).parent / "referrers_registry")
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kubekeep" / "integrations"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -29,24 +28,12 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 
 
 def build_registry() -> Path:
-    """Return the registry with the referrers API, built once into the cache folder; skip the test if that fails."""
-    content = b"".join((_SOURCE / name).read_bytes() for name in ("main.go", "go.sum"))
-    program = _CACHE / "bin" / f"referrers-registry-{hashlib.sha256(content).hexdigest()[:12]}"
-    if program.exists():
-        return program
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("the registry with the referrers API needs Go")
-    program.parent.mkdir(parents=True, exist_ok=True)
-    target = program.with_suffix(f".{os.getpid()}")
-    build = subprocess.run(
-        [go, "build", "-o", target], cwd=_SOURCE, capture_output=True, text=True, timeout=300, check=False
-    )
-    if build.returncode:
-        assert "CI" not in os.environ, build.stderr
-        pytest.skip(f"the registry with the referrers API cannot be built: {build.stderr[-300:]}")
-    target.rename(program)
-    return program
+    """Return the registry with the referrers API, built if necessary. Skips the test without Go."""
+    try:
+        return PROGRAM.build()
+    except NoGoError as error:
+        assert "CI" not in os.environ, "CI requires Go to build the registry with the referrers API"
+        pytest.skip(str(error))
 
 
 @contextlib.contextmanager

@@ -1,11 +1,12 @@
 """The YAML reader compared with sigs.k8s.io/yaml, the parser of kubectl: same value or both reject.
 
-The Go program is built once into the user's cache.
+Documents are listed, drawn with a fixed seed, and in the complete run drawn freely by Hypothesis.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 from collections.abc import Callable
 from typing import Any
@@ -18,26 +19,41 @@ from kubekeep.model.location import line_starts
 from kubekeep.sources import yaml_text
 from kubekeep.sources.tree import Limits, Problem
 from tests.oracles.program import program
+from tests.oracles.references import Mode, get_answer
 
 _REFUSED = "refused"
 
 Parse = Callable[[list[str]], list[Any]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def parse_in_go() -> Parse:
-    """Run the Go program on documents: the value as JSON, or `_REFUSED`."""
+    """Return the answers of the Go program to documents: the value as JSON, or `_REFUSED`."""
+
+    def parse(documents: list[str]) -> list[Any]:
+        return _read_answers(get_answer("yaml", stdin=json.dumps(documents)).stdout)
+
+    return parse
+
+
+@pytest.fixture(scope="module")
+def run_go(pytestconfig: pytest.Config) -> Parse:
+    """Run the Go program on documents that differ from run to run, so that their answers cannot be recorded."""
+    if pytestconfig.getoption("references") == Mode.RECORDED:
+        pytest.skip("the complete run, with --references compare, draws documents freely")
     reference = program("yaml")
 
     def run(documents: list[str]) -> list[Any]:
         process = subprocess.run(
             [reference], input=json.dumps(documents).encode(), capture_output=True, check=True, timeout=60
         )
-        return [
-            _typed(_REFUSED if "error" in answer else _go_json(answer["json"])) for answer in json.loads(process.stdout)
-        ]
+        return _read_answers(process.stdout)
 
     return run
+
+
+def _read_answers(output: str | bytes) -> list[Any]:
+    return [_typed(_REFUSED if "error" in answer else _go_json(answer["json"])) for answer in json.loads(output)]
 
 
 def _go_json(text: str) -> Any:
@@ -213,15 +229,55 @@ def test_lenient_documents(parse_in_go: Parse) -> None:
     assert [_parse(document) for document in _LENIENT] == [_typed(value) for value in _LENIENT.values()]
 
 
-_word = st.text("0123456789_+-.eExXoObBaAfFinNyYtTZ:~<", min_size=1, max_size=12)
+_HEAD = "m: &m {a: 1, b: {c: 2}}\ns: &s yes\nt: "
+_CHARACTERS = "0123456789_+-.eExXoObBaAfFinNyYtTZ:~<"
+_LEAVES = ["a", "yes", "1", "0644", "1e3", "~", "'x y'", '"z"', "*m", "*s"]
+# Not both 1 and '1': Go gives one of the two at random.
+_KEYS = ["a", "b", "c", "<<", "1", "yes", "'<<'", "1.5"]
+
+
+def _draw_number(draw: random.Random) -> str:
+    sign, prefix = draw.choice(["", "-", "+"]), draw.choice(["", "0x", "0o", "0b"])
+    digits = "".join(draw.choices("0123456789_", k=draw.randint(1, 22)))
+    fraction = "." + "".join(draw.choices("0123456789", k=draw.randint(0, 4))) if draw.random() < 0.5 else ""
+    exponent = f"{draw.choice('eE')}{draw.choice(['', '-', '+'])}{draw.randint(0, 999)}" if draw.random() < 0.5 else ""
+    return f"{sign}{prefix}{digits}{fraction}{exponent}"
+
+
+def _draw_scalar(draw: random.Random) -> str:
+    word = "".join(draw.choices(_CHARACTERS, k=draw.randint(1, 12)))
+    return draw.choice([word, _draw_number(draw), draw.choice(_SCALARS)])
+
+
+def _draw_tree(draw: random.Random, depth: int = 4) -> Any:
+    form = draw.random()
+    if depth == 0 or form < 0.3:
+        return draw.choice([*_LEAVES, _draw_number(draw)])
+    if form < 0.5:
+        return [_draw_tree(draw, depth - 1) for _ in range(draw.randint(0, 3))]
+    return {key: _draw_tree(draw, depth - 1) for key in draw.sample(_KEYS, draw.randint(0, 4))}
+
+
+def test_drawn_scalars(parse_in_go: Parse) -> None:
+    draw = random.Random(1)
+    words = [_draw_scalar(draw) for _ in range(1600)]
+    _assert_same_values(parse_in_go, [form.format(word) for word in words for form in ("a: {}", "{}: a")])
+
+
+def test_drawn_mappings_with_merges_and_aliases(parse_in_go: Parse) -> None:
+    draw = random.Random(2)
+    _assert_same_values(parse_in_go, [_HEAD + _flow(_draw_tree(draw)) for _ in range(800)])
+
+
+_word = st.text(_CHARACTERS, min_size=1, max_size=12)
 _number = st.from_regex(r"[-+]?(0[xob])?[0-9_]{1,22}(\.[0-9]{0,4})?([eE][-+]?[0-9]{1,3})?", fullmatch=True)
 _scalar = st.one_of(_word, _number, st.sampled_from(_SCALARS))
 
 
 @settings(max_examples=40, derandomize=True, deadline=None, database=None)
 @given(words=st.lists(_scalar, min_size=20, max_size=60))
-def test_generated_scalars(parse_in_go: Parse, words: list[str]) -> None:
-    _assert_same_values(parse_in_go, [form.format(word) for word in words for form in ("a: {}", "{}: a")])
+def test_generated_scalars(run_go: Parse, words: list[str]) -> None:
+    _assert_same_values(run_go, [form.format(word) for word in words for form in ("a: {}", "{}: a")])
 
 
 def _flow(value: Any) -> str:
@@ -233,9 +289,8 @@ def _flow(value: Any) -> str:
     return str(value)
 
 
-_leaf = st.one_of(st.sampled_from(["a", "yes", "1", "0644", "1e3", "~", "'x y'", '"z"', "*m", "*s"]), _number)
-# Not both 1 and '1': Go gives one of the two at random.
-_key = st.sampled_from(["a", "b", "c", "<<", "1", "yes", "'<<'", "1.5"])
+_leaf = st.one_of(st.sampled_from(_LEAVES), _number)
+_key = st.sampled_from(_KEYS)
 _trees = st.recursive(
     _leaf, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_key, inner, max_size=4), max_leaves=12
 )
@@ -243,6 +298,5 @@ _trees = st.recursive(
 
 @settings(max_examples=60, derandomize=True, deadline=None, database=None)
 @given(trees=st.lists(_trees, min_size=5, max_size=20))
-def test_generated_mappings_with_merges_and_aliases(parse_in_go: Parse, trees: list[Any]) -> None:
-    head = "m: &m {a: 1, b: {c: 2}}\ns: &s yes\nt: "
-    _assert_same_values(parse_in_go, [head + _flow(tree) for tree in trees])
+def test_generated_mappings_with_merges_and_aliases(run_go: Parse, trees: list[Any]) -> None:
+    _assert_same_values(run_go, [_HEAD + _flow(tree) for tree in trees])

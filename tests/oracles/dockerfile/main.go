@@ -72,7 +72,9 @@ func arguments(node *parser.Node) []string {
 }
 
 func failure(err error) answer {
-	result := answer{Error: err.Error()}
+	// Of several similar instructions BuildKit suggests one at random.
+	message, _, _ := strings.Cut(err.Error(), " (did you mean ")
+	result := answer{Error: message}
 	var location *parser.LocationError
 	if errors.As(err, &location) && len(location.Locations) > 0 && len(location.Locations[0]) > 0 {
 		result.Line = location.Locations[0][0].Start.Line

@@ -11,8 +11,10 @@ import (
 	"context"
 	"encoding/json"
 	"log"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"sort"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -60,8 +62,9 @@ func (q *question) addBuiltin() {
 	for _, role := range q.Roles {
 		present[role.Namespace+"/"+role.Name] = true
 	}
-	for _, roles := range bootstrappolicy.NamespaceRoles() {
-		for _, role := range roles {
+	namespaces := bootstrappolicy.NamespaceRoles()
+	for _, namespace := range slices.Sorted(maps.Keys(namespaces)) {
+		for _, role := range namespaces[namespace] {
 			if !present[role.Namespace+"/"+role.Name] {
 				q.Roles = append(q.Roles, role.DeepCopy())
 			}

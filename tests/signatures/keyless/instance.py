@@ -17,7 +17,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from kubekeep.signatures.keyless.tokens import AUDIENCE
 from tests.loopback import serving
-from tests.oracles.program import NoGoError, build_program
+from tests.oracles.program import GoProgram, NoGoError
 from tests.signatures.authority import PrivateSigstore, certificate_pem, encode, to_der, to_pem
 
 EMAIL = "dev@example.com"
@@ -53,12 +53,18 @@ JOB = {
 _FOLDER = Path(__file__).parent
 _SECONDS = 30
 _START = {"start": "2020-01-01T00:00:00Z"}
+_FULCIO: Final = GoProgram(_FOLDER / "fulcio")
+_TESSERACT: Final = GoProgram(_FOLDER / "tesseract", "github.com/transparency-dev/tesseract/cmd/tesseract/posix")
+_TRILLIAN: Final = GoProgram(_FOLDER / "trillian")
+_REKOR: Final = GoProgram(_FOLDER / "rekor", "github.com/sigstore/rekor/cmd/rekor-server")
+_REKOR_TILES: Final = GoProgram(_FOLDER / "rekor-tiles", "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix")
+PROGRAMS: Final = (_FULCIO, _TESSERACT, _TRILLIAN, _REKOR, _REKOR_TILES)
 
 
-def build(name: str, package: str = ".") -> Path:
+def build(program: GoProgram) -> Path:
     """Return a program of a Go module beside this file. Skips the test without Go."""
     try:
-        return build_program(_FOLDER / name, package)
+        return program.build()
     except NoGoError as error:
         pytest.skip(str(error))
 
@@ -272,7 +278,7 @@ def _run_certificate_log(instance: SigstoreInstance) -> Iterator[str]:
     (folder / "roots.pem").write_bytes(certificate_pem(instance.sigstore.authority.root))
     (port,) = find_ports(1)
     command: list[str | Path] = [
-        build("tesseract", "github.com/transparency-dev/tesseract/cmd/tesseract/posix"),
+        build(_TESSERACT),
         f"-http_endpoint=127.0.0.1:{port}",
         "-origin=ct.example.com",
         f"-private_key={private}",
@@ -297,7 +303,7 @@ def _run_fulcio(instance: SigstoreInstance, certificate_log: str) -> Iterator[st
     issuers = {url: {"IssuerURL": url, "ClientID": AUDIENCE, "Type": kind} for url, kind in kinds.items()}
     (folder / "fulcio.json").write_text(json.dumps({"OIDCIssuers": issuers}))
     files = (folder / "fulcio.json", folder / "fulcio.pem", key)
-    command: list[str | Path] = [build("fulcio"), *files, "secret", certificate_log, folder / "ct.pub"]
+    command: list[str | Path] = [build(_FULCIO), *files, "secret", certificate_log, folder / "ct.pub"]
     with run(command, folder / "fulcio.log", prints_address=True) as process:
         yield f"http://{read_line(process, folder / 'fulcio.log')}"
 
@@ -308,7 +314,7 @@ def _run_rekor_tiles(instance: SigstoreInstance) -> Iterator[str]:
     key = ed25519.Ed25519PrivateKey.generate()
     http_port, grpc_port, metrics_port = find_ports(3)
     command: list[str | Path] = [
-        build("rekor-tiles", "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix"),
+        build(_REKOR_TILES),
         "serve",
         f"--hostname={name}",
         f"--http-port={http_port}",
@@ -333,7 +339,7 @@ def _run_rekor(instance: SigstoreInstance) -> Iterator[str]:
     key = ec.generate_private_key(ec.SECP256R1())
     (port,) = find_ports(1)
     with contextlib.ExitStack() as stack:
-        trillian = stack.enter_context(run([build("trillian")], folder / "trillian.log", prints_address=True))
+        trillian = stack.enter_context(run([build(_TRILLIAN)], folder / "trillian.log", prints_address=True))
         address, tree = read_line(trillian, folder / "trillian.log").split()
         # Rekor serves metrics on all addresses, unless the port is in use.
         held = stack.enter_context(socket.socket())
@@ -341,7 +347,7 @@ def _run_rekor(instance: SigstoreInstance) -> Iterator[str]:
             held.bind(("127.0.0.1", 2112))
             held.listen()
         command: list[str | Path] = [
-            build("rekor", "github.com/sigstore/rekor/cmd/rekor-server"),
+            build(_REKOR),
             "serve",
             f"--port={port}",
             "--rekor_server.hostname=rekor.example.com",

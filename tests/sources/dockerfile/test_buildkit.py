@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 from typing import Any, Final
 
 from kubekeep.sources.dockerfile.arguments import Arguments
@@ -13,7 +12,7 @@ from kubekeep.sources.dockerfile.document import group_stages
 from kubekeep.sources.dockerfile.errors import DockerfileError
 from kubekeep.sources.dockerfile.instructions import Instruction, split_instructions
 from kubekeep.sources.dockerfile.words import expand_known
-from tests.oracles.program import program
+from tests.oracles.references import get_answer
 from tests.sources.dockerfile.corpus import FILES, generate
 
 CHANGED: Final = tuple(generate(900, 1))
@@ -41,10 +40,7 @@ VARIABLES: Final = {"X": "x y", "Y": "1", "E": "", "P": "/a/b*c/abc.tar.gz", "Z"
 
 
 def ask(questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    process = subprocess.run(
-        [program("dockerfile")], input=json.dumps(questions), capture_output=True, text=True, check=True, timeout=60
-    )
-    answers: list[dict[str, Any]] = json.loads(process.stdout)
+    answers: list[dict[str, Any]] = json.loads(get_answer("dockerfile", stdin=json.dumps(questions)).stdout)
     return answers
 
 

@@ -26,7 +26,7 @@ OPTIONS: Final = HelmOptions(kube_version=KUBERNETES)
 
 def helm_program() -> str:
     """Return the path of the program helm, v3.22.0, built if necessary. Skips the test if Go is not installed."""
-    return str(program("helm", "helm.sh/helm/v3/cmd/helm"))
+    return str(program("helm"))
 
 
 def read_chart(

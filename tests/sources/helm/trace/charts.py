@@ -16,6 +16,7 @@ from kubekeep.model.location import Path as Steps
 from kubekeep.sources import yaml_text
 from kubekeep.sources.helm.trace import ChartTexts, DocumentTrace, Instrumentation, ValuesLayer
 from kubekeep.sources.tree import DEFAULT_LIMITS, Document
+from tests.oracles.references import get_answer
 from tests.sources.helm.reading import helm_program
 
 _SOURCE: Final = re.compile(r"^---\n# Source: (.*)\n", re.MULTILINE)
@@ -96,11 +97,27 @@ def helm_template(folder: Path, *options: str) -> dict[str, list[str]]:
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     if process.returncode:
         raise RuntimeError(process.stderr)
-    matches = list(_SOURCE.finditer(process.stdout))
+    return _split_documents(process.stdout)
+
+
+def get_reference_documents(folder: Path, values: Path | None = None) -> dict[str, list[str]]:
+    """Return what `helm_template` does, as an answer of a reference program: for charts that Kubekeep did not change."""
+    inputs, options = {"chart": folder}, ["--namespace=spacex"]
+    if values is not None:
+        inputs["values.yaml"] = values
+        options.append("--values=values.yaml")
+    answer = get_answer("helm", "template", "rel", "chart", *options, inputs=inputs, may_fail=True)
+    if answer.code:
+        raise RuntimeError(answer.stderr)
+    return _split_documents(answer.stdout)
+
+
+def _split_documents(text: str) -> dict[str, list[str]]:
+    matches = list(_SOURCE.finditer(text))
     outputs: dict[str, list[str]] = {}
     for match, following in zip(matches, [*matches[1:], None], strict=True):
-        text = process.stdout[match.end() : following.start() if following else len(process.stdout)]
-        outputs.setdefault(match[1], []).append(text)
+        document = text[match.end() : following.start() if following else len(text)]
+        outputs.setdefault(match[1], []).append(document)
     return outputs
 
 

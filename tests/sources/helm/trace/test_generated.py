@@ -13,7 +13,7 @@ from kubekeep.sources.helm.trace.alignment import split_pieces
 from kubekeep.sources.helm.trace.instrumented import OUTPUT_LINE, InstrumentedTemplates
 from kubekeep.sources.helm.trace.template import TemplateSet
 from tests.sources.helm.trace import generated
-from tests.sources.helm.trace.charts import helm_template, load_texts, render_instrumented, trace_chart
+from tests.sources.helm.trace.charts import get_reference_documents, load_texts, render_instrumented, trace_chart
 from tests.sources.helm.trace.expectations import Words, compare_location
 
 _SEEDS = range(8)
@@ -50,7 +50,7 @@ def test_instrumented_copy_prints_same_text(tmp_path: Path, seed: int) -> None:
     over = generated.write(folder, seed)
     instrumentation, outputs = render_instrumented(folder, tmp_path / "copy", values=[over])
     assert instrumentation.files
-    plain = helm_template(folder, "--values", str(over))
+    plain = get_reference_documents(folder, over)
     assert {name: texts for name, texts in outputs.items() if name not in instrumentation.files} == plain
     template_set = TemplateSet(load_texts(folder).templates)
     copies = InstrumentedTemplates(template_set)

@@ -9,6 +9,7 @@ import pytest
 from kubekeep.model.location import Location, parse_path
 from kubekeep.sources.helm.trace import ChartTexts, Instrumentation
 from tests.sources.helm.trace.charts import (
+    get_reference_documents,
     helm_template,
     load_texts,
     parse_document,
@@ -79,7 +80,7 @@ def test_instrumentation_is_rendered_last(tmp_path: Path) -> None:
         },
     )
     instrumentation, outputs = render_instrumented(folder, tmp_path / "copy")
-    plain = helm_template(folder)
+    plain = get_reference_documents(folder)
     assert {name: texts for name, texts in outputs.items() if name not in instrumentation.files} == plain
     # In the instrumented copy the count differs, but lines are the same.
     locations = {

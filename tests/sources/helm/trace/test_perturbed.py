@@ -19,7 +19,7 @@ from kubekeep.model.location import format_path, has_path, value_at
 from tests.sources.helm.reading import helm_program
 from tests.sources.helm.trace.charts import (
     TracedDocument,
-    helm_template,
+    get_reference_documents,
     list_paths,
     parse_document,
     trace_chart,
@@ -39,10 +39,10 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return write_chart(tmp_path, COMMON if request.param == "library" else MAPPED)
 
 
-def _render_objects(folder: Path, *options: str) -> dict[_Key, Any]:
+def _render_objects(folder: Path, values: Path | None = None) -> dict[_Key, Any]:
     """Return the objects that Helm renders, {} for a chart that Helm rejects."""
     try:
-        outputs = helm_template(folder, *options)
+        outputs = get_reference_documents(folder, values)
     except RuntimeError:
         return {}
     objects: dict[_Key, Any] = {}
@@ -110,7 +110,7 @@ def test_changed_value_is_traced_setting(folder: Path, tmp_path: Path) -> None:
         value_at(changed, path[:-1])[path[-1]] = sentinel
         file = tmp_path / "values.json"
         file.write_text(yaml.safe_dump(changed))
-        for key, changed_object in _render_objects(folder, "--values", str(file)).items():
+        for key, changed_object in _render_objects(folder, file).items():
             for changed_path, changed_value in list_paths(changed_object):
                 # A value that is only part of the printed text shares it with others.
                 if (
