@@ -19,7 +19,7 @@ from tests.cluster.client import Client, Refused
 from tests.cluster.layout import Layout
 
 T = TypeVar("T")
-_SECONDS = 20
+_SECONDS = 120
 _RBAC = "rbac.authorization.k8s.io"
 _MERGE = "application/merge-patch+json"
 
@@ -111,14 +111,12 @@ class Cluster:
         self.admin("DELETE", self.path(resource_object), {"propagationPolicy": "Background", "gracePeriodSeconds": 0})
 
     def remove_namespace(self, name: str) -> None:
-        """Remove a namespace with all its objects."""
+        """Remove a namespace with all its objects, which others may change or remove at the same time."""
         path = f"/api/v1/namespaces/{name}"
-        self.admin("DELETE", path)
+        eventually(lambda: _is_done(lambda: self._terminate(path)))
         for resources in self._collections():
             self._empty(resources.format(namespace=name))
-        document = self.admin("GET", path)
-        document["spec"]["finalizers"] = []
-        self.admin("PUT", f"{path}/finalize", document)
+        eventually(lambda: _is_done(lambda: self._finalize(path)))
 
     def compact(self) -> None:
         """Compact etcd, so that no list can be continued.
@@ -191,10 +189,25 @@ class Cluster:
                 raise
             return
         for stored in items:
-            object_path = f"{path}/{stored['metadata']['name']}"
-            if stored["metadata"].get("finalizers"):
-                self.admin("PATCH", object_path, {"metadata": {"finalizers": None}}, sent=_MERGE)
-            self.admin("DELETE", object_path, {"propagationPolicy": "Background", "gracePeriodSeconds": 0})
+            eventually(functools.partial(_is_done, functools.partial(self._remove, path, stored["metadata"])))
+
+    def _terminate(self, path: str) -> None:
+        """Begin the removal of a namespace, unless it has begun."""
+        if "deletionTimestamp" not in self.admin("GET", path)["metadata"]:
+            self.admin("DELETE", path)
+
+    def _remove(self, path: str, metadata: dict[str, Any]) -> None:
+        """Remove an object of a collection, without its finalizers."""
+        object_path = f"{path}/{metadata['name']}"
+        if metadata.get("finalizers"):
+            self.admin("PATCH", object_path, {"metadata": {"finalizers": None}}, sent=_MERGE)
+        self.admin("DELETE", object_path, {"propagationPolicy": "Background", "gracePeriodSeconds": 0})
+
+    def _finalize(self, path: str) -> None:
+        """Let an empty namespace end."""
+        document = self.admin("GET", path)
+        document["spec"]["finalizers"] = []
+        self.admin("PUT", f"{path}/finalize", document)
 
     def _is_allowed(self, user: str, review: dict[str, Any]) -> bool:
         review = {
@@ -222,6 +235,17 @@ def eventually(condition: Callable[[], T | None], *errors: type[Exception], seco
         if time.monotonic() > deadline:
             raise TimeoutError(f"the condition is not met after {seconds:.0f} s")
         time.sleep(0.02)
+
+
+def _is_done(remove: Callable[[], object]) -> bool:
+    """Remove something. Return False after a conflict with a change by others; what is gone already is done."""
+    try:
+        remove()
+    except Refused as refused:
+        if refused.code not in {http.client.NOT_FOUND, http.client.CONFLICT}:
+            raise
+        return refused.code == http.client.NOT_FOUND
+    return True
 
 
 def _root(version: str) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import random
 import shutil
 import signal
 import socket
@@ -17,6 +16,7 @@ import time
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 
+from tests import ports
 from tests.cluster.authority import write_private, write_signing_keys
 from tests.cluster.builds import build_control_plane
 from tests.cluster.client import Client, Refused
@@ -24,11 +24,6 @@ from tests.cluster.layout import Layout
 from tests.cluster.network import LOCAL, LOOPBACK, Network
 
 _SECONDS = 120
-_PORTS = range(20000, 32768)
-"""Ports below the ephemeral range, so that no connection takes one between selection and use."""
-_TRIES = 5
-"""Attempts to find free ports."""
-_IN_USE = "address already in use"
 _KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -103,16 +98,17 @@ def run_control_plane(
 
 def _start_on_free_ports(layout: Layout, network: Network, port: int | None) -> ControlPlane:
     """Start both programs on free ports; retries, as another process may take such a port meanwhile."""
-    for attempts_left in reversed(range(_TRIES)):
-        server_port, storage_port = port or free_port(network.host), free_port()
+
+    def start(free_port: int) -> ControlPlane:
+        shutil.rmtree(layout.run / "etcd", ignore_errors=True)
         try:
-            return _start_programs(layout, network, server_port, storage_port)
+            return _start_programs(layout, network, port or free_port, ports.select_port())
         except EndedError as error:
-            is_retryable = error.program == "etcd" or port is None
-            if not (attempts_left and is_retryable and _IN_USE in str(error)):
-                raise
-            shutil.rmtree(layout.run / "etcd", ignore_errors=True)
-    raise AssertionError("the last try gives a control plane, or raises")
+            if error.program == "etcd" or port is None:
+                ports.check_port(str(error))
+            raise
+
+    return ports.start_on_free_port(start, network.host)
 
 
 def _start_programs(layout: Layout, network: Network, port: int, storage_port: int) -> ControlPlane:
@@ -132,15 +128,6 @@ def _start_programs(layout: Layout, network: Network, port: int, storage_port: i
         _wait_until_ready(layout, control_plane)
         cleanup.pop_all()
     return control_plane
-
-
-def free_port(host: str = LOOPBACK) -> int:
-    """Return a free port of an address of this machine, by default of the loopback address."""
-    for port in random.SystemRandom().sample(_PORTS, 100):
-        with socket.socket() as listener, contextlib.suppress(OSError):
-            listener.bind((host, port))
-            return port
-    raise RuntimeError("no port is free")
 
 
 def is_listening(address: str) -> bool:

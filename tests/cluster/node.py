@@ -26,11 +26,12 @@ from tests.cluster.authority import write_private
 from tests.cluster.builds import build_node
 from tests.cluster.cgroups import has_version_1
 from tests.cluster.cluster import Cluster
-from tests.cluster.control_plane import ControlPlane, EndedError, free_port, is_listening, start_program
+from tests.cluster.control_plane import ControlPlane, EndedError, is_listening, start_program
 from tests.cluster.layout import Layout
 from tests.cluster.network import LOOPBACK, NodeNetwork
 from tests.cluster.node_images import PAUSE, push_programs
 from tests.cluster.slots import Slot, claim_slot
+from tests.ports import check_port, start_on_free_port
 
 NODE: Final = "node"
 _PROGRAMS: Final = (
@@ -173,9 +174,9 @@ def start_node(host: Host, control_plane: ControlPlane, cluster: Cluster) -> Non
     """Start the programs of a node, and wait until it is ready and names of Services resolve."""
     programs = build_node()
     layout, network = host.layout, host.network
-    registry = f"{network.host}:{free_port(network.host)}"
-    _write_registry_settings(layout, registry)
-    control_plane.add("docker-registry", ["docker-registry", "serve", str(layout.node / "registry.yaml")])
+    registry = start_on_free_port(
+        lambda port: _start_registry(control_plane, layout, f"{network.host}:{port}"), network.host
+    )
     _write_containerd_settings(layout, network, registry)
     enter = str(layout.enter_node)
     control_plane.add("containerd", [enter, "containerd", "--config", str(layout.node / "containerd.toml")])
@@ -193,7 +194,6 @@ def start_node(host: Host, control_plane: ControlPlane, cluster: Cluster) -> Non
         write_kubeconfig(_kubeconfig(layout, name), cluster.address, cluster.authority, [User(user, pair)])
     control_plane.add("kube-controller-manager", _controller_manager_command(layout, network))
     control_plane.add("kube-scheduler", _scheduler_command(layout))
-    _wait(control_plane, layout, lambda: is_listening(f"http://{registry}"))
     push_programs(registry, programs)
     _wait(control_plane, layout, Path(f"/proc/{host.holder}/root{_SOCKET}").is_socket)
     _write_kubelet_settings(layout, network)
@@ -253,8 +253,7 @@ def _controller_manager_command(layout: Layout, network: NodeNetwork) -> list[st
     kubeconfig, authority = _kubeconfig(layout, "kube-controller-manager"), layout.clients.pair
     return [
         str(layout.program("kube-controller-manager")),
-        f"--bind-address={LOOPBACK}",
-        f"--secure-port={free_port()}",
+        "--secure-port=0",  # nothing reads its metrics
         *(f"--{name}={kubeconfig}" for name in _KUBECONFIG_FLAGS),
         f"--service-account-private-key-file={layout.pki / 'service-accounts.key'}",
         f"--root-ca-file={authority.certificate}",
@@ -272,11 +271,22 @@ def _scheduler_command(layout: Layout) -> list[str]:
     kubeconfig = _kubeconfig(layout, "kube-scheduler")
     return [
         str(layout.program("kube-scheduler")),
-        f"--bind-address={LOOPBACK}",
-        f"--secure-port={free_port()}",
+        "--secure-port=0",  # nothing reads its metrics
         *(f"--{name}={kubeconfig}" for name in _KUBECONFIG_FLAGS),
         "--leader-elect=false",
     ]
+
+
+def _start_registry(control_plane: ControlPlane, layout: Layout, address: str) -> str:
+    """Start the registry and return its address. Raises PortTakenError."""
+    _write_registry_settings(layout, address)
+    control_plane.add("docker-registry", ["docker-registry", "serve", str(layout.node / "registry.yaml")])
+    try:
+        _wait(control_plane, layout, lambda: is_listening(f"http://{address}"))
+    except EndedError as error:
+        check_port(str(error))
+        raise
+    return address
 
 
 def _write_registry_settings(layout: Layout, address: str) -> None:

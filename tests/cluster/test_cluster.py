@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ssl
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -237,6 +239,35 @@ def test_namespace_is_removed_with_its_content(cluster: Cluster) -> None:
     remaining += (
         cluster.admin("GET", "/api/v1/pods")["items"] + cluster.admin("GET", "/api/v1/serviceaccounts")["items"]
     )
+    assert name not in {resource_object["metadata"]["namespace"] for resource_object in remaining}
+
+
+def test_namespace_is_removed_by_several_at_once(cluster: Cluster) -> None:
+    """Each request of one may be refused, as the others have removed or changed the object."""
+    name = "removed-by-several"
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    claims = [
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": f"data-{number}", "namespace": name},
+            "spec": claim,
+        }
+        for number in range(20)
+    ]
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, *claims])
+    barrier = threading.Barrier(4)
+
+    def remove() -> None:
+        barrier.wait()
+        cluster.remove_namespace(name)
+
+    with ThreadPoolExecutor(barrier.parties) as pool:
+        for removal in [pool.submit(remove) for _ in range(barrier.parties)]:
+            removal.result()
+    with pytest.raises(Refused, match="not found"):
+        cluster.admin("GET", f"/api/v1/namespaces/{name}")
+    remaining = cluster.admin("GET", "/api/v1/persistentvolumeclaims")["items"]
     assert name not in {resource_object["metadata"]["namespace"] for resource_object in remaining}
 
 

@@ -16,8 +16,9 @@ import pytest
 
 from tests.cluster import supervisor
 from tests.cluster.cluster import Cluster, eventually
-from tests.cluster.control_plane import free_port, is_listening
+from tests.cluster.control_plane import is_listening
 from tests.cluster.layout import Layout
+from tests.ports import check_port, start_on_free_port
 
 _ROOT = Path(__file__).parent.parent.parent
 _USE = """
@@ -155,12 +156,18 @@ def test_up_and_down(cluster: Cluster, tmp_path: Path) -> None:
         return process
 
     assert cluster.layout.folder != tmp_path
-    folder, port = tmp_path / "mine", free_port()
-    assert run_command("status", "--dir", "mine").returncode == 1
-    try:
+
+    def bring_up(port: int) -> subprocess.CompletedProcess[str]:
         up = run_command("up", "--dir", "mine", "--port", port)
+        check_port(up.stderr)
         assert up.returncode == 0, up.stderr
         assert f"https://127.0.0.1:{port}" in up.stdout
+        return up
+
+    folder = tmp_path / "mine"
+    assert run_command("status", "--dir", "mine").returncode == 1
+    try:
+        up = start_on_free_port(bring_up)
         assert f"export KUBECONFIG={folder}/kubeconfig" in up.stdout
         names = {
             deployment["metadata"]["name"]
@@ -208,6 +215,7 @@ def test_end_of_the_log_is_reported(cluster: Cluster, tmp_path: Path) -> None:
 _RACE = """
 import socket, sys
 from pathlib import Path
+from tests import ports
 from tests.cluster import control_plane
 from tests.cluster.layout import Layout
 
@@ -216,13 +224,13 @@ def taken():
     held.append(listener)
     return listener.getsockname()[1]
 
-held, choose = [], control_plane.free_port
+held, choose = [], ports.select_port
 # Ports of API server and etcd for each attempt.
-ports = iter([taken(), choose(), choose(), taken()])
-control_plane.free_port = lambda *_: next(ports, None) or choose()
+prepared = iter([taken(), choose(), choose(), taken()])
+ports.select_port = lambda *_: next(prepared, None) or choose()
 with control_plane.run_control_plane(Layout(Path(sys.argv[1])), None, 'a,b,c,""\\n') as plane:
     print(plane.address)
-    print(*(listener.getsockname()[1] for listener in held), len([*ports]))
+    print(*(listener.getsockname()[1] for listener in held), len([*prepared]))
 """
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,8 +16,10 @@ from typing import Any, Final, TypeVar
 
 import yaml
 
+from tests.ports import check_port, run_on_free_port
+
 T = TypeVar("T")
-_SECONDS: Final = 45
+_SECONDS: Final = 120
 """Time after which a condition is not waited for any more."""
 
 
@@ -40,23 +41,32 @@ def wait_for(condition: Callable[[], T | None]) -> T:
     raise TimeoutError(f"the condition is not met after {_SECONDS} s")
 
 
-def find_free_port() -> int:
-    """Return a port that nothing listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @contextlib.contextmanager
-def run_process(command: list[str], folder: Path) -> Iterator[None]:
-    """Run a program in a folder, which gets its output as `output.txt`."""
+def run_process(command: list[str], folder: Path, port: int) -> Iterator[str]:
+    """Run a program in a folder, which gets its output as `output.txt`, and yield its address as soon as it is ready."""
+    address = f"127.0.0.1:{port}"
     with (folder / "output.txt").open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [*command, f"--web.listen-address={address}"],
+            cwd=folder,
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+        )
+
+        def is_ready() -> bool:
+            if process.poll() is not None:
+                check_port((folder / "output.txt").read_text())
+                raise AssertionError((folder / "output.txt").read_text())
+            return bool(fetch(f"http://{address}/-/ready"))
+
         try:
-            yield
+            wait_for(is_ready)
+            yield address
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -64,7 +74,7 @@ def run_process(command: list[str], folder: Path) -> Iterator[None]:
 
 def fetch(url: str) -> str:
     """Return the text at a loopback URL."""
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - loopback
         return str(answer.read().decode())
 
 
@@ -109,12 +119,9 @@ def run_prometheus(folder: Path, rules: Path, targets: dict[str, str], alertmana
         ],
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
-    address = f"127.0.0.1:{find_free_port()}"
     command = [find_program("prometheus"), "--config.file=prometheus.yml", "--storage.tsdb.path=data"]
-    with run_process([*command, f"--web.listen-address={address}"], folder):
-        server = PrometheusServer(f"http://{address}")
-        wait_for(lambda: fetch(f"{server.url}/-/ready"))
-        yield server
+    with run_on_free_port(lambda port: run_process(command, folder, port)) as address:
+        yield PrometheusServer(f"http://{address}")
 
 
 @contextlib.contextmanager
@@ -126,9 +133,7 @@ def run_alertmanager(folder: Path, receiver: str) -> Iterator[str]:
         "receivers": [{"name": "test", "webhook_configs": [{"url": receiver}]}],
     }
     (folder / "alertmanager.yml").write_text(yaml.safe_dump(configuration))
-    address = f"127.0.0.1:{find_free_port()}"
     program = find_program("prometheus-alertmanager", "alertmanager")
     options = ["--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address="]
-    with run_process([program, *options, f"--web.listen-address={address}"], folder):
-        wait_for(lambda: fetch(f"http://{address}/-/ready"))
+    with run_on_free_port(lambda port: run_process([program, *options], folder, port)) as address:
         yield address

@@ -18,8 +18,9 @@ import msgspec
 import pytest
 
 from kubekeep.registry.reference import ArtifactReference
+from tests.ports import check_port, run_on_free_port
 
-_SECONDS = 20
+_SECONDS = 120
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -53,7 +54,15 @@ def run_registry(
         pytest.skip("docker-registry is not installed")
     storage = folder / "data"
     storage.mkdir(parents=True)
-    port = free_port()
+    with run_on_free_port(lambda port: _run(program, folder, port, auth, tls)) as address:
+        yield Service(address, storage)
+
+
+@contextlib.contextmanager
+def _run(
+    program: str, folder: Path, port: int, auth: dict[str, Any] | None, tls: dict[str, str] | None
+) -> Iterator[str]:
+    """Run a registry and yield its address."""
     # JSON is valid YAML.
     settings = folder / "registry.yaml"
     settings.write_bytes(
@@ -61,7 +70,7 @@ def run_registry(
             {
                 "version": "0.1",
                 "log": {"level": "error", "accesslog": {"disabled": True}},
-                "storage": {"filesystem": {"rootdirectory": str(storage)}},
+                "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
                 "http": {"addr": f"127.0.0.1:{port}", "secret": "for tests", "tls": tls or {}},
                 "auth": auth or {},
             }
@@ -77,25 +86,20 @@ def run_registry(
         ) as process,
     ):
         try:
-            wait_until_open(port, process, folder / "registry.log")
-            yield Service(f"127.0.0.1:{port}", storage)
+            _wait_until_open(port, process, folder / "registry.log")
+            yield f"127.0.0.1:{port}"
         finally:
             process.terminate()
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until `port` accepts connections."""
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        if process.poll() is not None:
+            check_port(log.read_text())
+            raise AssertionError(log.read_text())
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=_SECONDS):
             return
         time.sleep(0.02)
     raise TimeoutError(log.read_text())

@@ -8,6 +8,7 @@ import itertools
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import pytest
 
 from tests.images.hostile_registry import run_hostile_registry
 from tests.images.relay import Relay, reply
-from tests.registry.service import Service, free_port
+from tests.registry.service import Service
 from tests.registry.test_login import TokenServer, auth_settings, tokens  # noqa: F401 - a fixture
 from tests.registry_scan.conftest import VERSIONS
 from tests.registry_scan.fleet import command, environment, kubekeep, list_images, read_images
@@ -256,5 +257,8 @@ def test_hostile_tags(tags: list[object], message: str, tmp_path: Path) -> None:
 
 
 def test_unreachable_registry(tmp_path: Path) -> None:
-    done = kubekeep("registry", "scan", f"127.0.0.1:{free_port()}", folder=tmp_path, code=3)
+    # Nothing listens at a port that is only bound, and no other program gets it.
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        done = kubekeep("registry", "scan", f"127.0.0.1:{bound.getsockname()[1]}", folder=tmp_path, code=3)
     assert "cannot be reached" in done.stderr

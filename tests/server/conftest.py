@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from kubekeep_server.store.database import open_database
 from kubekeep_server.store.engine import upgrade
-from tests.server.postgres import run_postgres
+from tests.server.postgres import use_postgres
 
 T = TypeVar("T")
 
@@ -46,9 +46,10 @@ class Database:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """Return the URL of a server."""
-    with run_postgres() as url:
+def postgres(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str]:
+    """Return the URL of the server shared by all tests and workers of this run."""
+    base = tmp_path_factory.getbasetemp()
+    with use_postgres((base if worker_id == "master" else base.parent) / "postgres") as url:
         yield url
 
 

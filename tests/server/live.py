@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import re
@@ -18,7 +19,7 @@ import httpx2
 ROOT: Final = Path(__file__).parents[2]
 COMMAND: Final = (sys.executable, "-c", "from kubekeep_server.process.command import command; command()")
 SOURCE: Final = ROOT / "server" / "src"
-_SECONDS: Final = 120
+SECONDS: Final = 120
 _LISTENING: Final = re.compile(r"event=listening url=(\S+)")
 
 
@@ -28,17 +29,75 @@ def environment(source: Path = SOURCE) -> dict[str, str]:
     return {**kept, "PYTHONPATH": f"{source}{os.pathsep}{ROOT / 'src'}"}
 
 
-class LiveServer:
-    """A server process. options: with the name of its database. source: the folder of its package."""
+class TestServer(abc.ABC):
+    """A server for tests, with clients. folder: its working folder. options: with the name of its database."""
+
+    __test__ = False
+    """pytest collects nothing of it."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.options = options
+        self.url = ""
+        self.log_file: Path
+        self._clients: list[httpx2.Client] = []
+
+    @abc.abstractmethod
+    def run(self, *arguments: str, input: str = "") -> str:
+        """Return the output of a subcommand on the same database."""
+
+    @property
+    @abc.abstractmethod
+    def is_running(self) -> bool:
+        """False after its end."""
+
+    @property
+    def log(self) -> str:
+        """Lines that it has printed."""
+        return self.log_file.read_text()
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(f"{self.url}/readyz", verify=False).status_code == 200:
+                    return
+            time.sleep(0.05)
+        raise AssertionError(self.log)
+
+    def wait_for(self, pattern: re.Pattern[str]) -> re.Match[str]:
+        """Wait until the server prints a text."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline and self.is_running:
+            if match := pattern.search(self.log):
+                return match
+            time.sleep(0.05)
+        raise AssertionError(self.log)
+
+    def create_token(self, role: str = "agent", *scopes: str) -> str:
+        names = [word for scope in scopes or ("*",) for word in ("--scope", scope)]
+        return self.run("token", "create", "--name", f"{role} of a test", "--role", role, *names)
+
+    def client(self, token: str = "") -> httpx2.Client:
+        """Return a client that is closed with the server."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        client = httpx2.Client(base_url=self.url, headers=headers, timeout=SECONDS)
+        self._clients.append(client)
+        return client
+
+    def close_clients(self) -> None:
+        while self._clients:
+            self._clients.pop().close()
+
+
+class LiveServer(TestServer):
+    """A server process. source: the folder of its package."""
 
     def __init__(self, folder: Path, *options: str, wait: bool = True) -> None:
         """Start it, and wait until it is ready if `wait` is set."""
-        self.folder = folder
-        self.options = options
+        super().__init__(folder, *options)
         self.source = SOURCE
         self.process: subprocess.Popen[bytes]
-        self.url = ""
-        self._clients: list[httpx2.Client] = []
         self.start(wait=wait)
 
     def start(self, *, wait: bool = True) -> None:
@@ -58,20 +117,6 @@ class LiveServer:
         if wait:
             self.wait_until_ready()
 
-    @property
-    def log(self) -> str:
-        """Lines that it has printed."""
-        return self.log_file.read_text()
-
-    def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _SECONDS
-        while time.monotonic() < deadline:
-            with contextlib.suppress(httpx2.TransportError):
-                if httpx2.get(f"{self.url}/readyz", verify=False).status_code == 200:
-                    return
-            time.sleep(0.05)
-        raise AssertionError(self.log)
-
     def run(self, *arguments: str, input: str = "") -> str:
         """Return the output of a subcommand on the same database."""
         command = [*COMMAND, *self.options, *arguments]
@@ -81,37 +126,20 @@ class LiveServer:
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
 
-    def create_token(self, role: str = "agent", *scopes: str) -> str:
-        names = [word for scope in scopes or ("*",) for word in ("--scope", scope)]
-        return self.run("token", "create", "--name", f"{role} of a test", "--role", role, *names)
-
-    def client(self, token: str = "") -> httpx2.Client:
-        """Return a client that is closed at the end of `run_server`."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        client = httpx2.Client(base_url=self.url, headers=headers, timeout=_SECONDS)
-        self._clients.append(client)
-        return client
+    @property
+    def is_running(self) -> bool:
+        return self.process.poll() is None
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
-        if self.process.poll() is None:
+        if self.is_running:
             self.process.send_signal(number)
-        return self.process.wait(_SECONDS)
+        return self.process.wait(SECONDS)
 
     def close(self) -> None:
         """Kill the process and close the clients, which other threads may use until now."""
         self.stop(signal.SIGKILL)
-        while self._clients:
-            self._clients.pop().close()
-
-    def wait_for(self, pattern: re.Pattern[str]) -> re.Match[str]:
-        """Wait until the process prints a text."""
-        deadline = time.monotonic() + _SECONDS
-        while time.monotonic() < deadline and self.process.poll() is None:
-            if match := pattern.search(self.log):
-                return match
-            time.sleep(0.05)
-        raise AssertionError(self.log)
+        self.close_clients()
 
 
 @contextlib.contextmanager

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.ports import check_port, run_on_free_port
+
 _CONFIGURATION: Final = Path("/etc/nginx/nginx.conf")
 _PROGRAM: Final = "/usr/sbin/nginx"
 _FOLDERS: Final = ("client_body", "fastcgi", "proxy", "scgi", "uwsgi")
@@ -21,8 +23,12 @@ _SECONDS: Final = 120
 @contextlib.contextmanager
 def run_nginx(folder: Path, location: str) -> Iterator[str]:
     """Run nginx and yield its address. location: the block of the site; all other settings are those of the package."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    with run_on_free_port(lambda port: _run(folder, location, port)) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def _run(folder: Path, location: str, port: int) -> Iterator[str]:
     text = _CONFIGURATION.read_text()
     # Files of the system, and the user of its service.
     text = re.sub(r"^user .*", f"user {getpass.getuser()};", text, flags=re.MULTILINE)
@@ -35,19 +41,22 @@ def run_nginx(folder: Path, location: str) -> Iterator[str]:
     configuration = folder / "nginx.conf"
     configuration.write_text(text)
     command = [_PROGRAM, "-c", str(configuration), "-e", str(folder / "error.log"), "-g", "daemon off;"]
-    process = subprocess.Popen(command, cwd=folder)
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output)
     try:
-        _wait(process, port)
+        _wait(process, port, folder / "output")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
-        assert process.poll() is None
+        if process.poll() is not None:
+            check_port(output.read_text())
+            raise AssertionError(output.read_text())
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return
         time.sleep(0.05)

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, update
 from kubekeep_server.store.engine import open_file_engine
 from kubekeep_server.store.identity_schema import api_token, enrolment
 from kubekeep_server.store.numbers import to_number
-from tests.server.live import LiveServer, environment, run_server
+from tests.server.embedded import EmbeddedServer, run_server
+from tests.server.live import environment
 from tests.server.test_identity_api import sign_in
 from tests.server.test_ingest import START
 
@@ -39,7 +40,7 @@ REFUSED: Final = 3
 class Agent:
     """A cluster that scans itself and submits with a credential, which it keeps in a file."""
 
-    def __init__(self, folder: Path, server: LiveServer) -> None:
+    def __init__(self, folder: Path, server: EmbeddedServer) -> None:
         self._folder = folder
         self._server = server
         (folder / "cluster.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": OBJECTS}))
@@ -81,7 +82,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def sign_in_first(server: LiveServer) -> httpx2.Client:
+def sign_in_first(server: EmbeddedServer) -> httpx2.Client:
     match = re.search(r"/sign-in#(kkl_\S+)", server.log)
     assert match
     return sign_in(server, match.group(1))
@@ -102,7 +103,7 @@ def let_pass(data: Path, days: int) -> None:
     engine.dispose()
 
 
-def list_sources(server: LiveServer) -> list[str]:
+def list_sources(server: EmbeddedServer) -> list[str]:
     rows = server.client(server.create_token("viewer")).get("/api/v1/sources").json()["rows"]
     return [row["key"] for row in rows]
 

@@ -12,7 +12,7 @@ from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import DefinitionEntry, Submission
 from tests.server.advisories import PAD, PYTHON, AdvisoryFolder, build_image_scan, build_problem, list_states, match
 from tests.server.conftest import Database
-from tests.server.live import run_server
+from tests.server.embedded import run_server
 from tests.server.test_images import BLOG, SHOP, WEB, check_images, list_problems
 from tests.server.test_ingest import submit
 from tests.server.test_scans_api import encode, post

@@ -18,7 +18,7 @@ from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import ImageEntry, SubjectEntry, SubmittedFinding
 from tests.command_line import run_command_line
 from tests.mcp.sessions import Session, open_session
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_images import build_image, build_scan, run
 from tests.server.test_ingest import NSA, build_subject
 from tests.server.test_scans_api import encode, post
@@ -59,7 +59,7 @@ def build_workload(number: int, version: str, exposure: str = "", namespace: str
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with run_server(tmp_path_factory.mktemp("assistant")) as running:
         agent = running.client(running.create_token())
         location = EvidenceLocation("deploy/web.yaml", 12)
@@ -93,12 +93,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def administrator(server: LiveServer) -> str:
+def administrator(server: EmbeddedServer) -> str:
     return server.create_token("administrator")
 
 
 @pytest.fixture(scope="module")
-def session(server: LiveServer, administrator: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+def session(server: EmbeddedServer, administrator: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     folder = tmp_path_factory.mktemp("root")
     variables = {"KUBEKEEP_SERVER": server.url, "KUBEKEEP_TOKEN": administrator}
     with open_session("--root", str(folder), environment=variables) as opened:
@@ -170,7 +170,7 @@ def remove_untrusted(value: Any) -> Any:
     return [remove_untrusted(part) for part in value] if isinstance(value, list) else value
 
 
-def test_vulnerabilities_and_decisions(session: Session, server: LiveServer, administrator: str) -> None:
+def test_vulnerabilities_and_decisions(session: Session, server: EmbeddedServer, administrator: str) -> None:
     (vulnerability,) = session.call("list_vulnerabilities", text="CVE-1", fixable=True, sources=["production"])[
         "entries"
     ]
@@ -220,7 +220,7 @@ def test_errors_name_the_next_step(session: Session, tool: str, arguments: dict[
     assert message in session.error(tool, **arguments)
 
 
-def test_user_sees_the_own_scope(server: LiveServer, administrator: str, tmp_path: Path) -> None:
+def test_user_sees_the_own_scope(server: EmbeddedServer, administrator: str, tmp_path: Path) -> None:
     with server.client(administrator) as client:
         grants = [{"role": "viewer", "scope": "cluster/stage", "namespaces": ["blog"]}]
         token = client.post("/api/v1/tokens", json={"name": "blog", "grants": grants}).json()["token"]
@@ -244,7 +244,7 @@ def test_user_sees_the_own_scope(server: LiveServer, administrator: str, tmp_pat
         assert not (tmp_path / "state").exists()
 
 
-def test_refused_token_is_named_and_not_shown(server: LiveServer, tmp_path: Path) -> None:
+def test_refused_token_is_named_and_not_shown(server: EmbeddedServer, tmp_path: Path) -> None:
     variables = {"KUBEKEEP_SERVER": server.url, "KUBEKEEP_TOKEN": "kk_expired"}
     with open_session("--root", str(tmp_path), environment=variables) as session:
         message = session.error("list_findings")

@@ -23,8 +23,10 @@ from kubekeep_server.store.queries.findings import list_findings
 from kubekeep_server.store.queries.sources import count_findings, list_sources
 from kubekeep_server.store.queries.vulnerabilities import VulnerabilityFilter, list_vulnerabilities
 from kubekeep_server.store.scopes import EVERYTHING
+from tests.server import live
 from tests.server.conftest import Database, create_database
-from tests.server.live import COMMAND, environment, run_server
+from tests.server.embedded import run_server
+from tests.server.live import COMMAND, environment
 from tests.server.test_deletion import SHOP, build_cluster
 from tests.server.test_images import REBUILT, WEB
 from tests.server.test_ingest import submit
@@ -167,14 +169,14 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_backup_while_the_server_runs(tmp_path: Path) -> None:
-    with run_server(tmp_path) as server:
+    with live.run_server(tmp_path) as server:
         agent = server.client(server.create_token())
         content = encode_json(build_cluster(SHOP, 0, WEB))
         assert agent.post("/api/v1/scans", content=content).status_code == 201
         server.run("backup", "backup.kubekeep")
         assert server.stop() == 0
     with run_server(tmp_path, "--data", "other") as empty:
-        result = empty.run("backup", "empty.kubekeep")
+        result = empty.run("backup", str(tmp_path / "empty.kubekeep"))
         assert "rows are saved" in result
     assert "rows are restored" in server.run("--data", "restored", "restore", "backup.kubekeep")
     with run_server(tmp_path, "--data", "restored") as restored:

@@ -21,7 +21,8 @@ from kubekeep.model.errors import RequestError
 from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import ImageEntry
 from kubekeep.uplink.errors import RefusedRequestError, ServerLoginError, UnreachableServerError
-from tests.server.live import ROOT, LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
+from tests.server.live import ROOT
 from tests.server.test_images import WEB, build_content, build_image, build_scan, run
 from tests.server.test_ingest import build_subject
 from tests.server.test_openapi import build_document
@@ -42,7 +43,7 @@ METHODS: Final[dict[str, tuple[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with run_server(tmp_path_factory.mktemp("client")) as running:
         workloads = [build_subject(number, "C-0001", containers=(run(WEB),)) for number in range(1, WORKLOADS + 1)]
         image = build_entry()
@@ -62,12 +63,12 @@ def build_entry() -> ImageEntry:
 
 
 @pytest.fixture(scope="module")
-def token(server: LiveServer) -> str:
+def token(server: EmbeddedServer) -> str:
     return server.create_token("administrator")
 
 
 @pytest.fixture
-def client(server: LiveServer, token: str) -> Iterator[Server]:
+def client(server: EmbeddedServer, token: str) -> Iterator[Server]:
     with Server(server.url, token=token) as opened:
         yield opened
 
@@ -91,7 +92,7 @@ def test_lists_yield_all_rows_once(client: Server) -> None:
     assert len(list(client.package_workloads("pkg:deb/debian/openssl@3.0.1"))) == WORKLOADS
 
 
-def test_pages_are_read_when_they_are_needed(server: LiveServer, client: Server) -> None:
+def test_pages_are_read_when_they_are_needed(server: EmbeddedServer, client: Server) -> None:
     start = len(server.log)
     assert next(client.findings()).kind == "Deployment"
     assert server.log[start:].count("path=/api/v1/findings") == 1
@@ -137,7 +138,7 @@ def simplify(value: Any) -> Any:
     return [simplify(part) for part in value] if isinstance(value, list) else value
 
 
-def test_errors_have_the_reason_of_the_server(server: LiveServer, client: Server) -> None:
+def test_errors_have_the_reason_of_the_server(server: EmbeddedServer, client: Server) -> None:
     with pytest.raises(RefusedRequestError, match=r"422: .*query\.order: Input should be 'priority'") as refusal:
         list(client.findings(order="name"))
     assert refusal.value.status == 422
@@ -163,7 +164,7 @@ def test_assessment_without_identity_is_refused(client: Server) -> None:
         client.submit(kubekeep.scan(pod))
 
 
-def test_code_of_the_guide_runs(server: LiveServer, token: str, tmp_path: Path) -> None:
+def test_code_of_the_guide_runs(server: EmbeddedServer, token: str, tmp_path: Path) -> None:
     guide = (ROOT / "docs" / "guides" / "python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
     (code,) = [block for block in blocks if "Server(" in block]

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from tests.command_line import run_command_line
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.usecases.test_repository import git
 
 URL: Final = "/api/v1/decisions"
@@ -31,13 +31,13 @@ spec:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with run_server(tmp_path_factory.mktemp("decided")) as running:
         yield running
 
 
 @pytest.fixture
-def manager(server: LiveServer) -> Iterator[httpx2.Client]:
+def manager(server: EmbeddedServer) -> Iterator[httpx2.Client]:
     """Return a client that may decide; the decisions end with it."""
     with server.client(server.create_token("administrator")) as client:
         yield client
@@ -46,7 +46,7 @@ def manager(server: LiveServer) -> Iterator[httpx2.Client]:
 
 
 @pytest.fixture(autouse=True)
-def repository(tmp_path: Path, server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+def repository(tmp_path: Path, server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "repository"
     folder.mkdir()
     for name in ("web", "api"):
@@ -60,7 +60,7 @@ def repository(tmp_path: Path, server: LiveServer, monkeypatch: pytest.MonkeyPat
     return folder
 
 
-def scan(server: LiveServer | str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def scan(server: EmbeddedServer | str, *arguments: str) -> subprocess.CompletedProcess[str]:
     address = server if isinstance(server, str) else server.url
     return run_command_line("scan", "control", "C-0057", ".", "--server", address, *arguments)
 
@@ -83,7 +83,7 @@ def list_open(manager: httpx2.Client, repository: Path) -> list[str]:
     )
 
 
-def test_pipeline_and_server_agree(server: LiveServer, manager: httpx2.Client, repository: Path) -> None:
+def test_pipeline_and_server_agree(server: EmbeddedServer, manager: httpx2.Client, repository: Path) -> None:
     """Submit, decide on one finding by its fingerprint, and compare the next scan with the lists of the server."""
     assert scan(server, "--submit", "--severity-threshold", "high").returncode == 1
     assert list_open(manager, repository) == ["api", "web"]
@@ -103,7 +103,7 @@ def test_pipeline_and_server_agree(server: LiveServer, manager: httpx2.Client, r
 
 @pytest.mark.parametrize("scope", [{}, {"namespaces": ["shop"]}, {"kinds": ["Pod"], "names": ["web", "api"]}])
 def test_gate_respects_decisions(
-    server: LiveServer, manager: httpx2.Client, repository: Path, scope: dict[str, list[str]]
+    server: EmbeddedServer, manager: httpx2.Client, repository: Path, scope: dict[str, list[str]]
 ) -> None:
     scan(server, "--submit")
     number = decide(manager, repository, **scope)
@@ -116,7 +116,7 @@ def test_gate_respects_decisions(
 
 
 def test_decision_in_progress_and_those_of_others_cover_nothing(
-    server: LiveServer, manager: httpx2.Client, repository: Path
+    server: EmbeddedServer, manager: httpx2.Client, repository: Path
 ) -> None:
     scan(server, "--submit")
     decide(manager, repository, namespaces=["other"])
@@ -133,7 +133,9 @@ def age_copies(folder: Path, hours: float) -> None:
         file.write_text(json.dumps({**json.loads(file.read_text()), "received": moment.isoformat()}))
 
 
-def test_copy_serves_for_a_day(tmp_path: Path, manager: httpx2.Client, server: LiveServer, repository: Path) -> None:
+def test_copy_serves_for_a_day(
+    tmp_path: Path, manager: httpx2.Client, server: EmbeddedServer, repository: Path
+) -> None:
     scan(server, "--submit")
     decide(manager, repository)
     assert scan(server, "--severity-threshold", "high").returncode == 0
@@ -169,7 +171,9 @@ def test_scan_that_submits_goes_on_without_decisions(repository: Path) -> None:
     assert "the next --submit to this server sends the results" in result.stderr
 
 
-def test_input_without_identity_is_refused(server: LiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_input_without_identity_is_refused(
+    server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "plain"
     folder.mkdir()
     (folder / "web.yaml").write_text(POD)

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from kubekeep.model.scanned_source import SourceCluster
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_identity_api import PASSWORD, sign_in_user
 from tests.server.test_images import WEB, build_image, build_scan, build_workload, run
 from tests.server.test_ingest import NSA, build, build_subject
@@ -21,7 +21,7 @@ URL: Final = "/api/v1/decisions"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     folder = tmp_path_factory.mktemp("decisions")
     (folder / "server.toml").write_text('decision_approval = "critical"\ndecision_days = 200\n')
     with run_server(folder, "--config", "server.toml") as running:
@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def users(server: LiveServer) -> dict[str, httpx2.Client]:
+def users(server: EmbeddedServer) -> dict[str, httpx2.Client]:
     return {
         "manager": sign_in_user(server, "maria", "manager"),
         "second": sign_in_user(server, "omar", "manager"),
@@ -82,7 +82,7 @@ def test_decision_is_made_read_and_ended(users: dict[str, httpx2.Client]) -> Non
     assert actions == ["ended decision", "active decision"]
 
 
-def test_second_person_approves(users: dict[str, httpx2.Client], server: LiveServer) -> None:
+def test_second_person_approves(users: dict[str, httpx2.Client], server: EmbeddedServer) -> None:
     created = users["manager"].post(URL, json=draft("C-0003"))
     assert created.json()["state"] == "proposed"
     path = f"{URL}/{created.json()['id']}/answer"
@@ -99,7 +99,7 @@ def test_second_person_approves(users: dict[str, httpx2.Client], server: LiveSer
     assert users["second"].post(path, json={"isApproved": True}).status_code == 409
 
 
-def test_author_does_not_approve_by_other_means(users: dict[str, httpx2.Client], server: LiveServer) -> None:
+def test_author_does_not_approve_by_other_means(users: dict[str, httpx2.Client], server: EmbeddedServer) -> None:
     """Neither a second session, an own token, nor a new name of the account makes another person of the author."""
     author = sign_in_user(server, "paul", "administrator")
     created = author.post(URL, json=draft("C-0003", scope={"names": ["web-3"]}))
@@ -165,7 +165,7 @@ def test_decision_is_visible_in_its_scope_only(users: dict[str, httpx2.Client]) 
     assert count_open(users["viewer"], "C-0002") == 1
 
 
-def test_scan_reads_the_decisions_of_its_source(users: dict[str, httpx2.Client], server: LiveServer) -> None:
+def test_scan_reads_the_decisions_of_its_source(users: dict[str, httpx2.Client], server: EmbeddedServer) -> None:
     users["manager"].post(URL, json=draft("C-0002", scope={"sources": ["cluster/b*"]}))
     token = server.create_token("agent", "cluster/blog")
     with server.client(token) as agent:

@@ -17,7 +17,7 @@ from kubekeep_server.store.changes import record_image_changes
 from kubekeep_server.store.image_schema import image
 from kubekeep_server.store.numbers import to_number
 from tests.server.conftest import Database, create_database
-from tests.server.live import LiveServer
+from tests.server.embedded import EmbeddedServer
 from tests.server.test_identity_api import sign_in
 from tests.server.test_images import BLOG, SHOP, WEB, build_image, build_scan, run
 from tests.server.test_ingest import START, build_subject
@@ -29,7 +29,7 @@ EVENTS: Final = "/api/v1/events"
 class Servers:
     """Processes on one database: two on PostgreSQL, one on SQLite. url: of the database."""
 
-    def __init__(self, url: str, *servers: LiveServer) -> None:
+    def __init__(self, url: str, *servers: EmbeddedServer) -> None:
         self.url = url
         self.first, self.last = servers[0], servers[-1]
         self._day = 0
@@ -53,7 +53,7 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     with contextlib.ExitStack() as stack:
         running = []
         for _ in range(2 if options else 1):
-            running.append(LiveServer(folder, *options))
+            running.append(EmbeddedServer(folder, *options))
             stack.callback(running[-1].close)
         servers = Servers(url, *running)
         for source in (SHOP, BLOG):
@@ -209,10 +209,10 @@ def test_others_get_no_events(servers: Servers) -> None:
 
 
 def test_stop_ends_streams(tmp_path: Path) -> None:
-    server = LiveServer(tmp_path)
+    server = EmbeddedServer(tmp_path)
     try:
         with listen(server.client(server.create_token("viewer"))) as stream:
-            assert server.stop() == 0
+            assert server.stop()
             assert stream.read() is None
         assert re.search("event=stopped", server.log)
         assert "Traceback" not in server.log

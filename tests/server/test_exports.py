@@ -19,7 +19,7 @@ from kubekeep_server.api import exports
 from kubekeep_server.api.csv_text import write_cell, write_rows
 from kubekeep_server.api.exports import ExportedList
 from kubekeep_server.store.queries.fixes import Update, Upgrade
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_images import BLOG, SHOP, WEB, build_content, build_image, build_scan, build_workload, run
 from tests.server.test_ingest import build_finding, build_subject
 from tests.server.test_scans_api import encode, post
@@ -29,7 +29,7 @@ MANY: Final = 620
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with run_server(tmp_path_factory.mktemp("exports")) as running:
         with running.client(running.create_token()) as agent:
             image = ImageEntry(WEB, ("ghcr.io/shop/web:1",), "linux/amd64", build_content("3.0.1"))
@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def auditor(server: LiveServer) -> Iterator[httpx2.Client]:
+def auditor(server: EmbeddedServer) -> Iterator[httpx2.Client]:
     with server.client(server.create_token("auditor")) as client:
         yield client
 
@@ -64,7 +64,7 @@ def test_export_has_all_pages_with_the_filters(auditor: httpx2.Client) -> None:
     assert read(auditor.get("/api/v1/exports/findings?text=no finding has this text")) == []
 
 
-def test_rows_are_those_of_the_scope(server: LiveServer) -> None:
+def test_rows_are_those_of_the_scope(server: EmbeddedServer) -> None:
     with server.client(server.create_token("viewer", BLOG.key)) as client:
         assert [row["name"] for row in read(client.get("/api/v1/exports/findings"))] == ["web-1"]
         assert [row["key"] for row in read(client.get("/api/v1/exports/sources"))] == [BLOG.key]

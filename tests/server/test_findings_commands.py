@@ -20,7 +20,7 @@ from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import SubmittedFinding
 from kubekeep.usecases.server_results import FindingSelection
 from tests.command_line import run_command_line
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_client import resolve
 from tests.server.test_identity_api import login, sign_in_user
 from tests.server.test_images import WEB, build_image, build_scan, run
@@ -43,7 +43,7 @@ def build_hostile() -> SubmittedFinding:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     folder = tmp_path_factory.mktemp("findings")
     (folder / "server.toml").write_text('decision_approval = "critical"\n')
     with run_server(folder, "--config", "server.toml") as running:
@@ -70,13 +70,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def manager(server: LiveServer) -> str:
+def manager(server: EmbeddedServer) -> str:
     """Return the token of a person."""
     return login(server, sign_in_user(server, "maria", "manager"))
 
 
 @pytest.fixture
-def kubekeep(server: LiveServer, manager: str, tmp_path: Path) -> Run:
+def kubekeep(server: EmbeddedServer, manager: str, tmp_path: Path) -> Run:
     def start(*arguments: str, token: str = manager, **variables: str) -> subprocess.CompletedProcess[str]:
         environment: dict[str, str | None] = {
             "KUBEKEEP_SERVER": server.url,
@@ -112,7 +112,7 @@ def test_list_has_the_urgent_first_and_the_total(kubekeep: Run) -> None:
     assert wide.stdout.splitlines()[0].split()[-2:] == ["WORKLOAD", "SOURCE"]
 
 
-def test_all_findings_are_read_in_pages(kubekeep: Run, server: LiveServer) -> None:
+def test_all_findings_are_read_in_pages(kubekeep: Run, server: EmbeddedServer) -> None:
     rows = list_rows(kubekeep("list", "--limit", "0", "--format", "jsonl"))
     assert len({row["key"] for row in rows}) == len(rows) == WORKLOADS + 2
     assert rows[0]["url"] == f"{server.url}/findings?source={rows[0]['source']}&open={rows[0]['key']}"
@@ -201,7 +201,7 @@ def test_parts_are_those_of_the_openapi_document(name: str, kind: type[Any]) -> 
     assert {*kind.__struct_encode_fields__} <= load_document()["components"]["schemas"][name]["properties"].keys()
 
 
-def test_show_has_reason_position_fix_history_and_page(kubekeep: Run, server: LiveServer) -> None:
+def test_show_has_reason_position_fix_history_and_page(kubekeep: Run, server: EmbeddedServer) -> None:
     (row,) = list_rows(kubekeep("list", "-f", "jsonl", "--source", "stage"))
     kubekeep("list", "--source", "stage")
     short = f"{row['source']}.{row['fingerprint'][:8]}"
@@ -233,7 +233,7 @@ def test_hostile_text_is_harmless(kubekeep: Run) -> None:
     assert json.loads(document.stdout)["detail"]["evidence"][0]["message"] == HOSTILE
 
 
-def test_user_sees_the_own_scope(kubekeep: Run, server: LiveServer) -> None:
+def test_user_sees_the_own_scope(kubekeep: Run, server: EmbeddedServer) -> None:
     token = server.create_token("viewer", "cluster/stage")
     (row,) = list_rows(kubekeep("list", "-f", "jsonl", token=token))
     assert kubekeep("list", "--limit", "1", token=token).stderr == "1 finding\n"
@@ -254,7 +254,7 @@ def test_user_sees_the_own_scope(kubekeep: Run, server: LiveServer) -> None:
     assert kubekeep("list", "--limit", "1", token=limited).stderr == "1 finding\n"
 
 
-def test_finding_is_decided(kubekeep: Run, server: LiveServer) -> None:
+def test_finding_is_decided(kubekeep: Run, server: EmbeddedServer) -> None:
     (row,) = list_rows(kubekeep("list", "-f", "jsonl", "--name", "web-10"))
     arguments = ("--as", "accepted-risk", "--reason", "behind the proxy", "--expires", "2027-01-31")
     made = kubekeep("decide", row["key"], *arguments, "--owner", "team shop", "--due", "2026-12-31")
@@ -305,7 +305,7 @@ def test_errors_name_the_cause(kubekeep: Run, arguments: tuple[str, ...], code: 
     assert message in " ".join(result.stderr.split())
 
 
-def test_closed_finding_is_named(kubekeep: Run, server: LiveServer) -> None:
+def test_closed_finding_is_named(kubekeep: Run, server: EmbeddedServer) -> None:
     (row,) = list_rows(kubekeep("list", "-f", "jsonl", "--source", "stage"))
     closed = kubekeep("show", f"{row['source']}.{row['subject']}.{'f' * 16}")
     assert closed.returncode == 2
@@ -321,7 +321,7 @@ def test_equal_fingerprints_of_clusters_are_apart(kubekeep: Run) -> None:
     assert "is the beginning of" in result.stderr
 
 
-def test_login_is_required(kubekeep: Run, server: LiveServer) -> None:
+def test_login_is_required(kubekeep: Run, server: EmbeddedServer) -> None:
     missing = kubekeep("list", token="", KUBEKEEP_SERVER="")
     assert missing.returncode == 3
     assert "kubekeep login --server URL" in missing.stderr
@@ -331,7 +331,7 @@ def test_login_is_required(kubekeep: Run, server: LiveServer) -> None:
     assert "kk_wrong" not in wrong.stderr
 
 
-def test_stored_login_is_used(kubekeep: Run, server: LiveServer, tmp_path: Path) -> None:
+def test_stored_login_is_used(kubekeep: Run, server: EmbeddedServer, tmp_path: Path) -> None:
     token = server.create_token("viewer", "cluster/stage")
     variables = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "KUBEKEEP_TOKEN": "", "KUBEKEEP_SERVER": ""}
     login = run_command_line(

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 from backports import zstd
 
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.foreign.documents import (
     DIGEST,
     UID,
@@ -26,7 +27,6 @@ from tests.server.foreign.documents import (
     encode,
 )
 from tests.server.foreign.test_sbom import build_document
-from tests.server.live import LiveServer, run_server
 
 LIMIT: Final = 300_000
 GUIDE: Final = Path(__file__).parents[2] / "docs" / "guides" / "submit-other-tools.md"
@@ -34,7 +34,7 @@ REPOSITORY: Final = {"repository": "https://github.com/Shop/Web.git", "branch": 
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     folder = tmp_path_factory.mktemp("server")
     (folder / "server.toml").write_text(f"submission_limit = {LIMIT}\nwaiting_limit = {LIMIT * 2}\n")
     with run_server(folder, "--config", "server.toml") as running:
@@ -42,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def client(server: LiveServer) -> httpx2.Client:
+def client(server: EmbeddedServer) -> httpx2.Client:
     return server.client(server.create_token("administrator"))
 
 
@@ -135,7 +135,7 @@ def test_documents_above_the_limit_are_refused(client: httpx2.Client) -> None:
     assert post(client, "sarif", bomb, "gzip", **REPOSITORY).status_code == 413
 
 
-def test_token_submits_for_its_sources_only(server: LiveServer) -> None:
+def test_token_submits_for_its_sources_only(server: EmbeddedServer) -> None:
     agent = server.client(server.create_token("agent", "repository/github.com/shop/web//"))
     log = build_log(build_run(build_result("R1", "a.py")))
     assert post(agent, "sarif", log, **REPOSITORY).status_code in {200, 201}
@@ -156,7 +156,7 @@ def test_hostile_text_is_only_text(client: httpx2.Client) -> None:
     assert client.get("/api/v1/findings").status_code == 200
 
 
-def test_commands_of_the_guide_run(server: LiveServer, tmp_path: Path) -> None:
+def test_commands_of_the_guide_run(server: EmbeddedServer, tmp_path: Path) -> None:
     results = build_posture_report({"web": [build_control("C-0057")], "cart": []})
     (tmp_path / "report.json").write_bytes(encode(results))
     (tmp_path / "results.sarif").write_bytes(build_log(build_run(build_result("R1", "a.py"))))

@@ -14,7 +14,7 @@ import pytest
 
 from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import Submission
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_identity_api import sign_in_user
 from tests.server.test_ingest import build, build_subject
 from tests.server.test_scans_api import encode, post
@@ -34,7 +34,7 @@ def build_scan(days: int, name: str, *failed: str) -> Submission:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with run_server(tmp_path_factory.mktemp("frameworks")) as running:
         agent = running.client(running.create_token())
         for days, failed in ((40, ()), (30, (PRIVILEGED,)), (20, ()), (10, ())):
@@ -44,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def users(server: LiveServer) -> dict[str, httpx2.Client]:
+def users(server: EmbeddedServer) -> dict[str, httpx2.Client]:
     return {
         "auditor": sign_in_user(server, "anna", "auditor"),
         "shop": sign_in_user(server, "sam", "viewer", "cluster/shop"),

@@ -11,7 +11,8 @@ import pytest
 
 from kubekeep_server.auth.permissions import OPERATIONS, ROLES, Permission
 from kubekeep_server.identity import Role
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
+from tests.server.live import TestServer
 from tests.server.test_scans_api import build_scan, encode, post
 
 PASSWORD: Final = "correct horse battery"  # noqa: S105 - of a test
@@ -19,12 +20,12 @@ FORM: Final = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with run_server(tmp_path_factory.mktemp("identity")) as running:
         yield running
 
 
-def sign_in(server: LiveServer, link: str) -> httpx2.Client:
+def sign_in(server: TestServer, link: str) -> httpx2.Client:
     """Return a client with the session of a link."""
     client = server.client()
     answer = client.post("/api/v1/session/link", json={"link": link})
@@ -33,26 +34,26 @@ def sign_in(server: LiveServer, link: str) -> httpx2.Client:
     return client
 
 
-def sign_in_user(server: LiveServer, name: str, role: str, *scopes: str) -> httpx2.Client:
+def sign_in_user(server: EmbeddedServer, name: str, role: str, *scopes: str) -> httpx2.Client:
     words = [word for scope in scopes or ("*",) for word in ("--scope", scope)]
     return sign_in(server, server.run("user", "add", name, "--role", role, *words).partition("#")[2])
 
 
 @pytest.fixture(scope="module")
-def administrator(server: LiveServer) -> httpx2.Client:
+def administrator(server: EmbeddedServer) -> httpx2.Client:
     match = re.search(r"/sign-in#(kkl_\S+)", server.log)
     assert match
     return sign_in(server, match.group(1))
 
 
-def test_link_of_the_first_start_is_used_once(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_link_of_the_first_start_is_used_once(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     assert administrator.get("/api/v1/identity").json()["role"] == "administrator"
     match = re.search(r"/sign-in#(kkl_\S+)", server.log)
     assert match
     assert server.client().post("/api/v1/session/link", json={"link": match.group(1)}).status_code == 401
 
 
-def test_password_replaces_the_link_and_ends_sessions(server: LiveServer) -> None:
+def test_password_replaces_the_link_and_ends_sessions(server: EmbeddedServer) -> None:
     first = sign_in_user(server, "ada", "viewer")
     changed = first.put("/api/v1/password", json={"password": PASSWORD})
     assert changed.status_code == 200
@@ -70,7 +71,7 @@ def test_password_replaces_the_link_and_ends_sessions(server: LiveServer) -> Non
     assert again.get("/api/v1/identity").status_code == 401
 
 
-def test_sign_out_ends_the_session(server: LiveServer) -> None:
+def test_sign_out_ends_the_session(server: EmbeddedServer) -> None:
     client = sign_in_user(server, "out", "viewer")
     cookies = dict(client.cookies)
     assert client.delete("/api/v1/session").status_code == 204
@@ -79,7 +80,7 @@ def test_sign_out_ends_the_session(server: LiveServer) -> None:
     assert copied.get("/api/v1/identity").status_code == 401
 
 
-def test_passwords_cannot_be_guessed_without_limit(server: LiveServer) -> None:
+def test_passwords_cannot_be_guessed_without_limit(server: EmbeddedServer) -> None:
     client = server.client()
     statuses = [
         client.post("/api/v1/session", json={"name": "nobody", "password": f"{number}"}).status_code
@@ -88,7 +89,7 @@ def test_passwords_cannot_be_guessed_without_limit(server: LiveServer) -> None:
     assert statuses == [401] * 10 + [429]
 
 
-def test_wrong_passwords_of_one_address_lock_no_user_at_another_one(server: LiveServer) -> None:
+def test_wrong_passwords_of_one_address_lock_no_user_at_another_one(server: EmbeddedServer) -> None:
     for address, status in (("127.0.0.1", 429), ("127.0.0.2", 401)):
         with httpx2.Client(base_url=server.url, transport=httpx2.HTTPTransport(local_address=address)) as client:
             for _ in range(11 if status == 429 else 1):
@@ -107,7 +108,7 @@ def test_changes_from_other_pages_are_refused(administrator: httpx2.Client, head
     assert "eve" not in {user["name"] for user in administrator.get("/api/v1/users").json()}
 
 
-def test_sign_in_from_other_pages_is_refused(server: LiveServer) -> None:
+def test_sign_in_from_other_pages_is_refused(server: EmbeddedServer) -> None:
     answer = server.client().post(
         "/api/v1/session", json={"name": "ada", "password": PASSWORD}, headers={"Origin": "https://evil.example"}
     )
@@ -122,7 +123,7 @@ def test_last_administrator_keeps_its_rights(administrator: httpx2.Client) -> No
     assert administrator.get("/api/v1/users").status_code == 200
 
 
-def test_disabled_user_loses_sessions_and_tokens(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_disabled_user_loses_sessions_and_tokens(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     client = sign_in_user(server, "leaver", "viewer")
     token = login(server, client)
     number = next(user["id"] for user in administrator.get("/api/v1/users").json() if user["name"] == "leaver")
@@ -131,7 +132,7 @@ def test_disabled_user_loses_sessions_and_tokens(server: LiveServer, administrat
     assert server.client(token).get("/api/v1/identity").status_code == 401
 
 
-def login(server: LiveServer, user: httpx2.Client) -> str:
+def login(server: EmbeddedServer, user: httpx2.Client) -> str:
     """Return a token of a device login that a user approves."""
     device = server.client()
     begun = device.post("/api/v1/device/authorizations", data={"client_name": "laptop"}).json()
@@ -148,7 +149,7 @@ def login(server: LiveServer, user: httpx2.Client) -> str:
     return str(answer.json()["access_token"])
 
 
-def test_token_of_a_device_has_the_rights_of_its_user(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_token_of_a_device_has_the_rights_of_its_user(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     user = sign_in_user(server, "dev", "viewer", "cluster/a")
     device = server.client(login(server, user))
     assert device.get("/api/v1/identity").json()["scopes"] == ["cluster/a"]
@@ -158,7 +159,7 @@ def test_token_of_a_device_has_the_rights_of_its_user(server: LiveServer, admini
     assert device.get("/api/v1/identity").json()["scopes"] == ["cluster/b"]
 
 
-def test_denied_login_gets_no_token(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_denied_login_gets_no_token(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     device = server.client()
     begun = device.post("/api/v1/device/authorizations", data={"client_name": "thief"}).json()
     administrator.post(f"/api/v1/device/approvals/{begun['user_code']}", json={"isApproved": False})
@@ -166,14 +167,14 @@ def test_denied_login_gets_no_token(server: LiveServer, administrator: httpx2.Cl
     assert (answer.status_code, answer.json()) == (400, {"error": "access_denied"})
 
 
-def test_token_cannot_approve_a_login(server: LiveServer) -> None:
+def test_token_cannot_approve_a_login(server: EmbeddedServer) -> None:
     device = server.client(server.create_token("administrator"))
     begun = device.post("/api/v1/device/authorizations", data={"client_name": "other"}).json()
     path = f"/api/v1/device/approvals/{begun['user_code']}"
     assert device.post(path, json={"isApproved": True}).status_code == 403
 
 
-def test_revoked_token_is_refused(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_revoked_token_is_refused(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     new = {"name": "pipeline", "grants": [{"role": "agent", "scope": "repository/github.com/shop/*"}]}
     created = administrator.post("/api/v1/tokens", json=new).json()
     program = server.client(created["token"])
@@ -183,7 +184,7 @@ def test_revoked_token_is_refused(server: LiveServer, administrator: httpx2.Clie
     assert program.get("/api/v1/identity").status_code == 401
 
 
-def test_manager_stays_in_its_scope(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_manager_stays_in_its_scope(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     manager = sign_in_user(server, "team", "manager", "cluster/team-*")
 
     def create(role: str, scope: str) -> int:
@@ -213,14 +214,14 @@ def test_manager_stays_in_its_scope(server: LiveServer, administrator: httpx2.Cl
     assert manager.post("/api/v1/enrolments", json={}).status_code == 403
 
 
-def test_sources_are_listed_in_scope_only(server: LiveServer) -> None:
+def test_sources_are_listed_in_scope_only(server: EmbeddedServer) -> None:
     with server.client(server.create_token("agent")) as agent:
         assert {post(agent, encode(build_scan(uid))).status_code for uid in ("seen", "unseen")} == {201}
     with server.client(server.create_token("viewer", "cluster/seen")) as viewer:
         assert [source["key"] for source in viewer.get("/api/v1/sources").json()["rows"]] == ["cluster/seen"]
 
 
-def test_enrolment_is_for_one_new_cluster(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_enrolment_is_for_one_new_cluster(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     anonymous = server.client()
     token = administrator.post("/api/v1/enrolments", json={}).json()["token"]
     redemption = {"token": token, "source": "cluster/new-1"}
@@ -246,7 +247,7 @@ def test_enrolment_is_for_one_new_cluster(server: LiveServer, administrator: htt
     assert server.client(second).post("/api/v1/credentials/renew").status_code == 401
 
 
-def test_log_is_paged_and_has_no_secret(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_log_is_paged_and_has_no_secret(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     administrator.post("/api/v1/users", json={"name": "logged", "grants": []})
     newest = administrator.get("/api/v1/log", params={"limit": 2}).json()
     assert newest[0]["action"] == "created user"
@@ -259,7 +260,7 @@ def test_log_is_paged_and_has_no_secret(server: LiveServer, administrator: httpx
     assert server.run("check") == "The settings and the database can be used."
 
 
-def test_log_of_the_process_has_no_secret(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_log_of_the_process_has_no_secret(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     administrator.get("/api/v1/log", params={"secret": "kk_in_a_query"})
     lines = [line for line in server.log.splitlines() if "Sign in as administrator" not in line]
     assert not re.search(r"kk\w?_", "\n".join(lines))
@@ -286,7 +287,7 @@ def test_each_operation_has_a_permission() -> None:
 
 
 @pytest.mark.parametrize("role", [None, *Role])
-def test_roles_are_refused_all_other_operations(server: LiveServer, role: Role | None) -> None:
+def test_roles_are_refused_all_other_operations(server: EmbeddedServer, role: Role | None) -> None:
     client = server.client(server.create_token(role.value) if role else "")
     for operation, method, path in _list_routes():
         permission = OPERATIONS[operation]
@@ -306,14 +307,14 @@ def test_roles_are_refused_all_other_operations(server: LiveServer, role: Role |
 def test_restart_keeps_sessions_and_prints_no_link(tmp_path_factory: pytest.TempPathFactory) -> None:
     with run_server(tmp_path_factory.mktemp("restart")) as server:
         first = re.search(r"/sign-in#(kkl_\S+)", server.log)
-        assert server.stop() == 0
+        assert server.stop()
         server.start()
         second = re.search(r"/sign-in#(kkl_\S+)", server.log)
         assert first
         assert second
         assert server.client().post("/api/v1/session/link", json={"link": first.group(1)}).status_code == 401
         cookies = dict(sign_in(server, second.group(1)).cookies)
-        assert server.stop() == 0
+        assert server.stop()
         server.start()
         assert "/sign-in#" not in server.log
         client = server.client()

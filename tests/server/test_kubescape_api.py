@@ -29,6 +29,7 @@ from kubekeep_server.store.report_parts import (
 )
 from kubekeep_server.store.report_schema import report_part
 from tests.server.conftest import Database, create_database
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.foreign.documents import (
     build_container_scan,
     build_control,
@@ -37,7 +38,6 @@ from tests.server.foreign.documents import (
     build_posture_report,
     encode,
 )
-from tests.server.live import LiveServer, run_server
 
 ACCOUNT: Final = "11111111-1111-1111-1111-111111111111"
 JSON: Final = "application/json"
@@ -56,7 +56,7 @@ _numbers: Final = itertools.count(1)
 class Server:
     """A server with its administrator, who creates tokens."""
 
-    def __init__(self, live: LiveServer) -> None:
+    def __init__(self, live: EmbeddedServer) -> None:
         self.url = live.url
         self.open_client = live.client
         self.administrator = live.client(live.create_token("administrator"))

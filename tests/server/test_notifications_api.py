@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx2
 import pytest
 
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_scans_api import build_scan, encode, post
 
 PREFIX: Final = "/api/v1/notifications"
@@ -25,7 +25,7 @@ DOCUMENT: Final = {"events": ["finding-opened"]}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     folder = tmp_path_factory.mktemp("notifications")
     (folder / "server.toml").write_text('notification_networks = ["127.0.0.0/8"]\n')
     with run_server(folder, "--config", "server.toml") as running:
@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def administrator(server: LiveServer) -> httpx2.Client:
+def administrator(server: EmbeddedServer) -> httpx2.Client:
     return server.client(server.create_token("administrator"))
 
 
@@ -43,7 +43,7 @@ def create(client: httpx2.Client, noun: str, body: dict[str, Any]) -> int:
     return int(answer.json()["id"])
 
 
-def test_secrets_are_encrypted_and_never_shown(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_secrets_are_encrypted_and_never_shown(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     number = create(administrator, "destinations", {**WEBHOOK, "name": "secret"})
     listed = administrator.get(f"{PREFIX}/destinations").text
     assert SECRET not in listed
@@ -101,7 +101,7 @@ def test_other_rules_are_refused(administrator: httpx2.Client, document: dict[st
     assert administrator.post(f"{PREFIX}/rules", json=body).status_code == 422
 
 
-def test_others_change_neither_destination_nor_rule(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_others_change_neither_destination_nor_rule(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     destination = create(administrator, "destinations", {**WEBHOOK, "name": "of the administrator"})
     rule = {"name": "everything", "destination": destination, "document": DOCUMENT}
     number = create(administrator, "rules", rule)
@@ -120,7 +120,7 @@ def test_others_change_neither_destination_nor_rule(server: LiveServer, administ
     assert administrator.delete(f"{PREFIX}/destinations/{destination}").status_code == 204
 
 
-def test_preview_has_the_scope_of_its_sender(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_preview_has_the_scope_of_its_sender(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     for uid in ("shop", "blog"):
         assert post(administrator, encode(build_scan(uid))).status_code == 201
     titles = {}
@@ -132,7 +132,7 @@ def test_preview_has_the_scope_of_its_sender(server: LiveServer, administrator: 
     assert titles == {"*": "blog", "cluster/shop": "shop", "cluster/other": ""}
 
 
-def test_preview_lists_what_is_due(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_preview_lists_what_is_due(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     assert post(administrator, encode(build_scan("shop"))).status_code == 201
     levels = {"levels": [{"level": level, "days": 1} for level in ("critical", "high", "medium", "low")]}
     assert administrator.put("/api/v1/service-levels", json=levels).status_code == 204

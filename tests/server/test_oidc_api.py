@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.identity_provider import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -18,7 +19,6 @@ from tests.server.identity_provider import (
     IdentityProvider,
     run_identity_provider,
 )
-from tests.server.live import LiveServer, run_server
 
 LOGIN: Final = "/api/v1/oidc/login"
 CALLBACK: Final = "/api/v1/oidc/callback"
@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path, identity: IdentityProvider) -> Iterator[LiveServer]:
+def server(folder: Path, identity: IdentityProvider) -> Iterator[EmbeddedServer]:
     (folder / "secret").write_text(f"{CLIENT_SECRET}\n")
     (folder / "server.toml").write_text(SETTINGS.format(issuer=identity.issuer, client=CLIENT_ID))
     with run_server(folder, "--config", "server.toml") as running:
@@ -66,12 +66,12 @@ def begin(client: httpx2.Client, identity: IdentityProvider, user: str) -> dict[
     return identity.sign_in(answer.headers["location"], user)
 
 
-def sign_in(server: LiveServer, identity: IdentityProvider, user: str) -> tuple[httpx2.Client, httpx2.Response]:
+def sign_in(server: EmbeddedServer, identity: IdentityProvider, user: str) -> tuple[httpx2.Client, httpx2.Response]:
     client = server.client()
     return client, client.get(CALLBACK, params=begin(client, identity, user))
 
 
-def test_user_has_the_rights_of_the_groups(server: LiveServer, identity: IdentityProvider) -> None:
+def test_user_has_the_rights_of_the_groups(server: EmbeddedServer, identity: IdentityProvider) -> None:
     client, answer = sign_in(server, identity, "1")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     document = client.get("/api/v1/identity").json()
@@ -82,7 +82,7 @@ def test_user_has_the_rights_of_the_groups(server: LiveServer, identity: Identit
     assert all("httponly" in text and "samesite=lax" in text for text in cookies)
 
 
-def test_sign_in_replaces_the_session_of_the_browser(server: LiveServer, identity: IdentityProvider) -> None:
+def test_sign_in_replaces_the_session_of_the_browser(server: EmbeddedServer, identity: IdentityProvider) -> None:
     client, _ = sign_in(server, identity, "1")
     before = dict(client.cookies)
     client.get(CALLBACK, params=begin(client, identity, "1"))
@@ -92,7 +92,7 @@ def test_sign_in_replaces_the_session_of_the_browser(server: LiveServer, identit
 
 @pytest.mark.parametrize(("user", "name", "groups"), [("2", "bob", ["<script>", "guests"]), ("3", "eve", [])])
 def test_user_without_rights_sees_the_groups(
-    server: LiveServer, identity: IdentityProvider, user: str, name: str, groups: list[str]
+    server: EmbeddedServer, identity: IdentityProvider, user: str, name: str, groups: list[str]
 ) -> None:
     client, answer = sign_in(server, identity, user)
     assert answer.status_code == 403
@@ -102,7 +102,7 @@ def test_user_without_rights_sees_the_groups(
     assert client.get("/api/v1/identity").status_code == 401
 
 
-def test_answer_counts_in_its_browser_and_once(server: LiveServer, identity: IdentityProvider) -> None:
+def test_answer_counts_in_its_browser_and_once(server: EmbeddedServer, identity: IdentityProvider) -> None:
     client = server.client()
     parameters = begin(client, identity, "1")
     assert server.client().get(CALLBACK, params=parameters).status_code == 403
@@ -128,7 +128,9 @@ def test_answer_counts_in_its_browser_and_once(server: LiveServer, identity: Ide
     ],
     ids=str,
 )
-def test_changed_answers_are_refused(server: LiveServer, identity: IdentityProvider, change: dict[str, str]) -> None:
+def test_changed_answers_are_refused(
+    server: EmbeddedServer, identity: IdentityProvider, change: dict[str, str]
+) -> None:
     client = server.client()
     parameters = begin(client, identity, "1")
     answer = client.get(CALLBACK, params={**parameters, **change})
@@ -138,7 +140,7 @@ def test_changed_answers_are_refused(server: LiveServer, identity: IdentityProvi
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "e30=", "ä".encode().hex(), "A" * 4000])
-def test_damaged_cookies_are_refused(server: LiveServer, cookie: str) -> None:
+def test_damaged_cookies_are_refused(server: EmbeddedServer, cookie: str) -> None:
     client = server.client()
     client.cookies.set("kubekeep-sign-in", cookie)
     assert client.get(CALLBACK, params={"state": "", "code": "x"}).status_code == 403
@@ -147,6 +149,8 @@ def test_damaged_cookies_are_refused(server: LiveServer, cookie: str) -> None:
 def test_groups_that_change_and_rights_of_an_administrator(folder: Path, identity: IdentityProvider) -> None:
     text = SETTINGS.format(issuer=identity.issuer, client=CLIENT_ID)
     (folder / "secret").write_text(CLIENT_SECRET)
+    # The command that checks the settings has another working folder.
+    text = text.replace('"secret"', f'"{folder / "secret"}"')
     settings, database = folder / "changing.toml", f"sqlite:///{folder / 'changing.sqlite'}"
     settings.write_text(text)
     with run_server(folder, "--config", str(settings), "--database", database) as server:
@@ -169,7 +173,7 @@ def test_groups_that_change_and_rights_of_an_administrator(folder: Path, identit
 
 
 @pytest.fixture
-def changing(folder: Path) -> Iterator[tuple[LiveServer, IdentityProvider]]:
+def changing(folder: Path) -> Iterator[tuple[EmbeddedServer, IdentityProvider]]:
     """Return a server with an empty store, and a provider whose accounts a test changes."""
     with run_identity_provider({"1": ADA}) as identity:
         (folder / "secret").write_text(CLIENT_SECRET)
@@ -179,7 +183,7 @@ def changing(folder: Path) -> Iterator[tuple[LiveServer, IdentityProvider]]:
             yield server, identity
 
 
-def test_renamed_group_ends_rights_until_it_is_mapped(changing: tuple[LiveServer, IdentityProvider]) -> None:
+def test_renamed_group_ends_rights_until_it_is_mapped(changing: tuple[EmbeddedServer, IdentityProvider]) -> None:
     server, identity = changing
     before, _ = sign_in(server, identity, "1")
     assert before.get("/api/v1/identity").json()["role"] == "manager"
@@ -191,7 +195,7 @@ def test_renamed_group_ends_rights_until_it_is_mapped(changing: tuple[LiveServer
     assert before.get("/api/v1/findings").status_code == 403
 
 
-def test_missing_claim_is_named_and_late_groups_count(changing: tuple[LiveServer, IdentityProvider]) -> None:
+def test_missing_claim_is_named_and_late_groups_count(changing: tuple[EmbeddedServer, IdentityProvider]) -> None:
     server, identity = changing
     identity.change_account("1", preferred_username="ada", email="ada@example.org")
     _, answer = sign_in(server, identity, "1")
@@ -207,7 +211,7 @@ def test_missing_claim_is_named_and_late_groups_count(changing: tuple[LiveServer
     assert client.get("/api/v1/identity").json()["role"] == "manager"
 
 
-def test_changed_subject_is_another_user(changing: tuple[LiveServer, IdentityProvider]) -> None:
+def test_changed_subject_is_another_user(changing: tuple[EmbeddedServer, IdentityProvider]) -> None:
     server, identity = changing
     sign_in(server, identity, "1")
     link = server.run("user", "add", "root", "--role", "administrator").partition("#")[2]
@@ -225,14 +229,16 @@ def test_changed_subject_is_another_user(changing: tuple[LiveServer, IdentityPro
     assert {user["issuer"] for user in twins} == {identity.issuer}
 
 
-def test_session_is_not_as_short_as_the_tokens_of_the_provider(server: LiveServer, identity: IdentityProvider) -> None:
+def test_session_is_not_as_short_as_the_tokens_of_the_provider(
+    server: EmbeddedServer, identity: IdentityProvider
+) -> None:
     client, _ = sign_in(server, identity, "1")
     expires = dt.datetime.fromisoformat(client.get("/api/v1/identity").json()["expires"])
     # Its tokens live for two minutes.
     assert expires - dt.datetime.now(dt.UTC) > dt.timedelta(hours=11)
 
 
-def test_browser_gets_a_page_about_missing_rights(server: LiveServer, identity: IdentityProvider) -> None:
+def test_browser_gets_a_page_about_missing_rights(server: EmbeddedServer, identity: IdentityProvider) -> None:
     client = server.client()
     client.headers["Accept"] = "text/html,application/xhtml+xml,*/*;q=0.8"
     answer = client.get(CALLBACK, params=begin(client, identity, "2"))
@@ -242,7 +248,7 @@ def test_browser_gets_a_page_about_missing_rights(server: LiveServer, identity: 
     assert "An administrator of this server" in answer.text
 
 
-def test_secrets_are_not_logged(server: LiveServer, identity: IdentityProvider) -> None:
+def test_secrets_are_not_logged(server: EmbeddedServer, identity: IdentityProvider) -> None:
     client = server.client()
     parameters = begin(client, identity, "1")
     assert client.get(CALLBACK, params=parameters).status_code == 303

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with run_server(tmp_path_factory.mktemp("files")) as server:
         yield server
 
@@ -21,7 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 @pytest.mark.parametrize(
     "path", ["/", "/findings", "/workloads/1/00ff", "/vulnerabilities/CVE-1", "/sign-in", "/settings/users"]
 )
-def test_each_address_of_a_page_has_the_document(server: LiveServer, path: str) -> None:
+def test_each_address_of_a_page_has_the_document(server: EmbeddedServer, path: str) -> None:
     with server.client() as client:
         answer = client.get(path)
     assert answer.status_code == 200
@@ -34,7 +34,7 @@ def test_each_address_of_a_page_has_the_document(server: LiveServer, path: str) 
     assert not re.search(r"<script(?![^>]* src=)", answer.text)
 
 
-def test_assets_are_compressed_and_kept(server: LiveServer) -> None:
+def test_assets_are_compressed_and_kept(server: EmbeddedServer) -> None:
     with server.client() as client:
         (script,) = re.findall(r'src="(/assets/[^"]+\.js)"', client.get("/").text)
         answer = client.get(script)
@@ -62,14 +62,14 @@ def test_assets_are_compressed_and_kept(server: LiveServer) -> None:
         "/.env",
     ],
 )
-def test_paths_outside_of_the_folder_do_not_exist(server: LiveServer, path: str) -> None:
+def test_paths_outside_of_the_folder_do_not_exist(server: EmbeddedServer, path: str) -> None:
     with server.client() as client:
         answer = client.get(httpx2.URL(server.url, raw_path=path.encode()))
     assert answer.status_code == 404
     assert "import" not in answer.text
 
 
-def test_unknown_addresses_of_the_api_are_problems(server: LiveServer) -> None:
+def test_unknown_addresses_of_the_api_are_problems(server: EmbeddedServer) -> None:
     with server.client() as client:
         answer = client.get("/api/v1/nothing")
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")

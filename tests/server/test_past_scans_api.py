@@ -15,7 +15,7 @@ from kubekeep_server.store.queries.scans import find_scan, list_scans
 from kubekeep_server.store.schema import blob
 from kubekeep_server.store.scopes import EVERYTHING, Scope
 from tests.server.conftest import Database
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_ingest import submit
 from tests.server.test_scans_api import build_scan, encode, post
 
@@ -24,13 +24,13 @@ PATH: Final = "/api/v1/sources/1/scans"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with run_server(tmp_path_factory.mktemp("scans")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def administrator(server: LiveServer) -> httpx2.Client:
+def administrator(server: EmbeddedServer) -> httpx2.Client:
     client = server.client(server.create_token("administrator"))
     for scan in SCANS:
         assert post(client, encode(scan)).status_code == 201
@@ -38,7 +38,7 @@ def administrator(server: LiveServer) -> httpx2.Client:
     return client
 
 
-def open_client(server: LiveServer, administrator: httpx2.Client, **grant: Any) -> httpx2.Client:
+def open_client(server: EmbeddedServer, administrator: httpx2.Client, **grant: Any) -> httpx2.Client:
     new = {"name": "reader", "grants": [{"role": "viewer", "scope": "cluster/shop", **grant}]}
     return server.client(administrator.post("/api/v1/tokens", json=new).json()["token"])
 
@@ -68,7 +68,7 @@ def test_scans_are_as_they_were_received(administrator: httpx2.Client) -> None:
         assert (again.status_code, again.content) == (304, b"")
 
 
-def test_user_of_all_namespaces_sees_scans(server: LiveServer, administrator: httpx2.Client) -> None:
+def test_user_of_all_namespaces_sees_scans(server: EmbeddedServer, administrator: httpx2.Client) -> None:
     name = SCANS[0].id
     whole = open_client(server, administrator)
     assert len(whole.get(PATH).json()["rows"]) == 5

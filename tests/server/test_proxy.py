@@ -20,7 +20,8 @@ from kubekeep.uplink.client import SubmissionClient, SubmissionContent, Submissi
 from kubekeep.uplink.compression import compress_submission
 from kubekeep.uplink.connection import ServerAccess, ServerConnection
 from kubekeep.uplink.token import TokenSource
-from tests.server.live import ROOT, LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
+from tests.server.live import ROOT
 from tests.server.nginx import run_nginx
 from tests.server.test_events import Stream
 from tests.server.test_ingest import build, build_subject
@@ -34,7 +35,7 @@ NGINX_LIMIT: Final = 1 << 20
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     folder = tmp_path_factory.mktemp("proxied")
     (folder / "server.toml").write_text('trusted_proxies = ["127.0.0.1"]\n')
     with run_server(folder, "--config", "server.toml") as running:
@@ -42,14 +43,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture
-def plain(server: LiveServer, tmp_path: Path) -> Iterator[str]:
+def plain(server: EmbeddedServer, tmp_path: Path) -> Iterator[str]:
     """Return the address of a proxy with the defaults of the package."""
     with run_nginx(tmp_path, DEFAULTS.format(url=server.url)) as address:
         yield address
 
 
 @pytest.fixture
-def configured(server: LiveServer, tmp_path: Path) -> Iterator[str]:
+def configured(server: EmbeddedServer, tmp_path: Path) -> Iterator[str]:
     """Return the address of a proxy with the settings of the guide."""
     (block,) = re.findall(r"^```nginx\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
     with run_nginx(tmp_path, block.replace("http://127.0.0.1:8080", server.url)) as address:
@@ -79,7 +80,7 @@ def send(address: str, token: str, scan: Submission) -> Any:
         return SubmissionClient(connection, TokenSource(token)).send(content)
 
 
-def test_limit_of_the_proxy_is_named(plain: str, server: LiveServer) -> None:
+def test_limit_of_the_proxy_is_named(plain: str, server: EmbeddedServer) -> None:
     result = send(plain, server.create_token(), build_scan("refused"))
     assert isinstance(result, SubmissionRefusal)
     assert "responded with 413" in result.reason
@@ -87,7 +88,7 @@ def test_limit_of_the_proxy_is_named(plain: str, server: LiveServer) -> None:
     assert not result.is_of_content
 
 
-def test_long_submission_with_the_settings_of_the_guide(configured: str, server: LiveServer) -> None:
+def test_long_submission_with_the_settings_of_the_guide(configured: str, server: EmbeddedServer) -> None:
     scan = build_scan("large")
     token = server.create_token()
     result = send(configured, token, scan)
@@ -98,7 +99,7 @@ def test_long_submission_with_the_settings_of_the_guide(configured: str, server:
     assert again.is_known
 
 
-def test_past_scan_is_the_same_through_the_proxy(plain: str, server: LiveServer) -> None:
+def test_past_scan_is_the_same_through_the_proxy(plain: str, server: EmbeddedServer) -> None:
     scan = build_scan("stored")
     assert isinstance(send(server.url, server.create_token(), scan), SubmissionReceipt)
     reader = server.client(server.create_token("viewer"))
@@ -112,7 +113,7 @@ def test_past_scan_is_the_same_through_the_proxy(plain: str, server: LiveServer)
     assert msgspec.json.decode(proxied.content, type=Submission) == scan
 
 
-def test_events_arrive_at_once(plain: str, server: LiveServer) -> None:
+def test_events_arrive_at_once(plain: str, server: EmbeddedServer) -> None:
     token = server.create_token("viewer")
     agent = server.client(server.create_token())
     with (
@@ -128,7 +129,7 @@ def test_events_arrive_at_once(plain: str, server: LiveServer) -> None:
             assert event["event"] == "source"
 
 
-def test_changes_of_a_browser_with_the_settings_of_the_guide(configured: str, server: LiveServer) -> None:
+def test_changes_of_a_browser_with_the_settings_of_the_guide(configured: str, server: EmbeddedServer) -> None:
     link = server.run("user", "add", "ada", "--role", "administrator").partition("#")[2]
     with httpx2.Client(base_url=configured, timeout=120, headers={"Origin": configured}) as browser:
         answer = browser.post("/api/v1/session/link", json={"link": link})

@@ -12,7 +12,7 @@ import pytest
 from kubekeep.model.submission import ImageEntry
 from kubekeep_server.api.application import create_application
 from kubekeep_server.settings import Settings
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_images import BLOG, SHOP, WEB, build_content, build_image, build_scan, build_workload, run
 from tests.server.test_permissions import PERMISSIONS, grant
 from tests.server.test_scans_api import encode, post
@@ -22,7 +22,7 @@ PURL: Final = "pkg:deb/debian/openssl@3.0.1"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with run_server(tmp_path_factory.mktemp("results")) as running:
         with running.client(running.create_token()) as agent:
             for source in (SHOP, BLOG):
@@ -45,7 +45,7 @@ def document() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def viewers(server: LiveServer) -> Iterator[dict[str, httpx2.Client]]:
+def viewers(server: EmbeddedServer) -> Iterator[dict[str, httpx2.Client]]:
     """Yield clients by the scope of their token."""
     scopes = {"all": "*", "shop": "cluster/shop", "none": "cluster/other"}
     clients = {name: server.client(server.create_token("auditor", scope)) for name, scope in scopes.items()}
@@ -196,12 +196,12 @@ def test_texts_are_only_values(viewers: dict[str, httpx2.Client], text: str) -> 
         assert (answer.status_code, answer.json()["rows"]) == (200, [])
 
 
-def test_agent_reads_no_results(server: LiveServer) -> None:
+def test_agent_reads_no_results(server: EmbeddedServer) -> None:
     with server.client(server.create_token()) as agent:
         assert agent.get("/api/v1/findings").status_code == 403
 
 
-def test_limited_user_sees_identities_of_the_namespaces(server: LiveServer) -> None:
+def test_limited_user_sees_identities_of_the_namespaces(server: EmbeddedServer) -> None:
     limited = {"role": "viewer", "scope": "cluster/shop", "namespaces": ["shop"]}
     with server.client(server.create_token("administrator")) as administrator:
         created = administrator.post("/api/v1/tokens", json={"name": "tenant", "grants": [limited]})

@@ -13,19 +13,19 @@ from kubekeep_server.store import saved_views
 from kubekeep_server.store.accounts import create_account
 from kubekeep_server.store.saved_views import TooManyViewsError, delete_view, list_views, save_view
 from tests.server.conftest import Database
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_identity_api import sign_in_user
 from tests.server.test_ingest import START
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with run_server(tmp_path_factory.mktemp("views")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def users(server: LiveServer) -> dict[str, httpx2.Client]:
+def users(server: EmbeddedServer) -> dict[str, httpx2.Client]:
     roles = {"ada": "viewer", "bob": "viewer", "root": "administrator"}
     return {name: sign_in_user(server, name, role) for name, role in roles.items()}
 
@@ -39,7 +39,7 @@ def read(client: httpx2.Client) -> dict[str, tuple[str, bool]]:
     return {row["name"]: (row["author"], row["isOwn"]) for row in client.get("/api/v1/views").json()}
 
 
-def test_private_and_shared_views(server: LiveServer, users: dict[str, httpx2.Client]) -> None:
+def test_private_and_shared_views(server: EmbeddedServer, users: dict[str, httpx2.Client]) -> None:
     private = save(users["ada"], name="Mine").json()["id"]
     shared = save(users["ada"], name="Ours", isShared=True).json()["id"]
     assert read(users["ada"]) == {"Mine": ("ada", True), "Ours": ("ada", True)}

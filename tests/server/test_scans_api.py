@@ -24,7 +24,7 @@ from kubekeep.model.text import encode_json
 from kubekeep.uplink.delta import compute_delta
 from kubekeep_server.api.middleware import BODY_LIMIT
 from tests.server.conftest import create_database
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_ingest import build, build_subject
 
 LIMIT: Final = 300_000
@@ -33,7 +33,7 @@ JSON: Final = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     folder = tmp_path_factory.mktemp("server")
     (folder / "server.toml").write_text(f"submission_limit = {LIMIT}\nwaiting_limit = {LIMIT * 2}\n")
     with run_server(folder, "--config", "server.toml") as running:
@@ -41,12 +41,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def token(server: LiveServer) -> str:
+def token(server: EmbeddedServer) -> str:
     return server.create_token()
 
 
 @pytest.fixture
-def client(server: LiveServer, token: str) -> Iterator[httpx2.Client]:
+def client(server: EmbeddedServer, token: str) -> Iterator[httpx2.Client]:
     with server.client(token) as opened:
         yield opened
 
@@ -141,14 +141,14 @@ def test_wrong_values_of_fields_are_refused(client: httpx2.Client) -> None:
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer kk_wrong", "Basic YTpi", "Bearer " + "k" * 5000])
-def test_requests_without_a_valid_token_are_refused(server: LiveServer, header: str) -> None:
+def test_requests_without_a_valid_token_are_refused(server: EmbeddedServer, header: str) -> None:
     with server.client() as anonymous:
         answer = post(anonymous, encode(build_scan("anonymous")), **({"Authorization": header} if header else {}))
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_token_submits_for_its_sources_only(server: LiveServer) -> None:
+def test_token_submits_for_its_sources_only(server: EmbeddedServer) -> None:
     with server.client(server.create_token("agent", "cluster/mine", "cluster/prod-*")) as agent:
         assert [post(agent, encode(build_scan(uid))).status_code for uid in ("mine", "prod-1", "other", "mine2")] == [
             201,
@@ -159,7 +159,7 @@ def test_token_submits_for_its_sources_only(server: LiveServer) -> None:
 
 
 @pytest.mark.parametrize("role", ["viewer", "auditor"])
-def test_roles_that_read_cannot_submit(server: LiveServer, role: str) -> None:
+def test_roles_that_read_cannot_submit(server: EmbeddedServer, role: str) -> None:
     with server.client(server.create_token(role)) as reader:
         assert post(reader, encode(build_scan("mine"))).status_code == 403
 
@@ -170,7 +170,7 @@ POSITIONS: Final = 200
 @pytest.mark.parametrize("is_delta", [False, True], ids=["whole", "delta"])
 @pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
 def test_cut_connections_store_nothing(
-    server: LiveServer, client: httpx2.Client, token: str, encoding: str, compress: Any, *, is_delta: bool
+    server: EmbeddedServer, client: httpx2.Client, token: str, encoding: str, compress: Any, *, is_delta: bool
 ) -> None:
     """The end of the connection at any of 200 positions changes nothing; the complete submission is stored once."""
     uid = f"cut-{encoding}-{is_delta}"
@@ -206,7 +206,9 @@ def is_refused_for_now(client: httpx2.Client, waiting: list[socket.socket]) -> b
     return False
 
 
-def test_more_bytes_than_may_wait_are_refused_for_now(server: LiveServer, client: httpx2.Client, token: str) -> None:
+def test_more_bytes_than_may_wait_are_refused_for_now(
+    server: EmbeddedServer, client: httpx2.Client, token: str
+) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     head = f"POST {SCANS} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {LIMIT}\r\n\r\n"
@@ -266,7 +268,7 @@ def test_scan_in_the_future_is_refused(client: httpx2.Client) -> None:
 )
 @pytest.mark.parametrize("has_length", [True, False])
 def test_bodies_of_other_operations_are_small(
-    server: LiveServer, method: str, path: str, headers: dict[str, str], *, has_length: bool
+    server: EmbeddedServer, method: str, path: str, headers: dict[str, str], *, has_length: bool
 ) -> None:
     content = b" " * (BODY_LIMIT + 1)
     parts = (content[start : start + 1000] for start in range(0, len(content), 1000))

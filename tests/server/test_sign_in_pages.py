@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import socket
+import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine, delete, insert, update
 
+from kubekeep_server.settings import SettingsError
 from kubekeep_server.store.engine import open_file_engine
 from kubekeep_server.store.identity_schema import account, role_grant, session
+from tests.ports import check_port, run_on_free_port
 from tests.reports.browsers import needs_chromium
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.identity_provider import CLIENT_ID, CLIENT_SECRET, run_identity_provider
-from tests.server.live import LiveServer, run_server
 from tests.server.test_oidc_api import ACCOUNTS, SETTINGS
 from tests.server.test_pages import AXE, browser, check_errors, open_page
 
@@ -25,21 +28,30 @@ MOST_REQUESTS: Final = 40
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     folder = tmp_path_factory.mktemp("sign-in")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    # The provider and the server need the addresses of each other.
+    with run_on_free_port(lambda port: run_with_provider(folder, f"127.0.0.1:{port}")) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def run_with_provider(folder: Path, address: str) -> Iterator[EmbeddedServer]:
     client = {"client_secret": CLIENT_SECRET, "redirect_uris": [f"http://{address}/api/v1/oidc/callback"]}
     with run_identity_provider(ACCOUNTS, client) as identity:
         (folder / "secret").write_text(CLIENT_SECRET)
         settings = SETTINGS.format(issuer=identity.issuer, client=CLIENT_ID).replace("127.0.0.1:8080", address)
         (folder / "server.toml").write_text(settings)
-        with run_server(folder, "--config", "server.toml", "--listen", address) as running:
-            yield running
+        try:
+            with run_server(folder, "--config", "server.toml", "--listen", address) as running:
+                yield running
+        except SettingsError as error:
+            check_port(str(error))
+            raise
 
 
 @pytest.fixture
-def database(server: LiveServer) -> Iterator[Engine]:
+def database(server: EmbeddedServer) -> Iterator[Engine]:
     """Return the database of the server."""
     # The browser runs an event loop in the thread of the test.
     engine = open_file_engine(f"sqlite:///{server.folder / 'kubekeep-data' / 'kubekeep.sqlite'}")
@@ -48,7 +60,7 @@ def database(server: LiveServer) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def page(browser: Browser, server: LiveServer) -> Iterator[Page]:
+def page(browser: Browser, server: EmbeddedServer) -> Iterator[Page]:
     context = browser.new_context(base_url=server.url)
     yield open_page(context)
     context.close()
@@ -101,7 +113,7 @@ def test_ended_session_is_explained_and_begins_again(page: Page, database: Engin
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
-def test_users_of_one_name_are_told_apart(page: Page, server: LiveServer, database: Engine) -> None:
+def test_users_of_one_name_are_told_apart(page: Page, server: EmbeddedServer, database: Engine) -> None:
     link = server.run("user", "add", "root", "--role", "administrator").partition("#")[2]
     users = [
         {"issuer": "https://id.example.com", "subject": subject, "name": "grace", "is_enabled": True, "created": 0}

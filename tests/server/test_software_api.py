@@ -23,7 +23,7 @@ from kubekeep_server.store.queries import software
 from kubekeep_server.store.scopes import EVERYTHING, resolve_scope
 from tests.images.sbom.validation import check_cyclonedx, check_spdx3, check_spdx_json
 from tests.server.conftest import Database
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_images import (
     BLOG,
     REBUILT,
@@ -80,13 +80,13 @@ def build_scans() -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with run_server(tmp_path_factory.mktemp("software")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def viewers(server: LiveServer) -> dict[str, httpx2.Client]:
+def viewers(server: EmbeddedServer) -> dict[str, httpx2.Client]:
     """Return clients by the scope of their token."""
     administrator = server.client(server.create_token("administrator"))
     for scan in build_scans():

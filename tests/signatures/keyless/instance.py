@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from kubekeep.signatures.keyless.tokens import AUDIENCE
 from tests.loopback import serving
 from tests.oracles.program import GoProgram, NoGoError
+from tests.ports import check_port, run_on_free_port, select_port
 from tests.signatures.authority import PrivateSigstore, certificate_pem, encode, to_der, to_pem
 
 EMAIL = "dev@example.com"
@@ -51,7 +52,7 @@ JOB = {
 }
 """Claims of a job of GitHub Actions."""
 _FOLDER = Path(__file__).parent
-_SECONDS = 30
+_SECONDS = 120
 _START = {"start": "2020-01-01T00:00:00Z"}
 _FULCIO: Final = GoProgram(_FOLDER / "fulcio")
 _TESSERACT: Final = GoProgram(_FOLDER / "tesseract", "github.com/transparency-dev/tesseract/cmd/tesseract/posix")
@@ -67,15 +68,6 @@ def build(program: GoProgram) -> Path:
         return program.build()
     except NoGoError as error:
         pytest.skip(str(error))
-
-
-def find_ports(count: int) -> list[int]:
-    """Return free ports of the loopback address."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for opened in sockets:
-            opened.bind(("127.0.0.1", 0))
-        return [opened.getsockname()[1] for opened in sockets]
 
 
 @contextlib.contextmanager
@@ -106,11 +98,13 @@ def wait_for(url: str, process: subprocess.Popen[str], log: Path) -> bytes:
     deadline = time.monotonic() + _SECONDS
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - on the loopback address
+            with urllib.request.urlopen(url, timeout=_SECONDS) as response:  # noqa: S310 - on the loopback address
                 content: bytes = response.read()
                 return content
         except OSError:
-            assert process.poll() is None, log.read_text()[-2000:]
+            if process.poll() is not None:
+                check_port(log.read_text())
+                raise AssertionError(log.read_text()[-2000:]) from None
             assert time.monotonic() < deadline, log.read_text()[-2000:]
             time.sleep(0.05)
 
@@ -257,15 +251,15 @@ def run_instance(folder: Path) -> Iterator[SigstoreInstance]:
         issuers = (stack.enter_context(run_issuer()), stack.enter_context(run_issuer()))
         instance = SigstoreInstance(folder, issuers, sigstore)
         instance.stamps = stack.enter_context(run_stamps(sigstore))
-        certificate_log = stack.enter_context(_run_certificate_log(instance))
+        certificate_log = stack.enter_context(run_on_free_port(lambda port: _run_certificate_log(instance, port)))
         instance.fulcio = stack.enter_context(_run_fulcio(instance, certificate_log))
-        instance.rekor_tiles = stack.enter_context(_run_rekor_tiles(instance))
-        instance.rekor = stack.enter_context(_run_rekor(instance))
+        instance.rekor_tiles = stack.enter_context(run_on_free_port(lambda port: _run_rekor_tiles(instance, port)))
+        instance.rekor = stack.enter_context(run_on_free_port(lambda port: _run_rekor(instance, port)))
         yield instance
 
 
 @contextlib.contextmanager
-def _run_certificate_log(instance: SigstoreInstance) -> Iterator[str]:
+def _run_certificate_log(instance: SigstoreInstance, port: int) -> Iterator[str]:
     folder = instance.folder
     key = ec.generate_private_key(ec.SECP256R1())
     private = folder / "ct.key"
@@ -276,7 +270,6 @@ def _run_certificate_log(instance: SigstoreInstance) -> Iterator[str]:
     )
     (folder / "ct.pub").write_bytes(to_pem(key))
     (folder / "roots.pem").write_bytes(certificate_pem(instance.sigstore.authority.root))
-    (port,) = find_ports(1)
     command: list[str | Path] = [
         build(_TESSERACT),
         f"-http_endpoint=127.0.0.1:{port}",
@@ -309,35 +302,33 @@ def _run_fulcio(instance: SigstoreInstance, certificate_log: str) -> Iterator[st
 
 
 @contextlib.contextmanager
-def _run_rekor_tiles(instance: SigstoreInstance) -> Iterator[str]:
+def _run_rekor_tiles(instance: SigstoreInstance, port: int) -> Iterator[str]:
     folder, name = instance.folder, "log2.example.com"
     key = ed25519.Ed25519PrivateKey.generate()
-    http_port, grpc_port, metrics_port = find_ports(3)
     command: list[str | Path] = [
         build(_REKOR_TILES),
         "serve",
         f"--hostname={name}",
-        f"--http-port={http_port}",
-        f"--grpc-port={grpc_port}",
-        f"--http-metrics-port={metrics_port}",
+        f"--http-port={port}",
+        f"--grpc-port={select_port()}",
+        f"--http-metrics-port={select_port()}",
         f"--storage-dir={folder / 'rekor-tiles'}",
         f"--signer-filepath={write_key(folder / 'rekor-tiles.key', key)}",
         "--checkpoint-interval=200ms",
         "--batch-max-age=50ms",
     ]
-    url = f"http://127.0.0.1:{http_port}"
+    url = f"http://127.0.0.1:{port}"
     log_id = hashlib.sha256(f"{name}\n\x01".encode() + to_der(key)[-32:]).digest()
-    instance.logs.append(describe_log(key, log_id, f"https://{name}"))
     with run(command, folder / "rekor-tiles.log") as process:
         wait_for(f"{url}/healthz", process, folder / "rekor-tiles.log")
+        instance.logs.append(describe_log(key, log_id, f"https://{name}"))
         yield url
 
 
 @contextlib.contextmanager
-def _run_rekor(instance: SigstoreInstance) -> Iterator[str]:
+def _run_rekor(instance: SigstoreInstance, port: int) -> Iterator[str]:
     folder = instance.folder
     key = ec.generate_private_key(ec.SECP256R1())
-    (port,) = find_ports(1)
     with contextlib.ExitStack() as stack:
         trillian = stack.enter_context(run([build(_TRILLIAN)], folder / "trillian.log", prints_address=True))
         address, tree = read_line(trillian, folder / "trillian.log").split()

@@ -27,10 +27,14 @@ def serve_demo(settings: Settings) -> bool:
             # A terminal was closed: the folder is removed then, too.
             signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         click.echo(f"Demo: writes a year of scans to {folder}, which takes about half a minute.")
-        now, content = dt.datetime.now(dt.UTC), load_library()
-        number = fill(settings.database_url, now, lambda connection: store_library(connection, content, now))
-        click.echo(f"Demo: {number} scans are written. The folder is removed when the server ends.")
+        click.echo(f"Demo: {write_demo(settings)} scans are written. The folder is removed when the server ends.")
         return process.run()
+
+
+def write_demo(settings: Settings) -> int:
+    """Write the demo into the empty database of the settings, and return the number of scans."""
+    now, content = dt.datetime.now(dt.UTC), load_library()
+    return fill(settings.database_url, now, lambda connection: store_library(connection, content, now))
 
 
 def _end(number: int, frame: object) -> None:

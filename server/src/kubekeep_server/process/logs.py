@@ -17,8 +17,8 @@ from kubekeep.model.text import visible
 from kubekeep_server.store.errors import StoreUnavailableError
 
 
-def configure_logs(layout: str) -> None:
-    """Set up logging for the process. layout: `text` or `json`."""
+def configure_logs(layout: str, stream: Any = None) -> None:
+    """Set up logging for the process. layout: `text` or `json`. stream: of the lines; None for standard error."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -39,7 +39,7 @@ def configure_logs(layout: str) -> None:
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(formatter)
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     # They would log the start and each migration step twice, and requests of the HTTP client with their queries.

@@ -8,6 +8,7 @@ import datetime as dt
 import gc
 import signal
 import socket
+from collections.abc import Callable
 from typing import Final
 
 import click
@@ -51,30 +52,44 @@ _log: Final = structlog.get_logger("kubekeep.server")
 class ServerProcess:
     """A process that serves. Its listener is bound at creation."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Bind. Raises SettingsError."""
+    def __init__(self, settings: Settings, announce: Callable[[str], object] = click.echo) -> None:
+        """Bind. announce: prints the link for the first administrator. Raises SettingsError."""
         check_settings(settings)
         create_data_folder(settings)
         self._settings = settings
+        self._announce = announce
         self._is_failed = False
         self._listener = _bind(settings)
-        self._public_url = settings.public_url or _describe_address(settings, self._listener)
+        self._public_url = settings.public_url or self.url
         app = RequestFrame(create_application(settings, self._prepare), has_tls=settings.has_tls)
         self._server = uvicorn.Server(_configure(settings, app))
 
+    @property
+    def url(self) -> str:
+        """The address at which the process listens."""
+        return _describe_address(self._settings, self._listener)
+
     def run(self) -> bool:
-        """Serve until a signal. Return False if the tables could not be changed."""
-        _log.info("listening", url=_describe_address(self._settings, self._listener), public_url=self._public_url)
+        """Serve until a signal, in the main thread. Return False if the tables could not be changed."""
         # Submissions have many objects, and no cycles: the default takes a third of the time of a first scan.
         gc.freeze()
         gc.set_threshold(_COLLECTION_THRESHOLD)
         # uvicorn raises the signal again after its graceful stop.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
+        return self.serve()
+
+    def serve(self) -> bool:
+        """Serve until `stop`, in any thread, and change nothing else of the process. Return False as `run` does."""
+        _log.info("listening", url=self.url, public_url=self._public_url)
         with contextlib.closing(self._listener):
             self._server.run(sockets=[self._listener])
         _log.info("stopped")
         return not self._is_failed
+
+    def stop(self) -> None:
+        """Let `serve` end after the requests that the server has. Returns at once."""
+        self._server.should_exit = True
 
     async def _prepare(self, state: ServerState) -> None:
         """Change the tables, and wait for a database that is late. Then remove what has expired, until the end."""
@@ -83,7 +98,7 @@ class ServerProcess:
         except (CommandError, SQLAlchemyError) as error:
             _log.error("the tables cannot be changed", exc_info=error)
             self._is_failed = True
-            self._server.should_exit = True
+            self.stop()
             return
         state.is_ready = True
         _log.info("ready")
@@ -138,7 +153,7 @@ class ServerProcess:
         """Print a link for the first administrator, until one has signed in."""
         secret = create_secret(LINK)
         if await state.writing.run(invite_administrator, hash_secret(secret), dt.datetime.now(dt.UTC)):
-            click.echo(f"Sign in as {ADMINISTRATOR} within 15 minutes: {describe_link(self._public_url, secret)}")
+            self._announce(f"Sign in as {ADMINISTRATOR} within 15 minutes: {describe_link(self._public_url, secret)}")
 
 
 def _bind(settings: Settings) -> socket.socket:
