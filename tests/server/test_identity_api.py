@@ -34,7 +34,7 @@ def sign_in(server: TestServer, link: str) -> httpx2.Client:
     return client
 
 
-def sign_in_user(server: EmbeddedServer, name: str, role: str, *scopes: str) -> httpx2.Client:
+def sign_in_user(server: TestServer, name: str, role: str, *scopes: str) -> httpx2.Client:
     words = [word for scope in scopes or ("*",) for word in ("--scope", scope)]
     return sign_in(server, server.run("user", "add", name, "--role", role, *words).partition("#")[2])
 
