@@ -16,9 +16,11 @@ import pytest
 from kubekeep.model.scanned_source import SourceRegistry
 from kubekeep.model.text import encode_json
 from kubekeep.usecases.database import export_database
+from tests.server import live
 from tests.server.advisories import PAD, AdvisoryFolder, build_image_scan, build_packages, build_report
 from tests.server.conftest import Database, create_database
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import run_server
+from tests.server.live import TestServer
 from tests.server.test_faults import DatabaseOptions, storage
 from tests.server.test_images import check_images, list_problems
 from tests.server.test_ingest import build
@@ -63,7 +65,7 @@ def bundles(tmp_path: Path) -> Bundles:
     return Bundles(tmp_path)
 
 
-def wait_for(server: LiveServer, token: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+def wait_for(server: TestServer, token: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """Return the state of the advisories as soon as it meets a condition."""
     deadline = time.monotonic() + SECONDS
     with server.client(token) as client:
@@ -149,7 +151,7 @@ def test_killed_match_continues(
     storage: DatabaseOptions, bundles: Bundles, folder: AdvisoryFolder, tmp_path: Path
 ) -> None:
     bundles.add(folder)
-    with run_server(tmp_path, "--config", "server.toml", *storage.options) as server:
+    with live.run_server(tmp_path, "--config", "server.toml", *storage.options) as server:
         token = server.create_token("administrator")
         with server.client(token) as client:
             post(client, build_registry_scan())
@@ -172,7 +174,7 @@ def test_two_processes_match_once(postgres: str, bundles: Bundles, folder: Advis
     options = ("--config", str(tmp_path / "server.toml"), "--database", create_database(postgres))
     (tmp_path / "server.toml").write_text(f'advisories = "bundles"\nbundles_folder = "{tmp_path / "bundles"}"\n')
     (tmp_path / "second").mkdir()
-    with run_server(tmp_path, *options) as first, run_server(tmp_path / "second", *options) as second:
+    with live.run_server(tmp_path, *options) as first, live.run_server(tmp_path / "second", *options) as second:
         token = first.create_token("administrator")
         with first.client(token) as client:
             post(client, build_image_scan(0))

@@ -19,7 +19,7 @@ from kubekeep.vulnerabilities.vex.document import VexDocument
 from kubekeep.vulnerabilities.vex.read import read_vex
 from kubekeep.vulnerabilities.vex.subject import create_image_subject
 from tests.command_line import run_command_line
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_decided_scans import POD
 from tests.server.test_decisions_api import URL, draft
 from tests.server.test_identity_api import sign_in_user
@@ -37,7 +37,7 @@ CURL: Final = Package(type="deb", namespace="debian", name="curl", version="8.0.
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     folder = tmp_path_factory.mktemp("exports")
     (folder / "server.toml").write_text('decision_approval = "critical"\n')
     with run_server(folder, "--config", "server.toml") as running:
@@ -50,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def people(server: LiveServer) -> dict[str, httpx2.Client]:
+def people(server: EmbeddedServer) -> dict[str, httpx2.Client]:
     return {
         "manager": sign_in_user(server, "maria", "manager"),
         "second": sign_in_user(server, "omar", "manager"),
@@ -224,7 +224,7 @@ def test_invalid_parameters_are_refused(users: dict[str, httpx2.Client], paramet
     ],
 )
 def test_exceptions_cover_what_the_server_covers(
-    server: LiveServer,
+    server: EmbeddedServer,
     users: dict[str, httpx2.Client],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

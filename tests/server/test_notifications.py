@@ -15,9 +15,11 @@ from sqlalchemy import update
 
 from kubekeep.model.scanned_source import SourceCluster
 from kubekeep_server.store import notification_schema
+from tests.server import live
 from tests.server.conftest import Database
+from tests.server.embedded import run_server
 from tests.server.http_sink import Received, Reply, run_sink
-from tests.server.live import LiveServer, run_server
+from tests.server.live import LiveServer
 from tests.server.test_faults import DatabaseOptions, storage
 from tests.server.test_ingest import build, build_subject
 from tests.server.test_scans_api import encode, post
@@ -33,11 +35,16 @@ OPENED: Final = {"events": ["finding-opened"], "groupingMinutes": 0}
 
 def start(folder: Path, storage: DatabaseOptions) -> Any:
     """Return the context of a server whose destinations may be on the loopback address."""
+    return run_server(folder, *write_settings(folder), *storage.options)
+
+
+def write_settings(folder: Path) -> tuple[str, str]:
+    """Return the options of such a server."""
     key = folder / "key"
     key.write_text("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n")
     settings = f'notification_networks = ["127.0.0.0/8"]\nsecret_key_file = "{key}"\n'
     (folder / "server.toml").write_text(settings)
-    return run_server(folder, "--config", "server.toml", *storage.options)
+    return "--config", "server.toml"
 
 
 def create_webhook(client: httpx2.Client, url: str, name: str = "sink") -> int:
@@ -128,7 +135,8 @@ def test_crash_between_sending_and_marking_repeats_once(storage: DatabaseOptions
             servers[0].process.wait(SECONDS)
         return Reply()
 
-    with run_sink(crash) as sink, start(tmp_path, storage) as server:
+    options = (*write_settings(tmp_path), *storage.options)
+    with run_sink(crash) as sink, live.run_server(tmp_path, *options) as server:
         servers.append(server)
         token = server.create_token("administrator")
         client = server.client(token)

@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page, ViewportS
 from kubekeep.model.scanned_source import SourceCluster
 from kubekeep.model.submission import Submission
 from tests.reports.browsers import chromium, needs_chromium
-from tests.server.live import ROOT, LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
+from tests.server.live import ROOT, TestServer
 from tests.server.test_ingest import build, build_subject
 from tests.server.test_scans_api import encode, post
 
@@ -37,24 +38,24 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with run_server(tmp_path_factory.mktemp("demo"), "--demo") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def session(demo: LiveServer, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def session(demo: EmbeddedServer, browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sign_in(demo, browser, tmp_path_factory.mktemp("session") / "state.json")
 
 
 @pytest.fixture
-def page(browser: Browser, demo: LiveServer, session: Path) -> Iterator[Page]:
+def page(browser: Browser, demo: EmbeddedServer, session: Path) -> Iterator[Page]:
     context = browser.new_context(storage_state=session, base_url=demo.url, viewport=WIDE)
     yield open_page(context)
     context.close()
 
 
-def sign_in(server: LiveServer, browser: Browser, file: Path) -> Path:
+def sign_in(server: TestServer, browser: Browser, file: Path) -> Path:
     """Write the cookies of the administrator, who signs in by the printed link, into a file."""
     context = browser.new_context()
     page = context.new_page()
@@ -148,7 +149,7 @@ PATHS: Final = {
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", PATHS)
 def test_page_obeys_the_rules_of_accessibility(
-    browser: Browser, demo: LiveServer, session: Path, path: str, scheme: Any
+    browser: Browser, demo: EmbeddedServer, session: Path, path: str, scheme: Any
 ) -> None:
     context = browser.new_context(
         storage_state=session, base_url=demo.url, color_scheme=scheme, viewport=WIDE, bypass_csp=True
@@ -362,7 +363,7 @@ def test_scope_stays_from_page_to_page(page: Page) -> None:
     expect(page.get_by_role("button", name="Scope")).to_contain_text("prod-eu")
 
 
-def test_user_of_one_role_sees_what_it_includes(browser: Browser, page: Page, demo: LiveServer) -> None:
+def test_user_of_one_role_sees_what_it_includes(browser: Browser, page: Page, demo: EmbeddedServer) -> None:
     page.goto("/settings/users")
     page.get_by_role("button", name="Add a user").click()
     dialog = page.get_by_role("dialog")

@@ -31,7 +31,7 @@ from kubekeep_server.store.service_levels import (
 )
 from kubekeep_server.store.urgency import SEVERITY_NAMES
 from tests.server.conftest import Database
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_identity_api import sign_in_user
 from tests.server.test_ingest import NSA, START, build, build_subject
 from tests.server.test_queries import (
@@ -236,7 +236,7 @@ def test_no_sources_are_read_without_environments() -> None:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     with run_server(tmp_path_factory.mktemp("levels")) as running:
         agent = running.client(running.create_token())
         for name in ("prod-1", "lab"):
@@ -248,7 +248,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="module")
-def users(server: LiveServer) -> dict[str, httpx2.Client]:
+def users(server: EmbeddedServer) -> dict[str, httpx2.Client]:
     return {
         "administrator": sign_in_user(server, "ada", "administrator"),
         "limited": sign_in_user(server, "lin", "administrator", "cluster/lab"),

@@ -14,7 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.server.live import COMMAND, environment, run_server
+from tests.server.embedded import run_server
+from tests.server.live import COMMAND, environment
 
 USAGE_ERROR: Final = 2
 

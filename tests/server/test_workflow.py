@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.command_line import run_command_line
-from tests.server.live import LiveServer, run_server
+from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_notification_destinations import alertmanager, list_alerts
 from tests.server.test_notification_mail import Mailbox, run
 from tests.server.test_pages import PASSWORD, browser, open_page, sign_in
@@ -90,7 +90,7 @@ def post(page: Page, path: str, body: dict[str, Any]) -> dict[str, Any]:
 class Company(NamedTuple):
     """A server with its people, the receivers of its messages, and the repository of a team."""
 
-    server: LiveServer
+    server: EmbeddedServer
     administrator: httpx2.Client
     mailbox: Mailbox
     alertmanager: str
