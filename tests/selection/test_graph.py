@@ -33,6 +33,7 @@ def graph() -> DependencyGraph:
         ("docs/guides/server.md", "tests/server/test_guides.py", 2),
         ("examples/storefront-chart/Chart.yaml", "tests/cli/test_fix.py", 2),
         ("tests/sources/helm/charts/new/Chart.yaml", "tests/sources/helm/test_charts.py", 2),
+        ("web/src/pages/images/images.tsx", "tests/server/test_pages.py", 1),
         # A fixture that the test requests by its name.
         ("tests/server/conftest.py", "tests/server/test_decisions.py", 1),
         # A module that was deleted.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from kubekeep_server.demo.chance import draw_key
@@ -12,7 +13,7 @@ from tests.reports.browsers import needs_chromium
 from tests.server.test_pages import browser, check_errors, demo, page, session, wait_for_content
 
 __all__ = ["browser", "check_errors", "demo", "page", "session"]
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.reads("web/src")]
 
 
 def find_source(page: Page, name: str, kind: str = "cluster") -> int:

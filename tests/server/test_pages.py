@@ -20,7 +20,7 @@ from tests.server.live import ROOT, TestServer
 from tests.server.test_ingest import build, build_subject
 from tests.server.test_scans_api import encode, post
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.reads("web/src")]
 AXE: Final = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - of a test
 _LINK: Final = re.compile(r"http://\S+/sign-in#\S+")

@@ -22,7 +22,7 @@ from tests.server.test_oidc_api import ACCOUNTS, SETTINGS
 from tests.server.test_pages import AXE, browser, check_errors, open_page
 
 __all__ = ["browser", "check_errors"]
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.reads("web/src")]
 MOST_REQUESTS: Final = 40
 """More requests than the pages of a sign-in need, and fewer than those of an endless redirect."""
 

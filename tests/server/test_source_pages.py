@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.reports.browsers import needs_chromium
 from tests.server.test_pages import browser, check_errors, demo, page, session, wait_for_content
 
 __all__ = ["browser", "check_errors", "demo", "page", "session"]
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.reads("web/src")]
 
 
 def test_engineer_gets_from_a_cluster_to_what_its_scanner_may_not_read(page: Page) -> None:
