@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from tests.cluster.cluster import eventually
 from tests.oracles.program import lock_file
 from tests.ports import check_port, run_on_free_port, select_port
 
@@ -84,7 +85,14 @@ def create_postgres(primary: PostgresServer | None = None, *, port: int | None =
         yield server
     finally:
         server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        # Its last sessions may write for a moment after the stop.
+        eventually(lambda: _remove(folder))
+
+
+def _remove(folder: Path) -> bool:
+    """Remove a folder. Return False if files came meanwhile."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
 
 
 @contextlib.contextmanager
