@@ -19,6 +19,8 @@ import msgspec
 import pytest
 
 _SECONDS = 3600
+_WAITS: Final = (2, 8, 30)
+"""Seconds before downloads are repeated."""
 _FOLDER: Final = Path(__file__).parent
 
 
@@ -75,6 +77,7 @@ class GoProgram(msgspec.Struct, frozen=True):
                 print(f"building {self.name} with Go", file=sys.stderr)
                 start = time.monotonic()
                 command = ["nice", "-n", "10", _find_go(), "build", *self.flags, "-o", str(temporary), self.package]
+                self._download()
                 try:
                     subprocess.run(command, cwd=self.source, check=True, timeout=_SECONDS)
                     temporary.replace(target)
@@ -82,6 +85,16 @@ class GoProgram(msgspec.Struct, frozen=True):
                     temporary.unlink(missing_ok=True)
                 print(f"built {self.name} in {time.monotonic() - start:.0f} s", file=sys.stderr)
         return target
+
+    def _download(self) -> None:
+        """Download the modules that the package needs. Go repeats no download that fails."""
+        command = [_find_go(), "list", "-deps", *self.flags, self.package]
+        for wait in _WAITS:
+            listed = subprocess.run(command, cwd=self.source, check=False, stdout=subprocess.DEVNULL, timeout=_SECONDS)
+            if listed.returncode == 0:
+                return
+            print(f"modules of {self.name} could not be downloaded; trying again in {wait} s", file=sys.stderr)
+            time.sleep(wait)
 
 
 REFERENCES: Final = {

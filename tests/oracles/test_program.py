@@ -69,6 +69,17 @@ def test_failed_build_leaves_no_program(source: Path, environment: dict[str, str
     assert [file.name for file in (tmp_path / "cache" / "kubekeep" / "oracles").iterdir()] == ["hello.lock"]
 
 
+def test_download_that_fails_is_repeated(source: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    """The first command that reads modules fails, as one without a network does."""
+    recorder = tmp_path / "bin" / "go"
+    failure = f'if [ "$1" = list ] && mkdir "{tmp_path}/failed" 2>/dev/null; then exit 1; fi\n'
+    recorder.write_text(recorder.read_text().replace("exec", f"{failure}exec"))
+    builder = build(source, environment)
+    path = builder.communicate()[0].strip()
+    assert (tmp_path / "calls").read_text().split() == ["env", "list", "list", "build"]
+    assert subprocess.run([path], check=True, capture_output=True, text=True).stderr == "hello\n"
+
+
 @pytest.fixture
 def cache(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PATH", "XDG_CACHE_HOME", "GOCACHE"):
