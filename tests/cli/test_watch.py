@@ -80,7 +80,7 @@ def running(kubeconfig: Path, *arguments: str) -> Iterator[Running]:
 def fetch(port: int, path: str) -> tuple[int, str]:
     """Return status and text of a page."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -121,7 +121,7 @@ def test_prints_changes_serves_metrics_and_ends_on_a_signal(
 
         eventually(metrics)
         watch.process.send_signal(ending)
-        assert watch.process.wait(10) == 0
+        assert watch.process.wait(120) == 0
         assert watch.errors.empty()
 
 
@@ -302,7 +302,7 @@ def test_ends_during_a_pending_request(cluster: Cluster, tmp_path: Path, ending:
         with running(kubeconfig) as watch:
             eventually(before.lists)
             watch.process.send_signal(ending)
-            assert watch.process.wait(30) == 0
+            assert watch.process.wait(120) == 0
             assert watch.lines.empty()
             assert watch.errors.empty()
         end_time.set()

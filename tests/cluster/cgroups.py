@@ -11,7 +11,7 @@ from pathlib import Path
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _MEMBERSHIP = Path("/proc/self/cgroup")
-_SECONDS = 20
+_SECONDS = 60
 
 
 def list_groups(name: str) -> list[Path]:

@@ -134,7 +134,7 @@ def is_listening(address: str) -> bool:
     """Return True if something accepts connections at the host and port of a URL."""
     url = urllib.parse.urlsplit(address)
     try:
-        socket.create_connection((url.hostname, url.port), timeout=5).close()
+        socket.create_connection((url.hostname, url.port), timeout=60).close()
     except ConnectionRefusedError:
         return False
     except ConnectionResetError:

@@ -57,7 +57,7 @@ class Relay:
     def _forward(self, handler: http.server.BaseHTTPRequestHandler, path: str) -> None:
         dropped = {"host", "proxy-connection", *({"range"} if self.ignores_ranges else ())}
         headers = {name: value for name, value in handler.headers.items() if name.lower() not in dropped}
-        with contextlib.closing(http.client.HTTPConnection(self.registry, timeout=10)) as connection:
+        with contextlib.closing(http.client.HTTPConnection(self.registry, timeout=60)) as connection:
             connection.request(handler.command, path, headers=headers)
             response = connection.getresponse()
             body = response.read()

@@ -141,7 +141,7 @@ def test_sparse_files_of_gnu_tar(options: list[str], tmp_path: Path) -> None:
         stream.truncate(1_000_000)
     (source / "plain").write_bytes(b"plain")
     archive = tmp_path / "layer.tar"
-    subprocess.run(["tar", "--sparse", *options, "-C", str(source), "-cf", str(archive), "."], check=True, timeout=30)
+    subprocess.run(["tar", "--sparse", *options, "-C", str(source), "-cf", str(archive), "."], check=True, timeout=120)
     assert archive.stat().st_size < 1_000_000
     expected = {path.name: path.read_bytes() for path in source.iterdir()}
     assert select(archive.read_bytes(), tmp_path, ALL) == expected
@@ -157,7 +157,7 @@ def test_formats_of_gnu_tar(format_: str, tmp_path: Path) -> None:
         (source / "link").hardlink_to(folder / "file")
     archive = tmp_path / "layer.tar"
     command = ["tar", f"--format={format_}", "--sort=name", "-C", str(source), "-cf", str(archive), "."]
-    subprocess.run(command, check=True, timeout=30)
+    subprocess.run(command, check=True, timeout=120)
     files, paths = read_with_tarfile(archive.read_bytes())
     assert select(archive.read_bytes(), tmp_path, ALL) == files
     assert read_native(archive.read_bytes(), tmp_path).paths.split("\n") == paths

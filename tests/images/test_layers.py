@@ -412,7 +412,7 @@ def test_folder_is_read_without_following_links(tmp_path: Path) -> None:
 
 def test_two_layers_are_read_at_the_same_time() -> None:
     """Each stream waits for the other one, so that reading them one after the other would not end."""
-    barrier = threading.Barrier(2, timeout=20)
+    barrier = threading.Barrier(2, timeout=60)
 
     class WaitingStream(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:

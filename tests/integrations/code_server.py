@@ -120,10 +120,10 @@ class CodeServer:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
             try:
-                process.wait(10)
+                process.wait(120)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait(10)
+                process.wait(120)
 
     def _wait(self, process: subprocess.Popen[bytes]) -> str:
         deadline = time.monotonic() + _SECONDS

@@ -106,7 +106,7 @@ def test_documented_job_installs_from_the_lock_file_and_uploads(tmp_path: Path, 
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     build_wheel(wheels)
-    subprocess.run([script, "--release", wheels], check=True, timeout=30)
+    subprocess.run([script, "--release", wheels], check=True, timeout=120)
     links = f"{os.environ.get('PIP_FIND_LINKS', '')} {wheels}".strip()
     result = run_workflow(
         tmp_path,

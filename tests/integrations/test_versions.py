@@ -76,7 +76,7 @@ def test_release_adds_the_hashes_of_its_wheels(tmp_path: Path) -> None:
         hashes.append(f"    --hash=sha256:{hashlib.sha256(content).hexdigest()}")
     entry = "\n".join([f"kubekeep=={VERSION} \\", " \\\n".join(sorted(hashes))])
     for _ in range(2):  # a second run replaces the entry
-        subprocess.run([tmp_path / "scripts" / "lock", "--release", tmp_path / "dist"], check=True, timeout=30)
+        subprocess.run([tmp_path / "scripts" / "lock", "--release", tmp_path / "dist"], check=True, timeout=120)
         assert lock.read_text() == f"{before}{entry}\n"
 
 

@@ -35,7 +35,7 @@ def proxy(hosts: Mapping[str, str], credentials: str = "") -> Iterator[Proxy]:
                 self.send_error(407)
                 return
             name, _, port = self.path.rpartition(":")
-            with socket.create_connection((hosts.get(name, name), int(port)), timeout=10) as there:
+            with socket.create_connection((hosts.get(name, name), int(port)), timeout=60) as there:
                 self.send_response(200)
                 self.end_headers()
                 _carry(self.connection, there)
@@ -74,7 +74,7 @@ def socks(hosts: Mapping[str, str], answer: bytes = b"") -> Iterator[Proxy]:
                 name = socket.inet_ntoa(self.rfile.read(4))
             (port,) = struct.unpack(">H", self.rfile.read(2))
             state.targets.append(f"{name}:{port}")
-            with socket.create_connection((hosts.get(name, name), port), timeout=10) as there:
+            with socket.create_connection((hosts.get(name, name), port), timeout=60) as there:
                 self.wfile.write(b"\x05\x00\x00\x01" + bytes(6))
                 _carry(self.connection, there)
 

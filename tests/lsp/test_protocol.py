@@ -172,4 +172,4 @@ def test_requests_after_shutdown_get_an_error(tmp_path: Path) -> None:
         editor.send_raw(frame(id="late", method="textDocument/codeLens", params={"textDocument": DOCUMENT}))
         assert editor.wait_for_error("late")["code"] == INVALID_REQUEST
         editor.notify("exit", None)
-        assert editor.process.wait(30) == 0
+        assert editor.process.wait(120) == 0

@@ -105,7 +105,7 @@ def serve_over_http(*arguments: str, environment: Mapping[str, str] | None = Non
         yield match[0]
     finally:
         process.terminate()
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=120)
     assert not output, "logs belong on standard error"
 
 

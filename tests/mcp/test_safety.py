@@ -255,7 +255,7 @@ def test_http_session_has_the_same_answers(session: Session) -> None:
 def _post(url: str, headers: dict[str, str]) -> int:
     """Return the status of a request with these headers."""
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"})
     fields = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"} | headers
     connection.request("POST", address.path, body, fields)
@@ -277,7 +277,7 @@ def test_http_refuses_other_hosts_and_origins() -> None:
 def test_idle_http_sessions_lock_nobody_out() -> None:
     with serve_over_http("--root", str(EXAMPLES), "--http", "0") as url:
         address = urlsplit(url)
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
 
         def post(method: str, session: str = "") -> tuple[int, str]:
             parameters = {
@@ -328,7 +328,7 @@ def _fail(*arguments: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
         env=environment,
         stdin=subprocess.DEVNULL,
     )
@@ -349,7 +349,7 @@ def test_server_does_not_start_with_unsafe_options(tmp_path: Path) -> None:
 def test_missing_extra_is_named() -> None:
     code = "import sys; sys.modules['mcp'] = None; from kubekeep.cli.main import main; main(['mcp'])"
     result = subprocess.run(
-        [str(Path(KUBEKEEP).parent / "python"), "-c", code], capture_output=True, text=True, check=False, timeout=30
+        [str(Path(KUBEKEEP).parent / "python"), "-c", code], capture_output=True, text=True, check=False, timeout=120
     )
     assert result.returncode == 2
     assert "mcp is not installed: pip install 'kubekeep[mcp]'" in result.stderr

@@ -61,7 +61,7 @@ def test_workload_is_reached_by_its_name(node_cluster: NodeCluster, web: str) ->
     assert page.split()[0] in names
     assert page.split()[1] == "/by-name"
     address = node_cluster.admin("GET", f"/api/v1/namespaces/{web}/services/web")["spec"]["clusterIP"]
-    with urllib.request.urlopen(f"http://{address}/from-the-machine", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{address}/from-the-machine", timeout=60) as answer:
         assert answer.read().decode().split()[0] in names
 
 

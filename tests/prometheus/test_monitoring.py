@@ -77,7 +77,7 @@ def _watch(kubeconfig: Path, folder: Path) -> Iterator[str]:
             yield match[1]
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=120)
 
 
 def _scan(folder: Path) -> str:
@@ -94,7 +94,7 @@ def _scan(folder: Path) -> str:
     assert [path.name for path in folder.glob("m.prom*")] == ["m.prom"]
     text = (folder / "m.prom").read_text()
     check = [find_program("promtool"), "check", "metrics"]
-    subprocess.run(check, input=text, text=True, check=True, timeout=30)
+    subprocess.run(check, input=text, text=True, check=True, timeout=120)
     return text
 
 

@@ -61,7 +61,7 @@ class Fleet:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._client = httpx2.Client(base_url=f"http://{address}/v2/", timeout=20)
+        self._client = httpx2.Client(base_url=f"http://{address}/v2/", timeout=60)
 
     def close(self) -> None:
         self._client.close()

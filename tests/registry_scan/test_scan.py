@@ -85,7 +85,7 @@ def test_pages(shop: Service, relay: Relay, tmp_path: Path) -> None:
         if "_catalog" not in path:
             return False
         small = path.replace("n=1000", "n=2")
-        with urllib.request.urlopen(f"http://{shop.address}{small}", timeout=10) as response:
+        with urllib.request.urlopen(f"http://{shop.address}{small}", timeout=60) as response:
             link = {"Link": response.headers["Link"]} if response.headers["Link"] else {}
             return reply(handler, 200, response.read(), **link)
 

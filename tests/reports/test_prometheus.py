@@ -117,7 +117,7 @@ def test_promtool_accepts_the_metrics(assessment: Assessment) -> None:
     for options, code in ((False, 0), (True, 3)):
         report = text(assessment, kubescape=options)
         check = ["promtool", "check", "metrics"]
-        result = subprocess.run(check, input=report, text=True, capture_output=True, check=False, timeout=30)
+        result = subprocess.run(check, input=report, text=True, capture_output=True, check=False, timeout=120)
         assert result.returncode == code, result.stderr
         assert "kubekeep_" not in result.stderr
 

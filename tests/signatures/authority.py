@@ -289,7 +289,7 @@ class PrivateSigstore:
         (folder / "message").write_bytes(message)
         query: list[str | Path]
         query = ["openssl", "ts", "-query", "-data", folder / "message", "-sha256", "-cert", "-out", folder / "query"]
-        subprocess.run(query, check=True, capture_output=True, timeout=30)
+        subprocess.run(query, check=True, capture_output=True, timeout=120)
         return self.answer_query((folder / "query").read_bytes())
 
     def answer_query(self, query: bytes) -> bytes:
@@ -298,7 +298,7 @@ class PrivateSigstore:
         (folder / "query").write_bytes(query)
         reply: list[str | Path]
         reply = ["openssl", "ts", "-reply", "-config", folder / "tsa.cnf", "-queryfile", folder / "query"]
-        subprocess.run([*reply, "-out", folder / "reply"], check=True, capture_output=True, timeout=30)
+        subprocess.run([*reply, "-out", folder / "reply"], check=True, capture_output=True, timeout=120)
         return (folder / "reply").read_bytes()
 
     def describe(self) -> dict[str, Any]:

@@ -291,7 +291,7 @@ def run_watch(cluster: Cluster, user: str, during: Callable[[Watch], None], **op
         during(watch)
     finally:
         stopped.set()
-        thread.join(20)
+        thread.join(60)
     assert not thread.is_alive()
     return events
 

@@ -487,7 +487,7 @@ def test_watch_submits_a_state_and_its_changes(shop: Cluster) -> None:
         eventually(lambda: received[-1].removed or None)
     finally:
         stopped.set()
-        thread.join(10)
+        thread.join(60)
     first, *deltas = received
     assert not first.base
     state = first

@@ -71,7 +71,7 @@ def test_watch_submits_permissions_after_their_change_only(shop: Cluster) -> Non
         eventually(lambda: received[-1].permissions_digest == received[0].permissions_digest or None)
     finally:
         stopped.set()
-        thread.join(10)
+        thread.join(60)
     state, *deltas = received
     assert state.permissions is not None
     for delta in deltas:

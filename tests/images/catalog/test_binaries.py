@@ -40,7 +40,7 @@ def test_programs(name: str, program: str, options: list[str]) -> None:
     path = shutil.which(program)
     if path is None:
         pytest.skip(f"{program} is not installed")
-    run = subprocess.run([path, *options], capture_output=True, text=True, check=False, timeout=30)
+    run = subprocess.run([path, *options], capture_output=True, text=True, check=False, timeout=120)
     printed = re.search(r"\d+\.\d+\.\d+[a-z]?", run.stdout + run.stderr)
     files = [Path(path).resolve(), *list_libraries(path)]
     versions = {version for file in files for version in match_versions(name, file)}
@@ -52,7 +52,7 @@ def test_programs(name: str, program: str, options: list[str]) -> None:
 
 def list_libraries(path: str) -> list[Path]:
     """Return the files of the shared libraries of a program."""
-    listing = subprocess.run(["ldd", path], capture_output=True, text=True, check=False, timeout=30).stdout
+    listing = subprocess.run(["ldd", path], capture_output=True, text=True, check=False, timeout=120).stdout
     return [Path(file).resolve() for file in re.findall(r"=> (/\S+)", listing)]
 
 

@@ -128,7 +128,7 @@ class Authority:
 
     @staticmethod
     def _run(*arguments: str | Path) -> None:
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=30)
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=120)
 
 
 @pytest.fixture

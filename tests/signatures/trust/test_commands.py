@@ -105,10 +105,10 @@ def test_killed_update_keeps_the_state(tmp_path: Path, server: RepositoryServer,
     environment = {name: value for name, value in variables.items() if value is not None}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     try:
-        assert server.has_begun.wait(30)
+        assert server.has_begun.wait(60)
     finally:
         process.kill()
-        process.wait(timeout=30)
+        process.wait(120)
     assert (folder / "private.json").read_bytes() == before
     assert [path.name for path in folder.iterdir()] == ["private.json"]
     shown = json.loads(kubekeep("image", "trust", "show", "-f", "json", folder=tmp_path).stdout)

@@ -222,7 +222,7 @@ def test_a_killed_update_leaves_the_database(bucket: Bucket, tmp_path: Path) -> 
     while not list(database.glob(".new-*/*.advisories")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
-    process.wait(timeout=30)
+    process.wait(120)
     with AdvisoryDatabase(database) as source:
         assert find(source, "npm", "left-pad") == [("left-pad", "A-1")]
     assert "4,000 records loaded" in kubekeep_db("update", database=database).stderr
