@@ -25,3 +25,8 @@ def draw_share(cases: Sequence[T], count: int) -> list[T]:
         return list(cases)
     numbers = random.Random(f"{os.environ.get(SEED, '')} {len(cases)} {count}").sample(range(len(cases)), count)
     return [cases[number] for number in sorted(numbers)]
+
+
+def count_examples(share: int, complete: int) -> int:
+    """Return the number of random examples of a run: `share`, or `complete` in the complete run."""
+    return complete if is_complete_run() else share

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.selection.shares import COMPLETE, SEED, draw_share
+from tests.selection.shares import COMPLETE, SEED, count_examples, draw_share
 
 
 def test_share_changes_with_the_seed_and_keeps_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,5 +20,7 @@ def test_share_changes_with_the_seed_and_keeps_the_order(monkeypatch: pytest.Mon
 def test_complete_run_has_all_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SEED, COMPLETE)
     assert draw_share(range(100), 10) == list(range(100))
+    assert count_examples(10, 40) == 40
     monkeypatch.setenv(SEED, "a")
+    assert count_examples(10, 40) == 10
     assert draw_share([1, 2], 10) == [1, 2]

@@ -35,6 +35,7 @@ from kubekeep_server.store.queries.frameworks import (
 )
 from kubekeep_server.store.retention import Retention, remove_of_source
 from kubekeep_server.store.scopes import EVERYTHING, Scope
+from tests.selection.shares import count_examples
 from tests.server.conftest import Database
 from tests.server.test_decisions import MANAGER, add_accounts
 from tests.server.test_ingest import START, build, build_finding, build_subject, submit
@@ -149,7 +150,9 @@ def read_state(connection: Connection, key: str, moment: int) -> ControlState:
     return ControlState(states[0]) if states else ControlState.NOT_EVALUATED
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=count_examples(10, 40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(steps=STEPS)
 def test_states_are_those_of_a_plain_evaluation(database: Database, steps: list[Step]) -> None:
     database.run(empty)

@@ -55,6 +55,7 @@ from kubekeep_server.store.queries.subjects import get_subject
 from kubekeep_server.store.rule_documents import RuleEvent, RuleFilter
 from kubekeep_server.store.scopes import EVERYTHING, Scope
 from kubekeep_server.store.urgency import SEVERITIES as LEVELS
+from tests.selection.shares import count_examples
 from tests.server import test_images
 from tests.server.conftest import Database
 from tests.server.test_images import REBUILT, WEB, build_image, build_workload, check_images, run
@@ -214,7 +215,9 @@ def histories(draw: st.DrawFn) -> list[Any]:
     return steps
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=count_examples(10, 40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(histories())
 def test_decisions_cover_what_their_scopes_select(database: Database, history: list[Any]) -> None:
     database.run(empty)

@@ -27,6 +27,7 @@ from kubekeep.uplink.delta import compute_delta
 from kubekeep_server.store import schema
 from kubekeep_server.store.ingest import ingest
 from kubekeep_server.store.numbers import to_key, to_number
+from tests.selection.shares import count_examples
 from tests.server.conftest import Database
 from tests.server.test_ingest import SEVERITIES, build, build_finding, build_subject, check_totals, submit
 
@@ -111,7 +112,9 @@ def empty(connection: Connection) -> None:
         connection.execute(delete(table))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=count_examples(10, 40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(histories())
 def test_store_has_the_intervals_of_the_model(database: Database, history: list[tuple[Submission, bool]]) -> None:
     database.run(empty)

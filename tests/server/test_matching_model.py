@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kubekeep.model.scanned_source import SourceCluster
+from tests.selection.shares import count_examples
 from tests.server.advisories import AdvisoryFolder, build_image_scan, match
 from tests.server.conftest import Database
 from tests.server.test_images import BLOG, REBUILT, SHOP, WEB, check_images, list_problems
@@ -77,7 +78,9 @@ class Model:
         return [report for source, report in self.reports.items() if SOURCES[source][1] == digest]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=count_examples(10, 40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(steps())
 def test_store_has_the_problems_of_the_model(database: Database, changes: list[Scan | Change]) -> None:
     database.run(empty)

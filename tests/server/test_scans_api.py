@@ -23,6 +23,7 @@ from kubekeep.model.submission import Submission
 from kubekeep.model.text import encode_json
 from kubekeep.uplink.delta import compute_delta
 from kubekeep_server.api.middleware import BODY_LIMIT
+from tests.selection.shares import draw_share
 from tests.server.conftest import create_database
 from tests.server.embedded import EmbeddedServer, run_server
 from tests.server.test_ingest import build, build_subject
@@ -183,7 +184,7 @@ def test_cut_connections_store_nothing(
     message = head.encode() + content
     ends = sorted({1 + (len(message) - 2) * number // (POSITIONS - 1) for number in range(POSITIONS)})
     assert len(ends) == POSITIONS
-    for end in ends:
+    for end in draw_share(ends, 50):
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(message[:end])
     with server.client(server.create_token("viewer", f"cluster/{uid}")) as viewer:
