@@ -231,9 +231,13 @@ def test_killed_process_loses_only_the_rule_that_it_evaluates() -> None:
 
 def test_stopped_process_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
     next(set_limits(monkeypatch, seconds=5.0, start_seconds=5.0))
+    others = set(find_processes(os.getpid()))
     policies = compile_bodies({"stopped": HONEST, "last": HONEST})
     evaluate(policies)
-    for pid in find_processes(os.getpid()):
+    # Processes that rules of other tests hold would stay stopped.
+    stopped = set(find_processes(os.getpid())) - others
+    assert stopped
+    for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     outcome = evaluate(policies)
     assert outcome["last"] == {"violation": True}

@@ -189,5 +189,7 @@ def read_until(terminal: int, expected: str) -> None:
     while expected not in text:
         remaining = deadline - time.monotonic()
         assert remaining > 0, text
-        if select.select([terminal], [], [], remaining)[0]:
+        poll = select.poll()
+        poll.register(terminal, select.POLLIN)
+        if poll.poll(remaining * 1000):
             text += os.read(terminal, 4096).decode("utf-8", "replace")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.server
-import select
+import selectors
 import socket
 import socketserver
 import struct
 import threading
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 from tests.loopback import serving
 
@@ -48,12 +49,15 @@ def proxy(hosts: Mapping[str, str], credentials: str = "") -> Iterator[Proxy]:
 
 def _carry(one: socket.socket, other: socket.socket) -> None:
     """Copy bytes in both directions until one side closes."""
-    while True:
-        for ready in select.select([one, other], [], [], 60)[0]:
-            received = ready.recv(65536)
-            if not received:
-                return
-            (other if ready is one else one).sendall(received)
+    with selectors.DefaultSelector() as selector:
+        selector.register(one, selectors.EVENT_READ, other)
+        selector.register(other, selectors.EVENT_READ, one)
+        while True:
+            for key, _ in selector.select(60):
+                received = cast("socket.socket", key.fileobj).recv(65536)
+                if not received:
+                    return
+                key.data.sendall(received)
 
 
 @contextlib.contextmanager

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gzip
 import json
-import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -202,8 +202,9 @@ def is_refused_for_now(client: httpx2.Client, waiting: list[socket.socket]) -> b
         answer = post(client, encode(build_scan("busy")))
         if answer.status_code == 429:
             return int(answer.headers["retry-after"]) > 0
-        for connection in select.select(waiting, [], [], 0)[0]:
-            return b" 429 " in connection.recv(4096).splitlines()[0]
+        for connection in waiting:
+            with contextlib.suppress(BlockingIOError):
+                return b" 429 " in connection.recv(4096, socket.MSG_DONTWAIT).splitlines()[0]
     return False
 
 

@@ -247,7 +247,7 @@ class PrivateSigstore:
         names: tuple[x509.GeneralName, ...] = (x509.UniformResourceIdentifier(IDENTITY),),
         issuer: str = ISSUER,
         start: dt.datetime = NOW - dt.timedelta(minutes=5),
-        end: dt.datetime = NOW + dt.timedelta(minutes=30),
+        end: dt.datetime = NOW + dt.timedelta(hours=12),
         usage: ObjectIdentifier = ExtendedKeyUsageOID.CODE_SIGNING,
         claims: dict[int, str] | None = None,
         is_logged: bool = True,

@@ -10,7 +10,7 @@ import datetime as dt
 import gzip
 import http.server
 import os
-import select
+import selectors
 import socket
 import socketserver
 import ssl
@@ -18,7 +18,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import msgspec
 from cryptography import x509
@@ -235,16 +235,15 @@ class _Tunnel(socketserver.BaseRequestHandler):
         self.server.hosts.append(head.split()[1].decode())
         with socket.create_connection(("127.0.0.1", self.server.port)) as inner:
             self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            pairs = {self.request: inner, inner: self.request}
-            while True:
-                ready, _, _ = select.select(list(pairs), [], [], 30)
-                for end in ready:
-                    chunk = end.recv(1 << 16)
-                    if not chunk:
-                        return
-                    pairs[end].sendall(chunk)
-                if not ready:
-                    return
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.request, selectors.EVENT_READ, inner)
+                selector.register(inner, selectors.EVENT_READ, self.request)
+                while ready := selector.select(60):
+                    for key, _ in ready:
+                        chunk = cast("socket.socket", key.fileobj).recv(1 << 16)
+                        if not chunk:
+                            return
+                        key.data.sendall(chunk)
 
 
 class Scripted(socketserver.ThreadingTCPServer):
